@@ -1,0 +1,51 @@
+"""How splits become batches. Pure arithmetic, shared by the plan command and the batch generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+SMALLEST_USEFUL_BATCH = 20_000
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Batches as lists of split ids; every split is in exactly one. ``formula`` says how many and why."""
+
+    batches: list[list[int]]
+    to_predict: list[int]
+    formula: str
+
+
+def number_of_batches(to_predict: int, batch_rows: int, workers: int) -> tuple[int, str]:
+    """ceil(to_predict / batch_rows), but two for each worker while batches keep at least 20,000 rows; at least one."""
+    wanted = ceil(to_predict / batch_rows)
+    for_workers = min(2 * workers, ceil(to_predict / SMALLEST_USEFUL_BATCH))
+    number = max(1, wanted, for_workers)
+    formula = f"ceil({to_predict:,} / {batch_rows:,}) = {wanted:,}"
+    if number > wanted:
+        formula += f", raised to {number:,} so that {workers} workers share the work"
+    return number, formula
+
+
+def plan_batches(to_predict: list[int], batch_rows: int, workers: int) -> BatchPlan:
+    """Cut the splits 0..n-1, in order, into consecutive groups of about equal work.
+
+    ``to_predict[i]`` is the number of rows of split i that need a prediction. A batch never holds more than
+    ``batch_rows`` of them unless a single split does.
+    """
+    total = sum(to_predict)
+    number, formula = number_of_batches(total, batch_rows, workers)
+    share = total / number
+    batches: list[list[int]] = [[]]
+    filled = [0]
+    done = 0
+    for split, rows in enumerate(to_predict):
+        full = filled[-1] + rows > batch_rows or done + rows / 2 > share * len(batches)
+        if batches[-1] and full and (len(batches) < number or filled[-1] + rows > batch_rows):
+            batches.append([])
+            filled.append(0)
+        batches[-1].append(split)
+        filled[-1] += rows
+        done += rows
+    return BatchPlan(batches, filled, formula)

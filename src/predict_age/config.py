@@ -1,0 +1,145 @@
+"""The configuration: one frozen object, read once at the edge, written into the run record, passed down."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from predict_age.errors import ConfigError
+from predict_age.toml_lines import line_of
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Source(_Section):
+    """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile."""
+
+    pid: str = "pid"
+    birth_year: str = "birth_year"
+    approximate_age: str = "approximate_age"
+    profile_json: str = "profile_json"
+    max_set_aside_share: float = Field(default=0.001, ge=0, le=1)
+    max_set_aside_floor: int = Field(default=10, ge=0)
+
+
+class Ages(_Section):
+    """Which ages count. Years, whole numbers, at the run's ``as_of`` date."""
+
+    min: int = Field(default=14, ge=0, le=120)
+    max: int = Field(default=100, ge=1, le=120)
+    precedence: tuple[Literal["approximate_age", "birth_year"], ...] = Field(
+        default=("approximate_age", "birth_year"), strict=False, min_length=1, max_length=2
+    )
+    default: int = 35
+    conflict_years: int = Field(default=2, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Ages:
+        if self.min >= self.max:
+            raise ValueError("ages.min must be below ages.max")
+        if not self.min <= self.default <= self.max:
+            raise ValueError("ages.default must lie between ages.min and ages.max")
+        if len(set(self.precedence)) != len(self.precedence):
+            raise ValueError("ages.precedence names a column twice")
+        return self
+
+
+class Training(_Section):
+    """How the models are trained and judged."""
+
+    sample_rows: int = Field(default=1_000_000, ge=100)
+    min_rows: int = Field(default=100, ge=20)
+    seed: int = Field(default=7, ge=0, lt=2**31)
+    test_share: Share = 0.20
+    calibration_share: Share = 0.10
+    coverage: Share = 0.90
+    rounds: int = Field(default=400, ge=1, le=5000)
+    max_depth: int = Field(default=8, ge=1, le=14)
+    learning_rate: float = Field(default=0.08, gt=0, le=1)
+    min_leaf_rows: int = Field(default=20, ge=1)
+    forest_trees: int = Field(default=30, ge=1, le=500)
+    forest_depth: int = Field(default=13, ge=1, le=16)
+
+    @model_validator(mode="after")
+    def _shares(self) -> Training:
+        if self.test_share + self.calibration_share > 0.6:
+            raise ValueError("training.test_share and training.calibration_share together must leave 40 % for training")
+        return self
+
+
+class Prediction(_Section):
+    """How prediction is cut into batches."""
+
+    batch_rows: int = Field(default=300_000, ge=1)
+    partition: Literal["splits", "modulo"] = "splits"
+
+
+class Running(_Section):
+    """Workers, retries, retention. ``workers = 0`` means one for each core."""
+
+    workers: int = Field(default=0, ge=0, le=512)
+    attempts: int = Field(default=3, ge=1, le=10)
+    keep_runs: int = Field(default=4, ge=1)
+    keep_predictions: bool = True
+    quarter: str = Field(default="", pattern=r"^(\d{4}q[1-4])?$")
+
+
+class Config(_Section):
+    """Everything that a run can be told, with defaults."""
+
+    source: Source = Source()
+    ages: Ages = Ages()
+    training: Training = Training()
+    prediction: Prediction = Prediction()
+    running: Running = Running()
+
+
+def load_config(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) -> Config:
+    """Read a TOML file (or nothing) and apply ``overrides`` (section -> key -> value).
+
+    Raises ConfigError naming the file, the line, what was expected and what was found.
+    """
+    text = ""
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the configuration {path}: {error}") from None
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for section, values in (overrides or {}).items():
+        if values:
+            data[section] = {**data.get(section, {}), **values}
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain(error, str(path or "the command line"), text)) from None
+
+
+def explain(
+    error: ValidationError, where: str, text: str, prefix: tuple[str, ...] = (), variants: frozenset[str] = frozenset()
+) -> str:
+    """One readable line for each problem of a pydantic error, with the line of the file.
+
+    ``prefix`` is where the validated part stands in the file; ``variants`` are union tags that pydantic puts into paths.
+    """
+    problems = []
+    for problem in error.errors():
+        keys = (*prefix, *(str(k) for i, k in enumerate(problem["loc"]) if not (i == 1 and str(k) in variants)))
+        line = line_of(text, keys)
+        place = f"{where}, line {line}" if line else where
+        message = problem["msg"].removeprefix("Value error, ")
+        found = "" if isinstance(problem["input"], dict) or not keys else f"; found {problem['input']!r}"
+        if problem["type"] == "extra_forbidden":
+            message, found = "unknown key; look for a spelling mistake", ""
+        problems.append(f"{place}: {'.'.join(keys) or 'file'}: {message}{found}")
+    return "\n".join(problems)

@@ -1,0 +1,65 @@
+"""The errors of predict-age, by what the caller can do about them.
+
+::
+
+    PredictAgeError
+    |-- ConfigError      2   fix the command, the configuration or the feature file
+    |-- InputError       3   fix or replace the source
+    |-- IntegrityError   4   files do not add up: nothing was published; see the message
+    |-- QualityError     5   the model is not good enough to publish
+    |-- ResourceError    6   disk, memory or a worker gave out: free some and resume
+    `-- BusyError       75   another run holds the workspace: wait
+
+Every message says what was expected, what was found, and what to do. The numbers are the exit codes of the command line.
+"""
+
+from __future__ import annotations
+
+
+class PredictAgeError(Exception):
+    """Base of all errors that a user can meet."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, expected: str = "", found: str = "", fix: str = "") -> None:
+        parts = [message]
+        for label, text in (("expected", expected), ("found", found), ("to fix", fix)):
+            if text:
+                parts.append(f"{label}: {text}")
+        super().__init__("\n  ".join(parts))
+
+
+class ConfigError(PredictAgeError):
+    """The command, the configuration or the feature file is wrong."""
+
+    exit_code = 2
+
+
+class InputError(PredictAgeError):
+    """The source cannot be used."""
+
+    exit_code = 3
+
+
+class IntegrityError(PredictAgeError):
+    """The books do not balance, or a file is not what its receipt says."""
+
+    exit_code = 4
+
+
+class QualityError(PredictAgeError):
+    """The result is below a configured quality."""
+
+    exit_code = 5
+
+
+class ResourceError(PredictAgeError):
+    """The machine gave out: disk, memory, or a worker that died too often."""
+
+    exit_code = 6
+
+
+class BusyError(PredictAgeError):
+    """Another run holds the workspace."""
+
+    exit_code = 75

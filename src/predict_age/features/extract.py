@@ -1,0 +1,198 @@
+"""Profiles to feature columns, vectorised: the feature file is compiled to one SQL statement without Python per row."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import lru_cache
+
+import duckdb
+import pyarrow as pa
+
+from predict_age.errors import ConfigError
+from predict_age.features.spec import (
+    Boolean, Category, Count, Date, Feature, FeatureSet, Number, Ordered, Sql, Text, parse_path,
+)  # fmt: skip
+from predict_age.source.rows import connect
+from predict_age.toml_lines import line_of
+
+LONGEST_CATEGORY = 200
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Columns of n profiles.
+
+    ``columns``: one column a feature, DOUBLE (finite, inside the bounds) or VARCHAR for categories, NULL = missing.
+    ``problem``: VARCHAR, why the profile cannot be used (profile_missing, profile_malformed, profile_not_an_object), or NULL.
+    """
+
+    columns: pa.Table
+    problem: pa.ChunkedArray
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def json_path(steps: list[str | int]) -> str:
+    """DuckDB's JSON path for parsed steps; negative items count from the end."""
+    path = "$"
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]" if step >= 0 else f"[#-{-step}]"
+        elif step == "*":
+            path += "[*]"
+        else:
+            path += '."' + step.replace('"', '\\"') + '"'
+    return path
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Three layers of SQL for one feature: read a value, convert it, bound it. ``{}`` is the layer below."""
+
+    read: str
+    convert: str = "{}"
+    bound: str = "{}"
+
+
+class Compiler:
+    """Compiles a feature set for one reference date.
+
+    The statement has one layer of subquery for each of: look up all paths, read, convert, bound. Layers keep every
+    expression evaluated once, and they are plain projections, so rows keep their order.
+    """
+
+    def __init__(self, features: FeatureSet, as_of: dt.date) -> None:
+        self.features = features
+        self.as_of = as_of
+        self._paths: list[str] = []
+        self._columns = {name: self._column(feature) for name, feature in features.features.items()}
+
+    @property
+    def sql(self) -> str:
+        """The statement: reads ``profiles(profile VARCHAR)``."""
+        paths = ", ".join(_quote(p) for p in self._paths) or "'$'"
+
+        def layer(expressions: dict[str, str]) -> str:
+            return ",\n    ".join(f"{expression} AS {name}" for name, expression in expressions.items())
+
+        read = layer({name: column.read for name, column in self._columns.items()})
+        convert = layer({name: column.convert.format(name) for name, column in self._columns.items()})
+        bound = layer({name: column.bound.format(name) for name, column in self._columns.items()})
+        return f"""SELECT problem,
+    {bound}
+FROM (SELECT problem,
+    {convert}
+FROM (SELECT
+    CASE WHEN v IS NOT NULL AND starts_with(profile, '{{') THEN NULL
+         WHEN profile IS NULL OR trim(profile, E' \\t\\r\\n') IN ('', 'null') THEN 'profile_missing'
+         WHEN v IS NULL THEN 'profile_malformed'
+         WHEN NOT starts_with(ltrim(profile, E' \\t\\r\\n'), '{{') THEN 'profile_not_an_object' END AS problem,
+    {read}
+FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_extract_string(profile, [{paths}])) AS v FROM profiles)))"""
+
+    def _value(self, path: str) -> str:
+        """SQL for the text at ``path``: every path is looked up in one call; list position counts from 1."""
+        if path not in self._paths:
+            self._paths.append(path)
+        return f"v[{self._paths.index(path) + 1}]"
+
+    def _from_path(self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{}") -> _Column:
+        """Read the text at the feature's path and convert it; items of a ``[*]`` path are converted, then one is picked."""
+        steps = parse_path(feature.path)
+        if "*" not in steps:
+            return _Column(self._value(json_path(steps)), convert, bound)
+        star = steps.index("*")
+        outer = self._value(json_path(steps[:star]))
+        inner = json_path(["*", *steps[star + 1 :]])
+        items = f"CASE WHEN starts_with({outer}, '[') THEN try(json_extract_string({outer}, {_quote(inner)})) END"
+        each = f"list_transform({{}}, lambda x: {convert.format(*['x'] * convert.count('{}'))})"
+        return _Column(items, f"list_{feature.pick}(list_filter({each}, lambda x: x IS NOT NULL))", bound)
+
+    def _column(self, feature: Feature) -> _Column:
+        if isinstance(feature, Number):
+            scale = f" * {feature.scale!r}" if feature.scale != 1 else ""
+            bound = _bounded(feature.min, feature.max, clip=feature.outside == "clip")
+            return self._from_path(feature, f"(try_cast({{}} AS DOUBLE){scale})", bound)
+        if isinstance(feature, Date):
+            return self._from_path(feature, self._years("{0}"), _bounded(feature.min, feature.max, clip=False))
+        if isinstance(feature, Ordered):
+            ranks = " ".join(
+                f"WHEN {_quote(name.strip().lower())} THEN {rank}.0" for rank, level in enumerate(feature.synonyms) for name in level
+            )
+            return self._from_path(feature, f"CAST(CASE lower(trim({{}})) {_braces(ranks)} END AS DOUBLE)")
+        if isinstance(feature, Boolean):
+            yes, no = "('true', 'yes', 'y', '1', 't', '1.0')", "('false', 'no', 'n', '0', 'f', '0.0')"
+            sql = f"CAST(CASE WHEN lower(trim({{0}})) IN {yes} THEN 1 WHEN lower(trim({{0}})) IN {no} THEN 0 END AS DOUBLE)"
+            return self._from_path(feature, sql)
+        if isinstance(feature, Count):
+            items = self._value(json_path(parse_path(feature.path)))
+            length = "CASE WHEN starts_with({0}, '[') THEN CAST(try(json_array_length({0})) AS DOUBLE) END"
+            return _Column(items, length, _bounded(feature.min, feature.max, clip=True))
+        if isinstance(feature, Text):
+            rules = " ".join(
+                f"WHEN regexp_matches({{0}}, {_braces(_quote(rule.match))}, 'i') THEN {rule.value!r}" for rule in feature.rules
+            )
+            return self._from_path(feature, f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)")
+        if isinstance(feature, Category):
+            return self._from_path(feature, f"nullif(left(trim({{}}), {LONGEST_CATEGORY}), '')")
+        return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_bounded(feature.min, feature.max, clip=False))
+
+    def _years(self, text: str) -> str:
+        """SQL for the years from an ISO date (or year, or year and month) to ``as_of``; NULL when it is none."""
+        year = f"try_cast(substr({text}, 1, 4) AS DOUBLE)"
+        month, day = (f"try_cast(nullif(substr({text}, {at}, 2), '') AS DOUBLE)" for at in (6, 9))
+        months = f"CASE WHEN length({text}) < 7 THEN 0 WHEN {month} BETWEEN 1 AND 12 THEN ({self.as_of.month} - {month}) / 12.0 END"
+        days = f"CASE WHEN length({text}) < 10 THEN 0 WHEN {day} BETWEEN 1 AND 31 THEN ({self.as_of.day} - {day}) / 365.25 END"
+        shape = f"length({text}) IN (4, 7) OR (length({text}) >= 10 AND substr({text}, 8, 1) = '-')"
+        return f"CASE WHEN ({shape}) AND substr({text}, 5, 1) IN ('', '-') THEN {self.as_of.year} - {year} + {months} + {days} END"
+
+
+def _braces(text: str) -> str:
+    """Protect literal braces from ``str.format``."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _bounded(low: float, high: float, *, clip: bool) -> str:
+    """SQL that keeps a number inside low..high; NaN and infinity are missing."""
+    if clip:
+        return f"CASE WHEN isfinite({{0}}) THEN greatest({low!r}, least({high!r}, {{0}})) END"
+    return f"CASE WHEN {{0}} BETWEEN {low!r} AND {high!r} THEN {{0}} END"
+
+
+@lru_cache(maxsize=4)
+def compiled(text: str, as_of: dt.date) -> tuple[FeatureSet, str]:
+    """The feature set of a checked file and its SQL; cached, because workers ask for every slice."""
+    from predict_age.features.spec import parse_features
+
+    features = parse_features(text, "the run's feature file")
+    return features, Compiler(features, as_of).sql
+
+
+def extract(connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray, text: str, as_of: dt.date) -> Extracted:
+    """Feature columns of JSON ``profiles`` (n,), in order, by the feature file ``text`` at ``as_of``."""
+    features, sql = compiled(text, as_of)
+    connection.register("profiles", pa.table({"profile": profiles}))
+    table = connection.sql(sql).to_arrow_table()
+    return Extracted(table.select(features.names), table["problem"])
+
+
+def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
+    """Run the compiled statement on a sample, feature by feature, so that a bad expression or pattern is named with its line."""
+    connection = connect()
+    sample = pa.table({"profile": pa.array(["{}", None, '{"a":[1]}'], pa.string())})
+    for name, feature in features.features.items():
+        single = FeatureSet({name: feature}, features.text)
+        try:
+            if isinstance(feature, Sql) and len(duckdb.extract_statements(f"SELECT ({feature.expression}\n)")) != 1:
+                raise ValueError("more than one statement")
+            connection.register("profiles", sample)
+            connection.sql(Compiler(single, as_of).sql).to_arrow_table()
+        except (duckdb.Error, ValueError) as error:
+            line = line_of(features.text, ("features", name))
+            raise ConfigError(
+                f"{where}{f', line {line}' if line else ''}: feature {name} does not compile: {str(error).splitlines()[0]}",
+                fix="mend its expression, rule or path",
+            ) from None

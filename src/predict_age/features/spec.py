@@ -1,0 +1,269 @@
+"""The feature file: what a feature is, and every check that can be made before a row is read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Collection
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from predict_age.config import explain
+from predict_age.errors import ConfigError
+from predict_age.toml_lines import line_of
+
+FORMAT = 1
+PROTECTED = frozenset(
+    "gender sex sexual orientation race racial ethnicity ethnic religion religious disability disabled marital pregnant pregnancy "
+    "caste genetic union political veteran".split()
+)
+_BIRTH = frozenset("birth birthday birthdate birthyear dob born geburtsdatum geboren yob".split())
+_AGE = frozenset("age ages alter".split())
+_AROUND_AGE = frozenset("approx approximate estimated current real true known actual years year in of at person user my exact".split())
+_STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")
+_KINDS = frozenset({"number", "date", "ordered", "category", "boolean", "count", "text", "sql"})
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+
+
+class _Feature(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    meaning: str = Field(min_length=1)
+    unit: str = ""
+
+    @property
+    def is_category(self) -> bool:
+        return False
+
+
+class _Bounded(_Feature):
+    min: float
+    max: float
+    default: float
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> _Bounded:
+        if self.min >= self.max:
+            raise ValueError(f"min ({self.min:g}) must be below max ({self.max:g})")
+        if not self.min <= self.default <= self.max:
+            raise ValueError(f"default ({self.default:g}) must lie in {self.min:g}..{self.max:g}")
+        return self
+
+
+class _FromPath(_Feature):
+    path: str
+    pick: Literal["first", "last", "min", "max"] = "first"
+
+    @model_validator(mode="after")
+    def _check_path(self) -> _FromPath:
+        parse_path(self.path)
+        return self
+
+
+class Number(_FromPath, _Bounded):
+    """A number; values outside min..max are missing, or moved to the bound with ``outside = "clip"``."""
+
+    kind: Literal["number"]
+    scale: float = 1.0
+    outside: Literal["missing", "clip"] = "missing"
+
+
+class Date(_FromPath, _Bounded):
+    """Years from a date (YYYY, YYYY-MM or YYYY-MM-DD...) to ``as_of``; outside min..max it is missing."""
+
+    kind: Literal["date"]
+    min: float = 0.0
+
+
+class Ordered(_FromPath):
+    """A rank 0, 1, 2 ... in ``levels``, lowest first; an entry may be a list of synonyms. Case does not matter."""
+
+    kind: Literal["ordered"]
+    levels: Annotated[list[str | list[str]], Field(min_length=2)]
+    default: float
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Ordered:
+        names = [name.strip().lower() for level in self.synonyms for name in level]
+        if len(set(names)) != len(names):
+            raise ValueError("levels name the same value twice")
+        return self
+
+    @property
+    def synonyms(self) -> list[list[str]]:
+        """Every level as a list of names."""
+        return [[level] if isinstance(level, str) else level for level in self.levels]
+
+
+class Category(_FromPath):
+    """A text whose values are learned at training; unseen ones count as an average value."""
+
+    kind: Literal["category"]
+    max_values: int = Field(default=256, ge=2, le=10_000)
+
+    @property
+    def is_category(self) -> bool:
+        return True
+
+
+class Boolean(_FromPath):
+    """1 or 0 from true/false, yes/no, 1/0."""
+
+    kind: Literal["boolean"]
+    default: float = 0.0
+
+
+class Count(_FromPath, _Bounded):
+    """The length of a list."""
+
+    kind: Literal["count"]
+    min: float = 0.0
+    max: float = 1000.0
+    default: float = 0.0
+
+
+class Rule(BaseModel):
+    """``value`` when the regular expression ``match`` (RE2, case-insensitive) is found in the text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    match: str = Field(min_length=1)
+    value: float
+
+
+class Text(_FromPath):
+    """The value of the first rule that matches, else ``otherwise``; missing text is missing."""
+
+    kind: Literal["text"]
+    rules: Annotated[list[Rule], Field(min_length=1)]
+    otherwise: float
+    default: float
+
+
+class Sql(_Bounded):
+    """A DuckDB expression over ``profile`` (JSON) and ``as_of`` (DATE) that gives a number."""
+
+    kind: Literal["sql"]
+    expression: str = Field(min_length=1)
+
+
+Feature = Annotated[Number | Date | Ordered | Category | Boolean | Count | Text | Sql, Field(discriminator="kind")]
+_FEATURES = TypeAdapter(dict[str, Feature])
+
+
+def parse_path(path: str) -> list[str | int]:
+    """Split ``a.b[0].c``, ``a[-1]`` or ``a[*].b`` into steps; "*" stands for every item. Keys may be quoted: ``"a.b".c``.
+
+    Raises ValueError when the text is no path.
+    """
+    steps: list[str | int] = []
+    end = 0
+    for found in _STEP.finditer(path):
+        if found.start() != end:
+            break
+        end = found.end()
+        quoted, plain, item = found.groups()
+        steps.append(quoted or plain if item is None else ("*" if item == "*" else int(item)))
+        if item == "*" and "*" in steps[:-1]:
+            raise ValueError(f"path {path!r} uses [*] twice; once is possible")
+    if not steps or end != len(path) or isinstance(steps[0], int) or path.startswith(("$", "*", ".")):
+        raise ValueError(f"{path!r} is no path; write key, key.key, key[0], key[-1] or key[*].key")
+    return steps
+
+
+def _words(text: str) -> list[str]:
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
+    return [w for w in re.split(r"[^A-Za-z]+", spaced.lower()) if w]
+
+
+def refusal(text: str, age_columns: Collection[str] = ()) -> str | None:
+    """Why a name must not become a feature: it is a protected attribute, or it is the age itself. None when it may."""
+    words = set(_words(text))
+    if found := words & PROTECTED:
+        return f"{text!r} names a protected attribute ({', '.join(sorted(found))})"
+    if found := words & _BIRTH:
+        return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(found))})"
+    if words & _AGE and words <= _AGE | _AROUND_AGE:
+        return f"{text!r} is the age itself"
+    if text in age_columns:
+        return f"{text!r} is the column the known age comes from"
+    return None
+
+
+class FeatureSet:
+    """The features of a file, in its order: that order is the order of the matrix columns."""
+
+    def __init__(self, features: dict[str, Feature], text: str) -> None:
+        self.features = features
+        self.text = text
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.features)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the meaning of the file: comments and layout do not change it."""
+        dumped = _FEATURES.dump_json(self.features)
+        return hashlib.sha256(dumped).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def default_text() -> str:
+    """The feature file for the profile of the architecture document."""
+    return files("predict_age.features").joinpath("default.toml").read_text(encoding="utf-8")
+
+
+def load_features(path: Path | None, age_columns: Collection[str] = ()) -> FeatureSet:
+    """Read a feature file, or the default one. Raises ConfigError naming the line of every problem."""
+    if path is None:
+        return parse_features(default_text(), "the default feature file", age_columns)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the feature file {path}: {error}") from None
+    return parse_features(text, str(path), age_columns)
+
+
+def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> FeatureSet:
+    """Parse and check the text of a feature file; ``where`` names it in errors."""
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not valid TOML: {error}") from None
+
+    def wrong(keys: tuple[str, ...], problem: str, fix: str = "") -> ConfigError:
+        line = line_of(text, keys)
+        return ConfigError(f"{where}{f', line {line}' if line else ''}: {problem}", fix=fix)
+
+    if data.get("format") != FORMAT:
+        raise wrong(("format",), f"format must be {FORMAT}, found {data.get('format')!r}", f"write format = {FORMAT} on top")
+    if unknown := set(data) - {"format", "features"}:
+        raise wrong((min(unknown),), f"unknown table {min(unknown)!r}", "features are tables named [features.some_name]")
+    declared = data.get("features")
+    if not isinstance(declared, dict) or not declared:
+        raise wrong(("features",), "no features", "add a table such as [features.tenure_years]")
+    for name in declared:
+        if not NAME.match(name):
+            raise wrong(("features", name), f"feature name {name!r} is not lower_case_with_underscores")
+    try:
+        features = _FEATURES.validate_python(declared)
+    except ValidationError as error:
+        raise ConfigError(explain(error, where, text, ("features",), _KINDS)) from None
+    for name, feature in features.items():
+        named = [(("features", name), name)]
+        if isinstance(feature, Sql):
+            named.append((("features", name, "expression"), feature.expression))
+        else:
+            named += [(("features", name, "path"), s) for s in parse_path(feature.path) if isinstance(s, str)]
+        for keys, words in named:
+            texts = re.findall(r"[A-Za-z_][\w-]*", words) if keys[-1] == "expression" else [words]
+            for word in texts:
+                if reason := refusal(word, age_columns if keys[-1] != name else ()):
+                    raise wrong(keys, f"feature {name} is refused: {reason}", "remove the feature")
+    return FeatureSet(features, text)

@@ -1,0 +1,1 @@
+"""People who never lived: a stated probabilistic model, its JSON profiles, and the best possible prediction."""

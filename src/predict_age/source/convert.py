@@ -1,0 +1,103 @@
+"""Turn text sources into Parquet working files (once, streamed), and route rows for the modulo partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predict_age.config import Source
+from predict_age.files import replacing
+from predict_age.source.files import SourceFile
+from predict_age.source.rows import RowRules, connect
+from predict_age.source.splits import Split, read_split
+from predict_age.source.text import WORKING, read_csv, read_jsonl
+
+ROWS_PER_GROUP = 50_000
+SET_ASIDE = pa.schema([("file", pa.string()), ("position", pa.int64()), ("reason", pa.string())])
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of one text file."""
+
+    file: int
+    path: str
+    broken: dict[str, int]  # reason -> records
+
+
+def write_set_aside(path: Path, file: str, positions: list[int], reasons: list[str]) -> None:
+    """Keep unusable records: their file, their position (records count from 1; for JSON lines the line), and why."""
+    table = pa.table([[file] * len(positions), [p + 1 for p in positions], reasons], schema=SET_ASIDE)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def convert(number: int, file: SourceFile, source: Source, folder: Path, set_aside: Path) -> Conversion:
+    """Write ``folder/<number>.parquet`` with the usable records of a JSON lines or CSV file, and set the others aside."""
+    pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source)
+    path = folder / f"{number:05d}.parquet"
+    broken: list[tuple[int, str]] = []
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, WORKING, compression="zstd", compression_level=1) as writer:
+        waiting: list[pa.Table] = []
+        for piece in pieces:
+            waiting.append(piece.rows)
+            broken += piece.broken
+            waiting = _write_full_groups(writer, waiting)
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting), row_group_size=ROWS_PER_GROUP)
+    counts: dict[str, int] = {}
+    for _, reason in broken:
+        counts[reason] = counts.get(reason, 0) + 1
+    if broken:
+        write_set_aside(set_aside / f"read-{number:05d}.parquet", file.path, [p for p, _ in broken], [r for _, r in broken])
+    file.check_unchanged()
+    return Conversion(number, str(path), counts)
+
+
+def _write_full_groups(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> list[pa.Table]:
+    """Write whole row groups and return the remainder."""
+    rows = sum(t.num_rows for t in waiting)
+    if rows < ROWS_PER_GROUP:
+        return waiting
+    table = pa.concat_tables(waiting)
+    full = rows // ROWS_PER_GROUP * ROWS_PER_GROUP
+    writer.write_table(table.slice(0, full), row_group_size=ROWS_PER_GROUP)
+    return [table.slice(full)] if full < rows else []
+
+
+def floor_mod(pids: np.ndarray, batches: int) -> np.ndarray:
+    """The batch 0..batches-1 of each pid by *floor* modulo: -1 mod 4 is 3, so negative pids have a batch too."""
+    result: np.ndarray = np.mod(pids, batches)
+    return result
+
+
+def route(number: int, splits: list[Split], source: Source, rules: RowRules, batches: int, folder: Path) -> tuple[str, list[int]]:
+    """Write the rows of ``splits`` (one source file) sorted by ``floor_mod(pid, batches)``, one row group a batch.
+
+    Returns the path and the batch of each row group. Rows without a usable pid are already set aside and left out.
+    """
+    connection = connect()
+    tables, mods = [], []
+    for split in splits:
+        for piece in read_split(split, source, with_profile=True):
+            judged = rules.canonical(connection, piece.raw)
+            usable = judged["pid"].is_valid()
+            columns = [piece.raw[c].cast(pa.string()) if not pa.types.is_null(piece.raw[c].type) else pa.nulls(
+                piece.raw.num_rows, pa.string()) for c in ("birth_year", "approximate_age", "profile")]  # fmt: skip
+            table = pa.table([pa.array(piece.positions), judged["pid"].cast(pa.string()), *columns], schema=WORKING)
+            tables.append(table.filter(usable))
+            mods.append(floor_mod(judged["pid"].filter(usable).to_numpy(), batches))
+    path = folder / f"routed-{number:05d}.parquet"
+    mod = np.concatenate(mods)
+    order = np.argsort(mod, kind="stable")
+    table = pa.concat_tables(tables).take(pa.array(order))
+    bounds = np.searchsorted(mod[order], np.arange(batches + 1))
+    groups = [b for b in range(batches) if bounds[b] < bounds[b + 1]]
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, WORKING, compression="zstd", compression_level=1) as writer:
+        for batch in groups:
+            writer.write_table(table.slice(bounds[batch], bounds[batch + 1] - bounds[batch]), row_group_size=1 << 30)
+    return str(path), groups

@@ -1,0 +1,24 @@
+-- Step 7. The published row of each person. Percentages are 0..100; a default row carries no confidence at all.
+SELECT
+    CAST(q.pid AS BIGINT) AS pid,
+    CAST(q.final_age AS INTEGER) AS predicted_age,
+    CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.confidence_score END AS DOUBLE) AS confidence_score,
+    CAST(CASE
+        WHEN q.prediction_source = 'DEFAULT' THEN 0.0e0
+        WHEN q.prediction_source = 'ML_PREDICTION'
+            THEN GREATEST(0.0e0, LEAST(100.0e0, 100.0e0 - ABS(q.confidence_score) * 3.33e0))
+        ELSE 100.0e0
+    END AS DOUBLE) AS confidence_pct,
+    CAST(q.prediction_source AS VARCHAR) AS prediction_source,
+    CAST(:qa_timestamp AS TIMESTAMP) AS qa_timestamp,
+    CAST(CASE
+        WHEN q.prediction_source = 'ML_PREDICTION' THEN q.age_lower
+        WHEN q.prediction_source <> 'DEFAULT' THEN CAST(q.final_age AS DOUBLE)
+    END AS DOUBLE) AS age_lower,
+    CAST(CASE
+        WHEN q.prediction_source = 'ML_PREDICTION' THEN q.age_upper
+        WHEN q.prediction_source <> 'DEFAULT' THEN CAST(q.final_age AS DOUBLE)
+    END AS DOUBLE) AS age_upper,
+    CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.model_version END AS VARCHAR) AS model_version,
+    CAST(:run_id AS VARCHAR) AS run_id
+FROM predict_age_human_qa AS q

@@ -1,0 +1,31 @@
+"""Step 4: decide how many batches there are, and which splits each one reads."""
+
+from __future__ import annotations
+
+from predict_age.batches import plan_batches
+from predict_age.files import read_json, write_json
+from predict_age.run import Run, StepResult
+
+
+def batches_of(run: Run) -> list[list[int]]:
+    """Split ids by batch, as the batch generator wrote them."""
+    batches: list[list[int]] = read_json(run.folder.path / "batches.json")["batches"]
+    return batches
+
+
+def batch_generator(run: Run) -> StepResult:
+    """Write ``batches.json``. The number of batches is computed from counted rows; the formula is in the record."""
+    found = read_json(run.folder.path / "source" / "splits.json")
+    to_predict, batch_of = found["to_predict"], found["batch_of"]
+    if batch_of:
+        number = max(batch_of) + 1
+        batches = [[s for s, b in enumerate(batch_of) if b == batch] for batch in range(number)]
+        batches = [b for b in batches if b]
+        formula = f"floor modulo {number:,}"
+    else:
+        plan = plan_batches(to_predict, run.plan.config.prediction.batch_rows, run.workers)
+        batches, formula = plan.batches, plan.formula
+    rows = [sum(to_predict[s] for s in batch) for batch in batches]
+    write_json(run.folder.path / "batches.json", {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
+    run.progress.note(f"{len(batches):,} batches: {formula}")
+    return StepResult(sum(rows), {"batches": len(batches), "formula": formula, "largest": max(rows), "smallest": min(rows)})

@@ -1,0 +1,109 @@
+"""Step 8: the result table: write it, read it back, balance the books, and only then publish it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predict_age.books import Books
+from predict_age.errors import IntegrityError
+from predict_age.files import replacing, valid_receipt, write_receipt
+from predict_age.run import Run, StepResult
+from predict_age.source.rows import connect
+from predict_age.source.scan import checksum
+from predict_age.sql import statement
+from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
+from predict_age.steps.batch_generator import batches_of
+
+HIGH_QUALITY_PCT = 60
+
+
+def result_part(path: Path, qa: Path, timestamp: str, run_id: str) -> dict[str, Any]:
+    """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
+    if valid_receipt(qa) is None:
+        raise IntegrityError(f"{qa} is missing or damaged", expected="the file its receipt describes", fix="run `predict-age resume`")
+    connection = connect()
+    connection.register("predict_age_human_qa", pq.read_table(qa))
+    query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id)
+    table = connection.sql(query).to_arrow_table()
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=1, row_group_size=250_000)
+    return write_receipt(path, _describe(path))
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    written = pq.read_table(path, columns=["pid", "predicted_age", "confidence_pct", "prediction_source"])
+    pids = written["pid"].to_numpy()
+    tally = Tally()
+    for source in written["prediction_source"].unique().to_pylist():
+        rows = written.filter(pa.compute.equal(written["prediction_source"], source))
+        ages = np.bincount(rows["predicted_age"].to_numpy(), minlength=AGE_BINS)
+        pct = rows["confidence_pct"].to_numpy()
+        bins = np.bincount(np.minimum((pct / (100 / PCT_BINS)).astype(int), PCT_BINS - 1), minlength=PCT_BINS)
+        counts = {f"rows:{source}": rows.num_rows, f"high:{source}": int((pct >= HIGH_QUALITY_PCT).sum())}
+        tally += Tally(counts, {f"age:{source}": ages.tolist(), f"pct:{source}": bins.tolist()})
+    distinct = len(np.unique(pids))
+    return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
+
+
+def final_results(run: Run) -> StepResult:
+    """Make the parts, check them against what the source holds, publish. Nothing is published unless the books balance."""
+    number = len(batches_of(run))
+    receipts = {n: r for n in range(number) if (r := valid_receipt(run.folder.result_part(n)))}
+    todo = [n for n in range(number) if n not in receipts]
+    stamp = run.plan.timestamp[:19].replace("T", " ")
+    tasks = [(run.folder.result_part(n), run.folder.qa_part(n), stamp, run.plan.run_id) for n in todo]
+    done = sum(r["rows"] for r in receipts.values())
+    total = run.facts("read_source")["distinct"]
+
+    def advance(task: int, receipt: dict[str, Any]) -> None:
+        nonlocal done
+        receipts[todo[task]] = receipt
+        done += receipt["rows"]
+        run.progress.update(done, total, "people")
+
+    run.pool.run(result_part, tasks, advance, "result part")
+    tally = merged(Tally.from_json(r["tally"]) for r in receipts.values())
+    books = balance(run.facts("read_source"), list(receipts.values()), tally)
+    predicted = run.facts("parallel_prediction")
+    if books.predicted != predicted["predicted"] or books.default != sum(predicted["default"].values()):
+        raise IntegrityError(
+            "results and predictions disagree, nothing was published",
+            expected=f"{predicted['predicted']:,} predicted, {sum(predicted['default'].values()):,} default",
+            found=f"{books.predicted:,} predicted, {books.default:,} default",
+        )
+    run.workspace.publish(run.plan.run_id, run.plan.quarter)
+    high = tally.group("high")
+    quality = {
+        "high_quality_share": sum(high.values()) / books.distinct,
+        "high_quality_share_predicted": high.get("ML_PREDICTION", 0) / books.predicted if books.predicted else float("nan"),
+    }
+    table = f"predict_age_final_results_{run.plan.quarter}"
+    return StepResult(books.distinct, {"rows": books.as_rows(), "quality": quality, "table": table, "tally": tally.as_json()})
+
+
+def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> Books:
+    """The books of the run, checked; raises IntegrityError when an equation or the fingerprint of the pids does not hold."""
+    rows = tally.group("rows")
+    books = Books(
+        read=found["read"], set_aside=sum(found["set_aside"].values()), usable=found["usable"], distinct=found["distinct"],
+        duplicate=found["duplicate"], checksum=found["checksum"],
+        existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
+        predicted=rows.get("ML_PREDICTION", 0), default=rows.get("DEFAULT", 0),
+    )  # fmt: skip
+    books.check()
+    written = sum(int(r["checksum"]) for r in receipts) % 2**64
+    people = sum(r["rows"] for r in receipts)
+    if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:
+        raise IntegrityError(
+            "the result does not hold every person exactly once, nothing was published",
+            expected=f"{books.distinct:,} people, fingerprint {books.checksum:016x}", found=f"{people:,} rows, fingerprint {written:016x}",
+            fix="run again; if it happens twice, report it with the run folder's run.json",
+        )  # fmt: skip
+    if books.existing != found["known"]:
+        raise IntegrityError("known ages were lost, nothing was published", expected=f"{found['known']:,}", found=f"{books.existing:,}")
+    return books

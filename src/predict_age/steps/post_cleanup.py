@@ -1,0 +1,20 @@
+"""Step 9: remove what was only needed on the way; what is published stays."""
+
+from __future__ import annotations
+
+import shutil
+
+from predict_age.files import folder_bytes
+from predict_age.run import Run, StepResult
+
+
+def post_cleanup(run: Run) -> StepResult:
+    """Remove working copies of the source and, when so configured, the raw predictions. Returns the bytes freed as a fact."""
+    folder = run.folder.path
+    removable = [folder / "source" / "working", folder / "source" / "routed", folder / "training"]
+    if not run.plan.config.running.keep_predictions:
+        removable.append(folder / "predictions")
+    freed = sum(folder_bytes(p) for p in removable if p.exists())
+    for path in removable:
+        shutil.rmtree(path, ignore_errors=True)
+    return StepResult(0, {"freed_bytes": freed, "run_bytes": folder_bytes(folder)})

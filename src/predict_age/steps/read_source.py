@@ -1,0 +1,202 @@
+"""Step 2: read the source once: convert text, count, set aside, and decide which of several equal pids counts."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import asdict
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from predict_age.batches import number_of_batches
+from predict_age.errors import InputError
+from predict_age.files import read_json, write_json
+from predict_age.run import Run, RunPlan, StepResult
+from predict_age.source.convert import Conversion, convert, route
+from predict_age.source.rows import RowRules
+from predict_age.source.scan import BUCKET_ROWS, Duplicates, SplitCounts, find_duplicates, scan, write_losers
+from predict_age.source.splits import Split, check_columns, open_parquet
+from predict_age.workspace import RunFolder
+
+ROWS_PER_TASK = 400_000
+
+
+def rules_of(plan: RunPlan) -> RowRules:
+    """The row rules of a run."""
+    return RowRules(plan.config.ages, plan.as_of)
+
+
+def splits_of(folder: RunFolder) -> list[Split]:
+    """The splits that ``read_source`` found."""
+    return [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
+
+
+def losers_of(folder: RunFolder) -> Path:
+    """The duplicates that ``read_source`` found."""
+    return folder.path / "source" / "duplicates.npy"
+
+
+def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]:
+    """Consecutive splits of one file, about ``rows`` rows together."""
+    groups: list[list[Split]] = []
+    for split in splits:
+        if groups and groups[-1][0].file == split.file and sum(s.rows for s in groups[-1]) + split.rows <= rows:
+            groups[-1].append(split)
+        else:
+            groups.append([split])
+    return groups
+
+
+def read_source(run: Run) -> StepResult:
+    """Fill ``source/`` and ``set_aside/``. Raises InputError for an empty source or too many unusable rows."""
+    plan, folder = run.plan, run.folder.path
+    source, set_aside, scratch = folder / "source", folder / "set_aside", folder / "source" / "scratch"
+    for path in (source, set_aside):
+        shutil.rmtree(path, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    set_aside.mkdir()
+
+    conversions = _convert_text(run, source / "working", set_aside)
+    splits = _splits(plan, conversions)
+    counts = _scan(run, splits, scratch, set_aside)
+    reasons = Counter[str]()
+    for conversion in conversions:
+        reasons.update(conversion.broken)
+    for count in counts:
+        reasons.update(count.set_aside)
+    read = sum(c.read for c in counts) + sum(sum(c.broken.values()) for c in conversions)
+    _judge_set_aside(run, read, reasons)
+    if plan.config.prediction.partition == "modulo":
+        splits, batch_of = _route(run, splits, counts, source / "routed")
+        shutil.rmtree(source / "working", ignore_errors=True)
+        counts = _scan(run, splits, scratch, None)
+    else:
+        batch_of = []
+    duplicates = _find_duplicates(run, splits, scratch)
+    write_losers(losers_of(run.folder), duplicates)
+    shutil.rmtree(scratch)
+    facts = _facts(read, reasons, counts, duplicates)
+    write_json(source / "splits.json", {"splits": [asdict(s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of})
+    return StepResult(read, facts)
+
+
+def _convert_text(run: Run, working: Path, set_aside: Path) -> list[Conversion]:
+    texts = [(i, f) for i, f in enumerate(run.plan.files) if f.format != "parquet"]
+    tasks = [(i, f, run.plan.config.source, working, set_aside) for i, f in texts]
+    done = 0
+
+    def advance(_: int, __: object) -> None:
+        nonlocal done
+        done += 1
+        run.progress.update(done, len(tasks), "files converted")
+
+    result: list[Conversion] = run.pool.run(convert, tasks, advance, "conversion")
+    return result
+
+
+def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
+    working = {c.file: c.path for c in conversions}
+    splits: list[Split] = []
+    for number, file in enumerate(plan.files):
+        path = working.get(number, file.path)
+        metadata = open_parquet(path).metadata
+        if number not in working:
+            check_columns(open_parquet(path).schema_arrow.names, plan.config.source, path)
+        first = 0
+        for group in range(metadata.num_row_groups):
+            rows = metadata.row_group(group).num_rows
+            if rows:
+                splits.append(Split(len(splits), number, path, group, rows, first, number in working))
+            first += rows
+    return splits
+
+
+def _scan(run: Run, splits: list[Split], scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
+    total = sum(s.rows for s in splits)
+    buckets = _buckets(splits)
+    files = [f.path for f in run.plan.files]
+    tasks = [(g, run.plan.config.source, rules_of(run.plan), buckets, scratch, set_aside, files) for g in grouped(splits)]
+    done = 0
+
+    def advance(_: int, counts: list[SplitCounts]) -> None:
+        nonlocal done
+        done += sum(c.read for c in counts)
+        run.progress.update(done, total, "rows")
+
+    return [c for counts in run.pool.run(scan, tasks, advance, "scan") for c in counts]
+
+
+def _buckets(splits: list[Split]) -> int:
+    return max(1, ceil(sum(s.rows for s in splits) / BUCKET_ROWS))
+
+
+def _find_duplicates(run: Run, splits: list[Split], scratch: Path) -> list[Duplicates]:
+    tasks = [(bucket, [s.id for s in splits], scratch) for bucket in range(_buckets(splits))]
+    result: list[Duplicates] = run.pool.run(find_duplicates, tasks, name="duplicate search")
+    return result
+
+
+def _route(run: Run, splits: list[Split], counts: list[SplitCounts], folder: Path) -> tuple[list[Split], list[int]]:
+    """Rewrite the rows by floor modulo; returns the new splits and the batch of each."""
+    plan = run.plan
+    number, _ = number_of_batches(sum(c.needs_prediction for c in counts), plan.config.prediction.batch_rows, run.workers)
+    groups = grouped(splits, 200_000)
+    tasks = [(i, g, plan.config.source, rules_of(plan), number, folder) for i, g in enumerate(groups)]
+    routed: list[Split] = []
+    batch_of: list[int] = []
+    for group, (path, batches) in zip(groups, run.pool.run(route, tasks, name="routing"), strict=True):
+        metadata = open_parquet(path).metadata
+        for row_group, batch in enumerate(batches):
+            rows = metadata.row_group(row_group).num_rows
+            routed.append(Split(len(routed), group[0].file, path, row_group, rows, 0, True))
+            batch_of.append(batch)
+    return routed, batch_of
+
+
+def _judge_set_aside(run: Run, read: int, reasons: Counter[str]) -> None:
+    limits = run.plan.config.source
+    bad = sum(reasons.values())
+    shown = ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
+    if read == 0:
+        raise InputError("the source holds no rows", expected="at least one record", found=f"{len(run.plan.files)} empty file(s)")
+    if bad == read:
+        raise InputError("no row of the source can be used", expected="whole numbers as pid in valid records", found=shown)
+    if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
+        raise InputError(
+            f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
+            expected=f"at most {limits.max_set_aside_share:.2%}, or {limits.max_set_aside_floor} rows",
+            found=shown,
+            fix=f"look at {run.folder.path / 'set_aside'}, mend the source, or raise max_set_aside_share under [source]",
+        )
+
+
+def _to_predict(counts: list[SplitCounts], duplicates: list[Duplicates]) -> list[int]:
+    """Rows of each split that need a prediction, duplicates left out."""
+    rows = np.array([c.needs_prediction for c in counts], np.int64)
+    for found in duplicates:
+        np.subtract.at(rows, found.splits[~found.known], 1)
+    result: list[int] = rows.tolist()
+    return result
+
+
+def _facts(read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[Duplicates]) -> dict[str, object]:
+    known = Counter[str]()
+    for count in counts:
+        known.update(count.known)
+    lost = sum(len(d.rows) for d in duplicates)
+    lost_known = sum(int(d.known.sum()) for d in duplicates)
+    return {
+        "read": read,
+        "set_aside": dict(reasons.most_common()),
+        "usable": read - sum(reasons.values()),
+        "distinct": sum(d.distinct for d in duplicates),
+        "duplicate": lost,
+        "checksum": sum(d.checksum for d in duplicates) % 2**64,
+        "known": sum(known.values()) - lost_known,
+        "to_predict": sum(_to_predict(counts, duplicates)),
+        "unreadable_age": sum(c.unreadable_age for c in counts),
+        "implausible_age": sum(c.implausible_age for c in counts),
+        "conflicting_age": sum(c.conflicting_age for c in counts),
+    }

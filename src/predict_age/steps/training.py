@@ -1,0 +1,121 @@
+"""Step 3: sample people whose age is known, extract their features, train and judge the models, save the artefact."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from predict_age.config import Config
+from predict_age.errors import InputError
+from predict_age.features.extract import compiled, extract
+from predict_age.files import replacing
+from predict_age.models.artefact import save
+from predict_age.models.bundle import train
+from predict_age.run import Run, StepResult
+from predict_age.source.rows import RowRules, connect
+from predict_age.source.scan import counting_rows, mix
+from predict_age.source.splits import Split, read_split
+from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
+
+FIT, CALIBRATE, HELD_OUT = 0, 1, 2
+
+
+def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
+    salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
+    uniform: NDArray[np.float64] = (mix(salted.astype(np.int64)) >> np.uint64(11)) * 2.0**-53
+    return uniform
+
+
+def sample(
+    number: int, splits: list[Split], config: Config, rules: RowRules, losers: Path, features: str, share: float, folder: Path
+) -> int:
+    """Write the features of the sampled labelled rows of ``splits`` to ``folder/<number>.parquet``; returns their number.
+
+    Columns: the features, ``age`` and ``luck``. Only rows with ``luck < share`` have their profile parsed.
+    """
+    connection = connect()
+    tables = []
+    for split in splits:
+        wanted = counting_rows(split, losers)
+        for piece in read_split(split, config.source, with_profile=True, only=wanted):
+            judged = rules.canonical(connection, piece.raw)
+            pid = judged["pid"].to_numpy(zero_copy_only=False)
+            labelled = judged["known_age"].is_valid().to_numpy()
+            chosen = labelled.copy()
+            chosen[labelled] = luck(pid[labelled].astype(np.int64), config.training.seed) < share
+            if not chosen.any():
+                continue
+            made = extract(connection, piece.raw["profile"].filter(chosen), features, rules.as_of)
+            table = made.columns.append_column("age", judged["known_age"].filter(chosen))
+            table = table.append_column("luck", pa.array(luck(pid[chosen].astype(np.int64), config.training.seed)))
+            tables.append(table.filter(made.problem.is_null()))
+    if not tables:
+        return 0
+    with replacing(folder / f"{number}.parquet") as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
+    return sum(t.num_rows for t in tables)
+
+
+def training(run: Run) -> StepResult:
+    """Train on up to ``sample_rows`` labelled people. Raises InputError when too few have a known age."""
+    plan, settings = run.plan, run.plan.config.training
+    folder = run.folder.path / "training"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(run.folder.model, ignore_errors=True)
+    folder.mkdir()
+    labelled = run.facts("read_source")["known"]
+    share = min(1.0, settings.sample_rows / max(labelled, 1))
+    groups = grouped(splits_of(run.folder))
+    tasks = [
+        (i, group, plan.config, rules_of(plan), losers_of(run.folder), plan.features_text, share, folder)
+        for i, group in enumerate(groups)
+    ]
+    rows = 0
+
+    def advance(_: int, more: int) -> None:
+        nonlocal rows
+        rows += more
+        run.progress.update(rows, round(labelled * share), "labelled people sampled")
+
+    run.pool.run(sample, tasks, advance, "sampling")
+    columns, age, lucky = _load(folder, settings.sample_rows)
+    if len(age) < settings.min_rows:
+        raise InputError(
+            "too few people with a known age to train on", expected=f"at least {settings.min_rows} with a usable profile",
+            found=f"{len(age)} of {labelled} with a known age",
+            fix="add rows with birth_year or approximate_age, or lower training.min_rows (20 at least)",
+        )  # fmt: skip
+    run.progress.note(f"training on {len(age):,} people, {columns.num_columns} features")
+    features, _ = compiled(plan.features_text, plan.as_of)
+    part = parts(lucky, settings.test_share, settings.calibration_share)
+    bundle, metrics = train(features, columns, age, part, plan.config, run.workers)
+    version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
+    shutil.rmtree(folder)
+    return StepResult(len(age), {"model_version": version, "sampled": len(age), "labelled": labelled, "metrics": metrics})
+
+
+def _load(folder: Path, most: int) -> tuple[pa.Table, NDArray[np.float32], NDArray[np.float64]]:
+    """Features, ages and luck of the sample, in the order of luck: the same whatever the files were."""
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        return pa.table({}), np.empty(0, np.float32), np.empty(0)
+    table = pa.concat_tables([pq.read_table(f) for f in files])
+    table = table.take(pa.array(np.argsort(table["luck"].to_numpy(), kind="stable")[:most]))
+    return table.drop_columns(["age", "luck"]), table["age"].to_numpy().astype(np.float32), table["luck"].to_numpy()
+
+
+def parts(lucky: NDArray[np.float64], test: float, calibration: float) -> NDArray[np.int8]:
+    """FIT, CALIBRATE or HELD_OUT for each sampled row (n,), by further bits of its luck: independent of all other rows."""
+    again = mix((lucky * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) >> np.uint64(11)
+    uniform = again * 2.0**-53
+    result = np.full(len(lucky), FIT, np.int8)
+    result[uniform < test + calibration] = CALIBRATE
+    result[uniform < test] = HELD_OUT
+    return result
+
