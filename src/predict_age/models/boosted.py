@@ -10,11 +10,22 @@ from predict_age.config import Training
 from predict_age.features.encode import Matrix
 
 
+UNKNOWN = np.float32(-1e30)
+
+
+def filled(matrix: Matrix) -> Matrix:
+    """``matrix`` with unknown values moved below every real one.
+
+    A split can still tell unknown from known, and XGBoost evaluates a matrix without gaps three times as fast (ADR 3).
+    """
+    return np.where(np.isnan(matrix), UNKNOWN, matrix)
+
+
 def train_boosted(
     matrix: Matrix, age: NDArray[np.float32], names: list[str], settings: Training, threads: int
 ) -> xgboost.Booster:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed and number of threads."""
-    data = xgboost.QuantileDMatrix(matrix, age, feature_names=names, max_bin=128, nthread=threads)
+    data = xgboost.QuantileDMatrix(filled(matrix), age, feature_names=names, max_bin=128, nthread=threads)
     parameters = {
         "objective": "reg:absoluteerror",
         "tree_method": "hist",
@@ -34,7 +45,7 @@ def predict_boosted(model: xgboost.Booster, matrix: Matrix) -> NDArray[np.float3
     """Ages (n_rows,), years, unbounded."""
     if not len(matrix):
         return np.empty(0, np.float32)
-    result: NDArray[np.float32] = model.inplace_predict(matrix, validate_features=False)
+    result: NDArray[np.float32] = model.inplace_predict(filled(matrix), validate_features=False)
     return result
 
 

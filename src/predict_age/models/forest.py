@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
+from predict_age.models.boosted import filled
 
 BLOCK = 2048
 TOLERANCE = 1e-5  # float32 sums of 30 histograms are exact to about 1e-6
@@ -35,7 +36,10 @@ class QuantileForest:
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 
     def quantiles(self, matrix: Matrix, levels: tuple[float, ...]) -> NDArray[np.float64]:
-        """(n_rows, n_levels) ages: the smallest whole age whose cumulative share reaches each level, years."""
+        """(n_rows, n_levels) quantiles of the age, years.
+
+        The share of a whole age a is spread evenly over a - 0.5 .. a + 0.5, so quantiles are continuous.
+        """
         n = len(matrix)
         result = np.empty((n, len(levels)))
         if not n:
@@ -47,15 +51,20 @@ class QuantileForest:
             total = self.shares[block[:, 0]]
             for tree in range(1, trees):
                 total += self.shares[block[:, tree]]
-            cumulative = np.cumsum(total, axis=1)
+            total *= np.float32(1 / trees)
+            cumulative = np.cumsum(total, axis=1, dtype=np.float32)
+            rows = np.arange(len(block))
             for i, level in enumerate(levels):
-                reached = cumulative >= level * trees - TOLERANCE * trees
-                result[start : start + BLOCK, i] = self.youngest + reached.argmax(axis=1)
+                bin_ = (cumulative >= level - TOLERANCE).argmax(axis=1)
+                share = total[rows, bin_].astype(np.float64)
+                below = cumulative[rows, bin_] - share
+                within = np.clip((level - below) / np.where(share > 0, share, 1.0), 0.0, 1.0)
+                result[start : start + BLOCK, i] = self.youngest - 0.5 + bin_ + within
         return result
 
 
 def _nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:
-    data = xgboost.DMatrix(matrix, nthread=1 if len(matrix) < 100_000 else None)
+    data = xgboost.DMatrix(filled(matrix), nthread=1 if len(matrix) < 100_000 else None)
     nodes = trees.predict(data, pred_leaf=True, validate_features=False)
     return np.asarray(nodes, np.int32).reshape(len(matrix), -1)
 
@@ -64,7 +73,7 @@ def train_forest(
     matrix: Matrix, age: NDArray[np.float32], youngest: int, oldest: int, settings: Training, threads: int
 ) -> QuantileForest:
     """Grow the forest on (n_rows, n_features) and whole ages (n_rows,) inside youngest..oldest."""
-    data = xgboost.QuantileDMatrix(matrix, age, max_bin=128, nthread=threads)
+    data = xgboost.QuantileDMatrix(filled(matrix), age, max_bin=128, nthread=threads)
     parameters = {
         "tree_method": "hist",
         "max_bin": 128,

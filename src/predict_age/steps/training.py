@@ -23,6 +23,7 @@ from predict_age.source.splits import Split, read_split
 from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
 
 FIT, CALIBRATE, HELD_OUT = 0, 1, 2
+MOST_CALIBRATION_ROWS = 20_000  # more would not make the interval better, fewer rows to learn from would make it worse
 
 
 def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
@@ -93,7 +94,7 @@ def training(run: Run) -> StepResult:
         )  # fmt: skip
     run.progress.note(f"training on {len(age):,} people, {columns.num_columns} features")
     features, _ = compiled(plan.features_text, plan.as_of)
-    part = parts(lucky, settings.test_share, settings.calibration_share)
+    part = parts(lucky, settings.test_share, min(settings.calibration_share, MOST_CALIBRATION_ROWS / len(age)))
     bundle, metrics = train(features, columns, age, part, plan.config, run.workers)
     version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
     shutil.rmtree(folder)
