@@ -1,5 +1,0 @@
-from predict_age.workspace import RunFolder
-
-
-def write_report(folder: RunFolder) -> None:
-    pass
