@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """Output formats of ``sql``."""
 
     table = "table"
@@ -46,7 +46,9 @@ def _date(text: str) -> dt.date:
 AsOf = Annotated[str, typer.Option("--as-of", help="The date at which people have the age: YYYY-MM-DD.", metavar="DATE")]
 Source = Annotated[str, typer.Option("--source", help="A file, a folder or a glob: Parquet, JSON lines, CSV.", metavar="PATH")]
 Space = Annotated[Path, typer.Option("--workspace", help="The folder that holds runs and results.", metavar="DIR")]
-Features = Annotated[Path | None, typer.Option("--features", help="Feature file; without it, the document's profile.", metavar="FILE")]
+Features = Annotated[
+    Path | None, typer.Option("--features", help="Feature file; without it, the document's profile.", metavar="FILE")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; default: one for each core.", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
@@ -104,7 +106,8 @@ def generate(
 
 @app.command(epilog="Example: predict-age plan --source people/people")
 def plan(
-    source: Source, as_of: AsOf = "", features: Features = None, config: ConfigFile = None, workers: Workers = None, as_json: AsJson = False,
+    source: Source, as_of: AsOf = "", features: Features = None, config: ConfigFile = None, workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a run would take - rows, batches, minutes, memory, disk - and check configuration and features."""
     from predict_age.estimate import estimate

@@ -102,6 +102,4 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
     )  # fmt: skip
     disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
     memory = PARENT_BYTES + max(workers * WORKER_BYTES, sampled * TRAINING_BYTES_A_ROW)
-    return Estimate(
-        rows, text_rows == 0, share, to_predict, batches, formula, workers, seconds / 60, memory, disk, source_bytes
-    )
+    return Estimate(rows, text_rows == 0, share, to_predict, batches, formula, workers, seconds / 60, memory, disk, source_bytes)

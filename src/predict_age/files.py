@@ -16,7 +16,7 @@ TEMPORARY = ".tmp"
 
 
 def flush(path: Path) -> None:
-    """fsync a file or folder."""
+    """Fsync a file or folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from predict_age.errors import PredictAgeError, ResourceError
 
-SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def available_cores() -> int:

@@ -36,7 +36,8 @@ class Console:
             if self._bar is not None:
                 self._bar.console.print(text, highlight=False, markup=False)
             else:
-                print(text, file=sys.stderr, flush=True)
+                sys.stderr.write(text + "\n")
+                sys.stderr.flush()
 
     def begin(self, number: int, total: int, title: str) -> None:
         """A step begins."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from rich import box
@@ -11,7 +12,7 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from predict_age.progress import duration
-from predict_age.tables import VIEW
+from predict_age.tables import VIEW, rows_of
 from predict_age.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def show_run(folder: RunFolder) -> None:
         quality = _quality(s["metrics"])
         console.print(table, quality)
         aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} set aside; "
-        console.print(f"Books: {aside}{rows['usable']:,} = {rows['distinct']:,} people + {rows['duplicate']:,} duplicates", soft_wrap=True)
+        console.print(
+            f"Books: {aside}{rows['usable']:,} = {rows['distinct']:,} people + {rows['duplicate']:,} duplicates", soft_wrap=True
+        )
     steps = _grid("Steps", ["step", "time", "rows", "rows/s", "peak memory"])
     for stage in s["stages"]:
         rate = stage["rows"] / stage["seconds"] if stage["seconds"] > 0.05 and stage["rows"] else 0
@@ -110,7 +113,9 @@ def show_run(folder: RunFolder) -> None:
         console.print(f"Report  {s['report']}", soft_wrap=True)
     workspace = folder.path.parent.parent
     if s["status"] == "done":
-        console.print(f"Next    predict-age sql --workspace {workspace} \"SELECT * FROM {VIEW} LIMIT 5\"", soft_wrap=True, markup=False)
+        console.print(
+            f'Next    predict-age sql --workspace {workspace} "SELECT * FROM {VIEW} LIMIT 5"', soft_wrap=True, markup=False
+        )
     else:
         console.print(f"Next    predict-age resume --workspace {workspace}", soft_wrap=True, markup=False)
 
@@ -119,9 +124,15 @@ def _quality(m: dict[str, Any]) -> Group:
     table = _grid("Quality, on people held out from training", ["", "value", ""], numbers=False)
     table.add_row("mean absolute error", _number(m["mae"], "{:.2f} years"),
                   f"Ridge {_number(m['ridge_mae'], '{:.2f}')}, constant median {_number(m['median_mae'], '{:.2f}')}")  # fmt: skip
-    table.add_row("interval covers", _number(m["coverage"], "{:.1%}"), f"target 90 %, mean width {_number(m['width'], '{:.1f}')} years")
+    table.add_row(
+        "interval covers", _number(m["coverage"], "{:.1%}"), f"target 90 %, mean width {_number(m['width'], '{:.1f}')} years"
+    )
     predicted = _number(m.get("high_quality_share_predicted"), "{:.1%}")
-    table.add_row("high quality", _number(m.get("high_quality_share"), "{:.1%}"), f"of all people at confidence 60 % or more; {predicted} of the predicted")
+    table.add_row(
+        "high quality",
+        _number(m.get("high_quality_share"), "{:.1%}"),
+        f"of all people at confidence 60 % or more; {predicted} of the predicted",
+    )
     return Group(table)
 
 
@@ -168,7 +179,7 @@ def show_estimate(found: Estimate) -> None:
 
 def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 1000) -> None:
     """Rows as a table for people; more than ``most`` are cut off, and said to be."""
-    rows = relation.fetchmany(most + 1)
+    rows = list(islice(rows_of(relation), most + 1))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in relation.columns:
         table.add_column(name, overflow="fold")

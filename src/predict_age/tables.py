@@ -12,7 +12,9 @@ predict_age_set_aside                            records that could not be used:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -45,7 +47,9 @@ def connect_tables(workspace: Workspace) -> duckdb.DuckDBPyConnection:
         schema = current.path / "predictions" / "schema.parquet"
         _view(connection, "predict_age_predictions", [str(schema)] * schema.exists() + _named(current, "predictions"))
         aside = [str(p) for p in sorted((current.path / "set_aside").glob("*.parquet"))]
-        empty = "SELECT CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS position, CAST(NULL AS VARCHAR) AS reason WHERE FALSE"
+        empty = (
+            "SELECT CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS position, CAST(NULL AS VARCHAR) AS reason WHERE FALSE"
+        )
         _view(connection, "predict_age_set_aside", aside, empty)
         for quarter, run_id in published.quarters.items():
             _view(connection, f"predict_age_final_results_{quarter}", _named(workspace.run(run_id), "results"))
@@ -78,23 +82,27 @@ def query(workspace: Workspace, text: str) -> duckdb.DuckDBPyRelation:
         raise ConfigError(f"the query failed: {str(error).splitlines()[0]}{hint}") from None
 
 
+def rows_of(relation: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
+    """The rows as Python values, streamed."""
+    for batch in relation.to_arrow_reader(10_000):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
 def write_csv(relation: duckdb.DuckDBPyRelation, stream: object) -> None:
     """Stream the rows as CSV, RFC 4180, NULL as nothing."""
     import csv
 
     writer = csv.writer(stream, lineterminator="\n")  # type: ignore[arg-type]
     writer.writerow(relation.columns)
-    while rows := relation.fetchmany(10_000):
-        writer.writerows(["" if v is None else v for v in row] for row in rows)
+    writer.writerows(["" if v is None else v for v in row] for row in rows_of(relation))
 
 
 def write_jsonl(relation: duckdb.DuckDBPyRelation, stream: object) -> None:
     """Stream the rows as JSON lines."""
     import json
 
-    while rows := relation.fetchmany(10_000):
-        for row in rows:
-            stream.write(json.dumps(dict(zip(relation.columns, row, strict=True)), default=str, ensure_ascii=False) + "\n")  # type: ignore[attr-defined]
+    for row in rows_of(relation):
+        stream.write(json.dumps(dict(zip(relation.columns, row, strict=True)), default=str, ensure_ascii=False) + "\n")  # type: ignore[attr-defined]
 
 
 def write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:

@@ -18,7 +18,7 @@ FEWEST_ROWS = 10
 
 @dataclass(frozen=True)
 class Encoders:
-    """What was learned about categories: value -> smoothed mean age (years) of the training rows with it; ``mean`` for unseen values.
+    """What was learned about categories: value -> smoothed mean age in years of its training rows; ``mean`` for unseen values.
 
     Target encoding after Micci-Barreca (2001): (sum of ages + 20 x mean) / (rows + 20).
     """

@@ -11,7 +11,17 @@ import pyarrow as pa
 
 from predict_age.errors import ConfigError
 from predict_age.features.spec import (
-    Boolean, Category, Count, Date, Feature, FeatureSet, Number, Ordered, Sql, Text, parse_path,
+    Boolean,
+    Category,
+    Count,
+    Date,
+    Feature,
+    FeatureSet,
+    Number,
+    Ordered,
+    Sql,
+    Text,
+    parse_path,
 )  # fmt: skip
 from predict_age.source.rows import connect
 from predict_age.toml_lines import line_of
@@ -120,7 +130,9 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_e
             return self._from_path(feature, self._years("{0}"), _bounded(feature.min, feature.max, clip=False))
         if isinstance(feature, Ordered):
             ranks = " ".join(
-                f"WHEN {_quote(name.strip().lower())} THEN {rank}.0" for rank, level in enumerate(feature.synonyms) for name in level
+                f"WHEN {_quote(name.strip().lower())} THEN {rank}.0"
+                for rank, level in enumerate(feature.synonyms)
+                for name in level
             )
             return self._from_path(feature, f"CAST(CASE lower(trim({{}})) {_braces(ranks)} END AS DOUBLE)")
         if isinstance(feature, Boolean):
@@ -135,7 +147,9 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_e
             rules = " ".join(
                 f"WHEN regexp_matches({{0}}, {_braces(_quote(rule.match))}, 'i') THEN {rule.value!r}" for rule in feature.rules
             )
-            return self._from_path(feature, f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)")
+            return self._from_path(
+                feature, f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
+            )
         if isinstance(feature, Category):
             return self._from_path(feature, f"nullif(left(trim({{}}), {LONGEST_CATEGORY}), '')")
         return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_bounded(feature.min, feature.max, clip=False))

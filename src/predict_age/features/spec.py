@@ -18,12 +18,52 @@ from predict_age.toml_lines import line_of
 
 FORMAT = 1
 PROTECTED = frozenset(
-    "gender sex sexual orientation race racial ethnicity ethnic religion religious disability disabled marital pregnant pregnancy "
-    "caste genetic union political veteran".split()
+    [
+        "gender",
+        "sex",
+        "sexual",
+        "orientation",
+        "race",
+        "racial",
+        "ethnicity",
+        "ethnic",
+        "religion",
+        "religious",
+        "disability",
+        "disabled",
+        "marital",
+        "pregnant",
+        "pregnancy",
+        "caste",
+        "genetic",
+        "union",
+        "political",
+        "veteran",
+    ]
 )
-_BIRTH = frozenset("birth birthday birthdate birthyear dob born geburtsdatum geboren yob".split())
-_AGE = frozenset("age ages alter".split())
-_AROUND_AGE = frozenset("approx approximate estimated current real true known actual years year in of at person user my exact".split())
+_BIRTH = frozenset(["birth", "birthday", "birthdate", "birthyear", "dob", "born", "geburtsdatum", "geboren", "yob"])
+_AGE = frozenset(["age", "ages", "alter"])
+_AROUND_AGE = frozenset(
+    [
+        "approx",
+        "approximate",
+        "estimated",
+        "current",
+        "real",
+        "true",
+        "known",
+        "actual",
+        "years",
+        "year",
+        "in",
+        "of",
+        "at",
+        "person",
+        "user",
+        "my",
+        "exact",
+    ]
+)
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")
 _KINDS = frozenset({"number", "date", "ordered", "category", "boolean", "count", "text", "sql"})
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
@@ -256,7 +296,7 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
     except ValidationError as error:
         raise ConfigError(explain(error, where, text, ("features",), _KINDS)) from None
     for name, feature in features.items():
-        named = [(("features", name), name)]
+        named: list[tuple[tuple[str, ...], str]] = [(("features", name), name)]
         if isinstance(feature, Sql):
             named.append((("features", name, "expression"), feature.expression))
         else:

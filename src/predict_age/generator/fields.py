@@ -137,7 +137,9 @@ class Fields:
         self._bundles = [_text(texts) for texts in others]
         self._school = _text(
             [
-                _fragment("education", [{"school": f"{pick.choice(_WORDS).title()} University", "field": str(pick.choice(_WORDS))}])[:-2]
+                _fragment(
+                    "education", [{"school": f"{pick.choice(_WORDS).title()} University", "field": str(pick.choice(_WORDS))}]
+                )[:-2]
                 for _ in range(64)
             ]
         )

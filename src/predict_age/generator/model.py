@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ def _rows(parents: NDArray[np.integer], values: int, weight: Callable[[Floats, F
     return weight(parents[:, None].astype(float), np.arange(values, dtype=float)[None, :])
 
 
-def _bell(centre: Floats, spread: Floats | float, value: Floats) -> Floats:
+def _bell(centre: Floats | np.float64, spread: Floats | Any, value: Floats) -> Floats:
     return np.exp(-0.5 * ((value - centre) / spread) ** 2) + 1e-6
 
 
@@ -121,7 +122,7 @@ def model() -> Model:
     a = np.arange(len(AGES))
     ages = AGES.astype(float)
 
-    prior = 0.55 * _bell(np.array(31.0), 7.5, ages) / 7.5 + 0.45 * _bell(np.array(46.0), 11.0, ages) / 11.0
+    prior = 0.55 * _bell(np.float64(31.0), 7.5, ages) / 7.5 + 0.45 * _bell(np.float64(46.0), 11.0, ages) / 11.0
     may_have = 1 / (1 + np.exp(-1.2 * (ages[:, None] - FINISHING_AGE - 1.5))) * (ages[:, None] >= FINISHING_AGE)
     may_have[:, 0] = 1.0
     wanted = np.array([0.22, 0.12, 0.34, 0.2, 0.06, 0.06]) * np.ones((len(AGES), 1))
@@ -144,6 +145,9 @@ def model() -> Model:
     def tenure(years_of_work: Floats, value: Floats) -> Floats:
         return np.where(value <= years_of_work, 0.80**value, 0.0)
 
+    def membership(age_over_18: Floats, value: Floats) -> Floats:
+        return _bell(np.clip(age_over_18 * 0.45 + 2, 0, 17), 5.5, value) * (value <= age_over_18 + 2)
+
     def variable(name: str, parent: str, weights: Floats, shown: float) -> Variable:
         return Variable(name, parent, table(_hide(weights, shown)))
 
@@ -165,15 +169,13 @@ def model() -> Model:
         variable("career_start", "x", _around(x, {-2: 0.1, -1: 0.2, 0: 0.5, 1: 0.2}), 0.12),
         variable("career_stage", "x", stage, 0.55),
         variable("email_provider", "a", _eras(EMAIL_ERAS, 15.0), 0.60),
-        variable("membership", "a", _rows(a, 22, lambda p, v: _bell(np.clip(p * 0.45 + 2, 0, 17), 5.5, v)
-                                          * (v <= p + 2)), 0.75),  # fmt: skip
+        variable("membership", "a", _rows(a, 22, membership), 0.75),
         variable("primary_skill", "a", _eras(SKILL_ERAS, 14.0), 0.70),
         variable("has_photo", "a", np.stack([0.1 + 0.011 * a, 0.9 - 0.011 * a], axis=1), 0.90),
         variable("has_fixed_line", "a", np.stack([0.97 - 0.014 * a, 0.03 + 0.014 * a], axis=1), 0.50),
         variable("is_student", "z", np.stack([1 - 0.55 * 0.35**x, 0.55 * 0.35**x], axis=1), 0.90),
         variable("education_level", "e", np.eye(6), 0.88),
-        variable("publications", "e", _rows(np.arange(6), 6, lambda p, v: _bell(np.array([0, 0, 0.3, 1, 0.6, 3.5])[
-            p.astype(int)], 0.9, v)), 0.60),  # fmt: skip
+        variable("publications", "e", _bell(np.array([[0, 0, 0.3, 1, 0.6, 3.5]]).T, 0.9, np.arange(6.0)[None, :]), 0.60),
     )
     shown = np.array([0.0, 0.3, 0.3, 0.3, 0.3, 0.3])
     return Model(

@@ -67,8 +67,10 @@ def load(folder: Path) -> tuple[Bundle, str]:
     learned = read_json(folder / "learned.json")
     features = parse_features((folder / "features.toml").read_text(encoding="utf-8"), str(folder / "features.toml"))
     if features.names != manifest["features"]:
-        raise IntegrityError("the model was trained on other features", expected=str(manifest["features"]), found=str(features.names))
-    ridge = {k: np.array(v) if isinstance(v, list) else v for k, v in learned["ridge"].items()}
+        raise IntegrityError(
+            "the model was trained on other features", expected=str(manifest["features"]), found=str(features.names)
+        )
+    ridge: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in learned["ridge"].items()}
     with np.load(folder / "leaves.npz", allow_pickle=False) as leaves:
         forest = QuantileForest(_booster(folder / "forest.ubj"), leaves["leaf_of"], leaves["shares"], learned["youngest"])
     bundle = Bundle(

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
 
-
 UNKNOWN = np.float32(-1e30)
 
 
@@ -21,9 +20,7 @@ def filled(matrix: Matrix) -> Matrix:
     return np.where(np.isnan(matrix), UNKNOWN, matrix)
 
 
-def train_boosted(
-    matrix: Matrix, age: NDArray[np.float32], names: list[str], settings: Training, threads: int
-) -> xgboost.Booster:
+def train_boosted(matrix: Matrix, age: NDArray[np.float32], names: list[str], settings: Training, threads: int) -> xgboost.Booster:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed and number of threads."""
     data = xgboost.QuantileDMatrix(filled(matrix), age, feature_names=names, max_bin=128, nthread=threads)
     parameters = {

@@ -154,5 +154,7 @@ def _by_confidence(made: Predictions, truth: NDArray[np.float64]) -> list[dict[s
         chosen = (pct >= low) & ((pct < low + 10) | (low == 90))
         if chosen.any():
             errors = np.abs(made.age[chosen] - truth[chosen])
-            rows.append({"from": low, "rows": int(chosen.sum()), "mae": float(errors.mean()), "p90": float(np.quantile(errors, 0.9))})
+            rows.append(
+                {"from": low, "rows": int(chosen.sum()), "mae": float(errors.mean()), "p90": float(np.quantile(errors, 0.9))}
+            )
     return rows

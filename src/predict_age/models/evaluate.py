@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Numbers = NDArray[np.floating] | NDArray[np.integer]
 BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
 
 
@@ -14,7 +15,7 @@ def band_name(band: tuple[int, int]) -> str:
     return f"under {high + 1}" if low == 0 else f"{low} and over" if high == 120 else f"{low}\N{EN DASH}{high}"
 
 
-def point_errors(age: NDArray[np.floating], predicted: NDArray[np.floating]) -> dict[str, float]:
+def point_errors(age: Numbers, predicted: Numbers) -> dict[str, float]:
     """mae, rmse, bias (predicted - true: positive = too old), years, and r2. Empty input gives NaN."""
     if not len(age):
         return dict.fromkeys(("mae", "rmse", "bias", "r2"), float("nan"))
@@ -28,24 +29,20 @@ def point_errors(age: NDArray[np.floating], predicted: NDArray[np.floating]) -> 
     }
 
 
-def interval_quality(age: NDArray[np.floating], lower: NDArray[np.floating], upper: NDArray[np.floating]) -> dict[str, float]:
-    """coverage (share inside, ends included) and mean width in years."""
+def interval_quality(age: Numbers, lower: Numbers, upper: Numbers) -> dict[str, float]:
+    """Coverage (share inside, ends included) and mean width in years."""
     if not len(age):
         return {"coverage": float("nan"), "width": float("nan")}
     inside = (lower <= age) & (age <= upper)
     return {"coverage": float(inside.mean()), "width": float(np.mean(upper - lower))}
 
 
-def evaluate(
-    age: NDArray[np.floating], predicted: NDArray[np.floating], lower: NDArray[np.floating], upper: NDArray[np.floating]
-) -> dict[str, float]:
+def evaluate(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers) -> dict[str, float]:
     """All of the above and the number of rows."""
     return {"rows": len(age), **point_errors(age, predicted), **interval_quality(age, lower, upper)}
 
 
-def by_band(
-    age: NDArray[np.floating], predicted: NDArray[np.floating], lower: NDArray[np.floating], upper: NDArray[np.floating]
-) -> list[dict[str, object]]:
+def by_band(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers) -> list[dict[str, object]]:
     """:func:`evaluate` for each band of *true* age that occurs."""
     rows: list[dict[str, object]] = []
     for low, high in BANDS:

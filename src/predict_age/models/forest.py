@@ -23,7 +23,7 @@ TOLERANCE = 1e-5  # float32 sums of 30 histograms are exact to about 1e-6
 
 @dataclass(frozen=True)
 class QuantileForest:
-    """``shares``: (n_leaves, n_ages) float32, row sums 1; ``leaf_of``: (n_trees, max_node + 1) row of ``shares`` for each tree node."""
+    """``shares``: (n_leaves, n_ages) float32, row sums 1; ``leaf_of``: (n_trees, max_node + 1), the row of ``shares`` of a node."""
 
     trees: xgboost.Booster
     leaf_of: NDArray[np.int32]

@@ -81,7 +81,12 @@ def _features(metrics: dict[str, Any], predictions: Tally) -> list[dict[str, Any
     missing = predictions.group("missing")
     return sorted(
         (
-            {"name": name, "importance": metrics["importance"].get(name, 0.0), "trained": share, "predicted": missing.get(name, 0) / rows}
+            {
+                "name": name,
+                "importance": metrics["importance"].get(name, 0.0),
+                "trained": share,
+                "predicted": missing.get(name, 0) / rows,
+            }
             for name, share in metrics["missing"].items()
         ),
         key=lambda f: -f["importance"],
@@ -105,7 +110,9 @@ def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally) -> dict[
         "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), HIGH_QUALITY_PCT),
         "error": plots.error_by_confidence([s["from"] for s in steps], [s["mae"] for s in steps], [s["p90"] for s in steps]),
         "importance": plots.horizontal([f["name"] for f in shown], [f["importance"] for f in shown], "share of the gain, %"),
-        "missing": plots.horizontal([f["name"] for f in shown], [f["predicted"] for f in shown], "missing among the predicted, %", plots.GREY),
+        "missing": plots.horizontal(
+            [f["name"] for f in shown], [f["predicted"] for f in shown], "missing among the predicted, %", plots.GREY
+        ),
     }
 
 

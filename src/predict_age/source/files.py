@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,6 +40,11 @@ class SourceFile:
             )
 
 
+def _glob(pattern: str) -> list[Path]:
+    absolute = Path(pattern).absolute()
+    return list(Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor))))
+
+
 def _format(path: Path) -> tuple[Format, str] | None:
     suffixes = [s.lower() for s in path.suffixes]
     compression = _COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
@@ -62,7 +66,7 @@ def discover(source: str) -> list[SourceFile]:
     elif root.exists():
         paths = found = [root]
     else:
-        paths = found = [Path(p) for p in glob.glob(source, recursive=True) if Path(p).is_file()]
+        paths = found = [p for p in _glob(source) if p.is_file()]
         if not paths:
             raise InputError(f"the source {source} does not exist", expected="a file, a folder or a glob that matches files")
     files = []

@@ -42,7 +42,7 @@ def _given(column: str, kind: pa.DataType) -> str:
     if pa.types.is_null(kind):
         return "FALSE"
     if _is_text(kind):
-        return f"(\"{column}\" IS NOT NULL AND trim(\"{column}\") <> '')"
+        return f'("{column}" IS NOT NULL AND trim("{column}") <> \'\')'
     if pa.types.is_floating(kind):
         return f'("{column}" IS NOT NULL AND NOT isnan("{column}"))'
     return f'("{column}" IS NOT NULL)'

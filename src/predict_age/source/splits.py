@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from predict_age.config import Source
 from predict_age.errors import InputError
-from predict_age.source.files import SourceFile
 from predict_age.source.rows import connect
 
 SLICE_ROWS = 25_000
@@ -103,9 +102,7 @@ def read_split(split: Split, source: Source, *, with_profile: bool, only: NDArra
         for batch in file.iter_batches(SLICE_ROWS, row_groups=[split.row_group], columns=columns, use_threads=False):
             table = pa.Table.from_batches([batch])
             rows = table.num_rows
-            positions = (
-                table["position"].to_numpy() if split.working else np.arange(rows, dtype=np.int64) + split.first_row + first
-            )
+            positions = table["position"].to_numpy() if split.working else np.arange(rows, dtype=np.int64) + split.first_row + first
             if only is not None:
                 keep = only[first : first + rows]
                 table, positions = table.filter(pa.array(keep)), positions[keep]
@@ -139,7 +136,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def valid_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """``column`` as text; a value that is not valid UTF-8 becomes the text ``\\x00``, which no JSON and no number is."""
+    """``column`` as text; a value that is not valid UTF-8 becomes one NUL character, which no JSON and no number is."""
     try:
         text = column.cast(pa.string())
         text.validate(full=True)

@@ -92,9 +92,8 @@ def read_jsonl(file: SourceFile, source: Source) -> Iterator[Piece]:
     paths = [_json_path(k) for k in (keys if flat else [*keys, source.profile_json])]
     first = 0
     for block in _blocks(file):
-        if first == 0:
-            block = block.removeprefix(b"\xef\xbb\xbf")
-        text = valid_text(pa.chunked_array([_lines(block)]))
+        lines = _lines(block.removeprefix(b"\xef\xbb\xbf") if first == 0 else block)
+        text = valid_text(pa.chunked_array([lines]))
         connection.register("lines", pa.table({"position": np.arange(first, first + len(text)), "line": text}))
         first += len(text)
         judged = connection.sql(
@@ -194,4 +193,3 @@ def _csv_piece(table: pa.Table, positions: np.ndarray, broken: list[tuple[int, s
     else:
         profile = table[source.profile_json]
     return Piece(pa.table([pa.array(positions), *light, profile], schema=WORKING), broken)
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import sqlglot
 from sqlglot import exp
@@ -22,7 +22,7 @@ def statement(name: str, dialect: Dialect, **values: str | int | float) -> str:
     """``sql/<name>.sql`` for a dialect, with every ``:name`` replaced by a literal. Raises KeyError for a missing value."""
     tree = sqlglot.parse_one(source_text(name), read="athena")
 
-    def fill(node: exp.Expression) -> exp.Expression:
+    def fill(node: Any) -> Any:
         return exp.convert(values[node.name]) if isinstance(node, exp.Placeholder) else node
 
     return tree.transform(fill).sql(dialect=dialect, pretty=True)

@@ -25,7 +25,9 @@ HIGH_QUALITY_PCT = 60
 def result_part(path: Path, qa: Path, timestamp: str, run_id: str) -> dict[str, Any]:
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
     if valid_receipt(qa) is None:
-        raise IntegrityError(f"{qa} is missing or damaged", expected="the file its receipt describes", fix="run `predict-age resume`")
+        raise IntegrityError(
+            f"{qa} is missing or damaged", expected="the file its receipt describes", fix="run `predict-age resume`"
+        )
     connection = connect()
     connection.register("predict_age_human_qa", pq.read_table(qa))
     query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id)
@@ -105,5 +107,7 @@ def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally)
             fix="run again; if it happens twice, report it with the run folder's run.json",
         )  # fmt: skip
     if books.existing != found["known"]:
-        raise IntegrityError("known ages were lost, nothing was published", expected=f"{found['known']:,}", found=f"{books.existing:,}")
+        raise IntegrityError(
+            "known ages were lost, nothing was published", expected=f"{found['known']:,}", found=f"{books.existing:,}"
+        )
     return books

@@ -28,7 +28,9 @@ def qa_part(path: Path, batch: Path, splits: list[Split], source: Source, rules:
     """
     receipt = valid_receipt(batch)
     if receipt is None:
-        raise IntegrityError(f"{batch} is missing or damaged", expected="the file its receipt describes", fix="run `predict-age resume`")
+        raise IntegrityError(
+            f"{batch} is missing or damaged", expected="the file its receipt describes", fix="run `predict-age resume`"
+        )
     connection = connect()
     rows = []
     for split in splits:

@@ -49,7 +49,10 @@ def predict_batch(path: Path, splits: list[Split], context: BatchContext) -> dic
     connection = connect()
     tally = Tally()
     rows = 0
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, context.schema, compression="zstd", compression_level=1) as writer:
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, context.schema, compression="zstd", compression_level=1) as writer,
+    ):
         for split in splits:
             for piece in read_split(split, context.source, with_profile=True, only=counting_rows(split, context.losers)):
                 judged = context.rules.canonical(connection, piece.raw)

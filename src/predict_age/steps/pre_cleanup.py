@@ -26,7 +26,13 @@ def pre_cleanup(run: Run) -> StepResult:
             f"too little disk space under {run.workspace.root}", expected=f"about {needed >> 20:,} MiB",
             found=f"{free >> 20:,} MiB free", fix="free some, or choose another workspace",
         )  # fmt: skip
-    facts = {"workers": run.workers, "removed_runs": removed, "removed_files": len(leftovers), "free_bytes": free, "needed_bytes": needed}
+    facts = {
+        "workers": run.workers,
+        "removed_runs": removed,
+        "removed_files": len(leftovers),
+        "free_bytes": free,
+        "needed_bytes": needed,
+    }
     return StepResult(len(removed), facts)
 
 

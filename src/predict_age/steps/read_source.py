@@ -78,7 +78,10 @@ def read_source(run: Run) -> StepResult:
     write_losers(losers_of(run.folder), duplicates)
     shutil.rmtree(scratch)
     facts = _facts(read, reasons, counts, duplicates)
-    write_json(source / "splits.json", {"splits": [asdict(s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of})
+    write_json(
+        source / "splits.json",
+        {"splits": [asdict(s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
+    )
     return StepResult(read, facts)
 
 

@@ -29,8 +29,7 @@ MOST_CALIBRATION_ROWS = 20_000  # more would not make the interval better, fewer
 def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
     salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
-    uniform: NDArray[np.float64] = (mix(salted.astype(np.int64)) >> np.uint64(11)) * 2.0**-53
-    return uniform
+    return np.asarray((mix(salted.astype(np.int64)) >> np.uint64(11)) * 2.0**-53, np.float64)
 
 
 def sample(
@@ -119,4 +118,3 @@ def parts(lucky: NDArray[np.float64], test: float, calibration: float) -> NDArra
     result[uniform < test + calibration] = CALIBRATE
     result[uniform < test] = HELD_OUT
     return result
-

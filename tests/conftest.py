@@ -1,0 +1,115 @@
+"""Shared fixtures: small generated people, a quick configuration, and one finished run that many tests look at."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from predict_age.generator.write import generate
+
+AS_OF = dt.date(2025, 10, 23)
+QUICK = """
+[training]
+rounds = 30
+max_depth = 5
+forest_trees = 5
+forest_depth = 6
+min_rows = 50
+
+[prediction]
+batch_rows = 700
+
+[running]
+workers = 2
+"""
+
+
+def cli(*arguments: object, check: int | None = 0, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run predict-age as a user does; ``check`` is the exit code that must come back."""
+    done = subprocess.run(
+        [sys.executable, "-m", "predict_age", *map(str, arguments)], capture_output=True, text=True, timeout=300,
+        env={**os.environ, **(env or {})}, cwd=cwd,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    if check is not None:
+        assert done.returncode == check, f"exit code {done.returncode}, expected {check}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def run_json(source: object, workspace: object, *more: object, check: int = 0) -> dict[str, Any]:
+    """``predict-age run --json`` as a dictionary."""
+    done = cli("run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--json", *more, check=check)
+    return json.loads(done.stdout) if check == 0 else {"error": done.stderr}
+
+
+def result_rows(workspace: Path) -> list[tuple[Any, ...]]:
+    """All published rows but the two columns that name the run, ordered by pid."""
+    run = json.loads((workspace / "published.json").read_text())["current"]
+    parts = sorted((workspace / "runs" / run / "results").glob("part_*.parquet"))
+    table = pa.concat_tables([pq.read_table(p) for p in parts]).drop_columns(["run_id", "qa_timestamp"]).sort_by("pid")
+    return list(zip(*(c.to_pylist() for c in table.columns), strict=True))
+
+
+def write_jsonl(path: Path, rows: list[Any]) -> Path:
+    """Objects as JSON lines; bytes and text are written as they are."""
+    with path.open("wb") as stream:
+        for row in rows:
+            line = row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode()
+            stream.write(line + b"\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration with small models."""
+    path = tmp_path_factory.mktemp("config") / "quick.toml"
+    path.write_text(QUICK)
+    return path
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """3,000 generated people: people/*.parquet and truth.parquet."""
+    out = tmp_path_factory.mktemp("generated")
+    generate(out, 3000, 5, AS_OF, 1)
+    return out
+
+
+@pytest.fixture(scope="session")
+def people_rows(people: Path) -> list[dict[str, Any]]:
+    """The same people as dictionaries with the profile as an object."""
+    rows = pq.read_table(people / "people").to_pylist()
+    return [{**r, "profile_json": json.loads(r["profile_json"])} for r in rows]
+
+
+@pytest.fixture(scope="session")
+def small_files(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same people as six Parquet files, so that a run has several batches."""
+    out = tmp_path_factory.mktemp("small")
+    table = pq.read_table(people / "people")
+    for i in range(6):
+        pq.write_table(table.slice(i * 500, 500), out / f"part-{i}.parquet")
+    return out
+
+
+@pytest.fixture(scope="session")
+def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A workspace with one published run over ``small_files``, and its JSON."""
+    workspace = tmp_path_factory.mktemp("finished") / "work space ü"
+    return workspace, run_json(small_files, workspace, "--config", quick)
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What was printed so far."""
+    return lambda: capsys.readouterr().out

@@ -1,0 +1,83 @@
+"""Small pure parts: batches, quarters, books, merging, lines of TOML files."""
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predict_age.batches import number_of_batches, plan_batches
+from predict_age.books import Books
+from predict_age.errors import IntegrityError
+from predict_age.quarter import latest_complete_quarter
+from predict_age.stats import Tally, merged
+from predict_age.toml_lines import line_of
+
+
+def test_the_documents_batches_are_788() -> None:
+    """ceil(236,296,501 / 300,000) is 788, not 898; the formula is printed with its inputs."""
+    assert number_of_batches(236_296_501, 300_000, 2) == (788, "ceil(236,296,501 / 300,000) = 788")
+
+
+@given(st.lists(st.integers(0, 120_000), min_size=1, max_size=200), st.integers(1, 300_000), st.integers(1, 16))
+def test_every_split_is_in_exactly_one_batch(to_predict: list[int], batch_rows: int, workers: int) -> None:
+    """Batches are consecutive, complete, not empty, and hold at most batch_rows unless one split alone does."""
+    plan = plan_batches(to_predict, batch_rows, workers)
+    assert [s for batch in plan.batches for s in batch] == list(range(len(to_predict)))
+    for batch, rows in zip(plan.batches, plan.to_predict, strict=True):
+        assert rows == sum(to_predict[s] for s in batch)
+        assert rows <= batch_rows or sum(1 for s in batch if to_predict[s]) == 1
+
+
+def test_equal_splits_make_equal_batches() -> None:
+    """100 splits of 30,000 rows in batches of 300,000: ten batches of ten."""
+    assert [len(b) for b in plan_batches([30_000] * 100, 300_000, 2).batches] == [10] * 10
+
+
+@pytest.mark.parametrize(
+    ("date", "quarter"),
+    [("2025-10-23", "2025q3"), ("2020-06-30", "2020q2"), ("2020-06-29", "2020q1"), ("2026-01-05", "2025q4"), ("2025-12-31", "2025q4")],
+)
+def test_quarter(date: str, quarter: str) -> None:
+    """The latest quarter complete at the date; on the document's own date it is the document's table."""
+    assert latest_complete_quarter(dt.date.fromisoformat(date)) == quarter
+
+
+GOOD = Books(100, 10, 90, 80, 10, 1, {"EXISTING_APPROX_AGE": 20, "EXISTING_BIRTH_YEAR": 10}, 45, 5)
+
+
+def test_books_balance() -> None:
+    """All three equations hold."""
+    GOOD.check()
+    assert GOOD.existing == 30
+
+
+@pytest.mark.parametrize("field", ["read", "set_aside", "usable", "distinct", "duplicate", "predicted", "default"])
+def test_one_row_off_is_an_integrity_error(field: str) -> None:
+    """Any single count that is off by one is noticed, with both numbers."""
+    with pytest.raises(IntegrityError, match=r"do not balance[\s\S]*against"):
+        replace(GOOD, **{field: getattr(GOOD, field) + 1}).check()
+
+
+TALLIES = st.builds(
+    Tally, st.dictionaries(st.sampled_from("abc"), st.integers(0, 99)),
+    st.dictionaries(st.sampled_from("hk"), st.lists(st.integers(0, 9), min_size=4, max_size=4)),
+)  # fmt: skip
+
+
+@given(st.lists(TALLIES, max_size=6), st.randoms(use_true_random=False))
+def test_merging_ignores_order(parts: list[Tally], random: object) -> None:
+    """The merge of parts in any order is the same."""
+    shuffled = list(parts)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert merged(parts) == merged(shuffled)
+
+
+def test_line_of() -> None:
+    """The line of a key, of a table, and of the nearest parent."""
+    text = "format = 1\n\n[features.a]\nkind = 'x'\n[features.b]\n  path = 'y'\n"
+    assert line_of(text, ("format",)) == 1
+    assert line_of(text, ("features", "b", "path")) == 6
+    assert line_of(text, ("features", "a", "nothing")) == 3
+    assert line_of(text, ("other",)) is None

@@ -1,0 +1,171 @@
+"""The feature file and what is extracted by it."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from predict_age.errors import ConfigError
+from predict_age.features.extract import check_compiles, extract
+from predict_age.features.spec import default_text, load_features, parse_features, parse_path, refusal
+from predict_age.source.rows import connect
+
+AS_OF = dt.date(2025, 10, 23)
+
+
+def values(declaration: str, *profiles: object) -> list[object]:
+    """One feature's values for profiles given as objects or as raw text."""
+    text = f'format = 1\n[features.f]\nmeaning = "test"\n{declaration}\n'
+    parse_features(text, "test")
+    raw = [p if p is None or isinstance(p, str) else json.dumps(p) for p in profiles]
+    return extract(connect(), pa.chunked_array([pa.array(raw, pa.string())]), text, AS_OF).columns["f"].to_pylist()
+
+
+def test_number() -> None:
+    """Text and numbers; outside the bounds missing or clipped; NaN, infinity, words and truth values missing."""
+    declared = 'kind = "number"\npath = "a"\nmin = 0\nmax = 10\ndefault = 1\n'
+    given = [{"a": 5}, {"a": "5.5"}, {"a": -1}, {"a": 1e308}, '{"a": NaN}', '{"a": 1e999}', {"a": "x"}, {"a": True}, {"a": None}, {}, {"a": [1]}]
+    assert values(declared, *given) == [5.0, 5.5, *[None] * 9]
+    assert values(declared + 'outside = "clip"', {"a": -1}, {"a": 99}) == [0.0, 10.0]
+    assert values(declared + "scale = 0.5", {"a": 8}, {"a": 30}) == [4.0, None]
+
+
+def test_paths() -> None:
+    """Nested keys, quoted keys, items from both ends, and one item of all."""
+    profile = {"a": {"b c": [{"v": 3}, {"v": 9}, {"v": 4}, {}]}}
+    number = 'kind = "number"\nmin = 0\nmax = 10\ndefault = 1\n'
+    for path, pick, expected in (
+        ('a."b c"[0].v', "first", 3), ('a."b c"[-2].v', "first", 4), ('a."b c"[*].v', "max", 9), ('a."b c"[*].v', "min", 3),
+        ('a."b c"[*].v', "last", 4), ("a.x[*].v", "min", None), ("a[*]", "min", None),
+    ):  # fmt: skip
+        assert values(f"{number}path = '{path}'\npick = '{pick}'", profile) == [expected], path
+
+
+@pytest.mark.parametrize("path", ["", ".", "a..b", "[0]", "$.a", "a[b]", "a[*].b[*]", "a.", "*"])
+def test_bad_paths(path: str) -> None:
+    """Text that is no path is refused."""
+    with pytest.raises(ValueError, match=r"path|\[\*\] twice"):
+        parse_path(path)
+
+
+def test_ordered_boolean_count_category_text() -> None:
+    """Synonyms and case; truth in several spellings; lengths of lists only; trimmed categories; first matching rule."""
+    assert values('kind = "ordered"\npath = "a"\nlevels = ["low", ["mid", "Middle"], "high"]\ndefault = 1',
+                  {"a": "LOW "}, {"a": "middle"}, {"a": "high"}, {"a": "odd"}, {}) == [0, 1, 2, None, None]  # fmt: skip
+    assert values('kind = "boolean"\npath = "a"', {"a": True}, {"a": "No"}, {"a": 1}, {"a": 0}, {"a": "odd"}, {}) == [1, 0, 1, 0, None, None]
+    assert values('kind = "count"\npath = "a"\nmax = 3', {"a": []}, {"a": [1, [2]]}, {"a": [0] * 9}, {"a": "[1]x"}, {"a": {}}, {}) == [
+        0, 2, 3, None, None, None]  # fmt: skip
+    assert values('kind = "category"\npath = "a"', {"a": " x "}, {"a": ""}, {"a": 5}, {"a": "<b>'\";--"}, {}) == [
+        "x", None, "5", "<b>'\";--", None]  # fmt: skip
+    rules = "rules = [{match = '\\bchief\\b', value = 3}, {match = 'a{2}', value = 2}]\notherwise = 0\ndefault = 0"
+    assert values(f'kind = "text"\npath = "a"\n{rules}', {"a": "CHIEF aa"}, {"a": "mischief"}, {"a": "baa"}, {}) == [3, 0, 2, None]
+
+
+def test_date() -> None:
+    """Year, month and day precision, numbers, timestamps; the future and nonsense are missing."""
+    declared = 'kind = "date"\npath = "a"\nmax = 60\ndefault = 1'
+    found = values(declared, {"a": 2015}, {"a": "2015-04"}, {"a": "2015-10-23T12:00:00Z"}, {"a": "2015-13"}, {"a": "2099"}, {"a": "1901"},
+                   {"a": "soon"}, {"a": "20150423"}, {"a": "2015/04/01"}, {})  # fmt: skip
+    assert found == [10.0, 10.5, 10.0, *[None] * 7]
+    everything = values('kind = "date"\npath = "a[*].from"\npick = "max"\nmax = 60\ndefault = 1', {"a": [{"from": "2015"}, {"from": "2005"}, {}]})
+    assert everything == [20.0]
+
+
+def test_sql() -> None:
+    """The way out: an expression over profile and as_of; what fails for a row is missing for that row."""
+    declared = 'kind = "sql"\nmin = 0\nmax = 100\ndefault = 0\nexpression = '
+    assert values(declared + "\"len(json_extract_string(profile, '$.a'))\"", {"a": "four"}, {}) == [4.0, None]
+    assert values(declared + '"year(as_of) - 2000"', {}) == [25.0]
+    assert values(declared + "\"CAST(json_extract_string(profile, '$.a') AS INT)\"", {"a": "x"}, {"a": "7"}) == [None, 7.0]
+
+
+def test_unusable_profiles_are_named() -> None:
+    """Missing, malformed, and other JSON than an object; in the order of the rows."""
+    raw = [None, "", "  null ", "{", "[1]", "5", '"x"', "{}", ' {"a":1}', '{"a":"\\ud800"}', "[" * 100_000]
+    made = extract(connect(), pa.chunked_array([pa.array(raw, pa.string())]), default_text(), AS_OF)
+    assert made.problem.to_pylist() == [
+        "profile_missing", "profile_missing", "profile_missing", "profile_malformed", "profile_not_an_object", "profile_not_an_object",
+        "profile_not_an_object", None, None, "profile_malformed", "profile_malformed",
+    ]  # fmt: skip
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=6,
+)  # fmt: skip
+KEYS = [str(parse_path(f.path)[0]) for f in load_features(None).features.values() if hasattr(f, "path")]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6), min_size=1, max_size=8))
+def test_no_profile_breaks_the_extraction(profiles: list[dict[str, object]]) -> None:
+    """Whatever stands under the keys of the features, each row gets a value inside its bounds, or none."""
+    raw = pa.chunked_array([pa.array([json.dumps(p) for p in profiles], pa.string())])
+    made = extract(connect(), raw, default_text(), AS_OF)
+    assert made.columns.num_rows == len(profiles)
+    for name, feature in load_features(None).features.items():
+        for value in made.columns[name].to_pylist():
+            if value is not None and hasattr(feature, "min"):
+                assert feature.min <= value <= feature.max
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[features.a]", r"format must be 1"),
+        ("format = 2", r"line 1: format must be 1, found 2"),
+        ("format = 1\nx = 1", r"line 2: unknown table 'x'"),
+        ("format = 1", r"no features"),
+        ("format = 1\n[features.a", r"not valid TOML"),
+        ("format = 1\n[features.A-b]\nkind='count'", r"line 2: feature name 'A-b'"),
+        ("format = 1\n[features.a]\nkind='nope'", r"line 3: features.a.*nope"),
+        ("format = 1\n\n[features.a]\nmeaning='m'\nkind='number'\npath='x'\nmin=5\nmax=1\ndefault=2", r"line 3: .*min \(5\) must be below max"),
+        ("format = 1\n[features.a]\nmeaning='m'\nkind='number'\npath='x'\nmin=0\nmax='ten'\ndefault=2", r"line 7: features.a.max"),
+        ("format = 1\n[features.a]\nmeaning='m'\nkind='count'\npath='x'\nlenght=3", r"line 6: features.a.lenght: unknown key"),
+        ("format = 1\n[features.a]\nmeaning='m'\nkind='count'\npath='x..y'", r"is no path"),
+        ("format = 1\n[features.a]\nmeaning='m'\nkind='ordered'\npath='x'\nlevels=['a','A']\ndefault=0", r"same value twice"),
+        ("format = 1\n[features.born]\nmeaning='m'\nkind='count'\npath='x'", r"line 2: feature born is refused: .*age itself"),
+        ("format = 1\n[features.x]\nmeaning='m'\nkind='category'\npath='person.Gender'", r"line 5: .*refused: .*protected attribute \(gender\)"),
+        ("format = 1\n[features.x]\nmeaning='m'\nkind='date'\npath='dateOfBirth'\nmax=99\ndefault=1", r"line 5: .*date of birth"),
+        ("format = 1\n[features.x]\nmeaning='m'\nkind='sql'\nexpression=\"json_extract(profile,'$.age')\"\nmin=0\nmax=9\ndefault=1", r"line 5: .*age itself"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_names_the_line(text: str, message: str) -> None:
+    """Every mistake is a ConfigError that names the file and the line."""
+    with pytest.raises(ConfigError, match=message):
+        parse_features(text, "mine.toml")
+
+
+def test_refused_names() -> None:
+    """The age in its disguises and protected attributes are refused; honest neighbours are not."""
+    for name in ("age", "Age", "approximate_age", "estimatedAge", "real_age", "birth_year", "dob", "dateOfBirth", "race", "marital_status"):
+        assert refusal(name), name
+    for name in ("account_age_days", "stage", "language", "wage", "manager", "years_experience", "package", "unionized_software"):
+        assert refusal(name) is None, name
+    assert refusal("jahre", ("jahre",))
+
+
+@pytest.mark.parametrize(
+    ("declaration", "line"),
+    [("kind='sql'\nexpression='nonsense('\nmin=0\nmax=1\ndefault=0", 2), ("kind='text'\npath='a'\nrules=[{match='(',value=1}]\notherwise=0\ndefault=0", 2),
+     ("kind='sql'\nexpression='1); SELECT (2'\nmin=0\nmax=9\ndefault=0", 2), ("kind='sql'\nexpression=\"(SELECT 1 FROM read_csv('/etc/passwd'))\"\nmin=0\nmax=9\ndefault=0", 2)],
+)  # fmt: skip
+def test_expressions_are_tried_before_the_run(declaration: str, line: int) -> None:
+    """A bad expression or pattern, and one that wants to read files, is refused with its line."""
+    features = parse_features(f"format = 1\n[features.f]\nmeaning='m'\n{declaration}\n", "mine.toml")
+    with pytest.raises(ConfigError, match=rf"mine.toml, line {line}: feature f does not compile"):
+        check_compiles(features, AS_OF, "mine.toml")
+
+
+def test_default_and_example_files() -> None:
+    """22 documented features; the example file loads too; comments do not change the hash."""
+    features = load_features(None)
+    assert len(features) == 22
+    assert all(f.meaning.endswith(".") for f in features.features.values())
+    assert parse_features("# note\n" + default_text(), "x").hash == features.hash
+    example = load_features(Path(__file__).parents[1] / "examples" / "it-survey" / "features.toml")
+    check_compiles(example, AS_OF, "example")

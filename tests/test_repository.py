@@ -1,0 +1,74 @@
+"""What is written twice must agree, and what must not be written is not."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import cli
+
+from predict_age import errors
+from predict_age.features.document import feature_table
+from predict_age.features.spec import load_features
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ("generate", "plan", "run", "resume", "status", "runs", "sql", "report")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    """``--help`` of each command shows how to call it."""
+    assert f"predict-age {command} " in " ".join(cli(command, "--help").stdout.split())
+
+
+def test_help_lists_the_exit_codes() -> None:
+    """The exit codes are an interface: the error tree and the help agree."""
+    codes = {c.exit_code for c in errors.PredictAgeError.__subclasses__()}
+    assert codes == {2, 3, 4, 5, 6, 75}
+    assert "predict-age 0." in cli("--version").stdout
+
+
+def test_documented_features_are_the_declared_ones() -> None:
+    """docs/features.md is generated from the feature file."""
+    assert feature_table(load_features(None)) in (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
+
+
+def test_documented_configuration_is_the_real_one() -> None:
+    """Every key of the configuration stands in docs/configuration.md with its default, and no other key does."""
+    from predict_age.config import Config
+
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    declared = {f"{s}.{k}" for s, section in Config.model_fields.items() for k in section.annotation.model_fields}  # type: ignore[union-attr]
+    assert set(re.findall(r"^\| `(\w+\.\w+)`", text, re.M)) == declared
+
+
+def test_light_modules_import_nothing_heavy() -> None:
+    """The order of steps, the configuration and the errors are importable where DuckDB and XGBoost are not."""
+    code = "import sys, predict_age.run, predict_age.batches, predict_age.books, predict_age.cli; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"duckdb", "pyarrow", "numpy", "xgboost", "sklearn", "matplotlib", "sqlglot"} & set(loaded)
+
+
+def test_no_registry_and_no_local_path_in_the_repository() -> None:
+    """No tracked file names a package registry's host or a path of somebody's machine."""
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    if not files:
+        pytest.skip("not a git checkout")
+    forbidden = re.compile("|".join(["pypi" + r"\.org", "pythonhosted" + r"\.org", "/" + "work/", "/" + "root/", "/" + "home/"]))
+    found = [f for f in files if forbidden.search((ROOT / f).read_text(encoding="utf-8", errors="ignore"))]
+    assert not found
+
+
+def test_requirements_are_pinned_and_hashed() -> None:
+    """Every requirement has an exact version and hashes, and covers the package's own dependencies."""
+    text = (ROOT / "requirements.txt").read_text()
+    blocks = [b for b in re.split(r"\n(?=\S)", text) if b and not b.startswith("#")]
+    assert blocks
+    assert all("==" in b and "--hash=sha256:" in b for b in blocks if not b.startswith(" "))
+    names = {re.split(r"[=<> ;]", b)[0] for b in blocks}
+    project = (ROOT / "pyproject.toml").read_text()
+    needed = re.findall(r'^    "([\w-]+)>=', project, re.M)
+    assert set(needed) <= names

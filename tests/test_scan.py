@@ -1,0 +1,74 @@
+"""Duplicates and fingerprints against a small oracle in plain Python."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from predict_age.config import Ages, Source
+from predict_age.source.convert import floor_mod
+from predict_age.source.rows import RowRules
+from predict_age.source.scan import checksum, counting_rows, find_duplicates, scan, write_losers
+from predict_age.source.splits import Split
+
+RULES = RowRules(Ages(), dt.date(2025, 10, 23))
+ROWS = st.lists(st.tuples(st.one_of(st.none(), st.integers(-5, 5), st.integers(-(2**63), 2**63 - 1)), st.one_of(st.none(), st.integers(0, 120))), max_size=30)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=st.lists(ROWS, min_size=1, max_size=3), buckets=st.integers(1, 4))
+def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | None, int | None]]], buckets: int) -> None:
+    """The first row with a known age wins, else the first row; every pid is counted once, whatever the buckets."""
+    splits = []
+    for i, rows in enumerate(files):
+        columns = {"pid": pa.array([r[0] for r in rows], pa.int64()), "approximate_age": pa.array([r[1] for r in rows], pa.int64())}
+        path = tmp_path / f"{i}.parquet"
+        pq.write_table(pa.table({**columns, "profile_json": pa.nulls(len(rows), pa.string())}), path)
+        if rows:
+            splits.append(Split(len(splits), i, f"{path}", 0, len(rows), 0, False))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    from predict_age.source import splits as module
+
+    module._cached_file.cache_clear()
+    counts = scan(splits, Source(), RULES, buckets, scratch, None, ["f"] * len(files))
+    found = [find_duplicates(b, [s.id for s in splits], scratch) for b in range(buckets)]
+    write_losers(tmp_path / "losers.npy", found)
+
+    winners: dict[int, tuple[int, int, bool]] = {}
+    filled = [rows for rows in files if rows]
+    for split, rows in enumerate(filled):
+        for row, (pid, age) in enumerate(rows):
+            known = age is not None and 14 <= age <= 100
+            if pid is not None and (pid not in winners or (known and not winners[pid][2])):
+                winners[pid] = (split, row, known)
+    assert sum(d.distinct for d in found) == len(winners)
+    assert sum(d.checksum for d in found) % 2**64 == checksum(np.array(list(winners), np.int64))
+    kept = set()
+    for split, rows in enumerate(filled):
+        mask = counting_rows(splits[split], tmp_path / "losers.npy")
+        kept |= {(split, row) for row, (pid, _) in enumerate(rows) if pid is not None and (mask is None or mask[row])}
+    assert kept == {(s, r) for s, r, _ in winners.values()}
+    assert [c.read for c in counts] == [len(rows) for rows in filled]
+    assert sum(sum(c.set_aside.values()) for c in counts) == sum(pid is None for rows in files for pid, _ in rows)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.integers(1, 1000))
+def test_floor_modulo_gives_every_pid_one_batch(pids: list[int], batches: int) -> None:
+    """Negative pids too: the remainder of the document's formula would leave half of them in no batch."""
+    found = floor_mod(np.array(pids, np.int64), batches)
+    assert found.tolist() == [pid % batches for pid in pids]
+    assert all(0 <= b < batches for b in found)
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), unique=True), st.randoms())
+def test_checksum_ignores_order_and_notices_change(pids: list[int], shuffle: object) -> None:
+    """The fingerprint of a set: any order, but another one when a pid is lost."""
+    a = np.array(pids, np.int64)
+    assert checksum(a) == checksum(a[::-1])
+    if len(a):
+        assert checksum(a) != checksum(a[1:])

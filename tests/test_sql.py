@@ -1,0 +1,76 @@
+"""The statements: what they give on DuckDB, and that Athena would accept them."""
+
+import pyarrow as pa
+import pytest
+
+from predict_age.source.rows import connect
+from predict_age.sql import source_text, statement
+from predict_age.steps.create_predictions_table import predictions_schema
+
+NAMES = ("predictions_table", "human_qa", "final_results", "final_view")
+VALUES = {"human_qa": {"default_age": 35}, "final_results": {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r1"}}
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, object]]:
+    """Final rows for five people: age given, birth year given, predicted wide, predicted narrow, nothing."""
+    people = pa.table({
+        "pid": [1, 2, 3, 4, 5], "birth_year": pa.array([1985, 1990, None, 1850, None], pa.int32()),
+        "approximate_age": pa.array([41, None, None, None, None], pa.int32()), "known_age": pa.array([41, 35, None, None, None], pa.int32()),
+        "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None], "unreadable_age": [False] * 5,
+        "implausible_age": [False, False, False, True, False], "conflicting_age": [True, False, False, False, False],
+    })  # fmt: skip
+    predictions = pa.table({
+        "pid": [3, 4], "predicted_age": pa.array([50, 60], pa.int32()), "confidence_score": [40.0, 12.0], "age_lower": [30.0, 54.0],
+        "age_upper": [70.0, 66.0], "model_version": ["m", "m"],
+    })  # fmt: skip
+    connection = connect()
+    connection.register("source_rows", people)
+    connection.register("predict_age_predictions", predictions)
+    qa = connection.sql(statement("human_qa", "duckdb", default_age=35)).to_arrow_table()
+    connection.register("predict_age_human_qa", qa)
+    final = connection.sql(statement("final_results", "duckdb", **VALUES["final_results"])).to_arrow_table()
+    merged = {r["pid"]: r for r in qa.to_pylist()}
+    return [{**merged[r["pid"]], **r} for r in sorted(final.to_pylist(), key=lambda r: r["pid"])]
+
+
+def test_priority_and_sources(rows: list[dict[str, object]]) -> None:
+    """Given age, then birth year, then prediction, then the default; the source says which; QA and results agree."""
+    assert [(r["predicted_age"], r["prediction_source"]) for r in rows] == [
+        (41, "EXISTING_APPROX_AGE"), (35, "EXISTING_BIRTH_YEAR"), (50, "ML_PREDICTION"), (60, "ML_PREDICTION"), (35, "DEFAULT")]  # fmt: skip
+    assert all(r["final_age"] == r["predicted_age"] for r in rows)
+
+
+def test_confidence(rows: list[dict[str, object]]) -> None:
+    """100 for what is known, the formula for predictions, 0 - never 100 or NULL - for the default."""
+    assert [r["confidence_pct"] for r in rows] == pytest.approx([100, 100, 0, 60.04, 0])
+    assert [r["confidence_score"] for r in rows] == [None, None, 40.0, 12.0, None]
+    assert [(r["age_lower"], r["age_upper"]) for r in rows] == [(41, 41), (35, 35), (30, 70), (54, 66), (None, None)]
+    assert [r["model_version"] for r in rows] == [None, None, "m", "m", None]
+
+
+def test_review_reasons(rows: list[dict[str, object]]) -> None:
+    """What a reviewer should look at."""
+    assert [r["review_reason"] for r in rows] == ["AGE_AND_BIRTH_YEAR_DISAGREE", None, None, "IMPLAUSIBLE_AGE", "NO_USABLE_PROFILE"]
+
+
+def test_one_timestamp_a_run(rows: list[dict[str, object]]) -> None:
+    """A literal, the same in every row, without a time zone."""
+    assert {str(r["qa_timestamp"]) for r in rows} == {"2025-10-23 08:00:00"}
+
+
+def test_predictions_schema_has_the_documents_columns() -> None:
+    """The document's five columns with their types, and the interval."""
+    assert predictions_schema() == pa.schema([
+        ("pid", pa.int64()), ("predicted_age", pa.int32()), ("confidence_score", pa.float64()), ("age_lower", pa.float64()),
+        ("age_upper", pa.float64()), ("model_version", pa.string()), ("prediction_timestamp", pa.timestamp("us"))])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_athena_accepts_it(name: str) -> None:
+    """Nothing that Athena refuses: no clock, no zoned timestamps, no typed columns in a SELECT; one statement; every output named."""
+    text = statement(name, "athena", **VALUES.get(name, {}))
+    for refused in ("CURRENT_TIMESTAMP", "NOW()", "WITH TIME ZONE", "`pid`", ";"):
+        assert refused not in text.upper(), refused
+    assert ":" not in text.replace("s3://", "").replace("08:00:00", "")
+    assert source_text(name).startswith("-- ")
