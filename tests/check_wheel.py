@@ -28,7 +28,9 @@ with tempfile.TemporaryDirectory() as name:
     call(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=folder)
     command = folder / "env" / "bin" / "predict-age"
     call(command, "generate", "--rows", 5000, "--out", "people", cwd=folder)
-    run = json.loads(call(command, "run", "--source", "people/people", "--workspace", "w", "--as-of", "2025-10-23", "--json", cwd=folder))
+    run = json.loads(
+        call(command, "run", "--source", "people/people", "--workspace", "w", "--as-of", "2025-10-23", "--json", cwd=folder)
+    )
     if run["status"] != "done" or run["rows"]["distinct"] != 5000 or not Path(run["report"]).is_file():
         sys.exit(f"the installed wheel did not do its work: {run}")
     print(f"wheel {wheel.name}: installed alone, 5,000 people, status {run['status']}, error {run['metrics']['mae']:.2f} years")

@@ -34,7 +34,9 @@ workers = 2
 """
 
 
-def cli(*arguments: object, check: int | None = 0, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def cli(
+    *arguments: object, check: int | None = 0, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run predict-age as a user does; ``check`` is the exit code that must come back."""
     done = subprocess.run(
         [sys.executable, "-m", "predict_age", *map(str, arguments)], capture_output=True, text=True, timeout=300,

@@ -37,7 +37,13 @@ def test_equal_splits_make_equal_batches() -> None:
 
 @pytest.mark.parametrize(
     ("date", "quarter"),
-    [("2025-10-23", "2025q3"), ("2020-06-30", "2020q2"), ("2020-06-29", "2020q1"), ("2026-01-05", "2025q4"), ("2025-12-31", "2025q4")],
+    [
+        ("2025-10-23", "2025q3"),
+        ("2020-06-30", "2020q2"),
+        ("2020-06-29", "2020q1"),
+        ("2026-01-05", "2025q4"),
+        ("2025-12-31", "2025q4"),
+    ],
 )
 def test_quarter(date: str, quarter: str) -> None:
     """The latest quarter complete at the date; on the document's own date it is the document's table."""

@@ -28,7 +28,19 @@ def values(declaration: str, *profiles: object) -> list[object]:
 def test_number() -> None:
     """Text and numbers; outside the bounds missing or clipped; NaN, infinity, words and truth values missing."""
     declared = 'kind = "number"\npath = "a"\nmin = 0\nmax = 10\ndefault = 1\n'
-    given = [{"a": 5}, {"a": "5.5"}, {"a": -1}, {"a": 1e308}, '{"a": NaN}', '{"a": 1e999}', {"a": "x"}, {"a": True}, {"a": None}, {}, {"a": [1]}]
+    given = [
+        {"a": 5},
+        {"a": "5.5"},
+        {"a": -1},
+        {"a": 1e308},
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        {"a": "x"},
+        {"a": True},
+        {"a": None},
+        {},
+        {"a": [1]},
+    ]
     assert values(declared, *given) == [5.0, 5.5, *[None] * 9]
     assert values(declared + 'outside = "clip"', {"a": -1}, {"a": 99}) == [0.0, 10.0]
     assert values(declared + "scale = 0.5", {"a": 8}, {"a": 30}) == [4.0, None]
@@ -56,7 +68,14 @@ def test_ordered_boolean_count_category_text() -> None:
     """Synonyms and case; truth in several spellings; lengths of lists only; trimmed categories; first matching rule."""
     assert values('kind = "ordered"\npath = "a"\nlevels = ["low", ["mid", "Middle"], "high"]\ndefault = 1',
                   {"a": "LOW "}, {"a": "middle"}, {"a": "high"}, {"a": "odd"}, {}) == [0, 1, 2, None, None]  # fmt: skip
-    assert values('kind = "boolean"\npath = "a"', {"a": True}, {"a": "No"}, {"a": 1}, {"a": 0}, {"a": "odd"}, {}) == [1, 0, 1, 0, None, None]
+    assert values('kind = "boolean"\npath = "a"', {"a": True}, {"a": "No"}, {"a": 1}, {"a": 0}, {"a": "odd"}, {}) == [
+        1,
+        0,
+        1,
+        0,
+        None,
+        None,
+    ]
     assert values('kind = "count"\npath = "a"\nmax = 3', {"a": []}, {"a": [1, [2]]}, {"a": [0] * 9}, {"a": "[1]x"}, {"a": {}}, {}) == [
         0, 2, 3, None, None, None]  # fmt: skip
     assert values('kind = "category"\npath = "a"', {"a": " x "}, {"a": ""}, {"a": 5}, {"a": "<b>'\";--"}, {}) == [
@@ -71,7 +90,9 @@ def test_date() -> None:
     found = values(declared, {"a": 2015}, {"a": "2015-04"}, {"a": "2015-10-23T12:00:00Z"}, {"a": "2015-13"}, {"a": "2099"}, {"a": "1901"},
                    {"a": "soon"}, {"a": "20150423"}, {"a": "2015/04/01"}, {})  # fmt: skip
     assert found == [10.0, 10.5, 10.0, *[None] * 7]
-    everything = values('kind = "date"\npath = "a[*].from"\npick = "max"\nmax = 60\ndefault = 1', {"a": [{"from": "2015"}, {"from": "2005"}, {}]})
+    everything = values(
+        'kind = "date"\npath = "a[*].from"\npick = "max"\nmax = 60\ndefault = 1', {"a": [{"from": "2015"}, {"from": "2005"}, {}]}
+    )
     assert everything == [20.0]
 
 
@@ -142,7 +163,18 @@ def test_a_wrong_file_names_the_line(text: str, message: str) -> None:
 
 def test_refused_names() -> None:
     """The age in its disguises and protected attributes are refused; honest neighbours are not."""
-    for name in ("age", "Age", "approximate_age", "estimatedAge", "real_age", "birth_year", "dob", "dateOfBirth", "race", "marital_status"):
+    for name in (
+        "age",
+        "Age",
+        "approximate_age",
+        "estimatedAge",
+        "real_age",
+        "birth_year",
+        "dob",
+        "dateOfBirth",
+        "race",
+        "marital_status",
+    ):
         assert refusal(name), name
     for name in ("account_age_days", "stage", "language", "wage", "manager", "years_experience", "package", "unionized_software"):
         assert refusal(name) is None, name

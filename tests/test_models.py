@@ -50,7 +50,9 @@ def data(n: int) -> tuple[pa.Table, np.ndarray]:
     x = RNG.normal(size=n)
     c = RNG.integers(0, 3, n)
     age = np.clip(np.round(40 + 6 * x + 5 * c + RNG.normal(size=n) * 3), 18, 90).astype(np.float32)
-    columns = pa.table({"x": pa.array(np.where(RNG.random(n) < 0.2, np.nan, x), from_pandas=True), "c": pa.array([None, "a", "b"]).take(c)})
+    columns = pa.table(
+        {"x": pa.array(np.where(RNG.random(n) < 0.2, np.nan, x), from_pandas=True), "c": pa.array([None, "a", "b"]).take(c)}
+    )
     return columns, age
 
 
@@ -114,7 +116,10 @@ def test_boosted_is_deterministic_and_handles_few_rows() -> None:
     assert predict_boosted(a, x[:0]).shape == (0,)
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 60)), min_size=1, max_size=60), st.sampled_from([0.5, 0.8, 0.9]))
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 60)), min_size=1, max_size=60),
+    st.sampled_from([0.5, 0.8, 0.9]),
+)
 def test_conformal_correction_is_the_smallest_that_covers(rows: list[tuple[int, int, int]], coverage: float) -> None:
     """With the correction at least ceil((n + 1) c) of n rows are inside; with any less, fewer."""
     lower, upper, age = (np.array(c, float) for c in zip(*[(min(a, b), max(a, b), y) for a, b, y in rows], strict=True))
@@ -224,4 +229,3 @@ def test_no_pickle_in_the_artefact(saved: tuple[Path, pa.Table]) -> None:
 def test_confidence_pct_is_the_documents() -> None:
     """100 - 3.33 for each year, inside 0..100: 12 years are 60.04 %."""
     assert confidence_pct(np.array([0.0, 12.0, 30.0, 99.0])).tolist() == pytest.approx([100, 60.04, 0.1, 0])
-

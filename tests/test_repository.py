@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import cli
 
+from conftest import cli
 from predict_age import errors
 from predict_age.features.document import feature_table
 from predict_age.features.spec import load_features

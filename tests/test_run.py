@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
 
+from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.pipeline import STEPS
 from predict_age.tables import VIEW
@@ -37,7 +37,9 @@ def test_json_of_a_run(finished: Finished) -> None:
     assert rows["existing"] + rows["predicted"] == 3000
     assert [s["name"] for s in run["stages"]] == [s.name for s in STEPS]
     assert all(set(s) == {"name", "seconds", "rows", "peak_rss_bytes"} and s["peak_rss_bytes"] > 10**6 for s in run["stages"])
-    assert all(isinstance(run["metrics"][k], float) for k in ("mae", "ridge_mae", "median_mae", "coverage", "width", "high_quality_share"))
+    assert all(
+        isinstance(run["metrics"][k], float) for k in ("mae", "ridge_mae", "median_mae", "coverage", "width", "high_quality_share")
+    )
     assert run["metrics"]["mae"] < run["metrics"]["median_mae"]
     assert run["table"] == "predict_age_final_results_2025q3"
 
@@ -77,13 +79,17 @@ def test_sql_sees_all_tables_and_changes_none(finished: Finished, tmp_path: Path
     workspace, _ = finished
     done = cli("sql", "--workspace", workspace, "--format", "csv", f"SELECT count(*) FROM {VIEW}")
     assert done.stdout == "count_star()\n3000\n"
-    tables = cli("sql", "--workspace", workspace, "--format", "csv", "SELECT table_name FROM information_schema.tables ORDER BY 1").stdout
+    tables = cli(
+        "sql", "--workspace", workspace, "--format", "csv", "SELECT table_name FROM information_schema.tables ORDER BY 1"
+    ).stdout
     assert tables.split()[1:] == [
         "predict_age_final_results", "predict_age_final_results_2025q3", VIEW, "predict_age_human_qa", "predict_age_predictions",
         "predict_age_set_aside",
     ]  # fmt: skip
     lines = cli("sql", "--workspace", workspace, "--format", "jsonl", f"SELECT * FROM {VIEW} LIMIT 2").stdout.splitlines()
-    assert {"pid", "predicted_age", "confidence_score_original", "confidence_pct", "prediction_source", "qa_timestamp"} <= set(json.loads(lines[0]))
+    assert {"pid", "predicted_age", "confidence_score_original", "confidence_pct", "prediction_source", "qa_timestamp"} <= set(
+        json.loads(lines[0])
+    )
     assert "pid" in cli("sql", "--workspace", workspace, f"SELECT pid FROM {VIEW} LIMIT 2").stdout
     out = tmp_path / "o.parquet"
     cli("sql", "--workspace", workspace, "--format", "parquet", "--out", out, f"SELECT pid FROM {VIEW}")
@@ -124,7 +130,15 @@ def test_report_is_self_contained(finished: Finished) -> None:
     assert "<script" not in html
     for outside in ('src="http', 'href="http', "@import", "url(http"):
         assert outside not in html
-    for section in ("The books", "Predicted against true", "Coverage by true age", "Importance", "Missing values", "For reviewers", "Time and memory"):
+    for section in (
+        "The books",
+        "Predicted against true",
+        "Coverage by true age",
+        "Importance",
+        "Missing values",
+        "For reviewers",
+        "Time and memory",
+    ):
         assert section in html
 
 
@@ -175,7 +189,16 @@ def messy(rows: list[dict[str, Any]]) -> tuple[list[Any], dict[str, Any]]:
     """People with every kind of trouble among them, and what the books must say."""
     lines: list[Any] = [dict(r) for r in rows[:1500]]
     profile = rows[0]["profile_json"]
-    lines += [b"{broken", b"[1, 2]", b'{"pid": \xff}', {"pid": "abc"}, {"pid": None}, {"birth_year": 1980}, {"pid": 2**70}, {"pid": True}]
+    lines += [
+        b"{broken",
+        b"[1, 2]",
+        b'{"pid": \xff}',
+        {"pid": "abc"},
+        {"pid": None},
+        {"birth_year": 1980},
+        {"pid": 2**70},
+        {"pid": True},
+    ]
     lines += [
         {"pid": -1, "birth_year": 1850, "profile_json": profile}, {"pid": -2, "birth_year": 2031, "profile_json": profile},
         {"pid": 0, "approximate_age": 150, "profile_json": profile}, {"pid": 2**53 + 1, "birth_year": "nineteen", "profile_json": profile},
@@ -198,7 +221,9 @@ def messy(rows: list[dict[str, Any]]) -> tuple[list[Any], dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def messy_run(people_rows: list[dict[str, Any]], quick: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+def messy_run(
+    people_rows: list[dict[str, Any]], quick: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """A finished run over the messy source."""
     folder = tmp_path_factory.mktemp("messy")
     lines, expected = messy(people_rows)
@@ -232,7 +257,9 @@ def test_rows_of_a_messy_source(messy_run: tuple[Path, dict[str, Any], dict[str,
 def test_set_aside_and_qa_tables(messy_run: tuple[Path, dict[str, Any], dict[str, Any]]) -> None:
     """Broken records are kept with file, position and reason; QA names what to look at; the report escapes what people wrote."""
     workspace, run, _ = messy_run
-    text = cli("sql", "--workspace", workspace, "--format", "csv", "SELECT position, reason FROM predict_age_set_aside ORDER BY 1").stdout
+    text = cli(
+        "sql", "--workspace", workspace, "--format", "csv", "SELECT position, reason FROM predict_age_set_aside ORDER BY 1"
+    ).stdout
     assert text.splitlines()[1:4] == ["1501,malformed_json", "1502,not_an_object", "1503,invalid_utf8"]
     assert "1504,pid_not_an_integer" in text
     qa = "SELECT review_reason, count(*) FROM predict_age_human_qa WHERE review_reason IS NOT NULL GROUP BY 1 ORDER BY 1"
@@ -255,7 +282,9 @@ def test_bad_sources_stop_with_one_clear_message(people_rows: list[dict[str, Any
     """Exit code 3 and: what was expected, what was found, what to do."""
     assert "holds no rows" in failing(tmp_path, [], quick, 3)
     assert "no row of the source can be used" in failing(tmp_path, [b"x", b"y"], quick, 3)
-    assert "too few people with a known age" in failing(tmp_path, [{**r, "birth_year": None, "approximate_age": None} for r in people_rows[:300]], quick, 3)
+    assert "too few people with a known age" in failing(
+        tmp_path, [{**r, "birth_year": None, "approximate_age": None} for r in people_rows[:300]], quick, 3
+    )
     many = failing(tmp_path, people_rows[:100] + [b"x"] * 20, quick, 3)
     assert "20 of 120 rows cannot be used" in many
     assert "max_set_aside_share" in many
@@ -281,7 +310,10 @@ def test_bad_configuration_stops_before_anything_happens(small_files: Path, tmp_
 @pytest.mark.parametrize(("age", "unknown"), [(True, "nobody"), (False, "constant")])
 def test_degenerate_labels(people_rows: list[dict[str, Any]], quick: Path, tmp_path: Path, age: bool, unknown: str) -> None:
     """Nobody needs a prediction; or every known age is the same: both finish with balanced books."""
-    rows = [{**r, "approximate_age": 30 + i % 20 if age else (33 if i % 2 else None), "birth_year": None} for i, r in enumerate(people_rows[:400])]
+    rows = [
+        {**r, "approximate_age": 30 + i % 20 if age else (33 if i % 2 else None), "birth_year": None}
+        for i, r in enumerate(people_rows[:400])
+    ]
     run = run_json(write_jsonl(tmp_path / f"{unknown}.jsonl", rows), tmp_path / "w", "--config", quick)
     assert run["rows"]["predicted"] == (0 if age else 200)
     if not age:
@@ -289,9 +321,27 @@ def test_degenerate_labels(people_rows: list[dict[str, Any]], quick: Path, tmp_p
 
 
 def start(source: Path, workspace: Path, quick: Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "predict_age", "run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--config", quick]
+    command = [
+        sys.executable,
+        "-m",
+        "predict_age",
+        "run",
+        "--source",
+        source,
+        "--workspace",
+        workspace,
+        "--as-of",
+        AS_OF,
+        "--config",
+        quick,
+    ]
     return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, **(env or {})}
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **(env or {})},
     )
 
 
@@ -391,7 +441,11 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     """A second run on a workspace is refused with exit code 75, naming the holder."""
     workspace = Workspace(tmp_path)
     workspace.create()
-    with workspace.lock("run one"), pytest.raises(BusyError, match=rf"found: run one by process {os.getpid()}"), workspace.lock("run two"):
+    with (
+        workspace.lock("run one"),
+        pytest.raises(BusyError, match=rf"found: run one by process {os.getpid()}"),
+        workspace.lock("run two"),
+    ):
         pass
     assert BusyError.exit_code == 75
     with workspace.lock("run three"):
@@ -436,4 +490,7 @@ def test_retention_never_removes_the_published_run(small_files: Path, quick: Pat
         done = cli("run", "--source", small_files, "--workspace", tmp_path / "w", "--as-of", as_of, "--config", config, "--json")
         ids.append(json.loads(done.stdout)["run_id"])
     assert sorted(p.name for p in (tmp_path / "w" / "runs").iterdir()) == ids[1:]
-    assert json.loads((tmp_path / "w" / "published.json").read_text()) == {"current": ids[2], "quarters": {"2025q1": ids[1], "2025q2": ids[2]}}
+    assert json.loads((tmp_path / "w" / "published.json").read_text()) == {
+        "current": ids[2],
+        "quarters": {"2025q1": ids[1], "2025q2": ids[2]},
+    }

@@ -16,7 +16,12 @@ from predict_age.source.scan import checksum, counting_rows, find_duplicates, sc
 from predict_age.source.splits import Split
 
 RULES = RowRules(Ages(), dt.date(2025, 10, 23))
-ROWS = st.lists(st.tuples(st.one_of(st.none(), st.integers(-5, 5), st.integers(-(2**63), 2**63 - 1)), st.one_of(st.none(), st.integers(0, 120))), max_size=30)
+ROWS = st.lists(
+    st.tuples(
+        st.one_of(st.none(), st.integers(-5, 5), st.integers(-(2**63), 2**63 - 1)), st.one_of(st.none(), st.integers(0, 120))
+    ),
+    max_size=30,
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -85,7 +85,11 @@ def test_csv(tmp_path: Path) -> None:
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     """The error says which column was expected, which were found, and what to write into the configuration."""
     path = tmp_path / "a.csv"
-    for content, message in ((b"id,age\n1,2\n", "no person identifier"), (b"pid,x\n1,2\n", "no age"), (b"pid,birth_year\n1,2\n", "no profile")):
+    for content, message in (
+        (b"id,age\n1,2\n", "no person identifier"),
+        (b"pid,x\n1,2\n", "no age"),
+        (b"pid,birth_year\n1,2\n", "no profile"),
+    ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=rf"{message}[\s\S]*found: columns[\s\S]*\[source\]"):
             list(read_csv(discover(str(path))[0], Source()))

@@ -48,4 +48,6 @@ def plan_batches(to_predict: list[int], batch_rows: int, workers: int) -> BatchP
         batches[-1].append(split)
         filled[-1] += rows
         done += rows
+    if len(batches) != number:
+        formula += f", {len(batches):,} in whole row groups"
     return BatchPlan(batches, filled, formula)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from predict_age import __version__
-from predict_age.errors import ConfigError, PredictAgeError
+from predict_age.errors import ConfigError, PredictAgeError, Terminated
 
 if TYPE_CHECKING:
     from predict_age.run import RunPlan
@@ -76,6 +76,16 @@ def _workspace(path: Path) -> Workspace:
     return Workspace.existing(path)
 
 
+@contextmanager
+def _stoppable(advice: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command with one sentence and their usual exit codes."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"predict-age: stopped; {advice}\n")
+        raise typer.Exit(143 if isinstance(stop, Terminated) else 130) from None
+
+
 def _out(text: str) -> None:
     sys.stdout.write(text + "\n")
 
@@ -99,7 +109,8 @@ def generate(
     console = Console(quiet=quiet)
     console.begin(1, 1, "Generate")
     began = time.perf_counter()
-    make(out, rows, seed, _date(as_of), workers or available_cores(), lambda done: console.update(done, rows, "people"))
+    with _stoppable(f"remove {out} before you generate again"):
+        make(out, rows, seed, _date(as_of), workers or available_cores(), lambda done: console.update(done, rows, "people"))
     console.end("Generate", time.perf_counter() - began, rows)
     _out(f"{rows:,} people in {out / 'people'}, their true ages in {out / 'truth.parquet'}")
 
@@ -145,7 +156,8 @@ def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:
 
     console = Console(quiet=quiet)
     try:
-        folder = work(console)
+        with _stoppable("`predict-age resume` goes on from here"):
+            folder = work(console)
     finally:
         console.close()
     _out(json.dumps(run_summary(folder))) if as_json else show_run(folder)
@@ -241,22 +253,17 @@ def _main(
 
 
 def _on_sigterm(_signal: int, _frame: object) -> None:
-    from predict_age.pipeline import Interrupted
-
-    raise Interrupted
+    raise Terminated
 
 
 def main() -> None:
     """Entry point: every error is one clear message and its exit code; never a traceback for a known cause."""
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
-        app(standalone_mode=True)
+        app()
     except PredictAgeError as error:
         sys.stderr.write(f"predict-age: {error}\n")
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt as stop:
-        sys.stderr.write("predict-age: stopped; `predict-age resume` goes on from here\n")
-        raise SystemExit(143 if type(stop).__name__ == "Interrupted" else 130) from None
     except BrokenPipeError:
         raise SystemExit(141) from None
     except Exception as error:  # the last line of defence: a bug must not show a stranger a stack of our files

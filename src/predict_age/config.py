@@ -60,12 +60,12 @@ class Training(_Section):
     test_share: Share = 0.20
     calibration_share: Share = 0.10
     coverage: Share = 0.90
-    rounds: int = Field(default=500, ge=1, le=5000)
+    rounds: int = Field(default=400, ge=1, le=5000)
     max_depth: int = Field(default=8, ge=1, le=14)
-    learning_rate: float = Field(default=0.08, gt=0, le=1)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
     min_leaf_rows: int = Field(default=20, ge=1)
     forest_trees: int = Field(default=30, ge=1, le=500)
-    forest_depth: int = Field(default=13, ge=1, le=16)
+    forest_depth: int = Field(default=12, ge=1, le=16)
 
     @model_validator(mode="after")
     def _shares(self) -> Training:
@@ -135,6 +135,8 @@ def explain(
     problems = []
     for problem in error.errors():
         keys = (*prefix, *(str(k) for i, k in enumerate(problem["loc"]) if not (i == 1 and str(k) in variants)))
+        if problem["type"] == "union_tag_invalid":
+            keys = (*keys, "kind")
         line = line_of(text, keys)
         place = f"{where}, line {line}" if line else where
         message = problem["msg"].removeprefix("Value error, ")

@@ -16,6 +16,10 @@ Every message says what was expected, what was found, and what to do. The number
 from __future__ import annotations
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: handled like Ctrl-C."""
+
+
 class PredictAgeError(Exception):
     """Base of all errors that a user can meet."""
 

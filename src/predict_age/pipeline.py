@@ -60,10 +60,6 @@ EXHAUSTED = {
 FIRST_WAIT_SECONDS = 0.5
 
 
-class Interrupted(KeyboardInterrupt):
-    """SIGTERM arrived."""
-
-
 def new_plan(source: str, as_of: dt.date, config: Config, features_text: str, features_name: str) -> RunPlan:
     """Look at the source and fix everything that decides the result. The only place where a run reads the clock."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)

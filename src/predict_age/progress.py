@@ -64,7 +64,8 @@ class Console:
 
         if self._bar is None:
             self._bar = Progress(
-                TextColumn("  {task.description}"), BarColumn(bar_width=30), TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+                TextColumn("  {task.description}"), BarColumn(bar_width=30),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
                 TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=RichConsole(stderr=True), transient=True,
             )  # fmt: skip
             self._bar.start()

@@ -68,7 +68,8 @@ class RunPlan:
             config = Config.model_validate_json(json.dumps(value["config"]))
             return cls(
                 value["run_id"], value["timestamp"], dt.date.fromisoformat(value["as_of"]), value["quarter"], value["source"],
-                tuple(SourceFile(**f) for f in value["files"]), config, value["features_text"], value["features_name"], value["code"],
+                tuple(SourceFile(**f) for f in value["files"]), config,
+                value["features_text"], value["features_name"], value["code"],
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(

@@ -60,11 +60,11 @@ def json_path(steps: list[str | int]) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """Three layers of SQL for one feature: read a value, convert it, bound it. ``{}`` is the layer below."""
+    """Three layers of SQL for one feature: read a value, convert it, bound it. ``{0}`` is the layer below."""
 
     read: str
-    convert: str = "{}"
-    bound: str = "{}"
+    convert: str = "{0}"
+    bound: str = "{0}"
 
 
 class Compiler:
@@ -101,7 +101,8 @@ FROM (SELECT
          WHEN v IS NULL THEN 'profile_malformed'
          WHEN NOT starts_with(ltrim(profile, E' \\t\\r\\n'), '{{') THEN 'profile_not_an_object' END AS problem,
     {read}
-FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_extract_string(profile, [{paths}])) AS v FROM profiles)))"""
+FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of,
+             try(json_extract_string(profile, [{paths}])) AS v FROM profiles)))"""
 
     def _value(self, path: str) -> str:
         """SQL for the text at ``path``: every path is looked up in one call; list position counts from 1."""
@@ -109,7 +110,7 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_e
             self._paths.append(path)
         return f"v[{self._paths.index(path) + 1}]"
 
-    def _from_path(self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{}") -> _Column:
+    def _from_path(self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{0}") -> _Column:
         """Read the text at the feature's path and convert it; items of a ``[*]`` path are converted, then one is picked."""
         steps = parse_path(feature.path)
         if "*" not in steps:
@@ -118,14 +119,14 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_e
         outer = self._value(json_path(steps[:star]))
         inner = json_path(["*", *steps[star + 1 :]])
         items = f"CASE WHEN starts_with({outer}, '[') THEN try(json_extract_string({outer}, {_quote(inner)})) END"
-        each = f"list_transform({{}}, lambda x: {convert.format(*['x'] * convert.count('{}'))})"
+        each = f"list_transform({{0}}, lambda x: {convert.format('x')})"
         return _Column(items, f"list_{feature.pick}(list_filter({each}, lambda x: x IS NOT NULL))", bound)
 
     def _column(self, feature: Feature) -> _Column:
         if isinstance(feature, Number):
             scale = f" * {feature.scale!r}" if feature.scale != 1 else ""
             bound = _bounded(feature.min, feature.max, clip=feature.outside == "clip")
-            return self._from_path(feature, f"(try_cast({{}} AS DOUBLE){scale})", bound)
+            return self._from_path(feature, f"(try_cast({{0}} AS DOUBLE){scale})", bound)
         if isinstance(feature, Date):
             return self._from_path(feature, self._years("{0}"), _bounded(feature.min, feature.max, clip=False))
         if isinstance(feature, Ordered):
@@ -134,7 +135,7 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_e
                 for rank, level in enumerate(feature.synonyms)
                 for name in level
             )
-            return self._from_path(feature, f"CAST(CASE lower(trim({{}})) {_braces(ranks)} END AS DOUBLE)")
+            return self._from_path(feature, f"CAST(CASE lower(trim({{0}})) {_braces(ranks)} END AS DOUBLE)")
         if isinstance(feature, Boolean):
             yes, no = "('true', 'yes', 'y', '1', 't', '1.0')", "('false', 'no', 'n', '0', 'f', '0.0')"
             sql = f"CAST(CASE WHEN lower(trim({{0}})) IN {yes} THEN 1 WHEN lower(trim({{0}})) IN {no} THEN 0 END AS DOUBLE)"
@@ -151,7 +152,7 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of, try(json_e
                 feature, f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
             )
         if isinstance(feature, Category):
-            return self._from_path(feature, f"nullif(left(trim({{}}), {LONGEST_CATEGORY}), '')")
+            return self._from_path(feature, f"nullif(left(trim({{0}}), {LONGEST_CATEGORY}), '')")
         return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_bounded(feature.min, feature.max, clip=False))
 
     def _years(self, text: str) -> str:

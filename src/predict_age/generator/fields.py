@@ -7,6 +7,7 @@ about the age (company, place, settings, activity) come in bundles of some thous
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -84,10 +85,10 @@ class Fields:
     """All fragment tables for one reference date. ``render`` makes the profiles of drawn people."""
 
     def __init__(self, year: int, month: int) -> None:
-        pick = np.random.Generator(np.random.SFC64(20_251_023))
+        pick = random.Random(20_251_023)
 
         def some(words: Sequence[str], low: int, high: int) -> list[str]:
-            return [str(w) for w in pick.choice(words, size=int(pick.integers(low, high + 1)), replace=False)]
+            return pick.sample(words, pick.randint(low, high))
 
         def ranged(key: str, bucket: Callable[[int], tuple[int, int]], scale: int) -> Callable[[int, int], str]:
             def text(k: int, i: int) -> str:
@@ -98,15 +99,15 @@ class Fields:
 
         def several(key: str, words: Sequence[str], least: int) -> Callable[[int, int], str]:
             def text(k: int, _: int) -> str:
-                return _fragment(key, [str(w) for w in pick.choice(words, size=k + least, replace=False)])
+                return _fragment(key, pick.sample(words, k + least))
 
             return text
 
         def position(_: int) -> dict[str, str]:
-            return {"at": str(pick.choice(_WORDS)), "as": str(pick.choice(ROLES))}
+            return {"at": pick.choice(_WORDS), "as": pick.choice(ROLES)}
 
         def month_of(years_ago: int, i: int) -> str:
-            return f"{year - years_ago}-{i + 1:02d}"
+            return f"{year - years_ago}-{(i if years_ago else i % month) + 1:02d}"
 
         self._spreads: dict[str, _Spread] = {
             "tenure_months": _Spread(46, 12, lambda k, i: _fragment("tenure_months", 12 * k + i), ',"tenure_months":null'),
@@ -137,15 +138,13 @@ class Fields:
         self._bundles = [_text(texts) for texts in others]
         self._school = _text(
             [
-                _fragment(
-                    "education", [{"school": f"{pick.choice(_WORDS).title()} University", "field": str(pick.choice(_WORDS))}]
-                )[:-2]
+                _fragment("education", [{"school": f"{pick.choice(_WORDS).title()} University", "field": pick.choice(_WORDS)}])[:-2]
                 for _ in range(64)
             ]
         )
 
     @staticmethod
-    def _uninformative(pick: np.random.Generator, some: Callable[[Sequence[str], int, int], list[str]]) -> list[Callable[[], str]]:
+    def _uninformative(pick: random.Random, some: Callable[[Sequence[str], int, int], list[str]]) -> list[Callable[[], str]]:
         def join(**fields: object) -> str:
             return "".join(_fragment(k, v) for k, v in fields.items() if v is not ...)
 
@@ -153,24 +152,25 @@ class Fields:
             return value if pick.random() < shown else ...
 
         def number(low: int, high: int) -> int:
-            return int(pick.integers(low, high))
+            return pick.randrange(low, high)
 
         def company() -> str:
             name = f"{pick.choice(_WORDS).title()} {pick.choice(['Group', 'Labs', 'AG', 'Ltd', 'Inc', 'SA'])}"
             return join(
-                company_name=name, company_size=maybe(str(pick.choice(["1-10", "11-50", "51-200", "201-1000", "1000+"])), 0.8),
-                company_type=maybe(str(pick.choice(["public", "private", "non-profit"])), 0.6), industry=str(pick.choice(_WORDS)),
-                department=maybe(str(pick.choice(["IT", "R&D", "Sales", "Finance", "People", "Operations"])), 0.7),
-                employment_type=str(pick.choice(["full-time", "part-time", "contract"])), company_founded=maybe(number(1900, 2024), 0.4),
-                work_schedule=maybe(str(pick.choice(["standard", "shift", "flexible"])), 0.5), notice_period_days=maybe(number(0, 91), 0.3),
+                company_name=name, company_size=maybe(pick.choice(["1-10", "11-50", "51-200", "201-1000", "1000+"]), 0.8),
+                company_type=maybe(pick.choice(["public", "private", "non-profit"]), 0.6), industry=pick.choice(_WORDS),
+                department=maybe(pick.choice(["IT", "R&D", "Sales", "Finance", "People", "Operations"]), 0.7),
+                employment_type=pick.choice(["full-time", "part-time", "contract"]), company_founded=maybe(number(1900, 2024), 0.4),
+                work_schedule=maybe(pick.choice(["standard", "shift", "flexible"]), 0.5),
+                notice_period_days=maybe(number(0, 91), 0.3),
                 remote_share=maybe(round(pick.random(), 2), 0.5), cost_center=maybe(f"CC-{number(100, 999)}", 0.4),
             )  # fmt: skip
 
         def place() -> str:
-            country = str(pick.choice(list(COUNTRIES)))
+            country = pick.choice(list(COUNTRIES))
             return join(
-                country=country, city=str(pick.choice(COUNTRIES[country])), postal_code=maybe(f"{number(10000, 99999)}", 0.6),
-                timezone=f"UTC{number(-8, 10):+d}", locale=maybe(str(pick.choice(["de_DE", "en_US", "pt_BR", "pl_PL", "ja_JP"])), 0.7),
+                country=country, city=pick.choice(COUNTRIES[country]), postal_code=maybe(f"{number(10000, 99999)}", 0.6),
+                timezone=f"UTC{number(-8, 10):+d}", locale=maybe(pick.choice(["de_DE", "en_US", "pt_BR", "pl_PL", "ja_JP"]), 0.7),
                 commute_km=maybe(number(0, 60), 0.3), relocation=maybe(bool(number(0, 2)), 0.4),
                 languages=some(["English", "German", "Hindi", "Polish", "French", "Japanese", "Swahili"], 1, 3),
             )  # fmt: skip
@@ -180,15 +180,16 @@ class Fields:
                 followers=number(0, 5000), posts_last_year=maybe(number(0, 200), 0.7), endorsements=maybe(number(0, 99), 0.8),
                 recommendations=maybe(number(0, 12), 0.6), groups=some(_WORDS, 0, 4), interests=some(_WORDS, 1, 5),
                 profile_views_90d=maybe(number(0, 900), 0.6), response_rate=maybe(round(pick.random(), 2), 0.5),
-                last_login_days=number(0, 365), headline=f"{pick.choice(ROLES)} | {pick.choice(_WORDS)} \u2013 \"{pick.choice(_WORDS)}\"",
+                last_login_days=number(0, 365),
+                headline=f"{pick.choice(ROLES)} | {pick.choice(_WORDS)} \u2013 \"{pick.choice(_WORDS)}\"",
             )  # fmt: skip
 
         def settings() -> str:
             return join(
-                schema_version=3, source_system=str(pick.choice(["crm", "import", "web"])), open_to_work=bool(number(0, 2)),
+                schema_version=3, source_system=pick.choice(["crm", "import", "web"]), open_to_work=bool(number(0, 2)),
                 premium=maybe(bool(number(0, 2)), 0.7), newsletter=maybe(bool(number(0, 2)), 0.8), currency=maybe("USD", 0.5),
                 consent={"analytics": bool(number(0, 2)), "marketing": bool(number(0, 2))}, theme=maybe("dark", 0.3),
-                profile_completeness=number(20, 101), preferred_contact=maybe(str(pick.choice(["email", "phone"])), 0.6),
+                profile_completeness=number(20, 101), preferred_contact=maybe(pick.choice(["email", "phone"]), 0.6),
                 verified=maybe(bool(number(0, 2)), 0.5), website=maybe(f"https://{pick.choice(_WORDS)}.example", 0.2),
             )  # fmt: skip
 

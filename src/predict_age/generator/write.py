@@ -74,9 +74,7 @@ def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
 
 def _write_file(path: str, chunks: list[Chunk]) -> list[pa.RecordBatch]:
     truths = []
-    with pq.ParquetWriter(
-        path, PEOPLE, compression="zstd", compression_level=3, use_dictionary=False, data_page_size=1 << 23
-    ) as writer:
+    with pq.ParquetWriter(path, PEOPLE, compression="zstd", compression_level=3, use_dictionary=False) as writer:
         for chunk in chunks:
             batch, truth = record_batch(chunk)
             writer.write_batch(batch, row_group_size=chunk.rows)

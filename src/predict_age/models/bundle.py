@@ -85,8 +85,8 @@ def train(
 
     ``columns`` is the extracted feature table (n rows), ``age`` (n,) whole years. Ridge, boosted trees and forest learn
     from part 0 only, because part 1 calibrates the interval. The forest sees the boosted prediction as one more feature:
-    for its training rows that prediction comes from two boosters that did not see them (two folds, a third of the rounds). Returns the bundle
-    and all metrics.
+    for its training rows that prediction comes from two boosters that did not see them (two folds, a third
+    of the rounds). Returns the bundle and all metrics.
     """
     settings = config.training
     fit, calibrate, held = part == 0, part == 1, part == 2

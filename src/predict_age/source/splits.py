@@ -16,7 +16,7 @@ from predict_age.config import Source
 from predict_age.errors import InputError
 from predict_age.source.rows import connect
 
-SLICE_ROWS = 25_000
+SLICE_ROWS = 50_000
 LIGHT = ("pid", "birth_year", "approximate_age")
 
 

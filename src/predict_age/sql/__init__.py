@@ -25,4 +25,4 @@ def statement(name: str, dialect: Dialect, **values: str | int | float) -> str:
     def fill(node: Any) -> Any:
         return exp.convert(values[node.name]) if isinstance(node, exp.Placeholder) else node
 
-    return tree.transform(fill).sql(dialect=dialect, pretty=True)
+    return tree.transform(fill).sql(dialect=dialect, pretty=True, comments=False)

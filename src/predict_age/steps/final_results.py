@@ -103,7 +103,8 @@ def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally)
     if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:
         raise IntegrityError(
             "the result does not hold every person exactly once, nothing was published",
-            expected=f"{books.distinct:,} people, fingerprint {books.checksum:016x}", found=f"{people:,} rows, fingerprint {written:016x}",
+            expected=f"{books.distinct:,} people, fingerprint {books.checksum:016x}",
+            found=f"{people:,} rows, fingerprint {written:016x}",
             fix="run again; if it happens twice, report it with the run folder's run.json",
         )  # fmt: skip
     if books.existing != found["known"]:
