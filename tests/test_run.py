@@ -285,7 +285,7 @@ def test_bad_sources_stop_with_one_clear_message(people_rows: list[dict[str, Any
     assert "too few people with a known age" in failing(
         tmp_path, [{**r, "birth_year": None, "approximate_age": None} for r in people_rows[:300]], quick, 3
     )
-    many = failing(tmp_path, people_rows[:100] + [b"x"] * 20, quick, 3)
+    many = failing(tmp_path, [*people_rows[:100], *[b"x"] * 20], quick, 3)
     assert "20 of 120 rows cannot be used" in many
     assert "max_set_aside_share" in many
     (tmp_path / "p.parquet").write_bytes(b"PAR1 no")
@@ -409,6 +409,38 @@ def test_a_killed_worker_does_not_stop_the_run(finished: Finished, small_files: 
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     assert result_rows(workspace) == result_rows(finished[0])
+
+
+def test_workers_do_not_outlive_the_run(small_files: Path, many_batches: Path, tmp_path: Path) -> None:
+    """When only the parent is killed its workers leave too, and the workspace is free for a resume."""
+    process = start(small_files, tmp_path / "w", many_batches)
+    wait_for(tmp_path / "w", "steps/read_source.json", process)
+    workers = [int(p) for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    process.kill()
+    process.communicate()
+    for _ in range(100):
+        alive = [
+            p for p in workers if Path(f"/proc/{p}/cmdline").exists() and b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()
+        ]
+        if not alive:
+            break
+        time.sleep(0.1)
+    assert workers
+    assert not alive
+    cli("resume", "--workspace", tmp_path / "w")
+
+
+def test_source_changed_during_the_run(small_files: Path, many_batches: Path, tmp_path: Path) -> None:
+    """A file that is rewritten while the run goes on stops it with exit code 3; nothing is published."""
+    source = tmp_path / "source"
+    shutil.copytree(small_files, source)
+    process = start(source, tmp_path / "w", many_batches)
+    wait_for(tmp_path / "w", "steps/read_source.json", process)
+    os.utime(sorted(source.glob("*.parquet"))[0], (1, 1))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert "changed during the run" in err
+    assert not (tmp_path / "w" / "published.json").exists()
 
 
 def test_sigterm_stops_quickly_and_resumably(small_files: Path, many_batches: Path, tmp_path: Path) -> None:

@@ -16,18 +16,27 @@ from predict_age.errors import PredictAgeError, ResourceError
 
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+PARENT_CHECK_SECONDS = 1.0
+
 
 def available_cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _prepare_worker() -> None:
-    """Workers are single-threaded and leave Ctrl-C to the parent."""
+def _prepare_worker(parent: int) -> None:
+    """Workers are single-threaded, leave Ctrl-C to the parent, and do not outlive it."""
     import signal
+    import threading
+
+    def leave_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_CHECK_SECONDS)
+        os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(SINGLE_THREAD)
+    threading.Thread(target=leave_with_parent, daemon=True).start()
 
 
 class Pool:
@@ -100,7 +109,7 @@ class Pool:
     def _pool(self) -> ProcessPoolExecutor:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(
-                self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker
+                self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(os.getpid(),)
             )
         return self._executor
 

@@ -113,6 +113,10 @@ class Run:
                 f"run {self.plan.run_id} was begun by other code", expected=f"code {self.plan.code}", found=f"code {now}",
                 fix="start a new run",
             )  # fmt: skip
+        self.check_source()
+
+    def check_source(self) -> None:
+        """Raise InputError when a source file is not the one that the run began with."""
         for file in self.plan.files:
             file.check_unchanged()
 

@@ -198,6 +198,10 @@ class People:
     age: NDArray[np.int32]
     shown: dict[str, NDArray[np.uint8]]
 
+    def slice(self, start: int, stop: int) -> People:
+        """The people start..stop-1."""
+        return People(self.age[start:stop], {name: values[start:stop] for name, values in self.shown.items()})
+
 
 def draw(rng: np.random.Generator, n: int) -> People:
     """Draw ``n`` people. The same generator state gives the same people."""
