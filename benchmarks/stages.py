@@ -56,9 +56,8 @@ def show(rows: int, run: dict) -> float:
             f"| {stage['name']} | {stage['seconds']:.1f} | {stage['seconds'] / total:.1%} | {f'{rate:,.0f}' if rate else ''} "
             f"| {stage['peak_rss_bytes'] / 2**30:.2f} |"
         )
-    print(
-        f"| **all** | {total:.1f} | 100 % | {rows / total / run['workers']:,.0f} | {max(s['peak_rss_bytes'] for s in run['stages']) / 2**30:.2f} |"
-    )
+    peak = max(s["peak_rss_bytes"] for s in run["stages"]) / 2**30
+    print(f"| **all** | {total:.1f} | 100 % | {rows / total / run['workers']:,.0f} | {peak:.2f} |")
     return total / rows * 1e6
 
 

@@ -115,3 +115,12 @@ def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFa
 def say(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """What was printed so far."""
     return lambda: capsys.readouterr().out
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line of a test run: how many passed, failed and were skipped."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    count = {k: len(reporter.stats.get(k, [])) for k in ("passed", "failed", "error", "skipped")}
+    print(f"tests: {count['passed']} passed, {count['failed'] + count['error']} failed, {count['skipped']} skipped", flush=True)

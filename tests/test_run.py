@@ -91,6 +91,7 @@ def test_sql_sees_all_tables_and_changes_none(finished: Finished, tmp_path: Path
         json.loads(lines[0])
     )
     assert "pid" in cli("sql", "--workspace", workspace, f"SELECT pid FROM {VIEW} LIMIT 2").stdout
+    assert VIEW in cli("sql", "--workspace", workspace, "SHOW TABLES").stdout
     out = tmp_path / "o.parquet"
     cli("sql", "--workspace", workspace, "--format", "parquet", "--out", out, f"SELECT pid FROM {VIEW}")
     assert pq.read_table(out).num_rows == 3000
@@ -504,7 +505,7 @@ def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) ->
     table = pq.read_table(parts[0])
     changes = {
         "lost": table.slice(1), "twice": table.slice(0, 1).cast(table.schema),
-        "swapped": table.set_column(0, "pid", table["pid"].combine_chunks().take(list(range(1, table.num_rows)) + [table.num_rows - 1])),
+        "swapped": table.set_column(0, "pid", table["pid"].combine_chunks().take([*range(1, table.num_rows), table.num_rows - 1])),
     }  # fmt: skip
     for name, changed in changes.items():
         path = tmp_path / f"{name}.parquet"

@@ -192,7 +192,7 @@ def sql(
     output: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.table,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this new file (needed for parquet).", metavar="FILE")] = None,
 ) -> None:
-    """Query the published tables, read-only. `SHOW TABLES` lists them: SELECT table_name FROM information_schema.tables."""
+    """Query the published tables, read-only; the query "SHOW TABLES" lists them."""
     from predict_age import tables
     from predict_age.show import show_rows
 

@@ -60,9 +60,9 @@ class Training(_Section):
     test_share: Share = 0.20
     calibration_share: Share = 0.10
     coverage: Share = 0.90
-    rounds: int = Field(default=400, ge=1, le=5000)
+    rounds: int = Field(default=450, ge=1, le=5000)
     max_depth: int = Field(default=8, ge=1, le=14)
-    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    learning_rate: float = Field(default=0.09, gt=0, le=1)
     min_leaf_rows: int = Field(default=20, ge=1)
     forest_trees: int = Field(default=30, ge=1, le=500)
     forest_depth: int = Field(default=12, ge=1, le=16)

@@ -31,7 +31,7 @@ def train_boosted(matrix: Matrix, age: NDArray[np.float32], names: list[str], se
         "learning_rate": settings.learning_rate,
         "min_child_weight": settings.min_leaf_rows,
         "subsample": 0.8,
-        "colsample_bytree": 0.7,
+        "colsample_bytree": 0.8,
         "seed": settings.seed,
         "nthread": threads,
     }
