@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import sys
 from itertools import islice
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rich import box
@@ -30,6 +33,14 @@ def _grid(title: str, columns: list[str], numbers: bool = True) -> Table:
     for i, name in enumerate(columns):
         table.add_column(name, justify="right" if i and numbers else "left")
     return table
+
+
+def program() -> str:
+    """How to call this program again: its name where that is on the PATH, else the path it was called by."""
+    called = Path(sys.argv[0])
+    if called.name != "predict-age" or shutil.which("predict-age"):
+        return "predict-age"
+    return os.path.relpath(called)
 
 
 def size(number: float) -> str:
@@ -114,10 +125,10 @@ def show_run(folder: RunFolder) -> None:
     workspace = folder.path.parent.parent
     if s["status"] == "done":
         console.print(
-            f'Next    predict-age sql --workspace {workspace} "SELECT * FROM {VIEW} LIMIT 5"', soft_wrap=True, markup=False
+            f'Next    {program()} sql --workspace {workspace} "SELECT * FROM {VIEW} LIMIT 5"', soft_wrap=True, markup=False
         )
     else:
-        console.print(f"Next    predict-age resume --workspace {workspace}", soft_wrap=True, markup=False)
+        console.print(f"Next    {program()} resume --workspace {workspace}", soft_wrap=True, markup=False)
 
 
 def _quality(m: dict[str, Any]) -> Group:
