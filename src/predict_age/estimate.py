@@ -21,7 +21,7 @@ SAMPLED_SPLITS = 5
 READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 500_000, 60_000, 26_000, 250_000, 5_000
 START_SECONDS = 6.0
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 14, 22, 16, 200
-PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW = 350 << 20, 450 << 20, 900
+PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW = 400 << 20, 500 << 20, 1000
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,5 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
         + (rows / READ_RATE + text_rows / CONVERT_RATE + to_predict / PREDICT_RATE + rows / MERGE_RATE) / workers
     )  # fmt: skip
     disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
-    memory = PARENT_BYTES + max(workers * WORKER_BYTES, sampled * TRAINING_BYTES_A_ROW)
+    memory = PARENT_BYTES + workers * WORKER_BYTES + sampled * TRAINING_BYTES_A_ROW
     return Estimate(rows, text_rows == 0, share, to_predict, batches, formula, workers, seconds / 60, memory, disk, source_bytes)

@@ -82,6 +82,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
             "mae": held.get("mae"), "rmse": held.get("rmse"), "r2": held.get("r2"), "bias": held.get("bias"),
             "ridge_mae": metrics.get("ridge", {}).get("mae"), "median_mae": metrics.get("median", {}).get("mae"),
             "coverage": held.get("coverage"), "width": held.get("width"), "held_out_rows": held.get("rows"),
+            "target_coverage": record["config"]["training"]["coverage"],
             **final.get("quality", {}),
         },
     }  # fmt: skip
@@ -136,7 +137,9 @@ def _quality(m: dict[str, Any]) -> Group:
     table.add_row("mean absolute error", _number(m["mae"], "{:.2f} years"),
                   f"Ridge {_number(m['ridge_mae'], '{:.2f}')}, constant median {_number(m['median_mae'], '{:.2f}')}")  # fmt: skip
     table.add_row(
-        "interval covers", _number(m["coverage"], "{:.1%}"), f"target 90 %, mean width {_number(m['width'], '{:.1f}')} years"
+        "interval covers",
+        _number(m["coverage"], "{:.1%}"),
+        f"target {m['target_coverage']:.0%}, mean width {_number(m['width'], '{:.1f}')} years",
     )
     predicted = _number(m.get("high_quality_share_predicted"), "{:.1%}")
     table.add_row(
@@ -195,7 +198,7 @@ def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 10
     for name in relation.columns:
         table.add_column(name, overflow="fold")
     for row in rows[:most]:
-        table.add_row(*("" if v is None else f"{v:,}" if isinstance(v, int) and abs(v) < 10**6 else str(v) for v in row))
+        table.add_row(*("" if v is None else str(v) for v in row))
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160, markup=False)
     console.print(table)
     if len(rows) > most:

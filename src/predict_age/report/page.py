@@ -71,7 +71,7 @@ def _context(folder: RunFolder) -> dict[str, Any]:
         "examples": _examples(folder) if facts["human_qa"]["review"] else {},
         "unseen": {k: v for k, v in predictions.group("unseen").items() if v},
         "threshold": HIGH_QUALITY_PCT,
-        "plots": _plots(metrics, results, predictions),
+        "plots": _plots(metrics, results, predictions, folder.record["config"]["training"]["coverage"]),
         "features": _features(metrics, predictions),
     }
 
@@ -93,7 +93,7 @@ def _features(metrics: dict[str, Any], predictions: Tally) -> list[dict[str, Any
     )
 
 
-def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally) -> dict[str, str]:
+def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally, coverage: float) -> dict[str, str]:
     known = [0] * AGE_BINS
     for name, bins in results.histograms.items():
         if name.startswith("age:EXISTING"):
@@ -105,7 +105,7 @@ def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally) -> dict[
     return {
         "ages": plots.ages(known, predictions.histograms.get("predicted_age", [0] * AGE_BINS)),
         "bands": plots.bands(names, [b["mae"] for b in bands], [b["bias"] for b in bands]),
-        "coverage": plots.coverage(names, [b["coverage"] for b in bands], 0.9),
+        "coverage": plots.coverage(names, [b["coverage"] for b in bands], coverage),
         "true": plots.true_against_predicted(metrics["sample"]["true"], metrics["sample"]["predicted"]),
         "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), HIGH_QUALITY_PCT),
         "error": plots.error_by_confidence([s["from"] for s in steps], [s["mae"] for s in steps], [s["p90"] for s in steps]),

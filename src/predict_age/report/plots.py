@@ -93,7 +93,7 @@ def true_against_predicted(true: Sequence[int], predicted: Sequence[int]) -> str
         low, high = pairs.min() - 1, pairs.max() + 1
         axes.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle="--")
         axes.scatter(pairs[:, 0], pairs[:, 1], s=4 + 26 * counts / counts.max(), color=BLUE, alpha=0.45, linewidths=0)
-        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+        axes.set(xlim=(low, high), ylim=(low, high))
     axes.set(xlabel="true age", ylabel="predicted age")
     return _finish(figure, "Predicted against true age on held-out people")
 
