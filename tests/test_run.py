@@ -372,6 +372,7 @@ def test_killed_in_prediction_then_resumed(finished: Finished, small_files: Path
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (workspace / "published.json").exists()
+    assert json.loads(cli("status", "--workspace", workspace, "--json").stdout)["status"] == "interrupted"
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in workspace.glob("runs/*/predictions/batch_*.parquet")}
     done = {p for p in before if p.with_suffix(".json").exists()}
     resumed = cli("resume", "--workspace", workspace, "--json")

@@ -32,6 +32,16 @@ from predict_age.files import read_json, write_json
 DONE, RUNNING, FAILED, INTERRUPTED = "done", "running", "failed", "interrupted"
 
 
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The files of one run."""
@@ -50,11 +60,13 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """done, running, failed or interrupted."""
+        """done, running, failed or interrupted (also when the process that ran it is gone)."""
         try:
-            return str(read_json(self.path / "status.json")["status"])
-        except IntegrityError:
-            return RUNNING
+            found = read_json(self.path / "status.json")
+            status = str(found["status"])
+            return INTERRUPTED if status == RUNNING and not _alive(int(found["pid"])) else status
+        except (IntegrityError, KeyError, TypeError, ValueError):
+            return INTERRUPTED
 
     def set_status(self, status: str, message: str = "") -> None:
         """Write the status and, for a failure, its sentence."""
