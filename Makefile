@@ -39,7 +39,7 @@ lint: $(BIN)/.ready  ## ruff, mypy strict, import contracts
 bench: $(BIN)/.ready  ## speed: each stage's time, rows/s a core, memory, at 1 and 10 million people
 	@$(BIN)/python benchmarks/stages.py
 
-soak: $(BIN)/.ready  ## what takes longer: kills, 20 random times; quality against the best possible at 1 million
+soak: $(BIN)/.ready  ## what takes longer: 20 kills at random times; quality against the best possible at 1 million
 	@$(BIN)/python benchmarks/quality.py
 	@$(BIN)/python benchmarks/kills.py
 

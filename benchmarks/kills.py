@@ -66,7 +66,7 @@ def main(kills: int, people: int) -> None:
         while True:
             process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
             try:
-                out, err = process.communicate(timeout=dice.uniform(0.3, length))
+                out, err = process.communicate(timeout=dice.uniform(0.3, length) if killed < kills else None)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
