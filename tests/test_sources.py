@@ -82,6 +82,17 @@ def test_csv(tmp_path: Path) -> None:
     assert [b for p in pieces for b in p.broken] == [(1, "wrong_number_of_columns")]
 
 
+def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path) -> None:
+    """The rows that it would swallow are not silently lost; a lone quote inside a field swallows none and is fine."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'pid,age,x\n1,30,"open\n2,31,b\n3,32,c\n')
+    source = Source(approximate_age="age", profile_json="*")
+    with pytest.raises(InputError, match="never closed"):
+        list(read_csv(discover(str(path))[0], source))
+    path.write_bytes(b'pid,age,x\n1,30,5" pipe\n2,31,b\n')
+    assert sum(p.rows.num_rows for p in read_csv(discover(str(path))[0], source)) == 2
+
+
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     """The error says which column was expected, which were found, and what to write into the configuration."""
     path = tmp_path / "a.csv"

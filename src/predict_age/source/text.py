@@ -118,6 +118,23 @@ def _piece(judged: pa.Table) -> Piece:
     return Piece(good.select(WORKING.names).cast(WORKING), broken)
 
 
+class _QuoteCounter(io.RawIOBase):
+    """A stream that counts the double quotes passing through: an odd number at the end means that one was never closed."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+        self.quotes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        block = self._stream.read(size)
+        self.quotes += block.count(b'"')
+        return block
+
+
 def read_csv(file: SourceFile, source: Source) -> Iterator[Piece]:
     """CSV with a header line, quoted by double quotes, line breaks allowed inside quotes; .tsv is tab-separated."""
     with open_bytes(file) as stream:
@@ -132,10 +149,12 @@ def read_csv(file: SourceFile, source: Source) -> Iterator[Piece]:
 
     delimiter = _delimiter(file)
     seen = 0
-    with open_bytes(file) as stream:
+    last = ""
+    with open_bytes(file) as raw:
+        counter = _QuoteCounter(raw)
         try:
             reader = pacsv.open_csv(
-                stream,
+                counter,
                 read_options=pacsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
                 parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip),
                 convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False),
@@ -147,12 +166,19 @@ def read_csv(file: SourceFile, source: Source) -> Iterator[Piece]:
                 skipped.clear()
                 positions = _positions(seen, table.num_rows, [p for p, _ in broken])
                 seen += table.num_rows + len(broken)
+                last = "".join(str(table[n][-1]) for n in table.column_names) if table.num_rows else last
                 yield _csv_piece(table, positions, broken, source)
         except pa.ArrowInvalid as error:
             raise InputError(
                 f"{file.path} is not valid CSV", expected="a header line, comma-separated, quotes closed",
                 found=str(error).splitlines()[0], fix="mend the file, or write it as JSON lines or Parquet",
             ) from None  # fmt: skip
+        if counter.quotes % 2 and "\n" in last:
+            raise InputError(
+                f"a quote is never closed in {file.path}: everything after it became part of one field",
+                expected="every quoted field closed by a quote", found=f"{counter.quotes:,} quotes, an odd number",
+                fix="mend the file; quotes inside a quoted field are written twice",
+            )  # fmt: skip
         if skipped:
             empty = pa.table({n: pa.array([], pa.string()) for n in names})
             broken = [(max(number - 2, 0), "wrong_number_of_columns") for number in skipped]

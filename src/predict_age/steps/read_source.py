@@ -165,7 +165,13 @@ def _judge_set_aside(run: Run, read: int, reasons: Counter[str]) -> None:
     if read == 0:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(run.plan.files)} empty file(s)")
     if bad == read:
-        raise InputError("no row of the source can be used", expected="whole numbers as pid in valid records", found=shown)
+        lines = " (a JSON array over many lines is no JSON lines file)" if reasons["malformed_json"] else ""
+        raise InputError(
+            "no row of the source can be used",
+            expected=f"one record a line, whole numbers as pid{lines}",
+            found=shown,
+            fix=f"the rows and reasons are in {run.folder.path / 'set_aside'}",
+        )
     if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
         raise InputError(
             f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
