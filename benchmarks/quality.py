@@ -1,4 +1,4 @@
-"""Published predictions against the best possible ones, on generated people: ``python benchmarks/quality.py [ROWS]``.
+"""Published predictions against the best possible ones, on generated people: ``python benchmarks/quality.py [ROWS [SEED]]``.
 
 The generator's model is known, so the posterior median of the age given the profile can be computed exactly; no method
 can err less on average. Fails when the error is more than 8 % above it, or above 0.85 of Ridge's.
@@ -22,13 +22,13 @@ from stages import OUT, measure
 SAMPLED_CHUNKS = 6
 
 
-def main(rows: int) -> int:
+def main(rows: int, seed: int) -> int:
     """Print the comparison; 0 when both bars are met."""
-    run = measure(rows)
-    parts = OUT / f"workspace-{rows}" / "runs" / str(run["run_id"]) / "results" / "part_*.parquet"
+    run = measure(rows, seed)
+    parts = OUT / f"workspace-{rows}-{seed}" / "runs" / str(run["run_id"]) / "results" / "part_*.parquet"
     errors = []
     for first in range(0, min(rows, SAMPLED_CHUNKS * ROWS_PER_CHUNK), ROWS_PER_CHUNK):
-        chunk = Chunk(7, first, min(ROWS_PER_CHUNK, rows - first), dt.date(2025, 10, 23))
+        chunk = Chunk(seed, first, min(ROWS_PER_CHUNK, rows - first), dt.date(2025, 10, 23))
         drawn = people(chunk)
         best = np.concatenate([best_prediction(drawn.slice(i, i + 10_000)) for i in range(0, chunk.rows, 10_000)])
         yard = pa.table({"pid": pids(chunk), "age": drawn.age, "best": best})
@@ -51,4 +51,5 @@ def main(rows: int) -> int:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    given = [int(a) for a in sys.argv[1:3]]
+    raise SystemExit(main(*given, *[1_000_000, 11][len(given) :]))

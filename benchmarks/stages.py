@@ -31,13 +31,13 @@ def cli(*arguments: object) -> str:
     ).stdout
 
 
-def measure(rows: int) -> dict[str, object]:
+def measure(rows: int, seed: int = 7) -> dict[str, object]:
     """Generate (once) and run; returns the run's JSON."""
-    folder = OUT / f"people-{rows}"
+    folder = OUT / f"people-{rows}-{seed}"
     if not (folder / "truth.parquet").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        cli("generate", "--rows", rows, "--out", folder, "--seed", 7)
-    workspace = OUT / f"workspace-{rows}"
+        cli("generate", "--rows", rows, "--out", folder, "--seed", seed)
+    workspace = OUT / f"workspace-{rows}-{seed}"
     shutil.rmtree(workspace, ignore_errors=True)
     found: dict[str, object] = json.loads(
         cli("run", "--source", folder / "people", "--workspace", workspace, "--as-of", "2025-10-23", "--json")
