@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +108,6 @@ def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFa
     """A workspace with one published run over ``small_files``, and its JSON."""
     workspace = tmp_path_factory.mktemp("finished") / "work space ü"
     return workspace, run_json(small_files, workspace, "--config", quick)
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """What was printed so far."""
-    return lambda: capsys.readouterr().out
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

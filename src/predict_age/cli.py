@@ -111,7 +111,7 @@ def generate(
     began = time.perf_counter()
     with _stoppable(f"remove {out} before you generate again"):
         make(out, rows, seed, _date(as_of), workers or available_cores(), lambda done: console.update(done, rows, "people"))
-    console.end("Generate", time.perf_counter() - began, rows)
+    console.end(time.perf_counter() - began, rows)
     _out(f"{rows:,} people in {out / 'people'}, their true ages in {out / 'truth.parquet'}")
 
 

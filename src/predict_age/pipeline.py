@@ -173,4 +173,4 @@ def _do(run: Run, number: int, step: Step) -> None:
         "peak_rss_bytes": measure.peak_rss_bytes, "facts": result.facts,
     }  # fmt: skip
     write_json(run.folder.step_file(step.name), record)
-    console.end(step.title, measure.seconds, result.rows)
+    console.end(measure.seconds, result.rows)

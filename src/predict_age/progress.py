@@ -83,7 +83,7 @@ class Console:
         """A line between steps."""
         self._say(f"    {text}")
 
-    def end(self, title: str, seconds: float, rows: int) -> None:
+    def end(self, seconds: float, rows: int) -> None:
         """A step is done."""
         self._clear()
         rate = f", {rows / seconds:,.0f} rows/s" if rows and seconds > 0.05 else ""

@@ -21,6 +21,7 @@ from predict_age.features.spec import (
     Ordered,
     Sql,
     Text,
+    parse_features,
     parse_path,
 )  # fmt: skip
 from predict_age.source.rows import connect
@@ -180,8 +181,6 @@ def _bounded(low: float, high: float, *, clip: bool) -> str:
 @lru_cache(maxsize=4)
 def compiled(text: str, as_of: dt.date) -> tuple[FeatureSet, str]:
     """The feature set of a checked file and its SQL; cached, because workers ask for every slice."""
-    from predict_age.features.spec import parse_features
-
     features = parse_features(text, "the run's feature file")
     return features, Compiler(features, as_of).sql
 

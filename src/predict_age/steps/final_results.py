@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from predict_age.books import Books
 from predict_age.errors import IntegrityError
 from predict_age.files import replacing, valid_receipt, write_receipt
+from predict_age.parts import finished_parts, make_missing
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import connect
 from predict_age.source.scan import checksum
@@ -54,23 +55,14 @@ def _describe(path: Path) -> dict[str, Any]:
 
 def final_results(run: Run) -> StepResult:
     """Make the parts, check them against what the source holds, publish. Nothing is published unless the books balance."""
-    number = len(batches_of(run))
-    receipts = {n: r for n in range(number) if (r := valid_receipt(run.folder.result_part(n)))}
-    todo = [n for n in range(number) if n not in receipts]
     stamp = run.plan.timestamp[:19].replace("T", " ")
-    tasks = [(run.folder.result_part(n), run.folder.qa_part(n), stamp, run.plan.run_id) for n in todo]
-    done = sum(r["rows"] for r in receipts.values())
-    total = run.facts("read_source")["distinct"]
-
-    def advance(task: int, receipt: dict[str, Any]) -> None:
-        nonlocal done
-        receipts[todo[task]] = receipt
-        done += receipt["rows"]
-        run.progress.update(done, total, "people")
-
-    run.pool.run(result_part, tasks, advance, "result part")
-    tally = merged(Tally.from_json(r["tally"]) for r in receipts.values())
-    books = balance(run.facts("read_source"), list(receipts.values()), tally)
+    numbers = range(len(batches_of(run)))
+    tasks = [(run.folder.result_part(n), run.folder.qa_part(n), stamp, run.plan.run_id) for n in numbers]
+    source = run.facts("read_source")
+    total = source["distinct"]
+    receipts = make_missing(run, result_part, tasks, finished_parts(tasks), lambda r: r["rows"], total, "people", "result part")
+    tally = merged(Tally.from_json(r["tally"]) for r in receipts)
+    books = balance(source, receipts, tally)
     predicted = run.facts("parallel_prediction")
     if books.predicted != predicted["predicted"] or books.default != sum(predicted["default"].values()):
         raise IntegrityError(

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from predict_age.config import Source
 from predict_age.errors import IntegrityError
 from predict_age.files import replacing, valid_receipt, write_receipt
+from predict_age.parts import finished_parts, make_missing
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows
@@ -58,19 +59,9 @@ def qa_part(path: Path, batch: Path, splits: list[Split], source: Source, rules:
 def human_qa(run: Run) -> StepResult:
     """Make every QA part that is not done."""
     splits, batches = splits_of(run.folder), batches_of(run)
-    receipts = {n: r for n in range(len(batches)) if (r := valid_receipt(run.folder.qa_part(n)))}
-    todo = [n for n in range(len(batches)) if n not in receipts]
     shared = (run.plan.config.source, rules_of(run.plan), losers_of(run.folder))
-    tasks = [(run.folder.qa_part(n), run.folder.batch(n), [splits[s] for s in batches[n]], *shared) for n in todo]
+    tasks = [(run.folder.qa_part(n), run.folder.batch(n), [splits[s] for s in batch], *shared) for n, batch in enumerate(batches)]
     total = run.facts("read_source")["distinct"]
-    done = sum(r["rows"] for r in receipts.values())
-
-    def advance(task: int, receipt: dict[str, Any]) -> None:
-        nonlocal done
-        receipts[todo[task]] = receipt
-        done += receipt["rows"]
-        run.progress.update(done, total, "people")
-
-    run.pool.run(qa_part, tasks, advance, "QA part")
-    tally = merged(Tally.from_json(r["tally"]) for r in receipts.values())
-    return StepResult(done, {"by_source": tally.group("source"), "review": tally.group("review")})
+    receipts = make_missing(run, qa_part, tasks, finished_parts(tasks), lambda r: r["rows"], total, "people", "QA part")
+    tally = merged(Tally.from_json(r["tally"]) for r in receipts)
+    return StepResult(sum(r["rows"] for r in receipts), {"by_source": tally.group("source"), "review": tally.group("review")})

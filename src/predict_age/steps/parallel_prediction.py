@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from predict_age.config import Source
 from predict_age.errors import IntegrityError
 from predict_age.features.extract import extract
-from predict_age.files import replacing, valid_receipt, write_receipt
+from predict_age.files import replacing, write_receipt
 from predict_age.models.artefact import load
 from predict_age.models.bundle import confidence_pct
+from predict_age.parts import finished_parts, make_missing
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows
@@ -92,37 +93,25 @@ def predict_batch(path: Path, splits: list[Split], context: BatchContext) -> dic
 def parallel_prediction(run: Run) -> StepResult:
     """Make every batch that is not done. Afterwards every batch exists and is whole, or the run has failed."""
     splits, batches = splits_of(run.folder), batches_of(run)
-    receipts: dict[int, dict[str, Any]] = {}
     version = run.facts("training")["model_version"]
-    for number in range(len(batches)):
-        receipt = valid_receipt(run.folder.batch(number))
-        if receipt and receipt["model_version"] == version:
-            receipts[number] = receipt
-    if receipts:
-        run.progress.note(f"{len(receipts)} of {len(batches)} batches are already done and kept")
     context = BatchContext(
         run.plan.config.source, rules_of(run.plan), losers_of(run.folder), run.folder.model,
         dt.datetime.fromisoformat(run.plan.timestamp).replace(tzinfo=None),
         pq.read_schema(run.folder.path / "predictions" / "schema.parquet"),
     )  # fmt: skip
-    todo = [n for n in range(len(batches)) if n not in receipts]
-    kept = len(receipts)
+    tasks = [(run.folder.batch(n), [splits[s] for s in batch], context) for n, batch in enumerate(batches)]
+    finished = {n: r for n, r in finished_parts(tasks).items() if r["model_version"] == version}
+    if finished:
+        run.progress.note(f"{len(finished)} of {len(batches)} batches are already done and kept")
     total = run.facts("read_source")["to_predict"]
-    done = sum(_seen(r) for r in receipts.values())
-    tasks = [(run.folder.batch(n), [splits[s] for s in batches[n]], context) for n in todo]
-
-    def advance(task: int, receipt: dict[str, Any]) -> None:
-        nonlocal done
-        receipts[todo[task]] = receipt
-        done += _seen(receipt)
-        run.progress.update(done, total, "rows")
-
-    run.pool.run(predict_batch, tasks, advance, "batch")
-    tally = merged(Tally.from_json(receipts[n]["tally"]) for n in range(len(batches)))
-    if done != total or len(receipts) != len(batches):
+    receipts = make_missing(run, predict_batch, tasks, finished, _seen, total, "rows", "batch")
+    tally = merged(Tally.from_json(r["tally"]) for r in receipts)
+    done = sum(_seen(r) for r in receipts)
+    if done != total:
         raise IntegrityError("predictions are missing", expected=f"{total:,} rows in {len(batches)} batches",
                              found=f"{done:,} rows in {len(receipts)} batches", fix="run `predict-age resume`")  # fmt: skip
-    facts = {"batches": len(batches), "kept": kept, "predicted": tally.count("predicted"), "default": tally.group("default"),
+    facts = {"batches": len(batches), "kept": len(finished), "predicted": tally.count("predicted"),
+             "default": tally.group("default"),
              "tally": tally.as_json()}  # fmt: skip
     return StepResult(total, facts)
 

@@ -104,9 +104,10 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
     splits: list[Split] = []
     for number, file in enumerate(plan.files):
         path = working.get(number, file.path)
-        metadata = open_parquet(path).metadata
+        parquet = open_parquet(path)
+        metadata = parquet.metadata
         if number not in working:
-            check_columns(open_parquet(path).schema_arrow.names, plan.config.source, path)
+            check_columns(parquet.schema_arrow.names, plan.config.source, path)
         first = 0
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group).num_rows
