@@ -15,7 +15,9 @@ from predict_age.features.document import feature_table
 from predict_age.features.spec import load_features
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("generate", "plan", "run", "resume", "status", "runs", "sql", "report")
+COMMANDS = (
+    "generate", "plan", "run", "resume", "status", "runs", "diff", "sql", "report", "verify", "rollback", "prune",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -47,7 +49,7 @@ def test_documented_configuration_is_the_real_one() -> None:
 
 def test_light_modules_import_nothing_heavy() -> None:
     """The order of steps, the configuration and the errors are importable where DuckDB and XGBoost are not."""
-    code = "import sys, predict_age.run, predict_age.batches, predict_age.books, predict_age.cli; print(*sorted(sys.modules))"
+    code = "import sys, predict_age.run, predict_age.batches, predict_age.books, predict_age.cli, predict_age.pipeline; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"duckdb", "pyarrow", "numpy", "xgboost", "sklearn", "matplotlib", "sqlglot"} & set(loaded)
 

@@ -19,7 +19,7 @@ import pytest
 
 from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
-from predict_age.pipeline import STEPS
+from predict_age.order import STEPS
 from predict_age.tables import VIEW
 from predict_age.workspace import Workspace
 
@@ -275,7 +275,7 @@ def failing(tmp_path: Path, rows: list[Any], quick: Path, code: int, *more: str,
     """Run a source that must fail with ``code``; nothing may be published. Returns the message."""
     source = write_jsonl(tmp_path / name, rows)
     message = run_json(source, tmp_path / "w", "--config", quick, *more, check=code)["error"]
-    assert not (tmp_path / "w" / "published.json").exists()
+    assert not Workspace(tmp_path / "w").published.current
     return str(message)
 
 
@@ -373,7 +373,7 @@ def test_killed_in_prediction_then_resumed(finished: Finished, small_files: Path
     wait_for(workspace, "predictions/batch_*.json", process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert not (workspace / "published.json").exists()
+    assert not Workspace(workspace).published.current
     assert json.loads(cli("status", "--workspace", workspace, "--json").stdout)["status"] == "interrupted"
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in workspace.glob("runs/*/predictions/batch_*.parquet")}
     done = {p for p in before if p.with_suffix(".json").exists()}
@@ -444,7 +444,7 @@ def test_source_changed_during_the_run(small_files: Path, many_batches: Path, tm
     _, err = process.communicate(timeout=120)
     assert process.returncode == 3, err
     assert "changed during the run" in err
-    assert not (tmp_path / "w" / "published.json").exists()
+    assert not Workspace(tmp_path / "w").published.current
 
 
 def test_sigterm_stops_quickly_and_resumably(small_files: Path, many_batches: Path, tmp_path: Path) -> None:
@@ -478,27 +478,27 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.create()
     with (
-        workspace.lock("run one"),
+        workspace.hold("run one", 60),
         pytest.raises(BusyError, match=rf"found: run one by process {os.getpid()}"),
-        workspace.lock("run two"),
+        workspace.hold("run two", 60),
     ):
         pass
     assert BusyError.exit_code == 75
-    with workspace.lock("run three"):
+    with workspace.hold("run three", 60):
         pass
 
 
 def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) -> None:
     """A result part that lost one person after it was written fails the run: the check can fail."""
     from predict_age.stats import Tally
-    from predict_age.steps.final_results import _describe, balance
+    from predict_age.steps.final_results import describe, balance
 
     folder = finished[0] / "runs" / finished[1]["run_id"]
     facts = json.loads((folder / "steps" / "read_source.json").read_text())["facts"]
     parts = sorted((folder / "results").glob("part_*.parquet"))
 
     def books(paths: list[Path]) -> None:
-        receipts = [_describe(p) for p in paths]
+        receipts = [describe(p) for p in paths]
         total = Tally()
         for receipt in receipts:
             total += Tally.from_json(receipt["tally"])
@@ -526,7 +526,5 @@ def test_retention_never_removes_the_published_run(small_files: Path, quick: Pat
         done = cli("run", "--source", small_files, "--workspace", tmp_path / "w", "--as-of", as_of, "--config", config, "--json")
         ids.append(json.loads(done.stdout)["run_id"])
     assert sorted(p.name for p in (tmp_path / "w" / "runs").iterdir()) == ids[1:]
-    assert json.loads((tmp_path / "w" / "published.json").read_text()) == {
-        "current": ids[2],
-        "quarters": {"2025q1": ids[1], "2025q2": ids[2]},
-    }
+    published = Workspace(tmp_path / "w").published
+    assert (published.current, published.quarters) == (ids[2], {"2025q1": ids[1], "2025q2": ids[2]})

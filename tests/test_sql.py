@@ -63,7 +63,7 @@ def test_predictions_schema_has_the_documents_columns() -> None:
     """The document's five columns with their types, and the interval."""
     assert predictions_schema() == pa.schema([
         ("pid", pa.int64()), ("predicted_age", pa.int32()), ("confidence_score", pa.float64()), ("age_lower", pa.float64()),
-        ("age_upper", pa.float64()), ("model_version", pa.string()), ("prediction_timestamp", pa.timestamp("us"))])  # fmt: skip
+        ("age_upper", pa.float64()), ("model_version", pa.string()), ("profile_key", pa.int64()), ("prediction_timestamp", pa.timestamp("us"))])  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -82,13 +82,23 @@ class Prediction(_Section):
 
 
 class Running(_Section):
-    """Workers, retries, retention. ``workers = 0`` means one for each core."""
+    """Workers, retries, retention. ``workers = 0`` means one for each core; the others are seconds of silence."""
 
     workers: int = Field(default=0, ge=0, le=512)
     attempts: int = Field(default=3, ge=1, le=10)
     keep_runs: int = Field(default=4, ge=1)
     keep_predictions: bool = True
     quarter: str = Field(default="", pattern=r"^(\d{4}q[1-4])?$")
+    lease_seconds: int = Field(default=60, ge=2, le=3600)
+    hang_seconds: int = Field(default=60, ge=2, le=3600)
+
+
+class Limits(_Section):
+    """What a run may use up, all its attempts together; 0 means no limit. ``usd_per_hour`` prices this machine."""
+
+    max_minutes: float = Field(default=0.0, ge=0)
+    max_cost_usd: float = Field(default=0.0, ge=0)
+    usd_per_hour: float = Field(default=0.0, ge=0)
 
 
 class Config(_Section):
@@ -99,6 +109,7 @@ class Config(_Section):
     training: Training = Training()
     prediction: Prediction = Prediction()
     running: Running = Running()
+    limits: Limits = Limits()
 
 
 def load_config(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) -> Config:

@@ -8,7 +8,9 @@
     |-- IntegrityError   4   files do not add up: nothing was published; see the message
     |-- QualityError     5   the model is not good enough to publish
     |-- ResourceError    6   disk, memory or a worker gave out: free some and resume
+    |   `-- LimitError       the run used up the time or the money it was given
     `-- BusyError       75   another run holds the workspace: wait
+        `-- LeaseLostError   another run has taken this one's place: it may write nothing more
 
 Every message says what was expected, what was found, and what to do. The numbers are the exit codes of the command line.
 """
@@ -63,7 +65,15 @@ class ResourceError(PredictAgeError):
     exit_code = 6
 
 
+class LimitError(ResourceError):
+    """The run used up the time or the money that it was given."""
+
+
 class BusyError(PredictAgeError):
     """Another run holds the workspace."""
 
     exit_code = 75
+
+
+class LeaseLostError(BusyError):
+    """Another run took over the workspace while this one gave no sign of life; nothing that this one made is published."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from predict_age.batches import number_of_batches
 from predict_age.config import Config
 from predict_age.errors import InputError
+from predict_age.limits import cost_usd
 from predict_age.pool import available_cores
 from predict_age.run import RunPlan
 from predict_age.source.rows import RowRules, connect
@@ -39,6 +40,8 @@ class Estimate:
     memory_bytes: int
     disk_bytes: int
     source_bytes: int
+    usd_per_hour: float
+    cost_usd: float
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -102,4 +105,8 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
     )  # fmt: skip
     disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
     memory = PARENT_BYTES + workers * WORKER_BYTES + sampled * TRAINING_BYTES_A_ROW
-    return Estimate(rows, text_rows == 0, share, to_predict, batches, formula, workers, seconds / 60, memory, disk, source_bytes)
+    minutes = seconds / 60
+    return Estimate(
+        rows, text_rows == 0, share, to_predict, batches, formula, workers, minutes, memory, disk, source_bytes,
+        config.limits.usd_per_hour, cost_usd(minutes, config.limits),
+    )  # fmt: skip

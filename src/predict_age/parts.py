@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from predict_age.files import valid_receipt
+from predict_age.pool import available_cores
 from predict_age.run import Run
 
 Receipt = dict[str, Any]
-Task = tuple[Any, ...]  # the first item is the path of the file that the task makes
 
 
-def finished_parts(tasks: list[Task]) -> dict[int, Receipt]:
-    """Receipts, by task number, of the files that exist and are what their receipts say."""
-    return {n: receipt for n, (path, *_) in enumerate(tasks) if (receipt := valid_receipt(path))}
+@dataclass(frozen=True)
+class Part:
+    """One file: where, the key of everything it is made from, and what its function needs besides."""
+
+    path: Path
+    key: str
+    needs: tuple[Any, ...]
+
+
+def finished_parts(parts: list[Part]) -> dict[int, Receipt]:
+    """Receipts, by number, of the files that are there, whole, and made from the same things."""
+    with ThreadPoolExecutor(available_cores()) as threads:
+        receipts = list(threads.map(lambda part: valid_receipt(part.path, part.key), parts))
+    return {n: receipt for n, receipt in enumerate(receipts) if receipt is not None}
 
 
 def make_missing(
-    run: Run, function: Callable[..., Receipt], tasks: list[Task], finished: dict[int, Receipt],
-    rows: Callable[[Receipt], int], total: int, unit: str, name: str,
+    run: Run, function: Callable[..., Receipt], parts: list[Part], finished: dict[int, Receipt],
+    rows: Callable[[Receipt], int], total: int, unit: str,
 ) -> list[Receipt]:  # fmt: skip
-    """``function(*task)`` for every task that is not ``finished``; returns all receipts in the order of ``tasks``.
+    """``function(path, key, *needs)`` for every part that is not ``finished``; returns all receipts in the order of ``parts``.
 
-    ``rows`` says how many of the ``total`` rows a receipt stands for: progress is reported in them.
+    ``rows`` says how many of the ``total`` rows a receipt stands for: progress is reported in them. Stops as soon as
+    the run has lost its lease.
     """
     receipts = dict(finished)
-    todo = [n for n in range(len(tasks)) if n not in receipts]
+    todo = [n for n in range(len(parts)) if n not in receipts]
     done = sum(rows(r) for r in receipts.values())
 
     def advance(task: int, receipt: Receipt) -> None:
@@ -34,6 +49,14 @@ def make_missing(
         receipts[todo[task]] = receipt
         done += rows(receipt)
         run.progress.update(done, total, unit)
+        run.lease.check()
 
-    run.pool.run(function, [tasks[n] for n in todo], advance, name)
-    return [receipts[n] for n in range(len(tasks))]
+    tasks = [(parts[n].path, parts[n].key, *parts[n].needs) for n in todo]
+    run.pool.run(function, tasks, advance, [parts[n].path.stem for n in todo])
+    return [receipts[n] for n in range(len(parts))]
+
+
+def outputs_of(run: Run, parts: list[Part], receipts: list[Receipt]) -> dict[str, str]:
+    """SHA-256 of the parts by name, for the step's record."""
+    names = run.named(*(p.path for p in parts))
+    return {name: receipt["file_sha256"] for name, receipt in zip(names, receipts, strict=True)}

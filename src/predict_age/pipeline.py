@@ -1,4 +1,4 @@
-"""The order of the steps, and how a run goes through them: measured, retried, resumable.
+"""How a run goes through the steps: measured, retried, resumable.
 
 Every step is a function of the run; it may be run twice. A step with a record in ``steps/`` is done and is skipped.
 """
@@ -8,49 +8,23 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from predict_age.config import Config
-from predict_age.errors import ConfigError, PredictAgeError, ResourceError
-from predict_age.files import write_json
+from predict_age.config import Config, Limits
+from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError
+from predict_age.files import make_folder, remove, write_json
+from predict_age.lease import Lease
+from predict_age.limits import Attempts, seconds_left, stopping_after
 from predict_age.measure import Measure
+from predict_age.order import STEPS, Step
 from predict_age.pool import Pool, available_cores
 from predict_age.progress import Console
 from predict_age.quarter import latest_complete_quarter
-from predict_age.run import Run, RunPlan, StepResult, code_hash
+from predict_age.run import Run, RunPlan, code_hash
 from predict_age.source.files import discover
+from predict_age.survey import Survey, survey
 from predict_age.workspace import DONE, FAILED, INTERRUPTED, RUNNING, RunFolder, Workspace
-
-StepFunction = Callable[[Run], StepResult]
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step: its name, which is also its module and function in ``predict_age.steps``, and what it does, for people."""
-
-    name: str
-    title: str
-    reads_source: bool = False
-
-    def load(self) -> StepFunction:
-        """Import the step's function. Late, so that the order of steps can be read without importing models."""
-        return cast(StepFunction, getattr(import_module(f"predict_age.steps.{self.name}"), self.name))
-
-
-STEPS = (
-    Step("pre_cleanup", "Pre-cleanup"),
-    Step("read_source", "Read source", reads_source=True),
-    Step("training", "Training", reads_source=True),
-    Step("batch_generator", "Batch generator"),
-    Step("create_predictions_table", "Create predictions table"),
-    Step("parallel_prediction", "Parallel prediction", reads_source=True),
-    Step("human_qa", "Human QA", reads_source=True),
-    Step("final_results", "Final results"),
-    Step("post_cleanup", "Post-cleanup"),
-)
 
 TRANSIENT = {errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY, errno.ENETDOWN, errno.ECONNRESET}
 EXHAUSTED = {
@@ -61,86 +35,135 @@ EXHAUSTED = {
 FIRST_WAIT_SECONDS = 0.5
 
 
-def new_plan(source: str, as_of: dt.date, config: Config, features_text: str, features_name: str) -> RunPlan:
-    """Look at the source and fix everything that decides the result. The only place where a run reads the clock."""
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    files = discover(source)
+@dataclass(frozen=True)
+class Overrides:
+    """What may differ from the plan when a run is continued: it decides nothing about the result. None: as planned."""
+
+    workers: int | None = None
+    max_minutes: float | None = None
+
+
+def new_plan(
+    source: str, as_of: dt.date, config: Config, features_text: str, features_name: str, *,
+    timestamp: dt.datetime | None = None, base: tuple[str, str] = ("", ""),
+) -> RunPlan:  # fmt: skip
+    """Look at the source and fix everything that decides the result. The only place where a run reads the clock.
+
+    ``timestamp`` replaces the clock: the same plan at the same time is the same run. ``base`` is the id of the run whose
+    model is used and the SHA-256 of that model's manifest.
+    """
+    now = (timestamp or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(microsecond=0)
     quarter = config.running.quarter or latest_complete_quarter(as_of)
-    plan = RunPlan("", now.isoformat(), as_of, quarter, source, tuple(files), config, features_text, features_name, code_hash())
-    run_id = f"{now:%Y%m%dT%H%M%SZ}-{plan.identity[:8]}"
-    return RunPlan(**{**plan.__dict__, "run_id": run_id})
+    plan = RunPlan(
+        "", now.isoformat(), as_of, quarter, source, tuple(discover(source)), config, features_text, features_name, code_hash(),
+        config.running.workers or available_cores(), *base,
+    )  # fmt: skip
+    return replace(plan, run_id=f"{now:%Y%m%dT%H%M%SZ}-{plan.identity[:8]}")
 
 
 def start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
-    """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead of begun again."""
+    """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead of begun again.
+
+    The very same run (plan and timestamp), once it is done, is not done again.
+    """
     workspace.create()
-    with workspace.lock(f"run {plan.run_id}"):
-        unfinished = [r for r in workspace.runs() if r.status != DONE]
-        for folder in reversed(unfinished):
+    with workspace.hold(f"run {plan.run_id}", plan.config.running.lease_seconds) as lease:
+        for folder in reversed(workspace.unfinished()):
             record = folder.record
             if record.get("identity") == plan.identity:
-                console.note(f"continuing unfinished run {folder.id}")
-                return _work(Run(RunPlan.from_json(record), workspace, folder, _pool(plan.config), console))
+                return _continue(workspace, folder, lease, console, Overrides())
         folder = workspace.run(plan.run_id)
-        if folder.path.exists():
-            raise ConfigError(f"run {plan.run_id} exists already", fix="wait a second and start again")
-        folder.path.mkdir(parents=True)
+        if folder.status == DONE:
+            console.note(f"run {plan.run_id} is done already")
+            return folder
+        make_folder(folder.path)
         write_json(folder.path / "run.json", plan.as_json())
-        return _work(Run(plan, workspace, folder, _pool(plan.config), console))
+        return _work(Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease), plan.config.limits)
 
 
-def resume(workspace: Workspace, console: Console) -> RunFolder:
+def resume(workspace: Workspace, console: Console, overrides: Overrides) -> RunFolder:
     """Finish the newest unfinished run. Raises ConfigError when there is none, or when code or source have changed."""
-    with workspace.lock("resume"):
-        unfinished = [r for r in workspace.runs() if r.status != DONE]
+    seconds = Config().running.lease_seconds
+    with workspace.hold("resume", seconds) as lease:
+        unfinished = workspace.unfinished()
         if not unfinished:
             raise ConfigError("there is nothing to resume", expected="an unfinished run", found="only finished ones")
-        folder = unfinished[-1]
-        plan = RunPlan.from_json(folder.record)
-        run = Run(plan, workspace, folder, _pool(plan.config), console)
-        run.check_resumable()
-        done = [s.name for s in STEPS if folder.step_file(s.name).exists()]
-        console.note(f"resuming run {folder.id}: {len(done)} of {len(STEPS)} steps are done")
-        return _work(run)
+        return _continue(workspace, unfinished[-1], lease, console, overrides)
 
 
-def _pool(config: Config) -> Pool:
-    return Pool(config.running.workers or available_cores(), config.running.attempts)
+def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
+    """Go on with a run: say what is kept and what is made again, then do it."""
+    plan = RunPlan.from_json(folder.record)
+    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease)
+    console.note(f"continuing run {folder.id}")
+    run.check_resumable()
+    found = survey(run, {s.name: s.needs for s in STEPS})
+    for line in found.lines():
+        console.note(line)
+    _forget(run, found)
+    limits = plan.config.limits
+    if overrides.max_minutes is not None:
+        limits = limits.model_copy(update={"max_minutes": overrides.max_minutes, "max_cost_usd": 0.0})
+    return _work(run, limits)
 
 
-def _work(run: Run) -> RunFolder:
-    run.folder.set_status(RUNNING)
+def _forget(run: Run, found: Survey) -> None:
+    """Steps whose files are damaged are not done any more."""
+    for step in found.redo:
+        remove(run.folder.step_file(step))
+
+
+def _pool(plan: RunPlan, overrides: Overrides) -> Pool:
+    running = plan.config.running
+    return Pool(overrides.workers or plan.workers, running.attempts, running.hang_seconds)
+
+
+def _work(run: Run, limits: Limits) -> RunFolder:
+    attempts = Attempts(run.folder)
+    attempts.begin(run.lease.token, run.lease.previous)
+    run.folder.set_status(RUNNING, run.lease.token)
+    outcome, message = FAILED, ""
+    began = time.monotonic()
     try:
-        with run.pool:
+        with stopping_after(seconds_left(limits, attempts.seconds())), run.pool:
             for number, step in enumerate(STEPS, start=1):
-                if run.folder.step_file(step.name).exists():
-                    continue
-                _do(run, number, step)
-        from predict_age.report import write_report
+                if not run.folder.step_file(step.name).exists():
+                    _do(run, number, step)
+            from predict_age.report import write_report
 
-        write_report(run.folder)
-    except KeyboardInterrupt:
-        run.folder.set_status(INTERRUPTED, "stopped from outside")
+            write_report(run.folder)
+        outcome = DONE
+    except (KeyboardInterrupt, LimitError) as stop:
+        outcome, message = INTERRUPTED, str(stop) or "stopped from outside"
         raise
     except PredictAgeError as error:
-        _try_status(run, str(error))
+        message = str(error)
         raise
     except OSError as error:
-        _try_status(run, str(error))
+        message = str(error)
         raise _resource_error(error) from error
     except MemoryError as error:
-        _try_status(run, "out of memory")
-        raise ResourceError("the memory is used up", fix="lower running.workers, then `predict-age resume`") from error
-    run.folder.set_status(DONE)
+        message = "out of memory"
+        raise ResourceError("the memory is used up", fix="lower --workers: `predict-age resume --workers N`") from error
+    except RuntimeError as error:  # from under a library whose file operation failed
+        message = str(error)
+        if isinstance(error.__cause__ or error.__context__, OSError):
+            raise _resource_error(cast(OSError, error.__cause__ or error.__context__)) from error
+        raise
+    finally:
+        _note_end(run, attempts, time.monotonic() - began, outcome, message)
     return run.folder
 
 
-def _try_status(run: Run, message: str) -> None:
-    """A full disk must not hide the error that it caused."""
+def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, message: str) -> None:
+    """Write how it ended. A full disk must not hide the error that it caused, and a lost lease allows no writing at all."""
     try:
-        run.folder.set_status(FAILED, message)
-    except OSError:
-        return
+        run.lease.check()
+        attempts.end(seconds, outcome)
+        run.folder.set_status(outcome, run.lease.token, message)
+    except (OSError, PredictAgeError):
+        if outcome == DONE:
+            raise
 
 
 def _resource_error(error: OSError) -> ResourceError:
@@ -153,6 +176,8 @@ def _resource_error(error: OSError) -> ResourceError:
 def _do(run: Run, number: int, step: Step) -> None:
     """One step: try it, again after a transient fault with growing waits, and leave a record when it is done."""
     console = cast(Console, run.progress)
+    run.lease.check()
+    run.check_inputs(step.needs)
     console.begin(number, len(STEPS), step.title)
     attempts = run.plan.config.running.attempts
     with Measure() as measure:
@@ -168,9 +193,10 @@ def _do(run: Run, number: int, step: Step) -> None:
                 time.sleep(wait)
     if step.reads_source:
         run.check_source()  # what a step has read must still be what the plan names, or its output counts for nothing
+    run.lease.check()
     record: dict[str, Any] = {
         "number": number, "name": step.name, "title": step.title, "seconds": round(measure.seconds, 3), "rows": result.rows,
-        "peak_rss_bytes": measure.peak_rss_bytes, "facts": result.facts,
+        "peak_rss_bytes": measure.peak_rss_bytes, "facts": result.facts, "outputs": result.outputs,
     }  # fmt: skip
     write_json(run.folder.step_file(step.name), record)
     console.end(measure.seconds, result.rows)

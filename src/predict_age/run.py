@@ -6,17 +6,20 @@ import datetime as dt
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from predict_age import __version__
 from predict_age.config import Config
-from predict_age.errors import ConfigError, IntegrityError
-from predict_age.files import read_json
-from predict_age.pool import Pool, available_cores
+from predict_age.errors import ConfigError, InputError, IntegrityError
+from predict_age.files import check_whole, damage
+from predict_age.lease import Lease
+from predict_age.pool import Pool
 from predict_age.source.files import SourceFile
 from predict_age.workspace import RunFolder, Workspace
+
+LIBRARIES = ("duckdb", "pyarrow", "numpy", "xgboost-cpu")
 
 
 class Progress(Protocol):
@@ -31,7 +34,11 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Everything that decides the result. ``timestamp`` (UTC) is the one time of the run; no step reads the clock."""
+    """Everything that decides the result. ``timestamp`` (UTC) is the one time of the run; no step reads the clock.
+
+    ``workers`` threads train the models (their number decides in which order numbers are added up). ``base`` is a finished
+    run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise.
+    """
 
     run_id: str
     timestamp: str
@@ -43,13 +50,20 @@ class RunPlan:
     features_text: str
     features_name: str
     code: str
+    workers: int
+    base: str = ""
+    base_model: str = ""
 
     @property
     def identity(self) -> str:
         """Hash of what decides the rows: two runs with the same identity give the same rows."""
         config = self.config.model_dump(mode="json")
-        del config["running"]
-        what = [self.as_of.isoformat(), self.quarter, [asdict(f) for f in self.files], config, self.features_text, self.code]
+        del config["running"], config["limits"]
+        files = [asdict(f) for f in self.files]
+        what = [
+            self.as_of.isoformat(), self.quarter, files, config, self.features_text, self.code, self.workers,
+            self.base, self.base_model,
+        ]  # fmt: skip
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
@@ -58,7 +72,8 @@ class RunPlan:
             "run_id": self.run_id, "timestamp": self.timestamp, "as_of": self.as_of.isoformat(), "quarter": self.quarter,
             "version": __version__, "code": self.code, "identity": self.identity, "source": self.source,
             "files": [asdict(f) for f in self.files], "config": self.config.model_dump(mode="json"),
-            "features_name": self.features_name, "features_text": self.features_text,
+            "features_name": self.features_name, "features_text": self.features_text, "workers": self.workers,
+            "base": self.base, "base_model": self.base_model,
         }  # fmt: skip
 
     @classmethod
@@ -69,7 +84,7 @@ class RunPlan:
             return cls(
                 value["run_id"], value["timestamp"], dt.date.fromisoformat(value["as_of"]), value["quarter"], value["source"],
                 tuple(SourceFile(**f) for f in value["files"]), config,
-                value["features_text"], value["features_name"], value["code"],
+                value["features_text"], value["features_name"], value["code"], value["workers"], value["base"], value["base_model"],
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
@@ -78,9 +93,9 @@ class RunPlan:
 
 
 def code_hash() -> str:
-    """Hash of this package's own files: a resumed run must be finished by the code that began it."""
+    """Hash of this package's own files and the versions below them: a run must be finished by the code that began it."""
     root = Path(__file__).parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".sql", ".toml", ".html"}):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -88,42 +103,62 @@ def code_hash() -> str:
 
 @dataclass
 class Run:
-    """A run in progress: plan, folders, workers."""
+    """A run in progress: plan, folders, workers, and the lease that allows it to write."""
 
     plan: RunPlan
     workspace: Workspace
     folder: RunFolder
     pool: Pool
     progress: Progress
-
-    @cached_property
-    def workers(self) -> int:
-        """Number of worker processes."""
-        return self.plan.config.running.workers or available_cores()
+    lease: Lease
 
     def facts(self, step: str) -> dict[str, Any]:
         """What a finished step left for later ones."""
-        facts: dict[str, Any] = read_json(self.folder.step_file(step))["facts"]
+        facts: dict[str, Any] = self.folder.step(step)["facts"]
         return facts
 
+    def outputs(self, step: str) -> dict[str, str]:
+        """SHA-256 of each file that a finished step made, by its name inside the run's folder."""
+        outputs: dict[str, str] = self.folder.step(step)["outputs"]
+        return outputs
+
+    def named(self, *paths: Path) -> dict[str, Path]:
+        """``paths`` by their names inside the run's folder."""
+        return {p.relative_to(self.folder.path).as_posix(): p for p in paths}
+
+    def check_inputs(self, steps: tuple[str, ...]) -> None:
+        """Raise IntegrityError unless every file that these finished steps made is still what they made."""
+        for step in steps:
+            for name, expected in self.outputs(step).items():
+                check_whole(self.folder.path / name, expected)
+
     def check_resumable(self) -> None:
-        """Raise when code or source are not what the run began with."""
+        """Raise when code or source are not what the run began with; the source is compared by content once it was read."""
         if (now := code_hash()) != self.plan.code:
             raise ConfigError(
                 f"run {self.plan.run_id} was begun by other code", expected=f"code {self.plan.code}", found=f"code {now}",
                 fix="start a new run",
             )  # fmt: skip
         self.check_source()
+        if self.folder.step_file("read_source").exists():
+            for file, expected in zip(self.plan.files, self.facts("read_source")["source_sha256"], strict=True):
+                if problem := damage(Path(file.path), expected, file.path):
+                    raise InputError(
+                        f"a source file changed since the run began: {problem}",
+                        expected="the bytes that were read",
+                        fix="start a new run",
+                    )
 
     def check_source(self) -> None:
-        """Raise InputError when a source file is not the one that the run began with."""
+        """Raise InputError when a source file is not the one that the run began with, as far as size and time tell."""
         for file in self.plan.files:
             file.check_unchanged()
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did: ``rows`` it handled, and ``facts`` for later steps (JSON)."""
+    """What a step did: ``rows`` it handled, ``facts`` for later steps (JSON), and SHA-256 of the files it made, by name."""
 
     rows: int
     facts: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)

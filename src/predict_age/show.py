@@ -14,14 +14,18 @@ from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 
+from predict_age.errors import IntegrityError
+from predict_age.limits import Attempts
 from predict_age.progress import duration
 from predict_age.tables import VIEW, rows_of
-from predict_age.workspace import RunFolder, Workspace
+from predict_age.workspace import DAMAGED, RunFolder, Workspace
 
 if TYPE_CHECKING:
     import duckdb
 
+    from predict_age.diff import Diff
     from predict_age.estimate import Estimate
+    from predict_age.verify import Verified
 
 
 def _console() -> Console:
@@ -68,15 +72,17 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "run_id": folder.id,
         "status": folder.status,
         "report": str(folder.report.resolve()) if folder.report.exists() else "",
-        "workers": record["config"]["running"]["workers"] or facts.get("pre_cleanup", {}).get("workers", 0),
+        "workers": record["workers"],
         "as_of": record["as_of"],
         "quarter": record["quarter"],
+        "base": record["base"],
+        "attempts": Attempts(folder).all(),
         "table": final.get("table", ""),
         "model_version": facts.get("training", {}).get("model_version", ""),
         "rows": final.get("rows", {}),
         "set_aside_reasons": facts.get("read_source", {}).get("set_aside", {}),
         "default_reasons": facts.get("parallel_prediction", {}).get("default", {}),
-        "batches": {k: facts.get("parallel_prediction", {}).get(k, 0) for k in ("batches", "kept")},
+        "batches": {k: facts.get("parallel_prediction", {}).get(k, 0) for k in ("batches", "kept", "reused")},
         "stages": [{k: s[k] for k in ("name", "seconds", "rows", "peak_rss_bytes")} for s in steps],
         "metrics": {
             "mae": held.get("mae"), "rmse": held.get("rmse"), "r2": held.get("r2"), "bias": held.get("bias"),
@@ -151,17 +157,22 @@ def _quality(m: dict[str, Any]) -> Group:
 
 
 def run_rows(workspace: Workspace) -> list[dict[str, Any]]:
-    """One row a run, oldest first, for ``runs``."""
+    """One row a run, oldest first, for ``runs``. A run whose records are damaged is listed as such."""
     published = workspace.published
     rows = []
     for folder in workspace.runs():
-        s = run_summary(folder)
         quarters = [q for q, r in published.quarters.items() if r == folder.id]
+        row = {"run_id": folder.id, "published": ", ".join(quarters), "current": folder.id == published.current}
+        try:
+            s = run_summary(folder)
+        except (IntegrityError, KeyError):
+            nothing = dict.fromkeys(("as_of", "quarter", "people", "mae", "model_version", "base"))
+            rows.append({**row, "status": DAMAGED, **nothing})
+            continue
         rows.append(
             {
-                "run_id": folder.id, "status": s["status"], "as_of": s["as_of"], "quarter": s["quarter"],
-                "people": s["rows"].get("distinct"), "mae": s["metrics"]["mae"], "published": ", ".join(quarters),
-                "current": folder.id == published.current,
+                **row, "status": s["status"], "as_of": s["as_of"], "quarter": s["quarter"], "people": s["rows"].get("distinct"),
+                "mae": s["metrics"]["mae"], "model_version": s["model_version"], "base": s["base"],
             }
         )  # fmt: skip
     return rows
@@ -173,7 +184,7 @@ def show_runs(workspace: Workspace) -> None:
     for row in run_rows(workspace):
         people = f"{row['people']:,}" if row["people"] is not None else ""
         name = f"{row['published']}{' (current)' if row['current'] else ''}"
-        table.add_row(row["run_id"], row["status"], row["as_of"], people, _number(row["mae"], "{:.2f} years"), name)
+        table.add_row(row["run_id"], row["status"], row["as_of"] or "", people, _number(row["mae"], "{:.2f} years"), name)
     _console().print(table)
 
 
@@ -188,6 +199,12 @@ def show_estimate(found: Estimate) -> None:
     table.add_row("time", f"about {duration(found.minutes * 60)} with {found.workers} workers")
     table.add_row("memory", f"about {size(found.memory_bytes)}")
     table.add_row("disk", f"about {size(found.disk_bytes)} in the workspace")
+    price = (
+        f"{found.minutes:.1f} minutes at ${found.usd_per_hour:g} an hour"
+        if found.usd_per_hour
+        else "limits.usd_per_hour is not set"
+    )
+    table.add_row("cost", f"about ${found.cost_usd:.2f} ({price})")
     _console().print(table)
 
 
@@ -203,3 +220,49 @@ def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 10
     console.print(table)
     if len(rows) > most:
         console.print(f"first {most:,} rows; use --format csv for all")
+
+
+def show_verified(found: Verified) -> None:
+    """What was checked, for people."""
+    console = _console()
+    console.print(f"\n[bold]Run {found.run_id}[/bold]  {found.files:,} files, {size(found.bytes)}, {found.rows:,} people")
+    for text in found.checks:
+        console.print(f"  [green]ok[/green]   {text}", soft_wrap=True)
+    for text in found.problems:
+        console.print("  [red]BAD[/red]  " + text.replace("\n", "\n       ").replace("[", "\\["), soft_wrap=True)
+
+
+def show_removals(removed: list[dict[str, Any]], dry_run: bool) -> None:
+    """What prune removed, or would remove."""
+    if not removed:
+        _console().print("Nothing to remove.")
+        return
+    table = _grid("Would be removed" if dry_run else "Removed", ["run", "why", "size"], numbers=False)
+    for row in removed:
+        table.add_row(row["run_id"], row["reason"], size(row["bytes"]))
+    _console().print(table)
+
+
+def show_diff(found: Diff) -> None:
+    """Two runs compared, for people."""
+    console = _console()
+    console.print(f"\n[bold]{found.before}[/bold] against [bold]{found.after}[/bold]: {found.expected:+.2f} years later")
+    console.print(
+        f"{found.both:,} people in both, {found.only_before:,} only in the first, {found.only_after:,} only in the second"
+    )
+    table = _grid("Where the age comes from", ["before", "after", "people", "mean change"], numbers=False)
+    for move in found.moves:
+        table.add_row(move["before"], move["after"], f"{move['people']:,}", _number(move["mean_change"], "{:+.2f} years"))
+    console.print(table)
+    if found.predicted_in_both:
+        near = ", ".join(f"{share:.1%} within {years}" for years, share in found.within.items())
+        console.print(
+            f"Predicted in both: {found.predicted_in_both:,}; mean change {_number(found.mean_change, '{:+.2f}')} years, "
+            f"{found.expected:+.2f} expected; {near} years of it", soft_wrap=True,
+        )  # fmt: skip
+    console.print(f"{found.jumped:,} people jumped by more than {found.jump_years:g} years", soft_wrap=True)
+    if found.jumps:
+        table = _grid("Largest jumps", ["pid", "before", "after", "source before", "source after"])
+        for row in found.jumps:
+            table.add_row(str(row["pid"]), str(row["age_before"]), str(row["age_after"]), row["source_before"], row["source_after"])
+        console.print(table)

@@ -12,48 +12,67 @@ predict_age_set_aside                            records that could not be used:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from predict_age.errors import ConfigError
-from predict_age.files import receipt_of
+from predict_age.errors import ConfigError, IntegrityError
+from predict_age.manifest import vouched
 from predict_age.sql import statement
 from predict_age.workspace import RunFolder, Workspace
 
 VIEW = "predict_age_final_results_with_confidence"
+NOTHING_SET_ASIDE = (
+    "SELECT CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS position, CAST(NULL AS VARCHAR) AS reason WHERE FALSE"
+)
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.RELATION}
-
-
-def _named(folder: RunFolder, kind: str) -> list[str]:
-    """Data files of a run that have a receipt: a file nobody vouches for is not read."""
-    return [str(p) for p in sorted((folder.path / kind).glob("*_*.parquet")) if receipt_of(p).exists()]
 
 
 def _list(paths: list[str]) -> str:
     return "[" + ", ".join("'" + p.replace("'", "''") + "'" for p in paths) + "]"
 
 
-def connect_tables(workspace: Workspace) -> duckdb.DuckDBPyConnection:
-    """A connection whose views are the published tables. It can read files of the workspace only, and write none."""
+def _sources(workspace: Workspace) -> dict[str, tuple[RunFolder, tuple[str, ...]]]:
+    """For each table over files: the run, and the folders inside it whose files the manifest must name."""
     published = workspace.published
-    connection = duckdb.connect()
+    tables: dict[str, tuple[RunFolder, tuple[str, ...]]] = {}
     if published.current:
         current = workspace.run(published.current)
-        _view(connection, "predict_age_final_results", _named(current, "results"))
-        _view(connection, "predict_age_human_qa", _named(current, "qa"))
-        schema = current.path / "predictions" / "schema.parquet"
-        _view(connection, "predict_age_predictions", [str(schema)] * schema.exists() + _named(current, "predictions"))
-        aside = [str(p) for p in sorted((current.path / "set_aside").glob("*.parquet"))]
-        empty = (
-            "SELECT CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS position, CAST(NULL AS VARCHAR) AS reason WHERE FALSE"
-        )
-        _view(connection, "predict_age_set_aside", aside, empty)
-        for quarter, run_id in published.quarters.items():
-            _view(connection, f"predict_age_final_results_{quarter}", _named(workspace.run(run_id), "results"))
-        connection.execute(f"CREATE VIEW {VIEW} AS {statement('final_view', 'duckdb')}")
+        tables = {
+            "predict_age_final_results": (current, ("results/",)),
+            "predict_age_human_qa": (current, ("qa/",)),
+            "predict_age_predictions": (current, ("predictions/",)),
+            "predict_age_set_aside": (current, ("set_aside/",)),
+        }
+    return tables | {f"predict_age_final_results_{q}": (workspace.run(r), ("results/",)) for q, r in published.quarters.items()}
+
+
+def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection:
+    """A connection whose views are the published tables. It can read files of the workspace only, and write none.
+
+    Every file of a table that the query ``text`` mentions is compared with the hash in its run's manifest before.
+    Raises IntegrityError when one differs. A file that no manifest names is not read.
+    """
+    connection = duckdb.connect()
+    wanted = set(re.findall(r"\w+", text.lower()))
+    sources = _sources(workspace)
+    for name, (folder, prefixes) in sources.items():
+        used = name in wanted or (name == "predict_age_final_results" and VIEW in wanted)
+        try:
+            run = vouched(workspace, folder)
+            paths = run.checked(*prefixes) if used else [str(folder.path / n) for n in run.named(*prefixes)]
+        except IntegrityError:
+            if used:
+                raise
+            continue
+        _view(connection, name, paths)
+    if "predict_age_final_results" in sources:
+        with suppress(duckdb.CatalogException):  # not there when its run is damaged and the query does not ask for it
+            connection.execute(f"CREATE VIEW {VIEW} AS {statement('final_view', 'duckdb')}")
     root = str(workspace.root.resolve()).replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{root}/']")
     connection.execute("SET enable_external_access = false")
@@ -61,16 +80,16 @@ def connect_tables(workspace: Workspace) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str], empty: str | None = None) -> None:
+def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) -> None:
     if paths:
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_list(paths)})")
-    elif empty:
-        connection.execute(f"CREATE VIEW {name} AS {empty}")
+    elif name == "predict_age_set_aside":
+        connection.execute(f"CREATE VIEW {name} AS {NOTHING_SET_ASIDE}")
 
 
 def query(workspace: Workspace, text: str) -> duckdb.DuckDBPyRelation:
     """Run one reading statement. Raises ConfigError for anything else, and for what DuckDB refuses."""
-    connection = connect_tables(workspace)
+    connection = connect_tables(workspace, text)
     try:
         statements = connection.extract_statements(text)
         if len(statements) != 1 or statements[0].type not in _READING:

@@ -1,45 +1,40 @@
-"""The workspace on disk: runs, the lock, and the pointer to what is published.
+"""The workspace on disk: runs, the lease, and the pointer to what is published.
 
 ::
 
-    published.json            {"current": run_id, "quarters": {"2025q3": run_id}}
-    lock                      held (flock) by the run that is going on
-    runs/<run_id>/run.json    what the run is: source, configuration, features, as_of, code version
-        steps/<name>.json     one record for each finished step
+    published.json            which run readers see, and the run of each quarter; vouches for their manifests
+    lease.json                who may write: holder, token, last sign of life
+    guard                     locked for the moment of a conditional replacement
+    runs/<run_id>/run.json    the plan: source, configuration, features, as_of, code, seed
+        attempts.json         when the run was worked on, and how that ended
+        status.json           running, done, failed or interrupted
+        steps/<name>.json     one record for each finished step: facts, and the SHA-256 of each file it made
         source/               splits.json, duplicates.npy, working/*.parquet (converted sources only)
         set_aside/            rows that cannot be used: file, position, reason
         model/                the model artefact
         predictions/          batch_<id>.parquet with receipts
         qa/  results/         part_<id>.parquet with receipts
+        manifest.json         every file of the result with its SHA-256; written before the run is published
         report.html
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predict_age.errors import BusyError, ConfigError, IntegrityError, ResourceError
-from predict_age.files import read_json, write_json
+from predict_age.errors import ConfigError, IntegrityError, ResourceError
+from predict_age.files import make_folder, read_json, read_sealed, write_json
+from predict_age.lease import Lease, holder_in
+from predict_age.order import STEPS
+from predict_age.published import Published, publish, raise_fence, read_published
+from predict_age.records import LocalRecords
 
-DONE, RUNNING, FAILED, INTERRUPTED = "done", "running", "failed", "interrupted"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
 
 
 @dataclass(frozen=True)
@@ -55,30 +50,38 @@ class RunFolder:
     @property
     def record(self) -> dict[str, Any]:
         """The contents of run.json."""
-        value: dict[str, Any] = read_json(self.path / "run.json")
-        return value
+        return read_json(self.path / "run.json")
 
     @property
     def status(self) -> str:
-        """done, running, failed or interrupted (also when the process that ran it is gone)."""
+        """done, running, failed, interrupted (also when nobody works on it any more), or damaged (run.json is)."""
+        try:
+            read_json(self.path / "run.json")
+        except IntegrityError:
+            return DAMAGED
         try:
             found = read_json(self.path / "status.json")
-            status = str(found["status"])
-            return INTERRUPTED if status == RUNNING and not _alive(int(found["pid"])) else status
-        except (IntegrityError, KeyError, TypeError, ValueError):
+            if found["status"] != RUNNING:
+                return str(found["status"])
+            holder = holder_in(LocalRecords(self.path.parent.parent))
+            return RUNNING if holder is not None and holder.token == found["token"] and holder.holds() else INTERRUPTED
+        except (IntegrityError, KeyError):
             return INTERRUPTED
 
-    def set_status(self, status: str, message: str = "") -> None:
-        """Write the status and, for a failure, its sentence."""
-        write_json(self.path / "status.json", {"status": status, "message": message, "pid": os.getpid()})
+    def set_status(self, status: str, token: int, message: str = "") -> None:
+        """Write the status, the lease it was written under and, for a failure, its sentence."""
+        write_json(self.path / "status.json", {"status": status, "message": message, "token": token})
 
     def step_file(self, name: str) -> Path:
         return self.path / "steps" / f"{name}.json"
 
+    def step(self, name: str) -> dict[str, Any]:
+        """The record of a finished step. Raises IntegrityError when it is missing or damaged."""
+        return read_json(self.step_file(name))
+
     def steps(self) -> list[dict[str, Any]]:
-        """Records of the finished steps, in the order they ran."""
-        records = [read_json(p) for p in (self.path / "steps").glob("*.json")]
-        return sorted(records, key=lambda r: r["number"])
+        """Records of the finished steps, in their order."""
+        return [self.step(s.name) for s in STEPS if self.step_file(s.name).exists()]
 
     def batch(self, number: int) -> Path:
         return self.path / "predictions" / f"batch_{number}.parquet"
@@ -97,17 +100,19 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report.html"
 
-
-@dataclass(frozen=True)
-class Published:
-    """What readers see: the current run, and the run of each quarter."""
-
-    current: str = ""
-    quarters: dict[str, str] = field(default_factory=dict)
-
     @property
-    def run_ids(self) -> set[str]:
-        return {self.current, *self.quarters.values()} - {""}
+    def manifest_file(self) -> Path:
+        return self.path / "manifest.json"
+
+    def manifest(self, seal: str) -> dict[str, Any]:
+        """The manifest, which must have the ``seal`` that the pointer names; IntegrityError otherwise."""
+        value, found = read_sealed(self.manifest_file)
+        if found != seal:
+            raise IntegrityError(
+                f"{self.manifest_file} is not the one that was published", expected=f"seal {seal[:12]}", found=f"seal {found[:12]}",
+                fix="`predict-age rollback --to` another run",
+            )  # fmt: skip
+        return value
 
 
 @dataclass(frozen=True)
@@ -126,12 +131,17 @@ class Workspace:
     def create(self) -> None:
         """Make the folder, or raise ResourceError when it cannot be written."""
         try:
-            (self.root / "runs").mkdir(parents=True, exist_ok=True)
+            make_folder(self.root / "runs")
             probe = self.root / f".probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()
         except OSError as error:
             raise ResourceError(f"the workspace {self.root} cannot be written: {error.strerror}") from None
+
+    @property
+    def records(self) -> LocalRecords:
+        """The documents that several processes may change."""
+        return LocalRecords(self.root)
 
     def run(self, run_id: str) -> RunFolder:
         return RunFolder(self.root / "runs" / run_id)
@@ -141,46 +151,47 @@ class Workspace:
         folders = (self.root / "runs").glob("*/run.json")
         return [RunFolder(p.parent) for p in sorted(folders)]
 
+    def unfinished(self) -> list[RunFolder]:
+        """Runs that could be resumed, oldest first."""
+        return [r for r in self.runs() if r.status not in (DONE, DAMAGED)]
+
     @property
     def published(self) -> Published:
-        path = self.root / "published.json"
-        return Published(**read_json(path)) if path.exists() else Published()
+        return read_published(self.records)
 
-    def publish(self, run_id: str, quarter: str) -> None:
-        """Switch readers to ``run_id`` by one atomic replacement."""
-        now = self.published
-        write_json(self.root / "published.json", asdict(Published(run_id, {**now.quarters, quarter: run_id})))
+    def publish(self, lease: Lease, run_id: str, quarter: str, seal: str) -> None:
+        """Switch readers to ``run_id``, whose manifest has ``seal``, by one conditional replacement."""
+        publish(self.records, lease.token, run_id, quarter, seal)
 
-    def unpublish_missing(self) -> None:
-        """Forget quarters whose run folder is gone (after retention)."""
-        now = self.published
-        kept = {q: r for q, r in now.quarters.items() if self.run(r).path.exists()}
-        if kept != now.quarters:
-            write_json(self.root / "published.json", asdict(Published(now.current, kept)))
+    def resolve(self, name: str) -> RunFolder:
+        """The run that ``name`` means: a run id, a published quarter, or "current". ConfigError when there is none."""
+        published = self.published
+        run_id = published.current if name == "current" else published.quarters.get(name, name)
+        if (
+            "/" in run_id
+            or "\\" in run_id
+            or not run_id
+            or run_id.startswith(".")
+            or not (self.run(run_id).path / "run.json").is_file()
+        ):
+            known = [r.id for r in self.runs()][-5:]
+            raise ConfigError(
+                f"there is no run {name!r}", expected='"current", a published quarter such as 2025q3, or a run id',
+                found=f"quarters {', '.join(sorted(published.quarters)) or 'none'}; newest runs {', '.join(known) or 'none'}",
+                fix="list them with `predict-age runs`",
+            )  # fmt: skip
+        return self.run(run_id)
 
-    def remove(self, run: RunFolder) -> None:
-        """Delete a run folder: first its record, so that a half-deleted run is never listed."""
-        (run.path / "run.json").unlink(missing_ok=True)
+    def hold(self, purpose: str, seconds: float) -> Lease:
+        """Take the lease, or raise BusyError naming its holder. To be used in a ``with`` statement."""
+        return Lease(self.records, purpose, seconds, lambda token: raise_fence(self.records, token))
+
+
+def delete(run: RunFolder) -> None:
+    """Delete a run's folder: its record first, so that a half-deleted run is never taken for one."""
+    (run.path / "run.json").unlink(missing_ok=True)
+    for _ in range(3):
         shutil.rmtree(run.path, ignore_errors=True)
-
-    @contextmanager
-    def lock(self, purpose: str) -> Iterator[None]:
-        """Hold the workspace or raise BusyError naming the holder. A dead holder's lock is free at once (flock)."""
-        with (self.root / "lock").open("a+", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                stream.seek(0)
-                try:
-                    holder = json.loads(stream.read())
-                    found = f"{holder['purpose']} by process {holder['pid']}"
-                except (ValueError, KeyError):
-                    found = "another process"
-                raise BusyError(
-                    f"the workspace {self.root} is in use", expected="one run at a time", found=found,
-                    fix="wait for it, or use another workspace",
-                ) from None  # fmt: skip
-            stream.truncate(0)
-            stream.write(json.dumps({"purpose": purpose, "pid": os.getpid()}))
-            stream.flush()
-            yield
+        if not run.path.exists():
+            return
+        time.sleep(0.05)

@@ -7,6 +7,7 @@ whose files do not match its manifest is refused before anything is loaded.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict
 from functools import lru_cache
@@ -19,7 +20,7 @@ import xgboost
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders
 from predict_age.features.spec import parse_features
-from predict_age.files import read_json, replacing, sha256, write_json
+from predict_age.files import creating, sha256, write_json
 from predict_age.models.bundle import Bundle
 from predict_age.models.forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
@@ -30,11 +31,10 @@ FILES = ("boosted.ubj", "forest.ubj", "leaves.npz", "learned.json", "features.to
 
 def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
     """Write the artefact and return its version: "xgb-" and the first 12 digits of the hash over its files' hashes."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, booster in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(bytes(booster.save_raw("ubj")))
-    with replacing(folder / "leaves.npz") as temporary, temporary.open("wb") as stream:
+        with creating(folder / name) as stream:
+            stream.write(bytes(booster.save_raw("ubj")))
+    with creating(folder / "leaves.npz") as stream:
         np.savez(stream, leaf_of=bundle.forest.leaf_of, shares=bundle.forest.shares)
     ridge = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(bundle.ridge).items()}
     learned = {
@@ -42,8 +42,8 @@ def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
         "youngest": bundle.youngest, "oldest": bundle.oldest,
     }  # fmt: skip
     write_json(folder / "learned.json", learned)
-    with replacing(folder / "features.toml") as temporary:
-        temporary.write_text(bundle.features.text, encoding="utf-8")
+    with creating(folder / "features.toml") as stream:
+        stream.write(bundle.features.text.encode())
     hashes = {name: sha256(folder / name) for name in FILES}
     version = "xgb-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
     manifest = {"format": FORMAT, "version": version, "features": bundle.features.names, "files": hashes, **facts}
@@ -52,35 +52,61 @@ def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
 
 
 @lru_cache(maxsize=2)
-def load(folder: Path) -> tuple[Bundle, str]:
-    """Check every file against the manifest, then load. Returns the bundle and its version; cached in a process."""
-    manifest = read_json(folder / "manifest.json")
+def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
+    """Check the manifest and every file it names, then load. Returns the bundle and its version; cached in a process.
+
+    ``manifest_sha256`` comes from whoever recorded the training: a manifest that was edited with its files is refused.
+    """
+    manifest = json.loads(_read(folder / "manifest.json", manifest_sha256))
     if manifest.get("format") != FORMAT:
         raise IntegrityError(f"unknown model format in {folder}", expected=f"format {FORMAT}", found=str(manifest.get("format")))
-    for name in FILES:
-        found = sha256(folder / name) if (folder / name).is_file() else "no file"
-        if found != manifest["files"].get(name):
-            raise IntegrityError(
-                f"the model file {folder / name} is damaged", expected=f"SHA-256 {manifest['files'].get(name)}", found=found,
-                fix="start a new run, which trains a new model",
-            )  # fmt: skip
-    learned = read_json(folder / "learned.json")
-    features = parse_features((folder / "features.toml").read_text(encoding="utf-8"), str(folder / "features.toml"))
-    if features.names != manifest["features"]:
+    if set(manifest["files"]) != set(FILES):
+        raise IntegrityError(f"the model in {folder} has other files", expected=", ".join(FILES), found=", ".join(manifest["files"]))
+    content = {name: _read(folder / name, manifest["files"][name]) for name in FILES}
+    learned = json.loads(content["learned.json"])
+    features = parse_features(content["features.toml"].decode(), str(folder / "features.toml"))
+    boosted, forest = _booster(content["boosted.ubj"]), _booster(content["forest.ubj"])
+    if not features.names == manifest["features"] == boosted.feature_names:
         raise IntegrityError(
-            "the model was trained on other features", expected=str(manifest["features"]), found=str(features.names)
-        )
+            "the model was trained on other features", expected=str(boosted.feature_names), found=str(features.names),
+            fix="train a new model: run without --base",
+        )  # fmt: skip
     ridge: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in learned["ridge"].items()}
-    with np.load(folder / "leaves.npz", allow_pickle=False) as leaves:
-        forest = QuantileForest(_booster(folder / "forest.ubj"), leaves["leaf_of"], leaves["shares"], learned["youngest"])
+    with np.load(io.BytesIO(content["leaves.npz"]), allow_pickle=False) as leaves:
+        quantiles = QuantileForest(forest, leaves["leaf_of"], leaves["shares"], learned["youngest"])
     bundle = Bundle(
-        features, Encoders(**learned["encoders"]), RidgeModel(**ridge), _booster(folder / "boosted.ubj"), forest,
+        features, Encoders(**learned["encoders"]), RidgeModel(**ridge), boosted, quantiles,
         learned["widen"], learned["coverage"], learned["youngest"], learned["oldest"],
     )  # fmt: skip
     return bundle, manifest["version"]
 
 
-def _booster(path: Path) -> xgboost.Booster:
-    booster = xgboost.Booster(model_file=str(path))
+def _read(path: Path, expected: str) -> bytes:
+    """The file's bytes, hashed after reading: what is loaded is what was checked."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        found = error.strerror or str(error)
+    else:
+        found = hashlib.sha256(content).hexdigest()
+        if found == expected:
+            return content
+    raise IntegrityError(
+        f"the model file {path} is missing or damaged", expected=f"SHA-256 {expected}", found=found,
+        fix="`predict-age resume` an unfinished run; otherwise use another run's model, or train",
+    )  # fmt: skip
+
+
+def _booster(content: bytes) -> xgboost.Booster:
+    booster = xgboost.Booster(model_file=bytearray(content))
     booster.set_param({"nthread": 1})
     return booster
+
+
+def copy(folder: Path, to: Path, manifest_sha256: str) -> None:
+    """Copy an artefact, file by file, checking each against the manifest, and the manifest against ``manifest_sha256``."""
+    files = json.loads(_read(folder / "manifest.json", manifest_sha256))["files"]
+    for name, expected in (*files.items(), ("manifest.json", manifest_sha256)):
+        content = _read(folder / name, expected)
+        with creating(to / name) as stream:
+            stream.write(content)

@@ -10,7 +10,7 @@ import jinja2
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from predict_age.files import replacing
+from predict_age.files import check_whole, creating, key_of, write_receipt
 from predict_age.progress import duration
 from predict_age.report import plots
 from predict_age.show import run_summary, size
@@ -33,8 +33,9 @@ def write_report(folder: RunFolder) -> Path:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(n=lambda v: f"{v:,}", pct=lambda v: "\N{EN DASH}" if v is None else f"{v:.1%}", years=_years)
     html = environment.from_string(template).render(**_context(folder))
-    with replacing(folder.report) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    with creating(folder.report) as stream:
+        stream.write(html.encode("utf-8"))
+    write_receipt(folder.report, key_of(folder.id), stream, {})
     return folder.report
 
 
@@ -77,7 +78,7 @@ def _context(folder: RunFolder) -> dict[str, Any]:
 
 
 def _features(metrics: dict[str, Any], predictions: Tally) -> list[dict[str, Any]]:
-    rows = max(predictions.count("predicted"), 1)
+    rows = max(predictions.count("predicted") - predictions.count("reused"), 1)  # the others' features were not read again
     missing = predictions.group("missing")
     return sorted(
         (
@@ -118,7 +119,10 @@ def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally, coverage
 
 def _examples(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
     """A few rows for each review reason from the QA table, largest disagreement first; bounded, whatever the run's size."""
-    table = ds.dataset([str(p) for p in sorted((folder.path / "qa").glob("part_*.parquet"))[:50]], format="parquet")
+    named = list(folder.step("human_qa")["outputs"].items())[:50]
+    for name, expected in named:
+        check_whole(folder.path / name, expected)
+    table = ds.dataset([str(folder.path / name) for name, _ in named], format="parquet")
     columns = ["pid", "birth_year", "approximate_age", "predicted_age", "final_age", "review_reason"]
     found = table.to_table(columns=columns, filter=pc.field("review_reason").is_valid())
     year = int(folder.record["as_of"][:4])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.config import Source
-from predict_age.files import replacing
+from predict_age.files import creating
 from predict_age.source.files import SourceFile
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.splits import Split, read_split
@@ -27,13 +27,18 @@ class Conversion:
     file: int
     path: str
     broken: dict[str, int]  # reason -> records
+    written: dict[str, str]  # path -> SHA-256 of the files written
 
 
-def write_set_aside(path: Path, file: str, positions: list[int], reasons: list[str]) -> None:
-    """Keep unusable records: their file, their position (records count from 1; for JSON lines the line), and why."""
+def write_set_aside(path: Path, file: str, positions: list[int], reasons: list[str]) -> str:
+    """Keep unusable records: their file, their position (records count from 1; for JSON lines the line), and why.
+
+    Returns the SHA-256 of the new file.
+    """
     table = pa.table([[file] * len(positions), [p + 1 for p in positions], reasons], schema=SET_ASIDE)
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    with creating(path) as stream:
+        pq.write_table(table, stream, compression="zstd")
+    return stream.sha256
 
 
 def convert(number: int, file: SourceFile, source: Source, folder: Path, set_aside: Path) -> Conversion:
@@ -41,7 +46,7 @@ def convert(number: int, file: SourceFile, source: Source, folder: Path, set_asi
     pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source)
     path = folder / f"{number:05d}.parquet"
     broken: list[tuple[int, str]] = []
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, WORKING, compression="zstd", compression_level=1) as writer:
+    with creating(path) as stream, pq.ParquetWriter(stream, WORKING, compression="zstd", compression_level=1) as writer:
         waiting: list[pa.Table] = []
         for piece in pieces:
             waiting.append(piece.rows)
@@ -50,12 +55,14 @@ def convert(number: int, file: SourceFile, source: Source, folder: Path, set_asi
         if waiting:
             writer.write_table(pa.concat_tables(waiting), row_group_size=ROWS_PER_GROUP)
     counts: dict[str, int] = {}
+    written = {str(path): stream.sha256}
     for _, reason in broken:
         counts[reason] = counts.get(reason, 0) + 1
     if broken:
-        write_set_aside(set_aside / f"read-{number:05d}.parquet", file.path, [p for p, _ in broken], [r for _, r in broken])
+        aside = set_aside / f"read-{number:05d}.parquet"
+        written[str(aside)] = write_set_aside(aside, file.path, [p for p, _ in broken], [r for _, r in broken])
     file.check_unchanged()
-    return Conversion(number, str(path), counts)
+    return Conversion(number, str(path), counts, written)
 
 
 def _write_full_groups(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> list[pa.Table]:
@@ -75,10 +82,13 @@ def floor_mod(pids: np.ndarray, batches: int) -> np.ndarray:
     return result
 
 
-def route(number: int, splits: list[Split], source: Source, rules: RowRules, batches: int, folder: Path) -> tuple[str, list[int]]:
+def route(
+    number: int, splits: list[Split], source: Source, rules: RowRules, batches: int, folder: Path
+) -> tuple[str, list[int], str]:
     """Write the rows of ``splits`` (one source file) sorted by ``floor_mod(pid, batches)``, one row group a batch.
 
-    Returns the path and the batch of each row group. Rows without a usable pid are already set aside and left out.
+    Returns the path, the batch of each row group, and the file's SHA-256. Rows without a usable pid are left out: they are
+    set aside already.
     """
     connection = connect()
     tables, mods = [], []
@@ -97,7 +107,7 @@ def route(number: int, splits: list[Split], source: Source, rules: RowRules, bat
     table = pa.concat_tables(tables).take(pa.array(order))
     bounds = np.searchsorted(mod[order], np.arange(batches + 1))
     groups = [b for b in range(batches) if bounds[b] < bounds[b + 1]]
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, WORKING, compression="zstd", compression_level=1) as writer:
+    with creating(path) as stream, pq.ParquetWriter(stream, WORKING, compression="zstd", compression_level=1) as writer:
         for batch in groups:
             writer.write_table(table.slice(bounds[batch], bounds[batch + 1] - bounds[batch]), row_group_size=1 << 30)
-    return str(path), groups
+    return str(path), groups, stream.sha256

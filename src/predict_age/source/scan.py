@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import Source
-from predict_age.files import replacing
+from predict_age.files import creating
 from predict_age.source.convert import write_set_aside
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.splits import Split, read_split
@@ -37,6 +37,7 @@ class SplitCounts:
     implausible_age: int
     conflicting_age: int
     known_ages: list[int]  # histogram over ages 0..120
+    written: dict[str, str]  # path -> SHA-256 of the file of rows set aside
 
     @property
     def usable(self) -> int:
@@ -91,13 +92,15 @@ def scan(
             block["known"] = ~needed[usable]
             entries.append(block)
             first += len(usable)
+        written = {}
         if reasons and set_aside is not None:
-            write_set_aside(set_aside / f"rows-{split.id:06d}.parquet", files[split.file], positions, reasons)
+            aside = set_aside / f"rows-{split.id:06d}.parquet"
+            written[str(aside)] = write_set_aside(aside, files[split.file], positions, reasons)
         _store(scratch / f"{split.id}.npy", np.concatenate(entries) if entries else np.empty(0, ENTRY), buckets)
         counts.append(
             SplitCounts(
                 split.id, first, dict(Counter(reasons)), dict(known), needs, odd["unreadable_age"], odd["implausible_age"],
-                odd["conflicting_age"], ages.tolist(),
+                odd["conflicting_age"], ages.tolist(), written,
             )
         )  # fmt: skip
     return counts
@@ -155,15 +158,16 @@ def find_duplicates(bucket: int, split_ids: list[int], scratch: Path) -> Duplica
 LOSER = np.dtype([("split", np.int32), ("row", np.uint32)])
 
 
-def write_losers(path: Path, found: list[Duplicates]) -> None:
-    """One sorted array of all duplicate rows."""
+def write_losers(path: Path, found: list[Duplicates]) -> str:
+    """One sorted array of all duplicate rows; returns the file's SHA-256."""
     losers = np.empty(sum(len(d.rows) for d in found), LOSER)
     if len(losers):
         losers["split"] = np.concatenate([d.splits for d in found])
         losers["row"] = np.concatenate([d.rows for d in found])
         losers.sort(order=["split", "row"])
-    with replacing(path) as temporary, temporary.open("wb") as stream:
+    with creating(path) as stream:
         np.save(stream, losers)
+    return stream.sha256
 
 
 def counting_rows(split: Split, losers: Path) -> NDArray[np.bool_] | None:

@@ -6,6 +6,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS predict_age_predictions (
     age_lower DOUBLE,
     age_upper DOUBLE,
     model_version STRING,
+    profile_key BIGINT,
     prediction_timestamp TIMESTAMP
 )
 STORED AS PARQUET

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from predict_age.batches import plan_batches
-from predict_age.files import read_json, write_json
+from predict_age.files import read_json, sha256, write_json
 from predict_age.run import Run, StepResult
 
 
@@ -23,9 +23,11 @@ def batch_generator(run: Run) -> StepResult:
         batches = [b for b in batches if b]
         formula = f"floor modulo {number:,}"
     else:
-        plan = plan_batches(to_predict, run.plan.config.prediction.batch_rows, run.workers)
+        plan = plan_batches(to_predict, run.plan.config.prediction.batch_rows, run.plan.workers)
         batches, formula = plan.batches, plan.formula
     rows = [sum(to_predict[s] for s in batch) for batch in batches]
-    write_json(run.folder.path / "batches.json", {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
+    path = run.folder.path / "batches.json"
+    write_json(path, {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
     run.progress.note(f"{len(batches):,} batches: {formula}")
-    return StepResult(sum(rows), {"batches": len(batches), "formula": formula, "largest": max(rows), "smallest": min(rows)})
+    return StepResult(sum(rows), {"batches": len(batches), "formula": formula, "largest": max(rows), "smallest": min(rows)},
+                      {"batches.json": sha256(path)})  # fmt: skip

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
-from predict_age.files import replacing
+from predict_age.files import creating
 from predict_age.run import Run, StepResult
 from predict_age.sql import source_text
 
@@ -25,6 +25,6 @@ def predictions_schema() -> pa.Schema:
 
 def create_predictions_table(run: Run) -> StepResult:
     """Write an empty file with the schema, so that the table exists and every batch can be checked against it."""
-    with replacing(run.folder.path / "predictions" / "schema.parquet") as temporary:
-        pq.write_table(predictions_schema().empty_table(), temporary)
-    return StepResult(0, {"columns": predictions_schema().names})
+    with creating(run.folder.path / "predictions" / "schema.parquet") as stream:
+        pq.write_table(predictions_schema().empty_table(), stream)
+    return StepResult(0, {"columns": predictions_schema().names}, {"predictions/schema.parquet": stream.sha256})

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from predict_age.books import Books
 from predict_age.errors import IntegrityError
-from predict_age.files import replacing, valid_receipt, write_receipt
-from predict_age.parts import finished_parts, make_missing
+from predict_age.files import check_whole, creating, key_of, write_receipt
+from predict_age.manifest import write_manifest
+from predict_age.parts import Part, finished_parts, make_missing, outputs_of
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import connect
 from predict_age.source.scan import checksum
@@ -23,22 +24,21 @@ from predict_age.steps.batch_generator import batches_of
 HIGH_QUALITY_PCT = 60
 
 
-def result_part(path: Path, qa: Path, timestamp: str, run_id: str) -> dict[str, Any]:
+def result_part(path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str) -> dict[str, Any]:
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
-    if valid_receipt(qa) is None:
-        raise IntegrityError(
-            f"{qa} is missing or damaged", expected="the file its receipt describes", fix="run `predict-age resume`"
-        )
+    check_whole(qa, qa_sha256)
     connection = connect()
     connection.register("predict_age_human_qa", pq.read_table(qa))
     query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id)
     table = connection.sql(query).to_arrow_table()
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=1, row_group_size=250_000)
-    return write_receipt(path, _describe(path))
+    with creating(path) as stream:
+        pq.write_table(table, stream, compression="zstd", compression_level=1, row_group_size=250_000)
+    check_whole(path, stream.sha256)
+    return write_receipt(path, key, stream, describe(path))
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def describe(path: Path) -> dict[str, Any]:
+    """What a part of the result holds: rows, distinct pids and their fingerprint, and the tally of sources and ages."""
     written = pq.read_table(path, columns=["pid", "predicted_age", "confidence_pct", "prediction_source"])
     pids = written["pid"].to_numpy()
     tally = Tally()
@@ -57,10 +57,15 @@ def final_results(run: Run) -> StepResult:
     """Make the parts, check them against what the source holds, publish. Nothing is published unless the books balance."""
     stamp = run.plan.timestamp[:19].replace("T", " ")
     numbers = range(len(batches_of(run)))
-    tasks = [(run.folder.result_part(n), run.folder.qa_part(n), stamp, run.plan.run_id) for n in numbers]
+    checked = run.outputs("human_qa")
+    parts = []
+    for n in numbers:
+        made = checked[f"qa/{run.folder.qa_part(n).name}"]
+        key = key_of("result", made, stamp, run.plan.run_id)
+        parts.append(Part(run.folder.result_part(n), key, (run.folder.qa_part(n), made, stamp, run.plan.run_id)))
     source = run.facts("read_source")
     total = source["distinct"]
-    receipts = make_missing(run, result_part, tasks, finished_parts(tasks), lambda r: r["rows"], total, "people", "result part")
+    receipts = make_missing(run, result_part, parts, finished_parts(parts), lambda r: r["rows"], total, "people")
     tally = merged(Tally.from_json(r["tally"]) for r in receipts)
     books = balance(source, receipts, tally)
     predicted = run.facts("parallel_prediction")
@@ -70,14 +75,17 @@ def final_results(run: Run) -> StepResult:
             expected=f"{predicted['predicted']:,} predicted, {sum(predicted['default'].values()):,} default",
             found=f"{books.predicted:,} predicted, {books.default:,} default",
         )
-    run.workspace.publish(run.plan.run_id, run.plan.quarter)
+    outputs = outputs_of(run, parts, receipts)
+    seal = write_manifest(run, outputs, books, tally)
+    run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
     high = tally.group("high")
     quality = {
         "high_quality_share": sum(high.values()) / books.distinct,
         "high_quality_share_predicted": high.get("ML_PREDICTION", 0) / books.predicted if books.predicted else float("nan"),
     }
     table = f"predict_age_final_results_{run.plan.quarter}"
-    return StepResult(books.distinct, {"rows": books.as_rows(), "quality": quality, "table": table, "tally": tally.as_json()})
+    facts = {"rows": books.as_rows(), "quality": quality, "table": table, "tally": tally.as_json(), "manifest": seal}
+    return StepResult(books.distinct, facts, outputs)
 
 
 def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> Books:

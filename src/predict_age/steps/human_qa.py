@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from predict_age.config import Source
 from predict_age.errors import IntegrityError
-from predict_age.files import replacing, valid_receipt, write_receipt
-from predict_age.parts import finished_parts, make_missing
+from predict_age.files import check_whole, creating, key_of, write_receipt
+from predict_age.parts import Part, finished_parts, make_missing, outputs_of
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows
@@ -19,19 +19,17 @@ from predict_age.source.splits import Split, read_split
 from predict_age.sql import statement
 from predict_age.stats import Tally, merged
 from predict_age.steps.batch_generator import batches_of
-from predict_age.steps.read_source import losers_of, rules_of, splits_of
+from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
 
 
-def qa_part(path: Path, batch: Path, splits: list[Split], source: Source, rules: RowRules, losers: Path) -> dict[str, Any]:
+def qa_part(
+    path: Path, key: str, batch: Path, batch_sha256: str, splits: list[Split], source: Source, rules: RowRules, losers: Path
+) -> dict[str, Any]:
     """Join one batch of the source with its predictions, one row a person, ordered by pid.
 
     Raises IntegrityError when the batch file is damaged or holds somebody whom the source does not.
     """
-    receipt = valid_receipt(batch)
-    if receipt is None:
-        raise IntegrityError(
-            f"{batch} is missing or damaged", expected="the file its receipt describes", fix="run `predict-age resume`"
-        )
+    check_whole(batch, batch_sha256)
     connection = connect()
     rows = []
     for split in splits:
@@ -40,28 +38,36 @@ def qa_part(path: Path, batch: Path, splits: list[Split], source: Source, rules:
             rows.append(judged.filter(judged["pid"].is_valid()).drop_columns(["problem", "needs_prediction"]))
     people = pa.concat_tables(rows)
     connection.register("source_rows", people)
-    connection.register("predict_age_predictions", pq.read_table(batch))
+    predictions = pq.read_table(batch)
+    connection.register("predict_age_predictions", predictions)
     joined = statement("human_qa", "duckdb", default_age=rules.ages.default)
     table = connection.sql(f"SELECT * FROM ({joined}) ORDER BY pid").to_arrow_table()
     sources = {v["values"]: v["counts"] for v in table["prediction_source"].value_counts().to_pylist()}
-    if table.num_rows != people.num_rows or sources.get("ML_PREDICTION", 0) != receipt["rows"]:
+    if table.num_rows != people.num_rows or sources.get("ML_PREDICTION", 0) != predictions.num_rows:
         raise IntegrityError(
-            f"{batch.name} does not fit its source rows", expected=f"{people.num_rows:,} people, {receipt['rows']:,} predictions",
+            f"{batch.name} does not fit its source rows",
+            expected=f"{people.num_rows:,} people, {predictions.num_rows:,} predictions",
             found=f"{table.num_rows:,} people, {sources.get('ML_PREDICTION', 0):,} predictions",
         )  # fmt: skip
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=1)
+    with creating(path) as stream:
+        pq.write_table(table, stream, compression="zstd", compression_level=1)
     reviews = {v["values"]: v["counts"] for v in table["review_reason"].drop_null().value_counts().to_pylist()}
     tally = Tally({f"source:{k}": n for k, n in sources.items()} | {f"review:{k}": n for k, n in reviews.items()})
-    return write_receipt(path, {"rows": table.num_rows, "tally": tally.as_json()})
+    return write_receipt(path, key, stream, {"rows": table.num_rows, "tally": tally.as_json()})
 
 
 def human_qa(run: Run) -> StepResult:
     """Make every QA part that is not done."""
     splits, batches = splits_of(run.folder), batches_of(run)
     shared = (run.plan.config.source, rules_of(run.plan), losers_of(run.folder))
-    tasks = [(run.folder.qa_part(n), run.folder.batch(n), [splits[s] for s in batch], *shared) for n, batch in enumerate(batches)]
+    rows, predicted = rows_key(run), run.outputs("parallel_prediction")
+    parts = []
+    for n, batch in enumerate(batches):
+        made = predicted[f"predictions/{run.folder.batch(n).name}"]
+        needs = (run.folder.batch(n), made, [splits[s] for s in batch], *shared)
+        parts.append(Part(run.folder.qa_part(n), key_of("qa", rows, made, batch), needs))
     total = run.facts("read_source")["distinct"]
-    receipts = make_missing(run, qa_part, tasks, finished_parts(tasks), lambda r: r["rows"], total, "people", "QA part")
+    receipts = make_missing(run, qa_part, parts, finished_parts(parts), lambda r: r["rows"], total, "people")
     tally = merged(Tally.from_json(r["tally"]) for r in receipts)
-    return StepResult(sum(r["rows"] for r in receipts), {"by_source": tally.group("source"), "review": tally.group("review")})
+    facts = {"by_source": tally.group("source"), "review": tally.group("review")}
+    return StepResult(sum(r["rows"] for r in receipts), facts, outputs_of(run, parts, receipts))

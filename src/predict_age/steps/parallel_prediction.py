@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +12,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from predict_age.config import Source
 from predict_age.errors import IntegrityError
 from predict_age.features.extract import extract
-from predict_age.files import replacing, write_receipt
+from predict_age.files import creating, key_of, write_receipt
 from predict_age.models.artefact import load
-from predict_age.models.bundle import confidence_pct
-from predict_age.parts import finished_parts, make_missing
+from predict_age.models.bundle import Predictions, confidence_pct
+from predict_age.parts import Part, finished_parts, make_missing, outputs_of
+from predict_age.reuse import ENTRY, Reusable, earlier_predictions, profile_keys
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows
 from predict_age.source.splits import Split, read_split
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
 from predict_age.steps.batch_generator import batches_of
-from predict_age.steps.read_source import losers_of, rules_of, splits_of
+from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
 
 
 @dataclass(frozen=True)
@@ -36,23 +39,26 @@ class BatchContext:
     rules: RowRules
     losers: Path
     model: Path
+    model_sha256: str
     timestamp: dt.datetime
     schema: pa.Schema
+    reusable: Reusable | None
 
 
-def predict_batch(path: Path, splits: list[Split], context: BatchContext) -> dict[str, Any]:
+def predict_batch(path: Path, key: str, splits: list[Split], context: BatchContext) -> dict[str, Any]:
     """Predict the rows of ``splits`` that need it and write ``path`` with its receipt.
 
-    Smart filter first, then inline parsing of only those profiles, then the models. A row whose profile cannot be used,
+    Smart filter first, then inline parsing of only those profiles, then the models. A person whose profile is unchanged
+    since the base run keeps that run's prediction, which is what the models would say again. A row whose profile cannot be used,
     or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later.
     """
-    bundle, version = load(context.model)
+    bundle, version = load(context.model, context.model_sha256)
     connection = connect()
     tally = Tally()
     rows = 0
     with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, context.schema, compression="zstd", compression_level=1) as writer,
+        creating(path) as stream,
+        pq.ParquetWriter(stream, context.schema, compression="zstd", compression_level=1) as writer,
     ):
         for split in splits:
             for piece in read_split(split, context.source, with_profile=True, only=counting_rows(split, context.losers)):
@@ -61,59 +67,100 @@ def predict_batch(path: Path, splits: list[Split], context: BatchContext) -> dic
                 pids = judged["pid"].filter(needed)
                 if not len(pids):
                     continue
-                made = extract(connection, piece.raw["profile"].filter(needed), bundle.features.text, context.rules.as_of)
+                profiles = piece.raw["profile"].filter(needed)
+                keys = profile_keys(profiles)
+                kept, entries = _kept(context.reusable, pids, keys)
+                made = extract(connection, profiles.filter(pa.array(~kept)), bundle.features.text, context.rules.as_of)
                 matrix = bundle.encoders.encode(made.columns)
                 missing = np.isnan(matrix)
                 usable = made.problem.is_null().to_numpy() & ~missing.all(axis=1)
                 reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
-                predictions = bundle.predict(matrix[usable])
-                n = int(usable.sum())
+                predictions = _merged(kept, entries, usable, bundle.predict(matrix[usable]))
+                good = kept.copy()
+                good[~kept] = usable
+                n = int(good.sum())
                 columns = {
-                    "pid": pids.filter(usable),
+                    "pid": pids.filter(good),
                     "predicted_age": pa.array(predictions.age),
                     "confidence_score": pa.array(predictions.width),
                     "age_lower": pa.array(predictions.lower),
                     "age_upper": pa.array(predictions.upper),
                     "model_version": pa.array([version] * n, pa.string()),
+                    "profile_key": pa.array(keys[good]),
                     "prediction_timestamp": pa.array([context.timestamp] * n, pa.timestamp("us")),
                 }
                 writer.write_table(pa.table([columns[name] for name in context.schema.names], schema=context.schema))
                 rows += n
                 pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
-                counts = {"predicted": n} | {f"default:{reason}": k for reason, k in reasons.items()}
+                counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
                 counts |= {f"missing:{f}": int(k) for f, k in zip(bundle.features.names, missing[usable].sum(axis=0), strict=True)}
                 counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen(made.columns).items()}
                 tally += Tally(counts, {
                     "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
                     "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
                 })  # fmt: skip
-    return write_receipt(path, {"rows": rows, "model_version": version, "tally": tally.as_json()})
+    return write_receipt(path, key, stream, {"rows": rows, "model_version": version, "tally": tally.as_json()})
+
+
+def _kept(reusable: Reusable | None, pids: pa.ChunkedArray, keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
+    """Which of n people keep an earlier prediction, and the entries (n,) that hold it."""
+    if reusable is None:
+        return np.zeros(len(keys), np.bool_), np.empty(0, ENTRY)
+    return reusable.find(pids.to_numpy().astype(np.int64), keys)
+
+
+def _merged(kept: NDArray[np.bool_], entries: np.ndarray, usable: NDArray[np.bool_], fresh: Predictions) -> Predictions:
+    """Earlier and fresh predictions in the order of the rows; rows without either are left out."""
+    if not kept.any():
+        return fresh
+    from_base = np.flatnonzero(kept)
+    anew = np.flatnonzero(~kept)[usable]
+    order = np.argsort(np.concatenate([from_base, anew]), kind="stable")
+    old = entries[from_base]
+    return Predictions(
+        np.concatenate([old["age"], fresh.age])[order],
+        np.concatenate([old["lower"], fresh.lower])[order],
+        np.concatenate([old["upper"], fresh.upper])[order],
+    )
 
 
 def parallel_prediction(run: Run) -> StepResult:
     """Make every batch that is not done. Afterwards every batch exists and is whole, or the run has failed."""
     splits, batches = splits_of(run.folder), batches_of(run)
-    version = run.facts("training")["model_version"]
+    model = run.outputs("training")["model/manifest.json"]
+    scratch = run.folder.path / f"reuse-{run.lease.token}"
+    reusable, reason = earlier_predictions(run, scratch)
+    if run.plan.base and reason:
+        run.progress.note(f"nothing of run {run.plan.base} is taken over: {reason}")
     context = BatchContext(
-        run.plan.config.source, rules_of(run.plan), losers_of(run.folder), run.folder.model,
+        run.plan.config.source, rules_of(run.plan), losers_of(run.folder), run.folder.model, model,
         dt.datetime.fromisoformat(run.plan.timestamp).replace(tzinfo=None),
-        pq.read_schema(run.folder.path / "predictions" / "schema.parquet"),
+        pq.read_schema(run.folder.path / "predictions" / "schema.parquet"), reusable,
     )  # fmt: skip
-    tasks = [(run.folder.batch(n), [splits[s] for s in batch], context) for n, batch in enumerate(batches)]
-    finished = {n: r for n, r in finished_parts(tasks).items() if r["model_version"] == version}
+    rows = rows_key(run)
+    parts = [
+        Part(run.folder.batch(n), key_of("batch", rows, model, batch), ([splits[s] for s in batch], context))
+        for n, batch in enumerate(batches)
+    ]
+    finished = finished_parts(parts)
     if finished:
         run.progress.note(f"{len(finished)} of {len(batches)} batches are already done and kept")
     total = run.facts("read_source")["to_predict"]
-    receipts = make_missing(run, predict_batch, tasks, finished, _seen, total, "rows", "batch")
+    receipts = make_missing(run, predict_batch, parts, finished, _seen, total, "rows")
+    shutil.rmtree(scratch, ignore_errors=True)
     tally = merged(Tally.from_json(r["tally"]) for r in receipts)
+    if reusable is not None:
+        kept = tally.count("reused")
+        run.progress.note(f"{kept:,} of {total:,} people have an unchanged profile and keep the prediction of {run.plan.base}")
     done = sum(_seen(r) for r in receipts)
     if done != total:
         raise IntegrityError("predictions are missing", expected=f"{total:,} rows in {len(batches)} batches",
                              found=f"{done:,} rows in {len(receipts)} batches", fix="run `predict-age resume`")  # fmt: skip
     facts = {"batches": len(batches), "kept": len(finished), "predicted": tally.count("predicted"),
+             "reused": tally.count("reused"), "not_reused_because": reason if run.plan.base else "",
              "default": tally.group("default"),
              "tally": tally.as_json()}  # fmt: skip
-    return StepResult(total, facts)
+    return StepResult(total, facts, outputs_of(run, parts, receipts))
 
 
 def _seen(receipt: dict[str, Any]) -> int:

@@ -11,7 +11,12 @@ from predict_age.run import Run, StepResult
 def post_cleanup(run: Run) -> StepResult:
     """Remove working copies of the source and, when so configured, the raw predictions. Returns the bytes freed as a fact."""
     folder = run.folder.path
-    removable = [folder / "source" / "working", folder / "source" / "routed", folder / "training"]
+    removable = [folder / "source" / "working", folder / "source" / "routed"]
+    removable += [
+        *folder.glob("training-*"),
+        *folder.glob("reuse-*"),
+        *(folder / "source").glob("scratch-*"),
+    ]  # also of attempts that were killed
     if not run.plan.config.running.keep_predictions:
         removable.append(folder / "predictions")
     freed = sum(folder_bytes(p) for p in removable if p.exists())

@@ -12,7 +12,7 @@ import numpy as np
 
 from predict_age.batches import number_of_batches
 from predict_age.errors import InputError
-from predict_age.files import read_json, write_json
+from predict_age.files import key_of, make_folder, read_json, sha256, write_json
 from predict_age.run import Run, RunPlan, StepResult
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.rows import RowRules
@@ -21,6 +21,12 @@ from predict_age.source.splits import Split, check_columns, open_parquet
 from predict_age.workspace import RunFolder
 
 ROWS_PER_TASK = 400_000
+
+
+def rows_key(run: Run) -> str:
+    """Stands for which rows there are and which of them count: part of the key of everything made from them."""
+    outputs = run.outputs("read_source")
+    return key_of(run.plan.run_id, run.plan.identity, outputs["source/splits.json"], outputs["source/duplicates.npy"])
 
 
 def rules_of(plan: RunPlan) -> RowRules:
@@ -52,12 +58,13 @@ def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]
 def read_source(run: Run) -> StepResult:
     """Fill ``source/`` and ``set_aside/``. Raises InputError for an empty source or too many unusable rows."""
     plan, folder = run.plan, run.folder.path
-    source, set_aside, scratch = folder / "source", folder / "set_aside", folder / "source" / "scratch"
-    for path in (source, set_aside):
-        shutil.rmtree(path, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    set_aside.mkdir()
+    source, set_aside = folder / "source", folder / "set_aside"
+    scratch = source / f"scratch-{run.lease.token}"  # of this attempt alone
+    shutil.rmtree(scratch, ignore_errors=True)
+    make_folder(scratch)
+    make_folder(set_aside)
 
+    hashes = run.pool.run(sha256, [(Path(f.path),) for f in plan.files], names="fingerprint of source file")
     conversions = _convert_text(run, source / "working", set_aside)
     splits = _splits(plan, conversions)
     counts = _scan(run, splits, scratch, set_aside)
@@ -68,21 +75,26 @@ def read_source(run: Run) -> StepResult:
         reasons.update(count.set_aside)
     read = sum(c.read for c in counts) + sum(sum(c.broken.values()) for c in conversions)
     _judge_set_aside(run, read, reasons)
+    written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
-        splits, batch_of = _route(run, splits, counts, source / "routed")
+        splits, batch_of, routed = _route(run, splits, counts, source / "routed")
+        copies = {c.path for c in conversions}
         shutil.rmtree(source / "working", ignore_errors=True)
+        written = {p: h for p, h in written.items() if p not in copies} | routed
         counts = _scan(run, splits, scratch, None)
     else:
         batch_of = []
     duplicates = _find_duplicates(run, splits, scratch)
-    write_losers(losers_of(run.folder), duplicates)
-    shutil.rmtree(scratch)
-    facts = _facts(read, reasons, counts, duplicates)
+    written[str(losers_of(run.folder))] = write_losers(losers_of(run.folder), duplicates)
+    shutil.rmtree(scratch, ignore_errors=True)
+    facts = {**_facts(read, reasons, counts, duplicates), "source_sha256": hashes}
     write_json(
         source / "splits.json",
         {"splits": [asdict(s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
     )
-    return StepResult(read, facts)
+    written[str(source / "splits.json")] = sha256(source / "splits.json")
+    outputs = {name: written[str(path)] for name, path in run.named(*map(Path, written)).items()}
+    return StepResult(read, facts, outputs)
 
 
 def _convert_text(run: Run, working: Path, set_aside: Path) -> list[Conversion]:
@@ -138,25 +150,27 @@ def _buckets(splits: list[Split]) -> int:
 
 def _find_duplicates(run: Run, splits: list[Split], scratch: Path) -> list[Duplicates]:
     tasks = [(bucket, [s.id for s in splits], scratch) for bucket in range(_buckets(splits))]
-    result: list[Duplicates] = run.pool.run(find_duplicates, tasks, name="duplicate search")
+    result: list[Duplicates] = run.pool.run(find_duplicates, tasks, names="duplicate search")
     return result
 
 
-def _route(run: Run, splits: list[Split], counts: list[SplitCounts], folder: Path) -> tuple[list[Split], list[int]]:
-    """Rewrite the rows by floor modulo; returns the new splits and the batch of each."""
+def _route(run: Run, splits: list[Split], counts: list[SplitCounts], folder: Path) -> tuple[list[Split], list[int], dict[str, str]]:
+    """Rewrite the rows by floor modulo; returns the new splits, the batch of each, and the SHA-256 of the files written."""
     plan = run.plan
-    number, _ = number_of_batches(sum(c.needs_prediction for c in counts), plan.config.prediction.batch_rows, run.workers)
+    number, _ = number_of_batches(sum(c.needs_prediction for c in counts), plan.config.prediction.batch_rows, plan.workers)
     groups = grouped(splits, 200_000)
     tasks = [(i, g, plan.config.source, rules_of(plan), number, folder) for i, g in enumerate(groups)]
     routed: list[Split] = []
     batch_of: list[int] = []
-    for group, (path, batches) in zip(groups, run.pool.run(route, tasks, name="routing"), strict=True):
+    written: dict[str, str] = {}
+    for group, (path, batches, seal) in zip(groups, run.pool.run(route, tasks, names="routing"), strict=True):
+        written[path] = seal
         metadata = open_parquet(path).metadata
         for row_group, batch in enumerate(batches):
             rows = metadata.row_group(row_group).num_rows
             routed.append(Split(len(routed), group[0].file, path, row_group, rows, 0, True))
             batch_of.append(batch)
-    return routed, batch_of
+    return routed, batch_of, written
 
 
 def _judge_set_aside(run: Run, read: int, reasons: Counter[str]) -> None:

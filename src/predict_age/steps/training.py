@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from predict_age.config import Config
 from predict_age.errors import InputError
 from predict_age.features.extract import compiled, extract
-from predict_age.files import replacing
-from predict_age.models.artefact import save
+from predict_age.files import creating, make_folder, sha256
+from predict_age.models.artefact import FILES, copy, save
 from predict_age.models.bundle import train
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import RowRules, connect
@@ -34,8 +34,10 @@ def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
 
 def sample(
     number: int, splits: list[Split], config: Config, rules: RowRules, losers: Path, features: str, share: float, folder: Path
-) -> int:
-    """Write the features of the sampled labelled rows of ``splits`` to ``folder/<number>.parquet``; returns their number.
+) -> tuple[int, str]:
+    """Write the features of the sampled labelled rows of ``splits`` to ``folder/<number>.parquet``.
+
+    Returns their number, and the path or nothing when there are none.
 
     Columns: the features, ``age`` and ``luck``. Only rows with ``luck < share`` have their profile parsed.
     """
@@ -56,19 +58,20 @@ def sample(
             table = table.append_column("luck", pa.array(luck(pid[chosen].astype(np.int64), config.training.seed)))
             tables.append(table.filter(made.problem.is_null()))
     if not tables:
-        return 0
-    with replacing(folder / f"{number}.parquet") as temporary:
-        pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
-    return sum(t.num_rows for t in tables)
+        return 0, ""
+    path = folder / f"{number}.parquet"
+    with creating(path) as stream:
+        pq.write_table(pa.concat_tables(tables), stream, compression="zstd")
+    return sum(t.num_rows for t in tables), str(path)
 
 
 def training(run: Run) -> StepResult:
     """Train on up to ``sample_rows`` labelled people. Raises InputError when too few have a known age."""
     plan, settings = run.plan, run.plan.config.training
-    folder = run.folder.path / "training"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(run.folder.model, ignore_errors=True)
-    folder.mkdir()
+    if plan.base:
+        return _from_base(run)
+    folder = run.folder.path / f"training-{run.lease.token}"  # of this attempt alone
+    make_folder(folder)
     labelled = run.facts("read_source")["known"]
     share = min(1.0, settings.sample_rows / max(labelled, 1))
     groups = grouped(splits_of(run.folder))
@@ -78,13 +81,13 @@ def training(run: Run) -> StepResult:
     ]
     rows = 0
 
-    def advance(_: int, more: int) -> None:
+    def advance(_: int, made: tuple[int, str]) -> None:
         nonlocal rows
-        rows += more
+        rows += made[0]
         run.progress.update(rows, round(labelled * share), "labelled people sampled")
 
-    run.pool.run(sample, tasks, advance, "sampling")
-    columns, age, lucky = _load(folder, settings.sample_rows)
+    sampled = run.pool.run(sample, tasks, advance, "sampling")
+    columns, age, lucky = _load([path for _, path in sampled if path], settings.sample_rows)
     if len(age) < settings.min_rows:
         raise InputError(
             "too few people with a known age to train on", expected=f"at least {settings.min_rows} with a usable profile",
@@ -94,15 +97,28 @@ def training(run: Run) -> StepResult:
     run.progress.note(f"training on {len(age):,} people, {columns.num_columns} features")
     features, _ = compiled(plan.features_text, plan.as_of)
     part = parts(lucky, settings.test_share, min(settings.calibration_share, MOST_CALIBRATION_ROWS / len(age)))
-    bundle, metrics = train(features, columns, age, part, plan.config, run.workers)
+    bundle, metrics = train(features, columns, age, part, plan.config, plan.workers)
     version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
-    shutil.rmtree(folder)
-    return StepResult(len(age), {"model_version": version, "sampled": len(age), "labelled": labelled, "metrics": metrics})
+    shutil.rmtree(folder, ignore_errors=True)
+    facts = {"model_version": version, "sampled": len(age), "labelled": labelled, "metrics": metrics}
+    return StepResult(len(age), facts, _outputs(run))
 
 
-def _load(folder: Path, most: int) -> tuple[pa.Table, NDArray[np.float32], NDArray[np.float64]]:
+def _from_base(run: Run) -> StepResult:
+    """Take over the model of the base run, unchanged, with what was found out about it there."""
+    base = run.workspace.run(run.plan.base)
+    copy(base.model, run.folder.model, run.plan.base_model)
+    facts = base.step("training")["facts"]
+    run.progress.note(f"model {facts['model_version']} of run {base.id} is used; nothing is trained")
+    return StepResult(0, {**facts, "base": base.id}, _outputs(run))
+
+
+def _outputs(run: Run) -> dict[str, str]:
+    return {f"model/{name}": sha256(run.folder.model / name) for name in (*FILES, "manifest.json")}
+
+
+def _load(files: list[str], most: int) -> tuple[pa.Table, NDArray[np.float32], NDArray[np.float64]]:
     """Features, ages and luck of the sample, in the order of luck: the same whatever the files were."""
-    files = sorted(folder.glob("*.parquet"))
     if not files:
         return pa.table({}), np.empty(0, np.float32), np.empty(0)
     table = pa.concat_tables([pq.read_table(f) for f in files])

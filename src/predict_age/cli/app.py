@@ -1,0 +1,109 @@
+"""The program: its options that several commands share, how it ends, and what a user sees when something is wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from predict_age import __version__
+from predict_age.errors import ConfigError, PredictAgeError, Terminated
+
+if TYPE_CHECKING:
+    from predict_age.workspace import Workspace
+
+app = typer.Typer(
+    name="predict-age", no_args_is_help=True, rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False,
+    help="Train on the people whose age is known, predict the others with an interval, publish one table with everybody once.",
+)  # fmt: skip
+
+AsOf = Annotated[str, typer.Option("--as-of", help="The date at which people have the age: YYYY-MM-DD.", metavar="DATE")]
+Source = Annotated[str, typer.Option("--source", help="A file, a folder or a glob: Parquet, JSON lines, CSV.", metavar="PATH")]
+Space = Annotated[Path, typer.Option("--workspace", help="The folder that holds runs and results.", metavar="DIR")]
+Features = Annotated[
+    Path | None, typer.Option("--features", help="Feature file; without it, the document's profile.", metavar="FILE")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; default: one for each core.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def parse_date(text: str) -> dt.date:
+    """A date, or ConfigError."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError("--as-of is not a date", expected="YYYY-MM-DD, such as 2025-10-23", found=text) from None
+
+
+def existing(path: Path) -> Workspace:
+    """The workspace at ``path``, or ConfigError when there is none."""
+    from predict_age.workspace import Workspace
+
+    return Workspace.existing(path)
+
+
+@contextmanager
+def stoppable(advice: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command with one sentence and their usual exit codes."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"predict-age: stopped; {advice}\n")
+        raise typer.Exit(143 if isinstance(stop, Terminated) else 130) from None
+
+
+def out(text: str) -> None:
+    """One line to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out(f"predict-age {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 resources, 75 busy, 130 or 143 stopped."""
+
+
+def _on_sigterm(_signal: int, _frame: object) -> None:
+    raise Terminated
+
+
+def main() -> None:
+    """Entry point: every error is one clear message and its exit code; never a traceback for a known cause."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        app()
+    except PredictAgeError as error:
+        sys.stderr.write(f"predict-age: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except BrokenPipeError:
+        raise SystemExit(141) from None
+    except Exception as error:  # the last line of defence: a bug must not show a stranger a stack of our files
+        _crash(error)
+
+
+def _crash(error: Exception) -> None:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="predict-age-", suffix=".txt", delete=False, encoding="utf-8") as stream:
+        traceback.print_exception(error, file=stream)
+    sys.stderr.write(
+        f"predict-age: an error that should not happen: {type(error).__name__}\n"
+        f"  nothing new was published; details for the developers are in {stream.name}\n"
+    )
+    raise SystemExit(1) from None

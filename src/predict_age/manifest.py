@@ -1,0 +1,94 @@
+"""The manifest of a finished run: every file of the result with its SHA-256, and what the run was made from.
+
+The published pointer holds the manifest's seal, the manifest holds the hash of every file: so the pointer vouches for
+each byte that a reader uses, and a file that is not named is never read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from predict_age.books import Books
+from predict_age.errors import IntegrityError
+from predict_age.files import check_whole, damage, key_of, sha256, write_json
+from predict_age.run import Run
+from predict_age.stats import Tally
+from predict_age.workspace import RunFolder, Workspace
+
+FORMAT = 1
+MADE_BEFORE = ("read_source", "training", "batch_generator", "create_predictions_table", "parallel_prediction", "human_qa")
+
+
+def write_manifest(run: Run, results: dict[str, str], books: Books, tally: Tally) -> str:
+    """Write ``manifest.json`` and return its seal. ``results`` are the result parts and their SHA-256."""
+    plan = run.plan
+    files: dict[str, str] = {}
+    for step in MADE_BEFORE:
+        files |= run.outputs(step)
+    keep = plan.config.running.keep_predictions
+    files = {
+        n: h
+        for n, h in files.items()
+        if not n.startswith(("source/working/", "source/routed/")) and (keep or not n.startswith("predictions/"))
+    }
+    records = [f"steps/{step}.json" for step in ("pre_cleanup", *MADE_BEFORE)]
+    files |= {name: sha256(run.folder.path / name) for name in ("run.json", *records)}
+    sources = run.facts("read_source")["source_sha256"]
+    return write_json(run.folder.manifest_file, {
+        "format": FORMAT, "run_id": plan.run_id, "quarter": plan.quarter, "as_of": plan.as_of.isoformat(),
+        "timestamp": plan.timestamp, "identity": plan.identity, "code": plan.code, "seed": plan.config.training.seed,
+        "config": key_of(plan.config.model_dump(mode="json")), "features": key_of(plan.features_text),
+        "model": run.facts("training")["model_version"], "base": plan.base,
+        "source": [{"path": f.path, "bytes": f.size, "sha256": h} for f, h in zip(plan.files, sources, strict=True)],
+        "books": books.as_rows(), "checksum": str(books.checksum), "tally": tally.as_json(), "files": files | results,
+    })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Vouched:
+    """A run whose manifest is the one that was published (or, never published, the one that lies in its folder)."""
+
+    folder: RunFolder
+    manifest: dict[str, Any]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Name inside the run's folder -> SHA-256."""
+        files: dict[str, str] = self.manifest["files"]
+        return files
+
+    def named(self, *prefixes: str) -> list[str]:
+        """Names of the files under these folders, parts in the order of their numbers."""
+        names = [n for n in self.files if n.startswith(prefixes)]
+        return sorted(names, key=lambda n: (len(n), n))
+
+    def checked(self, *prefixes: str) -> list[str]:
+        """Paths of the files under these folders, after each was compared with its hash; IntegrityError for one that differs."""
+        names = self.named(*prefixes)
+        for name in names:
+            check_whole(self.folder.path / name, self.files[name])
+        return [str(self.folder.path / n) for n in names]
+
+    def problems(self) -> list[str]:
+        """Every file that is missing or damaged."""
+        return [p for p in (damage(self.folder.path / n, h, n) for n, h in self.files.items()) if p]
+
+
+def vouched(workspace: Workspace, folder: RunFolder) -> Vouched:
+    """The run with its manifest. Raises IntegrityError when the manifest is missing, damaged or another than was published."""
+    seal = workspace.published.manifests.get(folder.id, "")
+    if not seal:
+        try:
+            seal = folder.step("final_results")["facts"]["manifest"]
+        except (IntegrityError, KeyError):
+            raise IntegrityError(
+                f"run {folder.id} has no result", expected="a run that was finished", found=f"status {folder.status}",
+                fix="`predict-age resume`, or choose another run",
+            ) from None  # fmt: skip
+    manifest = folder.manifest(seal)
+    if manifest.get("format") != FORMAT:
+        raise IntegrityError(
+            f"unknown manifest format in {folder.path}", expected=f"format {FORMAT}", found=str(manifest.get("format"))
+        )
+    return Vouched(folder, manifest)

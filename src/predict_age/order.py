@@ -1,0 +1,43 @@
+"""The order of the steps: the one source of it, for the pipeline, for what people see, and for checks before a resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+StepFunction = Callable[[Any], Any]  # Run -> StepResult
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step: its name, which is also its module and function in ``predict_age.steps``, and what it does, for people.
+
+    ``needs`` are the earlier steps whose files it reads: these are compared with their recorded hashes before it begins.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...] = ()
+    reads_source: bool = False
+
+    def load(self) -> StepFunction:
+        """Import the step's function. Late, so that the order of steps can be read without importing models."""
+        return cast(StepFunction, getattr(import_module(f"predict_age.steps.{self.name}"), self.name))
+
+
+STEPS = (
+    Step("pre_cleanup", "Pre-cleanup"),
+    Step("read_source", "Read source", reads_source=True),
+    Step("training", "Training", ("read_source",), reads_source=True),
+    Step("batch_generator", "Batch generator", ("read_source",)),
+    Step("create_predictions_table", "Create predictions table"),
+    Step(
+        "parallel_prediction", "Parallel prediction",
+        ("read_source", "training", "batch_generator", "create_predictions_table"), reads_source=True,
+    ),
+    Step("human_qa", "Human QA", ("read_source", "batch_generator"), reads_source=True),
+    Step("final_results", "Final results", ("batch_generator",)),
+    Step("post_cleanup", "Post-cleanup"),
+)  # fmt: skip

@@ -1,0 +1,114 @@
+"""Incremental runs: predictions of a finished run are taken over for everybody whose profile is unchanged.
+
+A prediction depends on the model, the profile, the features and - where a feature is a date - on ``as_of``. All of these
+must be equal, and so must the code; then the row would come out the same to the last bit, and need not be made again.
+Predictions of the base run are sorted by pid in buckets, as memory-mapped arrays that all workers share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from predict_age.features.spec import FeatureSet, parse_features
+from predict_age.files import make_folder
+from predict_age.manifest import Vouched, vouched
+from predict_age.run import Run
+from predict_age.source.rows import connect
+from predict_age.source.scan import BUCKET_ROWS, mix
+
+ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
+
+
+def profile_keys(profiles: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A 63-bit hash of each profile text (n,): what tells a changed profile. NULL has a key of its own."""
+    connection = connect()
+    connection.register("profiles", pa.table({"profile": profiles}))
+    keys = connection.sql("SELECT CAST(hash(profile) >> 1 AS BIGINT) AS key FROM profiles").to_arrow_table()
+    return np.asarray(keys["key"].to_numpy(), np.int64)
+
+
+def depends_on_date(features: FeatureSet) -> bool:
+    """Whether the same profile gives other features at another ``as_of``."""
+    return any(f.kind == "date" or (f.kind == "sql" and "as_of" in f.expression) for f in features.features.values())
+
+
+def obstacle(run: Run, base: Vouched) -> str:
+    """Why nothing of the base run's predictions can be taken over; empty when they can."""
+    if base.manifest["code"] != run.plan.code:
+        return "the base run was made by other code"
+    as_of = run.plan.as_of.isoformat()
+    if base.manifest["as_of"] != as_of and depends_on_date(parse_features(run.plan.features_text, run.plan.features_name)):
+        return f"features count from dates, and as_of moved from {base.manifest['as_of']} to {as_of}: every profile is new"
+    if not base.named("predictions/batch_"):
+        return "the base run did not keep its predictions (running.keep_predictions)"
+    return ""
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """Predictions of the base run by pid. Lookups read only the pages they touch."""
+
+    folder: Path
+    buckets: int
+
+    def find(self, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
+        """Which of n people have a prediction for this very profile, and those entries (n,); others are undefined."""
+        entries = np.zeros(len(pids), ENTRY)
+        found = np.zeros(len(pids), np.bool_)
+        bucket = (mix(pids) % np.uint64(self.buckets)).astype(np.int64)
+        for number in np.unique(bucket):
+            table = np.load(self.folder / f"bucket-{number}.npy", mmap_mode="r")
+            here = np.flatnonzero(bucket == number)
+            if not len(table):
+                continue
+            at = np.minimum(np.searchsorted(table["pid"], pids[here]), len(table) - 1)
+            entries[here] = table[at]
+            found[here] = (entries["pid"][here] == pids[here]) & (entries["key"][here] == keys[here])
+        return found, entries
+
+
+def build(run: Run, base: Vouched, folder: Path) -> Reusable:
+    """Sort the base run's predictions into ``folder``; every file is compared with its hash first."""
+    paths = base.checked("predictions/batch_")
+    rows = sum(pq.read_metadata(p).num_rows for p in paths)
+    buckets = max(1, ceil(rows / BUCKET_ROWS))
+    make_folder(folder)
+    run.pool.run(_scatter, [(n, Path(p), buckets, folder) for n, p in enumerate(paths)], names="reading earlier predictions")
+    run.pool.run(_gather, [(b, len(paths), folder) for b in range(buckets)], names="sorting earlier predictions")
+    return Reusable(folder, buckets)
+
+
+def _scatter(number: int, path: Path, buckets: int, folder: Path) -> None:
+    table = pq.read_table(path, columns=["pid", "profile_key", "predicted_age", "age_lower", "age_upper"])
+    entries = np.empty(table.num_rows, ENTRY)
+    for name, column in zip(ENTRY.names or (), table.columns, strict=True):
+        entries[name] = column.to_numpy()
+    bucket = (mix(entries["pid"]) % np.uint64(buckets)).astype(np.int64)
+    order = np.argsort(bucket, kind="stable")
+    np.save(folder / f"{number}.npy", entries[order])
+    np.save(folder / f"{number}.bounds.npy", np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=buckets))]))
+
+
+def _gather(bucket: int, files: int, folder: Path) -> None:
+    parts = []
+    for number in range(files):
+        low, high = np.load(folder / f"{number}.bounds.npy")[bucket : bucket + 2]
+        parts.append(np.array(np.load(folder / f"{number}.npy", mmap_mode="r")[low:high]))
+    entries = np.concatenate(parts)
+    np.save(folder / f"bucket-{bucket}.npy", entries[np.argsort(entries["pid"], kind="stable")])
+
+
+def earlier_predictions(run: Run, folder: Path) -> tuple[Reusable | None, str]:
+    """What can be taken over from the plan's base run, or why nothing can."""
+    if not run.plan.base:
+        return None, "no base run"
+    base = vouched(run.workspace, run.workspace.run(run.plan.base))
+    reason = obstacle(run, base)
+    return (None, reason) if reason else (build(run, base, folder), "")

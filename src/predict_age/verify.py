@@ -1,0 +1,100 @@
+"""Is a finished run still what it was? Reads every byte again, and keeps the books a second time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from predict_age.errors import IntegrityError
+from predict_age.files import damage
+from predict_age.manifest import Vouched, vouched
+from predict_age.models.artefact import load
+from predict_age.pool import available_cores
+from predict_age.stats import Tally, merged
+from predict_age.steps.final_results import balance, describe
+from predict_age.workspace import RunFolder, Workspace
+
+SHOWN = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was looked at: ``checks`` are sentences of what holds, ``problems`` of what does not."""
+
+    run_id: str
+    files: int
+    bytes: int
+    rows: int
+    checks: list[str]
+    problems: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verify(workspace: Workspace, folder: RunFolder) -> Verified:
+    """Check a finished run. Damage is reported in ``problems``; only a run without a result raises IntegrityError."""
+    try:
+        run = vouched(workspace, folder)
+    except IntegrityError as error:
+        if folder.manifest_file.exists():
+            return Verified(folder.id, 0, 0, 0, [], [str(error)])
+        raise
+    with ThreadPoolExecutor(available_cores()) as threads:
+        problems = [p for p in threads.map(lambda n: damage(folder.path / n, run.files[n], n), run.files) if p]
+    size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
+    checks = ["the pointer vouches for the manifest"] if folder.id in workspace.published.run_ids else ["not published now"]
+    if problems:
+        return Verified(folder.id, len(run.files), size, 0, checks, problems)
+    checks.append(f"{len(run.files):,} files have their recorded SHA-256")
+    for what, check in (
+        ("every person of the source is there exactly once, and the books balance", _books),
+        ("predicted rows are what the models said", _predictions),
+        ("the model loads, and its features are those it was trained on", _model),
+        ("the report is whole", _report),
+    ):
+        try:
+            check(run)
+            checks.append(what)
+        except IntegrityError as error:
+            problems.append(str(error))
+    return Verified(folder.id, len(run.files), size, int(run.manifest["books"]["distinct"]), checks, problems)
+
+
+def _books(run: Vouched) -> None:
+    parts = [describe(run.folder.path / name) for name in run.named("results/")]
+    tally = merged(Tally.from_json(p["tally"]) for p in parts)
+    books = balance(run.folder.step("read_source")["facts"], parts, tally)
+    if books.as_rows() != run.manifest["books"] or str(books.checksum) != run.manifest["checksum"]:
+        raise IntegrityError(
+            "the books are not those of the manifest", expected=str(run.manifest["books"]), found=str(books.as_rows())
+        )
+
+
+def _predictions(run: Vouched) -> None:
+    batches = run.named("predictions/batch_")
+    for batch, part in zip(batches, run.named("results/"), strict=True) if batches else ():
+        made = pq.read_table(run.folder.path / batch, columns=list(SHOWN)).sort_by("pid")
+        shown = pq.read_table(run.folder.path / part, columns=[*SHOWN, "prediction_source"])
+        shown = shown.filter(pc.equal(shown["prediction_source"], "ML_PREDICTION")).select(list(SHOWN)).sort_by("pid")
+        if not made.equals(shown.cast(made.schema)):
+            raise IntegrityError(
+                f"{part} does not say what {batch} says", expected="the same people with the same ages", found="others"
+            )
+
+
+def _model(run: Vouched) -> None:
+    load(run.folder.model, run.files["model/manifest.json"])
+
+
+def _report(run: Vouched) -> None:
+    from predict_age.files import key_of, valid_receipt
+
+    if run.folder.report.exists() and valid_receipt(run.folder.report, key_of(run.folder.id)) is None:
+        raise IntegrityError(
+            "report.html is damaged", expected="the file its receipt describes", fix="`predict-age report` writes it again"
+        )
