@@ -221,7 +221,7 @@ def test_damaged_model_files_are_refused(saved: tuple[Path, pa.Table], name: str
         (folder / name).write_bytes(content if damage == "flip" else content[: len(content) // 2])
         if damage == "remove":
             (folder / name).unlink()
-        with pytest.raises(IntegrityError, match="damaged|missing"):
+        with pytest.raises(IntegrityError, match=r"damaged|missing"):
             load(folder)
 
 

@@ -491,7 +491,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) -> None:
     """A result part that lost one person after it was written fails the run: the check can fail."""
     from predict_age.stats import Tally
-    from predict_age.steps.final_results import describe, balance
+    from predict_age.steps.final_results import balance, describe
 
     folder = finished[0] / "runs" / finished[1]["run_id"]
     facts = json.loads((folder / "steps" / "read_source.json").read_text())["facts"]

@@ -17,6 +17,8 @@ Every message says what was expected, what was found, and what to do. The number
 
 from __future__ import annotations
 
+import errno
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived: handled like Ctrl-C."""
@@ -63,6 +65,21 @@ class ResourceError(PredictAgeError):
     """The machine gave out: disk, memory, or a worker that died too often."""
 
     exit_code = 6
+
+
+EXHAUSTED = {
+    errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "the file system is read-only",
+    errno.ENOMEM: "the memory is used up", errno.EMFILE: "too many files are open", errno.ENFILE: "too many files are open",
+    errno.EACCES: "permission was denied", errno.EPERM: "permission was denied", errno.EIO: "a disk reported an error",
+}  # fmt: skip
+
+
+def resource_error(error: OSError) -> ResourceError:
+    """What a failed file operation means to a user."""
+    reason = EXHAUSTED.get(error.errno or 0, error.strerror or str(error))
+    return ResourceError(
+        f"the machine gave out: {reason}", found=str(error), fix="put that right, then try again (`predict-age resume` for a run)"
+    )
 
 
 class LimitError(ResourceError):

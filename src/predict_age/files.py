@@ -23,7 +23,10 @@ BUFFER_BYTES = 1 << 20
 
 
 class Disk:
-    """The four operations that decide what survives a crash. Tests put a disk with faults in its place."""
+    """The operations that decide what survives a crash. Tests put a disk with faults in its place."""
+
+    def create(self, path: Path) -> int:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
 
     def write(self, descriptor: int, data: memoryview) -> int:
         return os.write(descriptor, data)
@@ -45,7 +48,7 @@ class _Hashed(io.RawIOBase):
     """A raw file that hashes what is written to it."""
 
     def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        self.descriptor = disk.create(path)
         self.digest = hashlib.sha256()
         self.count = 0
 

@@ -79,7 +79,14 @@ class Holder:
 
 def holder_in(records: Records) -> Holder | None:
     """The last holder, whether it still holds or not."""
-    return _holder(records.get(NAME))
+    return _holder(_get(records))
+
+
+def _get(records: Records) -> Record | None:
+    try:
+        return records.get(NAME)
+    except IntegrityError as error:
+        raise IntegrityError(f"the lease is damaged: {error}", fix="remove lease.json when no run is going on") from None
 
 
 def _holder(found: Record | None) -> Holder | None:
@@ -110,7 +117,7 @@ class Lease:
 
     def _take(self, purpose: str, seconds: float, fenced: int) -> Holder | None:
         while True:
-            found = self._records.get(NAME)
+            found = _get(self._records)
             before = _holder(found)
             if before is not None and before.holds():
                 raise BusyError(

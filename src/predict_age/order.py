@@ -37,7 +37,7 @@ STEPS = (
         "parallel_prediction", "Parallel prediction",
         ("read_source", "training", "batch_generator", "create_predictions_table"), reads_source=True,
     ),
-    Step("human_qa", "Human QA", ("read_source", "batch_generator"), reads_source=True),
-    Step("final_results", "Final results", ("batch_generator",)),
+    Step("human_qa", "Human QA", ("read_source", "batch_generator", "parallel_prediction"), reads_source=True),
+    Step("final_results", "Final results", ("batch_generator", "human_qa")),
     Step("post_cleanup", "Post-cleanup"),
 )  # fmt: skip

@@ -8,11 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from predict_age.config import Config, Limits
-from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError
+from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.files import make_folder, remove, write_json
 from predict_age.lease import Lease
 from predict_age.limits import Attempts, seconds_left, stopping_after
@@ -24,14 +26,9 @@ from predict_age.quarter import latest_complete_quarter
 from predict_age.run import Run, RunPlan, code_hash
 from predict_age.source.files import discover
 from predict_age.survey import Survey, survey
-from predict_age.workspace import DONE, FAILED, INTERRUPTED, RUNNING, RunFolder, Workspace
+from predict_age.workspace import DAMAGED, DONE, FAILED, INTERRUPTED, RUNNING, RunFolder, Workspace
 
 TRANSIENT = {errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY, errno.ENETDOWN, errno.ECONNRESET}
-EXHAUSTED = {
-    errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "the file system is read-only",
-    errno.ENOMEM: "the memory is used up", errno.EMFILE: "too many files are open", errno.ENFILE: "too many files are open",
-    errno.EACCES: "permission was denied", errno.EPERM: "permission was denied",
-}  # fmt: skip
 FIRST_WAIT_SECONDS = 0.5
 
 
@@ -66,6 +63,11 @@ def start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
 
     The very same run (plan and timestamp), once it is done, is not done again.
     """
+    with _machine_errors():
+        return _start(workspace, plan, console)
+
+
+def _start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
     workspace.create()
     with workspace.hold(f"run {plan.run_id}", plan.config.running.lease_seconds) as lease:
         for folder in reversed(workspace.unfinished()):
@@ -83,12 +85,24 @@ def start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
 
 def resume(workspace: Workspace, console: Console, overrides: Overrides) -> RunFolder:
     """Finish the newest unfinished run. Raises ConfigError when there is none, or when code or source have changed."""
-    seconds = Config().running.lease_seconds
-    with workspace.hold("resume", seconds) as lease:
+    with _machine_errors(), workspace.hold("resume", Config().running.lease_seconds) as lease:
         unfinished = workspace.unfinished()
         if not unfinished:
-            raise ConfigError("there is nothing to resume", expected="an unfinished run", found="only finished ones")
+            damaged = [r.id for r in workspace.runs() if r.status == DAMAGED]
+            found = f"only finished ones; {', '.join(damaged)} cannot be read" if damaged else "only finished ones"
+            raise ConfigError(
+                "there is nothing to resume", expected="an unfinished run", found=found, fix="start one: `predict-age run`"
+            )
         return _continue(workspace, unfinished[-1], lease, console, overrides)
+
+
+@contextmanager
+def _machine_errors() -> Iterator[None]:
+    """A file operation that failed, wherever that was, is the machine's fault: exit code 6."""
+    try:
+        yield
+    except OSError as error:
+        raise resource_error(error) from error
 
 
 def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
@@ -139,16 +153,16 @@ def _work(run: Run, limits: Limits) -> RunFolder:
     except PredictAgeError as error:
         message = str(error)
         raise
-    except OSError as error:
-        message = str(error)
-        raise _resource_error(error) from error
     except MemoryError as error:
         message = "out of memory"
         raise ResourceError("the memory is used up", fix="lower --workers: `predict-age resume --workers N`") from error
     except RuntimeError as error:  # from under a library whose file operation failed
         message = str(error)
         if isinstance(error.__cause__ or error.__context__, OSError):
-            raise _resource_error(cast(OSError, error.__cause__ or error.__context__)) from error
+            raise resource_error(cast(OSError, error.__cause__ or error.__context__)) from error
+        raise
+    except OSError as error:
+        message = str(error)
         raise
     finally:
         _note_end(run, attempts, time.monotonic() - began, outcome, message)
@@ -164,13 +178,6 @@ def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, messag
     except (OSError, PredictAgeError):
         if outcome == DONE:
             raise
-
-
-def _resource_error(error: OSError) -> ResourceError:
-    reason = EXHAUSTED.get(error.errno or 0, error.strerror or str(error))
-    return ResourceError(
-        f"the machine gave out: {reason}", found=str(error), fix="put that right, then `predict-age resume`; finished work is kept"
-    )
 
 
 def _do(run: Run, number: int, step: Step) -> None:

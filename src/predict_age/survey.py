@@ -35,6 +35,7 @@ class Survey:
 
 
 INTERMEDIATE = ("source/working/", "source/routed/")
+PREDICTIONS = "predictions/"
 
 
 def survey(run: Run, needs: dict[str, tuple[str, ...]]) -> Survey:
@@ -64,7 +65,8 @@ def _look(run: Run, step: str, wanted: bool, found: Survey) -> None:
         found.problems.append(str(error).splitlines()[0])
         found.redo.append(step)
         return
-    looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(INTERMEDIATE)}
+    passing = INTERMEDIATE if run.plan.config.running.keep_predictions else (*INTERMEDIATE, PREDICTIONS)
+    looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
     with ThreadPoolExecutor(available_cores()) as threads:
         problems = [p for p in threads.map(lambda n: damage(run.folder.path / n, looked_at[n], n), looked_at) if p]
     found.problems.extend(problems)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
-from predict_age.files import damage
+from predict_age.files import damage, key_of, read_json, receipt_of, valid_receipt
 from predict_age.manifest import Vouched, vouched
 from predict_age.models.artefact import load
 from predict_age.pool import available_cores
@@ -18,6 +18,7 @@ from predict_age.stats import Tally, merged
 from predict_age.steps.final_results import balance, describe
 from predict_age.workspace import RunFolder, Workspace
 
+PARTS = ("predictions/batch_", "qa/", "results/")
 SHOWN = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
 
 
@@ -46,6 +47,7 @@ def verify(workspace: Workspace, folder: RunFolder) -> Verified:
         raise
     with ThreadPoolExecutor(available_cores()) as threads:
         problems = [p for p in threads.map(lambda n: damage(folder.path / n, run.files[n], n), run.files) if p]
+    problems += _records(run)
     size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
     checks = ["the pointer vouches for the manifest"] if folder.id in workspace.published.run_ids else ["not published now"]
     if problems:
@@ -55,7 +57,6 @@ def verify(workspace: Workspace, folder: RunFolder) -> Verified:
         ("every person of the source is there exactly once, and the books balance", _books),
         ("predicted rows are what the models said", _predictions),
         ("the model loads, and its features are those it was trained on", _model),
-        ("the report is whole", _report),
     ):
         try:
             check(run)
@@ -91,10 +92,19 @@ def _model(run: Vouched) -> None:
     load(run.folder.model, run.files["model/manifest.json"])
 
 
-def _report(run: Vouched) -> None:
-    from predict_age.files import key_of, valid_receipt
-
-    if run.folder.report.exists() and valid_receipt(run.folder.report, key_of(run.folder.id)) is None:
-        raise IntegrityError(
-            "report.html is damaged", expected="the file its receipt describes", fix="`predict-age report` writes it again"
-        )
+def _records(run: Vouched) -> list[str]:
+    """What is wrong with files that the manifest does not name because they came later, or are only about others."""
+    problems = []
+    parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTS)}
+    receipts = {receipt_of(run.folder.path / name): seal for name, seal in parts.items()}
+    later = ["status.json", "attempts.json", "steps/final_results.json", "steps/post_cleanup.json"]
+    for path in [*receipts, *(run.folder.path / name for name in later)]:
+        try:
+            value = read_json(path)
+            if path in receipts and value["file_sha256"] != receipts[path]:
+                problems.append(f"{path.name} is the receipt of another file")
+        except (IntegrityError, KeyError) as error:
+            problems.append(str(error).splitlines()[0])
+    if valid_receipt(run.folder.report, key_of(run.folder.id)) is None:
+        problems.append("report.html is missing or damaged; `predict-age report` writes it again")
+    return problems

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from predict_age.errors import ConfigError, IntegrityError, ResourceError
-from predict_age.files import make_folder, read_json, read_sealed, write_json
+from predict_age.files import make_folder, read_json, read_sealed, remove, write_json
 from predict_age.lease import Lease, holder_in
 from predict_age.order import STEPS
 from predict_age.published import Published, publish, raise_fence, read_published
@@ -189,7 +189,8 @@ class Workspace:
 
 def delete(run: RunFolder) -> None:
     """Delete a run's folder: its record first, so that a half-deleted run is never taken for one."""
-    (run.path / "run.json").unlink(missing_ok=True)
+    if run.path.exists():
+        remove(run.path / "run.json")
     for _ in range(3):
         shutil.rmtree(run.path, ignore_errors=True)
         if not run.path.exists():

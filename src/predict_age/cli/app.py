@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predict_age import __version__
-from predict_age.errors import ConfigError, PredictAgeError, Terminated
+from predict_age.errors import ConfigError, PredictAgeError, Terminated, resource_error
 
 if TYPE_CHECKING:
     from predict_age.workspace import Workspace
@@ -92,6 +92,10 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         raise SystemExit(141) from None
+    except OSError as error:
+        failure = resource_error(error)
+        sys.stderr.write(f"predict-age: {failure}\n")
+        raise SystemExit(failure.exit_code) from None
     except Exception as error:  # the last line of defence: a bug must not show a stranger a stack of our files
         _crash(error)
 

@@ -61,7 +61,9 @@ def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     if manifest.get("format") != FORMAT:
         raise IntegrityError(f"unknown model format in {folder}", expected=f"format {FORMAT}", found=str(manifest.get("format")))
     if set(manifest["files"]) != set(FILES):
-        raise IntegrityError(f"the model in {folder} has other files", expected=", ".join(FILES), found=", ".join(manifest["files"]))
+        raise IntegrityError(
+            f"the model in {folder} has other files", expected=", ".join(FILES), found=", ".join(manifest["files"])
+        )
     content = {name: _read(folder / name, manifest["files"][name]) for name in FILES}
     learned = json.loads(content["learned.json"])
     features = parse_features(content["features.toml"].decode(), str(folder / "features.toml"))

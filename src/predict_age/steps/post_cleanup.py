@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from predict_age.files import folder_bytes
+from predict_age.files import TEMPORARY, folder_bytes
+from predict_age.retention import LEFTOVER
 from predict_age.run import Run, StepResult
 
 
@@ -19,7 +20,10 @@ def post_cleanup(run: Run) -> StepResult:
     ]  # also of attempts that were killed
     if not run.plan.config.running.keep_predictions:
         removable.append(folder / "predictions")
-    freed = sum(folder_bytes(p) for p in removable if p.exists())
+    removable += [p for p in folder.rglob(f"*{TEMPORARY}") if LEFTOVER.fullmatch(p.name)]
+    freed = sum(folder_bytes(p) if p.is_dir() else p.stat().st_size for p in removable if p.exists())
     for path in removable:
+        if path.is_file():
+            path.unlink(missing_ok=True)
         shutil.rmtree(path, ignore_errors=True)
     return StepResult(0, {"freed_bytes": freed, "run_bytes": folder_bytes(folder)})

@@ -1,0 +1,76 @@
+"""Every fault at every operation: ``python benchmarks/faults.py [OPERATIONS_EACH]``.
+
+A small run is disturbed at its K-th file operation, for every K until it meets no fault any more: SIGKILL, power cut,
+ENOSPC, EIO, EROFS, EMFILE. After each, readers must see the old or the new run whole, and the same command once more must
+give files that are byte for byte those of a calm run. Then the same against deliberately broken twins of the protocol, which
+must be caught. With a number, that many operations drawn at random stand for all.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import faults
+import twins
+
+FOLDER = Path("out") / "faults"
+
+
+def share(trials: faults.Trials, number: int, of: int, chosen: list[tuple[int, str]], results: object) -> None:
+    """Every ``of``-th trial, in this process."""
+    for at, fault in chosen[number::of]:
+        results.put(trials.trial(at, fault))  # type: ignore[attr-defined]
+
+
+def run_all(trials: faults.Trials, chosen: list[tuple[int, str]], title: str) -> list[str]:
+    """All trials on all cores; returns what was wrong."""
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    cores = len(os.sched_getaffinity(0))
+    workers = [context.Process(target=share, args=(trials, n, cores, chosen, results)) for n in range(cores)]
+    for worker in workers:
+        worker.start()
+    began = time.monotonic()
+    problems = []
+    for done in range(1, len(chosen) + 1):
+        if problem := results.get(timeout=600):
+            problems.append(problem)
+            print(f"\n{problem}")
+        if done % 20 == 0 or done == len(chosen):
+            left = (time.monotonic() - began) / done * (len(chosen) - done)
+            print(f"\r{title}: {done} of {len(chosen)}, {len(problems)} wrong, {left / 60:.0f} min left ", end="", flush=True)
+    for worker in workers:
+        worker.join()
+    print()
+    return problems
+
+
+def main(each: int | None) -> int:
+    """The protocol first, then its twins."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    trials = faults.prepared(FOLDER.absolute())
+    operations = range(1, trials.operations + 1) if each is None else faults.spread(trials.operations, each, seed=len(trials.log))
+    chosen = [(at, fault) for at in operations for fault in faults.FAULTS]
+    print(f"a run of {trials.operations} operations, {len(chosen)} trials")
+    wrong = run_all(trials, chosen, "the protocol")
+    caught = 0
+    for name, twin in twins.TWINS.items():
+        trials.broken = twin.breaks
+        attempts = [(at, fault) for at in faults.spread(trials.operations, 40, seed=1) for fault in twin.faults]
+        found = next((p for at, fault in attempts if (p := trials.trial(at, fault))), "")
+        caught += bool(found)
+        print(f"twin without {name}: {'caught, ' + found.splitlines()[0] if found else 'NOT CAUGHT'}")
+    print(f"{len(chosen)} trials, {len(wrong)} wrong outcomes; {caught} of {len(twins.TWINS)} broken twins caught")
+    return 1 if wrong or caught < len(twins.TWINS) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else None))
