@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from faults import call
 from predict_age.generator.write import generate
+from predict_age.workspace import Workspace
 
 AS_OF = dt.date(2025, 10, 23)
 QUICK = """
@@ -108,6 +111,53 @@ def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFa
     """A workspace with one published run over ``small_files``, and its JSON."""
     workspace = tmp_path_factory.mktemp("finished") / "work space ü"
     return workspace, run_json(small_files, workspace, "--config", quick)
+
+
+TINY = """
+[training]
+rounds = 3
+max_depth = 3
+forest_trees = 2
+forest_depth = 3
+min_rows = 20
+[prediction]
+batch_rows = 40
+[running]
+workers = 1
+hang_seconds = 2
+lease_seconds = 3
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command in this process ended: exit code, its JSON (or nothing), what it said on stderr, and the workspace."""
+
+    code: int
+    run: dict[str, Any]
+    said: str
+    workspace: Path
+
+    @property
+    def rows(self) -> dict[int, tuple[Any, ...]]:
+        """The published rows by pid: (pid, age, width, confidence, source, lower, upper, model)."""
+        return {r[0]: r for r in result_rows(self.workspace)}
+
+    @property
+    def published(self) -> str:
+        return Workspace(self.workspace).published.current
+
+
+def tiny_run(source: Path, workspace: Path, *more: object, config: str = TINY, as_of: object = AS_OF) -> Outcome:
+    """A whole run in this process, with very small models: a second or two."""
+    file = workspace.parent / f"{workspace.name}.toml"
+    file.write_text(config)
+    code, out, err = call(
+        ["run", "--source", source, "--workspace", workspace, "--as-of", as_of, "--config", file, "--json", *more]
+    )  # fmt: skip
+    assert "Traceback" not in err
+    assert code in {0, 2, 3, 4, 5, 6, 75}, (code, err)
+    return Outcome(code, json.loads(out) if code == 0 else {}, err, workspace)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

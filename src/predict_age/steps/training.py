@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -47,15 +48,14 @@ def sample(
         wanted = counting_rows(split, losers)
         for piece in read_split(split, config.source, with_profile=True, only=wanted):
             judged = rules.canonical(connection, piece.raw)
-            pid = judged["pid"].to_numpy(zero_copy_only=False)
-            labelled = judged["known_age"].is_valid().to_numpy()
-            chosen = labelled.copy()
-            chosen[labelled] = luck(pid[labelled].astype(np.int64), config.training.seed) < share
+            labelled = pc.and_(judged["known_age"].is_valid(), judged["pid"].is_valid())
+            chosen = labelled.to_numpy().copy()
+            chosen[chosen] = luck(judged["pid"].filter(labelled).to_numpy(), config.training.seed) < share
             if not chosen.any():
                 continue
             made = extract(connection, piece.raw["profile"].filter(chosen), features, rules.as_of)
             table = made.columns.append_column("age", judged["known_age"].filter(chosen))
-            table = table.append_column("luck", pa.array(luck(pid[chosen].astype(np.int64), config.training.seed)))
+            table = table.append_column("luck", pa.array(luck(judged["pid"].filter(chosen).to_numpy(), config.training.seed)))
             tables.append(table.filter(made.problem.is_null()))
     if not tables:
         return 0, ""

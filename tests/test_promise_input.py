@@ -1,0 +1,327 @@
+"""Bad input never kills a run: it is counted, kept aside with reason and position, or the run stops with one clear sentence."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import TINY, Outcome, tiny_run, write_jsonl
+from predict_age.run import Run
+
+GOOD = 120
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def good(people_rows: Rows) -> Rows:
+    """People without any trouble."""
+    return [dict(r) for r in people_rows[:GOOD]]
+
+
+def books(outcome: Outcome) -> tuple[int, int, int, int, int]:
+    """read, set aside, duplicate, distinct, default - of a run that ended well, and whose books balance."""
+    assert outcome.code == 0, outcome.said
+    r = outcome.run["rows"]
+    assert r["read"] == r["usable"] + r["set_aside"]
+    assert r["usable"] == r["distinct"] + r["duplicate"]
+    assert r["distinct"] == r["existing"] + r["predicted"] + r["default"] == len(outcome.rows)
+    return r["read"], r["set_aside"], r["duplicate"], r["distinct"], r["default"]
+
+
+def place(outcome: Outcome) -> list[tuple[int, str]]:
+    """Position and reason of every record that was set aside."""
+    folder = outcome.workspace / "runs" / outcome.run["run_id"] / "set_aside"
+    return sorted((r["position"], r["reason"]) for p in folder.glob("*.parquet") for r in pq.read_table(p).to_pylist())
+
+
+BAD_LINES = {
+    "malformed in the middle": (b'{"pid": 5, "birth_year": }', "malformed_json"),
+    "truncated line": (b'{"pid": 5, "birth_ye', "malformed_json"),
+    "invalid UTF-8": (b'{"pid": 5, "name": "\xff\xfe"}', "invalid_utf8"),
+    "top level null": (b"null", "not_an_object"),
+    "top level array": (b"[1, 2]", "not_an_object"),
+    "top level string": (b'"text"', "not_an_object"),
+    "top level number": (b"17", "not_an_object"),
+    "lone surrogate": (b'{"pid": 5, "profile_json": {"headline": "\\ud800"}}', "malformed_json"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LINES)
+def test_json_line_is_set_aside(name: str, good: Rows, tmp_path: Path) -> None:
+    """One unusable line in the middle: set aside with its line number and reason; everybody else is in the result."""
+    line, reason = BAD_LINES[name]
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good[:60], line, *good[60:]]), tmp_path / "w")
+    assert books(outcome) == (GOOD + 1, 1, 0, GOOD, 0)
+    assert place(outcome) == [(61, reason)]
+    assert outcome.run["set_aside_reasons"] == {reason: 1}
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_age_that_is_no_finite_number(value: str, good: Rows, tmp_path: Path) -> None:
+    """Such an age counts as missing; the person is kept (here without a profile: DEFAULT) and nothing is set aside."""
+    line = b'{"pid": -5, "approximate_age": ' + value.encode() + b"}"
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good, line]), tmp_path / "w")
+    assert books(outcome) == (GOOD + 1, 0, 0, GOOD + 1, 1)
+    assert outcome.rows[-5][1:5] == (35, None, 0.0, "DEFAULT")
+
+
+def test_rows_set_aside_teach_nothing(good: Rows, tmp_path: Path) -> None:
+    """A row without a usable pid is not trained on, though it has an age: the model is that of the clean source."""
+    clean = tiny_run(write_jsonl(tmp_path / "a.jsonl", good), tmp_path / "w")
+    odd = [{"pid": "x", "approximate_age": 99, "profile_json": good[0]["profile_json"]}] * 5
+    outcome = tiny_run(write_jsonl(tmp_path / "b.jsonl", [*good[:60], *odd, *good[60:]]), tmp_path / "v")
+    assert outcome.run["rows"]["set_aside"] == 5
+    assert outcome.run["model_version"] == clean.run["model_version"]
+
+
+def rewritten(content: bytes, how: str) -> bytes:
+    return {
+        "CRLF": content.replace(b"\n", b"\r\n"), "byte order mark": b"\xef\xbb\xbf" + content, "no final newline": content.rstrip(b"\n"),
+        "blank lines": content.replace(b"\n", b"\n\n"),
+    }[how]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["CRLF", "byte order mark", "no final newline", "blank lines"])
+def test_json_spelling_changes_nothing(how: str, good: Rows, tmp_path: Path) -> None:
+    """Line ends, a byte order mark and blank lines do not change one row."""
+    path = write_jsonl(tmp_path / "s.jsonl", good)
+    plain = tiny_run(path, tmp_path / "w").rows
+    path.write_bytes(rewritten(path.read_bytes(), how))
+    outcome = tiny_run(path, tmp_path / "v")
+    assert books(outcome) == (GOOD, 0, 0, GOOD, 0)
+    assert outcome.rows == plain
+
+
+PROFILES: dict[str, tuple[Any, str, str]] = {
+    # name: profile, source of the age, reason when it is DEFAULT
+    "as a string": ('{"tenure_months": 30, "job_level": "Senior"}', "ML_PREDICTION", ""),
+    "with extra keys": ({"tenure_months": 30, "never_seen": {"deep": [1, {"x": None}]}}, "ML_PREDICTION", ""),
+    "empty text": ("", "DEFAULT", "profile_missing"),
+    "null": (None, "DEFAULT", "profile_missing"),
+    "an array": ([], "DEFAULT", "profile_not_an_object"),
+    "malformed text": ("{oops", "DEFAULT", "profile_malformed"),
+    "without any feature": ({}, "DEFAULT", "profile_without_features"),
+    "infinite number": ('{"tenure_months": 1e999, "job_level": "Senior"}', "ML_PREDICTION", ""),
+    "a million keys": ("{" + ",".join(f'"k{i}":1' for i in range(1_000_000)) + ',"job_level":"Senior"}', "ML_PREDICTION", ""),
+    "200,000 levels deep": ('{"a":' * 200_000 + "1" + "}" * 200_000, "DEFAULT", "?"),
+    "1 MB string": ({"headline": "x" * 1_000_000, "job_level": "Senior"}, "ML_PREDICTION", ""),
+    "formula and script": ({"job_level": "=cmd()", "skills": ["<script>alert(1)</script>"], "tenure_months": 3}, "ML_PREDICTION", ""),
+    "unseen category": ({"job_level": "Grand Vizier", "tenure_months": 30}, "ML_PREDICTION", ""),
+    "negative and huge numbers": ({"tenure_months": -5, "linkedin_connections": 1e308, "job_level": "Senior"}, "ML_PREDICTION", ""),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profile(name: str, good: Rows, tmp_path: Path) -> None:
+    """A person with an odd profile and no known age: predicted, or DEFAULT with a counted reason; never lost, never fatal."""
+    profile, source, reason = PROFILES[name]
+    odd = {"pid": -77, "profile_json": profile}
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good, odd]), tmp_path / "w")
+    assert books(outcome) == (GOOD + 1, 0, 0, GOOD + 1, int(source == "DEFAULT"))
+    assert outcome.rows[-77][4] == source
+    if source == "DEFAULT":
+        assert outcome.rows[-77][1:4] == (35, None, 0.0)
+        assert sum(outcome.run["default_reasons"].values()) == 1
+        assert reason == "?" or outcome.run["default_reasons"] == {reason: 1}
+    html = Path(outcome.run["report"]).read_text(encoding="utf-8")
+    assert "<script>alert" not in html
+
+
+def test_gzip_cut_short(good: Rows, tmp_path: Path) -> None:
+    """A compressed file that ends early is refused: fewer rows would look like a result."""
+    whole = gzip.compress(write_jsonl(tmp_path / "x", good).read_bytes())
+    (tmp_path / "s.jsonl.gz").write_bytes(whole[: len(whole) * 2 // 3])
+    outcome = tiny_run(tmp_path / "s.jsonl.gz", tmp_path / "w")
+    assert outcome.code == 3
+    assert "s.jsonl.gz" in outcome.said
+    assert outcome.published == ""
+
+
+@pytest.mark.parametrize(("what", "message"), [("file", "holds no rows"), ("folder", "holds no data files"), ("nothing", "does not exist")])
+def test_empty_source(what: str, message: str, tmp_path: Path) -> None:
+    """An empty file, an empty folder, no file at all: exit code 3, and which of them it was."""
+    source = tmp_path / "source.jsonl"
+    if what == "file":
+        source.touch()
+    elif what == "folder":
+        source.mkdir()
+    outcome = tiny_run(source, tmp_path / "w")
+    assert outcome.code == 3
+    assert message in outcome.said
+
+
+@pytest.mark.parametrize("how", ["changed", "gone", "changed with its old date"])
+def test_source_changes_during_the_run(how: str, good: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source file that is not what was read stops the run, at the next step or - where size and date lie - at the resume."""
+    from predict_age.steps import batch_generator as step
+
+    source = write_jsonl(tmp_path / "s.jsonl", good)
+    once: list[int] = []
+
+    def meddle(run: Run) -> Any:
+        if not once:
+            once.append(1)
+            stat = source.stat()
+            text = source.read_bytes()
+            if how == "gone":
+                source.unlink()
+            else:
+                source.write_bytes(text[:-3] + b" }\n" if how == "changed with its old date" else text + b"\n")
+            if how == "changed with its old date":
+                assert source.stat().st_size == stat.st_size
+                os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+                raise OSError(28, "No space left on device")
+        return plain(run)
+
+    plain = step.batch_generator
+    monkeypatch.setattr(step, "batch_generator", meddle)
+    outcome = tiny_run(source, tmp_path / "w")
+    if how == "changed with its old date":
+        assert outcome.code == 6
+        outcome = tiny_run(source, tmp_path / "w")
+    assert outcome.code == 3
+    assert "s.jsonl" in outcome.said
+    assert outcome.published == ""
+
+
+PIDS: dict[str, tuple[Any, str | int]] = {
+    "missing": (..., "pid_missing"), "null": (None, "pid_missing"), "empty": ("", "pid_missing"), "text": ("abc", "pid_not_an_integer"),
+    "fraction": (1.5, "pid_not_an_integer"), "2^70": (2**70, "pid_out_of_range"), "negative": (-5, -5), "zero": (0, 0),
+    "2^53+1": (2**53 + 1, 2**53 + 1), "2^63-1": (2**63 - 1, 2**63 - 1), "number as text": (" 17 ", 17),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PIDS)
+def test_pid(name: str, good: Rows, tmp_path: Path) -> None:
+    """A whole number that fits 64 bits is a person; anything else is set aside with its reason."""
+    value, expected = PIDS[name]
+    row = {"approximate_age": 40} | ({} if value is ... else {"pid": value})
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good, row]), tmp_path / "w")
+    if isinstance(expected, str):
+        assert books(outcome) == (GOOD + 1, 1, 0, GOOD, 0)
+        assert place(outcome) == [(GOOD + 1, expected)]
+    else:
+        assert books(outcome) == (GOOD + 1, 0, 0, GOOD + 1, 0)
+        assert outcome.rows[expected][1] == 40
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "age"),
+    [(40, 40, 40), (40, 50, 40), (None, 50, 50), (None, None, None)],
+    ids=["equal", "conflicting", "only one known", "none known"],
+)
+def test_duplicate_pid(first: int | None, second: int | None, age: int | None, good: Rows, tmp_path: Path) -> None:
+    """Of two rows with one pid the first with a known age counts; the person is in the result once, the other row counted."""
+    profile = good[0]["profile_json"]
+    pair = [{"pid": -9, "approximate_age": a, "profile_json": profile} for a in (first, second)]
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [pair[0], *good, pair[1]]), tmp_path / "w")
+    assert books(outcome) == (GOOD + 2, 0, 1, GOOD + 1, 0)
+    assert outcome.rows[-9][4] == ("ML_PREDICTION" if age is None else "EXISTING_APPROX_AGE")
+    assert age is None or outcome.rows[-9][1] == age
+
+
+KNOWN: dict[str, tuple[dict[str, Any], int | None, str]] = {
+    # name: columns, age that counts, review reason
+    "birth year 1850": ({"birth_year": 1850}, None, "IMPLAUSIBLE_AGE"), "birth year 2031": ({"birth_year": 2031}, None, "IMPLAUSIBLE_AGE"),
+    "birth year 0": ({"birth_year": 0}, None, "IMPLAUSIBLE_AGE"), "birth year -1": ({"birth_year": -1}, None, "IMPLAUSIBLE_AGE"),
+    "birth year as text": ({"birth_year": "1985"}, 40, ""), "birth year in words": ({"birth_year": "nineteen"}, None, "UNREADABLE_AGE"),
+    "birth year true": ({"birth_year": True}, None, "UNREADABLE_AGE"), "age 0": ({"approximate_age": 0}, None, "IMPLAUSIBLE_AGE"),
+    "age 150": ({"approximate_age": 150}, None, "IMPLAUSIBLE_AGE"), "age -3": ({"approximate_age": -3}, None, "IMPLAUSIBLE_AGE"),
+    "age 17": ({"approximate_age": 17}, 17, ""), "age 13": ({"approximate_age": 13}, None, "IMPLAUSIBLE_AGE"),
+    "disagree by 20": ({"birth_year": 1985, "approximate_age": 60}, 60, "AGE_AND_BIRTH_YEAR_DISAGREE"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_age(name: str, good: Rows, tmp_path: Path) -> None:
+    """An age counts when it is a whole number inside the window; otherwise the person is predicted and QA says why."""
+    columns, age, review = KNOWN[name]
+    row = {"pid": -7, "profile_json": good[0]["profile_json"], **columns}
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good, row]), tmp_path / "w")
+    assert books(outcome) == (GOOD + 1, 0, 0, GOOD + 1, 0)
+    found = outcome.rows[-7]
+    assert found[4] == ("ML_PREDICTION" if age is None else "EXISTING_APPROX_AGE" if "approximate_age" in columns else "EXISTING_BIRTH_YEAR")
+    assert age is None or (found[1], found[3]) == (age, 100)
+    qa = outcome.workspace / "runs" / outcome.run["run_id"] / "qa"
+    reasons = {r["pid"]: r["review_reason"] for p in qa.glob("part_*.parquet") for r in pq.read_table(p).to_pylist()}
+    assert (reasons[-7] or "") == review
+
+
+def test_nobody_needs_a_prediction(good: Rows, tmp_path: Path) -> None:
+    """Everybody's age is known: no prediction, one empty batch, a result all the same."""
+    rows = [{**r, "approximate_age": 20 + i % 40, "birth_year": None} for i, r in enumerate(good)]
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", rows), tmp_path / "w")
+    assert books(outcome) == (GOOD, 0, 0, GOOD, 0)
+    assert outcome.run["rows"]["predicted"] == 0
+
+
+def test_everybody_needs_a_prediction(good: Rows, tmp_path: Path) -> None:
+    """Nobody to learn from: exit code 3 and what to do."""
+    rows = [{**r, "approximate_age": None, "birth_year": None} for r in good]
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", rows), tmp_path / "w")
+    assert outcome.code == 3
+    assert "too few people with a known age" in outcome.said
+    assert outcome.published == ""
+
+
+def test_batches_of_no_and_of_one_row(good: Rows, tmp_path: Path) -> None:
+    """Files in which nobody, or one person, needs a prediction make such batches; everybody is in the result."""
+    source = tmp_path / "s"
+    source.mkdir()
+    known = [{**r, "approximate_age": 20 + i % 40, "birth_year": None} for i, r in enumerate(good)]
+    text = [{**r, "profile_json": json.dumps(r["profile_json"])} for r in known]
+    schema = pa.schema([("pid", pa.int64()), ("birth_year", pa.int64()), ("approximate_age", pa.int64()), ("profile_json", pa.string())])
+    pq.write_table(pa.Table.from_pylist(text[:60], schema), source / "a.parquet")
+    pq.write_table(pa.Table.from_pylist([{**text[60], "approximate_age": None}], schema), source / "b.parquet")
+    pq.write_table(pa.Table.from_pylist(text[61:], schema), source / "c.parquet")
+    pq.write_table(pa.Table.from_pylist([], schema), source / "d.parquet")
+    outcome = tiny_run(source, tmp_path / "w", config=TINY.replace("batch_rows = 40", "batch_rows = 1"))
+    assert books(outcome) == (GOOD, 0, 0, GOOD, 0)
+    assert outcome.run["rows"]["predicted"] == 1
+
+
+@pytest.mark.parametrize(("bad", "code"), [(10, 0), (11, 3)])
+def test_bad_row_threshold(bad: int, code: int, good: Rows, tmp_path: Path) -> None:
+    """Up to ten bad rows (or 0.1 %) are set aside; one more stops the run before training, with count, limit and place."""
+    outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good, *[b"x"] * bad]), tmp_path / "w")
+    assert outcome.code == code
+    if code:
+        assert f"{bad} of {GOOD + bad} rows cannot be used" in outcome.said
+        assert "set_aside" in outcome.said
+        assert outcome.published == ""
+
+
+def spoil(kind: str) -> Callable[[Path, Rows], Path]:
+    """A CSV whose 50th record is spoiled."""
+
+    def write(path: Path, rows: Rows) -> Path:
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["pid", "birth_year", "approximate_age", "profile_json"])
+            for number, r in enumerate(rows):
+                cells = [r["pid"], r.get("birth_year"), r.get("approximate_age"), json.dumps(r["profile_json"])]
+                if number == 49:
+                    cells = {"too many": [*cells, "x", "y"], "too few": cells[:2], "no number": ["x1", *cells[1:]]}[kind]
+                writer.writerow(cells)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("too many", "wrong_number_of_columns"), ("too few", "wrong_number_of_columns"), ("no number", "pid_not_an_integer")]
+)
+def test_csv_record_is_set_aside(kind: str, reason: str, good: Rows, tmp_path: Path) -> None:
+    """A CSV record with too many or too few cells, or no usable pid, is set aside with its number."""
+    outcome = tiny_run(spoil(kind)(tmp_path / "s.csv", good), tmp_path / "w")
+    assert books(outcome) == (GOOD, 1, 0, GOOD - 1, 0)
+    assert place(outcome) == [(50, reason)]
