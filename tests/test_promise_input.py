@@ -114,7 +114,11 @@ PROFILES: dict[str, tuple[Any, str, str]] = {
     "a million keys": ("{" + ",".join(f'"k{i}":1' for i in range(1_000_000)) + ',"job_level":"Senior"}', "ML_PREDICTION", ""),
     "200,000 levels deep": ('{"a":' * 200_000 + "1" + "}" * 200_000, "DEFAULT", "?"),
     "1 MB string": ({"headline": "x" * 1_000_000, "job_level": "Senior"}, "ML_PREDICTION", ""),
-    "formula and script": ({"job_level": "=cmd()", "skills": ["<script>alert(1)</script>"], "tenure_months": 3}, "ML_PREDICTION", ""),
+    "formula and script": (
+        {"job_level": "=cmd()", "skills": ["<script>alert(1)</script>"], "tenure_months": 3},
+        "ML_PREDICTION",
+        "",
+    ),
     "unseen category": ({"job_level": "Grand Vizier", "tenure_months": 30}, "ML_PREDICTION", ""),
     "negative and huge numbers": ({"tenure_months": -5, "linkedin_connections": 1e308, "job_level": "Senior"}, "ML_PREDICTION", ""),
 }
@@ -146,7 +150,9 @@ def test_gzip_cut_short(good: Rows, tmp_path: Path) -> None:
     assert outcome.published == ""
 
 
-@pytest.mark.parametrize(("what", "message"), [("file", "holds no rows"), ("folder", "holds no data files"), ("nothing", "does not exist")])
+@pytest.mark.parametrize(
+    ("what", "message"), [("file", "holds no rows"), ("folder", "holds no data files"), ("nothing", "does not exist")]
+)
 def test_empty_source(what: str, message: str, tmp_path: Path) -> None:
     """An empty file, an empty folder, no file at all: exit code 3, and which of them it was."""
     source = tmp_path / "source.jsonl"
@@ -249,7 +255,9 @@ def test_known_age(name: str, good: Rows, tmp_path: Path) -> None:
     outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good, row]), tmp_path / "w")
     assert books(outcome) == (GOOD + 1, 0, 0, GOOD + 1, 0)
     found = outcome.rows[-7]
-    assert found[4] == ("ML_PREDICTION" if age is None else "EXISTING_APPROX_AGE" if "approximate_age" in columns else "EXISTING_BIRTH_YEAR")
+    assert found[4] == (
+        "ML_PREDICTION" if age is None else "EXISTING_APPROX_AGE" if "approximate_age" in columns else "EXISTING_BIRTH_YEAR"
+    )
     assert age is None or (found[1], found[3]) == (age, 100)
     qa = outcome.workspace / "runs" / outcome.run["run_id"] / "qa"
     reasons = {r["pid"]: r["review_reason"] for p in qa.glob("part_*.parquet") for r in pq.read_table(p).to_pylist()}
@@ -279,7 +287,9 @@ def test_batches_of_no_and_of_one_row(good: Rows, tmp_path: Path) -> None:
     source.mkdir()
     known = [{**r, "approximate_age": 20 + i % 40, "birth_year": None} for i, r in enumerate(good)]
     text = [{**r, "profile_json": json.dumps(r["profile_json"])} for r in known]
-    schema = pa.schema([("pid", pa.int64()), ("birth_year", pa.int64()), ("approximate_age", pa.int64()), ("profile_json", pa.string())])
+    schema = pa.schema(
+        [("pid", pa.int64()), ("birth_year", pa.int64()), ("approximate_age", pa.int64()), ("profile_json", pa.string())]
+    )
     pq.write_table(pa.Table.from_pylist(text[:60], schema), source / "a.parquet")
     pq.write_table(pa.Table.from_pylist([{**text[60], "approximate_age": None}], schema), source / "b.parquet")
     pq.write_table(pa.Table.from_pylist(text[61:], schema), source / "c.parquet")
@@ -318,7 +328,8 @@ def spoil(kind: str) -> Callable[[Path, Rows], Path]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("too many", "wrong_number_of_columns"), ("too few", "wrong_number_of_columns"), ("no number", "pid_not_an_integer")]
+    ("kind", "reason"),
+    [("too many", "wrong_number_of_columns"), ("too few", "wrong_number_of_columns"), ("no number", "pid_not_an_integer")],
 )
 def test_csv_record_is_set_aside(kind: str, reason: str, good: Rows, tmp_path: Path) -> None:
     """A CSV record with too many or too few cells, or no usable pid, is set aside with its number."""

@@ -7,8 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from predict_age.errors import BusyError, IntegrityError
 from predict_age.order import STEPS
 from predict_age.tables import VIEW
 from predict_age.workspace import Workspace
+from processes import start, wait_for
 
 Finished = tuple[Path, dict[str, Any]]
 
@@ -321,41 +320,6 @@ def test_degenerate_labels(people_rows: list[dict[str, Any]], quick: Path, tmp_p
     assert run["rows"]["predicted"] == (0 if age else 200)
     if not age:
         assert {r[1] for r in result_rows(tmp_path / "w")} == {33}
-
-
-def start(source: Path, workspace: Path, quick: Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "predict_age",
-        "run",
-        "--source",
-        source,
-        "--workspace",
-        workspace,
-        "--as-of",
-        AS_OF,
-        "--config",
-        quick,
-    ]
-    return subprocess.Popen(
-        list(map(str, command)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, **(env or {})},
-    )
-
-
-def wait_for(workspace: Path, pattern: str, process: subprocess.Popen[str]) -> list[Path]:
-    """Until a file of a run appears."""
-    for _ in range(3000):
-        if found := sorted(workspace.glob(f"runs/*/{pattern}")):
-            return found
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    raise AssertionError(f"{pattern} did not appear")
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,7 @@ def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Co
     run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease)
     console.note(f"continuing run {folder.id}")
     run.check_resumable()
-    found = survey(run, {s.name: s.needs for s in STEPS})
+    found = survey(run)
     for line in found.lines():
         console.note(line)
     _forget(run, found)
@@ -141,7 +141,7 @@ def _work(run: Run, limits: Limits) -> RunFolder:
     try:
         with stopping_after(seconds_left(limits, attempts.seconds())), run.pool:
             for number, step in enumerate(STEPS, start=1):
-                if not run.folder.step_file(step.name).exists():
+                if not run.is_done(step):
                     _do(run, number, step)
             from predict_age.report import write_report
 
@@ -150,19 +150,13 @@ def _work(run: Run, limits: Limits) -> RunFolder:
     except (KeyboardInterrupt, LimitError) as stop:
         outcome, message = INTERRUPTED, str(stop) or "stopped from outside"
         raise
-    except PredictAgeError as error:
+    except (PredictAgeError, OSError, RuntimeError, MemoryError) as error:
         message = str(error)
-        raise
-    except MemoryError as error:
-        message = "out of memory"
-        raise ResourceError("the memory is used up", fix="lower --workers: `predict-age resume --workers N`") from error
-    except RuntimeError as error:  # from under a library whose file operation failed
-        message = str(error)
-        if isinstance(error.__cause__ or error.__context__, OSError):
-            raise resource_error(cast(OSError, error.__cause__ or error.__context__)) from error
-        raise
-    except OSError as error:
-        message = str(error)
+        run.lease.check()  # whatever happened after the lease was lost is a consequence of that
+        if isinstance(error, MemoryError):
+            raise ResourceError("the memory is used up", fix="lower --workers: `predict-age resume --workers N`") from error
+        if isinstance(error, RuntimeError) and isinstance(error.__cause__ or error.__context__, OSError):
+            raise (error.__cause__ or error.__context__) from None  # type: ignore[misc]  # a library wrapped a failed file operation
         raise
     finally:
         _note_end(run, attempts, time.monotonic() - began, outcome, message)
@@ -203,7 +197,7 @@ def _do(run: Run, number: int, step: Step) -> None:
     run.lease.check()
     record: dict[str, Any] = {
         "number": number, "name": step.name, "title": step.title, "seconds": round(measure.seconds, 3), "rows": result.rows,
-        "peak_rss_bytes": measure.peak_rss_bytes, "facts": result.facts, "outputs": result.outputs,
+        "peak_rss_bytes": measure.peak_rss_bytes, "facts": result.facts, "outputs": result.outputs, "key": run.key(step),
     }  # fmt: skip
     write_json(run.folder.step_file(step.name), record)
     console.end(measure.seconds, result.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from predict_age.published import Published, change
 from predict_age.workspace import DAMAGED, DONE, RunFolder, Workspace, delete
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+OLD_SECONDS = 3600
 LEFTOVER = re.compile(rf".+\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}")
 
 
@@ -71,8 +73,13 @@ def remove_runs(workspace: Workspace, removals: Iterable[Removal]) -> list[str]:
 
 
 def remove_leftovers(workspace: Workspace) -> int:
-    """Delete temporary files that killed processes left; returns their number."""
-    found = [p for p in workspace.root.rglob(f"*{TEMPORARY}") if LEFTOVER.fullmatch(p.name) and p.is_file()]
+    """Delete temporary files that killed processes left; returns their number.
+
+    Beside the pointer only old ones: a rollback, which needs no lease, may be writing there at this moment.
+    """
+    old = time.time() - OLD_SECONDS
+    found = [p for p in (workspace.root / "runs").rglob(f"*{TEMPORARY}") if LEFTOVER.fullmatch(p.name) and p.is_file()]
+    found += [p for p in workspace.root.glob(f"*{TEMPORARY}") if LEFTOVER.fullmatch(p.name) and p.stat().st_mtime < old]
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)

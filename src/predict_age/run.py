@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from predict_age import __version__
 from predict_age.config import Config
 from predict_age.errors import ConfigError, InputError, IntegrityError
-from predict_age.files import check_whole, damage
+from predict_age.files import check_whole, damage, key_of
 from predict_age.lease import Lease
+from predict_age.order import Step
 from predict_age.pool import Pool
 from predict_age.source.files import SourceFile
 from predict_age.workspace import RunFolder, Workspace
@@ -116,6 +117,19 @@ class Run:
         """What a finished step left for later ones."""
         facts: dict[str, Any] = self.folder.step(step)["facts"]
         return facts
+
+    def key(self, step: Step) -> str:
+        """Stands for what a step works on: this run and the files of the steps that it needs."""
+        return key_of(self.plan.run_id, self.plan.identity, step.name, {n: self.outputs(n) for n in step.needs})
+
+    def is_done(self, step: Step) -> bool:
+        """Whether the step has a record, and that record is of this run and of the files that are there now."""
+        if not self.folder.step_file(step.name).exists():
+            return False
+        try:
+            return bool(self.folder.step(step.name)["key"] == self.key(step))
+        except (IntegrityError, KeyError):
+            return False
 
     def outputs(self, step: str) -> dict[str, str]:
         """SHA-256 of each file that a finished step made, by its name inside the run's folder."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from predict_age.errors import IntegrityError
 from predict_age.files import damage
+from predict_age.order import STEPS, Step
 from predict_age.pool import available_cores
 from predict_age.run import Run
 
@@ -38,36 +39,45 @@ INTERMEDIATE = ("source/working/", "source/routed/")
 PREDICTIONS = "predictions/"
 
 
-def survey(run: Run, needs: dict[str, tuple[str, ...]]) -> Survey:
+def survey(run: Run) -> Survey:
     """Compare every file of every finished step with its recorded SHA-256.
 
-    ``needs`` names, for each step in order, the earlier steps whose files it reads. Copies of the source that no step
-    still to be done will read are not missed: the last step removes them.
+    Copies of the source that no step still to be done will read are not missed: the last step removes them.
     """
     found = Survey([], [], [])
     wanted: set[str] = set()
-    for step in reversed(needs):
-        _look(run, step, step in wanted, found)
-        if step not in found.kept:
-            wanted.update(needs[step])
-    for names in (found.kept, found.redo, found.missing):
+    for step in reversed(STEPS):
+        _look(run, step, step.name in wanted, found)
+        if step.name not in found.kept:
+            wanted.update(step.needs)
+    for names in (found.kept, found.redo, found.missing, found.problems):
         names.reverse()
     return found
 
 
-def _look(run: Run, step: str, wanted: bool, found: Survey) -> None:
-    if not run.folder.step_file(step).exists():
-        found.missing.append(step)
-        return
+def _is_other_work(run: Run, step: Step) -> bool:
+    """Whether the record belongs to another run or other files. Where a needed step has no readable record nobody can say yet."""
     try:
-        outputs = run.outputs(step)
-    except (IntegrityError, KeyError) as error:
-        found.problems.append(str(error).splitlines()[0])
-        found.redo.append(step)
+        run.key(step)
+    except (IntegrityError, KeyError):
+        return False
+    return not run.is_done(step)
+
+
+def _look(run: Run, step: Step, wanted: bool, found: Survey) -> None:
+    if not run.folder.step_file(step.name).exists():
+        found.missing.append(step.name)
         return
+    problems = []
+    try:
+        outputs = run.outputs(step.name)
+    except (IntegrityError, KeyError) as error:
+        problems, outputs = [str(error).splitlines()[0]], {}
     passing = INTERMEDIATE if run.plan.config.running.keep_predictions else (*INTERMEDIATE, PREDICTIONS)
     looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
     with ThreadPoolExecutor(available_cores()) as threads:
-        problems = [p for p in threads.map(lambda n: damage(run.folder.path / n, looked_at[n], n), looked_at) if p]
-    found.problems.extend(problems)
-    (found.redo if problems else found.kept).append(step)
+        problems += [p for p in threads.map(lambda n: damage(run.folder.path / n, looked_at[n], n), looked_at) if p]
+    if not problems and _is_other_work(run, step):
+        problems.append(f"steps/{step.name}.json is the record of other work")
+    found.problems.extend(reversed(problems))
+    (found.redo if problems else found.kept).append(step.name)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection
             if used:
                 raise
             continue
-        _view(connection, name, paths)
+        with nullcontext() if used else suppress(duckdb.Error):  # what is damaged and not asked for is left out
+            _view(connection, name, paths)
     if "predict_age_final_results" in sources:
         with suppress(duckdb.CatalogException):  # not there when its run is damaged and the query does not ask for it
             connection.execute(f"CREATE VIEW {VIEW} AS {statement('final_view', 'duckdb')}")

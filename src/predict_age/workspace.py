@@ -49,14 +49,17 @@ class RunFolder:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The contents of run.json."""
-        return read_json(self.path / "run.json")
+        """The contents of run.json. Raises IntegrityError when it is damaged or that of another run."""
+        value = read_json(self.path / "run.json")
+        if value.get("run_id") != self.id:
+            raise IntegrityError(f"{self.path / 'run.json'} is of another run", expected=self.id, found=str(value.get("run_id")))
+        return value
 
     @property
     def status(self) -> str:
         """done, running, failed, interrupted (also when nobody works on it any more), or damaged (run.json is)."""
         try:
-            read_json(self.path / "run.json")
+            self.record  # noqa: B018 - reading it is the check
         except IntegrityError:
             return DAMAGED
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from predict_age.config import Config, Training
+from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders, Matrix, defaults, learn_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.boosted import importance, predict_boosted, train_boosted
@@ -62,10 +64,15 @@ class Bundle:
     oldest: int
 
     def predict(self, matrix: Matrix) -> Predictions:
-        """Point by the boosted trees, interval by the calibrated forest, widened where needed to contain the point."""
+        """Point by the boosted trees, interval by the calibrated forest, widened where needed to contain the point.
+
+        Raises IntegrityError when a model gives NaN or infinity.
+        """
         raw = predict_boosted(self.boosted, matrix)
+        _check_finite(raw)
         age = np.clip(np.floor(raw.astype(np.float64) + 0.5), self.youngest, self.oldest)
         lower, upper = self.interval(matrix, raw)
+        _check_finite(lower, upper)
         return Predictions(age.astype(np.int32), np.minimum(lower, age), np.maximum(upper, age))
 
     def interval(self, matrix: Matrix, raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -76,6 +83,14 @@ class Bundle:
         lower = np.clip(np.minimum(ends[:, 0] - self.widen, middle), self.youngest, self.oldest)
         upper = np.clip(np.maximum(ends[:, 2] + self.widen, middle), self.youngest, self.oldest)
         return lower, upper
+
+
+def _check_finite(*predicted: NDArray[Any]) -> None:
+    if not all(np.isfinite(p).all() for p in predicted):
+        raise IntegrityError(
+            "the model predicts something that is no number", expected="finite ages", found="NaN or infinity",
+            fix="train a new model: run without --base",
+        )  # fmt: skip
 
 
 def train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
 
@@ -35,8 +35,9 @@ def rules_of(plan: RunPlan) -> RowRules:
 
 
 def splits_of(folder: RunFolder) -> list[Split]:
-    """The splits that ``read_source`` found."""
-    return [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
+    """The splits that ``read_source`` found. Those of working copies are stored relative to the run: it may be moved."""
+    splits = [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
+    return [replace(s, path=str(folder.path / s.path)) if s.working else s for s in splits]
 
 
 def losers_of(folder: RunFolder) -> Path:
@@ -90,11 +91,16 @@ def read_source(run: Run) -> StepResult:
     facts = {**_facts(read, reasons, counts, duplicates), "source_sha256": hashes}
     write_json(
         source / "splits.json",
-        {"splits": [asdict(s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
+        {"splits": [_stored(run, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
     )
     written[str(source / "splits.json")] = sha256(source / "splits.json")
     outputs = {name: written[str(path)] for name, path in run.named(*map(Path, written)).items()}
     return StepResult(read, facts, outputs)
+
+
+def _stored(run: Run, split: Split) -> dict[str, object]:
+    path = Path(split.path).relative_to(run.folder.path).as_posix() if split.working else split.path
+    return {**asdict(split), "path": path}
 
 
 def _convert_text(run: Run, working: Path, set_aside: Path) -> list[Conversion]:
