@@ -39,9 +39,11 @@ lint: $(BIN)/.ready  ## ruff, mypy strict, import contracts
 bench: $(BIN)/.ready  ## speed: each stage's time, rows/s a core, memory, at 1 and 10 million people
 	@$(BIN)/python benchmarks/stages.py
 
-soak: $(BIN)/.ready  ## what takes longer: 20 kills at random times; quality against the best possible at 1 million
-	@$(BIN)/python benchmarks/quality.py
+soak: $(BIN)/.ready  ## what takes longer: every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million
+	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
+	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py
+	@$(BIN)/python benchmarks/quality.py
 
 wheel-test: $(BIN)/.ready  ## build the wheel, install it alone elsewhere, run it
 	@$(BIN)/python tests/check_wheel.py

@@ -143,9 +143,13 @@ def warm() -> None:
     import predict_age.tables
     import predict_age.verify  # noqa: F401
     from predict_age.order import STEPS
+    from predict_age.sql import statement
+    from predict_age.steps.create_predictions_table import predictions_schema
 
     for step in STEPS:
         step.load()
+    predictions_schema()  # loads the SQL dialects
+    statement("human_qa", "duckdb", default_age=35)
 
 
 @contextmanager
@@ -224,9 +228,10 @@ class Trials:
     def template(self) -> Path:
         return self.folder / "template"
 
-    def prepare(self, first: list[str]) -> None:
-        """Publish the old run with ``first``; run the command once without a fault to learn what must come out."""
-        self._calm(first, self.template)
+    def prepare(self, *first: list[str]) -> None:
+        """Publish the old runs with ``first``; run the command once without a fault to learn what must come out."""
+        for command in first:
+            self._calm(command, self.template)
         old = _current(self.template)
         calm = self.folder / "calm"
         shutil.copytree(self.template, calm)
@@ -341,11 +346,15 @@ min_rows = 20
 batch_rows = 40
 [running]
 workers = 1
+keep_runs = 1
 """
 
 
 def prepared(folder: Path, people: int = 240) -> Trials:
-    """Two small sources of four files each, a published run over the first, and the trials of a run over the second."""
+    """Two small sources of four files each, published runs over the first, and the trials of a run over the second.
+
+    Of the runs before, the older one is beyond retention: the run that is disturbed also removes it.
+    """
     import subprocess
 
     import pyarrow.parquet as pq
@@ -368,5 +377,6 @@ def prepared(folder: Path, people: int = 240) -> Trials:
 
     warm()
     trials = Trials(folder, command("second", "2025-10-23T06:00:00Z"))
-    trials.prepare(command("first", "2025-10-22T06:00:00Z"))
+    trials.prepare(command("first", "2025-10-21T06:00:00Z"), command("first", "2025-10-22T06:00:00Z"))
+    assert any(line.startswith("unlink") for line in trials.log), "retention has to be part of the run"
     return trials

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,9 @@ def strike(process: subprocess.Popen[str], name: str, number: signal.Signals, ti
     while process.poll() is None and len(struck) < times:
         worker = writer_of(process, name)
         if worker is not None and worker not in struck:
-            os.kill(worker, number)
-            struck.append(worker)
+            with suppress(ProcessLookupError):  # it had just finished, or was being replaced
+                os.kill(worker, number)
+                struck.append(worker)
         time.sleep(0.002)
     return len(struck)
 

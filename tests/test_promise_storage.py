@@ -343,7 +343,7 @@ def test_every_damage_to_a_published_run_is_found(copied: tuple[Path, list[str]]
             missed += not noticed(space, path)
         path.write_bytes(content)
     assert verify(space, space.resolve("current")).problems == []
-    assert tried > 1000
+    assert tried > 900
     assert missed == 0
 
 
