@@ -9,13 +9,14 @@ from pathlib import Path
 
 import duckdb
 
-from predict_age.files import read_json
+from predict_age.manifest import vouched
+from predict_age.workspace import Workspace
 
 
 def main(workspace: str, truth: str) -> None:
     """Print the score."""
-    run = read_json(Path(workspace) / "published.json")["current"]
-    results = f"{workspace}/runs/{run}/results/part_*.parquet"
+    space = Workspace.existing(Path(workspace))
+    results = vouched(space, space.resolve("current")).checked("results/")
     reader = "read_parquet" if truth.endswith(".parquet") else "read_csv"
     query = f"""
         SELECT count(*) AS people, count(r.pid) AS found, count(DISTINCT r.pid) AS distinct_found,

@@ -1,3 +1,3 @@
 """predict-age: train on the people whose age is known, predict the others with an honest interval, publish one table."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
