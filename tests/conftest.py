@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ import pytest
 from faults import call
 from predict_age.generator.write import generate
 from predict_age.workspace import Workspace
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job inherits that, and so would every run that a test starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 AS_OF = dt.date(2025, 10, 23)
 QUICK = """
