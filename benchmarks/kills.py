@@ -25,6 +25,9 @@ FOLDER = Path("out") / "kills"
 CONFIG = """
 [training]
 rounds = 15
+light_rounds = 15
+networks = 1
+network_passes = 2
 max_depth = 5
 forest_trees = 3
 forest_depth = 6

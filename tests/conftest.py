@@ -27,6 +27,10 @@ AS_OF = dt.date(2025, 10, 23)
 QUICK = """
 [training]
 rounds = 30
+light_rounds = 30
+networks = 1
+network_passes = 4
+cross_fit_below_rows = 0
 max_depth = 5
 forest_trees = 5
 forest_depth = 6
@@ -120,6 +124,10 @@ def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFa
 TINY = """
 [training]
 rounds = 3
+light_rounds = 3
+networks = 1
+network_passes = 1
+cross_fit_below_rows = 0
 max_depth = 3
 forest_trees = 2
 forest_depth = 3

@@ -338,6 +338,10 @@ def spread(operations: int, number: int, seed: int) -> list[int]:
 CONFIG = """
 [training]
 rounds = 3
+light_rounds = 3
+networks = 1
+network_passes = 1
+cross_fit_below_rows = 0
 max_depth = 3
 forest_trees = 2
 forest_depth = 3

@@ -21,15 +21,21 @@ from predict_age.features.spec import parse_features
 from predict_age.files import sha256
 from predict_age.models import artefact
 from predict_age.models.boosted import filled, predict_boosted, train_boosted
-from predict_age.models.bundle import confidence_pct, train
-from predict_age.models.conformal import correction
+from predict_age.models.bundle import CALIBRATE, FIT, HELD_OUT, VALIDATE, confidence_pct, parts, train
+from predict_age.models.conformal import BAND_STARTS, FEWEST_ROWS, calibrate, correction
+from predict_age.models.density import quantiles
+from predict_age.models.ensemble import mixed, network_share, pinball, point_weights
 from predict_age.models.evaluate import by_band, evaluate, point_errors
 from predict_age.models.forest import train_forest
+from predict_age.models.light import train_light
+from predict_age.models.network import LEARNED, MOST_BINS, _chosen, _forward, _gradient, binned, cut, train_network
 from predict_age.models.ridge import train_ridge
-from predict_age.steps.training import CALIBRATE, FIT, HELD_OUT, luck, parts
+from predict_age.steps.training import luck
 
 RNG = np.random.default_rng(0)
-SMALL = Training(rounds=20, forest_trees=4, forest_depth=5, max_depth=4)
+SMALL = Training(
+    rounds=20, light_rounds=20, networks=2, network_passes=4, forest_trees=4, forest_depth=5, max_depth=4, cross_fit_below_rows=0
+)
 FEATURES = parse_features(
     """format = 1
 [features.x]
@@ -94,7 +100,7 @@ def test_forest_equals_its_definition() -> None:
     new = np.concatenate([x[:20], np.full((1, 3), np.nan, np.float32), np.full((1, 3), 1e9, np.float32)])
     train_nodes = forest.trees.predict(xgboost.DMatrix(filled(x)), pred_leaf=True)
     nodes = forest.trees.predict(xgboost.DMatrix(filled(new)), pred_leaf=True)
-    found = forest.quantiles(new, (0.05, 0.5, 0.95))
+    found = quantiles(forest.distribution(new), 14, (0.05, 0.5, 0.95))
     for i in range(len(new)):
         weights = np.mean([(train_nodes[:, t] == nodes[i, t]) / (train_nodes[:, t] == nodes[i, t]).sum() for t in range(4)], axis=0)
         shares = np.bincount(age.astype(int), weights, minlength=101)
@@ -104,7 +110,7 @@ def test_forest_equals_its_definition() -> None:
             at = np.interp(found[i, k], grid, cumulative)
             assert at == pytest.approx(level, abs=2e-5)  # float32 shares, and the tolerance at a step
     assert np.all(np.diff(found, axis=1) >= 0)
-    assert forest.quantiles(new[:0], (0.5,)).shape == (0, 1)
+    assert quantiles(forest.distribution(new[:0]), 14, (0.5,)).shape == (0, 1)
 
 
 def test_boosted_is_deterministic_and_handles_few_rows() -> None:
@@ -116,6 +122,160 @@ def test_boosted_is_deterministic_and_handles_few_rows() -> None:
     assert np.array_equal(predict_boosted(a, x), predict_boosted(b, x))
     assert np.array_equal(np.concatenate([predict_boosted(a, x[i : i + 1]) for i in range(20)]), predict_boosted(a, x[:20]))
     assert predict_boosted(a, x[:0]).shape == (0,)
+
+
+def test_light_is_deterministic_saves_exactly_and_stops_early() -> None:
+    """Same rows and seed: same text; the text predicts what the booster does; unseen rows of pure noise stop it early."""
+    x = RNG.normal(size=(800, 4)).astype(np.float32)
+    x[::3, 0] = np.nan
+    y = (40 + 5 * np.nan_to_num(x[:, 0]) + RNG.normal(size=800)).astype(np.float32)
+    a, b = (train_light(x, y, list("abcd"), SMALL, 1) for _ in range(2))
+    assert a.text == b.text
+    assert np.array_equal(a.predict(x), type(a).from_text(a.text).predict(x))
+    assert np.array_equal(np.concatenate([a.predict(x[i : i + 1]) for i in range(20)]), a.predict(x[:20]))
+    assert a.predict(x[:0]).shape == (0,)
+    long = SMALL.model_copy(update={"light_rounds": 400, "stop_after_rounds": 5})
+    noise = (x, RNG.permutation(y))
+    assert train_light(x, y, list("abcd"), long, 1, noise).booster.num_trees() < 100
+    assert (
+        train_boosted(
+            x, y, list("abcd"), SMALL.model_copy(update={"rounds": 400, "stop_after_rounds": 5}), 1, noise
+        ).num_boosted_rounds()
+        < 100
+    )
+
+
+def test_network_gradient_equals_finite_differences() -> None:
+    """Every kind of weight: the analytic gradient of the mean log-loss is the slope of the loss, in double precision."""
+    at = binned(
+        np.array([[0.0, np.nan], [1.0, 2.0], [3.0, 0.5]], np.float32), np.array([0.5, 2.0, 1.0], np.float32), np.array([0, 2, 3])
+    )
+    chosen = _chosen(at, 7).astype(np.float64)
+    rng = np.random.default_rng(3)
+    shapes = {"bins": (7, 4), "shift1": (4,), "hidden": (4, 4), "shift2": (4,), "last": (8, 5), "basis": (5, 6), "prior": (6,)}
+    weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    truth = np.array([0, 3, 5])
+
+    def loss() -> float:
+        return float(-np.log(_forward(weights, chosen)[-1][np.arange(3), truth]).mean())
+
+    found = _gradient(weights, chosen, truth)
+    for name in LEARNED:
+        for place in np.ndindex(*shapes[name]):
+            weights[name][place] += 1e-6
+            above = loss()
+            weights[name][place] -= 2e-6
+            below = loss()
+            weights[name][place] += 1e-6
+            assert found[name][place] == pytest.approx((above - below) / 2e-6, abs=1e-6), (name, place)
+
+
+def test_network_bins() -> None:
+    """Below, between and above the edges, ties to the right, unknown last, infinities at the ends; every bin is another number."""
+    x = np.array([[1, 5], [2, np.nan], [4, np.nan]], np.float32)
+    edges, starts = cut(x)
+    assert edges.tolist() == [1.5, 3.0]
+    assert starts.tolist() == [0, 2, 2]
+    new = np.array([[1, 5], [1.5, 6], [3, np.nan], [np.nan, -1], [np.inf, 0], [-np.inf, 0]], np.float32)
+    assert binned(new, edges, starts).tolist() == [[0, 4], [1, 4], [2, 5], [3, 4], [2, 4], [0, 4]]
+    wide = RNG.normal(size=(5000, 1)).astype(np.float32)
+    assert len(cut(wide)[0]) == MOST_BINS - 1
+
+
+def test_network_learns_a_distribution() -> None:
+    """Rows sum to 1; it is deterministic, the same for single rows; it finds centre and spread of ages that depend on x and on gaps."""
+    n = 4000
+    x = RNG.normal(size=(n, 2)).astype(np.float32)
+    x[RNG.random(n) < 0.3, 0] = np.nan
+    age = np.clip(np.round(45 + 8 * np.nan_to_num(x[:, 0]) + RNG.normal(size=n) * (2 + 3 * np.isnan(x[:, 0]))), 14, 100).astype(
+        np.float32
+    )
+    settings = SMALL.model_copy(update={"network_passes": 12})
+    a, b = (train_network(x, age, 14, 100, settings) for _ in range(2))
+    new = np.array([[-1, 0], [1, 0], [np.nan, 0], [np.inf, -np.inf]], np.float32)
+    shares = a.distribution(new)
+    assert np.array_equal(shares, b.distribution(new))
+    assert np.allclose(shares.sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(np.concatenate([a.distribution(new[i : i + 1]) for i in range(4)]), shares, atol=1e-6)
+    assert a.distribution(new[:0]).shape == (0, 87)
+    low, middle, high = quantiles(shares, 14, (0.05, 0.5, 0.95)).T
+    assert middle[:3].tolist() == pytest.approx([37, 53, 45], abs=1.0)
+    assert (high - low)[0] == pytest.approx(2 * 1.645 * 2, abs=2.5)
+    assert (high - low)[2] == pytest.approx(2 * 1.645 * 5, abs=3.5)
+
+
+def test_bins_without_training_rows_get_the_mean_vector() -> None:
+    """A value that was never unknown in training may be unknown later: no random start must decide about it."""
+    x = np.repeat(np.arange(4, dtype=np.float32), 100)[:, None]
+    age = (30 + x[:, 0]).astype(np.float32)
+    made = train_network(x, age, 14, 100, SMALL)
+    seen, unknown = made.bins[:, :4], made.bins[:, 4]
+    assert np.allclose(seen.mean(axis=1), unknown, atol=1e-6)
+
+
+def test_point_weights_find_the_best_and_drop_what_is_not_worth_it() -> None:
+    """Compared with scipy's simplex minimum; a member that gains next to nothing gets no weight; ties are decided by cost."""
+    from scipy.optimize import minimize
+
+    truth = RNG.uniform(20, 60, 2000).astype(np.float32)
+    members = truth[:, None] + RNG.normal(size=(2000, 3)) * [2.0, 2.0, 4.0]
+    weights = point_weights(members, truth, (1.0, 1.0, 1.0), 0.0)
+    assert weights.sum() == pytest.approx(1)
+
+    def loss(two: np.ndarray) -> float:
+        return float(np.abs(members @ [*two, 1 - two.sum()] - truth).mean())
+
+    best = minimize(loss, [0.4, 0.4], method="Nelder-Mead").fun
+    ours = np.abs(members @ weights - truth).mean()
+    assert best - 1e-9 <= ours <= best * 1.005  # the grid is 1/20 wide
+    same = np.column_stack([members[:, 0]] * 3)
+    assert point_weights(same, truth, (5.0, 8.0, 1.0), 0.0).tolist() == [0, 0, 1]
+    assert point_weights(members, truth, (1.0, 1.0, 9.0), 0.5).tolist()[2] == 0
+    assert point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0).tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:
+    """Loss by the library; the chosen mixture is the best of five, the network alone when the forest is not worth it."""
+    n = 500
+    age = np.clip(np.round(RNG.normal(50, 6, n)), 14, 100).astype(np.float32)
+    right, wrong = (
+        np.tile((np.exp(-0.5 * ((np.arange(14, 101) - 50) / spread) ** 2)).astype(np.float32), (n, 1)) for spread in (6.0, 15.0)
+    )
+    right, wrong = (d / d.sum(axis=1, keepdims=True) for d in (right, wrong))
+    ends = quantiles(right, 14, (0.05, 0.95))
+    theirs = np.mean([metrics.mean_pinball_loss(age, ends[:, i], alpha=level) for i, level in enumerate((0.05, 0.95))])
+    assert pinball(ends, (0.05, 0.95), age) == pytest.approx(theirs)
+    assert network_share(right, wrong, 14, (0.05, 0.95), age, 0.0) == 1.0
+    assert network_share(wrong, right, 14, (0.05, 0.95), age, 0.0) == 0.0
+    assert network_share(right, right, 14, (0.05, 0.95), age, 0.0) == 1.0
+    assert network_share(wrong[:0], right[:0], 14, (0.05, 0.95), age[:0], 0.0) == 0.5
+    assert np.allclose(mixed(right, wrong, 0.25), 0.25 * right + 0.75 * wrong, atol=1e-7)
+
+
+def test_group_calibration_covers_each_group() -> None:
+    """Young people are easy, old ones hard, gaps harder: one correction leaves groups uncovered, corrections by cell do not."""
+    n = 40_000
+    point = RNG.uniform(20, 65, n)
+    unknown = RNG.integers(0, 10, n)
+    spread = np.where(point < 40, 2.0, 6.0) + np.where(unknown > 4, 3.0, 0.0)
+    age = point + RNG.normal(size=n) * spread
+    lower, upper = point - 5, point + 5
+    first, second = slice(0, n // 2), slice(n // 2, n)
+    made = calibrate(unknown[first], point[first], lower[first], upper[first], age[first], 0.9)
+    widen = made.widen(unknown[second], point[second])
+    inside = (lower[second] - widen <= age[second]) & (age[second] <= upper[second] + widen)
+    one = correction(lower[first], upper[first], age[first], 0.9)
+    flat = (lower[second] - one <= age[second]) & (age[second] <= upper[second] + one)
+    for group in ((point < 40), (point >= 40) & (unknown > 4), (point >= 55), (unknown > 4)):
+        mine = group[second]
+        assert abs(inside[mine].mean() - 0.9) < 0.015
+    assert flat[(point >= 40)[second] & (unknown > 4)[second]].mean() < 0.8, "the check can fail"
+    few = calibrate(unknown[:300], point[:300], lower[:300], upper[:300], age[:300], 0.9)
+    assert set(few.years) == {correction(lower[:300], upper[:300], age[:300], 0.9)}, "too few rows for groups"
+    assert FEWEST_ROWS > 300
+    assert len(made.years) == 2 * len(BAND_STARTS) + 2
+    nobody = np.empty(0)
+    assert set(calibrate(nobody.astype(int), nobody, nobody, nobody, nobody, 0.9).years) == {0.0}
 
 
 @given(
@@ -165,9 +325,13 @@ def test_luck_and_parts() -> None:
     assert not np.array_equal(u, luck(pids, 8))
     assert np.abs(np.histogram(u, 20, (0, 1))[0] / 5000 - 1).max() < 0.08  # 5.6 standard deviations of 5,000
     for chosen in (u < 2, u < 0.05):
-        part = parts(u[chosen], 0.2, 0.1)
-        shares = [np.mean(part == k) for k in (FIT, CALIBRATE, HELD_OUT)]
-        assert np.allclose(shares, [0.7, 0.1, 0.2], atol=0.03)
+        part = parts(u[chosen], Training())
+        shares = [np.mean(part == k) for k in (FIT, CALIBRATE, HELD_OUT, VALIDATE)]
+        assert np.allclose(shares, [0.6, 0.1, 0.2, 0.1], atol=0.03)
+    turns = np.stack([parts(u, Training(), turn / 5) for turn in range(5)])
+    assert np.all((turns == HELD_OUT).sum(axis=0) == 1), "everybody is held out once in five turns"
+    many = parts(np.tile(u, 10), Training())
+    assert [round(np.mean(many == k), 2) for k in (CALIBRATE, VALIDATE)] == [0.02, 0.02], "20,000 judges of a million are enough"
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +339,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
     """A small trained artefact."""
     columns, age = data(1500)
     config = Config(training=SMALL)
-    part = parts(luck(np.arange(1500), 7), 0.2, 0.1)
-    bundle, _ = train(FEATURES, columns, age, part, config, 1)
+    bundle, _ = train(FEATURES, columns, age, luck(np.arange(1500), 7), config, 1)
     folder = tmp_path_factory.mktemp("model") / "model"
     artefact.save(bundle, folder, {"trained_at": "now"})
     return folder, columns
@@ -192,7 +355,7 @@ def test_artefact_round_trip(saved: tuple[Path, pa.Table]) -> None:
     folder, columns = saved
     artefact.load.cache_clear()
     bundle, version = load(folder)
-    assert version.startswith("xgb-")
+    assert version.startswith("age-")
     made = bundle.predict(bundle.encoders.encode(columns))
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
     assert made.lower.min() >= 14

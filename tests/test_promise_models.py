@@ -88,7 +88,7 @@ class Payload:
         return os.system, (f"touch '{self.marker}'",)
 
 
-@pytest.mark.parametrize("name", ["learned.json", "leaves.npz", "boosted.ubj"])
+@pytest.mark.parametrize("name", ["learned.json", "leaves.npz", "network.npz", "boosted.ubj", "light.txt"])
 def test_pickle_under_another_name(name: str, base: Outcome, trained: Outcome, tmp_path: Path) -> None:
     """A pickle in the place of a model file, with all hashes corrected around it, runs nothing."""
     marker = tmp_path / "it-ran"
@@ -148,7 +148,7 @@ def test_feature_file_newer_than_the_model(base: Outcome, trained: Outcome, tmp_
     assert "trained on another feature file" in outcome.said
 
 
-@pytest.mark.parametrize("format_number", [0, 2, None])
+@pytest.mark.parametrize("format_number", [0, 1, 3, None])
 def test_unknown_format_is_refused(format_number: int | None, trained: Outcome, tmp_path: Path) -> None:
     """An artefact of another format number is not guessed at."""
     folder = tmp_path / "m"
@@ -168,6 +168,7 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
 
     artefact.load.cache_clear()
     bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle = replace(bundle, blend=replace(bundle.blend, weights=(0.5, 0.0, 0.5)))
     matrix = np.zeros((3, len(bundle.features.names)), np.float32)
     assert len(bundle.predict(matrix).age) == 3
     monkeypatch.setattr(module, "predict_boosted", lambda *_: np.array([30, value, 40], np.float32))
@@ -181,6 +182,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     from predict_age.models import bundle as module
 
     bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle = replace(bundle, blend=replace(bundle.blend, weights=(1.0, 0.0, 0.0)))
     monkeypatch.setattr(module, "predict_boosted", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
     assert set(made.age.tolist()) == {14 if value < 0 else 100}
@@ -190,11 +192,14 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
 
 def test_crossed_quantiles_come_out_in_order(trained: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quantiles that cross - or a correction that makes them cross - never give lower > age or age > upper."""
-    from predict_age.models.forest import QuantileForest
+    from predict_age.models import bundle as module
 
     bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
-    monkeypatch.setattr(QuantileForest, "quantiles", lambda _s, m, _q: np.tile([60.0, 40.0, 20.0], (len(m), 1)))
-    made = replace(bundle, widen=-5.0).predict(np.zeros((4, len(bundle.features.names)), np.float32))
+    monkeypatch.setattr(module, "quantiles", lambda shares, _, levels: np.tile([60.0, 40.0, 20.0][: len(levels)], (len(shares), 1)))
+    inwards = replace(bundle.blend.calibration, years=(-5.0,) * len(bundle.blend.calibration.years))
+    made = replace(bundle, blend=replace(bundle.blend, calibration=inwards)).predict(
+        np.zeros((4, len(bundle.features.names)), np.float32)
+    )
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
 
 

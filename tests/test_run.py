@@ -54,7 +54,7 @@ def test_results_against_the_truth(finished: Finished, people: Path) -> None:
             assert lower <= age <= upper
             assert score == pytest.approx(upper - lower)
             assert pct == pytest.approx(max(0.0, 100 - 3.33 * score))
-            assert version.startswith("xgb-")
+            assert version.startswith("age-")
             errors.append(abs(age - truth[pid]))
         else:
             assert (age, pct, score, lower, upper) == (truth[pid], 100, None, truth[pid], truth[pid])

@@ -59,18 +59,33 @@ class Training(_Section):
     seed: int = Field(default=7, ge=0, lt=2**31)
     test_share: Share = 0.20
     calibration_share: Share = 0.10
+    validation_share: Share = 0.10
     coverage: Share = 0.90
+    cross_fit_below_rows: int = Field(default=30_000, ge=0)
+    refit_below_rows: int = Field(default=200_000, ge=0)
     rounds: int = Field(default=450, ge=1, le=5000)
-    max_depth: int = Field(default=8, ge=1, le=14)
-    learning_rate: float = Field(default=0.09, gt=0, le=1)
+    max_depth: int = Field(default=6, ge=1, le=14)
+    learning_rate: float = Field(default=0.06, gt=0, le=1)
     min_leaf_rows: int = Field(default=20, ge=1)
+    stop_after_rounds: int = Field(default=40, ge=1)
+    light_rounds: int = Field(default=400, ge=1, le=5000)
+    light_leaves: int = Field(default=31, ge=2, le=1024)
+    light_learning_rate: float = Field(default=0.05, gt=0, le=1)
+    networks: int = Field(default=3, ge=1, le=20)
+    network_width: int = Field(default=32, ge=2, le=512)
+    network_functions: int = Field(default=20, ge=5, le=60)
+    network_passes: int = Field(default=12, ge=1, le=200)
+    network_decay: float = Field(default=3.0, ge=0, le=50)
+    worth: float = Field(default=0.002, ge=0, le=0.1)
     forest_trees: int = Field(default=30, ge=1, le=500)
     forest_depth: int = Field(default=12, ge=1, le=16)
 
     @model_validator(mode="after")
     def _shares(self) -> Training:
-        if self.test_share + self.calibration_share > 0.6:
-            raise ValueError("training.test_share and training.calibration_share together must leave 40 % for training")
+        if self.test_share + self.calibration_share + self.validation_share > 0.6:
+            raise ValueError(
+                "test_share, calibration_share and validation_share of training together must leave 40 % to learn from"
+            )
         return self
 
 

@@ -21,31 +21,36 @@ from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders
 from predict_age.features.spec import parse_features
 from predict_age.files import creating, sha256, write_json
-from predict_age.models.bundle import Bundle
+from predict_age.models.bundle import Blend, Bundle
+from predict_age.models.conformal import Calibration
 from predict_age.models.forest import QuantileForest
+from predict_age.models.light import Light
+from predict_age.models.network import Network
 from predict_age.models.ridge import RidgeModel
 
-FORMAT = 1
-FILES = ("boosted.ubj", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
+FORMAT = 2
+FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
 
 
 def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
-    """Write the artefact and return its version: "xgb-" and the first 12 digits of the hash over its files' hashes."""
+    """Write the artefact and return its version: "age-" and the first 12 digits of the hash over its files' hashes."""
     for name, booster in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
         with creating(folder / name) as stream:
             stream.write(bytes(booster.save_raw("ubj")))
     with creating(folder / "leaves.npz") as stream:
         np.savez(stream, leaf_of=bundle.forest.leaf_of, shares=bundle.forest.shares)
+    with creating(folder / "light.txt") as stream:
+        stream.write(bundle.light.text.encode())
+    network = asdict(bundle.network)
+    with creating(folder / "network.npz") as stream:
+        np.savez(stream, **{k: v for k, v in network.items() if k != "youngest"})
     ridge = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(bundle.ridge).items()}
-    learned = {
-        "encoders": asdict(bundle.encoders), "ridge": ridge, "widen": bundle.widen, "coverage": bundle.coverage,
-        "youngest": bundle.youngest, "oldest": bundle.oldest,
-    }  # fmt: skip
+    learned = {"encoders": asdict(bundle.encoders), "ridge": ridge, "blend": asdict(bundle.blend)}
     write_json(folder / "learned.json", learned)
     with creating(folder / "features.toml") as stream:
         stream.write(bundle.features.text.encode())
     hashes = {name: sha256(folder / name) for name in FILES}
-    version = "xgb-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
+    version = "age-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
     manifest = {"format": FORMAT, "version": version, "features": bundle.features.names, "files": hashes, **facts}
     write_json(folder / "manifest.json", manifest)
     return version
@@ -68,18 +73,23 @@ def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     learned = json.loads(content["learned.json"])
     features = parse_features(content["features.toml"].decode(), str(folder / "features.toml"))
     boosted, forest = _booster(content["boosted.ubj"]), _booster(content["forest.ubj"])
-    if not features.names == manifest["features"] == boosted.feature_names:
+    light = Light.from_text(content["light.txt"].decode())
+    if not features.names == manifest["features"] == boosted.feature_names == light.booster.feature_name():
         raise IntegrityError(
             "the model was trained on other features", expected=str(boosted.feature_names), found=str(features.names),
             fix="train a new model: run without --base",
         )  # fmt: skip
+    calibration = learned["blend"].pop("calibration")
+    blend = Blend(
+        **{**learned["blend"], "weights": tuple(learned["blend"]["weights"])},
+        calibration=Calibration(calibration["few"], tuple(calibration["years"])),
+    )
     ridge: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in learned["ridge"].items()}
     with np.load(io.BytesIO(content["leaves.npz"]), allow_pickle=False) as leaves:
-        quantiles = QuantileForest(forest, leaves["leaf_of"], leaves["shares"], learned["youngest"])
-    bundle = Bundle(
-        features, Encoders(**learned["encoders"]), RidgeModel(**ridge), boosted, quantiles,
-        learned["widen"], learned["coverage"], learned["youngest"], learned["oldest"],
-    )  # fmt: skip
+        quantiles = QuantileForest(forest, leaves["leaf_of"], leaves["shares"], blend.youngest)
+    with np.load(io.BytesIO(content["network.npz"]), allow_pickle=False) as arrays:
+        network = Network(**arrays, youngest=blend.youngest)
+    bundle = Bundle(features, Encoders(**learned["encoders"]), RidgeModel(**ridge), boosted, light, network, quantiles, blend)
     return bundle, manifest["version"]
 
 

@@ -20,11 +20,22 @@ def filled(matrix: Matrix) -> Matrix:
     return np.where(np.isnan(matrix), UNKNOWN, matrix)
 
 
-def train_boosted(matrix: Matrix, age: NDArray[np.float32], names: list[str], settings: Training, threads: int) -> xgboost.Booster:
-    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed and number of threads."""
+def train_boosted(
+    matrix: Matrix,
+    age: NDArray[np.float32],
+    names: list[str],
+    settings: Training,
+    threads: int,
+    unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+) -> xgboost.Booster:
+    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed and number of threads.
+
+    With ``unseen`` rows it stops when their error no longer falls, and keeps the trees up to the best.
+    """
     data = xgboost.QuantileDMatrix(filled(matrix), age, feature_names=names, max_bin=128, nthread=threads)
     parameters = {
         "objective": "reg:absoluteerror",
+        "eval_metric": "mae",
         "tree_method": "hist",
         "max_bin": 128,
         "max_depth": settings.max_depth,
@@ -35,7 +46,15 @@ def train_boosted(matrix: Matrix, age: NDArray[np.float32], names: list[str], se
         "seed": settings.seed,
         "nthread": threads,
     }
-    return xgboost.train(parameters, data, settings.rounds)
+    if unseen is None or not len(unseen[1]):
+        return xgboost.train(parameters, data, settings.rounds)
+    judge = xgboost.QuantileDMatrix(filled(unseen[0]), unseen[1], feature_names=names, max_bin=128, nthread=threads, ref=data)
+    booster = xgboost.train(
+        parameters, data, settings.rounds, evals=[(judge, "unseen")], early_stopping_rounds=settings.stop_after_rounds,
+        verbose_eval=False,
+    )  # fmt: skip
+    kept: xgboost.Booster = booster[: booster.best_iteration + 1]
+    return kept
 
 
 def predict_boosted(model: xgboost.Booster, matrix: Matrix) -> NDArray[np.float32]:

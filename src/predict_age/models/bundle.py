@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,21 @@ from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders, Matrix, defaults, learn_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.boosted import importance, predict_boosted, train_boosted
-from predict_age.models.conformal import correction
+from predict_age.models.conformal import NO_CALIBRATION, Calibration, calibrate
+from predict_age.models.density import Shares, quantiles
+from predict_age.models.ensemble import mixed, network_share, point_weights
 from predict_age.models.evaluate import by_band, evaluate, interval_quality, point_errors
 from predict_age.models.forest import QuantileForest, train_forest
+from predict_age.models.light import Light, train_light
+from predict_age.models.network import Network, train_network
 from predict_age.models.ridge import RidgeModel, train_ridge
+from predict_age.source.scan import mix
 
 YEARS_PER_PERCENT = 3.33
+FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
+MEMBERS = ("xgboost", "lightgbm", "network")
+COSTS = (5.0, 8.0, 1.0)  # of evaluating a member for a row, roughly
+MOST_JUDGES = 20_000  # more rows to calibrate or to validate would decide nothing better; fewer to learn from would
 
 
 @dataclass(frozen=True)
@@ -50,39 +59,99 @@ def with_point(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the models say about n rows, years: ``points`` (n, 3) in the order of MEMBERS; ``ends`` (n, 3), the lower end,
+    median and upper end of the distribution, not calibrated; and ``unknown`` (n,), the number of features without a value.
+    """
+
+    points: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    unknown: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How what the models say becomes a prediction.
+
+    ``weights`` are those of MEMBERS, ``share`` the network's in the distribution that the interval is read from.
+    """
+
+    weights: tuple[float, ...]
+    share: float
+    calibration: Calibration
+    coverage: float
+    youngest: int
+    oldest: int
+
+    def levels(self) -> tuple[float, float, float]:
+        """Of the interval's ends and the median between them."""
+        tail = (1 - self.coverage) / 2
+        return tail, 0.5, 1 - tail
+
+    def point(self, seen: Seen) -> NDArray[np.float64]:
+        """The ensemble's unrounded age (n,)."""
+        return seen.points @ np.array(self.weights)
+
+    def whole(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Whole years inside the age window."""
+        return np.clip(np.floor(point + 0.5), self.youngest, self.oldest)
+
+    def interval(self, seen: Seen) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The calibrated interval alone, never crossed, inside the age window."""
+        widen = self.calibration.widen(seen.unknown, self.point(seen))
+        middle = seen.ends[:, 1]
+        lower = np.clip(np.minimum(seen.ends[:, 0] - widen, middle), self.youngest, self.oldest)
+        upper = np.clip(np.maximum(seen.ends[:, 2] + widen, middle), self.youngest, self.oldest)
+        return lower, upper
+
+    def predict(self, seen: Seen) -> Predictions:
+        """Point by the ensemble, interval by the calibrated distribution, widened where needed to contain the point."""
+        age = self.whole(self.point(seen))
+        lower, upper = self.interval(seen)
+        return Predictions(age.astype(np.int32), np.minimum(lower, age), np.maximum(upper, age))
+
+
+@dataclass(frozen=True)
 class Bundle:
-    """Everything that prediction needs. ``widen`` is the conformal correction in years."""
+    """Everything that prediction needs."""
 
     features: FeatureSet
     encoders: Encoders
     ridge: RidgeModel
     boosted: xgboost.Booster
+    light: Light
+    network: Network
     forest: QuantileForest
-    widen: float
-    coverage: float
-    youngest: int
-    oldest: int
+    blend: Blend
 
     def predict(self, matrix: Matrix) -> Predictions:
-        """Point by the boosted trees, interval by the calibrated forest, widened where needed to contain the point.
+        """Predict (n_rows, n_features), NaN = unknown. Raises IntegrityError when a model gives NaN or infinity."""
+        return self.blend.predict(self.see(matrix))
 
-        Raises IntegrityError when a model gives NaN or infinity.
-        """
-        raw = predict_boosted(self.boosted, matrix)
-        _check_finite(raw)
-        age = np.clip(np.floor(raw.astype(np.float64) + 0.5), self.youngest, self.oldest)
-        lower, upper = self.interval(matrix, raw)
-        _check_finite(lower, upper)
-        return Predictions(age.astype(np.int32), np.minimum(lower, age), np.maximum(upper, age))
+    def see(self, matrix: Matrix, everything: bool = False) -> Seen:
+        """What the models say; those without weight are only asked for ``everything``."""
+        points, network, forest = self.evaluated(matrix, everything)
+        shares = network if forest is None else mixed(network, forest, self.blend.share)
+        ends = quantiles(shares, self.blend.youngest, self.blend.levels())
+        return Seen(points, ends, np.isnan(matrix).sum(axis=1))
 
-    def interval(self, matrix: Matrix, raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The calibrated interval alone, never crossed, inside the age window; ``raw`` is the unrounded point."""
-        tail = (1 - self.coverage) / 2
-        ends = self.forest.quantiles(with_point(matrix, raw), (tail, 0.5, 1 - tail))
-        middle = ends[:, 1]
-        lower = np.clip(np.minimum(ends[:, 0] - self.widen, middle), self.youngest, self.oldest)
-        upper = np.clip(np.maximum(ends[:, 2] + self.widen, middle), self.youngest, self.oldest)
-        return lower, upper
+    def evaluated(self, matrix: Matrix, everything: bool) -> tuple[NDArray[np.float64], Shares, Shares | None]:
+        """The members' points (n, 3), 0 where a member was not asked, and the distributions (n, ages) of network and forest."""
+        weights = self.blend.weights
+        needs_forest = everything or self.blend.share < 1
+        points = np.zeros((len(matrix), len(MEMBERS)))
+        network = self.network.distribution(matrix)
+        points[:, 2] = quantiles(network, self.blend.youngest, (0.5,))[:, 0]
+        if needs_forest or weights[0]:
+            points[:, 0] = predict_boosted(self.boosted, matrix)
+        if everything or weights[1]:
+            points[:, 1] = self.light.predict(matrix)
+        _check_finite(points, network)
+        if not needs_forest:
+            return points, network, None
+        forest = self.forest.distribution(with_point(matrix, points[:, 0].astype(np.float32)))
+        _check_finite(forest)
+        return points, network, forest
 
 
 def _check_finite(*predicted: NDArray[Any]) -> None:
@@ -93,31 +162,119 @@ def _check_finite(*predicted: NDArray[Any]) -> None:
         )  # fmt: skip
 
 
-def train(
-    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], part: NDArray[np.int8], config: Config, threads: int
-) -> tuple[Bundle, dict[str, object]]:
-    """Train on the rows with ``part`` 0 (fit) and 1 (calibrate), judge on part 2 (held out).
+@dataclass(frozen=True)
+class _Outside:
+    """What models say about people whom they did not learn from."""
 
-    ``columns`` is the extracted feature table (n rows), ``age`` (n,) whole years. Ridge, boosted trees and forest learn
-    from part 0 only, because part 1 calibrates the interval. The forest sees the boosted prediction as one more feature:
-    for its training rows that prediction comes from two boosters that did not see them (two folds, a third
-    of the rounds). Returns the bundle and all metrics.
+    seen: Seen
+    age: NDArray[np.float64]
+    ridge: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, bundle: Bundle, matrix: Matrix, age: NDArray[np.float32]) -> _Outside:
+        return cls(bundle.see(matrix, everything=True), age.astype(np.float64), bundle.ridge.predict(matrix))
+
+    @classmethod
+    def all_of(cls, some: list[_Outside]) -> _Outside:
+        seen = Seen(*(np.concatenate([getattr(o.seen, f.name) for o in some]) for f in fields(Seen)))
+        return cls(seen, np.concatenate([o.age for o in some]), np.concatenate([o.ridge for o in some]))
+
+
+def train(
+    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], lucky: NDArray[np.float64], config: Config, threads: int
+) -> tuple[Bundle, dict[str, object]]:
+    """Train, choose, calibrate, judge. ``columns``: feature table (n rows), ``age`` (n,) whole years, ``lucky`` (n,) in [0, 1).
+
+    By luck each row is one of FIT (learned from), VALIDATE (decides when boosting stops and how members are weighted), CALIBRATE
+    (corrects the interval) or HELD_OUT (judges). With fewer than ``cross_fit_below_rows`` rows this is done in turns until
+    everybody was held out once, since few judges would judge badly. With fewer than ``refit_below_rows`` the models are trained
+    again on all rows, with what was chosen: they know more than the models that were judged. Returns the bundle and all metrics.
     """
     settings = config.training
-    fit, calibrate, held = part == 0, part == 1, part == 2
+    turns = round(1 / settings.test_share) if len(age) < settings.cross_fit_below_rows else 1
+    bundles, calibrating, judging = [], [], []
+    for turn in range(turns):
+        part = parts(lucky, settings, turn / turns)
+        bundle, matrix = _learn(features, columns, age, part == FIT, part == VALIDATE, config, threads)
+        bundles.append(bundle)
+        calibrating.append(_Outside.of(bundle, matrix[part == CALIBRATE], age[part == CALIBRATE]))
+        judging.append(_Outside.of(bundle, matrix[part == HELD_OUT], age[part == HELD_OUT]))
+    blend = replace(
+        bundle.blend,
+        weights=tuple(np.mean([b.blend.weights for b in bundles], axis=0).tolist()),
+        share=float(np.mean([b.blend.share for b in bundles])),
+    )
+    outside = _Outside.all_of(calibrating)
+    ends = outside.seen.ends
+    calibration = calibrate(outside.seen.unknown, blend.point(outside.seen), ends[:, 0], ends[:, 2], outside.age, settings.coverage)
+    bundle = replace(bundle, blend=replace(blend, calibration=calibration))
+    metrics = _judge(bundle.blend, _Outside.all_of(judging), float(np.median(age)))
+    missing = np.isnan(matrix).mean(axis=0)
+    metrics |= {
+        "importance": importance(bundle.boosted),
+        "missing": dict(zip(features.names, missing.tolist(), strict=True)),
+        "rows": {"learned_from": int((part == FIT).sum()), "held_out": sum(len(o.age) for o in judging), "turns": turns},
+    }
+    if len(age) < settings.refit_below_rows:
+        rounds = [(b.boosted.num_boosted_rounds(), b.light.booster.num_trees()) for b in bundles]
+        boosted, light = (max(1, int(n)) for n in np.median(rounds, axis=0))
+        again = config.model_copy(update={"training": settings.model_copy(update={"rounds": boosted, "light_rounds": light})})
+        nobody = np.zeros(len(age), np.bool_)
+        full, _ = _learn(features, columns, age, ~nobody, nobody, again, threads)
+        bundle = replace(full, blend=bundle.blend)
+        metrics["refit_rows"] = len(age)
+    return bundle, metrics
+
+
+def parts(lucky: NDArray[np.float64], settings: Training, turn: float = 0.0) -> NDArray[np.int8]:
+    """FIT, CALIBRATE, HELD_OUT or VALIDATE for each sampled row (n,), by further bits of its luck: independent of other rows.
+
+    ``turn`` (0..1) turns the wheel: over 1 / test_share even turns everybody is held out once.
+    """
+    again = mix((lucky * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) >> np.uint64(11)
+    uniform = (again * 2.0**-53 + turn) % 1.0
+    most = MOST_JUDGES / max(len(lucky), 1)
+    calibrated = settings.test_share + min(settings.calibration_share, most)
+    result = np.full(len(lucky), FIT, np.int8)
+    result[uniform < calibrated + min(settings.validation_share, most)] = VALIDATE
+    result[uniform < calibrated] = CALIBRATE
+    result[uniform < settings.test_share] = HELD_OUT
+    return result
+
+
+def _learn(
+    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], fit: NDArray[np.bool_], validate: NDArray[np.bool_],
+    config: Config, threads: int,
+) -> tuple[Bundle, Matrix]:  # fmt: skip
+    """All models, from the rows ``fit``; stopping and weights by the rows ``validate``. The interval is not calibrated yet.
+
+    The forest sees XGBoost's prediction as one more feature: for its training rows that prediction comes from two boosters
+    that did not see them (two folds, a third of the rounds). Returns the matrix of all rows, too.
+    """
+    settings = config.training
     encoders = learn_encoders(features, columns.filter(pa.array(fit)), age[fit])
     matrix = encoders.encode(columns)
     known, ages = matrix[fit], age[fit]
-    ridge = train_ridge(known, ages, defaults(features, encoders))
-    boosted = train_boosted(known, ages, features.names, settings, threads)
-    unseen = _cross_fitted(known, ages, features.names, settings, threads)
-    forest = train_forest(with_point(known, unseen), ages, config.ages.min, config.ages.max, settings, threads)
-    bundle = Bundle(features, encoders, ridge, boosted, forest, 0.0, settings.coverage, config.ages.min, config.ages.max)
-    tail = (1 - settings.coverage) / 2
-    ends = forest.quantiles(with_point(matrix[calibrate], predict_boosted(boosted, matrix[calibrate])), (tail, 1 - tail))
-    widen = correction(ends[:, 0], ends[:, 1], age[calibrate].astype(float), settings.coverage)
-    bundle = replace(bundle, widen=widen)
-    return bundle, _judge(bundle, matrix, age, fit, held)
+    unseen = (matrix[validate], age[validate])
+    youngest, oldest = config.ages.min, config.ages.max
+    boosted = train_boosted(known, ages, features.names, settings, threads, unseen)
+    others = _cross_fitted(known, ages, features.names, settings, threads)
+    bundle = Bundle(
+        features, encoders, train_ridge(known, ages, defaults(features, encoders)), boosted,
+        train_light(known, ages, features.names, settings, threads, unseen),
+        train_network(known, ages, youngest, oldest, settings),
+        train_forest(with_point(known, others), ages, youngest, oldest, settings, threads),
+        Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
+    )  # fmt: skip
+    points, network, forest = bundle.evaluated(unseen[0], everything=True)
+    assert forest is not None
+    low, _, high = bundle.blend.levels()
+    blend = replace(
+        bundle.blend,
+        weights=tuple(point_weights(points, unseen[1], COSTS, settings.worth).tolist()),
+        share=network_share(network, forest, youngest, (low, high), unseen[1], settings.worth),
+    )
+    return replace(bundle, blend=blend), matrix
 
 
 def _cross_fitted(
@@ -134,29 +291,26 @@ def _cross_fitted(
     return result
 
 
-def _judge(
-    bundle: Bundle, matrix: Matrix, age: NDArray[np.float32], learn: NDArray[np.bool_], held: NDArray[np.bool_]
-) -> dict[str, object]:
-    test, truth = matrix[held], age[held].astype(np.float64)
-    made = bundle.predict(test)
-    median = float(np.median(age[learn]))
-    ridge = np.clip(np.floor(bundle.ridge.predict(test) + 0.5), bundle.youngest, bundle.oldest)
-    tail = (1 - bundle.coverage) / 2
-    raw = bundle.forest.quantiles(with_point(test, predict_boosted(bundle.boosted, test)), (tail, 0.5, 1 - tail))
+def _judge(blend: Blend, outside: _Outside, median: float) -> dict[str, object]:
+    """All that can be said about predictions for people with a known age whom no model saw; ``median`` of the known ages."""
+    seen, truth = outside.seen, outside.age
+    made = blend.predict(seen)
     shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:3000])
-    missing = np.isnan(matrix).mean(axis=0)
+    members = [
+        {"name": name, "weight": weight, **point_errors(truth, blend.whole(seen.points[:, i]))}
+        for i, (name, weight) in enumerate(zip(MEMBERS, blend.weights, strict=True))
+    ]
     return {
         "held_out": evaluate(truth, made.age, made.lower, made.upper),
         "by_band": by_band(truth, made.age, made.lower, made.upper),
-        "ridge": point_errors(truth, ridge),
+        "by_predicted_band": by_band(truth, made.age, made.lower, made.upper, of=made.age),
+        "members": members,
+        "ridge": point_errors(truth, blend.whole(outside.ridge)),
         "median": point_errors(truth, np.full(len(truth), median)),
-        "forest_median": point_errors(truth, raw[:, 1]),
-        "uncalibrated": interval_quality(truth, raw[:, 0], raw[:, 2]),
-        "widen_years": bundle.widen,
+        "uncalibrated": interval_quality(truth, seen.ends[:, 0], seen.ends[:, 2]),
+        "network_share": blend.share,
+        "widen_years": list(blend.calibration.years),
         "by_confidence": _by_confidence(made, truth),
-        "importance": importance(bundle.boosted),
-        "missing": dict(zip(bundle.features.names, missing.tolist(), strict=True)),
-        "rows": {"learned_from": int(learn.sum()), "held_out": int(held.sum())},
         "sample": {"true": truth[shown].astype(int).tolist(), "predicted": made.age[shown].tolist()},
     }
 

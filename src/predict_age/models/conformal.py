@@ -1,13 +1,22 @@
-"""Split conformal calibration of an interval (conformalised quantile regression, Romano, Patterson and Candès 2019)."""
+"""Conformal calibration of an interval (conformalised quantile regression, Romano, Patterson and Candès 2019), by group.
+
+One correction for all covers the stated share of people on average, and may leave a group uncovered. Groups that can be told
+before the age is known - the band of the predicted age, few or many unknown features - get corrections of their own where enough
+calibration rows are in them ("Mondrian" conformal prediction, Vovk, Gammerman and Shafer 2005, chapter 4).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
+FEWEST_ROWS = 400  # the correction of 400 rows leaves the coverage of a group uncertain by 1.5 points
 
 
 def correction(lower: Floats, upper: Floats, age: Floats, coverage: float) -> float:
@@ -19,3 +28,35 @@ def correction(lower: Floats, upper: Floats, age: Floats, coverage: float) -> fl
     if not len(scores):
         return 0.0
     return float(scores[min(ceil((len(scores) + 1) * coverage), len(scores)) - 1])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``years`` (14,): the correction of cell 2 x band + (more than ``few`` features are unknown)."""
+
+    few: float
+    years: tuple[float, ...]
+
+    def cells(self, unknown: Counts, point: Floats) -> Counts:
+        """The cell of each of n rows, by its number of unknown features and its predicted age."""
+        return 2 * np.searchsorted(BAND_STARTS, point, side="right") + (unknown > self.few)
+
+    def widen(self, unknown: Counts, point: Floats) -> Floats:
+        """Years (n,) by which both ends move outwards."""
+        return np.array(self.years)[self.cells(unknown, point)]
+
+
+NO_CALIBRATION = Calibration(0.0, (0.0,) * (2 * len(BAND_STARTS) + 2))
+
+
+def calibrate(unknown: Counts, point: Floats, lower: Floats, upper: Floats, age: Floats, coverage: float) -> Calibration:
+    """Corrections from n rows that took no part in training: of a cell, else of its band, else of everybody."""
+    empty = replace(NO_CALIBRATION, few=float(np.median(unknown)) if len(unknown) else 0.0)
+    cells = empty.cells(unknown, point)
+    years = []
+    for cell in range(len(empty.years)):
+        for rows in (cells == cell, cells // 2 == cell // 2, np.ones(len(cells), bool)):
+            if rows.sum() >= FEWEST_ROWS or rows.all():
+                years.append(correction(lower[rows], upper[rows], age[rows], coverage))
+                break
+    return Calibration(empty.few, tuple(years))

@@ -42,11 +42,12 @@ def evaluate(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers) -
     return {"rows": len(age), **point_errors(age, predicted), **interval_quality(age, lower, upper)}
 
 
-def by_band(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers) -> list[dict[str, object]]:
-    """:func:`evaluate` for each band of *true* age that occurs."""
+def by_band(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, of: Numbers | None = None) -> list[dict[str, object]]:
+    """:func:`evaluate` for each band of *true* age that occurs, or of the age ``of``, such as the predicted one."""
     rows: list[dict[str, object]] = []
+    place = age if of is None else of
     for low, high in BANDS:
-        chosen = (age >= low) & (age <= high)
+        chosen = (place >= low) & (place <= high)
         if chosen.any():
             quality = evaluate(age[chosen], predicted[chosen], lower[chosen], upper[chosen])
             rows.append({"band": band_name((low, high)), **quality})

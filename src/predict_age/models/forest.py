@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
 from predict_age.models.boosted import filled
+from predict_age.models.density import Shares
 
 BLOCK = 2048
-TOLERANCE = 1e-5  # float32 sums of 30 histograms are exact to about 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class QuantileForest:
 
     trees: xgboost.Booster
     leaf_of: NDArray[np.int32]
-    shares: NDArray[np.float32]
+    shares: Shares
     youngest: int
 
     def leaves(self, matrix: Matrix) -> NDArray[np.int32]:
@@ -35,31 +35,18 @@ class QuantileForest:
         nodes = _nodes(self.trees, matrix)
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 
-    def quantiles(self, matrix: Matrix, levels: tuple[float, ...]) -> NDArray[np.float64]:
-        """(n_rows, n_levels) quantiles of the age, years.
-
-        The share of a whole age a is spread evenly over a - 0.5 .. a + 0.5, so quantiles are continuous.
-        """
-        n = len(matrix)
-        result = np.empty((n, len(levels)))
-        if not n:
+    def distribution(self, matrix: Matrix) -> Shares:
+        """(n_rows, n_ages) shares of each whole age from ``youngest`` on."""
+        result = np.empty((len(matrix), self.shares.shape[1]), np.float32)
+        if not len(matrix):
             return result
         leaves = self.leaves(matrix)
-        trees = leaves.shape[1]
-        for start in range(0, n, BLOCK):
+        for start in range(0, len(matrix), BLOCK):
             block = leaves[start : start + BLOCK]
             total = self.shares[block[:, 0]]
-            for tree in range(1, trees):
+            for tree in range(1, block.shape[1]):
                 total += self.shares[block[:, tree]]
-            total *= np.float32(1 / trees)
-            cumulative = np.cumsum(total, axis=1, dtype=np.float32)
-            rows = np.arange(len(block))
-            for i, level in enumerate(levels):
-                bin_ = (cumulative >= level - TOLERANCE).argmax(axis=1)
-                share = total[rows, bin_].astype(np.float64)
-                below = cumulative[rows, bin_] - share
-                within = np.clip((level - below) / np.where(share > 0, share, 1.0), 0.0, 1.0)
-                result[start : start + BLOCK, i] = self.youngest - 0.5 + bin_ + within
+            result[start : start + BLOCK] = total * np.float32(1 / block.shape[1])
         return result
 
 
@@ -93,7 +80,7 @@ def train_forest(
     width = oldest - youngest + 1
     bins = age.astype(np.int64) - youngest
     leaf_of = np.zeros((nodes.shape[1], int(nodes.max()) + 1), np.int32)
-    tables: list[NDArray[np.float32]] = []
+    tables: list[Shares] = []
     leaves = 0
     for tree in range(nodes.shape[1]):
         used, leaf = np.unique(nodes[:, tree], return_inverse=True)

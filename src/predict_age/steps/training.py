@@ -23,9 +23,6 @@ from predict_age.source.scan import counting_rows, mix
 from predict_age.source.splits import Split, read_split
 from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
 
-FIT, CALIBRATE, HELD_OUT = 0, 1, 2
-MOST_CALIBRATION_ROWS = 20_000  # more would not make the interval better, fewer rows to learn from would make it worse
-
 
 def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
@@ -96,8 +93,7 @@ def training(run: Run) -> StepResult:
         )  # fmt: skip
     run.progress.note(f"training on {len(age):,} people, {columns.num_columns} features")
     features, _ = compiled(plan.features_text, plan.as_of)
-    part = parts(lucky, settings.test_share, min(settings.calibration_share, MOST_CALIBRATION_ROWS / len(age)))
-    bundle, metrics = train(features, columns, age, part, plan.config, plan.workers)
+    bundle, metrics = train(features, columns, age, lucky, plan.config, plan.workers)
     version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
     shutil.rmtree(folder, ignore_errors=True)
     facts = {"model_version": version, "sampled": len(age), "labelled": labelled, "metrics": metrics}
@@ -124,13 +120,3 @@ def _load(files: list[str], most: int) -> tuple[pa.Table, NDArray[np.float32], N
     table = pa.concat_tables([pq.read_table(f) for f in files])
     table = table.take(pa.array(np.argsort(table["luck"].to_numpy(), kind="stable")[:most]))
     return table.drop_columns(["age", "luck"]), table["age"].to_numpy().astype(np.float32), table["luck"].to_numpy()
-
-
-def parts(lucky: NDArray[np.float64], test: float, calibration: float) -> NDArray[np.int8]:
-    """FIT, CALIBRATE or HELD_OUT for each sampled row (n,), by further bits of its luck: independent of all other rows."""
-    again = mix((lucky * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) >> np.uint64(11)
-    uniform = again * 2.0**-53
-    result = np.full(len(lucky), FIT, np.int8)
-    result[uniform < test + calibration] = CALIBRATE
-    result[uniform < test] = HELD_OUT
-    return result

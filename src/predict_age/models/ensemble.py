@@ -1,0 +1,56 @@
+"""How members are weighted: by their error together on people that none of them learned from."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.models.density import Shares, quantiles
+
+STEPS = 20  # weights are multiples of 1/20
+
+
+def point_weights(
+    members: NDArray[np.float64], age: NDArray[np.float32], costs: tuple[float, ...], worth: float
+) -> NDArray[np.float64]:
+    """Weights (n_members,), at least 0, sum 1, with the smallest mean absolute error of ``members`` (n_rows, n_members).
+
+    All multiples of 1/20 are tried: the error is convex in the weights, so a finer grid gains nothing that counts. A member
+    that makes the error less than ``worth`` (a share) smaller gets no weight, the dearest by ``costs`` (n_members,) first, since
+    each has to be evaluated for everybody. Without rows all weigh the same.
+    """
+    count = members.shape[1]
+    if not len(age):
+        return np.full(count, 1 / count)
+    tried = np.array([w for w in product(range(STEPS + 1), repeat=count) if sum(w) == STEPS]) / STEPS
+    errors = np.array([np.abs(members @ w - age).mean() for w in tried])
+    cost = (tried > 0) @ np.array(costs)
+    good = np.flatnonzero(errors <= errors.min() * (1 + worth))
+    return tried[good[np.lexsort((errors[good], cost[good]))[0]]]
+
+
+def pinball(ends: NDArray[np.float64], levels: tuple[float, ...], age: NDArray[np.float32]) -> float:
+    """Mean pinball loss, years, over ``ends`` (n_rows, n_levels): smallest for the true quantiles (Koenker and Bassett 1978)."""
+    error = age[:, None] - ends
+    return float(np.mean(np.maximum(np.array(levels) * error, (np.array(levels) - 1) * error)))
+
+
+def network_share(
+    network: Shares, forest: Shares, youngest: int, levels: tuple[float, float], age: NDArray[np.float32], worth: float
+) -> float:
+    """The network's weight (0, 1/4 ... 1) in the mixture of both whose quantiles ``levels`` have the least pinball loss.
+
+    1 when the forest makes it less than ``worth`` (a share) smaller. Without rows 1/2.
+    """
+    if not len(age):
+        return 0.5
+    tried = np.arange(5) / 4
+    losses = [pinball(quantiles(mixed(network, forest, w), youngest, levels), levels, age) for w in tried]
+    return 1.0 if losses[-1] <= min(losses) * (1 + worth) else float(tried[int(np.argmin(losses))])
+
+
+def mixed(network: Shares, forest: Shares, share: float) -> Shares:
+    """The mixture of two distributions (n_rows, n_ages)."""
+    return np.float32(share) * network + np.float32(1 - share) * forest

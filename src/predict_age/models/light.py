@@ -1,0 +1,71 @@
+"""The second boosted predictor: LightGBM with absolute error. It grows leaves where they help most, XGBoost level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.config import Training
+from predict_age.features.encode import Matrix
+
+
+@dataclass(frozen=True)
+class Light:
+    """``text`` is the model in LightGBM's own format; ``booster`` is made from it, so that saved and trained ones are equal."""
+
+    text: str
+    booster: lightgbm.Booster
+
+    @classmethod
+    def from_text(cls, text: str) -> Light:
+        return cls(text, lightgbm.Booster(model_str=text))
+
+    def predict(self, matrix: Matrix) -> NDArray[np.float64]:
+        """Ages (n_rows,), years, unbounded."""
+        if not len(matrix):
+            return np.empty(0)
+        return np.asarray(self.booster.predict(matrix, num_threads=1), np.float64)
+
+
+def train_light(
+    matrix: Matrix,
+    age: NDArray[np.float32],
+    names: list[str],
+    settings: Training,
+    threads: int,
+    unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+    rounds: int = 0,
+) -> Light:
+    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
+
+    With ``unseen`` rows it stops when their error no longer falls; else after ``rounds``. Deterministic for a seed and threads.
+    """
+    parameters = {
+        "objective": "l1",
+        "metric": "l1",
+        "num_leaves": settings.light_leaves,
+        "learning_rate": settings.light_learning_rate,
+        "min_data_in_leaf": settings.min_leaf_rows,
+        "feature_fraction": 0.6,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "max_bin": 127,
+        "seed": settings.seed,
+        "num_threads": threads,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbose": -1,
+    }
+    data = lightgbm.Dataset(matrix, age, feature_name=names, params=parameters)
+    callbacks: list[Callable[..., Any]] = []
+    valid: list[lightgbm.Dataset] = []
+    if unseen is not None and len(unseen[1]):
+        valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]
+        callbacks = [lightgbm.early_stopping(settings.stop_after_rounds, verbose=False)]
+    booster = lightgbm.train(parameters, data, rounds or settings.light_rounds, valid_sets=valid, callbacks=callbacks)
+    return Light.from_text(booster.model_to_string(num_iteration=booster.best_iteration or -1))

@@ -1,0 +1,202 @@
+"""Small neural networks for the whole distribution of the age.
+
+Every feature is cut into bins, one of them for "unknown"; each bin has a vector, and the vectors of a row's bins add up. Two layers
+later the network gives the weights of smooth basis functions of the age; their exponential, normalised, is the distribution (a
+multinomial logistic model, smooth in age as in Kooperberg and Stone 1991, "logspline density estimation"). Evidence about an age
+multiplies, so adding it up on the log scale fits what trees have to approximate step by step. Networks
+that started from different random weights err differently; their mean distribution is used. See ADR 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from predict_age.config import Training
+from predict_age.features.encode import Matrix
+from predict_age.models.density import Shares
+
+Floats = NDArray[np.float32]
+Weights = dict[str, Floats]
+LEARNED = ("bins", "shift1", "hidden", "shift2", "last")
+BLOCK = 4096
+MOST_BINS = 96
+STEP = 0.005  # of Adam, falling to 0 along a cosine
+ROW_VISITS = 4_800_000  # bounds the time: fewer passes over more rows
+
+
+@dataclass(frozen=True)
+class Network:
+    """For s networks, f features, m bins, width h, k basis functions, a ages.
+
+    ``edges`` (all thresholds in a row), ``starts`` (f + 1,), where a feature's edges begin; ``bins`` (s, m, h); ``shift1`` (s, h);
+    ``hidden`` (s, h, h); ``shift2`` (s, h); ``last`` (s, 2h, k); ``basis`` (k, a); ``prior`` (a,) logarithms; ``youngest`` years.
+    """
+
+    edges: Floats
+    starts: NDArray[np.int64]
+    bins: Floats
+    shift1: Floats
+    hidden: Floats
+    shift2: Floats
+    last: Floats
+    basis: Floats
+    prior: Floats
+    youngest: int
+
+    def distribution(self, matrix: Matrix) -> Shares:
+        """(n_rows, n_ages) shares of each whole age for (n_rows, n_features), NaN = unknown."""
+        result = np.zeros((len(matrix), len(self.prior)), np.float32)
+        several = [
+            {"basis": self.basis, "prior": self.prior} | {name: getattr(self, name)[s] for name in LEARNED}
+            for s in range(len(self.bins))
+        ]
+        with threadpool_limits(1):
+            for start in range(0, len(matrix), BLOCK):
+                at = binned(matrix[start : start + BLOCK], self.edges, self.starts)
+                chosen = _chosen(at, self.bins.shape[1])
+                for weights in several:
+                    result[start : start + BLOCK] += _forward(weights, chosen)[-1]
+        result *= np.float32(1 / len(several))
+        return result
+
+
+def binned(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Row numbers in ``bins`` (n_rows, n_features): below the first edge, between two, from the last on, unknown."""
+    result = np.empty(matrix.shape, np.int32)
+    for feature in range(matrix.shape[1]):
+        mine = edges[starts[feature] : starts[feature + 1]]
+        values = matrix[:, feature]
+        place = np.searchsorted(mine, values, side="right")
+        place[np.isnan(values)] = len(mine) + 1
+        result[:, feature] = place + starts[feature] + 2 * feature
+    return result
+
+
+def cut(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
+    """Edges of every feature: halfway between its values when they are few, else quantiles."""
+    found = []
+    for feature in range(matrix.shape[1]):
+        values = matrix[:, feature]
+        values = values[np.isfinite(values)]
+        distinct = np.unique(values)
+        if len(distinct) <= MOST_BINS:
+            mine = distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
+        else:
+            mine = np.unique(np.quantile(values, np.arange(1, MOST_BINS) / MOST_BINS))
+        found.append(mine.astype(np.float32))
+    return np.concatenate(found), np.cumsum([0, *map(len, found)])
+
+
+def _basis(ages: int, functions: int) -> Floats:
+    """(functions, ages): cubic B-splines on even knots, of standard deviation 1 together."""
+    knots = np.concatenate([[0.0] * 3, np.linspace(0.0, ages, functions - 2), [float(ages)] * 3])
+    made = BSpline(knots, np.eye(functions), 3)(np.arange(ages) + 0.5).T
+    return (made / made.std()).astype(np.float32)
+
+
+def _chosen(at: NDArray[np.int32], bins: int) -> csr_matrix:
+    """The (n_rows, m) matrix with a one for each bin of a row: times ``bins`` it adds up a row's vectors."""
+    rows, features = at.shape
+    return csr_matrix((np.ones(at.size, np.float32), at.ravel(), np.arange(0, at.size + 1, features)), shape=(rows, bins))
+
+
+def _forward(w: Weights, chosen: csr_matrix) -> tuple[Floats, Floats, Floats]:
+    """Both hidden layers and the distribution of a block of rows."""
+    first = np.maximum(chosen @ w["bins"] + w["shift1"], 0)
+    second = np.maximum(first @ w["hidden"] + w["shift2"], 0)
+    shares = (np.concatenate([first, second], axis=1) @ w["last"]) @ w["basis"] + w["prior"]
+    shares -= shares.max(axis=1, keepdims=True)
+    np.exp(shares, out=shares)
+    shares /= shares.sum(axis=1, keepdims=True)
+    return first, second, shares
+
+
+def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weights:
+    """Of the mean negative log-likelihood of ``truth`` (n_rows,), column numbers of ages."""
+    first, second, off = _forward(w, chosen)
+    off[np.arange(len(truth)), truth] -= 1
+    off /= np.float32(len(truth))
+    outer = off @ w["basis"].T
+    back = outer @ w["last"].T
+    width = first.shape[1]
+    into2 = back[:, width:] * (second > 0)
+    into1 = (back[:, :width] + into2 @ w["hidden"].T) * (first > 0)
+    return {
+        "bins": np.asarray(chosen.T @ into1), "shift1": into1.sum(axis=0), "hidden": first.T @ into2,
+        "shift2": into2.sum(axis=0), "last": np.concatenate([first, second], axis=1).T @ outer,
+    }  # fmt: skip
+
+
+def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> Network:
+    """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest.
+
+    Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
+    whole training, whatever the number of steps. Deterministic for a seed: one thread.
+    """
+    edges, starts = cut(matrix)
+    at = binned(matrix, edges, starts)
+    truth = age.astype(np.int64) - youngest
+    counts = np.bincount(truth, minlength=oldest - youngest + 1)
+    fixed: Weights = {
+        "basis": _basis(len(counts), settings.network_functions),
+        "prior": np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32),
+    }
+    made = [_train_one(at, truth, fixed, starts, settings, n) for n in range(settings.networks)]
+    return Network(edges, starts, **{name: np.stack([w[name] for w in made]) for name in LEARNED}, **fixed, youngest=youngest)
+
+
+def _train_one(
+    at: NDArray[np.int32], truth: NDArray[np.int64], fixed: Weights, starts: NDArray[np.int64], settings: Training, number: int
+) -> Weights:
+    """Learned weights of the network ``number``, from the bins (n_rows, n_features) and the age's column of each row."""
+    rng = np.random.default_rng([settings.seed, number])
+    width, (rows, features) = settings.network_width, at.shape
+    m = int(starts[-1]) + 2 * features
+
+    def start(shape: tuple[int, int], spread: float) -> Floats:
+        return (rng.standard_normal(shape) * spread).astype(np.float32)
+
+    learned: Weights = {
+        "bins": start((m, width), features**-0.5), "shift1": np.zeros(width, np.float32),
+        "hidden": start((width, width), width**-0.5), "shift2": np.zeros(width, np.float32),
+        "last": start((2 * width, settings.network_functions), 0.1 * width**-0.5),
+    }  # fmt: skip
+    size = int(np.clip(rows / 80, 32, 512))
+    passes = max(1, min(settings.network_passes, ROW_VISITS // rows))
+    steps = passes * -(-rows // size)
+    mean = {name: np.zeros_like(value) for name, value in learned.items()}
+    square = {name: np.zeros_like(value) for name, value in learned.items()}
+    done = 0
+    with threadpool_limits(1):
+        for _ in range(passes):
+            order = rng.permutation(rows)
+            for begin in range(0, rows, size):
+                some = order[begin : begin + size]
+                gradient = _gradient({**fixed, **learned}, _chosen(at[some], m), truth[some])
+                step = STEP * 0.5 * (1 + np.cos(np.pi * done / steps))
+                keep = np.float32(1 - step * settings.network_decay / (0.5 * STEP * steps))
+                done += 1
+                for name in learned:
+                    mean[name] += 0.1 * (gradient[name] - mean[name])
+                    square[name] += 0.001 * (gradient[name] ** 2 - square[name])
+                    scale = np.sqrt(square[name] / (1 - 0.999**done)) + 1e-8
+                    learned[name] -= np.float32(step / (1 - 0.9**done)) * mean[name] / scale.astype(np.float32)
+                    learned[name] *= keep
+    return _without_luck(learned, at, m, starts)
+
+
+def _without_luck(learned: Weights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> Weights:
+    """Bins that no training row was in still hold their random start: they become the mean of their feature's bins."""
+    rows = np.bincount(at.ravel(), minlength=m)
+    bins = learned["bins"].copy()
+    for feature in range(len(starts) - 1):
+        mine = slice(int(starts[feature]) + 2 * feature, int(starts[feature + 1]) + 2 * feature + 2)
+        mean = np.average(bins[mine], axis=0, weights=rows[mine])
+        bins[mine][rows[mine] == 0] = mean
+    return {**learned, "bins": bins}
