@@ -256,7 +256,7 @@ def test_group_calibration_covers_each_group() -> None:
     """Young people are easy, old ones hard, gaps harder: one correction leaves groups uncovered, corrections by cell do not."""
     n = 40_000
     point = RNG.uniform(20, 65, n)
-    unknown = RNG.integers(0, 10, n)
+    unknown = RNG.choice([1, 2, 8], n, p=[0.1, 0.3, 0.6])
     spread = np.where(point < 40, 2.0, 6.0) + np.where(unknown > 4, 3.0, 0.0)
     age = point + RNG.normal(size=n) * spread
     lower, upper = point - 5, point + 5

@@ -51,7 +51,11 @@ NO_CALIBRATION = Calibration(0.0, (0.0,) * (2 * len(BAND_STARTS) + 2))
 
 def calibrate(unknown: Counts, point: Floats, lower: Floats, upper: Floats, age: Floats, coverage: float) -> Calibration:
     """Corrections from n rows that took no part in training: of a cell, else of its band, else of everybody."""
-    empty = replace(NO_CALIBRATION, few=float(np.median(unknown)) if len(unknown) else 0.0)
+    few = 0.0
+    if len(unknown):
+        middle = float(np.median(unknown))  # more than that, or at least that: whichever halves people better
+        few = min((middle, middle - 1), key=lambda most: abs(float((unknown > most).mean()) - 0.5))
+    empty = replace(NO_CALIBRATION, few=few)
     cells = empty.cells(unknown, point)
     years = []
     for cell in range(len(empty.years)):
