@@ -27,6 +27,7 @@ AS_OF = dt.date(2025, 10, 23)
 QUICK = """
 [training]
 rounds = 30
+refit_below_rows = 0
 light_rounds = 30
 networks = 1
 network_passes = 4

@@ -215,14 +215,14 @@ def train(
         "missing": dict(zip(features.names, missing.tolist(), strict=True)),
         "rows": {"learned_from": int((part == FIT).sum()), "held_out": sum(len(o.age) for o in judging), "turns": turns},
     }
-    if len(age) < settings.refit_below_rows:
+    metrics["refit_rows"] = len(age) if len(age) < settings.refit_below_rows else 0
+    if metrics["refit_rows"]:
         rounds = [(b.boosted.num_boosted_rounds(), b.light.booster.num_trees()) for b in bundles]
         boosted, light = (max(1, int(n)) for n in np.median(rounds, axis=0))
         again = config.model_copy(update={"training": settings.model_copy(update={"rounds": boosted, "light_rounds": light})})
         nobody = np.zeros(len(age), np.bool_)
         full, _ = _learn(features, columns, age, ~nobody, nobody, again, threads)
         bundle = replace(full, blend=bundle.blend)
-        metrics["refit_rows"] = len(age)
     return bundle, metrics
 
 
