@@ -12,16 +12,12 @@ from collections.abc import Callable
 import numpy as np
 
 from predict_age.config import Training
+from predict_age.models.density import quantiles
+from predict_age.models.ensemble import pinball
 from predict_age.models.forest import train_forest
 
 TEST = 100_000
 LEVELS = (0.05, 0.5, 0.95)
-
-
-def pinball(predicted: np.ndarray, level: float, age: np.ndarray) -> float:
-    """Mean pinball loss, years."""
-    error = age - predicted
-    return float(np.mean(np.maximum(level * error, (level - 1) * error)))
 
 
 def report(name: str, fit: float, rows: int, predict: Callable[[], np.ndarray], age: np.ndarray) -> None:
@@ -29,10 +25,8 @@ def report(name: str, fit: float, rows: int, predict: Callable[[], np.ndarray], 
     began = time.perf_counter()
     found = predict()
     rate = rows / (time.perf_counter() - began)
-    print(
-        f"| {name} | {fit:.0f} | {rate:,.0f} | {pinball(found[:, 0], 0.05, age):.3f} | {pinball(found[:, 2], 0.95, age):.3f} |",
-        flush=True,
-    )
+    low, high = (pinball(found[:, [i]], (LEVELS[i],), age) for i in (0, 2))
+    print(f"| {name} | {fit:.0f} | {rate:,.0f} | {low:.3f} | {high:.3f} |", flush=True)
 
 
 def main() -> None:
@@ -47,7 +41,7 @@ def main() -> None:
     fit = time.perf_counter() - began
     forest.trees.set_param({"nthread": 1})
     rows = TEST - 1  # one thread each, as in a worker
-    report("XGBoost trees, leaf histograms", fit, rows, lambda: forest.quantiles(x[:rows], LEVELS), y[:rows])
+    report("XGBoost trees, leaf histograms", fit, rows, lambda: quantiles(forest.distribution(x[:rows]), 14, LEVELS), y[:rows])
     try:
         from quantile_forest import RandomForestQuantileRegressor
     except ImportError:

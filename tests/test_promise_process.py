@@ -381,21 +381,10 @@ def test_same_event_twice_is_one_run(people_rows: Rows, tmp_path: Path) -> None:
 def test_time_limit_stops_cleanly(small_files: Path, quick: Path, tmp_path: Path) -> None:
     """A run that reaches its limit stops with 6, keeps its work, counts all attempts, and goes on with a higher limit."""
     config = tmp_path / "c.toml"
-    config.write_text(quick.read_text() + "[limits]\nusd_per_hour = 36.0\n")
-    done = cli(
-        "run",
-        "--source",
-        small_files,
-        "--workspace",
-        tmp_path / "w",
-        "--as-of",
-        AS_OF,
-        "--config",
-        config,
-        "--max-minutes",
-        "0.12",
-        check=6,
-    )
+    slow = quick.read_text().replace("networks = 1", "networks = 6").replace("network_passes = 4", "network_passes = 100")
+    config.write_text(slow + "[limits]\nusd_per_hour = 36.0\n")
+    run = ("run", "--source", small_files, "--workspace", tmp_path / "w", "--as-of", AS_OF, "--config", config)
+    done = cli(*run, "--max-minutes", "0.12", check=6)
     if "would take longer" in done.stderr:
         pytest.fail("the estimate is above the limit that this test needs")
     assert "used up its time or money" in done.stderr

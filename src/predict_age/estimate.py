@@ -19,7 +19,7 @@ from predict_age.source.text import open_bytes, read_csv, read_jsonl
 
 SAMPLED_SPLITS = 5
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
-READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 500_000, 60_000, 26_000, 250_000, 5_000
+READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 500_000, 60_000, 26_000, 250_000, 2_500
 START_SECONDS = 6.0
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 26, 46, 22, 200
 PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW = 400 << 20, 500 << 20, 1000

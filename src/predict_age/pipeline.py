@@ -55,7 +55,21 @@ def new_plan(
         "", now.isoformat(), as_of, quarter, source, tuple(discover(source)), config, features_text, features_name, code_hash(),
         config.running.workers or available_cores(), *base,
     )  # fmt: skip
-    return replace(plan, run_id=f"{now:%Y%m%dT%H%M%SZ}-{plan.identity[:8]}")
+    return replace(plan, run_id=_run_id(now, plan))
+
+
+def _run_id(time: dt.datetime, plan: RunPlan) -> str:
+    return f"{time:%Y%m%dT%H%M%SZ}-{plan.identity[:8]}"
+
+
+def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
+    """The plan, moved on by a second while another run has its second: so the order of run ids is that of the runs."""
+    known = {r.id for r in workspace.runs()}
+    taken = {i.partition("-")[0] for i in known}
+    while plan.run_id not in known and plan.run_id.partition("-")[0] in taken:
+        later = dt.datetime.fromisoformat(plan.timestamp) + dt.timedelta(seconds=1)
+        plan = replace(plan, timestamp=later.isoformat(), run_id=_run_id(later, plan))
+    return plan
 
 
 def start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
@@ -74,6 +88,7 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
             record = folder.record
             if record.get("identity") == plan.identity:
                 return _continue(workspace, folder, lease, console, Overrides())
+        plan = _in_order(workspace, plan)
         folder = workspace.run(plan.run_id)
         if folder.status == DONE:
             console.note(f"run {plan.run_id} is done already")

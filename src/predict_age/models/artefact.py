@@ -41,9 +41,8 @@ def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
         np.savez(stream, leaf_of=bundle.forest.leaf_of, shares=bundle.forest.shares)
     with creating(folder / "light.txt") as stream:
         stream.write(bundle.light.text.encode())
-    network = asdict(bundle.network)
     with creating(folder / "network.npz") as stream:
-        np.savez(stream, **{k: v for k, v in network.items() if k != "youngest"})
+        np.savez(stream, **asdict(bundle.network))
     ridge = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(bundle.ridge).items()}
     learned = {"encoders": asdict(bundle.encoders), "ridge": ridge, "blend": asdict(bundle.blend)}
     write_json(folder / "learned.json", learned)
@@ -86,9 +85,9 @@ def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     )
     ridge: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in learned["ridge"].items()}
     with np.load(io.BytesIO(content["leaves.npz"]), allow_pickle=False) as leaves:
-        quantiles = QuantileForest(forest, leaves["leaf_of"], leaves["shares"], blend.youngest)
+        quantiles = QuantileForest(forest, leaves["leaf_of"], leaves["shares"])
     with np.load(io.BytesIO(content["network.npz"]), allow_pickle=False) as arrays:
-        network = Network(**arrays, youngest=blend.youngest)
+        network = Network(**arrays)
     bundle = Bundle(features, Encoders(**learned["encoders"]), RidgeModel(**ridge), boosted, light, network, quantiles, blend)
     return bundle, manifest["version"]
 

@@ -23,7 +23,7 @@ from predict_age.models.forest import QuantileForest, train_forest
 from predict_age.models.light import Light, train_light
 from predict_age.models.network import Network, train_network
 from predict_age.models.ridge import RidgeModel, train_ridge
-from predict_age.source.scan import mix
+from predict_age.source.scan import uniform
 
 YEARS_PER_PERCENT = 3.33
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
@@ -231,14 +231,13 @@ def parts(lucky: NDArray[np.float64], settings: Training, turn: float = 0.0) -> 
 
     ``turn`` (0..1) turns the wheel: over 1 / test_share even turns everybody is held out once.
     """
-    again = mix((lucky * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) >> np.uint64(11)
-    uniform = (again * 2.0**-53 + turn) % 1.0
+    place = (uniform((lucky * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) + turn) % 1.0
     most = MOST_JUDGES / max(len(lucky), 1)
     calibrated = settings.test_share + min(settings.calibration_share, most)
     result = np.full(len(lucky), FIT, np.int8)
-    result[uniform < calibrated + min(settings.validation_share, most)] = VALIDATE
-    result[uniform < calibrated] = CALIBRATE
-    result[uniform < settings.test_share] = HELD_OUT
+    result[place < calibrated + min(settings.validation_share, most)] = VALIDATE
+    result[place < calibrated] = CALIBRATE
+    result[place < settings.test_share] = HELD_OUT
     return result
 
 

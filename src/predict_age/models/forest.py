@@ -28,7 +28,6 @@ class QuantileForest:
     trees: xgboost.Booster
     leaf_of: NDArray[np.int32]
     shares: Shares
-    youngest: int
 
     def leaves(self, matrix: Matrix) -> NDArray[np.int32]:
         """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
@@ -36,7 +35,7 @@ class QuantileForest:
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 
     def distribution(self, matrix: Matrix) -> Shares:
-        """(n_rows, n_ages) shares of each whole age from ``youngest`` on."""
+        """(n_rows, n_ages) shares of each whole age, the youngest first."""
         result = np.empty((len(matrix), self.shares.shape[1]), np.float32)
         if not len(matrix):
             return result
@@ -88,4 +87,4 @@ def train_forest(
         tables.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
         leaf_of[tree, used] = np.arange(leaves, leaves + len(used))
         leaves += len(used)
-    return QuantileForest(trees, leaf_of, np.concatenate(tables), youngest)
+    return QuantileForest(trees, leaf_of, np.concatenate(tables))

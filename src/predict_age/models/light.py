@@ -39,11 +39,10 @@ def train_light(
     settings: Training,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-    rounds: int = 0,
 ) -> Light:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
 
-    With ``unseen`` rows it stops when their error no longer falls; else after ``rounds``. Deterministic for a seed and threads.
+    With ``unseen`` rows it stops when their error no longer falls. Deterministic for a seed and threads.
     """
     parameters = {
         "objective": "l1",
@@ -67,5 +66,5 @@ def train_light(
     if unseen is not None and len(unseen[1]):
         valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]
         callbacks = [lightgbm.early_stopping(settings.stop_after_rounds, verbose=False)]
-    booster = lightgbm.train(parameters, data, rounds or settings.light_rounds, valid_sets=valid, callbacks=callbacks)
+    booster = lightgbm.train(parameters, data, settings.light_rounds, valid_sets=valid, callbacks=callbacks)
     return Light.from_text(booster.model_to_string(num_iteration=booster.best_iteration or -1))

@@ -35,7 +35,7 @@ class Network:
     """For s networks, f features, m bins, width h, k basis functions, a ages.
 
     ``edges`` (all thresholds in a row), ``starts`` (f + 1,), where a feature's edges begin; ``bins`` (s, m, h); ``shift1`` (s, h);
-    ``hidden`` (s, h, h); ``shift2`` (s, h); ``last`` (s, 2h, k); ``basis`` (k, a); ``prior`` (a,) logarithms; ``youngest`` years.
+    ``hidden`` (s, h, h); ``shift2`` (s, h); ``last`` (s, 2h, k); ``basis`` (k, a); ``prior`` (a,) logarithms.
     """
 
     edges: Floats
@@ -47,7 +47,6 @@ class Network:
     last: Floats
     basis: Floats
     prior: Floats
-    youngest: int
 
     def distribution(self, matrix: Matrix) -> Shares:
         """(n_rows, n_ages) shares of each whole age for (n_rows, n_features), NaN = unknown."""
@@ -148,7 +147,7 @@ def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, setti
         "prior": np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32),
     }
     made = [_train_one(at, truth, fixed, starts, settings, n) for n in range(settings.networks)]
-    return Network(edges, starts, **{name: np.stack([w[name] for w in made]) for name in LEARNED}, **fixed, youngest=youngest)
+    return Network(edges, starts, **{name: np.stack([w[name] for w in made]) for name in LEARNED}, **fixed)
 
 
 def _train_one(

@@ -52,6 +52,11 @@ def mix(pids: NDArray[np.int64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
+def uniform(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Numbers in [0, 1) from the upper 53 bits of :func:`mix`."""
+    return np.asarray((mix(numbers) >> np.uint64(11)) * 2.0**-53, np.float64)
+
+
 def checksum(pids: NDArray[np.int64]) -> int:
     """Order-free fingerprint of a set of pids: the sum of their mixed values modulo 2^64."""
     return int(mix(pids + 1).sum(dtype=np.uint64))

@@ -19,7 +19,7 @@ from predict_age.models.artefact import FILES, copy, save
 from predict_age.models.bundle import train
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import RowRules, connect
-from predict_age.source.scan import counting_rows, mix
+from predict_age.source.scan import counting_rows, uniform
 from predict_age.source.splits import Split, read_split
 from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
 
@@ -27,7 +27,7 @@ from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_o
 def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
     salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
-    return np.asarray((mix(salted.astype(np.int64)) >> np.uint64(11)) * 2.0**-53, np.float64)
+    return uniform(salted.astype(np.int64))
 
 
 def sample(
