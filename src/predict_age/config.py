@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from predict_age.errors import ConfigError
 from predict_age.toml_lines import line_of
@@ -79,6 +79,7 @@ class Training(_Section):
     worth: float = Field(default=0.002, ge=0, le=0.1)
     forest_trees: int = Field(default=30, ge=1, le=500)
     forest_depth: int = Field(default=12, ge=1, le=16)
+    tune_minutes: float = Field(default=0.0, ge=0, le=1440)
 
     @model_validator(mode="after")
     def _shares(self) -> Training:
@@ -94,6 +95,56 @@ class Prediction(_Section):
 
     batch_rows: int = Field(default=300_000, ge=1)
     partition: Literal["splits", "modulo"] = "splits"
+    usable_from_pct: float = Field(default=40.0, ge=0, le=100)
+    challengers: dict[str, Share] = {}
+    experiment: str = Field(default="experiment", min_length=1)
+
+    @model_validator(mode="after")
+    def _arms(self) -> Prediction:
+        if sum(self.challengers.values()) > 0.9:
+            raise ValueError("prediction.challengers together may have 90 % of the people at most")
+        return self
+
+
+class Card(_Section):
+    """What the model card looks at. ``groups``: name -> path inside the profile; read for the card alone, never a feature."""
+
+    groups: dict[str, str] = {"country": "country", "gender": "gender"}
+    around: int = Field(default=40, ge=1, le=120)
+    unlabelled_rows: int = Field(default=50_000, ge=0)
+    fewest_rows: int = Field(default=50, ge=10)
+
+    @field_validator("groups")
+    @classmethod
+    def _paths(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, path in value.items():
+            if not name.isidentifier():
+                raise ValueError(f"a group is called by letters, digits and underscores, not {name!r}")
+            if not path.strip(" .") or "[*]" in path:
+                raise ValueError(f"{path!r} does not lead to one value; write key, key.key or key[0]")
+        return value
+
+
+class Gates(_Section):
+    """What a model must reach before anything is predicted with it; 0 switches a limit off. Years, or shares (0..1)."""
+
+    baselines: bool = True
+    worse_share: float = Field(default=0.05, ge=0, le=1)
+    band_error_years: float = Field(default=15.0, ge=0)
+    group_bias_years: float = Field(default=10.0, ge=0)
+    coverage_below: float = Field(default=0.03, ge=0, le=1)
+    leak_error_share: float = Field(default=0.15, ge=0, le=1)
+    leak_exact_share: float = Field(default=0.8, ge=0, le=1)
+    not_leaks: tuple[str, ...] = Field(default=(), strict=False)
+    drift: bool = False
+
+
+class Drift(_Section):
+    """How changes of the data are told from chance. ``rows``: people looked at; ``false_alarms``: share of unchanged runs."""
+
+    rows: int = Field(default=1_000_000, ge=1000)
+    false_alarms: float = Field(default=0.01, gt=0, lt=0.5)
+    least_moved: float = Field(default=0.02, ge=0, le=1)
 
 
 class Running(_Section):
@@ -123,6 +174,9 @@ class Config(_Section):
     ages: Ages = Ages()
     training: Training = Training()
     prediction: Prediction = Prediction()
+    card: Card = Card()
+    gates: Gates = Gates()
+    drift: Drift = Drift()
     running: Running = Running()
     limits: Limits = Limits()
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 from predict_age.config import Config, Limits
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.files import make_folder, remove, write_json
+from predict_age.gates import GATES
 from predict_age.lease import Lease
 from predict_age.limits import Attempts, seconds_left, stopping_after
 from predict_age.measure import Measure
@@ -34,26 +35,31 @@ FIRST_WAIT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Overrides:
-    """What may differ from the plan when a run is continued: it decides nothing about the result. None: as planned."""
+    """What may differ from the plan when a run is continued: it decides nothing about the result. None: as planned.
+
+    ``accept`` goes through gates that somebody has looked at.
+    """
 
     workers: int | None = None
     max_minutes: float | None = None
+    accept: bool = False
 
 
 def new_plan(
     source: str, as_of: dt.date, config: Config, features_text: str, features_name: str, *,
-    timestamp: dt.datetime | None = None, base: tuple[str, str] = ("", ""),
+    timestamp: dt.datetime | None = None, base: tuple[str, str] = ("", ""), challengers: tuple[tuple[str, str], ...] = (),
+    shadow: bool = False,
 ) -> RunPlan:  # fmt: skip
     """Look at the source and fix everything that decides the result. The only place where a run reads the clock.
 
     ``timestamp`` replaces the clock: the same plan at the same time is the same run. ``base`` is the id of the run whose
-    model is used and the SHA-256 of that model's manifest.
+    model is used and the SHA-256 of that model's manifest; ``challengers`` are the same for each model with a share of the people.
     """
     now = (timestamp or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(microsecond=0)
     quarter = config.running.quarter or latest_complete_quarter(as_of)
     plan = RunPlan(
         "", now.isoformat(), as_of, quarter, source, tuple(discover(source)), config, features_text, features_name, code_hash(),
-        config.running.workers or available_cores(), *base,
+        config.running.workers or available_cores(), *base, challengers, shadow,
     )  # fmt: skip
     return replace(plan, run_id=_run_id(now, plan))
 
@@ -123,7 +129,7 @@ def _machine_errors() -> Iterator[None]:
 def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
     """Go on with a run: say what is kept and what is made again, then do it."""
     plan = RunPlan.from_json(folder.record)
-    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease)
+    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept)
     console.note(f"continuing run {folder.id}")
     run.check_resumable()
     found = survey(run)
@@ -158,6 +164,8 @@ def _work(run: Run, limits: Limits) -> RunFolder:
             for number, step in enumerate(STEPS, start=1):
                 if not run.is_done(step):
                     _do(run, number, step)
+                if step.name in GATES:
+                    GATES[step.name](run)
             from predict_age.report import write_report
 
             write_report(run.folder)

@@ -22,6 +22,7 @@ class Published:
     ``current`` is a run id or empty; ``quarters`` names the run of each quarter; ``manifests`` holds the seal of each of
     these runs' manifests, so that the pointer vouches for every byte below it. ``fence`` is the newest lease token: a
     publication with an older one is refused. ``removing`` are runs that are being deleted and must not be published again.
+    ``champion`` is the run whose model is used where none is named.
     """
 
     current: str = ""
@@ -29,6 +30,7 @@ class Published:
     manifests: dict[str, str] = field(default_factory=dict)
     fence: int = 0
     removing: list[str] = field(default_factory=list)
+    champion: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -36,17 +38,29 @@ class Published:
         """Runs that some reader may be reading."""
         return {self.current, *self.quarters.values()} - {""}
 
+    @property
+    def kept(self) -> set[str]:
+        """Runs that retention must not remove, whatever their age."""
+        return {self.current, self.champion} - {""}
+
     def with_current(self, run_id: str, quarter: str, seal: str, event: str) -> Published:
-        """The pointer after ``run_id`` has become current and the result of its quarter."""
+        """The pointer after ``run_id`` has become current and the result of its quarter, and its model the champion."""
         quarters = {**self.quarters, quarter: run_id}
         manifests = {**self.manifests, run_id: seal}
         named = {run_id, *quarters.values()}
         now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
         entry = {"at": now, "event": event, "run": run_id, "before": self.current}
         return replace(
-            self, current=run_id, quarters=quarters, manifests={r: s for r, s in manifests.items() if r in named},
+            self, current=run_id, champion=run_id, quarters=quarters,
+            manifests={r: s for r, s in manifests.items() if r in named},
             history=[*self.history, entry][-REMEMBERED:],
         )  # fmt: skip
+
+    def with_champion(self, run_id: str) -> Published:
+        """The pointer after the model of ``run_id`` has become the champion; what readers see stays."""
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
+        entry = {"at": now, "event": "promoted", "run": run_id, "before": self.champion}
+        return replace(self, champion=run_id, history=[*self.history, entry][-REMEMBERED:])
 
 
 def read_published(records: Records) -> Published:

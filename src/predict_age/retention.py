@@ -29,7 +29,8 @@ class Removal:
 
 
 def removable(workspace: Workspace, keep: int, working_on: str = "") -> list[Removal]:
-    """Runs beyond retention: all but the newest ``keep`` finished ones, the current one, and the newest unfinished one.
+    """Runs beyond retention: all but the newest ``keep`` finished ones, the current one, the champion's, and the newest
+    unfinished one.
 
     ``working_on`` is a run that is never removed. The result of an older quarter goes with its run.
     """
@@ -39,7 +40,7 @@ def removable(workspace: Workspace, keep: int, working_on: str = "") -> list[Rem
     finished = [r for r in others if status[r.id] == DONE]
     unfinished = [r for r in others if status[r.id] not in (DONE, DAMAGED)]
     old = finished[: max(0, len(finished) - keep)]
-    found = [Removal(r, f"older than the newest {keep} finished runs") for r in old if r.id != published.current]
+    found = [Removal(r, f"older than the newest {keep} finished runs") for r in old if r.id not in published.kept]
     found += [Removal(r, "unfinished, and a newer unfinished run exists") for r in unfinished[:-1] if r.id not in published.run_ids]
     halves = [p for p in (workspace.root / "runs").iterdir() if RUN_ID.fullmatch(p.name) and not (p / "run.json").exists()]
     found += [Removal(RunFolder(p), "half deleted") for p in sorted(halves) if p.name != working_on]
@@ -49,14 +50,14 @@ def removable(workspace: Workspace, keep: int, working_on: str = "") -> list[Rem
 def remove_runs(workspace: Workspace, removals: Iterable[Removal]) -> list[str]:
     """Delete runs: first the pointer forgets them and forbids to publish them again, then the files go. Returns their ids.
 
-    A run that has become current since the removal was planned is left alone.
+    A run that has become current, or the champion's, since the removal was planned is left alone.
     """
     runs = {r.run.id: r.run for r in removals}
     if not runs:
         return []
 
     def forgotten(now: Published) -> Published:
-        gone = set(runs) - {now.current}
+        gone = set(runs) - now.kept
         return replace(
             now,
             quarters={q: r for q, r in now.quarters.items() if r not in gone},

@@ -41,6 +41,8 @@ def depends_on_date(features: FeatureSet) -> bool:
 
 def obstacle(run: Run, base: Vouched) -> str:
     """Why nothing of the base run's predictions can be taken over; empty when they can."""
+    if run.plan.challengers or run.workspace.run(run.plan.base).record.get("challengers"):
+        return "several models share the people"
     if base.manifest["code"] != run.plan.code:
         return "the base run was made by other code"
     as_of = run.plan.as_of.isoformat()

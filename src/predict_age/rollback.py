@@ -45,7 +45,7 @@ def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
 def _previous(workspace: Workspace) -> str:
     published = workspace.published
     for entry in reversed(published.history):
-        if entry["run"] == published.current and entry["before"] not in ("", published.current):
+        if entry["event"] != "promoted" and entry["run"] == published.current and entry["before"] not in ("", published.current):
             return str(entry["before"])
     raise ConfigError("there is no previous run to go back to", fix="name one: `predict-age runs` lists them")
 

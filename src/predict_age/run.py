@@ -20,7 +20,7 @@ from predict_age.pool import Pool
 from predict_age.source.files import SourceFile
 from predict_age.workspace import RunFolder, Workspace
 
-LIBRARIES = ("duckdb", "pyarrow", "numpy", "xgboost-cpu")
+LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm", "scikit-learn")
 
 
 class Progress(Protocol):
@@ -38,7 +38,8 @@ class RunPlan:
     """Everything that decides the result. ``timestamp`` (UTC) is the one time of the run; no step reads the clock.
 
     ``workers`` threads train the models (their number decides in which order numbers are added up). ``base`` is a finished
-    run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise.
+    run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise. ``challengers`` are
+    the same for each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
     """
 
     run_id: str
@@ -54,6 +55,8 @@ class RunPlan:
     workers: int
     base: str = ""
     base_model: str = ""
+    challengers: tuple[tuple[str, str], ...] = ()
+    shadow: bool = False
 
     @property
     def identity(self) -> str:
@@ -63,7 +66,7 @@ class RunPlan:
         files = [asdict(f) for f in self.files]
         what = [
             self.as_of.isoformat(), self.quarter, files, config, self.features_text, self.code, self.workers,
-            self.base, self.base_model,
+            self.base, self.base_model, self.challengers, self.shadow,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
@@ -74,7 +77,7 @@ class RunPlan:
             "version": __version__, "code": self.code, "identity": self.identity, "source": self.source,
             "files": [asdict(f) for f in self.files], "config": self.config.model_dump(mode="json"),
             "features_name": self.features_name, "features_text": self.features_text, "workers": self.workers,
-            "base": self.base, "base_model": self.base_model,
+            "base": self.base, "base_model": self.base_model, "challengers": self.challengers, "shadow": self.shadow,
         }  # fmt: skip
 
     @classmethod
@@ -86,6 +89,7 @@ class RunPlan:
                 value["run_id"], value["timestamp"], dt.date.fromisoformat(value["as_of"]), value["quarter"], value["source"],
                 tuple(SourceFile(**f) for f in value["files"]), config,
                 value["features_text"], value["features_name"], value["code"], value["workers"], value["base"], value["base_model"],
+                tuple((str(r), str(m)) for r, m in value["challengers"]), bool(value["shadow"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
@@ -93,11 +97,16 @@ class RunPlan:
             ) from None
 
 
+def versions() -> dict[str, str]:
+    """Of this package and of the libraries that decide numbers."""
+    return {"predict-age": __version__, **{name: version(name) for name in LIBRARIES}}
+
+
 def code_hash() -> str:
     """Hash of this package's own files and the versions below them: a run must be finished by the code that began it."""
     root = Path(__file__).parent
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
-    for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".sql", ".toml", ".html"}):
+    for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".sql", ".toml", ".html", ".css"}):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -112,6 +121,7 @@ class Run:
     pool: Pool
     progress: Progress
     lease: Lease
+    accept: bool = False  # go through gates that do not open by themselves
 
     def facts(self, step: str) -> dict[str, Any]:
         """What a finished step left for later ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from predict_age.errors import IntegrityError
 from predict_age.limits import Attempts
+from predict_age.numbers import finite
 from predict_age.progress import duration
 from predict_age.tables import VIEW, rows_of
 from predict_age.workspace import DAMAGED, RunFolder, Workspace
@@ -23,8 +23,10 @@ from predict_age.workspace import DAMAGED, RunFolder, Workspace
 if TYPE_CHECKING:
     import duckdb
 
+    from predict_age.champion import Version
     from predict_age.diff import Diff
     from predict_age.estimate import Estimate
+    from predict_age.experiment.arms import ReadOut
     from predict_age.verify import Verified
 
 
@@ -50,15 +52,6 @@ def program() -> str:
 def size(number: float) -> str:
     """Bytes as MiB or GiB."""
     return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"
-
-
-def finite(value: Any) -> Any:
-    """``value`` with NaN and infinity replaced by None, so that it is valid JSON."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    return [finite(v) for v in value] if isinstance(value, list) else value
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
@@ -266,3 +259,51 @@ def show_diff(found: Diff) -> None:
         for row in found.jumps:
             table.add_row(str(row["pid"]), str(row["age_before"]), str(row["age_after"]), row["source_before"], row["source_after"])
         console.print(table)
+
+
+def show_models(found: list[Version]) -> None:
+    """All models, for people."""
+    if not found:
+        _console().print("There are no models yet: they are made by `predict-age run`.")
+        return
+    table = _grid("Models", ["version", "error", "Ridge", "coverage", "gate", "runs", ""], numbers=False)
+    for v in found:
+        table.add_row(
+            v.version, _number(v.mae, "{:.2f} years"), _number(v.ridge_mae, "{:.2f}"), _number(v.coverage, "{:.1%}"), v.gate,
+            f"{v.runs[-1]}" + (f" and {len(v.runs) - 1} more" if len(v.runs) > 1 else ""), "champion" if v.champion else "",
+        )  # fmt: skip
+    _console().print(table)
+
+
+def show_card(card: dict[str, Any], path: Path) -> None:
+    """What the model card says first, and where the rest is."""
+    console = _console()
+    held = card["held_out"]
+    console.print(
+        f"\n[bold]Model {card['model_version']}[/bold]  {held['mae']:.2f} years mean error, "
+        f"{held['coverage']:.1%} inside the interval, {held['rows']:,} people judged", soft_wrap=True,
+    )  # fmt: skip
+    for number, finding in enumerate(card["findings"], start=1):
+        console.print(f"  {number}. {finding['kind']}: {finding['sentence']}", soft_wrap=True, markup=False)
+    if not card["findings"]:
+        console.print("  nothing stands out")
+    console.print(f"Card    {path.resolve()}", soft_wrap=True, markup=False)
+
+
+def show_read_out(found: ReadOut) -> None:
+    """An experiment, for people."""
+    console = _console()
+    how = "the same people predicted by each model" if found.paired else "each model with people of its own"
+    console.print(f"\n[bold]Experiment[/bold]  {how}; true ages of {found.truth}", soft_wrap=True)
+    table = _grid("Arms", ["model", "people", "error", "bias", "coverage", "width"])
+    for name, sums in found.arms.items():
+        row = sums.as_json()
+        table.add_row(
+            name, f"{sums.rows:,}", _number(row["mae"], "{:.2f}"), _number(row["bias"], "{:+.2f}"),
+            _number(row["coverage"], "{:.1%}"), _number(row["width"], "{:.1f}"),
+        )  # fmt: skip
+    console.print(table)
+    for d in found.decisions:
+        between = f"{d.difference:+.3f} years ({d.low:+.3f} to {d.high:+.3f})" if d.needed else "no difference yet"
+        console.print(f"[bold]{d.challenger}[/bold]: {d.decision}; {d.reason}", soft_wrap=True)
+        console.print(f"  challenger minus champion {between}; {d.needed:,} people find the least gain that counts", soft_wrap=True)

@@ -29,11 +29,17 @@ from predict_age.errors import ConfigError
 
 if TYPE_CHECKING:
     from predict_age.run import RunPlan
-    from predict_age.workspace import RunFolder
+    from predict_age.workspace import RunFolder, Workspace
 
 Base = Annotated[
     str, typer.Option("--base", help="Build on this finished run (run id, quarter, or current): no training.", metavar="RUN")
 ]
+Model = Annotated[
+    str, typer.Option("--model", help='Use this model instead of training: a version, or "champion".', metavar="VERSION")
+]
+Tune = Annotated[float | None, typer.Option("--tune", help="Minutes to look for better settings before training.", min=0)]
+Shadow = Annotated[bool, typer.Option("--shadow", help="Finish and check the run, but do not publish it.")]
+Accept = Annotated[bool, typer.Option("--accept", help="Go through a gate that stopped the run, after you have looked at why.")]
 MaxMinutes = Annotated[
     float | None, typer.Option("--max-minutes", help="Stop cleanly when the run, all its attempts together, took this long.", min=0)
 ]
@@ -47,25 +53,49 @@ Timestamp = Annotated[
 
 def _plan(
     source: str, as_of: str, features: Path | None, config: Path | None, workers: int | None, *,
-    max_minutes: float | None = None, timestamp: str = "", base: tuple[Path, str] | None = None,
+    max_minutes: float | None = None, tune: float | None = None, timestamp: str = "", workspace: Path | None = None,
+    base: str = "", model: str = "", shadow: bool = False,
 ) -> RunPlan:  # fmt: skip
     """Check everything that can be checked before a run: configuration, feature file, source, and the run to build on."""
     from predict_age.config import load_config
     from predict_age.features.extract import check_compiles
+    from predict_age.features.groups import check_groups
     from predict_age.features.spec import load_features
     from predict_age.pipeline import new_plan
 
     settings = load_config(config, {
         "running": {"workers": workers} if workers else {},
         "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
+        "training": {} if tune is None else {"tune_minutes": tune},
     })  # fmt: skip
     columns = (settings.source.birth_year, settings.source.approximate_age)
     declared = load_features(features, columns)
     name = str(features) if features else "built in"
     check_compiles(declared, parse_date(as_of), name)
+    check_groups(settings.card.groups)
     when = _timestamp(timestamp) if timestamp else None
-    built_on = _base(*base, declared.text) if base else ("", "")
-    return new_plan(source, parse_date(as_of), settings, declared.text, name, timestamp=when, base=built_on)
+    built_on, challengers = _models(workspace, base, model, list(settings.prediction.challengers), declared.text)
+    return new_plan(
+        source, parse_date(as_of), settings, declared.text, name, timestamp=when, base=built_on, challengers=challengers,
+        shadow=shadow,
+    )  # fmt: skip
+
+
+def _models(
+    workspace: Path | None, base: str, model: str, challengers: list[str], features: str
+) -> tuple[tuple[str, str], tuple[tuple[str, str], ...]]:
+    """The run to build on, if any, and those of the challengers, each with the SHA-256 of its model's manifest."""
+    from predict_age.champion import run_of
+
+    if base and model:
+        raise ConfigError("--base and --model both name a model", fix="give one of them")
+    if workspace is None or not (base or model or challengers):
+        return ("", ""), ()
+    space = existing(workspace)
+    built_on = ("", "")
+    if base or model:
+        built_on = _usable_model(space, space.resolve(base) if base else run_of(space, model), features)
+    return built_on, tuple(_usable_model(space, run_of(space, name), features) for name in challengers)
 
 
 def _timestamp(text: str) -> dt.datetime:
@@ -78,17 +108,16 @@ def _timestamp(text: str) -> dt.datetime:
     return found
 
 
-def _base(workspace: Path, name: str, features: str) -> tuple[str, str]:
-    """The run to build on and the SHA-256 of its model's manifest. Raises ConfigError when its model knows other features."""
+def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:
+    """The run and the SHA-256 of its model's manifest. Raises ConfigError when its model knows other features."""
     from predict_age.manifest import vouched
 
-    space = existing(workspace)
-    run = vouched(space, space.resolve(name))
+    run = vouched(space, folder)
     run.checked("model/")
     if (run.folder.model / "features.toml").read_text(encoding="utf-8") != features:
         raise ConfigError(
             f"run {run.folder.id} cannot be built on: its model was trained on another feature file",
-            expected="the same --features", found="other features", fix="run without --base, which trains a new model",
+            expected="the same --features", found="other features", fix="run without it, which trains a new model",
         )  # fmt: skip
     return run.folder.id, run.files["model/manifest.json"]
 
@@ -100,20 +129,29 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same people.", min=0)] = 7,
     as_of: AsOf = "2025-10-23",
     workers: Workers = None,
+    shift: Annotated[
+        list[str] | None, typer.Option("--shift", help="Change the data: missing, longer, unseen or older; may be repeated.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make people who never lived: 50 and more fields, 37.5 % with a known age, and a truth file."""
     import time
 
+    from predict_age.generator.shifts import Shift
     from predict_age.generator.write import generate as make
     from predict_age.pool import available_cores
     from predict_age.progress import Console
 
+    try:
+        shifts = tuple(Shift(s) for s in shift or ())
+    except ValueError:
+        raise ConfigError("--shift names no change", expected=", ".join(Shift), found=", ".join(shift or ())) from None
     console = Console(quiet=quiet)
     console.begin(1, 1, "Generate")
     began = time.perf_counter()
     with stoppable(f"remove {folder} before you generate again"):
-        make(folder, rows, seed, parse_date(as_of), workers or available_cores(), lambda done: console.update(done, rows, "people"))
+        advance = lambda done: console.update(done, rows, "people")  # noqa: E731
+        make(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts)
     console.end(time.perf_counter() - began, rows)
     out(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
 
@@ -134,11 +172,12 @@ def plan(
 @app.command(epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")
 def run(
     source: Source, workspace: Space, as_of: AsOf, features: Features = None, config: ConfigFile = None, workers: Workers = None,
-    base: Base = "", max_minutes: MaxMinutes = None, timestamp: Timestamp = "", as_json: AsJson = False, quiet: Quiet = False,
+    base: Base = "", model: Model = "", tune: Tune = None, shadow: Shadow = False, max_minutes: MaxMinutes = None,
+    timestamp: Timestamp = "", as_json: AsJson = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Run all steps: train, predict, merge, check the books, publish. An unfinished equal run is continued.
 
-    With --base no model is trained: the base run's model is used, and only new or changed profiles are predicted.
+    With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
     from predict_age.estimate import estimate
     from predict_age.limits import check_affordable
@@ -153,7 +192,11 @@ def run(
         workers,
         max_minutes=max_minutes,
         timestamp=timestamp,
-        base=(workspace, base) if base else None,
+        tune=tune,
+        workspace=workspace,
+        base=base,
+        model=model,
+        shadow=shadow,
     )
     if made.config.limits.max_minutes or made.config.limits.max_cost_usd:
         check_affordable(estimate(made).minutes, made.config.limits)
@@ -162,14 +205,15 @@ def run(
 
 @app.command(epilog="Example: predict-age resume --workspace work")
 def resume(
-    workspace: Space, workers: Workers = None, max_minutes: MaxMinutes = None, as_json: AsJson = False, quiet: Quiet = False
-) -> None:
+    workspace: Space, workers: Workers = None, max_minutes: MaxMinutes = None, accept: Accept = False, as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
     from predict_age.pipeline import Overrides
     from predict_age.pipeline import resume as again
 
     space = existing(workspace)
-    _go(lambda console: again(space, console, Overrides(workers, max_minutes)), as_json, quiet)
+    _go(lambda console: again(space, console, Overrides(workers, max_minutes, accept)), as_json, quiet)
 
 
 def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:

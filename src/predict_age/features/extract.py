@@ -41,6 +41,10 @@ class Extracted:
     columns: pa.Table
     problem: pa.ChunkedArray
 
+    def filter(self, rows: pa.Array) -> Extracted:
+        """Only the marked ``rows`` (n,) of BOOLEAN."""
+        return Extracted(self.columns.filter(rows), self.problem.filter(rows))
+
 
 def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -33,7 +33,7 @@ STAGES = (
     "Decades in the industry, now mentoring others.",
 )
 SKILLS = tuple(SKILL_ERAS)
-EMAILS = tuple(EMAIL_ERAS)
+EMAILS = (*EMAIL_ERAS, "brand-new.example")  # the last is drawn by nobody: it appears when the data are made to change
 COUNTRIES = {
     "Germany": ("Berlin", "Hamburg", "München", "Köln"), "United States": ("Austin", "Boston", "Denver", "Seattle"),
     "India": ("Pune", "Chennai", "Delhi", "Bengaluru"), "Brazil": ("São Paulo", "Recife", "Curitiba", "Belém"),
@@ -124,7 +124,7 @@ class Fields:
             "team_size": _Spread(12, 1, lambda k, _: _fragment("management", {"is_manager": k > 0, "team_size": k * (k + 1)})),
             "career_start": _Spread(N_YEARS, 12, lambda k, i: _fragment("career", {"start": month_of(k, i)})),
             "career_stage": _Spread(5, 1, lambda k, _: _fragment("summary", STAGES[k])),
-            "email_provider": _Spread(7, 1, lambda k, _: _fragment("email_provider", EMAILS[k])),
+            "email_provider": _Spread(8, 1, lambda k, _: _fragment("email_provider", EMAILS[k])),
             "membership": _Spread(22, 12, lambda k, i: _fragment("member_since", month_of(k, i) + "-15")),
             "primary_skill": _Spread(14, 1, lambda k, _: _fragment("primary_skill", SKILLS[k])),
             "has_photo": _Spread(2, 1, lambda k, _: _fragment("has_photo", bool(k))),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from predict_age.errors import ConfigError
 from predict_age.generator.fields import fields
 from predict_age.generator.model import People, draw
+from predict_age.generator.shifts import Shift, shifted
 
 ROWS_PER_CHUNK = 50_000  # one row group, one random stream
 ROWS_PER_FILE = 250_000
@@ -31,12 +32,13 @@ TRUTH = pa.schema([("pid", pa.int64()), ("true_age", pa.int32())])
 
 @dataclass(frozen=True)
 class Chunk:
-    """Which rows to make: ``first`` row number, ``rows`` (at most 50,000), seed and reference date."""
+    """Which rows to make: ``first`` row number, ``rows`` (at most 50,000), seed, reference date, and how the data have changed."""
 
     seed: int
     first: int
     rows: int
     as_of: dt.date
+    shifts: tuple[Shift, ...] = ()
 
     @property
     def rng(self) -> np.random.Generator:
@@ -45,7 +47,11 @@ class Chunk:
 
 def people(chunk: Chunk) -> People:
     """The people of ``chunk`` before they are written: what :func:`~predict_age.generator.posterior.posterior` needs."""
-    return draw(chunk.rng, chunk.rows)
+    return _drawn(chunk, chunk.rng)
+
+
+def _drawn(chunk: Chunk, rng: np.random.Generator) -> People:
+    return shifted(draw(rng, chunk.rows), chunk.shifts, np.random.default_rng([chunk.seed, chunk.first, 1]))
 
 
 def pids(chunk: Chunk) -> NDArray[np.int64]:
@@ -58,7 +64,7 @@ def pids(chunk: Chunk) -> NDArray[np.int64]:
 def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """(people, truth) of a chunk as Arrow record batches."""
     rng = chunk.rng
-    drawn = draw(rng, chunk.rows)
+    drawn = _drawn(chunk, rng)
     luck = rng.random(chunk.rows)
     has_birth_year = luck < KNOWN_BIRTH_YEAR + KNOWN_BOTH
     has_age = (luck >= KNOWN_BIRTH_YEAR) & (luck < KNOWN_BIRTH_YEAR + KNOWN_BOTH + KNOWN_AGE)
@@ -83,9 +89,13 @@ def _write_file(path: str, chunks: list[Chunk]) -> list[pa.RecordBatch]:
 
 
 def generate(
-    out: Path, rows: int, seed: int, as_of: dt.date, workers: int, progress: Callable[[int], None] = lambda _: None
-) -> None:
-    """Write ``out/people/part-*.parquet`` and ``out/truth.parquet`` (pid, true_age). ``progress`` gets rows done so far."""
+    out: Path, rows: int, seed: int, as_of: dt.date, workers: int, progress: Callable[[int], None] = lambda _: None,
+    shifts: tuple[Shift, ...] = (),
+) -> None:  # fmt: skip
+    """Write ``out/people/part-*.parquet`` and ``out/truth.parquet`` (pid, true_age). ``progress`` gets rows done so far.
+
+    ``shifts`` change the data in known ways, so that whoever watches for changes can be tested.
+    """
     if not 0 <= rows <= MAX_ROWS:
         raise ConfigError("cannot generate that many people", expected=f"0 to {MAX_ROWS:,} rows", found=f"{rows:,}")
     folder = out / "people"
@@ -97,7 +107,7 @@ def generate(
     jobs = []
     for number, start in enumerate(range(0, max(rows, 1), ROWS_PER_FILE)):
         stop = min(rows, start + ROWS_PER_FILE)
-        chunks = [Chunk(seed, i, min(ROWS_PER_CHUNK, stop - i), as_of) for i in range(start, stop, ROWS_PER_CHUNK)]
+        chunks = [Chunk(seed, i, min(ROWS_PER_CHUNK, stop - i), as_of, shifts) for i in range(start, stop, ROWS_PER_CHUNK)]
         jobs.append((str(folder / f"part-{number:05d}.parquet"), chunks))
     done = 0
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))

@@ -32,6 +32,11 @@ FORMAT = 2
 FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
 
 
+def challenger_folder(run: Path, number: int) -> Path:
+    """Where a run keeps the model of its challenger ``number``, counted from 0."""
+    return run / f"challenger-{number + 1}"
+
+
 def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
     """Write the artefact and return its version: "age-" and the first 12 digits of the hash over its files' hashes."""
     for name, booster in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
@@ -118,6 +123,11 @@ def copy(folder: Path, to: Path, manifest_sha256: str) -> None:
     """Copy an artefact, file by file, checking each against the manifest, and the manifest against ``manifest_sha256``."""
     files = json.loads(_read(folder / "manifest.json", manifest_sha256))["files"]
     for name, expected in (*files.items(), ("manifest.json", manifest_sha256)):
-        content = _read(folder / name, expected)
-        with creating(to / name) as stream:
-            stream.write(content)
+        copy_checked(folder / name, to / name, expected)
+
+
+def copy_checked(path: Path, to: Path, expected: str) -> None:
+    """Copy a file whose SHA-256 must be ``expected``; IntegrityError otherwise."""
+    content = _read(path, expected)
+    with creating(to) as stream:
+        stream.write(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,19 @@ def _check_finite(*predicted: NDArray[Any]) -> None:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Predictions for m people of known ``age`` (m,) by models that did not learn from them; ``rows`` (m,) of the sample.
+
+    ``unknown`` (m,) counts their features without a value.
+    """
+
+    rows: NDArray[np.int64]
+    age: NDArray[np.float64]
+    made: Predictions
+    unknown: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class _Outside:
     """What models say about people whom they did not learn from."""
 
@@ -182,23 +196,25 @@ class _Outside:
 
 def train(
     features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], lucky: NDArray[np.float64], config: Config, threads: int
-) -> tuple[Bundle, dict[str, object]]:
+) -> tuple[Bundle, dict[str, object], Judged]:
     """Train, choose, calibrate, judge. ``columns``: feature table (n rows), ``age`` (n,) whole years, ``lucky`` (n,) in [0, 1).
 
     By luck each row is one of FIT (learned from), VALIDATE (decides when boosting stops and how members are weighted), CALIBRATE
     (corrects the interval) or HELD_OUT (judges). With fewer than ``cross_fit_below_rows`` rows this is done in turns until
     everybody was held out once, since few judges would judge badly. With fewer than ``refit_below_rows`` the models are trained
-    again on all rows, with what was chosen: they know more than the models that were judged. Returns the bundle and all metrics.
+    again on all rows, with what was chosen: they know more than the models that were judged. Returns the bundle,
+    all metrics, and the predictions that they were taken from.
     """
     settings = config.training
     turns = round(1 / settings.test_share) if len(age) < settings.cross_fit_below_rows else 1
-    bundles, calibrating, judging = [], [], []
+    bundles, calibrating, judging, rows = [], [], [], []
     for turn in range(turns):
         part = parts(lucky, settings, turn / turns)
         bundle, matrix = _learn(features, columns, age, part == FIT, part == VALIDATE, config, threads)
         bundles.append(bundle)
         calibrating.append(_Outside.of(bundle, matrix[part == CALIBRATE], age[part == CALIBRATE]))
         judging.append(_Outside.of(bundle, matrix[part == HELD_OUT], age[part == HELD_OUT]))
+        rows.append(np.flatnonzero(part == HELD_OUT))
     blend = replace(
         bundle.blend,
         weights=tuple(np.mean([b.blend.weights for b in bundles], axis=0).tolist()),
@@ -208,7 +224,10 @@ def train(
     ends = outside.seen.ends
     calibration = calibrate(outside.seen.unknown, blend.point(outside.seen), ends[:, 0], ends[:, 2], outside.age, settings.coverage)
     bundle = replace(bundle, blend=replace(blend, calibration=calibration))
-    metrics = _judge(bundle.blend, _Outside.all_of(judging), float(np.median(age)))
+    held_out = _Outside.all_of(judging)
+    made = bundle.blend.predict(held_out.seen)
+    judged = Judged(np.concatenate(rows), held_out.age, made, held_out.seen.unknown)
+    metrics = _judge(bundle.blend, held_out, made, float(np.median(age)))
     missing = np.isnan(matrix).mean(axis=0)
     metrics |= {
         "importance": importance(bundle.boosted),
@@ -223,7 +242,7 @@ def train(
         nobody = np.zeros(len(age), np.bool_)
         full, _ = _learn(features, columns, age, ~nobody, nobody, again, threads)
         bundle = replace(full, blend=bundle.blend)
-    return bundle, metrics
+    return bundle, metrics, judged
 
 
 def parts(lucky: NDArray[np.float64], settings: Training, turn: float = 0.0) -> NDArray[np.int8]:
@@ -290,11 +309,11 @@ def _cross_fitted(
     return result
 
 
-def _judge(blend: Blend, outside: _Outside, median: float) -> dict[str, object]:
+def _judge(blend: Blend, outside: _Outside, made: Predictions, median: float) -> dict[str, object]:
     """All that can be said about predictions for people with a known age whom no model saw; ``median`` of the known ages."""
     seen, truth = outside.seen, outside.age
-    made = blend.predict(seen)
     shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:3000])
+    by_confidence = _by_confidence(made, truth)
     members = [
         {"name": name, "weight": weight, **point_errors(truth, blend.whole(seen.points[:, i]))}
         for i, (name, weight) in enumerate(zip(MEMBERS, blend.weights, strict=True))
@@ -309,7 +328,8 @@ def _judge(blend: Blend, outside: _Outside, median: float) -> dict[str, object]:
         "uncalibrated": interval_quality(truth, seen.ends[:, 0], seen.ends[:, 2]),
         "network_share": blend.share,
         "widen_years": list(blend.calibration.years),
-        "by_confidence": _by_confidence(made, truth),
+        "by_confidence": by_confidence,
+        "confidence_is_monotone": monotone(by_confidence),
         "sample": {"true": truth[shown].astype(int).tolist(), "predicted": made.age[shown].tolist()},
     }
 
@@ -322,7 +342,15 @@ def _by_confidence(made: Predictions, truth: NDArray[np.float64]) -> list[dict[s
         chosen = (pct >= low) & ((pct < low + 10) | (low == 90))
         if chosen.any():
             errors = np.abs(made.age[chosen] - truth[chosen])
-            rows.append(
-                {"from": low, "rows": int(chosen.sum()), "mae": float(errors.mean()), "p90": float(np.quantile(errors, 0.9))}
-            )
+            rows.append({
+                "from": low, "rows": int(chosen.sum()), "mae": float(errors.mean()), "p90": float(np.quantile(errors, 0.9)),
+                "doubt": float(errors.std() / np.sqrt(len(errors))),
+            })  # fmt: skip
     return rows
+
+
+def monotone(steps: list[dict[str, float]]) -> bool:
+    """Whether no step of confidence has a larger error than the one before, by more than two standard errors of both."""
+    return all(
+        later["mae"] <= earlier["mae"] + 2 * float(np.hypot(later["doubt"], earlier["doubt"])) for earlier, later in pairwise(steps)
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,20 @@ def interval_quality(age: Numbers, lower: Numbers, upper: Numbers) -> dict[str, 
 def evaluate(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers) -> dict[str, float]:
     """All of the above and the number of rows."""
     return {"rows": len(age), **point_errors(age, predicted), **interval_quality(age, lower, upper)}
+
+
+def weighted(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, weights: NDArray[np.float64]) -> dict[str, float]:
+    """mae, rmse, bias, coverage and width of n rows with ``weights`` (n,)."""
+    error = np.asarray(predicted, float) - age
+    inside = (lower <= age) & (age <= upper)
+
+    def mean(values: NDArray[Any]) -> float:
+        return float(np.average(values, weights=weights))
+
+    return {
+        "mae": mean(np.abs(error)), "rmse": float(np.sqrt(mean(error**2))), "bias": mean(error), "coverage": mean(inside),
+        "width": mean(np.asarray(upper - lower)),
+    }  # fmt: skip
 
 
 def by_band(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, of: Numbers | None = None) -> list[dict[str, object]]:

@@ -1,18 +1,16 @@
-"""Gather what the steps recorded and render ``template.html``."""
+"""Gather what the steps recorded and render ``pages/report.html``."""
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from predict_age.files import check_whole, creating, key_of, write_receipt
+from predict_age.pages import page, plots
 from predict_age.progress import duration
-from predict_age.report import plots
 from predict_age.show import run_summary, size
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally
 from predict_age.steps.final_results import HIGH_QUALITY_PCT
@@ -29,18 +27,11 @@ EXAMPLES = 8
 
 def write_report(folder: RunFolder) -> Path:
     """Write ``report.html`` into the run's folder; returns its path."""
-    template = files("predict_age.report").joinpath("template.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(n=lambda v: f"{v:,}", pct=lambda v: "\N{EN DASH}" if v is None else f"{v:.1%}", years=_years)
-    html = environment.from_string(template).render(**_context(folder))
+    html = page("report.html", **_context(folder))
     with creating(folder.report) as stream:
-        stream.write(html.encode("utf-8"))
+        stream.write(html)
     write_receipt(folder.report, key_of(folder.id), stream, {})
     return folder.report
-
-
-def _years(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.2f}"
 
 
 def _context(folder: RunFolder) -> dict[str, Any]:

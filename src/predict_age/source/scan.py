@@ -57,6 +57,12 @@ def uniform(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray((mix(numbers) >> np.uint64(11)) * 2.0**-53, np.float64)
 
 
+def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
+    salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
+    return uniform(salted.astype(np.int64))
+
+
 def checksum(pids: NDArray[np.int64]) -> int:
     """Order-free fingerprint of a set of pids: the sum of their mixed values modulo 2^64."""
     return int(mix(pids + 1).sum(dtype=np.uint64))

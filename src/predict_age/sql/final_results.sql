@@ -20,5 +20,11 @@ SELECT
         WHEN q.prediction_source <> 'DEFAULT' THEN CAST(q.final_age AS DOUBLE)
     END AS DOUBLE) AS age_upper,
     CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.model_version END AS VARCHAR) AS model_version,
-    CAST(:run_id AS VARCHAR) AS run_id
+    CAST(:run_id AS VARCHAR) AS run_id,
+    CAST(CASE
+        WHEN q.prediction_source = 'DEFAULT' THEN FALSE
+        WHEN q.prediction_source = 'ML_PREDICTION'
+            THEN 100.0e0 - ABS(q.confidence_score) * 3.33e0 >= CAST(:usable_from_pct AS DOUBLE)
+        ELSE TRUE
+    END AS BOOLEAN) AS usable
 FROM predict_age_human_qa AS q

@@ -9,5 +9,6 @@ SELECT
     CAST(age_lower AS DOUBLE) AS age_lower,
     CAST(age_upper AS DOUBLE) AS age_upper,
     CAST(model_version AS VARCHAR) AS model_version,
-    CAST(run_id AS VARCHAR) AS run_id
+    CAST(run_id AS VARCHAR) AS run_id,
+    CAST(usable AS BOOLEAN) AS usable
 FROM predict_age_final_results

@@ -24,12 +24,14 @@ from predict_age.steps.batch_generator import batches_of
 HIGH_QUALITY_PCT = 60
 
 
-def result_part(path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str) -> dict[str, Any]:
+def result_part(
+    path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str, usable_from_pct: float
+) -> dict[str, Any]:
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
     check_whole(qa, qa_sha256)
     connection = connect()
     connection.register("predict_age_human_qa", pq.read_table(qa))
-    query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id)
+    query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:
         pq.write_table(table, stream, compression="zstd", compression_level=1, row_group_size=250_000)
@@ -39,7 +41,7 @@ def result_part(path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, 
 
 def describe(path: Path) -> dict[str, Any]:
     """What a part of the result holds: rows, distinct pids and their fingerprint, and the tally of sources and ages."""
-    written = pq.read_table(path, columns=["pid", "predicted_age", "confidence_pct", "prediction_source"])
+    written = pq.read_table(path, columns=["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"])
     pids = written["pid"].to_numpy()
     tally = Tally()
     for source in written["prediction_source"].unique().to_pylist():
@@ -48,6 +50,7 @@ def describe(path: Path) -> dict[str, Any]:
         pct = rows["confidence_pct"].to_numpy()
         bins = np.bincount(np.minimum((pct / (100 / PCT_BINS)).astype(int), PCT_BINS - 1), minlength=PCT_BINS)
         counts = {f"rows:{source}": rows.num_rows, f"high:{source}": int((pct >= HIGH_QUALITY_PCT).sum())}
+        counts[f"usable:{source}"] = pa.compute.sum(rows["usable"]).as_py() or 0
         tally += Tally(counts, {f"age:{source}": ages.tolist(), f"pct:{source}": bins.tolist()})
     distinct = len(np.unique(pids))
     return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
@@ -61,8 +64,8 @@ def final_results(run: Run) -> StepResult:
     parts = []
     for n in numbers:
         made = checked[f"qa/{run.folder.qa_part(n).name}"]
-        key = key_of("result", made, stamp, run.plan.run_id)
-        parts.append(Part(run.folder.result_part(n), key, (run.folder.qa_part(n), made, stamp, run.plan.run_id)))
+        how = (stamp, run.plan.run_id, run.plan.config.prediction.usable_from_pct)
+        parts.append(Part(run.folder.result_part(n), key_of("result", made, *how), (run.folder.qa_part(n), made, *how)))
     source = run.facts("read_source")
     total = source["distinct"]
     receipts = make_missing(run, result_part, parts, finished_parts(parts), lambda r: r["rows"], total, "people")
@@ -77,13 +80,15 @@ def final_results(run: Run) -> StepResult:
         )
     outputs = outputs_of(run, parts, receipts)
     seal = write_manifest(run, outputs, books, tally)
-    run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
+    if not run.plan.shadow:
+        run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
     high = tally.group("high")
     quality = {
         "high_quality_share": sum(high.values()) / books.distinct,
+        "usable_share_predicted": tally.count("usable:ML_PREDICTION") / books.predicted if books.predicted else float("nan"),
         "high_quality_share_predicted": high.get("ML_PREDICTION", 0) / books.predicted if books.predicted else float("nan"),
     }
-    table = f"predict_age_final_results_{run.plan.quarter}"
+    table = "" if run.plan.shadow else f"predict_age_final_results_{run.plan.quarter}"
     facts = {"rows": books.as_rows(), "quality": quality, "table": table, "tally": tally.as_json(), "manifest": seal}
     return StepResult(books.distinct, facts, outputs)
 

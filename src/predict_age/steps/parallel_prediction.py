@@ -15,16 +15,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.config import Source
+from predict_age.drift.sketch import Sketch
+from predict_age.drift.sketch import merged as merged_sketches
+from predict_age.drift.state import judged, state
 from predict_age.errors import IntegrityError
+from predict_age.experiment.assign import arm_of
+from predict_age.features.encode import Matrix
 from predict_age.features.extract import extract
 from predict_age.files import creating, key_of, write_receipt
-from predict_age.models.artefact import load
-from predict_age.models.bundle import Predictions, confidence_pct
+from predict_age.models.artefact import challenger_folder, load
+from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.parts import Part, finished_parts, make_missing, outputs_of
 from predict_age.reuse import ENTRY, Reusable, earlier_predictions, profile_keys
 from predict_age.run import Run, StepResult
 from predict_age.source.rows import RowRules, connect
-from predict_age.source.scan import counting_rows
+from predict_age.source.scan import counting_rows, luck
 from predict_age.source.splits import Split, read_split
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
 from predict_age.steps.batch_generator import batches_of
@@ -43,6 +48,18 @@ class BatchContext:
     timestamp: dt.datetime
     schema: pa.Schema
     reusable: Reusable | None
+    drift_seed: int
+    drift_share: float
+    arms: Arms
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The experiment of a run: its ``name``, the ``shares`` of people that each challenger predicts, and their models."""
+
+    name: str
+    shares: tuple[float, ...]
+    models: tuple[tuple[Path, str], ...]
 
 
 def predict_batch(path: Path, key: str, splits: list[Split], context: BatchContext) -> dict[str, Any]:
@@ -53,8 +70,9 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later.
     """
     bundle, version = load(context.model, context.model_sha256)
+    names = np.array([version, *(load(*model)[1] for model in context.arms.models)])
     connection = connect()
-    tally = Tally()
+    tally, sketches = Tally(), []
     rows = 0
     with (
         creating(path) as stream,
@@ -70,14 +88,23 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                 profiles = piece.raw["profile"].filter(needed)
                 keys = profile_keys(profiles)
                 kept, entries = _kept(context.reusable, pids, keys)
-                made = extract(connection, profiles.filter(pa.array(~kept)), bundle.features.text, context.rules.as_of)
+                looked_at = luck(pids.to_numpy(), context.drift_seed) < context.drift_share
+                read = ~kept | looked_at  # who keeps a prediction is read only to see whether the data have changed
+                made = extract(connection, profiles.filter(pa.array(read)), bundle.features.text, context.rules.as_of)
                 matrix = bundle.encoders.encode(made.columns)
+                usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
+                seen = usable & looked_at[read]
+                sketches.append(Sketch.of(made.columns.filter(pa.array(seen)), matrix[seen], bundle.encoders))
+                if kept.any():
+                    anew = ~kept[read]
+                    made, matrix, usable = made.filter(pa.array(anew)), matrix[anew], usable[anew]
                 missing = np.isnan(matrix)
-                usable = made.problem.is_null().to_numpy() & ~missing.all(axis=1)
                 reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
-                predictions = _merged(kept, entries, usable, bundle.predict(matrix[usable]))
                 good = kept.copy()
                 good[~kept] = usable
+                arm = arm_of(pids.filter(pa.array(good)).to_numpy().astype(np.int64), context.arms.name, context.arms.shares)
+                fresh = _predicted(bundle, made.columns.filter(pa.array(usable)), matrix[usable], context.arms, arm)
+                predictions = _merged(kept, entries, usable, fresh)
                 n = int(good.sum())
                 columns = {
                     "pid": pids.filter(good),
@@ -85,7 +112,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                     "confidence_score": pa.array(predictions.width),
                     "age_lower": pa.array(predictions.lower),
                     "age_upper": pa.array(predictions.upper),
-                    "model_version": pa.array([version] * n, pa.string()),
+                    "model_version": pa.array(names[arm], pa.string()),
                     "profile_key": pa.array(keys[good]),
                     "prediction_timestamp": pa.array([context.timestamp] * n, pa.timestamp("us")),
                 }
@@ -99,7 +126,9 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                     "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
                     "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
                 })  # fmt: skip
-    return write_receipt(path, key, stream, {"rows": rows, "model_version": version, "tally": tally.as_json()})
+    return write_receipt(path, key, stream, {
+        "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": merged_sketches(sketches).as_json(),
+    })  # fmt: skip
 
 
 def _kept(reusable: Reusable | None, pids: pa.ChunkedArray, keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
@@ -107,6 +136,19 @@ def _kept(reusable: Reusable | None, pids: pa.ChunkedArray, keys: NDArray[np.int
     if reusable is None:
         return np.zeros(len(keys), np.bool_), np.empty(0, ENTRY)
     return reusable.find(pids.to_numpy().astype(np.int64), keys)
+
+
+def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, arm: NDArray[np.int64]) -> Predictions:
+    """Of n people with features ``columns``, by the champion's ``matrix`` of them or, by ``arm`` (n,), by a challenger."""
+    predictions = bundle.predict(matrix)
+    for number, model in enumerate(arms.models, start=1):
+        mine = arm == number
+        if mine.any():
+            other = load(*model)[0]
+            made = other.predict(other.encoders.encode(columns.filter(pa.array(mine))))
+            for old, new in ((predictions.age, made.age), (predictions.lower, made.lower), (predictions.upper, made.upper)):
+                old[mine] = new
+    return predictions
 
 
 def _merged(kept: NDArray[np.bool_], entries: np.ndarray, usable: NDArray[np.bool_], fresh: Predictions) -> Predictions:
@@ -136,10 +178,12 @@ def parallel_prediction(run: Run) -> StepResult:
         run.plan.config.source, rules_of(run.plan), losers_of(run.folder), run.folder.model, model,
         dt.datetime.fromisoformat(run.plan.timestamp).replace(tzinfo=None),
         pq.read_schema(run.folder.path / "predictions" / "schema.parquet"), reusable,
+        run.plan.config.training.seed + 1, run.plan.config.drift.rows / max(run.facts("read_source")["to_predict"], 1), _arms(run),
     )  # fmt: skip
     rows = rows_key(run)
+    others = [seal for _, seal in context.arms.models]
     parts = [
-        Part(run.folder.batch(n), key_of("batch", rows, model, batch), ([splits[s] for s in batch], context))
+        Part(run.folder.batch(n), key_of("batch", rows, model, others, batch), ([splits[s] for s in batch], context))
         for n, batch in enumerate(batches)
     ]
     finished = finished_parts(parts)
@@ -156,11 +200,25 @@ def parallel_prediction(run: Run) -> StepResult:
     if done != total:
         raise IntegrityError("predictions are missing", expected=f"{total:,} rows in {len(batches)} batches",
                              found=f"{done:,} rows in {len(receipts)} batches", fix="run `predict-age resume`")  # fmt: skip
+    tallies = [Tally.from_json(r["tally"]) for r in receipts]
+    now = state(
+        run.folder.id, run.plan.as_of.isoformat(), [Sketch.from_json(r["sketch"]) for r in receipts],
+        [t.histograms.get("predicted_age", [0]) for t in tallies], run.facts("read_source")["known_ages"],
+    )  # fmt: skip
+    drift = judged(run.facts("training")["reference"], now, run.plan.config.drift)
     facts = {"batches": len(batches), "kept": len(finished), "predicted": tally.count("predicted"),
              "reused": tally.count("reused"), "not_reused_because": reason if run.plan.base else "",
              "default": tally.group("default"),
-             "tally": tally.as_json()}  # fmt: skip
+             "tally": tally.as_json(), "state": now, "drift": drift}  # fmt: skip
     return StepResult(total, facts, outputs_of(run, parts, receipts))
+
+
+def _arms(run: Run) -> Arms:
+    settings = run.plan.config.prediction
+    outputs = run.outputs("training")
+    folders = [challenger_folder(run.folder.path, n) for n in range(len(run.plan.challengers))]
+    models = tuple((f, outputs[f"{f.name}/manifest.json"]) for f in folders)
+    return Arms(settings.experiment, tuple(settings.challengers.values()), models)
 
 
 def _seen(receipt: dict[str, Any]) -> int:

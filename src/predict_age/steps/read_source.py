@@ -226,6 +226,7 @@ def _facts(read: int, reasons: Counter[str], counts: list[SplitCounts], duplicat
         "checksum": sum(d.checksum for d in duplicates) % 2**64,
         "known": sum(known.values()) - lost_known,
         "to_predict": sum(_to_predict(counts, duplicates)),
+        "known_ages": np.sum([c.known_ages for c in counts], axis=0, dtype=np.int64).tolist(),  # duplicates are still in
         "unreadable_age": sum(c.unreadable_age for c in counts),
         "implausible_age": sum(c.implausible_age for c in counts),
         "conflicting_age": sum(c.conflicting_age for c in counts),

@@ -3,79 +3,114 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from predict_age.config import Config
-from predict_age.errors import InputError
+from predict_age.card.card import Sample, make_card
+from predict_age.card.findings import worst_group
+from predict_age.card.leakage import Told, leaks
+from predict_age.card.page import CARD_FILES, write_card
+from predict_age.config import Config, Gates
+from predict_age.errors import InputError, IntegrityError, QualityError
 from predict_age.features.extract import compiled, extract
-from predict_age.files import creating, make_folder, sha256
-from predict_age.models.artefact import FILES, copy, save
+from predict_age.features.groups import NOT_GIVEN, read_groups
+from predict_age.features.spec import FeatureSet
+from predict_age.files import creating, make_folder, read_json, sha256, write_json
+from predict_age.models.artefact import FILES, challenger_folder, copy, copy_checked, save
 from predict_age.models.bundle import train
-from predict_age.run import Run, StepResult
+from predict_age.models.tune import Tuned, tune
+from predict_age.run import Run, StepResult, versions
 from predict_age.source.rows import RowRules, connect
-from predict_age.source.scan import counting_rows, uniform
+from predict_age.source.scan import counting_rows, luck
 from predict_age.source.splits import Split, read_split
 from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
 
-
-def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
-    salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
-    return uniform(salted.astype(np.int64))
+GROUP = "group:"
 
 
-def sample(
-    number: int, splits: list[Split], config: Config, rules: RowRules, losers: Path, features: str, share: float, folder: Path
-) -> tuple[int, str]:
-    """Write the features of the sampled labelled rows of ``splits`` to ``folder/<number>.parquet``.
+@dataclass(frozen=True)
+class Drawing:
+    """How people are drawn: the shares (0..1) of those with and without a known age, and whose profiles are read how."""
 
-    Returns their number, and the path or nothing when there are none.
+    config: Config
+    rules: RowRules
+    losers: Path
+    features: str
+    known: float
+    others: float
 
-    Columns: the features, ``age`` and ``luck``. Only rows with ``luck < share`` have their profile parsed.
+
+def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> tuple[int, str]:
+    """Write features of people drawn from ``splits`` to ``folder/<number>.parquet``.
+
+    Returns the number of those with a known age, and the path or nothing when nobody was drawn.
+
+    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown) and ``luck``. A person is drawn when
+    their luck is below the share; only then the profile is parsed.
     """
     connection = connect()
+    config = drawing.config
     tables = []
     for split in splits:
-        wanted = counting_rows(split, losers)
+        wanted = counting_rows(split, drawing.losers)
         for piece in read_split(split, config.source, with_profile=True, only=wanted):
-            judged = rules.canonical(connection, piece.raw)
-            labelled = pc.and_(judged["known_age"].is_valid(), judged["pid"].is_valid())
-            chosen = labelled.to_numpy().copy()
-            chosen[chosen] = luck(judged["pid"].filter(labelled).to_numpy(), config.training.seed) < share
+            judged = drawing.rules.canonical(connection, piece.raw)
+            usable = judged["pid"].is_valid().to_numpy()
+            known = judged["known_age"].is_valid().to_numpy()
+            lucky = luck(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
+            chosen = usable & (lucky < np.where(known, drawing.known, drawing.others))
             if not chosen.any():
                 continue
-            made = extract(connection, piece.raw["profile"].filter(chosen), features, rules.as_of)
+            profiles = piece.raw["profile"].filter(chosen)
+            made = extract(connection, profiles, drawing.features, drawing.rules.as_of)
+            groups = read_groups(connection, profiles, config.card.groups)
             table = made.columns.append_column("age", judged["known_age"].filter(chosen))
-            table = table.append_column("luck", pa.array(luck(judged["pid"].filter(chosen).to_numpy(), config.training.seed)))
+            table = table.append_column("luck", pa.array(lucky[chosen]))
+            for name in groups.column_names:
+                table = table.append_column(GROUP + name, groups[name])
             tables.append(table.filter(made.problem.is_null()))
     if not tables:
         return 0, ""
     path = folder / f"{number}.parquet"
+    drawn = pa.concat_tables(tables)
     with creating(path) as stream:
-        pq.write_table(pa.concat_tables(tables), stream, compression="zstd")
-    return sum(t.num_rows for t in tables), str(path)
+        pq.write_table(drawn, stream, compression="zstd")
+    return drawn.num_rows - drawn["age"].null_count, str(path)
 
 
 def training(run: Run) -> StepResult:
+    """Train, or take over the base run's model; copy the challengers' models."""
+    challengers = _take_challengers(run)
+    made = _from_base(run) if run.plan.base else _train(run)
+    return StepResult(made.rows, made.facts, made.outputs | challengers)
+
+
+def _take_challengers(run: Run) -> dict[str, str]:
+    """The models of ``plan.challengers`` in folders of their own; returns their files with SHA-256."""
+    outputs: dict[str, str] = {}
+    for number, (name, manifest) in enumerate(run.plan.challengers):
+        folder = challenger_folder(run.folder.path, number)
+        copy(run.workspace.run(name).model, folder, manifest)
+        outputs |= {f"{folder.name}/{file}": sha256(folder / file) for file in (*FILES, "manifest.json")}
+    return outputs
+
+
+def _train(run: Run) -> StepResult:
     """Train on up to ``sample_rows`` labelled people. Raises InputError when too few have a known age."""
     plan, settings = run.plan, run.plan.config.training
-    if plan.base:
-        return _from_base(run)
     folder = run.folder.path / f"training-{run.lease.token}"  # of this attempt alone
     make_folder(folder)
     labelled = run.facts("read_source")["known"]
     share = min(1.0, settings.sample_rows / max(labelled, 1))
-    groups = grouped(splits_of(run.folder))
-    tasks = [
-        (i, group, plan.config, rules_of(plan), losers_of(run.folder), plan.features_text, share, folder)
-        for i, group in enumerate(groups)
-    ]
+    others = min(1.0, plan.config.card.unlabelled_rows / max(run.facts("read_source")["to_predict"], 1))
+    drawing = Drawing(plan.config, rules_of(plan), losers_of(run.folder), plan.features_text, share, others)
+    tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits_of(run.folder)))]
     rows = 0
 
     def advance(_: int, made: tuple[int, str]) -> None:
@@ -83,21 +118,50 @@ def training(run: Run) -> StepResult:
         rows += made[0]
         run.progress.update(rows, round(labelled * share), "labelled people sampled")
 
-    sampled = run.pool.run(sample, tasks, advance, "sampling")
-    columns, age, lucky = _load([path for _, path in sampled if path], settings.sample_rows)
-    if len(age) < settings.min_rows:
+    drawn = run.pool.run(sample, tasks, advance, "sampling")
+    people = _load([path for _, path in drawn if path], settings.sample_rows)
+    if len(people.age) < settings.min_rows:
         raise InputError(
             "too few people with a known age to train on", expected=f"at least {settings.min_rows} with a usable profile",
-            found=f"{len(age)} of {labelled} with a known age",
+            found=f"{len(people.age)} of {labelled} with a known age",
             fix="add rows with birth_year or approximate_age, or lower training.min_rows (20 at least)",
         )  # fmt: skip
-    run.progress.note(f"training on {len(age):,} people, {columns.num_columns} features")
+    run.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
+    told = people.told()
+    _refuse_leaks(told, plan.config.gates)
     features, _ = compiled(plan.features_text, plan.as_of)
-    bundle, metrics = train(features, columns, age, lucky, plan.config, plan.workers)
+    config, tuned = _tuned(run, features, people)
+    bundle, metrics, judged = train(features, people.columns, people.age, people.luck, config, plan.workers)
     version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
+    about = {
+        "model_version": version, "trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "quarter": plan.quarter,
+        "run_id": plan.run_id, "source": Path(plan.source).name,
+        "features_name": plan.features_name, "features_hash": features.hash,
+        "labelled": labelled, "learned": len(people.age), "unlabelled": run.facts("read_source")["to_predict"],
+        "coverage": settings.coverage, "versions": versions(), "code": plan.code, "tuned": tuned,
+    }  # fmt: skip
+    card = make_card(people, told, bundle, judged, metrics, about, plan.config, plan.workers)
+    write_card(card, run.folder.model)
     shutil.rmtree(folder, ignore_errors=True)
-    facts = {"model_version": version, "sampled": len(age), "labelled": labelled, "metrics": metrics}
-    return StepResult(len(age), facts, _outputs(run))
+    summary = {k: card[k] for k in ("held_out", "ridge", "median", "by_band", "findings")} | {"worst_group": worst_group(card)}
+    facts = {
+        "model_version": version, "sampled": len(people.age), "labelled": labelled, "metrics": metrics, "judged": summary,
+        "trained_at": plan.timestamp, **_reference(run),
+    }  # fmt: skip
+    return StepResult(len(people.age), facts, _outputs(run))
+
+
+def _refuse_leaks(told: list[Told], gates: Gates) -> None:
+    """Raise QualityError when a feature gives the age away."""
+    found = leaks(told, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
+    if found:
+        raise QualityError(
+            f"a feature gives the age away: {', '.join(t.feature for t in found)}",
+            expected=f"more than {gates.leak_error_share:.0%} of the error of a constant left, "
+            f"fewer than {gates.leak_exact_share:.0%} of the ages named to the year",
+            found="; ".join(f"{t.feature} leaves {t.share:.1%} and names {t.exact:.1%} of {t.rows:,} ages" for t in found),
+            fix="remove it from the feature file; where it is honestly known before the age is, name it in gates.not_leaks",
+        )
 
 
 def _from_base(run: Run) -> StepResult:
@@ -105,18 +169,67 @@ def _from_base(run: Run) -> StepResult:
     base = run.workspace.run(run.plan.base)
     copy(base.model, run.folder.model, run.plan.base_model)
     facts = base.step("training")["facts"]
+    outputs = base.step("training")["outputs"]
+    for name in CARD_FILES:
+        copy_checked(base.model / name, run.folder.model / name, outputs[f"model/{name}"])
     run.progress.note(f"model {facts['model_version']} of run {base.id} is used; nothing is trained")
-    return StepResult(0, {**facts, "base": base.id}, _outputs(run))
+    return StepResult(0, {**facts, "base": base.id, **_reference(run, facts)}, _outputs(run))
+
+
+def _tuned(run: Run, features: FeatureSet, people: Sample) -> tuple[Config, dict[str, Any] | None]:
+    """The configuration to train with. What tuning found is kept, so that a second attempt trains the same model."""
+    config = run.plan.config
+    if not config.training.tune_minutes:
+        return config, None
+    path = run.folder.path / "tuning.json"
+    if path.exists():
+        found = Tuned(**{k: v for k, v in read_json(path).items() if k != "changed"})
+    else:
+        run.progress.note(f"looking for better settings, {config.training.tune_minutes:g} minutes at most")
+        found = tune(features, people.columns, people.age, people.luck, config, run.plan.workers)
+        write_json(path, found.as_json())
+    changed = ", ".join(f"{k} = {v:g}" for k, v in found.settings.items()) or "none better than the configured ones"
+    run.progress.note(f"{found.tried} settings tried: {changed}")
+    return found.applied(config), found.as_json()
+
+
+def _reference(run: Run, of_base: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The state of the data that this run's will be compared with: of the run whose model is used, else of the published run.
+
+    It is kept here, so that it outlives that run.
+    """
+    if of_base and of_base.get("base"):
+        return {"reference": of_base["reference"]}
+    earlier = run.plan.base or run.workspace.published.current
+    if not earlier or earlier == run.folder.id:
+        return {"reference": None}
+    try:
+        return {"reference": run.workspace.run(earlier).step("parallel_prediction")["facts"]["state"]}
+    except (IntegrityError, KeyError):
+        return {"reference": None}
 
 
 def _outputs(run: Run) -> dict[str, str]:
-    return {f"model/{name}": sha256(run.folder.model / name) for name in (*FILES, "manifest.json")}
+    return {f"model/{name}": sha256(run.folder.model / name) for name in (*FILES, "manifest.json", *CARD_FILES)}
 
 
-def _load(files: list[str], most: int) -> tuple[pa.Table, NDArray[np.float32], NDArray[np.float64]]:
-    """Features, ages and luck of the sample, in the order of luck: the same whatever the files were."""
+def _load(files: list[str], most: int) -> Sample:
+    """The people drawn, in the order of their luck: the same whatever the files were."""
     if not files:
-        return pa.table({}), np.empty(0, np.float32), np.empty(0)
+        return Sample(pa.table({}), np.empty(0, np.float32), np.empty(0), *(pa.table({}) for _ in range(3)))
     table = pa.concat_tables([pq.read_table(f) for f in files])
-    table = table.take(pa.array(np.argsort(table["luck"].to_numpy(), kind="stable")[:most]))
-    return table.drop_columns(["age", "luck"]), table["age"].to_numpy().astype(np.float32), table["luck"].to_numpy()
+    table = table.take(pa.array(np.argsort(table["luck"].to_numpy(), kind="stable")))
+    known = table["age"].is_valid()
+    labelled, others = table.filter(known).slice(0, most), table.filter(pc.invert(known))
+    features = [n for n in table.column_names if not n.startswith(GROUP) and n not in ("age", "luck")]
+
+    def groups(of: pa.Table) -> pa.Table:
+        """Fields that occur: one that nobody has says nothing."""
+        named = {n.removeprefix(GROUP): table[n] for n in table.column_names if n.startswith(GROUP)}
+        there = [n for n, column in named.items() if not pc.all(pc.equal(column, NOT_GIVEN)).as_py()]
+        return of.select([GROUP + n for n in there]).rename_columns(there)
+
+    return Sample(
+        labelled.select(features), labelled["age"].to_numpy().astype(np.float32), labelled["luck"].to_numpy(), groups(labelled),
+        others.select(features), groups(others),
+    )  # fmt: skip

@@ -129,3 +129,29 @@ def horizontal(names: Sequence[str], values: Sequence[float], label: str, colour
     axes.set(xlabel=label, ylim=(-0.7, len(names) - 0.3))
     axes.grid(visible=False, axis="y")
     return _finish(figure, label)
+
+
+def biases(names: Sequence[str], bias: Sequence[float], interval: Sequence[Sequence[float]], everybody: float) -> str:
+    """Bias of each group with its 95 % interval, as dots; the first group on top."""
+    figure, axes = _axes(0.9 + 0.3 * max(len(names), 1))
+    y = np.arange(len(names))[::-1]
+    ends = np.array(interval, float).T
+    axes.hlines(y, ends[0], ends[1], color=BLUE, linewidth=2)
+    axes.plot(bias, y, "o", color=BLUE, markersize=6)
+    axes.axvline(everybody, color=GREY, linestyle="--", linewidth=1.2)
+    axes.set_yticks(y, [n if len(n) <= 22 else n[:21] + "…" for n in names], fontsize=9.5)
+    axes.set(xlabel="bias, years (+ = made too old)", ylim=(-0.7, len(names) - 0.3))
+    axes.grid(visible=False, axis="y")
+    return _finish(figure, "Bias by group")
+
+
+def known_ages(counts: Sequence[int]) -> str:
+    """Distribution of the ages that were learned from; counts over whole years."""
+    figure, axes = _axes(2.2)
+    share = np.array(counts) / (sum(counts) or 1) * 100
+    axes.bar(np.arange(len(counts)), share, 1.0, color=BLUE, alpha=0.8)
+    used = np.flatnonzero(share)
+    if len(used):
+        axes.set_xlim(used[0] - 1, used[-1] + 1)
+    axes.set(xlabel="known age, years", ylabel="% of people")
+    return _finish(figure, "Ages of the people learned from")

@@ -1,0 +1,71 @@
+"""Which features stand for a group that is no feature itself?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+STRONG = 0.3
+MOST_VALUES = 200
+
+
+def correlation_ratio(values: NDArray[np.float64], group: NDArray[np.int64]) -> float:
+    """Square root of the share of the variance of ``values`` (n,) that the ``group`` (n,), numbered from 0, explains; 0..1.
+
+    Pearson's eta, corrected for chance as epsilon squared (Kelley 1935), so that many small groups do not look like a relation.
+    """
+    counts = np.bincount(group)
+    used = counts > 0
+    groups, rows = int(used.sum()), len(values)
+    total = float(((values - values.mean()) ** 2).sum())
+    if groups < 2 or rows <= groups or not total:
+        return 0.0
+    means = np.bincount(group, values)[used] / counts[used]
+    between = float((counts[used] * (means - values.mean()) ** 2).sum())
+    explained = 1 - (total - between) / total * (rows - 1) / (rows - groups)
+    return float(np.sqrt(max(explained, 0.0)))
+
+
+def cramers_v(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """Association of two categories (n,), numbered from 0; 0..1. Corrected for chance (Bergsma 2013)."""
+    table = np.zeros((first.max() + 1, second.max() + 1))
+    np.add.at(table, (first, second), 1)
+    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+    rows, columns = table.shape
+    n = table.sum()
+    if min(rows, columns) < 2:
+        return 0.0
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / n
+    phi = float(((table - expected) ** 2 / expected).sum() / n) - (rows - 1) * (columns - 1) / (n - 1)
+    least = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
+    return float(np.sqrt(max(phi, 0.0) / least)) if least > 0 else 0.0
+
+
+def numbered(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Texts (n,) as numbers from 0, the commonest first, all beyond the 200 commonest together."""
+    codes = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    rank = np.empty(codes.max() + 1, np.int64)
+    rank[np.argsort(-np.bincount(codes), kind="stable")] = np.arange(len(rank))
+    return np.minimum(rank[codes], MOST_VALUES)
+
+
+def proxies(columns: pa.Table, groups: pa.Table) -> dict[str, list[dict[str, Any]]]:
+    """For each group field, the association of each feature with it among people that have the feature, strongest first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for field in groups.column_names:
+        rows = []
+        for name in columns.column_names:
+            has = columns[name].is_valid()
+            column, group = columns[name].filter(has), groups[field].filter(has)
+            if len(column) < 2:
+                continue
+            numeric = pa.types.is_floating(column.type)
+            strength = (
+                correlation_ratio(column.to_numpy(), numbered(group)) if numeric else cramers_v(numbered(column), numbered(group))
+            )
+            rows.append({"feature": name, "strength": strength, "measure": "correlation ratio" if numeric else "Cramér's V"})
+        found[field] = sorted(rows, key=lambda r: (-r["strength"], r["feature"]))
+    return found
