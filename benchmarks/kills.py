@@ -33,6 +33,9 @@ forest_trees = 3
 forest_depth = 6
 [prediction]
 batch_rows = 10000
+[gates]
+baselines = false
+worse_share = 0.0
 [running]
 workers = 4
 """

@@ -40,6 +40,10 @@ min_rows = 50
 [prediction]
 batch_rows = 700
 
+[gates]
+baselines = false
+worse_share = 0.0
+
 [running]
 workers = 2
 """
@@ -66,10 +70,10 @@ def run_json(source: object, workspace: object, *more: object, check: int = 0) -
 
 
 def result_rows(workspace: Path) -> list[tuple[Any, ...]]:
-    """All published rows but the two columns that name the run, ordered by pid."""
+    """All published rows but what names the run and the flag "usable", ordered by pid."""
     run = json.loads((workspace / "published.json").read_text())["current"]
     parts = sorted((workspace / "runs" / run / "results").glob("part_*.parquet"))
-    table = pa.concat_tables([pq.read_table(p) for p in parts]).drop_columns(["run_id", "qa_timestamp"]).sort_by("pid")
+    table = pa.concat_tables([pq.read_table(p) for p in parts]).drop_columns(["run_id", "qa_timestamp", "usable"]).sort_by("pid")
     return list(zip(*(c.to_pylist() for c in table.columns), strict=True))
 
 
@@ -135,6 +139,9 @@ forest_depth = 3
 min_rows = 20
 [prediction]
 batch_rows = 40
+[gates]
+baselines = false
+worse_share = 0.0
 [running]
 workers = 1
 hang_seconds = 2

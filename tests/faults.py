@@ -348,6 +348,9 @@ forest_depth = 3
 min_rows = 20
 [prediction]
 batch_rows = 40
+[gates]
+baselines = false
+worse_share = 0.0
 [running]
 workers = 1
 keep_runs = 1

@@ -339,7 +339,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
     """A small trained artefact."""
     columns, age = data(1500)
     config = Config(training=SMALL)
-    bundle, _ = train(FEATURES, columns, age, luck(np.arange(1500), 7), config, 1)
+    bundle, _, _ = train(FEATURES, columns, age, luck(np.arange(1500), 7), config, 1)
     folder = tmp_path_factory.mktemp("model") / "model"
     artefact.save(bundle, folder, {"trained_at": "now"})
     return folder, columns

@@ -8,7 +8,7 @@ from predict_age.sql import source_text, statement
 from predict_age.steps.create_predictions_table import predictions_schema
 
 NAMES = ("predictions_table", "human_qa", "final_results", "final_view")
-VALUES = {"human_qa": {"default_age": 35}, "final_results": {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r1"}}
+VALUES = {"human_qa": {"default_age": 35}, "final_results": {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r1", "usable_from_pct": 40.0}}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,11 @@ def test_confidence(rows: list[dict[str, object]]) -> None:
     assert [r["confidence_score"] for r in rows] == [None, None, 40.0, 12.0, None]
     assert [(r["age_lower"], r["age_upper"]) for r in rows] == [(41, 41), (35, 35), (30, 70), (54, 66), (None, None)]
     assert [r["model_version"] for r in rows] == [None, None, "m", "m", None]
+
+
+def test_usable_from_a_confidence_on(rows: list[dict[str, object]]) -> None:
+    """Known ages always, predictions from the configured confidence on, the default never."""
+    assert [r["usable"] for r in rows] == [True, True, False, True, False]
 
 
 def test_review_reasons(rows: list[dict[str, object]]) -> None:

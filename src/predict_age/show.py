@@ -77,6 +77,9 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "default_reasons": facts.get("parallel_prediction", {}).get("default", {}),
         "batches": {k: facts.get("parallel_prediction", {}).get(k, 0) for k in ("batches", "kept", "reused")},
         "stages": [{k: s[k] for k in ("name", "seconds", "rows", "peak_rss_bytes")} for s in steps],
+        "shadow": record["shadow"],
+        "findings": [f["sentence"] for f in facts.get("training", {}).get("judged", {}).get("findings", [])],
+        "drift": {k: v for k, v in facts.get("parallel_prediction", {}).get("drift", {}).items() if k != "as_of"},
         "metrics": {
             "mae": held.get("mae"), "rmse": held.get("rmse"), "r2": held.get("r2"), "bias": held.get("bias"),
             "ridge_mae": metrics.get("ridge", {}).get("mae"), "median_mae": metrics.get("median", {}).get("mae"),
@@ -118,6 +121,14 @@ def show_run(folder: RunFolder) -> None:
             f"{rate:,.0f}" if rate else "", size(stage["peak_rss_bytes"]),
         )  # fmt: skip
     console.print(steps)
+    if s["drift"].get("drifted"):
+        console.print(f"[red]Changed data[/red] against run {s['drift']['reference']}:", soft_wrap=True)
+        for sentence in s["drift"]["drifted"][:5]:
+            console.print(f"  {sentence}", soft_wrap=True, markup=False)
+    if s["findings"]:
+        console.print(f"Card    {s['findings'][0]}", soft_wrap=True, markup=False)
+    if s["shadow"] and s["rows"]:
+        console.print(f"Shadow  not published; `predict-age rollback --to {s['run_id']}` publishes it", soft_wrap=True)
     if s["table"]:
         console.print(f"Table   {s['table']}, view {VIEW}", soft_wrap=True)
     if s["report"]:

@@ -98,6 +98,8 @@ def _records(run: Vouched) -> list[str]:
     parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTS)}
     receipts = {receipt_of(run.folder.path / name): seal for name, seal in parts.items()}
     later = ["status.json", "attempts.json", "steps/final_results.json", "steps/post_cleanup.json"]
+    later += [p.relative_to(run.folder.path).as_posix() for p in sorted(run.folder.path.glob("gates/*.json"))]
+    later += ["tuning.json"] if (run.folder.path / "tuning.json").exists() else []
     for path in [*receipts, *(run.folder.path / name for name in later)]:
         try:
             value = read_json(path)

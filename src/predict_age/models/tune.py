@@ -93,8 +93,9 @@ def _error(
 ) -> float:  # fmt: skip
     """Mean absolute error, years, of one member on rows that it did not learn from."""
     youngest, oldest = config.ages.min, config.ages.max
+    predicted: NDArray[np.float64]
     if member == "xgboost":
-        predicted = predict_boosted(train_boosted(*known, names, settings, threads, unseen), unseen[0])
+        predicted = predict_boosted(train_boosted(*known, names, settings, threads, unseen), unseen[0]).astype(np.float64)
     elif member == "lightgbm":
         predicted = train_light(*known, names, settings, threads, unseen).predict(unseen[0])
     else:

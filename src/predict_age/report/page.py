@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from predict_age.drift.state import KNOWN, PREDICTED
 from predict_age.files import check_whole, creating, key_of, write_receipt
+from predict_age.gates import outcome
 from predict_age.pages import page, plots
 from predict_age.progress import duration
 from predict_age.show import run_summary, size
@@ -23,6 +25,7 @@ REASONS = {
     "NO_USABLE_PROFILE": "no age is known and the profile tells nothing: the default age, confidence 0",
 }
 EXAMPLES = 8
+FINDINGS = 12
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -63,9 +66,23 @@ def _context(folder: RunFolder) -> dict[str, Any]:
         "examples": _examples(folder) if facts["human_qa"]["review"] else {},
         "unseen": {k: v for k, v in predictions.group("unseen").items() if v},
         "threshold": HIGH_QUALITY_PCT,
+        "judged": facts["training"]["judged"],
+        "gates": {name: found for name in ("model", "drift") if (found := outcome(folder, name))},
+        "drift": facts["parallel_prediction"]["drift"],
+        "drift_rows": [
+            f
+            for i, f in enumerate(facts["parallel_prediction"]["drift"]["findings"])
+            if f["drifted"] or i < FINDINGS or f["of"] != "feature"
+        ],
+        "people_looked_at": _looked_at(facts["parallel_prediction"]["state"]),
         "plots": _plots(metrics, results, predictions, folder.record["config"]["training"]["coverage"]),
         "features": _features(metrics, predictions),
     }
+
+
+def _looked_at(state: dict[str, Any]) -> int:
+    """People whose features were compared with the earlier run's."""
+    return max((sum(c.values()) for n, c in state["counts"].items() if n not in (PREDICTED, KNOWN)), default=0)
 
 
 def _features(metrics: dict[str, Any], predictions: Tally) -> list[dict[str, Any]]:

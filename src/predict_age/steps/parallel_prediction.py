@@ -202,7 +202,8 @@ def parallel_prediction(run: Run) -> StepResult:
                              found=f"{done:,} rows in {len(receipts)} batches", fix="run `predict-age resume`")  # fmt: skip
     tallies = [Tally.from_json(r["tally"]) for r in receipts]
     now = state(
-        run.folder.id, run.plan.as_of.isoformat(), [Sketch.from_json(r["sketch"]) for r in receipts],
+        run.folder.id, run.plan.as_of.isoformat(), run.facts("training")["model_version"],
+        [Sketch.from_json(r["sketch"]) for r in receipts],
         [t.histograms.get("predicted_age", [0]) for t in tallies], run.facts("read_source")["known_ages"],
     )  # fmt: skip
     drift = judged(run.facts("training")["reference"], now, run.plan.config.drift)
