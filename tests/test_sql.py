@@ -8,7 +8,10 @@ from predict_age.sql import source_text, statement
 from predict_age.steps.create_predictions_table import predictions_schema
 
 NAMES = ("predictions_table", "human_qa", "final_results", "final_view")
-VALUES = {"human_qa": {"default_age": 35}, "final_results": {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r1", "usable_from_pct": 40.0}}
+VALUES = {
+    "human_qa": {"default_age": 35},
+    "final_results": {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r1", "usable_from_pct": 40.0},
+}
 
 
 @pytest.fixture(scope="module")

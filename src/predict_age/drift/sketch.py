@@ -62,7 +62,7 @@ def cells(values: NDArray[np.float32]) -> NDArray[np.int64]:
 def lowest(cell: int) -> float:
     """The smallest value of a cell."""
     ordered = np.uint32(cell << 19)
-    bits = ordered & np.uint32(0x7FFFFFFF) if ordered >> 31 else ~(ordered | np.uint32(0x7FFFF))
+    bits = ordered & np.uint32(0x7FFFFFFF) if ordered >> 31 else ~ordered
     return float(np.array([bits], np.uint32).view(np.float32)[0])
 
 

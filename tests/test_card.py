@@ -1,0 +1,221 @@
+"""The model card: planted harm comes first, copied ages are refused, and every statistic agrees with an independent one."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
+from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
+from predict_age.card.groups import crossing, group_rows, surprising
+from predict_age.card.leakage import leaks, told_by
+from predict_age.card.population import auc, likeness
+from predict_age.card.proxies import correlation_ratio, cramers_v
+from predict_age.features.spec import default_text
+from predict_age.models.bundle import Judged, Predictions
+from predict_age.models.evaluate import evaluate, weighted
+
+Rows = list[dict[str, Any]]
+CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")
+LEAKY = (
+    default_text()
+    + '\n[features.code]\nkind = "number"\npath = "code"\nmin = 0.0\nmax = 5000.0\ndefault = 0.0\nmeaning = "a code"\n'
+)
+
+
+@pytest.fixture(scope="module")
+def planted(people_rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over people of whom those in Kenya are six years younger than their profiles say."""
+    folder = tmp_path_factory.mktemp("planted")
+    rows = []
+    for r in people_rows:
+        off = 6 if r["profile_json"].get("country") == "Kenya" else 0
+        year, age = r["birth_year"], r["approximate_age"]
+        rows.append({**r, "birth_year": year and year + off, "approximate_age": age and max(age - off, 14)})
+    (folder / "c.toml").write_text(CROSS)
+    run_json(write_jsonl(folder / "s.jsonl", rows), folder / "w", "--config", folder / "c.toml")
+    return folder / "w"
+
+
+def card_of(workspace: Path) -> dict[str, Any]:
+    """The card as the command prints it."""
+    return json.loads(cli("card", "--workspace", workspace, "--json").stdout)
+
+
+def test_planted_bias_comes_first(planted: Path) -> None:
+    """Six years of bias of one group are the first thing that card, terminal, page and report say; no other group is named."""
+    card = card_of(planted)
+    first = card["findings"][0]
+    assert first["kind"] == "group bias"
+    assert "country = Kenya" in first["sentence"]
+    assert "years too old" in first["sentence"]
+    row = next(r for r in card["groups"]["country"] if r["group"] == "Kenya")
+    assert 4.5 < row["apart"] < 7.5
+    assert row["bias_interval"][0] < row["bias"] < row["bias_interval"][1]
+    assert [f for f in card["findings"] if f["kind"] == "group bias"] == [first]
+    said = cli("card", "--workspace", planted).stdout
+    assert re.search(r"1\. group bias: People with country = Kenya", said)
+    run = json.loads((planted / "published.json").read_text())["current"]
+    page = (planted / "runs" / run / "model" / "card.html").read_text()
+    assert page.index("What to know first") < page.index("country = Kenya") < page.index("For whom does it work")
+    report = (planted / "runs" / run / "report.html").read_text()
+    assert report.index("What to know first") < report.index("country = Kenya") < report.index("The books")
+    assert "country" not in {f["name"] for f in card["features"]}, "a group is no feature"
+
+
+def test_without_planted_bias_no_group_is_named(finished: tuple[Path, dict[str, Any]]) -> None:
+    """The check can fail the other way, too: undisturbed people give no group finding."""
+    card = card_of(finished[0])
+    assert card["groups"]["country"] == [] or card["groups"]["country"][0]["rows"]
+    assert not [f for f in card["findings"] if f["kind"].startswith("group")]
+    assert "gender" not in card["groups"], "a field that nobody has is left out"
+    assert card["population"]["auc"] == pytest.approx(0.5, abs=0.08), "known and unlabelled people are alike here"
+
+
+@pytest.mark.parametrize("noise", [0, 1])
+def test_copied_birth_year_is_refused(noise: int, people_rows: Rows, tmp_path: Path) -> None:
+    """A feature that copies the birth year, even a year off, stops the run with 5 and is named; nothing is published."""
+    dice = np.random.default_rng(3)
+    rows = []
+    for r in people_rows:
+        year = r["birth_year"] or (r["approximate_age"] and 2025 - r["approximate_age"])
+        code = None if year is None else int(year + dice.integers(-noise, noise + 1))
+        rows.append({**r, "profile_json": {**r["profile_json"], "code": code}})
+    source = write_jsonl(tmp_path / "s.jsonl", rows)
+    (tmp_path / "leaky.toml").write_text(LEAKY)
+    found = tiny_run(source, tmp_path / "w", "--features", tmp_path / "leaky.toml")
+    assert found.code == 5
+    assert "gives the age away: code" in found.said
+    assert found.published == ""
+    allowed = QUICK.replace("[gates]", '[gates]\nnot_leaks = ["code"]')
+    again = tiny_run(source, tmp_path / "w2", "--features", tmp_path / "leaky.toml", config=allowed)
+    assert again.code == 5, "named as no leak, the model is still too good to be true"
+    assert "too good to be true" in again.said
+
+
+def test_honest_features_are_no_leaks() -> None:
+    """Told years, shares and exact hits against a direct computation; a noisy feature and a constant label are left alone."""
+    rng = np.random.default_rng(0)
+    age = rng.integers(20, 70, 4000).astype(np.float32)
+    columns = pa.table({
+        "noisy": age + rng.normal(0, 10, 4000), "copy": 2025.0 - age.astype(float), "random": rng.random(4000),
+        "text": pa.array([f"v{int(a) // 10}" for a in age]), "rare": pa.array([1.0] * 50 + [None] * 3950),
+    })  # fmt: skip
+    found = {t.feature: t for t in told_by(columns, age)}
+    assert set(found) == {"noisy", "copy", "random", "text"}
+    assert (found["copy"].share, found["copy"].exact) == (0.0, 1.0)
+    assert found["random"].share == pytest.approx(1.0, abs=0.06)
+    learn, judge = age[::2], age[1::2]
+    median = {v: np.median(learn[learn // 10 == v]) for v in np.unique(age // 10)}
+    assert found["text"].error == pytest.approx(np.mean([abs(a - median[a // 10]) for a in judge]))
+    assert [t.feature for t in leaks(list(found.values()), 0.15, 0.8, ())] == ["copy"]
+    assert not leaks(list(found.values()), 0.15, 0.8, ("copy",))
+    assert not leaks(list(found.values()), 0.0, 0.0, ())
+    assert not leaks(told_by(columns, np.full(4000, 40, np.float32)), 0.15, 0.8, ()), "nothing to give away"
+
+
+def judged(n: int, seed: int = 0) -> Judged:
+    """Invented judgements."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(20, 70, n).astype(float)
+    made = Predictions(
+        np.round(age + rng.normal(0, 5, n)).astype(np.int32), age - 6 + rng.normal(0, 3, n), age + 6 + rng.normal(0, 3, n)
+    )
+    return Judged(np.arange(n), age, made, rng.integers(0, 10, n))
+
+
+def test_group_numbers_equal_scipy_and_scikit_learn() -> None:
+    """Error, bias, interval, standardised distance, weighted mean, and both ways across 40."""
+    people = judged(3000)
+    label = np.random.default_rng(1).choice(["a", "b", "c"], 3000, p=[0.6, 0.38, 0.02])
+    rows = group_rows(people, pa.table({"g": label}), 40, 100)["g"]
+    assert [r["group"] for r in rows] == ["a", "b", "all others"]
+    error = people.made.age - people.age
+    for row in rows[:2]:
+        mine = label == row["group"]
+        assert row["mae"] == pytest.approx(sk.mean_absolute_error(people.age[mine], people.made.age[mine]))
+        assert row["rmse"] == pytest.approx(sk.root_mean_squared_error(people.age[mine], people.made.age[mine]))
+        assert row["r2"] == pytest.approx(sk.r2_score(people.age[mine], people.made.age[mine]))
+        welch = stats.ttest_ind(error[mine], error[~mine], equal_var=False)
+        assert row["apart_z"] == pytest.approx(welch.statistic)
+        low, high = stats.norm.interval(0.95, error[mine].mean(), stats.sem(error[mine]))
+        assert row["bias_interval"] == pytest.approx([low, high], rel=1e-4)
+        side = sk.confusion_matrix(people.age[mine] >= 40, people.made.age[mine] >= 40, normalize="true")
+        assert (row["made_older"], row["made_younger"]) == pytest.approx((side[0, 1], side[1, 0]))
+    weights = np.random.default_rng(2).random(3000)
+    made = people.made
+    whole = weighted(people.age, made.age, made.lower, made.upper, weights)
+    assert whole["mae"] == pytest.approx(sk.mean_absolute_error(people.age, made.age, sample_weight=weights))
+    assert weighted(people.age, made.age, made.lower, made.upper, np.ones(3000)) == pytest.approx(
+        {k: v for k, v in evaluate(people.age, made.age, made.lower, made.upper).items() if k not in ("rows", "r2")}
+    )
+    nobody = crossing(people.age, made.age, 120)
+    assert (nobody.above, np.isnan(nobody.made_younger)) == (0, True)
+
+
+def test_chance_names_no_group() -> None:
+    """Of 400 random divisions into eight groups, about one in a hundred names a group: the stated rate."""
+    alarms = 0
+    for seed in range(400):
+        people = judged(1600, seed)
+        label = np.random.default_rng(seed).integers(0, 8, 1600).astype(str)
+        rows = group_rows(people, pa.table({"g": label}), 40, 50)["g"]
+        alarms += any(abs(r["apart_z"]) > surprising(len(rows)) for r in rows)
+    assert alarms <= 12  # 4 expected; more than 12 happens once in 4,000
+
+
+def test_same_age_removes_what_age_explains() -> None:
+    """A group of older people inherits the bias of their age; compared with others of that age it has none of its own."""
+    rng = np.random.default_rng(4)
+    age = rng.integers(20, 70, 6000).astype(float)
+    made = np.round(age - 0.4 * (age - 45)).astype(np.int32)
+    older = rng.random(6000) < (age - 15) / 60
+    people = Judged(np.arange(6000), age, Predictions(made, age, age), np.zeros(6000, np.int64))
+    rows = {r["group"]: r for r in group_rows(people, pa.table({"g": np.where(older, "old", "young")}), 40, 50)["g"]}
+    assert rows["old"]["apart"] < -3
+    assert abs(rows["old"]["same_age"]) < 0.3
+
+
+def test_likeness_finds_and_corrects_a_shift() -> None:
+    """Where one feature decides who is known, weights bring the error near the truth; where nothing differs they are even."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(0, 1, (20_000, 3)).astype(np.float32)
+    error = np.abs(rng.normal(0, 1 + 2 * (x[:, 0] > 0)))
+    known = rng.random(20_000) < np.where(x[:, 0] > 0, 0.2, 0.8)
+    alike = likeness(x[known], x[~known], 7, 2)
+    assert alike.auc > 0.75
+    assert np.average(error[known], weights=alike.weights) == pytest.approx(error[~known].mean(), rel=0.05)
+    assert error[known].mean() < 0.8 * error[~known].mean()
+    assert alike.effective < 0.9 * known.sum()
+    even = likeness(x[::2], x[1::2], 7, 2)
+    assert even.auc == pytest.approx(0.5, abs=0.03)
+    assert even.effective > 0.9 * len(x[::2])
+
+
+def test_auc_correlation_ratio_and_cramers_v() -> None:
+    """Against scikit-learn and scipy, ties included; independent columns show nothing."""
+    rng = np.random.default_rng(6)
+    truth, score = (rng.random(500) < 0.4).astype(float), np.round(rng.random(500), 1)
+    assert auc(truth, score) == pytest.approx(sk.roc_auc_score(truth, score))
+    group = rng.integers(0, 4, 500)
+    values = rng.normal(0, 1, 500) + 0.7 * (group == 2)
+    f = stats.f_oneway(*(values[group == g] for g in range(4))).statistic
+    eta2 = 3 * f / (3 * f + 496)
+    assert correlation_ratio(values, group) == pytest.approx(np.sqrt(1 - (1 - eta2) * 499 / 496))
+    other = np.where(rng.random(500) < 0.5, group, rng.integers(0, 3, 500))
+    table = np.zeros((4, 4))
+    np.add.at(table, (group, other), 1)
+    table = table[:, table.sum(axis=0) > 0]
+    chi = stats.chi2_contingency(table, correction=False).statistic
+    r, c = table.shape
+    phi = chi / 500 - (r - 1) * (c - 1) / 499
+    assert cramers_v(group, other) == pytest.approx(np.sqrt(phi / (min(r - (r - 1) ** 2 / 499, c - (c - 1) ** 2 / 499) - 1)))
+    assert cramers_v(group, group) == pytest.approx(1.0)
+    assert cramers_v(group, rng.integers(0, 5, 500)) < 0.15
+    assert correlation_ratio(rng.normal(0, 1, 500), group) < 0.2
+    assert correlation_ratio(np.ones(500), group) == 0.0

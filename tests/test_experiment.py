@@ -1,0 +1,202 @@
+"""A/B: who is in which arm, what the sums say, and decisions at the stated error rates."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from conftest import AS_OF, QUICK, cli, run_json
+from predict_age.experiment.assign import arm_of
+from predict_age.experiment.read_out import KEEP, PROMOTE, UNDECIDED, Pairs, Rules, Sums, decide
+from predict_age.generator.write import generate
+from predict_age.source.scan import luck
+
+
+def test_arms_are_decided_by_the_pid_alone() -> None:
+    """Stated shares, the same in any order, independent of other experiments and of the training sample."""
+    pids = np.random.default_rng(0).choice(2**40, 50_000, replace=False)
+    arm = arm_of(pids, "x", (0.1, 0.3))
+    assert np.bincount(arm, minlength=3) / 50_000 == pytest.approx([0.6, 0.1, 0.3], abs=0.01)
+    order = np.random.default_rng(1).permutation(50_000)
+    assert np.array_equal(arm_of(pids[order], "x", (0.1, 0.3)), arm[order])
+    for other in (arm_of(pids, "y", (0.1, 0.3)) == 1, luck(pids, 7) < 0.1):
+        both = np.mean((arm == 1) & other)
+        assert both == pytest.approx(0.01, abs=0.002)
+    assert not arm_of(pids, "x", ()).any()
+
+
+floats = st.floats(-40, 40).map(lambda x: round(x, 3))
+
+
+@given(st.lists(st.tuples(floats, floats, floats, floats), min_size=1, max_size=40), st.integers(0, 40))
+def test_sums_merge_exactly(rows: list[tuple[float, float, float, float]], at: int) -> None:
+    """Sums of parts are the sums of the whole; means and variances are NumPy's."""
+    table = np.array(rows)
+    whole = Sums.of(*table.T)
+    parts = Sums.of(*table[:at].T) + Sums() + Sums.of(*table[at:].T)
+    assert parts.rows == whole.rows
+    assert parts.inside == whole.inside
+    assert [parts.mae, parts.error, parts.width] == pytest.approx([whole.mae, whole.error, whole.width], abs=1e-9)
+    error = np.abs(table[:, 1] - table[:, 0])
+    assert whole.mae == pytest.approx(error.mean())
+    if len(rows) > 1:
+        assert whole.variance == pytest.approx(error.var(ddof=1), abs=1e-6)
+    pairs = Pairs.of(error[:at], error[:at] / 2) + Pairs.of(error[at:], error[at:] / 2)
+    assert pairs.difference == pytest.approx(-error.sum() / 2, abs=1e-9)
+
+
+def arm(rng: np.random.Generator, n: int, spread: float) -> tuple[Sums, np.ndarray]:
+    """Sums of people who are predicted with normal errors, and the absolute errors."""
+    error = rng.normal(0, spread, n)
+    zero = np.zeros(n)
+    return Sums.of(zero, error, error - 2 * spread, error + 2 * spread), np.abs(error)
+
+
+def test_intervals_equal_scipy() -> None:
+    """Difference and interval are those of Welch's and of the paired t-test."""
+    rng = np.random.default_rng(2)
+    (one, a), (two, b) = arm(rng, 700, 4.0), arm(rng, 300, 3.7)
+    found = decide("x", one, two, Rules())
+    welch = stats.ttest_ind(b, a, equal_var=False)
+    assert (found.low, found.high) == pytest.approx(tuple(welch.confidence_interval(0.95)))
+    several = decide("x", one, two, Rules(), challengers=4)
+    assert (several.low, several.high) == pytest.approx(tuple(welch.confidence_interval(1 - 0.05 / 4)))
+    (one, a), (two, b) = arm(rng, 500, 4.0), arm(rng, 500, 4.0)
+    paired = decide("x", one, two, Rules(), Pairs.of(a, b))
+    assert (paired.low, paired.high) == pytest.approx(tuple(stats.ttest_rel(b, a).confidence_interval(0.95)))
+
+
+def test_decisions_at_the_stated_rates() -> None:
+    """No difference: promoted in 2.5 % of 1,000 experiments. The least gain, with the advised people: promoted in 80 %."""
+    rng = np.random.default_rng(3)
+    rules = Rules(least=0.10)
+    wrong = sum(decide("x", arm(rng, 1500, 4.0)[0], arm(rng, 1500, 4.0)[0], rules).decision == PROMOTE for _ in range(1000))
+    assert wrong <= 42  # 25 expected; more than 42 happens once in 1,000
+    advised = decide("x", arm(rng, 20_000, 4.0)[0], arm(rng, 20_000, 3.6)[0], rules).needed
+    half = advised // 2
+    right = sum(decide("x", arm(rng, half, 4.0)[0], arm(rng, half, 3.6)[0], rules).decision == PROMOTE for _ in range(1000))
+    assert 0.76 <= right / 1000 <= 0.90
+    worse = [decide("x", arm(rng, half, 4.0)[0], arm(rng, half, 4.4)[0], rules).decision for _ in range(200)]
+    assert worse.count(KEEP) >= 195
+    assert PROMOTE not in worse
+
+
+def test_undecided_says_how_many_more() -> None:
+    """Few people decide nothing and are told how many would; shorter coverage is never promoted."""
+    rng = np.random.default_rng(4)
+    few = decide("x", arm(rng, 50, 4.0)[0], arm(rng, 50, 3.0)[0], Rules())
+    assert (few.decision, few.needed) == (UNDECIDED, 0)
+    near = decide("x", arm(rng, 400, 4.0)[0], arm(rng, 400, 3.99)[0], Rules(least=0.005))
+    assert near.decision == UNDECIDED
+    assert f"{near.needed - 800:,} more people" in near.reason
+    good, error = arm(rng, 3000, 3.0)
+    narrow = Sums(good.rows, good.error, good.absolute, good.square, int(good.rows * 0.5), good.width)
+    assert decide("x", arm(rng, 3000, 4.0)[0], narrow, Rules()).decision == KEEP
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A published run with a poor model, a shadow run with a better one, both over the same 8,000 people, and the truth."""
+    folder = tmp_path_factory.mktemp("lab")
+    generate(folder / "g", 8000, 6, AS_OF, 1)
+    poor = QUICK.replace("rounds = 30", "rounds = 1").replace("network_passes = 4", "network_passes = 1")
+    (folder / "poor.toml").write_text(poor.replace("max_depth = 5", "max_depth = 1"))
+    (folder / "good.toml").write_text(QUICK.replace("network_passes = 4", "network_passes = 20"))
+    source, space = folder / "g" / "people", folder / "w"
+    first = run_json(source, space, "--config", folder / "poor.toml")
+    second = run_json(source, space, "--config", folder / "good.toml", "--shadow")
+    return {
+        "folder": folder,
+        "source": source,
+        "space": space,
+        "poor": first,
+        "good": second,
+        "truth": folder / "g" / "truth.parquet",
+    }
+
+
+def test_shadow_run_is_not_published(lab: dict[str, Any]) -> None:
+    """It is finished, checked and listed, readers still see the other run, and the report says so."""
+    published = json.loads((lab["space"] / "published.json").read_text())
+    assert published["current"] == published["champion"] == lab["poor"]["run_id"]
+    assert lab["good"]["shadow"]
+    assert lab["good"]["table"] == ""
+    assert "A shadow run" in Path(lab["good"]["report"]).read_text()
+    cli("verify", "--workspace", lab["space"], "--run", lab["good"]["run_id"])
+
+
+def test_better_shadow_is_promoted(lab: dict[str, Any]) -> None:
+    """Paired over the same people: the better model is to be promoted, the poor one is not; the errors are the true ones."""
+    runs = [lab["poor"]["run_id"], lab["good"]["run_id"]]
+    found = json.loads(cli("ab", *runs, "--workspace", lab["space"], "--truth", lab["truth"], "--json").stdout)
+    assert found["paired"]
+    assert found["decisions"][0]["decision"] == PROMOTE
+    back = json.loads(cli("ab", *runs[::-1], "--workspace", lab["space"], "--truth", lab["truth"], "--json").stdout)
+    assert back["decisions"][0]["decision"] == KEEP
+    truth = dict(zip(*pq.read_table(lab["truth"]).to_pydict().values(), strict=True))
+    parts = pq.read_table(lab["space"] / "runs" / runs[0] / "results", filters=[("prediction_source", "=", "ML_PREDICTION")])
+    error = [abs(p - truth[i]) for i, p in zip(parts["pid"].to_pylist(), parts["predicted_age"].to_pylist(), strict=True)]
+    assert found["arms"][f"{lab['poor']['model_version']} ({runs[0]})"]["mae"] == pytest.approx(np.mean(error))
+    said = cli("ab", *runs, "--workspace", lab["space"], "--truth", lab["truth"]).stdout
+    assert "promote" in said
+
+
+def test_challenger_predicts_its_share(lab: dict[str, Any]) -> None:
+    """Each person is predicted by the model of their arm and by no other; known ages of a later run decide."""
+    folder, space = lab["folder"], lab["space"]
+    challenger = lab["good"]["model_version"]
+    config = folder / "split.toml"
+    config.write_text((folder / "poor.toml").read_text() + f'\n[prediction]\nbatch_rows = 700\nexperiment = "e1"\nchallengers = {{"{challenger}" = 0.4}}\n'.replace("[prediction]\nbatch_rows = 700\n", ""))  # fmt: skip
+    text = (folder / "poor.toml").read_text().replace("batch_rows = 700", f'batch_rows = 700\nexperiment = "e1"\nchallengers = {{"{challenger}" = 0.4}}')  # fmt: skip
+    config.write_text(text)
+    run = run_json(lab["source"], space, "--config", config, "--base", lab["poor"]["run_id"])
+    assert run["batches"]["reused"] == 0, "an experiment takes nothing over"
+    made = pq.read_table(space / "runs" / run["run_id"] / "predictions", columns=["pid", "predicted_age", "model_version"])
+    arms = arm_of(made["pid"].to_numpy(), "e1", (0.4,))
+    expected = np.array([lab["poor"]["model_version"], challenger])[arms]
+    assert made["model_version"].to_pylist() == expected.tolist()
+    ages = {}
+    for name in ("poor", "good"):
+        table = pq.read_table(space / "runs" / lab[name]["run_id"] / "results", columns=["pid", "predicted_age"])
+        ages[name] = dict(zip(*table.to_pydict().values(), strict=True))
+    for pid, age, which in zip(made["pid"].to_pylist(), made["predicted_age"].to_pylist(), arms, strict=True):
+        assert age == ages["good" if which else "poor"][pid]
+    cli("verify", "--workspace", space)
+    found = json.loads(cli("ab", run["run_id"], "--workspace", space, "--truth", lab["truth"], "--json").stdout)
+    assert not found["paired"]
+    assert found["decisions"][0]["decision"] == PROMOTE
+    assert sum(a["rows"] for a in found["arms"].values()) == made.num_rows
+    one = cli("ab", lab["poor"]["run_id"], "--workspace", space, "--truth", lab["truth"], check=2).stderr
+    assert "predicted by one model" in one
+
+
+def test_truth_from_a_later_run(lab: dict[str, Any]) -> None:
+    """Ages given two years later count, taken back by the years between."""
+    truth = dict(zip(*pq.read_table(lab["truth"]).to_pydict().values(), strict=True))
+    later = lab["folder"] / "later.csv"
+    lines = ["pid,approximate_age,profile_json"] + [f'{pid},{age + 2},"{{}}"' for pid, age in sorted(truth.items())]
+    later.write_text("\n".join(lines) + "\n")
+    (lab["folder"] / "two.toml").write_text('[running]\nquarter = "2027q3"\n')
+    done = cli("run", "--source", later, "--workspace", lab["space"], "--as-of", "2027-10-23", "--base", lab["poor"]["run_id"],
+               "--config", lab["folder"] / "two.toml", "--shadow", "--json")  # fmt: skip
+    run = json.loads(done.stdout)
+    names = [lab["poor"]["run_id"], lab["good"]["run_id"]]
+    by_run = json.loads(cli("ab", *names, "--workspace", lab["space"], "--truth", run["run_id"], "--json").stdout)
+    by_file = json.loads(cli("ab", *names, "--workspace", lab["space"], "--truth", lab["truth"], "--json").stdout)
+    assert by_run["arms"] == by_file["arms"]
+
+
+def test_bad_truth_is_one_sentence(lab: dict[str, Any], tmp_path: Path) -> None:
+    """No file, other columns, a person twice, a share beyond 1: exit code 2."""
+    (tmp_path / "a.csv").write_text("id,age\n1,2\n")
+    (tmp_path / "b.csv").write_text("pid,true_age\n1,2\n1,3\n")
+    names = [lab["poor"]["run_id"], lab["good"]["run_id"]]
+    for truth, said in (("no.csv", "there is no file"), ("a.csv", "cannot be read"), ("b.csv", "names a person twice")):
+        assert said in cli("ab", *names, "--workspace", lab["space"], "--truth", tmp_path / truth, check=2).stderr
+    cli("ab", *names, "--workspace", lab["space"], "--truth", lab["truth"], "--chance", "2", check=2)
