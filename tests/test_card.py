@@ -68,10 +68,12 @@ def test_planted_bias_comes_first(planted: Path) -> None:
     assert "country" not in {f["name"] for f in card["features"]}, "a group is no feature"
 
 
-def test_without_planted_bias_no_group_is_named(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_without_planted_bias_no_group_is_named(people_rows: Rows, tmp_path: Path) -> None:
     """The check can fail the other way, too: undisturbed people give no group finding."""
-    card = card_of(finished[0])
-    assert card["groups"]["country"] == [] or card["groups"]["country"][0]["rows"]
+    (tmp_path / "c.toml").write_text(CROSS)
+    run_json(write_jsonl(tmp_path / "s.jsonl", people_rows), tmp_path / "w", "--config", tmp_path / "c.toml")
+    card = card_of(tmp_path / "w")
+    assert len(card["groups"]["country"]) > 3
     assert not [f for f in card["findings"] if f["kind"].startswith("group")]
     assert "gender" not in card["groups"], "a field that nobody has is left out"
     assert card["population"]["auc"] == pytest.approx(0.5, abs=0.08), "known and unlabelled people are alike here"
@@ -92,7 +94,7 @@ def test_copied_birth_year_is_refused(noise: int, people_rows: Rows, tmp_path: P
     assert found.code == 5
     assert "gives the age away: code" in found.said
     assert found.published == ""
-    allowed = QUICK.replace("[gates]", '[gates]\nnot_leaks = ["code"]')
+    allowed = QUICK.replace("[gates]", '[gates]\nnot_leaks = ["code"]').replace("rounds = 30", "rounds = 200")
     again = tiny_run(source, tmp_path / "w2", "--features", tmp_path / "leaky.toml", config=allowed)
     assert again.code == 5, "named as no leak, the model is still too good to be true"
     assert "too good to be true" in again.said
@@ -109,7 +111,7 @@ def test_honest_features_are_no_leaks() -> None:
     found = {t.feature: t for t in told_by(columns, age)}
     assert set(found) == {"noisy", "copy", "random", "text"}
     assert (found["copy"].share, found["copy"].exact) == (0.0, 1.0)
-    assert found["random"].share == pytest.approx(1.0, abs=0.06)
+    assert found["random"].share == pytest.approx(1.0, abs=0.12)
     learn, judge = age[::2], age[1::2]
     median = {v: np.median(learn[learn // 10 == v]) for v in np.unique(age // 10)}
     assert found["text"].error == pytest.approx(np.mean([abs(a - median[a // 10]) for a in judge]))

@@ -399,3 +399,24 @@ def test_no_pickle_in_the_artefact(saved: tuple[Path, pa.Table]) -> None:
 def test_confidence_pct_is_the_documents() -> None:
     """100 - 3.33 for each year, inside 0..100: 12 years are 60.04 %."""
     assert confidence_pct(np.array([0.0, 12.0, 30.0, 99.0])).tolist() == pytest.approx([100, 60.04, 0.1, 0])
+
+
+@pytest.mark.parametrize(("rows", "coverage"), [(399, 0.9), (1000, 0.8), (57, 0.95)])
+def test_conformal_correction_equals_mapie(rows: int, coverage: float) -> None:
+    """MAPIE's conformalised quantile regression, given the same quantiles, moves both ends by the same years."""
+    from mapie.regression import ConformalizedQuantileRegressor
+    from sklearn.linear_model import QuantileRegressor
+
+    rng = np.random.default_rng(rows)
+    x = rng.uniform(0, 10, (3 * rows, 1))
+    y = 20 + 3 * x[:, 0] + rng.normal(0, 1 + x[:, 0] / 3)
+    low, high, point = (
+        QuantileRegressor(quantile=q, alpha=0).fit(x[:rows], y[:rows]) for q in ((1 - coverage) / 2, (1 + coverage) / 2, 0.5)
+    )
+    mapie = ConformalizedQuantileRegressor([low, high, point], confidence_level=coverage, prefit=True)
+    mapie.conformalize(x[rows : 2 * rows], y[rows : 2 * rows])
+    _, ends = mapie.predict_interval(x[2 * rows :], symmetric_correction=True)
+    held = slice(rows, 2 * rows)
+    years = correction(low.predict(x[held]), high.predict(x[held]), y[held], coverage)
+    assert ends[:, 0, 0] == pytest.approx(low.predict(x[2 * rows :]) - years)
+    assert ends[:, 1, 0] == pytest.approx(high.predict(x[2 * rows :]) + years)

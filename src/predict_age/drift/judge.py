@@ -3,7 +3,7 @@
 Chance is measured, not assumed from a rule of thumb. Were nothing changed, the population stability index of k cells would be
 distributed as chi-squared with k - 1 degrees of freedom times (1/n + 1/m) for samples of n and m people (Yurdakul 2018), and
 Kolmogorov and Smirnov's distance would exceed sqrt(-ln(a/2)/2 (1/n + 1/m)) with probability a at most. Both are widened by how much
-more the reference's own batches differ from one another than drawing people by lot would make them (``dispersion``), and the
+more the batches of either run differ from one another than drawing people by lot would make them (``Spread``), and the
 allowed share of false alarms is divided among all tests of a run (Bonferroni). With many people even nothing becomes
 "significant", so a change counts only when it moves at least a stated share of them.
 """
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2, norm
+from scipy.stats import f as fisher
+from scipy.stats import t as student
 
 from predict_age.config import Drift
 from predict_age.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
@@ -25,7 +27,7 @@ Counts = NDArray[np.float64]
 MOST_CELLS = 20
 EXPECTED = 10  # people in a cell of the smaller sample, at least
 FEWEST_ROWS = 100
-FEWEST_BATCHES = 4
+FEWEST_BATCHES = 8
 TESTS = 4  # stability index, distance, missing, unseen
 
 
@@ -98,42 +100,101 @@ def psi(before: Counts, now: Counts) -> float:
     return float(((p - q) * np.log(p / q)).sum())
 
 
-def dispersion(parts: list[Sketch]) -> dict[str, float]:
-    """By feature: how much more batches differ than chance makes them, at least 1 (Pearson's statistic / degrees of freedom)."""
+@dataclass(frozen=True)
+class Spread:
+    """How much more the batches of a run differ in one feature than people drawn by lot would; as it stands, not at all.
+
+    ``variance``: over the cells of the index on average, >= 1; ``unevenness``: the squared coefficient of variation of that
+    variance over its directions (0: all vary alike; a shifted mean varies in one direction only); ``order``, ``missing``,
+    ``unseen``: of the cumulated shares and of those two shares, >= 1; ``freedom``: batches less one, 0 = nothing measured.
+    """
+
+    variance: float = 1.0
+    unevenness: float = 0.0
+    order: float = 1.0
+    missing: float = 1.0
+    unseen: float = 1.0
+    freedom: int = 0
+
+    def __or__(self, other: Spread) -> Spread:
+        """The wider of both in everything."""
+        pairs = {n: max(v, getattr(other, n)) for n, v in asdict(self).items() if n != "freedom"}
+        measured = [f for f in (self.freedom, other.freedom) if f]
+        return Spread(**pairs, freedom=min(measured, default=0))
+
+    def index_limit(self, chance: float, cells: int) -> float:
+        """Below which the index of ``cells`` cells, divided by (1/n + 1/m), stays but for ``chance``.
+
+        Rao and Scott's second-order correction: the sum of unequally varying squares is a scaled chi-squared with fewer degrees of
+        freedom (Satterthwaite). The variance being an estimate, Fisher's F takes the place of chi-squared.
+        """
+        degrees = max(cells - 1, 1) / (1 + self.unevenness)
+        limit = fisher.isf(chance, degrees, self.freedom * degrees) * degrees if self.freedom else chi2.isf(chance, degrees)
+        return float(self.variance * (1 + self.unevenness) * limit)
+
+    def factor(self, variance: float, chance: float) -> float:
+        """Standard errors of a share or a distance times this: 1 where nothing varies, with Student's t for the estimate."""
+        if variance <= 1:
+            return 1.0
+        return float(np.sqrt(variance) * student.isf(chance / 2, self.freedom) / norm.isf(chance / 2))
+
+
+def dispersion(parts: list[Sketch]) -> dict[str, Spread]:
+    """How much the batches of a run differ, by feature; with fewer than eight batches they are taken to be drawn by lot."""
     names = dict.fromkeys(n for p in parts for n in p.counts)
-    found = {}
-    for name in names:
-        counts = [p.counts.get(name, {}) for p in parts]
-        counts = [c for c in counts if sum(c.values()) >= FEWEST_ROWS]
-        if len(counts) < FEWEST_BATCHES:
-            found[name] = 1.0
-            continue
-        keys = sorted({k for c in counts for k in c})
-        table = np.array([[c.get(k, 0) for k in keys] for c in counts], float)
-        total = table.sum(axis=0)
-        use = np.argsort(-total, kind="stable")
-        large = use[total[use] * table.sum(axis=1).min() / total.sum() >= EXPECTED]
-        rest = np.setdiff1d(use, large)
-        table = np.column_stack([table[:, large], table[:, rest].sum(axis=1)]) if len(rest) else table[:, large]
-        table = table[:, table.sum(axis=0) > 0]
-        expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
-        freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
-        found[name] = max(1.0, float(((table - expected) ** 2 / expected).sum() / freedom)) if freedom else 1.0
-    return found
+    return {n: _spread([p.counts.get(n, {}) for p in parts]) for n in names}
+
+
+def _spread(counts: list[dict[str, int]]) -> Spread:
+    counts = [c for c in counts if sum(c.values()) >= FEWEST_ROWS]
+    if len(counts) < FEWEST_BATCHES:
+        return Spread()
+    freedom = len(counts) - 1
+    keys = sorted({k for c in counts for k in c} - SPECIAL)
+    numeric = bool(keys) and all(k.startswith("#") for k in keys)
+    if numeric:
+        keys.sort(key=lambda k: int(k[1:]))
+    rows = np.array([sum(c.values()) for c in counts], float)
+    missing, unseen = (_ratio(np.array([[c.get(k, 0)] for c in counts], float), rows) for k in (MISSING, UNSEEN))
+    fine = np.array([[c.get(k, 0) for k in keys] for c in counts], float).reshape(len(counts), len(keys))
+    fine = fine[fine.sum(axis=1) >= FEWEST_ROWS]
+    if len(fine) < FEWEST_BATCHES:
+        return Spread(missing=missing, unseen=unseen, freedom=freedom)
+    cell = cut(fine.sum(axis=0), fine.sum(axis=0), numeric)
+    table = np.stack([np.bincount(cell, row) for row in fine]).astype(np.float64)
+    known = table.sum(axis=1, keepdims=True)
+    expected = known * table.sum(axis=0) / table.sum()
+    residual = (table - expected) / np.sqrt(expected)
+    directions = table.shape[1] - 1
+    order = _ratio(np.cumsum(table, axis=1, dtype=np.float64)[:, :-1], known[:, 0]) if numeric else 1.0
+    if not directions:
+        return Spread(order=order, missing=missing, unseen=unseen, freedom=freedom)
+    inner = residual @ residual.T / (len(table) - 1)  # the same eigenvalues as of the cells' covariance
+    variance = float(np.trace(inner) / directions)
+    chance_alone = directions / (len(table) - 1)  # eigenvalues of few batches differ even when the true ones do not
+    unevenness = float((inner**2).sum() / directions / variance**2 - 1 - chance_alone) if variance else 0.0
+    return Spread(max(1.0, variance), max(0.0, unevenness), order, missing, unseen, freedom)
+
+
+def _ratio(counts: Counts, rows: Counts) -> float:
+    """Variance of shares between batches over that of drawing by lot, of (b, k) ``counts`` out of (b,) ``rows`` together."""
+    share = counts.sum(axis=0) / rows.sum()
+    lot = (share * (1 - share)).sum() * (len(rows) - 1)
+    return max(1.0, float(((counts / rows[:, None] - share) ** 2 * rows[:, None]).sum() / lot)) if lot > 0 else 1.0
 
 
 def compare(
-    before: dict[str, dict[str, int]], now: dict[str, dict[str, int]], spread: dict[str, float], settings: Drift,
+    before: dict[str, dict[str, int]], now: dict[str, dict[str, int]], spread: dict[str, Spread], settings: Drift,
     kinds: Callable[[str], str] = lambda _: "feature",
 ) -> list[Finding]:  # fmt: skip
     """Judge everything that both know by counts of its values. ``spread``: dispersion by name; ``kinds`` says what a name is."""
     names = [n for n in before if n in now]
     chance = settings.false_alarms / max(1, TESTS * len(names))
-    return [_judge(kinds(n), n, before[n], now[n], spread.get(n, 1.0), chance, settings.least_moved) for n in names]
+    return [_judge(kinds(n), n, before[n], now[n], spread.get(n, Spread()), chance, settings.least_moved) for n in names]
 
 
 def _judge(
-    kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: float, chance: float, least: float
+    kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: Spread, chance: float, least: float
 ) -> Finding:
     first, second, numeric = aligned(before, now)
     n, m = first.sum(), second.sum()
@@ -143,15 +204,15 @@ def _judge(
     index = index_limit = moved = 0.0
     distance = distance_limit = None
     if min(n, m) >= FEWEST_ROWS:
-        scale = spread * (1 / n + 1 / m)
+        scale = 1 / n + 1 / m
         cell = cut(first, second, numeric)
         k = int(cell.max()) + 1
         a, b = (np.bincount(cell, c, k).astype(np.float64) for c in (first, second))
-        index, index_limit = psi(a, b), float(chi2.isf(chance, max(k - 1, 1)) * scale)
+        index, index_limit = psi(a, b), spread.index_limit(chance, k) * scale
         moved = float(np.abs(a / n - b / m).sum() / 2)
         if numeric:
             distance = float(np.abs(np.cumsum(first) / n - np.cumsum(second) / m).max())
-            distance_limit = float(np.sqrt(-np.log(chance / 2) / 2 * scale))
+            distance_limit = float(np.sqrt(-np.log(chance / 2) / 2 * scale)) * spread.factor(spread.order, chance)
     reasons = []
     if index > index_limit and moved >= least:
         reasons.append(
@@ -159,15 +220,17 @@ def _judge(
         )
     elif distance is not None and distance_limit is not None and distance > distance_limit and distance >= least:
         reasons.append(f"values have moved (distance {distance:.3f}, chance stays below {distance_limit:.3f})")
-    for what, (old, new) in (("missing", missing), ("new to the model", unseen)):
-        if abs(new - old) >= least and _proportions(old, rows, new, rows_now, spread) > norm.isf(chance / 2):
+    shares = (("missing", missing, spread.missing), ("new to the model", unseen, spread.unseen))
+    for what, (old, new), variance in shares:
+        limit = norm.isf(chance / 2) * spread.factor(variance, chance)
+        if abs(new - old) >= least and _proportions(old, rows, new, rows_now) > limit:
             reasons.append(f"{new:.1%} {what}, {old:.1%} before")
     sentence = f"{name}: {'; '.join(reasons)}" if reasons else ""
     return Finding(kind, name, index, index_limit, distance, distance_limit, moved, missing, unseen, bool(reasons), sentence)
 
 
-def _proportions(old: float, rows: int, new: float, rows_now: int, spread: float) -> float:
+def _proportions(old: float, rows: int, new: float, rows_now: int) -> float:
     """How many standard errors two shares are apart."""
     both = (old * rows + new * rows_now) / (rows + rows_now)
-    error = np.sqrt(both * (1 - both) * spread * (1 / rows + 1 / rows_now))
+    error = np.sqrt(both * (1 - both) * (1 / rows + 1 / rows_now))
     return float(abs(new - old) / error) if error else 0.0

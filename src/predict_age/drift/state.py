@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from predict_age.config import Drift
-from predict_age.drift.judge import compare, dispersion
+from predict_age.drift.judge import Spread, compare, dispersion
 from predict_age.drift.sketch import Sketch, histogram, merged
 
 PREDICTED, KNOWN = "predicted age", "known age"
@@ -21,7 +21,7 @@ def state(run_id: str, as_of: str, model: str, parts: list[Sketch], predicted: l
         "as_of": as_of,
         "model": model,
         "counts": total.as_json(),
-        "dispersion": dispersion(parts) | dispersion(ages),
+        "dispersion": {n: asdict(s) for n, s in (dispersion(parts) | dispersion(ages)).items()},
     }
 
 
@@ -33,7 +33,8 @@ def judged(before: dict[str, Any] | None, now: dict[str, Any], settings: Drift) 
     if not before:
         return {"reference": "", "as_of": "", "same_model": False, "findings": [], "drifted": []}
     same = before["model"] == now["model"]
-    spread = {n: max(s.get(n, 1.0) for s in (before["dispersion"], now["dispersion"])) for n in now["counts"]}
+    first, second = ({n: Spread(**s) for n, s in of["dispersion"].items()} for of in (before, now))
+    spread = {n: first.get(n, Spread()) | second.get(n, Spread()) for n in now["counts"]}
     kinds = {PREDICTED: "prediction", KNOWN: "label"}
     found = compare(before["counts"], now["counts"], spread, settings, lambda n: kinds.get(n, "feature"))
     found = [f if same or f.of != "prediction" else replace(f, drifted=False, sentence="") for f in found]
