@@ -39,11 +39,12 @@ lint: $(BIN)/.ready  ## ruff, mypy strict, import contracts
 bench: $(BIN)/.ready  ## speed: each stage's time, rows/s a core, memory, at 1 and 10 million people
 	@$(BIN)/python benchmarks/stages.py
 
-soak: $(BIN)/.ready  ## what takes longer: every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million
+soak: $(BIN)/.ready  ## what takes longer: every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py
 	@$(BIN)/python benchmarks/quality.py
+	@$(BIN)/python benchmarks/coverage.py
 
 wheel-test: $(BIN)/.ready  ## build the wheel, install it alone elsewhere, run it
 	@$(BIN)/python tests/check_wheel.py
