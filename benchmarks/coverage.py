@@ -1,8 +1,8 @@
 """Does the 90 % interval cover 90 %, for everybody and in every group? ``python benchmarks/coverage.py [SEEDS [ROWS]]``.
 
-One run for each seed over newly generated people, judged with the truth that the run never saw. Groups: band of *predicted* age,
-number of fields in the profile (fifths), job level. Bands of *true* age are shown beside: no interval can promise them. Fails when the
-coverage of all is more than 0.01 from 0.90, or a group of 1,000 people and more is covered less than 0.87 over all seeds.
+One run for each seed over newly generated people, judged with the truth that the run never saw. Groups: band of *predicted*
+age, number of fields in the profile (fifths), job level. Bands of *true* age are shown beside: no interval can promise them.
+Fails when the coverage of all is more than 0.01 from 0.90, or a group of 1,000 people and more is covered less than 0.87.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from stages import OUT, measure
 
 PROMISED, TOLERATED, LOWEST, FEWEST = 0.90, 0.01, 0.87, 1000
-BAND = "CASE WHEN {0} < 25 THEN 'under 25' WHEN {0} >= 65 THEN '65 and over' ELSE concat(({0} - 5) // 10 * 10 + 5, ' to ', ({0} - 5) // 10 * 10 + 14) END"
+BAND = """CASE WHEN {0} < 25 THEN 'under 25' WHEN {0} >= 65 THEN '65 and over'
+          ELSE concat(({0} - 5) // 10 * 10 + 5, ' to ', ({0} - 5) // 10 * 10 + 14) END"""
 
 
 def judged(rows: int, seed: int) -> duckdb.DuckDBPyRelation:
