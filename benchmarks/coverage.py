@@ -27,7 +27,7 @@ def judged(rows: int, seed: int) -> duckdb.DuckDBPyRelation:
     parts = OUT / f"workspace-{rows}-{seed}" / "runs" / str(run["run_id"]) / "results" / "part_*.parquet"
     return duckdb.sql(
         f"""SELECT t.true_age BETWEEN r.age_lower AND r.age_upper AS inside, r.age_upper - r.age_lower AS width,
-                   {BAND.format("r.predicted_age")} AS predicted, {BAND.format("t.true_age")} AS true,
+                   {BAND.format("r.predicted_age")} AS predicted_band, {BAND.format("t.true_age")} AS true_band,
                    coalesce(p.profile_json ->> '$.job_level', 'not given') AS level,
                    concat('fifth ', ntile(5) OVER (ORDER BY len(json_keys(p.profile_json)), r.pid)) AS fields
             FROM read_parquet('{parts}') AS r JOIN read_parquet('{source}/truth.parquet') AS t USING (pid)
@@ -37,7 +37,9 @@ def judged(rows: int, seed: int) -> duckdb.DuckDBPyRelation:
 
 def main(seeds: int, rows: int) -> int:
     """Print the table; 0 when everything is covered as promised."""
-    duckdb.execute("CREATE TABLE people (seed INT, inside BOOL, width DOUBLE, predicted TEXT, true TEXT, level TEXT, fields TEXT)")
+    duckdb.execute(
+        "CREATE TABLE people (seed INT, inside BOOL, width DOUBLE, predicted_band TEXT, true_band TEXT, level TEXT, fields TEXT)"
+    )
     for seed in range(101, 101 + seeds):
         found = judged(rows, seed)  # noqa: F841 - DuckDB reads it
         duckdb.execute(f"INSERT INTO people SELECT {seed}, * FROM found")
@@ -47,14 +49,16 @@ def main(seeds: int, rows: int) -> int:
     print(f"{seeds} seeds of {rows:,} people, {people:,} predicted: covered {share:.4f}, mean width {width:.2f} years")
     print(f"by seed {of_seed[0]:.4f} to {of_seed[-1]:.4f}")
     failed = abs(share - PROMISED) > TOLERATED
-    for what in ("predicted", "fields", "level", "true"):
+    for what in ("predicted_band", "fields", "level", "true_band"):
         sql = f"""SELECT {what}, count(*), avg(inside::INT), min(c), avg(width) FROM
                   (SELECT *, avg(inside::INT) OVER (PARTITION BY seed, {what}) AS c FROM people) GROUP BY 1 ORDER BY 1"""
         for group, n, covered, lowest, wide in duckdb.sql(sql).fetchall():
-            low = what != "true" and n >= FEWEST and covered < LOWEST
+            low = what != "true_band" and n >= FEWEST and covered < LOWEST
             failed |= low
             mark = "  TOO LOW" if low else ""
-            print(f"{what:>9} {group:<14} {n:>9,} people  covered {covered:.3f} (worst seed {lowest:.3f})  width {wide:5.2f}{mark}")
+            print(
+                f"{what:>14} {group:<14} {n:>9,} people  covered {covered:.3f} (worst seed {lowest:.3f})  width {wide:5.2f}{mark}"
+            )
     return int(failed)
 
 
