@@ -131,14 +131,15 @@ def remove(path: Path) -> None:
     _flush_folder(path.parent)
 
 
-def _sealed(value: dict[str, Any]) -> str:
+def sealed(value: dict[str, Any]) -> str:
+    """JSON text with a last key "sha256" over all others."""
     seal = hashlib.sha256(json.dumps(value).encode()).hexdigest()
     return json.dumps({**value, "sha256": seal}, indent=1) + "\n"
 
 
 def write_json(path: Path, value: dict[str, Any]) -> str:
     """Write ``value`` as JSON with a last key "sha256" over all others; returns that seal."""
-    text = _sealed(value)
+    text = sealed(value)
     with creating(path) as stream:
         stream.write(text.encode())
     return str(json.loads(text)["sha256"])
@@ -150,17 +151,24 @@ def read_sealed(path: Path) -> tuple[dict[str, Any], str]:
     Raises IntegrityError unless the file is, byte for byte, what the program writes for this value.
     """
     try:
-        text = path.read_bytes().decode("ascii")
-        value = json.loads(text)
-        seal = value.pop("sha256")
-        if _sealed(value) != text:
-            raise ValueError("its content does not match its seal (sha256)")
+        data = path.read_bytes()
     except OSError as error:
         raise IntegrityError(
             f"{path} cannot be read", expected="a JSON file written by predict-age", found=error.strerror or str(error)
         ) from None
+    return unsealed(data, str(path))
+
+
+def unsealed(data: bytes, name: str) -> tuple[dict[str, Any], str]:
+    """The same from the bytes of a file called ``name``."""
+    try:
+        text = data.decode("ascii")
+        value = json.loads(text)
+        seal = value.pop("sha256")
+        if sealed(value) != text:
+            raise ValueError("its content does not match its seal (sha256)")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError(f"{path} is damaged", expected="a sealed JSON file written by predict-age", found=str(error)) from None
+        raise IntegrityError(f"{name} is damaged", expected="a sealed JSON file written by predict-age", found=str(error)) from None
     return value, seal
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from predict_age.errors import BusyError, IntegrityError, LeaseLostError
 from predict_age.records import ConflictError, Record, Records
@@ -98,6 +98,17 @@ def _holder(found: Record | None) -> Holder | None:
         raise IntegrityError(
             "the lease cannot be understood", found=str(error), fix="remove lease.json when no run is going on"
         ) from None
+
+
+class Permission(Protocol):
+    """What allows a run to write: a lease, held by a process or by an execution of a state machine."""
+
+    @property
+    def token(self) -> int:
+        """Larger than that of every earlier holder."""
+
+    def check(self) -> None:
+        """Raise LeaseLostError when somebody else has it now."""
 
 
 class Lease:

@@ -15,10 +15,12 @@ class Step:
     """A step: its name, which is also its module and function in ``predict_age.steps``, and what it does, for people.
 
     ``needs`` are the earlier steps whose files it reads: these are compared with their recorded hashes before it begins.
+    ``state`` is the state of the machine on AWS that does it.
     """
 
     name: str
     title: str
+    state: str
     needs: tuple[str, ...] = ()
     reads_source: bool = False
 
@@ -28,16 +30,16 @@ class Step:
 
 
 STEPS = (
-    Step("pre_cleanup", "Pre-cleanup"),
-    Step("read_source", "Read source", reads_source=True),
-    Step("training", "Training", ("read_source",), reads_source=True),
-    Step("batch_generator", "Batch generator", ("read_source",)),
-    Step("create_predictions_table", "Create predictions table"),
+    Step("pre_cleanup", "Pre-cleanup", "PreCleanup"),
+    Step("read_source", "Read source", "Training", reads_source=True),
+    Step("training", "Training", "Training", ("read_source",), reads_source=True),
+    Step("batch_generator", "Batch generator", "BatchGenerator", ("read_source",)),
+    Step("create_predictions_table", "Create predictions table", "CreatePredictionsTable"),
     Step(
-        "parallel_prediction", "Parallel prediction",
+        "parallel_prediction", "Parallel prediction", "ParallelPrediction",
         ("read_source", "training", "batch_generator", "create_predictions_table"), reads_source=True,
     ),
-    Step("human_qa", "Human QA", ("read_source", "batch_generator", "parallel_prediction"), reads_source=True),
-    Step("final_results", "Final results", ("batch_generator", "human_qa")),
-    Step("post_cleanup", "Post-cleanup"),
+    Step("human_qa", "Human QA", "HumanQA", ("read_source", "batch_generator", "parallel_prediction"), reads_source=True),
+    Step("final_results", "Final results", "FinalResults", ("batch_generator", "human_qa")),
+    Step("post_cleanup", "Post-cleanup", "PostCleanup"),
 )  # fmt: skip

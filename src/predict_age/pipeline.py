@@ -17,10 +17,10 @@ from predict_age.config import Config, Limits
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.files import make_folder, remove, write_json
 from predict_age.gates import GATES
-from predict_age.lease import Lease
+from predict_age.lease import Holder, Lease
 from predict_age.limits import Attempts, seconds_left, stopping_after
 from predict_age.measure import Measure
-from predict_age.order import STEPS, Step
+from predict_age.order import STEPS, Step, StepFunction
 from predict_age.pool import Pool, available_cores
 from predict_age.progress import Console
 from predict_age.quarter import latest_complete_quarter
@@ -101,7 +101,7 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
             return folder
         make_folder(folder.path)
         write_json(folder.path / "run.json", plan.as_json())
-        return _work(Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease), plan.config.limits)
+        return _work(Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease), plan.config.limits, lease.previous)
 
 
 def resume(workspace: Workspace, console: Console, overrides: Overrides) -> RunFolder:
@@ -139,7 +139,7 @@ def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Co
     limits = plan.config.limits
     if overrides.max_minutes is not None:
         limits = limits.model_copy(update={"max_minutes": overrides.max_minutes, "max_cost_usd": 0.0})
-    return _work(run, limits)
+    return _work(run, limits, lease.previous)
 
 
 def _forget(run: Run, found: Survey) -> None:
@@ -153,9 +153,9 @@ def _pool(plan: RunPlan, overrides: Overrides) -> Pool:
     return Pool(overrides.workers or plan.workers, running.attempts, running.hang_seconds)
 
 
-def _work(run: Run, limits: Limits) -> RunFolder:
+def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
     attempts = Attempts(run.folder)
-    attempts.begin(run.lease.token, run.lease.previous)
+    attempts.begin(run.lease.token, before)
     run.folder.set_status(RUNNING, run.lease.token)
     outcome, message = FAILED, ""
     began = time.monotonic()
@@ -163,7 +163,7 @@ def _work(run: Run, limits: Limits) -> RunFolder:
         with stopping_after(seconds_left(limits, attempts.seconds())), run.pool:
             for number, step in enumerate(STEPS, start=1):
                 if not run.is_done(step):
-                    _do(run, number, step)
+                    do_step(run, number, step)
                 if step.name in GATES:
                     GATES[step.name](run)
             from predict_age.report import write_report
@@ -197,8 +197,11 @@ def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, messag
             raise
 
 
-def _do(run: Run, number: int, step: Step) -> None:
-    """One step: try it, again after a transient fault with growing waits, and leave a record when it is done."""
+def do_step(run: Run, number: int, step: Step, function: StepFunction | None = None) -> None:
+    """One step, by ``function`` where it is not its own: try it, again after a transient fault with growing waits.
+
+    When it is done it leaves a record.
+    """
     console = cast(Console, run.progress)
     run.lease.check()
     run.check_inputs(step.needs)
@@ -207,7 +210,7 @@ def _do(run: Run, number: int, step: Step) -> None:
     with Measure() as measure:
         for attempt in range(1, attempts + 1):
             try:
-                result = step.load()(run)
+                result = (function or step.load())(run)
                 break
             except OSError as error:
                 if error.errno not in TRANSIENT or attempt == attempts:

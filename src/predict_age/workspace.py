@@ -29,7 +29,7 @@ from typing import Any
 
 from predict_age.errors import ConfigError, IntegrityError, ResourceError
 from predict_age.files import make_folder, read_json, read_sealed, remove, write_json
-from predict_age.lease import Lease, holder_in
+from predict_age.lease import Lease, Permission, holder_in
 from predict_age.order import STEPS
 from predict_age.published import Published, publish, raise_fence, read_published
 from predict_age.records import LocalRecords
@@ -39,13 +39,19 @@ DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "inte
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run."""
+    """The files of one run. ``remote``: an address (``s3://...``) below which those lie that were not brought to ``path``."""
 
     path: Path
+    remote: str = ""
 
     @property
     def id(self) -> str:
         return self.path.name
+
+    def place(self, name: str) -> str:
+        """Where to read a large file that is not always brought here: its path, or its address below ``remote``."""
+        path = self.path / name
+        return str(path) if path.exists() or not self.remote else f"{self.remote}/{name}"
 
     @property
     def record(self) -> dict[str, Any]:
@@ -162,7 +168,7 @@ class Workspace:
     def published(self) -> Published:
         return read_published(self.records)
 
-    def publish(self, lease: Lease, run_id: str, quarter: str, seal: str) -> None:
+    def publish(self, lease: Permission, run_id: str, quarter: str, seal: str) -> None:
         """Switch readers to ``run_id``, whose manifest has ``seal``, by one conditional replacement."""
         publish(self.records, lease.token, run_id, quarter, seal)
 

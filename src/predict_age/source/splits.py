@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from predict_age.config import Source
 from predict_age.errors import InputError
+from predict_age.source.place import in_s3, random_access
 from predict_age.source.rows import connect
 
 SLICE_ROWS = 50_000
@@ -48,7 +49,7 @@ class Slice:
 def open_parquet(path: str) -> pq.ParquetFile:
     """Open a Parquet file or raise InputError saying why it is none."""
     try:
-        return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
+        return pq.ParquetFile(random_access(path), pre_buffer=in_s3(path))
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

@@ -19,6 +19,7 @@ import pyarrow.csv as pacsv
 from predict_age.config import Source
 from predict_age.errors import InputError
 from predict_age.source.files import SourceFile
+from predict_age.source.place import stream
 from predict_age.source.rows import connect
 from predict_age.source.splits import check_columns, flat_profile, valid_text
 
@@ -40,7 +41,7 @@ class Piece:
 
 def open_bytes(file: SourceFile) -> IO[bytes]:
     """The decompressed content as a binary stream."""
-    raw = pa.OSFile(file.path)
+    raw = stream(file.path)
     return pa.CompressedInputStream(raw, file.compression) if file.compression else raw
 
 

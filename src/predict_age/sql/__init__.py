@@ -6,9 +6,6 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
-import sqlglot
-from sqlglot import exp
-
 Dialect = Literal["athena", "duckdb"]
 
 
@@ -20,6 +17,9 @@ def source_text(name: str) -> str:
 @lru_cache(maxsize=32)
 def statement(name: str, dialect: Dialect, **values: str | int | float) -> str:
     """``sql/<name>.sql`` for a dialect, with every ``:name`` replaced by a literal. Raises KeyError for a missing value."""
+    import sqlglot
+    from sqlglot import exp
+
     tree = sqlglot.parse_one(source_text(name), read="athena")
 
     def fill(node: Any) -> Any:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from predict_age.batches import plan_batches
 from predict_age.files import read_json, sha256, write_json
-from predict_age.run import Run, StepResult
+from predict_age.result import StepResult
+
+if TYPE_CHECKING:
+    from predict_age.run import Run
 
 
 def batches_of(run: Run) -> list[list[int]]:

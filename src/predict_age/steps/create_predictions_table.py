@@ -8,7 +8,8 @@ import sqlglot
 from sqlglot import exp
 
 from predict_age.files import creating
-from predict_age.run import Run, StepResult
+from predict_age.result import StepResult
+from predict_age.run import Run
 from predict_age.sql import source_text
 
 _ARROW = {

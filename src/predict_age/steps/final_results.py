@@ -14,7 +14,8 @@ from predict_age.errors import IntegrityError
 from predict_age.files import check_whole, creating, key_of, write_receipt
 from predict_age.manifest import write_manifest
 from predict_age.parts import Part, finished_parts, make_missing, outputs_of
-from predict_age.run import Run, StepResult
+from predict_age.result import StepResult
+from predict_age.run import Run
 from predict_age.source.rows import connect
 from predict_age.source.scan import checksum
 from predict_age.sql import statement

@@ -12,7 +12,8 @@ from predict_age.config import Source
 from predict_age.errors import IntegrityError
 from predict_age.files import check_whole, creating, key_of, write_receipt
 from predict_age.parts import Part, finished_parts, make_missing, outputs_of
-from predict_age.run import Run, StepResult
+from predict_age.result import StepResult
+from predict_age.run import Run
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows
 from predict_age.source.splits import Split, read_split
@@ -20,6 +21,17 @@ from predict_age.sql import statement
 from predict_age.stats import Tally, merged
 from predict_age.steps.batch_generator import batches_of
 from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
+
+
+def people_of(splits: list[Split], source: Source, rules: RowRules, losers: Path) -> pa.Table:
+    """The canonical row of each person in ``splits``: the table ``source_rows`` of the statements."""
+    connection = connect()
+    rows = []
+    for split in splits:
+        for piece in read_split(split, source, with_profile=False, only=counting_rows(split, losers)):
+            judged = rules.canonical(connection, piece.raw)
+            rows.append(judged.filter(judged["pid"].is_valid()).drop_columns(["problem", "needs_prediction"]))
+    return pa.concat_tables(rows)
 
 
 def qa_part(
@@ -31,12 +43,7 @@ def qa_part(
     """
     check_whole(batch, batch_sha256)
     connection = connect()
-    rows = []
-    for split in splits:
-        for piece in read_split(split, source, with_profile=False, only=counting_rows(split, losers)):
-            judged = rules.canonical(connection, piece.raw)
-            rows.append(judged.filter(judged["pid"].is_valid()).drop_columns(["problem", "needs_prediction"]))
-    people = pa.concat_tables(rows)
+    people = people_of(splits, source, rules, losers)
     connection.register("source_rows", people)
     predictions = pq.read_table(batch)
     connection.register("predict_age_predictions", predictions)

@@ -25,9 +25,10 @@ from predict_age.features.extract import extract
 from predict_age.files import creating, key_of, write_receipt
 from predict_age.models.artefact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
-from predict_age.parts import Part, finished_parts, make_missing, outputs_of
+from predict_age.parts import Part, Receipt, finished_parts, make_missing, outputs_of
+from predict_age.result import StepResult
 from predict_age.reuse import ENTRY, Reusable, earlier_predictions, profile_keys
-from predict_age.run import Run, StepResult
+from predict_age.run import Run
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck
 from predict_age.source.splits import Split, read_split
@@ -168,12 +169,27 @@ def _merged(kept: NDArray[np.bool_], entries: np.ndarray, usable: NDArray[np.boo
 
 def parallel_prediction(run: Run) -> StepResult:
     """Make every batch that is not done. Afterwards every batch exists and is whole, or the run has failed."""
-    splits, batches = splits_of(run.folder), batches_of(run)
-    model = run.outputs("training")["model/manifest.json"]
     scratch = run.folder.path / f"reuse-{run.lease.token}"
     reusable, reason = earlier_predictions(run, scratch)
     if run.plan.base and reason:
         run.progress.note(f"nothing of run {run.plan.base} is taken over: {reason}")
+    parts = prediction_parts(run, reusable)
+    finished = finished_parts(parts)
+    if finished:
+        run.progress.note(f"{len(finished)} of {len(parts)} batches are already done and kept")
+    total = run.facts("read_source")["to_predict"]
+    receipts = make_missing(run, predict_batch, parts, finished, _seen, total, "rows")
+    shutil.rmtree(scratch, ignore_errors=True)
+    if reusable is not None:
+        kept = merged(Tally.from_json(r["tally"]) for r in receipts).count("reused")
+        run.progress.note(f"{kept:,} of {total:,} people have an unchanged profile and keep the prediction of {run.plan.base}")
+    return summary(run, parts, receipts, len(finished), reason if run.plan.base else "")
+
+
+def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Part]:
+    """Every batch of the run: its file, its key, and what :func:`predict_batch` needs."""
+    splits, batches = splits_of(run.folder), batches_of(run)
+    model = run.outputs("training")["model/manifest.json"]
     context = BatchContext(
         run.plan.config.source, rules_of(run.plan), losers_of(run.folder), run.folder.model, model,
         dt.datetime.fromisoformat(run.plan.timestamp).replace(tzinfo=None),
@@ -182,23 +198,19 @@ def parallel_prediction(run: Run) -> StepResult:
     )  # fmt: skip
     rows = rows_key(run)
     others = [seal for _, seal in context.arms.models]
-    parts = [
+    return [
         Part(run.folder.batch(n), key_of("batch", rows, model, others, batch), ([splits[s] for s in batch], context))
         for n, batch in enumerate(batches)
     ]
-    finished = finished_parts(parts)
-    if finished:
-        run.progress.note(f"{len(finished)} of {len(batches)} batches are already done and kept")
+
+
+def summary(run: Run, parts: list[Part], receipts: list[Receipt], kept: int, not_reused: str) -> StepResult:
+    """What all batches say together. Raises IntegrityError unless they hold every row that needs a prediction."""
     total = run.facts("read_source")["to_predict"]
-    receipts = make_missing(run, predict_batch, parts, finished, _seen, total, "rows")
-    shutil.rmtree(scratch, ignore_errors=True)
     tally = merged(Tally.from_json(r["tally"]) for r in receipts)
-    if reusable is not None:
-        kept = tally.count("reused")
-        run.progress.note(f"{kept:,} of {total:,} people have an unchanged profile and keep the prediction of {run.plan.base}")
     done = sum(_seen(r) for r in receipts)
     if done != total:
-        raise IntegrityError("predictions are missing", expected=f"{total:,} rows in {len(batches)} batches",
+        raise IntegrityError("predictions are missing", expected=f"{total:,} rows in {len(parts)} batches",
                              found=f"{done:,} rows in {len(receipts)} batches", fix="run `predict-age resume`")  # fmt: skip
     tallies = [Tally.from_json(r["tally"]) for r in receipts]
     now = state(
@@ -207,8 +219,8 @@ def parallel_prediction(run: Run) -> StepResult:
         [t.histograms.get("predicted_age", [0]) for t in tallies], run.facts("read_source")["known_ages"],
     )  # fmt: skip
     drift = judged(run.facts("training")["reference"], now, run.plan.config.drift)
-    facts = {"batches": len(batches), "kept": len(finished), "predicted": tally.count("predicted"),
-             "reused": tally.count("reused"), "not_reused_because": reason if run.plan.base else "",
+    facts = {"batches": len(parts), "kept": kept, "predicted": tally.count("predicted"),
+             "reused": tally.count("reused"), "not_reused_because": not_reused,
              "default": tally.group("default"),
              "tally": tally.as_json(), "state": now, "drift": drift}  # fmt: skip
     return StepResult(total, facts, outputs_of(run, parts, receipts))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 
 from predict_age.files import TEMPORARY, folder_bytes
+from predict_age.result import StepResult
 from predict_age.retention import LEFTOVER
-from predict_age.run import Run, StepResult
+from predict_age.run import Run
 
 
 def post_cleanup(run: Run) -> StepResult:

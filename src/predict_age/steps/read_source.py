@@ -13,7 +13,9 @@ import numpy as np
 from predict_age.batches import number_of_batches
 from predict_age.errors import InputError
 from predict_age.files import key_of, make_folder, read_json, sha256, write_json
-from predict_age.run import Run, RunPlan, StepResult
+from predict_age.result import StepResult
+from predict_age.run import Run, RunPlan
+from predict_age.source import place
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.rows import RowRules
 from predict_age.source.scan import BUCKET_ROWS, Duplicates, SplitCounts, find_duplicates, scan, write_losers
@@ -37,7 +39,7 @@ def rules_of(plan: RunPlan) -> RowRules:
 def splits_of(folder: RunFolder) -> list[Split]:
     """The splits that ``read_source`` found. Those of working copies are stored relative to the run: it may be moved."""
     splits = [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
-    return [replace(s, path=str(folder.path / s.path)) if s.working else s for s in splits]
+    return [replace(s, path=folder.place(s.path)) if s.working else s for s in splits]
 
 
 def losers_of(folder: RunFolder) -> Path:
@@ -65,7 +67,7 @@ def read_source(run: Run) -> StepResult:
     make_folder(scratch)
     make_folder(set_aside)
 
-    hashes = run.pool.run(sha256, [(Path(f.path),) for f in plan.files], names="fingerprint of source file")
+    hashes = run.pool.run(place.sha256, [(f.path,) for f in plan.files], names="fingerprint of source file")
     conversions = _convert_text(run, source / "working", set_aside)
     splits = _splits(plan, conversions)
     counts = _scan(run, splits, scratch, set_aside)

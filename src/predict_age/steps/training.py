@@ -25,7 +25,8 @@ from predict_age.files import creating, make_folder, read_json, sha256, write_js
 from predict_age.models.artefact import FILES, challenger_folder, copy, copy_checked, save
 from predict_age.models.bundle import train
 from predict_age.models.tune import Tuned, tune
-from predict_age.run import Run, StepResult, versions
+from predict_age.result import StepResult
+from predict_age.run import Run, versions
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck
 from predict_age.source.splits import Split, read_split

@@ -1,0 +1,290 @@
+"""What runs in the containers: train, predict, collect, report. Each brings here what it needs, runs the pipeline's own step
+functions on it, and puts what they made into S3, the record of the step last.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from predict_age.aws import names
+from predict_age.aws.claim import Held
+from predict_age.aws.records import S3Records
+from predict_age.aws.store import ConflictError, Store
+from predict_age.config import Config, load_config
+from predict_age.errors import ConfigError, IntegrityError
+from predict_age.files import creating, make_folder, read_json, sealed, unsealed, write_json
+from predict_age.gates import GATES
+from predict_age.order import STEPS, Step
+from predict_age.parts import Part, Receipt
+from predict_age.pipeline import do_step, new_plan
+from predict_age.pool import Pool, available_cores
+from predict_age.progress import Console
+from predict_age.result import StepResult
+from predict_age.run import Run, RunPlan, code_hash
+from predict_age.source.splits import Split
+from predict_age.steps.create_predictions_table import create_predictions_table
+from predict_age.steps.human_qa import people_of
+from predict_age.steps.parallel_prediction import BatchContext, predict_batch, prediction_parts, summary
+from predict_age.workspace import RunFolder, Workspace
+
+LEFT_IN_S3 = ("source/working/", "source/routed/", "predictions/batch_", "people/")
+IN_TRAINING = tuple(s for s in STEPS if s.state == "Training")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a task is told: where the workspace lies, which run, under which lease."""
+
+    store: Store
+    run_id: str
+    token: int
+
+    @classmethod
+    def from_environment(cls) -> Job:
+        """From PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID and _TOKEN. Raises ConfigError naming what is missing."""
+        try:
+            store = Store(os.environ["PREDICT_AGE_BUCKET"], os.environ.get("PREDICT_AGE_PREFIX", "predict-age"))
+            return cls(store, os.environ["PREDICT_AGE_RUN_ID"], int(os.environ["PREDICT_AGE_TOKEN"]))
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                "this command runs inside a task of the state machine", expected="its environment variables", found=str(error),
+                fix="on one machine use `predict-age run`",
+            ) from None  # fmt: skip
+
+    def name(self, inside: str) -> str:
+        return f"{names.folder(self.run_id)}/{inside}"
+
+
+class Mirror:
+    """The run's folder on this task's disk, and its original in S3."""
+
+    def __init__(self, job: Job, scratch: Path) -> None:
+        self.job = job
+        self.workspace = Workspace(scratch)
+        self.folder = RunFolder(scratch / "runs" / job.run_id, job.store.url(names.folder(job.run_id)))
+        make_folder(self.folder.path / "steps")
+        self.bring_optional("published.json", scratch / "published.json")
+        self.bring_optional(job.name("run.json"), self.folder.path / "run.json")
+        self._bring_records(job.run_id, STEPS)
+        published = self.workspace.published.current
+        if published and published != job.run_id:  # the model that this one is compared with
+            self._bring_records(published, [s for s in STEPS if s.name in GATES])
+        for name, _ in job.store.names(job.name("gates/")):
+            self.bring_optional(name, scratch / name)
+
+    def _bring_records(self, run_id: str, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.bring_optional(names.step_record(run_id, step.name), self.workspace.run(run_id).step_file(step.name))
+
+    def bring_optional(self, name: str, path: Path) -> bool:
+        """Download a sealed document, if it is there."""
+        with suppress(IntegrityError):
+            self.job.store.fetch(name, path, "")
+        return path.exists()
+
+    def bring(self, run: Run, *steps: str) -> None:
+        """Download what these steps made. Large files stay in S3 and are only compared there."""
+        for step in steps:
+            for name, digest in run.outputs(step).items():
+                if not name.startswith(LEFT_IN_S3):
+                    self.job.store.fetch(self.job.name(name), self.folder.path / name, digest)
+
+    def send(self, run: Run, step: Step) -> None:
+        """Upload what a finished step made, and then its record."""
+        for name in run.outputs(step.name):
+            path = self.folder.path / name
+            if path.exists():
+                self.job.store.put_part(self.job.name(name), path)
+        self.send_record(names.step_record(self.job.run_id, step.name), self.folder.step_file(step.name))
+
+    def send_record(self, name: str, path: Path) -> None:
+        """Upload a record. It may be there already with the same meaning: whoever was first stays."""
+        with suppress(ConflictError):
+            self.job.store.put(name, path, None)
+
+    def run(self, pool: Pool) -> Run:
+        """The run as the steps see it."""
+        plan = RunPlan.from_json(self.folder.record)
+        if (now := code_hash()) != plan.code:
+            raise ConfigError(
+                f"run {plan.run_id} was begun by another image", expected=f"code {plan.code}", found=f"code {now}",
+                fix="start a new run",
+            )  # fmt: skip
+        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), Held(S3Records(self.job.store), self.job.token))
+
+
+def train(job: Job, scratch: Path) -> None:
+    """Read the source and train: the state Training. Also writes the plan of the run, the first time."""
+    mirror = Mirror(job, scratch)
+    if not (mirror.folder.path / "run.json").exists():
+        _write_plan(job, mirror)
+    settings = read_json(mirror.folder.path / "run.json")
+    with Pool(available_cores(), settings["config"]["running"]["attempts"]) as pool:
+        run = mirror.run(pool)
+        run.check_source()
+        for step in IN_TRAINING:
+            if not run.is_done(step):
+                mirror.bring(run, *step.needs)
+                do_step(run, STEPS.index(step) + 1, step)
+                mirror.send(run, step)
+            if step.name in GATES:
+                _gate(mirror, run, step.name)
+
+
+def _gate(mirror: Mirror, run: Run, step: str) -> None:
+    try:
+        GATES[step](run)
+    finally:
+        for path in sorted((run.folder.path / "gates").glob("*.json")):
+            mirror.job.store.put_part(mirror.job.name(f"gates/{path.name}"), path)
+
+
+def _write_plan(job: Job, mirror: Mirror) -> None:
+    """Fix everything that decides the result, as ``predict-age run`` does, from the event that PreCleanup accepted."""
+    from predict_age.features.extract import check_compiles
+    from predict_age.features.spec import load_features
+
+    request = _document(job, job.name("request.json"))
+    config = _text(job, mirror, request.get("config", ""), "config.toml")
+    features = _text(job, mirror, request.get("features", ""), "features.toml")
+    settings: Config = load_config(config, {})
+    declared = load_features(features, (settings.source.birth_year, settings.source.approximate_age))
+    name = request.get("features") or "built in"
+    as_of = dt.date.fromisoformat(request["as_of"])
+    check_compiles(declared, as_of, name)
+    plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=dt.datetime.fromisoformat(request["time"]))
+    path = mirror.folder.path / "run.json"
+    write_json(path, replace(plan, run_id=job.run_id).as_json())
+    try:
+        job.store.put(job.name("run.json"), path, None)
+    except ConflictError:  # another attempt of this task was first: its plan counts
+        job.store.fetch(job.name("run.json"), path, "")
+
+
+def _document(job: Job, name: str) -> dict[str, Any]:
+    found = job.store.get(name)
+    if found is None:
+        raise IntegrityError(f"{job.store.url(name)} is missing", expected="what PreCleanup wrote", fix="start a new execution")
+    return unsealed(found[0], job.store.url(name))[0]
+
+
+def _text(job: Job, mirror: Mirror, name: str, local: str) -> Path | None:
+    if not name:
+        return None
+    path = mirror.workspace.root / local
+    if not mirror.bring_optional(name, path):
+        raise ConfigError(f"{job.store.url(name)} is missing", expected="the file that the event names", fix="upload it")
+    return path
+
+
+def predict(job: Job, scratch: Path, task: int) -> None:
+    """Predict the batches of one task of the map; those that are in S3 with a valid receipt are not made again."""
+    mirror = Mirror(job, scratch)
+    settings = read_json(mirror.folder.path / "run.json")["config"]["running"]
+    with Pool(available_cores(), settings["attempts"], settings["hang_seconds"]) as pool:
+        run = mirror.run(pool)
+        mirror.bring(run, "read_source", "training", "batch_generator")
+        run.check_source()
+        create_predictions_table(run)  # the schema of the files, on this disk
+        parts = prediction_parts(run)
+        mine: list[int] = _document(job, job.name(f"tasks/{task}.json"))["batches"]
+        todo = [n for n in mine if receipt_in(job, n, parts[n].key) is None]
+        run.progress.note(f"task {task}: batches {mine}, of which {len(mine) - len(todo)} are done")
+
+        def put(index: int, made: Receipt) -> None:
+            number = todo[index]
+            run.lease.check()
+            for kind in ("people", "predictions"):
+                path = mirror.folder.path / kind / f"batch_{number}.parquet"
+                job.store.put_part(names.batch_file(job.run_id, kind, number), path)
+                path.unlink()
+            job.store.put_part(names.receipt(job.run_id, number), sealed(made).encode())
+
+        tasks = [(parts[n], mirror.folder.path / "people" / f"batch_{n}.parquet") for n in todo]
+        pool.run(make_batch, tasks, put, [f"batch_{n}" for n in todo])
+
+
+def make_batch(part: Part, people: Path) -> Receipt:
+    """Predict one batch and write the canonical rows of its people beside: the join needs both."""
+    splits, context = part.needs
+    made = predict_batch(part.path, part.key, splits, context)
+    return {**made, **_people(people, splits, context)}
+
+
+def _people(path: Path, splits: list[Split], context: BatchContext) -> Receipt:
+    table = people_of(splits, context.source, context.rules, context.losers)
+    with creating(path) as stream:
+        pq.write_table(table, stream, compression="zstd", compression_level=1)
+    return {"people": table.num_rows, "people_sha256": stream.sha256}
+
+
+def receipt_in(job: Job, batch: int, key: str) -> Receipt | None:
+    """The receipt of a batch, if it and both files are in S3 as they were written, for ``key``; None: make it."""
+    found = job.store.get(names.receipt(job.run_id, batch))
+    if found is None:
+        return None
+    try:
+        receipt = unsealed(found[0], f"receipt of batch {batch}")[0]
+    except IntegrityError:
+        return None
+    for kind, digest in (("predictions", "file_sha256"), ("people", "people_sha256")):
+        stored = job.store.head(names.batch_file(job.run_id, kind, batch))
+        if stored is None or stored.sha256 != receipt.get(digest):
+            return None
+    return receipt if receipt.get("key") == key else None
+
+
+def collect(job: Job, scratch: Path) -> None:
+    """After the map: every batch is there, the books of the predictions, drift and its gate."""
+    mirror = Mirror(job, scratch)
+    step = next(s for s in STEPS if s.name == "parallel_prediction")
+    with Pool(1) as pool:
+        run = mirror.run(pool)
+        if not run.is_done(step):
+            mirror.bring(run, *step.needs)
+            do_step(run, STEPS.index(step) + 1, step, lambda r: _collected(job, r))
+            mirror.send(run, step)
+        _gate(mirror, run, step.name)
+
+
+def _collected(job: Job, run: Run) -> StepResult:
+    create_predictions_table(run)
+    parts = prediction_parts(run)
+    receipts = []
+    for number, part in enumerate(parts):
+        receipt = receipt_in(job, number, part.key)
+        if receipt is None:
+            raise IntegrityError(
+                f"batch {number} is missing or damaged", expected=f"{len(parts)} batches with receipts", fix="redrive the execution"
+            )
+        receipts.append(receipt)
+    made = summary(run, parts, receipts, 0, "")
+    outputs = {f"predictions/batch_{n}.parquet": r["file_sha256"] for n, r in enumerate(receipts)}
+    outputs |= {f"people/batch_{n}.parquet": r["people_sha256"] for n, r in enumerate(receipts)}
+    found, expected = sum(r["people"] for r in receipts), run.facts("read_source")["distinct"]
+    if found != expected:
+        raise IntegrityError("people are missing", expected=f"{expected:,} distinct people", found=f"{found:,} in all batches")
+    return StepResult(made.rows, made.facts, outputs)
+
+
+def report(job: Job, scratch: Path) -> None:
+    """Write the report of the run, once its results are checked."""
+    from predict_age.report import write_report
+
+    mirror = Mirror(job, scratch)
+    with Pool(1) as pool:
+        run = mirror.run(pool)
+        mirror.bring(run, "read_source", "training")
+        write_report(run.folder)
+    job.store.put_part(job.name("report.html"), run.folder.report)
+
+
+COMMANDS = {"train": train, "collect": collect, "report": report}

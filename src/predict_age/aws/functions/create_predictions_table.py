@@ -1,0 +1,22 @@
+"""State CreatePredictionsTable: the tables of this run, over folders that the prediction tasks will fill."""
+
+from __future__ import annotations
+
+from predict_age.aws.functions.call import Call, Event, handler, once, passed_on
+from predict_age.aws.names import PEOPLE, PREDICTIONS, STAGED
+from predict_age.result import StepResult
+from predict_age.sql.light import render
+
+
+@handler
+def handle(call: Call) -> Event:
+    """Creates the tables for predictions and people under names of this run."""
+    once(call, "create_predictions_table", lambda: _create(call))
+    return passed_on(call)
+
+
+def _create(call: Call) -> StepResult:
+    for table, statement in ((PREDICTIONS, "predictions_table"), (PEOPLE, "people_table")):
+        location = call.store.url(call.name(STAGED[table])) + "/"
+        call.athena.run(render(statement, {table: call.staged(table)}, location))
+    return StepResult(0, {"tables": [call.staged(PREDICTIONS), call.staged(PEOPLE)], "scanned_bytes": call.athena.scanned})

@@ -1,0 +1,45 @@
+"""Names of objects and tables of a run on AWS: one place for all of them. Imports nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+PREDICTIONS, HUMAN_QA, FINAL = "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"
+PEOPLE = "predict_age_people"
+VIEW = "predict_age_final_results_with_confidence"
+STAGED = {PEOPLE: "people", PREDICTIONS: "predictions", HUMAN_QA: "qa", FINAL: "results"}  # table -> folder of the run
+
+
+def run_id_of(event: dict[str, Any]) -> str:
+    """The run that an event asks for: its time, and a hash of everything in it. The same event twice is the same run."""
+    stamp = re.sub(r"[-:]", "", str(event["time"])[:19])
+    what = json.dumps({k: v for k, v in event.items() if k != "resume"}, sort_keys=True)
+    return f"{stamp}Z-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+
+
+def folder(run_id: str) -> str:
+    """Where the run's objects lie."""
+    return f"runs/{run_id}"
+
+
+def step_record(run_id: str, step: str) -> str:
+    """The record of a finished step."""
+    return f"{folder(run_id)}/steps/{step}.json"
+
+
+def receipt(run_id: str, batch: int) -> str:
+    """The receipt of a batch. Not beside it: Athena reads every object of a table's folder."""
+    return f"{folder(run_id)}/receipts/batch_{batch}.json"
+
+
+def batch_file(run_id: str, kind: str, batch: int) -> str:
+    """A file of a batch; ``kind`` is "predictions" or "people"."""
+    return f"{folder(run_id)}/{kind}/batch_{batch}.parquet"
+
+
+def staged(table: str, run_id: str) -> str:
+    """The table of one run, before it is published under its own name."""
+    return f"{table}_run_{run_id.lower().replace('-', '_')}"

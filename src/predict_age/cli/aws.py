@@ -1,0 +1,36 @@
+"""Commands of the containers: they run inside a task of the state machine, not by hand."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from predict_age.cli.app import app, stoppable
+from predict_age.errors import ConfigError
+
+Scratch = Annotated[str, typer.Option(envvar="PREDICT_AGE_SCRATCH", help="Folder on the task's own disk.", metavar="DIR")]
+
+
+@app.command("aws-task", hidden=True)
+def aws_task(
+    what: Annotated[str, typer.Argument(help="train, predict, collect or report", metavar="WHAT")],
+    task: Annotated[int, typer.Option(help="Which task of the map.", envvar="PREDICT_AGE_TASK")] = 0,
+    scratch: Scratch = "",
+) -> None:
+    """Do one state's work for the run that the environment names: bring, compute, put into S3."""
+    from predict_age.aws.container import COMMANDS, Job, predict
+
+    job = Job.from_environment()
+    if what != "predict" and what not in COMMANDS:
+        raise ConfigError("there is no such work", expected=", ".join(["predict", *COMMANDS]), found=what)
+    with (
+        stoppable("finished batches are kept; the state machine tries again"),
+        tempfile.TemporaryDirectory(dir=scratch or None, prefix="predict-age-") as folder,
+    ):
+        if what == "predict":
+            predict(job, Path(folder), task)
+        else:
+            COMMANDS[what](job, Path(folder))

@@ -1,0 +1,7 @@
+-- Step 7, on AWS: how many rows came from where, and how many a reviewer should look at.
+SELECT
+    q.prediction_source AS prediction_source,
+    q.review_reason AS review_reason,
+    COUNT(*) AS n
+FROM predict_age_human_qa AS q
+GROUP BY q.prediction_source, q.review_reason
