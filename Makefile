@@ -6,7 +6,7 @@ DEMO := demo
 ROWS := 200000
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint bench soak wheel-test lock clean
+.PHONY: help run test lint bench soak wheel-test lock package clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,11 @@ wheel-test: $(BIN)/.ready  ## build the wheel, install it alone elsewhere, run i
 
 lock:  ## compile requirements.in to requirements.txt (needs uv)
 	uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -q -o requirements.txt
+	uv pip compile pyproject.toml --extra aws --constraint requirements.txt --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements-image.txt
+
+package: $(BIN)/.ready  ## the package of the AWS functions, for terraform apply
+	@$(BIN)/python -m predict_age.aws.package out/functions.zip
+	@ls -l out/functions.zip
 
 clean:  ## remove the environment and the demo
 	rm -rf $(VENV) $(DEMO) dist

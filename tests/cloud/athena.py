@@ -35,7 +35,7 @@ SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 UNLOAD = re.compile(r"UNLOAD\s*\((.*)\)\s*TO\s*'([^']+)'\s*WITH\s*\((.*)\)$", re.S | re.I)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Athena would fail this statement."""
 
 
@@ -55,7 +55,7 @@ class Statement:
         """Column names and rows; nothing for what returns none."""
         text = text.strip().rstrip(";").strip()
         if ";" in re.sub(r"'[^']*'", "", text):
-            raise Refused("Only one sql statement is allowed. Got: 2")
+            raise RefusedError("Only one sql statement is allowed. Got: 2")
         if found := UNLOAD.match(text):
             self._unload(*found.groups())
             return [], []
@@ -70,13 +70,13 @@ class Statement:
             cursor = self.connection.execute(self._query(text))
             return [c[0] for c in cursor.description], cursor.fetchall()
         else:
-            raise Refused(f"NOT_SUPPORTED here: {text[:60]}")
+            raise RefusedError(f"NOT_SUPPORTED here: {text[:60]}")
         return [], []
 
     def _objects(self, url: str) -> list[Any]:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         if bucket not in self.s3.buckets:
-            raise Refused(f"PERMISSION_DENIED: bucket {bucket}")
+            raise RefusedError(f"PERMISSION_DENIED: bucket {bucket}")
         keys = self.s3.buckets[bucket].keys
         return [
             keys[n]
@@ -87,7 +87,7 @@ class Statement:
     def _table(self, name: str) -> dict[str, Any]:
         found = self.glue.databases[self.database].tables.get(name.lower())
         if found is None:
-            raise Refused(f"TABLE_NOT_FOUND: line 1:1: Table 'awsdatacatalog.{self.database}.{name}' does not exist")
+            raise RefusedError(f"TABLE_NOT_FOUND: line 1:1: Table 'awsdatacatalog.{self.database}.{name}' does not exist")
         return found.as_dict()
 
     def _view(self, name: str) -> str:
@@ -118,18 +118,18 @@ class Statement:
         try:
             schema = pq.ParquetFile(path).schema
         except Exception as error:
-            raise Refused(f"HIVE_BAD_DATA: Not valid Parquet file: {name}: {error}") from None
+            raise RefusedError(f"HIVE_BAD_DATA: Not valid Parquet file: {name}: {error}") from None
         stored = {schema.column(i).name.lower(): schema.column(i).physical_type for i in range(len(schema))}
         for column in columns:
             have = stored.get(column["Name"])
             if have is not None and have not in STORED[column["Type"]]:
-                raise Refused(
+                raise RefusedError(
                     f"HIVE_BAD_DATA: Field {column['Name']}'s type {have} in parquet file {name} is incompatible with type {column['Type']} defined in table schema"
                 )
 
     def _query(self, text: str) -> str:
         if "`" in text:
-            raise Refused("SYNTAX_ERROR: backquoted identifiers are not supported; use double quotes to quote identifiers")
+            raise RefusedError("SYNTAX_ERROR: backquoted identifiers are not supported; use double quotes to quote identifiers")
         tree = sqlglot.parse_one(text, read="athena")
         for table in list(tree.find_all(exp.Table)):
             table.replace(exp.alias_(exp.to_table(self._view(table.name)), table.alias or table.name, table=True))
@@ -137,14 +137,14 @@ class Statement:
 
     def _unload(self, query: str, url: str, options: str) -> None:
         if not url.endswith("/"):
-            raise Refused("INVALID: UNLOAD needs a folder")
+            raise RefusedError("INVALID: UNLOAD needs a folder")
         if self._objects(url):
-            raise Refused(f"HIVE_PATH_ALREADY_EXISTS: Target directory {url} is not empty")
+            raise RefusedError(f"HIVE_PATH_ALREADY_EXISTS: Target directory {url} is not empty")
         if "PARQUET" not in options.upper():
-            raise Refused("NOT_SUPPORTED here: other formats than Parquet")
+            raise RefusedError("NOT_SUPPORTED here: other formats than Parquet")
         made = self.connection.execute(f"SELECT * FROM ({self._query(query)}) LIMIT 0").description
         if zoned := [c[0] for c in made if "TIME ZONE" in str(c[1])]:
-            raise Refused(f"NOT_SUPPORTED: Unsupported Hive type: timestamp(3) with time zone ({zoned[0]})")
+            raise RefusedError(f"NOT_SUPPORTED: Unsupported Hive type: timestamp(3) with time zone ({zoned[0]})")
         path = Path(self.folder.name) / "unloaded"
         self.connection.execute(f"COPY ({self._query(query)}) TO '{path}' (FORMAT parquet)")
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
@@ -160,10 +160,10 @@ class Statement:
     def _create_table(self, tree: exp.Create) -> None:
         properties = tree.args["properties"].expressions
         if tree.expression or not any(isinstance(p, exp.ExternalProperty) for p in properties):
-            raise Refused("NOT_SUPPORTED here: other tables than external ones")
+            raise RefusedError("NOT_SUPPORTED here: other tables than external ones")
         location = next(p.this.name for p in properties if isinstance(p, exp.LocationProperty))
         if not location.endswith("/"):
-            raise Refused("FAILED: LOCATION must be a folder, ending in /")
+            raise RefusedError("FAILED: LOCATION must be a folder, ending in /")
         columns = [{"Name": c.name.lower(), "Type": c.args["kind"].sql("hive").lower()} for c in tree.this.expressions]
         self._put({
             "Name": tree.this.this.name.lower(), "TableType": "EXTERNAL_TABLE", "Parameters": {"EXTERNAL": "TRUE"}, "PartitionKeys": [],
@@ -199,14 +199,14 @@ class RunningAthena(AthenaBackend):
             with self.lock:
                 names, rows = statement.run(query)
             if statement.scanned > settings.get("BytesScannedCutoffPerQuery", 1 << 62):
-                raise Refused("Query exhausted resources: Bytes scanned limit was exceeded")
+                raise RefusedError("Query exhausted resources: Bytes scanned limit was exceeded")
             data = [
                 {"Data": [{} if v is None else {"VarCharValue": _text(v)} for v in row]}
                 for row in ([tuple(names)] if names else []) + rows
             ]
             self.query_results[made.id] = QueryResults(data, [{"Name": n, "Type": "varchar"} for n in names])
             made.status = "SUCCEEDED"
-        except (Refused, duckdb.Error, sqlglot.errors.SqlglotError, KeyError) as error:
+        except (RefusedError, duckdb.Error, sqlglot.errors.SqlglotError, KeyError) as error:
             made.reason, made.status = str(error) or type(error).__name__, "FAILED"
         made.scanned = statement.scanned
         return made.id

@@ -46,13 +46,15 @@ class Job:
     store: Store
     run_id: str
     token: int
+    accept: bool = False
 
     @classmethod
     def from_environment(cls) -> Job:
         """From PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID and _TOKEN. Raises ConfigError naming what is missing."""
         try:
             store = Store(os.environ["PREDICT_AGE_BUCKET"], os.environ.get("PREDICT_AGE_PREFIX", "predict-age"))
-            return cls(store, os.environ["PREDICT_AGE_RUN_ID"], int(os.environ["PREDICT_AGE_TOKEN"]))
+            accept = bool(os.environ.get("PREDICT_AGE_ACCEPT"))
+            return cls(store, os.environ["PREDICT_AGE_RUN_ID"], int(os.environ["PREDICT_AGE_TOKEN"]), accept)
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 "this command runs inside a task of the state machine", expected="its environment variables", found=str(error),
@@ -118,7 +120,8 @@ class Mirror:
                 f"run {plan.run_id} was begun by another image", expected=f"code {plan.code}", found=f"code {now}",
                 fix="start a new run",
             )  # fmt: skip
-        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), Held(S3Records(self.job.store), self.job.token))
+        lease = Held(S3Records(self.job.store), self.job.token)
+        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, self.job.accept)
 
 
 def train(job: Job, scratch: Path) -> None:

@@ -128,4 +128,4 @@ def once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
 
 def passed_on(call: Call) -> Event:
     """What the next state gets: small, whatever the run's size."""
-    return {k: call.event[k] for k in ("run_id", "token", "execution")}
+    return {k: call.event[k] for k in ("run_id", "token")}

@@ -11,6 +11,7 @@ from predict_age.aws.functions.call import Call, Event, handler, once
 from predict_age.aws.store import ConflictError, client
 from predict_age.errors import BusyError, ConfigError
 from predict_age.files import sealed
+from predict_age.order import STEPS
 from predict_age.published import read_published
 from predict_age.result import StepResult
 
@@ -21,7 +22,7 @@ RUNNING = "RUNNING"
 
 def _checked(event: Event) -> Event:
     """The request inside the event, complete. Raises ConfigError naming what is wrong."""
-    request = {k: v for k, v in event.items() if k != "execution"}
+    request = dict(event["request"])
     if unknown := set(request) - KNOWN:
         raise ConfigError("the event has unknown keys", expected=", ".join(sorted(KNOWN)), found=", ".join(sorted(unknown)))
     try:
@@ -48,27 +49,39 @@ def _checked(event: Event) -> Event:
 
 @handler
 def handle(call: Call) -> Event:
-    """Returns run_id, token and execution; ``done`` when this very run is finished or in the hands of another execution."""
+    """Returns run_id, token, accept, and the ``next`` state: the first one that is not finished.
+
+    "Done" when this very run is finished, or in the hands of another execution: the same event twice is one run.
+    """
     execution = str(call.event["execution"])
     request = _checked(call.event)
     run_id = names.run_id_of({k: v for k, v in request.items() if k != "accept"})
-    call.event = {"run_id": run_id, "execution": execution, "token": 0}
-    if call.store.head(call.name("steps/post_cleanup.json")) is not None:
-        return {**call.event, "done": True, "why": f"run {run_id} is finished"}
+    call.event = {"run_id": run_id, "token": "0", "accept": "1" if request.get("accept") else ""}
+    if _finished(call, "post_cleanup"):
+        return {**call.event, "next": "Done", "why": f"run {run_id} is finished"}
     try:
         claim = take(call.records, execution, run_id, _runs)
     except BusyError:
         now = claim_in(call.records)
         if now is not None and now.run_id == run_id:
-            return {**call.event, "done": True, "why": f"run {run_id} is being done by {now.execution}"}
+            return {**call.event, "next": "Done", "why": f"run {run_id} is being done by {now.execution}"}
         raise
-    call.event["token"] = claim.token
+    call.event["token"] = str(claim.token)
     try:
         call.store.put(call.name("request.json"), sealed({**request, "run_id": run_id}).encode(), None)
     except ConflictError:
         call.document("request.json")
     once(call, "pre_cleanup", lambda: _clean(call))
-    return {**call.event, "done": False, "accept": "1" if request.get("accept") else ""}
+    return {**call.event, "next": _next(call), "why": ""}
+
+
+def _next(call: Call) -> str:
+    state = next(s.state for s in STEPS if not _finished(call, s.name))
+    return "Report" if state == "PostCleanup" and call.store.head(call.name("report.html")) is None else state
+
+
+def _finished(call: Call, step: str) -> bool:
+    return call.store.head(call.name(f"steps/{step}.json")) is not None
 
 
 def _runs(execution: str) -> bool:

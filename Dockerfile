@@ -1,0 +1,21 @@
+# One image for all tasks: training, prediction, collecting, the report. `docker build -t predict-age .`
+FROM python:3.11-slim
+
+# LightGBM and XGBoost need OpenMP.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /app
+COPY requirements-image.txt ./
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-image.txt
+
+COPY src ./src
+
+# Nobody, and nothing to write but /scratch.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin predict-age && mkdir /scratch && chown 10001:10001 /scratch
+USER 10001:10001
+ENV PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/scratch TMPDIR=/scratch MPLCONFIGDIR=/scratch PREDICT_AGE_SCRATCH=/scratch
+VOLUME /scratch
+ENTRYPOINT ["python", "-m", "predict_age"]
+CMD ["--help"]

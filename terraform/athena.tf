@@ -1,0 +1,24 @@
+resource "aws_glue_catalog_database" "main" {
+  name        = var.database
+  description = "Tables of predict-age."
+}
+
+resource "aws_athena_workgroup" "main" {
+  name          = local.name
+  description   = "Statements of predict-age: encrypted output, measured, cut off beyond what a run needs."
+  force_destroy = var.force_destroy
+
+  configuration {
+    enforce_workgroup_configuration    = true
+    publish_cloudwatch_metrics_enabled = true
+    bytes_scanned_cutoff_per_query     = var.scan_cutoff_bytes
+
+    result_configuration {
+      output_location = "s3://${aws_s3_bucket.data.id}/athena/"
+
+      encryption_configuration {
+        encryption_option = "SSE_S3"
+      }
+    }
+  }
+}

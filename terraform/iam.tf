@@ -1,0 +1,302 @@
+# One role for each state's work. local.rights is the table to read: what each may read, write and delete in the bucket, and which other
+# services it may call. Everything else is denied.
+
+locals {
+  runs      = "${local.prefix}/runs/*"
+  documents = ["${local.prefix}/lease.json", "${local.prefix}/published.json"]
+
+  rights = {
+    pre_cleanup = {
+      read    = concat(local.documents, [local.runs])
+      write   = concat(local.documents, ["${local.runs}/request.json", "${local.runs}/steps/pre_cleanup.json"])
+      delete  = [local.runs]
+      source  = false
+      queries = false
+      tables  = []
+      other   = { "states:DescribeExecution" = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:")] }
+    }
+    training = {
+      read = concat(local.documents, [local.runs, "${local.prefix}/*.toml"])
+      write = [
+        "${local.runs}/run.json", "${local.runs}/source/*", "${local.runs}/set_aside/*", "${local.runs}/model/*",
+        "${local.runs}/gates/*", "${local.runs}/steps/read_source.json", "${local.runs}/steps/training.json",
+      ]
+      delete  = []
+      source  = true
+      queries = false
+      tables  = []
+      other   = {}
+    }
+    batch_generator = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.runs}/batches.json", "${local.runs}/tasks/*", "${local.runs}/tasks.json", "${local.runs}/steps/batch_generator.json"]
+      delete  = []
+      source  = false
+      queries = false
+      tables  = []
+      other   = {}
+    }
+    create_predictions_table = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.runs}/steps/create_predictions_table.json"]
+      delete  = []
+      source  = false
+      queries = true
+      tables  = ["glue:CreateTable"]
+      other   = {}
+    }
+    prediction = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.runs}/predictions/*", "${local.runs}/people/*", "${local.runs}/receipts/*"]
+      delete  = []
+      source  = true
+      queries = false
+      tables  = []
+      other   = {}
+    }
+    collect = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.runs}/gates/*", "${local.runs}/steps/parallel_prediction.json"]
+      delete  = []
+      source  = true
+      queries = false
+      tables  = []
+      other   = {}
+    }
+    human_qa = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.runs}/qa/*", "${local.runs}/steps/human_qa.json"]
+      delete  = []
+      source  = false
+      queries = true
+      tables  = ["glue:CreateTable", "glue:DeleteTable"]
+      other   = {}
+    }
+    final_results = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.prefix}/published.json", "${local.runs}/results/*", "${local.runs}/manifest.json", "${local.runs}/steps/final_results.json"]
+      delete  = []
+      source  = false
+      queries = true
+      tables  = ["glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable"]
+      other   = {}
+    }
+    report = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.runs}/report.html"]
+      delete  = []
+      source  = false
+      queries = false
+      tables  = []
+      other   = {}
+    }
+    post_cleanup = {
+      read    = concat(local.documents, [local.runs])
+      write   = ["${local.prefix}/lease.json", "${local.runs}/steps/post_cleanup.json"]
+      delete  = ["${local.runs}/source/*", "${local.runs}/tasks/*", "${local.runs}/map/*", "${local.runs}/qa/*", "${local.runs}/results/*", "${local.runs}/predictions/*"]
+      source  = false
+      queries = false
+      tables  = ["glue:DeleteTable"]
+      other   = {}
+    }
+  }
+
+  machine_arn = "arn:${local.partition}:states:${var.region}:${local.account}:stateMachine:${local.name}-pipeline"
+  tables_arns = [
+    "arn:${local.partition}:glue:${var.region}:${local.account}:catalog",
+    "arn:${local.partition}:glue:${var.region}:${local.account}:database/${var.database}",
+    "arn:${local.partition}:glue:${var.region}:${local.account}:table/${var.database}/*",
+  ]
+
+  log_groups = merge(
+    { for name in keys(local.functions) : name => "/aws/lambda/${local.name}-${replace(name, "_", "-")}" },
+    { for name, task in local.tasks : name => task.log },
+  )
+
+  statements = { for role, right in local.rights : role => concat(
+    [
+      { Sid = "Look", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [aws_s3_bucket.data.arn] },
+      { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [for k in right.read : "${aws_s3_bucket.data.arn}/${k}"] },
+      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [for k in right.write : "${aws_s3_bucket.data.arn}/${k}"] },
+    ],
+    [for _ in right.delete[*] == [] ? [] : [1] : {
+      Sid = "Delete", Effect = "Allow", Action = ["s3:DeleteObject"], Resource = [for k in right.delete : "${aws_s3_bucket.data.arn}/${k}"]
+    }],
+    [for _ in right.source ? [1] : [] : {
+      Sid = "Source", Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [
+        "arn:${local.partition}:s3:::${local.source_bucket}", "arn:${local.partition}:s3:::${local.source_bucket}/${var.source_prefix}*",
+      ]
+    }],
+    [for _ in right.queries ? [1] : [] : {
+      Sid    = "Query", Effect = "Allow", Resource = [aws_athena_workgroup.main.arn],
+      Action = ["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"]
+    }],
+    [for _ in right.queries ? [1] : [] : {
+      Sid = "QueryOutput", Effect = "Allow", Resource = ["${aws_s3_bucket.data.arn}/athena/*"], Action = ["s3:GetObject", "s3:PutObject"]
+    }],
+    [for _ in right.queries || length(right.tables) > 0 ? [1] : [] : {
+      Sid    = "Tables", Effect = "Allow", Resource = local.tables_arns,
+      Action = concat(["glue:GetDatabase", "glue:GetTable", "glue:GetTables"], right.tables)
+    }],
+    [for action, resources in right.other : { Sid = "Other", Effect = "Allow", Action = [action], Resource = resources }],
+    contains(keys(local.functions), role) ? [{
+      Sid      = "Log", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"],
+      Resource = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${local.log_groups[role]}:*"]
+    }] : [],
+  ) }
+}
+
+resource "aws_iam_role" "work" {
+  for_each    = local.rights
+  name        = "${local.name}-${replace(each.key, "_", "-")}"
+  description = "What the state's ${contains(keys(local.functions), each.key) ? "function" : "container"} ${each.key} may do."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [merge(
+      {
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = contains(keys(local.functions), each.key) ? "lambda.amazonaws.com" : "ecs-tasks.amazonaws.com" }
+      },
+      contains(keys(local.functions), each.key) ? {} : { Condition = { StringEquals = { "aws:SourceAccount" = local.account } } },
+    )]
+  })
+}
+
+resource "aws_iam_role_policy" "work" {
+  for_each = local.rights
+  name     = "work"
+  role     = aws_iam_role.work[each.key].id
+  policy   = jsonencode({ Version = "2012-10-17", Statement = local.statements[each.key] })
+}
+
+# X-Ray needs a right that has no resource.
+resource "aws_iam_role_policy" "trace" {
+  for_each = local.functions
+  name     = "trace"
+  role     = aws_iam_role.work[each.key].id
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = "*" }]
+  })
+}
+
+# Fargate itself: pull the image, write the log.
+resource "aws_iam_role" "start_tasks" {
+  name        = "${local.name}-start-tasks"
+  description = "How Fargate starts a task: image and log."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow", Action = "sts:AssumeRole", Principal = { Service = "ecs-tasks.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "start_tasks" {
+  name = "start"
+  role = aws_iam_role.start_tasks.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Sid = "Token", Effect = "Allow", Action = ["ecr:GetAuthorizationToken"], Resource = "*" },
+      {
+        Sid    = "Image", Effect = "Allow", Resource = [aws_ecr_repository.main.arn]
+        Action = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
+      },
+      {
+        Sid      = "Log", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = [for group in aws_cloudwatch_log_group.tasks : "${group.arn}:*"]
+      },
+    ]
+  })
+}
+
+# The state machine: start what it orders, hand each task its own role and no other, tell about failures.
+resource "aws_iam_role" "machine" {
+  name        = "${local.name}-machine"
+  description = "How the state machine starts functions and tasks."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow", Action = "sts:AssumeRole", Principal = { Service = "states.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "machine" {
+  name = "order"
+  role = aws_iam_role.machine.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Sid = "Functions", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = [for f in aws_lambda_function.main : f.arn] },
+      {
+        Sid       = "StartTasks", Effect = "Allow", Action = ["ecs:RunTask"], Resource = [for t in aws_ecs_task_definition.main : t.arn]
+        Condition = { ArnEquals = { "ecs:cluster" = aws_ecs_cluster.main.arn } }
+      },
+      {
+        Sid       = "WatchTasks", Effect = "Allow", Action = ["ecs:StopTask", "ecs:DescribeTasks"]
+        Resource  = ["arn:${local.partition}:ecs:${var.region}:${local.account}:task/${aws_ecs_cluster.main.name}/*"]
+        Condition = { ArnEquals = { "ecs:cluster" = aws_ecs_cluster.main.arn } }
+      },
+      {
+        Sid      = "WatchTasksByEvents", Effect = "Allow", Action = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
+        Resource = ["arn:${local.partition}:events:${var.region}:${local.account}:rule/StepFunctionsGetEventsForECSTaskRule"]
+      },
+      {
+        Sid       = "HandOverRoles", Effect = "Allow", Action = ["iam:PassRole"]
+        Resource  = concat([aws_iam_role.start_tasks.arn], [for name in keys(local.tasks) : aws_iam_role.work[name].arn])
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+      {
+        Sid = "Map", Effect = "Allow", Action = ["states:StartExecution"], Resource = [local.machine_arn]
+      },
+      {
+        Sid      = "MapRuns", Effect = "Allow", Action = ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"]
+        Resource = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:"), replace("${local.machine_arn}/*", ":stateMachine:", ":execution:")]
+      },
+      { Sid = "ReadItems", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${aws_s3_bucket.data.arn}/${local.runs}/tasks.json"] },
+      { Sid = "Tell", Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn] },
+      {
+        Sid    = "Log", Effect = "Allow", Resource = "*" # vended log delivery has no narrower resource
+        Action = ["logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"]
+      },
+      { Sid = "Trace", Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = "*" },
+    ]
+  })
+}
+
+resource "aws_iam_role" "scheduler" {
+  name        = "${local.name}-scheduler"
+  description = "How the schedule starts the state machine."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow", Action = "sts:AssumeRole", Principal = { Service = "scheduler.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "scheduler" {
+  name = "start"
+  role = aws_iam_role.scheduler.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Action = ["states:StartExecution"], Resource = [aws_sfn_state_machine.main.arn] },
+      { Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [aws_sqs_queue.not_started.arn] },
+    ]
+  })
+}

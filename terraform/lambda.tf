@@ -1,0 +1,38 @@
+locals {
+  functions = {
+    pre_cleanup              = { memory = 512, seconds = 300 }
+    batch_generator          = { memory = 256, seconds = 120 }
+    create_predictions_table = { memory = 512, seconds = 120 }
+    human_qa                 = { memory = 1024, seconds = 900 }
+    final_results            = { memory = 2048, seconds = 900 }
+    post_cleanup             = { memory = 512, seconds = 300 }
+  }
+}
+
+resource "aws_lambda_function" "main" {
+  for_each         = local.functions
+  function_name    = "${local.name}-${replace(each.key, "_", "-")}"
+  role             = aws_iam_role.work[each.key].arn
+  runtime          = "python3.11"
+  handler          = "predict_age.aws.functions.${each.key}.handle"
+  filename         = var.functions_zip
+  source_code_hash = filebase64sha256(var.functions_zip)
+  memory_size      = each.value.memory
+  timeout          = each.value.seconds
+
+  environment {
+    variables = {
+      PREDICT_AGE_BUCKET           = aws_s3_bucket.data.id
+      PREDICT_AGE_PREFIX           = local.prefix
+      PREDICT_AGE_DATABASE         = aws_glue_catalog_database.main.name
+      PREDICT_AGE_WORKGROUP        = aws_athena_workgroup.main.name
+      PREDICT_AGE_BATCHES_PER_TASK = tostring(var.batches_per_task)
+    }
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  depends_on = [aws_cloudwatch_log_group.functions, aws_iam_role_policy.work]
+}

@@ -1,0 +1,235 @@
+locals {
+  machine_dimensions = { StateMachineArn = aws_sfn_state_machine.main.arn }
+  function_names     = [for f in aws_lambda_function.main : f.function_name]
+}
+
+resource "aws_cloudwatch_log_group" "functions" {
+  for_each          = local.functions
+  name              = local.log_groups[each.key]
+  retention_in_days = var.log_days
+}
+
+resource "aws_cloudwatch_log_group" "tasks" {
+  for_each          = toset([for task in local.tasks : task.log])
+  name              = each.key
+  retention_in_days = var.log_days
+}
+
+resource "aws_cloudwatch_log_group" "machine" {
+  name              = "/aws/states/${local.name}-pipeline"
+  retention_in_days = var.log_days
+}
+
+resource "aws_sns_topic" "alerts" {
+  name              = "${local.name}-alerts"
+  kms_master_key_id = "alias/aws/sns"
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  count     = var.alert_email != "" ? 1 : 0
+  topic_arn = aws_sns_topic.alerts.arn
+  protocol  = "email"
+  endpoint  = var.alert_email
+}
+
+# Failure of an execution: also those that failed before they could say so themselves.
+resource "aws_cloudwatch_metric_alarm" "execution_failed" {
+  alarm_name          = "${local.name}-execution-failed"
+  alarm_description   = "An execution of the pipeline failed. Look at its failed state, then start it again with the same input."
+  namespace           = "AWS/States"
+  metric_name         = "ExecutionsFailed"
+  dimensions          = local.machine_dimensions
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+}
+
+# Did not finish: aborted, or beyond its time.
+resource "aws_cloudwatch_metric_alarm" "not_finished" {
+  alarm_name          = "${local.name}-not-finished"
+  alarm_description   = "An execution of the pipeline was stopped or ran beyond its time."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+
+  metric_query {
+    id          = "all"
+    expression  = "FILL(timed_out, 0) + FILL(aborted, 0)"
+    label       = "Executions that did not finish"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { timed_out = "ExecutionsTimedOut", aborted = "ExecutionsAborted" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/States"
+        metric_name = metric_query.value
+        dimensions  = local.machine_dimensions
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+}
+
+# Did not start: the schedule could not deliver its event.
+resource "aws_cloudwatch_metric_alarm" "not_started" {
+  alarm_name          = "${local.name}-not-started"
+  alarm_description   = "The quarterly event could not start the pipeline; it waits in the queue."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = aws_sqs_queue.not_started.name }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+}
+
+# Fargate: tasks count themselves when they begin and when they end well; a task that is killed ends otherwise.
+resource "aws_cloudwatch_metric_alarm" "tasks_failed" {
+  alarm_name          = "${local.name}-tasks-failed"
+  alarm_description   = "More than 5 % of the Fargate tasks of an hour did not end well."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 5
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+
+  metric_query {
+    id          = "share"
+    expression  = "IF(begun > 0, 100 * (begun - FILL(done, 0)) / begun, 0)"
+    label       = "Tasks that failed, %"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { begun = "TasksBegun", done = "TasksDone" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "PredictAge"
+        metric_name = metric_query.value
+        dimensions  = { Workspace = aws_s3_bucket.data.id }
+        stat        = "Sum"
+        period      = 3600
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "function_errors" {
+  alarm_name          = "${local.name}-function-errors"
+  alarm_description   = "More than 10 errors of the functions in an hour."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 10
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+
+  metric_query {
+    id          = "all"
+    expression  = "SUM(METRICS())"
+    label       = "Errors of all functions"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = aws_lambda_function.main
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/Lambda"
+        metric_name = "Errors"
+        dimensions  = { FunctionName = metric_query.value.function_name }
+        stat        = "Sum"
+        period      = 3600
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "scanned" {
+  alarm_name          = "${local.name}-bytes-scanned"
+  alarm_description   = "Athena read more in an hour than $10 pay for. A single statement is cut off earlier by the workgroup."
+  namespace           = "AWS/Athena"
+  metric_name         = "ProcessedBytes"
+  dimensions          = { WorkGroup = aws_athena_workgroup.main.name }
+  statistic           = "Sum"
+  period              = 3600
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.athena_alarm_bytes
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+}
+
+resource "aws_cloudwatch_dashboard" "main" {
+  dashboard_name = local.name
+
+  dashboard_body = jsonencode({
+    widgets = [
+      {
+        type = "metric", x = 0, y = 0, width = 12, height = 6
+        properties = {
+          title = "Executions", region = var.region, stat = "Sum", period = 300
+          metrics = [for m in ["ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] :
+          ["AWS/States", m, "StateMachineArn", aws_sfn_state_machine.main.arn]]
+        }
+      },
+      {
+        type = "metric", x = 12, y = 0, width = 12, height = 6
+        properties = {
+          title   = "Duration of an execution, ms", region = var.region, stat = "Maximum", period = 300
+          metrics = [["AWS/States", "ExecutionTime", "StateMachineArn", aws_sfn_state_machine.main.arn]]
+        }
+      },
+      {
+        type = "metric", x = 0, y = 6, width = 12, height = 6
+        properties = {
+          title = "Tasks: CPU and memory, %", region = var.region, stat = "Average", period = 60
+          metrics = [for m in ["CpuUtilized", "MemoryUtilized", "RunningTaskCount"] :
+          ["ECS/ContainerInsights", m, "ClusterName", aws_ecs_cluster.main.name]]
+        }
+      },
+      {
+        type = "metric", x = 12, y = 6, width = 12, height = 6
+        properties = {
+          title   = "Tasks begun and done well", region = var.region, stat = "Sum", period = 300
+          metrics = [for m in ["TasksBegun", "TasksDone"] : ["PredictAge", m, "Workspace", aws_s3_bucket.data.id]]
+        }
+      },
+      {
+        type = "metric", x = 0, y = 12, width = 12, height = 6
+        properties = {
+          title   = "Functions: errors", region = var.region, stat = "Sum", period = 300
+          metrics = [for f in local.function_names : ["AWS/Lambda", "Errors", "FunctionName", f]]
+        }
+      },
+      {
+        type = "metric", x = 12, y = 12, width = 12, height = 6
+        properties = {
+          title = "Athena: bytes read, statement time", region = var.region, stat = "Sum", period = 300
+          metrics = [for m in ["ProcessedBytes", "TotalExecutionTime"] :
+          ["AWS/Athena", m, "WorkGroup", aws_athena_workgroup.main.name]]
+        }
+      },
+    ]
+  })
+}

@@ -1,0 +1,40 @@
+# The event carries the scheduled time, so that the same event delivered twice is one run.
+
+resource "aws_sqs_queue" "not_started" {
+  name                      = "${local.name}-not-started"
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = true
+}
+
+resource "aws_scheduler_schedule" "quarterly" {
+  name                         = "${local.name}-quarterly"
+  description                  = "The quarterly run of predict-age."
+  schedule_expression          = var.schedule
+  schedule_expression_timezone = "UTC"
+  state                        = var.schedule_enabled ? "ENABLED" : "DISABLED"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_sfn_state_machine.main.arn
+    role_arn = aws_iam_role.scheduler.arn
+
+    input = jsonencode({
+      source   = "s3://${local.source_bucket}/${var.source_prefix}"
+      time     = "<aws.scheduler.scheduled-time>"
+      config   = var.config
+      features = var.features
+    })
+
+    dead_letter_config {
+      arn = aws_sqs_queue.not_started.arn
+    }
+
+    retry_policy {
+      maximum_event_age_in_seconds = 3600
+      maximum_retry_attempts       = 5
+    }
+  }
+}
