@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
-FEWEST_ROWS = 400  # the correction of 400 rows leaves the coverage of a group uncertain by 1.5 points
+FEWEST_ROWS = 150  # the correction of 150 rows leaves the coverage of a group uncertain by 2.4 points
 
 
 def correction(lower: Floats, upper: Floats, age: Floats, coverage: float) -> float:

@@ -140,6 +140,7 @@ def biases(names: Sequence[str], bias: Sequence[float], interval: Sequence[Seque
     axes.plot(bias, y, "o", color=BLUE, markersize=6)
     axes.axvline(everybody, color=GREY, linestyle="--", linewidth=1.2)
     axes.set_yticks(y, [n if len(n) <= 22 else n[:21] + "…" for n in names], fontsize=9.5)
+    axes.locator_params(axis="x", nbins=6)
     axes.set(xlabel="bias, years (+ = made too old)", ylim=(-0.7, len(names) - 0.3))
     axes.grid(visible=False, axis="y")
     return _finish(figure, "Bias by group")
