@@ -56,6 +56,9 @@ resource "aws_ecs_task_definition" "main" {
       { name = "PREDICT_AGE_BUCKET", value = aws_s3_bucket.data.id },
       { name = "PREDICT_AGE_PREFIX", value = local.prefix },
       { name = "PREDICT_AGE_SCRATCH", value = "/scratch" },
+      { name = "PREDICT_AGE_VCPU", value = tostring(each.value.cpu / 1024) },
+      { name = "PREDICT_AGE_GIB", value = tostring(each.value.memory / 1024) },
+      { name = "PREDICT_AGE_SPOT", value = each.key == "prediction" ? "0.8" : "0" },
       { name = "TMPDIR", value = "/scratch" },
     ]
     logConfiguration = {

@@ -19,7 +19,7 @@ locals {
       read = concat(local.documents, [local.runs, "${local.prefix}/*.toml"])
       write = [
         "${local.runs}/run.json", "${local.runs}/source/*", "${local.runs}/set_aside/*", "${local.runs}/model/*",
-        "${local.runs}/gates/*", "${local.runs}/steps/read_source.json", "${local.runs}/steps/training.json",
+        "${local.runs}/gates/*", "${local.runs}/steps/read_source.json", "${local.runs}/steps/training.json", "${local.runs}/costs/*",
       ]
       delete  = []
       source  = true
@@ -47,7 +47,7 @@ locals {
     }
     prediction = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/predictions/*", "${local.runs}/people/*", "${local.runs}/receipts/*"]
+      write   = ["${local.runs}/predictions/*", "${local.runs}/people/*", "${local.runs}/receipts/*", "${local.runs}/costs/*"]
       delete  = []
       source  = true
       queries = false
@@ -56,7 +56,7 @@ locals {
     }
     collect = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/gates/*", "${local.runs}/steps/parallel_prediction.json"]
+      write   = ["${local.runs}/gates/*", "${local.runs}/steps/parallel_prediction.json", "${local.runs}/costs/*"]
       delete  = []
       source  = true
       queries = false
@@ -83,7 +83,7 @@ locals {
     }
     report = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/report.html"]
+      write   = ["${local.runs}/report.html", "${local.runs}/cost.json", "${local.runs}/costs/*"]
       delete  = []
       source  = false
       queries = false

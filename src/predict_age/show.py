@@ -23,6 +23,7 @@ from predict_age.workspace import DAMAGED, RunFolder, Workspace
 if TYPE_CHECKING:
     import duckdb
 
+    from predict_age.aws.plan import AwsPlan
     from predict_age.champion import Version
     from predict_age.diff import Diff
     from predict_age.estimate import Estimate
@@ -210,6 +211,24 @@ def show_estimate(found: Estimate) -> None:
     )
     table.add_row("cost", f"about ${found.cost_usd:.2f} ({price})")
     _console().print(table)
+
+
+def show_aws_plan(found: AwsPlan) -> None:
+    """A plan for AWS, with its arithmetic."""
+    table = _grid(f"Plan on AWS (prices of {found.prices})", ["", ""], numbers=False)
+    table.add_row("people", f"{found.rows:,}, of whom {found.to_predict:,} need a prediction")
+    for line in found.arithmetic:
+        name, _, rest = line.partition(" = " if " = ceil" in line else ": ") if ":" in line or " = ceil" in line else ("", "", line)
+        table.add_row(name, rest or line)
+    table.add_row("time", f"about {duration(found.minutes * 60)}, {found.concurrency:,} tasks at a time")
+    for name, text in found.checks.items():
+        table.add_row(name, text)
+    money = _grid("Dollars", ["service", "dollars"])
+    for name, dollars in found.dollars.items():
+        money.add_row(name, f"{dollars:.3f}")
+    money.add_row("altogether", f"{found.total:.2f}", style="bold")
+    _console().print(table)
+    _console().print(money)
 
 
 def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 1000) -> None:

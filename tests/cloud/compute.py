@@ -18,7 +18,7 @@ import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
 from moto.ecs.models import EC2ContainerServiceBackend, Task, ecs_backends
@@ -47,7 +47,7 @@ class Settings:
     endpoint = ""
     credentials: Callable[[str], dict[str, str]] = staticmethod(lambda role: {})
     fail: Callable[[list[str], dict[str, str]], bool] = staticmethod(lambda command, env: False)
-    started: list[dict[str, str]] = []
+    started: ClassVar[list[dict[str, str]]] = []
     slots = threading.Semaphore(2)
 
 
@@ -72,7 +72,7 @@ def _log(backend: Any, group: str, stream: str, text: str) -> None:
 class RunningLambda(LambdaSimpleBackend):
     """Invokes the deployed package."""
 
-    packages: dict[str, str] = {}
+    packages: ClassVar[dict[str, str]] = {}
 
     def invoke(self, function_name: str, qualifier: Any, body: Any, headers: Any, response_headers: Any) -> bytes:
         function = self.get_function(function_name, qualifier)

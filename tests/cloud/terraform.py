@@ -82,6 +82,10 @@ class Stack:
         """The module's outputs."""
         return {k: v["value"] for k, v in json.loads(self.run("output", "-json").stdout).items()}
 
+    def resources(self) -> list[dict[str, Any]]:
+        """Every applied resource with its values."""
+        return json.loads(self.run("show", "-json").stdout)["values"]["root_module"]["resources"]
+
     def destroy(self) -> None:
         """Remove everything."""
         self.run("destroy", "-auto-approve", "-input=false", "-parallelism=20")

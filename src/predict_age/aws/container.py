@@ -5,9 +5,13 @@ functions on it, and puts what they made into S3, the record of the step last.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,7 @@ from predict_age.aws.claim import Held
 from predict_age.aws.records import S3Records
 from predict_age.aws.store import ConflictError, Store
 from predict_age.config import Config, load_config
-from predict_age.errors import ConfigError, IntegrityError
+from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
 from predict_age.files import creating, make_folder, read_json, sealed, unsealed, write_json
 from predict_age.gates import GATES
 from predict_age.order import STEPS, Step
@@ -63,6 +67,33 @@ class Job:
 
     def name(self, inside: str) -> str:
         return f"{names.folder(self.run_id)}/{inside}"
+
+
+def _count(metric: str, workspace: str) -> None:
+    """One line that CloudWatch takes for a metric (embedded metric format)."""
+    metrics = [{"Namespace": "PredictAge", "Dimensions": [["Workspace"]], "Metrics": [{"Name": metric, "Unit": "Count"}]}]
+    line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": metrics}, "Workspace": workspace, metric: 1}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def noted(job: Job, what: str) -> Iterator[None]:
+    """Count the task when it begins and when it ends well, and note what it used up, failed or not."""
+    _count("TasksBegun", job.store.bucket)
+    began, outcome = time.monotonic(), "failed"
+    try:
+        yield
+        outcome = "done"
+        _count("TasksDone", job.store.bucket)
+    finally:
+        used = {
+            "what": what, "outcome": outcome, "seconds": round(time.monotonic() - began, 1),
+            "vcpu": float(os.environ.get("PREDICT_AGE_VCPU", "0")), "gib": float(os.environ.get("PREDICT_AGE_GIB", "0")),
+            "spot": float(os.environ.get("PREDICT_AGE_SPOT", "0")),
+        }  # fmt: skip
+        with suppress(PredictAgeError):  # the bill must not hide what went wrong
+            job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), sealed(used).encode())
 
 
 class Mirror:
@@ -152,6 +183,9 @@ def _gate(mirror: Mirror, run: Run, step: str) -> None:
 
 def _write_plan(job: Job, mirror: Mirror) -> None:
     """Fix everything that decides the result, as ``predict-age run`` does, from the event that PreCleanup accepted."""
+    from predict_age.aws.plan import check_affordable
+    from predict_age.aws.plan import plan as aws_plan
+    from predict_age.estimate import estimate
     from predict_age.features.extract import check_compiles
     from predict_age.features.spec import load_features
 
@@ -164,6 +198,9 @@ def _write_plan(job: Job, mirror: Mirror) -> None:
     as_of = dt.date.fromisoformat(request["as_of"])
     check_compiles(declared, as_of, name)
     plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=dt.datetime.fromisoformat(request["time"]))
+    counted = estimate(plan)
+    text = any(f.format != "parquet" for f in plan.files)
+    check_affordable(aws_plan(counted.rows, counted.known_share, text), settings.limits.max_cost_usd)
     path = mirror.folder.path / "run.json"
     write_json(path, replace(plan, run_id=job.run_id).as_json())
     try:
@@ -287,7 +324,25 @@ def report(job: Job, scratch: Path) -> None:
         run = mirror.run(pool)
         mirror.bring(run, "read_source", "training")
         write_report(run.folder)
+    job.store.put_part(job.name("cost.json"), sealed(_cost(job, run)).encode())
     job.store.put_part(job.name("report.html"), run.folder.report)
+
+
+def _cost(job: Job, run: Run) -> dict[str, Any]:
+    """What the run has cost, failed attempts included, by what was noted."""
+    from predict_age.aws.plan import spent
+    from predict_age.aws.prices import PRICES
+
+    costs = [_document(job, name) for name, _ in job.store.names(job.name("costs/"))]
+    scanned = sum(int(s["facts"].get("scanned_bytes", 0)) for s in run.folder.steps())
+    dollars = spent(costs, scanned)
+    return {
+        "dollars": dollars,
+        "total_usd": sum(dollars.values()),
+        "tasks": costs,
+        "scanned_bytes": scanned,
+        "prices": PRICES.as_of,
+    }
 
 
 COMMANDS = {"train": train, "collect": collect, "report": report}

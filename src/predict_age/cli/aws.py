@@ -21,12 +21,13 @@ def aws_task(
     scratch: Scratch = "",
 ) -> None:
     """Do one state's work for the run that the environment names: bring, compute, put into S3."""
-    from predict_age.aws.container import COMMANDS, Job, predict
+    from predict_age.aws.container import COMMANDS, Job, noted, predict
 
     job = Job.from_environment()
     if what != "predict" and what not in COMMANDS:
         raise ConfigError("there is no such work", expected=", ".join(["predict", *COMMANDS]), found=what)
     with (
+        noted(job, what),
         stoppable("finished batches are kept; the state machine tries again"),
         tempfile.TemporaryDirectory(dir=scratch or None, prefix="predict-age-") as folder,
     ):

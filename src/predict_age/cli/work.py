@@ -156,17 +156,45 @@ def generate(
     out(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
 
 
-@app.command(epilog="Example: predict-age plan --source people/people")
+@app.command(epilog="Example: predict-age plan --source people/people; predict-age plan --platform aws --rows 378024173")
 def plan(
-    source: Source, as_of: AsOf = "", features: Features = None, config: ConfigFile = None, workers: Workers = None,
+    source: Annotated[str, typer.Option("--source", help="A file, a folder, a glob, or s3://...", metavar="PATH")] = "",
+    as_of: AsOf = "", features: Features = None, config: ConfigFile = None, workers: Workers = None,
+    platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
+    rows: Annotated[int, typer.Option(help="On aws: so many people, instead of looking at a source.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Say what a run would take - rows, batches, minutes, memory, disk - and check configuration and features."""
+    """Say what a run would take - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
     from predict_age.estimate import estimate
     from predict_age.show import show_estimate
 
+    if platform not in ("local", "aws"):
+        raise ConfigError("--platform names none", expected="local or aws", found=platform)
+    if platform == "aws":
+        _plan_aws(source, as_of, features, config, rows, as_json)
+        return
+    if not source:
+        raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
     found = estimate(_plan(source, as_of or dt.date.today().isoformat(), features, config, workers))
     out(json.dumps(found.as_json())) if as_json else show_estimate(found)
+
+
+def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
+    from predict_age.aws.plan import check_affordable, plan
+    from predict_age.config import load_config
+    from predict_age.estimate import estimate
+    from predict_age.show import show_aws_plan
+
+    if not rows and not source:
+        raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
+    known, text = 0.375, False
+    if not rows:
+        looked = _plan(source, as_of or dt.date.today().isoformat(), features, config, None)
+        counted = estimate(looked)
+        rows, known, text = counted.rows, counted.known_share, any(f.format != "parquet" for f in looked.files)
+    found = plan(rows, known, text)
+    out(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
+    check_affordable(found, load_config(config, {}).limits.max_cost_usd)
 
 
 @app.command(epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")

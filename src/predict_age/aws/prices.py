@@ -1,0 +1,29 @@
+"""What the services cost, as dated data: us-east-1, on demand, from the public price pages. Look again before you rely on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Dollars."""
+
+    as_of: str = "2026-11-01"
+    region: str = "us-east-1"
+    vcpu_hour: float = 0.04048  # Fargate, Linux on x86
+    gib_hour: float = 0.004445
+    spot_share: float = 0.30  # of the price on demand; it varies by the hour
+    disk_gib_hour: float = 0.000111  # beyond the first 20 GiB of a task
+    lambda_gib_second: float = 0.0000166667
+    athena_tb: float = 5.0  # 10 MB a statement at least
+    put_request: float = 0.005 / 1000
+    get_request: float = 0.0004 / 1000
+    transition: float = 0.025 / 1000
+    log_gb: float = 0.50
+    nat_hour: float = 0.045
+    nat_gb: float = 0.045
+    storage_gb_month: float = 0.023
+
+
+PRICES = Prices()

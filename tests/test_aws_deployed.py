@@ -1,0 +1,355 @@
+"""The Terraform module, applied to a small AWS on loopback with IAM enforced, and the deployed state machine executed: the same rows
+as on one machine, a failing batch, a resumed run, two executions at once, the same event twice, a changed variable, nothing left.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+
+from cloud import compute, iam, policy, server, terraform
+from conftest import AS_OF, QUICK, run_json
+from predict_age.aws.athena import Athena
+from predict_age.aws.package import make
+from predict_age.generator.write import generate
+
+pytestmark = [
+    pytest.mark.xdist_group("cloud"),
+    pytest.mark.filterwarnings("default"),  # moto's and Flask's own
+]
+BUCKET = "company-predict-age"
+PEOPLE, BATCHES = 20_000, 8
+SETTINGS = QUICK.replace("batch_rows = 700", "batch_rows = 1600")
+
+
+class Cloud:
+    """The deployed stack and what a user does with it."""
+
+    def __init__(self, stack: terraform.Stack, folder: Path) -> None:
+        self.stack, self.folder = stack, folder
+        self.outputs = stack.outputs()
+        self.s3, self.states = boto3.client("s3"), boto3.client("stepfunctions")
+        self.athena = Athena(self.outputs["workgroup"], self.outputs["database"])
+
+    def event(self, **changes: Any) -> dict[str, Any]:
+        when = {"as_of": AS_OF.isoformat(), "time": "2025-10-23T08:00:00Z", "config": "config.toml"}
+        return {"source": f"s3://{BUCKET}/source/", **when, **changes}
+
+    def start(self, event: dict[str, Any]) -> str:
+        return self.states.start_execution(stateMachineArn=self.outputs["state_machine"], input=json.dumps(event))["executionArn"]
+
+    def finish(self, execution: str) -> dict[str, Any]:
+        """Wait for the end; the description, with the output as an object."""
+        end = time.monotonic() + 300
+        while (found := self.states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            assert time.monotonic() < end, "the execution does not end"
+            time.sleep(0.2)
+        return {**found, "output": json.loads(found.get("output") or "{}")}
+
+    def names(self, run_id: str, folder: str) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"predict-age/runs/{run_id}/{folder}")
+        return [o["Key"] for o in found.get("Contents", [])]
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        rows = self.athena.rows("SELECT * FROM predict_age_final_results_with_confidence")
+        return {str(r["pid"]): r for r in rows}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Everything deployed, 20,000 people in the source."""
+    folder = tmp_path_factory.mktemp("cloud")
+    before = dict(os.environ)
+    make(folder / "functions.zip")
+    try:
+        with server.running() as endpoint:
+            try:
+                stack = terraform.Stack(
+                    folder, endpoint, bucket=BUCKET, functions_zip=str(folder / "functions.zip"), batches_per_task=2
+                )
+            except terraform.UnavailableError as error:
+                if os.environ.get("REQUIRE_TERRAFORM"):
+                    raise
+                pytest.skip(f"the deployed pipeline was NOT tested: {error}")
+            stack.apply()
+            generate(folder / "people", PEOPLE, 3, AS_OF, 1)
+            (file,) = (folder / "people" / "people").glob("*.parquet")
+            pq.write_table(pq.read_table(file), file, row_group_size=PEOPLE // BATCHES)
+            made = Cloud(stack, folder)
+            made.s3.upload_file(str(file), BUCKET, "source/part-0.parquet")
+            made.s3.put_object(Bucket=BUCKET, Key="predict-age/config.toml", Body=SETTINGS.encode())
+            yield made
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def test_second_plan_is_empty(cloud: Cloud) -> None:
+    """What was applied is what is described."""
+    assert cloud.stack.run("validate").returncode == 0
+    assert cloud.stack.run("fmt", "-check", "-recursive").returncode == 0
+    assert cloud.stack.pending() == 0
+
+
+def test_same_rows_as_on_one_machine(cloud: Cloud) -> None:
+    """P9: the execution succeeds with every role's rights enforced; its 20,000 rows equal the embedded run's, nulls included."""
+    execution = cloud.finish(cloud.start(cloud.event()))
+    assert (execution["status"], execution.get("cause")) == ("SUCCEEDED", None)
+    assert iam.REFUSED == []
+    run_id = execution["output"]["run_id"]
+    assert len(cloud.names(run_id, "receipts/")) == BATCHES
+    assert len([t for t in compute.Settings.started if t["command"] == "aws-task predict"]) == BATCHES // 2
+    (cloud.folder / "c.toml").write_text(SETTINGS)
+    run = run_json(cloud.folder / "people" / "people", cloud.folder / "w", "--config", cloud.folder / "c.toml")
+    parts = sorted((cloud.folder / "w" / "runs" / run["run_id"] / "results").glob("part_*.parquet"))
+    found = cloud.results()
+    assert len(found) == PEOPLE
+    renamed = {"confidence_score": "confidence_score_original"}
+    for part in parts:
+        for row in pq.read_table(part).drop_columns(["run_id", "qa_timestamp"]).to_pylist():
+            other = found[str(row["pid"])]
+            for name, value in row.items():
+                assert same(value, other[renamed.get(name, name)]), (row, other)
+    manifest = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/manifest.json")["Body"].read())
+    assert manifest["model"] == run["model_version"]
+    assert manifest["checksum"] == str(
+        json.loads((cloud.folder / "w" / "runs" / run["run_id"] / "manifest.json").read_text())["checksum"]
+    )
+    cost = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/cost.json")["Body"].read())
+    assert len(cost["tasks"]) == 1 + BATCHES // 2 + 1, "the task that writes the report is still running"
+    assert 0 < cost["total_usd"] < 0.5
+    assert b"What to know first" in cloud.s3.get_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/report.html")["Body"].read()
+
+
+def same(value: Any, text: str | None) -> bool:
+    """Whether a value and Athena's text of it are the same."""
+    if value is None or text is None:
+        return value is None and text is None
+    if isinstance(value, bool):
+        return text == str(value).lower()
+    return float(text) == value if isinstance(value, int | float) else text == value
+
+
+def test_same_event_twice_is_one_run(cloud: Cloud) -> None:
+    """The event of a finished run starts no task and changes nothing."""
+    tasks = len(compute.Settings.started)
+    before = cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read()
+    execution = cloud.finish(cloud.start(cloud.event()))
+    assert (execution["status"], execution["output"]["next"]) == ("SUCCEEDED", "Done")
+    assert "is finished" in execution["output"]["why"]
+    assert len(compute.Settings.started) == tasks
+    assert cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read() == before
+
+
+def test_failing_batch_then_resumed(cloud: Cloud) -> None:
+    """A task that fails is tried four times, then people are told and the execution fails; started again, it does the rest."""
+    queue = boto3.client("sqs").create_queue(QueueName="alerts")["QueueUrl"]
+    arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    boto3.client("sns").subscribe(TopicArn=cloud.outputs["alerts"], Protocol="sqs", Endpoint=arn)
+    event = cloud.event(time="2026-01-23T08:00:00Z")
+    published = cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read()
+    began = len(compute.Settings.started)
+    compute.Settings.fail = staticmethod(lambda command, env: env.get("PREDICT_AGE_TASK") == "2")
+    try:
+        failed = cloud.finish(cloud.start(event))
+    finally:
+        compute.Settings.fail = staticmethod(lambda command, env: False)
+    assert (failed["status"], failed["error"]) == ("FAILED", "RunFailed")
+    tries = [t["task"] for t in compute.Settings.started[began:] if t["command"] == "aws-task predict"]
+    assert tries.count("2") == 4
+    told = boto3.client("sqs").receive_message(QueueUrl=queue).get("Messages", [])
+    assert "the run failed" in json.loads(told[0]["Body"])["Subject"]
+    now = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read())
+    assert now["current"] == json.loads(published)["current"], "readers see the old run"
+    lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
+    receipts = {k: cloud.s3.head_object(Bucket=BUCKET, Key=k)["LastModified"] for k in cloud.names(lease["run_id"], "receipts/")}
+    assert len(receipts) == BATCHES - 2
+    began = len(compute.Settings.started)
+    resumed = cloud.finish(cloud.start(event))
+    assert (resumed["status"], resumed["output"]["run_id"]) == ("SUCCEEDED", lease["run_id"])
+    commands = [t["command"] for t in compute.Settings.started[began:]]
+    assert "aws-task train" not in commands, "what is finished is not even started"
+    assert all(cloud.s3.head_object(Bucket=BUCKET, Key=k)["LastModified"] == at for k, at in receipts.items())
+    assert len(cloud.names(lease["run_id"], "receipts/")) == BATCHES
+    assert len(cloud.results()) == PEOPLE
+
+
+def test_two_executions_at_once(cloud: Cloud) -> None:
+    """One wins; the other is refused, naming it. The very same event at once: the second leaves it to the first."""
+    compute.Settings.slots.acquire()
+    compute.Settings.slots.acquire()  # tasks wait: the first execution stays in Training
+    try:
+        first = cloud.start(cloud.event(time="2026-04-23T08:00:00Z"))
+        wait_for(lambda: any(e["type"] == "TaskSubmitted" for e in history(cloud, first)[-3:]))
+        other = cloud.finish(cloud.start(cloud.event(time="2026-04-24T08:00:00Z")))
+        twin = cloud.finish(cloud.start(cloud.event(time="2026-04-23T08:00:00Z")))
+    finally:
+        compute.Settings.slots.release()
+        compute.Settings.slots.release()
+    assert other["status"] == "FAILED"
+    assert "the workspace is in use" in other["cause"]
+    assert (twin["status"], twin["output"]["next"]) == ("SUCCEEDED", "Done")
+    assert "is being done by" in twin["output"]["why"]
+    assert cloud.finish(first)["status"] == "SUCCEEDED"
+
+
+def history(cloud: Cloud, execution: str) -> list[dict[str, Any]]:
+    return cloud.states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+
+
+def wait_for(condition: Any) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_bad_event_is_one_sentence(cloud: Cloud) -> None:
+    """Unknown keys, no source, no time: refused at once, not tried again, no task started."""
+    began = len(compute.Settings.started)
+    for event, said in (
+        ({**cloud.event(), "sauce": 1}, "unknown keys"),
+        ({"time": "2026-01-01T00:00:00Z"}, "names no source"),
+        ({"source": f"s3://{BUCKET}/source/", "time": "yesterday"}, "times are wrong"),
+    ):
+        execution = cloud.finish(cloud.start(event))
+        assert execution["status"] == "FAILED"
+        assert said in execution["cause"]
+        assert (
+            sum(e["type"] == "LambdaFunctionFailed" or e["type"] == "TaskFailed" for e in history(cloud, execution["executionArn"]))
+            == 1
+        )
+    assert len(compute.Settings.started) == began
+
+
+def test_rights_are_really_enforced(cloud: Cloud) -> None:
+    """The check can fail: with the credentials of the prediction role nobody writes a model or another run's result."""
+    role = next(t["role"] for t in compute.Settings.started if t["command"] == "aws-task predict")
+    keys = iam.credentials(role)
+    mine = boto3.client(
+        "s3", aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=keys["AWS_SESSION_TOKEN"],
+    )  # fmt: skip
+    mine.put_object(Bucket=BUCKET, Key="predict-age/runs/r/predictions/x", Body=b"")
+    for key in ("predict-age/runs/r/model/manifest.json", "predict-age/published.json", "source/x"):
+        with pytest.raises(Exception, match=r"AccessDenied|403|Forbidden"):
+            mine.put_object(Bucket=BUCKET, Key=key, Body=b"")
+    assert iam.REFUSED
+    iam.REFUSED.clear()
+    cloud.s3.delete_object(Bucket=BUCKET, Key="predict-age/runs/r/predictions/x")
+
+
+B, R = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/predict-age/runs/r"
+GROUP = "arn:aws:athena:us-east-1:123456789012:workgroup/predict-age"
+TABLE = "arn:aws:glue:us-east-1:123456789012:table/ai_agent_kb_predict_age/t"
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:predict-age-pipeline:x"
+RIGHTS = {  # role: what it must be allowed, what it must be denied
+    "pre-cleanup": (
+        [("s3:PutObject", f"{R}/request.json"), ("s3:PutObject", f"{B}/predict-age/lease.json"), ("s3:DeleteObject", f"{R}/x"), ("s3:ListBucket", B), ("states:DescribeExecution", EXECUTION)],
+        [("s3:PutObject", f"{R}/results/x"), ("s3:DeleteObject", f"{B}/source/x"), ("athena:StartQueryExecution", GROUP), ("states:StartExecution", EXECUTION), ("glue:DeleteTable", TABLE)],
+    ),
+    "training": (
+        [("s3:GetObject", f"{B}/source/x"), ("s3:PutObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/steps/training.json"), ("s3:PutObject", f"{R}/run.json")],
+        [("s3:PutObject", f"{B}/predict-age/published.json"), ("s3:PutObject", f"{B}/source/x"), ("s3:DeleteObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/predictions/x"), ("athena:StartQueryExecution", GROUP)],
+    ),
+    "batch-generator": (
+        [("s3:GetObject", f"{R}/source/splits.json"), ("s3:PutObject", f"{R}/tasks.json"), ("s3:PutObject", f"{R}/batches.json")],
+        [("s3:GetObject", f"{B}/source/x"), ("s3:PutObject", f"{R}/model/x"), ("s3:DeleteObject", f"{R}/tasks.json"), ("athena:StartQueryExecution", GROUP)],
+    ),
+    "create-predictions-table": (
+        [("athena:StartQueryExecution", GROUP), ("glue:CreateTable", TABLE), ("s3:PutObject", f"{B}/athena/x")],
+        [("glue:DeleteTable", TABLE), ("glue:UpdateTable", TABLE), ("s3:PutObject", f"{R}/predictions/x"), ("athena:StartQueryExecution", GROUP + "2")],
+    ),
+    "prediction": (
+        [("s3:GetObject", f"{B}/source/x"), ("s3:GetObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/predictions/x"), ("s3:PutObject", f"{R}/people/x"), ("s3:PutObject", f"{R}/receipts/x"), ("s3:ListBucket", B)],
+        [("s3:PutObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/results/x"), ("s3:DeleteObject", f"{R}/predictions/x"), ("athena:StartQueryExecution", GROUP), ("glue:GetTable", TABLE), ("s3:PutObject", f"{B}/predict-age/lease.json")],
+    ),
+    "collect": (
+        [("s3:GetObject", f"{R}/receipts/x"), ("s3:PutObject", f"{R}/steps/parallel_prediction.json")],
+        [("s3:PutObject", f"{R}/predictions/x"), ("s3:PutObject", f"{R}/steps/training.json")],
+    ),
+    "human-qa": (
+        [("athena:StartQueryExecution", GROUP), ("s3:PutObject", f"{R}/qa/a/x"), ("s3:GetObject", f"{R}/people/x"), ("glue:CreateTable", TABLE)],
+        [("s3:PutObject", f"{R}/results/x"), ("s3:PutObject", f"{B}/predict-age/published.json"), ("glue:UpdateTable", TABLE), ("s3:GetObject", f"{B}/source/x")],
+    ),
+    "final-results": (
+        [("athena:StartQueryExecution", GROUP), ("s3:PutObject", f"{R}/results/a/x"), ("s3:PutObject", f"{B}/predict-age/published.json"), ("glue:UpdateTable", TABLE)],
+        [("s3:PutObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/qa/x"), ("s3:DeleteObject", f"{R}/results/x"), ("s3:PutObject", f"{B}/predict-age/lease.json")],
+    ),
+    "report": (
+        [("s3:PutObject", f"{R}/report.html"), ("s3:GetObject", f"{R}/model/card.json")],
+        [("s3:PutObject", f"{R}/manifest.json"), ("s3:GetObject", f"{B}/source/x")],
+    ),
+    "post-cleanup": (
+        [("s3:DeleteObject", f"{R}/tasks/1.json"), ("glue:DeleteTable", TABLE), ("s3:PutObject", f"{B}/predict-age/lease.json")],
+        [("s3:DeleteObject", f"{R}/model/x"), ("s3:DeleteObject", f"{R}/manifest.json"), ("s3:DeleteObject", f"{B}/source/x"), ("s3:PutObject", f"{B}/predict-age/published.json")],
+    ),
+    "machine": (
+        [("events:PutRule", "arn:aws:events:us-east-1:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"), ("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:predict-age-pipeline"), ("s3:GetObject", f"{R}/tasks.json")],
+        [("s3:PutObject", f"{R}/x"), ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"), ("lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:other"), ("ecs:RunTask", "arn:aws:ecs:us-east-1:123456789012:task-definition/other:1")],
+    ),
+    "scheduler": (
+        [("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:predict-age-pipeline")],
+        [("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:other"), ("states:StopExecution", EXECUTION)],
+    ),
+}  # fmt: skip
+
+
+def test_rights_of_each_role(cloud: Cloud) -> None:
+    """For each role a table of what it must be allowed and denied, evaluated on the policies as they were deployed."""
+    resources = cloud.stack.resources()
+    roles = {v["name"] for r in resources if r["type"] == "aws_iam_role" for v in [r["values"]]}
+    assert roles == {f"predict-age-{name}" for name in RIGHTS} | {"predict-age-start-tasks"}
+    for name, (allowed, denied) in RIGHTS.items():
+        mine = policy.statements(resources, f"predict-age-{name}")
+        for wanted, table in ((iam.ALLOWED, allowed), (iam.DENIED, denied)):
+            for action, resource in table:
+                assert iam.decision(mine, action, resource) == wanted, (name, action, resource)
+    machine = policy.statements(resources, "predict-age-machine")
+    task = "arn:aws:iam::123456789012:role/predict-age-prediction"
+    assert iam.decision(machine, "iam:PassRole", task, **{"iam:PassedToService": "ecs-tasks.amazonaws.com"}) == iam.ALLOWED
+    assert iam.decision(machine, "iam:PassRole", task, **{"iam:PassedToService": "ec2.amazonaws.com"}) == iam.DENIED
+
+
+def test_every_sabotage_is_found(cloud: Cloud) -> None:
+    """The rules find nothing in the module, and each of 28 one-line changes for the worse."""
+    resources = cloud.stack.resources()
+    assert policy.problems(resources) == []
+    worse = [s for s in policy.SABOTAGES if s[0].endswith(".tf")]
+    for file, old, new, _ in worse:
+        path = cloud.stack.folder / file
+        text = path.read_text()
+        assert old in text, (file, old)
+        path.write_text(text.replace(old, new, 1))
+    cloud.stack.apply()
+    found = policy.problems(cloud.stack.resources())
+    missed = [s[3] for s in worse if not any(s[3] in p for p in found)]
+    assert missed == []
+    machine = next(r for r in resources if r["type"] == "aws_sfn_state_machine")
+    for _, old, new, said in [s for s in policy.SABOTAGES if s[0].endswith(".json")]:
+        made = json.dumps(json.loads(machine["values"]["definition"]), indent=2)
+        assert old in made, old
+        changed = {**machine, "values": {**machine["values"], "definition": made.replace(old, new, 1)}}
+        assert any(said in p for p in policy.problems([changed, *(r for r in resources if r is not machine)])), said
+    shutil.copytree(
+        terraform.ROOT, cloud.stack.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
+    )
+    cloud.stack.apply()
+
+
+def test_changed_variable_and_nothing_left(cloud: Cloud) -> None:
+    """A changed variable is applied and leaves an empty plan; destroy removes everything, filled bucket included."""
+    cloud.stack.apply(log_days=14)
+    groups = boto3.client("logs").describe_log_groups()["logGroups"]
+    assert {g["retentionInDays"] for g in groups if "predict-age" in g["logGroupName"]} == {14}
+    assert cloud.stack.pending() == 0
+    cloud.stack.destroy()
+    assert cloud.stack.run("state", "list").stdout == ""
+    assert BUCKET not in [b["Name"] for b in cloud.s3.list_buckets()["Buckets"]]

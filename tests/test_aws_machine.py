@@ -1,0 +1,169 @@
+"""The state machine's definition, the functions' package, the statements' renderings, and the plan of costs."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+
+from conftest import cli
+from predict_age.aws import machine
+from predict_age.aws.functions.batch_generator import tasks_of
+from predict_age.aws.package import make
+from predict_age.aws.plan import Fleet, plan
+from predict_age.order import STEPS
+from predict_age.sql import source_text, statement
+from predict_age.sql.light import literal, render, unload
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+STATEMENTS = {p.stem for p in (ROOT / "src" / "predict_age" / "sql").glob("*.sql")}
+VALUES: dict[str, dict[str, Any]] = {
+    "human_qa": {"default_age": 35},
+    "final_results": {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "20251023T080000Z-1f00ba54", "usable_from_pct": 40.0},
+}
+
+
+def states() -> dict[str, Any]:
+    """All states, those of the map included."""
+    found = dict(machine.definition()["States"])
+    return found | found["ParallelPrediction"]["ItemProcessor"]["States"]
+
+
+def test_definition_is_the_committed_one() -> None:
+    """The file that Terraform uses is what the order of the steps makes; the document's eight states are in it, in order."""
+    assert (ROOT / "terraform" / "state_machine.json").read_text() == machine.text()
+    document = [
+        "PreCleanup",
+        "Training",
+        "BatchGenerator",
+        "CreatePredictionsTable",
+        "ParallelPrediction",
+        "HumanQA",
+        "FinalResults",
+        "PostCleanup",
+    ]
+    assert list(dict.fromkeys(s.state for s in STEPS)) == document
+    assert [s for s in machine.order() if s in document] == document
+    at, chain = machine.definition()["StartAt"], []
+    while at != "Done":
+        chain.append(at)
+        state = machine.definition()["States"][at]
+        at = state.get("Default") or state["Next"]
+    assert [s for s in chain if s != "ResumeFrom"] == machine.order()
+
+
+def test_failures_are_told_and_fail() -> None:
+    """Every state that works is tried again with growing random waits, and caught; telling leads to Fail, never to success."""
+    for name, state in states().items():
+        if state["Type"] not in ("Task", "Map"):
+            continue
+        if state["Type"] == "Task":
+            last = state["Retry"][-1]
+            assert (last["ErrorEquals"], last["MaxAttempts"], last["JitterStrategy"]) == (["States.ALL"], 3, "FULL")
+            assert last["BackoffRate"] > 1
+            assert all(r["ErrorEquals"] != ["States.ALL"] for r in state["Retry"][:-1])
+        if name not in ("NotifyFailure", "PredictBatches"):
+            assert state["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "NotifyFailure"}]
+            assert state.get("TimeoutSeconds") or state["Type"] == "Map"
+    found = states()
+    assert found["NotifyFailure"]["Next"] == "Failed"
+    assert found["Failed"]["Type"] == "Fail"
+    assert [n for n, s in found.items() if s.get("End")] == ["PredictBatches"]
+
+
+def test_map_is_distributed() -> None:
+    """Not inline, which stops at 40 at a time; no tolerated failures; little output; the list comes from S3."""
+    made = machine.definition()["States"]["ParallelPrediction"]
+    assert made["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    assert made["ToleratedFailurePercentage"] == 0
+    assert made["ItemReader"]["Resource"].endswith(":s3:getObject")
+    assert len(json.dumps(made["ItemProcessor"]["States"]["PredictBatches"]["ResultSelector"])) <= 16
+    assert made["ResultPath"] is None
+    assert "Iterator" not in json.dumps(machine.definition())
+    providers = made["ItemProcessor"]["States"]["PredictBatches"]["Parameters"]["CapacityProviderStrategy"]
+    assert [p["CapacityProvider"] for p in providers] == ["FARGATE_SPOT", "FARGATE"]
+
+
+@pytest.mark.parametrize(("batches", "each"), [(1, 16), (16, 16), (17, 16), (788, 16), (7, 2), (5, 1)])
+def test_every_batch_is_in_one_task(batches: int, each: int) -> None:
+    """Consecutive, complete, about equal, none too large."""
+    tasks = tasks_of(batches, each)
+    assert [b for t in tasks for b in t] == list(range(batches))
+    assert len(tasks) == -(-batches // each)
+    assert max(map(len, tasks)) <= each
+    assert max(map(len, tasks)) - min(map(len, tasks)) <= 1
+
+
+def test_package_needs_nothing_but_boto3(tmp_path: Path) -> None:
+    """Each handler is imported from the zip alone, in an interpreter without this environment's packages; small and reproducible."""
+    make(tmp_path / "a.zip")
+    make(tmp_path / "b.zip")
+    data = (tmp_path / "a.zip").read_bytes()
+    assert data == (tmp_path / "b.zip").read_bytes()
+    assert len(data) < 200_000
+    zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path / "code")
+    handlers = [f"predict_age.aws.functions.{name}" for name in machine.LAMBDAS.values()]
+    program = f"import sys; sys.path.insert(0, {str(tmp_path / 'code')!r})\nimport importlib\nfor n in {handlers}: importlib.import_module(n).handle"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "code" / "predict_age" / "books.py").unlink()
+    assert subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True).returncode, "the check can fail"
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_golden_rendering(name: str) -> None:
+    """What Athena gets, word for word; and the parser reads the same statement from it as from its own rendering."""
+    text = render(name, **VALUES.get(name, {}))
+    assert text + "\n" == (GOLDEN / f"{name}.sql").read_text()
+    mine, theirs = (sqlglot.parse_one(t, read="athena") for t in (text, statement(name, "athena", **VALUES.get(name, {}))))
+    assert mine == theirs
+    for refused in ("CURRENT_TIMESTAMP", "NOW()", "WITH TIME ZONE", "`", ";", "--"):
+        assert refused not in text.upper(), refused
+
+
+def test_names_and_values_are_put_in() -> None:
+    """Tables only as whole words, text in quotes, a missing value is an error."""
+    text = render("human_qa", {"source_rows": "people_run_1", "predict_age_predictions": "p_run_1"}, default_age=35)
+    tables = {t.name for t in sqlglot.parse_one(text, read="athena").find_all(sqlglot.exp.Table)}
+    assert tables == {"people_run_1", "p_run_1"}
+    assert "LOCATION 's3://b/x/'" in render("people_table", location="s3://b/x/")
+    assert literal("it's") == "'it''s'"
+    with pytest.raises(KeyError):
+        render("human_qa")
+    assert source_text("human_qa").startswith("-- ")
+    assert unload("SELECT 1", "s3://b/x/").endswith("TO 's3://b/x/' WITH (format = 'PARQUET', compression = 'SNAPPY')")
+
+
+def test_plan_costs_less_than_a_dollar() -> None:
+    """236 million predictions under $1, a billion people under $5, within the platform's limits; every service is priced."""
+    document = plan(378_024_173)
+    assert (document.to_predict, document.batches) == (236_265_108, 788)
+    assert document.total < 1
+    assert plan(1_000_000_000).total < 5
+    assert document.total == pytest.approx(sum(document.dollars.values()))
+    assert all(v > 0 for v in document.dollars.values())
+    assert not any("TOO MUCH" in c for c in plan(1_000_000_000).checks.values())
+    assert any("TOO MUCH" in c for c in plan(10**12, fleet=Fleet(batches_per_task=1)).checks.values()), "the check can fail"
+    small = plan(1000)
+    assert (small.batches, small.tasks) == (1, 1)
+    assert plan(378_024_173, text=True).total > document.total
+
+
+def test_plan_command(tmp_path: Path) -> None:
+    """Printed with its arithmetic; refused above max_cost_usd with exit code 6."""
+    said = cli("plan", "--platform", "aws", "--rows", 378024173).stdout
+    assert "ceil(236,265,108 / 300,000) = 788" in said
+    assert "altogether" in said
+    found = json.loads(cli("plan", "--platform", "aws", "--rows", 378024173, "--json").stdout)
+    assert found["total_usd"] < 1
+    (tmp_path / "c.toml").write_text("[limits]\nmax_cost_usd = 0.1\n")
+    refused = cli("plan", "--platform", "aws", "--rows", 378024173, "--config", tmp_path / "c.toml", check=6).stderr
+    assert "at most $0.10" in refused
+    assert "neither people nor a source" in cli("plan", "--platform", "aws", check=2).stderr
+    assert "local or aws" in cli("plan", "--platform", "moon", check=2).stderr
