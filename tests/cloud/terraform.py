@@ -33,8 +33,8 @@ def mirror() -> Path | None:
     """A folder on this machine that holds the AWS provider: TERRAFORM_MIRROR, or wherever one lies."""
     if named := os.environ.get("TERRAFORM_MIRROR"):
         return Path(named)
-    roots: Iterable[Path] = (p for place in PLACES for p in Path(place).glob("*/registry.terraform.io"))
-    return next((r.parent for r in roots if any(r.glob("hashicorp/aws/*/*/terraform-provider-aws*"))), None)
+    found: Iterable[Path] = (p for place in PLACES for p in Path(place).glob("*/*/hashicorp/aws/*/*/terraform-provider-aws*"))
+    return next((p.parents[5] for p in found), None)
 
 
 class Stack:
@@ -49,11 +49,7 @@ class Stack:
         self.variables = {"s3_use_path_style": True, "force_destroy": True, **variables}
         config = folder / "terraformrc"
         found = mirror()
-        installation = (
-            f'filesystem_mirror {{\n path = "{found}"\n include = ["registry.terraform.io/hashicorp/aws"]\n }}'
-            if found
-            else "direct {}"
-        )
+        installation = f'filesystem_mirror {{\n path = "{found}"\n include = ["hashicorp/aws"]\n }}' if found else "direct {}"
         config.write_text(f"provider_installation {{\n {installation}\n}}\n")
         self.env = {
             **os.environ, "TF_CLI_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "root",
