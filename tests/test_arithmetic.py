@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from predict_age.batches import number_of_batches, plan_batches
 from predict_age.books import Books
+from predict_age.chance import chi_squared_above, fisher_above, normal_above, student_above
 from predict_age.errors import IntegrityError
 from predict_age.quarter import latest_complete_quarter
 from predict_age.stats import Tally, merged
@@ -87,3 +89,13 @@ def test_line_of() -> None:
     assert line_of(text, ("features", "b", "path")) == 6
     assert line_of(text, ("features", "a", "nothing")) == 3
     assert line_of(text, ("other",)) is None
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.05, 1e-3, 1e-6])
+def test_quantiles_equal_scipy(chance: float) -> None:
+    """The quick quantiles are those of scipy.stats."""
+    assert normal_above(chance) == pytest.approx(stats.norm.isf(chance), abs=1e-12)
+    for freedom in (1, 7.5, 400):
+        assert student_above(chance, freedom) == pytest.approx(stats.t.isf(chance, freedom), rel=1e-9, abs=1e-9)
+        assert chi_squared_above(chance, freedom) == pytest.approx(stats.chi2.isf(chance, freedom), rel=1e-9)
+        assert fisher_above(chance, freedom, 30) == pytest.approx(stats.f.isf(chance, freedom, 30), rel=1e-6)

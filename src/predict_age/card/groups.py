@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import norm
 
+from predict_age.chance import normal_above
 from predict_age.models.bundle import Judged
 from predict_age.models.evaluate import evaluate
 
@@ -88,4 +88,4 @@ def _same_age(age: NDArray[np.float64], error: NDArray[np.float64], chosen: NDAr
 
 def surprising(rows: int) -> float:
     """Standard errors beyond which one of ``rows`` groups is apart by more than chance: 1 % for all together (Bonferroni)."""
-    return float(norm.isf(0.005 / max(rows, 1)))
+    return normal_above(0.005 / max(rows, 1))

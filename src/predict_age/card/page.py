@@ -10,13 +10,14 @@ from predict_age.card.groups import surprising
 from predict_age.card.proxies import STRONG
 from predict_age.files import creating
 from predict_age.numbers import finite
-from predict_age.pages import page, plots
 
 CARD_FILES = ("card.json", "card.html")
 
 
 def write_card(card: dict[str, Any], folder: Path) -> None:
     """Write both files. NaN (nobody there) becomes null."""
+    from predict_age.pages import page, plots
+
     with creating(folder / "card.json") as stream:
         stream.write((json.dumps(finite(card), indent=1, ensure_ascii=False) + "\n").encode())
     everybody = card["held_out"]["bias"]

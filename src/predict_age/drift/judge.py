@@ -16,10 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
-from scipy.stats import f as fisher
-from scipy.stats import t as student
 
+from predict_age.chance import chi_squared_above, fisher_above, normal_above, student_above
 from predict_age.config import Drift
 from predict_age.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
 
@@ -129,14 +127,16 @@ class Spread:
         freedom (Satterthwaite). The variance being an estimate, Fisher's F takes the place of chi-squared.
         """
         degrees = max(cells - 1, 1) / (1 + self.unevenness)
-        limit = fisher.isf(chance, degrees, self.freedom * degrees) * degrees if self.freedom else chi2.isf(chance, degrees)
+        limit = chi_squared_above(chance, degrees)
+        if self.freedom:
+            limit = fisher_above(chance, degrees, self.freedom * degrees) * degrees
         return float(self.variance * (1 + self.unevenness) * limit)
 
     def factor(self, variance: float, chance: float) -> float:
         """Standard errors of a share or a distance times this: 1 where nothing varies, with Student's t for the estimate."""
         if variance <= 1:
             return 1.0
-        return float(np.sqrt(variance) * student.isf(chance / 2, self.freedom) / norm.isf(chance / 2))
+        return float(np.sqrt(variance) * student_above(chance / 2, self.freedom) / normal_above(chance / 2))
 
 
 def dispersion(parts: list[Sketch]) -> dict[str, Spread]:
@@ -222,7 +222,7 @@ def _judge(
         reasons.append(f"values have moved (distance {distance:.3f}, chance stays below {distance_limit:.3f})")
     shares = (("missing", missing, spread.missing), ("new to the model", unseen, spread.unseen))
     for what, (old, new), variance in shares:
-        limit = norm.isf(chance / 2) * spread.factor(variance, chance)
+        limit = normal_above(chance / 2) * spread.factor(variance, chance)
         if abs(new - old) >= least and _proportions(old, rows, new, rows_now) > limit:
             reasons.append(f"{new:.1%} {what}, {old:.1%} before")
     sentence = f"{name}: {'; '.join(reasons)}" if reasons else ""

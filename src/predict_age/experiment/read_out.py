@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+
+from predict_age.chance import normal_above, student_above
 
 Floats = NDArray[np.float64]
 FEWEST_ROWS = 100
@@ -118,7 +119,7 @@ def decide(name: str, champion: Sums, challenger: Sums, rules: Rules, pairs: Pai
         return Decision(name, math.nan, math.nan, math.nan, 0, UNDECIDED, reason)
     chance = rules.chance / challengers
     least = rules.least * champion.mae
-    z = float(norm.isf(chance / 2) + norm.isf(1 - rules.power))
+    z = normal_above(chance / 2) + normal_above(1 - rules.power)
     if pairs:
         difference, error, freedom = pairs.difference / pairs.rows, math.sqrt(pairs.variance / pairs.rows), pairs.rows - 1.0
         needed = z**2 * pairs.variance / least**2
@@ -128,7 +129,7 @@ def decide(name: str, champion: Sums, challenger: Sums, rules: Rules, pairs: Pai
         error = math.sqrt(sum(parts))
         freedom = sum(parts) ** 2 / (parts[0] ** 2 / (champion.rows - 1) + parts[1] ** 2 / (challenger.rows - 1)) if error else 1.0
         needed = z**2 * (champion.variance * rows / champion.rows + challenger.variance * rows / challenger.rows) / least**2
-    reach = float(t.isf(chance / 2, freedom)) * error
+    reach = student_above(chance / 2, freedom) * error
     low, high = difference - reach, difference + reach
     missed = champion.inside / champion.rows - challenger.inside / challenger.rows
     doubt = 2 * math.sqrt(0.25 / min(champion.rows, challenger.rows))

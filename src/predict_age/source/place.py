@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from predict_age.errors import InputError
 
 S3 = "s3://"
@@ -53,11 +51,15 @@ def _line(error: Exception) -> str:
 
 def random_access(path: str) -> Any:
     """The file for a reader that seeks. OSError when it is not there."""
+    import pyarrow as pa
+
     return _s3(os.getpid()).open_input_file(path.removeprefix(S3)) if in_s3(path) else pa.OSFile(path)
 
 
 def stream(path: str) -> Any:
     """The bytes of the file from its beginning."""
+    import pyarrow as pa
+
     return _s3(os.getpid()).open_input_stream(path.removeprefix(S3)) if in_s3(path) else pa.OSFile(path)
 
 
@@ -91,6 +93,9 @@ def objects(source: str) -> list[Found]:
 
 def sha256(path: str) -> str:
     """Hex SHA-256 of a file, read once as a stream."""
+    if not in_s3(path):
+        with Path(path).open("rb") as local:
+            return hashlib.file_digest(local, "sha256").hexdigest()
     digest = hashlib.sha256()
     with stream(path) as opened:
         while block := opened.read(CHUNK_BYTES):

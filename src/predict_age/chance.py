@@ -1,0 +1,25 @@
+"""Quantiles of the usual distributions, from ``scipy.special``: importing ``scipy.stats`` takes a second in every process."""
+
+from __future__ import annotations
+
+from scipy import special
+
+
+def normal_above(chance: float) -> float:
+    """What a standard normal variable exceeds with probability ``chance``."""
+    return float(-special.ndtri(chance))
+
+
+def student_above(chance: float, freedom: float) -> float:
+    """The same of Student's t with ``freedom`` > 0 degrees."""
+    return float(-special.stdtrit(freedom, chance))
+
+
+def chi_squared_above(chance: float, freedom: float) -> float:
+    """The same of chi-squared."""
+    return float(special.chdtri(freedom, chance))
+
+
+def fisher_above(chance: float, first: float, second: float) -> float:
+    """The same of Fisher's F."""
+    return float(special.fdtri(first, second, 1 - chance))
