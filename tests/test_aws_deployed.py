@@ -4,7 +4,6 @@ as on one machine, a failing batch, a resumed run, two executions at once, the s
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -318,6 +317,14 @@ def test_rights_of_each_role(cloud: Cloud) -> None:
     assert iam.decision(machine, "iam:PassRole", task, **{"iam:PassedToService": "ec2.amazonaws.com"}) == iam.DENIED
 
 
+def test_changed_variable_is_applied(cloud: Cloud) -> None:
+    """... and leaves an empty plan."""
+    cloud.stack.apply(log_days=14)
+    groups = boto3.client("logs").describe_log_groups()["logGroups"]
+    assert {g["retentionInDays"] for g in groups if "predict-age" in g["logGroupName"]} == {14}
+    assert cloud.stack.pending() == 0
+
+
 def test_every_sabotage_is_found(cloud: Cloud) -> None:
     """The rules find nothing in the module, and each of 28 one-line changes for the worse."""
     resources = cloud.stack.resources()
@@ -344,12 +351,8 @@ def test_every_sabotage_is_found(cloud: Cloud) -> None:
     cloud.stack.apply()
 
 
-def test_changed_variable_and_nothing_left(cloud: Cloud) -> None:
-    """A changed variable is applied and leaves an empty plan; destroy removes everything, filled bucket included."""
-    cloud.stack.apply(log_days=14)
-    groups = boto3.client("logs").describe_log_groups()["logGroups"]
-    assert {g["retentionInDays"] for g in groups if "predict-age" in g["logGroupName"]} == {14}
-    assert cloud.stack.pending() == 0
+def test_nothing_is_left(cloud: Cloud) -> None:
+    """Destroy removes everything, the filled bucket included."""
     cloud.stack.destroy()
     assert cloud.stack.run("state", "list").stdout == ""
     assert BUCKET not in [b["Name"] for b in cloud.s3.list_buckets()["Buckets"]]

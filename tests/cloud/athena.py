@@ -208,6 +208,9 @@ class RunningAthena(AthenaBackend):
             made.status = "SUCCEEDED"
         except (RefusedError, duckdb.Error, sqlglot.errors.SqlglotError, KeyError) as error:
             made.reason, made.status = str(error) or type(error).__name__, "FAILED"
+        finally:
+            statement.connection.close()
+            statement.folder.cleanup()
         made.scanned = statement.scanned
         return made.id
 
@@ -229,8 +232,22 @@ def _with_statistics(original: Any) -> Any:
     return get_query_execution
 
 
+def _update_work_group(self: AthenaResponse) -> str:
+    """Missing in moto: Terraform could change no setting of a workgroup."""
+    group = self.athena_backend.work_groups[self._get_param("WorkGroup")]
+    for name, value in (self._get_param("ConfigurationUpdates") or {}).items():
+        if name == "ResultConfigurationUpdates":
+            group.configuration.setdefault("ResultConfiguration", {}).update(value)
+        elif name == "RemoveBytesScannedCutoffPerQuery":
+            group.configuration.pop("BytesScannedCutoffPerQuery", None)
+        else:
+            group.configuration[name] = value
+    return "{}"
+
+
 def install() -> None:
     """Put this Athena in the place of moto's."""
     RunningAthena.__module__ = AthenaBackend.__module__  # moto finds the addresses of a backend by its module
     athena_backends.backend = RunningAthena
+    AthenaResponse.update_work_group = _update_work_group
     AthenaResponse.get_query_execution = _with_statistics(AthenaResponse.get_query_execution)

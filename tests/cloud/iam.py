@@ -55,6 +55,7 @@ REFUSED: list[str] = []  # what was denied while the test ran
 
 def install() -> None:
     """Let moto decide with these rules. Outside S3 it does not know the resource, so only the action is checked there."""
+    from moto import settings
     from moto.core.authorization import ActionAuthenticatorMixin
     from moto.iam import access_control
 
@@ -73,12 +74,12 @@ def install() -> None:
 
     access_control.IAMPolicyStatement.is_action_permitted = permitted
     access_control.IAMRequestBase.check_signature = lambda self: None  # moto cannot sign every modern request again
+    settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from the first call on; moto never begins otherwise
     inner = ActionAuthenticatorMixin._authenticate_and_authorize_action
 
     def check(self: Any, request: type, resource: str = "*") -> None:
         if OPERATOR in (self.headers.get("Authorization") or ""):
             return
-        ActionAuthenticatorMixin.request_count = 1 << 30  # from the first call on
         try:
             inner(self, request, resource)
         except Exception:

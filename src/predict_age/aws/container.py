@@ -100,6 +100,7 @@ class Mirror:
     """The run's folder on this task's disk, and its original in S3."""
 
     def __init__(self, job: Job, scratch: Path) -> None:
+        job.store.check_reachable()
         self.job = job
         self.workspace = Workspace(scratch)
         self.folder = RunFolder(scratch / "runs" / job.run_id, job.store.url(names.folder(job.run_id)))

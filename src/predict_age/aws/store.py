@@ -17,12 +17,12 @@ CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 ABSENT = {"404", "NoSuchKey", "NotFound"}
 
 
-def client(service: str) -> Any:
+def client(service: str, attempts: int = ATTEMPTS) -> Any:
     """A boto3 client that waits out bursts of errors and never hangs."""
     import boto3
     from botocore.config import Config
 
-    retries: Any = {"mode": "standard", "max_attempts": ATTEMPTS}
+    retries: Any = {"mode": "standard", "max_attempts": attempts}
     return boto3.client(service, config=Config(retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
 
 
@@ -58,6 +58,13 @@ class Store:
 
     def url(self, name: str) -> str:
         return f"s3://{self.bucket}/{self.key(name)}"
+
+    def check_reachable(self) -> None:
+        """Raise ResourceError within seconds when endpoint, region, credentials or bucket are wrong: before any work is done."""
+        try:
+            client("s3", attempts=2).head_bucket(Bucket=self.bucket)
+        except Exception as error:
+            raise self._failed("look at", "", error) from error
 
     def head(self, name: str) -> Object | None:
         """What is there now, or None."""

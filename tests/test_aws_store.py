@@ -1,0 +1,150 @@
+"""S3 that misbehaves: nothing is lost, nothing is doubled, and what cannot be mended is said in one sentence."""
+
+import time
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from cloud.proxy import Faults, between
+from predict_age.aws import store as module
+from predict_age.aws.claim import Held, claim_in, release, take
+from predict_age.aws.records import S3Records
+from predict_age.aws.store import ConflictError, Store
+from predict_age.errors import BusyError, IntegrityError, LeaseLostError, ResourceError
+from predict_age.published import publish, read_published
+from predict_age.records import ConflictError as RecordConflictError
+
+pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, Faults]]:
+    """A store behind a faulty network, without the waits between tries."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "root", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    monkeypatch.setattr("botocore.endpoint.time", types.SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(module, "READ_SECONDS", 1)
+    with between("http://{}:{}".format(*server.get_host_and_port())) as (address, faults):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        made = Store(f"bucket-{time.time_ns()}", "predict-age")
+        made.s3.create_bucket(Bucket=made.bucket)
+        yield made, faults
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "burst", [["busy"] * 4, ["busy"] * 6, ["reset"] * 3, ["stall"], ["lost"], ["lost", "busy", "lost"], ["reset", "stall", "busy"]]
+)
+def test_a_put_survives(s3: tuple[Store, Faults], burst: list[str]) -> None:
+    """After every burst the object is there, once, with its content; a put that was repeated is no conflict with itself."""
+    store, faults = s3
+    faults.next = list(burst)
+    store.put("a", b"first", None)
+    assert faults.next == []
+    assert store.get("a") is not None
+    assert [n for n, _ in store.names("")] == ["a"]
+    with pytest.raises(ConflictError):
+        store.put("a", b"other", None)
+    faults.next = list(burst)
+    store.put("a", b"second", store.head("a").tag)
+    assert store.get("a")[0] == b"second"
+
+
+@pytest.mark.parametrize("burst", [["busy"] * 6, ["reset"] * 2, ["half"], ["stall", "half"], ["lost"]])
+def test_a_fetch_survives(s3: tuple[Store, Faults], burst: list[str], tmp_path: Path) -> None:
+    """The file is whole or not there; half a reply is never taken for the object."""
+    store, faults = s3
+    data = bytes(range(256)) * 400
+    store.put("a", data, None)
+    faults.next = list(burst)
+    faults.concerns = lambda method, path: method == "GET"
+    digest = store.head("a").sha256
+    for _ in range(3):  # the body breaks off after boto has handed it over: the caller asks again
+        try:
+            store.fetch("a", tmp_path / "a", digest)
+            break
+        except ResourceError:
+            assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").read_bytes() == data
+
+
+def test_damage_is_found(s3: tuple[Store, Faults], tmp_path: Path) -> None:
+    """Another content under the same name is never used, a missing one is said to be missing."""
+    store, _ = s3
+    store.put("a", b"content", None)
+    digest = store.head("a").sha256
+    store.s3.put_object(Bucket=store.bucket, Key=store.key("a"), Body=b"changed")
+    with pytest.raises(IntegrityError, match="damaged"):
+        store.fetch("a", tmp_path / "a", digest)
+    with pytest.raises(IntegrityError, match="missing"):
+        store.fetch("b", tmp_path / "b", digest)
+    assert not list(tmp_path.iterdir())
+    store.put_part("a", b"content")
+    assert store.get("a")[0] == b"content"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("busy", "SlowDown"), ("expired", "sign in again"), ("denied", "give this role the right"), ("reset", "try again")],
+)
+def test_for_ever_is_one_sentence(s3: tuple[Store, Faults], fault: str, said: str) -> None:
+    """What does not go away ends with what was tried, what came back, and what to do."""
+    store, faults = s3
+    faults.for_ever = fault
+    for call in (lambda: store.get("a"), lambda: store.put("a", b"x", None), lambda: list(store.names("")), store.check_reachable):
+        with pytest.raises(ResourceError) as caught:
+            call()
+        text = str(caught.value)
+        assert said in text or "403" in text or "400" in text or "503" in text, text  # HEAD has no body to say more
+        assert store.bucket in text
+    assert len(faults.seen) < 60
+
+
+def test_wrong_endpoint_is_found_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens there: an error in less than ten seconds, before any work."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    began = time.monotonic()
+    with pytest.raises(ResourceError, match="check endpoint, region and network"):
+        Store("some-bucket", "p").check_reachable()
+    assert time.monotonic() - began < 10
+
+
+def test_records_and_lease(s3: tuple[Store, Faults]) -> None:
+    """A lost reply to a conditional put is no conflict; one holder at a time; who comes late publishes nothing."""
+    store, faults = s3
+    records = S3Records(store)
+    faults.next = ["lost"]
+    faults.concerns = lambda method, path: method == "PUT"
+    records.put("x", {"a": 1}, None)
+    with pytest.raises(RecordConflictError):
+        records.put("x", {"a": 2}, None)
+    running = {"arn:1"}
+    first = take(records, "arn:1", "r1", running.__contains__)
+    assert take(records, "arn:1", "r1", running.__contains__) == first, "the same execution keeps its claim"
+    with pytest.raises(BusyError, match="one execution at a time"):
+        take(records, "arn:2", "r2", running.__contains__)
+    running.clear()
+    faults.next = ["lost", "busy", "lost"]
+    second = take(records, "arn:2", "r2", running.__contains__)
+    assert second.token == first.token + 1
+    with pytest.raises(LeaseLostError):
+        Held(records, first.token).check()
+    with pytest.raises(LeaseLostError):
+        publish(records, first.token, "r1", "2025q3", "seal")
+    assert read_published(records).current == ""
+    publish(records, second.token, "r2", "2025q3", "seal")
+    release(records, first.token)
+    assert not claim_in(records).released
+    release(records, second.token)
+    assert claim_in(records).released
