@@ -39,7 +39,8 @@ lint: $(BIN)/.ready  ## ruff, mypy strict, import contracts
 bench: $(BIN)/.ready  ## speed: each stage's time, rows/s a core, memory, at 1 and 10 million people
 	@$(BIN)/python benchmarks/stages.py
 
-soak: $(BIN)/.ready  ## what takes longer: every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
+soak: $(BIN)/.ready  ## what takes longer: the deployed pipeline, every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
+	@REQUIRE_TERRAFORM=1 $(BIN)/python -m pytest -m soak tests
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py

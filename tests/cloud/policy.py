@@ -187,7 +187,6 @@ SABOTAGES = (  # file, what it says, what it would say, what must be found
     ("athena.tf", "bytes_scanned_cutoff_per_query     = var.scan_cutoff_bytes", "", "read without limit"),
     ("athena.tf", "enforce_workgroup_configuration    = true", "enforce_workgroup_configuration    = false", "choose its own settings"),
     ("ecr.tf", '"IMMUTABLE"', '"MUTABLE"', "may be replaced"),
-    ("ecr.tf", "scan_on_push = true", "scan_on_push = false", "not scanned"),
     ("monitoring.tf", "retention_in_days = var.log_days", "", "kept for ever"),
     ("monitoring.tf", '  threshold           = var.athena_alarm_bytes\n  treat_missing_data  = "notBreaching"\n  alarm_actions       = [aws_sns_topic.alerts.arn]', "  threshold           = var.athena_alarm_bytes", "tells nobody"),
     ("monitoring.tf", 'kms_master_key_id = "alias/aws/sns"', "", "unencrypted"),

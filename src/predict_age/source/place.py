@@ -82,8 +82,9 @@ def objects(source: str) -> list[Found]:
 
     root = source.removeprefix(S3).rstrip("/")
     try:
-        infos = _s3(os.getpid()).get_file_info([root])
-        if infos[0].type != fs.FileType.File:
+        # A folder's own name is no object, and a role that may read what is below it may not even ask for it.
+        infos = [] if source.endswith("/") else _s3(os.getpid()).get_file_info([root])
+        if not infos or infos[0].type != fs.FileType.File:
             infos = _s3(os.getpid()).get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
     except OSError as error:
         raise _failed(source, error) from None
