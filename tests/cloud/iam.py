@@ -64,6 +64,8 @@ def install() -> None:
 
     def permitted(self: Any, action: str, resource: str = "*", principal: Any = None, incoming_condition_values: Any = None) -> Any:
         statement = dict(self._statement)
+        if action == "s3:DeleteObject" and "/" not in resource:
+            resource = "*"  # deletion of many objects: moto asks about the bucket, AWS about each key
         if resource == "*":
             statement.pop("Resource", None)
             if statement["Effect"] == "Deny":
