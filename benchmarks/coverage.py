@@ -1,4 +1,4 @@
-"""Does the 90 % interval cover 90 %, for everybody and in every group? ``python benchmarks/coverage.py [SEEDS [ROWS]]``.
+"""Does the 90 % interval cover 90 %, for everybody and in every group? ``python benchmarks/coverage.py [SEEDS [ROWS [FIRST]]]``.
 
 One run for each seed over newly generated people, judged with the truth that the run never saw. Groups: band of *predicted*
 age, number of fields in the profile (fifths), job level. Bands of *true* age are shown beside: no interval can promise them.
@@ -35,12 +35,12 @@ def judged(rows: int, seed: int) -> duckdb.DuckDBPyRelation:
     )
 
 
-def main(seeds: int, rows: int) -> int:
+def main(seeds: int, rows: int, first: int) -> int:
     """Print the table; 0 when everything is covered as promised."""
     duckdb.execute(
         "CREATE TABLE people (seed INT, inside BOOL, width DOUBLE, predicted_band TEXT, true_band TEXT, level TEXT, fields TEXT)"
     )
-    for seed in range(101, 101 + seeds):
+    for seed in range(first, first + seeds):
         found = judged(rows, seed)  # noqa: F841 - DuckDB reads it
         duckdb.execute(f"INSERT INTO people SELECT {seed}, * FROM found")
     everybody = "SELECT avg(inside::INT), count(*), avg(width) FROM people"
@@ -63,5 +63,5 @@ def main(seeds: int, rows: int) -> int:
 
 
 if __name__ == "__main__":
-    given = [int(a) for a in sys.argv[1:3]]
-    raise SystemExit(main(*given, *[20, 100_000][len(given) :]))
+    given = [int(a) for a in sys.argv[1:4]]
+    raise SystemExit(main(*given, *[20, 100_000, 101][len(given) :]))

@@ -56,6 +56,8 @@ class Statement:
         text = text.strip().rstrip(";").strip()
         if ";" in re.sub(r"'[^']*'", "", text):
             raise RefusedError("Only one sql statement is allowed. Got: 2")
+        if "`" in text and not text.upper().startswith(("CREATE EXTERNAL", "DROP")):
+            raise RefusedError("SYNTAX_ERROR: backquoted identifiers are not supported; use double quotes to quote identifiers")
         if found := UNLOAD.match(text):
             self._unload(*found.groups())
             return [], []
@@ -128,8 +130,6 @@ class Statement:
                 )
 
     def _query(self, text: str) -> str:
-        if "`" in text:
-            raise RefusedError("SYNTAX_ERROR: backquoted identifiers are not supported; use double quotes to quote identifiers")
         tree = sqlglot.parse_one(text, read="athena")
         for table in list(tree.find_all(exp.Table)):
             table.replace(exp.alias_(exp.to_table(self._view(table.name)), table.alias or table.name, table=True))

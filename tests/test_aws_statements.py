@@ -1,0 +1,138 @@
+"""The statements on both engines: what Athena's stand-in makes of the renderings equals what DuckDB makes of its own, NULLs included."""
+
+import datetime as dt
+import io
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+
+from cloud import athena
+from predict_age.aws.athena import Athena
+from predict_age.errors import ResourceError
+from predict_age.source.rows import connect
+from predict_age.sql import statement
+from predict_age.sql.light import render, unload
+
+pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
+INT = pa.int32()
+PEOPLE = pa.table({
+    "pid": [1, 2, 3, 4, 5, -6, 2**62], "birth_year": pa.array([1985, 1990, None, 1850, None, None, None], INT),
+    "approximate_age": pa.array([41, None, None, None, None, 14, None], INT), "known_age": pa.array([41, 35, None, None, None, 14, None], INT),
+    "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None, "EXISTING_APPROX_AGE", None],
+    "unreadable_age": [False, False, False, False, True, False, False], "implausible_age": [False, False, False, True, False, False, False],
+    "conflicting_age": [True] + [False] * 6,
+})  # fmt: skip
+PREDICTIONS = pa.table({
+    "pid": [3, 4, 2**62], "predicted_age": pa.array([50, 60, 33], INT), "confidence_score": [40.0, 12.0, 30.03003], "age_lower": [30.0, 54.0, 20.5],
+    "age_upper": [70.0, 66.0, 50.53003], "model_version": ["m", "m", None], "profile_key": [1, 2, 3],
+    "prediction_timestamp": pa.array([dt.datetime(2025, 10, 23, 8)] * 3, pa.timestamp("us")),
+})  # fmt: skip
+FINAL: dict[str, Any] = {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r'1", "usable_from_pct": 40.0}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[tuple[Athena, Any, str]]:
+    """A workgroup, a bucket with both tables' files, and its name."""
+    patch = pytest.MonkeyPatch()
+    for name, value in {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "root", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        patch.setenv(name, value)
+    athena.install()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+    bucket, database = f"b-{uuid.uuid4().hex}", f"d{uuid.uuid4().hex}"
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    boto3.client("glue").create_database(DatabaseInput={"Name": database})
+    settings = {"ResultConfiguration": {"OutputLocation": f"s3://{bucket}/athena/"}, "BytesScannedCutoffPerQuery": 10_000_000}
+    boto3.client("athena").create_work_group(Name=database, Configuration=settings)
+    made = Athena(database, database)
+    for folder, table in (("people", PEOPLE), ("predictions", PREDICTIONS)):
+        stream = io.BytesIO()
+        pq.write_table(table, stream)
+        s3.put_object(Bucket=bucket, Key=f"{folder}/x.parquet", Body=stream.getvalue())
+        made.run(render(f"{folder}_table", location=f"s3://{bucket}/{folder}/"))
+    yield made, s3, bucket
+    server.stop()
+    patch.undo()
+
+
+def unloaded(s3: Any, bucket: str, folder: str) -> list[dict[str, Any]]:
+    (key,) = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket, Prefix=folder)["Contents"]]
+    rows = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read())).to_pylist()
+    return sorted(rows, key=lambda r: r["pid"])
+
+
+def test_same_rows_on_both_engines(engine: tuple[Athena, Any, str]) -> None:
+    """Join, merge, view and checks: equal in every value of every row."""
+    made, s3, bucket = engine
+    duck = connect()
+    duck.register("source_rows", PEOPLE)
+    duck.register("predict_age_people", PEOPLE)
+    duck.register("predict_age_predictions", PREDICTIONS)
+    made.run(unload(render("human_qa", {"source_rows": "predict_age_people"}, default_age=35), f"s3://{bucket}/qa/"))
+    made.run(render("human_qa_table", location=f"s3://{bucket}/qa/"))
+    qa = duck.sql(statement("human_qa", "duckdb", default_age=35)).to_arrow_table()
+    assert unloaded(s3, bucket, "qa/") == sorted(qa.to_pylist(), key=lambda r: r["pid"])
+    duck.register("predict_age_human_qa", qa)
+    made.run(unload(render("final_results", **FINAL), f"s3://{bucket}/results/"))
+    made.run(render("final_results_table", location=f"s3://{bucket}/results/"))
+    final = duck.sql(statement("final_results", "duckdb", **FINAL)).to_arrow_table()
+    found = unloaded(s3, bucket, "results/")
+    assert found == sorted(final.to_pylist(), key=lambda r: r["pid"])
+    assert [r["prediction_source"] for r in found].count("DEFAULT") == 1
+    assert None in [r["confidence_score"] for r in found]
+    duck.register("predict_age_final_results", final)
+    made.run(f"CREATE OR REPLACE VIEW v AS\n{render('final_view')}")
+    queries = [("SELECT * FROM v", statement("final_view", "duckdb"))]
+    queries += [(render(n), statement(n, "duckdb")) for n in ("check_human_qa", "check_people", "check_results")]
+    for text, other in queries:
+        relation = duck.sql(other)
+        theirs = [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+        mine = made.rows(text)
+        as_text = [
+            {k: None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for k, v in r.items()} for r in theirs
+        ]
+        assert sorted(mine, key=str) == sorted(as_text, key=str)
+    assert made.scanned > 0
+
+
+def test_what_athena_refuses(engine: tuple[Athena, Any, str]) -> None:
+    """The stand-in refuses it with Athena's words, and the client says which statement failed and why."""
+    made, s3, bucket = engine
+    s3.put_object(Bucket=bucket, Key="full/x", Body=b"x")
+    s3.put_object(Bucket=bucket, Key="bad/x.parquet", Body=b"no parquet")
+    made.run(render("people_table", {"predict_age_people": "bad"}, f"s3://{bucket}/bad/"))
+    made.run(
+        render("people_table", {"predict_age_people": "wrong"}, f"s3://{bucket}/predictions/").replace(
+            "birth_year INT", "model_version INT"
+        )
+    )
+    for text, said in (
+        (unload("SELECT 1 AS a", f"s3://{bucket}/full/"), "HIVE_PATH_ALREADY_EXISTS"),
+        (
+            unload("SELECT CAST('2025-01-01 00:00:00 UTC' AS TIMESTAMP WITH TIME ZONE) AS a", f"s3://{bucket}/new/"),
+            "with time zone",
+        ),
+        ("SELECT * FROM nowhere", "TABLE_NOT_FOUND"),
+        ("SELECT 1; SELECT 2", "Only one sql statement"),
+        ("SELECT `pid` FROM predict_age_people", "backquoted"),
+        ("SELECT * FROM bad", "HIVE_BAD_DATA"),
+        ("SELECT * FROM wrong", "incompatible with type"),
+        ("CREATE TABLE t AS SELECT 1 AS a", "external"),
+        (render("people_table", {"predict_age_people": "t"}, f"s3://{bucket}/people"), "ending in /"),
+    ):
+        with pytest.raises(ResourceError, match=said):
+            made.run(text)
+    boto3.client("athena").create_work_group(
+        Name="small",
+        Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{bucket}/athena/"}, "BytesScannedCutoffPerQuery": 100},
+    )
+    with pytest.raises(ResourceError, match="Bytes scanned limit"):
+        Athena("small", made.database).run("SELECT * FROM predict_age_people")
