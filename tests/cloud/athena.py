@@ -158,7 +158,7 @@ class Statement:
             self.glue.create_table(self.database, table["Name"], table)
 
     def _create_table(self, tree: exp.Create) -> None:
-        properties = tree.args["properties"].expressions
+        properties = tree.args["properties"].expressions if tree.args.get("properties") else []
         if tree.expression or not any(isinstance(p, exp.ExternalProperty) for p in properties):
             raise RefusedError("NOT_SUPPORTED here: other tables than external ones")
         location = next(p.this.name for p in properties if isinstance(p, exp.LocationProperty))
