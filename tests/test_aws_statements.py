@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -130,9 +131,11 @@ def test_what_athena_refuses(engine: tuple[Athena, Any, str]) -> None:
     ):
         with pytest.raises(ResourceError, match=said):
             made.run(text)
-    boto3.client("athena").create_work_group(
-        Name="small",
-        Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{bucket}/athena/"}, "BytesScannedCutoffPerQuery": 100},
-    )
+    rows = 1_400_000
+    columns = {n: pa.nulls(rows, PEOPLE.schema.field(n).type) for n in PEOPLE.column_names}
+    stream = io.BytesIO()
+    pq.write_table(pa.table(columns | {"pid": np.random.default_rng(0).integers(0, 2**62, rows)}), stream)
+    s3.put_object(Bucket=bucket, Key="large/x.parquet", Body=stream.getvalue())
+    made.run(render("people_table", {"predict_age_people": "large"}, f"s3://{bucket}/large/"))
     with pytest.raises(ResourceError, match="Bytes scanned limit"):
-        Athena("small", made.database).run("SELECT * FROM predict_age_people")
+        made.run("SELECT COUNT(*) AS n FROM large")
