@@ -119,7 +119,7 @@ locals {
       { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [for k in right.read : "${aws_s3_bucket.data.arn}/${k}"] },
       { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [for k in right.write : "${aws_s3_bucket.data.arn}/${k}"] },
     ],
-    [for _ in right.delete[*] == [] ? [] : [1] : {
+    [for _ in length(right.delete) > 0 ? [1] : [] : {
       Sid = "Delete", Effect = "Allow", Action = ["s3:DeleteObject"], Resource = [for k in right.delete : "${aws_s3_bucket.data.arn}/${k}"]
     }],
     [for _ in right.source ? [1] : [] : {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from predict_age.errors import IntegrityError
+from predict_age.stats import Tally
 
 EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR")
 ML_PREDICTION = "ML_PREDICTION"
@@ -24,6 +26,19 @@ class Books:
     existing_by_source: dict[str, int] = field(default_factory=dict)
     predicted: int = 0
     default: int = 0
+
+    @classmethod
+    def of(cls, found: dict[str, Any], tally: Tally) -> Self:
+        """From what reading the source ``found`` and the ``tally`` of the result, checked: raises IntegrityError."""
+        rows = tally.group("rows")
+        books = cls(
+            read=found["read"], set_aside=sum(found["set_aside"].values()), usable=found["usable"], distinct=found["distinct"],
+            duplicate=found["duplicate"], checksum=found["checksum"],
+            existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
+            predicted=rows.get(ML_PREDICTION, 0), default=rows.get(DEFAULT, 0),
+        )  # fmt: skip
+        books.check()
+        return books
 
     @property
     def existing(self) -> int:
@@ -45,6 +60,16 @@ class Books:
                     found=f"{left:,} against {right:,}",
                     fix="run again; if it happens twice, report it with the run folder's run.json",
                 )
+
+    def quality(self, tally: Tally) -> dict[str, float]:
+        """Shares (0..1) of people with high confidence and of predictions that are usable; NaN where nobody is predicted."""
+        high = tally.group("high")
+        predicted = self.predicted or float("nan")
+        return {
+            "high_quality_share": sum(high.values()) / self.distinct,
+            "usable_share_predicted": tally.count(f"usable:{ML_PREDICTION}") / predicted,
+            "high_quality_share_predicted": high.get(ML_PREDICTION, 0) / predicted,
+        }
 
     def as_rows(self) -> dict[str, object]:
         """The ``rows`` object of ``--json``."""

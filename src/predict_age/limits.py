@@ -29,12 +29,15 @@ def check_affordable(minutes: float, limits: Limits) -> None:
             "the run would take longer than it may", expected=f"at most {limits.max_minutes:g} minutes (limits.max_minutes)",
             found=f"about {minutes:.1f} minutes", fix="raise the limit, add workers, or take a smaller source",
         )  # fmt: skip
-    cost = cost_usd(minutes, limits)
-    if limits.max_cost_usd and cost > limits.max_cost_usd:
+    check_cost(cost_usd(minutes, limits), limits, f": {minutes:.1f} minutes at ${limits.usd_per_hour:g} an hour")
+
+
+def check_cost(usd: float, limits: Limits, why: str) -> None:
+    """Raise LimitError when a run of about ``usd`` would cost more than it may; ``why`` follows the amount."""
+    if limits.max_cost_usd and usd > limits.max_cost_usd:
         raise LimitError(
             "the run would cost more than it may", expected=f"at most ${limits.max_cost_usd:.2f} (limits.max_cost_usd)",
-            found=f"about ${cost:.2f}: {minutes:.1f} minutes at ${limits.usd_per_hour:g} an hour",
-            fix="raise the limit, or take a smaller source",
+            found=f"about ${usd:.2f}{why}", fix="raise the limit, or take a smaller source",
         )  # fmt: skip
 
 

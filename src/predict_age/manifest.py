@@ -7,16 +7,19 @@ each byte that a reader uses, and a file that is not named is never read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from predict_age.books import Books
 from predict_age.errors import IntegrityError
 from predict_age.files import check_whole, damage, key_of, sha256, write_json
-from predict_age.run import Run
 from predict_age.stats import Tally
 from predict_age.workspace import RunFolder, Workspace
 
+if TYPE_CHECKING:
+    from predict_age.run import Run
+
 FORMAT = 1
+ON_THE_WAY = ("source/working/", "source/routed/")  # working copies of the source: removed after the run
 MADE_BEFORE = ("read_source", "training", "batch_generator", "create_predictions_table", "parallel_prediction", "human_qa")
 
 
@@ -27,22 +30,26 @@ def write_manifest(run: Run, results: dict[str, str], books: Books, tally: Tally
     for step in MADE_BEFORE:
         files |= run.outputs(step)
     keep = plan.config.running.keep_predictions
-    files = {
-        n: h
-        for n, h in files.items()
-        if not n.startswith(("source/working/", "source/routed/")) and (keep or not n.startswith("predictions/"))
-    }
+    files = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY) and (keep or not n.startswith("predictions/"))}
     records = [f"steps/{step}.json" for step in ("pre_cleanup", *MADE_BEFORE)]
     files |= {name: sha256(run.folder.path / name) for name in ("run.json", *records)}
-    sources = run.facts("read_source")["source_sha256"]
-    return write_json(run.folder.manifest_file, {
-        "format": FORMAT, "run_id": plan.run_id, "quarter": plan.quarter, "as_of": plan.as_of.isoformat(),
-        "timestamp": plan.timestamp, "identity": plan.identity, "code": plan.code, "seed": plan.config.training.seed,
-        "config": key_of(plan.config.model_dump(mode="json")), "features": key_of(plan.features_text),
-        "model": run.facts("training")["model_version"], "base": plan.base,
-        "source": [{"path": f.path, "bytes": f.size, "sha256": h} for f, h in zip(plan.files, sources, strict=True)],
-        "books": books.as_rows(), "checksum": str(books.checksum), "tally": tally.as_json(), "files": files | results,
-    })  # fmt: skip
+    made = contents(plan.as_json(), run.facts("read_source"), run.facts("training"), books, tally, files | results)
+    return write_json(run.folder.manifest_file, made)
+
+
+def contents(
+    run: dict[str, Any], found: dict[str, Any], model: dict[str, Any], books: Books, tally: Tally, files: dict[str, str]
+) -> dict[str, Any]:
+    """The manifest of a run: ``run`` is its run.json, ``found`` and ``model`` are the facts of reading and of training."""
+    sources = zip(run["files"], found["source_sha256"], strict=True)
+    return {
+        "format": FORMAT, "run_id": run["run_id"], "quarter": run["quarter"], "as_of": run["as_of"],
+        "timestamp": run["timestamp"], "identity": run["identity"], "code": run["code"],
+        "seed": run["config"]["training"]["seed"], "config": key_of(run["config"]), "features": key_of(run["features_text"]),
+        "model": model["model_version"], "base": run["base"],
+        "source": [{"path": f["path"], "bytes": f["size"], "sha256": h} for f, h in sources],
+        "books": books.as_rows(), "checksum": str(books.checksum), "tally": tally.as_json(), "files": files,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

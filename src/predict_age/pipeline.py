@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 from predict_age.config import Config, Limits
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
@@ -24,6 +24,7 @@ from predict_age.order import STEPS, Step, StepFunction
 from predict_age.pool import Pool, available_cores
 from predict_age.progress import Console
 from predict_age.quarter import latest_complete_quarter
+from predict_age.result import record_of
 from predict_age.run import Run, RunPlan, code_hash
 from predict_age.source.files import discover
 from predict_age.survey import Survey, survey
@@ -161,9 +162,9 @@ def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
     began = time.monotonic()
     try:
         with stopping_after(seconds_left(limits, attempts.seconds())), run.pool:
-            for number, step in enumerate(STEPS, start=1):
+            for step in STEPS:
                 if not run.is_done(step):
-                    do_step(run, number, step)
+                    do_step(run, step)
                 if step.name in GATES:
                     GATES[step.name](run)
             from predict_age.report import write_report
@@ -197,7 +198,7 @@ def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, messag
             raise
 
 
-def do_step(run: Run, number: int, step: Step, function: StepFunction | None = None) -> None:
+def do_step(run: Run, step: Step, function: StepFunction | None = None) -> None:
     """One step, by ``function`` where it is not its own: try it, again after a transient fault with growing waits.
 
     When it is done it leaves a record.
@@ -205,7 +206,7 @@ def do_step(run: Run, number: int, step: Step, function: StepFunction | None = N
     console = cast(Console, run.progress)
     run.lease.check()
     run.check_inputs(step.needs)
-    console.begin(number, len(STEPS), step.title)
+    console.begin(STEPS.index(step) + 1, len(STEPS), step.title)
     attempts = run.plan.config.running.attempts
     with Measure() as measure:
         for attempt in range(1, attempts + 1):
@@ -221,9 +222,6 @@ def do_step(run: Run, number: int, step: Step, function: StepFunction | None = N
     if step.reads_source:
         run.check_source()  # what a step has read must still be what the plan names, or its output counts for nothing
     run.lease.check()
-    record: dict[str, Any] = {
-        "number": number, "name": step.name, "title": step.title, "seconds": round(measure.seconds, 3), "rows": result.rows,
-        "peak_rss_bytes": measure.peak_rss_bytes, "facts": result.facts, "outputs": result.outputs, "key": run.key(step),
-    }  # fmt: skip
+    record = record_of(step, result, measure.seconds, measure.peak_rss_bytes, run.key(step))
     write_json(run.folder.step_file(step.name), record)
     console.end(measure.seconds, result.rows)

@@ -24,8 +24,10 @@ from predict_age.aws.records import S3Records
 from predict_age.aws.store import ConflictError, Store
 from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
-from predict_age.files import creating, make_folder, read_json, sealed, unsealed, write_json
+from predict_age.files import creating, make_folder, read_json, sealed, write_json
 from predict_age.gates import GATES
+from predict_age.limits import check_cost
+from predict_age.manifest import ON_THE_WAY
 from predict_age.order import STEPS, Step
 from predict_age.parts import Part, Receipt
 from predict_age.pipeline import do_step, new_plan
@@ -39,7 +41,7 @@ from predict_age.steps.human_qa import people_of
 from predict_age.steps.parallel_prediction import BatchContext, predict_batch, prediction_parts, summary
 from predict_age.workspace import RunFolder, Workspace
 
-LEFT_IN_S3 = ("source/working/", "source/routed/", "predictions/batch_", "people/")
+LEFT_IN_S3 = (*ON_THE_WAY, "predictions/batch_", "people/")
 IN_TRAINING = tuple(s for s in STEPS if s.state == "Training")
 
 
@@ -51,14 +53,17 @@ class Job:
     run_id: str
     token: int
     accept: bool = False
+    task: int = 0  # which one of the map
 
     @classmethod
     def from_environment(cls) -> Job:
-        """From PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID and _TOKEN. Raises ConfigError naming what is missing."""
+        """From PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID, _TOKEN, _ACCEPT and _TASK. Raises ConfigError naming what is missing."""
         try:
             store = Store(os.environ["PREDICT_AGE_BUCKET"], os.environ.get("PREDICT_AGE_PREFIX", "predict-age"))
-            accept = bool(os.environ.get("PREDICT_AGE_ACCEPT"))
-            return cls(store, os.environ["PREDICT_AGE_RUN_ID"], int(os.environ["PREDICT_AGE_TOKEN"]), accept)
+            return cls(
+                store, os.environ["PREDICT_AGE_RUN_ID"], int(os.environ["PREDICT_AGE_TOKEN"]),
+                bool(os.environ.get("PREDICT_AGE_ACCEPT")), int(os.environ.get("PREDICT_AGE_TASK", "0")),
+            )  # fmt: skip
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 "this command runs inside a task of the state machine", expected="its environment variables", found=str(error),
@@ -168,7 +173,7 @@ def train(job: Job, scratch: Path) -> None:
         for step in IN_TRAINING:
             if not run.is_done(step):
                 mirror.bring(run, *step.needs)
-                do_step(run, STEPS.index(step) + 1, step)
+                do_step(run, step)
                 mirror.send(run, step)
             if step.name in GATES:
                 _gate(mirror, run, step.name)
@@ -184,13 +189,11 @@ def _gate(mirror: Mirror, run: Run, step: str) -> None:
 
 def _write_plan(job: Job, mirror: Mirror) -> None:
     """Fix everything that decides the result, as ``predict-age run`` does, from the event that PreCleanup accepted."""
-    from predict_age.aws.plan import check_affordable
-    from predict_age.aws.plan import plan as aws_plan
-    from predict_age.estimate import estimate
+    from predict_age.aws.plan import plan_of
     from predict_age.features.extract import check_compiles
     from predict_age.features.spec import load_features
 
-    request = _document(job, job.name("request.json"))
+    request = job.store.document(job.name("request.json"))
     config = _text(job, mirror, request.get("config", ""), "config.toml")
     features = _text(job, mirror, request.get("features", ""), "features.toml")
     settings: Config = load_config(config, {})
@@ -199,22 +202,13 @@ def _write_plan(job: Job, mirror: Mirror) -> None:
     as_of = dt.date.fromisoformat(request["as_of"])
     check_compiles(declared, as_of, name)
     plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=dt.datetime.fromisoformat(request["time"]))
-    counted = estimate(plan)
-    text = any(f.format != "parquet" for f in plan.files)
-    check_affordable(aws_plan(counted.rows, counted.known_share, text), settings.limits.max_cost_usd)
+    check_cost(plan_of(plan).total, settings.limits, " on AWS")
     path = mirror.folder.path / "run.json"
     write_json(path, replace(plan, run_id=job.run_id).as_json())
     try:
         job.store.put(job.name("run.json"), path, None)
     except ConflictError:  # another attempt of this task was first: its plan counts
         job.store.fetch(job.name("run.json"), path, "")
-
-
-def _document(job: Job, name: str) -> dict[str, Any]:
-    found = job.store.get(name)
-    if found is None:
-        raise IntegrityError(f"{job.store.url(name)} is missing", expected="what PreCleanup wrote", fix="start a new execution")
-    return unsealed(found[0], job.store.url(name))[0]
 
 
 def _text(job: Job, mirror: Mirror, name: str, local: str) -> Path | None:
@@ -226,8 +220,8 @@ def _text(job: Job, mirror: Mirror, name: str, local: str) -> Path | None:
     return path
 
 
-def predict(job: Job, scratch: Path, task: int) -> None:
-    """Predict the batches of one task of the map; those that are in S3 with a valid receipt are not made again."""
+def predict(job: Job, scratch: Path) -> None:
+    """Predict the batches of this task of the map; those that are in S3 with a valid receipt are not made again."""
     mirror = Mirror(job, scratch)
     settings = read_json(mirror.folder.path / "run.json")["config"]["running"]
     with Pool(available_cores(), settings["attempts"], settings["hang_seconds"]) as pool:
@@ -236,9 +230,9 @@ def predict(job: Job, scratch: Path, task: int) -> None:
         run.check_source()
         create_predictions_table(run)  # the schema of the files, on this disk
         parts = prediction_parts(run)
-        mine: list[int] = _document(job, job.name(f"tasks/{task}.json"))["batches"]
+        mine: list[int] = job.store.document(job.name(f"tasks/{job.task}.json"))["batches"]
         todo = [n for n in mine if receipt_in(job, n, parts[n].key) is None]
-        run.progress.note(f"task {task}: batches {mine}, of which {len(mine) - len(todo)} are done")
+        run.progress.note(f"task {job.task}: batches {mine}, of which {len(mine) - len(todo)} are done")
 
         def put(index: int, made: Receipt) -> None:
             number = todo[index]
@@ -269,11 +263,8 @@ def _people(path: Path, splits: list[Split], context: BatchContext) -> Receipt:
 
 def receipt_in(job: Job, batch: int, key: str) -> Receipt | None:
     """The receipt of a batch, if it and both files are in S3 as they were written, for ``key``; None: make it."""
-    found = job.store.get(names.receipt(job.run_id, batch))
-    if found is None:
-        return None
     try:
-        receipt = unsealed(found[0], f"receipt of batch {batch}")[0]
+        receipt = job.store.document(names.receipt(job.run_id, batch))
     except IntegrityError:
         return None
     for kind, digest in (("predictions", "file_sha256"), ("people", "people_sha256")):
@@ -291,7 +282,7 @@ def collect(job: Job, scratch: Path) -> None:
         run = mirror.run(pool)
         if not run.is_done(step):
             mirror.bring(run, *step.needs)
-            do_step(run, STEPS.index(step) + 1, step, lambda r: _collected(job, r))
+            do_step(run, step, lambda r: _collected(job, r))
             mirror.send(run, step)
         _gate(mirror, run, step.name)
 
@@ -334,7 +325,7 @@ def _cost(job: Job, run: Run) -> dict[str, Any]:
     from predict_age.aws.plan import spent
     from predict_age.aws.prices import PRICES
 
-    costs = [_document(job, name) for name, _ in job.store.names(job.name("costs/"))]
+    costs = [job.store.document(name) for name, _ in job.store.names(job.name("costs/"))]
     scanned = sum(int(s["facts"].get("scanned_bytes", 0)) for s in run.folder.steps())
     dollars = spent(costs, scanned)
     return {
@@ -346,4 +337,4 @@ def _cost(job: Job, run: Run) -> dict[str, Any]:
     }
 
 
-COMMANDS = {"train": train, "collect": collect, "report": report}
+COMMANDS = {"train": train, "predict": predict, "collect": collect, "report": report}

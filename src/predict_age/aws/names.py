@@ -14,9 +14,9 @@ STAGED = {PEOPLE: "people", PREDICTIONS: "predictions", HUMAN_QA: "qa", FINAL: "
 
 
 def run_id_of(event: dict[str, Any]) -> str:
-    """The run that an event asks for: its time, and a hash of everything in it. The same event twice is the same run."""
+    """The run that an event asks for: its time, and a hash of everything that decides it. The same event twice is the same run."""
     stamp = re.sub(r"[-:]", "", str(event["time"])[:19])
-    what = json.dumps({k: v for k, v in event.items() if k != "resume"}, sort_keys=True)
+    what = json.dumps({k: v for k, v in event.items() if k != "accept"}, sort_keys=True)
     return f"{stamp}Z-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
 
 

@@ -11,15 +11,15 @@ from math import ceil
 from typing import Any
 
 from predict_age.aws.prices import PRICES, Prices
-from predict_age.errors import LimitError
+from predict_age.estimate import CONVERT_RATE, READ_RATE, estimate
+from predict_age.run import RunPlan
 
-PREDICT_RATE, READ_RATE, CONVERT_RATE = 43_000, 500_000, 60_000  # rows/s of a core
+PREDICT_RATE = 43_000  # rows/s of a core; those of reading are estimate.py's
 VCPU = 0.6
 START_SECONDS = 60.0  # a task: image, interpreter, model
 TRAIN_SECONDS_A_ROW = 240 / 1_000_000
 PREDICTION_BYTES, PEOPLE_BYTES, QA_BYTES, RESULT_BYTES = 46, 14, 22, 26  # a row, in Parquet
 LEAST_SCAN = 10_000_000  # bytes that Athena bills for a statement
-MB_A_RECEIPT = 0.01
 CHILD_OUTPUT = 16  # bytes that a child of the map returns
 OUTPUT_LIMIT = 256 * 1024
 EVENTS_OF_PARENT, EVENT_LIMIT = 120, 25_000
@@ -86,7 +86,7 @@ def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet
     said.append(f"training: {START_SECONDS:.0f} s start + {read:.0f} s reading + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning")
     work = to_predict / tasks / (PREDICT_RATE * VCPU * fleet.prediction_vcpu)
     each = START_SECONDS + work
-    factor = fleet.spot_weight * prices.spot_share + 1 - fleet.spot_weight
+    factor = _on_spot(fleet.spot_weight, prices)
     said.append(
         f"a prediction task: {START_SECONDS:.0f} s start + {to_predict / tasks:,.0f} rows / ({PREDICT_RATE:,} x {VCPU} x "
         f"{fleet.prediction_vcpu} vCPU) = {each:.0f} s, at {factor:.0%} of the price on demand ({fleet.spot_weight:.0%} on Spot)"
@@ -138,13 +138,15 @@ def _checks(tasks: int, concurrency: int, fleet: Fleet) -> dict[str, str]:
     }
 
 
-def check_affordable(found: AwsPlan, max_cost_usd: float) -> None:
-    """Raise LimitError when the run would cost more than it may."""
-    if max_cost_usd and found.total > max_cost_usd:
-        raise LimitError(
-            "the run would cost more than it may", expected=f"at most ${max_cost_usd:.2f} (limits.max_cost_usd)",
-            found=f"about ${found.total:.2f} on AWS", fix="raise the limit, or take a smaller source",
-        )  # fmt: skip
+def plan_of(run: RunPlan) -> AwsPlan:
+    """The same for a run whose source can be looked at."""
+    counted = estimate(run)
+    return plan(counted.rows, counted.known_share, any(f.format != "parquet" for f in run.files))
+
+
+def _on_spot(share: float, prices: Prices) -> float:
+    """What a task costs of the price on demand when ``share`` (0..1) of its kind run on Spot."""
+    return share * prices.spot_share + 1 - share
 
 
 def spent(costs: list[dict[str, Any]], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
@@ -154,6 +156,7 @@ def spent(costs: list[dict[str, Any]], scanned_bytes: int, prices: Prices = PRIC
     """
     fargate = 0.0
     for cost in costs:
-        factor = cost["spot"] * prices.spot_share + 1 - cost["spot"]
-        fargate += factor * task_dollars(cost["vcpu"], cost["gib"], cost["seconds"] + START_SECONDS / 2, prices)
+        fargate += _on_spot(cost["spot"], prices) * task_dollars(
+            cost["vcpu"], cost["gib"], cost["seconds"] + START_SECONDS / 2, prices
+        )
     return {"Fargate": fargate, "Athena": scanned_bytes / 1e12 * prices.athena_tb}

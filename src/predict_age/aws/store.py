@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from predict_age.errors import IntegrityError, ResourceError
+from predict_age.files import unsealed
 
 ATTEMPTS = 8  # three, botocore's default, do not outlive a burst of 503
 CONNECT_SECONDS, READ_SECONDS = 5, 60
@@ -48,10 +49,10 @@ class Object:
 class Store:
     """The objects below ``s3://bucket/prefix/`` by their names relative to it."""
 
-    def __init__(self, bucket: str, prefix: str, s3: Any = None) -> None:
+    def __init__(self, bucket: str, prefix: str) -> None:
         self.bucket = bucket
         self.prefix = prefix.strip("/")
-        self.s3 = s3 or client("s3")
+        self.s3 = client("s3")
 
     def key(self, name: str) -> str:
         return f"{self.prefix}/{name}" if self.prefix else name
@@ -86,12 +87,23 @@ class Store:
                 return None
             raise self._failed("read", name, error) from error
 
+    def document(self, name: str) -> dict[str, Any]:
+        """The value of a sealed JSON file. Raises IntegrityError when it is missing or damaged."""
+        found = self.get(name)
+        if found is None:
+            raise IntegrityError(
+                f"{self.url(name)} is missing", expected="what an earlier state wrote", fix="start a new execution"
+            )
+        return unsealed(found[0], self.url(name))[0]
+
     def put(self, name: str, data: bytes | Path, replaces: str | None) -> None:
         """Store ``data`` if the object still has the tag ``replaces`` (None: if there is none); ConflictError otherwise.
 
         A reply that was lost is no conflict: what lies there then is ``data`` itself.
         """
-        digest = _digest(data)
+        self._put(name, data, replaces, _digest(data))
+
+    def _put(self, name: str, data: bytes | Path, replaces: str | None, digest: bytes) -> None:
         how = {
             "Bucket": self.bucket, "Key": self.key(name), "Metadata": {"sha256": digest.hex()},
             "ChecksumSHA256": base64.b64encode(digest).decode(),  # S3 compares on arrival
@@ -112,9 +124,9 @@ class Store:
 
     def put_part(self, name: str, data: bytes | Path) -> None:
         """Store a file that no receipt vouches for yet: the same content stays, other content is replaced."""
-        now = self.head(name)
-        if now is None or now.sha256 != _digest(data).hex():
-            self.put(name, data, now.tag if now else None)
+        now, digest = self.head(name), _digest(data)
+        if now is None or now.sha256 != digest.hex():
+            self._put(name, data, now.tag if now else None, digest)
 
     def fetch(self, name: str, path: Path, sha256: str) -> None:
         """Download to ``path`` and compare; IntegrityError when it is missing or has another SHA-256. Whole or not at all."""

@@ -17,21 +17,17 @@ Scratch = Annotated[str, typer.Option(envvar="PREDICT_AGE_SCRATCH", help="Folder
 @app.command("aws-task", hidden=True)
 def aws_task(
     what: Annotated[str, typer.Argument(help="train, predict, collect or report", metavar="WHAT")],
-    task: Annotated[int, typer.Option(help="Which task of the map.", envvar="PREDICT_AGE_TASK")] = 0,
     scratch: Scratch = "",
 ) -> None:
     """Do one state's work for the run that the environment names: bring, compute, put into S3."""
-    from predict_age.aws.container import COMMANDS, Job, noted, predict
+    from predict_age.aws.container import COMMANDS, Job, noted
 
     job = Job.from_environment()
-    if what != "predict" and what not in COMMANDS:
-        raise ConfigError("there is no such work", expected=", ".join(["predict", *COMMANDS]), found=what)
+    if what not in COMMANDS:
+        raise ConfigError("there is no such work", expected=", ".join(COMMANDS), found=what)
     with (
         noted(job, what),
         stoppable("finished batches are kept; the state machine tries again"),
         tempfile.TemporaryDirectory(dir=scratch or None, prefix="predict-age-") as folder,
     ):
-        if what == "predict":
-            predict(job, Path(folder), task)
-        else:
-            COMMANDS[what](job, Path(folder))
+        COMMANDS[what](job, Path(folder))

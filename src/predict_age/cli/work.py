@@ -180,21 +180,16 @@ def plan(
 
 
 def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
-    from predict_age.aws.plan import check_affordable, plan
+    from predict_age.aws.plan import plan, plan_of
     from predict_age.config import load_config
-    from predict_age.estimate import estimate
+    from predict_age.limits import check_cost
     from predict_age.show import show_aws_plan
 
     if not rows and not source:
         raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
-    known, text = 0.375, False
-    if not rows:
-        looked = _plan(source, as_of or dt.date.today().isoformat(), features, config, None)
-        counted = estimate(looked)
-        rows, known, text = counted.rows, counted.known_share, any(f.format != "parquet" for f in looked.files)
-    found = plan(rows, known, text)
+    found = plan(rows) if rows else plan_of(_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
     out(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
-    check_affordable(found, load_config(config, {}).limits.max_cost_usd)
+    check_cost(found.total, load_config(config, {}).limits, " on AWS")
 
 
 @app.command(epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")

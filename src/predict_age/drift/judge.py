@@ -127,9 +127,10 @@ class Spread:
         freedom (Satterthwaite). The variance being an estimate, Fisher's F takes the place of chi-squared.
         """
         degrees = max(cells - 1, 1) / (1 + self.unevenness)
-        limit = chi_squared_above(chance, degrees)
         if self.freedom:
             limit = fisher_above(chance, degrees, self.freedom * degrees) * degrees
+        else:
+            limit = chi_squared_above(chance, degrees)
         return float(self.variance * (1 + self.unevenness) * limit)
 
     def factor(self, variance: float, chance: float) -> float:

@@ -75,8 +75,8 @@ def discover(source: str) -> list[SourceFile]:
     files = []
     for path in sorted(paths):
         if kind := _format(path):
-            stat = path.stat()
-            files.append(SourceFile(str(path.resolve()), *kind, stat.st_size, stat.st_mtime_ns))
+            now = stat(str(path))
+            files.append(SourceFile(str(path.resolve()), *kind, now.size, now.mtime_ns))
     if not files:
         what = "an empty folder" if not found else f"{len(found)} file(s) of other kinds, the first is {found[0].name}"
         raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=what)

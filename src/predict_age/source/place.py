@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from predict_age import files
 from predict_age.errors import InputError
 
 S3 = "s3://"
@@ -95,8 +96,7 @@ def objects(source: str) -> list[Found]:
 def sha256(path: str) -> str:
     """Hex SHA-256 of a file, read once as a stream."""
     if not in_s3(path):
-        with Path(path).open("rb") as local:
-            return hashlib.file_digest(local, "sha256").hexdigest()
+        return files.sha256(Path(path))
     digest = hashlib.sha256()
     with stream(path) as opened:
         while block := opened.read(CHUNK_BYTES):

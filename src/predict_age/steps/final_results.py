@@ -83,27 +83,16 @@ def final_results(run: Run) -> StepResult:
     seal = write_manifest(run, outputs, books, tally)
     if not run.plan.shadow:
         run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
-    high = tally.group("high")
-    quality = {
-        "high_quality_share": sum(high.values()) / books.distinct,
-        "usable_share_predicted": tally.count("usable:ML_PREDICTION") / books.predicted if books.predicted else float("nan"),
-        "high_quality_share_predicted": high.get("ML_PREDICTION", 0) / books.predicted if books.predicted else float("nan"),
-    }
     table = "" if run.plan.shadow else f"predict_age_final_results_{run.plan.quarter}"
-    facts = {"rows": books.as_rows(), "quality": quality, "table": table, "tally": tally.as_json(), "manifest": seal}
+    facts = {
+        "rows": books.as_rows(), "quality": books.quality(tally), "table": table, "tally": tally.as_json(), "manifest": seal,
+    }  # fmt: skip
     return StepResult(books.distinct, facts, outputs)
 
 
 def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> Books:
     """The books of the run, checked; raises IntegrityError when an equation or the fingerprint of the pids does not hold."""
-    rows = tally.group("rows")
-    books = Books(
-        read=found["read"], set_aside=sum(found["set_aside"].values()), usable=found["usable"], distinct=found["distinct"],
-        duplicate=found["duplicate"], checksum=found["checksum"],
-        existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
-        predicted=rows.get("ML_PREDICTION", 0), default=rows.get("DEFAULT", 0),
-    )  # fmt: skip
-    books.check()
+    books = Books.of(found, tally)
     written = sum(int(r["checksum"]) for r in receipts) % 2**64
     people = sum(r["rows"] for r in receipts)
     if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:

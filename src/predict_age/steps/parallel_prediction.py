@@ -180,10 +180,11 @@ def parallel_prediction(run: Run) -> StepResult:
     total = run.facts("read_source")["to_predict"]
     receipts = make_missing(run, predict_batch, parts, finished, _seen, total, "rows")
     shutil.rmtree(scratch, ignore_errors=True)
+    made = summary(run, parts, receipts, len(finished), reason if run.plan.base else "")
     if reusable is not None:
-        kept = merged(Tally.from_json(r["tally"]) for r in receipts).count("reused")
+        kept = made.facts["reused"]
         run.progress.note(f"{kept:,} of {total:,} people have an unchanged profile and keep the prediction of {run.plan.base}")
-    return summary(run, parts, receipts, len(finished), reason if run.plan.base else "")
+    return made
 
 
 def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Part]:
@@ -207,12 +208,12 @@ def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Part]:
 def summary(run: Run, parts: list[Part], receipts: list[Receipt], kept: int, not_reused: str) -> StepResult:
     """What all batches say together. Raises IntegrityError unless they hold every row that needs a prediction."""
     total = run.facts("read_source")["to_predict"]
-    tally = merged(Tally.from_json(r["tally"]) for r in receipts)
+    tallies = [Tally.from_json(r["tally"]) for r in receipts]
+    tally = merged(tallies)
     done = sum(_seen(r) for r in receipts)
     if done != total:
         raise IntegrityError("predictions are missing", expected=f"{total:,} rows in {len(parts)} batches",
                              found=f"{done:,} rows in {len(receipts)} batches", fix="run `predict-age resume`")  # fmt: skip
-    tallies = [Tally.from_json(r["tally"]) for r in receipts]
     now = state(
         run.folder.id, run.plan.as_of.isoformat(), run.facts("training")["model_version"],
         [Sketch.from_json(r["sketch"]) for r in receipts],

@@ -16,10 +16,11 @@ from predict_age.aws.athena import Athena
 from predict_age.aws.claim import Held
 from predict_age.aws.records import S3Records
 from predict_age.aws.store import Store
-from predict_age.errors import IntegrityError, PredictAgeError
-from predict_age.files import sealed, unsealed
+from predict_age.errors import PredictAgeError
+from predict_age.files import sealed
 from predict_age.order import STEPS
-from predict_age.result import StepResult
+from predict_age.result import StepResult, record_of
+from predict_age.sql.light import render, unload
 
 logger = logging.getLogger("predict_age")
 Event = dict[str, Any]
@@ -59,12 +60,7 @@ class Call:
 
     def document(self, name: str) -> dict[str, Any]:
         """A sealed document of the run. Raises IntegrityError when it is missing or damaged."""
-        found = self.store.get(self.name(name))
-        if found is None:
-            raise IntegrityError(
-                f"{self.store.url(self.name(name))} is missing", expected="what an earlier state wrote", fix="start a new execution"
-            )
-        return unsealed(found[0], name)[0]
+        return self.store.document(self.name(name))
 
     def step(self, name: str) -> dict[str, Any]:
         """The record of a finished step."""
@@ -118,12 +114,22 @@ def once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
     began = time.monotonic()
     result = work()
     call.lease.check()
-    number = next(n for n, s in enumerate(STEPS, start=1) if s.name == step)
-    record = {
-        "number": number, "name": step, "title": STEPS[number - 1].title, "seconds": round(time.monotonic() - began, 3),
-        "rows": result.rows, "peak_rss_bytes": 0, "facts": result.facts, "outputs": result.outputs, "key": "",
-    }  # fmt: skip
+    record = record_of(next(s for s in STEPS if s.name == step), result, time.monotonic() - began)
     call.store.put_part(call.name(f"steps/{step}.json"), sealed(record).encode())
+
+
+def create_table(call: Call, table: str, location: str) -> None:
+    """The run's ``table`` over the files below ``location``."""
+    call.athena.run(render(f"{table.removeprefix('predict_age_')}_table", {table: call.staged(table)}, location))
+
+
+def unload_table(call: Call, table: str, query: str) -> str:
+    """Unload the rows of ``query`` into a folder of this attempt and put the run's ``table`` over it; returns the folder."""
+    location = call.store.url(call.name(f"{names.STAGED[table]}/{call.attempt}")) + "/"
+    call.athena.run(unload(query, location))
+    call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of an attempt that ended in between
+    create_table(call, table, location)
+    return location
 
 
 def passed_on(call: Call) -> Event:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from predict_age.aws.functions.call import Call, Event, handler, once, passed_on
+from predict_age.aws.functions.call import Call, Event, create_table, handler, once, passed_on
 from predict_age.aws.names import PEOPLE, PREDICTIONS, STAGED
 from predict_age.result import StepResult
-from predict_age.sql.light import render
 
 
 @handler
@@ -16,7 +15,6 @@ def handle(call: Call) -> Event:
 
 
 def _create(call: Call) -> StepResult:
-    for table, statement in ((PREDICTIONS, "predictions_table"), (PEOPLE, "people_table")):
-        location = call.store.url(call.name(STAGED[table])) + "/"
-        call.athena.run(render(statement, {table: call.staged(table)}, location))
+    for table in (PREDICTIONS, PEOPLE):
+        create_table(call, table, call.store.url(call.name(STAGED[table])) + "/")
     return StepResult(0, {"tables": [call.staged(PREDICTIONS), call.staged(PEOPLE)], "scanned_bytes": call.athena.scanned})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from predict_age.aws.functions.call import Call, Event, handler, once, passed_on
+from predict_age.aws.functions.call import Call, Event, handler, once, passed_on, unload_table
 from predict_age.aws.names import FINAL, HUMAN_QA, PEOPLE, PREDICTIONS, VIEW
 from predict_age.aws.store import client, code_of
 from predict_age.books import Books
 from predict_age.errors import IntegrityError
-from predict_age.files import key_of, sealed, unsealed
+from predict_age.files import sealed, unsealed
+from predict_age.manifest import ON_THE_WAY, contents
 from predict_age.published import publish
 from predict_age.result import StepResult
-from predict_age.sql.light import render, unload
+from predict_age.sql.light import render
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally
 
 MADE_BEFORE = ("read_source", "training", "batch_generator", "parallel_prediction")
@@ -27,16 +28,13 @@ def handle(call: Call) -> Event:
 
 def _merge(call: Call) -> StepResult:
     run = call.run()
-    location = call.store.url(call.name(f"results/{call.attempt}")) + "/"
     stamp = run["timestamp"][:19].replace("T", " ")
     usable = float(run["config"]["prediction"]["usable_from_pct"])
     query = render(
         "final_results", {HUMAN_QA: call.staged(HUMAN_QA)}, qa_timestamp=stamp, run_id=call.run_id, usable_from_pct=usable
     )
-    call.athena.run(unload(query, location))
+    location = unload_table(call, FINAL, query)
     table = call.staged(FINAL)
-    call.athena.run(f"DROP TABLE IF EXISTS {table}")
-    call.athena.run(render("final_results_table", {FINAL: table}, location))
     tally = _tally(call.athena.rows(render("check_results", {FINAL: table})))
     books = _balanced(call, tally, table)
     manifest = _manifest(call, run, books, tally, location)
@@ -46,17 +44,11 @@ def _merge(call: Call) -> StepResult:
     quarter = run["quarter"]
     publish(call.records, int(call.event["token"]), call.run_id, quarter, seal)
     _show(call, quarter)
-    high, distinct, predicted = tally.group("high"), books.distinct, books.predicted
-    quality = {
-        "high_quality_share": sum(high.values()) / distinct,
-        "usable_share_predicted": tally.count("usable:ML_PREDICTION") / predicted if predicted else None,
-        "high_quality_share_predicted": high.get("ML_PREDICTION", 0) / predicted if predicted else None,
-    }
     facts = {
-        "rows": books.as_rows(), "quality": quality, "table": f"{FINAL}_{quarter}", "tally": tally.as_json(), "manifest": seal,
-        "location": location, "scanned_bytes": call.athena.scanned,
+        "rows": books.as_rows(), "quality": books.quality(tally), "table": f"{FINAL}_{quarter}", "tally": tally.as_json(),
+        "manifest": seal, "location": location, "scanned_bytes": call.athena.scanned,
     }  # fmt: skip
-    return StepResult(distinct, facts)
+    return StepResult(books.distinct, facts)
 
 
 def _tally(rows: list[dict[str, Any]]) -> Tally:
@@ -75,14 +67,7 @@ def _tally(rows: list[dict[str, Any]]) -> Tally:
 def _balanced(call: Call, tally: Tally, table: str) -> Books:
     """The books, checked against the source's; raises IntegrityError when anything differs."""
     found = call.facts("read_source")
-    rows = tally.group("rows")
-    books = Books(
-        read=found["read"], set_aside=sum(found["set_aside"].values()), usable=found["usable"], distinct=found["distinct"],
-        duplicate=found["duplicate"], checksum=found["checksum"],
-        existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
-        predicted=rows.get("ML_PREDICTION", 0), default=rows.get("DEFAULT", 0),
-    )  # fmt: skip
-    books.check()
+    books = Books.of(found, tally)
     people = call.athena.rows(render("check_people", {FINAL: table, PEOPLE: call.staged(PEOPLE)}))[0]
     counts = [int(people[k] or 0) for k in ("result_rows", "people", "matched")]
     if counts != [books.distinct] * 3:
@@ -105,21 +90,14 @@ def _manifest(call: Call, run: dict[str, Any], books: Books, tally: Tally, locat
     files: dict[str, str] = {}
     for step in MADE_BEFORE:
         files |= call.step(step)["outputs"]
-    kept = {n: h for n, h in files.items() if not n.startswith(("source/working/", "source/routed/"))}
+    kept = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY)}
     root = location.removeprefix(call.store.url(""))
     written = {}
     for name, size in call.store.names(root):
         found = call.store.head(name)
         written[name.removeprefix(call.name(""))] = f"{size}:{found.tag if found else ''}"
-    sources = call.facts("read_source")["source_sha256"]
-    return sealed({
-        "format": 1, "run_id": run["run_id"], "quarter": run["quarter"], "as_of": run["as_of"], "timestamp": run["timestamp"],
-        "identity": run["identity"], "code": run["code"], "seed": run["config"]["training"]["seed"],
-        "config": key_of(run["config"]), "features": key_of(run["features_text"]),
-        "model": call.facts("training")["model_version"], "base": run["base"],
-        "source": [{"path": f["path"], "bytes": f["size"], "sha256": h} for f, h in zip(run["files"], sources, strict=True)],
-        "books": books.as_rows(), "checksum": str(books.checksum), "tally": tally.as_json(), "files": kept, "athena": written,
-    })  # fmt: skip
+    made = contents(run, call.facts("read_source"), call.facts("training"), books, tally, kept)
+    return sealed({**made, "athena": written})
 
 
 def _show(call: Call, quarter: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from predict_age.aws.functions.call import Call, Event, handler, once, passed_on
+from predict_age.aws.functions.call import Call, Event, handler, once, passed_on, unload_table
 from predict_age.aws.names import HUMAN_QA, PEOPLE, PREDICTIONS
 from predict_age.errors import IntegrityError
 from predict_age.result import StepResult
-from predict_age.sql.light import render, unload
+from predict_age.sql.light import render
 
 
 @handler
@@ -32,13 +32,10 @@ def check_only_ours(call: Call) -> None:
 
 def _join(call: Call) -> StepResult:
     check_only_ours(call)
-    location = call.store.url(call.name(f"qa/{call.attempt}")) + "/"
     tables = {"source_rows": call.staged(PEOPLE), PREDICTIONS: call.staged(PREDICTIONS)}
     ages = call.run()["config"]["ages"]
-    call.athena.run(unload(render("human_qa", tables, default_age=ages["default"]), location))
+    location = unload_table(call, HUMAN_QA, render("human_qa", tables, default_age=ages["default"]))
     table = call.staged(HUMAN_QA)
-    call.athena.run(f"DROP TABLE IF EXISTS {table}")  # of an attempt that ended in between
-    call.athena.run(render("human_qa_table", {HUMAN_QA: table}, location))
     sources, reviews = Counter[str](), Counter[str]()
     for row in call.athena.rows(render("check_human_qa", {HUMAN_QA: table})):
         rows = int(row["n"] or 0)

@@ -6,9 +6,10 @@ from predict_age.aws.claim import release
 from predict_age.aws.functions.call import Call, Event, handler, once, passed_on
 from predict_age.aws.names import STAGED
 from predict_age.aws.store import client, code_of
+from predict_age.manifest import ON_THE_WAY
 from predict_age.result import StepResult
 
-ON_THE_WAY = ("source/working/", "source/routed/", "tasks/", "map/")
+GONE = (*ON_THE_WAY, "tasks/", "map/")
 UNLOADED = {"human_qa": "qa/", "final_results": "results/"}
 
 
@@ -21,7 +22,7 @@ def handle(call: Call) -> Event:
 
 
 def _clean(call: Call) -> StepResult:
-    gone = [(n, size) for prefix in ON_THE_WAY for n, size in call.store.names(call.name(prefix))]
+    gone = [(n, size) for prefix in GONE for n, size in call.store.names(call.name(prefix))]
     if not call.run()["config"]["running"]["keep_predictions"]:
         gone += call.store.names(call.name("predictions/"))
     for step, folder in UNLOADED.items():

@@ -55,7 +55,7 @@ def handle(call: Call) -> Event:
     """
     execution = str(call.event["execution"])
     request = _checked(call.event)
-    run_id = names.run_id_of({k: v for k, v in request.items() if k != "accept"})
+    run_id = names.run_id_of(request)
     call.event = {"run_id": run_id, "token": "0", "accept": "1" if request.get("accept") else ""}
     if _finished(call, "post_cleanup"):
         return {**call.event, "next": "Done", "why": f"run {run_id} is finished"}
