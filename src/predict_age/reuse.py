@@ -26,11 +26,12 @@ from predict_age.source.scan import BUCKET_ROWS, mix
 ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
 
-def profile_keys(profiles: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A 63-bit hash of each profile text (n,): what tells a changed profile. NULL has a key of its own."""
+def profile_keys(profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """A 63-bit hash of each profile text (n,), of the marked ``rows`` only: it tells a changed profile. NULL has its own."""
     connection = connect()
-    connection.register("profiles", pa.table({"profile": profiles}))
-    keys = connection.sql("SELECT CAST(hash(profile) >> 1 AS BIGINT) AS key FROM profiles").to_arrow_table()
+    wanted = np.ones(len(profiles), np.bool_) if rows is None else rows
+    connection.register("profiles", pa.table({"profile": profiles, "wanted": pa.array(wanted)}))
+    keys = connection.sql("SELECT CAST(hash(profile) >> 1 AS BIGINT) AS key FROM profiles WHERE wanted").to_arrow_table()
     return np.asarray(keys["key"].to_numpy(), np.int64)
 
 

@@ -132,6 +132,9 @@ def generate(
     shift: Annotated[
         list[str] | None, typer.Option("--shift", help="Change the data: missing, longer, unseen or older; may be repeated.")
     ] = None,
+    level: Annotated[
+        int, typer.Option("--level", help="Compression of the files, by zstd: higher is smaller and slower.", min=1, max=19)
+    ] = 3,
     quiet: Quiet = False,
 ) -> None:
     """Make people who never lived: 50 and more fields, 37.5 % with a known age, and a truth file."""
@@ -151,7 +154,7 @@ def generate(
     began = time.perf_counter()
     with stoppable(f"remove {folder} before you generate again"):
         advance = lambda done: console.update(done, rows, "people")  # noqa: E731
-        make(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts)
+        make(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts, level)
     console.end(time.perf_counter() - began, rows)
     out(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
 

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
+from predict_age.kernels import WORTH_ROWS, usable
 from predict_age.models.density import Shares
 
 Floats = NDArray[np.float32]
@@ -55,19 +56,26 @@ class Network:
             {"basis": self.basis, "prior": self.prior} | {name: getattr(self, name)[s] for name in LEARNED}
             for s in range(len(self.bins))
         ]
+        kernels = len(matrix) >= WORTH_ROWS and usable()
         with threadpool_limits(1):
             for start in range(0, len(matrix), BLOCK):
-                at = binned(matrix[start : start + BLOCK], self.edges, self.starts)
-                chosen = _chosen(at, self.bins.shape[1])
+                at = binned(matrix[start : start + BLOCK], self.edges, self.starts, kernels)
+                chosen = None if kernels else _chosen(at, self.bins.shape[1])
                 for weights in several:
-                    result[start : start + BLOCK] += _forward(weights, chosen)[-1]
+                    added = _added(at, weights["bins"]) if chosen is None else chosen @ weights["bins"]
+                    result[start : start + BLOCK] += _forward(weights, added)[-1]
         result *= np.float32(1 / len(several))
         return result
 
 
-def binned(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[np.int32]:
+def binned(matrix: Matrix, edges: Floats, starts: NDArray[np.int64], kernels: bool = False) -> NDArray[np.int32]:
     """Row numbers in ``bins`` (n_rows, n_features): below the first edge, between two, from the last on, unknown."""
     result = np.empty(matrix.shape, np.int32)
+    if kernels:
+        from predict_age.kernels.density import bins_of
+
+        bins_of(matrix, edges, starts, result)
+        return result
     for feature in range(matrix.shape[1]):
         mine = edges[starts[feature] : starts[feature + 1]]
         values = matrix[:, feature]
@@ -105,9 +113,18 @@ def _chosen(at: NDArray[np.int32], bins: int) -> csr_matrix:
     return csr_matrix((np.ones(at.size, np.float32), at.ravel(), np.arange(0, at.size + 1, features)), shape=(rows, bins))
 
 
-def _forward(w: Weights, chosen: csr_matrix) -> tuple[Floats, Floats, Floats]:
-    """Both hidden layers and the distribution of a block of rows."""
-    first = np.maximum(chosen @ w["bins"] + w["shift1"], 0)
+def _added(at: NDArray[np.int32], bins: Floats) -> Floats:
+    """What ``_chosen(at, m) @ bins`` is, (n_rows, h), by a kernel."""
+    from predict_age.kernels.density import add_up
+
+    result = np.empty((len(at), bins.shape[1]), np.float32)
+    add_up(at, bins, result)
+    return result
+
+
+def _forward(w: Weights, added: Floats) -> tuple[Floats, Floats, Floats]:
+    """Both hidden layers and the distribution of a block of rows, from the sums (n_rows, h) of their bins' vectors."""
+    first = np.maximum(added + w["shift1"], 0)
     second = np.maximum(first @ w["hidden"] + w["shift2"], 0)
     shares = (np.concatenate([first, second], axis=1) @ w["last"]) @ w["basis"] + w["prior"]
     shares -= shares.max(axis=1, keepdims=True)
@@ -118,7 +135,7 @@ def _forward(w: Weights, chosen: csr_matrix) -> tuple[Floats, Floats, Floats]:
 
 def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weights:
     """Of the mean negative log-likelihood of ``truth`` (n_rows,), column numbers of ages."""
-    first, second, off = _forward(w, chosen)
+    first, second, off = _forward(w, chosen @ w["bins"])
     off[np.arange(len(truth)), truth] -= 1
     off /= np.float32(len(truth))
     outer = off @ w["basis"].T

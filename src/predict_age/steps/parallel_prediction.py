@@ -71,7 +71,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later.
     """
     bundle, version = load(context.model, context.model_sha256)
-    names = np.array([version, *(load(*model)[1] for model in context.arms.models)])
+    names = pa.array([version, *(load(*model)[1] for model in context.arms.models)], pa.string())
     connection = connect()
     tally, sketches = Tally(), []
     rows = 0
@@ -86,12 +86,13 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                 pids = judged["pid"].filter(needed)
                 if not len(pids):
                     continue
-                profiles = piece.raw["profile"].filter(needed)
-                keys = profile_keys(profiles)
+                profiles, wanted = piece.raw["profile"], needed.to_numpy()
+                keys = profile_keys(profiles, wanted)
                 kept, entries = _kept(context.reusable, pids, keys)
                 looked_at = luck(pids.to_numpy(), context.drift_seed) < context.drift_share
                 read = ~kept | looked_at  # who keeps a prediction is read only to see whether the data have changed
-                made = extract(connection, profiles.filter(pa.array(read)), bundle.features.text, context.rules.as_of)
+                wanted[np.flatnonzero(wanted)[~read]] = False
+                made = extract(connection, profiles, bundle.features.text, context.rules.as_of, wanted)
                 matrix = bundle.encoders.encode(made.columns)
                 usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
                 seen = usable & looked_at[read]
@@ -113,9 +114,9 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                     "confidence_score": pa.array(predictions.width),
                     "age_lower": pa.array(predictions.lower),
                     "age_upper": pa.array(predictions.upper),
-                    "model_version": pa.array(names[arm], pa.string()),
+                    "model_version": names.take(pa.array(arm)),
                     "profile_key": pa.array(keys[good]),
-                    "prediction_timestamp": pa.array([context.timestamp] * n, pa.timestamp("us")),
+                    "prediction_timestamp": pa.repeat(pa.scalar(context.timestamp, pa.timestamp("us")), n),
                 }
                 writer.write_table(pa.table([columns[name] for name in context.schema.names], schema=context.schema))
                 rows += n

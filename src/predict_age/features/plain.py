@@ -1,0 +1,148 @@
+"""Features of plain JSON profiles by kernels: the values are found in the text, and what a value means is asked of DuckDB once.
+
+Every value that is no plain number is looked up in a memo by its text. What is new there goes, alone in a small profile of its
+own, through the feature's SQL, so that it means here exactly what it means there. Profiles that are not plain are left to the
+SQL as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.features.spec import Category, Count, Feature, FeatureSet, Number, Sql, parse_path
+from predict_age.kernels.memo import Memo, read_numbers
+from predict_age.kernels.tokens import Paths, Tokens
+
+BLOCK = 1024  # rows: their text stays in the processor's cache while it is read a second time
+_PLAIN_KEY = re.compile(r"[\w -]+")
+Converter = Callable[[str, list[str]], list[float | str | None]]  # a feature's values for profiles, by its SQL
+
+
+def steps_of(feature: Feature) -> list[str | int] | None:
+    """The path of a feature when it leads to one place in the text, counted from the front; None when only SQL can follow it."""
+    if isinstance(feature, Sql):
+        return None
+    steps = parse_path(feature.path)
+    followed = all((isinstance(s, int) and s >= 0) or (isinstance(s, str) and s != "*" and _PLAIN_KEY.fullmatch(s)) for s in steps)
+    return steps if followed else None
+
+
+def alone(steps: list[str | int], value: str) -> str:
+    """The smallest profile that has the JSON text ``value`` at the path."""
+    for step in reversed(steps):
+        value = (
+            "{" + json.dumps(step, ensure_ascii=False) + ":" + value + "}"
+            if isinstance(step, str)
+            else "[" + "null," * step + value + "]"
+        )
+    return value
+
+
+@dataclass
+class _Column:
+    """One feature: where its value is, what texts mean, and for a category the values that numbers stand for."""
+
+    name: str
+    feature: Feature
+    steps: list[str | int]
+    slot: int
+    memo: Memo = field(default_factory=Memo)
+    values: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, rows: int) -> None:
+        """Make room for the values of ``rows`` rows."""
+        self.out = np.full(rows, np.nan)
+        self.new: list[NDArray[np.int64]] = []
+        if self.memo.full():
+            self.memo.forget()
+            self.values.clear()
+
+    def read(self, tokens: Tokens, block: slice) -> None:
+        """Fill ``out`` for some rows with numbers, for a category that of its value; NaN = missing, not plain or not known."""
+        starts, ends, out = tokens.starts[self.slot, block], tokens.ends[self.slot, block], self.out[block]
+        asked = tokens.plain[block] & (starts >= 0)
+        if isinstance(self.feature, Number):
+            read_numbers(tokens.data, starts, ends, asked, out)
+            out[:] = _bounded(out * self.feature.scale, self.feature.min, self.feature.max, self.feature.outside == "clip")
+        elif isinstance(self.feature, Count):
+            counts = tokens.counts[self.slot, block]
+            out[:] = _bounded(np.where(asked & (counts >= 0), counts, np.nan), self.feature.min, self.feature.max, True)
+            asked &= counts < 0
+        new = self.memo.look_up(tokens.data, starts, ends, asked, out)
+        if len(new):
+            self.new.append(new + block.start)
+
+    def learn(self, tokens: Tokens, convert: Converter) -> None:
+        """Ask ``convert`` about the texts that were not known, and fill in what they mean."""
+        if not self.new:
+            return
+        starts, ends = tokens.starts[self.slot], tokens.ends[self.slot]
+        asked = np.zeros(len(starts), np.bool_)
+        asked[np.concatenate(self.new)] = True
+        texts = sorted({tokens.data[starts[n] : ends[n]].tobytes() for n in np.flatnonzero(asked).tolist()})
+        made = convert(self.name, [alone(self.steps, t.decode()) for t in texts])
+        meanings = [np.nan if v is None else float(self.number(v)) if isinstance(v, str) else v for v in made]
+        self.memo.learn(dict(zip(texts, meanings, strict=True)))
+        self.memo.look_up(tokens.data, starts, ends, asked, self.out)
+
+    def number(self, value: str) -> int:
+        """The number that stands for the ``value`` of a category."""
+        return self.values.setdefault(value, len(self.values))
+
+
+def _bounded(values: NDArray[np.float64], low: float, high: float, clip: bool) -> NDArray[np.float64]:
+    """Numbers (n,) inside the bounds, or missing outside of them; as the SQL does it."""
+    return np.clip(values, low, high) if clip else np.where((values >= low) & (values <= high), values, np.nan)
+
+
+class Plain:
+    """The features of a set that kernels can read; ``others`` are left to SQL. One for a process: it remembers what texts mean."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        paths: list[list[str | int]] = []
+        self.columns: list[_Column] = []
+        for name, feature in features.features.items():
+            steps = steps_of(feature)
+            if steps is not None:
+                if steps not in paths:
+                    paths.append(steps)
+                self.columns.append(_Column(name, feature, steps, paths.index(steps)))
+        self.paths = Paths(paths)
+        mine = {c.name for c in self.columns}
+        self.others = [n for n in features.names if n not in mine]
+
+    def read(
+        self, profiles: pa.StringArray, rows: NDArray[np.int64], convert: Converter
+    ) -> tuple[dict[str, pa.Array], NDArray[np.bool_]]:
+        """Columns of ``profiles`` at ``rows`` (n,), and which of the rows are plain: the others are NULL in every column."""
+        _, offsets, data = profiles.buffers()
+        bounds = np.frombuffer(offsets, np.int32)[profiles.offset : profiles.offset + len(profiles) + 1]
+        tokens = Tokens(np.frombuffer(data if data is not None else b"\0", np.uint8), bounds, rows, self.paths)
+        there = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
+        for column in self.columns:
+            column.begin(len(rows))
+        for first in range(0, len(rows), BLOCK):
+            block = slice(first, first + BLOCK)
+            tokens.find(block)
+            if there is not None:
+                tokens.plain[block] &= there[block]
+            for column in self.columns:
+                column.read(tokens, block)
+        made = {}
+        for column in self.columns:
+            column.learn(tokens, convert)
+            values = column.out
+            missing = np.isnan(values)
+            if isinstance(column.feature, Category):
+                codes = pa.array(np.where(missing, 0, values).astype(np.int32), mask=missing)
+                made[column.name] = pa.DictionaryArray.from_arrays(codes, pa.array(list(column.values), pa.string()))
+            else:
+                made[column.name] = pa.array(values, mask=missing)
+        return made, tokens.plain

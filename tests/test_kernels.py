@@ -1,0 +1,261 @@
+"""Kernels against the slower code that they stand in for: equal to the last bit, whatever the input."""
+
+import datetime as dt
+import json
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from predict_age.features import plain
+from predict_age.features.extract import extract
+from predict_age.features.spec import default_text, parse_features
+from predict_age.generator.write import Chunk, record_batch
+from predict_age.kernels import usable
+from predict_age.kernels.memo import Memo
+from predict_age.kernels.tokens import DEEPEST, Paths, Tokens
+from predict_age.models import density, network
+from predict_age.source.rows import connect
+
+AS_OF = dt.date(2025, 10, 23)
+BOUNDS = "min = -5\nmax = 100\ndefault = 1\n"
+EVERY_KIND = f"""format = 1
+[features.n]
+kind = "number"
+path = "n"
+{BOUNDS}
+[features.scaled]
+kind = "number"
+path = "n"
+scale = 0.08333333333333333
+outside = "clip"
+{BOUNDS}
+[features.d]
+kind = "date"
+path = "o.d"
+max = 70
+default = 1
+[features.item]
+kind = "number"
+path = "l[1].n"
+{BOUNDS}
+[features.last]
+kind = "number"
+path = "l[-1]"
+{BOUNDS}
+[features.any]
+kind = "number"
+path = "l[*].n"
+pick = "max"
+{BOUNDS}
+[features.rank]
+kind = "ordered"
+path = "r"
+levels = ["low", ["mid", "Mitte ü"], "high"]
+default = 1
+[features.c]
+kind = "category"
+path = "o.some key"
+[features.b]
+kind = "boolean"
+path = "b"
+[features.count]
+kind = "count"
+path = "l"
+max = 3
+[features.t]
+kind = "text"
+path = "t"
+rules = [{{ match = "^a", value = 2 }}, {{ match = "b|c", value = 1 }}]
+otherwise = 0
+default = 0
+[features.s]
+kind = "sql"
+expression = "json_array_length(profile, '$.l')"
+{BOUNDS}
+"""
+FEATURES = EVERY_KIND.replace('kind = "', 'meaning = "m"\nkind = "')
+
+KEYS = st.sampled_from(["n", "o", "d", "l", "r", "b", "t", "some key", "x", "", "nn", 'q"', "ü", "tenure_months_long", "n\\"])
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.integers(-9, 120), st.floats(), st.floats(-9, 120, width=16),
+    st.sampled_from(["low", "MID ", "Mitte ü", "2020-05-17", "2019", "2018-07", "[1,2]", "7.5", "true", "a", "b", "-0", "NaN", " "]),
+    st.text(max_size=40),
+)  # fmt: skip
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=4) | st.dictionaries(KEYS, v, max_size=6), max_leaves=25)
+WRITTEN = [
+    {}, {"indent": 1}, {"separators": (",", ":")}, {"ensure_ascii": False}, {"ensure_ascii": False, "separators": (" , ", " :\t")},
+]  # fmt: skip
+ODD = ["", " ", "{}", "{} ", " {}", "[]", "null", "1", '"{}"', "{", "}", '{"n":1,}', '{"n":01}', '{"n":1.}', '{"n":.5}', '{"n":+1}', '{"n":1e3}',
+       '{"n":-}', '{"n":-0}', '{"n":-0.0}', '{"n":1 2}', '{"n":1}x', '{"n":1}{}', '{"n":1,"n":2}', '{"o":{"d":"2001"},"o":{"d":"2002"}}',
+       '{"\\u006e":1}', '{"n":"\\ud800"}', '{"n":"\\u00e9\\n"}', '{"t":"\\x"}', '{"t":"a\x01"}', '{"t":"\t"}', "{'n':1}", '{"n":tru}', '{"n":nulL}',
+       '{"b":truefalse}', '{"n" 1}', '{"n":1 "b":2}', '{n:1}', '{"l":[1,{"n":3}]}', '{"l":[1,{"n":3},]}', '{"l":[,1]}', '{"l":[[1],[2,3]]}',
+       '{"n":123456789012345678}', '{"n":99.99999999999999999}', '{"n":0.1234567890123456}', '{"n":12345678.9012345}', '{"n":1e999}', '{"n":NaN}',
+       '{"l":' + "[" * 70 + "]" * 70 + "}", '{"l":' + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1) + "}", '{"n":5}\x00', '\ufeff{"n":5}',
+       '{"o":{"some key":"' + "v" * 300 + '"}}', '{"t":"' + "x" * 31 + '"}', '{"t":"' + "x" * 32 + '\\""}', '{"n":/*c*/1}']  # fmt: skip
+
+
+def same(texts: list[str | None], features: str = FEATURES) -> None:
+    """Both ways give the same columns and the same problems."""
+    profiles = pa.chunked_array([pa.array(texts, pa.string())])
+    slow = extract(connect(), profiles, features, AS_OF, kernels=False)
+    fast = extract(connect(), profiles, features, AS_OF, kernels=True)
+    assert fast.problem.to_pylist() == slow.problem.to_pylist()
+    for name in slow.columns.column_names:
+        expected, found = slow.columns[name], fast.columns[name].cast(slow.columns[name].type)
+        assert found.null_count == expected.null_count and found.to_pylist() == expected.to_pylist(), name
+
+
+def test_kernels_run_here() -> None:
+    """Otherwise this file compares the slower code with itself."""
+    assert usable()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.dictionaries(KEYS, VALUES, max_size=8) | VALUES, st.sampled_from(WRITTEN)), min_size=1, max_size=12))
+def test_same_features_as_sql(documents: list) -> None:
+    """Any JSON, in any layout."""
+    same([json.dumps(value, **how) for value, how in documents])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=8), st.integers(0, 2**32), st.sampled_from(WRITTEN))
+def test_same_features_of_broken_json(document: dict, seed: int, how: dict) -> None:
+    """Characters of a JSON text dropped, doubled and changed."""
+    dice = random.Random(seed)
+    text, broken = json.dumps(document, **how), []
+    for _ in range(20):
+        at = dice.randrange(len(text))
+        broken.append(
+            text[:at]
+            + dice.choice(["", text[at] * 2, '"', "\\", "{", "}", "[", "]", ",", ":", "0", "-", "\n", "é"])
+            + text[at + 1 :]
+        )
+        broken.append(text[:at])
+    same(broken)
+
+
+def test_same_features_of_odd_texts() -> None:
+    """Texts that parsers are known to disagree about, at the beginning, in the middle and at the end of a buffer."""
+    same([*ODD, None, *reversed(ODD)])
+    for text in ODD:
+        same([text])
+
+
+def test_same_numbers() -> None:
+    """Decimal numbers of up to 17 digits: one that is read in two roundings would differ in its last bit now and then."""
+    dice = random.Random(5)
+    numbers = [
+        f"{dice.choice(['', '-'])}{dice.randrange(100)}.{dice.randrange(10**d):0{d}d}" for d in range(1, 16) for _ in range(200)
+    ]
+    same([f'{{"n":{n}}}' for n in numbers])
+
+
+def test_same_features_of_generated_people() -> None:
+    """The document's profile, all features, and only of some of the rows."""
+    people, _ = record_batch(Chunk(3, 0, 6000, AS_OF))
+    profiles = pa.chunked_array([people["profile_json"]])
+    rows = np.arange(6000) % 3 > 0
+    slow = extract(connect(), profiles, default_text(), AS_OF, rows, kernels=False)
+    for given_ in (profiles, pa.chunked_array([people["profile_json"].slice(0, 2500), people["profile_json"].slice(2500)])):
+        fast = extract(connect(), given_, default_text(), AS_OF, rows, kernels=True)
+        for name in slow.columns.column_names:
+            assert fast.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
+
+
+def test_memo_forgets_and_knows_again() -> None:
+    """A memo that is full begins anew; categories keep their values."""
+    text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
+    reader = plain.Plain(parse_features(text, "t"))
+    reader.columns[0].memo = Memo(most=50)
+    for start in (0, 40, 80, 0):
+        values = [f"value {i}" for i in range(start, start + 40)]
+        profiles = pa.array([json.dumps({"c": v}) for v in values], pa.string())
+        made, _ = reader.read(profiles, np.arange(40), lambda _, texts: [json.loads(t)["c"] for t in texts])
+        assert made["c"].to_pylist() == values
+        assert len(reader.columns[0].memo.known) <= 80
+
+
+def test_collisions_are_no_matter() -> None:
+    """More texts than places of a small table, equal lengths and equal beginnings."""
+    texts = [f"{i:07d}".encode() for i in range(3000)]
+    memo = Memo()
+    memo.learn({t: float(i) for i, t in enumerate(texts[::2])})
+    data = np.frombuffer(b"".join(texts), np.uint8)
+    starts = np.arange(0, len(data), 7, dtype=np.int32)
+    out = np.full(3000, np.nan)
+    new = memo.look_up(data, starts, starts + np.int32(7), np.ones(3000, np.bool_), out)
+    assert out[::2].tolist() == list(range(1500)) and new.tolist() == list(range(1, 3000, 2)) and np.isnan(out[1::2]).all()
+
+
+def test_tokens_are_where_json_has_them() -> None:
+    """Against Python's own parser, with items of lists and keys of more than eight bytes."""
+    paths: list[list[str | int]] = [["alphabetical"], ["alphabetic"], ["a", "b", 2], ["a"], ["a", "b"], ["a", "b", 0, "c"]]
+    document = {"alphabetic": 1, "alphabetical": [1, 2], "a": {"b": [{"c": "x"}, 2, {"y": [5]}]}, "alphabeti": 0}
+    text = json.dumps(document).encode()
+    tokens = Tokens(np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), Paths(paths))
+    tokens.find(slice(0, 1))
+    assert tokens.plain.all()
+    found = [json.loads(text[tokens.starts[i, 0] : tokens.ends[i, 0]]) for i in range(len(paths))]
+    assert found == [[1, 2], 1, {"y": [5]}, document["a"], document["a"]["b"], "x"]
+    assert tokens.counts[:, 0].tolist() == [2, -1, -1, -1, 3, -1]
+
+
+def a_network(rng: np.random.Generator) -> network.Network:
+    """Two networks over three features, with edges that values may equal."""
+    starts, width, functions, ages = np.array([0, 3, 3, 9]), 6, 4, 11
+    m = int(starts[-1]) + 6
+    draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
+    edges = np.sort(rng.integers(-3, 4, 9).astype(np.float32).reshape(3, 3), axis=1).ravel()
+    edges[3:] = np.sort(edges[3:])
+    return network.Network(
+        edges, starts, draw(2, m, width), draw(2, width), draw(2, width, width), draw(2, width), draw(2, 2 * width, functions),
+        draw(functions, ages), draw(ages),
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@example(0, 0)
+@given(st.integers(0, 2**32), st.integers(0, 40))
+def test_same_distribution(seed: int, rows: int) -> None:
+    """Missing values, infinities, values on an edge; no row and one row."""
+    rng = np.random.default_rng(seed)
+    net = a_network(rng)
+    matrix = rng.choice(np.array([np.nan, np.inf, -np.inf, -3, -1, 0, -0.0, 1, 1.5, 3, 1e30], np.float32), (rows, 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "WORTH_ROWS", 10**9)
+        slow = net.distribution(matrix)
+        slow_bins = network.binned(matrix, net.edges, net.starts)
+        patch.setattr(network, "WORTH_ROWS", 0)
+        assert np.array_equal(net.distribution(matrix), slow)
+        assert np.array_equal(network.binned(matrix, net.edges, net.starts, kernels=True), slow_bins)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 30))
+def test_same_quantiles(seed: int, rows: int) -> None:
+    """Smooth, gappy and one-age distributions, levels at the ends included."""
+    rng = np.random.default_rng(seed)
+    shares = rng.random((rows, 87), np.float32) ** 8 * (rng.random((rows, 87)) < rng.random((rows, 1)))
+    shares = (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-30)).astype(np.float32)
+    levels = (0.0, 0.05, 0.5, 0.95, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(density, "WORTH_ROWS", 10**9)
+        slow = density.quantiles(shares, 14, levels)
+        patch.setattr(density, "WORTH_ROWS", 0)
+        assert np.array_equal(density.quantiles(shares, 14, levels), slow)
+
+
+def test_without_kernels_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where kernels cannot be used, the slower code serves, unasked."""
+    people, _ = record_batch(Chunk(3, 0, 5000, AS_OF))
+    profiles = pa.chunked_array([people["profile_json"]])
+    fast = extract(connect(), profiles, default_text(), AS_OF)
+    monkeypatch.setattr("predict_age.features.extract.usable", lambda: False)
+    slow = extract(connect(), profiles, default_text(), AS_OF)
+    assert pa.types.is_dictionary(fast.columns["email_provider"].type) and pa.types.is_string(slow.columns["email_provider"].type)
+    for name in slow.columns.column_names:
+        assert fast.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
