@@ -157,7 +157,7 @@ def test_network_gradient_equals_finite_differences() -> None:
     truth = np.array([0, 3, 5])
 
     def loss() -> float:
-        return float(-np.log(_forward(weights, chosen)[-1][np.arange(3), truth]).mean())
+        return float(-np.log(_forward(weights, chosen @ weights["bins"])[-1][np.arange(3), truth]).mean())
 
     found = _gradient(weights, chosen, truth)
     for name in LEARNED:

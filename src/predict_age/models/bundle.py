@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -33,9 +34,15 @@ COSTS = (5.0, 8.0, 1.0)  # of evaluating a member for a row, roughly
 MOST_JUDGES = 20_000  # more rows to calibrate or to validate would decide nothing better; fewer to learn from would
 
 
+PARTS = 100  # of a year, in which ends of intervals are given
+
+
 @dataclass(frozen=True)
 class Predictions:
-    """For n rows: ``age`` (whole years, inside the window), ``lower`` <= age <= ``upper`` (years); width = upper - lower."""
+    """For n rows: ``age`` (whole years, inside the window), ``lower`` <= age <= ``upper`` (years); width = upper - lower.
+
+    Ends and width are whole hundredths of a year: finer ones would say nothing, and fill most of the disk.
+    """
 
     age: NDArray[np.int32]
     lower: NDArray[np.float64]
@@ -44,7 +51,7 @@ class Predictions:
     @property
     def width(self) -> NDArray[np.float64]:
         """The document's confidence_score: the length of the interval in years; larger is less certain."""
-        result: NDArray[np.float64] = self.upper - self.lower
+        result: NDArray[np.float64] = np.round(self.upper - self.lower, 2)
         return result
 
 
@@ -106,10 +113,14 @@ class Blend:
         return lower, upper
 
     def predict(self, seen: Seen) -> Predictions:
-        """Point by the ensemble, interval by the calibrated distribution, widened where needed to contain the point."""
+        """Point by the ensemble, interval by the calibrated distribution, widened where needed to contain the point.
+
+        Ends are rounded outwards, so that rounding takes no coverage away.
+        """
         age = self.whole(self.point(seen))
         lower, upper = self.interval(seen)
-        return Predictions(age.astype(np.int32), np.minimum(lower, age), np.maximum(upper, age))
+        lower, upper = np.floor(np.minimum(lower, age) * PARTS) / PARTS, np.ceil(np.maximum(upper, age) * PARTS) / PARTS
+        return Predictions(age.astype(np.int32), lower, upper)
 
 
 @dataclass(frozen=True)
@@ -185,8 +196,15 @@ class _Outside:
     ridge: NDArray[np.float64]
 
     @classmethod
-    def of(cls, bundle: Bundle, matrix: Matrix, age: NDArray[np.float32]) -> _Outside:
-        return cls(bundle.see(matrix, everything=True), age.astype(np.float64), bundle.ridge.predict(matrix))
+    def of(cls, bundle: Bundle, matrix: Matrix, age: NDArray[np.float32], threads: int) -> _Outside:
+        """What all models of ``bundle`` say, asked by several threads for some of the people each."""
+
+        def ask(some: slice) -> _Outside:
+            return cls(bundle.see(matrix[some], everything=True), age[some].astype(np.float64), bundle.ridge.predict(matrix[some]))
+
+        size = max(1, -(-len(matrix) // threads))
+        with ThreadPoolExecutor(threads) as pool:
+            return cls.all_of(list(pool.map(ask, [slice(n, n + size) for n in range(0, max(1, len(matrix)), size)])))
 
     @classmethod
     def all_of(cls, some: list[_Outside]) -> _Outside:
@@ -212,8 +230,8 @@ def train(
         part = parts(lucky, settings, turn / turns)
         bundle, matrix = _learn(features, columns, age, part == FIT, part == VALIDATE, config, threads)
         bundles.append(bundle)
-        calibrating.append(_Outside.of(bundle, matrix[part == CALIBRATE], age[part == CALIBRATE]))
-        judging.append(_Outside.of(bundle, matrix[part == HELD_OUT], age[part == HELD_OUT]))
+        calibrating.append(_Outside.of(bundle, matrix[part == CALIBRATE], age[part == CALIBRATE], threads))
+        judging.append(_Outside.of(bundle, matrix[part == HELD_OUT], age[part == HELD_OUT], threads))
         rows.append(np.flatnonzero(part == HELD_OUT))
     blend = replace(
         bundle.blend,
@@ -280,7 +298,7 @@ def _learn(
     bundle = Bundle(
         features, encoders, train_ridge(known, ages, defaults(features, encoders)), boosted,
         train_light(known, ages, features.names, settings, threads, unseen),
-        train_network(known, ages, youngest, oldest, settings),
+        train_network(known, ages, youngest, oldest, settings, threads),
         train_forest(with_point(known, others), ages, youngest, oldest, settings, threads),
         Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
     )  # fmt: skip

@@ -9,6 +9,7 @@ that started from different random weights err differently; their mean distribut
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,11 +150,11 @@ def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weigh
     }  # fmt: skip
 
 
-def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> Network:
+def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training, threads: int = 1) -> Network:
     """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest.
 
     Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
-    whole training, whatever the number of steps. Deterministic for a seed: one thread.
+    whole training, whatever the number of steps. Deterministic for a seed: each network is trained by one thread.
     """
     edges, starts = cut(matrix)
     at = binned(matrix, edges, starts)
@@ -163,7 +164,8 @@ def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, setti
         "basis": _basis(len(counts), settings.network_functions),
         "prior": np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32),
     }
-    made = [_train_one(at, truth, fixed, starts, settings, n) for n in range(settings.networks)]
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        made = list(pool.map(lambda n: _train_one(at, truth, fixed, starts, settings, n), range(settings.networks)))
     return Network(edges, starts, **{name: np.stack([w[name] for w in made]) for name in LEARNED}, **fixed)
 
 
@@ -189,21 +191,20 @@ def _train_one(
     mean = {name: np.zeros_like(value) for name, value in learned.items()}
     square = {name: np.zeros_like(value) for name, value in learned.items()}
     done = 0
-    with threadpool_limits(1):
-        for _ in range(passes):
-            order = rng.permutation(rows)
-            for begin in range(0, rows, size):
-                some = order[begin : begin + size]
-                gradient = _gradient({**fixed, **learned}, _chosen(at[some], m), truth[some])
-                step = STEP * 0.5 * (1 + np.cos(np.pi * done / steps))
-                keep = np.float32(1 - step * settings.network_decay / (0.5 * STEP * steps))
-                done += 1
-                for name in learned:
-                    mean[name] += 0.1 * (gradient[name] - mean[name])
-                    square[name] += 0.001 * (gradient[name] ** 2 - square[name])
-                    scale = np.sqrt(square[name] / (1 - 0.999**done)) + 1e-8
-                    learned[name] -= np.float32(step / (1 - 0.9**done)) * mean[name] / scale.astype(np.float32)
-                    learned[name] *= keep
+    for _ in range(passes):
+        order = rng.permutation(rows)
+        for begin in range(0, rows, size):
+            some = order[begin : begin + size]
+            gradient = _gradient({**fixed, **learned}, _chosen(at[some], m), truth[some])
+            step = STEP * 0.5 * (1 + np.cos(np.pi * done / steps))
+            keep = np.float32(1 - step * settings.network_decay / (0.5 * STEP * steps))
+            done += 1
+            for name in learned:
+                mean[name] += 0.1 * (gradient[name] - mean[name])
+                square[name] += 0.001 * (gradient[name] ** 2 - square[name])
+                scale = np.sqrt(square[name] / (1 - 0.999**done)) + 1e-8
+                learned[name] -= np.float32(step / (1 - 0.9**done)) * mean[name] / scale.astype(np.float32)
+                learned[name] *= keep
     return _without_luck(learned, at, m, starts)
 
 

@@ -20,7 +20,7 @@ from predict_age.source.convert import write_set_aside
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.splits import Split, read_split
 
-BUCKET_ROWS = 8_000_000
+BUCKET_ROWS = 16_000_000
 ENTRY = np.dtype([("pid", np.int64), ("row", np.uint32), ("known", np.bool_)])
 
 

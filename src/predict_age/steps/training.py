@@ -16,7 +16,7 @@ from predict_age.card.card import Sample, make_card
 from predict_age.card.findings import worst_group
 from predict_age.card.leakage import Told, leaks
 from predict_age.card.page import CARD_FILES, write_card
-from predict_age.config import Config, Gates
+from predict_age.config import Config, Gates, Training
 from predict_age.errors import InputError, IntegrityError, QualityError
 from predict_age.features.extract import compiled, extract
 from predict_age.features.groups import NOT_GIVEN, read_groups
@@ -28,11 +28,13 @@ from predict_age.models.tune import Tuned, tune
 from predict_age.result import StepResult
 from predict_age.run import Run, versions
 from predict_age.source.rows import RowRules, connect
-from predict_age.source.scan import counting_rows, luck
+from predict_age.source.scan import counting_rows, luck, uniform
 from predict_age.source.splits import Split, read_split
 from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
 
 GROUP = "group:"
+MORE_THAN_NEEDED = 4
+FEWEST_SPLITS = 100
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,21 @@ class Drawing:
     features: str
     known: float
     others: float
+
+
+def looked_at(splits: list[Split], labelled: int, settings: Training) -> tuple[list[Split], int]:
+    """Splits to draw people from, and how many times as many there are: with many more people than needed, not all are read.
+
+    Of so many consecutive splits one is drawn by the seed. All together hold :data:`MORE_THAN_NEEDED` times the people to draw,
+    so that a person's neighbours hardly matter: the sample is spread over the whole source, however it is sorted.
+    """
+    times = max(1, min(int(labelled / (MORE_THAN_NEEDED * settings.sample_rows)), len(splits) // FEWEST_SPLITS))
+    draws = uniform(np.arange(len(splits) // times + 1, dtype=np.int64) + settings.seed * 1_000_003)
+    chosen = [
+        first + int(draw * min(times, len(splits) - first))
+        for first, draw in zip(range(0, len(splits), times), draws, strict=False)
+    ]
+    return [splits[i] for i in chosen], times
 
 
 def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> tuple[int, str]:
@@ -71,7 +88,7 @@ def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> 
             profiles = piece.raw["profile"].filter(chosen)
             made = extract(connection, profiles, drawing.features, drawing.rules.as_of)
             groups = read_groups(connection, profiles, config.card.groups)
-            table = made.columns.append_column("age", judged["known_age"].filter(chosen))
+            table = without_codes(made.columns).append_column("age", judged["known_age"].filter(chosen))
             table = table.append_column("luck", pa.array(lucky[chosen]))
             for name in groups.column_names:
                 table = table.append_column(GROUP + name, groups[name])
@@ -83,6 +100,11 @@ def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> 
     with creating(path) as stream:
         pq.write_table(drawn, stream, compression="zstd")
     return drawn.num_rows - drawn["age"].null_count, str(path)
+
+
+def without_codes(table: pa.Table) -> pa.Table:
+    """Categories as text: tables of several slices have codes of their own."""
+    return table.cast(pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]))
 
 
 def training(run: Run) -> StepResult:
@@ -108,16 +130,17 @@ def _train(run: Run) -> StepResult:
     folder = run.folder.path / f"training-{run.lease.token}"  # of this attempt alone
     make_folder(folder)
     labelled = run.facts("read_source")["known"]
-    share = min(1.0, settings.sample_rows / max(labelled, 1))
-    others = min(1.0, plan.config.card.unlabelled_rows / max(run.facts("read_source")["to_predict"], 1))
+    splits, times = looked_at(splits_of(run.folder), labelled, settings)
+    share = min(1.0, times * settings.sample_rows / max(labelled, 1))
+    others = min(1.0, times * plan.config.card.unlabelled_rows / max(run.facts("read_source")["to_predict"], 1))
     drawing = Drawing(plan.config, rules_of(plan), losers_of(run.folder), plan.features_text, share, others)
-    tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits_of(run.folder)))]
+    tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
     rows = 0
 
     def advance(_: int, made: tuple[int, str]) -> None:
         nonlocal rows
         rows += made[0]
-        run.progress.update(rows, round(labelled * share), "labelled people sampled")
+        run.progress.update(rows, round(labelled * share / times), "labelled people sampled")
 
     drawn = run.pool.run(sample, tasks, advance, "sampling")
     people = _load([path for _, path in drawn if path], settings.sample_rows)

@@ -1,0 +1,341 @@
+"""The same rows and models by what people would write instead: ``python benchmarks/rivals.py [ROWS]``.
+
+Trains once on generated people, then every contender predicts the same rows from Parquet to Parquet with the same model: scan,
+smart filter, parse, 22 features, point and interval, write. What each of them predicts is compared with ours. Starting Spark, Ray
+and our processes is not counted, nor is a first pass over a few rows that warms them up. How they are tuned is said at each.
+Contenders that are not installed (`pip install pyspark ray pandas`) are skipped, loudly.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from predict_age.features.extract import compiled
+from predict_age.measure import Measure
+from predict_age.models.bundle import Bundle
+from predict_age.pool import available_cores
+from stages import processor
+
+OUT = Path("out") / "rivals"
+AS_OF = dt.date(2025, 10, 23)
+SCHEMA = "pid long, predicted_age int, confidence_score double, age_lower double, age_upper double"
+ENDS = ("predicted_age", "age_lower", "age_upper")
+YES, NO = {"true", "yes", "y", "1", "t", "1.0"}, {"false", "no", "n", "0", "f", "0.0"}
+
+
+@cache
+def model(folder: str, seal: str) -> Bundle:
+    """The model, once a process."""
+    from predict_age.models.artefact import load
+
+    return load(Path(folder), seal)[0]
+
+
+def libraries_only() -> None:
+    """Rivals evaluate the models with NumPy, SciPy and the libraries: our kernels are ours."""
+    from predict_age.models import density, network
+
+    density.WORTH_ROWS = network.WORTH_ROWS = sys.maxsize
+
+
+def number(value: object, low: float, high: float, scale: float = 1.0, clip: bool = False) -> float:
+    """A number inside its bounds, or NaN."""
+    if value is None or isinstance(value, bool):
+        return np.nan
+    try:
+        found = float(value) * scale
+    except (TypeError, ValueError):
+        return np.nan
+    if clip:
+        return max(low, min(high, found))
+    return found if low <= found <= high else np.nan
+
+
+def years(value: object, high: float) -> float:
+    """Years since a date that may lack its day or its month."""
+    parts = str(value).split("-") if value is not None else []
+    try:
+        found = AS_OF.year - float(parts[0])
+        found += (AS_OF.month - float(parts[1])) / 12 if len(parts) > 1 else 0
+        found += (AS_OF.day - float(parts[2])) / 365.25 if len(parts) > 2 else 0
+    except (IndexError, ValueError):
+        return np.nan
+    return found if 0 <= found <= high else np.nan
+
+
+def truth(value: object) -> float:
+    """1, 0 or NaN."""
+    if value is None:
+        return np.nan
+    word = str(value).lower()
+    return 1.0 if word in YES else 0.0 if word in NO else np.nan
+
+
+def length(value: object, high: float) -> float:
+    """The length of a list."""
+    return min(float(len(value)), high) if isinstance(value, list) else np.nan
+
+
+def script(bundle: Bundle) -> Callable[[str], list[float]]:
+    """One profile to 22 numbers, with json.loads: what a careful person writes for one row."""
+    features = bundle.features.features
+    ranks = {
+        name: {w.strip().lower(): float(rank) for rank, level in enumerate(features[name].synonyms) for w in level}
+        for name in ("job_level", "education_level")
+    }
+    rules = {
+        name: [(re.compile(rule.match, re.IGNORECASE), rule.value) for rule in features[name].rules]
+        for name in ("title_seniority", "career_stage")
+    }
+    otherwise = {name: features[name].otherwise for name in rules}
+    categories, mean = bundle.encoders.categories, bundle.encoders.mean
+
+    def rank(name: str, value: object) -> float:
+        return ranks[name].get(value.strip().lower(), np.nan) if isinstance(value, str) else np.nan
+
+    def text(name: str, value: object) -> float:
+        if value is None:
+            return np.nan
+        return next((v for pattern, v in rules[name] if pattern.search(str(value))), otherwise[name])
+
+    def category(name: str, value: object) -> float:
+        return categories[name].get(str(value).strip(), mean) if value not in (None, "") else np.nan
+
+    def row(profile: str) -> list[float]:
+        p = json.loads(profile)
+        education = p.get("education") or [{}]
+        return [
+            number(p.get("tenure_months"), 0, 60, 1 / 12), rank("job_level", p.get("job_level")),
+            number(p.get("linkedin_connections"), 0, 30000, clip=True), rank("education_level", p.get("education_level")),
+            number(p.get("years_experience"), 0, 65), years(education[0].get("end_year"), 70),
+            years((p.get("career") or {}).get("start"), 65), text("title_seniority", p.get("current_title")),
+            length(p.get("positions"), 60), length(p.get("skills"), 200), length(p.get("certifications"), 100),
+            length(p.get("locations"), 50), number(p.get("estimated_salary_usd"), 0, 2000, 0.001, clip=True),
+            number((p.get("management") or {}).get("team_size"), 0, 10000, clip=True),
+            number(p.get("publications_count"), 0, 500, clip=True), category("email_provider", p.get("email_provider")),
+            years(p.get("member_since"), 40), category("primary_skill", p.get("primary_skill")),
+            text("career_stage", p.get("summary")), truth(p.get("has_photo")), truth((p.get("contact") or {}).get("fixed_line")),
+            truth(p.get("is_student")),
+        ]  # fmt: skip
+
+    return row
+
+
+def predicted(bundle: Bundle, matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of a prediction."""
+    made = bundle.predict(matrix)
+    return {"predicted_age": made.age, "confidence_score": made.width, "age_lower": made.lower, "age_upper": made.upper}
+
+
+def by_script(folder: str, seal: str, profiles: Any) -> dict[str, np.ndarray]:
+    """A batch of profile texts, row by row."""
+    libraries_only()
+    bundle = model(folder, seal)
+    row = script(bundle)
+    return predicted(bundle, np.array([row(p) for p in profiles], np.float32).reshape(-1, len(bundle.features)))
+
+
+def with_pandas(folder: str, seal: str) -> Callable[[list[str], Path], None]:
+    """pandas, json and the models, one process. Tuned: columns are read once, one matrix for all rows of a file."""
+    import pandas as pd
+
+    def run(files: list[str], to: Path) -> None:
+        to.mkdir()
+        for i, file in enumerate(files):
+            people = pd.read_parquet(file)
+            people = people[people.birth_year.isna() & people.approximate_age.isna()]
+            result = pd.DataFrame({"pid": people.pid.to_numpy(), **by_script(folder, seal, people.profile_json)})
+            result.to_parquet(to / f"{i}.parquet", compression="zstd")
+
+    return run
+
+
+def with_spark(folder: str, seal: str) -> Callable[[list[str], Path], None]:
+    """PySpark local, all cores. Tuned: Arrow batches of 10,000 into the same function, splits of 16 MB, 6 GiB, no shuffle."""
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.driver.memory": "6g", "spark.sql.execution.arrow.maxRecordsPerBatch": "10000", "spark.ui.enabled": "false",
+        "spark.sql.files.maxPartitionBytes": "16m", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
+        "spark.sql.parquet.compression.codec": "zstd", "spark.python.worker.reuse": "true",
+    }  # fmt: skip
+    builder = SparkSession.builder.master(f"local[{available_cores()}]").appName("rival")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+
+    def batches(frames: Iterator[Any]) -> Iterator[Any]:
+        import pandas as pd
+
+        for frame in frames:
+            yield pd.DataFrame({"pid": frame.pid, **by_script(folder, seal, frame.profile_json)})
+
+    def run(files: list[str], to: Path) -> None:
+        people = spark.read.parquet(*files).where("birth_year IS NULL AND approximate_age IS NULL").select("pid", "profile_json")
+        people.mapInPandas(batches, SCHEMA).write.parquet(str(to.absolute()))
+
+    return run
+
+
+def with_ray(folder: str, seal: str) -> Callable[[list[str], Path], None]:
+    """Ray Data, all cores. Tuned: filter inside the Arrow batch, batches of 10,000, tasks rather than actors, no progress bars."""
+    import ray
+
+    ray.init(num_cpus=available_cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+
+    def batch(table: pa.Table) -> pa.Table:
+        people = table.filter(pc.and_(pc.is_null(table["birth_year"]), pc.is_null(table["approximate_age"])))
+        return pa.table({"pid": people["pid"], **by_script(folder, seal, people["profile_json"].to_pylist())})
+
+    def run(files: list[str], to: Path) -> None:
+        ray.data.read_parquet(files).map_batches(batch, batch_size=10_000, batch_format="pyarrow").write_parquet(str(to.absolute()))
+
+    return run
+
+
+def with_duckdb(folder: str, seal: str) -> Callable[[list[str], Path], None]:
+    """DuckDB on all cores for everything but the models: one lookup of all paths in each profile, as our own SQL does it.
+
+    Tuned: DuckDB's threads read and parse while the models run in the main one; streamed in batches of 50,000, order not kept.
+    """
+    libraries_only()
+    bundle = model(folder, seal)
+    sql = compiled(bundle.features.text, AS_OF)[1]
+    connection = duckdb.connect(config={"threads": available_cores(), "preserve_insertion_order": False})
+
+    def run(files: list[str], to: Path) -> None:
+        to.mkdir()
+        names = ", ".join(f"'{f}'" for f in files)
+        people = (
+            f"SELECT pid, profile_json AS profile FROM read_parquet([{names}]) WHERE birth_year IS NULL AND approximate_age IS NULL"
+        )
+        query = sql.replace("SELECT problem,", "SELECT pid, problem,").replace(
+            "(SELECT profile, DATE", "(SELECT pid, profile, DATE"
+        )
+        query = query.replace("FROM (SELECT\n", "FROM (SELECT pid,\n").replace("FROM profiles", f"FROM ({people})")
+        writer = None
+        for batch in connection.sql(query).to_arrow_reader(50_000):
+            table = pa.Table.from_batches([batch])
+            made = pa.table({"pid": table["pid"], **predicted(bundle, bundle.encoders.encode(table.select(bundle.features.names)))})
+            writer = writer or pq.ParquetWriter(to / "0.parquet", made.schema, compression="zstd", compression_level=1)
+            writer.write_table(made)
+        assert writer is not None
+        writer.close()
+
+    return run
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Who predicts how: the function that prepares it, the packages it needs, the cores it uses."""
+
+    title: str
+    prepare: Callable[[str, str], Callable[[list[str], Path], None]]
+    needs: tuple[str, ...]
+    cores: int
+
+
+RIVALS = {
+    "pandas": Rival("pandas + json", with_pandas, ("pandas",), 1),
+    "spark": Rival("PySpark, local", with_spark, ("pyspark", "pandas"), available_cores()),
+    "ray": Rival("Ray Data", with_ray, ("ray",), available_cores()),
+    "duckdb": Rival("DuckDB + libraries", with_duckdb, (), available_cores()),
+}
+
+
+def race(name: str, folder: str, seal: str) -> None:
+    """One rival, in this process: a few rows to warm up, then all of them. Prints seconds and peak memory as JSON."""
+    run = RIVALS[name].prepare(folder, seal)
+    for what in ("warm", "people"):
+        to = OUT / f"by-{name}-{what}"
+        shutil.rmtree(to, ignore_errors=True)
+        with Measure() as measure:
+            run([str(f) for f in sorted((OUT / what / "people").glob("*.parquet"))], to)
+    print(json.dumps({"seconds": measure.seconds, "gib": measure.peak_rss_bytes / 2**30}))
+
+
+def agreement(mine: pa.Table, name: str) -> tuple[float, float]:
+    """Shares of people with the same age, and with interval ends no more than a hundredth of a year apart."""
+    files = sorted((OUT / f"by-{name}-people").rglob("*.parquet"))
+    theirs = pa.concat_tables([pq.read_table(f, columns=["pid", *ENDS]) for f in files]).sort_by("pid")
+    assert theirs["pid"].equals(mine["pid"]), f"{name} predicted other people"
+    age, lower, upper = (np.abs(theirs[c].to_numpy() - mine[c].to_numpy()) for c in ENDS)
+    return float((age == 0).mean()), float(((lower < 0.011) & (upper < 0.011)).mean())
+
+
+def main(rows: int) -> None:
+    """Ours first, since it trains the model; then the rivals, each in a process of its own."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    ours = [sys.executable, "-m", "predict_age"]
+    for what, people in (("people", rows), ("warm", 5000)):
+        subprocess.run(
+            [*ours, "generate", "--rows", str(people), "--out", str(OUT / what), "-q"], check=True, stdout=subprocess.DEVNULL
+        )
+    (OUT / "c.toml").write_text("[training]\nsample_rows = 200000\n")
+    command = [
+        *ours,
+        "run",
+        "--source",
+        str(OUT / "people" / "people"),
+        "--workspace",
+        str(OUT / "w"),
+        "--as-of",
+        AS_OF.isoformat(),
+    ]
+    run = json.loads(
+        subprocess.run([*command, "--config", str(OUT / "c.toml"), "--json"], check=True, stdout=subprocess.PIPE).stdout
+    )
+    step = next(s for s in run["stages"] if s["name"] == "parallel_prediction")
+    done = OUT / "w" / "runs" / run["run_id"]
+    seal = json.loads((done / "steps" / "training.json").read_text())["outputs"]["model/manifest.json"]
+    mine = pa.concat_tables(
+        [pq.read_table(f, columns=["pid", *ENDS]) for f in sorted((done / "predictions").glob("batch_*.parquet"))]
+    )
+    mine = mine.sort_by("pid")
+    best = step["rows"] / step["seconds"] / run["workers"]
+    print(f"\n{processor()}, {available_cores()} cores; {rows:,} people, {step['rows']:,} predicted, one model\n")
+    print("| who | cores | seconds | rows/s a core | ours is faster | peak memory, GiB | same age | same interval |")
+    print("|---|---|---|---|---|---|---|---|")
+    print(f"| predict-age | {run['workers']} | {step['seconds']:.1f} | {best:,.0f} | | {step['peak_rss_bytes'] / 2**30:.1f} | | |")
+    for name, rival in RIVALS.items():
+        if lacking := [n for n in rival.needs if importlib.util.find_spec(n) is None]:
+            print(f"| {rival.title} | SKIPPED: {', '.join(lacking)} not installed | | | | | | |")
+            continue
+        race = "import sys, rivals; rivals.race(*sys.argv[1:])"  # imported: workers of Spark and Ray look its functions up by name
+        where = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.absolute())}
+        again = [sys.executable, "-c", race, name, str(done / "model"), seal]
+        made = subprocess.run(again, capture_output=True, text=True, check=False, env=where)
+        if made.returncode:
+            print(f"| {rival.title} | FAILED: {made.stderr.strip().splitlines()[-1]} | | | | | | |")
+            continue
+        found = json.loads(made.stdout.splitlines()[-1])
+        rate = step["rows"] / found["seconds"] / rival.cores
+        age, ends = agreement(mine, name)
+        print(
+            f"| {rival.title} | {rival.cores} | {found['seconds']:.1f} | {rate:,.0f} | {best / rate:.1f} x | {found['gib']:.1f} "
+            f"| {age:.3%} | {ends:.3%} |", flush=True,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1].replace("_", "")) if len(sys.argv) > 1 else 1_000_000)
