@@ -57,7 +57,7 @@ def learn_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.floa
     for name, feature in features.features.items():
         if not isinstance(feature, Category):
             continue
-        table = pa.table({"value": columns[name], "age": age.astype(np.float64)}).drop_null()
+        table = pa.table({"value": columns[name].cast(pa.string()), "age": age.astype(np.float64)}).drop_null()
         grouped = table.group_by("value").aggregate([("age", "sum"), ("age", "count")]).sort_by(
             [("age_count", "descending"), ("value", "ascending")]
         )  # fmt: skip

@@ -46,12 +46,19 @@ LONGEST_CATEGORY = 200
 class Extracted:
     """Columns of n profiles.
 
-    ``columns``: one column a feature, DOUBLE (finite, inside the bounds) or VARCHAR for categories, NULL = missing.
+    ``columns``: one column a feature, DOUBLE (finite, inside the bounds) or VARCHAR (also by codes) for categories, NULL = missing.
     ``problem``: VARCHAR, why the profile cannot be used (profile_missing, profile_malformed, profile_not_an_object), or NULL.
     """
 
     columns: pa.Table
     problem: pa.ChunkedArray
+
+    def in_words(self) -> pa.Table:
+        """``columns`` with categories as text: those of several slices, whose codes differ, can be put together."""
+        return self.columns.cast(pa.schema(zip(self.columns.column_names, self._kinds(), strict=True)))
+
+    def _kinds(self) -> list[pa.DataType]:
+        return [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in self.columns.schema]
 
     def filter(self, rows: pa.Array) -> Extracted:
         """Only the marked ``rows`` (n,) of BOOLEAN."""
@@ -211,6 +218,7 @@ def extract(
     ``kernels`` read plain profiles where they can be used and there are many rows; what comes out is the same. None: let them.
     """
     features, sql = compiled(text, as_of)
+    profiles = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
     at = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
     if kernels is None:
         kernels = len(at) >= WORTH_ROWS and pa.types.is_string(profiles.type) and usable()

@@ -88,7 +88,7 @@ def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> 
             profiles = piece.raw["profile"].filter(chosen)
             made = extract(connection, profiles, drawing.features, drawing.rules.as_of)
             groups = read_groups(connection, profiles, config.card.groups)
-            table = without_codes(made.columns).append_column("age", judged["known_age"].filter(chosen))
+            table = made.in_words().append_column("age", judged["known_age"].filter(chosen))
             table = table.append_column("luck", pa.array(lucky[chosen]))
             for name in groups.column_names:
                 table = table.append_column(GROUP + name, groups[name])
@@ -100,11 +100,6 @@ def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> 
     with creating(path) as stream:
         pq.write_table(drawn, stream, compression="zstd")
     return drawn.num_rows - drawn["age"].null_count, str(path)
-
-
-def without_codes(table: pa.Table) -> pa.Table:
-    """Categories as text: tables of several slices have codes of their own."""
-    return table.cast(pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]))
 
 
 def training(run: Run) -> StepResult:
