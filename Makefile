@@ -36,8 +36,9 @@ lint: $(BIN)/.ready  ## ruff, mypy strict, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(BIN)/.ready  ## speed: each stage's time, rows/s a core, memory, at 1 and 10 million people
+bench: $(BIN)/.ready  ## speed: each stage at 1 and 10 million people; the same rows by pandas, PySpark, Ray Data, DuckDB
 	@$(BIN)/python benchmarks/stages.py
+	@$(BIN)/python benchmarks/rivals.py
 
 soak: $(BIN)/.ready  ## what takes longer: the deployed pipeline, every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
 	@REQUIRE_TERRAFORM=1 $(BIN)/python -m pytest -m soak tests

@@ -1,9 +1,10 @@
-"""Every fault at every operation: ``python benchmarks/faults.py [OPERATIONS_EACH]``.
+"""Every fault at every operation: ``python benchmarks/faults.py [OPERATIONS_EACH | FIRST-]``.
 
 A small run is disturbed at its K-th file operation, for every K until it meets no fault any more: SIGKILL, power cut,
 ENOSPC, EIO, EROFS, EMFILE. After each, readers must see the old or the new run whole, and the same command once more must
 give files that are byte for byte those of a calm run. Then the same against deliberately broken twins of the protocol, which
-must be caught. With a number, that many operations drawn at random stand for all.
+must be caught. With a number, that many operations drawn at random stand for all; with one and a dash (``191-``) it begins
+at that operation, to go on with what was interrupted.
 """
 
 from __future__ import annotations
@@ -52,12 +53,15 @@ def run_all(trials: faults.Trials, chosen: list[tuple[int, str]], title: str) ->
     return problems
 
 
-def main(each: int | None) -> int:
+def main(chosen_by: str) -> int:
     """The protocol first, then its twins."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     trials = faults.prepared(FOLDER.absolute())
-    operations = range(1, trials.operations + 1) if each is None else faults.spread(trials.operations, each, seed=len(trials.log))
+    if chosen_by and not chosen_by.endswith("-"):
+        operations = faults.spread(trials.operations, int(chosen_by), seed=len(trials.log))
+    else:
+        operations = list(range(int(chosen_by.rstrip("-") or 1), trials.operations + 1))
     chosen = [(at, fault) for at in operations for fault in faults.FAULTS]
     print(f"a run of {trials.operations} operations, {len(chosen)} trials")
     wrong = run_all(trials, chosen, "the protocol")
@@ -73,4 +77,4 @@ def main(each: int | None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else None))
+    raise SystemExit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
