@@ -181,6 +181,39 @@ def test_failing_batch_then_resumed(cloud: Cloud) -> None:
     assert len(cloud.results()) == PEOPLE
 
 
+def test_spot_takes_a_task_away(cloud: Cloud) -> None:
+    """SIGTERM in the middle of a task: it ends with 143, what it had finished stays, and the next try does only the rest."""
+    ecs = boto3.client("ecs")
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+    began = len(compute.Settings.started)
+    execution = cloud.start(cloud.event(time="2026-07-23T08:00:00Z"))
+
+    def receipts() -> dict[str, Any]:
+        lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
+        return {k: cloud.s3.head_object(Bucket=BUCKET, Key=k)["LastModified"] for k in cloud.names(lease["run_id"], "receipts/")}
+
+    before = receipts()
+    wait_for(lambda: set(receipts()) - set(before) or (not before and receipts()))
+    running = [t for t in ecs.list_tasks(cluster=cluster)["taskArns"] if _running(ecs, cluster, t)]
+    kept = receipts()
+    ecs.stop_task(cluster=cluster, task=running[0], reason="Your Spot Task was interrupted.")
+    wait_for(lambda: not _running(ecs, cluster, running[0]))
+    (stopped,) = ecs.describe_tasks(cluster=cluster, tasks=[running[0]])["tasks"]
+    assert stopped["containers"][0]["exitCode"] == 143
+    assert cloud.finish(execution)["status"] == "SUCCEEDED"
+    tries = [t["task"] for t in compute.Settings.started[began:] if t["command"] == "aws-task predict"]
+    assert len(tries) == BATCHES // 2 + 1, "the task that was stopped is tried once more, no other"
+    now = receipts()
+    assert len(now) == BATCHES
+    assert all(now[k] == at for k, at in kept.items()), "a finished batch is not made again"
+    assert len(cloud.results()) == PEOPLE
+
+
+def _running(ecs: Any, cluster: str, task: str) -> bool:
+    (found,) = ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
+    return found["lastStatus"] == "RUNNING"
+
+
 def test_two_executions_at_once(cloud: Cloud) -> None:
     """One wins; the other is refused, naming it. The very same event at once: the second leaves it to the first."""
     compute.Settings.slots.acquire()
