@@ -14,15 +14,17 @@ from predict_age.limits import cost_usd
 from predict_age.pool import available_cores
 from predict_age.run import RunPlan
 from predict_age.source.rows import RowRules, connect
+from predict_age.source.scan import BUCKET_ROWS
 from predict_age.source.splits import Split, check_columns, open_parquet, read_split
 from predict_age.source.text import open_bytes, read_csv, read_jsonl
 
 SAMPLED_SPLITS = 5
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
-READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 500_000, 60_000, 26_000, 250_000, 2_500
+READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
 START_SECONDS = 6.0
-RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 26, 46, 22, 200
-PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW = 400 << 20, 500 << 20, 1000
+RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
+SCRATCH_BYTES_A_ROW = 13  # while duplicates are looked for
+PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20, 500 << 20, 2000, 56
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
         + (rows / READ_RATE + text_rows / CONVERT_RATE + to_predict / PREDICT_RATE + rows / MERGE_RATE) / workers
     )  # fmt: skip
     disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
-    memory = PARENT_BYTES + workers * WORKER_BYTES + sampled * TRAINING_BYTES_A_ROW
+    disk = max(disk, rows * SCRATCH_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW)
+    looking = workers * min(rows, BUCKET_ROWS) * BUCKET_BYTES_A_ROW  # for duplicates; at another time than training
+    memory = PARENT_BYTES + workers * WORKER_BYTES + max(sampled * TRAINING_BYTES_A_ROW, looking)
     minutes = seconds / 60
     return Estimate(
         rows, text_rows == 0, share, to_predict, batches, formula, workers, minutes, memory, disk, source_bytes,
