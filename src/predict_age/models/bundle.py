@@ -34,6 +34,7 @@ COSTS = (5.0, 8.0, 1.0)  # of evaluating a member for a row, roughly
 MOST_JUDGES = 20_000  # more rows to calibrate or to validate would decide nothing better; fewer to learn from would
 
 
+ASKED_AT_ONCE = 16_384  # rows
 PARTS = 100  # of a year, in which ends of intervals are given
 
 
@@ -202,9 +203,13 @@ class _Outside:
         def ask(some: slice) -> _Outside:
             return cls(bundle.see(matrix[some], everything=True), age[some].astype(np.float64), bundle.ridge.predict(matrix[some]))
 
-        size = max(1, -(-len(matrix) // threads))
+        pieces = [slice(n, n + ASKED_AT_ONCE) for n in range(0, max(1, len(matrix)), ASKED_AT_ONCE)]
         with ThreadPoolExecutor(threads) as pool:
-            return cls.all_of(list(pool.map(ask, [slice(n, n + size) for n in range(0, max(1, len(matrix)), size)])))
+            try:
+                return cls.all_of(list(pool.map(ask, pieces)))
+            except BaseException:  # Ctrl-C, a time limit: nobody wants the rest
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     @classmethod
     def all_of(cls, some: list[_Outside]) -> _Outside:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,15 +165,24 @@ def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, setti
         "basis": _basis(len(counts), settings.network_functions),
         "prior": np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32),
     }
+    stopped = Event()
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        made = list(pool.map(lambda n: _train_one(at, truth, fixed, starts, settings, n), range(settings.networks)))
+        try:
+            made = list(pool.map(lambda n: _train_one(at, truth, fixed, starts, settings, n, stopped), range(settings.networks)))
+        except BaseException:  # Ctrl-C, a time limit: the other threads hear of it, too
+            stopped.set()
+            raise
     return Network(edges, starts, **{name: np.stack([w[name] for w in made]) for name in LEARNED}, **fixed)
 
 
 def _train_one(
-    at: NDArray[np.int32], truth: NDArray[np.int64], fixed: Weights, starts: NDArray[np.int64], settings: Training, number: int
-) -> Weights:
-    """Learned weights of the network ``number``, from the bins (n_rows, n_features) and the age's column of each row."""
+    at: NDArray[np.int32], truth: NDArray[np.int64], fixed: Weights, starts: NDArray[np.int64], settings: Training, number: int,
+    stopped: Event,
+) -> Weights:  # fmt: skip
+    """Learned weights of the network ``number``, from the bins (n_rows, n_features) and the age's column of each row.
+
+    Once ``stopped`` is set they are worth nothing: nobody waits for them any more.
+    """
     rng = np.random.default_rng([settings.seed, number])
     width, (rows, features) = settings.network_width, at.shape
     m = int(starts[-1]) + 2 * features
@@ -194,6 +204,8 @@ def _train_one(
     for _ in range(passes):
         order = rng.permutation(rows)
         for begin in range(0, rows, size):
+            if stopped.is_set():
+                return learned
             some = order[begin : begin + size]
             gradient = _gradient({**fixed, **learned}, _chosen(at[some], m), truth[some])
             step = STEP * 0.5 * (1 + np.cos(np.pi * done / steps))
