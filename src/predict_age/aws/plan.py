@@ -11,10 +11,9 @@ from math import ceil
 from typing import Any
 
 from predict_age.aws.prices import PRICES, Prices
-from predict_age.estimate import CONVERT_RATE, READ_RATE, estimate
+from predict_age.estimate import CONVERT_RATE, PREDICT_RATE, READ_RATE, estimate
 from predict_age.run import RunPlan
 
-PREDICT_RATE = 112_000  # rows/s of a core; those of reading are estimate.py's
 VCPU = 0.6
 START_SECONDS = 60.0  # a task: image, interpreter, model
 TRAIN_SECONDS_A_ROW = 165 / 1_000_000

@@ -34,7 +34,14 @@ def inline(function: F) -> F:
 
 
 def _instruction(build: Any) -> Any:
+    """Numba's ``intrinsic`` without its type, which asks callers for the context that the compiler gives."""
     return intrinsic(build)
+
+
+def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """The address of ``data[at]``."""
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
 
 
 @_instruction
@@ -43,9 +50,8 @@ def special(_context: Any, data: Any, at: Any) -> Any:
     signature = types.uint32(data, types.int64)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
         wide = ir.VectorType(ir.IntType(8), WIDE)
-        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), wide.as_pointer())
+        place = builder.bitcast(_place(context, builder, signature, arguments), wide.as_pointer())
         found = builder.load(place, align=1)
         quote, backslash, blank = (ir.Constant(wide, [code] * WIDE) for code in (0x22, 0x5C, 0x20))
         ends = builder.or_(builder.icmp_unsigned("==", found, quote), builder.icmp_unsigned("==", found, backslash))
@@ -60,8 +66,7 @@ def byte(_context: Any, data: Any, at: Any) -> Any:
     signature = types.int64(data, types.int64)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return builder.zext(builder.load(builder.gep(array.data, [arguments[1]])), ir.IntType(64))
+        return builder.zext(builder.load(_place(context, builder, signature, arguments)), ir.IntType(64))
 
     return signature, build
 
@@ -72,8 +77,7 @@ def eight(_context: Any, data: Any, at: Any) -> Any:
     signature = types.uint64(data, types.int64)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(64).as_pointer())
+        place = builder.bitcast(_place(context, builder, signature, arguments), ir.IntType(64).as_pointer())
         return builder.load(place, align=1)
 
     return signature, build

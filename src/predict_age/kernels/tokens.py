@@ -15,7 +15,7 @@ from predict_age.kernels.compile import WIDE, byte, eight, inline, kernel, lowes
 
 DEEPEST = 64
 LONGEST_NUMBER = 17  # characters; longer ones may not fit what a double holds
-EMPTY, OBJECT, ARRAY = 0, 1, 2
+OBJECT, ARRAY = 1, 2
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY, QUOTE, BACKSLASH, COMMA, COLON = b'{}[]"\\,:'
 MINUS, DOT, ZERO, NINE, BLANK = b"-.09 "
 NOWHERE = -1
@@ -312,7 +312,6 @@ class Paths:
 
     def __init__(self, paths: list[list[str | int]]) -> None:
         children: dict[tuple[int, str | int], int] = {}
-        self.slots: NDArray[np.int64]
         slots = {0: NOWHERE}
         for slot, steps in enumerate(paths):
             node = 0
