@@ -247,19 +247,20 @@ def with_duckdb(folder: str, seal: str) -> Callable[[list[str], Path], None]:
 
 @dataclass(frozen=True)
 class Rival:
-    """Who predicts how: the function that prepares it, the packages it needs, the cores it uses."""
+    """Who predicts how: the function that prepares it, the packages it needs, the cores it uses, its processes that predict."""
 
     title: str
     prepare: Callable[[str, str], Callable[[list[str], Path], None]]
     needs: tuple[str, ...]
     cores: int
+    workers: int
 
 
 RIVALS = {
-    "pandas": Rival("pandas + json", with_pandas, ("pandas",), 1),
-    "spark": Rival("PySpark, local", with_spark, ("pyspark", "pandas"), available_cores()),
-    "ray": Rival("Ray Data", with_ray, ("ray",), available_cores()),
-    "duckdb": Rival("DuckDB + libraries", with_duckdb, (), available_cores()),
+    "pandas": Rival("pandas + json", with_pandas, ("pandas",), 1, 1),
+    "spark": Rival("PySpark, local", with_spark, ("pyspark", "pandas"), available_cores(), available_cores()),
+    "ray": Rival("Ray Data", with_ray, ("ray",), available_cores(), available_cores()),
+    "duckdb": Rival("DuckDB + libraries", with_duckdb, (), available_cores(), 1),
 }
 
 
@@ -291,7 +292,6 @@ def main(rows: int) -> None:
         subprocess.run(
             [*ours, "generate", "--rows", str(people), "--out", str(OUT / what), "-q"], check=True, stdout=subprocess.DEVNULL
         )
-    (OUT / "c.toml").write_text("[training]\nsample_rows = 200000\n")
     command = [
         *ours,
         "run",
@@ -302,9 +302,7 @@ def main(rows: int) -> None:
         "--as-of",
         AS_OF.isoformat(),
     ]
-    run = json.loads(
-        subprocess.run([*command, "--config", str(OUT / "c.toml"), "--json"], check=True, stdout=subprocess.PIPE).stdout
-    )
+    run = json.loads(subprocess.run([*command, "--json"], check=True, stdout=subprocess.PIPE).stdout)
     step = next(s for s in run["stages"] if s["name"] == "parallel_prediction")
     done = OUT / "w" / "runs" / run["run_id"]
     seal = json.loads((done / "steps" / "training.json").read_text())["outputs"]["model/manifest.json"]
@@ -322,7 +320,13 @@ def main(rows: int) -> None:
             print(f"| {rival.title} | SKIPPED: {', '.join(lacking)} not installed | | | | | | |")
             continue
         race = "import sys, rivals; rivals.race(*sys.argv[1:])"  # imported: workers of Spark and Ray look its functions up by name
-        where = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.absolute())}
+        threads = str(max(1, rival.cores // rival.workers))
+        where = {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parent.absolute()),
+            "OPENBLAS_NUM_THREADS": threads,
+            "PYSPARK_PYTHON": sys.executable,
+        }
         again = [sys.executable, "-c", race, name, str(done / "model"), seal]
         made = subprocess.run(again, capture_output=True, text=True, check=False, env=where)
         if made.returncode:
