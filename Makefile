@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+CHECKOV := out/checkov
 ROWS := 200000
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint bench soak wheel-test lock package clean
+.PHONY: help run test lint bench soak wheel-test lock package checkov clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,13 +41,22 @@ bench: $(BIN)/.ready  ## speed: each stage at 1 and 10 million people; the same 
 	@$(BIN)/python benchmarks/stages.py
 	@$(BIN)/python benchmarks/rivals.py
 
-soak: $(BIN)/.ready  ## what takes longer: the deployed pipeline, every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
-	@REQUIRE_TERRAFORM=1 $(BIN)/python -m pytest -m soak tests
+soak: $(BIN)/.ready  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
+	@$(MAKE) --no-print-directory checkov
+	@REQUIRE_TERRAFORM=1 REQUIRE_IMAGE=$(REQUIRE_IMAGE) $(BIN)/python -m pytest -m soak tests
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py
 	@$(BIN)/python benchmarks/quality.py
 	@$(BIN)/python benchmarks/coverage.py
+
+checkov: $(CHECKOV)/.ready  ## what checkov says about the Terraform module and the Dockerfile: nothing but reasoned skips
+	@$(CHECKOV)/bin/checkov -d . --framework terraform --framework dockerfile --skip-path $(VENV) --skip-path out --compact --quiet --skip-download
+
+$(CHECKOV)/.ready: requirements-checkov.txt
+	@$(PYTHON) -m venv --clear $(CHECKOV)
+	@$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-checkov.txt
+	@touch $@
 
 wheel-test: $(BIN)/.ready  ## build the wheel, install it alone elsewhere, run it
 	@$(BIN)/python tests/check_wheel.py
@@ -54,6 +64,7 @@ wheel-test: $(BIN)/.ready  ## build the wheel, install it alone elsewhere, run i
 lock:  ## compile requirements.in to requirements.txt (needs uv)
 	uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -q -o requirements.txt
 	uv pip compile pyproject.toml --extra aws --constraint requirements.txt --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements-image.txt
+	echo checkov | uv pip compile - --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements-checkov.txt
 
 package: $(BIN)/.ready  ## the package of the AWS functions, for terraform apply
 	@$(BIN)/python -m predict_age.aws.package out/functions.zip

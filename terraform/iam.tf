@@ -266,6 +266,7 @@ resource "aws_iam_role_policy" "machine" {
       },
       { Sid = "ReadItems", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${aws_s3_bucket.data.arn}/${local.runs}/tasks.json"] },
       { Sid = "Tell", Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn] },
+      { Sid = "TellSealed", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.alerts.arn] },
       {
         Sid    = "Log", Effect = "Allow", Resource = "*" # vended log delivery has no narrower resource
         Action = ["logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"]

@@ -4,25 +4,50 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "functions" {
+  # checkov:skip=CKV_AWS_158: no personal data are logged, CloudWatch's own encryption is enough
+  # checkov:skip=CKV_AWS_338: seven days, as the architecture asks; what a run must keep is in its folder
   for_each          = local.functions
   name              = local.log_groups[each.key]
   retention_in_days = var.log_days
 }
 
 resource "aws_cloudwatch_log_group" "tasks" {
+  # checkov:skip=CKV_AWS_158: no personal data are logged, CloudWatch's own encryption is enough
+  # checkov:skip=CKV_AWS_338: seven days, as the architecture asks; what a run must keep is in its folder
   for_each          = toset([for task in local.tasks : task.log])
   name              = each.key
   retention_in_days = var.log_days
 }
 
 resource "aws_cloudwatch_log_group" "machine" {
+  # checkov:skip=CKV_AWS_158: no personal data are logged, CloudWatch's own encryption is enough
+  # checkov:skip=CKV_AWS_338: seven days, as the architecture asks; what a run must keep is in its folder
   name              = "/aws/states/${local.name}-pipeline"
   retention_in_days = var.log_days
 }
 
+# Alarms may not publish to a topic that is encrypted with SNS's own key: its policy cannot be changed to let them in.
+resource "aws_kms_key" "alerts" {
+  description             = "Alerts of ${local.name} at rest."
+  enable_key_rotation     = true
+  deletion_window_in_days = 7
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Sid = "Owner", Effect = "Allow", Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }, Action = "kms:*", Resource = "*" },
+      {
+        Sid       = "Alarms", Effect = "Allow", Principal = { Service = "cloudwatch.amazonaws.com" }, Resource = "*"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      },
+    ]
+  })
+}
+
 resource "aws_sns_topic" "alerts" {
   name              = "${local.name}-alerts"
-  kms_master_key_id = "alias/aws/sns"
+  kms_master_key_id = aws_kms_key.alerts.arn
 }
 
 resource "aws_sns_topic_subscription" "email" {

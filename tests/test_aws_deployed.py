@@ -13,7 +13,7 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 
-from cloud import compute, iam, policy, server, terraform
+from cloud import compute, iam, image, policy, server, terraform
 from conftest import AS_OF, QUICK, run_json
 from predict_age.aws.athena import Athena
 from predict_age.aws.package import make
@@ -181,6 +181,45 @@ def test_failing_batch_then_resumed(cloud: Cloud) -> None:
     assert len(cloud.results()) == PEOPLE
 
 
+def test_results_are_rolled_back(cloud: Cloud) -> None:
+    """Wrong results: one call switches readers to an earlier run, whole; a run that is not whole, or not there, changes nothing."""
+
+    def published() -> dict[str, Any]:
+        return json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read())
+
+    def roll_back(to: str) -> tuple[str, dict[str, Any]]:
+        done = boto3.client("lambda").invoke(FunctionName="predict-age-final-results", Payload=json.dumps({"rollback_to": to}))
+        return done.get("FunctionError", ""), json.loads(done["Payload"].read())
+
+    def seen() -> set[tuple[str | None, str | None]]:
+        quarter = cloud.athena.rows("SELECT DISTINCT run_id FROM predict_age_final_results_2025q3")
+        return {(r["run_id"], q["run_id"]) for r in cloud.results().values() for q in quarter}
+
+    newest = published()["current"]
+    first = published()["history"][0]["run"]
+    assert first != newest
+    assert seen() == {(newest, newest)}
+    planted = f"{cloud.names(first, 'results/')[0]}-planted"
+    cloud.s3.put_object(Bucket=BUCKET, Key=planted, Body=b"")
+    error, said = roll_back(first)
+    assert (error, said["errorType"]) == ("Unhandled", "IntegrityError")
+    assert "is foreign" in said["errorMessage"]
+    error, said = roll_back("2024q1")
+    assert (error, said["errorType"]) == ("Unhandled", "ConfigError")
+    assert "2025q3" in said["errorMessage"]
+    assert published()["current"] == newest
+    assert seen() == {(newest, newest)}
+    cloud.s3.delete_object(Bucket=BUCKET, Key=planted)
+    for to, run in ((first, first), (first, first), (newest, newest), ("2025q3", newest)):
+        error, said = roll_back(to)
+        assert (error, said["run_id"]) == ("", run)
+        assert (published()["current"], published()["quarters"]) == (run, {"2025q3": run})
+        assert seen() == {(run, run)}
+        assert len(cloud.results()) == PEOPLE
+    assert [e["event"] for e in published()["history"][-2:]] == ["rolled back", "rolled back"]
+    assert iam.REFUSED == []
+
+
 def test_spot_takes_a_task_away(cloud: Cloud) -> None:
     """SIGTERM in the middle of a task: it ends with 143, what it had finished stays, and the next try does only the rest."""
     ecs = boto3.client("ecs")
@@ -212,6 +251,34 @@ def test_spot_takes_a_task_away(cloud: Cloud) -> None:
 def _running(ecs: Any, cluster: str, task: str) -> bool:
     (found,) = ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
     return found["lastStatus"] == "RUNNING"
+
+
+def test_same_rows_from_the_image(cloud: Cloud) -> None:
+    """The image is built from its Dockerfile, and every task of an execution runs in it, as its user: the rows are the same."""
+    before = cloud.results()
+    try:
+        container = image.Container(image.build(Path(__file__).parents[1], cloud.folder))
+    except image.UnavailableError as error:
+        if os.environ.get("REQUIRE_IMAGE"):
+            raise
+        pytest.skip(f"the image was NOT built: {error}")
+    began = len(compute.Settings.started)
+    compute.Settings.command = staticmethod(container.command)
+    try:
+        assert container.says("id -u; touch /app/x 2>/dev/null || echo no") == "10001\nno"
+        assert container.says("python -c 'from predict_age.kernels import usable; print(usable())'") == "True"
+        execution = cloud.finish(cloud.start(cloud.event(time="2026-10-23T08:00:00Z")))
+    finally:
+        compute.Settings.command = staticmethod(lambda command, env, scratch: compute.here(command))
+        container.remove()
+    assert (execution["status"], execution.get("cause")) == ("SUCCEEDED", None)
+    commands = {t["command"] for t in compute.Settings.started[began:]}
+    assert commands == {f"aws-task {name}" for name in ("train", "predict", "collect", "report")}
+    after = cloud.results()
+    assert len(after) == PEOPLE
+    for pid, row in after.items():
+        assert row["run_id"] != before[pid]["run_id"]
+        assert row | {"run_id": "", "qa_timestamp": ""} == before[pid] | {"run_id": "", "qa_timestamp": ""}
 
 
 def test_two_executions_at_once(cloud: Cloud) -> None:
@@ -346,6 +413,9 @@ def test_rights_of_each_role(cloud: Cloud) -> None:
             for action, resource in table:
                 assert iam.decision(mine, action, resource) == wanted, (name, action, resource)
     machine = policy.statements(resources, "predict-age-machine")
+    (key,) = [r["values"]["arn"] for r in resources if r["type"] == "aws_kms_key"]
+    assert iam.decision(machine, "kms:GenerateDataKey", key) == iam.ALLOWED, "without it no failure is told"
+    assert iam.decision(machine, "kms:GenerateDataKey", key + "2") == iam.DENIED
     task = "arn:aws:iam::123456789012:role/predict-age-prediction"
     assert iam.decision(machine, "iam:PassRole", task, **{"iam:PassedToService": "ecs-tasks.amazonaws.com"}) == iam.ALLOWED
     assert iam.decision(machine, "iam:PassRole", task, **{"iam:PassedToService": "ec2.amazonaws.com"}) == iam.DENIED
@@ -360,7 +430,7 @@ def test_changed_variable_is_applied(cloud: Cloud) -> None:
 
 
 def test_every_sabotage_is_found(cloud: Cloud) -> None:
-    """The rules find nothing in the module, and each of 27 one-line changes for the worse."""
+    """The rules find nothing in the module, and each of 28 one-line changes for the worse."""
     resources = cloud.stack.resources()
     assert policy.problems(resources) == []
     worse = [s for s in policy.SABOTAGES if s[0].endswith(".tf")]
@@ -373,6 +443,9 @@ def test_every_sabotage_is_found(cloud: Cloud) -> None:
     found = policy.problems(cloud.stack.resources())
     missed = [s[3] for s in worse if not any(s[3] in p for p in found)]
     assert missed == []
+    topic = next(r for r in resources if r["type"] == "aws_sns_topic")
+    changed = {**topic, "values": {**topic["values"], "kms_master_key_id": "alias/aws/sns"}}
+    assert any("SNS's own key" in p for p in policy.problems([changed, *(r for r in resources if r is not topic)]))
     machine = next(r for r in resources if r["type"] == "aws_sfn_state_machine")
     for _, old, new, said in [s for s in policy.SABOTAGES if s[0].endswith(".json")]:
         made = json.dumps(json.loads(machine["values"]["definition"]), indent=2)

@@ -48,7 +48,13 @@ class Settings:
     credentials: Callable[[str], dict[str, str]] = staticmethod(lambda role: {})
     fail: Callable[[list[str], dict[str, str]], bool] = staticmethod(lambda command, env: False)
     started: ClassVar[list[dict[str, str]]] = []
+    command: Callable[[list[str], dict[str, str], Path], list[str]] = staticmethod(lambda command, env, scratch: here(command))
     slots = threading.Semaphore(2)
+
+
+def here(command: list[str]) -> list[str]:
+    """The entry point of the image with this environment's interpreter."""
+    return [sys.executable, "-m", "predict_age", *command]
 
 
 def _environment(region: str, role: str) -> dict[str, str]:
@@ -178,7 +184,7 @@ class RunningEcs(EC2ContainerServiceBackend):
             return 1
         task.real = "RUNNING"
         task.process = subprocess.Popen(
-            [sys.executable, "-m", "predict_age", *command], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            Settings.command(command, env, Path(scratch)), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         said, _ = task.process.communicate()
         options = container["logConfiguration"]["options"]

@@ -156,6 +156,8 @@ def _watching(resources: list[Resource]) -> Iterator[str]:
             yield "an alarm tells nobody"
     if not all(t["kms_master_key_id"] for t in _of(resources, "aws_sns_topic")):
         yield "alerts are stored unencrypted"
+    if any(t["kms_master_key_id"] == "alias/aws/sns" for t in _of(resources, "aws_sns_topic")):
+        yield "alarms may not publish to a topic under SNS's own key"
     for schedule in _of(resources, "aws_scheduler_schedule"):
         if not schedule["target"][0]["dead_letter_config"]:
             yield "a run that does not start is lost silently"
@@ -189,6 +191,6 @@ SABOTAGES = (  # file, what it says, what it would say, what must be found
     ("ecr.tf", '"IMMUTABLE"', '"MUTABLE"', "may be replaced"),
     ("monitoring.tf", "retention_in_days = var.log_days", "", "kept for ever"),
     ("monitoring.tf", '  threshold           = var.athena_alarm_bytes\n  treat_missing_data  = "notBreaching"\n  alarm_actions       = [aws_sns_topic.alerts.arn]', "  threshold           = var.athena_alarm_bytes", "tells nobody"),
-    ("monitoring.tf", 'kms_master_key_id = "alias/aws/sns"', "", "unencrypted"),
+    ("monitoring.tf", "kms_master_key_id = aws_kms_key.alerts.arn", "", "unencrypted"),
     ("schedule.tf", "dead_letter_config {\n      arn = aws_sqs_queue.not_started.arn\n    }", "", "lost silently"),
 )  # fmt: skip

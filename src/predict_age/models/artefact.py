@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -43,11 +45,11 @@ def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
         with creating(folder / name) as stream:
             stream.write(bytes(booster.save_raw("ubj")))
     with creating(folder / "leaves.npz") as stream:
-        np.savez(stream, leaf_of=bundle.forest.leaf_of, shares=bundle.forest.shares)
+        stream.write(_archived({"leaf_of": bundle.forest.leaf_of, "shares": bundle.forest.shares}))
     with creating(folder / "light.txt") as stream:
         stream.write(bundle.light.text.encode())
     with creating(folder / "network.npz") as stream:
-        np.savez(stream, **asdict(bundle.network))
+        stream.write(_archived(asdict(bundle.network)))
     ridge = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(bundle.ridge).items()}
     learned = {"encoders": asdict(bundle.encoders), "ridge": ridge, "blend": asdict(bundle.blend)}
     write_json(folder / "learned.json", learned)
@@ -58,6 +60,17 @@ def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
     manifest = {"format": FORMAT, "version": version, "features": bundle.features.names, "files": hashes, **facts}
     write_json(folder / "manifest.json", manifest)
     return version
+
+
+def _archived(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An .npz whose bytes follow from the arrays alone: those of ``numpy.savez`` differ between patch releases of Python."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+    return made.getvalue()
 
 
 @lru_cache(maxsize=2)

@@ -15,7 +15,7 @@ from predict_age.aws import names
 from predict_age.aws.athena import Athena
 from predict_age.aws.claim import Held
 from predict_age.aws.records import S3Records
-from predict_age.aws.store import Store
+from predict_age.aws.store import Store, client, code_of
 from predict_age.errors import PredictAgeError
 from predict_age.files import sealed
 from predict_age.order import STEPS
@@ -130,6 +130,26 @@ def unload_table(call: Call, table: str, query: str) -> str:
     call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of an attempt that ended in between
     create_table(call, table, location)
     return location
+
+
+def point(call: Call, name: str, like: str, location: str = "") -> None:
+    """Make the table ``name`` read what the table ``like`` reads, or the files below ``location``.
+
+    One call to the catalogue: a reader sees what was there before or what comes now, whole.
+    """
+    glue = client("glue")
+    found = glue.get_table(DatabaseName=call.database, Name=like)["Table"]
+    storage = found["StorageDescriptor"]
+    wanted = {
+        "Name": name, "TableType": found["TableType"], "Parameters": found.get("Parameters", {}), "PartitionKeys": [],
+        "StorageDescriptor": {**storage, "Location": location or storage["Location"]},
+    }  # fmt: skip
+    try:
+        glue.update_table(DatabaseName=call.database, TableInput=wanted)
+    except Exception as error:
+        if code_of(error) != "EntityNotFoundException":
+            raise
+        glue.create_table(DatabaseName=call.database, TableInput=wanted)
 
 
 def passed_on(call: Call) -> Event:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from predict_age.aws.functions.call import Call, Event, handler, once, passed_on, unload_table
+from predict_age.aws.functions.call import Call, Event, handler, once, passed_on, point, unload_table
+from predict_age.aws.functions.rollback import rollback
 from predict_age.aws.names import FINAL, HUMAN_QA, PEOPLE, PREDICTIONS, VIEW
-from predict_age.aws.store import client, code_of
 from predict_age.books import Books
 from predict_age.errors import IntegrityError
 from predict_age.files import sealed, unsealed
@@ -21,7 +21,12 @@ MADE_BEFORE = ("read_source", "training", "batch_generator", "parallel_predictio
 
 @handler
 def handle(call: Call) -> Event:
-    """Unloads the result, checks it, and switches the published tables and the pointer to it."""
+    """Unloads the result, checks it, and switches the published tables and the pointer to it.
+
+    Invoked by hand with ``{"rollback_to": QUARTER or RUN}`` it switches them to a result that is there.
+    """
+    if "rollback_to" in call.event:
+        return rollback(call, str(call.event["rollback_to"]))
     once(call, "final_results", lambda: _merge(call))
     return passed_on(call)
 
@@ -102,19 +107,8 @@ def _manifest(call: Call, run: dict[str, Any], books: Books, tally: Tally, locat
 
 def _show(call: Call, quarter: str) -> None:
     """Point the tables that readers know at this run's folders: each switch is one call, so a reader sees old or new, whole."""
-    glue = client("glue")
     for table, published in (
         (PREDICTIONS, PREDICTIONS), (HUMAN_QA, HUMAN_QA), (FINAL, f"{FINAL}_{quarter}"), (FINAL, FINAL),
     ):  # fmt: skip
-        found = glue.get_table(DatabaseName=call.database, Name=call.staged(table))["Table"]
-        wanted = {
-            "Name": published, "TableType": found["TableType"], "Parameters": found.get("Parameters", {}),
-            "StorageDescriptor": found["StorageDescriptor"], "PartitionKeys": [],
-        }  # fmt: skip
-        try:
-            glue.update_table(DatabaseName=call.database, TableInput=wanted)
-        except Exception as error:
-            if code_of(error) != "EntityNotFoundException":
-                raise
-            glue.create_table(DatabaseName=call.database, TableInput=wanted)
+        point(call, published, call.staged(table))
     call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{render('final_view')}")
