@@ -176,7 +176,7 @@ def test_execution_has_a_name(small: Small) -> None:
 
 
 def test_machine_is_executed_twice(small: Small, tasks: list[dict[str, str]]) -> None:
-    """The second execution copies the machine, which must not take the first one's threads along."""
+    """... and does its work again."""
     machine = small.machine(small.run_task())
     assert [small.execute(machine)["status"] for _ in range(2)] == ["SUCCEEDED"] * 2
     assert len(tasks) == 2
@@ -228,8 +228,9 @@ def test_rights_are_those_of_the_role(small: Small) -> None:
         aws_session_token=keys["AWS_SESSION_TOKEN"],
     )  # fmt: skip
     mine.put_object(Bucket=bucket, Key="mine/x", Body=b"")
-    mine.upload_fileobj(io.BytesIO(b"streamed"), bucket, "mine/a b+c.txt")  # a signature that moto does not make again
-    assert mine.head_object(Bucket=bucket, Key="mine/a b+c.txt")["ContentLength"] == 8
+    mine.put_object(Bucket=bucket, Key="mine/a b+c.txt", Body=b"x", IfNoneMatch="*", Metadata={"sha256": "0"})
+    mine.upload_fileobj(io.BytesIO(b"streamed"), bucket, "mine/large")
+    assert mine.head_object(Bucket=bucket, Key="mine/large")["ContentLength"] == 8
     refused = len(iam.REFUSED)
     for call in (lambda: mine.put_object(Bucket=bucket, Key="other", Body=b""), lambda: mine.list_objects_v2(Bucket=bucket)):
         with pytest.raises(ClientError, match=r"AccessDenied|403|Forbidden"):
@@ -239,13 +240,14 @@ def test_rights_are_those_of_the_role(small: Small) -> None:
 
 
 def test_versioned_bucket_can_be_emptied(small: Small) -> None:
-    """Deletion of a delete marker works; ``terraform destroy`` needs it."""
+    """Also after its versioning has ended, with delete markers in it: so does ``terraform destroy`` find it."""
     s3, bucket = boto3.client("s3"), f"v-{small.name}"
     s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=bucket, Key="x", Body=b"")
     s3.delete_object(Bucket=bucket, Key="x")
     found = s3.list_object_versions(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     gone = [{"Key": "x", "VersionId": v["VersionId"]} for v in found["Versions"] + found["DeleteMarkers"]]
     assert len(gone) == 2
     s3.delete_objects(Bucket=bucket, Delete={"Objects": gone})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import re
 import sys
@@ -17,7 +16,7 @@ import botocore.session
 from botocore.config import Config
 from moto.core.responses import ActionResult
 from moto.ecs.models import ecs_backends
-from moto.stepfunctions import models, responses
+from moto.stepfunctions import responses
 from moto.stepfunctions.parser import models as parser_models
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -162,10 +161,3 @@ def install(endpoint: str, patience: float) -> None:
     parser_models.StepFunctionsParserBackend.start_execution = lambda self, arn, name=None, *more, **other: start(
         self, arn, name or str(uuid.uuid4()), *more, **other
     )
-
-    def without_past(self: Any, memo: Any) -> Any:  # a second execution copies the machine with the locks of the first
-        made = copy.copy(self)
-        made.executions = []
-        return made
-
-    models.StateMachine.__deepcopy__ = without_past

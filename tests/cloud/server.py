@@ -14,6 +14,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "root", "AWS_DEFAU
 def running(patience: float = 0.02) -> Iterator[str]:
     """Start everything; yields the address. Once a process: moto keeps its state in memory."""
     from moto.core.config import default_user_config
+    from moto.s3.models import FakeDeleteMarker
     from moto.server import ThreadedMotoServer
 
     from cloud import athena, compute, iam, machine
@@ -31,8 +32,6 @@ def running(patience: float = 0.02) -> Iterator[str]:
     endpoint = "http://{}:{}".format(*server.get_host_and_port())
     os.environ["AWS_ENDPOINT_URL"] = compute.Settings.endpoint = endpoint
     os.environ["MOTO_PORT"] = endpoint.rpartition(":")[2]
-    from moto.s3.models import FakeDeleteMarker
-
     FakeDeleteMarker.dispose = lambda self, *args, **kwargs: None  # missing: a versioned bucket could not be emptied
     machine.install(endpoint, patience)
     try:
