@@ -72,8 +72,13 @@ def main(chosen_by: str) -> int:
         found = next((p for at, fault in attempts if (p := trials.trial(at, fault))), "")
         caught += bool(found)
         print(f"twin without {name}: {'caught, ' + found.splitlines()[0] if found else 'NOT CAUGHT'}")
+    trials.broken = twins.torn_parts
+    moves = max(n for n, done in enumerate(trials.log, 1) if done.startswith("create published"))
+    some = faults.spread(moves - 1, 8 if chosen_by else 40, seed=1)
+    missed = [p for at in some if (p := trials.trial(at, "power"))]
+    print(f"with hashes, {len(some)} power cuts that tear parts before the pointer moves: {len(missed)} wrong")
     print(f"{len(chosen)} trials, {len(wrong)} wrong outcomes; {caught} of {len(twins.TWINS)} broken twins caught")
-    return 1 if wrong or caught < len(twins.TWINS) else 0
+    return 1 if wrong or missed or caught < len(twins.TWINS) else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Models against independent implementations, and the artefact against damage."""
 
+import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +186,7 @@ def test_network_bins() -> None:
 
 def test_network_learns_a_distribution() -> None:
     """Rows sum to 1; it is deterministic, the same for single rows; it finds centre and spread of ages that depend on x and on gaps."""
-    n, rng = 4000, np.random.default_rng(21)  # its own: other seeds miss the bounds below
+    n, rng = 4000, np.random.default_rng(0)  # the bounds below hold for each of the seeds 0 to 11
     x = rng.normal(size=(n, 2)).astype(np.float32)
     x[rng.random(n) < 0.3, 0] = np.nan
     age = np.clip(np.round(45 + 8 * np.nan_to_num(x[:, 0]) + rng.normal(size=n) * (2 + 3 * np.isnan(x[:, 0]))), 14, 100).astype(
@@ -198,10 +200,14 @@ def test_network_learns_a_distribution() -> None:
     assert np.allclose(shares.sum(axis=1), 1, atol=1e-5)
     assert np.allclose(np.concatenate([a.distribution(new[i : i + 1]) for i in range(4)]), shares, atol=1e-6)
     assert a.distribution(new[:0]).shape == (0, 87)
-    low, middle, high = quantiles(shares, 14, (0.05, 0.5, 0.95)).T
-    assert middle[:3].tolist() == pytest.approx([37, 53, 45], abs=1.0)
-    assert (high - low)[0] == pytest.approx(2 * 1.645 * 2, abs=2.5)
-    assert (high - low)[2] == pytest.approx(2 * 1.645 * 5, abs=3.5)
+    new = rng.normal(size=(n, 2)).astype(np.float32).clip(-2, 2)
+    new[::2, 0] = np.nan
+    low, middle, high = quantiles(a.distribution(new), 14, (0.05, 0.5, 0.95)).T
+    unknown = np.isnan(new[:, 0])
+    assert np.abs(middle - 45 - 8 * new[:, 0])[~unknown].mean() < 0.7
+    assert np.abs(middle - 45)[unknown].mean() < 1.5
+    assert 2 * 1.645 * 2 < (high - low)[~unknown].mean() < 8.6  # too wide rather than too narrow
+    assert (high - low)[unknown].mean() == pytest.approx(2 * 1.645 * 5, abs=1.5)
 
 
 def test_bins_without_training_rows_get_the_mean_vector() -> None:
@@ -348,6 +354,15 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
 def load(folder: Path) -> tuple[Any, str]:
     """Load with the manifest's hash as it lies there: what is damaged below it must still be noticed."""
     return artefact.load(folder, sha256(folder / "manifest.json"))
+
+
+def test_bytes_of_arrays_follow_from_the_arrays() -> None:
+    """The version of a model is a hash of its files: it must not depend on Python's patch release, as ``numpy.savez`` does."""
+    made = artefact._archived({"a": np.arange(3, dtype=np.float32), "b": np.zeros((2, 2), np.int64)})
+    assert hashlib.sha256(made).hexdigest().startswith("e8699dbed048156c")
+    with np.load(io.BytesIO(made)) as arrays:
+        assert arrays["a"].tolist() == [0, 1, 2]
+        assert arrays["b"].shape == (2, 2)
 
 
 def test_artefact_round_trip(saved: tuple[Path, pa.Table]) -> None:
