@@ -269,7 +269,7 @@ def test_same_rows_from_the_image(cloud: Cloud) -> None:
         assert container.says("python -c 'from predict_age.kernels import usable; print(usable())'") == "True"
         execution = cloud.finish(cloud.start(cloud.event(time="2026-10-23T08:00:00Z")))
     finally:
-        compute.Settings.command = staticmethod(lambda command, env, scratch: compute.here(command))
+        compute.Settings.command = staticmethod(compute.here)
         container.remove()
     assert (execution["status"], execution.get("cause")) == ("SUCCEEDED", None)
     commands = {t["command"] for t in compute.Settings.started[began:]}

@@ -84,7 +84,6 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     script = "import os; exec(os.environ.get('SCRIPT', ''))"
     monkeypatch.setattr(compute.Settings, "command", staticmethod(lambda command, env, scratch: [sys.executable, "-c", script]))
     monkeypatch.setattr(compute.Settings, "started", [])
-    monkeypatch.setattr(iam, "REFUSED", iam.REFUSED)
     return compute.Settings.started
 
 

@@ -41,6 +41,11 @@ print("\\n" + json.dumps(reply))
 INTERRUPTED = 143
 
 
+def here(command: list[str], env: dict[str, str], scratch: Path) -> list[str]:
+    """How to start the image's entry point with this environment's interpreter."""
+    return [sys.executable, "-m", "predict_age", *command]
+
+
 class Settings:
     """What the backends need to know of the test that uses them."""
 
@@ -48,13 +53,8 @@ class Settings:
     credentials: Callable[[str], dict[str, str]] = staticmethod(lambda role: {})
     fail: Callable[[list[str], dict[str, str]], bool] = staticmethod(lambda command, env: False)
     started: ClassVar[list[dict[str, str]]] = []
-    command: Callable[[list[str], dict[str, str], Path], list[str]] = staticmethod(lambda command, env, scratch: here(command))
+    command: Callable[[list[str], dict[str, str], Path], list[str]] = staticmethod(here)
     slots = threading.Semaphore(2)
-
-
-def here(command: list[str]) -> list[str]:
-    """The entry point of the image with this environment's interpreter."""
-    return [sys.executable, "-m", "predict_age", *command]
 
 
 def _environment(region: str, role: str) -> dict[str, str]:

@@ -93,12 +93,13 @@ class Container:
         self.name = buildah("from", "--pull-never", image).stdout.strip()
 
     def command(self, arguments: list[str], env: dict[str, str], scratch: Path) -> list[str]:
-        """How to start the entry point with ``arguments`` and ``env``; ``scratch`` becomes the volume /scratch."""
+        """How to start the entry point with ``arguments`` and ``env``; ``scratch`` is mounted for this command alone.
+
+        Not at the image's /scratch, which buildah shares between the commands of a container.
+        """
         scratch.chmod(0o777)
-        mine = {
-            name: value for name, value in env.items() if name.startswith(("AWS_", "PREDICT_AGE_")) and str(scratch) not in value
-        }
-        given = [f"--env={name}={value}" for name, value in mine.items()]
+        mine = {name: value for name, value in env.items() if name.startswith(("AWS_", "PREDICT_AGE_"))}
+        given = [f"--env={name}={value}" for name, value in (mine | {"PREDICT_AGE_SCRATCH": TASK, "TMPDIR": TASK}).items()]
         start = ["python", "-m", "predict_age", *arguments]
         return ["env", *STORAGE, "buildah", "run", *given, "--volume", f"{scratch}:{TASK}", self.name, "--", *start]
 
