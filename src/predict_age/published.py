@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from predict_age.errors import BusyError, IntegrityError, LeaseLostError
+from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
 from predict_age.records import ConflictError, Records
 
 NAME = "published"
@@ -55,6 +55,17 @@ class Published:
             manifests={r: s for r, s in manifests.items() if r in named},
             history=[*self.history, entry][-REMEMBERED:],
         )  # fmt: skip
+
+    def rolled_back(self, run_id: str, quarter: str, seal: str) -> Published:
+        """The pointer after readers went back to ``run_id``; unchanged when they are there.
+
+        ``seal`` counts where the pointer has none for the run. Raises ConfigError when the run is being removed.
+        """
+        if run_id in self.removing:
+            raise ConfigError(f"run {run_id} is being removed", fix="choose another run: `predict-age runs`")
+        if self.current == run_id and self.quarters.get(quarter) == run_id:
+            return self
+        return self.with_current(run_id, quarter, self.manifests.get(run_id, seal), "rolled back")
 
     def with_champion(self, run_id: str) -> Published:
         """The pointer after the model of ``run_id`` has become the champion; what readers see stays."""

@@ -31,15 +31,7 @@ def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
             fix="choose another run: `predict-age runs`",
         )  # fmt: skip
     seal = run.folder.step("final_results")["facts"]["manifest"]
-
-    def switched(now: Published) -> Published:
-        if folder.id in now.removing:
-            raise ConfigError(f"run {folder.id} is being removed", fix="choose another run: `predict-age runs`")
-        if now.current == folder.id and now.quarters.get(run.manifest["quarter"]) == folder.id:
-            return now
-        return now.with_current(folder.id, run.manifest["quarter"], now.manifests.get(folder.id, seal), "rolled back")
-
-    return change(workspace.records, switched), folder
+    return change(workspace.records, lambda now: now.rolled_back(folder.id, run.manifest["quarter"], seal)), folder
 
 
 def _previous(workspace: Workspace) -> str:

@@ -40,6 +40,11 @@ def batch_file(run_id: str, kind: str, batch: int) -> str:
     return f"{folder(run_id)}/{kind}/batch_{batch}.parquet"
 
 
+def shown(quarter: str) -> dict[str, str]:
+    """The tables that readers know, each with the table of a run that it shows, in the order in which they are switched."""
+    return {PREDICTIONS: PREDICTIONS, HUMAN_QA: HUMAN_QA, f"{FINAL}_{quarter}": FINAL, FINAL: FINAL}
+
+
 def staged(table: str, run_id: str) -> str:
     """The table of one run, before it is published under its own name."""
     return f"{table}_run_{run_id.lower().replace('-', '_')}"

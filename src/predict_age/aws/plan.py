@@ -11,13 +11,13 @@ from math import ceil
 from typing import Any
 
 from predict_age.aws.prices import PRICES, Prices
-from predict_age.estimate import CONVERT_RATE, PREDICT_RATE, READ_RATE, estimate
+from predict_age.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, estimate
 from predict_age.run import RunPlan
 
 VCPU = 0.6
 START_SECONDS = 60.0  # a task: image, interpreter, model
 TRAIN_SECONDS_A_ROW = 165 / 1_000_000
-PREDICTION_BYTES, PEOPLE_BYTES, QA_BYTES, RESULT_BYTES = 23, 14, 22, 26  # a row, in Parquet
+PEOPLE_BYTES, QA_BYTES, RESULT_BYTES = 14, 22, 26  # a row, in the Parquet that Athena reads and writes
 LEAST_SCAN = 10_000_000  # bytes that Athena bills for a statement
 CHILD_OUTPUT = 16  # bytes that a child of the map returns
 OUTPUT_LIMIT = 256 * 1024
@@ -121,7 +121,7 @@ def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet
 
 def _scanned(rows: int, to_predict: int) -> int:
     """Bytes of Parquet that the statements read: the join, its check, the merge, and its two checks."""
-    join = rows * PEOPLE_BYTES + to_predict * PREDICTION_BYTES
+    join = rows * PEOPLE_BYTES + to_predict * PREDICTION_BYTES_A_ROW
     return round(join + rows * 1 + rows * QA_BYTES + rows * 6 + rows * (8 + 8))
 
 

@@ -88,13 +88,17 @@ class Store:
             raise self._failed("read", name, error) from error
 
     def document(self, name: str) -> dict[str, Any]:
-        """The value of a sealed JSON file. Raises IntegrityError when it is missing or damaged."""
+        """The value of :meth:`read_sealed`."""
+        return self.read_sealed(name)[0]
+
+    def read_sealed(self, name: str) -> tuple[dict[str, Any], str]:
+        """The value of a sealed JSON file, and its seal. Raises IntegrityError when it is missing or damaged."""
         found = self.get(name)
         if found is None:
             raise IntegrityError(
                 f"{self.url(name)} is missing", expected="what an earlier state wrote", fix="start a new execution"
             )
-        return unsealed(found[0], self.url(name))[0]
+        return unsealed(found[0], self.url(name))
 
     def put(self, name: str, data: bytes | Path, replaces: str | None) -> None:
         """Store ``data`` if the object still has the tag ``replaces`` (None: if there is none); ConflictError otherwise.

@@ -132,6 +132,15 @@ def unload_table(call: Call, table: str, query: str) -> str:
     return location
 
 
+def objects(call: Call, location: str) -> dict[str, str]:
+    """Size and tag of every object below ``location``, by its name inside the run's folder."""
+    found = {}
+    for name, size in call.store.names(location.removeprefix(call.store.url(""))):
+        now = call.store.head(name)
+        found[name.removeprefix(call.name(""))] = f"{size}:{now.tag if now else ''}"
+    return found
+
+
 def point(call: Call, name: str, like: str, location: str = "") -> None:
     """Make the table ``name`` read what the table ``like`` reads, or the files below ``location``.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from predict_age.aws.functions.call import Call, Event, handler, once, passed_on, point, unload_table
+from predict_age.aws.functions.call import Call, Event, handler, objects, once, passed_on, point, unload_table
 from predict_age.aws.functions.rollback import rollback
-from predict_age.aws.names import FINAL, HUMAN_QA, PEOPLE, PREDICTIONS, VIEW
+from predict_age.aws.names import FINAL, HUMAN_QA, PEOPLE, VIEW, shown
 from predict_age.books import Books
 from predict_age.errors import IntegrityError
 from predict_age.files import sealed, unsealed
@@ -96,19 +96,12 @@ def _manifest(call: Call, run: dict[str, Any], books: Books, tally: Tally, locat
     for step in MADE_BEFORE:
         files |= call.step(step)["outputs"]
     kept = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY)}
-    root = location.removeprefix(call.store.url(""))
-    written = {}
-    for name, size in call.store.names(root):
-        found = call.store.head(name)
-        written[name.removeprefix(call.name(""))] = f"{size}:{found.tag if found else ''}"
     made = contents(run, call.facts("read_source"), call.facts("training"), books, tally, kept)
-    return sealed({**made, "athena": written})
+    return sealed({**made, "athena": objects(call, location)})
 
 
 def _show(call: Call, quarter: str) -> None:
     """Point the tables that readers know at this run's folders: each switch is one call, so a reader sees old or new, whole."""
-    for table, published in (
-        (PREDICTIONS, PREDICTIONS), (HUMAN_QA, HUMAN_QA), (FINAL, f"{FINAL}_{quarter}"), (FINAL, FINAL),
-    ):  # fmt: skip
-        point(call, published, call.staged(table))
+    for name, table in shown(quarter).items():
+        point(call, name, call.staged(table))
     call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{render('final_view')}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from predict_age.aws.functions.call import Call, Event, point
-from predict_age.aws.names import FINAL, HUMAN_QA, PREDICTIONS, STAGED
+from predict_age.aws.functions.call import Call, Event, objects, point
+from predict_age.aws.names import FINAL, HUMAN_QA, PREDICTIONS, STAGED, shown
 from predict_age.errors import ConfigError, IntegrityError
-from predict_age.files import unsealed
-from predict_age.published import Published, change, read_published
+from predict_age.published import change, read_published
 
 
 def rollback(call: Call, to: str) -> Event:
@@ -26,35 +25,25 @@ def rollback(call: Call, to: str) -> Event:
     made = then.facts("final_results")
     manifest = _vouched(then, made["manifest"], made["location"])
     quarter = str(manifest["quarter"])
-
-    def switched(now: Published) -> Published:
-        if now.current == then.run_id and now.quarters.get(quarter) == then.run_id:
-            return now
-        return now.with_current(then.run_id, quarter, made["manifest"], "rolled back")
-
-    change(call.records, switched)
-    point(call, PREDICTIONS, PREDICTIONS, call.store.url(then.name(STAGED[PREDICTIONS])) + "/")
-    point(call, HUMAN_QA, HUMAN_QA, then.facts("human_qa")["location"])
-    point(call, f"{FINAL}_{quarter}", FINAL, made["location"])
-    point(call, FINAL, FINAL, made["location"])
+    change(call.records, lambda now: now.rolled_back(then.run_id, quarter, made["manifest"]))
+    locations = {
+        PREDICTIONS: call.store.url(then.name(STAGED[PREDICTIONS])) + "/",
+        HUMAN_QA: then.facts("human_qa")["location"],
+        FINAL: made["location"],
+    }
+    for name, table in shown(quarter).items():
+        point(call, name, table, locations[table])
     return {"run_id": then.run_id, "quarter": quarter, "before": before.current}
 
 
 def _vouched(then: Call, seal: str, location: str) -> dict[str, Any]:
     """The manifest of a run, when its seal and every object of its result are those that were recorded."""
-    found = then.store.get(then.name("manifest.json"))
-    if found is None:
-        raise IntegrityError(f"run {then.run_id} has no manifest", expected="manifest.json", fix="choose another run")
-    manifest, is_seal = unsealed(found[0], "manifest.json")
-    written: dict[str, str] = manifest["athena"]
+    manifest, is_seal = then.store.read_sealed(then.name("manifest.json"))
+    written, now = manifest["athena"], objects(then, location)
     problems = [] if is_seal == seal else ["manifest.json is another one"]
-    here = {n.removeprefix(then.name("")) for n, _ in then.store.names(location.removeprefix(then.store.url("")))}
-    problems += [f"{name} is missing" for name in written.keys() - here]
-    problems += [f"{name} is foreign" for name in here - written.keys()]
-    for name in written.keys() & here:
-        now = then.store.head(then.name(name))
-        if now is None or f"{now.size}:{now.tag}" != written[name]:
-            problems.append(f"{name} was changed")
+    problems += [f"{name} is missing" for name in written.keys() - now.keys()]
+    problems += [f"{name} is foreign" for name in now.keys() - written.keys()]
+    problems += [f"{name} was changed" for name in written.keys() & now.keys() if now[name] != written[name]]
     if problems:
         raise IntegrityError(
             f"run {then.run_id} is not whole and was not published", expected="every object as it was written",
