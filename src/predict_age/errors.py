@@ -20,10 +20,6 @@ from __future__ import annotations
 import errno
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: handled like Ctrl-C."""
-
-
 class PredictAgeError(Exception):
     """Base of all errors that a user can meet."""
 

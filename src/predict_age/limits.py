@@ -1,24 +1,19 @@
-"""Time and money: what a run may use up, what it has used up, and how it is stopped in between."""
+"""Time and money: what a run may use up and what it has used up."""
 
 from __future__ import annotations
 
 import datetime as dt
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from predict_age.config import Limits
 from predict_age.errors import IntegrityError, LimitError
 from predict_age.files import read_json, write_json
 from predict_age.lease import Holder
+from predict_age.stopping import OutOfTime, stopping_after
 from predict_age.workspace import RUNNING, RunFolder
-
-CALLBACKS = frozenset(["_next_wrapper", "_reset_wrapper"])  # what XGBoost's compiled code calls while it takes over the rows
-AGAIN_SECONDS = 0.1
 
 
 def cost_usd(minutes: float, limits: Limits) -> float:
@@ -92,35 +87,14 @@ def seconds_left(limits: Limits, used: float) -> float | None:
     return min(minutes) * 60 - used if minutes else None
 
 
-def _called_from_c(frame: FrameType | None) -> bool:
-    """Whether a library's compiled code called back into Python and waits for the answer."""
-    while frame is not None:
-        if frame.f_code.co_name in CALLBACKS:
-            return True
-        frame = frame.f_back
-    return False
-
-
 @contextmanager
-def stopping_after(left: float | None) -> Iterator[None]:
-    """Raise LimitError in the block once ``left`` seconds have gone; None: never. Works in the main thread, as signals do."""
-    if left is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_signal: int, frame: FrameType | None) -> None:
-        if _called_from_c(frame):  # an exception would be printed there, and lost
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
-            return
+def within(left: float | None) -> Iterator[None]:
+    """Raise LimitError in the block once ``left`` seconds have gone, at once when none are left; None: never."""
+    try:
+        with stopping_after(left):
+            yield
+    except OutOfTime:
         raise LimitError(
             "the run has used up its time or money and was stopped", expected="to be done by now", found="unfinished work",
             fix="raise the limit: `predict-age resume --max-minutes N`; finished work is kept",
-        )  # fmt: skip
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        ) from None  # fmt: skip

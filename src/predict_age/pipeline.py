@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import cast
 
+from predict_age import stopping
 from predict_age.config import Config, Limits
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.files import make_folder, remove, write_json
 from predict_age.gates import GATES
 from predict_age.lease import Holder, Lease
-from predict_age.limits import Attempts, seconds_left, stopping_after
+from predict_age.limits import Attempts, seconds_left, within
 from predict_age.measure import Measure
 from predict_age.order import STEPS, Step, StepFunction
 from predict_age.pool import Pool, available_cores
@@ -161,7 +162,7 @@ def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
     outcome, message = FAILED, ""
     began = time.monotonic()
     try:
-        with stopping_after(seconds_left(limits, attempts.seconds())), run.pool:
+        with within(seconds_left(limits, attempts.seconds())), run.pool:
             for step in STEPS:
                 if not run.is_done(step):
                     do_step(run, step)
@@ -222,6 +223,7 @@ def do_step(run: Run, step: Step, function: StepFunction | None = None) -> None:
     if step.reads_source:
         run.check_source()  # what a step has read must still be what the plan names, or its output counts for nothing
     run.lease.check()
+    stopping.check()
     record = record_of(step, result, measure.seconds, measure.peak_rss_bytes, run.key(step))
     write_json(run.folder.step_file(step.name), record)
     console.end(measure.seconds, result.rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predict_age import __version__
-from predict_age.errors import ConfigError, PredictAgeError, Terminated, resource_error
+from predict_age.errors import ConfigError, PredictAgeError, resource_error
+from predict_age.stopping import Terminated, listen
 
 if TYPE_CHECKING:
     from predict_age.workspace import Workspace
@@ -78,13 +78,9 @@ def _main(
     """Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 resources, 75 busy, 130 or 143 stopped."""
 
 
-def _on_sigterm(_signal: int, _frame: object) -> None:
-    raise Terminated
-
-
 def main() -> None:
     """Entry point: every error is one clear message and its exit code; never a traceback for a known cause."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    listen()
     try:
         app()
     except PredictAgeError as error:

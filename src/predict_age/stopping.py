@@ -1,0 +1,83 @@
+"""How work is stopped from outside or by a limit: by one kind of exception that no library takes for an error of its own.
+
+An exception from a signal may strike anywhere in the main thread, inside other people's code, too. Everything here is a
+KeyboardInterrupt, because ``except Exception`` lets that pass: a library that caught the stop would go on, or tidy up after a fault
+that never was. Where Python cannot pass even that on (a callback from compiled code, ``__del__``), it calls
+``sys.unraisablehook``, and the stop strikes again a little later; until then :func:`check` says that work does not count.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+AGAIN_SECONDS = 0.1
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: handled like Ctrl-C."""
+
+
+class OutOfTime(KeyboardInterrupt):
+    """The time that :func:`stopping_after` allows has gone."""
+
+
+_asked: list[type[KeyboardInterrupt]] = []  # the stop that was asked for and has not left the main thread's work yet
+
+
+def _strike(kind: type[KeyboardInterrupt]) -> NoReturn:
+    _asked[:] = [kind]
+    raise kind
+
+
+def _lost(problem: sys.UnraisableHookArgs) -> None:
+    """A stop that Python had to throw away strikes again; anything else is reported as always."""
+    if _asked and problem.exc_type is not None and issubclass(problem.exc_type, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+    else:
+        sys.__unraisablehook__(problem)
+
+
+def _on_signal(number: int, _frame: FrameType | None) -> None:
+    if number == signal.SIGALRM:
+        _strike(_asked[0] if _asked else OutOfTime)
+    _strike(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+
+
+def listen() -> None:
+    """SIGINT and SIGTERM stop what the main thread does from now on: the command line's first act."""
+    sys.unraisablehook = _lost
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _on_signal)
+
+
+def check() -> None:
+    """Raise the stop that was asked for, in case it has been lost: called before a piece of work is declared done."""
+    if _asked and threading.current_thread() is threading.main_thread():
+        raise _asked[0]
+
+
+@contextmanager
+def stopping_after(seconds: float | None) -> Iterator[None]:
+    """Raise OutOfTime in the block once ``seconds`` have gone; None: never. Only in the main thread, as signals do."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if seconds <= 0:
+        raise OutOfTime
+    before, hook = signal.signal(signal.SIGALRM, _on_signal), sys.unraisablehook
+    sys.unraisablehook = _lost
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+        check()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook
+        _asked.clear()

@@ -1,0 +1,122 @@
+"""Stops and time limits get through, whatever code they strike in, and no lost stop lets work count."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from predict_age import stopping
+from predict_age.errors import LimitError
+from predict_age.limits import within
+
+
+def wait() -> None:
+    """Longer than any limit here."""
+    time.sleep(20)
+
+
+def swallow() -> None:
+    """A library that takes every error for its own and goes on."""
+    for _ in range(200):
+        try:
+            time.sleep(0.1)
+        except Exception:
+            continue
+
+
+def call_back() -> None:
+    """Compiled code that calls into Python again and again, where an exception is printed and forgotten; then it is done."""
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+
+    @compare
+    def slowly(_a: object, _b: object) -> int:
+        time.sleep(0.01)
+        return 0
+
+    numbers = (ctypes.c_int * 20)()
+    ctypes.CDLL(None).qsort(numbers, 20, 4, slowly)
+    wait()
+
+
+def start_threads() -> None:
+    """Starting threads, all the time: an error in there makes threading lose its books."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
+
+
+@pytest.mark.parametrize("work", [wait, swallow, call_back, start_threads])
+def test_limit_gets_through(work: Callable[[], None], capfd: pytest.CaptureFixture[str]) -> None:
+    """The limit ends the work soon, as a LimitError, and nothing is printed by anybody."""
+    began = time.monotonic()
+    with pytest.raises(LimitError, match="used up its time"), within(0.1):
+        work()
+    assert time.monotonic() - began < 3
+    assert capfd.readouterr().err == ""
+
+
+def test_nothing_left_is_said_before_anything_is_done() -> None:
+    """A limit that is used up already strikes before the block begins."""
+    done = []
+    with pytest.raises(LimitError), within(0.0):
+        done.append(1)
+    assert not done
+
+
+def test_lost_stop_does_not_let_work_count() -> None:
+    """Between the loss of a stop and its second strike, ``check`` refuses to call work done; afterwards all is forgotten."""
+
+    class Last:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGALRM)
+            time.sleep(0.01)
+
+    with pytest.raises(LimitError), within(60.0):
+        last = Last()
+        del last
+        stopping.check()
+        pytest.fail("a stop was lost, and work would have counted")
+    stopping.check()
+
+
+def test_other_lost_errors_are_still_reported(capfd: pytest.CaptureFixture[str]) -> None:
+    """Only stops are taken from Python's report of lost exceptions."""
+
+    class Last:
+        def __del__(self) -> None:
+            raise ValueError("of somebody else")
+
+    with within(60.0):
+        last = Last()
+        del last
+    assert "of somebody else" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated")])
+def test_stop_from_outside_gets_through_compiled_code(number: signal.Signals, name: str) -> None:
+    """SIGINT and SIGTERM, too, strike again when a callback from compiled code has lost them."""
+    code = f"""
+import os, signal, sys, threading
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from predict_age import stopping
+from test_stopping import call_back
+stopping.listen()
+threading.Timer(0.1, os.kill, (os.getpid(), {int(number)})).start()
+try:
+    call_back()
+except KeyboardInterrupt as stop:
+    print(type(stop).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.stdout.strip(), done.stderr) == (name, "")
