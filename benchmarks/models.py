@@ -17,7 +17,6 @@ import lightgbm
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xgboost
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix, learn_encoders
@@ -25,7 +24,7 @@ from predict_age.features.extract import extract
 from predict_age.features.spec import default_text, parse_features
 from predict_age.generator.posterior import best_prediction
 from predict_age.generator.write import ROWS_PER_CHUNK, Chunk, generate, people
-from predict_age.models.boosted import predict_boosted, train_boosted
+from predict_age.models.boosted import train_boosted
 from predict_age.models.conformal import correction
 from predict_age.models.density import quantiles
 from predict_age.models.forest import train_forest
@@ -78,9 +77,7 @@ def main(rows: int, seed: int) -> None:
         print(f"| {name} | {time_taken} | {error:.3f} | {width} |", flush=True)
 
     boosted, fit_s = timed(lambda: train_boosted(fit, age[:n], names, settings, 2))
-    assert isinstance(boosted, xgboost.Booster)
-    boosted.set_param({"nthread": 1})
-    raw, eval_s = timed(lambda: predict_boosted(boosted, new))
+    raw, eval_s = timed(lambda: boosted.predict(new))
     line(f"XGBoost, {settings.rounds} trees of depth {settings.max_depth}", fit_s, eval_s, np.asarray(raw))
     light, fit_s = timed(lambda: train_light(fit, age[:n], names, settings, 2))
     second, eval_s = timed(lambda: light.predict(new))  # type: ignore[attr-defined]

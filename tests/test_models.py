@@ -22,7 +22,7 @@ from predict_age.features.encode import learn_encoders
 from predict_age.features.spec import parse_features
 from predict_age.files import sha256
 from predict_age.models import artefact
-from predict_age.models.boosted import filled, predict_boosted, train_boosted
+from predict_age.models.boosted import filled, train_boosted
 from predict_age.models.bundle import CALIBRATE, FIT, HELD_OUT, VALIDATE, confidence_pct, parts, train
 from predict_age.models.conformal import BAND_STARTS, FEWEST_ROWS, calibrate, correction
 from predict_age.models.density import quantiles
@@ -100,8 +100,8 @@ def test_forest_equals_its_definition() -> None:
     age = np.clip(np.round(40 + 8 * np.nan_to_num(x[:, 0]) + RNG.normal(size=400) * 3), 14, 100).astype(np.float32)
     forest = train_forest(x, age, 14, 100, SMALL, 1)
     new = np.concatenate([x[:20], np.full((1, 3), np.nan, np.float32), np.full((1, 3), 1e9, np.float32)])
-    train_nodes = forest.trees.predict(xgboost.DMatrix(filled(x)), pred_leaf=True)
-    nodes = forest.trees.predict(xgboost.DMatrix(filled(new)), pred_leaf=True)
+    train_nodes = forest.trees.booster.predict(xgboost.DMatrix(filled(x)), pred_leaf=True)
+    nodes = forest.trees.booster.predict(xgboost.DMatrix(filled(new)), pred_leaf=True)
     found = quantiles(forest.distribution(new), 14, (0.05, 0.5, 0.95))
     for i in range(len(new)):
         weights = np.mean([(train_nodes[:, t] == nodes[i, t]) / (train_nodes[:, t] == nodes[i, t]).sum() for t in range(4)], axis=0)
@@ -121,9 +121,9 @@ def test_boosted_is_deterministic_and_handles_few_rows() -> None:
     x[::3, 0] = np.nan
     y = (40 + np.nan_to_num(x).sum(axis=1)).astype(np.float32)
     a, b = (train_boosted(x, y, list("abcd"), SMALL, 1) for _ in range(2))
-    assert np.array_equal(predict_boosted(a, x), predict_boosted(b, x))
-    assert np.array_equal(np.concatenate([predict_boosted(a, x[i : i + 1]) for i in range(20)]), predict_boosted(a, x[:20]))
-    assert predict_boosted(a, x[:0]).shape == (0,)
+    assert np.array_equal(a.predict(x), b.predict(x))
+    assert np.array_equal(np.concatenate([a.predict(x[i : i + 1]) for i in range(20)]), a.predict(x[:20]))
+    assert a.predict(x[:0]).shape == (0,)
 
 
 def test_light_is_deterministic_saves_exactly_and_stops_early() -> None:
@@ -133,17 +133,14 @@ def test_light_is_deterministic_saves_exactly_and_stops_early() -> None:
     y = (40 + 5 * np.nan_to_num(x[:, 0]) + RNG.normal(size=800)).astype(np.float32)
     a, b = (train_light(x, y, list("abcd"), SMALL, 1) for _ in range(2))
     assert a.text == b.text
-    assert np.array_equal(a.predict(x), type(a).from_text(a.text).predict(x))
+    assert np.array_equal(a.predict(x), type(a)(a.text).predict(x))
     assert np.array_equal(np.concatenate([a.predict(x[i : i + 1]) for i in range(20)]), a.predict(x[:20]))
     assert a.predict(x[:0]).shape == (0,)
     long = SMALL.model_copy(update={"light_rounds": 400, "stop_after_rounds": 5})
     noise = (x, RNG.permutation(y))
     assert train_light(x, y, list("abcd"), long, 1, noise).booster.num_trees() < 100
     assert (
-        train_boosted(
-            x, y, list("abcd"), SMALL.model_copy(update={"rounds": 400, "stop_after_rounds": 5}), 1, noise
-        ).num_boosted_rounds()
-        < 100
+        train_boosted(x, y, list("abcd"), SMALL.model_copy(update={"rounds": 400, "stop_after_rounds": 5}), 1, noise).rounds < 100
     )
 
 

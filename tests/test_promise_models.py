@@ -171,7 +171,7 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(0.5, 0.0, 0.5)))
     matrix = np.zeros((3, len(bundle.features.names)), np.float32)
     assert len(bundle.predict(matrix).age) == 3
-    monkeypatch.setattr(module, "predict_boosted", lambda *_: np.array([30, value, 40], np.float32))
+    monkeypatch.setattr(module.Boosted, "predict", lambda *_: np.array([30, value, 40], np.float32))
     with pytest.raises(IntegrityError, match="no number"):
         bundle.predict(matrix)
 
@@ -183,7 +183,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
 
     bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(1.0, 0.0, 0.0)))
-    monkeypatch.setattr(module, "predict_boosted", lambda *_: np.full(2, value, np.float32))
+    monkeypatch.setattr(module.Boosted, "predict", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
     assert set(made.age.tolist()) == {14 if value < 0 else 100}
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))

@@ -1,25 +1,33 @@
-"""Quantiles of the usual distributions, from ``scipy.special``: importing ``scipy.stats`` takes a second in every process."""
+"""Quantiles of the usual distributions, from ``scipy.special``: importing ``scipy.stats`` takes a second.
+
+Even ``scipy.special`` takes a quarter of one, so it waits until somebody asks: workers, which import this module, never do.
+"""
 
 from __future__ import annotations
 
-from scipy import special
+from importlib import import_module
+from typing import Any
+
+
+def _special() -> Any:
+    return import_module("scipy.special")
 
 
 def normal_above(chance: float) -> float:
     """What a standard normal variable exceeds with probability ``chance``."""
-    return float(-special.ndtri(chance))
+    return float(-_special().ndtri(chance))
 
 
 def student_above(chance: float, freedom: float) -> float:
     """The same of Student's t with ``freedom`` > 0 degrees."""
-    return float(-special.stdtrit(freedom, chance))
+    return float(-_special().stdtrit(freedom, chance))
 
 
 def chi_squared_above(chance: float, freedom: float) -> float:
     """The same of chi-squared."""
-    return float(special.chdtri(freedom, chance))
+    return float(_special().chdtri(freedom, chance))
 
 
 def fisher_above(chance: float, first: float, second: float) -> float:
     """The same of Fisher's F."""
-    return float(special.fdtri(first, second, 1 - chance))
+    return float(_special().fdtri(first, second, 1 - chance))

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xgboost
 
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders
 from predict_age.features.spec import parse_features
 from predict_age.files import creating, sha256, write_json
+from predict_age.models.boosted import Boosted
 from predict_age.models.bundle import Blend, Bundle
 from predict_age.models.conformal import Calibration
 from predict_age.models.forest import QuantileForest
@@ -41,9 +41,9 @@ def challenger_folder(run: Path, number: int) -> Path:
 
 def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
     """Write the artefact and return its version: "age-" and the first 12 digits of the hash over its files' hashes."""
-    for name, booster in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
+    for name, boosted in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
         with creating(folder / name) as stream:
-            stream.write(bytes(booster.save_raw("ubj")))
+            stream.write(boosted.content)
     with creating(folder / "leaves.npz") as stream:
         stream.write(_archived({"leaf_of": bundle.forest.leaf_of, "shares": bundle.forest.shares}))
     with creating(folder / "light.txt") as stream:
@@ -89,9 +89,9 @@ def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     content = {name: _read(folder / name, manifest["files"][name]) for name in FILES}
     learned = json.loads(content["learned.json"])
     features = parse_features(content["features.toml"].decode(), str(folder / "features.toml"))
-    boosted, forest = _booster(content["boosted.ubj"]), _booster(content["forest.ubj"])
-    light = Light.from_text(content["light.txt"].decode())
-    if not features.names == manifest["features"] == boosted.feature_names == light.booster.feature_name():
+    boosted, forest = Boosted(content["boosted.ubj"]), Boosted(content["forest.ubj"])
+    light = Light(content["light.txt"].decode())
+    if not features.names == manifest["features"] == boosted.feature_names == light.feature_names:
         raise IntegrityError(
             "the model was trained on other features", expected=str(boosted.feature_names), found=str(features.names),
             fix="train a new model: run without --base",
@@ -124,12 +124,6 @@ def _read(path: Path, expected: str) -> bytes:
         f"the model file {path} is missing or damaged", expected=f"SHA-256 {expected}", found=found,
         fix="`predict-age resume` an unfinished run; otherwise use another run's model, or train",
     )  # fmt: skip
-
-
-def _booster(content: bytes) -> xgboost.Booster:
-    booster = xgboost.Booster(model_file=bytearray(content))
-    booster.set_param({"nthread": 1})
-    return booster
 
 
 def copy(folder: Path, to: Path, manifest_sha256: str) -> None:

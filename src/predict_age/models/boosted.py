@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from predict_age.config import Training
+from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
+from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.models import ubjson
+from predict_age.models.trees import NotTakenApartError, Program, program, trees_of
+
+if TYPE_CHECKING:
+    import xgboost
 
 UNKNOWN = np.float32(-1e30)
 
@@ -20,6 +30,73 @@ def filled(matrix: Matrix) -> Matrix:
     return np.where(np.isnan(matrix), UNKNOWN, matrix)
 
 
+@dataclass(frozen=True)
+class Boosted:
+    """``content`` is a model in XGBoost's binary format; what predicts is made from it, so that saved and trained ones are equal.
+
+    XGBoost itself is loaded for few rows only, or where there are no kernels: its import takes over a second in every process.
+    """
+
+    content: bytes
+
+    @classmethod
+    def of(cls, booster: xgboost.Booster) -> Boosted:
+        """What ``booster`` has learned."""
+        return cls(bytes(booster.save_raw("ubj")))
+
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """The model as XGBoost's schema has it. Raises IntegrityError when the content is no such thing."""
+        try:
+            made: dict[str, Any] = ubjson.read(self.content)
+            made["learner"]["gradient_booster"]["model"]["trees"]
+        except (ubjson.UBJSONError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                "a model of boosted trees cannot be read", expected="XGBoost's binary format", found=str(error)
+            ) from error
+        return made
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns that it learned from."""
+        return list(self.model["learner"]["feature_names"])
+
+    @property
+    def rounds(self) -> int:
+        """How many trees were added up, one after the other."""
+        return len(self.model["learner"]["gradient_booster"]["model"]["iteration_indptr"]) - 1
+
+    @cached_property
+    def booster(self) -> xgboost.Booster:
+        """XGBoost's own, of one thread."""
+        import xgboost
+
+        made = xgboost.Booster(model_file=bytearray(self.content))
+        made.set_param({"nthread": 1})
+        return made
+
+    def predict(self, matrix: Matrix) -> NDArray[np.float32]:
+        """Ages (n_rows,), years, unbounded."""
+        if not len(matrix):
+            return np.empty(0, np.float32)
+        if len(matrix) >= WORTH_ROWS and usable() and self._steps is not None:
+            program, base = self._steps
+            ages = np.full(len(matrix), base, np.float32)
+            program.add(matrix, ages)
+            return ages
+        result: NDArray[np.float32] = self.booster.inplace_predict(filled(matrix), validate_features=False)
+        return result
+
+    @cached_property
+    def _steps(self) -> tuple[Program, np.float32] | None:
+        try:
+            trees, base = trees_of(self.model)
+        except NotTakenApartError:
+            return None
+        made = program(trees, [float(UNKNOWN)], np.float32)
+        return None if made is None else (made, base)
+
+
 def train_boosted(
     matrix: Matrix,
     age: NDArray[np.float32],
@@ -27,11 +104,13 @@ def train_boosted(
     settings: Training,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-) -> xgboost.Booster:
+) -> Boosted:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed and number of threads.
 
     With ``unseen`` rows it stops when their error no longer falls, and keeps the trees up to the best.
     """
+    import xgboost
+
     data = xgboost.QuantileDMatrix(filled(matrix), age, feature_names=names, max_bin=128, nthread=threads)
     parameters = {
         "objective": "reg:absoluteerror",
@@ -47,26 +126,17 @@ def train_boosted(
         "nthread": threads,
     }
     if unseen is None or not len(unseen[1]):
-        return xgboost.train(parameters, data, settings.rounds)
+        return Boosted.of(xgboost.train(parameters, data, settings.rounds))
     judge = xgboost.QuantileDMatrix(filled(unseen[0]), unseen[1], feature_names=names, max_bin=128, nthread=threads, ref=data)
     booster = xgboost.train(
         parameters, data, settings.rounds, evals=[(judge, "unseen")], early_stopping_rounds=settings.stop_after_rounds,
         verbose_eval=False,
     )  # fmt: skip
-    kept: xgboost.Booster = booster[: booster.best_iteration + 1]
-    return kept
+    return Boosted.of(booster[: booster.best_iteration + 1])
 
 
-def predict_boosted(model: xgboost.Booster, matrix: Matrix) -> NDArray[np.float32]:
-    """Ages (n_rows,), years, unbounded."""
-    if not len(matrix):
-        return np.empty(0, np.float32)
-    result: NDArray[np.float32] = model.inplace_predict(filled(matrix), validate_features=False)
-    return result
-
-
-def importance(model: xgboost.Booster) -> dict[str, float]:
+def importance(model: Boosted) -> dict[str, float]:
     """Share of the total gain by feature, 0..1; features that are never used are missing."""
-    gains = {str(k): float(np.sum(v)) for k, v in model.get_score(importance_type="total_gain").items()}
+    gains = {str(k): float(np.sum(v)) for k, v in model.booster.get_score(importance_type="total_gain").items()}
     total = sum(gains.values()) or 1.0
     return {name: gain / total for name, gain in sorted(gains.items(), key=lambda item: -item[1])}

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import xgboost
 from numpy.typing import NDArray
 
 from predict_age.config import Config, Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders, Matrix, defaults, learn_encoders
 from predict_age.features.spec import FeatureSet
-from predict_age.models.boosted import importance, predict_boosted, train_boosted
+from predict_age.models.boosted import Boosted, importance, train_boosted
 from predict_age.models.conformal import NO_CALIBRATION, Calibration, calibrate
 from predict_age.models.density import Shares, quantiles
 from predict_age.models.ensemble import mixed, network_share, point_weights
@@ -131,7 +130,7 @@ class Bundle:
     features: FeatureSet
     encoders: Encoders
     ridge: RidgeModel
-    boosted: xgboost.Booster
+    boosted: Boosted
     light: Light
     network: Network
     forest: QuantileForest
@@ -156,7 +155,7 @@ class Bundle:
         network = self.network.distribution(matrix)
         points[:, 2] = quantiles(network, self.blend.youngest, (0.5,))[:, 0]
         if needs_forest or weights[0]:
-            points[:, 0] = predict_boosted(self.boosted, matrix)
+            points[:, 0] = self.boosted.predict(matrix)
         if everything or weights[1]:
             points[:, 1] = self.light.predict(matrix)
         _check_finite(points, network)
@@ -259,7 +258,7 @@ def train(
     }
     metrics["refit_rows"] = len(age) if len(age) < settings.refit_below_rows else 0
     if metrics["refit_rows"]:
-        rounds = [(b.boosted.num_boosted_rounds(), b.light.booster.num_trees()) for b in bundles]
+        rounds = [(b.boosted.rounds, b.light.booster.num_trees()) for b in bundles]
         boosted, light = (max(1, int(n)) for n in np.median(rounds, axis=0))
         again = config.model_copy(update={"training": settings.model_copy(update={"rounds": boosted, "light_rounds": light})})
         nobody = np.zeros(len(age), np.bool_)
@@ -328,7 +327,7 @@ def _cross_fitted(
     )
     fold = np.arange(len(age)) % 2 == 0
     for rows in (fold, ~fold):
-        result[~rows] = predict_boosted(train_boosted(matrix[rows], age[rows], names, quick, threads), matrix[~rows])
+        result[~rows] = train_boosted(matrix[rows], age[rows], names, quick, threads).predict(matrix[~rows])
     return result
 
 

@@ -8,15 +8,21 @@ loses nothing. See ADR 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
-from predict_age.models.boosted import filled
+from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.models.boosted import UNKNOWN, Boosted, filled
 from predict_age.models.density import Shares
+from predict_age.models.trees import Paths, paths, trees_of
+
+if TYPE_CHECKING:
+    import xgboost
 
 BLOCK = 2048
 
@@ -25,19 +31,24 @@ BLOCK = 2048
 class QuantileForest:
     """``shares``: (n_leaves, n_ages) float32, row sums 1; ``leaf_of``: (n_trees, max_node + 1), the row of ``shares`` of a node."""
 
-    trees: xgboost.Booster
+    trees: Boosted
     leaf_of: NDArray[np.int32]
     shares: Shares
 
     def leaves(self, matrix: Matrix) -> NDArray[np.int32]:
         """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
-        nodes = _nodes(self.trees, matrix)
+        nodes = _nodes(self.trees.booster, matrix)
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 
     def distribution(self, matrix: Matrix) -> Shares:
         """(n_rows, n_ages) shares of each whole age, the youngest first."""
         result = np.empty((len(matrix), self.shares.shape[1]), np.float32)
         if not len(matrix):
+            return result
+        if len(matrix) >= WORTH_ROWS and usable():
+            result[:] = 0
+            self._paths.add(matrix, self.shares, result)
+            result *= np.float32(1 / len(self.leaf_of))
             return result
         leaves = self.leaves(matrix)
         for start in range(0, len(matrix), BLOCK):
@@ -48,8 +59,14 @@ class QuantileForest:
             result[start : start + BLOCK] = total * np.float32(1 / block.shape[1])
         return result
 
+    @cached_property
+    def _paths(self) -> Paths:
+        return paths(trees_of(self.trees.model)[0], UNKNOWN, self.leaf_of)
+
 
 def _nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:
+    import xgboost
+
     data = xgboost.DMatrix(filled(matrix), nthread=1 if len(matrix) < 100_000 else None)
     nodes = trees.predict(data, pred_leaf=True, validate_features=False)
     return np.asarray(nodes, np.int32).reshape(len(matrix), -1)
@@ -59,6 +76,8 @@ def train_forest(
     matrix: Matrix, age: NDArray[np.float32], youngest: int, oldest: int, settings: Training, threads: int
 ) -> QuantileForest:
     """Grow the forest on (n_rows, n_features) and whole ages (n_rows,) inside youngest..oldest."""
+    import xgboost
+
     data = xgboost.QuantileDMatrix(filled(matrix), age, max_bin=128, nthread=threads)
     parameters = {
         "tree_method": "hist",
@@ -87,4 +106,4 @@ def train_forest(
         tables.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
         leaf_of[tree, used] = np.arange(leaves, leaves + len(used))
         leaves += len(used)
-    return QuantileForest(trees, leaf_of, np.concatenate(tables))
+    return QuantileForest(Boosted.of(trees), leaf_of, np.concatenate(tables))

@@ -4,32 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.config import Training
+from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
+from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.models.trees import LIGHT_TINY, NotTakenApartError, Program, light_trees_of, program
+
+if TYPE_CHECKING:
+    import lightgbm
 
 
 @dataclass(frozen=True)
 class Light:
-    """``text`` is the model in LightGBM's own format; ``booster`` is made from it, so that saved and trained ones are equal."""
+    """``text`` is the model in LightGBM's own format; what predicts is made from it, so that saved and trained ones are equal.
+
+    LightGBM itself is loaded for few rows only, or where there are no kernels, as XGBoost is.
+    """
 
     text: str
-    booster: lightgbm.Booster
 
-    @classmethod
-    def from_text(cls, text: str) -> Light:
-        return cls(text, lightgbm.Booster(model_str=text))
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns that it learned from. Raises IntegrityError when the text is no model."""
+        for line in self.text.split("\nTree=", 1)[0].splitlines():
+            if line.startswith("feature_names="):
+                return line.removeprefix("feature_names=").split(" ")
+        raise IntegrityError("a model of boosted trees cannot be read", expected="LightGBM's text format", found="no feature_names")
+
+    @cached_property
+    def booster(self) -> lightgbm.Booster:
+        """LightGBM's own."""
+        import lightgbm
+
+        return lightgbm.Booster(model_str=self.text)
 
     def predict(self, matrix: Matrix) -> NDArray[np.float64]:
         """Ages (n_rows,), years, unbounded."""
         if not len(matrix):
             return np.empty(0)
+        if len(matrix) >= WORTH_ROWS and usable() and self._steps is not None:
+            ages = np.zeros(len(matrix))
+            self._steps.add(matrix, ages)
+            return ages
         return np.asarray(self.booster.predict(matrix, num_threads=1), np.float64)
+
+    @cached_property
+    def _steps(self) -> Program | None:
+        try:
+            trees = light_trees_of(self.text, len(self.feature_names))
+        except NotTakenApartError:
+            return None
+        return program(trees, [np.inf, -np.inf], np.float64, LIGHT_TINY)
 
 
 def train_light(
@@ -44,6 +75,8 @@ def train_light(
 
     With ``unseen`` rows it stops when their error no longer falls. Deterministic for a seed and threads.
     """
+    import lightgbm
+
     parameters = {
         "objective": "l1",
         "metric": "l1",
@@ -67,4 +100,4 @@ def train_light(
         valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]
         callbacks = [lightgbm.early_stopping(settings.stop_after_rounds, verbose=False)]
     booster = lightgbm.train(parameters, data, settings.light_rounds, valid_sets=valid, callbacks=callbacks)
-    return Light.from_text(booster.model_to_string(num_iteration=booster.best_iteration or -1))
+    return Light(booster.model_to_string(num_iteration=booster.best_iteration or -1))

@@ -12,17 +12,19 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline
-from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
 from predict_age.kernels import WORTH_ROWS, usable
 from predict_age.models.density import Shares
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
@@ -104,6 +106,8 @@ def cut(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
 
 def _basis(ages: int, functions: int) -> Floats:
     """(functions, ages): cubic B-splines on even knots, of standard deviation 1 together."""
+    from scipy.interpolate import BSpline
+
     knots = np.concatenate([[0.0] * 3, np.linspace(0.0, ages, functions - 2), [float(ages)] * 3])
     made = BSpline(knots, np.eye(functions), 3)(np.arange(ages) + 0.5).T
     return (made / made.std()).astype(np.float32)
@@ -111,6 +115,8 @@ def _basis(ages: int, functions: int) -> Floats:
 
 def _chosen(at: NDArray[np.int32], bins: int) -> csr_matrix:
     """The (n_rows, m) matrix with a one for each bin of a row: times ``bins`` it adds up a row's vectors."""
+    from scipy.sparse import csr_matrix
+
     rows, features = at.shape
     return csr_matrix((np.ones(at.size, np.float32), at.ravel(), np.arange(0, at.size + 1, features)), shape=(rows, bins))
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
 
 from predict_age.features.encode import Matrix
 
@@ -37,6 +36,8 @@ def _design(matrix: Matrix, fill: Floats, centre: Floats, spread: Floats) -> Flo
 
 def train_ridge(matrix: Matrix, age: NDArray[np.float32], fill: Floats, alpha: float = 1.0) -> RidgeModel:
     """Fit on (n_rows, n_features) and ages (n_rows,); ``fill`` (n_features,) replaces missing values."""
+    from sklearn.linear_model import Ridge  # takes most of a second: workers never need it
+
     filled = np.where(np.isnan(matrix), fill, matrix)
     centre = filled.mean(axis=0)
     spread = filled.std(axis=0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predict_age.config import Config, Training
 from predict_age.features.encode import Matrix, learn_encoders
 from predict_age.features.spec import FeatureSet
-from predict_age.models.boosted import predict_boosted, train_boosted
+from predict_age.models.boosted import train_boosted
 from predict_age.models.bundle import FIT, VALIDATE, parts
 from predict_age.models.density import quantiles
 from predict_age.models.light import train_light
@@ -95,7 +95,7 @@ def _error(
     youngest, oldest = config.ages.min, config.ages.max
     predicted: NDArray[np.float64]
     if member == "xgboost":
-        predicted = predict_boosted(train_boosted(*known, names, settings, threads, unseen), unseen[0]).astype(np.float64)
+        predicted = train_boosted(*known, names, settings, threads, unseen).predict(unseen[0]).astype(np.float64)
     elif member == "lightgbm":
         predicted = train_light(*known, names, settings, threads, unseen).predict(unseen[0])
     else:

@@ -17,7 +17,7 @@ from predict_age.errors import InputError
 from predict_age.source.place import in_s3, random_access
 from predict_age.source.rows import connect
 
-SLICE_ROWS = 50_000
+SLICE_ROWS = 25_000
 LIGHT = ("pid", "birth_year", "approximate_age")
 
 

@@ -1,0 +1,104 @@
+"""Universal Binary JSON, as XGBoost writes its models: read without XGBoost, whose import takes longer than a small run's work."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+NUMBERS = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
+LAYOUTS = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d"}
+CONSTANTS = {"Z": None, "T": True, "F": False}
+
+
+class UBJSONError(ValueError):
+    """The bytes are not what XGBoost writes."""
+
+
+def read(content: bytes) -> Any:
+    """The value that ``content`` holds; arrays of one type of numbers become NumPy arrays. Runs nothing, whatever the content.
+
+    Format: ubjson.org, draft 12. Raises UBJSONError.
+    """
+    reader = _Reader(content)
+    try:
+        value = reader.value(reader.marker())
+    except (IndexError, struct.error, UnicodeDecodeError, KeyError, RecursionError, ValueError) as error:
+        raise UBJSONError(f"broken at byte {reader.at}") from error
+    if reader.at != len(content):
+        raise UBJSONError(f"{len(content) - reader.at} bytes too many")
+    return value
+
+
+class _Reader:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes."""
+        if not 0 <= count <= len(self.content) - self.at:
+            raise IndexError(count)
+        self.at += count
+        return self.content[self.at - count : self.at]
+
+    def marker(self) -> str:
+        """The next letter that says what follows."""
+        return chr(self.take(1)[0])
+
+    def numbers(self, kind: str, count: int) -> np.ndarray:
+        """``count`` numbers of a kind, in the machine's order of bytes."""
+        dtype = np.dtype(NUMBERS[kind])
+        return np.frombuffer(self.take(count * dtype.itemsize), dtype).astype(dtype.newbyteorder("="))
+
+    def number(self, kind: str) -> Any:
+        """One number of a kind."""
+        layout = LAYOUTS[kind]
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+
+    def count(self) -> int:
+        """A whole number that says how many."""
+        return int(self.number(self.marker()))
+
+    def text(self) -> str:
+        """A text after its length."""
+        return self.take(self.count()).decode()
+
+    def value(self, kind: str) -> Any:
+        """What follows the marker ``kind``."""
+        if kind in NUMBERS:
+            return self.number(kind)
+        if kind in CONSTANTS:
+            return CONSTANTS[kind]
+        if kind == "S":
+            return self.text()
+        if kind == "[":
+            return self._array()
+        if kind == "{":
+            made = {}
+            while self.content[self.at : self.at + 1] != b"}":
+                name = self.text()
+                made[name] = self.value(self.marker())
+            self.take(1)
+            return made
+        raise UBJSONError(f"an unknown kind {kind!r}")
+
+    def _array(self) -> Any:
+        if self.content[self.at : self.at + 1] == b"$":
+            self.take(1)
+            kind = self.marker()
+            if self.marker() != "#":
+                raise UBJSONError("a typed array without its length")
+            return self.numbers(kind, self.count())
+        count = -1
+        if self.content[self.at : self.at + 1] == b"#":
+            self.take(1)
+            count = self.count()
+        made: list[Any] = []
+        while len(made) != count:
+            kind = self.marker()
+            if count < 0 and kind == "]":
+                break
+            made.append(self.value(kind))
+        return made

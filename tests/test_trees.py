@@ -1,0 +1,168 @@
+"""Kernels for trees against the libraries whose trees they are: equal to the last bit, whatever the input."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import lightgbm
+import numpy as np
+import pytest
+import xgboost
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from predict_age.config import Training
+from predict_age.kernels import usable
+from predict_age.models import boosted, forest, light
+from predict_age.models.boosted import Boosted, train_boosted
+from predict_age.models.forest import QuantileForest, train_forest
+from predict_age.models.light import Light, train_light
+from predict_age.models.trees import light_trees_of, program, trees_of
+
+NAMES = ["a", "b", "c", "d"]
+SMALL = Training(rounds=30, light_rounds=30, forest_trees=5, min_leaf_rows=2)
+ODD = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1e-36, -1e-36, 1e-35, -1e-35, 3e-35, 3e38, -3e38, -1e30, 1e-45], np.float32)
+
+
+@cache
+def people(seed: int, rows: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Four features - counts, a continuous one, one nearly always unknown, one never - and ages that depend on them."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rows, 4)).astype(np.float32)
+    x[:, 0] = np.round(3 * x[:, 0])
+    x[rng.random((rows, 4)) < [0.3, 0.1, 0.9, 0.0]] = np.nan
+    y = np.clip(40 + 3 * np.nan_to_num(x[:, 0]) + 8 * np.nan_to_num(x[:, 1]) * x[:, 3] + 2 * rng.standard_normal(rows), 14, 100)
+    return x, np.round(y).astype(np.float32)
+
+
+@cache
+def some_boosted(seed: int, depth: int) -> Boosted:
+    """XGBoost's trees."""
+    return train_boosted(*people(seed), NAMES, SMALL.model_copy(update={"max_depth": depth}), 1)
+
+
+@cache
+def some_light(seed: int, leaves: int, missing: bool) -> Light:
+    """LightGBM's trees; without ``missing`` they take unknown values for 0."""
+    x, y = people(seed)
+    return train_light(x if missing else np.nan_to_num(x), y, NAMES, SMALL.model_copy(update={"light_leaves": leaves}), 1)
+
+
+@cache
+def some_forest(seed: int, depth: int) -> QuantileForest:
+    """A forest that is walked down."""
+    x, y = people(seed)
+    return train_forest(x, y, 14, 100, SMALL.model_copy(update={"forest_depth": depth}), 1)
+
+
+def matrix_of(limits: list[float], seed: int, rows: int) -> np.ndarray:
+    """Values on the limits, right beside them, odd ones, and others; in a layout of memory that is not always the plain one."""
+    rng = np.random.default_rng(seed)
+    at = np.unique(np.array(limits, np.float32))
+    with np.errstate(over="ignore"):  # beside the largest number lies infinity
+        beside = [np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(-np.inf))]
+    values = np.concatenate([at, *beside, ODD, rng.standard_normal(20).astype(np.float32)])
+    matrix = rng.choice(values, (rows, len(NAMES))).astype(np.float32)
+    return np.asfortranarray(matrix) if seed % 2 else matrix
+
+
+def both(model: Boosted | Light, module: object, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions of the library and of the kernel, the latter shown to have been used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "WORTH_ROWS", 10**9)
+        slow = model.predict(matrix)
+        patch.setattr(module, "WORTH_ROWS", 0)
+        patch.setattr(model.booster.__class__, "inplace_predict", None, raising=False)
+        patch.setattr(model.booster.__class__, "predict", None)
+        return slow, model.predict(matrix)
+
+
+SEEDS, ROWS = st.integers(0, 2**32), st.integers(0, 300)
+
+
+def test_kernels_run_here() -> None:
+    """Otherwise this file compares the libraries with themselves."""
+    assert usable()
+
+
+@settings(max_examples=60, deadline=None)
+@example(0, 6, 0, 0)
+@example(0, 6, 1, 1)
+@example(0, 7, 3, 128)
+@given(st.integers(0, 2), st.sampled_from([1, 2, 3, 6, 7]), SEEDS, ROWS)
+def test_same_as_xgboost(which: int, depth: int, seed: int, rows: int) -> None:
+    """Ties on limits, unknown and infinite values, no row, one row, whole and broken blocks."""
+    model = some_boosted(which, depth)
+    matrix = matrix_of([v for tree in trees_of(model.model)[0] for v in tree.limit], seed, rows)
+    slow, fast = both(model, boosted, matrix)
+    assert slow.dtype == fast.dtype and np.array_equal(slow, fast)
+
+
+@settings(max_examples=60, deadline=None)
+@example(0, 31, True, 0, 0)
+@example(0, 31, True, 1, 1)
+@example(0, 31, False, 3, 128)
+@given(st.integers(0, 2), st.sampled_from([2, 3, 7, 31, 200]), st.booleans(), SEEDS, ROWS)
+def test_same_as_lightgbm(which: int, leaves: int, missing: bool, seed: int, rows: int) -> None:
+    """The same for trees that grow leaf by leaf and have a way for unknown values, or none."""
+    model = some_light(which, leaves, missing)
+    matrix = matrix_of([v for tree in light_trees_of(model.text, 4) for v in tree.limit], seed, rows)
+    slow, fast = both(model, light, matrix)
+    assert slow.dtype == fast.dtype and np.array_equal(slow, fast)
+
+
+@settings(max_examples=40, deadline=None)
+@example(0, 8, 0, 0)
+@example(0, 8, 1, 1)
+@given(st.integers(0, 2), st.sampled_from([1, 5, 8, 12]), SEEDS, ROWS)
+def test_same_as_the_slower_forest(which: int, depth: int, seed: int, rows: int) -> None:
+    """Leaves found by XGBoost and their histograms added up by NumPy, against the walk."""
+    model = some_forest(which, depth)
+    matrix = matrix_of([v for tree in trees_of(model.trees.model)[0] for v in tree.limit if np.isfinite(v)], seed, rows)
+    matrix[~np.isfinite(matrix) & ~np.isnan(matrix)] = 0  # XGBoost refuses to be asked for the leaves of infinite values
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forest, "WORTH_ROWS", 10**9)
+        slow = model.distribution(matrix)
+        patch.setattr(forest, "WORTH_ROWS", 0)
+        patch.setattr(forest, "_nodes", None)
+        assert np.array_equal(model.distribution(matrix), slow)
+
+
+def test_trees_of_one_leaf() -> None:
+    """Models that learned nothing: every tree is a single leaf."""
+    x, y = people(0)
+    stubborn = SMALL.model_copy(update={"min_leaf_rows": 10**6})
+    for model, module in (
+        (train_boosted(x, y, NAMES, stubborn, 1), boosted),
+        (train_light(x, y, NAMES, stubborn, 1), light),
+    ):
+        slow, fast = both(model, module, x)
+        assert np.array_equal(slow, fast) and len(np.unique(fast)) == 1
+    rooted = train_forest(x, y, 14, 100, stubborn, 1)
+    assert len(rooted.shares) == 5 and np.array_equal(rooted.distribution(x), rooted.distribution(x[:10])[[0] * len(x)])
+
+
+def test_large_trees_are_left_to_the_library() -> None:
+    """Beyond some hundred splits a program would be slower than the library, which serves."""
+    x, y = people(0)
+    deep = train_boosted(x, y, NAMES, SMALL.model_copy(update={"max_depth": 12, "rounds": 3}), 1)
+    trees, _ = trees_of(deep.model)
+    assert program(trees, [0.0], np.float32) is None
+    assert np.array_equal(deep.predict(np.tile(x, (2, 1)))[:4000], deep.predict(x[:4000]))
+
+
+def test_splits_that_are_not_understood_are_left_to_the_library() -> None:
+    """Categories and LightGBM's zeros for unknown values: not taken apart, predicted by the library."""
+    x, y = people(0)
+    category = np.nan_to_num(np.abs(x[:, :1]))
+    data = lightgbm.Dataset(category, y, categorical_feature=[0], params={"verbose": -1})
+    by_category = lightgbm.train({"verbose": -1, "objective": "l1"}, data, 3)
+    zeros = lightgbm.train({"verbose": -1, "objective": "l1", "zero_as_missing": True}, lightgbm.Dataset(x, y), 3)
+    many = np.tile(x, (2, 1))
+    for booster, matrix in ((by_category, np.tile(category, (2, 1))), (zeros, many)):
+        model = Light(booster.model_to_string())
+        assert model._steps is None
+        assert np.array_equal(model.predict(matrix), booster.predict(matrix))
+    frame = xgboost.QuantileDMatrix(category, y, feature_types=["c"], enable_categorical=True)
+    cut = Boosted.of(xgboost.train({"tree_method": "hist"}, frame, 3))
+    assert cut._steps is None
