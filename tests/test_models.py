@@ -216,13 +216,16 @@ def test_bins_without_training_rows_get_the_mean_vector() -> None:
     assert np.allclose(seen.mean(axis=1), unknown, atol=1e-6)
 
 
+ALL = np.ones(3, np.bool_)
+
+
 def test_point_weights_find_the_best_and_drop_what_is_not_worth_it() -> None:
     """Compared with scipy's simplex minimum; a member that gains next to nothing gets no weight; ties are decided by cost."""
     from scipy.optimize import minimize
 
     truth = RNG.uniform(20, 60, 2000).astype(np.float32)
     members = truth[:, None] + RNG.normal(size=(2000, 3)) * [2.0, 2.0, 4.0]
-    weights = point_weights(members, truth, (1.0, 1.0, 1.0), 0.0)
+    weights = point_weights(members, truth, (1.0, 1.0, 1.0), 0.0, ALL)
     assert weights.sum() == pytest.approx(1)
 
     def loss(two: np.ndarray) -> float:
@@ -232,9 +235,12 @@ def test_point_weights_find_the_best_and_drop_what_is_not_worth_it() -> None:
     ours = np.abs(members @ weights - truth).mean()
     assert best - 1e-9 <= ours <= best * 1.005  # the grid is 1/20 wide
     same = np.column_stack([members[:, 0]] * 3)
-    assert point_weights(same, truth, (5.0, 8.0, 1.0), 0.0).tolist() == [0, 0, 1]
-    assert point_weights(members, truth, (1.0, 1.0, 9.0), 0.5).tolist()[2] == 0
-    assert point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0).tolist() == pytest.approx([1 / 3] * 3)
+    assert point_weights(same, truth, (5.0, 8.0, 1.0), 0.0, ALL).tolist() == [0, 0, 1]
+    assert point_weights(members, truth, (1.0, 1.0, 9.0), 0.5, ALL).tolist()[2] == 0
+    assert point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, ALL).tolist() == pytest.approx([1 / 3] * 3)
+    two = np.array([True, False, True])
+    assert point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, two).tolist() == [0.5, 0, 0.5]
+    assert point_weights(same, truth, (5.0, 0.0, 8.0), 0.0, two).tolist() == [1, 0, 0]
 
 
 def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:
@@ -253,6 +259,7 @@ def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:
     assert network_share(right, right, 14, (0.05, 0.95), age, 0.0) == 1.0
     assert network_share(wrong[:0], right[:0], 14, (0.05, 0.95), age[:0], 0.0) == 0.5
     assert np.allclose(mixed(right, wrong, 0.25), 0.25 * right + 0.75 * wrong, atol=1e-7)
+    assert mixed(None, wrong, 0.0) is wrong and mixed(right, None, 1.0) is right
 
 
 def test_group_calibration_covers_each_group() -> None:

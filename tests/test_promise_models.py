@@ -19,6 +19,8 @@ from faults import call
 from predict_age.errors import IntegrityError
 from predict_age.files import sha256
 from predict_age.models import artefact
+from predict_age.models.bundle import with_point
+from predict_age.models.density import quantiles
 
 Rows = list[dict[str, Any]]
 
@@ -188,6 +190,25 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     assert set(made.age.tolist()) == {14 if value < 0 else 100}
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
     assert np.all((made.lower >= 14) & (made.upper <= 100))
+
+
+def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``members = ["xgboost"]``: weight 1 for it, the interval from the forest alone; networks and LightGBM are never asked."""
+    config = TINY.replace("[training]", '[training]\nmembers = ["xgboost"]')
+    made = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows[:200]), tmp_path / "w", config=config)
+    artefact.load.cache_clear()
+    bundle, _ = artefact.load(model_of(made), sha256(model_of(made) / "manifest.json"))
+    assert (bundle.blend.weights, bundle.blend.share) == ((1.0, 0.0, 0.0), 0.0)
+    monkeypatch.setattr("predict_age.models.network.Network.distribution", None)
+    monkeypatch.setattr("predict_age.models.light.Light.predict", None)
+    matrix = np.zeros((2, len(bundle.features.names)), np.float32)
+    ages = bundle.predict(matrix)
+    assert ages.age.tolist() == np.clip(np.floor(bundle.boosted.predict(matrix) + 0.5), 14, 100).tolist()
+    ends = quantiles(bundle.forest.distribution(with_point(matrix, bundle.boosted.predict(matrix))), 14, (0.05, 0.95))
+    widen = bundle.blend.calibration.widen(np.zeros(2, np.int64), bundle.boosted.predict(matrix).astype(float))
+    assert np.allclose(ages.lower, np.clip(np.minimum(ends[:, 0] - widen, ages.age), 14, 100), atol=0.011)
+    twice = TINY.replace("[training]", '[training]\nmembers = ["xgboost", "xgboost"]')
+    assert "twice" in tiny_run(tmp_path / "s.jsonl", tmp_path / "v", config=twice).said
 
 
 def test_crossed_quantiles_come_out_in_order(trained: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,27 +143,28 @@ class Bundle:
     def see(self, matrix: Matrix, everything: bool = False) -> Seen:
         """What the models say; those without weight are only asked for ``everything``."""
         points, network, forest = self.evaluated(matrix, everything)
-        shares = network if forest is None else mixed(network, forest, self.blend.share)
-        ends = quantiles(shares, self.blend.youngest, self.blend.levels())
+        ends = quantiles(mixed(network, forest, self.blend.share), self.blend.youngest, self.blend.levels())
         return Seen(points, ends, np.isnan(matrix).sum(axis=1))
 
-    def evaluated(self, matrix: Matrix, everything: bool) -> tuple[NDArray[np.float64], Shares, Shares | None]:
+    def evaluated(self, matrix: Matrix, everything: bool) -> tuple[NDArray[np.float64], Shares | None, Shares | None]:
         """The members' points (n, 3), 0 where a member was not asked, and the distributions (n, ages) of network and forest."""
         weights = self.blend.weights
-        needs_forest = everything or self.blend.share < 1
         points = np.zeros((len(matrix), len(MEMBERS)))
-        network = self.network.distribution(matrix)
-        points[:, 2] = quantiles(network, self.blend.youngest, (0.5,))[:, 0]
+        network = forest = None
+        if everything or weights[2] or self.blend.share > 0:
+            network = self.network.distribution(matrix)
+            _check_finite(network)
+            points[:, 2] = quantiles(network, self.blend.youngest, (0.5,))[:, 0]
+        needs_forest = everything or self.blend.share < 1
         if needs_forest or weights[0]:
             points[:, 0] = self.boosted.predict(matrix)
         if everything or weights[1]:
             points[:, 1] = self.light.predict(matrix)
-        _check_finite(points, network)
-        if not needs_forest:
-            return points, network, None
-        forest = self.forest.distribution(with_point(matrix, points[:, 0].astype(np.float32)))
-        _check_finite(forest)
-        return points, network, forest
+        _check_finite(points)
+        if needs_forest:
+            forest = self.forest.distribution(with_point(matrix, points[:, 0].astype(np.float32)))
+            _check_finite(forest)
+        return points, network if everything or self.blend.share > 0 else None, forest
 
 
 def _check_finite(*predicted: NDArray[Any]) -> None:
@@ -307,12 +308,13 @@ def _learn(
         Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
     )  # fmt: skip
     points, network, forest = bundle.evaluated(unseen[0], everything=True)
-    assert forest is not None
+    assert network is not None and forest is not None
     low, _, high = bundle.blend.levels()
+    allowed = np.array([name in settings.members for name in MEMBERS])
     blend = replace(
         bundle.blend,
-        weights=tuple(point_weights(points, unseen[1], COSTS, settings.worth).tolist()),
-        share=network_share(network, forest, youngest, (low, high), unseen[1], settings.worth),
+        weights=tuple(point_weights(points, unseen[1], COSTS, settings.worth, allowed).tolist()),
+        share=network_share(network, forest, youngest, (low, high), unseen[1], settings.worth) if allowed[2] else 0.0,
     )
     return replace(bundle, blend=blend), matrix
 

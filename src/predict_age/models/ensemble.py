@@ -13,18 +13,18 @@ STEPS = 20  # weights are multiples of 1/20
 
 
 def point_weights(
-    members: NDArray[np.float64], age: NDArray[np.float32], costs: tuple[float, ...], worth: float
+    members: NDArray[np.float64], age: NDArray[np.float32], costs: tuple[float, ...], worth: float, allowed: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Weights (n_members,), at least 0, sum 1, with the smallest mean absolute error of ``members`` (n_rows, n_members).
 
     All multiples of 1/20 are tried: the error is convex in the weights, so a finer grid gains nothing that counts. A member
     that makes the error less than ``worth`` (a share) smaller gets no weight, the dearest by ``costs`` (n_members,) first, since
-    each has to be evaluated for everybody. Without rows all weigh the same.
+    each has to be evaluated for everybody; nor do members that are not ``allowed`` (n_members,). Without rows the others weigh
+    the same.
     """
-    count = members.shape[1]
     if not len(age):
-        return np.full(count, 1 / count)
-    tried = np.array([w for w in product(range(STEPS + 1), repeat=count) if sum(w) == STEPS]) / STEPS
+        return allowed / allowed.sum()
+    tried = np.array([w for w in product(*(range(STEPS * bool(a) + 1) for a in allowed)) if sum(w) == STEPS]) / STEPS
     errors = np.array([np.abs(members @ w - age).mean() for w in tried])
     cost = (tried > 0) @ np.array(costs)
     good = np.flatnonzero(errors <= errors.min() * (1 + worth))
@@ -51,6 +51,10 @@ def network_share(
     return 1.0 if losses[-1] <= min(losses) * (1 + worth) else float(tried[int(np.argmin(losses))])
 
 
-def mixed(network: Shares, forest: Shares, share: float) -> Shares:
-    """The mixture of two distributions (n_rows, n_ages)."""
+def mixed(network: Shares | None, forest: Shares | None, share: float) -> Shares:
+    """The mixture of two distributions (n_rows, n_ages); of one alone, that one."""
+    if network is None or forest is None:
+        alone = forest if network is None else network
+        assert alone is not None
+        return alone
     return np.float32(share) * network + np.float32(1 - share) * forest
