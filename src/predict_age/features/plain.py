@@ -79,6 +79,10 @@ class _Column:
         if len(new):
             self.new.append(new + block.start)
 
+    def knows_little(self) -> bool:
+        """Whether so many texts of the first rows were new that it is worth asking about them before the others are read."""
+        return sum(map(len, self.new)) > BLOCK // 8
+
     def learn(self, tokens: Tokens, convert: Converter) -> None:
         """Ask ``convert`` about the texts that were not known, and fill in what they mean."""
         if not self.new:
@@ -91,6 +95,7 @@ class _Column:
         meanings = [np.nan if v is None else float(self.number(v)) if isinstance(v, str) else v for v in made]
         self.memo.learn(dict(zip(texts, meanings, strict=True)))
         self.memo.look_up(tokens.data, starts, ends, asked, self.out)
+        self.new.clear()
 
     def number(self, value: str) -> int:
         """The number that stands for the ``value`` of a category."""
@@ -135,6 +140,8 @@ class Plain:
                 tokens.plain[block] &= there[block]
             for column in self.columns:
                 column.read(tokens, block)
+                if first == 0 and column.knows_little():
+                    column.learn(tokens, convert)
         made = {}
         for column in self.columns:
             column.learn(tokens, convert)

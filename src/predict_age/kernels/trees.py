@@ -90,25 +90,26 @@ def add_shares(
     """Add to ``out`` (n, a) the row of ``shares`` of the leaf of each tree that ``matrix`` (n, f) falls into, tree after tree.
 
     Node i sends values of feature ``features[i]`` up to ``limits[i]`` to node ``below[i]``, others to the next one. A leaf sends
-    all to itself: its limit is NaN and ``below`` the node before it; its row is ``leaves[i]``. Tree t begins at ``roots[t]`` and
+    all to itself: its limit is infinite and ``below`` its own number; its row is ``leaves[i]``. Tree t begins at ``roots[t]`` and
     has ``depths[t]`` levels of splits.
     """
     rows, width = matrix.shape
     ages = shares.shape[1]
-    known = np.zeros((WALKED, width), np.float32)
-    at = np.zeros(WALKED, np.int64)
+    known = np.zeros(WALKED * width, np.float32)
+    at = np.zeros(WALKED, np.uint32)
     for first in range(0, rows, WALKED):
         some = min(WALKED, rows - first)
         for n in range(some):
             for feature in range(width):
-                known[n, feature] = _known(matrix[first + n, feature], unknown, np.float32(-1))
+                known[n * width + feature] = _known(matrix[first + n, feature], unknown, np.float32(-1))
         for tree in range(len(roots)):
             at[:] = roots[tree]
             for _ in range(depths[tree]):
-                for n in range(some):
-                    node = at[n]
-                    at[n] = below[node] + (0 if known[n, features[node]] <= limits[node] else 1)
+                for n in range(np.uint64(some)):
+                    node = np.uint64(at[n])
+                    right = known[n * np.uint64(width) + np.uint64(features[node])] > limits[node]
+                    at[n] = below[node] + np.uint32(right)
             for n in range(some):
-                row, sums = shares[leaves[at[n]]], out[first + n]
+                row, sums = shares[leaves[np.uint64(at[n])]], out[first + n]
                 for age in range(ages):
                     sums[age] += row[age]

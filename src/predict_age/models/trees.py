@@ -192,10 +192,10 @@ class Paths:
     unknown: np.float32
     roots: NDArray[np.int64]
     depths: NDArray[np.int64]
-    features: NDArray[np.int32]
+    features: NDArray[np.uint32]
     limits: NDArray[np.float32]
-    below: NDArray[np.int32]
-    leaves: NDArray[np.int32]
+    below: NDArray[np.uint32]
+    leaves: NDArray[np.uint32]
 
     def add(self, matrix: Matrix, shares: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Add to ``out`` (n_rows, a) the rows of ``shares`` (n_leaves, a) of the leaves of (n_rows, n_features), tree by tree."""
@@ -223,8 +223,8 @@ def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) ->
             for node in level:
                 if tree.is_leaf(node):
                     features.append(0)
-                    limits.append(np.nan)
-                    below.append(len(below) - 1)
+                    limits.append(np.inf)
+                    below.append(len(below))
                     leaves.append(int(leaf_of[number, node]))
                     continue
                 features.append(tree.feature[node])
@@ -236,6 +236,6 @@ def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) ->
             level = following
         depths.append(depth)
     return Paths(
-        unknown, np.array(roots, np.int64), np.array(depths, np.int64), np.array(features, np.int32), np.array(limits, np.float32),
-        np.array(below, np.int32), np.array(leaves, np.int32),
+        unknown, np.array(roots, np.int64), np.array(depths, np.int64), np.array(features, np.uint32), np.array(limits, np.float32),
+        np.array(below, np.uint32), np.array(leaves, np.uint32),
     )  # fmt: skip
