@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -226,10 +228,10 @@ def test_same_distribution(seed: int, rows: int) -> None:
     net = a_network(rng)
     matrix = rng.choice(np.array([np.nan, np.inf, -np.inf, -3, -1, 0, -0.0, 1, 1.5, 3, 1e30], np.float32), (rows, 3))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(network, "WORTH_ROWS", 10**9)
+        patch.setattr(network, "wanted", lambda _: False)
         slow = net.distribution(matrix)
         slow_bins = network.binned(matrix, net.edges, net.starts)
-        patch.setattr(network, "WORTH_ROWS", 0)
+        patch.setattr(network, "wanted", lambda _: True)
         assert np.array_equal(net.distribution(matrix), slow)
         assert np.array_equal(network.binned(matrix, net.edges, net.starts, kernels=True), slow_bins)
 
@@ -243,9 +245,9 @@ def test_same_quantiles(seed: int, rows: int) -> None:
     shares = (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-30)).astype(np.float32)
     levels = (0.0, 0.05, 0.5, 0.95, 1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(density, "WORTH_ROWS", 10**9)
+        patch.setattr(density, "wanted", lambda _: False)
         slow = density.quantiles(shares, 14, levels)
-        patch.setattr(density, "WORTH_ROWS", 0)
+        patch.setattr(density, "wanted", lambda _: True)
         assert np.array_equal(density.quantiles(shares, 14, levels), slow)
 
 
@@ -254,8 +256,28 @@ def test_without_kernels_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     people, _ = record_batch(Chunk(3, 0, 5000, AS_OF))
     profiles = pa.chunked_array([people["profile_json"]])
     fast = extract(connect(), profiles, default_text(), AS_OF)
-    monkeypatch.setattr("predict_age.features.extract.usable", lambda: False)
+    monkeypatch.setattr("predict_age.features.extract.wanted", lambda _: False)
     slow = extract(connect(), profiles, default_text(), AS_OF)
     assert pa.types.is_dictionary(fast.columns["email_provider"].type) and pa.types.is_string(slow.columns["email_provider"].type)
     for name in slow.columns.column_names:
         assert fast.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
+
+
+def test_kernels_wait_for_enough_rows() -> None:
+    """A process that has few rows never loads them; one that has loaded them uses them for any number."""
+    code = (
+        "import sys\nfrom predict_age import kernels\n"
+        "assert not kernels.wanted(kernels.WORTH_ROWS - 1) and 'numba' not in sys.modules\n"
+        "assert kernels.wanted(kernels.WORTH_ROWS) and kernels.wanted(1)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_workers_load_no_training_library() -> None:
+    """Importing what predicts must stay cheap: every worker pays for it."""
+    code = (
+        "import sys\nimport predict_age.steps.parallel_prediction\n"
+        "print(*({'xgboost', 'lightgbm', 'sklearn', 'scipy', 'matplotlib', 'numba', 'pandas'} & {m.split('.')[0] for m in sys.modules}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert found == []

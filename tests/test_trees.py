@@ -69,9 +69,9 @@ def matrix_of(limits: list[float], seed: int, rows: int) -> np.ndarray:
 def both(model: Boosted | Light, module: object, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Predictions of the library and of the kernel, the latter shown to have been used."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "WORTH_ROWS", 10**9)
+        patch.setattr(module, "wanted", lambda _: False)
         slow = model.predict(matrix)
-        patch.setattr(module, "WORTH_ROWS", 0)
+        patch.setattr(module, "wanted", lambda _: True)
         patch.setattr(model.booster.__class__, "inplace_predict", None, raising=False)
         patch.setattr(model.booster.__class__, "predict", None)
         return slow, model.predict(matrix)
@@ -121,9 +121,9 @@ def test_same_as_the_slower_forest(which: int, depth: int, seed: int, rows: int)
     matrix = matrix_of([v for tree in trees_of(model.trees.model)[0] for v in tree.limit if np.isfinite(v)], seed, rows)
     matrix[~np.isfinite(matrix) & ~np.isnan(matrix)] = 0  # XGBoost refuses to be asked for the leaves of infinite values
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forest, "WORTH_ROWS", 10**9)
+        patch.setattr(forest, "wanted", lambda _: False)
         slow = model.distribution(matrix)
-        patch.setattr(forest, "WORTH_ROWS", 0)
+        patch.setattr(forest, "wanted", lambda _: True)
         patch.setattr(forest, "_nodes", None)
         assert np.array_equal(model.distribution(matrix), slow)
 

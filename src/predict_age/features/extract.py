@@ -32,7 +32,7 @@ from predict_age.features.spec import (
     parse_features,
     parse_path,
 )  # fmt: skip
-from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.kernels import wanted
 from predict_age.source.rows import connect
 from predict_age.toml_lines import line_of
 
@@ -221,7 +221,7 @@ def extract(
     profiles = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
     at = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
     if kernels is None:
-        kernels = len(at) >= WORTH_ROWS and pa.types.is_string(profiles.type) and usable()
+        kernels = pa.types.is_string(profiles.type) and wanted(len(at))
     if kernels and len(at):
         whole = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
         return _by_kernels(connection, whole, features, at, as_of)

@@ -1,7 +1,7 @@
 """Loops that are compiled to machine code by Numba: exact twins of slower code, which stays and serves where they cannot run.
 
 The only place that knows Numba. Its import takes a quarter of a second and compiling a kernel some seconds, once for a machine:
-callers ask for kernels only when there are rows enough to win that back, and :func:`usable` says whether they can.
+:func:`wanted` says whether there are rows enough to win that back, and whether kernels can be had at all.
 """
 
 from __future__ import annotations
@@ -19,3 +19,8 @@ def usable() -> bool:
     except Exception:  # whatever a missing or broken installation raises: the slower code gives the same
         return False
     return works()
+
+
+def wanted(rows: int) -> bool:
+    """Whether kernels do ``rows`` rows here: many, or any number once they have been loaded. The result is the same."""
+    return (rows >= WORTH_ROWS or usable.cache_info().currsize > 0) and usable()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.kernels import wanted
 from predict_age.models import ubjson
 from predict_age.models.trees import NotTakenApartError, Program, program, trees_of
 
@@ -79,7 +79,7 @@ class Boosted:
         """Ages (n_rows,), years, unbounded."""
         if not len(matrix):
             return np.empty(0, np.float32)
-        if len(matrix) >= WORTH_ROWS and usable() and self._steps is not None:
+        if wanted(len(matrix)) and self._steps is not None:
             program, base = self._steps
             ages = np.full(len(matrix), base, np.float32)
             program.add(matrix, ages)

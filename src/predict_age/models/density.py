@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.kernels import wanted
 
 Shares = NDArray[np.float32]
 TOLERANCE = 1e-5  # float32 sums of some dozen histograms are exact to about 1e-6
@@ -17,11 +17,11 @@ def quantiles(shares: Shares, youngest: int, levels: tuple[float, ...]) -> NDArr
     The share of a whole age a is spread evenly over a - 0.5 .. a + 0.5, so quantiles are continuous. They rise with the level.
     """
     result = np.empty((len(shares), len(levels)))
-    if len(shares) >= WORTH_ROWS and usable():
+    if wanted(len(shares)):
         from predict_age.kernels.density import quantiles_of
 
-        wanted = np.array(levels)
-        quantiles_of(np.ascontiguousarray(shares), wanted, (wanted - TOLERANCE).astype(np.float32), youngest - 0.5, result)
+        those = np.array(levels)
+        quantiles_of(np.ascontiguousarray(shares), those, (those - TOLERANCE).astype(np.float32), youngest - 0.5, result)
         return result
     cumulative = np.cumsum(shares, axis=1, dtype=np.float32)
     rows = np.arange(len(shares))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
-from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.kernels import wanted
 from predict_age.models.boosted import UNKNOWN, Boosted, filled
 from predict_age.models.density import Shares
 from predict_age.models.trees import Paths, paths, trees_of
@@ -45,7 +45,7 @@ class QuantileForest:
         result = np.empty((len(matrix), self.shares.shape[1]), np.float32)
         if not len(matrix):
             return result
-        if len(matrix) >= WORTH_ROWS and usable():
+        if wanted(len(matrix)):
             result[:] = 0
             self._paths.add(matrix, self.shares, result)
             result *= np.float32(1 / len(self.leaf_of))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.kernels import wanted
 from predict_age.models.trees import LIGHT_TINY, NotTakenApartError, Program, light_trees_of, program
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Light:
         """Ages (n_rows,), years, unbounded."""
         if not len(matrix):
             return np.empty(0)
-        if len(matrix) >= WORTH_ROWS and usable() and self._steps is not None:
+        if wanted(len(matrix)) and self._steps is not None:
             ages = np.zeros(len(matrix))
             self._steps.add(matrix, ages)
             return ages

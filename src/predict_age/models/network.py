@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
-from predict_age.kernels import WORTH_ROWS, usable
+from predict_age.kernels import wanted
 from predict_age.models.density import Shares
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Network:
             {"basis": self.basis, "prior": self.prior} | {name: getattr(self, name)[s] for name in LEARNED}
             for s in range(len(self.bins))
         ]
-        kernels = len(matrix) >= WORTH_ROWS and usable()
+        kernels = wanted(len(matrix))
         with threadpool_limits(1):
             for start in range(0, len(matrix), BLOCK):
                 at = binned(matrix[start : start + BLOCK], self.edges, self.starts, kernels)
