@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from predict_age.errors import IntegrityError
 from predict_age.models.boosted import Boosted
-from predict_age.models.ubjson import UBJSONError, read
+from predict_age.models.ubjson import UBJSONError, find, read
 
 
 @cache
@@ -46,6 +46,12 @@ def test_reads_what_xgboost_writes(rounds: int) -> None:
     assert same(found, expected)
     for mine, theirs in zip(*(m["learner"]["gradient_booster"]["model"]["trees"] for m in (found, expected)), strict=True):
         assert np.array_equal(mine["split_conditions"], np.array(theirs["split_conditions"], np.float32))
+    content = bytes(model.save_raw("ubj"))
+    assert find(content, "learner", "learner_model_param", "num_feature") == "3"
+    assert find(content[: content.index(b"gradient_booster")], "learner", "feature_names") == model.feature_names
+    for path in (("learner", "nothing"), ("learner", "feature_names", "a")):
+        with pytest.raises(UBJSONError):
+            find(content, *path)
     made = Boosted.of(model)
     assert made.feature_names == model.feature_names and made.rounds == model.num_boosted_rounds() == rounds
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +35,8 @@ def likeness(known: Matrix, unlabelled: Matrix, seed: int, threads: int) -> Like
     The odds of a classifier between both (Bickel, Brückner and Scheffer 2009), each half judged by the other half's trees, cut at
     1/20 and 20. What the features do not show, no weight corrects.
     """
+    import lightgbm
+
     matrix = np.concatenate([known, unlabelled])
     truth = np.repeat([0.0, 1.0], [len(known), len(unlabelled)])
     parameters = {

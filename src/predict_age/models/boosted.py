@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,16 @@ def filled(matrix: Matrix) -> Matrix:
     return np.where(np.isnan(matrix), UNKNOWN, matrix)
 
 
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (ubjson.UBJSONError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            "a model of boosted trees cannot be read", expected="XGBoost's binary format", found=str(error)
+        ) from error
+
+
 @dataclass(frozen=True)
 class Boosted:
     """``content`` is a model in XGBoost's binary format; what predicts is made from it, so that saved and trained ones are equal.
@@ -47,19 +59,16 @@ class Boosted:
     @cached_property
     def model(self) -> dict[str, Any]:
         """The model as XGBoost's schema has it. Raises IntegrityError when the content is no such thing."""
-        try:
+        with _refused():
             made: dict[str, Any] = ubjson.read(self.content)
             made["learner"]["gradient_booster"]["model"]["trees"]
-        except (ubjson.UBJSONError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                "a model of boosted trees cannot be read", expected="XGBoost's binary format", found=str(error)
-            ) from error
         return made
 
     @property
     def feature_names(self) -> list[str]:
-        """Names of the columns that it learned from."""
-        return list(self.model["learner"]["feature_names"])
+        """Names of the columns that it learned from. Raises IntegrityError when the content is no model."""
+        with _refused():
+            return list(ubjson.find(self.content, "learner", "feature_names"))
 
     @property
     def rounds(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,19 +24,37 @@ def read(content: bytes) -> Any:
     Format: ubjson.org, draft 12. Raises UBJSONError.
     """
     reader = _Reader(content)
-    try:
+    with reader.explained():
         value = reader.value(reader.marker())
-    except (IndexError, struct.error, UnicodeDecodeError, KeyError, RecursionError, ValueError) as error:
-        raise UBJSONError(f"broken at byte {reader.at}") from error
     if reader.at != len(content):
         raise UBJSONError(f"{len(content) - reader.at} bytes too many")
     return value
+
+
+def find(content: bytes, *path: str) -> Any:
+    """The value at ``path`` of nested objects; what comes after it is not looked at. Raises UBJSONError."""
+    reader = _Reader(content)
+    with reader.explained():
+        for step in path:
+            if reader.marker() != "{":
+                raise ValueError(step)
+            while reader.text() != step:
+                reader.value(reader.marker())
+        return reader.value(reader.marker())
 
 
 class _Reader:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.at = 0
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Whatever goes wrong inside is an UBJSONError."""
+        try:
+            yield
+        except (IndexError, struct.error, UnicodeDecodeError, KeyError, RecursionError, ValueError) as error:
+            raise UBJSONError(f"broken at byte {self.at}") from error
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes."""
