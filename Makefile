@@ -48,7 +48,7 @@ soak: $(BIN)/.ready  ## what takes longer: the deployed pipeline, its image (REQ
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py
 	@$(BIN)/python benchmarks/quality.py
-	@$(BIN)/python benchmarks/coverage.py
+	@$(BIN)/python benchmarks/interval_coverage.py
 
 checkov: $(CHECKOV)/.ready  ## what checkov says about the Terraform module and the Dockerfile: nothing but reasoned skips
 	@$(CHECKOV)/bin/checkov -d . --framework terraform --framework dockerfile --skip-path $(VENV) --skip-path out --compact --quiet --skip-download

@@ -1,4 +1,4 @@
-"""Does the 90 % interval cover 90 %, for everybody and in every group? ``python benchmarks/coverage.py [SEEDS [ROWS [FIRST]]]``.
+"""Does the 90 % interval cover 90 %, in every group? ``python benchmarks/interval_coverage.py [SEEDS [ROWS [FIRST]]]``.
 
 One run for each seed over newly generated people, judged with the truth that the run never saw. Groups: band of *predicted*
 age, number of fields in the profile (fifths), job level. Bands of *true* age are shown beside: no interval can promise them.
