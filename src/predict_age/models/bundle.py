@@ -164,7 +164,7 @@ class Bundle:
         if needs_forest:
             forest = self.forest.distribution(with_point(matrix, points[:, 0].astype(np.float32)))
             _check_finite(forest)
-        return points, network if everything or self.blend.share > 0 else None, forest
+        return points, network, forest
 
 
 def _check_finite(*predicted: NDArray[Any]) -> None:

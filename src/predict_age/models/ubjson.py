@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-NUMBERS = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
-LAYOUTS = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d"}
+NUMBERS = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d"}
 CONSTANTS = {"Z": None, "T": True, "F": False}
 
 
@@ -74,7 +73,7 @@ class _Reader:
 
     def number(self, kind: str) -> Any:
         """One number of a kind."""
-        layout = LAYOUTS[kind]
+        layout = NUMBERS[kind]
         return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
     def count(self) -> int:
