@@ -155,16 +155,17 @@ def warm() -> None:
 @contextmanager
 def inline() -> Iterator[None]:
     """Inside, runs work in this process. Plots are left out: drawing takes half of a small run's time and touches no file."""
-    from predict_age import pipeline
+    from predict_age import pipeline, workers
     from predict_age.report import page
 
-    pool, plots = pipeline.Pool, page._plots
+    pool, prepare, plots = pipeline.Pool, workers.prepare, page._plots
     pipeline.Pool = InlinePool  # type: ignore[misc,assignment]
+    workers.prepare = lambda *_: None
     page._plots = lambda *_: defaultdict(str)  # type: ignore[assignment]
     try:
         yield
     finally:
-        pipeline.Pool, page._plots = pool, plots  # type: ignore[misc]
+        pipeline.Pool, workers.prepare, page._plots = pool, prepare, plots  # type: ignore[misc]
 
 
 def call(arguments: Sequence[object]) -> tuple[int, str, str]:

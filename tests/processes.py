@@ -30,13 +30,35 @@ def wait_for(workspace: Path, pattern: str, process: subprocess.Popen[str]) -> l
     raise AssertionError(f"{pattern} did not appear")
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Process numbers of a run's workers."""
+def _children(pid: int) -> list[int]:
     try:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return [int(p) for p in children if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
         return []
+
+
+def _forked(pid: int) -> bool:
+    """Whether the process is the server that forks workers, or one of them."""
+    try:
+        return b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def server_of(process: subprocess.Popen[str]) -> int:
+    """Process number of the server that forks a run's workers."""
+    (server,) = filter(_forked, _children(process.pid))
+    return server
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process numbers of a run's workers."""
+    return [worker for server in filter(_forked, _children(process.pid)) for worker in _children(server)]
+
+
+def alive(workers: list[int]) -> list[int]:
+    """Those that are still there."""
+    return [w for w in workers if _forked(w)]
 
 
 def writer_of(process: subprocess.Popen[str], name: str) -> int | None:

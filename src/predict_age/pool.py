@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
 from predict_age.errors import PredictAgeError, ResourceError
+from predict_age.workers import BEAT_SECONDS, begin_work, context
 
-SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-BEAT_SECONDS = 1.0
 START_SECONDS = 120.0  # a worker that is still importing has no beat yet
 
 
 def available_cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _prepare_worker(parent: int, beats: str) -> None:
-    """Workers are single-threaded, leave Ctrl-C to the parent, show that they live, and do not outlive the parent."""
-    import signal
-    import threading
-
-    beat = Path(beats) / str(os.getpid())
-
-    def live_with_parent() -> None:
-        while os.getppid() == parent:
-            with suppress(OSError):
-                beat.touch()
-            time.sleep(BEAT_SECONDS)
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(SINGLE_THREAD)
-    threading.Thread(target=live_with_parent, daemon=True).start()
 
 
 class Pool:
@@ -155,8 +132,7 @@ class Pool:
             self._beats = self._beats or TemporaryDirectory(prefix="predict-age-", ignore_cleanup_errors=True)
             self._looked = time.monotonic()
             self._executor = ProcessPoolExecutor(
-                self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker,
-                initargs=(os.getpid(), self._beats.name),
+                self.workers, mp_context=context(), initializer=begin_work, initargs=(self._beats.name, dict(os.environ)),
             )  # fmt: skip
         return self._executor
 

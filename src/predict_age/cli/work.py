@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,7 @@ from predict_age.cli.app import (
     parse_date,
     stoppable,
 )
-from predict_age.errors import ConfigError
+from predict_age.errors import ConfigError, PredictAgeError
 
 if TYPE_CHECKING:
     from predict_age.run import RunPlan
@@ -205,6 +206,7 @@ def run(
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
+    _await_work(source)
     from predict_age.estimate import estimate
     from predict_age.limits import check_affordable
     from predict_age.pipeline import start
@@ -235,11 +237,24 @@ def resume(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
+    _await_work("")
     from predict_age.pipeline import Overrides
     from predict_age.pipeline import resume as again
 
     space = existing(workspace)
     _go(lambda console: again(space, console, Overrides(workers, max_minutes, accept)), as_json, quiet)
+
+
+def _await_work(source: str) -> None:
+    """Let workers be prepared for a ``source`` of its size, while this process imports and checks what it needs itself."""
+    from predict_age.source.files import discover
+    from predict_age.workers import prepare
+
+    size = 0
+    with suppress(PredictAgeError, OSError):  # what is wrong with the source is said where everything is checked
+        size = 0 if "://" in source or not source else sum(f.size for f in discover(source))
+    with suppress(OSError):  # without it workers are started from nothing
+        prepare(size)
 
 
 def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:

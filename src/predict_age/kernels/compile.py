@@ -30,7 +30,7 @@ def kernel(function: F) -> F:
 
 def inline(function: F) -> F:
     """A part of kernels: compiled into each of them."""
-    return cast(F, numba.njit(nogil=True)(function))
+    return cast(F, numba.njit(nogil=True, forceinline=True)(function))
 
 
 def _instruction(build: Any) -> Any:

@@ -1,0 +1,96 @@
+"""Where worker processes come from: a server that has imported what all of them need forks one whenever it is asked to.
+
+Its imports happen once, beside those of the process that will need workers, instead of in every worker after that. Where forking
+is no good idea (macOS) or impossible (Windows), workers are started from nothing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from multiprocessing import connection
+from multiprocessing.context import BaseContext
+from pathlib import Path
+
+SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+BEAT_SECONDS = 1.0
+LARGE_BYTES = 20_000_000  # of a source, hundreds of thousands of people: loading kernels cannot be in vain
+_imports: list[str] = []  # of the server, from its first start on
+
+
+def prepare(source_bytes: int = 0) -> None:
+    """Start the server, if there is none yet: it imports while this process goes on. Many ``source_bytes`` will want kernels.
+
+    Raises OSError where it cannot be reached: it needs a socket in the folder for temporary files.
+    """
+    if not _can_fork():
+        return
+    from multiprocessing import forkserver
+
+    if not _imports:
+        _imports.append("predict_age.preload")
+        if source_bytes >= LARGE_BYTES:
+            _imports.append("predict_age.kernels.preload")
+    with _single_threaded():
+        forkserver.set_forkserver_preload(_imports)
+        forkserver.ensure_running()
+
+
+def context() -> BaseContext:
+    """How ``multiprocessing`` makes a worker here."""
+    try:
+        prepare()
+    except OSError:
+        return multiprocessing.get_context("spawn")
+    return multiprocessing.get_context("forkserver" if _can_fork() else "spawn")
+
+
+def _can_fork() -> bool:
+    return sys.platform != "darwin" and "forkserver" in multiprocessing.get_all_start_methods()
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """What is started inside hears that numerical libraries shall use one thread each."""
+    before = dict(os.environ)
+    os.environ.update(SINGLE_THREAD)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(wanted: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update(wanted)
+
+
+def begin_work(beats: str, environment: Mapping[str, str]) -> None:
+    """First thing in a worker: it leaves Ctrl-C to the parent, shows that it lives, and does not outlive the parent.
+
+    It is single-threaded, and its environment is the parent's of now: the server's is that of its own start.
+    """
+    import signal
+    import threading
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _set_environment({**environment, **SINGLE_THREAD})
+    threading.Thread(target=_live_with_parent, args=(Path(beats) / str(os.getpid()), os.getppid()), daemon=True).start()
+
+
+def _live_with_parent(beat: Path, server: int) -> None:
+    """Touch ``beat`` until the process that wants the work, or the one that forked this one, is gone."""
+    parent = multiprocessing.parent_process()
+    while os.getppid() == server:
+        with suppress(OSError):
+            beat.touch()
+        if parent is None:
+            time.sleep(BEAT_SECONDS)
+        elif connection.wait([parent.sentinel], BEAT_SECONDS):
+            break
+    os._exit(1)
