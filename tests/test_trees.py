@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from predict_age.config import Training
 from predict_age.kernels import usable
-from predict_age.models import boosted, forest, light
+from predict_age.models import forest, trees
 from predict_age.models.boosted import Boosted, train_boosted
 from predict_age.models.forest import QuantileForest, train_forest
 from predict_age.models.light import Light, train_light
@@ -66,15 +66,23 @@ def matrix_of(limits: list[float], seed: int, rows: int) -> np.ndarray:
     return np.asfortranarray(matrix) if seed % 2 else matrix
 
 
-def both(model: Boosted | Light, module: object, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions of the library and of the kernel, the latter shown to have been used."""
+def by_all(model: Boosted | Light, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions of the library, the kernel and NumPy; for the latter two the library cannot be asked."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "wanted", lambda _: False)
+        patch.setitem(model.__dict__, "_trees", None)
         slow = model.predict(matrix)
-        patch.setattr(module, "wanted", lambda _: True)
-        patch.setattr(model.booster.__class__, "inplace_predict", None, raising=False)
-        patch.setattr(model.booster.__class__, "predict", None)
-        return slow, model.predict(matrix)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(model.__dict__, "booster", None)
+        patch.setattr(trees, "wanted", lambda _: True)
+        fast = model.predict(matrix)
+        patch.setattr(trees, "wanted", lambda _: False)
+        patch.setattr(trees.Program, "add", None)
+        return slow, fast, model.predict(matrix)
+
+
+def agree(predictions: tuple[np.ndarray, ...]) -> bool:
+    """Whether all are equal to the last bit, and of one type."""
+    return all(p.dtype == predictions[0].dtype and np.array_equal(p, predictions[0]) for p in predictions)
 
 
 SEEDS, ROWS = st.integers(0, 2**32), st.integers(0, 300)
@@ -94,8 +102,7 @@ def test_same_as_xgboost(which: int, depth: int, seed: int, rows: int) -> None:
     """Ties on limits, unknown and infinite values, no row, one row, whole and broken blocks."""
     model = some_boosted(which, depth)
     matrix = matrix_of([v for tree in trees_of(model.model)[0] for v in tree.limit], seed, rows)
-    slow, fast = both(model, boosted, matrix)
-    assert slow.dtype == fast.dtype and np.array_equal(slow, fast)
+    assert agree(by_all(model, matrix))
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,8 +114,7 @@ def test_same_as_lightgbm(which: int, leaves: int, missing: bool, seed: int, row
     """The same for trees that grow leaf by leaf and have a way for unknown values, or none."""
     model = some_light(which, leaves, missing)
     matrix = matrix_of([v for tree in light_trees_of(model.text, 4) for v in tree.limit], seed, rows)
-    slow, fast = both(model, light, matrix)
-    assert slow.dtype == fast.dtype and np.array_equal(slow, fast)
+    assert agree(by_all(model, matrix))
 
 
 @settings(max_examples=40, deadline=None)
@@ -116,28 +122,28 @@ def test_same_as_lightgbm(which: int, leaves: int, missing: bool, seed: int, row
 @example(0, 8, 1, 1)
 @given(st.integers(0, 2), st.sampled_from([1, 5, 8, 12]), SEEDS, ROWS)
 def test_same_as_the_slower_forest(which: int, depth: int, seed: int, rows: int) -> None:
-    """Leaves found by XGBoost and their histograms added up by NumPy, against the walk."""
+    """Leaves found by XGBoost or by NumPy and their histograms added up, against the kernel."""
     model = some_forest(which, depth)
     matrix = matrix_of([v for tree in trees_of(model.trees.model)[0] for v in tree.limit if np.isfinite(v)], seed, rows)
     matrix[~np.isfinite(matrix) & ~np.isnan(matrix)] = 0  # XGBoost refuses to be asked for the leaves of infinite values
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forest, "wanted", lambda _: False)
+        patch.setattr(forest, "WORTH_ROWS", 0)
         slow = model.distribution(matrix)
-        patch.setattr(forest, "wanted", lambda _: True)
         patch.setattr(forest, "_nodes", None)
-        assert np.array_equal(model.distribution(matrix), slow)
+        patch.setattr(forest, "WORTH_ROWS", 301)
+        walked = model.distribution(matrix)
+        patch.setattr(forest, "wanted", lambda _: True)
+        assert agree((slow, walked, model.distribution(matrix)))
 
 
 def test_trees_of_one_leaf() -> None:
     """Models that learned nothing: every tree is a single leaf."""
     x, y = people(0)
     stubborn = SMALL.model_copy(update={"min_leaf_rows": 10**6})
-    for model, module in (
-        (train_boosted(x, y, NAMES, stubborn, 1), boosted),
-        (train_light(x, y, NAMES, stubborn, 1), light),
-    ):
-        slow, fast = both(model, module, x)
-        assert np.array_equal(slow, fast) and len(np.unique(fast)) == 1
+    for model in (train_boosted(x, y, NAMES, stubborn, 1), train_light(x, y, NAMES, stubborn, 1)):
+        predictions = by_all(model, x)
+        assert agree(predictions) and len(np.unique(predictions[0])) == 1
     rooted = train_forest(x, y, 14, 100, stubborn, 1)
     assert len(rooted.shares) == 5 and np.array_equal(rooted.distribution(x), rooted.distribution(x[:10])[[0] * len(x)])
 
@@ -146,8 +152,8 @@ def test_large_trees_are_left_to_the_library() -> None:
     """Beyond some hundred splits a program would be slower than the library, which serves."""
     x, y = people(0)
     deep = train_boosted(x, y, NAMES, SMALL.model_copy(update={"max_depth": 12, "rounds": 3}), 1)
-    trees, _ = trees_of(deep.model)
-    assert program(trees, [0.0], np.float32) is None
+    taken, _ = trees_of(deep.model)
+    assert program(taken, [0.0], np.float32) is None
     assert np.array_equal(deep.predict(np.tile(x, (2, 1)))[:4000], deep.predict(x[:4000]))
 
 
@@ -161,8 +167,8 @@ def test_splits_that_are_not_understood_are_left_to_the_library() -> None:
     many = np.tile(x, (2, 1))
     for booster, matrix in ((by_category, np.tile(category, (2, 1))), (zeros, many)):
         model = Light(booster.model_to_string())
-        assert model._steps is None
+        assert model._trees is None
         assert np.array_equal(model.predict(matrix), booster.predict(matrix))
     frame = xgboost.QuantileDMatrix(category, y, feature_types=["c"], enable_categorical=True)
     cut = Boosted.of(xgboost.train({"tree_method": "hist"}, frame, 3))
-    assert cut._steps is None
+    assert cut._trees is None

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.kernels import wanted
 from predict_age.models import ubjson
-from predict_age.models.trees import NotTakenApartError, Program, program, trees_of
+from predict_age.models.trees import NotTakenApartError, Sum, trees_of
 
 if TYPE_CHECKING:
     import xgboost
@@ -46,7 +45,7 @@ def _refused() -> Iterator[None]:
 class Boosted:
     """``content`` is a model in XGBoost's binary format; what predicts is made from it, so that saved and trained ones are equal.
 
-    XGBoost itself is loaded for few rows only, or where there are no kernels: its import takes over a second in every process.
+    XGBoost itself is loaded only where there are many rows and no kernels, or trees that it alone understands.
     """
 
     content: bytes
@@ -88,22 +87,22 @@ class Boosted:
         """Ages (n_rows,), years, unbounded."""
         if not len(matrix):
             return np.empty(0, np.float32)
-        if wanted(len(matrix)) and self._steps is not None:
-            program, base = self._steps
+        if self._trees is not None:
+            trees, base = self._trees
             ages = np.full(len(matrix), base, np.float32)
-            program.add(matrix, ages)
-            return ages
+            if trees.add(matrix, ages):
+                return ages
         result: NDArray[np.float32] = self.booster.inplace_predict(filled(matrix), validate_features=False)
         return result
 
     @cached_property
-    def _steps(self) -> tuple[Program, np.float32] | None:
+    def _trees(self) -> tuple[Sum, np.float32] | None:
+        """The trees and what they are added to; None where only XGBoost understands them."""
         try:
             trees, base = trees_of(self.model)
         except NotTakenApartError:
             return None
-        made = program(trees, [float(UNKNOWN)], np.float32)
-        return None if made is None else (made, base)
+        return Sum(trees, [float(UNKNOWN)], np.float32), base
 
 
 def train_boosted(

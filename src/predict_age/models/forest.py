@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
-from predict_age.kernels import wanted
+from predict_age.kernels import WORTH_ROWS, wanted
 from predict_age.models.boosted import UNKNOWN, Boosted, filled
 from predict_age.models.density import Shares
 from predict_age.models.trees import Paths, paths, trees_of
@@ -35,8 +35,10 @@ class QuantileForest:
     leaf_of: NDArray[np.int32]
     shares: Shares
 
-    def leaves(self, matrix: Matrix) -> NDArray[np.int32]:
+    def leaves(self, matrix: Matrix) -> NDArray[Any]:
         """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
+        if len(matrix) < WORTH_ROWS:
+            return self._paths.walk(filled(matrix))
         nodes = _nodes(self.trees.booster, matrix)
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.kernels import wanted
-from predict_age.models.trees import LIGHT_TINY, NotTakenApartError, Program, light_trees_of, program
+from predict_age.models.trees import LIGHT_TINY, NotTakenApartError, Sum, light_trees_of
 
 if TYPE_CHECKING:
     import lightgbm
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 class Light:
     """``text`` is the model in LightGBM's own format; what predicts is made from it, so that saved and trained ones are equal.
 
-    LightGBM itself is loaded for few rows only, or where there are no kernels, as XGBoost is.
+    LightGBM itself is loaded as rarely as XGBoost.
     """
 
     text: str
@@ -48,19 +47,20 @@ class Light:
         """Ages (n_rows,), years, unbounded."""
         if not len(matrix):
             return np.empty(0)
-        if wanted(len(matrix)) and self._steps is not None:
+        if self._trees is not None:
             ages = np.zeros(len(matrix))
-            self._steps.add(matrix, ages)
-            return ages
+            if self._trees.add(matrix, ages):
+                return ages
         return np.asarray(self.booster.predict(matrix, num_threads=1), np.float64)
 
     @cached_property
-    def _steps(self) -> Program | None:
+    def _trees(self) -> Sum | None:
+        """The trees; None where only LightGBM understands them."""
         try:
             trees = light_trees_of(self.text, len(self.feature_names))
         except NotTakenApartError:
             return None
-        return program(trees, [np.inf, -np.inf], np.float64, LIGHT_TINY)
+        return Sum(trees, [np.inf, -np.inf], np.float64, LIGHT_TINY)
 
 
 def train_light(

@@ -1,22 +1,28 @@
-"""The trees of XGBoost and LightGBM, taken apart into arrays that kernels evaluate: the same sums, several times as fast."""
+"""The trees of XGBoost and LightGBM, taken apart into arrays: the same sums, several times as fast by kernels.
+
+NumPy adds them up where there are few rows: slower than the libraries, but their import alone takes over a second.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
+from predict_age.kernels import WORTH_ROWS, wanted
 
 NO_CHILD = -1
 MOST_SPLITS = 255  # of a tree whose splits are all evaluated; deeper ones are faster walked down
 NOT_TINY = np.float32(-1)
 LIGHT_TINY = np.float32(1e-35)  # LightGBM takes numbers up to this for 0
 ZERO_IS_UNKNOWN, NAN_IS_UNKNOWN = 1, 2  # LightGBM's missing types; 0: NaN counts as 0
+BLOCK = 256  # rows that NumPy walks down all trees together
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,14 @@ class Paths:
     below: NDArray[np.uint32]
     leaves: NDArray[np.uint32]
 
+    def walk(self, known: Matrix) -> NDArray[np.uint32]:
+        """``leaves`` of the leaf of each tree (n_rows, n_trees) that rows without NaN fall into, by NumPy."""
+        at = np.repeat(self.roots[np.newaxis].astype(np.uint32), len(known), axis=0)
+        row = np.arange(len(known))[:, np.newaxis]
+        for _ in range(self.depths.max(initial=0)):
+            at = self.below[at] + (known[row, self.features[at]] > self.limits[at])
+        return self.leaves[at]
+
     def add(self, matrix: Matrix, shares: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Add to ``out`` (n_rows, a) the rows of ``shares`` (n_leaves, a) of the leaves of (n_rows, n_features), tree by tree."""
         from predict_age.kernels.trees import add_shares
@@ -239,3 +253,47 @@ def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) ->
         unknown, np.array(roots, np.int64), np.array(depths, np.int64), np.array(features, np.uint32), np.array(limits, np.float32),
         np.array(below, np.uint32), np.array(leaves, np.uint32),
     )  # fmt: skip
+
+
+class Sum:
+    """``trees`` that are added up in ``dtype``. ``unknown``: see :func:`program`; numbers up to ``tiny`` count as 0."""
+
+    def __init__(self, trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.float32 = NOT_TINY) -> None:
+        self._trees, self._unknown, self._dtype, self._tiny = trees, list(unknown), dtype, tiny
+
+    def add(self, matrix: Matrix, out: NDArray[Any]) -> bool:
+        """Add to ``out`` (n_rows,) what the trees say about (n_rows, n_features): by kernels, or by NumPy if there are few rows.
+
+        Where both are slower than the trees' library nothing is done, and the answer is False.
+        """
+        if wanted(len(matrix)):
+            if self._program is None:
+                return False
+            self._program.add(matrix, out)
+            return True
+        if len(matrix) >= WORTH_ROWS:
+            return False
+        paths, values = self._paths
+        for first in range(0, len(matrix), BLOCK):
+            block = slice(first, first + BLOCK)
+            said = values[paths.walk(self._known(matrix[block]))]
+            out[block] = np.add.accumulate(np.column_stack([out[block], said]), axis=1)[:, -1]  # one after the other: no pairs
+        return True
+
+    @cached_property
+    def _program(self) -> Program | None:
+        return program(self._trees, self._unknown, self._dtype, self._tiny)
+
+    @cached_property
+    def _paths(self) -> tuple[Paths, NDArray[Any]]:
+        """The trees, and the values of all of their nodes, which leaves count through."""
+        most = max((len(tree.value) for tree in self._trees), default=0)
+        values: NDArray[Any] = np.zeros((len(self._trees), most), self._dtype)
+        for number, tree in enumerate(self._trees):
+            values[number, : len(tree.value)] = tree.value
+        return paths(self._trees, np.float32(0), np.arange(values.size, dtype=np.int32).reshape(values.shape)), values.ravel()
+
+    def _known(self, matrix: Matrix) -> Matrix:
+        """What trees see of (n_rows, n_features): one bank of columns for each number that stands for NaN."""
+        seen = np.where(np.abs(matrix) <= self._tiny, np.float32(0), matrix)
+        return np.concatenate([np.where(np.isnan(matrix), np.float32(unknown), seen) for unknown in self._unknown], axis=1)
