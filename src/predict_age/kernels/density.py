@@ -29,16 +29,67 @@ def bins_of(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
 
 
 @kernel
-def add_up(at: Any, bins: Any, out: Any) -> None:
-    """Fill ``out`` (n, h) with the sums of the rows ``at`` (n, f) of ``bins`` (m, h), from the first feature to the last."""
+def first_layer(at: Any, bins: Any, shift: Any, out: Any) -> None:
+    """Fill the first h columns of ``out`` (n, 2h): rows ``at`` (n, f) of ``bins`` (m, h) and ``shift`` (h,), none below 0."""
     width = bins.shape[1]
+    total = np.empty(width, np.float32)
     for n in range(at.shape[0]):
         for i in range(width):
-            out[n, i] = np.float32(0)
+            total[i] = np.float32(0)
         for feature in range(at.shape[1]):
-            row = at[n, feature]
+            row = bins[at[n, feature]]
             for i in range(width):
-                out[n, i] += bins[row, i]
+                total[i] += row[i]
+        for i in range(width):
+            out[n, i] = max(total[i] + shift[i], np.float32(0))
+
+
+@kernel
+def second_layer(values: Any, shift: Any, out: Any) -> None:
+    """Fill the last h columns of ``out`` (n, 2h): ``values`` (n, h) and ``shift`` (h,), none below 0."""
+    width = values.shape[1]
+    for n in range(values.shape[0]):
+        row, made = values[n], out[n, width:]
+        for i in range(width):
+            made[i] = max(row[i] + shift[i], np.float32(0))
+
+
+@kernel
+def below_highest(values: Any, prior: Any) -> None:
+    """Add ``prior`` (a,) to ``values`` (n, a) and take the highest of each row from it, in place."""
+    ages = values.shape[1]
+    for n in range(values.shape[0]):
+        row = values[n]
+        for age in range(ages):
+            row[age] += prior[age]
+        highest = row[0]
+        for age in range(ages):
+            highest = max(highest, row[age])
+        for age in range(ages):
+            row[age] -= highest
+
+
+@kernel
+def add_shares(values: Any, out: Any) -> None:
+    """Add to ``out`` (n, a) the rows of ``values`` (n, a), each divided by its sum; a is from 8 to 128.
+
+    The sum is NumPy's: eight partial sums, so that eight numbers are added at once, and then the rest.
+    """
+    ages = values.shape[1]
+    whole = ages - ages % 8
+    part = np.empty(8, np.float32)
+    for n in range(values.shape[0]):
+        row, made = values[n], out[n]
+        for i in range(8):
+            part[i] = row[i]
+        for age in range(8, whole, 8):
+            for i in range(8):
+                part[i] += row[age + i]
+        total = ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]))
+        for age in range(whole, ages):
+            total += row[age]
+        for age in range(ages):
+            made[age] += row[age] / total
 
 
 @kernel

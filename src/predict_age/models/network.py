@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
 LEARNED = ("bins", "shift1", "hidden", "shift2", "last")
-BLOCK = 4096
+BLOCK = 512  # rows: what is known of them stays in the cache
+AGES_OF_KERNELS = 8, 128
 MOST_BINS = 96
 STEP = 0.005  # of Adam, falling to 0 along a cosine
 ROW_VISITS = 4_800_000  # bounds the time: fewer passes over more rows
@@ -56,30 +58,58 @@ class Network:
     def distribution(self, matrix: Matrix) -> Shares:
         """(n_rows, n_ages) shares of each whole age for (n_rows, n_features), NaN = unknown."""
         result = np.zeros((len(matrix), len(self.prior)), np.float32)
+        with _blas().limit(limits=1):
+            if wanted(len(matrix)) and AGES_OF_KERNELS[0] <= len(self.prior) <= AGES_OF_KERNELS[1]:
+                self._add_by_kernels(matrix, result)
+            else:
+                self._add(matrix, result)
+        result *= np.float32(1 / len(self.bins))
+        return result
+
+    def _add(self, matrix: Matrix, out: Shares) -> None:
+        """Add the distributions of all networks to ``out`` (n_rows, n_ages)."""
         several = [
             {"basis": self.basis, "prior": self.prior} | {name: getattr(self, name)[s] for name in LEARNED}
             for s in range(len(self.bins))
         ]
-        kernels = wanted(len(matrix))
-        with threadpool_limits(1):
-            for start in range(0, len(matrix), BLOCK):
-                at = binned(matrix[start : start + BLOCK], self.edges, self.starts, kernels)
-                chosen = None if kernels else _chosen(at, self.bins.shape[1])
-                for weights in several:
-                    added = _added(at, weights["bins"]) if chosen is None else chosen @ weights["bins"]
-                    result[start : start + BLOCK] += _forward(weights, added)[-1]
-        result *= np.float32(1 / len(several))
-        return result
+        for start in range(0, len(matrix), BLOCK):
+            chosen = _chosen(binned(matrix[start : start + BLOCK], self.edges, self.starts), self.bins.shape[1])
+            for weights in several:
+                out[start : start + BLOCK] += _forward(weights, chosen @ weights["bins"])[-1]
+
+    def _add_by_kernels(self, matrix: Matrix, out: Shares) -> None:
+        """The same: matrix products and exponentials by NumPy, what lies between by kernels."""
+        from predict_age.kernels.density import add_shares, below_highest, bins_of, first_layer, second_layer
+
+        networks, width, functions = self.last.shape[0], self.hidden.shape[1], self.last.shape[2]
+        at = np.empty((BLOCK, matrix.shape[1]), np.int32)
+        layers, product, weights, shares = (
+            np.empty((BLOCK, columns), np.float32) for columns in (2 * width, width, functions, out.shape[1])
+        )
+        for start in range(0, len(matrix), BLOCK):
+            some, made = matrix[start : start + BLOCK], out[start : start + BLOCK]
+            n = len(some)
+            bins_of(some, self.edges, self.starts, at[:n])
+            for s in range(networks):
+                first_layer(at[:n], self.bins[s], self.shift1[s], layers[:n])
+                np.matmul(layers[:n, :width], self.hidden[s], out=product[:n])
+                second_layer(product[:n], self.shift2[s], layers[:n])
+                np.matmul(layers[:n], self.last[s], out=weights[:n])
+                np.matmul(weights[:n], self.basis, out=shares[:n])
+                below_highest(shares[:n], self.prior)
+                np.exp(shares[:n], out=shares[:n])
+                add_shares(shares[:n], made)
 
 
-def binned(matrix: Matrix, edges: Floats, starts: NDArray[np.int64], kernels: bool = False) -> NDArray[np.int32]:
+@cache
+def _blas() -> ThreadpoolController:
+    """The libraries of linear algebra that are loaded; to look for them takes a millisecond."""
+    return ThreadpoolController()
+
+
+def binned(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[np.int32]:
     """Row numbers in ``bins`` (n_rows, n_features): below the first edge, between two, from the last on, unknown."""
     result = np.empty(matrix.shape, np.int32)
-    if kernels:
-        from predict_age.kernels.density import bins_of
-
-        bins_of(matrix, edges, starts, result)
-        return result
     for feature in range(matrix.shape[1]):
         mine = edges[starts[feature] : starts[feature + 1]]
         values = matrix[:, feature]
@@ -119,15 +149,6 @@ def _chosen(at: NDArray[np.int32], bins: int) -> csr_matrix:
 
     rows, features = at.shape
     return csr_matrix((np.ones(at.size, np.float32), at.ravel(), np.arange(0, at.size + 1, features)), shape=(rows, bins))
-
-
-def _added(at: NDArray[np.int32], bins: Floats) -> Floats:
-    """What ``_chosen(at, m) @ bins`` is, (n_rows, h), by a kernel."""
-    from predict_age.kernels.density import add_up
-
-    result = np.empty((len(at), bins.shape[1]), np.float32)
-    add_up(at, bins, result)
-    return result
 
 
 def _forward(w: Weights, added: Floats) -> tuple[Floats, Floats, Floats]:
