@@ -176,7 +176,7 @@ def test_memo_forgets_and_knows_again() -> None:
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]
         profiles = pa.array([json.dumps({"c": v}) for v in values], pa.string())
-        made, _ = reader.read(profiles, np.arange(40), lambda _, texts: [json.loads(t)["c"] for t in texts])
+        made, _ = reader.read(profiles, np.arange(40), lambda _, texts: {"c": [json.loads(t)["c"] for t in texts]})
         assert made["c"].to_pylist() == values
         assert len(reader.columns[0].memo.known) <= 80
 

@@ -239,8 +239,9 @@ def _by_kernels(
         connection.register("profiles", pa.table({"profile": texts}))
         return connection.sql(_sql_of(features.text, as_of, tuple(names))).to_arrow_table()
 
-    def convert(name: str, texts: list[str]) -> list[float | str | None]:
-        return by_sql([name], pa.array(texts, pa.string()))[name].to_pylist()
+    def convert(names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
+        made = by_sql(names, pa.array(texts, pa.string()))
+        return {name: made[name].to_pylist() for name in names}
 
     reader = _plain(features.text, as_of)
     made, plain = reader.read(profiles, at, convert)

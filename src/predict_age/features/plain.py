@@ -22,7 +22,8 @@ from predict_age.kernels.tokens import Paths, Tokens
 
 BLOCK = 1024  # rows: their text stays in the processor's cache while it is read a second time
 _PLAIN_KEY = re.compile(r"[\w -]+")
-Converter = Callable[[str, list[str]], list[float | str | None]]  # a feature's values for profiles, by its SQL
+Converter = Callable[[list[str], list[str]], dict[str, list[float | str | None]]]  # values of features for profiles, by their SQL
+FEW = 300  # new texts of a feature: they may as well go through the SQL of others; statements are what takes the time
 
 
 def steps_of(feature: Feature) -> list[str | int] | None:
@@ -83,18 +84,19 @@ class _Column:
         """Whether so many texts of the first rows were new that it is worth asking about them before the others are read."""
         return sum(map(len, self.new)) > BLOCK // 8
 
-    def learn(self, tokens: Tokens, convert: Converter) -> None:
-        """Ask ``convert`` about the texts that were not known, and fill in what they mean."""
-        if not self.new:
-            return
+    def unknown(self, tokens: Tokens) -> list[bytes]:
+        """The texts that were not known, each once."""
         starts, ends = tokens.starts[self.slot], tokens.ends[self.slot]
-        asked = np.zeros(len(starts), np.bool_)
+        rows = np.concatenate(self.new).tolist() if self.new else []
+        return sorted({tokens.data[starts[n] : ends[n]].tobytes() for n in rows})
+
+    def learn(self, tokens: Tokens, texts: list[bytes], made: list[float | str | None]) -> None:
+        """Remember that ``texts`` mean what SQL has ``made`` of them, and fill it in."""
+        asked = np.zeros(tokens.starts.shape[1], np.bool_)
         asked[np.concatenate(self.new)] = True
-        texts = sorted({tokens.data[starts[n] : ends[n]].tobytes() for n in np.flatnonzero(asked).tolist()})
-        made = convert(self.name, [alone(self.steps, t.decode()) for t in texts])
         meanings = [np.nan if v is None else float(self.number(v)) if isinstance(v, str) else v for v in made]
         self.memo.learn(dict(zip(texts, meanings, strict=True)))
-        self.memo.look_up(tokens.data, starts, ends, asked, self.out)
+        self.memo.look_up(tokens.data, tokens.starts[self.slot], tokens.ends[self.slot], asked, self.out)
         self.new.clear()
 
     def number(self, value: str) -> int:
@@ -140,11 +142,11 @@ class Plain:
                 tokens.plain[block] &= there[block]
             for column in self.columns:
                 column.read(tokens, block)
-                if first == 0 and column.knows_little():
-                    column.learn(tokens, convert)
+            if first == 0:
+                _learn([c for c in self.columns if c.knows_little()], tokens, convert)
+        _learn(self.columns, tokens, convert)
         made = {}
         for column in self.columns:
-            column.learn(tokens, convert)
             values = column.out
             missing = np.isnan(values)
             if isinstance(column.feature, Category):
@@ -153,3 +155,15 @@ class Plain:
             else:
                 made[column.name] = pa.array(values, mask=missing)
         return made, tokens.plain
+
+
+def _learn(columns: list[_Column], tokens: Tokens, convert: Converter) -> None:
+    """Ask ``convert`` about the texts that were not known: in one statement for all columns that have few of them."""
+    asked = [(column, texts) for column in columns if (texts := column.unknown(tokens))]
+    few = [pair for pair in asked if len(pair[1]) <= FEW]
+    for together in [*([few] if few else []), *([pair] for pair in asked if len(pair[1]) > FEW)]:
+        made = convert([c.name for c, _ in together], [alone(c.steps, t.decode()) for c, texts in together for t in texts])
+        first = 0
+        for column, texts in together:
+            column.learn(tokens, texts, made[column.name][first : first + len(texts)])
+            first += len(texts)

@@ -65,8 +65,10 @@ class RowRules:
     ages: Ages
     as_of: dt.date
 
-    def canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table) -> pa.Table:
+    def canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...] = ("*",)) -> pa.Table:
         """Judge ``raw`` (columns pid, birth_year, approximate_age of any type), keeping order and number of rows.
+
+        ``only`` these columns of the result are made; all by default.
 
         Returns: ``pid`` BIGINT (NULL when unusable) and ``problem`` (why); ``birth_year``, ``approximate_age`` INT as given;
         ``known_age`` INT years inside the window or NULL, ``known_source``; ``needs_prediction`` BOOL; and the counted
@@ -106,7 +108,7 @@ class RowRules:
                         AS conflicting_age
             FROM judged"""
         connection.register("raw", raw)
-        return connection.sql(query).to_arrow_table()
+        return connection.sql(f"SELECT {', '.join(only)} FROM ({query})").to_arrow_table()
 
     @staticmethod
     def _digits(kind: pa.DataType) -> str:

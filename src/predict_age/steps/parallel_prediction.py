@@ -81,7 +81,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     ):
         for split in splits:
             for piece in read_split(split, context.source, with_profile=True, only=counting_rows(split, context.losers)):
-                judged = context.rules.canonical(connection, piece.raw)
+                judged = context.rules.canonical(connection, piece.raw, ("pid", "needs_prediction"))
                 needed = judged["needs_prediction"]
                 pids = judged["pid"].filter(needed)
                 if not len(pids):

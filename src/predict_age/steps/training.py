@@ -78,7 +78,7 @@ def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> 
     for split in splits:
         wanted = counting_rows(split, drawing.losers)
         for piece in read_split(split, config.source, with_profile=True, only=wanted):
-            judged = drawing.rules.canonical(connection, piece.raw)
+            judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age"))
             usable = judged["pid"].is_valid().to_numpy()
             known = judged["known_age"].is_valid().to_numpy()
             lucky = luck(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
