@@ -13,10 +13,16 @@ from predict_age import files, published
 
 @dataclass(frozen=True)
 class Twin:
-    """``breaks`` takes one safety away in this process; ``faults`` are those that must then show."""
+    """``breaks`` takes one safety away in this process; ``faults`` are those that must then show, soonest ``near`` an operation."""
 
     breaks: Callable[[], None]
     faults: tuple[str, ...]
+    near: str
+
+    def attempts(self, log: list[str], operations: list[int]) -> list[tuple[int, str]]:
+        """All faults at all of the ``operations`` (numbers in the ``log``, from 1), those near its weak spot first."""
+        spot = max(n for n, done in enumerate(log, 1) if self.near in done)
+        return [(at, fault) for at in sorted(operations, key=lambda n: abs(n - spot)) for fault in self.faults]
 
 
 @contextmanager
@@ -89,8 +95,8 @@ def _publish_first() -> None:
 
 
 TWINS = {
-    "rename": Twin(_without_rename, ("kill",)),
-    "fsync": Twin(_without_fsync, ("power",)),
-    "hashes": Twin(_without_hashes, ("power",)),
-    "order (pointer before manifest)": Twin(_publish_first, ("kill",)),
+    "rename": Twin(_without_rename, ("kill",), "create run.json"),
+    "fsync": Twin(_without_fsync, ("power",), "create run.json"),
+    "hashes": Twin(_without_hashes, ("power",), "create batch_"),
+    "order (pointer before manifest)": Twin(_publish_first, ("kill",), "create published.json"),
 }

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from predict_age.config import Source
 from predict_age.drift.sketch import Sketch
-from predict_age.drift.sketch import merged as merged_sketches
 from predict_age.drift.state import judged, state
 from predict_age.errors import IntegrityError
 from predict_age.experiment.assign import arm_of
 from predict_age.features.encode import Matrix
-from predict_age.features.extract import extract
+from predict_age.features.extract import Extracted, extract
 from predict_age.files import creating, key_of, write_receipt
 from predict_age.models.artefact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
@@ -63,6 +62,25 @@ class Arms:
     models: tuple[tuple[Path, str], ...]
 
 
+class _Looked:
+    """Features of people by which a drift of the data is judged; counting them slice by slice would take longer."""
+
+    def __init__(self) -> None:
+        self._columns: list[pa.Table] = []
+        self._matrices: list[Matrix] = []
+
+    def add(self, made: Extracted, matrix: Matrix) -> None:
+        """Some more people: what was ``made`` of their profiles, and their matrix."""
+        self._columns.append(made.in_words())
+        self._matrices.append(matrix)
+
+    def sketch(self, bundle: Bundle) -> Sketch:
+        """The counts of all."""
+        if not self._columns:
+            return Sketch()
+        return Sketch.of(pa.concat_tables(self._columns), np.concatenate(self._matrices), bundle.encoders)
+
+
 def predict_batch(path: Path, key: str, splits: list[Split], context: BatchContext) -> dict[str, Any]:
     """Predict the rows of ``splits`` that need it and write ``path`` with its receipt.
 
@@ -73,7 +91,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     bundle, version = load(context.model, context.model_sha256)
     names = pa.array([version, *(load(*model)[1] for model in context.arms.models)], pa.string())
     connection = connect()
-    tally, sketches = Tally(), []
+    tally, looked = Tally(), _Looked()
     rows = 0
     with (
         creating(path) as stream,
@@ -96,7 +114,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                 matrix = bundle.encoders.encode(made.columns)
                 usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
                 seen = usable & looked_at[read]
-                sketches.append(Sketch.of(made.columns.filter(pa.array(seen)), matrix[seen], bundle.encoders))
+                looked.add(made.filter(pa.array(seen)), matrix[seen])
                 if kept.any():
                     anew = ~kept[read]
                     made, matrix, usable = made.filter(pa.array(anew)), matrix[anew], usable[anew]
@@ -129,7 +147,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                     "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
                 })  # fmt: skip
     return write_receipt(path, key, stream, {
-        "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": merged_sketches(sketches).as_json(),
+        "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": looked.sketch(bundle).as_json(),
     })  # fmt: skip
 
 
