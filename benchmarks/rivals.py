@@ -7,8 +7,10 @@ forest for the interval). What each contender predicts is compared with ours. Ou
 looks for duplicates in a way that fits any memory, and makes the QA tables; that is in its whole.
 
 Starting Spark and Ray, and a first pass over a few rows that warms them up, is not counted; ours counts the start of its processes.
-Everything is done twice, the better time counts. How contenders are tuned is said at each. One that is not installed
-(`pip install pyspark ray pandas`) is skipped, loudly.
+Everything is done twice, the better time counts. How contenders are tuned is said at each. They are looked for in a folder of
+their own, so that ours runs without what only they need; one that is not there is skipped, loudly. To install them:
+
+    .venv/bin/pip install --target out/rivals-libraries --no-deps pandas pyspark py4j ray filelock msgpack protobuf
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ from predict_age.pool import available_cores
 from stages import processor
 
 OUT = Path("out") / "rivals"
+LIBRARIES = Path("out").absolute() / "rivals-libraries"
+sys.path.append(str(LIBRARIES))
 AS_OF = dt.date(2025, 10, 23)
 SCHEMA = "pid long, predicted_age int, confidence_score double, age_lower double, age_upper double"
 ENDS = ("predicted_age", "age_lower", "age_upper")
@@ -413,7 +417,7 @@ def compare(title: str, training: str, number: int, rows: int) -> None:
         threads = str(max(1, rival.cores // rival.workers))
         where = {
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parent.absolute()),
+            "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent.absolute(), LIBRARIES))),
             "OPENBLAS_NUM_THREADS": threads,
             "PYSPARK_PYTHON": sys.executable,
         }

@@ -152,3 +152,17 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(b"pid\n1\n")
     with pytest.raises(InputError, match="changed during the run"):
         file.check_unchanged()
+
+
+def test_slices_are_even_and_bounded_in_rows_and_bytes(tmp_path: Path) -> None:
+    """Long profiles make small slices, so that memory does not follow their length; ids alone are read by the row."""
+    rows, path = 30_000, tmp_path / "long.parquet"
+    profiles = pa.array([json.dumps({"n": n, "text": "x" * 2500}) for n in range(rows)])
+    table = pa.table({"pid": pa.array(range(rows)), "birth_year": pa.nulls(rows, pa.int32()), "profile_json": profiles})
+    pq.write_table(table, path, row_group_size=rows, use_dictionary=False, data_page_size=100_000)
+    split = Split(0, 0, str(path), 0, rows, 0, False)
+    for with_profile, sizes in ((True, [7500] * 4), (False, [15_000] * 2)):
+        pieces = list(read_split(split, Source(), with_profile=with_profile))
+        assert [p.raw.num_rows for p in pieces] == sizes
+        assert [p.first for p in pieces] == [sum(sizes[:i]) for i in range(len(sizes))]
+        assert pa.concat_tables(p.raw for p in pieces)["pid"].to_pylist() == list(range(rows))

@@ -18,12 +18,10 @@ from pathlib import Path
 
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BEAT_SECONDS = 1.0
-LARGE_BYTES = 20_000_000  # of a source, hundreds of thousands of people: loading kernels cannot be in vain
-_imports: list[str] = []  # of the server, from its first start on
 
 
-def prepare(source_bytes: int = 0) -> None:
-    """Start the server, if there is none yet: it imports while this process goes on. Many ``source_bytes`` will want kernels.
+def prepare() -> None:
+    """Start the server, if there is none yet: it imports while this process goes on.
 
     Raises OSError where it cannot be reached: it needs a socket in the folder for temporary files.
     """
@@ -31,12 +29,8 @@ def prepare(source_bytes: int = 0) -> None:
         return
     from multiprocessing import forkserver
 
-    if not _imports:
-        _imports.append("predict_age.preload")
-        if source_bytes >= LARGE_BYTES:
-            _imports.append("predict_age.kernels.preload")
     with _single_threaded():
-        forkserver.set_forkserver_preload(_imports)
+        forkserver.set_forkserver_preload(["predict_age.preload"])
         forkserver.ensure_running()
 
 

@@ -26,7 +26,7 @@ from predict_age.cli.app import (
     parse_date,
     stoppable,
 )
-from predict_age.errors import ConfigError, PredictAgeError
+from predict_age.errors import ConfigError
 
 if TYPE_CHECKING:
     from predict_age.run import RunPlan
@@ -206,7 +206,7 @@ def run(
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
-    _await_work(source)
+    _await_work()
     from predict_age.estimate import estimate
     from predict_age.limits import check_affordable
     from predict_age.pipeline import start
@@ -237,7 +237,7 @@ def resume(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
-    _await_work("")
+    _await_work()
     from predict_age.pipeline import Overrides
     from predict_age.pipeline import resume as again
 
@@ -245,16 +245,12 @@ def resume(
     _go(lambda console: again(space, console, Overrides(workers, max_minutes, accept)), as_json, quiet)
 
 
-def _await_work(source: str) -> None:
-    """Let workers be prepared for a ``source`` of its size, while this process imports and checks what it needs itself."""
-    from predict_age.source.files import discover
+def _await_work() -> None:
+    """Let workers be prepared while this process imports and checks what it needs itself."""
     from predict_age.workers import prepare
 
-    size = 0
-    with suppress(PredictAgeError, OSError):  # what is wrong with the source is said where everything is checked
-        size = 0 if "://" in source or not source else sum(f.size for f in discover(source))
-    with suppress(OSError):  # without it workers are started from nothing
-        prepare(size)
+    with suppress(OSError):  # then workers are started from nothing
+        prepare()
 
 
 def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:

@@ -17,7 +17,7 @@ from predict_age.errors import InputError
 from predict_age.source.place import in_s3, random_access
 from predict_age.source.rows import connect
 
-SLICE_ROWS = 25_000
+SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 LIGHT = ("pid", "birth_year", "approximate_age")
 
 
@@ -100,7 +100,8 @@ def read_split(split: Split, source: Source, *, with_profile: bool, only: NDArra
     columns = aged + (rest if with_profile else []) + (["position"] if split.working else [])
     first = 0
     try:
-        for batch in file.iter_batches(SLICE_ROWS, row_groups=[split.row_group], columns=columns, use_threads=False):
+        together = _rows_together(file, split.row_group, columns)
+        for batch in file.iter_batches(together, row_groups=[split.row_group], columns=columns, use_threads=False):
             table = pa.Table.from_batches([batch])
             rows = table.num_rows
             positions = table["position"].to_numpy() if split.working else np.arange(rows, dtype=np.int64) + split.first_row + first
@@ -115,6 +116,15 @@ def read_split(split: Split, source: Source, *, with_profile: bool, only: NDArra
             f"a Parquet file is damaged: {split.path}, row group {split.row_group}", found=str(error).splitlines()[0],
             fix="replace the file and start a new run",
         ) from None  # fmt: skip
+
+
+def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str]) -> int:
+    """How many rows make a slice of ``columns``: as few slices as the limits allow, of the same size."""
+    group = file.metadata.row_group(row_group)
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in columns)
+    slices = max(-(-group.num_rows // SLICE_ROWS), -(-size // SLICE_BYTES), 1)
+    return max(-(-group.num_rows // slices), 1)
 
 
 def _rename(table: pa.Table, source: Source, profile: list[str] | None, flat: bool) -> pa.Table:
