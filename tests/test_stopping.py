@@ -17,6 +17,7 @@ import pytest
 from predict_age import stopping
 from predict_age.errors import LimitError
 from predict_age.limits import within
+from processes import start
 
 
 def wait() -> None:
@@ -120,3 +121,37 @@ except KeyboardInterrupt as stop:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert (done.stdout.strip(), done.stderr) == (name, "")
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.3, 1.8, 2.3, 3.0])
+def test_ctrl_c_at_any_moment(seconds: float, small_files: Path, quick: Path, tmp_path: Path) -> None:
+    """While modules are imported, the source is checked, the server forks: the same exit code, and never a traceback, of any process."""
+    process = start(small_files, tmp_path / "w", quick)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode in {130, 0}, err  # 0: a fast machine was done
+    assert "Traceback" not in err and "should not happen" not in err and "compile" not in err, err
+
+
+def test_error_that_a_stop_became_is_a_stop() -> None:
+    """A library that makes an error of its own from Ctrl-C does not make a bug of it."""
+    code = (
+        "import signal, sys, predict_age.cli\ncli = sys.modules['predict_age.cli.app']\n"
+        "def app():\n"
+        "    try:\n        signal.raise_signal(signal.SIGINT)\n"
+        "    except KeyboardInterrupt:\n        raise ImportError('half a module')\n"
+        "cli.app = app\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "predict-age: stopped\n")
+
+
+@pytest.mark.parametrize(("last", "code"), [("forget_signal()", 130), ("", -signal.SIGINT)])
+def test_stop_out_of_a_string_of_code_leaves_the_exit_code(last: str, code: int, tmp_path: Path) -> None:
+    """Python would end such a module by the signal; without the last line it does."""
+    (tmp_path / "stopped.py").write_text(
+        "import sys\nfrom predict_age.stopping import forget_signal\n"
+        f"try:\n    exec('raise KeyboardInterrupt')\nexcept KeyboardInterrupt:\n    pass\n{last}\nsys.exit(130)"
+    )
+    assert subprocess.run([sys.executable, "-m", "stopped"], cwd=tmp_path).returncode == code

@@ -51,9 +51,24 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 
 def listen() -> None:
     """SIGINT and SIGTERM stop what the main thread does from now on: the command line's first act."""
+    _asked.clear()
     sys.unraisablehook = _lost
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _on_signal)
+
+
+def asked() -> type[KeyboardInterrupt] | None:
+    """The stop that was asked for, if one was: an error that follows may be what a library has made of it."""
+    return _asked[0] if _asked else None
+
+
+def forget_signal() -> None:
+    """Let the exit code be that of the command.
+
+    Python notes a KeyboardInterrupt that leaves code made from a string, as dataclasses and named tuples are, and would kill itself
+    with SIGINT at the end, although the stop was handled. It forgets the note when it next runs such code.
+    """
+    exec("")  # noqa: S102
 
 
 def check() -> None:

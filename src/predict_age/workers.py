@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import TracebackType
 
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BEAT_SECONDS = 1.0
@@ -29,7 +32,7 @@ def prepare() -> None:
         return
     from multiprocessing import forkserver
 
-    with _single_threaded():
+    with _single_threaded(), _without_interrupts():
         forkserver.set_forkserver_preload(["predict_age.preload"])
         forkserver.ensure_running()
 
@@ -58,10 +61,30 @@ def _single_threaded() -> Iterator[None]:
         _set_environment(before)
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """What is started inside ignores Ctrl-C from its first moment, as does this thread for these milliseconds."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():  # only it may say what becomes of signals
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _set_environment(wanted: Mapping[str, str]) -> None:
     for name in os.environ.keys() - wanted.keys():
         del os.environ[name]
     os.environ.update(wanted)
+
+
+def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What the server's children say when they cannot begin: nothing when whoever wanted them has gone, and its queue with it."""
+    if not issubclass(kind, (FileNotFoundError, EOFError, BrokenPipeError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def begin_work(beats: str, environment: Mapping[str, str]) -> None:
@@ -69,9 +92,6 @@ def begin_work(beats: str, environment: Mapping[str, str]) -> None:
 
     It is single-threaded, and its environment is the parent's of now: the server's is that of its own start.
     """
-    import signal
-    import threading
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _set_environment({**environment, **SINGLE_THREAD})
     threading.Thread(target=_live_with_parent, args=(Path(beats) / str(os.getpid()), os.getppid()), daemon=True).start()

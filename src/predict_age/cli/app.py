@@ -13,7 +13,7 @@ import typer
 
 from predict_age import __version__
 from predict_age.errors import ConfigError, PredictAgeError, resource_error
-from predict_age.stopping import Terminated, listen
+from predict_age.stopping import Terminated, asked, forget_signal, listen
 
 if TYPE_CHECKING:
     from predict_age.workspace import Workspace
@@ -57,7 +57,11 @@ def stoppable(advice: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"predict-age: stopped; {advice}\n")
-        raise typer.Exit(143 if isinstance(stop, Terminated) else 130) from None
+        raise typer.Exit(_code_of(type(stop))) from None
+
+
+def _code_of(stop: type[BaseException]) -> int:
+    return 143 if issubclass(stop, Terminated) else 130
 
 
 def out(text: str) -> None:
@@ -83,20 +87,27 @@ def main() -> None:
     listen()
     try:
         app()
-    except PredictAgeError as error:
-        sys.stderr.write(f"predict-age: {error}\n")
-        raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         raise SystemExit(141) from None
-    except OSError as error:
-        failure = resource_error(error)
-        sys.stderr.write(f"predict-age: {failure}\n")
-        raise SystemExit(failure.exit_code) from None
-    except Exception as error:  # the last line of defence: a bug must not show a stranger a stack of our files
-        _crash(error)
+    except Exception as error:
+        raise SystemExit(_say(error)) from None
+    finally:
+        forget_signal()
 
 
-def _crash(error: Exception) -> None:
+def _say(error: Exception) -> int:
+    """Tell the user what ended the command; returns its exit code."""
+    if stop := asked():  # in the middle of an import or a callback, a library's own error may be all that is left of it
+        sys.stderr.write("predict-age: stopped\n")
+        return _code_of(stop)
+    known = resource_error(error) if isinstance(error, OSError) else error
+    if isinstance(known, PredictAgeError):
+        sys.stderr.write(f"predict-age: {known}\n")
+        return known.exit_code
+    return _crash(error)  # the last line of defence: a bug must not show a stranger a stack of our files
+
+
+def _crash(error: Exception) -> int:
     import tempfile
     import traceback
 
@@ -106,4 +117,4 @@ def _crash(error: Exception) -> None:
         f"predict-age: an error that should not happen: {type(error).__name__}\n"
         f"  nothing new was published; details for the developers are in {stream.name}\n"
     )
-    raise SystemExit(1) from None
+    return 1
