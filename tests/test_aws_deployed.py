@@ -231,13 +231,17 @@ def test_spot_takes_a_task_away(cloud: Cloud) -> None:
         lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
         return {k: cloud.s3.head_object(Bucket=BUCKET, Key=k)["LastModified"] for k in cloud.names(lease["run_id"], "receipts/")}
 
-    before = receipts()
-    wait_for(lambda: set(receipts()) - set(before) or (not before and receipts()))
+    def finished() -> int:
+        lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
+        return len(cloud.names(lease["run_id"], "receipts/"))
+
+    before = finished()
+    wait_for(lambda: finished() not in (0, before), every=0.02)  # a batch takes some tenths of a second
     running = [t for t in ecs.list_tasks(cluster=cluster)["taskArns"] if _running(ecs, cluster, t)]
+    ecs.stop_task(cluster=cluster, task=running[-1], reason="Your Spot Task was interrupted.")
     kept = receipts()
-    ecs.stop_task(cluster=cluster, task=running[0], reason="Your Spot Task was interrupted.")
-    wait_for(lambda: not _running(ecs, cluster, running[0]))
-    (stopped,) = ecs.describe_tasks(cluster=cluster, tasks=[running[0]])["tasks"]
+    wait_for(lambda: not _running(ecs, cluster, running[-1]))
+    (stopped,) = ecs.describe_tasks(cluster=cluster, tasks=[running[-1]])["tasks"]
     assert stopped["containers"][0]["exitCode"] == 143
     assert cloud.finish(execution)["status"] == "SUCCEEDED"
     tries = [t["task"] for t in compute.Settings.started[began:] if t["command"] == "aws-task predict"]
@@ -304,11 +308,11 @@ def history(cloud: Cloud, execution: str) -> list[dict[str, Any]]:
     return cloud.states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
 
 
-def wait_for(condition: Any) -> None:
+def wait_for(condition: Any, every: float = 0.2) -> None:
     end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 def test_bad_event_is_one_sentence(cloud: Cloud) -> None:
