@@ -9,13 +9,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from models import prepared
+from predict_age import kernels
 from predict_age.config import Training
-from predict_age.models import boosted, forest, light
 from predict_age.models.boosted import train_boosted
 from predict_age.models.bundle import with_point
 from predict_age.models.forest import train_forest
@@ -26,15 +25,15 @@ from stages import processor
 ROWS, TIMES = 20_000, 7
 
 
-def compare(title: str, module: Any, predict: Callable[[], np.ndarray]) -> None:
+def compare(title: str, predict: Callable[[], np.ndarray]) -> None:
     """One line: microseconds a row by the library (or NumPy) and by the kernel."""
     answers, best = {}, {False: np.inf, True: np.inf}
     for _ in range(TIMES):
-        for kernels in (False, True):
-            module.wanted = lambda _rows, kernels=kernels: kernels
+        for on in (False, True):
+            kernels.switch.on = on
             began = time.perf_counter()
-            answers[kernels] = predict()
-            best[kernels] = min(best[kernels], (time.perf_counter() - began) / ROWS * 1e6)
+            answers[on] = predict()
+            best[on] = min(best[on], (time.perf_counter() - began) / ROWS * 1e6)
     assert np.array_equal(answers[False], answers[True]), f"{title}: the kernel says something else"
     print(f"| {title} | {best[False]:.2f} | {best[True]:.2f} | {best[False] / best[True]:.1f} x |", flush=True)
 
@@ -50,12 +49,12 @@ def main(people: int) -> None:
     deep = with_point(new, first.predict(new))
     print(f"{processor()}, one core; learned from {len(fit):,} people")
     print("| model | library, microseconds a row | kernel | |\n|---|---|---|---|")
-    compare(f"XGBoost, {first.rounds} trees of depth {settings.max_depth}", boosted, lambda: first.predict(new))
-    compare(f"LightGBM, {second.booster.num_trees()} trees of {settings.light_leaves} leaves", light, lambda: second.predict(new))
+    compare(f"XGBoost, {first.rounds} trees of depth {settings.max_depth}", lambda: first.predict(new))
+    compare(f"LightGBM, {second.booster.num_trees()} trees of {settings.light_leaves} leaves", lambda: second.predict(new))
     title = (
         f"quantile forest, {settings.forest_trees} trees, {len(third.shares):,} leaves (library: leaves by XGBoost, sums by NumPy)"
     )
-    compare(title, forest, lambda: third.distribution(deep))
+    compare(title, lambda: third.distribution(deep))
 
 
 if __name__ == "__main__":

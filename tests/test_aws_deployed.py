@@ -227,16 +227,15 @@ def test_spot_takes_a_task_away(cloud: Cloud) -> None:
     began = len(compute.Settings.started)
     execution = cloud.start(cloud.event(time="2026-07-23T08:00:00Z"))
 
+    def names() -> list[str]:
+        lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
+        return cloud.names(lease["run_id"], "receipts/")
+
     def receipts() -> dict[str, Any]:
-        lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
-        return {k: cloud.s3.head_object(Bucket=BUCKET, Key=k)["LastModified"] for k in cloud.names(lease["run_id"], "receipts/")}
+        return {k: cloud.s3.head_object(Bucket=BUCKET, Key=k)["LastModified"] for k in names()}
 
-    def finished() -> int:
-        lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
-        return len(cloud.names(lease["run_id"], "receipts/"))
-
-    before = finished()
-    wait_for(lambda: finished() not in (0, before), every=0.02)  # a batch takes some tenths of a second
+    before = len(names())
+    wait_for(lambda: len(names()) not in (0, before), every=0.02)  # a batch takes some tenths of a second
     running = [t for t in ecs.list_tasks(cluster=cluster)["taskArns"] if _running(ecs, cluster, t)]
     ecs.stop_task(cluster=cluster, task=running[-1], reason="Your Spot Task was interrupted.")
     kept = receipts()

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from predict_age.config import Training
-from predict_age.kernels import usable
+from predict_age.kernels import switch, usable
 from predict_age.models import forest, trees
 from predict_age.models.boosted import Boosted, train_boosted
 from predict_age.models.forest import QuantileForest, train_forest
@@ -146,6 +146,19 @@ def test_trees_of_one_leaf() -> None:
         assert agree(predictions) and len(np.unique(predictions[0])) == 1
     rooted = train_forest(x, y, 14, 100, stubborn, 1)
     assert len(rooted.shares) == 5 and np.array_equal(rooted.distribution(x), rooted.distribution(x[:10])[[0] * len(x)])
+
+
+def test_switched_off_the_libraries_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One switch, whoever asks: what kernels are compared with must not be kernels in part."""
+    many = np.tile(people(0)[0], (2, 1))
+    models = (some_boosted(0, 6).predict, some_light(0, 31, True).predict, some_forest(0, 8).distribution)
+    fast = [ask(many) for ask in models]
+    monkeypatch.setattr(trees.Program, "add", None)
+    monkeypatch.setattr(trees.Paths, "add", None)
+    with pytest.raises(TypeError):
+        models[0](many)
+    monkeypatch.setattr(switch, "on", False)
+    assert all(np.array_equal(ask(many), expected) for ask, expected in zip(models, fast, strict=True))
 
 
 def test_large_trees_are_left_to_the_library() -> None:

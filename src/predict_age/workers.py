@@ -23,31 +23,24 @@ SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_N
 BEAT_SECONDS = 1.0
 
 
-def prepare() -> None:
-    """Start the server, if there is none yet: it imports while this process goes on.
-
-    Raises OSError where it cannot be reached: it needs a socket in the folder for temporary files.
-    """
-    if not _can_fork():
-        return
+def prepare() -> bool:
+    """Start the server, if there is none yet: it imports while this process goes on. Returns whether it can be had here."""
+    if sys.platform == "darwin" or "forkserver" not in multiprocessing.get_all_start_methods():
+        return False
     from multiprocessing import forkserver
 
-    with _single_threaded(), _without_interrupts():
-        forkserver.set_forkserver_preload(["predict_age.preload"])
-        forkserver.ensure_running()
+    try:
+        with _single_threaded(), _without_interrupts():
+            forkserver.set_forkserver_preload(["predict_age.preload"])
+            forkserver.ensure_running()
+    except OSError:  # no place for a socket: a read-only or very long folder for temporary files
+        return False
+    return True
 
 
 def context() -> BaseContext:
     """How ``multiprocessing`` makes a worker here."""
-    try:
-        prepare()
-    except OSError:
-        return multiprocessing.get_context("spawn")
-    return multiprocessing.get_context("forkserver" if _can_fork() else "spawn")
-
-
-def _can_fork() -> bool:
-    return sys.platform != "darwin" and "forkserver" in multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if prepare() else "spawn")
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -206,7 +205,9 @@ def run(
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
-    _await_work()
+    from predict_age.workers import prepare
+
+    prepare()  # what workers import comes beside what is imported and checked here
     from predict_age.estimate import estimate
     from predict_age.limits import check_affordable
     from predict_age.pipeline import start
@@ -237,20 +238,14 @@ def resume(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
-    _await_work()
+    from predict_age.workers import prepare
+
+    prepare()  # what workers import comes beside what is imported and checked here
     from predict_age.pipeline import Overrides
     from predict_age.pipeline import resume as again
 
     space = existing(workspace)
     _go(lambda console: again(space, console, Overrides(workers, max_minutes, accept)), as_json, quiet)
-
-
-def _await_work() -> None:
-    """Let workers be prepared while this process imports and checks what it needs itself."""
-    from predict_age.workers import prepare
-
-    with suppress(OSError):  # then workers are started from nothing
-        prepare()
 
 
 def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:

@@ -6,9 +6,20 @@ The only place that knows Numba. Its import takes a quarter of a second and comp
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 WORTH_ROWS = 4096  # below that the slower code is done before a kernel is loaded
+
+
+@dataclass
+class Switch:
+    """``on``: kernels may serve in this process. Off, the slower code does, whoever asks: for comparing both."""
+
+    on: bool = True
+
+
+switch = Switch()
 
 
 @cache
@@ -23,4 +34,4 @@ def usable() -> bool:
 
 def wanted(rows: int) -> bool:
     """Whether kernels do ``rows`` rows here: many, or any number once they have been loaded. The result is the same."""
-    return (rows >= WORTH_ROWS or usable.cache_info().currsize > 0) and usable()
+    return switch.on and (rows >= WORTH_ROWS or usable.cache_info().currsize > 0) and usable()
