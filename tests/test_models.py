@@ -35,6 +35,7 @@ from predict_age.models.ridge import train_ridge
 from predict_age.steps.training import luck
 
 RNG = np.random.default_rng(0)
+START = RNG.bit_generator.state
 SMALL = Training(
     rounds=20, light_rounds=20, networks=2, network_passes=4, forest_trees=4, forest_depth=5, max_depth=4, cross_fit_below_rows=0
 )
@@ -54,6 +55,12 @@ meaning = "c"
 """,
     "test",
 )
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """Every test draws the same numbers, whichever tests ran before it in this process."""
+    RNG.bit_generator.state = START
 
 
 def data(n: int) -> tuple[pa.Table, np.ndarray]:
@@ -91,6 +98,20 @@ def test_ridge_equals_scikit_learn() -> None:
     ours = train_ridge(x.astype(np.float32), y, np.zeros(3))
     theirs = make_pipeline(StandardScaler(), Ridge(alpha=1.0)).fit(x, y)
     assert np.allclose(ours.predict(x.astype(np.float32)), theirs.predict(x), atol=1e-4)
+
+
+def test_ridge_with_missing_values_equals_scikit_learn() -> None:
+    """Indicators of missing values are columns like others, also when two of them are the same."""
+    x = RNG.normal(size=(300, 4)).astype(np.float32) * [1, 10, 100, 0.1]
+    gone = RNG.random((300, 2)) < 0.3
+    x[:, :2][gone] = np.nan
+    x[np.isnan(x[:, 1]), 2] = np.nan
+    y = (np.nan_to_num(x) @ [1, 0.2, 0.01, 3] + 40).astype(np.float32)
+    fill = np.array([0.5, -2.0, 7.0, 0.0])
+    for alpha in (0.1, 30.0):
+        ours = train_ridge(x.astype(np.float32), y, fill, alpha)
+        design = np.concatenate([StandardScaler().fit_transform(np.where(np.isnan(x), fill, x)), np.isnan(x)], axis=1)
+        assert np.allclose(ours.predict(x.astype(np.float32)), Ridge(alpha=alpha).fit(design, y).predict(design), atol=1e-4)
 
 
 def test_forest_equals_its_definition() -> None:

@@ -54,6 +54,14 @@ def test_light_modules_import_nothing_heavy() -> None:
     assert not {"duckdb", "pyarrow", "numpy", "xgboost", "sklearn", "matplotlib", "sqlglot"} & set(loaded)
 
 
+def test_the_program_trains_without_scikit_learn() -> None:
+    """It is installed here for the tests; XGBoost and LightGBM would import it, and both work without."""
+    code = "from predict_age.cli.app import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"xgboost", "lightgbm"} <= set(loaded)
+    assert not {"sklearn.base", "scipy.stats"} & set(loaded)
+
+
 def test_no_registry_and_no_local_path_in_the_repository() -> None:
     """No tracked file names a package registry's host or a path of somebody's machine."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()

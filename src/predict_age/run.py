@@ -21,7 +21,7 @@ from predict_age.source import place
 from predict_age.source.files import SourceFile
 from predict_age.workspace import RunFolder, Workspace
 
-LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm", "scikit-learn")
+LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm")
 
 
 class Progress(Protocol):

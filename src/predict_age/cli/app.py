@@ -82,9 +82,15 @@ def _main(
     """Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 resources, 75 busy, 130 or 143 stopped."""
 
 
+def without_unneeded() -> None:
+    """XGBoost and LightGBM import scikit-learn where there is one, which takes a second; nothing in this program needs it."""
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+
+
 def main() -> None:
     """Entry point: every error is one clear message and its exit code; never a traceback for a known cause."""
     listen()
+    without_unneeded()
     try:
         app()
     except BrokenPipeError:
