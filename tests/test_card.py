@@ -17,8 +17,9 @@ from predict_age.card.leakage import leaks, told_by
 from predict_age.card.population import auc, likeness
 from predict_age.card.proxies import correlation_ratio, cramers_v
 from predict_age.features.spec import default_text
-from predict_age.models.bundle import Judged, Predictions
+from predict_age.models.bundle import Predictions
 from predict_age.models.evaluate import evaluate, weighted
+from predict_age.models.learn import Judged
 
 Rows = list[dict[str, Any]]
 CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ from predict_age.features.spec import parse_features
 from predict_age.files import sha256
 from predict_age.models import artefact
 from predict_age.models.boosted import filled, train_boosted
-from predict_age.models.bundle import CALIBRATE, FIT, HELD_OUT, VALIDATE, confidence_pct, parts, train
+from predict_age.models.bundle import confidence_pct
 from predict_age.models.conformal import BAND_STARTS, FEWEST_ROWS, calibrate, correction
 from predict_age.models.density import quantiles
 from predict_age.models.ensemble import mixed, network_share, pinball, point_weights
 from predict_age.models.evaluate import by_band, evaluate, point_errors
 from predict_age.models.forest import train_forest
+from predict_age.models.learn import CALIBRATE, FIT, HELD_OUT, VALIDATE, one_by_one, parts, train
 from predict_age.models.light import train_light
-from predict_age.models.network import LEARNED, MOST_BINS, _chosen, _forward, _gradient, binned, cut, train_network
+from predict_age.models.network import LEARNED, MOST_BINS, _basis, _chosen, _forward, _gradient, binned, cut, train_network
 from predict_age.models.ridge import train_ridge
+from predict_age.pool import Pool
 from predict_age.steps.training import luck
 
 RNG = np.random.default_rng(0)
@@ -112,6 +115,33 @@ def test_ridge_with_missing_values_equals_scikit_learn() -> None:
         ours = train_ridge(x.astype(np.float32), y, fill, alpha)
         design = np.concatenate([StandardScaler().fit_transform(np.where(np.isnan(x), fill, x)), np.isnan(x)], axis=1)
         assert np.allclose(ours.predict(x.astype(np.float32)), Ridge(alpha=alpha).fit(design, y).predict(design), atol=1e-4)
+
+
+def test_basis_equals_scipy() -> None:
+    """The recursion gives SciPy's B-splines, wide and narrow, at the ends and inside."""
+    from scipy.interpolate import BSpline
+
+    for ages, functions in ((87, 20), (87, 5), (30, 60), (120, 12), (8, 30)):
+        knots = np.concatenate([[0.0] * 3, np.linspace(0.0, ages, functions - 2), [float(ages)] * 3])
+        theirs = BSpline(knots, np.eye(functions), 3)(np.arange(ages) + 0.5).T
+        assert np.allclose(_basis(ages, functions), theirs / theirs.std(), rtol=1e-6, atol=1e-7)
+
+
+def test_turns_made_side_by_side_give_the_same_model(tmp_path: Path) -> None:
+    """In worker processes or one after the other, with one thread or several: the same files."""
+    columns, age = data(600)
+    config = Config(training=SMALL.model_copy(update={"cross_fit_below_rows": 1000}))
+    lucky = luck(np.arange(600), 7)
+    with Pool(2) as pool:
+        made = [
+            train(FEATURES, columns, age, lucky, config, threads, by)
+            for threads, by in ((1, one_by_one), (2, one_by_one), (2, pool.run))
+        ]
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+    assert len({artefact.save(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
+    assert json.dumps(made[0][1]) == json.dumps(made[2][1])
+    assert np.array_equal(made[0][2].rows, made[2][2].rows)
 
 
 def test_forest_equals_its_definition() -> None:

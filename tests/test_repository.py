@@ -56,7 +56,7 @@ def test_light_modules_import_nothing_heavy() -> None:
 
 def test_the_program_trains_without_scikit_learn() -> None:
     """It is installed here for the tests; XGBoost and LightGBM would import it, and both work without."""
-    code = "from predict_age.cli.app import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
+    code = "from predict_age.workers import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"xgboost", "lightgbm"} <= set(loaded)
     assert not {"sklearn.base", "scipy.stats"} & set(loaded)

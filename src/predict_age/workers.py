@@ -74,6 +74,11 @@ def _set_environment(wanted: Mapping[str, str]) -> None:
     os.environ.update(wanted)
 
 
+def without_unneeded() -> None:
+    """XGBoost and LightGBM import scikit-learn where there is one, which takes a second; nothing in this program needs it."""
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+
+
 def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What the server's children say when they cannot begin: nothing when whoever wanted them has gone, and its queue with it."""
     if not issubclass(kind, (FileNotFoundError, EOFError, BrokenPipeError)):
@@ -87,6 +92,7 @@ def begin_work(beats: str, environment: Mapping[str, str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _set_environment({**environment, **SINGLE_THREAD})
+    without_unneeded()
     threading.Thread(target=_live_with_parent, args=(Path(beats) / str(os.getpid()), os.getppid()), daemon=True).start()
 
 

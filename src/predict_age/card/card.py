@@ -16,8 +16,9 @@ from predict_age.card.population import MOST_ROWS, likeness
 from predict_age.card.proxies import proxies
 from predict_age.config import Config
 from predict_age.features.spec import FeatureSet
-from predict_age.models.bundle import Bundle, Judged
+from predict_age.models.bundle import Bundle
 from predict_age.models.evaluate import evaluate, weighted
+from predict_age.models.learn import Judged
 
 FORMAT = 1
 LIMITS = (

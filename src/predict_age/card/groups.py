@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.chance import normal_above
-from predict_age.models.bundle import Judged
 from predict_age.models.evaluate import evaluate
+from predict_age.models.learn import Judged
 
 MOST_GROUPS = 15
 REST = "all others"

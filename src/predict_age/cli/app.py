@@ -14,6 +14,7 @@ import typer
 from predict_age import __version__
 from predict_age.errors import ConfigError, PredictAgeError, resource_error
 from predict_age.stopping import Terminated, asked, forget_signal, listen
+from predict_age.workers import without_unneeded
 
 if TYPE_CHECKING:
     from predict_age.workspace import Workspace
@@ -80,11 +81,6 @@ def _main(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
     """Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 resources, 75 busy, 130 or 143 stopped."""
-
-
-def without_unneeded() -> None:
-    """XGBoost and LightGBM import scikit-learn where there is one, which takes a second; nothing in this program needs it."""
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
 
 
 def main() -> None:

@@ -69,6 +69,10 @@ class Boosted:
         with _refused():
             return list(ubjson.find(self.content, "learner", "feature_names"))
 
+    def __reduce__(self) -> tuple[type[Boosted], tuple[bytes]]:
+        """Between processes it travels without what was made from it."""
+        return Boosted, (self.content,)
+
     @property
     def rounds(self) -> int:
         """How many trees were added up, one after the other."""

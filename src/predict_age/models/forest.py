@@ -35,6 +35,10 @@ class QuantileForest:
     leaf_of: NDArray[np.int32]
     shares: Shares
 
+    def __reduce__(self) -> tuple[type[QuantileForest], tuple[Boosted, NDArray[np.int32], Shares]]:
+        """Between processes it travels without what was made from it."""
+        return QuantileForest, (self.trees, self.leaf_of, self.shares)
+
     def leaves(self, matrix: Matrix) -> NDArray[Any]:
         """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
         if len(matrix) < WORTH_ROWS:

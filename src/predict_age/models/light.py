@@ -36,6 +36,15 @@ class Light:
                 return line.removeprefix("feature_names=").split(" ")
         raise IntegrityError("a model of boosted trees cannot be read", expected="LightGBM's text format", found="no feature_names")
 
+    def __reduce__(self) -> tuple[type[Light], tuple[str]]:
+        """Between processes it travels without what was made from it."""
+        return Light, (self.text,)
+
+    @property
+    def rounds(self) -> int:
+        """How many trees are added up."""
+        return self.text.count("\nTree=")
+
     @cached_property
     def booster(self) -> lightgbm.Booster:
         """LightGBM's own."""

@@ -14,8 +14,8 @@ from predict_age.config import Config, Training
 from predict_age.features.encode import Matrix, learn_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.boosted import train_boosted
-from predict_age.models.bundle import FIT, VALIDATE, parts
 from predict_age.models.density import quantiles
+from predict_age.models.learn import FIT, VALIDATE, parts
 from predict_age.models.light import train_light
 from predict_age.models.network import train_network
 

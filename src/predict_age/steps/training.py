@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from predict_age.features.groups import NOT_GIVEN, read_groups
 from predict_age.features.spec import FeatureSet
 from predict_age.files import creating, make_folder, read_json, sha256, write_json
 from predict_age.models.artefact import FILES, challenger_folder, copy, copy_checked, save
-from predict_age.models.bundle import train
+from predict_age.models.learn import train
 from predict_age.models.tune import Tuned, tune
 from predict_age.result import StepResult
 from predict_age.run import Run, versions
@@ -150,7 +151,8 @@ def _train(run: Run) -> StepResult:
     _refuse_leaks(told, plan.config.gates)
     features, _ = compiled(plan.features_text, plan.as_of)
     config, tuned = _tuned(run, features, people)
-    bundle, metrics, judged = train(features, people.columns, people.age, people.luck, config, plan.workers)
+    side_by_side = partial(run.pool.run, names="training turn")
+    bundle, metrics, judged = train(features, people.columns, people.age, people.luck, config, plan.workers, side_by_side)
     version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
     about = {
         "model_version": version, "trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "quarter": plan.quarter,
