@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from predict_age.drift import sketch
 from predict_age.features import plain
 from predict_age.features.extract import extract
 from predict_age.features.spec import default_text, parse_features
@@ -239,6 +240,21 @@ def test_same_distribution(seed: int, rows: int, width: int, ages: int) -> None:
         if 8 <= ages <= 128:
             patch.setattr(network.Network, "_add", None)
         assert np.array_equal(net.distribution(matrix), slow)
+
+
+@given(
+    st.lists(st.integers(0, 2**32 - 1) | st.sampled_from([0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFF800001]), max_size=40)
+)
+def test_same_cells(bits: list[int]) -> None:
+    """Any 32 bits: zeros of both signs, infinities, the tiniest numbers, every kind of NaN; two features, one turned round."""
+    column = np.array(bits, np.uint32).view(np.float32)
+    matrix = np.column_stack([column, column[::-1]])
+    counts = np.zeros((2, 2, sketch.CELLS), np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        for kernels in (False, True):
+            patch.setattr(sketch, "wanted", lambda _, on=kernels: on)
+            sketch._count(matrix, counts[int(kernels)])
+    assert np.array_equal(*counts) and counts.sum() == 4 * len(bits)
 
 
 @settings(max_examples=60, deadline=None)

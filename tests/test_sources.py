@@ -2,9 +2,11 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -161,8 +163,21 @@ def test_slices_are_even_and_bounded_in_rows_and_bytes(tmp_path: Path) -> None:
     table = pa.table({"pid": pa.array(range(rows)), "birth_year": pa.nulls(rows, pa.int32()), "profile_json": profiles})
     pq.write_table(table, path, row_group_size=rows, use_dictionary=False, data_page_size=100_000)
     split = Split(0, 0, str(path), 0, rows, 0, False)
-    for with_profile, sizes in ((True, [7500] * 4), (False, [15_000] * 2)):
-        pieces = list(read_split(split, Source(), with_profile=with_profile))
+    for with_profile, with_ids, sizes in ((True, True, [7500] * 4), (True, False, [7500] * 4), (False, True, [30_000])):
+        pieces = list(read_split(split, Source(), with_profile=with_profile, with_ids=with_ids))
         assert [p.raw.num_rows for p in pieces] == sizes
         assert [p.first for p in pieces] == [sum(sizes[:i]) for i in range(len(sizes))]
-        assert pa.concat_tables(p.raw for p in pieces)["pid"].to_pylist() == list(range(rows))
+        read = pa.concat_tables(p.raw for p in pieces)
+        assert read["pid"].to_pylist() == (list(range(rows)) if with_ids else [None] * rows)
+        assert not with_profile or pc.all(pc.equal(read["profile"], table["profile_json"])).as_py()
+    with pytest.raises(InputError, match="changed during the run"):
+        list(read_split(replace(split, rows=rows + 1), Source(), with_profile=False))
+
+
+def test_flat_files_of_ids_alone_have_empty_profiles(tmp_path: Path) -> None:
+    """Rows are counted though no column makes a profile, also when ids are not asked for."""
+    path = tmp_path / "flat.parquet"
+    pq.write_table(pa.table({"pid": [1, 2, 3], "birth_year": [1980, None, None]}), path)
+    for with_ids in (True, False):
+        pieces = read_split(Split(0, 0, str(path), 0, 3, 0, False), Source(profile_json="*"), with_profile=True, with_ids=with_ids)
+        assert [p.raw["profile"].to_pylist() for p in pieces] == [["{}"] * 3]

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Encoders, Matrix
+from predict_age.kernels import wanted
 
 MISSING, UNSEEN, OTHER = "missing", "unseen", "other"
 SPECIAL = frozenset({MISSING, UNSEEN})
@@ -40,23 +41,40 @@ class Sketch:
     def from_json(cls, value: Mapping[str, Mapping[str, int]]) -> Self:
         return cls({n: dict(c) for n, c in value.items()})
 
-    @classmethod
-    def of(cls, columns: pa.Table, matrix: Matrix, encoders: Encoders) -> Self:
-        """Of n people: feature ``columns`` as read and their ``matrix`` (n, n_features), NaN = missing."""
-        counts = {}
-        for i, name in enumerate(columns.column_names):
-            if name in encoders.categories:
-                counts[name] = _texts(columns[name], encoders.categories[name])
-            else:
-                counts[name] = numbers(matrix[:, i])
-        return cls(counts)
+
+class Counting:
+    """Counts of people, slice by slice."""
+
+    def __init__(self, encoders: Encoders) -> None:
+        self._encoders = encoders
+        self._names: list[str] = []
+        self._cells = np.zeros((0, CELLS), np.int64)
+        self._texts: dict[str, Counter[str | None]] = {name: Counter() for name in encoders.categories}
+
+    def add(self, columns: pa.Table, matrix: Matrix) -> None:
+        """Some more people: their feature ``columns`` as read and their ``matrix`` (n, n_features), NaN = missing."""
+        if not self._names:
+            self._names = columns.column_names
+            self._cells = np.zeros((len(self._names), CELLS), np.int64)
+        for name, counts in self._texts.items():
+            for pair in columns[name].value_counts().to_pylist():
+                counts[pair["values"]] += pair["counts"]
+        _count(matrix, self._cells)
+
+    def sketch(self) -> Sketch:
+        """The counts of all."""
+        known, cells_of = self._encoders.categories, zip(self._names, self._cells, strict=True)
+        return Sketch({n: _texts(self._texts[n], known[n]) if n in known else _numbers(c) for n, c in cells_of})
 
 
 def cells(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The grid cell of finite values (n,); larger values have larger or equal cells."""
+    """The grid cell of values (n,) that are numbers; larger values have larger or equal cells. NaN has one, too, above all."""
     bits = (values + np.float32(0)).astype(np.float32).view(np.uint32)  # adding zero turns -0 into 0
-    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint32)
-    return (ordered >> np.uint32(19)).astype(np.int64)
+    signs = (bits.view(np.int32) >> 31).view(np.uint32)  # all bits of negative numbers are turned round, of others the first one
+    return ((bits ^ (signs | np.uint32(1 << 31))) >> np.uint32(19)).astype(np.int64)
+
+
+NAN_CELL = int(cells(np.array([np.nan], np.float32))[0])
 
 
 def lowest(cell: int) -> float:
@@ -68,10 +86,26 @@ def lowest(cell: int) -> float:
 
 def numbers(values: NDArray[np.float32]) -> dict[str, int]:
     """Counts of numbers (n,), NaN = missing."""
-    known = values[~np.isnan(values)]
-    found = np.bincount(cells(known), minlength=CELLS)
-    counts = {f"#{cell}": int(found[cell]) for cell in np.flatnonzero(found)}
-    return counts | ({MISSING: len(values) - len(known)} if len(known) < len(values) else {})
+    counts = np.zeros((1, CELLS), np.int64)
+    _count(values[:, None], counts)
+    return _numbers(counts[0])
+
+
+def _count(matrix: Matrix, counts: NDArray[np.int64]) -> None:
+    """Add to ``counts`` (f, CELLS) how often the numbers of ``matrix`` (n, f) are in each cell."""
+    if wanted(len(matrix)):
+        from predict_age.kernels.cells import count_cells
+
+        count_cells(np.ascontiguousarray(matrix, np.float32).view(np.uint32), counts)
+        return
+    for feature in range(matrix.shape[1]):
+        values = matrix[:, feature]
+        counts[feature] += np.bincount(cells(np.where(np.isnan(values), np.float32(np.nan), values)), minlength=CELLS)
+
+
+def _numbers(found: NDArray[np.int64]) -> dict[str, int]:
+    """The counts of a feature whose cells were ``found`` (CELLS,) so often."""
+    return {MISSING if cell == NAN_CELL else f"#{cell}": int(found[cell]) for cell in np.flatnonzero(found).tolist()}
 
 
 def histogram(counts: Sequence[int]) -> dict[str, int]:
@@ -82,13 +116,12 @@ def histogram(counts: Sequence[int]) -> dict[str, int]:
     return dict(+found)
 
 
-def _texts(column: pa.ChunkedArray, known: dict[str, float]) -> dict[str, int]:
+def _texts(found: Counter[str | None], known: dict[str, float]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     common = set(list(known)[:MOST_VALUES])
-    for pair in column.value_counts().to_pylist():
-        value = pair["values"]
+    for value, rows in found.items():
         key = MISSING if value is None else UNSEEN if value not in known else f"={value}" if value in common else OTHER
-        counts[key] += pair["counts"]
+        counts[key] += rows
     return dict(counts)
 
 

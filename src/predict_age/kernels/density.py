@@ -11,21 +11,24 @@ from predict_age.kernels.compile import kernel
 
 @kernel
 def bins_of(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
-    """Fill ``out`` (n, f) with the rows of a network's ``bins`` for ``matrix`` (n, f): see ``models.network.binned``."""
-    for n in range(matrix.shape[0]):
-        for feature in range(matrix.shape[1]):
-            value = matrix[n, feature]
-            first, last = starts[feature], starts[feature + 1]
-            base = first + 2 * feature
-            if np.isnan(value):
-                out[n, feature] = base + (last - first) + 1
-                continue
-            low, size = first, last - first
-            while size > 0:  # halves without a branch that depends on the data
-                half = (size + 1) >> 1
-                low += half if edges[low + half - 1] <= value else 0
-                size -= half
-            out[n, feature] = base + (low - first)
+    """Fill ``out`` (n, f) with the rows of a network's ``bins`` for ``matrix`` (n, f): see ``models.network.binned``.
+
+    All edges are counted that a value has reached: eight values take one instruction, which is less than a search for each.
+    """
+    rows = matrix.shape[0]
+    values, reached = np.empty(rows, np.float32), np.empty(rows, np.int32)
+    for feature in range(matrix.shape[1]):
+        first, last = starts[feature], starts[feature + 1]
+        base = np.int32(first + 2 * feature)
+        for n in range(rows):
+            values[n] = matrix[n, feature]
+            reached[n] = base
+        for edge in edges[first:last]:
+            for n in range(rows):
+                reached[n] += np.int32(1) if values[n] >= edge else np.int32(0)
+        unknown = np.int32(base + (last - first) + 1)
+        for n in range(rows):
+            out[n, feature] = unknown if np.isnan(values[n]) else reached[n]
 
 
 @kernel

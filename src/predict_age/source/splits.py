@@ -18,6 +18,7 @@ from predict_age.source.place import in_s3, random_access
 from predict_age.source.rows import connect
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
+LIGHT_ROWS = 1_000_000  # at most, without profiles
 LIGHT = ("pid", "birth_year", "approximate_age")
 
 
@@ -83,8 +84,10 @@ def _cached_file(path: str) -> pq.ParquetFile:
     return open_parquet(path)
 
 
-def read_split(split: Split, source: Source, *, with_profile: bool, only: NDArray[np.bool_] | None = None) -> Iterator[Slice]:
-    """Stream the rows of ``split``. ``with_profile=False`` leaves the profile column unread.
+def read_split(
+    split: Split, source: Source, *, with_profile: bool, with_ids: bool = True, only: NDArray[np.bool_] | None = None
+) -> Iterator[Slice]:
+    """Stream the rows of ``split``. ``with_profile=False`` leaves the profile column unread, ``with_ids=False`` ids and ages: NULL.
 
     ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded.
     """
@@ -97,41 +100,49 @@ def read_split(split: Split, source: Source, *, with_profile: bool, only: NDArra
     aged = [c for c in (source.pid, source.birth_year, source.approximate_age) if c in names]
     flat = source.profile_json == "*"
     rest = [n for n in names if n not in aged] if flat else [source.profile_json]
-    columns = aged + (rest if with_profile else []) + (["position"] if split.working else [])
+    numbered = split.working and with_ids
+    columns = (aged if with_ids else []) + (rest if with_profile else []) + (["position"] if numbered else [])
+    columns = columns or aged[:1]  # rows are counted by some column
     first = 0
     try:
-        together = _rows_together(file, split.row_group, columns)
+        together = _rows_together(file, split.row_group, columns, SLICE_ROWS if with_profile else LIGHT_ROWS)
         for batch in file.iter_batches(together, row_groups=[split.row_group], columns=columns, use_threads=False):
             table = pa.Table.from_batches([batch])
             rows = table.num_rows
-            positions = table["position"].to_numpy() if split.working else np.arange(rows, dtype=np.int64) + split.first_row + first
+            positions = table["position"].to_numpy() if numbered else np.arange(rows, dtype=np.int64) + split.first_row + first
             if only is not None:
                 keep = only[first : first + rows]
                 table, positions = table.filter(pa.array(keep)), positions[keep]
             if table.num_rows:
-                yield Slice(first, _rename(table, source, rest if with_profile else None, flat), positions)
+                raw = _rename(table, source, aged if with_ids else [], rest if with_profile else None, flat)
+                yield Slice(first, raw, positions)
             first += rows
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"a Parquet file is damaged: {split.path}, row group {split.row_group}", found=str(error).splitlines()[0],
             fix="replace the file and start a new run",
         ) from None  # fmt: skip
+    if first != split.rows:
+        raise InputError(
+            f"a source file changed during the run: {split.path}", expected=f"{split.rows:,} rows in row group {split.row_group}",
+            found=f"{first:,}", fix="start a new run on a source that nobody writes to",
+        )  # fmt: skip
 
 
-def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str]) -> int:
-    """How many rows make a slice of ``columns``: as few slices as the limits allow, of the same size."""
+def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str], most: int) -> int:
+    """How many rows make a slice of ``columns``, ``most`` of them: as few slices as the limits allow, of the same size."""
     group = file.metadata.row_group(row_group)
     chunks = [group.column(i) for i in range(group.num_columns)]
     size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in columns)
-    slices = max(-(-group.num_rows // SLICE_ROWS), -(-size // SLICE_BYTES), 1)
+    slices = max(-(-group.num_rows // most), -(-size // SLICE_BYTES), 1)
     return max(-(-group.num_rows // slices), 1)
 
 
-def _rename(table: pa.Table, source: Source, profile: list[str] | None, flat: bool) -> pa.Table:
+def _rename(table: pa.Table, source: Source, aged: list[str], profile: list[str] | None, flat: bool) -> pa.Table:
     absent = pa.nulls(table.num_rows)
     columns = {}
     for name, column in zip(LIGHT, (source.pid, source.birth_year, source.approximate_age), strict=True):
-        columns[name] = _plain(table[column]) if column in table.column_names else absent
+        columns[name] = _plain(table[column]) if column in aged else absent
     if profile is not None:
         columns["profile"] = flat_profile(table.select(profile)) if flat else profile_text(table[profile[0]])
     return pa.table(columns)
@@ -182,13 +193,15 @@ def profile_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def flat_profile(table: pa.Table) -> pa.ChunkedArray:
     """One JSON object a row from the columns of a flat file; empty text counts as missing."""
+    if not table.num_columns:
+        return pa.chunked_array([pa.repeat(pa.scalar("{}"), table.num_rows)])
     fields = []
     for name in table.column_names:
         quoted = '"' + name.replace('"', '""') + '"'
         value = f"nullif({quoted}, '')" if pa.types.is_string(table.schema.field(name).type) else quoted
         fields.append(f"{quoted} := {value}")
     table = pa.table({n: _plain(table[n]) for n in table.column_names})
-    return _to_json(table, f"to_json(struct_pack({', '.join(fields)}))" if fields else "'{}'")
+    return _to_json(table, f"to_json(struct_pack({', '.join(fields)}))")
 
 
 def _to_json(table: pa.Table, expression: str) -> pa.ChunkedArray:
