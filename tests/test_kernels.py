@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from predict_age import profile_keys
 from predict_age.drift import sketch
 from predict_age.features import plain
 from predict_age.features.extract import extract
@@ -255,6 +256,37 @@ def test_same_cells(bits: list[int]) -> None:
             patch.setattr(sketch, "wanted", lambda _, on=kernels: on)
             sketch._count(matrix, counts[int(kernels)])
     assert np.array_equal(*counts) and counts.sum() == 4 * len(bits)
+
+
+def key_of(text: str | None) -> int:
+    """The definition of a profile's key, in whole numbers."""
+    if text is None:
+        return 0
+    total, content = 0, text.encode()
+    for place in range(0, len(content), 8):
+        word = (int.from_bytes(content[place : place + 8], "little") + (place // 8 + 1) * 0x9E3779B97F4A7C15) % 2**64
+        word = (word ^ word >> 32) * 0xD1B54A32D192ED03 % 2**64
+        total += word ^ word >> 29
+    total += (len(content) + 1) * 0x9E3779B97F4A7C15
+    for shift, spread in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        total = ((total % 2**64) ^ (total % 2**64) >> shift) * spread
+    return total % 2**64 >> 1
+
+
+@settings(deadline=None)
+@example(["", None, "a", "a\0", "12345678", "123456789"], 0)
+@given(st.lists(st.none() | st.text(max_size=40), max_size=20), st.integers(0, 5))
+def test_same_keys(texts: list[str | None], first: int) -> None:
+    """Both ways and the definition; any length and character, parts of a column, several chunks, some of the rows."""
+    whole = pa.chunked_array([pa.array(["before"] * first + texts, pa.string())[first:], pa.array(texts[::-1], pa.string())])
+    marked = np.arange(len(whole)) % 3 > 0
+    expected = np.array([key_of(t) for t in [*texts, *texts[::-1]]], np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        for kernels in (False, True):
+            patch.setattr(profile_keys, "wanted", lambda _, on=kernels: on)
+            assert np.array_equal(profile_keys.profile_keys(whole), expected)
+            assert np.array_equal(profile_keys.profile_keys(whole, marked), expected[marked])
+            assert np.array_equal(profile_keys.profile_keys(whole.slice(0, len(texts))), expected[: len(texts)])
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,7 +12,6 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -20,19 +19,9 @@ from predict_age.features.spec import FeatureSet, parse_features
 from predict_age.files import make_folder
 from predict_age.manifest import Vouched, vouched
 from predict_age.run import Run
-from predict_age.source.rows import connect
 from predict_age.source.scan import BUCKET_ROWS, mix
 
 ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
-
-
-def profile_keys(profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """A 63-bit hash of each profile text (n,), of the marked ``rows`` only: it tells a changed profile. NULL has its own."""
-    connection = connect()
-    wanted = np.ones(len(profiles), np.bool_) if rows is None else rows
-    connection.register("profiles", pa.table({"profile": profiles, "wanted": pa.array(wanted)}))
-    keys = connection.sql("SELECT CAST(hash(profile) >> 1 AS BIGINT) AS key FROM profiles WHERE wanted").to_arrow_table()
-    return np.asarray(keys["key"].to_numpy(), np.int64)
 
 
 def depends_on_date(features: FeatureSet) -> bool:

@@ -27,8 +27,9 @@ from predict_age.files import creating, key_of, write_receipt
 from predict_age.models.artefact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.parts import Part, Receipt, finished_parts, make_missing, outputs_of
+from predict_age.profile_keys import profile_keys
 from predict_age.result import StepResult
-from predict_age.reuse import ENTRY, Reusable, earlier_predictions, profile_keys
+from predict_age.reuse import ENTRY, Reusable, earlier_predictions
 from predict_age.run import Run
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck

@@ -1,0 +1,31 @@
+"""A hash of each text in a column: see ``profile_keys``, whose NumPy code gives the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from predict_age.kernels.compile import byte, eight, kernel
+
+
+@kernel
+def hash_texts(data: Any, bounds: Any, rows: Any, salt: Any, spread: Any, out: Any) -> None:
+    """Fill ``out`` (n,) with the sums of the mixed words of ``data[bounds[r] : bounds[r + 1]]`` for ``rows`` (n,)."""
+    for n in range(len(rows)):
+        at, end = np.int64(bounds[rows[n]]), np.int64(bounds[rows[n] + 1])
+        total = position = np.uint64(0)
+        while at + 8 <= end:
+            position += salt
+            word = eight(data, at) + position
+            word = (word ^ (word >> np.uint64(32))) * spread
+            total += word ^ (word >> np.uint64(29))
+            at += 8
+        if at < end:
+            word = np.uint64(0)
+            for i in range(end - at):
+                word |= np.uint64(byte(data, at + i)) << np.uint64(8 * i)
+            word += position + salt
+            word = (word ^ (word >> np.uint64(32))) * spread
+            total += word ^ (word >> np.uint64(29))
+        out[n] = total
