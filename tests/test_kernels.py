@@ -19,7 +19,7 @@ from predict_age.features.extract import extract
 from predict_age.features.spec import default_text, parse_features
 from predict_age.generator.write import Chunk, record_batch
 from predict_age.kernels import usable
-from predict_age.kernels.memo import Memo
+from predict_age.kernels.memo import TEXT, Memo
 from predict_age.kernels.tokens import DEEPEST, Paths, Tokens
 from predict_age.models import density, network
 from predict_age.source.rows import connect
@@ -191,7 +191,8 @@ def test_collisions_are_no_matter() -> None:
     data = np.frombuffer(b"".join(texts), np.uint8)
     starts = np.arange(0, len(data), 7, dtype=np.int32)
     out = np.full(3000, np.nan)
-    new = memo.look_up(data, starts, starts + np.int32(7), np.ones(3000, np.bool_), out)
+    ends, plain_, limits = starts + np.int32(7), np.ones(3000, np.bool_), np.zeros(4)
+    new = memo.read(data, starts, ends, starts, plain_, TEXT, limits, out)
     assert out[::2].tolist() == list(range(1500)) and new.tolist() == list(range(1, 3000, 2)) and np.isnan(out[1::2]).all()
 
 

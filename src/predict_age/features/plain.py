@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.spec import Category, Count, Feature, FeatureSet, Number, Sql, parse_path
-from predict_age.kernels.memo import Memo, read_numbers
+from predict_age.kernels.memo import ITEMS, NUMBER, TEXT, Memo
 from predict_age.kernels.tokens import Paths, Tokens
 
 BLOCK = 1024  # rows: their text stays in the processor's cache while it is read a second time
@@ -57,9 +57,19 @@ class _Column:
     memo: Memo = field(default_factory=Memo)
     values: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        kind = self.feature
+        self.kind = NUMBER if isinstance(kind, Number) else ITEMS if isinstance(kind, Count) else TEXT
+        if isinstance(kind, Number):
+            self.limits = np.array([kind.scale, kind.min, kind.max, kind.outside == "clip"], np.float64)
+        elif isinstance(kind, Count):
+            self.limits = np.array([1, kind.min, kind.max, True], np.float64)
+        else:
+            self.limits = np.zeros(4)
+
     def begin(self, rows: int) -> None:
         """Make room for the values of ``rows`` rows."""
-        self.out = np.full(rows, np.nan)
+        self.out = np.empty(rows)
         self.new: list[NDArray[np.int64]] = []
         if self.memo.full():
             self.memo.forget()
@@ -67,16 +77,8 @@ class _Column:
 
     def read(self, tokens: Tokens, block: slice) -> None:
         """Fill ``out`` for some rows with numbers, for a category that of its value; NaN = missing, not plain or not known."""
-        starts, ends, out = tokens.starts[self.slot, block], tokens.ends[self.slot, block], self.out[block]
-        asked = tokens.plain[block] & (starts >= 0)
-        if isinstance(self.feature, Number):
-            read_numbers(tokens.data, starts, ends, asked, out)
-            out[:] = _bounded(out * self.feature.scale, self.feature.min, self.feature.max, self.feature.outside == "clip")
-        elif isinstance(self.feature, Count):
-            counts = tokens.counts[self.slot, block]
-            out[:] = _bounded(np.where(asked & (counts >= 0), counts, np.nan), self.feature.min, self.feature.max, True)
-            asked &= counts < 0
-        new = self.memo.look_up(tokens.data, starts, ends, asked, out)
+        starts, ends, counts = (found[self.slot, block] for found in (tokens.starts, tokens.ends, tokens.counts))
+        new = self.memo.read(tokens.data, starts, ends, counts, tokens.plain[block], self.kind, self.limits, self.out[block])
         if len(new):
             self.new.append(new + block.start)
 
@@ -92,21 +94,14 @@ class _Column:
 
     def learn(self, tokens: Tokens, texts: list[bytes], made: list[float | str | None]) -> None:
         """Remember that ``texts`` mean what SQL has ``made`` of them, and fill it in."""
-        asked = np.zeros(tokens.starts.shape[1], np.bool_)
-        asked[np.concatenate(self.new)] = True
         meanings = [np.nan if v is None else float(self.number(v)) if isinstance(v, str) else v for v in made]
         self.memo.learn(dict(zip(texts, meanings, strict=True)))
-        self.memo.look_up(tokens.data, tokens.starts[self.slot], tokens.ends[self.slot], asked, self.out)
+        self.memo.look_up(tokens.data, tokens.starts[self.slot], tokens.ends[self.slot], np.concatenate(self.new), self.out)
         self.new.clear()
 
     def number(self, value: str) -> int:
         """The number that stands for the ``value`` of a category."""
         return self.values.setdefault(value, len(self.values))
-
-
-def _bounded(values: NDArray[np.float64], low: float, high: float, clip: bool) -> NDArray[np.float64]:
-    """Numbers (n,) inside the bounds, or missing outside of them; as the SQL does it."""
-    return np.clip(values, low, high) if clip else np.where((values >= low) & (values <= high), values, np.nan)
 
 
 class Plain:

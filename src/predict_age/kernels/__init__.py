@@ -32,6 +32,11 @@ def usable() -> bool:
     return works()
 
 
+def announce(rows: int) -> None:
+    """Load kernels when they are worth it for ``rows`` rows that will come in slices, none of which may be worth it alone."""
+    wanted(rows)
+
+
 def wanted(rows: int) -> bool:
     """Whether kernels do ``rows`` rows here: many, or any number once they have been loaded. The result is the same."""
     return switch.on and (rows >= WORTH_ROWS or usable.cache_info().currsize > 0) and usable()

@@ -16,6 +16,7 @@ from predict_age.kernels.compile import byte, eight, inline, kernel
 from predict_age.kernels.tokens import DOT, MINUS, NINE, ZERO
 
 EXACT_DIGITS = 15
+TEXT, NUMBER, ITEMS = 0, 1, 2  # what a value may be besides a text to look up
 POWERS = 10.0 ** np.arange(23)
 
 
@@ -38,68 +39,108 @@ def _hash(data: Any, begin: Any, end: Any) -> Any:
     return mixed ^ (mixed >> np.uint64(32))
 
 
-@kernel
-def read_numbers(data: Any, starts: Any, ends: Any, asked: Any, out: Any) -> None:
-    """Write the numbers at ``data[starts[n] : ends[n]]`` to ``out`` (n,) where ``asked`` (n,); those rows are asked for no more.
-
-    A row whose text is no number, or one of more than 15 digits, stays asked for.
-    """
-    for n in range(len(starts)):
-        begin, end = np.int64(starts[n]), np.int64(ends[n])
-        if not asked[n]:
-            continue
-        code = byte(data, begin)
-        if code != MINUS and not ZERO <= code <= NINE:
-            continue
-        at = begin + 1 if code == MINUS else begin
-        whole, digits, fraction, pointed = 0, 0, 0, False
-        while at < end:
-            code = byte(data, at)
-            if code == DOT:
-                pointed = True
-            else:
-                whole = whole * 10 + (code - ZERO)
-                digits += 1
-                fraction += pointed
-            at += 1
-        if digits <= EXACT_DIGITS:
-            value = whole / POWERS[fraction]
-            out[n] = -value if byte(data, begin) == MINUS else value
-            asked[n] = False
+@inline
+def _number(data: Any, begin: Any, end: Any) -> Any:
+    """The plain number ``data[begin:end]``; NaN when it is none, or one of more than 15 digits."""
+    code = byte(data, begin)
+    if code != MINUS and not ZERO <= code <= NINE:
+        return np.nan
+    at = begin + 1 if code == MINUS else begin
+    whole, digits, fraction, pointed = 0, 0, 0, False
+    while at < end:
+        code = byte(data, at)
+        if code == DOT:
+            pointed = True
+        else:
+            whole = whole * 10 + (code - ZERO)
+            digits += 1
+            fraction += pointed
+        at += 1
+    if digits > EXACT_DIGITS:
+        return np.nan
+    value = whole / POWERS[fraction]
+    return -value if byte(data, begin) == MINUS else value
 
 
-@kernel
-def look_up(data: Any, starts: Any, ends: Any, asked: Any, table: Any, texts: Any, means: Any, out: Any, missed: Any) -> Any:
-    """Write the meaning of ``data[starts[n] : ends[n]]`` to ``out`` (n,) where ``asked`` (n,); return how many texts are not known.
+@inline
+def _same(data: Any, begin: Any, texts: Any, first: Any, length: Any) -> Any:
+    """Whether ``length`` bytes are the same; behind ``texts`` there are eight more."""
+    at = 0
+    while at < length and begin + at + 8 <= len(data):
+        different = eight(data, begin + at) ^ eight(texts, first + at)
+        if length - at < 8:
+            different &= (np.uint64(1) << np.uint64(8 * (length - at))) - np.uint64(1)
+        if different:
+            return False
+        at += 8
+    while at < length:
+        if byte(texts, first + at) != byte(data, begin + at):
+            return False
+        at += 1
+    return True
 
-    Their rows go into ``missed`` (n,). ``table`` (m, 3), m a power of 2: hash, first byte in ``texts``, length (0: nothing here);
-    ``means`` (m,).
-    """
+
+@inline
+def _place(data: Any, begin: Any, end: Any, table: Any, texts: Any) -> Any:
+    """Where ``table`` holds the text ``data[begin:end]``; -1 when it does not."""
+    mixed = np.int64(_hash(data, begin, end))
     mask = len(table) - 1
+    place = mixed & mask
+    while table[place, 2] != 0:
+        if table[place, 0] == mixed and table[place, 2] == end - begin and _same(data, begin, texts, table[place, 1], end - begin):
+            return place
+        place = (place + 1) & mask
+    return -1
+
+
+@kernel
+def read_values(
+    data: Any, starts: Any, ends: Any, counts: Any, plain: Any, kind: Any, limits: Any, table: Any, texts: Any, means: Any,
+    out: Any, missed: Any,
+) -> Any:  # fmt: skip
+    """Write what ``data[starts[n] : ends[n]]`` means to ``out`` (n,), NaN where there is nothing or not ``plain`` (n,).
+
+    ``kind``: NUMBER reads plain numbers, ITEMS takes ``counts`` (n,) from 0 on, both by ``limits``: a factor, the lowest and the
+    highest value, and 1 to move what lies outside to them, 0 to leave it out. Everything else is looked up; returns how many texts
+    are not known, their rows in ``missed`` (n,).
+    """
+    factor, low, high, clip = limits[0], limits[1], limits[2], limits[3] != 0
     misses = 0
     for n in range(len(starts)):
-        if not asked[n]:
+        out[n] = np.nan
+        if not plain[n] or starts[n] < 0:
             continue
         begin, end = np.int64(starts[n]), np.int64(ends[n])
-        mixed = np.int64(_hash(data, begin, end))
-        place = mixed & mask
-        known = False
-        while table[place, 2] != 0:
-            if table[place, 0] == mixed and table[place, 2] == end - begin:
-                first = table[place, 1]
-                known = True
-                for i in range(end - begin):
-                    if byte(texts, first + i) != byte(data, begin + i):
-                        known = False
-                        break
-                if known:
-                    out[n] = means[place]
-                    break
-            place = (place + 1) & mask
-        if not known:
+        value = np.nan
+        if kind == NUMBER:
+            value = _number(data, begin, end) * factor
+        elif kind == ITEMS and counts[n] >= 0:
+            value = np.float64(counts[n])
+        if not np.isnan(value):
+            if clip:
+                out[n] = min(max(value, low), high)
+            elif low <= value <= high:
+                out[n] = value
+            continue
+        place = _place(data, begin, end, table, texts)
+        if place >= 0:
+            out[n] = means[place]
+        else:
             missed[misses] = n
             misses += 1
     return misses
+
+
+@kernel
+def look_up(data: Any, starts: Any, ends: Any, rows: Any, table: Any, texts: Any, means: Any, out: Any) -> None:
+    """Write the meaning of ``data[starts[n] : ends[n]]`` to ``out`` (n,) for the ``rows`` whose text is known.
+
+    ``table`` (m, 3), m a power of 2: hash, first byte in ``texts``, length (0: nothing here); ``means`` (m,).
+    """
+    for n in rows:
+        place = _place(data, np.int64(starts[n]), np.int64(ends[n]), table, texts)
+        if place >= 0:
+            out[n] = means[place]
 
 
 @kernel
@@ -147,10 +188,19 @@ class Memo:
         bounds = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         _insert(self.table, self.means, self.texts, bounds, np.array(list(self.known.values()), np.float64))
 
-    def look_up(
-        self, data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32], asked: NDArray[np.bool_],
-        out: NDArray[np.float64],
+    def read(
+        self, data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32], counts: NDArray[np.int32],
+        plain: NDArray[np.bool_], kind: int, limits: NDArray[np.float64], out: NDArray[np.float64],
     ) -> NDArray[np.int64]:  # fmt: skip
-        """Fill ``out`` (n,) where ``asked`` and the meaning is known; returns the rows whose text is new."""
+        """Fill ``out`` (n,) by :func:`read_values`; returns the rows whose text is new."""
         missed = np.empty(len(starts), np.int64)
-        return missed[: look_up(data, starts, ends, asked, self.table, self.texts, self.means, out, missed)]
+        return missed[
+            : read_values(data, starts, ends, counts, plain, kind, limits, self.table, self.texts, self.means, out, missed)
+        ]
+
+    def look_up(
+        self, data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32], rows: NDArray[np.int64],
+        out: NDArray[np.float64],
+    ) -> None:  # fmt: skip
+        """Fill ``out`` (n,) at those of the ``rows`` whose text is known."""
+        look_up(data, starts, ends, rows, self.table, self.texts, self.means, out)

@@ -8,7 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import duckdb
 import numpy as np
@@ -24,6 +25,7 @@ from predict_age.experiment.assign import arm_of
 from predict_age.features.encode import Matrix
 from predict_age.features.extract import extract
 from predict_age.files import creating, key_of, write_receipt
+from predict_age.kernels import announce
 from predict_age.models.artefact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.parts import Part, Receipt, finished_parts, make_missing, outputs_of
@@ -37,6 +39,8 @@ from predict_age.source.splits import Split, read_split
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
 from predict_age.steps.batch_generator import batches_of
 from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
+
+GROUP_ROWS = 30_000
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,11 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     rows = 0
     with (
         creating(path) as stream,
-        pq.ParquetWriter(stream, context.schema, compression="zstd", compression_level=1) as writer,
+        _Grouped(pq.ParquetWriter(stream, context.schema, compression="zstd", compression_level=1)) as writer,
     ):
-        for split, people in zip(splits, _people(connection, splits, context), strict=True):
+        several = _people(connection, splits, context)
+        announce(sum(int(people.needed.sum()) for people in several))
+        for split, people in zip(splits, several, strict=True):
             for piece in read_split(split, context.source, with_profile=True, with_ids=False):
                 here = slice(piece.first, piece.first + piece.raw.num_rows)
                 profiles, wanted = piece.raw["profile"], people.needed[here]
@@ -119,7 +125,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                     "profile_key": pa.array(keys[good]),
                     "prediction_timestamp": pa.repeat(pa.scalar(context.timestamp, pa.timestamp("us")), n),
                 }
-                writer.write_table(pa.table([columns[name] for name in context.schema.names], schema=context.schema))
+                writer.write(pa.table([columns[name] for name in context.schema.names], schema=context.schema))
                 rows += n
                 pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
                 counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
@@ -132,6 +138,33 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     return write_receipt(path, key, stream, {
         "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": looked.sketch().as_json(),
     })  # fmt: skip
+
+
+class _Grouped:
+    """Writes tables to a file in row groups of some size, however small the tables are."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._waiting: list[pa.Table] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+    def write(self, table: pa.Table) -> None:
+        """Write ``table``, now or together with later ones."""
+        self._waiting.append(table)
+        if sum(t.num_rows for t in self._waiting) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+            self._waiting.clear()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from predict_age.features.extract import compiled, extract
 from predict_age.features.groups import NOT_GIVEN, read_groups
 from predict_age.features.spec import FeatureSet
 from predict_age.files import creating, make_folder, read_json, sha256, write_json
+from predict_age.kernels import announce
 from predict_age.models.artefact import FILES, challenger_folder, copy, copy_checked, save
 from predict_age.models.learn import train
 from predict_age.models.tune import Tuned, tune
@@ -76,6 +77,7 @@ def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> 
     connection = connect()
     config = drawing.config
     tables = []
+    announce(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
     for split in splits:
         wanted = counting_rows(split, drawing.losers)
         for piece in read_split(split, config.source, with_profile=True, only=wanted):
