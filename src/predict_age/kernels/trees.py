@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from predict_age.kernels.compile import inline, kernel
+from predict_age.kernels.kinds import FOUR, LEFT, RIGHT, SPLITS
 
 ROWS = 512  # that go through a program together: their columns and the vectors stay in the nearest cache
 WIDE = np.uint64(ROWS)  # unsigned: what may be negative is looked at twice, and not done 8 at a time
-LEAVES, LEFT, RIGHT, SPLITS, FOUR = 0, 1, 2, 3, 4  # what is below a split: leaves, a leaf on one side, none, splits of leaves only
 WALKED = 256  # rows that go down a tree side by side
 
 

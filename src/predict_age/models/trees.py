@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
 from predict_age.kernels import WORTH_ROWS, wanted
+from predict_age.kernels.kinds import FOUR, LEAVES, LEFT, RIGHT, SPLITS
 
 NO_CHILD = -1
 MOST_SPLITS = 255  # of a tree whose splits are all evaluated; deeper ones are faster walked down
@@ -160,34 +161,48 @@ class _Steps:
 
     def of(self, tree: Tree, node: int, taken: list[int]) -> int:
         """Add the steps that make ``node``'s vector while the vectors ``taken`` are in use; returns the vector's number."""
-        from predict_age.kernels.trees import FOUR, LEAVES, LEFT, RIGHT, SPLITS
-
-        if tree.is_leaf(node):  # a tree of one leaf: both sides are that leaf
-            return self._step(LEAVES, taken, (0, 0), tree, (node, node, node), (node, node))
         left, right = tree.left[node], tree.right[node]
-        below = [n for child in (left, right) if not tree.is_leaf(child) for n in (tree.left[child], tree.right[child])]
-        if len(below) == 4 and all(tree.is_leaf(n) for n in below):
-            return self._step(FOUR, taken, (0, 0), tree, (node, left, right), below)
+        if left == NO_CHILD:  # a tree of one leaf: both sides are that leaf
+            return self._step(LEAVES, taken, (0, 0), tree, node, tree.value[node], tree.value[node])
+        to_left, to_right = tree.left[left] == NO_CHILD, tree.left[right] == NO_CHILD  # whether there is a leaf
+        if not to_left and not to_right:
+            below = tree.left[left], tree.right[left], tree.left[right], tree.right[right]
+            if all(tree.left[n] == NO_CHILD for n in below):
+                return self._four(taken, tree, (node, left, right), below)
         x = y = 0
         used = list(taken)
-        if not tree.is_leaf(left):
+        if not to_left:
             used.append(x := self.of(tree, left, used))
-        if not tree.is_leaf(right):
+        if not to_right:
             used.append(y := self.of(tree, right, used))
-        kind = (LEAVES if tree.is_leaf(right) else LEFT) if tree.is_leaf(left) else RIGHT if tree.is_leaf(right) else SPLITS
-        return self._step(kind, used, (x, y), tree, (node, node, node), (left, right))
+        kind = (LEAVES if to_right else LEFT) if to_left else RIGHT if to_right else SPLITS
+        return self._step(kind, used, (x, y), tree, node, tree.value[left], tree.value[right])
 
     def _step(
-        self, kind: int, taken: list[int], operands: tuple[int, int], tree: Tree, splits: tuple[int, ...], leaves: Iterable[int]
+        self, kind: int, taken: list[int], operands: tuple[int, int], tree: Tree, node: int, left: float, right: float
     ) -> int:
+        """One split, of leaves of these values or of the vectors ``operands``."""
+        feature, limit = tree.feature[node], tree.limit[node]
+        return self._add(kind, taken, operands, (feature, feature, feature), (limit, limit, limit), (left, right, 0.0, 0.0))
+
+    def _four(self, taken: list[int], tree: Tree, splits: tuple[int, int, int], leaves: tuple[int, int, int, int]) -> int:
+        """A split of two splits of leaves."""
+        features, limits = tuple(tree.feature[n] for n in splits), tuple(tree.limit[n] for n in splits)
+        return self._add(FOUR, taken, (0, 0), features, limits, tuple(tree.value[n] for n in leaves))
+
+    def _add(
+        self, kind: int, taken: list[int], operands: tuple[int, int], features: tuple[int, ...], limits: tuple[float, ...],
+        values: tuple[float, ...],
+    ) -> int:  # fmt: skip
         """Into a vector that is not in use: writing over an operand would keep the compiler from doing 8 rows at a time."""
-        made = next(n for n in range(len(taken) + 1) if n not in taken)
-        values = [tree.value[n] for n in leaves]
+        made = 0
+        while made in taken:
+            made += 1
         self.kinds.append(kind)
         self.slots.append((made, *operands))
-        self.features.append(tuple(tree.feature[n] for n in splits))
-        self.limits.append(tuple(tree.limit[n] for n in splits))
-        self.values.append(tuple(values + [0.0] * (4 - len(values))))
+        self.features.append(features)
+        self.limits.append(limits)
+        self.values.append(values)
         return made
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-NUMBERS = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d"}
+NUMBERS = {kind: struct.Struct(layout) for kind, layout in zip("iUIlLdD", (">b", ">B", ">h", ">i", ">q", ">f", ">d"), strict=True)}
+ARRAYS = {kind: np.dtype(layout.format) for kind, layout in NUMBERS.items()}
 CONSTANTS = {"Z": None, "T": True, "F": False}
 
 
@@ -68,13 +69,13 @@ class _Reader:
 
     def numbers(self, kind: str, count: int) -> np.ndarray:
         """``count`` numbers of a kind, in the machine's order of bytes."""
-        dtype = np.dtype(NUMBERS[kind])
+        dtype = ARRAYS[kind]
         return np.frombuffer(self.take(count * dtype.itemsize), dtype).astype(dtype.newbyteorder("="))
 
     def number(self, kind: str) -> Any:
         """One number of a kind."""
         layout = NUMBERS[kind]
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+        return layout.unpack(self.take(layout.size))[0]
 
     def count(self) -> int:
         """A whole number that says how many."""
