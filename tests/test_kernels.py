@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from predict_age import profile_keys
 from predict_age.drift import sketch
 from predict_age.features import plain
-from predict_age.features.extract import extract
+from predict_age.features.extract import FEW, extract
 from predict_age.features.spec import default_text, parse_features
 from predict_age.generator.write import Chunk, record_batch
 from predict_age.kernels import usable
@@ -147,6 +147,31 @@ def test_same_features_of_odd_texts() -> None:
     same([*ODD, None, *reversed(ODD)])
     for text in ODD:
         same([text])
+
+
+def test_texts_that_mean_something_in_sql() -> None:
+    """A few new texts are written into a statement, many are handed over as a table: both must take them as they are."""
+    odd = [
+        "it's",
+        "''",
+        "'; DROP TABLE x; --",
+        "$1",
+        "?",
+        "E'\\n'",
+        "\\",
+        "\\'",
+        "/*",
+        "{}",
+        "{0}",
+        "a''b'",
+        "ü'",
+        "\u2019",
+        "%s",
+        "[']']",
+    ]
+    texts = [json.dumps({"o": {"some key": value}, "t": value, "d": value}) for value in odd]
+    same(texts)
+    same(texts + [json.dumps({"o": {"some key": f"'{n}'"}}) for n in range(FEW)])
 
 
 def test_same_numbers() -> None:
