@@ -2,7 +2,9 @@
 
 import gzip
 import json
+from contextlib import suppress
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +14,7 @@ import pytest
 
 from predict_age.config import Source
 from predict_age.errors import InputError
+from predict_age.row_groups import RowGroups
 from predict_age.source.files import discover
 from predict_age.source.splits import Split, read_split
 from predict_age.source.text import read_csv, read_jsonl
@@ -181,3 +184,18 @@ def test_flat_files_of_ids_alone_have_empty_profiles(tmp_path: Path) -> None:
     for with_ids in (True, False):
         pieces = read_split(Split(0, 0, str(path), 0, 3, 0, False), Source(profile_json="*"), with_profile=True, with_ids=with_ids)
         assert [p.raw["profile"].to_pylist() for p in pieces] == [["{}"] * 3]
+
+
+def test_row_groups_do_not_follow_the_tables(tmp_path: Path) -> None:
+    """Small tables are put together, large ones cut; after an error the rest is not written."""
+    table = pa.table({"n": range(47)})
+    sizes = (3, 0, 5, 1, 25, 6, 7)
+    for fails, groups in ((False, [10, 10, 10, 10, 7]), (True, [10, 10, 10, 10])):
+        with suppress(ValueError), (tmp_path / "f").open("wb") as stream, RowGroups(stream, table.schema, 10) as writer:
+            for first, rows in zip(accumulate(sizes, initial=0), sizes, strict=False):
+                writer.write(table.slice(first, rows))
+            if fails:
+                raise ValueError
+        file = pq.ParquetFile(tmp_path / "f")
+        assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == groups
+        assert file.read().equals(table.slice(0, sum(groups)))

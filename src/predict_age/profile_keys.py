@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from predict_age.kernels import wanted
 from predict_age.source.scan import mix
+from predict_age.source.splits import text_buffers
 
 Words = NDArray[np.uint64]
 SALT, SPREAD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
@@ -22,9 +23,7 @@ def profile_keys(profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = Non
     """
     whole = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks().cast(pa.string())
     at = np.arange(len(whole)) if rows is None else np.flatnonzero(rows)
-    _, offsets, content = whole.buffers()
-    bounds = np.frombuffer(offsets, np.int32)[whole.offset : whole.offset + len(whole) + 1] if len(whole) else np.zeros(1, np.int32)
-    data = np.frombuffer(content if content is not None else b"", np.uint8)
+    data, bounds = text_buffers(whole)
     sums = np.zeros(len(at), np.uint64)
     if wanted(len(at)):
         from predict_age.kernels.hashes import hash_texts

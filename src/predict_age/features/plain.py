@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from predict_age.features.spec import Category, Count, Feature, FeatureSet, Number, Sql, parse_path
 from predict_age.kernels.memo import ITEMS, NUMBER, TEXT, Memo
 from predict_age.kernels.tokens import Paths, Tokens
+from predict_age.source.splits import text_buffers
 
 BLOCK = 1024  # rows: their text stays in the processor's cache while it is read a second time
 _PLAIN_KEY = re.compile(r"[\w -]+")
@@ -124,9 +125,7 @@ class Plain:
         self, profiles: pa.StringArray, rows: NDArray[np.int64], convert: Converter
     ) -> tuple[dict[str, pa.Array], NDArray[np.bool_]]:
         """Columns of ``profiles`` at ``rows`` (n,), and which of the rows are plain: the others are NULL in every column."""
-        _, offsets, data = profiles.buffers()
-        bounds = np.frombuffer(offsets, np.int32)[profiles.offset : profiles.offset + len(profiles) + 1]
-        tokens = Tokens(np.frombuffer(data if data is not None else b"\0", np.uint8), bounds, rows, self.paths)
+        tokens = Tokens(*text_buffers(profiles), rows, self.paths)
         there = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
         for column in self.columns:
             column.begin(len(rows))

@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.compile import byte, eight, kernel
+from predict_age.kernels.compile import byte, eight, inline, kernel
+
+
+@inline
+def _mixed(word: Any, spread: Any) -> Any:
+    word = (word ^ (word >> np.uint64(32))) * spread
+    return word ^ (word >> np.uint64(29))
 
 
 @kernel
@@ -17,15 +23,11 @@ def hash_texts(data: Any, bounds: Any, rows: Any, salt: Any, spread: Any, out: A
         total = position = np.uint64(0)
         while at + 8 <= end:
             position += salt
-            word = eight(data, at) + position
-            word = (word ^ (word >> np.uint64(32))) * spread
-            total += word ^ (word >> np.uint64(29))
+            total += _mixed(eight(data, at) + position, spread)
             at += 8
         if at < end:
             word = np.uint64(0)
             for i in range(end - at):
                 word |= np.uint64(byte(data, at + i)) << np.uint64(8 * i)
-            word += position + salt
-            word = (word ^ (word >> np.uint64(32))) * spread
-            total += word ^ (word >> np.uint64(29))
+            total += _mixed(word + position + salt, spread)
         out[n] = total

@@ -162,12 +162,12 @@ class _Steps:
     def of(self, tree: Tree, node: int, taken: list[int]) -> int:
         """Add the steps that make ``node``'s vector while the vectors ``taken`` are in use; returns the vector's number."""
         left, right = tree.left[node], tree.right[node]
-        if left == NO_CHILD:  # a tree of one leaf: both sides are that leaf
+        if tree.is_leaf(node):  # a tree of one leaf: both sides are that leaf
             return self._step(LEAVES, taken, (0, 0), tree, node, tree.value[node], tree.value[node])
-        to_left, to_right = tree.left[left] == NO_CHILD, tree.left[right] == NO_CHILD  # whether there is a leaf
+        to_left, to_right = tree.is_leaf(left), tree.is_leaf(right)
         if not to_left and not to_right:
             below = tree.left[left], tree.right[left], tree.left[right], tree.right[right]
-            if all(tree.left[n] == NO_CHILD for n in below):
+            if all(tree.is_leaf(n) for n in below):
                 return self._four(taken, tree, (node, left, right), below)
         x = y = 0
         used = list(taken)

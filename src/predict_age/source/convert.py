@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from predict_age.config import Source
 from predict_age.files import creating
+from predict_age.row_groups import RowGroups
 from predict_age.source.files import SourceFile
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.splits import Split, read_split
@@ -46,14 +47,10 @@ def convert(number: int, file: SourceFile, source: Source, folder: Path, set_asi
     pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source)
     path = folder / f"{number:05d}.parquet"
     broken: list[tuple[int, str]] = []
-    with creating(path) as stream, pq.ParquetWriter(stream, WORKING, compression="zstd", compression_level=1) as writer:
-        waiting: list[pa.Table] = []
+    with creating(path) as stream, RowGroups(stream, WORKING, ROWS_PER_GROUP) as writer:
         for piece in pieces:
-            waiting.append(piece.rows)
+            writer.write(piece.rows)
             broken += piece.broken
-            waiting = _write_full_groups(writer, waiting)
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting), row_group_size=ROWS_PER_GROUP)
     counts: dict[str, int] = {}
     written = {str(path): stream.sha256}
     for _, reason in broken:
@@ -63,17 +60,6 @@ def convert(number: int, file: SourceFile, source: Source, folder: Path, set_asi
         written[str(aside)] = write_set_aside(aside, file.path, [p for p, _ in broken], [r for _, r in broken])
     file.check_unchanged()
     return Conversion(number, str(path), counts, written)
-
-
-def _write_full_groups(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> list[pa.Table]:
-    """Write whole row groups and return the remainder."""
-    rows = sum(t.num_rows for t in waiting)
-    if rows < ROWS_PER_GROUP:
-        return waiting
-    table = pa.concat_tables(waiting)
-    full = rows // ROWS_PER_GROUP * ROWS_PER_GROUP
-    writer.write_table(table.slice(0, full), row_group_size=ROWS_PER_GROUP)
-    return [table.slice(full)] if full < rows else []
 
 
 def floor_mod(pids: np.ndarray, batches: int) -> np.ndarray:

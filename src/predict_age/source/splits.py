@@ -168,6 +168,13 @@ def valid_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array([_decode(v) for v in values], pa.string())])
 
 
+def text_buffers(text: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """The bytes of ``text`` (n,), and bounds (n + 1,): those of text i are from ``bounds[i]`` to ``bounds[i + 1]``."""
+    _, offsets, content = text.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1] if len(text) else np.zeros(1, np.int32)
+    return np.frombuffer(content if content is not None else b"\0", np.uint8), bounds
+
+
 def _decode(value: bytes | None) -> str | None:
     try:
         return None if value is None else value.decode()

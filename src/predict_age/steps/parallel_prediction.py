@@ -8,8 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -32,6 +31,7 @@ from predict_age.parts import Part, Receipt, finished_parts, make_missing, outpu
 from predict_age.profile_keys import profile_keys
 from predict_age.result import StepResult
 from predict_age.reuse import ENTRY, Reusable, earlier_predictions
+from predict_age.row_groups import RowGroups
 from predict_age.run import Run
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck
@@ -81,10 +81,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     connection = connect()
     tally, looked = Tally(), Counting(bundle.encoders)
     rows = 0
-    with (
-        creating(path) as stream,
-        _Grouped(pq.ParquetWriter(stream, context.schema, compression="zstd", compression_level=1)) as writer,
-    ):
+    with creating(path) as stream, RowGroups(stream, context.schema, GROUP_ROWS) as writer:
         several = _people(connection, splits, context)
         announce(sum(int(people.needed.sum()) for people in several))
         for split, people in zip(splits, several, strict=True):
@@ -138,33 +135,6 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     return write_receipt(path, key, stream, {
         "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": looked.sketch().as_json(),
     })  # fmt: skip
-
-
-class _Grouped:
-    """Writes tables to a file in row groups of some size, however small the tables are."""
-
-    def __init__(self, writer: pq.ParquetWriter) -> None:
-        self._writer = writer
-        self._waiting: list[pa.Table] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-
-    def write(self, table: pa.Table) -> None:
-        """Write ``table``, now or together with later ones."""
-        self._waiting.append(table)
-        if sum(t.num_rows for t in self._waiting) >= GROUP_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting))
-            self._waiting.clear()
 
 
 @dataclass(frozen=True)

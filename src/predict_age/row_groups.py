@@ -1,0 +1,36 @@
+"""Tables written to one Parquet file in row groups of a size, however small or large each table is."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import IO, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+class RowGroups:
+    """A file of ``schema`` in ``stream``: groups of ``rows`` rows, and what is left when the block ends well."""
+
+    def __init__(self, stream: IO[bytes], schema: pa.Schema, rows: int) -> None:
+        self._writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=1)
+        self._rows = rows
+        self._waiting: list[pa.Table] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None and self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=self._rows)
+        self._writer.close()
+
+    def write(self, table: pa.Table) -> None:
+        """Write ``table``, now or together with later ones."""
+        self._waiting.append(table)
+        rows = sum(t.num_rows for t in self._waiting)
+        full = rows // self._rows * self._rows
+        if full:
+            whole = pa.concat_tables(self._waiting)
+            self._writer.write_table(whole.slice(0, full), row_group_size=self._rows)
+            self._waiting = [whole.slice(full)] if full < rows else []
