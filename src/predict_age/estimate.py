@@ -13,8 +13,8 @@ from predict_age.errors import InputError
 from predict_age.limits import cost_usd
 from predict_age.pool import available_cores
 from predict_age.run import RunPlan
+from predict_age.source.buckets import BUCKET_ROWS
 from predict_age.source.rows import RowRules, connect
-from predict_age.source.scan import BUCKET_ROWS
 from predict_age.source.splits import Split, check_columns, open_parquet, read_split
 from predict_age.source.text import open_bytes, read_csv, read_jsonl
 
@@ -23,7 +23,7 @@ SAMPLED_SPLITS = 5
 READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
 START_SECONDS = 6.0
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
-SCRATCH_BYTES_A_ROW = 13  # while duplicates are looked for
+SCRATCH_BYTES_A_ROW = 17  # while duplicates are looked for
 PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20, 500 << 20, 2000, 56
 
 

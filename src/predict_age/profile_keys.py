@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.kernels import wanted
-from predict_age.source.scan import mix
+from predict_age.source.buckets import mix
 from predict_age.source.splits import text_buffers
 
 Words = NDArray[np.uint64]

@@ -8,7 +8,6 @@ Predictions of the base run are sorted by pid in buckets, as memory-mapped array
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from predict_age.features.spec import FeatureSet, parse_features
 from predict_age.files import make_folder
 from predict_age.manifest import Vouched, vouched
 from predict_age.run import Run
-from predict_age.source.scan import BUCKET_ROWS, mix
+from predict_age.source.buckets import bucket_of, buckets_for, gather, scatter
 
 ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
@@ -54,7 +53,7 @@ class Reusable:
         """Which of n people have a prediction for this very profile, and those entries (n,); others are undefined."""
         entries = np.zeros(len(pids), ENTRY)
         found = np.zeros(len(pids), np.bool_)
-        bucket = (mix(pids) % np.uint64(self.buckets)).astype(np.int64)
+        bucket = bucket_of(pids, self.buckets)
         for number in np.unique(bucket):
             table = np.load(self.folder / f"bucket-{number}.npy", mmap_mode="r")
             here = np.flatnonzero(bucket == number)
@@ -70,7 +69,7 @@ def build(run: Run, base: Vouched, folder: Path) -> Reusable:
     """Sort the base run's predictions into ``folder``; every file is compared with its hash first."""
     paths = base.checked("predictions/batch_")
     rows = sum(pq.read_metadata(p).num_rows for p in paths)
-    buckets = max(1, ceil(rows / BUCKET_ROWS))
+    buckets = buckets_for(rows, run.pool.workers)
     make_folder(folder)
     run.pool.run(_scatter, [(n, Path(p), buckets, folder) for n, p in enumerate(paths)], names="reading earlier predictions")
     run.pool.run(_gather, [(b, len(paths), folder) for b in range(buckets)], names="sorting earlier predictions")
@@ -82,18 +81,11 @@ def _scatter(number: int, path: Path, buckets: int, folder: Path) -> None:
     entries = np.empty(table.num_rows, ENTRY)
     for name, column in zip(ENTRY.names or (), table.columns, strict=True):
         entries[name] = column.to_numpy()
-    bucket = (mix(entries["pid"]) % np.uint64(buckets)).astype(np.int64)
-    order = np.argsort(bucket, kind="stable")
-    np.save(folder / f"{number}.npy", entries[order])
-    np.save(folder / f"{number}.bounds.npy", np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=buckets))]))
+    scatter(folder, number, entries, buckets)
 
 
 def _gather(bucket: int, files: int, folder: Path) -> None:
-    parts = []
-    for number in range(files):
-        low, high = np.load(folder / f"{number}.bounds.npy")[bucket : bucket + 2]
-        parts.append(np.array(np.load(folder / f"{number}.npy", mmap_mode="r")[low:high]))
-    entries = np.concatenate(parts)
+    entries = np.concatenate(list(gather(folder, range(files), bucket)))
     np.save(folder / f"bucket-{bucket}.npy", entries[np.argsort(entries["pid"], kind="stable")])
 
 

@@ -1,19 +1,26 @@
-"""Tables written to one Parquet file in row groups of a size, however small or large each table is."""
+"""How tables about people are written to Parquet; and many of them to one file in row groups of a size, however large each is."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+DISTINCT = ("pid", "profile_key")  # nearly every row has its own: a dictionary of them takes time and space
+
+
+def writing(schema: pa.Schema) -> dict[str, Any]:
+    """How PyArrow shall write a table of ``schema``."""
+    return {"compression": "zstd", "compression_level": 1, "use_dictionary": [n for n in schema.names if n not in DISTINCT]}
 
 
 class RowGroups:
     """A file of ``schema`` in ``stream``: groups of ``rows`` rows, and what is left when the block ends well."""
 
     def __init__(self, stream: IO[bytes], schema: pa.Schema, rows: int) -> None:
-        self._writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=1)
+        self._writer = pq.ParquetWriter(stream, schema, **writing(schema))
         self._rows = rows
         self._waiting: list[pa.Table] = []
 

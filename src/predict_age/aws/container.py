@@ -34,6 +34,7 @@ from predict_age.pipeline import do_step, new_plan
 from predict_age.pool import Pool, available_cores
 from predict_age.progress import Console
 from predict_age.result import StepResult
+from predict_age.row_groups import writing
 from predict_age.run import Run, RunPlan, code_hash
 from predict_age.source.splits import Split
 from predict_age.steps.create_predictions_table import create_predictions_table
@@ -257,7 +258,7 @@ def make_batch(part: Part, people: Path) -> Receipt:
 def _people(path: Path, splits: list[Split], context: BatchContext) -> Receipt:
     table = people_of(splits, context.source, context.rules, context.losers)
     with creating(path) as stream:
-        pq.write_table(table, stream, compression="zstd", compression_level=1)
+        pq.write_table(table, stream, **writing(table.schema))
     return {"people": table.num_rows, "people_sha256": stream.sha256}
 
 

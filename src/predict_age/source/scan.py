@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import Source
 from predict_age.files import creating
+from predict_age.source.buckets import gather, mix, scatter
 from predict_age.source.convert import write_set_aside
-from predict_age.source.rows import RowRules, connect
-from predict_age.source.splits import Split, read_split
+from predict_age.source.judge import judge
+from predict_age.source.rows import RowRules
+from predict_age.source.splits import Slice, Split
 
-BUCKET_ROWS = 16_000_000
-ENTRY = np.dtype([("pid", np.int64), ("row", np.uint32), ("known", np.bool_)])
+ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("known", np.bool_)])
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,6 @@ class SplitCounts:
         return self.read - sum(self.set_aside.values())
 
 
-def mix(pids: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A 64-bit mixing function (splitmix64 finaliser): buckets, seeded samples and checksums are taken from it."""
-    x = pids.astype(np.uint64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def uniform(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     """Numbers in [0, 1) from the upper 53 bits of :func:`mix`."""
     return np.asarray((mix(numbers) >> np.uint64(11)) * 2.0**-53, np.float64)
@@ -68,63 +62,63 @@ def checksum(pids: NDArray[np.int64]) -> int:
     return int(mix(pids + 1).sum(dtype=np.uint64))
 
 
-def scan(
-    splits: list[Split], source: Source, rules: RowRules, buckets: int, scratch: Path, set_aside: Path | None, files: list[str]
-) -> list[SplitCounts]:
-    """Count the rows of each split; leave its pids, sorted by bucket, in ``scratch/<split>.npy`` with bucket bounds beside it."""
-    connection = connect()
-    counts = []
-    for split in splits:
-        entries, first = [], 0
-        reasons: list[str] = []
-        positions: list[int] = []
-        known: Counter[str] = Counter()
-        odd: Counter[str] = Counter()
-        ages = np.zeros(121, np.int64)
-        needs = 0
-        for piece in read_split(split, source, with_profile=False):
-            judged = rules.canonical(connection, piece.raw)
-            usable = judged["pid"].is_valid().to_numpy()
-            if not usable.all():
-                bad = ~usable
-                reasons += judged["problem"].filter(bad).to_pylist()
-                positions += piece.positions[bad].tolist()
-            needed = judged["needs_prediction"].to_numpy()
-            needs += int(needed.sum())
-            for name in ("unreadable_age", "implausible_age", "conflicting_age"):
-                odd[name] += pc.sum(judged[name]).as_py() or 0
-            for pair in judged["known_source"].filter(usable).value_counts().to_pylist():
-                if pair["values"] is not None:
-                    known[pair["values"]] += pair["counts"]
-            ages += np.bincount(judged["known_age"].filter(usable).drop_null().to_numpy(), minlength=121)[:121]
-            block = np.empty(int(usable.sum()), ENTRY)
-            block["pid"] = judged["pid"].filter(usable).to_numpy()
-            block["row"] = first + np.flatnonzero(usable)
-            block["known"] = ~needed[usable]
-            entries.append(block)
-            first += len(usable)
+class _Counting:
+    """What has been seen of a split."""
+
+    def __init__(self) -> None:
+        self.read = self.needs = 0
+        self.reasons: list[str] = []
+        self.positions: list[int] = []
+        self.known: Counter[str] = Counter()
+        self.odd: Counter[str] = Counter()
+        self.ages = np.zeros(121, np.int64)
+
+    def add(self, split: Split, piece: Slice, judged: pa.Table) -> np.ndarray:
+        """Some more rows; returns the entries of the usable ones."""
+        usable = judged["pid"].is_valid().to_numpy()
+        if not usable.all():
+            bad = ~usable
+            self.reasons += judged["problem"].filter(bad).to_pylist()
+            self.positions += piece.positions[bad].tolist()
+        needed = judged["needs_prediction"].to_numpy()
+        self.needs += int(needed.sum())
+        for name in ("unreadable_age", "implausible_age", "conflicting_age"):
+            self.odd[name] += pc.sum(judged[name]).as_py() or 0
+        for pair in judged["known_source"].filter(usable).value_counts().to_pylist():
+            if pair["values"] is not None:
+                self.known[pair["values"]] += pair["counts"]
+        self.ages += np.bincount(judged["known_age"].filter(usable).drop_null().to_numpy(), minlength=121)[:121]
+        entries = np.empty(int(usable.sum()), ENTRY)
+        entries["pid"] = judged["pid"].filter(usable).to_numpy()
+        entries["split"] = split.id
+        entries["row"] = self.read + np.flatnonzero(usable)
+        entries["known"] = ~needed[usable]
+        self.read += len(usable)
+        return entries
+
+    def counts(self, split: Split, set_aside: Path | None, file: str) -> SplitCounts:
+        """The counts; rows set aside are written to a file of that folder, as rows of the source ``file``."""
         written = {}
-        if reasons and set_aside is not None:
+        if self.reasons and set_aside is not None:
             aside = set_aside / f"rows-{split.id:06d}.parquet"
-            written[str(aside)] = write_set_aside(aside, files[split.file], positions, reasons)
-        _store(scratch / f"{split.id}.npy", np.concatenate(entries) if entries else np.empty(0, ENTRY), buckets)
-        counts.append(
-            SplitCounts(
-                split.id, first, dict(Counter(reasons)), dict(known), needs, odd["unreadable_age"], odd["implausible_age"],
-                odd["conflicting_age"], ages.tolist(), written,
-            )
+            written[str(aside)] = write_set_aside(aside, file, self.positions, self.reasons)
+        return SplitCounts(
+            split.id, self.read, dict(Counter(self.reasons)), dict(self.known), self.needs, self.odd["unreadable_age"],
+            self.odd["implausible_age"], self.odd["conflicting_age"], self.ages.tolist(), written,
         )  # fmt: skip
-    return counts
 
 
-def _store(path: Path, entries: np.ndarray, buckets: int) -> None:
-    bounds = np.array([0, len(entries)], np.int64)
-    if buckets > 1:
-        bucket = (mix(entries["pid"]) % np.uint64(buckets)).astype(np.int64)
-        entries = entries[np.argsort(bucket, kind="stable")]
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=buckets))]).astype(np.int64)
-    np.save(path, entries)
-    np.save(path.with_suffix(".bounds.npy"), bounds)
+def scan(
+    number: int, splits: list[Split], source: Source, rules: RowRules, buckets: int, scratch: Path, set_aside: Path | None,
+    files: list[str],
+) -> list[SplitCounts]:  # fmt: skip
+    """Count the rows of each split; leave an entry about each usable row in ``scratch``, as number ``number``, by bucket."""
+    counting = {split.id: _Counting() for split in splits}
+    entries = [np.empty(0, ENTRY)]
+    for split, piece, judged in judge(splits, source, rules):
+        entries.append(counting[split.id].add(split, piece, judged))
+    scatter(scratch, number, np.concatenate(entries), buckets)
+    return [counting[split.id].counts(split, set_aside, files[split.file]) for split in splits]
 
 
 @dataclass(frozen=True)
@@ -138,32 +132,34 @@ class Duplicates:
     checksum: int
 
 
-def find_duplicates(bucket: int, split_ids: list[int], scratch: Path) -> Duplicates:
-    """Judge all rows whose pid falls into ``bucket``. Memory: 30 bytes a row of the bucket."""
-    parts, origin = [], []
-    for split in split_ids:
-        bounds = np.load(scratch / f"{split}.bounds.npy")
-        part = np.load(scratch / f"{split}.npy", mmap_mode="r")[bounds[bucket] : bounds[bucket + 1]]
-        parts.append(np.array(part))
-        origin.append(np.full(len(part), split, np.int32))
-    entries = np.concatenate(parts) if parts else np.empty(0, ENTRY)
-    splits = np.concatenate(origin) if origin else np.empty(0, np.int32)
+def find_duplicates(bucket: int, numbers: list[int], scratch: Path) -> Duplicates:
+    """Judge all rows whose pid falls into ``bucket``, from all ``numbers`` of scans. Memory: 33 bytes a row of the bucket."""
+    parts = list(gather(scratch, numbers, bucket))
+    pids = np.concatenate([np.empty(0, np.int64), *(part["pid"] for part in parts)])
+    pids.sort()
+    more = pids[1:][pids[1:] == pids[:-1]]  # every row of a pid but one
+    distinct, seal = len(pids) - len(more), (checksum(pids) - checksum(more)) % 2**64
+    del pids
+    several = np.unique(more)
+    entries = np.concatenate([np.empty(0, ENTRY), *(part[_contained(part["pid"], several)] for part in parts if len(several))])
     order = np.argsort(entries["pid"], kind="stable")  # stable: equal pids stay in source order
-    pids = entries["pid"][order]
-    first = np.concatenate([[True], pids[1:] != pids[:-1]]) if len(pids) else np.empty(0, bool)
-    winners = np.flatnonzero(first)
-    loses = ~first
-    if loses.any():
-        known = entries["known"][order]
-        group = np.cumsum(first) - 1
-        candidates = np.flatnonzero(known)  # the first known row of each group takes the place of its first row
-        groups, at = np.unique(group[candidates], return_index=True)
-        best = winners.copy()
-        best[groups] = candidates[at]
-        loses = np.ones(len(pids), bool)
-        loses[best] = False
-    lost = order[loses]
-    return Duplicates(splits[lost], entries["row"][lost], entries["known"][lost], len(winners), checksum(pids[winners]))
+    ordered = entries[order]
+    first = np.searchsorted(several, ordered["pid"])  # of which pid, by number
+    best = np.searchsorted(first, np.arange(len(several)))  # the first row of each
+    candidates = np.flatnonzero(ordered["known"])
+    groups, at = np.unique(first[candidates], return_index=True)
+    best[groups] = candidates[at]  # the first known row takes its place
+    loses = np.ones(len(ordered), bool)
+    loses[best] = False
+    lost = ordered[loses]
+    return Duplicates(lost["split"], lost["row"], lost["known"], distinct, seal)
+
+
+def _contained(pids: NDArray[np.int64], those: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of ``pids`` (n,) are among ``those``, which are sorted and not none."""
+    at = np.minimum(np.searchsorted(those, pids), len(those) - 1)
+    result: NDArray[np.bool_] = those[at] == pids
+    return result
 
 
 LOSER = np.dtype([("split", np.int32), ("row", np.uint32)])

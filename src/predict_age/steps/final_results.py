@@ -15,6 +15,7 @@ from predict_age.files import check_whole, creating, key_of, write_receipt
 from predict_age.manifest import write_manifest
 from predict_age.parts import Part, finished_parts, make_missing, outputs_of
 from predict_age.result import StepResult
+from predict_age.row_groups import writing
 from predict_age.run import Run
 from predict_age.source.rows import connect
 from predict_age.source.scan import checksum
@@ -35,7 +36,7 @@ def result_part(
     query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:
-        pq.write_table(table, stream, compression="zstd", compression_level=1, row_group_size=250_000)
+        pq.write_table(table, stream, row_group_size=250_000, **writing(table.schema))
     check_whole(path, stream.sha256)
     return write_receipt(path, key, stream, describe(path))
 

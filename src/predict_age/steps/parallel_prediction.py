@@ -6,11 +6,9 @@ import datetime as dt
 import shutil
 from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +31,7 @@ from predict_age.result import StepResult
 from predict_age.reuse import ENTRY, Reusable, earlier_predictions
 from predict_age.row_groups import RowGroups
 from predict_age.run import Run
+from predict_age.source.judge import judge
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck
 from predict_age.source.splits import Split, read_split
@@ -82,7 +81,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     tally, looked = Tally(), Counting(bundle.encoders)
     rows = 0
     with creating(path) as stream, RowGroups(stream, context.schema, GROUP_ROWS) as writer:
-        several = _people(connection, splits, context)
+        several = _people(splits, context)
         announce(sum(int(people.needed.sum()) for people in several))
         for split, people in zip(splits, several, strict=True):
             for piece in read_split(split, context.source, with_profile=True, with_ids=False):
@@ -145,16 +144,14 @@ class _People:
     needed: NDArray[np.bool_]
 
 
-def _people(connection: duckdb.DuckDBPyConnection, splits: list[Split], context: BatchContext) -> list[_People]:
-    """The smart filter, for all ``splits`` at once: planning its statement takes longer than judging 10,000 rows."""
-    slices = (piece.raw for split in splits for piece in read_split(split, context.source, with_profile=False))
-    pids, needed = [], []
-    for _, alike in groupby(slices, key=lambda raw: raw.schema):  # files may have ids of different types
-        judged = context.rules.canonical(connection, pa.concat_tables(alike), ("pid", "needs_prediction"))
-        pids.append(judged["pid"].fill_null(0).to_numpy())
-        needed.append(judged["needs_prediction"].to_numpy())
-    bounds = np.cumsum([split.rows for split in splits])[:-1]
-    made = [_People(*rows) for rows in zip(*(np.split(np.concatenate(a), bounds) for a in (pids, needed)), strict=True)]
+def _people(splits: list[Split], context: BatchContext) -> list[_People]:
+    """The smart filter."""
+    made = [_People(np.empty(split.rows, np.int64), np.empty(split.rows, np.bool_)) for split in splits]
+    by_split = {split.id: people for split, people in zip(splits, made, strict=True)}
+    for split, piece, found in judge(splits, context.source, context.rules, ("pid", "needs_prediction")):
+        here = slice(piece.first, piece.first + len(found))
+        by_split[split.id].pids[here] = found["pid"].fill_null(0).to_numpy()
+        by_split[split.id].needed[here] = found["needs_prediction"].to_numpy()
     for split, people in zip(splits, made, strict=True):
         counting = counting_rows(split, context.losers)
         if counting is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from dataclasses import asdict, replace
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,10 @@ from predict_age.files import key_of, make_folder, read_json, sha256, write_json
 from predict_age.result import StepResult
 from predict_age.run import Run, RunPlan
 from predict_age.source import place
+from predict_age.source.buckets import buckets_for
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.rows import RowRules
-from predict_age.source.scan import BUCKET_ROWS, Duplicates, SplitCounts, find_duplicates, scan, write_losers
+from predict_age.source.scan import Duplicates, SplitCounts, find_duplicates, scan, write_losers
 from predict_age.source.splits import Split, check_columns, open_parquet
 from predict_age.workspace import RunFolder
 
@@ -139,9 +139,10 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
 
 def _scan(run: Run, splits: list[Split], scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
     total = sum(s.rows for s in splits)
-    buckets = _buckets(splits)
+    buckets = _buckets(run, splits)
     files = [f.path for f in run.plan.files]
-    tasks = [(g, run.plan.config.source, rules_of(run.plan), buckets, scratch, set_aside, files) for g in grouped(splits)]
+    shared = (run.plan.config.source, rules_of(run.plan), buckets, scratch, set_aside, files)
+    tasks = [(n, group, *shared) for n, group in enumerate(grouped(splits))]
     done = 0
 
     def advance(_: int, counts: list[SplitCounts]) -> None:
@@ -152,12 +153,13 @@ def _scan(run: Run, splits: list[Split], scratch: Path, set_aside: Path | None) 
     return [c for counts in run.pool.run(scan, tasks, advance, "scan") for c in counts]
 
 
-def _buckets(splits: list[Split]) -> int:
-    return max(1, ceil(sum(s.rows for s in splits) / BUCKET_ROWS))
+def _buckets(run: Run, splits: list[Split]) -> int:
+    return buckets_for(sum(s.rows for s in splits), run.pool.workers)
 
 
 def _find_duplicates(run: Run, splits: list[Split], scratch: Path) -> list[Duplicates]:
-    tasks = [(bucket, [s.id for s in splits], scratch) for bucket in range(_buckets(splits))]
+    scans = list(range(len(grouped(splits))))
+    tasks = [(bucket, scans, scratch) for bucket in range(_buckets(run, splits))]
     result: list[Duplicates] = run.pool.run(find_duplicates, tasks, names="duplicate search")
     return result
 
