@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from predict_age.config import Ages, Source
 from predict_age.source.convert import floor_mod
+from predict_age.source.judge import judge
 from predict_age.source.rows import RowRules
 from predict_age.source.scan import checksum, counting_rows, find_duplicates, scan, write_losers
 from predict_age.source.splits import Split
@@ -78,3 +79,20 @@ def test_checksum_ignores_order_and_notices_change(pids: list[int], shuffle: obj
     assert checksum(a) == checksum(a[::-1])
     if len(a):
         assert checksum(a) != checksum(a[1:])
+
+
+def test_judged_together_is_judged_alone(tmp_path: Path) -> None:
+    """Splits of files whose ids have different types, in slices larger and smaller than what is judged at once."""
+    kinds = (pa.int64(), pa.string(), pa.string(), pa.int64())
+    splits = []
+    for i, kind in enumerate(kinds):
+        pids = pa.array([10 * i + n if n % 3 else None for n in range(5)], pa.int64()).cast(kind)
+        columns = {"pid": pids, "approximate_age": pa.array([n * 20 for n in range(5)], pa.int64())}
+        pq.write_table(pa.table({**columns, "profile_json": pa.nulls(5, pa.string())}), tmp_path / f"{i}.parquet")
+        splits.append(Split(i, i, f"{tmp_path / f'{i}.parquet'}", 0, 5, 0, False))
+    together = list(judge(splits, Source(), RULES))
+    alone = [found for split in splits for found in judge([split], Source(), RULES)]
+    assert [split.id for split, _, _ in together] == [0, 1, 2, 3]
+    for (split, piece, found), (_, _, same) in zip(together, alone, strict=True):
+        assert found.equals(same)
+        assert found["pid"].to_pylist() == [10 * split.id + n if n % 3 else None for n in range(piece.first, piece.first + 5)]

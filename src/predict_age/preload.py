@@ -1,5 +1,7 @@
 """What worker processes work with, imported by the server that forks them. Nothing here may start a thread."""
 
+import atexit
+import gc
 import sys
 
 import numpy as np
@@ -17,3 +19,5 @@ from predict_age.workers import report
 
 sys.excepthook = report
 pa.array(np.zeros(1))  # at its first array PyArrow looks for pandas, and imports it where there is one
+gc.freeze()  # what all workers share stays as it is: looking through it for garbage takes each of them time, and memory of its own
+atexit.register(gc.unfreeze)  # or DuckDB complains, at the server's end, that something is left

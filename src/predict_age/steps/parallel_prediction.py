@@ -98,20 +98,19 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                 made = extract(connection, profiles, bundle.features.text, context.rules.as_of, wanted)
                 matrix = bundle.encoders.encode(made.columns)
                 usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
-                seen = usable & looked_at[read]
-                looked.add(made.columns.filter(pa.array(seen)), matrix[seen])
+                looked.add(*_marked(made.columns, matrix, usable & looked_at[read]))
                 if kept.any():
                     anew = ~kept[read]
                     made, matrix, usable = made.filter(pa.array(anew)), matrix[anew], usable[anew]
-                missing = np.isnan(matrix)
                 reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
                 good = kept.copy()
                 good[~kept] = usable
                 arm = arm_of(pids[good], context.arms.name, context.arms.shares)
-                fresh = _predicted(bundle, made.columns.filter(pa.array(usable)), matrix[usable], context.arms, arm)
+                columns, matrix = _marked(made.columns, matrix, usable)
+                fresh = _predicted(bundle, columns, matrix, context.arms, arm)
                 predictions = _merged(kept, entries, usable, fresh)
                 n = int(good.sum())
-                columns = {
+                table = {
                     "pid": pa.array(pids[good]),
                     "predicted_age": pa.array(predictions.age),
                     "confidence_score": pa.array(predictions.width),
@@ -121,11 +120,12 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                     "profile_key": pa.array(keys[good]),
                     "prediction_timestamp": pa.repeat(pa.scalar(context.timestamp, pa.timestamp("us")), n),
                 }
-                writer.write(pa.table([columns[name] for name in context.schema.names], schema=context.schema))
+                writer.write(pa.table([table[name] for name in context.schema.names], schema=context.schema))
                 rows += n
                 pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
                 counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
-                counts |= {f"missing:{f}": int(k) for f, k in zip(bundle.features.names, missing[usable].sum(axis=0), strict=True)}
+                missing = np.isnan(matrix).sum(axis=0).tolist()
+                counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
                 counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen(made.columns).items()}
                 tally += Tally(counts, {
                     "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
@@ -157,6 +157,11 @@ def _people(splits: list[Split], context: BatchContext) -> list[_People]:
         if counting is not None:
             people.needed[~counting] = False
     return made
+
+
+def _marked(columns: pa.Table, matrix: Matrix, rows: NDArray[np.bool_]) -> tuple[pa.Table, Matrix]:
+    """The marked rows (n,) of feature ``columns`` (n rows) and of their ``matrix``: mostly all of them."""
+    return (columns, matrix) if rows.all() else (columns.filter(pa.array(rows)), matrix[rows])
 
 
 def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
