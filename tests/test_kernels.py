@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from predict_age import profile_keys
 from predict_age.drift import sketch
 from predict_age.features import plain
-from predict_age.features.extract import FEW, extract
+from predict_age.features.extract import FEW, Reading, extract
 from predict_age.features.spec import default_text, parse_features
 from predict_age.generator.write import Chunk, record_batch
 from predict_age.kernels import usable
@@ -195,6 +196,26 @@ def test_same_features_of_generated_people() -> None:
             assert fast.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
 
 
+def test_slices_of_a_reading_are_one_text_after_another() -> None:
+    """Profiles in slices of any size, none and NULL among them, are those of one slice, whoever reads them."""
+    people, _ = record_batch(Chunk(4, 0, 3000, AS_OF))
+    texts = people["profile_json"].to_pylist()
+    texts[1500:1500] = [*ODD, None]
+    profiles = pa.array(texts, pa.string())
+    rows = np.arange(len(texts)) % 4 > 0
+    slow = extract(connect(), pa.chunked_array([profiles]), default_text(), AS_OF, rows, kernels=False)
+    for kernels in (True, False):
+        reading = Reading(connect(), default_text(), AS_OF, kernels=kernels)
+        bounds = [0, 0, 1, 2, 700, 700, 1500, 1510, 2999, len(texts)]
+        for first, end in pairwise(bounds):
+            reading.add(pa.chunked_array([profiles.slice(first, end - first)]), rows[first:end])
+        made = reading.end()
+        assert made.problem.equals(slow.problem)
+        for name in slow.columns.column_names:
+            assert made.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
+    assert Reading(connect(), default_text(), AS_OF, kernels=True).end().columns.num_rows == 0
+
+
 def test_memo_forgets_and_knows_again() -> None:
     """A memo that is full begins anew; categories keep their values."""
     text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
@@ -203,8 +224,9 @@ def test_memo_forgets_and_knows_again() -> None:
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]
         profiles = pa.array([json.dumps({"c": v}) for v in values], pa.string())
-        made, _ = reader.read(profiles, np.arange(40), lambda _, texts: {"c": [json.loads(t)["c"] for t in texts]})
-        assert made["c"].to_pylist() == values
+        reading = reader.reading(lambda _, texts: {"c": [json.loads(t)["c"] for t in texts]})
+        assert reading.add(profiles, np.arange(40)).all()
+        assert reading.end()["c"].to_pylist() == values
         assert len(reader.columns[0].memo.known) <= 80
 
 

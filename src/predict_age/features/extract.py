@@ -219,50 +219,77 @@ def extract(
 
     ``kernels`` read plain profiles where they can be used and there are many rows; what comes out is the same. None: let them.
     """
-    features, sql = compiled(text, as_of)
-    profiles = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
-    at = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
+    many = len(profiles) if rows is None else int(rows.sum())
     if kernels is None:
-        kernels = pa.types.is_string(profiles.type) and wanted(len(at))
-    if kernels and len(at):
+        kernels = pa.types.is_string(profiles.type) and wanted(many)
+    reading = Reading(connection, text, as_of, kernels=kernels and many > 0)
+    reading.add(profiles, rows)
+    return reading.end()
+
+
+class Reading:
+    """Feature columns of one slice of profiles after another, by the feature file ``text`` at ``as_of``.
+
+    Plain profiles by ``kernels``; whole profiles that are not plain, and features that kernels cannot read, by SQL.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, text: str, as_of: dt.date, *, kernels: bool) -> None:
+        self._connection, self._text, self._as_of = connection, text, as_of
+        self._features, _ = compiled(text, as_of)
+        self._plain = _plain(text, as_of) if kernels else None
+        self._reading = None if self._plain is None else self._plain.reading(self._convert)
+        self._by_sql: list[pa.Array] = []  # profiles that SQL has to read
+        self._odd: list[pa.Array] = []  # among them, or besides, those that are not plain
+        self._is_odd: list[NDArray[np.bool_]] = []
+
+    def add(self, profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> None:
+        """Read ``profiles`` (n,), the marked ``rows`` (n,) only. Their memory is not needed afterwards."""
+        profiles = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
+        if self._plain is None or self._reading is None:
+            self._by_sql += (profiles if rows is None else profiles.filter(pa.array(rows))).chunks
+            return
+        at = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
         whole = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
-        return _by_kernels(connection, whole, features, at, as_of)
-    connection.register("profiles", pa.table({"profile": profiles if rows is None else profiles.filter(pa.array(rows))}))
-    table = connection.sql(sql).to_arrow_table()
-    return Extracted(table.select(features.names), table["problem"])
+        odd = ~self._reading.add(whole, at)
+        self._is_odd.append(odd)
+        if odd.any():
+            self._odd.append(whole.take(pa.array(at[odd])))
+        if self._plain.others:
+            self._by_sql.append(whole.take(pa.array(at)))
 
+    def end(self) -> Extracted:
+        """The columns of all rows, in order."""
+        names = self._features.names
+        if self._plain is None or self._reading is None:
+            table = self._ask(names, pa.chunked_array(self._by_sql, pa.string()))
+            return Extracted(table.select(names), table["problem"])
+        made = self._reading.end()
+        if self._plain.others:
+            rest = self._ask(self._plain.others, pa.chunked_array(self._by_sql, pa.string()))
+            made |= {name: rest[name].combine_chunks() for name in self._plain.others}
+        odd = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_odd]))
+        problem = pa.nulls(len(odd), pa.string())
+        if self._odd:
+            judged = self._ask(names, pa.chunked_array(self._odd, pa.string()))
+            problem = pc.replace_with_mask(problem, odd, judged["problem"].combine_chunks())
+            for name in names:
+                if name not in self._plain.others:
+                    column = made[name].cast(judged[name].type)
+                    made[name] = pc.replace_with_mask(column, odd, judged[name].combine_chunks())
+        return Extracted(pa.table({name: made[name] for name in names}), pa.chunked_array([problem]))
 
-def _by_kernels(
-    connection: duckdb.DuckDBPyConnection, profiles: pa.StringArray, features: FeatureSet, at: NDArray[np.int64], as_of: dt.date
-) -> Extracted:
-    """Plain profiles by kernels; whole profiles that are not plain, and features that kernels cannot read, by SQL."""
+    def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
+        """The features ``names`` by SQL."""
+        self._connection.register("profiles", pa.table({"profile": profiles}))
+        return self._connection.sql(_sql_of(self._text, self._as_of, tuple(names))).to_arrow_table()
 
-    def by_sql(names: Sequence[str], texts: pa.Array) -> pa.Table:
-        connection.register("profiles", pa.table({"profile": texts}))
-        return connection.sql(_sql_of(features.text, as_of, tuple(names))).to_arrow_table()
-
-    def convert(names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
+    def _convert(self, names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
+        """The values of the features ``names`` of a few small profiles."""
         if len(texts) <= FEW:
-            return {name: _prepared(os.getpid(), features.text, as_of, name).ask(texts) for name in names}
-        connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))
-        rows = connection.execute(_sql_of(features.text, as_of, tuple(names))).fetchall()
+            return {name: _prepared(os.getpid(), self._text, self._as_of, name).ask(texts) for name in names}
+        self._connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))
+        rows = self._connection.execute(_sql_of(self._text, self._as_of, tuple(names))).fetchall()
         return dict(zip(names, map(list, list(zip(*rows, strict=True))[1:]), strict=True))
-
-    reader = _plain(features.text, as_of)
-    made, plain = reader.read(profiles, at, convert)
-    if reader.others:
-        rest = by_sql(reader.others, profiles.take(pa.array(at)))
-        made |= {name: rest[name].combine_chunks() for name in reader.others}
-    problem = pa.nulls(len(at), pa.string())
-    if not plain.all():
-        judged = by_sql(features.names, profiles.take(pa.array(at[~plain])))
-        odd = pa.array(~plain)
-        problem = pc.replace_with_mask(problem, odd, judged["problem"].combine_chunks())
-        for name in features.names:
-            if name not in reader.others:
-                column = made[name].cast(judged[name].type)
-                made[name] = pc.replace_with_mask(column, odd, judged[name].combine_chunks())
-    return Extracted(pa.table({name: made[name] for name in features.names}), pa.chunked_array([problem]))
 
 
 class _Prepared:

@@ -68,37 +68,24 @@ class _Column:
         else:
             self.limits = np.zeros(4)
 
-    def begin(self, rows: int) -> None:
-        """Make room for the values of ``rows`` rows."""
-        self.out = np.empty(rows)
-        self.new: list[NDArray[np.int64]] = []
+    def renew(self) -> None:
+        """Forget everything where that is too much: before anything is read, because numbers of values change."""
         if self.memo.full():
             self.memo.forget()
             self.values.clear()
 
-    def read(self, tokens: Tokens, block: slice) -> None:
-        """Fill ``out`` for some rows with numbers, for a category that of its value; NaN = missing, not plain or not known."""
+    def read(self, tokens: Tokens, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Fill ``out`` for the rows of ``block`` with numbers, for a category that of its value; NaN = missing or not plain.
+
+        Returns the rows, counted from the first of the block, whose text is not known yet.
+        """
         starts, ends, counts = (found[self.slot, block] for found in (tokens.starts, tokens.ends, tokens.counts))
-        new = self.memo.read(tokens.data, starts, ends, counts, tokens.plain[block], self.kind, self.limits, self.out[block])
-        if len(new):
-            self.new.append(new + block.start)
+        return self.memo.read(tokens.data, starts, ends, counts, tokens.plain[block], self.kind, self.limits, out)
 
-    def knows_little(self) -> bool:
-        """Whether so many texts of the first rows were new that it is worth asking about them before the others are read."""
-        return sum(map(len, self.new)) > BLOCK // 8
-
-    def unknown(self, tokens: Tokens) -> list[bytes]:
-        """The texts that were not known, each once."""
-        starts, ends = tokens.starts[self.slot], tokens.ends[self.slot]
-        rows = np.concatenate(self.new).tolist() if self.new else []
-        return sorted({tokens.data[starts[n] : ends[n]].tobytes() for n in rows})
-
-    def learn(self, tokens: Tokens, texts: list[bytes], made: list[float | str | None]) -> None:
-        """Remember that ``texts`` mean what SQL has ``made`` of them, and fill it in."""
+    def learn(self, texts: list[bytes], made: list[float | str | None]) -> None:
+        """Remember that ``texts`` mean what SQL has ``made`` of them."""
         meanings = [np.nan if v is None else float(self.number(v)) if isinstance(v, str) else v for v in made]
         self.memo.learn(dict(zip(texts, meanings, strict=True)))
-        self.memo.look_up(tokens.data, tokens.starts[self.slot], tokens.ends[self.slot], np.concatenate(self.new), self.out)
-        self.new.clear()
 
     def number(self, value: str) -> int:
         """The number that stands for the ``value`` of a category."""
@@ -121,43 +108,78 @@ class Plain:
         mine = {c.name for c in self.columns}
         self.others = [n for n in features.names if n not in mine]
 
-    def read(
-        self, profiles: pa.StringArray, rows: NDArray[np.int64], convert: Converter
-    ) -> tuple[dict[str, pa.Array], NDArray[np.bool_]]:
-        """Columns of ``profiles`` at ``rows`` (n,), and which of the rows are plain: the others are NULL in every column."""
-        tokens = Tokens(*text_buffers(profiles), rows, self.paths)
+    def reading(self, convert: Converter) -> Reading:
+        """Begin to read profiles. Only one reading at a time: it may forget what another one has numbered."""
+        return Reading(self, convert)
+
+
+class Reading:
+    """The columns of ``plain`` for one slice of profiles after another. ``convert`` says what texts mean that were never met."""
+
+    def __init__(self, plain: Plain, convert: Converter) -> None:
+        self._plain, self._convert = plain, convert
+        self._values: list[NDArray[np.float64]] = []
+        self._new: list[list[tuple[int, bytes]]] = [[] for _ in plain.columns]  # of each column: rows, and their texts
+        self._rows = 0
+        for column in plain.columns:
+            column.renew()
+
+    def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain: the others are NULL in every column."""
+        tokens = Tokens(*text_buffers(profiles), rows, self._plain.paths)
         there = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
-        for column in self.columns:
-            column.begin(len(rows))
+        values = np.empty((len(self._plain.columns), len(rows)))
         for first in range(0, len(rows), BLOCK):
             block = slice(first, first + BLOCK)
             tokens.find(block)
             if there is not None:
                 tokens.plain[block] &= there[block]
-            for column in self.columns:
-                column.read(tokens, block)
-            if first == 0:
-                _learn([c for c in self.columns if c.knows_little()], tokens, convert)
-        _learn(self.columns, tokens, convert)
+            for column, out, unknown in zip(self._plain.columns, values, self._new, strict=True):
+                new = column.read(tokens, block, out[block])
+                if len(new):
+                    unknown.extend(_texts(tokens, column.slot, new + first, self._rows))
+            if first == 0 and not self._values:  # when many are new, it is worth asking before the others are read
+                self._learn(values, BLOCK // 8)
+        self._values.append(values)
+        self._rows += len(rows)
+        return tokens.plain
+
+    def end(self) -> dict[str, pa.Array]:
+        """The columns of all rows."""
+        read = np.concatenate(self._values, axis=1) if self._values else np.empty((len(self._plain.columns), 0))
+        self._learn(read, 0)
         made = {}
-        for column in self.columns:
-            values = column.out
+        for column, values in zip(self._plain.columns, read, strict=True):
             missing = np.isnan(values)
             if isinstance(column.feature, Category):
                 codes = pa.array(np.where(missing, 0, values).astype(np.int32), mask=missing)
                 made[column.name] = pa.DictionaryArray.from_arrays(codes, pa.array(list(column.values), pa.string()))
             else:
                 made[column.name] = pa.array(values, mask=missing)
-        return made, tokens.plain
+        return made
+
+    def _learn(self, values: NDArray[np.float64], more_than: int) -> None:
+        """Ask about the texts that were new in ``more_than`` rows: in one statement for all columns that have few of them."""
+        asked = [
+            (column, sorted({text for _, text in new}))
+            for column, new in zip(self._plain.columns, self._new, strict=True)
+            if len(new) > more_than
+        ]
+        few = [pair for pair in asked if len(pair[1]) <= FEW]
+        for together in [*([few] if few else []), *([pair] for pair in asked if len(pair[1]) > FEW)]:
+            profiles = [alone(c.steps, t.decode()) for c, texts in together for t in texts]
+            made = self._convert([c.name for c, _ in together], profiles)
+            first = 0
+            for column, texts in together:
+                column.learn(texts, made[column.name][first : first + len(texts)])
+                first += len(texts)
+        for column, out, new in zip(self._plain.columns, values, self._new, strict=True):
+            if len(new) > more_than:
+                out[[row for row, _ in new]] = [column.memo.known[text] for _, text in new]
+                new.clear()
 
 
-def _learn(columns: list[_Column], tokens: Tokens, convert: Converter) -> None:
-    """Ask ``convert`` about the texts that were not known: in one statement for all columns that have few of them."""
-    asked = [(column, texts) for column in columns if (texts := column.unknown(tokens))]
-    few = [pair for pair in asked if len(pair[1]) <= FEW]
-    for together in [*([few] if few else []), *([pair] for pair in asked if len(pair[1]) > FEW)]:
-        made = convert([c.name for c, _ in together], [alone(c.steps, t.decode()) for c, texts in together for t in texts])
-        first = 0
-        for column, texts in together:
-            column.learn(tokens, texts, made[column.name][first : first + len(texts)])
-            first += len(texts)
+def _texts(tokens: Tokens, slot: int, rows: NDArray[np.int64], before: int) -> list[tuple[int, bytes]]:
+    """The texts of ``rows`` with the numbers of the rows, counted on from ``before``."""
+    starts, ends = tokens.starts[slot, rows].tolist(), tokens.ends[slot, rows].tolist()
+    return [(before + row, tokens.data[s:e].tobytes()) for row, s, e in zip(rows.tolist(), starts, ends, strict=True)]

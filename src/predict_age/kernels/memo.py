@@ -132,18 +132,6 @@ def read_values(
 
 
 @kernel
-def look_up(data: Any, starts: Any, ends: Any, rows: Any, table: Any, texts: Any, means: Any, out: Any) -> None:
-    """Write the meaning of ``data[starts[n] : ends[n]]`` to ``out`` (n,) for the ``rows`` whose text is known.
-
-    ``table`` (m, 3), m a power of 2: hash, first byte in ``texts``, length (0: nothing here); ``means`` (m,).
-    """
-    for n in rows:
-        place = _place(data, np.int64(starts[n]), np.int64(ends[n]), table, texts)
-        if place >= 0:
-            out[n] = means[place]
-
-
-@kernel
 def _insert(table: Any, means: Any, texts: Any, bounds: Any, values: Any) -> None:
     """Fill an empty table with texts ``texts[bounds[i] : bounds[i + 1]]``, all different, and what they mean."""
     mask = len(table) - 1
@@ -197,10 +185,3 @@ class Memo:
         return missed[
             : read_values(data, starts, ends, counts, plain, kind, limits, self.table, self.texts, self.means, out, missed)
         ]
-
-    def look_up(
-        self, data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32], rows: NDArray[np.int64],
-        out: NDArray[np.float64],
-    ) -> None:  # fmt: skip
-        """Fill ``out`` (n,) at those of the ``rows`` whose text is known."""
-        look_up(data, starts, ends, rows, self.table, self.texts, self.means, out)

@@ -18,6 +18,7 @@ from predict_age.source.place import in_s3, random_access
 from predict_age.source.rows import connect
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
+BITE_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
 LIGHT_ROWS = 1_000_000  # at most, without profiles
 LIGHT = ("pid", "birth_year", "approximate_age")
 
@@ -85,11 +86,12 @@ def _cached_file(path: str) -> pq.ParquetFile:
 
 
 def read_split(
-    split: Split, source: Source, *, with_profile: bool, with_ids: bool = True, only: NDArray[np.bool_] | None = None
-) -> Iterator[Slice]:
+    split: Split, source: Source, *, with_profile: bool, with_ids: bool = True, only: NDArray[np.bool_] | None = None,
+    most_bytes: int = SLICE_BYTES,
+) -> Iterator[Slice]:  # fmt: skip
     """Stream the rows of ``split``. ``with_profile=False`` leaves the profile column unread, ``with_ids=False`` ids and ages: NULL.
 
-    ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded.
+    ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded. ``most_bytes`` bounds a slice.
     """
     file = _cached_file(split.path)
     names = file.schema_arrow.names
@@ -105,7 +107,7 @@ def read_split(
     columns = columns or aged[:1]  # rows are counted by some column
     first = 0
     try:
-        together = _rows_together(file, split.row_group, columns, SLICE_ROWS if with_profile else LIGHT_ROWS)
+        together = _rows_together(file, split.row_group, columns, SLICE_ROWS if with_profile else LIGHT_ROWS, most_bytes)
         for batch in file.iter_batches(together, row_groups=[split.row_group], columns=columns, use_threads=False):
             table = pa.Table.from_batches([batch])
             rows = table.num_rows
@@ -129,12 +131,12 @@ def read_split(
         )  # fmt: skip
 
 
-def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str], most: int) -> int:
+def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str], most: int, most_bytes: int) -> int:
     """How many rows make a slice of ``columns``, ``most`` of them: as few slices as the limits allow, of the same size."""
     group = file.metadata.row_group(row_group)
     chunks = [group.column(i) for i in range(group.num_columns)]
     size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in columns)
-    slices = max(-(-group.num_rows // most), -(-size // SLICE_BYTES), 1)
+    slices = max(-(-group.num_rows // most), -(-size // most_bytes), 1)
     return max(-(-group.num_rows // slices), 1)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from predict_age.drift.state import judged, state
 from predict_age.errors import IntegrityError
 from predict_age.experiment.assign import arm_of
 from predict_age.features.encode import Matrix
-from predict_age.features.extract import extract
+from predict_age.features.extract import Extracted, Reading
 from predict_age.files import creating, key_of, write_receipt
-from predict_age.kernels import announce
+from predict_age.kernels import wanted
 from predict_age.models.artefact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.parts import Part, Receipt, finished_parts, make_missing, outputs_of
@@ -34,7 +35,7 @@ from predict_age.run import Run
 from predict_age.source.judge import judge
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck
-from predict_age.source.splits import Split, read_split
+from predict_age.source.splits import BITE_BYTES, SLICE_BYTES, Split, read_split
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
 from predict_age.steps.batch_generator import batches_of
 from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
@@ -77,63 +78,102 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     """
     bundle, version = load(context.model, context.model_sha256)
     names = pa.array([version, *(load(*model)[1] for model in context.arms.models)], pa.string())
-    connection = connect()
     tally, looked = Tally(), Counting(bundle.encoders)
     rows = 0
     with creating(path) as stream, RowGroups(stream, context.schema, GROUP_ROWS) as writer:
-        several = _people(splits, context)
-        announce(sum(int(people.needed.sum()) for people in several))
-        for split, people in zip(splits, several, strict=True):
-            for piece in read_split(split, context.source, with_profile=True, with_ids=False):
-                here = slice(piece.first, piece.first + piece.raw.num_rows)
-                profiles, wanted = piece.raw["profile"], people.needed[here]
-                pids = people.pids[here][wanted]
-                if not len(pids):
-                    continue
-                keys = profile_keys(profiles, wanted)
-                kept, entries = _kept(context.reusable, pids, keys)
-                looked_at = luck(pids, context.drift_seed) < context.drift_share
-                read = ~kept | looked_at  # who keeps a prediction is read only to see whether the data have changed
-                wanted[np.flatnonzero(wanted)[~read]] = False
-                made = extract(connection, profiles, bundle.features.text, context.rules.as_of, wanted)
-                matrix = bundle.encoders.encode(made.columns)
-                usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
-                looked.add(*_marked(made.columns, matrix, usable & looked_at[read]))
-                if kept.any():
-                    anew = ~kept[read]
-                    made, matrix, usable = made.filter(pa.array(anew)), matrix[anew], usable[anew]
-                reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
-                good = kept.copy()
-                good[~kept] = usable
-                arm = arm_of(pids[good], context.arms.name, context.arms.shares)
-                columns, matrix = _marked(made.columns, matrix, usable)
-                fresh = _predicted(bundle, columns, matrix, context.arms, arm)
-                predictions = _merged(kept, entries, usable, fresh)
-                n = int(good.sum())
-                table = {
-                    "pid": pa.array(pids[good]),
-                    "predicted_age": pa.array(predictions.age),
-                    "confidence_score": pa.array(predictions.width),
-                    "age_lower": pa.array(predictions.lower),
-                    "age_upper": pa.array(predictions.upper),
-                    "model_version": names.take(pa.array(arm)),
-                    "profile_key": pa.array(keys[good]),
-                    "prediction_timestamp": pa.repeat(pa.scalar(context.timestamp, pa.timestamp("us")), n),
-                }
-                writer.write(pa.table([table[name] for name in context.schema.names], schema=context.schema))
-                rows += n
-                pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
-                counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
-                missing = np.isnan(matrix).sum(axis=0).tolist()
-                counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
-                counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen(made.columns).items()}
-                tally += Tally(counts, {
-                    "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
-                    "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
-                })  # fmt: skip
+        for people, found in _read(splits, context, bundle.features.text):
+            made, kept = found, people.kept
+            matrix = bundle.encoders.encode(made.columns)
+            usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
+            looked.add(*_marked(made.columns, matrix, usable & people.looked_at))
+            if kept.any():
+                anew = people.anew
+                made, matrix, usable = made.filter(pa.array(anew)), matrix[anew], usable[anew]
+            reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
+            good = kept.copy()
+            good[~kept] = usable
+            arm = arm_of(people.pids[good], context.arms.name, context.arms.shares)
+            columns, matrix = _marked(made.columns, matrix, usable)
+            fresh = _predicted(bundle, columns, matrix, context.arms, arm)
+            predictions = _merged(kept, people.entries, usable, fresh)
+            n = int(good.sum())
+            table = {
+                "pid": pa.array(people.pids[good]),
+                "predicted_age": pa.array(predictions.age),
+                "confidence_score": pa.array(predictions.width),
+                "age_lower": pa.array(predictions.lower),
+                "age_upper": pa.array(predictions.upper),
+                "model_version": names.take(pa.array(arm)),
+                "profile_key": pa.array(people.keys[good]),
+                "prediction_timestamp": pa.repeat(pa.scalar(context.timestamp, pa.timestamp("us")), n),
+            }
+            writer.write(pa.table([table[name] for name in context.schema.names], schema=context.schema))
+            rows += n
+            pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
+            counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
+            missing = np.isnan(matrix).sum(axis=0).tolist()
+            counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
+            counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen(made.columns).items()}
+            tally += Tally(counts, {
+                "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
+                "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
+            })  # fmt: skip
     return write_receipt(path, key, stream, {
         "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": looked.sketch().as_json(),
     })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Profiles:
+    """Of n people to be predicted: ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
+
+    Of those whose profile is read: who is predicted ``anew``, and who is ``looked_at`` to see whether the data have changed.
+    """
+
+    pids: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    kept: NDArray[np.bool_]
+    entries: np.ndarray
+    anew: NDArray[np.bool_]
+    looked_at: NDArray[np.bool_]
+
+
+def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, Extracted]]:
+    """The people of ``splits`` to be predicted, thousands together, and the features that ``text`` describes.
+
+    Profiles are looked through a bite at a time: reading them is a third faster where they stay in the processor's cache. Who is
+    together depends on the split alone, because the last bit of a prediction does on who is predicted beside.
+    """
+    several = _people(splits, context)
+    kernels = wanted(sum(int(people.needed.sum()) for people in several))
+    connection = connect()
+    for split, people in zip(splits, several, strict=True):
+        reading, found, size = None, list[_Profiles](), 0
+        for piece in read_split(split, context.source, with_profile=True, with_ids=False, most_bytes=BITE_BYTES):
+            here = slice(piece.first, piece.first + piece.raw.num_rows)
+            texts, rows = piece.raw["profile"], people.needed[here]
+            pids = people.pids[here][rows]
+            if not len(pids):
+                continue
+            keys = profile_keys(texts, rows)
+            kept, entries = _kept(context.reusable, pids, keys)
+            looked_at = luck(pids, context.drift_seed) < context.drift_share
+            read = ~kept | looked_at
+            rows[np.flatnonzero(rows)[~read]] = False
+            if reading is None:
+                reading = Reading(connection, text, context.rules.as_of, kernels=kernels)
+            reading.add(texts, rows)
+            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], looked_at[read]))
+            size += texts.nbytes
+            if size + BITE_BYTES > SLICE_BYTES:
+                yield _together(found), reading.end()
+                reading, found, size = None, [], 0
+        if reading is not None:
+            yield _together(found), reading.end()
+
+
+def _together(several: list[_Profiles]) -> _Profiles:
+    return _Profiles(*(np.concatenate([getattr(some, field.name) for some in several]) for field in fields(_Profiles)))
 
 
 @dataclass(frozen=True)
