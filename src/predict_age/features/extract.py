@@ -34,7 +34,7 @@ from predict_age.features.spec import (
     parse_path,
 )  # fmt: skip
 from predict_age.kernels import wanted
-from predict_age.source.rows import connect
+from predict_age.source.rows import connect, register
 from predict_age.toml_lines import line_of
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ class Reading:
 
     def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
         """The features ``names`` by SQL."""
-        self._connection.register("profiles", pa.table({"profile": profiles}))
+        register(self._connection, "profiles", pa.table({"profile": profiles}))
         return self._connection.sql(_sql_of(self._text, self._as_of, tuple(names))).to_arrow_table()
 
     def _convert(self, names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from predict_age.errors import ConfigError
 from predict_age.features.extract import json_path
 from predict_age.features.spec import parse_path
+from predict_age.source.rows import register
 
 LONGEST_VALUE = 60
 NOT_GIVEN = "not given"
@@ -26,7 +27,7 @@ def read_groups(connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray
     """One VARCHAR column a group field for JSON ``profiles`` (n,), in order; "not given" where it is missing."""
     if not groups:
         return pa.table({})
-    connection.register("profiles", pa.table({"profile": profiles}))
+    register(connection, "profiles", pa.table({"profile": profiles}))
     paths = ["'" + json_path(parse_path(path)).replace("'", "''") + "'" for path in groups.values()]
     columns = ", ".join(
         f"coalesce(nullif(left(trim(v[{i}]), {LONGEST_VALUE}), ''), '{NOT_GIVEN}') AS \"{name}\""

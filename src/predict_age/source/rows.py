@@ -31,6 +31,11 @@ def _engine(_process: int) -> duckdb.DuckDBPyConnection:
     )
 
 
+def register(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    """Make ``table`` known to ``connection``, in one chunk: the few rows of a small one may come last in what DuckDB answers."""
+    connection.register(name, table.combine_chunks())
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
@@ -107,7 +112,7 @@ class RowRules:
                    pid IS NOT NULL AND coalesce(abs(birth_year_known - approximate_age_known) > {self.ages.conflict_years}, FALSE)
                         AS conflicting_age
             FROM judged"""
-        connection.register("raw", raw)
+        register(connection, "raw", raw)
         return connection.sql(f"SELECT {', '.join(only)} FROM ({query})").to_arrow_table()
 
     @staticmethod

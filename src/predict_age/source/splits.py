@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from predict_age.config import Source
 from predict_age.errors import InputError
 from predict_age.source.place import in_s3, random_access
-from predict_age.source.rows import connect
+from predict_age.source.rows import connect, register
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 BITE_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
@@ -215,6 +215,6 @@ def flat_profile(table: pa.Table) -> pa.ChunkedArray:
 
 def _to_json(table: pa.Table, expression: str) -> pa.ChunkedArray:
     connection = connect()
-    connection.register("columns_of_profile", table)
+    register(connection, "columns_of_profile", table)
     result = connection.sql(f"SELECT CAST({expression} AS VARCHAR) AS profile FROM columns_of_profile").to_arrow_table()
     return pc.cast(result["profile"], pa.string())

@@ -17,7 +17,7 @@ from predict_age.parts import Part, finished_parts, make_missing, outputs_of
 from predict_age.result import StepResult
 from predict_age.row_groups import writing
 from predict_age.run import Run
-from predict_age.source.rows import connect
+from predict_age.source.rows import connect, register
 from predict_age.source.scan import checksum
 from predict_age.sql import statement
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
@@ -32,7 +32,7 @@ def result_part(
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
     check_whole(qa, qa_sha256)
     connection = connect()
-    connection.register("predict_age_human_qa", pq.read_table(qa))
+    register(connection, "predict_age_human_qa", pq.read_table(qa))
     query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:

@@ -17,7 +17,7 @@ from predict_age.result import StepResult
 from predict_age.row_groups import writing
 from predict_age.run import Run
 from predict_age.source.judge import judge
-from predict_age.source.rows import RowRules, connect
+from predict_age.source.rows import RowRules, connect, register
 from predict_age.source.scan import counting_rows
 from predict_age.source.splits import Split
 from predict_age.sql import statement
@@ -52,9 +52,9 @@ def qa_part(
     check_whole(batch, batch_sha256)
     connection = connect()
     people = people_of(splits, source, rules, losers)
-    connection.register("source_rows", people)
+    register(connection, "source_rows", people)
     predictions = pq.read_table(batch)
-    connection.register("predict_age_predictions", predictions)
+    register(connection, "predict_age_predictions", predictions)
     joined = statement("human_qa", "duckdb", default_age=rules.ages.default)
     table = connection.sql(joined).to_arrow_table()
     table = table.take(pa.array(np.argsort(table["pid"].to_numpy(), kind="stable")))  # twice as fast as ORDER BY
