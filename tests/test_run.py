@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +20,10 @@ import pytest
 from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.order import STEPS
+from predict_age.pool import Pool
+from predict_age.progress import Console
+from predict_age.run import Run, RunPlan
+from predict_age.steps import parallel_prediction
 from predict_age.tables import VIEW
 from predict_age.workspace import Workspace
 from processes import alive, server_of, start, wait_for, workers_of
@@ -71,6 +77,45 @@ def test_batches_are_planned_and_kept(finished: Finished) -> None:
     assert pq.read_schema(batches[0]).names[:3] == ["pid", "predicted_age", "confidence_score"]
     assert "ceil(" in json.loads((folder / "steps" / "batch_generator.json").read_text())["facts"]["formula"]
     assert not list(workspace.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(("bite", "most", "rows"), [(9_000, 40_000, 25_000), (60_000, 10_000, 25_000), (9_000, 10**9, 30)])
+def test_a_batch_is_the_same_in_bites_and_slices_of_any_size(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bite: int, most: int, rows: int
+) -> None:
+    """Whose profiles are read and predicted together changes nobody's prediction by more than the last digit, and no count."""
+    workspace = Workspace(finished[0])
+    folder = workspace.run(workspace.published.current)
+    run = Run(RunPlan.from_json(folder.record), workspace, folder, Pool(1), Console(quiet=True), Anything())
+    part = parallel_prediction.prediction_parts(run)[0]
+
+    def predicted(name: str) -> tuple[pa.Table, dict[str, Any]]:
+        receipt = parallel_prediction.predict_batch(tmp_path / f"{name}.parquet", "key", *part.needs)
+        return pq.read_table(tmp_path / f"{name}.parquet"), receipt
+
+    expected, receipt = predicted("at once")
+    slices = []
+    together = parallel_prediction._together
+    monkeypatch.setattr(parallel_prediction, "_together", lambda several: slices.append(len(several)) or together(several))
+    for name, value in (("BITE_BYTES", bite), ("SLICE_BYTES", most), ("SLICE_ROWS", rows)):
+        monkeypatch.setattr(parallel_prediction, name, value)
+    monkeypatch.setattr("predict_age.source.splits.SLICE_ROWS", rows)
+    made, other = predicted("in pieces")
+    assert len(slices) > len(part.needs[0]) and receipt["rows"] == other["rows"] == expected.num_rows > 500
+    assert made["pid"].equals(expected["pid"]) and made["profile_key"].equals(expected["profile_key"])
+    for name, by in (("predicted_age", 1), ("age_lower", 0.011), ("age_upper", 0.011)):
+        off = np.abs(made[name].to_numpy() - expected[name].to_numpy())
+        assert off.max() <= by and (off > 0).mean() < 0.01
+    assert other["tally"]["counts"] == receipt["tally"]["counts"] and other["sketch"] == receipt["sketch"]
+
+
+class Anything:
+    """A lease that is never lost."""
+
+    token = 1
+
+    def check(self) -> None:
+        """Nothing to say."""
 
 
 def test_sql_sees_all_tables_and_changes_none(finished: Finished, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from predict_age.run import Run
 from predict_age.source.judge import judge
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck
-from predict_age.source.splits import BITE_BYTES, SLICE_BYTES, Split, read_split
+from predict_age.source.splits import BITE_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
 from predict_age.steps.batch_generator import batches_of
 from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
@@ -148,7 +148,7 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
     kernels = wanted(sum(int(people.needed.sum()) for people in several))
     connection = connect()
     for split, people in zip(splits, several, strict=True):
-        reading, found, size = None, list[_Profiles](), 0
+        reading, found, size, first = None, list[_Profiles](), 0, 0
         for piece in read_split(split, context.source, with_profile=True, with_ids=False, most_bytes=BITE_BYTES):
             here = slice(piece.first, piece.first + piece.raw.num_rows)
             texts, rows = piece.raw["profile"], people.needed[here]
@@ -165,9 +165,10 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
             reading.add(texts, rows)
             found.append(_Profiles(pids, keys, kept, entries, ~kept[read], looked_at[read]))
             size += texts.nbytes
-            if size + BITE_BYTES > SLICE_BYTES:
+            end = here.stop
+            if size + BITE_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
                 yield _together(found), reading.end()
-                reading, found, size = None, [], 0
+                reading, found, size, first = None, [], 0, end
         if reading is not None:
             yield _together(found), reading.end()
 
