@@ -144,12 +144,10 @@ def warm() -> None:
     import predict_age.verify  # noqa: F401
     from predict_age.order import STEPS
     from predict_age.sql import statement
-    from predict_age.steps.create_predictions_table import predictions_schema
 
     for step in STEPS:
         step.load()
-    predictions_schema()  # loads the SQL dialects
-    statement("human_qa", "duckdb", default_age=35)
+    statement("human_qa", "duckdb", default_age=35)  # loads the SQL dialects
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 import pyarrow as pa
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from predict_age.source.rows import connect
 from predict_age.sql import source_text, statement
+from predict_age.sql.light import columns
 from predict_age.steps.create_predictions_table import predictions_schema
 
 NAMES = ("predictions_table", "human_qa", "final_results", "final_view")
@@ -72,6 +75,14 @@ def test_predictions_schema_has_the_documents_columns() -> None:
     assert predictions_schema() == pa.schema([
         ("pid", pa.int64()), ("predicted_age", pa.int32()), ("confidence_score", pa.float64()), ("age_lower", pa.float64()),
         ("age_upper", pa.float64()), ("model_version", pa.string()), ("profile_key", pa.int64()), ("prediction_timestamp", pa.timestamp("us"))])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["predictions_table", "people_table"])
+def test_columns_of_a_table_are_those_that_the_parser_reads(name: str) -> None:
+    """All of them, in order, with their types."""
+    table = sqlglot.parse_one(source_text(name), read="athena")
+    parsed = {c.name: c.kind.sql(dialect="athena") for c in table.find_all(exp.ColumnDef) if c.kind}
+    assert columns(name) == parsed and len(parsed) > 5
 
 
 @pytest.mark.parametrize("name", NAMES)

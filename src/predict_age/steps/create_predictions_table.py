@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlglot
-from sqlglot import exp
 
 from predict_age.files import creating
 from predict_age.result import StepResult
 from predict_age.run import Run
-from predict_age.sql import source_text
+from predict_age.sql.light import columns
 
 _ARROW = {
-    "BIGINT": pa.int64(), "INT": pa.int32(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "TEXT": pa.string(),
-    "TIMESTAMP": pa.timestamp("us"),
+    "BIGINT": pa.int64(), "INT": pa.int32(), "DOUBLE": pa.float64(), "STRING": pa.string(), "TIMESTAMP": pa.timestamp("us"),
 }  # fmt: skip
 
 
 def predictions_schema() -> pa.Schema:
     """The Arrow schema that ``sql/predictions_table.sql`` declares."""
-    table = sqlglot.parse_one(source_text("predictions_table"), read="athena")
-    return pa.schema([(c.name, _ARROW[c.kind.this.value]) for c in table.find_all(exp.ColumnDef) if c.kind])
+    return pa.schema([(name, _ARROW[kind]) for name, kind in columns("predictions_table").items()])
 
 
 def create_predictions_table(run: Run) -> StepResult:

@@ -21,19 +21,16 @@ from predict_age.source.rows import RowRules, connect, register
 from predict_age.source.scan import counting_rows
 from predict_age.source.splits import Split
 from predict_age.sql import statement
+from predict_age.sql.light import columns
 from predict_age.stats import Tally, merged
 from predict_age.steps.batch_generator import batches_of
 from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
-
-COLUMNS = (
-    "pid", "birth_year", "approximate_age", "known_age", "known_source", "unreadable_age", "implausible_age", "conflicting_age",
-)  # fmt: skip
 
 
 def people_of(splits: list[Split], source: Source, rules: RowRules, losers: Path) -> pa.Table:
     """The canonical row of each person in ``splits``: the table ``source_rows`` of the statements."""
     rows = []
-    for split, piece, found in judge(splits, source, rules, COLUMNS):
+    for split, piece, found in judge(splits, source, rules, tuple(columns("people_table"))):
         counts = found["pid"].is_valid().to_numpy()
         counting = counting_rows(split, losers)
         if counting is not None:
