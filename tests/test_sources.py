@@ -175,6 +175,11 @@ def test_slices_are_even_and_bounded_in_rows_and_bytes(tmp_path: Path) -> None:
         assert not with_profile or pc.all(pc.equal(read["profile"], table["profile_json"])).as_py()
     with pytest.raises(InputError, match="changed during the run"):
         list(read_split(replace(split, rows=rows + 1), Source(), with_profile=False))
+    seen = []
+    pieces = read_split(replace(split, rows=rows - 1), Source(), with_profile=True, most_bytes=1_000_000)
+    with pytest.raises(InputError, match="changed during the run"):
+        seen.extend(p.first + p.raw.num_rows for p in pieces)
+    assert 20_000 < max(seen) < rows, "nobody sees more rows than the split has"
 
 
 def test_flat_files_of_ids_alone_have_empty_profiles(tmp_path: Path) -> None:

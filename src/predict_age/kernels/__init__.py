@@ -50,7 +50,7 @@ def _quickly() -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
         if collects:
             gc.enable()
 
