@@ -236,8 +236,7 @@ class Reading:
     def __init__(self, connection: duckdb.DuckDBPyConnection, text: str, as_of: dt.date, *, kernels: bool) -> None:
         self._connection, self._text, self._as_of = connection, text, as_of
         self._features, _ = compiled(text, as_of)
-        self._plain = _plain(text, as_of) if kernels else None
-        self._reading = None if self._plain is None else self._plain.reading(self._convert)
+        self._reading = _plain(text, as_of).reading(self._convert) if kernels else None
         self._by_sql: list[pa.Array] = []  # profiles that SQL has to read
         self._odd: list[pa.Array] = []  # among them, or besides, those that are not plain
         self._is_odd: list[NDArray[np.bool_]] = []
@@ -245,7 +244,7 @@ class Reading:
     def add(self, profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> None:
         """Read ``profiles`` (n,), the marked ``rows`` (n,) only. Their memory is not needed afterwards."""
         profiles = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
-        if self._plain is None or self._reading is None:
+        if self._reading is None:
             self._by_sql += (profiles if rows is None else profiles.filter(pa.array(rows))).chunks
             return
         at = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
@@ -254,26 +253,27 @@ class Reading:
         self._is_odd.append(odd)
         if odd.any():
             self._odd.append(whole.take(pa.array(at[odd])))
-        if self._plain.others:
+        if self._reading.plain.others:
             self._by_sql.append(whole.take(pa.array(at)))
 
     def end(self) -> Extracted:
         """The columns of all rows, in order."""
         names = self._features.names
-        if self._plain is None or self._reading is None:
+        if self._reading is None:
             table = self._ask(names, pa.chunked_array(self._by_sql, pa.string()))
             return Extracted(table.select(names), table["problem"])
         made = self._reading.end()
-        if self._plain.others:
-            rest = self._ask(self._plain.others, pa.chunked_array(self._by_sql, pa.string()))
-            made |= {name: rest[name].combine_chunks() for name in self._plain.others}
+        others = self._reading.plain.others
+        if others:
+            rest = self._ask(others, pa.chunked_array(self._by_sql, pa.string()))
+            made |= {name: rest[name].combine_chunks() for name in others}
         odd = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_odd]))
         problem = pa.nulls(len(odd), pa.string())
         if self._odd:
             judged = self._ask(names, pa.chunked_array(self._odd, pa.string()))
             problem = pc.replace_with_mask(problem, odd, judged["problem"].combine_chunks())
             for name in names:
-                if name not in self._plain.others:
+                if name not in others:
                     column = made[name].cast(judged[name].type)
                     made[name] = pc.replace_with_mask(column, odd, judged[name].combine_chunks())
         return Extracted(pa.table({name: made[name] for name in names}), pa.chunked_array([problem]))

@@ -117,7 +117,7 @@ class Reading:
     """The columns of ``plain`` for one slice of profiles after another. ``convert`` says what texts mean that were never met."""
 
     def __init__(self, plain: Plain, convert: Converter) -> None:
-        self._plain, self._convert = plain, convert
+        self.plain, self._convert = plain, convert
         self._values: list[NDArray[np.float64]] = []
         self._new: list[list[tuple[int, bytes]]] = [[] for _ in plain.columns]  # of each column: rows, and their texts
         self._rows = 0
@@ -126,15 +126,15 @@ class Reading:
 
     def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain: the others are NULL in every column."""
-        tokens = Tokens(*text_buffers(profiles), rows, self._plain.paths)
+        tokens = Tokens(*text_buffers(profiles), rows, self.plain.paths)
         there = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
-        values = np.empty((len(self._plain.columns), len(rows)))
+        values = np.empty((len(self.plain.columns), len(rows)))
         for first in range(0, len(rows), BLOCK):
             block = slice(first, first + BLOCK)
             tokens.find(block)
             if there is not None:
                 tokens.plain[block] &= there[block]
-            for column, out, unknown in zip(self._plain.columns, values, self._new, strict=True):
+            for column, out, unknown in zip(self.plain.columns, values, self._new, strict=True):
                 new = column.read(tokens, block, out[block])
                 if len(new):
                     unknown.extend(_texts(tokens, column.slot, new + first, self._rows))
@@ -146,10 +146,10 @@ class Reading:
 
     def end(self) -> dict[str, pa.Array]:
         """The columns of all rows."""
-        read = np.concatenate(self._values, axis=1) if self._values else np.empty((len(self._plain.columns), 0))
+        read = np.concatenate(self._values, axis=1) if self._values else np.empty((len(self.plain.columns), 0))
         self._learn(read, 0)
         made = {}
-        for column, values in zip(self._plain.columns, read, strict=True):
+        for column, values in zip(self.plain.columns, read, strict=True):
             missing = np.isnan(values)
             if isinstance(column.feature, Category):
                 codes = pa.array(np.where(missing, 0, values).astype(np.int32), mask=missing)
@@ -162,7 +162,7 @@ class Reading:
         """Ask about the texts that were new in ``more_than`` rows: in one statement for all columns that have few of them."""
         asked = [
             (column, sorted({text for _, text in new}))
-            for column, new in zip(self._plain.columns, self._new, strict=True)
+            for column, new in zip(self.plain.columns, self._new, strict=True)
             if len(new) > more_than
         ]
         few = [pair for pair in asked if len(pair[1]) <= FEW]
@@ -173,7 +173,7 @@ class Reading:
             for column, texts in together:
                 column.learn(texts, made[column.name][first : first + len(texts)])
                 first += len(texts)
-        for column, out, new in zip(self._plain.columns, values, self._new, strict=True):
+        for column, out, new in zip(self.plain.columns, values, self._new, strict=True):
             if len(new) > more_than:
                 out[[row for row, _ in new]] = [column.memo.known[text] for _, text in new]
                 new.clear()

@@ -10,15 +10,14 @@ from predict_age.config import Source
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.splits import LIGHT_ROWS, Slice, Split, read_split
 
-Piece = tuple[Split, Slice]
-
 
 def judge(
     splits: list[Split], source: Source, rules: RowRules, only: tuple[str, ...] = ("*",)
 ) -> Iterator[tuple[Split, Slice, pa.Table]]:
     """The rows of ``splits`` in order, without profiles, each slice with what :meth:`RowRules.canonical` says (``only`` that)."""
     connection = connect()
-    waiting: list[Piece] = []
+    waiting: list[tuple[Split, Slice]] = []
+    rows = 0
 
     def judged() -> Iterator[tuple[Split, Slice, pa.Table]]:
         if not waiting:
@@ -32,13 +31,9 @@ def judge(
 
     for split in splits:
         for piece in read_split(split, source, with_profile=False):
-            if waiting and not _together(waiting, piece):
-                yield from judged()
+            if waiting and (rows + piece.raw.num_rows > LIGHT_ROWS or piece.raw.schema != waiting[0][1].raw.schema):
+                yield from judged()  # files may have ids of different types
+                rows = 0
             waiting.append((split, piece))
+            rows += piece.raw.num_rows
     yield from judged()
-
-
-def _together(waiting: list[Piece], piece: Slice) -> bool:
-    """Whether ``piece`` is judged together with those: files may have ids of different types."""
-    rows = sum(w.raw.num_rows for _, w in waiting) + piece.raw.num_rows
-    return rows <= LIGHT_ROWS and piece.raw.schema == waiting[0][1].raw.schema
