@@ -7,7 +7,7 @@ CHECKOV := out/checkov
 ROWS := 200000
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint bench soak wheel-test lock package checkov clean
+.PHONY: help run test lint bench soak wheel-test lock sql package checkov clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ lock:  ## compile requirements.in to requirements.txt (needs uv)
 	uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -q -o requirements.txt
 	uv pip compile pyproject.toml --extra aws --constraint requirements.txt --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements-image.txt
 	echo checkov | uv pip compile - --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements-checkov.txt
+
+sql: $(BIN)/.ready  ## DuckDB's version of the statements, from Athena's
+	@$(BIN)/python -m predict_age.sql
 
 package: $(BIN)/.ready  ## the package of the AWS functions, for terraform apply
 	@$(BIN)/python -m predict_age.aws.package out/functions.zip

@@ -143,11 +143,9 @@ def warm() -> None:
     import predict_age.tables
     import predict_age.verify  # noqa: F401
     from predict_age.order import STEPS
-    from predict_age.sql import statement
 
     for step in STEPS:
         step.load()
-    statement("human_qa", "duckdb", default_age=35)  # loads the SQL dialects
 
 
 @contextmanager

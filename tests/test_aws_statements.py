@@ -17,8 +17,8 @@ from cloud import athena
 from predict_age.aws.athena import Athena
 from predict_age.errors import ResourceError
 from predict_age.source.rows import connect
-from predict_age.sql import statement
-from predict_age.sql.light import render, unload
+from predict_age.sql import for_athena, for_duckdb, unload
+from predict_age.sql.__main__ import transpiled
 
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
 INT = pa.int32()
@@ -58,7 +58,7 @@ def engine() -> Iterator[tuple[Athena, Any, str]]:
         stream = io.BytesIO()
         pq.write_table(table, stream)
         s3.put_object(Bucket=bucket, Key=f"{folder}/x.parquet", Body=stream.getvalue())
-        made.run(render(f"{folder}_table", location=f"s3://{bucket}/{folder}/"))
+        made.run(for_athena(f"{folder}_table", location=f"s3://{bucket}/{folder}/"))
     yield made, s3, bucket
     server.stop()
     patch.undo()
@@ -77,22 +77,22 @@ def test_same_rows_on_both_engines(engine: tuple[Athena, Any, str]) -> None:
     duck.register("source_rows", PEOPLE)
     duck.register("predict_age_people", PEOPLE)
     duck.register("predict_age_predictions", PREDICTIONS)
-    made.run(unload(render("human_qa", {"source_rows": "predict_age_people"}, default_age=35), f"s3://{bucket}/qa/"))
-    made.run(render("human_qa_table", location=f"s3://{bucket}/qa/"))
-    qa = duck.sql(statement("human_qa", "duckdb", default_age=35)).to_arrow_table()
+    made.run(unload(for_athena("human_qa", {"source_rows": "predict_age_people"}, default_age=35), f"s3://{bucket}/qa/"))
+    made.run(for_athena("human_qa_table", location=f"s3://{bucket}/qa/"))
+    qa = duck.sql(for_duckdb("human_qa", default_age=35)).to_arrow_table()
     assert unloaded(s3, bucket, "qa/") == sorted(qa.to_pylist(), key=lambda r: r["pid"])
     duck.register("predict_age_human_qa", qa)
-    made.run(unload(render("final_results", **FINAL), f"s3://{bucket}/results/"))
-    made.run(render("final_results_table", location=f"s3://{bucket}/results/"))
-    final = duck.sql(statement("final_results", "duckdb", **FINAL)).to_arrow_table()
+    made.run(unload(for_athena("final_results", **FINAL), f"s3://{bucket}/results/"))
+    made.run(for_athena("final_results_table", location=f"s3://{bucket}/results/"))
+    final = duck.sql(for_duckdb("final_results", **FINAL)).to_arrow_table()
     found = unloaded(s3, bucket, "results/")
     assert found == sorted(final.to_pylist(), key=lambda r: r["pid"])
     assert [r["prediction_source"] for r in found].count("DEFAULT") == 1
     assert None in [r["confidence_score"] for r in found]
     duck.register("predict_age_final_results", final)
-    made.run(f"CREATE OR REPLACE VIEW v AS\n{render('final_view')}")
-    queries = [("SELECT * FROM v", statement("final_view", "duckdb"))]
-    queries += [(render(n), statement(n, "duckdb")) for n in ("check_human_qa", "check_people", "check_results")]
+    made.run(f"CREATE OR REPLACE VIEW v AS\n{for_athena('final_view')}")
+    queries = [("SELECT * FROM v", for_duckdb("final_view"))]
+    queries += [(for_athena(n), transpiled(n)) for n in ("check_human_qa", "check_people", "check_results")]
     for text, other in queries:
         relation = duck.sql(other)
         theirs = [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
@@ -109,9 +109,9 @@ def test_what_athena_refuses(engine: tuple[Athena, Any, str]) -> None:
     made, s3, bucket = engine
     s3.put_object(Bucket=bucket, Key="full/x", Body=b"x")
     s3.put_object(Bucket=bucket, Key="bad/x.parquet", Body=b"no parquet")
-    made.run(render("people_table", {"predict_age_people": "bad"}, f"s3://{bucket}/bad/"))
+    made.run(for_athena("people_table", {"predict_age_people": "bad"}, f"s3://{bucket}/bad/"))
     made.run(
-        render("people_table", {"predict_age_people": "wrong"}, f"s3://{bucket}/predictions/").replace(
+        for_athena("people_table", {"predict_age_people": "wrong"}, f"s3://{bucket}/predictions/").replace(
             "birth_year INT", "model_version INT"
         )
     )
@@ -127,7 +127,7 @@ def test_what_athena_refuses(engine: tuple[Athena, Any, str]) -> None:
         ("SELECT * FROM bad", "HIVE_BAD_DATA"),
         ("SELECT * FROM wrong", "incompatible with type"),
         ("CREATE TABLE t AS SELECT 1 AS a", "external"),
-        (render("people_table", {"predict_age_people": "t"}, f"s3://{bucket}/people"), "ending in /"),
+        (for_athena("people_table", {"predict_age_people": "t"}, f"s3://{bucket}/people"), "ending in /"),
     ):
         with pytest.raises(ResourceError, match=said):
             made.run(text)
@@ -136,6 +136,6 @@ def test_what_athena_refuses(engine: tuple[Athena, Any, str]) -> None:
     stream = io.BytesIO()
     pq.write_table(pa.table(columns | {"pid": np.random.default_rng(0).integers(0, 2**62, rows)}), stream)
     s3.put_object(Bucket=bucket, Key="large/x.parquet", Body=stream.getvalue())
-    made.run(render("people_table", {"predict_age_people": "large"}, f"s3://{bucket}/large/"))
+    made.run(for_athena("people_table", {"predict_age_people": "large"}, f"s3://{bucket}/large/"))
     with pytest.raises(ResourceError, match="Bytes scanned limit"):
         made.run("SELECT COUNT(*) AS n FROM large")

@@ -6,9 +6,10 @@ import sqlglot
 from sqlglot import exp
 
 from predict_age.source.rows import connect
-from predict_age.sql import source_text, statement
-from predict_age.sql.light import columns
+from predict_age.sql import ON_DUCKDB, columns, for_athena, for_duckdb, source_text
+from predict_age.sql.__main__ import transpiled
 from predict_age.steps.create_predictions_table import predictions_schema
+from syntax import parsed_and_filled
 
 NAMES = ("predictions_table", "human_qa", "final_results", "final_view")
 VALUES = {
@@ -33,9 +34,9 @@ def rows() -> list[dict[str, object]]:
     connection = connect()
     connection.register("source_rows", people)
     connection.register("predict_age_predictions", predictions)
-    qa = connection.sql(statement("human_qa", "duckdb", default_age=35)).to_arrow_table()
+    qa = connection.sql(for_duckdb("human_qa", default_age=35)).to_arrow_table()
     connection.register("predict_age_human_qa", qa)
-    final = connection.sql(statement("final_results", "duckdb", **VALUES["final_results"])).to_arrow_table()
+    final = connection.sql(for_duckdb("final_results", **VALUES["final_results"])).to_arrow_table()
     merged = {r["pid"]: r for r in qa.to_pylist()}
     return [{**merged[r["pid"]], **r} for r in sorted(final.to_pylist(), key=lambda r: r["pid"])]
 
@@ -88,8 +89,19 @@ def test_columns_of_a_table_are_those_that_the_parser_reads(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_athena_accepts_it(name: str) -> None:
     """Nothing that Athena refuses: no clock, no zoned timestamps, no typed columns in a SELECT; one statement; every output named."""
-    text = statement(name, "athena", **VALUES.get(name, {}))
+    text = for_athena(name, **VALUES.get(name, {}))
     for refused in ("CURRENT_TIMESTAMP", "NOW()", "WITH TIME ZONE", "`pid`", ";"):
         assert refused not in text.upper(), refused
     assert ":" not in text.replace("s3://", "").replace("08:00:00", ""), "a placeholder was left"
     assert source_text(name).startswith("-- ")
+
+
+@pytest.mark.parametrize("name", ON_DUCKDB)
+def test_statements_for_duckdb_are_those_for_athena(name: str) -> None:
+    """What ``make sql`` wrote is what it would write now, and values come into it as the parser would put them in."""
+    assert source_text(f"duckdb/{name}") == transpiled(name)
+    values = VALUES.get(name, {})
+    assert for_duckdb(name, **values) == parsed_and_filled(name, "duckdb", values) + "\n"
+    if values:
+        with pytest.raises(KeyError):
+            for_duckdb(name)

@@ -1,6 +1,30 @@
-"""``python -m predict_age`` is ``predict-age``."""
+"""The program, which ``python -m predict_age`` starts, too: what comes before even the command line is imported."""
 
-from predict_age.cli import main
+from __future__ import annotations
+
+import sys
+
+from predict_age.stopping import asked, exit_code, listen
+
+WITH_WORKERS = ("run", "resume")
+
+
+def main() -> None:
+    """Entry point. Where workers will be needed, their server imports what they need while this process does so for itself."""
+    listen()
+    try:
+        if sys.argv[1:2] and sys.argv[1] in WITH_WORKERS and "--help" not in sys.argv:
+            from predict_age.workers import prepare
+
+            prepare()
+        from predict_age.cli import main as command
+    except BaseException:
+        if stop := asked():
+            sys.stderr.write("predict-age: stopped\n")
+            raise SystemExit(exit_code(stop)) from None
+        raise
+    command()
+
 
 if __name__ == "__main__":
     main()

@@ -15,7 +15,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # workers only read it
 
 
 class Source(_Section):
@@ -180,15 +180,15 @@ class Limits(_Section):
 class Config(_Section):
     """Everything that a run can be told, with defaults."""
 
-    source: Source = Source()
-    ages: Ages = Ages()
-    training: Training = Training()
-    prediction: Prediction = Prediction()
-    card: Card = Card()
-    gates: Gates = Gates()
-    drift: Drift = Drift()
-    running: Running = Running()
-    limits: Limits = Limits()
+    source: Source = Field(default_factory=Source)
+    ages: Ages = Field(default_factory=Ages)
+    training: Training = Field(default_factory=Training)
+    prediction: Prediction = Field(default_factory=Prediction)
+    card: Card = Field(default_factory=Card)
+    gates: Gates = Field(default_factory=Gates)
+    drift: Drift = Field(default_factory=Drift)
+    running: Running = Field(default_factory=Running)
+    limits: Limits = Field(default_factory=Limits)
 
 
 def load_config(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) -> Config:

@@ -62,6 +62,11 @@ def asked() -> type[KeyboardInterrupt] | None:
     return _asked[0] if _asked else None
 
 
+def exit_code(stop: type[BaseException]) -> int:
+    """What a command that was stopped ends with: 128 and the number of the signal."""
+    return 128 + (signal.SIGTERM if issubclass(stop, Terminated) else signal.SIGINT)
+
+
 def forget_signal() -> None:
     """Let the exit code be that of the command.
 

@@ -22,7 +22,7 @@ import duckdb
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.manifest import vouched
-from predict_age.sql import statement
+from predict_age.sql import for_duckdb
 from predict_age.workspace import RunFolder, Workspace
 
 VIEW = "predict_age_final_results_with_confidence"
@@ -73,7 +73,7 @@ def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection
             _view(connection, name, paths)
     if "predict_age_final_results" in sources:
         with suppress(duckdb.CatalogException):  # not there when its run is damaged and the query does not ask for it
-            connection.execute(f"CREATE VIEW {VIEW} AS {statement('final_view', 'duckdb')}")
+            connection.execute(f"CREATE VIEW {VIEW} AS {for_duckdb('final_view')}")
     root = str(workspace.root.resolve()).replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{root}/']")
     connection.execute("SET enable_external_access = false")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 FILES = (
     "__init__.py", "aws/__init__.py", "aws/athena.py", "aws/claim.py", "aws/names.py", "aws/records.py", "aws/store.py",
     "aws/functions/*.py", "batches.py", "books.py", "errors.py", "files.py", "lease.py", "manifest.py", "order.py",
-    "published.py", "records.py", "result.py", "sql/__init__.py", "sql/light.py", "sql/*.sql",
+    "published.py", "records.py", "result.py", "sql/__init__.py", "sql/*.sql",
     "stats.py", "steps/__init__.py", "steps/batch_generator.py", "workspace.py",
 )  # fmt: skip
 LONG_AGO = (2020, 1, 1, 0, 0, 0)

@@ -13,7 +13,7 @@ import typer
 
 from predict_age import __version__
 from predict_age.errors import ConfigError, PredictAgeError, resource_error
-from predict_age.stopping import Terminated, asked, forget_signal, listen
+from predict_age.stopping import asked, exit_code, forget_signal, listen
 from predict_age.workers import without_unneeded
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ def stoppable(advice: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"predict-age: stopped; {advice}\n")
-        raise typer.Exit(_code_of(type(stop))) from None
-
-
-def _code_of(stop: type[BaseException]) -> int:
-    return 143 if issubclass(stop, Terminated) else 130
+        raise typer.Exit(exit_code(type(stop))) from None
 
 
 def out(text: str) -> None:
@@ -101,7 +97,7 @@ def _say(error: Exception) -> int:
     """Tell the user what ended the command; returns its exit code."""
     if stop := asked():  # in the middle of an import or a callback, a library's own error may be all that is left of it
         sys.stderr.write("predict-age: stopped\n")
-        return _code_of(stop)
+        return exit_code(stop)
     known = resource_error(error) if isinstance(error, OSError) else error
     if isinstance(known, PredictAgeError):
         sys.stderr.write(f"predict-age: {known}\n")

@@ -205,9 +205,6 @@ def run(
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
-    from predict_age.workers import prepare
-
-    prepare()  # what workers import comes beside what is imported and checked here
     from predict_age.estimate import estimate
     from predict_age.limits import check_affordable
     from predict_age.pipeline import start
@@ -238,9 +235,6 @@ def resume(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
-    from predict_age.workers import prepare
-
-    prepare()  # what workers import comes beside what is imported and checked here
     from predict_age.pipeline import Overrides
     from predict_age.pipeline import resume as again
 

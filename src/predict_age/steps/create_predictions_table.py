@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from predict_age.files import creating
 from predict_age.result import StepResult
 from predict_age.run import Run
-from predict_age.sql.light import columns
+from predict_age.sql import columns
 
 _ARROW = {
     "BIGINT": pa.int64(), "INT": pa.int32(), "DOUBLE": pa.float64(), "STRING": pa.string(), "TIMESTAMP": pa.timestamp("us"),

@@ -19,7 +19,7 @@ from predict_age.row_groups import writing
 from predict_age.run import Run
 from predict_age.source.rows import connect, register
 from predict_age.source.scan import checksum
-from predict_age.sql import statement
+from predict_age.sql import for_duckdb
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
 from predict_age.steps.batch_generator import batches_of
 
@@ -33,7 +33,7 @@ def result_part(
     check_whole(qa, qa_sha256)
     connection = connect()
     register(connection, "predict_age_human_qa", pq.read_table(qa))
-    query = statement("final_results", "duckdb", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
+    query = for_duckdb("final_results", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:
         pq.write_table(table, stream, row_group_size=250_000, **writing(table.schema))

@@ -20,8 +20,7 @@ from predict_age.source.judge import judge
 from predict_age.source.rows import RowRules, connect, register
 from predict_age.source.scan import counting_rows
 from predict_age.source.splits import Split
-from predict_age.sql import statement
-from predict_age.sql.light import columns
+from predict_age.sql import columns, for_duckdb
 from predict_age.stats import Tally, merged
 from predict_age.steps.batch_generator import batches_of
 from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
@@ -52,7 +51,7 @@ def qa_part(
     register(connection, "source_rows", people)
     predictions = pq.read_table(batch)
     register(connection, "predict_age_predictions", predictions)
-    joined = statement("human_qa", "duckdb", default_age=rules.ages.default)
+    joined = for_duckdb("human_qa", default_age=rules.ages.default)
     table = connection.sql(joined).to_arrow_table()
     table = table.take(pa.array(np.argsort(table["pid"].to_numpy(), kind="stable")))  # twice as fast as ORDER BY
     sources = {v["values"]: v["counts"] for v in table["prediction_source"].value_counts().to_pylist()}

@@ -20,7 +20,7 @@ from predict_age.errors import PredictAgeError
 from predict_age.files import sealed
 from predict_age.order import STEPS
 from predict_age.result import StepResult, record_of
-from predict_age.sql.light import render, unload
+from predict_age.sql import for_athena, unload
 
 logger = logging.getLogger("predict_age")
 Event = dict[str, Any]
@@ -120,7 +120,7 @@ def once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
 
 def create_table(call: Call, table: str, location: str) -> None:
     """The run's ``table`` over the files below ``location``."""
-    call.athena.run(render(f"{table.removeprefix('predict_age_')}_table", {table: call.staged(table)}, location))
+    call.athena.run(for_athena(f"{table.removeprefix('predict_age_')}_table", {table: call.staged(table)}, location))
 
 
 def unload_table(call: Call, table: str, query: str) -> str:

@@ -13,7 +13,7 @@ from predict_age.files import sealed, unsealed
 from predict_age.manifest import ON_THE_WAY, contents
 from predict_age.published import publish
 from predict_age.result import StepResult
-from predict_age.sql.light import render
+from predict_age.sql import for_athena
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally
 
 MADE_BEFORE = ("read_source", "training", "batch_generator", "parallel_prediction")
@@ -35,12 +35,12 @@ def _merge(call: Call) -> StepResult:
     run = call.run()
     stamp = run["timestamp"][:19].replace("T", " ")
     usable = float(run["config"]["prediction"]["usable_from_pct"])
-    query = render(
+    query = for_athena(
         "final_results", {HUMAN_QA: call.staged(HUMAN_QA)}, qa_timestamp=stamp, run_id=call.run_id, usable_from_pct=usable
     )
     location = unload_table(call, FINAL, query)
     table = call.staged(FINAL)
-    tally = _tally(call.athena.rows(render("check_results", {FINAL: table})))
+    tally = _tally(call.athena.rows(for_athena("check_results", {FINAL: table})))
     books = _balanced(call, tally, table)
     manifest = _manifest(call, run, books, tally, location)
     seal = unsealed(manifest.encode(), "manifest.json")[1]
@@ -73,7 +73,7 @@ def _balanced(call: Call, tally: Tally, table: str) -> Books:
     """The books, checked against the source's; raises IntegrityError when anything differs."""
     found = call.facts("read_source")
     books = Books.of(found, tally)
-    people = call.athena.rows(render("check_people", {FINAL: table, PEOPLE: call.staged(PEOPLE)}))[0]
+    people = call.athena.rows(for_athena("check_people", {FINAL: table, PEOPLE: call.staged(PEOPLE)}))[0]
     counts = [int(people[k] or 0) for k in ("result_rows", "people", "matched")]
     if counts != [books.distinct] * 3:
         raise IntegrityError(
@@ -104,4 +104,4 @@ def _show(call: Call, quarter: str) -> None:
     """Point the tables that readers know at this run's folders: each switch is one call, so a reader sees old or new, whole."""
     for name, table in shown(quarter).items():
         point(call, name, call.staged(table))
-    call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{render('final_view')}")
+    call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{for_athena('final_view')}")

@@ -8,7 +8,7 @@ from predict_age.aws.functions.call import Call, Event, handler, once, passed_on
 from predict_age.aws.names import HUMAN_QA, PEOPLE, PREDICTIONS
 from predict_age.errors import IntegrityError
 from predict_age.result import StepResult
-from predict_age.sql.light import render
+from predict_age.sql import for_athena
 
 
 @handler
@@ -34,10 +34,10 @@ def _join(call: Call) -> StepResult:
     check_only_ours(call)
     tables = {"source_rows": call.staged(PEOPLE), PREDICTIONS: call.staged(PREDICTIONS)}
     ages = call.run()["config"]["ages"]
-    location = unload_table(call, HUMAN_QA, render("human_qa", tables, default_age=ages["default"]))
+    location = unload_table(call, HUMAN_QA, for_athena("human_qa", tables, default_age=ages["default"]))
     table = call.staged(HUMAN_QA)
     sources, reviews = Counter[str](), Counter[str]()
-    for row in call.athena.rows(render("check_human_qa", {HUMAN_QA: table})):
+    for row in call.athena.rows(for_athena("check_human_qa", {HUMAN_QA: table})):
         rows = int(row["n"] or 0)
         sources[str(row["prediction_source"])] += rows
         if row["review_reason"]:

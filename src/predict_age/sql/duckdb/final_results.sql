@@ -1,0 +1,55 @@
+SELECT
+  CAST(q.pid AS BIGINT) AS pid,
+  CAST(q.final_age AS INT) AS predicted_age,
+  CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.confidence_score END AS DOUBLE) AS confidence_score,
+  CAST(CASE
+    WHEN q.prediction_source = 'DEFAULT'
+    THEN 0.0e0
+    WHEN q.prediction_source = 'ML_PREDICTION'
+    THEN CASE
+      WHEN 0.0e0 IS NULL
+      OR CASE
+        WHEN 100.0e0 IS NULL OR (
+          100.0e0 - ABS(q.confidence_score) * 3.33e0
+        ) IS NULL
+        THEN NULL
+        ELSE LEAST(100.0e0, 100.0e0 - ABS(q.confidence_score) * 3.33e0)
+      END IS NULL
+      THEN NULL
+      ELSE GREATEST(
+        0.0e0,
+        CASE
+          WHEN 100.0e0 IS NULL OR (
+            100.0e0 - ABS(q.confidence_score) * 3.33e0
+          ) IS NULL
+          THEN NULL
+          ELSE LEAST(100.0e0, 100.0e0 - ABS(q.confidence_score) * 3.33e0)
+        END
+      )
+    END
+    ELSE 100.0e0
+  END AS DOUBLE) AS confidence_pct,
+  CAST(q.prediction_source AS TEXT) AS prediction_source,
+  CAST($qa_timestamp AS TIMESTAMP) AS qa_timestamp,
+  CAST(CASE
+    WHEN q.prediction_source = 'ML_PREDICTION'
+    THEN q.age_lower
+    WHEN q.prediction_source <> 'DEFAULT'
+    THEN CAST(q.final_age AS DOUBLE)
+  END AS DOUBLE) AS age_lower,
+  CAST(CASE
+    WHEN q.prediction_source = 'ML_PREDICTION'
+    THEN q.age_upper
+    WHEN q.prediction_source <> 'DEFAULT'
+    THEN CAST(q.final_age AS DOUBLE)
+  END AS DOUBLE) AS age_upper,
+  CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.model_version END AS TEXT) AS model_version,
+  CAST($run_id AS TEXT) AS run_id,
+  CAST(CASE
+    WHEN q.prediction_source = 'DEFAULT'
+    THEN FALSE
+    WHEN q.prediction_source = 'ML_PREDICTION'
+    THEN 100.0e0 - ABS(q.confidence_score) * 3.33e0 >= CAST($usable_from_pct AS DOUBLE)
+    ELSE TRUE
+  END AS BOOLEAN) AS usable
+FROM predict_age_human_qa AS q

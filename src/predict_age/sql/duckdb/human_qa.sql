@@ -1,0 +1,36 @@
+SELECT
+  s.pid AS pid,
+  s.birth_year AS birth_year,
+  s.approximate_age AS approximate_age,
+  p.predicted_age AS predicted_age,
+  p.confidence_score AS confidence_score,
+  p.age_lower AS age_lower,
+  p.age_upper AS age_upper,
+  p.model_version AS model_version,
+  CAST(CASE
+    WHEN NOT s.known_age IS NULL
+    THEN s.known_age
+    WHEN NOT p.predicted_age IS NULL
+    THEN p.predicted_age
+    ELSE $default_age
+  END AS INT) AS final_age,
+  CASE
+    WHEN NOT s.known_source IS NULL
+    THEN s.known_source
+    WHEN NOT p.predicted_age IS NULL
+    THEN 'ML_PREDICTION'
+    ELSE 'DEFAULT'
+  END AS prediction_source,
+  CASE
+    WHEN s.conflicting_age
+    THEN 'AGE_AND_BIRTH_YEAR_DISAGREE'
+    WHEN s.implausible_age
+    THEN 'IMPLAUSIBLE_AGE'
+    WHEN s.unreadable_age
+    THEN 'UNREADABLE_AGE'
+    WHEN s.known_age IS NULL AND p.predicted_age IS NULL
+    THEN 'NO_USABLE_PROFILE'
+  END AS review_reason
+FROM source_rows AS s
+LEFT JOIN predict_age_predictions AS p
+  ON s.pid = p.pid
