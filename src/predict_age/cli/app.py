@@ -87,13 +87,13 @@ def main() -> None:
         app()
     except BrokenPipeError:
         raise SystemExit(141) from None
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:  # the latter while the command line itself is made ready
         raise SystemExit(_say(error)) from None
     finally:
         forget_signal()
 
 
-def _say(error: Exception) -> int:
+def _say(error: BaseException) -> int:
     """Tell the user what ended the command; returns its exit code."""
     if stop := asked():  # in the middle of an import or a callback, a library's own error may be all that is left of it
         sys.stderr.write("predict-age: stopped\n")
@@ -105,7 +105,7 @@ def _say(error: Exception) -> int:
     return _crash(error)  # the last line of defence: a bug must not show a stranger a stack of our files
 
 
-def _crash(error: Exception) -> int:
+def _crash(error: BaseException) -> int:
     import tempfile
     import traceback
 
