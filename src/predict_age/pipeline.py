@@ -8,12 +8,15 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
+from threading import Thread
 from typing import cast
 
 from predict_age import stopping
+from predict_age.chance import special
 from predict_age.config import Config, Limits
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.files import make_folder, remove, write_json
@@ -162,8 +165,10 @@ def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
     outcome, message = FAILED, ""
     began = time.monotonic()
     try:
-        with within(seconds_left(limits, attempts.seconds())), run.pool:
+        with within(seconds_left(limits, attempts.seconds())), run.pool, _imports_ahead() as begin:
             for step in STEPS:
+                if step.name == ("parallel_prediction" if run.plan.base else "training"):
+                    begin()
                 if not run.is_done(step):
                     do_step(run, step)
                 if step.name in GATES:
@@ -186,6 +191,23 @@ def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
     finally:
         _note_end(run, attempts, time.monotonic() - began, outcome, message)
     return run.folder
+
+
+@contextmanager
+def _imports_ahead() -> Iterator[Callable[[], None]]:
+    """Yields what begins to import, in a thread, what is needed after the long steps: in these it is the workers who work."""
+
+    def imports() -> None:
+        with suppress(Exception):  # whoever needs it meets the error
+            import_module("predict_age.report")
+            special()
+
+    thread = Thread(target=imports, name="imports-ahead")
+    try:
+        yield thread.start
+    finally:
+        if thread.ident is not None:
+            thread.join()
 
 
 def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, message: str) -> None:

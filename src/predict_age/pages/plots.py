@@ -21,9 +21,14 @@ _STYLE: Any = {
 }  # fmt: skip
 
 
+WIDTH = 5.6  # inches
+LEFT, RIGHT, BOTTOM, TOP = 0.7, 0.2, 0.52, 0.12  # of which beside the axes: to measure what is there would mean to draw twice
+LETTER = 0.074  # of a name beside the axes
+
+
 def _svg(figure: Figure, label: str) -> str:
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight", transparent=True)
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1), count=1)
@@ -31,10 +36,13 @@ def _svg(figure: Figure, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
-def _axes(height: float = 2.9) -> tuple[Figure, Axes]:
+def _axes(height: float = 2.9, names: Sequence[str] = ()) -> tuple[Figure, Axes]:
+    """A plot ``height`` inches high, with room for ``names`` on its left."""
+    left = max([LEFT, *(0.15 + LETTER * len(name) for name in names)])
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.6, height))
-        return figure, figure.add_subplot()
+        figure = Figure(figsize=(WIDTH, height))
+        place = (left / WIDTH, BOTTOM / height, 1 - (left + RIGHT) / WIDTH, 1 - (BOTTOM + TOP) / height)
+        return figure, figure.add_axes(place)
 
 
 def _finish(figure: Figure, label: str) -> str:
@@ -79,7 +87,7 @@ def coverage(names: Sequence[str], share: Sequence[float], target: float) -> str
     axes.bar(x, np.array(share) * 100, 0.6, color=colours)
     axes.axhline(target * 100, color=GREY, linestyle="--", linewidth=1.2)
     for i, s in enumerate(share):
-        axes.text(i, s * 100 + 1.5, f"{s:.0%}", ha="center", fontsize=9, color=GREY)
+        axes.text(i, max(s * 100 - 5, 2), f"{s:.0%}", ha="center", va="center", fontsize=9, color="white", fontweight="bold")
     axes.set_xticks(x, names, fontsize=9)
     axes.set(ylabel="% inside the interval", xlabel="true age", ylim=(0, 108))
     return _finish(figure, "Coverage by age band")
@@ -122,7 +130,7 @@ def error_by_confidence(starts: Sequence[int], error: Sequence[float], p90: Sequ
 
 def horizontal(names: Sequence[str], values: Sequence[float], label: str, colour: str = BLUE) -> str:
     """Percentages as horizontal bars, largest on top."""
-    figure, axes = _axes(0.55 + 0.26 * max(len(names), 1))
+    figure, axes = _axes(0.7 + 0.26 * max(len(names), 1), names)
     y = np.arange(len(names))[::-1]
     axes.barh(y, np.array(values) * 100, 0.66, color=colour)
     axes.set_yticks(y, names, fontsize=9.5)
@@ -133,13 +141,14 @@ def horizontal(names: Sequence[str], values: Sequence[float], label: str, colour
 
 def biases(names: Sequence[str], bias: Sequence[float], interval: Sequence[Sequence[float]], everybody: float) -> str:
     """Bias of each group with its 95 % interval, as dots; the first group on top."""
-    figure, axes = _axes(0.9 + 0.3 * max(len(names), 1))
+    names = [n if len(n) <= 22 else n[:21] + "…" for n in names]
+    figure, axes = _axes(0.9 + 0.3 * max(len(names), 1), names)
     y = np.arange(len(names))[::-1]
     ends = np.array(interval, float).T
     axes.hlines(y, ends[0], ends[1], color=BLUE, linewidth=2)
     axes.plot(bias, y, "o", color=BLUE, markersize=6)
     axes.axvline(everybody, color=GREY, linestyle="--", linewidth=1.2)
-    axes.set_yticks(y, [n if len(n) <= 22 else n[:21] + "…" for n in names], fontsize=9.5)
+    axes.set_yticks(y, names, fontsize=9.5)
     axes.locator_params(axis="x", nbins=6)
     axes.set(xlabel="bias, years (+ = made too old)", ylim=(-0.7, len(names) - 0.3))
     axes.grid(visible=False, axis="y")
