@@ -133,6 +133,9 @@ class InlinePool:
             done(number, results[-1])
         return results
 
+    def ahead(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Nothing: it would make nothing that is kept."""
+
 
 def warm() -> None:
     """Import what a run imports, once, before forking. Nothing here may start a thread."""

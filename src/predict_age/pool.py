@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -109,6 +110,15 @@ class Pool:
             if broken or (not finished and not running):
                 self._after_death(running, results, done, tries, suspects, alone, names)
         return results
+
+    def ahead(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Let every worker call ``function`` now, while none has work; nobody waits for it, or hears of it when it fails.
+
+        For what a worker's first task would have to do before it begins: that task does it then.
+        """
+        with suppress(BrokenProcessPool):
+            for _ in range(self.workers):
+                self._pool().submit(function, *arguments)
 
     def _kill_silent(self) -> None:
         """Kill workers that gave no sign of life; time in which this process itself stood still does not count."""

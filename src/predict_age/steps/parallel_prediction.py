@@ -21,7 +21,7 @@ from predict_age.drift.state import judged, state
 from predict_age.errors import IntegrityError
 from predict_age.experiment.assign import arm_of
 from predict_age.features.encode import Matrix
-from predict_age.features.extract import Extracted, Reading
+from predict_age.features.extract import Extracted, Reading, extract
 from predict_age.files import creating, key_of, write_receipt
 from predict_age.kernels import wanted
 from predict_age.models.artefact import challenger_folder, load
@@ -121,6 +121,17 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     return write_receipt(path, key, stream, {
         "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": looked.sketch().as_json(),
     })  # fmt: skip
+
+
+def get_ready(model: Path, model_sha256: str, split: Split, source: Source, rules: RowRules) -> None:
+    """What a process does at its first batch alone: load the model and kernels, take trees apart, ask SQL what texts mean.
+
+    Called ahead of many rows, for the first few people of a ``split``.
+    """
+    bundle, _ = load(model, model_sha256)
+    wanted(split.rows)
+    first = next(read_split(split, source, with_profile=True, with_ids=False, most_bytes=BITE_BYTES))
+    bundle.predict(bundle.encoders.encode(extract(connect(), first.raw["profile"], bundle.features.text, rules.as_of).columns))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from predict_age.features.extract import compiled, extract
 from predict_age.features.groups import NOT_GIVEN, read_groups
 from predict_age.features.spec import FeatureSet
 from predict_age.files import creating, make_folder, read_json, sha256, write_json
-from predict_age.kernels import announce
+from predict_age.kernels import WORTH_ROWS, announce
 from predict_age.models.artefact import FILES, challenger_folder, copy, copy_checked, save
 from predict_age.models.learn import train
 from predict_age.models.tune import Tuned, tune
@@ -32,6 +32,7 @@ from predict_age.run import Run, versions
 from predict_age.source.rows import RowRules, connect
 from predict_age.source.scan import counting_rows, luck, uniform
 from predict_age.source.splits import Split, read_split
+from predict_age.steps.parallel_prediction import get_ready
 from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
 
 GROUP = "group:"
@@ -156,6 +157,7 @@ def _train(run: Run) -> StepResult:
     side_by_side = partial(run.pool.run, names="training turn")
     bundle, metrics, judged = train(features, people.columns, people.age, people.luck, config, plan.workers, side_by_side)
     version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
+    _workers_get_ready(run)
     about = {
         "model_version": version, "trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "quarter": plan.quarter,
         "run_id": plan.run_id, "source": Path(plan.source).name,
@@ -172,6 +174,15 @@ def _train(run: Run) -> StepResult:
         "trained_at": plan.timestamp, **_reference(run),
     }  # fmt: skip
     return StepResult(len(people.age), facts, _outputs(run))
+
+
+def _workers_get_ready(run: Run) -> None:
+    """Let workers load the model that lies in the run's folder, while this process has something left to do alone."""
+    splits = splits_of(run.folder)
+    largest = max(splits, key=lambda split: split.rows)
+    if run.facts("read_source")["to_predict"] >= run.pool.workers * WORTH_ROWS and largest.rows >= WORTH_ROWS:
+        seal = sha256(run.folder.model / "manifest.json")
+        run.pool.ahead(get_ready, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
 
 
 def _refuse_leaks(told: list[Told], gates: Gates) -> None:
@@ -191,6 +202,7 @@ def _from_base(run: Run) -> StepResult:
     """Take over the model of the base run, unchanged, with what was found out about it there."""
     base = run.workspace.run(run.plan.base)
     copy(base.model, run.folder.model, run.plan.base_model)
+    _workers_get_ready(run)
     facts = base.step("training")["facts"]
     outputs = base.step("training")["outputs"]
     for name in CARD_FILES:
