@@ -220,27 +220,28 @@ def test_memo_forgets_and_knows_again() -> None:
     """A memo that is full begins anew; categories keep their values."""
     text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
     reader = plain.Plain(parse_features(text, "t"))
-    reader.columns[0].memo = Memo(most=50)
+    reader.memo = Memo(1, most=50)
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]
         profiles = pa.array([json.dumps({"c": v}) for v in values], pa.string())
         reading = reader.reading(lambda _, texts: {"c": [json.loads(t)["c"] for t in texts]})
         assert reading.add(profiles, np.arange(40)).all()
         assert reading.end()["c"].to_pylist() == values
-        assert len(reader.columns[0].memo.known) <= 80
+        assert len(reader.memo.known[0]) <= 80
 
 
 def test_collisions_are_no_matter() -> None:
     """More texts than places of a small table, equal lengths and equal beginnings."""
     texts = [f"{i:07d}".encode() for i in range(3000)]
-    memo = Memo()
-    memo.learn({t: float(i) for i, t in enumerate(texts[::2])})
+    memo = Memo(2)
+    memo.learn({0: {t: -float(i) for i, t in enumerate(texts)}, 1: {t: float(i) for i, t in enumerate(texts[::2])}})
     data = np.frombuffer(b"".join(texts), np.uint8)
-    starts = np.arange(0, len(data), 7, dtype=np.int32)
-    out = np.full(3000, np.nan)
-    ends, plain_, limits = starts + np.int32(7), np.ones(3000, np.bool_), np.zeros(4)
-    new = memo.read(data, starts, ends, starts, plain_, TEXT, limits, out)
-    assert out[::2].tolist() == list(range(1500)) and new.tolist() == list(range(1, 3000, 2)) and np.isnan(out[1::2]).all()
+    starts = np.arange(0, len(data), 7, dtype=np.int32)[:, None]
+    out = np.full((2, 3000), np.nan)
+    ends, plain_, kinds = starts + np.int32(7), np.ones(3000, np.bool_), np.full(2, TEXT)
+    new = memo.read(data, starts, ends, starts, plain_, np.zeros(2, np.int64), kinds, np.zeros((2, 4)), out)
+    assert out[0].tolist() == [-i for i in range(3000)] and out[1, ::2].tolist() == list(range(1500))
+    assert new.tolist() == [[1, row] for row in range(1, 3000, 2)] and np.isnan(out[1, 1::2]).all()
 
 
 def test_tokens_are_where_json_has_them() -> None:
@@ -251,9 +252,9 @@ def test_tokens_are_where_json_has_them() -> None:
     tokens = Tokens(np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), Paths(paths))
     tokens.find(slice(0, 1))
     assert tokens.plain.all()
-    found = [json.loads(text[tokens.starts[i, 0] : tokens.ends[i, 0]]) for i in range(len(paths))]
+    found = [json.loads(text[tokens.starts[0, i] : tokens.ends[0, i]]) for i in range(len(paths))]
     assert found == [[1, 2], 1, {"y": [5]}, document["a"], document["a"]["b"], "x"]
-    assert tokens.counts[:, 0].tolist() == [2, -1, -1, -1, 3, -1]
+    assert tokens.counts[0].tolist() == [2, -1, -1, -1, 3, -1]
 
 
 def a_network(rng: np.random.Generator, width: int, ages: int) -> network.Network:

@@ -49,13 +49,12 @@ def alone(steps: list[str | int], value: str) -> str:
 
 @dataclass
 class _Column:
-    """One feature: where its value is, what texts mean, and for a category the values that numbers stand for."""
+    """One feature: where its value is, and for a category the values that numbers stand for."""
 
     name: str
     feature: Feature
     steps: list[str | int]
     slot: int
-    memo: Memo = field(default_factory=Memo)
     values: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,28 +67,11 @@ class _Column:
         else:
             self.limits = np.zeros(4)
 
-    def renew(self) -> None:
-        """Forget everything where that is too much: before anything is read, because numbers of values change."""
-        if self.memo.full():
-            self.memo.forget()
-            self.values.clear()
-
-    def read(self, tokens: Tokens, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Fill ``out`` for the rows of ``block`` with numbers, for a category that of its value; NaN = missing or not plain.
-
-        Returns the rows, counted from the first of the block, whose text is not known yet.
-        """
-        starts, ends, counts = (found[self.slot, block] for found in (tokens.starts, tokens.ends, tokens.counts))
-        return self.memo.read(tokens.data, starts, ends, counts, tokens.plain[block], self.kind, self.limits, out)
-
-    def learn(self, texts: list[bytes], made: list[float | str | None]) -> None:
-        """Remember that ``texts`` mean what SQL has ``made`` of them."""
-        meanings = [np.nan if v is None else float(self.number(v)) if isinstance(v, str) else v for v in made]
-        self.memo.learn(dict(zip(texts, meanings, strict=True)))
-
-    def number(self, value: str) -> int:
-        """The number that stands for the ``value`` of a category."""
-        return self.values.setdefault(value, len(self.values))
+    def number(self, value: float | str | None) -> float:
+        """What stands for a value that SQL has made: for one of a category, its number; NaN = missing."""
+        if value is None:
+            return np.nan
+        return float(self.values.setdefault(value, len(self.values))) if isinstance(value, str) else value
 
 
 class Plain:
@@ -105,8 +87,26 @@ class Plain:
                     paths.append(steps)
                 self.columns.append(_Column(name, feature, steps, paths.index(steps)))
         self.paths = Paths(paths)
+        self.memo = Memo(len(self.columns))
+        self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
+        self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
         mine = {c.name for c in self.columns}
         self.others = [n for n in features.names if n not in mine]
+
+    def renew(self) -> None:
+        """Forget what is too much: before anything is read, because numbers of values change."""
+        for number, column in enumerate(self.columns):
+            if self.memo.full(number):
+                self.memo.forget(number)
+                column.values.clear()
+
+    def read(self, tokens: Tokens, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Fill ``out`` (columns, rows of ``block``) with numbers, for a category that of its value; NaN = missing or not plain.
+
+        Returns columns and rows (k, 2), counted from the first of the block, whose text is not known yet.
+        """
+        starts, ends, counts = tokens.starts[block], tokens.ends[block], tokens.counts[block]
+        return self.memo.read(tokens.data, starts, ends, counts, tokens.plain[block], self._slots, self._kinds, self._limits, out)
 
     def reading(self, convert: Converter) -> Reading:
         """Begin to read profiles. Only one reading at a time: it may forget what another one has numbered."""
@@ -121,8 +121,7 @@ class Reading:
         self._values: list[NDArray[np.float64]] = []
         self._new: list[list[tuple[int, bytes]]] = [[] for _ in plain.columns]  # of each column: rows, and their texts
         self._rows = 0
-        for column in plain.columns:
-            column.renew()
+        plain.renew()
 
     def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain: the others are NULL in every column."""
@@ -134,10 +133,10 @@ class Reading:
             tokens.find(block)
             if there is not None:
                 tokens.plain[block] &= there[block]
-            for column, out, unknown in zip(self.plain.columns, values, self._new, strict=True):
-                new = column.read(tokens, block, out[block])
-                if len(new):
-                    unknown.extend(_texts(tokens, column.slot, new + first, self._rows))
+            new = self.plain.read(tokens, block, values[:, block])
+            for number in np.unique(new[:, 0]):
+                rows_of = new[new[:, 0] == number, 1] + first
+                self._new[number].extend(_texts(tokens, self.plain.columns[number].slot, rows_of, self._rows))
             if first == 0 and not self._values:  # when many are new, it is worth asking before the others are read
                 self._learn(values, BLOCK // 8)
         self._values.append(values)
@@ -160,26 +159,28 @@ class Reading:
 
     def _learn(self, values: NDArray[np.float64], more_than: int) -> None:
         """Ask about the texts that were new in ``more_than`` rows: in one statement for all columns that have few of them."""
-        asked = [
-            (column, sorted({text for _, text in new}))
-            for column, new in zip(self.plain.columns, self._new, strict=True)
-            if len(new) > more_than
-        ]
-        few = [pair for pair in asked if len(pair[1]) <= FEW]
-        for together in [*([few] if few else []), *([pair] for pair in asked if len(pair[1]) > FEW)]:
-            profiles = [alone(c.steps, t.decode()) for c, texts in together for t in texts]
-            made = self._convert([c.name for c, _ in together], profiles)
+        asked = {number: sorted({text for _, text in new}) for number, new in enumerate(self._new) if len(new) > more_than}
+        few = [number for number, texts in asked.items() if len(texts) <= FEW]
+        learned = {}
+        for together in [*([few] if few else []), *([number] for number in asked if number not in few)]:
+            columns = [self.plain.columns[number] for number in together]
+            profiles = [alone(c.steps, t.decode()) for number, c in zip(together, columns, strict=True) for t in asked[number]]
+            made = self._convert([c.name for c in columns], profiles)
             first = 0
-            for column, texts in together:
-                column.learn(texts, made[column.name][first : first + len(texts)])
+            for number, column in zip(together, columns, strict=True):
+                texts = asked[number]
+                means = made[column.name][first : first + len(texts)]
+                learned[number] = dict(zip(texts, map(column.number, means), strict=True))
                 first += len(texts)
-        for column, out, new in zip(self.plain.columns, values, self._new, strict=True):
-            if len(new) > more_than:
-                out[[row for row, _ in new]] = [column.memo.known[text] for _, text in new]
-                new.clear()
+        if learned:
+            self.plain.memo.learn(learned)
+        for number in asked:
+            new = self._new[number]
+            values[number, [row for row, _ in new]] = [learned[number][text] for _, text in new]
+            new.clear()
 
 
 def _texts(tokens: Tokens, slot: int, rows: NDArray[np.int64], before: int) -> list[tuple[int, bytes]]:
     """The texts of ``rows`` with the numbers of the rows, counted on from ``before``."""
-    starts, ends = tokens.starts[slot, rows].tolist(), tokens.ends[slot, rows].tolist()
+    starts, ends = tokens.starts[rows, slot].tolist(), tokens.ends[rows, slot].tolist()
     return [(before + row, tokens.data[s:e].tobytes()) for row, s, e in zip(rows.tolist(), starts, ends, strict=True)]

@@ -1,8 +1,9 @@
 """What a text means, looked up by its bytes: most values of most fields have been seen before.
 
-A table from texts to numbers, filled by whoever knows the meaning. Texts are compared byte by byte, so two of the same hash
-are no matter. Plain numbers are not looked up but read: a whole number below 2^53 divided by a power of ten up to 10^22 is
-correctly rounded (Clinger 1990, "How to read floating point numbers accurately").
+One table from texts of all columns to numbers, filled by whoever knows the meaning. Texts are compared byte by byte, so two of the
+same hash are no matter; most have no more than the first sixteen bytes, which stand in the table. Plain numbers are not looked up
+but read: a whole number below 2^53 divided by a power of ten up to 10^22 is correctly rounded (Clinger 1990, "How to read floating
+point numbers accurately").
 """
 
 from __future__ import annotations
@@ -21,27 +22,57 @@ POWERS = 10.0 ** np.arange(23)
 
 
 @inline
-def _hash(data: Any, begin: Any, end: Any) -> Any:
-    mixed = np.uint64(end - begin) * np.uint64(0x9E3779B97F4A7C15)
-    at = begin
-    while at + 8 <= end:
-        mixed = (mixed ^ eight(data, at)) * np.uint64(0xD1B54A32D192ED03)
+def _eight(data: Any, begin: Any, length: Any) -> Any:
+    """The first eight bytes of the text of ``length`` at ``begin`` as one number, the first one lowest, 0 behind its end."""
+    if length <= 0:
+        return np.uint64(0)
+    if begin + 8 <= len(data):
+        word = eight(data, begin)
+        return word if length >= 8 else word & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
+    word = np.uint64(0)
+    for i in range(min(length, 8)):
+        word |= np.uint64(byte(data, begin + i)) << np.uint64(8 * i)
+    return word
+
+
+@inline
+def _which(column: Any, length: Any) -> Any:
+    return (np.uint64(column) << np.uint64(32)) | np.uint64(length)
+
+
+@inline
+def _hash(data: Any, begin: Any, length: Any, first: Any, second: Any, which: Any) -> Any:
+    """Of a text, of which ``first`` and ``second`` are the first sixteen bytes."""
+    mixed = (first ^ (which * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD1B54A32D192ED03)
+    mixed ^= mixed >> np.uint64(29)
+    mixed = (mixed ^ second) * np.uint64(0xD1B54A32D192ED03)
+    for at in range(16, length, 8):
         mixed ^= mixed >> np.uint64(29)
-        at += 8
-    if at < end:
-        rest = np.uint64(0)
-        if at + 8 <= len(data):
-            rest = eight(data, at) & ((np.uint64(1) << np.uint64(8 * (end - at))) - np.uint64(1))
-        else:
-            for i in range(end - at):
-                rest |= np.uint64(byte(data, at + i)) << np.uint64(8 * i)
-        mixed = (mixed ^ rest) * np.uint64(0xD1B54A32D192ED03)
+        mixed = (mixed ^ _eight(data, begin + at, length - at)) * np.uint64(0xD1B54A32D192ED03)
     return mixed ^ (mixed >> np.uint64(32))
+
+
+@inline
+def _digits(data: Any, begin: Any, end: Any) -> Any:
+    """The number ``data[begin:end]`` of one to eight digits; -1 when it is anything else. All digits at once, as is well known."""
+    if end - begin > 8 or begin + 8 > len(data):
+        return np.int64(-1)
+    before = np.uint64(8 * (8 - (end - begin)))
+    word = (eight(data, begin) << before) | (np.uint64(0x3030303030303030) & ((np.uint64(1) << before) - np.uint64(1)))
+    tens = np.uint64(0xF0F0F0F0F0F0F0F0)
+    if (word & tens) | (((word + np.uint64(0x0606060606060606)) & tens) >> np.uint64(4)) != np.uint64(0x3333333333333333):
+        return np.int64(-1)
+    word = ((word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561)) >> np.uint64(8)
+    word = ((word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
+    return np.int64(((word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> np.uint64(32))
 
 
 @inline
 def _number(data: Any, begin: Any, end: Any) -> Any:
     """The plain number ``data[begin:end]``; NaN when it is none, or one of more than 15 digits."""
+    short = _digits(data, begin, end)
+    if short >= 0:
+        return np.float64(short)
     code = byte(data, begin)
     if code != MINUS and not ZERO <= code <= NINE:
         return np.nan
@@ -64,124 +95,133 @@ def _number(data: Any, begin: Any, end: Any) -> Any:
 
 @inline
 def _same(data: Any, begin: Any, texts: Any, first: Any, length: Any) -> Any:
-    """Whether ``length`` bytes are the same; behind ``texts`` there are eight more."""
-    at = 0
-    while at < length and begin + at + 8 <= len(data):
-        different = eight(data, begin + at) ^ eight(texts, first + at)
-        if length - at < 8:
-            different &= (np.uint64(1) << np.uint64(8 * (length - at))) - np.uint64(1)
-        if different:
+    """Whether ``length`` bytes are the same."""
+    for at in range(0, length, 8):  # noqa: SIM110  # all() would need a closure, which a kernel has not
+        if _eight(data, begin + at, length - at) != _eight(texts, first + at, length - at):
             return False
-        at += 8
-    while at < length:
-        if byte(texts, first + at) != byte(data, begin + at):
-            return False
-        at += 1
     return True
 
 
 @inline
-def _place(data: Any, begin: Any, end: Any, table: Any, texts: Any) -> Any:
-    """Where ``table`` holds the text ``data[begin:end]``; -1 when it does not."""
-    mixed = np.int64(_hash(data, begin, end))
+def _place(data: Any, begin: Any, end: Any, column: Any, table: Any, texts: Any) -> Any:
+    """Where ``table`` holds the text ``data[begin:end]`` of a column; -1 when it does not."""
+    length = end - begin
+    first, second = _eight(data, begin, length), _eight(data, begin + 8, length - 8)
+    which = _which(column, length)
     mask = len(table) - 1
-    place = mixed & mask
+    place = np.int64(_hash(data, begin, length, first, second, which)) & mask
     while table[place, 2] != 0:
-        if table[place, 0] == mixed and table[place, 2] == end - begin and _same(data, begin, texts, table[place, 1], end - begin):
+        if (
+            table[place, 0] == first
+            and table[place, 1] == second
+            and table[place, 2] == which
+            and (length <= 16 or _same(data, begin + 16, texts, np.int64(table[place, 3]) + 16, length - 16))
+        ):
             return place
         place = (place + 1) & mask
-    return -1
+    return np.int64(-1)
 
 
 @kernel
 def read_values(
-    data: Any, starts: Any, ends: Any, counts: Any, plain: Any, kind: Any, limits: Any, table: Any, texts: Any, means: Any,
-    out: Any, missed: Any,
+    data: Any, starts: Any, ends: Any, counts: Any, plain: Any, slots: Any, kinds: Any, limits: Any, table: Any, texts: Any,
+    means: Any, out: Any, missed: Any,
 ) -> Any:  # fmt: skip
-    """Write what ``data[starts[n] : ends[n]]`` means to ``out`` (n,), NaN where there is nothing or not ``plain`` (n,).
+    """Write what ``data[starts[n, s] : ends[n, s]]`` means in column c, s = ``slots[c]``, to ``out[c, n]``.
 
-    ``kind``: NUMBER reads plain numbers, ITEMS takes ``counts`` (n,) from 0 on, both by ``limits``: a factor, the lowest and the
-    highest value, and 1 to move what lies outside to them, 0 to leave it out. Everything else is looked up; returns how many texts
-    are not known, their rows in ``missed`` (n,).
+    NaN where there is nothing or not ``plain`` (n,). ``kinds`` (c,): NUMBER reads plain numbers, ITEMS takes ``counts`` (n, slots)
+    from 0 on, both by ``limits`` (c, 4): a factor, the lowest and the highest value, and 1 to move what lies outside to them, 0 to
+    leave it out. Everything else is looked up; returns how many texts are not known, their columns and rows in ``missed`` (c n, 2).
     """
-    factor, low, high, clip = limits[0], limits[1], limits[2], limits[3] != 0
     misses = 0
-    for n in range(len(starts)):
-        out[n] = np.nan
-        if not plain[n] or starts[n] < 0:
-            continue
-        begin, end = np.int64(starts[n]), np.int64(ends[n])
-        value = np.nan
-        if kind == NUMBER:
-            value = _number(data, begin, end) * factor
-        elif kind == ITEMS and counts[n] >= 0:
-            value = np.float64(counts[n])
-        if not np.isnan(value):
-            if clip:
-                out[n] = min(max(value, low), high)
-            elif low <= value <= high:
-                out[n] = value
-            continue
-        place = _place(data, begin, end, table, texts)
-        if place >= 0:
-            out[n] = means[place]
-        else:
-            missed[misses] = n
-            misses += 1
+    for n in range(len(plain)):
+        for column in range(len(slots)):
+            out[column, n] = np.nan
+            slot = slots[column]
+            begin, end = np.int64(starts[n, slot]), np.int64(ends[n, slot])
+            if begin < 0 or not plain[n]:
+                continue
+            value = np.nan
+            if kinds[column] == NUMBER:
+                value = _number(data, begin, end) * limits[column, 0]
+            elif kinds[column] == ITEMS and counts[n, slot] >= 0:
+                value = np.float64(counts[n, slot])
+            if not np.isnan(value):
+                low, high = limits[column, 1], limits[column, 2]
+                if limits[column, 3] != 0:
+                    out[column, n] = min(max(value, low), high)
+                elif low <= value <= high:
+                    out[column, n] = value
+                continue
+            place = _place(data, begin, end, column, table, texts)
+            if place >= 0:
+                out[column, n] = means[place]
+            else:
+                missed[misses, 0], missed[misses, 1] = column, n
+                misses += 1
     return misses
 
 
 @kernel
-def _insert(table: Any, means: Any, texts: Any, bounds: Any, values: Any) -> None:
-    """Fill an empty table with texts ``texts[bounds[i] : bounds[i + 1]]``, all different, and what they mean."""
+def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, values: Any) -> None:
+    """Fill an empty table with texts ``texts[bounds[i] : bounds[i + 1]]`` of ``columns[i]``, all different, and what they mean."""
     mask = len(table) - 1
     for i in range(len(values)):
-        mixed = np.int64(_hash(texts, bounds[i], bounds[i + 1]))
-        place = mixed & mask
+        begin, length = bounds[i], bounds[i + 1] - bounds[i]
+        first, second = _eight(texts, begin, length), _eight(texts, begin + 8, length - 8)
+        which = _which(columns[i], length)
+        place = np.int64(_hash(texts, begin, length, first, second, which)) & mask
         while table[place, 2] != 0:
             place = (place + 1) & mask
-        table[place, 0], table[place, 1], table[place, 2] = mixed, bounds[i], bounds[i + 1] - bounds[i]
+        table[place, 0], table[place, 1], table[place, 2], table[place, 3] = first, second, which, np.uint64(begin)
         means[place] = values[i]
 
 
 class Memo:
-    """Texts that have been met and the numbers they mean. It forgets everything rather than grow beyond ``most`` texts or bytes."""
+    """Texts that have been met in each of some columns, and the numbers they mean there.
 
-    def __init__(self, most: int = 50_000, most_bytes: int = 1 << 23) -> None:
+    A column forgets everything rather than grow beyond ``most`` texts or bytes.
+    """
+
+    def __init__(self, columns: int, most: int = 50_000, most_bytes: int = 1 << 23) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self.known: dict[bytes, float] = {}
-        self._bytes = 0
+        self.known: list[dict[bytes, float]] = [{} for _ in range(columns)]
+        self._bytes = [0] * columns
         self._fill()
 
-    def full(self) -> bool:
-        """Whether it is time to begin anew."""
-        return len(self.known) > self._most or self._bytes > self._most_bytes
+    def full(self, column: int) -> bool:
+        """Whether it is time for the column to begin anew."""
+        return len(self.known[column]) > self._most or self._bytes[column] > self._most_bytes
 
-    def learn(self, meanings: dict[bytes, float]) -> None:
-        """Add texts, none of them empty."""
-        self.known |= meanings
-        self._bytes += sum(map(len, meanings))
+    def forget(self, column: int) -> None:
+        """Let the column begin anew."""
+        self.known[column], self._bytes[column] = {}, 0
+        self._fill()
+
+    def learn(self, meanings: dict[int, dict[bytes, float]]) -> None:
+        """Add texts, none of them empty, to columns."""
+        for column, mine in meanings.items():
+            self.known[column] |= mine
+            self._bytes[column] += sum(map(len, mine))
         self._fill()
 
     def _fill(self) -> None:
-        texts = list(self.known)
+        texts = [text for mine in self.known for text in mine]
         size = 1 << max(6, (4 * len(texts)).bit_length())
-        self.table = np.zeros((size, 3), np.int64)
+        self.table = np.zeros((size, 4), np.uint64)
         self.means = np.zeros(size)
-        self.texts = np.frombuffer(b"".join(texts) + bytes(8), np.uint8)
+        self.texts = np.frombuffer(b"".join(texts) or b"\0", np.uint8)
         bounds = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-        _insert(self.table, self.means, self.texts, bounds, np.array(list(self.known.values()), np.float64))
+        columns = np.repeat(np.arange(len(self.known)), [len(mine) for mine in self.known])
+        means = np.array([value for mine in self.known for value in mine.values()], np.float64)
+        _insert(self.table, self.means, self.texts, bounds, columns, means)
 
     def read(
         self, data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32], counts: NDArray[np.int32],
-        plain: NDArray[np.bool_], kind: int, limits: NDArray[np.float64], out: NDArray[np.float64],
+        plain: NDArray[np.bool_], slots: NDArray[np.int64], kinds: NDArray[np.int64], limits: NDArray[np.float64],
+        out: NDArray[np.float64],
     ) -> NDArray[np.int64]:  # fmt: skip
-        """Fill ``out`` (n,) by :func:`read_values`; returns the rows whose text is new."""
-        missed = np.empty(len(starts), np.int64)
-        return missed[
-            : read_values(data, starts, ends, counts, plain, kind, limits, self.table, self.texts, self.means, out, missed)
-        ]
+        """Fill ``out`` (columns, n) by :func:`read_values`; returns the columns and rows (k, 2) whose text is new."""
+        missed = np.empty((out.size, 2), np.int64)
+        new = read_values(data, starts, ends, counts, plain, slots, kinds, limits, self.table, self.texts, self.means, out, missed)
+        return missed[:new]

@@ -171,8 +171,8 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
     bytes as a number, where it begins in ``keys``, child; -1 first where there is nothing. ``items`` (k, 3): node, number of the
     item, child. ``slots`` (nodes,): which value a node is, or -1.
 
-    Fills, for each slot and row: ``starts``, ``ends`` (slots, n): the text of the value, -1 where there is none; ``counts``
-    (slots, n): the items of a list, -1 for other values. ``plain`` (n,): False for a text that is not judged here.
+    Fills, for each row and slot: ``starts``, ``ends`` (n, slots): the text of the value, -1 where there is none; ``counts``
+    (n, slots): the items of a list, -1 for other values. ``plain`` (n,): False for a text that is not judged here.
     """
     kind = np.empty(DEEPEST, np.int64)
     node_at = np.empty(DEEPEST, np.int64)
@@ -189,9 +189,9 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
     for n in range(first, last):
         at, end = np.int64(offsets[rows[n]]), np.int64(offsets[rows[n] + 1])
         plain[n] = False
-        for slot in range(len(starts)):
-            starts[slot, n] = NOWHERE
-            counts[slot, n] = NOWHERE
+        for slot in range(starts.shape[1]):
+            starts[n, slot] = NOWHERE
+            counts[n, slot] = NOWHERE
         if at >= end or byte(data, at) != OPEN_OBJECT:
             continue
         depth = 0
@@ -236,9 +236,9 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
                     break
             if closed:
                 if node >= 0 and slots[node] >= 0:
-                    starts[slots[node], n], ends[slots[node], n] = begin, at
+                    starts[n, slots[node]], ends[n, slots[node]] = begin, at
                     if code == OPEN_ARRAY:
-                        counts[slots[node], n] = 0
+                        counts[n, slots[node]] = 0
                 # what comes after a value: the end of what it lies in, or the next one
                 while depth > 0:
                     at = _skip(data, at, end)
@@ -254,9 +254,9 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
                     depth -= 1
                     node = node_at[depth]
                     if node >= 0 and slots[node] >= 0:
-                        starts[slots[node], n], ends[slots[node], n] = begin_at[depth], at
+                        starts[n, slots[node]], ends[n, slots[node]] = begin_at[depth], at
                         if kind[depth] == ARRAY:
-                            counts[slots[node], n] = count_at[depth] + 1
+                            counts[n, slots[node]] = count_at[depth] + 1
                 if depth == 0:
                     plain[n] = _skip(data, at, end) == end
                     break
@@ -341,12 +341,12 @@ class Tokens:
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], rows: NDArray[np.int64], paths: Paths) -> None:
         self.data, self._offsets, self._rows, self._paths = data, offsets, rows, paths
-        shape = (paths.count, len(rows))
+        shape = (len(rows), paths.count)
         self.starts, self.ends, self.counts = (np.empty(shape, np.int32) for _ in range(3))
         self.plain = np.empty(len(rows), np.bool_)
 
     def find(self, block: slice) -> None:
-        """Fill the columns ``block`` of all arrays."""
+        """Fill the rows ``block`` of all arrays."""
         paths = self._paths
         find(
             self.data, self._offsets, self._rows, block.start, min(block.stop, len(self._rows)),
