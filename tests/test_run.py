@@ -23,8 +23,8 @@ from predict_age.order import STEPS
 from predict_age.pool import Pool
 from predict_age.progress import Console
 from predict_age.run import Run, RunPlan
+from predict_age.sql import VIEW
 from predict_age.steps import parallel_prediction
-from predict_age.tables import VIEW
 from predict_age.workspace import Workspace
 from processes import alive, server_of, start, wait_for, workers_of
 

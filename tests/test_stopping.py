@@ -155,3 +155,21 @@ def test_stop_out_of_a_string_of_code_leaves_the_exit_code(last: str, code: int,
         f"try:\n    exec('raise KeyboardInterrupt')\nexcept KeyboardInterrupt:\n    pass\n{last}\nsys.exit(130)"
     )
     assert subprocess.run([sys.executable, "-m", "stopped"], cwd=tmp_path).returncode == code
+
+
+def test_stop_waits_for_an_import(tmp_path: Path) -> None:
+    """The module is whole, and no lock is left that another thread would wait for."""
+    (tmp_path / "slow.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nwhole = True\n")
+    code = f"""
+import _imp, sys, time
+from predict_age.stopping import listen
+sys.path.insert(0, {str(tmp_path)!r})
+listen()
+try:
+    import slow
+    time.sleep(5)
+except KeyboardInterrupt:
+    print(slow.whole, _imp.lock_held())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.stdout.strip(), done.stderr) == ("True False", "")

@@ -9,26 +9,25 @@ from importlib import import_module
 from typing import Any
 
 
-def special() -> Any:
-    """``scipy.special``."""
+def _special() -> Any:
     return import_module("scipy.special")
 
 
 def normal_above(chance: float) -> float:
     """What a standard normal variable exceeds with probability ``chance``."""
-    return float(-special().ndtri(chance))
+    return float(-_special().ndtri(chance))
 
 
 def student_above(chance: float, freedom: float) -> float:
     """The same of Student's t with ``freedom`` > 0 degrees."""
-    return float(-special().stdtrit(freedom, chance))
+    return float(-_special().stdtrit(freedom, chance))
 
 
 def chi_squared_above(chance: float, freedom: float) -> float:
     """The same of chi-squared."""
-    return float(special().chdtri(freedom, chance))
+    return float(_special().chdtri(freedom, chance))
 
 
 def fisher_above(chance: float, first: float, second: float) -> float:
     """The same of Fisher's F."""
-    return float(special().fdtri(first, second, 1 - chance))
+    return float(_special().fdtri(first, second, 1 - chance))

@@ -16,7 +16,6 @@ from threading import Thread
 from typing import cast
 
 from predict_age import stopping
-from predict_age.chance import special
 from predict_age.config import Config, Limits
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.files import make_folder, remove, write_json
@@ -165,10 +164,9 @@ def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
     outcome, message = FAILED, ""
     began = time.monotonic()
     try:
-        with within(seconds_left(limits, attempts.seconds())), run.pool, _imports_ahead() as begin:
+        with within(seconds_left(limits, attempts.seconds())), run.pool, _imports_ahead(run) as begin:
             for step in STEPS:
-                if step.name == ("parallel_prediction" if run.plan.base else "training"):
-                    begin()
+                begin(step)
                 if not run.is_done(step):
                     do_step(run, step)
                 if step.name in GATES:
@@ -194,17 +192,23 @@ def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
 
 
 @contextmanager
-def _imports_ahead() -> Iterator[Callable[[], None]]:
-    """Yields what begins to import, in a thread, what is needed after the long steps: in these it is the workers who work."""
+def _imports_ahead(run: Run) -> Iterator[Callable[[Step], None]]:
+    """Yields what is told each step: at the first long one, in which it is the workers who work, a thread begins to import.
+
+    What it imports is needed later: the report, quantiles of distributions, and for a model's card a classifier.
+    """
+    names, long = ["predict_age.report", "scipy.special"], "parallel_prediction"
+    if not run.plan.base:
+        names, long = [*names, "lightgbm"], "training"
 
     def imports() -> None:
         with suppress(Exception):  # whoever needs it meets the error
-            import_module("predict_age.report")
-            special()
+            for name in names:
+                import_module(name)
 
     thread = Thread(target=imports, name="imports-ahead")
     try:
-        yield thread.start
+        yield lambda step: thread.start() if step.name == long else None
     finally:
         if thread.ident is not None:
             thread.join()

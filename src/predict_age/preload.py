@@ -9,6 +9,7 @@ import atexit
 import gc
 import sys
 
+import duckdb  # noqa: F401
 import numpy as np
 import pyarrow as pa
 import scipy.sparse  # noqa: F401

@@ -17,7 +17,7 @@ from predict_age.errors import IntegrityError
 from predict_age.limits import Attempts
 from predict_age.numbers import finite
 from predict_age.progress import duration
-from predict_age.tables import VIEW, rows_of
+from predict_age.sql import VIEW
 from predict_age.workspace import DAMAGED, RunFolder, Workspace
 
 if TYPE_CHECKING:
@@ -233,6 +233,8 @@ def show_aws_plan(found: AwsPlan) -> None:
 
 def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 1000) -> None:
     """Rows as a table for people; more than ``most`` are cut off, and said to be."""
+    from predict_age.tables import rows_of
+
     rows = list(islice(rows_of(relation), most + 1))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in relation.columns:

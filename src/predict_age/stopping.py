@@ -3,7 +3,8 @@
 An exception from a signal may strike anywhere in the main thread, inside other people's code, too. Everything here is a
 KeyboardInterrupt, because ``except Exception`` lets that pass: a library that caught the stop would go on, or tidy up after a fault
 that never was. Where Python cannot pass even that on (a callback from compiled code, ``__del__``), it calls
-``sys.unraisablehook``, and the stop strikes again a little later; until then :func:`check` says that work does not count.
+``sys.unraisablehook``, and the stop strikes again a little later; until then :func:`check` says that work does not count. An import
+is waited for: a stop in the midst of it might leave the lock of all imports taken, and other threads waiting for it for ever.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 AGAIN_SECONDS = 0.1
+_IMPORTER = "<frozen importlib._bootstrap>"
 
 
 class Terminated(KeyboardInterrupt):
@@ -43,10 +45,21 @@ def _lost(problem: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(problem)
 
 
-def _on_signal(number: int, _frame: FrameType | None) -> None:
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    kind: type[KeyboardInterrupt] = Terminated if number == signal.SIGTERM else KeyboardInterrupt
     if number == signal.SIGALRM:
-        _strike(_asked[0] if _asked else OutOfTime)
-    _strike(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+        kind = _asked[0] if _asked else OutOfTime
+    if not _imports(frame):
+        _strike(kind)
+    _asked[:] = [kind]
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported in ``frame`` or in what has called it."""
+    while frame is not None and frame.f_code.co_filename != _IMPORTER:
+        frame = frame.f_back
+    return frame is not None
 
 
 def listen() -> None:
@@ -71,14 +84,17 @@ def forget_signal() -> None:
     """Let the exit code be that of the command.
 
     Python notes a KeyboardInterrupt that leaves code made from a string, as dataclasses and named tuples are, and would kill itself
-    with SIGINT at the end, although the stop was handled. It forgets the note when it next runs such code.
+    with SIGINT at the end, although the stop was handled. It forgets the note when it next runs such code. And a stop that has not
+    struck yet shall not do so when nobody listens any more.
     """
+    signal.setitimer(signal.ITIMER_REAL, 0)
     exec("")  # noqa: S102
 
 
 def check() -> None:
     """Raise the stop that was asked for, in case it has been lost: called before a piece of work is declared done."""
     if _asked and threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it strikes now
         raise _asked[0]
 
 

@@ -22,10 +22,9 @@ import duckdb
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.manifest import vouched
-from predict_age.sql import for_duckdb
+from predict_age.sql import VIEW, for_duckdb
 from predict_age.workspace import RunFolder, Workspace
 
-VIEW = "predict_age_final_results_with_confidence"
 NOTHING_SET_ASIDE = (
     "SELECT CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS position, CAST(NULL AS VARCHAR) AS reason WHERE FALSE"
 )

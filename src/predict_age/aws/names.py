@@ -9,7 +9,6 @@ from typing import Any
 
 PREDICTIONS, HUMAN_QA, FINAL = "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"
 PEOPLE = "predict_age_people"
-VIEW = "predict_age_final_results_with_confidence"
 STAGED = {PEOPLE: "people", PREDICTIONS: "predictions", HUMAN_QA: "qa", FINAL: "results"}  # table -> folder of the run
 
 

@@ -58,7 +58,6 @@ def _plan(
 ) -> RunPlan:  # fmt: skip
     """Check everything that can be checked before a run: configuration, feature file, source, and the run to build on."""
     from predict_age.config import load_config
-    from predict_age.features.extract import check_compiles
     from predict_age.features.groups import check_groups
     from predict_age.features.spec import load_features
     from predict_age.pipeline import new_plan
@@ -71,12 +70,16 @@ def _plan(
     columns = (settings.source.birth_year, settings.source.approximate_age)
     declared = load_features(features, columns)
     name = str(features) if features else "built in"
-    check_compiles(declared, parse_date(as_of), name)
+    when = parse_date(as_of)
+    if features:  # the built-in ones were checked when they were built in
+        from predict_age.features.extract import check_compiles
+
+        check_compiles(declared, when, name)
     check_groups(settings.card.groups)
-    when = _timestamp(timestamp) if timestamp else None
+    stamp = _timestamp(timestamp) if timestamp else None
     built_on, challengers = _models(workspace, base, model, list(settings.prediction.challengers), declared.text)
     return new_plan(
-        source, parse_date(as_of), settings, declared.text, name, timestamp=when, base=built_on, challengers=challengers,
+        source, when, settings, declared.text, name, timestamp=stamp, base=built_on, challengers=challengers,
         shadow=shadow,
     )  # fmt: skip
 
@@ -205,8 +208,6 @@ def run(
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
-    from predict_age.estimate import estimate
-    from predict_age.limits import check_affordable
     from predict_age.pipeline import start
     from predict_age.workspace import Workspace
 
@@ -225,6 +226,9 @@ def run(
         shadow=shadow,
     )
     if made.config.limits.max_minutes or made.config.limits.max_cost_usd:
+        from predict_age.estimate import estimate
+        from predict_age.limits import check_affordable
+
         check_affordable(estimate(made).minutes, made.config.limits)
     _go(lambda console: start(Workspace(workspace), made, console), as_json, quiet)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +38,8 @@ from predict_age.source.rows import connect, register
 from predict_age.toml_lines import line_of
 
 if TYPE_CHECKING:
+    import duckdb
+
     from predict_age.features.plain import Plain
 
 LONGEST_CATEGORY = 200
@@ -328,6 +329,8 @@ def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
 
     Features without an expression of their own are tried together before, because it is the planning of statements that takes time.
     """
+    import duckdb
+
     ours = [name for name, feature in features.features.items() if not isinstance(feature, Sql)]
     tried = set[str]()
     with suppress(duckdb.Error, ValueError):
@@ -346,6 +349,8 @@ def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
 
 def _try(features: FeatureSet, names: list[str], as_of: dt.date) -> None:
     """Run the statement of some features. Raises duckdb.Error or ValueError when it is none."""
+    import duckdb
+
     for feature in (features.features[name] for name in names):
         if isinstance(feature, Sql) and len(duckdb.extract_statements(f"SELECT ({feature.expression}\n)")) != 1:
             raise ValueError("more than one statement")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import duckdb
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 
 from predict_age.errors import ConfigError
 from predict_age.features.extract import json_path
 from predict_age.features.spec import parse_path
 from predict_age.source.rows import register
+
+if TYPE_CHECKING:
+    import duckdb
 
 LONGEST_VALUE = 60
 NOT_GIVEN = "not given"

@@ -6,11 +6,14 @@ import datetime as dt
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from predict_age.config import Ages
+
+if TYPE_CHECKING:
+    import duckdb
 
 INT64_DIGITS = 19
 EXISTING = {"approximate_age": "EXISTING_APPROX_AGE", "birth_year": "EXISTING_BIRTH_YEAR"}
@@ -26,6 +29,8 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 @lru_cache(maxsize=1)
 def _engine(_process: int) -> duckdb.DuckDBPyConnection:
+    import duckdb  # a tenth of a second, and the process that leads a run needs no engine
+
     return duckdb.connect(
         config={"threads": 1, "enable_external_access": False, "python_enable_replacements": False, "memory_limit": "2GB"}
     )

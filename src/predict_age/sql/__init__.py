@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 
+VIEW = "predict_age_final_results_with_confidence"  # what users read: ``final_view`` as a view
 ON_DUCKDB = ("human_qa", "final_results", "final_view")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 _DUCKDB_PLACEHOLDER = re.compile(r"\$([a-z_]+)\b")

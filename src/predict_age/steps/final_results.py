@@ -43,17 +43,22 @@ def result_part(
 
 def describe(path: Path) -> dict[str, Any]:
     """What a part of the result holds: rows, distinct pids and their fingerprint, and the tally of sources and ages."""
-    written = pq.read_table(path, columns=["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"])
-    pids = written["pid"].to_numpy()
+    columns = ["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"]
+    written = pq.read_table(path, columns=columns, read_dictionary=["prediction_source"]).combine_chunks()
+    pids, ages, pct, usable = (written[name].to_numpy() for name in ("pid", "predicted_age", "confidence_pct", "usable"))
+    sources = written["prediction_source"].chunk(0) if len(pids) else pa.array([], pa.string()).dictionary_encode()
+    code, bins = sources.indices.to_numpy(), np.minimum((pct / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
     tally = Tally()
-    for source in written["prediction_source"].unique().to_pylist():
-        rows = written.filter(pa.compute.equal(written["prediction_source"], source))
-        ages = np.bincount(rows["predicted_age"].to_numpy(), minlength=AGE_BINS)
-        pct = rows["confidence_pct"].to_numpy()
-        bins = np.bincount(np.minimum((pct / (100 / PCT_BINS)).astype(int), PCT_BINS - 1), minlength=PCT_BINS)
-        counts = {f"rows:{source}": rows.num_rows, f"high:{source}": int((pct >= HIGH_QUALITY_PCT).sum())}
-        counts[f"usable:{source}"] = pa.compute.sum(rows["usable"]).as_py() or 0
-        tally += Tally(counts, {f"age:{source}": ages.tolist(), f"pct:{source}": bins.tolist()})
+    for number, source in enumerate(sources.dictionary.to_pylist()):
+        mine = code == number
+        counts = {
+            f"rows:{source}": int(mine.sum()), f"high:{source}": int((pct[mine] >= HIGH_QUALITY_PCT).sum()),
+            f"usable:{source}": int(usable[mine].sum()),
+        }  # fmt: skip
+        tally += Tally(counts, {
+            f"age:{source}": np.bincount(ages[mine], minlength=AGE_BINS).tolist(),
+            f"pct:{source}": np.bincount(bins[mine], minlength=PCT_BINS).tolist(),
+        })  # fmt: skip
     in_order = np.sort(pids, kind="stable")  # the parts are in order already: nothing to do but look
     distinct = int(np.count_nonzero(in_order[1:] != in_order[:-1])) + bool(len(pids))
     return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}

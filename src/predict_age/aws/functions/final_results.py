@@ -6,14 +6,14 @@ from typing import Any
 
 from predict_age.aws.functions.call import Call, Event, handler, objects, once, passed_on, point, unload_table
 from predict_age.aws.functions.rollback import rollback
-from predict_age.aws.names import FINAL, HUMAN_QA, PEOPLE, VIEW, shown
+from predict_age.aws.names import FINAL, HUMAN_QA, PEOPLE, shown
 from predict_age.books import Books
 from predict_age.errors import IntegrityError
 from predict_age.files import sealed, unsealed
 from predict_age.manifest import ON_THE_WAY, contents
 from predict_age.published import publish
 from predict_age.result import StepResult
-from predict_age.sql import for_athena
+from predict_age.sql import VIEW, for_athena
 from predict_age.stats import AGE_BINS, PCT_BINS, Tally
 
 MADE_BEFORE = ("read_source", "training", "batch_generator", "parallel_prediction")
