@@ -87,6 +87,10 @@ def main() -> None:
         app()
     except BrokenPipeError:
         raise SystemExit(141) from None
+    except SystemExit as end:
+        if end.code == 130 and (stop := asked()):  # Typer's code for any stop
+            raise SystemExit(exit_code(stop)) from None
+        raise
     except (Exception, KeyboardInterrupt) as error:  # the latter while the command line itself is made ready
         raise SystemExit(_say(error)) from None
     finally:
