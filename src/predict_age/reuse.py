@@ -8,6 +8,7 @@ Predictions of the base run are sorted by pid in buckets, as memory-mapped array
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,11 @@ class Reusable:
         found = np.zeros(len(pids), np.bool_)
         bucket = bucket_of(pids, self.buckets)
         for number in np.unique(bucket):
-            table = np.load(self.folder / f"bucket-{number}.npy", mmap_mode="r")
+            known, table = _bucket(self.folder, int(number))
             here = np.flatnonzero(bucket == number)
             if not len(table):
                 continue
-            at = np.minimum(np.searchsorted(table["pid"], pids[here]), len(table) - 1)
+            at = np.minimum(np.searchsorted(known, pids[here]), len(table) - 1)
             entries[here] = table[at]
             found[here] = (entries["pid"][here] == pids[here]) & (entries["key"][here] == keys[here])
         return found, entries
@@ -86,7 +87,16 @@ def _scatter(number: int, path: Path, buckets: int, folder: Path) -> None:
 
 def _gather(bucket: int, files: int, folder: Path) -> None:
     entries = np.concatenate(list(gather(folder, range(files), bucket)))
-    np.save(folder / f"bucket-{bucket}.npy", entries[np.argsort(entries["pid"], kind="stable")])
+    in_order = entries[np.argsort(entries["pid"], kind="stable")]
+    np.save(folder / f"bucket-{bucket}.npy", in_order)
+    np.save(folder / f"pids-{bucket}.npy", in_order["pid"])  # again, alone: NumPy copies a field before it searches in it
+
+
+@lru_cache(maxsize=64)
+def _bucket(folder: Path, number: int) -> tuple[NDArray[np.int64], np.ndarray]:
+    """The pids of a bucket in order, and their entries."""
+    pids, entries = (np.load(folder / f"{name}-{number}.npy", mmap_mode="r") for name in ("pids", "bucket"))
+    return pids, entries
 
 
 def earlier_predictions(run: Run, folder: Path) -> tuple[Reusable | None, str]:
