@@ -23,7 +23,7 @@ from predict_age.experiment.assign import arm_of
 from predict_age.features.encode import Matrix
 from predict_age.features.extract import Extracted, Reading, extract
 from predict_age.files import creating, key_of, write_receipt
-from predict_age.kernels import wanted
+from predict_age.kernels import announce, wanted
 from predict_age.models.artefact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.parts import Part, Receipt, finished_parts, make_missing, outputs_of
@@ -129,7 +129,7 @@ def get_ready(model: Path, model_sha256: str, split: Split, source: Source, rule
     Called ahead of many rows, for the first few people of a ``split``.
     """
     bundle, _ = load(model, model_sha256)
-    wanted(split.rows)
+    announce(split.rows)
     first = next(read_split(split, source, with_profile=True, with_ids=False, most_bytes=BITE_BYTES))
     bundle.predict(bundle.encoders.encode(extract(connect(), first.raw["profile"], bundle.features.text, rules.as_of).columns))
 
