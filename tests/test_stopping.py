@@ -178,3 +178,20 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert (done.stdout.strip(), done.stderr) == ("True False", "")
+
+
+def test_stop_while_the_command_line_is_imported_is_that_stop(tmp_path: Path) -> None:
+    """It waits for the import, and is not forgotten when the command itself begins to listen."""
+    code = f"""
+import signal, sys
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "predict_age.cli":
+            signal.raise_signal(signal.SIGTERM)
+sys.meta_path.insert(0, Slow())
+sys.argv = ["predict-age", "run", "--source", "x", "--workspace", {str(tmp_path / "w")!r}, "--as-of", "2025-10-23"]
+from predict_age.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (143, "predict-age: stopped\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from predict_age.stopping import asked, exit_code, listen
+from predict_age.stopping import asked, check, exit_code, listen
 
 WITH_WORKERS = ("run", "resume")
 
@@ -18,6 +18,8 @@ def main() -> None:
 
             prepare()
         from predict_age.cli import main as command
+
+        check()  # a stop may have waited for these imports
     except BaseException:
         if stop := asked():
             sys.stderr.write("predict-age: stopped\n")
