@@ -95,10 +95,11 @@ class Plain:
 
     def renew(self) -> None:
         """Forget what is too much: before anything is read, because numbers of values change."""
-        for number, column in enumerate(self.columns):
-            if self.memo.full(number):
-                self.memo.forget(number)
-                column.values.clear()
+        full = [number for number in range(len(self.columns)) if self.memo.full(number)]
+        if full:
+            self.memo.forget(full)
+        for number in full:
+            self.columns[number].values.clear()
 
     def read(self, tokens: Tokens, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
         """Fill ``out`` (columns, rows of ``block``) with numbers, for a category that of its value; NaN = missing or not plain.

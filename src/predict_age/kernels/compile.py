@@ -83,6 +83,20 @@ def eight(_context: Any, data: Any, at: Any) -> Any:
     return signature, build
 
 
+@inline
+def first_eight(data: Any, begin: Any, length: Any) -> Any:
+    """The first eight bytes of the text of ``length`` at ``begin`` as one number, the first one lowest, 0 behind its end."""
+    if length <= 0:
+        return np.uint64(0)
+    if begin + 8 <= len(data):
+        word = eight(data, begin)
+        return word if length >= 8 else word & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
+    word = np.uint64(0)
+    for i in range(min(length, 8)):
+        word |= np.uint64(byte(data, begin + i)) << np.uint64(8 * i)
+    return word
+
+
 @_instruction
 def lowest_bit(_context: Any, bits: Any) -> Any:
     """The place of the lowest bit that is set in ``bits``, which is not 0."""

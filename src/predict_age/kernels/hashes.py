@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.compile import byte, eight, inline, kernel
+from predict_age.kernels.compile import eight, first_eight, inline, kernel
 
 
 @inline
@@ -26,8 +26,5 @@ def hash_texts(data: Any, bounds: Any, rows: Any, salt: Any, spread: Any, out: A
             total += _mixed(eight(data, at) + position, spread)
             at += 8
         if at < end:
-            word = np.uint64(0)
-            for i in range(end - at):
-                word |= np.uint64(byte(data, at + i)) << np.uint64(8 * i)
-            total += _mixed(word + position + salt, spread)
+            total += _mixed(first_eight(data, at, end - at) + position + salt, spread)
         out[n] = total

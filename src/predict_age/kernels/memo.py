@@ -13,26 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.kernels.compile import byte, eight, inline, kernel
+from predict_age.kernels.compile import byte, eight, first_eight, inline, kernel
 from predict_age.kernels.tokens import DOT, MINUS, NINE, ZERO
 
 EXACT_DIGITS = 15
 TEXT, NUMBER, ITEMS = 0, 1, 2  # what a value may be besides a text to look up
 POWERS = 10.0 ** np.arange(23)
-
-
-@inline
-def _eight(data: Any, begin: Any, length: Any) -> Any:
-    """The first eight bytes of the text of ``length`` at ``begin`` as one number, the first one lowest, 0 behind its end."""
-    if length <= 0:
-        return np.uint64(0)
-    if begin + 8 <= len(data):
-        word = eight(data, begin)
-        return word if length >= 8 else word & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
-    word = np.uint64(0)
-    for i in range(min(length, 8)):
-        word |= np.uint64(byte(data, begin + i)) << np.uint64(8 * i)
-    return word
 
 
 @inline
@@ -48,7 +34,7 @@ def _hash(data: Any, begin: Any, length: Any, first: Any, second: Any, which: An
     mixed = (mixed ^ second) * np.uint64(0xD1B54A32D192ED03)
     for at in range(16, length, 8):
         mixed ^= mixed >> np.uint64(29)
-        mixed = (mixed ^ _eight(data, begin + at, length - at)) * np.uint64(0xD1B54A32D192ED03)
+        mixed = (mixed ^ first_eight(data, begin + at, length - at)) * np.uint64(0xD1B54A32D192ED03)
     return mixed ^ (mixed >> np.uint64(32))
 
 
@@ -96,8 +82,8 @@ def _number(data: Any, begin: Any, end: Any) -> Any:
 @inline
 def _same(data: Any, begin: Any, texts: Any, first: Any, length: Any) -> Any:
     """Whether ``length`` bytes are the same."""
-    for at in range(0, length, 8):  # noqa: SIM110  # all() would need a closure, which a kernel has not
-        if _eight(data, begin + at, length - at) != _eight(texts, first + at, length - at):
+    for at in range(0, length, 8):  # all() would need a closure, which a kernel has not
+        if first_eight(data, begin + at, length - at) != first_eight(texts, first + at, length - at):
             return False
     return True
 
@@ -106,7 +92,7 @@ def _same(data: Any, begin: Any, texts: Any, first: Any, length: Any) -> Any:
 def _place(data: Any, begin: Any, end: Any, column: Any, table: Any, texts: Any) -> Any:
     """Where ``table`` holds the text ``data[begin:end]`` of a column; -1 when it does not."""
     length = end - begin
-    first, second = _eight(data, begin, length), _eight(data, begin + 8, length - 8)
+    first, second = first_eight(data, begin, length), first_eight(data, begin + 8, length - 8)
     which = _which(column, length)
     mask = len(table) - 1
     place = np.int64(_hash(data, begin, length, first, second, which)) & mask
@@ -168,7 +154,7 @@ def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, value
     mask = len(table) - 1
     for i in range(len(values)):
         begin, length = bounds[i], bounds[i + 1] - bounds[i]
-        first, second = _eight(texts, begin, length), _eight(texts, begin + 8, length - 8)
+        first, second = first_eight(texts, begin, length), first_eight(texts, begin + 8, length - 8)
         which = _which(columns[i], length)
         place = np.int64(_hash(texts, begin, length, first, second, which)) & mask
         while table[place, 2] != 0:
@@ -193,9 +179,10 @@ class Memo:
         """Whether it is time for the column to begin anew."""
         return len(self.known[column]) > self._most or self._bytes[column] > self._most_bytes
 
-    def forget(self, column: int) -> None:
-        """Let the column begin anew."""
-        self.known[column], self._bytes[column] = {}, 0
+    def forget(self, columns: list[int]) -> None:
+        """Let columns begin anew."""
+        for column in columns:
+            self.known[column], self._bytes[column] = {}, 0
         self._fill()
 
     def learn(self, meanings: dict[int, dict[bytes, float]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.kernels.compile import WIDE, byte, eight, inline, kernel, lowest_bit, special
+from predict_age.kernels.compile import WIDE, byte, first_eight, inline, kernel, lowest_bit, special
 
 DEEPEST = 64
 LONGEST_NUMBER = 17  # characters; longer ones may not fit what a double holds
@@ -124,14 +124,7 @@ def _skip(data: Any, at: Any, end: Any) -> Any:
 def _child(data: Any, begin: Any, end: Any, node: Any, keys: Any, table: Any) -> Any:
     """The node that the key ``data[begin:end]`` leads to from ``node``; -1 when no path goes that way."""
     length = end - begin
-    word = np.uint64(0)
-    if begin + 8 <= len(data):
-        word = eight(data, begin)
-        if length < 8:
-            word &= (np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)
-    else:
-        for i in range(min(length, 8)):
-            word |= np.uint64(byte(data, begin + i)) << np.uint64(8 * i)
+    word = first_eight(data, begin, length)
     which = (node << 32) | length
     mask = len(table) - 1
     place = place_of(word, which) & mask
