@@ -127,10 +127,11 @@ def test_basis_equals_scipy() -> None:
         assert np.allclose(_basis(ages, functions), theirs / theirs.std(), rtol=1e-6, atol=1e-7)
 
 
-def test_turns_made_side_by_side_give_the_same_model(tmp_path: Path) -> None:
-    """In worker processes or one after the other, with one thread or several: the same files."""
+@pytest.mark.parametrize("turns_below", [1000, 0])
+def test_models_made_side_by_side_are_the_same(tmp_path: Path, turns_below: int) -> None:
+    """In turns or not, in worker processes or one after the other, with one thread or several: the same files."""
     columns, age = data(600)
-    config = Config(training=SMALL.model_copy(update={"cross_fit_below_rows": 1000}))
+    config = Config(training=SMALL.model_copy(update={"cross_fit_below_rows": turns_below}))
     lucky = luck(np.arange(600), 7)
     with Pool(2) as pool:
         made = [
@@ -140,7 +141,7 @@ def test_turns_made_side_by_side_give_the_same_model(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / str(number)).mkdir()
     assert len({artefact.save(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
-    assert json.dumps(made[0][1]) == json.dumps(made[2][1])
+    assert json.dumps(made[0][1]) == json.dumps(made[1][1]) == json.dumps(made[2][1])
     assert np.array_equal(made[0][2].rows, made[2][2].rows)
 
 

@@ -15,12 +15,15 @@ from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.models import ubjson
+from predict_age.models.lanes import Stopped
+from predict_age.models.medians import grow
 from predict_age.models.trees import NotTakenApartError, Sum, trees_of
 
 if TYPE_CHECKING:
     import xgboost
 
 UNKNOWN = np.float32(-1e30)
+DRAWN = 0.8  # the share of the rows that a tree learns from
 
 
 def filled(matrix: Matrix) -> Matrix:
@@ -116,35 +119,26 @@ def train_boosted(
     settings: Training,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+    stopped: Stopped = None,
 ) -> Boosted:
-    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed and number of threads.
+    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed, whatever the ``threads``.
 
     With ``unseen`` rows it stops when their error no longer falls, and keeps the trees up to the best.
     """
-    import xgboost
-
-    data = xgboost.QuantileDMatrix(filled(matrix), age, feature_names=names, max_bin=128, nthread=threads)
     parameters = {
-        "objective": "reg:absoluteerror",
-        "eval_metric": "mae",
         "tree_method": "hist",
         "max_bin": 128,
         "max_depth": settings.max_depth,
         "learning_rate": settings.learning_rate,
         "min_child_weight": settings.min_leaf_rows,
-        "subsample": 0.8,
         "colsample_bytree": 0.8,
         "seed": settings.seed,
         "nthread": threads,
     }
-    if unseen is None or not len(unseen[1]):
-        return Boosted.of(xgboost.train(parameters, data, settings.rounds))
-    judge = xgboost.QuantileDMatrix(filled(unseen[0]), unseen[1], feature_names=names, max_bin=128, nthread=threads, ref=data)
-    booster = xgboost.train(
-        parameters, data, settings.rounds, evals=[(judge, "unseen")], early_stopping_rounds=settings.stop_after_rounds,
-        verbose_eval=False,
-    )  # fmt: skip
-    return Boosted.of(booster[: booster.best_iteration + 1])
+    judges = None if unseen is None else (filled(unseen[0]), unseen[1])
+    return Boosted.of(
+        grow((filled(matrix), age), judges, parameters, settings.rounds, settings.stop_after_rounds, names, DRAWN, stopped)
+    )
 
 
 def importance(model: Boosted) -> dict[str, float]:

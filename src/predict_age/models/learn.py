@@ -21,8 +21,9 @@ from predict_age.models.conformal import NO_CALIBRATION, calibrate
 from predict_age.models.ensemble import network_share, point_weights
 from predict_age.models.evaluate import by_band, evaluate, interval_quality, point_errors
 from predict_age.models.forest import train_forest
+from predict_age.models.lanes import Lanes, Stopped
 from predict_age.models.light import train_light
-from predict_age.models.network import train_network
+from predict_age.models.network import learn, lesson
 from predict_age.models.ridge import train_ridge
 from predict_age.source.scan import uniform
 
@@ -184,42 +185,44 @@ def _learn(
     settings = config.training
     encoders = learn_encoders(features, columns.filter(pa.array(fit)), age[fit])
     matrix = encoders.encode(columns)
-    known, ages = matrix[fit], age[fit]
+    known, ages, names = matrix[fit], age[fit], features.names
     unseen = (matrix[validate], age[validate])
     youngest, oldest = config.ages.min, config.ages.max
-    boosted = train_boosted(known, ages, features.names, settings, threads, unseen)
-    others = _cross_fitted(known, ages, features.names, settings, threads)
-    bundle = Bundle(
-        features, encoders, train_ridge(known, ages, defaults(features, encoders)), boosted,
-        train_light(known, ages, features.names, settings, threads, unseen),
-        train_network(known, ages, youngest, oldest, settings, threads),
-        train_forest(with_point(known, others), ages, youngest, oldest, settings, threads),
-        Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
-    )  # fmt: skip
-    points, network, forest = bundle.evaluated(unseen[0], everything=True)
-    assert network is not None and forest is not None
+    with Lanes(threads) as lanes:  # what takes longest first
+        light = lanes.begin(train_light, known, ages, names, settings, 1, unseen, lanes.stopped)
+        boosted = lanes.begin(train_boosted, known, ages, names, settings, 1, unseen, lanes.stopped)
+        folds = np.arange(len(ages)) % 2 == 0
+        others = [lanes.begin(_other_fold, known, ages, names, settings, rows, lanes.stopped) for rows in (folds, ~folds)]
+        given = lesson(known, ages, youngest, oldest, settings)
+        networks = [lanes.begin(learn, given, settings, number, lanes.stopped) for number in range(settings.networks)]
+        ridge = train_ridge(known, ages, defaults(features, encoders))
+        point = np.empty(len(ages), np.float32)
+        point[~folds], point[folds] = (other.result() for other in others)
+        forest = lanes.begin(train_forest, with_point(known, point), ages, youngest, oldest, settings, 1)
+        bundle = Bundle(
+            features, encoders, ridge, boosted.result(), light.result(), given.network([n.result() for n in networks]),
+            forest.result(), Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
+        )  # fmt: skip
+    points, network, by_forest = bundle.evaluated(unseen[0], everything=True)
+    assert network is not None and by_forest is not None
     low, _, high = bundle.blend.levels()
     allowed = np.array([name in settings.members for name in MEMBERS])
     blend = replace(
         bundle.blend,
         weights=tuple(point_weights(points, unseen[1], COSTS, settings.worth, allowed).tolist()),
-        share=network_share(network, forest, youngest, (low, high), unseen[1], settings.worth) if allowed[2] else 0.0,
+        share=network_share(network, by_forest, youngest, (low, high), unseen[1], settings.worth) if allowed[2] else 0.0,
     )
     return replace(bundle, blend=blend), matrix
 
 
-def _cross_fitted(
-    matrix: Matrix, age: NDArray[np.float32], names: list[str], settings: Training, threads: int
+def _other_fold(
+    matrix: Matrix, age: NDArray[np.float32], names: list[str], settings: Training, rows: NDArray[np.bool_], stopped: Stopped
 ) -> NDArray[np.float32]:
-    """Boosted predictions (n,) for rows that the predicting booster has not seen: two folds, even and odd rows."""
-    result = np.empty(len(age), np.float32)
+    """What a quicker booster that has learned from ``rows`` (n,) predicts for the others."""
     quick = settings.model_copy(
         update={"rounds": max(1, settings.rounds // 3), "learning_rate": min(1.0, settings.learning_rate * 2.5)}
     )
-    fold = np.arange(len(age)) % 2 == 0
-    for rows in (fold, ~fold):
-        result[~rows] = train_boosted(matrix[rows], age[rows], names, quick, threads).predict(matrix[~rows])
-    return result
+    return train_boosted(matrix[rows], age[rows], names, quick, 1, None, stopped).predict(matrix[~rows])
 
 
 def _judge(blend: Blend, outside: _Outside, made: Predictions, median: float) -> dict[str, object]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
+from predict_age.models.lanes import Stopped, go_on
 from predict_age.models.trees import LIGHT_TINY, NotTakenApartError, Sum, light_trees_of
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def train_light(
     settings: Training,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+    stopped: Stopped = None,
 ) -> Light:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
 
@@ -103,10 +105,10 @@ def train_light(
         "verbose": -1,
     }
     data = lightgbm.Dataset(matrix, age, feature_name=names, params=parameters)
-    callbacks: list[Callable[..., Any]] = []
+    callbacks: list[Callable[..., Any]] = [lambda _: go_on(stopped)]
     valid: list[lightgbm.Dataset] = []
     if unseen is not None and len(unseen[1]):
         valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]
-        callbacks = [lightgbm.early_stopping(settings.stop_after_rounds, verbose=False)]
+        callbacks.append(lightgbm.early_stopping(settings.stop_after_rounds, verbose=False))
     booster = lightgbm.train(parameters, data, settings.light_rounds, valid_sets=valid, callbacks=callbacks)
     return Light(booster.model_to_string(num_iteration=booster.best_iteration or -1))

@@ -9,10 +9,9 @@ that started from different random weights err differently; their mean distribut
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,7 @@ from predict_age.config import Training
 from predict_age.features.encode import Matrix
 from predict_age.kernels import wanted
 from predict_age.models.density import Shares
+from predict_age.models.lanes import Stopped, go_on
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -185,38 +185,48 @@ def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weigh
     }  # fmt: skip
 
 
-def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training, threads: int = 1) -> Network:
-    """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest.
+@dataclass(frozen=True)
+class Lesson:
+    """What all networks learn from: bins ``at`` (n_rows, n_features) between ``edges``, the age's column ``truth`` (n_rows,).
 
-    Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
-    whole training, whatever the number of steps. Deterministic for a seed: each network is trained by one thread.
+    ``starts``, and ``basis`` and ``prior``, which are ``fixed``: see :class:`Network`.
     """
+
+    at: NDArray[np.int32]
+    truth: NDArray[np.int64]
+    edges: Floats
+    starts: NDArray[np.int64]
+    fixed: Weights
+
+    def network(self, learned: Sequence[Weights]) -> Network:
+        """Several that have learned, together."""
+        return Network(self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED}, **self.fixed)
+
+
+def lesson(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> Lesson:
+    """From (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest."""
     edges, starts = cut(matrix)
-    at = binned(matrix, edges, starts)
     truth = age.astype(np.int64) - youngest
     counts = np.bincount(truth, minlength=oldest - youngest + 1)
-    fixed: Weights = {
-        "basis": _basis(len(counts), settings.network_functions),
-        "prior": np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32),
-    }
-    stopped = Event()
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        try:
-            made = list(pool.map(lambda n: _train_one(at, truth, fixed, starts, settings, n, stopped), range(settings.networks)))
-        except BaseException:  # Ctrl-C, a time limit: the other threads hear of it, too
-            stopped.set()
-            raise
-    return Network(edges, starts, **{name: np.stack([w[name] for w in made]) for name in LEARNED}, **fixed)
+    prior = np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32)
+    fixed = {"basis": _basis(len(counts), settings.network_functions), "prior": prior}
+    return Lesson(binned(matrix, edges, starts), truth, edges, starts, fixed)
 
 
-def _train_one(
-    at: NDArray[np.int32], truth: NDArray[np.int64], fixed: Weights, starts: NDArray[np.int64], settings: Training, number: int,
-    stopped: Event,
-) -> Weights:  # fmt: skip
-    """Learned weights of the network ``number``, from the bins (n_rows, n_features) and the age's column of each row.
+def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> Network:
+    """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest, one network after the other."""
+    given = lesson(matrix, age, youngest, oldest, settings)
+    with threadpool_limits(1):
+        return given.network([learn(given, settings, n) for n in range(settings.networks)])
 
-    Once ``stopped`` is set they are worth nothing: nobody waits for them any more.
+
+def learn(given: Lesson, settings: Training, number: int, stopped: Stopped = None) -> Weights:
+    """The learned weights of the network ``number``.
+
+    Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
+    whole training, whatever the number of steps. Deterministic for a seed and a number, in one thread of linear algebra.
     """
+    at, starts = given.at, given.starts
     rng = np.random.default_rng([settings.seed, number])
     width, (rows, features) = settings.network_width, at.shape
     m = int(starts[-1]) + 2 * features
@@ -237,10 +247,9 @@ def _train_one(
     for _ in range(passes):
         order = rng.permutation(rows)
         for begin in range(0, rows, size):
-            if stopped.is_set():
-                return learned
+            go_on(stopped)
             some = order[begin : begin + size]
-            gradient = _gradient({**fixed, **learned}, _chosen(at[some], m), truth[some])
+            gradient = _gradient({**given.fixed, **learned}, _chosen(at[some], m), given.truth[some])
             far = STEP * 0.5 * (1 + np.cos(np.pi * done / steps))
             done += 1
             for name, one in adam.items():

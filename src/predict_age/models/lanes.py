@@ -1,0 +1,46 @@
+"""Models that are made side by side, each by one thread: the same models, whatever the number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from threading import Event
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Stopped = Event | None
+
+
+def go_on(stopped: Stopped) -> None:
+    """Raise CancelledError when nobody waits for what is being made any more."""
+    if stopped is not None and stopped.is_set():
+        raise CancelledError
+
+
+class Lanes:
+    """``threads`` that do what is begun, first come, first served. Inside, libraries of linear algebra use one thread each.
+
+    An error or a stop inside sets ``stopped``, for whoever is at work, and what has not begun never does.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.stopped = Event()
+        self._threads = ThreadPoolExecutor(threads)
+        self._limits = threadpool_limits(1)
+
+    def begin(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
+        """Have ``function`` called; its result is the future's."""
+        return self._threads.submit(function, *arguments, **named)
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            self.stopped.set()
+        self._threads.shutdown(cancel_futures=kind is not None)
+        self._limits.restore_original_limits()
