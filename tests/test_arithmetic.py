@@ -32,9 +32,24 @@ def test_every_split_is_in_exactly_one_batch(to_predict: list[int], batch_rows: 
         assert rows <= batch_rows or sum(1 for s in batch if to_predict[s]) == 1
 
 
-def test_equal_splits_make_equal_batches() -> None:
+def test_equal_splits_make_equal_batches_for_one_worker() -> None:
     """100 splits of 30,000 rows in batches of 300,000: ten batches of ten."""
-    assert [len(b) for b in plan_batches([30_000] * 100, 300_000, 2).batches] == [10] * 10
+    assert [len(b) for b in plan_batches([30_000] * 100, 300_000, 1).batches] == [10] * 10
+
+
+def test_several_workers_end_together() -> None:
+    """The last batches are ever smaller: whichever worker is slower, by a third, the other waits for a row group's time at most."""
+    for workers in (2, 3, 8):
+        plan = plan_batches([31_000] * 300, 300_000, workers)
+        assert plan.to_predict[: 200 // 9 - workers] == [9 * 31_000] * (200 // 9 - workers)
+        assert plan.to_predict[-workers:] == [31_000] * workers
+        assert plan.to_predict == sorted(plan.to_predict, reverse=True)
+        free = [0.0] * workers
+        for rows in plan.to_predict:
+            worker = free.index(min(free))
+            free[worker] += rows * (1.33 if worker % 2 else 1.0)
+        assert max(free) - min(free) <= 31_000 * 1.33
+        assert f"ceil(9,300,000 / 300,000) = 31, {len(plan.batches)} in whole row groups, the last ones smaller" == plan.formula
 
 
 @pytest.mark.parametrize(

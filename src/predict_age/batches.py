@@ -29,25 +29,27 @@ def number_of_batches(to_predict: int, batch_rows: int, workers: int) -> tuple[i
 
 
 def plan_batches(to_predict: list[int], batch_rows: int, workers: int) -> BatchPlan:
-    """Cut the splits 0..n-1, in order, into consecutive groups of about equal work.
+    """Cut the splits 0..n-1, in order, into consecutive groups of about equal work, and smaller ones at the end.
 
     ``to_predict[i]`` is the number of rows of split i that need a prediction. A batch never holds more than
-    ``batch_rows`` of them unless a single split does.
+    ``batch_rows`` of them unless a single split does. Several ``workers`` are never of the same speed: so that they end together,
+    a batch takes at most half of a worker's share of what is left (guided self-scheduling, Polychronopoulos and Kuck 1987).
     """
-    total = sum(to_predict)
-    number, formula = number_of_batches(total, batch_rows, workers)
-    share = total / number
+    left = sum(to_predict)
+    number, formula = number_of_batches(left, batch_rows, workers)
+    share = left / number
     batches: list[list[int]] = [[]]
     filled = [0]
-    done = 0
+    wanted = share
     for split, rows in enumerate(to_predict):
-        full = filled[-1] + rows > batch_rows or done + rows / 2 > share * len(batches)
-        if batches[-1] and full and (len(batches) < number or filled[-1] + rows > batch_rows):
+        if filled[-1] and (filled[-1] + rows > batch_rows or filled[-1] + rows / 2 > wanted):
+            left -= filled[-1]
             batches.append([])
             filled.append(0)
+        if not filled[-1] and workers > 1:
+            wanted = min(share, max(left / (2 * workers), SMALLEST_USEFUL_BATCH))
         batches[-1].append(split)
         filled[-1] += rows
-        done += rows
     if len(batches) != number:
-        formula += f", {len(batches):,} in whole row groups"
+        formula += f", {len(batches):,} in whole row groups" + (", the last ones smaller" if workers > 1 else "")
     return BatchPlan(batches, filled, formula)

@@ -38,7 +38,7 @@ class Progress(Protocol):
 class RunPlan:
     """Everything that decides the result. ``timestamp`` (UTC) is the one time of the run; no step reads the clock.
 
-    ``workers`` decides how batches are cut, and how many threads train; the models are the same for any number. ``base`` is a finished
+    ``workers`` decides how batches are cut, and how many threads train; the models are the same for any. ``base`` is a finished
     run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise. ``challengers`` are
     the same for each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
     """
