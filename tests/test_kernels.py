@@ -257,39 +257,65 @@ def test_tokens_are_where_json_has_them() -> None:
     assert tokens.counts[0].tolist() == [2, -1, -1, -1, 3, -1]
 
 
-def a_network(rng: np.random.Generator, width: int, ages: int) -> network.Network:
-    """Two networks over three features, with edges that values may equal."""
-    starts, functions = np.array([0, 3, 3, 9]), 4
+def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, dense: bool) -> network.Network:
+    """Two networks over three features, with edges that values may equal; splines, or functions that are 0 at no age."""
+    starts = np.array([0, 3, 3, 9])
     m = int(starts[-1]) + 6
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
     edges = np.sort(rng.integers(-3, 4, 9).astype(np.float32).reshape(3, 3), axis=1).ravel()
     edges[3:] = np.sort(edges[3:])
     return network.Network(
         edges, starts, draw(2, m, width), draw(2, width), draw(2, width, width), draw(2, width), draw(2, 2 * width, functions),
-        draw(functions, ages), draw(ages),
+        draw(functions, ages) if dense else network._basis(ages, functions), draw(ages),
     )  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None)
-@example(0, 0, 6, 11)
-@example(0, 513, 32, 87)
-@example(1, 1, 1, 8)
-@example(2, 40, 5, 7)  # too few ages for the kernels
-@example(3, 1100, 33, 128)
-@example(4, 40, 6, 129)  # too many
-@given(st.integers(0, 2**32), st.integers(0, 40), st.integers(1, 40), st.integers(1, 130))
-def test_same_distribution(seed: int, rows: int, width: int, ages: int) -> None:
-    """Missing values, infinities, values on an edge; no row, one row, several blocks; numbers of ages that are added up apart."""
+@example(0, 0, 6, 11, 5, False)
+@example(0, 513, 32, 87, 20, False)
+@example(1, 1, 1, 1, 5, False)
+@example(2, 40, 5, 7, 4, True)
+@example(3, 1100, 33, 128, 20, False)
+@example(4, 40, 6, 129, 9, True)  # too many functions at an age for the kernels
+@given(st.integers(0, 2**32), st.integers(0, 150), st.integers(1, 40), st.integers(1, 130), st.integers(4, 24), st.booleans())
+def test_same_distribution(seed: int, rows: int, width: int, ages: int, functions: int, dense: bool) -> None:
+    """Missing values, infinities, values on an edge; no row, one row, several blocks; any basis."""
     rng = np.random.default_rng(seed)
-    net = a_network(rng, width, ages)
+    net = a_network(rng, width, ages, functions, dense)
     matrix = rng.choice(np.array([np.nan, np.inf, -np.inf, -3, -1, 0, -0.0, 1, 1.5, 3, 1e30], np.float32), (rows, 3))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "wanted", lambda _: False)
         slow = net.distribution(matrix)
         patch.setattr(network, "wanted", lambda _: True)
-        if 8 <= ages <= 128:
-            patch.setattr(network.Network, "_add", None)
+        if functions == 4 or not dense:
+            patch.setattr(network.Network, "_by_numpy", None)
         assert np.array_equal(net.distribution(matrix), slow)
+    several = [
+        {"basis": net.basis, "prior": net.prior} | {name: getattr(net, name)[s] for name in network.LEARNED} for s in range(2)
+    ]
+    chosen = network._chosen(network.binned(matrix, net.edges, net.starts), net.bins.shape[1])
+    defined = np.mean([network._forward(weights, chosen @ weights["bins"])[-1] for weights in several], axis=0)
+    assert np.allclose(slow, defined, rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["last", "hidden", "prior", "bins"])
+def test_a_network_that_is_no_number_says_so(where: str) -> None:
+    """NaN in a model is not lost on the way, by kernels or without: whoever asks is to see it and refuse the model."""
+    net = a_network(np.random.default_rng(0), 6, 40, 9, dense=False)
+    getattr(net, where)[...] = np.nan
+    with pytest.MonkeyPatch.context() as patch:
+        for kernels in (True, False):
+            patch.setattr(network, "wanted", lambda _, on=kernels: on)
+            assert np.isnan(net.distribution(np.zeros((70, 3), np.float32))).all()
+
+
+def test_exponentials() -> None:
+    """Within two units of the last place of those of 64 bits, for every number down to where it is cut off."""
+    x = np.concatenate([-np.geomspace(1e-30, 87, 400_000), np.linspace(-87, 0, 400_001), [-0.0]]).astype(np.float32)
+    right = np.exp(x.astype(np.float64))
+    off = np.abs(density.exponential(x) - right) / np.spacing(right.astype(np.float32))
+    assert off.max() < 2
+    assert density.exponential(np.array([-88, -1e30, -np.inf], np.float32)).max() < 2e-38
 
 
 @given(

@@ -108,6 +108,19 @@ def lowest_bit(_context: Any, bits: Any) -> Any:
     return signature, build
 
 
+@_instruction
+def power_of_two(_context: Any, exponent: Any) -> Any:
+    """2 to the power ``exponent``, a whole number of float32 from -126 to 127."""
+    signature = types.float32(types.float32)
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        bits = ir.IntType(32)
+        biased = builder.add(builder.fptosi(arguments[0], bits), ir.Constant(bits, 127))
+        return builder.bitcast(builder.shl(biased, ir.Constant(bits, 23)), ir.FloatType())
+
+    return signature, build
+
+
 @kernel
 def _probe(data: Any) -> Any:
     return lowest_bit(special(data, 0)), eight(data, 0)

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.compile import kernel
+from predict_age.kernels.compile import inline, kernel, power_of_two
+from predict_age.kernels.kinds import EXPONENTIAL, HALF, LEAST, LN2_HIGH, LN2_LOW, LOG2_E, ONE
+
+ROWS = 64  # whose shares are made together
 
 
 @kernel
@@ -32,67 +35,88 @@ def bins_of(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
 
 
 @kernel
-def first_layer(at: Any, bins: Any, shift: Any, out: Any) -> None:
-    """Fill the first h columns of ``out`` (n, 2h): rows ``at`` (n, f) of ``bins`` (m, h) and ``shift`` (h,), none below 0."""
-    width = bins.shape[1]
-    total = np.empty(width, np.float32)
+def first_layers(at: Any, bins: Any, shift: Any, out: Any) -> None:
+    """Fill ``out`` (n, s, 2h), up to h: rows ``at`` (n, f) of ``bins`` (m, s h) and ``shift`` (s, h), none below 0."""
+    networks, width = shift.shape
+    total = np.empty(networks * width, np.float32)
     for n in range(at.shape[0]):
-        for i in range(width):
-            total[i] = np.float32(0)
+        total[:] = 0
         for feature in range(at.shape[1]):
             row = bins[at[n, feature]]
-            for i in range(width):
+            for i in range(len(total)):
                 total[i] += row[i]
-        for i in range(width):
-            out[n, i] = max(total[i] + shift[i], np.float32(0))
+        for s in range(networks):
+            sums, made = total[s * width : (s + 1) * width], out[n, s]
+            for i in range(width):
+                made[i] = max(sums[i] + shift[s, i], np.float32(0))
 
 
 @kernel
-def second_layer(values: Any, shift: Any, out: Any) -> None:
-    """Fill the last h columns of ``out`` (n, 2h): ``values`` (n, h) and ``shift`` (h,), none below 0."""
+def second_layer(values: Any, shift: Any, s: Any, out: Any) -> None:
+    """Fill ``out`` (n, s, 2h) of one network, from h on: ``values`` (n, h) and ``shift`` (h,), none below 0."""
     width = values.shape[1]
     for n in range(values.shape[0]):
-        row, made = values[n], out[n, width:]
+        row, made = values[n], out[n, s, width:]
         for i in range(width):
             made[i] = max(row[i] + shift[i], np.float32(0))
 
 
-@kernel
-def below_highest(values: Any, prior: Any) -> None:
-    """Add ``prior`` (a,) to ``values`` (n, a) and take the highest of each row from it, in place."""
-    ages = values.shape[1]
-    for n in range(values.shape[0]):
-        row = values[n]
-        for age in range(ages):
-            row[age] += prior[age]
-        highest = row[0]
-        for age in range(ages):
-            highest = max(highest, row[age])
-        for age in range(ages):
-            row[age] -= highest
+@inline
+def _exponential(x: Any) -> Any:
+    """See ``models.density.exponential``."""
+    x = LEAST if x < LEAST else x  # NaN stays what it is
+    whole = np.floor(x * LOG2_E + HALF)
+    x -= whole * LN2_HIGH
+    x -= whole * LN2_LOW
+    y = x * EXPONENTIAL[0] + EXPONENTIAL[1]
+    for term in EXPONENTIAL[2:]:
+        y = y * x + term
+    return (y * (x * x) + x + ONE) * power_of_two(whole)
 
 
 @kernel
-def add_shares(values: Any, out: Any) -> None:
-    """Add to ``out`` (n, a) the rows of ``values`` (n, a), each divided by its sum; a is from 8 to 128.
+def shares_of(weights: Any, first: Any, band: Any, prior: Any, out: Any) -> None:
+    """Fill ``out`` (n, a) with the mean of the distributions that s networks make of ``weights`` (s, k, m) for n of m rows.
 
-    The sum is NumPy's: eight partial sums, so that eight numbers are added at once, and then the rest.
+    m is a multiple of ROWS. ``first`` (a,), ``band`` (4, a), ``prior`` (a,): see ``models.density.Band``. Neighbours in memory are
+    the same age of different rows, so that nothing has to be added up within what one instruction does.
     """
-    ages = values.shape[1]
-    whole = ages - ages % 8
-    part = np.empty(8, np.float32)
-    for n in range(values.shape[0]):
-        row, made = values[n], out[n]
-        for i in range(8):
-            part[i] = row[i]
-        for age in range(8, whole, 8):
-            for i in range(8):
-                part[i] += row[age + i]
-        total = ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]))
-        for age in range(whole, ages):
-            total += row[age]
-        for age in range(ages):
-            made[age] += row[age] / total
+    networks, functions, most = weights.shape
+    ages, rows = out.shape[1], out.shape[0]
+    values = weights.reshape(-1)
+    logits, total = np.empty(ages * ROWS, np.float32), np.empty(ages * ROWS, np.float32)
+    highest, sums = np.empty(ROWS, np.float32), np.empty(ROWS, np.float32)
+    mean, wide, following = np.float32(1 / networks), np.uint64(ROWS), np.uint64(most)
+    for start in range(0, rows, ROWS):
+        total[:] = 0
+        for s in range(networks):
+            highest[:] = -np.inf
+            sums[:] = 0
+            begin = np.uint64(s * functions * most + start)
+            for age in range(ages):
+                w0 = begin + np.uint64(first[age]) * following
+                w1, w2, w3 = w0 + following, w0 + following + following, w0 + following + following + following
+                b0, b1, b2, b3, p = band[0, age], band[1, age], band[2, age], band[3, age], prior[age]
+                at = np.uint64(age) * wide
+                for i in range(wide):
+                    x = values[w0 + i] * b0 + values[w1 + i] * b1 + values[w2 + i] * b2 + values[w3 + i] * b3 + p
+                    logits[at + i] = x
+                    highest[i] = x if x > highest[i] else highest[i]
+            for age in range(ages):
+                at = np.uint64(age) * wide
+                for i in range(wide):
+                    e = _exponential(logits[at + i] - highest[i])
+                    logits[at + i] = e
+                    sums[i] += e
+            for i in range(wide):
+                sums[i] = ONE / sums[i]
+            for age in range(ages):
+                at = np.uint64(age) * wide
+                for i in range(wide):
+                    total[at + i] += logits[at + i] * sums[i]
+        for n in range(min(ROWS, rows - start)):
+            for age in range(ages):
+                out[start + n, age] = total[age * ROWS + n] * mean
 
 
 @kernel

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.kernels import wanted
+from predict_age.kernels.kinds import EXPONENTIAL, HALF, LEAST, LN2_HIGH, LN2_LOW, LOG2_E, ONE
 
+Floats = NDArray[np.float32]
 Shares = NDArray[np.float32]
 TOLERANCE = 1e-5  # float32 sums of some dozen histograms are exact to about 1e-6
 
@@ -32,3 +36,54 @@ def quantiles(shares: Shares, youngest: int, levels: tuple[float, ...]) -> NDArr
         within = np.clip((level - below) / np.where(share > 0, share, 1.0), 0.0, 1.0)
         result[:, i] = youngest - 0.5 + bin_ + within
     return result
+
+
+def exponential(x: Floats) -> Floats:
+    """The exponentials of ``x``, numbers up to 0; 1.6e-38 below -87. Within two units of the last place.
+
+    By steps that kernels and NumPy do alike, to the last bit: 2 to a whole power times a polynomial between -ln 2 / 2 and ln 2 / 2
+    (Moshier 1989, Cephes, ``expf``).
+    """
+    x = np.maximum(x, LEAST)
+    whole = np.floor(x * LOG2_E + HALF)
+    x = x - whole * LN2_HIGH
+    x = x - whole * LN2_LOW
+    y = x * EXPONENTIAL[0] + EXPONENTIAL[1]
+    for term in EXPONENTIAL[2:]:
+        y = y * x + term
+    with np.errstate(invalid="ignore"):  # NaN is no power of 2, and the product stays NaN
+        power = ((whole.astype(np.int32) + 127) << 23).view(np.float32)
+        made: Floats = (y * (x * x) + x + ONE) * power
+    return made
+
+
+@dataclass(frozen=True)
+class Band:
+    """A basis (k, a) of functions of the age, few of which are not 0 at any one age.
+
+    ``first`` (a,): the first of them; ``values`` (w, a): of the w functions from there on.
+    """
+
+    first: NDArray[np.int64]
+    values: Floats
+
+    @classmethod
+    def of(cls, basis: Floats, least: int) -> Band:
+        """The narrowest band that holds ``basis``, but at least ``least`` functions wide, where there are as many."""
+        functions, ages = basis.shape
+        there = basis != 0
+        first = np.where(there.any(axis=0), there.argmax(axis=0), 0)
+        last = np.where(there.any(axis=0), functions - 1 - there[::-1].argmax(axis=0), 0)
+        width = min(functions, max(least, int((last - first).max()) + 1))
+        first = np.minimum(first, functions - width)
+        return cls(first, basis[first + np.arange(width)[:, np.newaxis], np.arange(ages)])
+
+    def shares(self, weights: Floats, prior: Floats) -> Floats:
+        """The distributions (a, n) with ``weights`` (k, n) of the functions and logarithms ``prior`` (a,)."""
+        logits = weights[self.first] * self.values[0][:, np.newaxis]
+        for place, values in enumerate(self.values[1:], start=1):
+            logits += weights[self.first + place] * values[:, np.newaxis]
+        logits += prior[:, np.newaxis]
+        made = exponential(logits - logits.max(axis=0))
+        made *= ONE / np.add.accumulate(made, axis=0)[-1]
+        return made

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
 from predict_age.kernels import wanted
-from predict_age.models.density import Shares
+from predict_age.models.density import Band, Shares
 from predict_age.models.lanes import Stopped, go_on
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
 LEARNED = ("bins", "shift1", "hidden", "shift2", "last")
 BLOCK = 512  # rows: what is known of them stays in the cache
-AGES_OF_KERNELS = 8, 128
+TOGETHER = 4  # cubic splines that are not 0 at an age; kernels know bases of so many
 MOST_BINS = 96
 STEP = 0.005  # of Adam, falling to 0 along a cosine
 ROW_VISITS = 4_800_000  # bounds the time: fewer passes over more rows
@@ -57,48 +57,51 @@ class Network:
 
     def distribution(self, matrix: Matrix) -> Shares:
         """(n_rows, n_ages) shares of each whole age for (n_rows, n_features), NaN = unknown."""
-        result = np.zeros((len(matrix), len(self.prior)), np.float32)
+        result = np.empty((len(matrix), len(self.prior)), np.float32)
+        make = self._by_kernels if wanted(len(matrix)) and len(self._band.values) == TOGETHER else self._by_numpy
         with _blas().limit(limits=1):
-            if wanted(len(matrix)) and AGES_OF_KERNELS[0] <= len(self.prior) <= AGES_OF_KERNELS[1]:
-                self._add_by_kernels(matrix, result)
-            else:
-                self._add(matrix, result)
-        result *= np.float32(1 / len(self.bins))
+            make(matrix, result)
         return result
 
-    def _add(self, matrix: Matrix, out: Shares) -> None:
-        """Add the distributions of all networks to ``out`` (n_rows, n_ages)."""
-        several = [
-            {"basis": self.basis, "prior": self.prior} | {name: getattr(self, name)[s] for name in LEARNED}
-            for s in range(len(self.bins))
-        ]
+    def _by_numpy(self, matrix: Matrix, out: Shares) -> None:
+        """Fill ``out`` (n_rows, n_ages) with the mean distribution of all networks."""
         for start in range(0, len(matrix), BLOCK):
-            chosen = _chosen(binned(matrix[start : start + BLOCK], self.edges, self.starts), self.bins.shape[1])
-            for weights in several:
-                out[start : start + BLOCK] += _forward(weights, chosen @ weights["bins"])[-1]
+            at = binned(matrix[start : start + BLOCK], self.edges, self.starts)
+            chosen = _chosen(at, self.bins.shape[1])
+            total = np.zeros((len(self.prior), len(at)), np.float32)
+            for s in range(len(self.bins)):
+                first = np.maximum(chosen @ self.bins[s] + self.shift1[s], 0)
+                second = np.maximum(first @ self.hidden[s] + self.shift2[s], 0)
+                total += self._band.shares(self.last[s].T @ np.concatenate([first, second], axis=1).T, self.prior)
+            out[start : start + BLOCK] = (total * np.float32(1 / len(self.bins))).T
 
-    def _add_by_kernels(self, matrix: Matrix, out: Shares) -> None:
-        """The same: matrix products and exponentials by NumPy, what lies between by kernels."""
-        from predict_age.kernels.density import add_shares, below_highest, bins_of, first_layer, second_layer
+    def _by_kernels(self, matrix: Matrix, out: Shares) -> None:
+        """The same: matrix products by NumPy, what lies between by kernels."""
+        from predict_age.kernels.density import bins_of, first_layers, second_layer, shares_of
 
         networks, width, functions = self.last.shape[0], self.hidden.shape[1], self.last.shape[2]
         at = np.empty((BLOCK, matrix.shape[1]), np.int32)
-        layers, product, weights, shares = (
-            np.empty((BLOCK, columns), np.float32) for columns in (2 * width, width, functions, out.shape[1])
-        )
+        layers, product = np.empty((BLOCK, networks, 2 * width), np.float32), np.empty((BLOCK, width), np.float32)
+        weights = np.zeros((networks, functions, BLOCK), np.float32)
         for start in range(0, len(matrix), BLOCK):
-            some, made = matrix[start : start + BLOCK], out[start : start + BLOCK]
+            some = matrix[start : start + BLOCK]
             n = len(some)
             bins_of(some, self.edges, self.starts, at[:n])
+            first_layers(at[:n], self._bins_beside, self.shift1, layers[:n])
             for s in range(networks):
-                first_layer(at[:n], self.bins[s], self.shift1[s], layers[:n])
-                np.matmul(layers[:n, :width], self.hidden[s], out=product[:n])
-                second_layer(product[:n], self.shift2[s], layers[:n])
-                np.matmul(layers[:n], self.last[s], out=weights[:n])
-                np.matmul(weights[:n], self.basis, out=shares[:n])
-                below_highest(shares[:n], self.prior)
-                np.exp(shares[:n], out=shares[:n])
-                add_shares(shares[:n], made)
+                np.matmul(layers[:n, s, :width], self.hidden[s], out=product[:n])
+                second_layer(product[:n], self.shift2[s], s, layers[:n])
+                np.matmul(self.last[s].T, layers[:n, s].T, out=weights[s, :, :n])
+            shares_of(weights, self._band.first, self._band.values, self.prior, out[start : start + BLOCK])
+
+    @cached_property
+    def _bins_beside(self) -> Floats:
+        """(m, s h): the vectors of a bin in all networks beside each other."""
+        return np.ascontiguousarray(self.bins.transpose(1, 0, 2)).reshape(self.bins.shape[1], -1)
+
+    @cached_property
+    def _band(self) -> Band:
+        return Band.of(self.basis, TOGETHER)
 
 
 @cache
