@@ -318,6 +318,7 @@ def test_exponentials() -> None:
     assert density.exponential(np.array([-88, -1e30, -np.inf], np.float32)).max() < 2e-38
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 2**32 - 1) | st.sampled_from([0x80000000, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFF800001]), max_size=40)
 )

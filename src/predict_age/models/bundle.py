@@ -130,19 +130,26 @@ class Bundle:
 
     def see(self, matrix: Matrix, everything: bool = False) -> Seen:
         """What the models say; those without weight are only asked for ``everything``."""
-        points, network, forest = self.evaluated(matrix, everything)
-        ends = quantiles(mixed(network, forest, self.blend.share), self.blend.youngest, self.blend.levels())
+        points, network, forest, ends = self.evaluated(matrix, everything)
+        if ends is None or forest is not None:
+            ends = quantiles(mixed(network, forest, self.blend.share), self.blend.youngest, self.blend.levels())
         return Seen(points, ends, np.isnan(matrix).sum(axis=1))
 
-    def evaluated(self, matrix: Matrix, everything: bool) -> tuple[NDArray[np.float64], Shares | None, Shares | None]:
-        """The members' points (n, 3), 0 where a member was not asked, and the distributions (n, ages) of network and forest."""
+    def evaluated(
+        self, matrix: Matrix, everything: bool
+    ) -> tuple[NDArray[np.float64], Shares | None, Shares | None, NDArray[np.float64] | None]:
+        """The members' points (n, 3), 0 where a member was not asked, and the distributions (n, ages) of network and forest.
+
+        Last the ``levels`` of the network's (n, 3).
+        """
         weights = self.blend.weights
         points = np.zeros((len(matrix), len(MEMBERS)))
-        network = forest = None
+        network = forest = ends = None
         if everything or weights[2] or self.blend.share > 0:
             network = self.network.distribution(matrix)
             _check_finite(network)
-            points[:, 2] = quantiles(network, self.blend.youngest, (0.5,))[:, 0]
+            ends = quantiles(network, self.blend.youngest, self.blend.levels())
+            points[:, 2] = ends[:, 1]
         needs_forest = everything or self.blend.share < 1
         if needs_forest or weights[0]:
             points[:, 0] = self.boosted.predict(matrix)
@@ -152,7 +159,7 @@ class Bundle:
         if needs_forest:
             forest = self.forest.distribution(with_point(matrix, points[:, 0].astype(np.float32)))
             _check_finite(forest)
-        return points, network, forest
+        return points, network, forest, ends
 
 
 def _check_finite(*predicted: NDArray[Any]) -> None:

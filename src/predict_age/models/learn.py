@@ -203,7 +203,7 @@ def _learn(
             features, encoders, ridge, boosted.result(), light.result(), given.network([n.result() for n in networks]),
             forest.result(), Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
         )  # fmt: skip
-    points, network, by_forest = bundle.evaluated(unseen[0], everything=True)
+    points, network, by_forest, _ = bundle.evaluated(unseen[0], everything=True)
     assert network is not None and by_forest is not None
     low, _, high = bundle.blend.levels()
     allowed = np.array([name in settings.members for name in MEMBERS])
