@@ -45,16 +45,25 @@ def exponential(x: Floats) -> Floats:
     (Moshier 1989, Cephes, ``expf``).
     """
     x = np.maximum(x, LEAST)
-    whole = np.floor(x * LOG2_E + HALF)
-    x = x - whole * LN2_HIGH
-    x = x - whole * LN2_LOW
-    y = x * EXPONENTIAL[0] + EXPONENTIAL[1]
-    for term in EXPONENTIAL[2:]:
-        y = y * x + term
+    whole, y, product = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    np.floor(np.add(np.multiply(x, LOG2_E, out=y), HALF, out=y), out=whole)
+    x -= np.multiply(whole, LN2_HIGH, out=product)
+    x -= np.multiply(whole, LN2_LOW, out=product)
+    np.multiply(x, EXPONENTIAL[0], out=y)
+    for term in EXPONENTIAL[1:-1]:
+        y += term
+        y *= x
+    y += EXPONENTIAL[-1]
+    y *= np.multiply(x, x, out=product)
+    y += x
+    y += ONE
     with np.errstate(invalid="ignore"):  # NaN is no power of 2, and the product stays NaN
-        power = ((whole.astype(np.int32) + 127) << 23).view(np.float32)
-        made: Floats = (y * (x * x) + x + ONE) * power
-    return made
+        power = product.view(np.int32)
+        power[...] = whole
+        power += 127
+        power <<= 23
+        y *= product
+    return y
 
 
 @dataclass(frozen=True)
@@ -81,9 +90,16 @@ class Band:
     def shares(self, weights: Floats, prior: Floats) -> Floats:
         """The distributions (a, n) with ``weights`` (k, n) of the functions and logarithms ``prior`` (a,)."""
         logits = weights[self.first] * self.values[0][:, np.newaxis]
+        of_next = np.empty_like(logits)
         for place, values in enumerate(self.values[1:], start=1):
-            logits += weights[self.first + place] * values[:, np.newaxis]
+            np.take(weights, self.first + place, axis=0, out=of_next, mode="clip")
+            of_next *= values[:, np.newaxis]
+            logits += of_next
         logits += prior[:, np.newaxis]
-        made = exponential(logits - logits.max(axis=0))
-        made *= ONE / np.add.accumulate(made, axis=0)[-1]
+        logits -= logits.max(axis=0)
+        made = exponential(logits)
+        total = made[0].copy()
+        for shares in made[1:]:  # one after the other, as kernels do: NumPy's sums have an order of their own
+            total += shares
+        made *= ONE / total
         return made
