@@ -185,3 +185,17 @@ def test_splits_that_are_not_understood_are_left_to_the_library() -> None:
     frame = xgboost.QuantileDMatrix(category, y, feature_types=["c"], enable_categorical=True)
     cut = Boosted.of(xgboost.train({"tree_method": "hist"}, frame, 3))
     assert cut._trees is None
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 20), st.integers(1, 40), st.floats(0, 1))
+def test_ranges_hold_what_leaves_know(seed: int, leaves: int, ages: int, share: float) -> None:
+    """Every number that is not 0 in its place, NaN too; a leaf that knows nothing, all ages, fewer ages than go together."""
+    rng = np.random.default_rng(seed)
+    table = np.where(rng.random((leaves, ages)) < share, rng.choice([1.5, -2.0, np.nan], (leaves, ages)), 0).astype(np.float32)
+    ranges = trees.Ranges.of(table)
+    again = np.zeros_like(table)
+    for row, (begin, first, length) in enumerate(ranges.places):
+        assert length % trees.EIGHT == 0 or length == ages
+        again[row, first : first + length] = ranges.shares[begin : begin + length]
+    assert np.array_equal(again, table, equal_nan=True)

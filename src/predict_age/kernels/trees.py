@@ -85,16 +85,16 @@ def add_trees(
 
 @kernel
 def add_shares(
-    matrix: Any, unknown: Any, roots: Any, depths: Any, features: Any, limits: Any, below: Any, leaves: Any, shares: Any, out: Any
-) -> None:
-    """Add to ``out`` (n, a) the row of ``shares`` of the leaf of each tree that ``matrix`` (n, f) falls into, tree after tree.
+    matrix: Any, unknown: Any, roots: Any, depths: Any, features: Any, limits: Any, below: Any, leaves: Any, shares: Any,
+    places: Any, out: Any,
+) -> None:  # fmt: skip
+    """Add to ``out`` (n, a) the shares of the leaf of each tree that ``matrix`` (n, f) falls into, tree after tree.
 
     Node i sends values of feature ``features[i]`` up to ``limits[i]`` to node ``below[i]``, others to the next one. A leaf sends
     all to itself: its limit is infinite and ``below`` its own number; its row is ``leaves[i]``. Tree t begins at ``roots[t]`` and
-    has ``depths[t]`` levels of splits.
+    has ``depths[t]`` levels of splits. ``shares`` and ``places``: see ``models.trees.Ranges``.
     """
     rows, width = matrix.shape
-    ages = shares.shape[1]
     known = np.zeros(WALKED * width, np.float32)
     at = np.zeros(WALKED, np.uint32)
     for first in range(0, rows, WALKED):
@@ -110,6 +110,8 @@ def add_shares(
                     right = known[n * np.uint64(width) + np.uint64(features[node])] > limits[node]
                     at[n] = below[node] + np.uint32(right)
             for n in range(some):
-                row, sums = shares[leaves[np.uint64(at[n])]], out[first + n]
-                for age in range(ages):
-                    sums[age] += row[age]
+                leaf = np.uint64(leaves[np.uint64(at[n])])
+                begin, age, length = np.uint64(places[leaf, 0]), np.uint64(places[leaf, 1]), np.uint64(places[leaf, 2])
+                sums = out[first + n]
+                for i in range(length):
+                    sums[age + i] += shares[begin + i]

@@ -19,7 +19,7 @@ from predict_age.features.encode import Matrix
 from predict_age.kernels import WORTH_ROWS, wanted
 from predict_age.models.boosted import UNKNOWN, Boosted, filled
 from predict_age.models.density import Shares
-from predict_age.models.trees import Paths, paths, trees_of
+from predict_age.models.trees import Paths, Ranges, paths, trees_of
 
 if TYPE_CHECKING:
     import xgboost
@@ -53,7 +53,7 @@ class QuantileForest:
             return result
         if wanted(len(matrix)):
             result[:] = 0
-            self._paths.add(matrix, self.shares, result)
+            self._paths.add(matrix, self._ranges, result)
             result *= np.float32(1 / len(self.leaf_of))
             return result
         leaves = self.leaves(matrix)
@@ -64,6 +64,10 @@ class QuantileForest:
                 total += self.shares[block[:, tree]]
             result[start : start + BLOCK] = total * np.float32(1 / block.shape[1])
         return result
+
+    @cached_property
+    def _ranges(self) -> Ranges:
+        return Ranges.of(self.shares)
 
     @cached_property
     def _paths(self) -> Paths:

@@ -1,4 +1,4 @@
-"""Models that are made side by side, each by one thread: the same models, whatever the number of threads."""
+"""Models that are made side by side: the same models, whatever the number of threads."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def _learn(
     youngest, oldest = config.ages.min, config.ages.max
     with Lanes(threads) as lanes:  # what takes longest first
         light = lanes.begin(train_light, known, ages, names, settings, 1, unseen, lanes.stopped)
-        boosted = lanes.begin(train_boosted, known, ages, names, settings, 1, unseen, lanes.stopped)
+        boosted = lanes.begin(train_boosted, known, ages, names, settings, max(1, threads // 2), unseen, lanes.stopped)
         folds = np.arange(len(ages)) % 2 == 0
         others = [lanes.begin(_other_fold, known, ages, names, settings, rows, lanes.stopped) for rows in (folds, ~folds)]
         given = lesson(known, ages, youngest, oldest, settings)

@@ -24,6 +24,7 @@ NOT_TINY = np.float32(-1)
 LIGHT_TINY = np.float32(1e-35)  # LightGBM takes numbers up to this for 0
 ZERO_IS_UNKNOWN, NAN_IS_UNKNOWN = 1, 2  # LightGBM's missing types; 0: NaN counts as 0
 BLOCK = 256  # rows that NumPy walks down all trees together
+EIGHT = 8  # numbers of 32 bits that most machines add with one instruction
 
 
 @dataclass(frozen=True)
@@ -226,14 +227,39 @@ class Paths:
             at = self.below[at] + (known[row, self.features[at]] > self.limits[at])
         return self.leaves[at]
 
-    def add(self, matrix: Matrix, shares: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        """Add to ``out`` (n_rows, a) the rows of ``shares`` (n_leaves, a) of the leaves of (n_rows, n_features), tree by tree."""
+    def add(self, matrix: Matrix, ranges: Ranges, out: NDArray[np.float32]) -> None:
+        """Add to ``out`` (n_rows, a) the shares of the leaves of (n_rows, n_features), tree by tree."""
         from predict_age.kernels.trees import add_shares
 
         add_shares(
             np.ascontiguousarray(matrix), self.unknown, self.roots, self.depths, self.features, self.limits, self.below,
-            self.leaves, shares, out,
+            self.leaves, ranges.shares, ranges.places, out,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The ages that a leaf knows, which lie side by side: a third of a table of all ages, which no cache would hold.
+
+    ``shares``: those of all leaves in a row; ``places`` (n_leaves, 3): where a leaf's begin, the first age, how many there are.
+    """
+
+    shares: NDArray[np.float32]
+    places: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, table: NDArray[np.float32]) -> Ranges:
+        """From the ``table`` (n_leaves, n_ages); ranges are made longer to be a multiple of EIGHT ages, where there are as many."""
+        leaves, ages = table.shape
+        there = table != 0
+        first = there.argmax(axis=1)
+        behind = np.where(there.any(axis=1), ages - there[:, ::-1].argmax(axis=1), 0)
+        length = np.minimum(-(-(behind - first) // EIGHT) * EIGHT, ages)
+        first = np.minimum(first, ages - length)
+        begin = np.cumsum(length) - length
+        row = np.repeat(np.arange(leaves), length)
+        place = np.arange(len(row)) - begin[row] + first[row]
+        return cls(table[row, place], np.column_stack([begin, first, length]).astype(np.uint32))
 
 
 def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) -> Paths:
