@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from predict_age.config import Training
+from predict_age.errors import IntegrityError
 from predict_age.kernels import switch, usable
 from predict_age.models import forest, trees
 from predict_age.models.boosted import Boosted, train_boosted
@@ -199,3 +200,13 @@ def test_ranges_hold_what_leaves_know(seed: int, leaves: int, ages: int, share: 
         assert length % trees.EIGHT == 0 or length == ages
         again[row, first : first + length] = ranges.shares[begin : begin + length]
     assert np.array_equal(again, table, equal_nan=True)
+
+
+@pytest.mark.parametrize("row", [-1, 10**6])
+def test_a_leaf_that_is_none_is_refused(row: int) -> None:
+    """Before anything is predicted, by kernels or without."""
+    whole = some_forest(1, 5)
+    leaf_of = whole.leaf_of.copy()
+    leaf_of[0, 0] = row
+    with pytest.raises(IntegrityError, match="forest cannot be read"):
+        QuantileForest(whole.trees, leaf_of, whole.shares)

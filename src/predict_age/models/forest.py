@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.config import Training
+from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.kernels import WORTH_ROWS, wanted
 from predict_age.models.boosted import UNKNOWN, Boosted, filled
@@ -34,6 +35,14 @@ class QuantileForest:
     trees: Boosted
     leaf_of: NDArray[np.int32]
     shares: Shares
+
+    def __post_init__(self) -> None:
+        """Raises IntegrityError when a node's row is none: kernels look nothing up twice."""
+        if self.leaf_of.size and not 0 <= self.leaf_of.min() <= self.leaf_of.max() < len(self.shares):
+            raise IntegrityError(
+                "the model's forest cannot be read", expected=f"leaves 0 to {len(self.shares) - 1}",
+                found=f"{self.leaf_of.min()} to {self.leaf_of.max()}",
+            )  # fmt: skip
 
     def __reduce__(self) -> tuple[type[QuantileForest], tuple[Boosted, NDArray[np.int32], Shares]]:
         """Between processes it travels without what was made from it."""
