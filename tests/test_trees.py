@@ -110,6 +110,7 @@ def test_same_as_xgboost(which: int, depth: int, seed: int, rows: int) -> None:
 @example(0, 31, True, 0, 0)
 @example(0, 31, True, 1, 1)
 @example(0, 31, False, 3, 128)
+@example(1, 200, True, 5404, 11)  # a split of known and unknown values, at infinity, and an infinite value
 @given(st.integers(0, 2), st.sampled_from([2, 3, 7, 31, 200]), st.booleans(), SEEDS, ROWS)
 def test_same_as_lightgbm(which: int, leaves: int, missing: bool, seed: int, rows: int) -> None:
     """The same for trees that grow leaf by leaf and have a way for unknown values, or none."""

@@ -70,7 +70,7 @@ class Light:
             trees = light_trees_of(self.text, len(self.feature_names))
         except NotTakenApartError:
             return None
-        return Sum(trees, [np.inf, -np.inf], np.float64, LIGHT_TINY)
+        return Sum(trees, [np.nan, -np.inf], np.float64, LIGHT_TINY)
 
 
 def train_light(

@@ -99,7 +99,7 @@ def light_trees_of(text: str, features: int) -> list[Tree]:
 def _below(limit: NDArray[np.float64]) -> NDArray[np.float32]:
     """The largest numbers of 32 bits that are not above ``limit``: the same values of 32 bits are up to either."""
     rounded = np.clip(limit, -np.finfo(np.float32).max, np.finfo(np.float32).max).astype(np.float32)
-    return np.where(rounded > limit, _before(rounded), rounded)
+    return np.where(np.isposinf(limit), np.float32(np.inf), np.where(rounded > limit, _before(rounded), rounded))
 
 
 def _before(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -220,11 +220,12 @@ class Paths:
     leaves: NDArray[np.uint32]
 
     def walk(self, known: Matrix) -> NDArray[np.uint32]:
-        """``leaves`` of the leaf of each tree (n_rows, n_trees) that rows without NaN fall into, by NumPy."""
+        """``leaves`` of the leaf of each tree (n_rows, n_trees) that rows fall into, by NumPy; NaN is up to no limit."""
         at = np.repeat(self.roots[np.newaxis].astype(np.uint32), len(known), axis=0)
         row = np.arange(len(known))[:, np.newaxis]
+        splits = self.below != np.arange(len(self.below))
         for _ in range(self.depths.max(initial=0)):
-            at = self.below[at] + (known[row, self.features[at]] > self.limits[at])
+            at = self.below[at] + (~(known[row, self.features[at]] <= self.limits[at]) & splits[at])
         return self.leaves[at]
 
     def add(self, matrix: Matrix, ranges: Ranges, out: NDArray[np.float32]) -> None:
