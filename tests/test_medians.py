@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from predict_age.config import Training
 from predict_age.kernels import switch
-from predict_age.models.boosted import Boosted, filled, train_boosted
+from predict_age.models.boosted import OWN_MEDIANS_FROM_ROWS, Boosted, filled, train_boosted
 from predict_age.models.lanes import Lanes
 from predict_age.models.medians import grow, medians
 from predict_age.models.trees import trees_of
@@ -93,9 +93,10 @@ def test_many_values_are_halved_as_sorted() -> None:
     assert np.array_equal(made[0], [np.median(values[(leaf == n) & drawn]) for n in range(7)])
 
 
-def test_threads_kernels_and_the_file_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same bytes by one thread and by two, by kernels and without; what is saved predicts what was counted while learning."""
-    x, y = people(9, 5000)
+@pytest.mark.parametrize("rows", [OWN_MEDIANS_FROM_ROWS - 1, OWN_MEDIANS_FROM_ROWS])
+def test_threads_kernels_and_the_file_change_nothing(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """The same bytes by one thread and by two, by kernels and without; XGBoost alone where there are few rows."""
+    x, y = people(9, rows)
     few = Training(rounds=25, min_leaf_rows=3)
     made = set()
     for kernels in (True, False):
@@ -103,7 +104,7 @@ def test_threads_kernels_and_the_file_change_nothing(monkeypatch: pytest.MonkeyP
         made |= {train_boosted(x, y, NAMES, few, threads, (x[:400], y[:400])).content for threads in (1, 2)}
     (content,) = made
     assert Boosted(content).booster.num_boosted_rounds() == 25
-    assert np.abs(Boosted(content).predict(x) - y).mean() < 0.5 * np.abs(np.median(y) - y).mean()
+    assert np.abs(Boosted(content).predict(x) - y).mean() < 0.6 * np.abs(np.median(y) - y).mean()
 
 
 def test_a_draw_of_rows_is_made_anew_for_each_tree() -> None:
