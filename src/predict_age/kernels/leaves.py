@@ -9,7 +9,7 @@ import numpy as np
 from predict_age.kernels.compile import kernel
 
 WALKED = 256  # rows that go down side by side
-FEW = 64  # numbers that are sorted sooner than halved
+SORTED_BELOW = 64  # so few numbers are sorted sooner than halved
 
 
 @kernel
@@ -54,7 +54,7 @@ def medians(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
         if count:
             mine = by_leaf[ends[k] : ends[k + 1]]
             middle = count // 2
-            halved = np.sort(mine) if count < FEW else np.partition(mine, middle)
+            halved = np.sort(mine) if count < SORTED_BELOW else np.partition(mine, middle)
             high = halved[middle]
             low = high if count % 2 else halved[:middle].max()
             out[k] = np.float32(low + 0.5 * np.float64(high - low))
