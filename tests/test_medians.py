@@ -60,6 +60,16 @@ def test_it_stops_where_xgboost_would_and_keeps_the_best() -> None:
     assert np.array_equal(ours.inplace_predict(x), theirs[: theirs.best_iteration + 1].inplace_predict(x))
 
 
+def both_ways(leaf: np.ndarray, values: np.ndarray, drawn: np.ndarray, nodes: int) -> list[np.ndarray]:
+    """Medians without kernels and by them."""
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        for kernels in (False, True):
+            patch.setattr(switch, "on", kernels)
+            made.append(medians(leaf, values, drawn, nodes))
+    return made
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 4), st.floats(-60, 60, width=32) | st.sampled_from([0.0, -0.0, 1.0]), st.booleans()), max_size=300
@@ -71,9 +81,7 @@ def test_medians_are_numpys(rows: list[tuple[int, float, bool]]) -> None:
     leaf = np.array([row[0] for row in rows], np.uint16)
     values = np.array([row[1] for row in rows], np.float32)
     drawn = np.array([row[2] for row in rows], np.bool_)
-    made = []
-    for switch.on in (False, True):
-        made.append(medians(leaf, values, drawn, 6))
+    made = both_ways(leaf, values, drawn, 6)
     assert np.array_equal(*made)
     for number in range(6):
         mine = values[(leaf == number) & drawn].astype(np.float64)
@@ -86,9 +94,7 @@ def test_many_values_are_halved_as_sorted() -> None:
     leaf = rng.integers(0, 7, 50_000).astype(np.uint16)
     values = np.round(rng.standard_normal(50_000), 1).astype(np.float32)
     drawn = rng.random(50_000) < 0.8
-    made = []
-    for switch.on in (False, True):
-        made.append(medians(leaf, values, drawn, 7))
+    made = both_ways(leaf, values, drawn, 7)
     assert np.array_equal(*made)
     assert np.array_equal(made[0], [np.median(values[(leaf == n) & drawn]) for n in range(7)])
 
@@ -107,8 +113,8 @@ def test_threads_kernels_and_the_file_change_nothing(monkeypatch: pytest.MonkeyP
     assert np.abs(Boosted(content).predict(x) - y).mean() < 0.6 * np.abs(np.median(y) - y).mean()
 
 
-def test_a_draw_of_rows_is_made_anew_for_each_tree() -> None:
-    """Fewer rows than all decide, other ones in each tree, and another seed draws others."""
+def test_a_seed_draws_the_rows_that_decide() -> None:
+    """Other trees from a part of the rows than from all, and from another seed's part."""
     x, y = people(10, 2000)
     x = filled(x)
     whole, part, other = (

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from predict_age.features.encode import Matrix
 from predict_age.kernels import wanted
 from predict_age.models import ubjson
+from predict_age.models.density import Floats
 from predict_age.models.lanes import Stopped, go_on
 from predict_age.models.trees import Paths, paths, trees_of
 
 if TYPE_CHECKING:
     import xgboost
 
-Floats = NDArray[np.float32]
 BLOCK = 4096  # rows that NumPy walks down a tree together
 
 
@@ -32,8 +32,8 @@ def grow(
 ) -> xgboost.Booster:  # fmt: skip
     """Up to ``rounds`` trees, from (n_rows, n_features) without NaN and ages (n_rows,); each learns from a share ``drawn`` of them.
 
-    ``parameters`` are XGBoost's. With ``unseen`` rows it stops ``patience`` rounds after their mean absolute error was lowest, and
-    keeps the trees up to there. Deterministic for a seed: signs add up to the same in any number of threads.
+    ``parameters`` are XGBoost's. With ``unseen`` rows, some at least, it stops ``patience`` rounds after their mean absolute error
+    was lowest, and keeps the trees up to there. Deterministic for a seed: signs add up to the same in any number of threads.
     """
     import xgboost
 
@@ -55,14 +55,14 @@ def grow(
         leaf = _leaves(tree, matrix, nodes)
         values.append(medians(leaf, left, some, nodes) * rate)
         predicted += values[-1][leaf]
-        if unseen is not None and len(judged):
+        if unseen is not None:
             judged += values[-1][_leaves(tree, unseen[0], nodes)]
             error = float(np.abs(judged - unseen[1]).mean(dtype=np.float64))
             if error < lowest:
                 best, lowest = number, error
             elif number - best >= patience:
                 break
-    kept = best + 1 if len(judged) else rounds
+    kept = rounds if unseen is None else best + 1
     return _with_values(booster[:kept], values)
 
 

@@ -21,13 +21,12 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from predict_age.config import Training
 from predict_age.features.encode import Matrix
 from predict_age.kernels import wanted
-from predict_age.models.density import Band, Shares
+from predict_age.models.density import Band, Floats, Shares
 from predict_age.models.lanes import Stopped, go_on
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
 LEARNED = ("bins", "shift1", "hidden", "shift2", "last")
 BLOCK = 512  # rows: what is known of them stays in the cache
