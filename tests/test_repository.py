@@ -56,10 +56,24 @@ def test_light_modules_import_nothing_heavy() -> None:
 
 def test_the_program_trains_without_scikit_learn() -> None:
     """It is installed here for the tests; XGBoost and LightGBM would import it, and both work without."""
-    code = "from predict_age.workers import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
+    code = "from predict_age.unneeded import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"xgboost", "lightgbm"} <= set(loaded)
     assert not {"sklearn.base", "scipy.stats"} & set(loaded)
+
+
+def test_help_is_the_library_s_without_half_of_its_imports() -> None:
+    """What the program keeps from the library that prints its help changes nothing in it."""
+    ours = "import sys; sys.argv = ['predict-age', 'run', '--help']\nfrom predict_age.cli import main\ntry: main()\nfinally: sys.stderr.write(' '.join(sys.modules))"
+    theirs = "import typer.rich_utils\n" + ours
+    quick, whole = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for code in (ours, theirs)
+    )
+    assert "--workspace" in quick.stdout
+    assert quick.stdout == whole.stdout
+    kept_away = {"markdown_it", "pygments", "attr", "rich.markdown", "rich.traceback", "multiprocessing"}
+    assert not kept_away & set(quick.stderr.split())
+    assert {"markdown_it", "rich.markdown", "rich.traceback"} <= set(whole.stderr.split())
 
 
 def test_no_registry_and_no_local_path_in_the_repository() -> None:

@@ -1,7 +1,8 @@
 """What worker processes work with, imported by the server that forks them. Nothing here may start a thread."""
 
 # ruff: noqa: E402
-from predict_age.workers import report, without_unneeded
+from predict_age.unneeded import without_unneeded
+from predict_age.workers import report
 
 without_unneeded()
 

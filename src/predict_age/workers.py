@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.machinery import ModuleSpec
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
+
+from predict_age.unneeded import without_unneeded
 
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BEAT_SECONDS = 1.0
@@ -73,30 +74,6 @@ def _set_environment(wanted: Mapping[str, str]) -> None:
     for name in os.environ.keys() - wanted.keys():
         del os.environ[name]
     os.environ.update(wanted)
-
-
-def without_unneeded() -> None:
-    """Nothing in this program needs what libraries import where they can.
-
-    XGBoost and LightGBM would import scikit-learn, which takes a second; SciPy all that NumPy has, and with it a reader of Fortran,
-    which takes a tenth of one. They do without the former; SciPy does not ask, and gets an empty module.
-    """
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
-    if not any(isinstance(finder, _Empty) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Empty())
-
-
-class _Empty:
-    """Finds a module that nobody needs, and nothing in it. Its base classes would be abstract, and slow to import."""
-
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        return ModuleSpec(name, self) if name == "numpy.f2py" else None  # type: ignore[arg-type]
-
-    def create_module(self, _spec: ModuleSpec) -> None:
-        """As usual."""
-
-    def exec_module(self, _module: ModuleType) -> None:
-        """Nothing."""
 
 
 def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

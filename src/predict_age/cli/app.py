@@ -14,7 +14,7 @@ import typer
 from predict_age import __version__
 from predict_age.errors import ConfigError, PredictAgeError, resource_error
 from predict_age.stopping import asked, exit_code, forget_signal, listen
-from predict_age.workers import without_unneeded
+from predict_age.unneeded import quick_import, without_unneeded
 
 if TYPE_CHECKING:
     from predict_age.workspace import Workspace
@@ -84,6 +84,8 @@ def main() -> None:
     listen()
     without_unneeded()
     try:
+        if len(sys.argv) == 1 or "--help" in sys.argv:
+            _prepare_help()
         app()
     except BrokenPipeError:
         raise SystemExit(141) from None
@@ -95,6 +97,12 @@ def main() -> None:
         raise SystemExit(_say(error)) from None
     finally:
         forget_signal()
+
+
+def _prepare_help() -> None:
+    """Import what prints help without what it needs for Markdown and stack traces only, which would be most of its time."""
+    with quick_import(["attr"], {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}):
+        import typer.rich_utils  # noqa: F401
 
 
 def _say(error: BaseException) -> int:

@@ -6,12 +6,10 @@ The only place that knows Numba. Its import takes a quarter of a second and comp
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+
+from predict_age.unneeded import quick_import
 
 NOT_NEEDED = ("scipy.linalg", "cffi")  # Numba imports them at its first kernel where it can, for what kernels do not use
 WORTH_ROWS = 4096  # below that the slower code is done before a kernel is loaded
@@ -31,28 +29,12 @@ switch = Switch()
 def usable() -> bool:
     """Whether kernels can be compiled and run here."""
     try:
-        with _quickly():
+        with quick_import(NOT_NEEDED):
             from predict_age.kernels.compile import works
 
             return works()
     except Exception:  # whatever a missing or broken installation raises: the slower code gives the same
         return False
-
-
-@contextmanager
-def _quickly() -> Iterator[None]:
-    """Nobody can import what is NOT_NEEDED meanwhile, and no garbage is looked for: nearly everything that is made is to stay."""
-    hidden = [name for name in NOT_NEEDED if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
-        if collects:
-            gc.enable()
 
 
 def announce(rows: int) -> None:
