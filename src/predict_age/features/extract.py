@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from predict_age.features.plain import Plain
 
 LONGEST_CATEGORY = 200
-FEW = 50  # profiles for which planning a statement takes longer than answering it
+FEW_PROFILES = 50  # profiles for which planning a statement takes longer than answering it
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ class Reading:
 
     def _convert(self, names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
         """The values of the features ``names`` of a few small profiles."""
-        if len(texts) <= FEW:
+        if len(texts) <= FEW_PROFILES:
             return {name: _prepared(os.getpid(), self._text, self._as_of, name).ask(texts) for name in names}
         self._connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))
         rows = self._connection.execute(_sql_of(self._text, self._as_of, tuple(names))).fetchall()

@@ -24,7 +24,7 @@ from predict_age.source.splits import text_buffers
 BLOCK = 1024  # rows: their text stays in the processor's cache while it is read a second time
 _PLAIN_KEY = re.compile(r"[\w -]+")
 Converter = Callable[[list[str], list[str]], dict[str, list[float | str | None]]]  # values of features for profiles, by their SQL
-FEW = 300  # new texts of a feature: they may as well go through the SQL of others; statements are what takes the time
+FEW_TEXTS = 300  # new texts of a feature: they may as well go through the SQL of others; statements are what takes the time
 
 
 def steps_of(feature: Feature) -> list[str | int] | None:
@@ -161,7 +161,7 @@ class Reading:
     def _learn(self, values: NDArray[np.float64], more_than: int) -> None:
         """Ask about the texts that were new in ``more_than`` rows: in one statement for all columns that have few of them."""
         asked = {number: sorted({text for _, text in new}) for number, new in enumerate(self._new) if len(new) > more_than}
-        few = [number for number, texts in asked.items() if len(texts) <= FEW]
+        few = [number for number, texts in asked.items() if len(texts) <= FEW_TEXTS]
         learned = {}
         for together in [*([few] if few else []), *([number] for number in asked if number not in few)]:
             columns = [self.plain.columns[number] for number in together]
