@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from predict_age import profile_keys
 from predict_age.drift import sketch
 from predict_age.features import plain
-from predict_age.features.extract import FEW, Reading, extract
+from predict_age.features.extract import FEW_PROFILES, Reading, extract
 from predict_age.features.spec import default_text, parse_features
 from predict_age.generator.write import Chunk, record_batch
 from predict_age.kernels import usable
@@ -172,7 +172,7 @@ def test_texts_that_mean_something_in_sql() -> None:
     ]
     texts = [json.dumps({"o": {"some key": value}, "t": value, "d": value}) for value in odd]
     same(texts)
-    same(texts + [json.dumps({"o": {"some key": f"'{n}'"}}) for n in range(FEW)])
+    same(texts + [json.dumps({"o": {"some key": f"'{n}'"}}) for n in range(FEW_PROFILES)])
 
 
 def test_same_numbers() -> None:

@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
-WIDE = 32  # bytes that are looked at together
+WIDE = 64  # bytes that are looked at together
 
 
 def kernel(function: F) -> F:
@@ -38,72 +38,135 @@ def _instruction(build: Any) -> Any:
     return intrinsic(build)
 
 
-def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """The address of ``data[at]``."""
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    return builder.gep(array.data, [arguments[1]])
-
-
 @_instruction
-def special(_context: Any, data: Any, at: Any) -> Any:
-    """A bit for each of the 32 bytes from ``at`` on that is a quote, a backslash or a control character: what ends plain text."""
-    signature = types.uint32(data, types.int64)
+def address(_context: Any, array: Any) -> Any:
+    """Where in memory the array begins. Parts of kernels are given that: for an array, each call would count its owners twice."""
+    signature = types.int64(array)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide = ir.VectorType(ir.IntType(8), WIDE)
-        place = builder.bitcast(_place(context, builder, signature, arguments), wide.as_pointer())
-        found = builder.load(place, align=1)
-        quote, backslash, blank = (ir.Constant(wide, [code] * WIDE) for code in (0x22, 0x5C, 0x20))
-        ends = builder.or_(builder.icmp_unsigned("==", found, quote), builder.icmp_unsigned("==", found, backslash))
-        return builder.bitcast(builder.or_(ends, builder.icmp_unsigned("<", found, blank)), ir.IntType(WIDE))
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
 
     return signature, build
 
 
+def _loaded(builder: Any, arguments: Any, kind: Any) -> Any:
+    """A value of ``kind`` from ``at`` bytes behind an address on."""
+    return builder.load(builder.inttoptr(builder.add(*arguments), kind.as_pointer()), align=1)
+
+
+def _bits(builder: Any, arguments: Any, marked: Callable[[Any, Callable[[int], Any]], Any]) -> Any:
+    """A bit for each of 64 bytes that is ``marked``, which is given the bytes and a way to repeat one."""
+    wide = ir.VectorType(ir.IntType(8), WIDE)
+    found = marked(_loaded(builder, arguments, wide), lambda code: ir.Constant(wide, [code] * WIDE))
+    return builder.bitcast(found, ir.IntType(WIDE))
+
+
 @_instruction
-def byte(_context: Any, data: Any, at: Any) -> Any:
-    """``data[at]`` as a whole number, for ``at`` inside the array: indexing would look for a negative ``at`` first."""
-    signature = types.int64(data, types.int64)
+def quotes(_context: Any, text: Any, at: Any) -> Any:
+    """A bit for each of the 64 bytes from ``at`` on that is a quote. Here and below, ``text`` is an address."""
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.zext(builder.load(_place(context, builder, signature, arguments)), ir.IntType(64))
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        def marked(found: Any, all_of: Any) -> Any:
+            return builder.icmp_unsigned("==", found, all_of(0x22))
 
-    return signature, build
+        return _bits(builder, arguments, marked)
+
+    return types.uint64(types.int64, types.int64), build
 
 
 @_instruction
-def eight(_context: Any, data: Any, at: Any) -> Any:
+def specials(_context: Any, text: Any, at: Any) -> Any:
+    """A bit for each of the 64 bytes from ``at`` on that is a backslash or a control character."""
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        def marked(found: Any, all_of: Any) -> Any:
+            return builder.or_(builder.icmp_unsigned("==", found, all_of(0x5C)), builder.icmp_unsigned("<", found, all_of(0x20)))
+
+        return _bits(builder, arguments, marked)
+
+    return types.uint64(types.int64, types.int64), build
+
+
+@_instruction
+def byte(_context: Any, text: Any, at: Any) -> Any:
+    """The byte at ``at`` as a whole number."""
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.zext(_loaded(builder, arguments, ir.IntType(8)), ir.IntType(64))
+
+    return types.int64(types.int64, types.int64), build
+
+
+@_instruction
+def eight(_context: Any, text: Any, at: Any) -> Any:
     """The eight bytes from ``at`` on as one number, the first one lowest."""
-    signature = types.uint64(data, types.int64)
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = builder.bitcast(_place(context, builder, signature, arguments), ir.IntType(64).as_pointer())
-        return builder.load(place, align=1)
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return _loaded(builder, arguments, ir.IntType(64))
 
-    return signature, build
+    return types.uint64(types.int64, types.int64), build
+
+
+@_instruction
+def noted(_context: Any, notes: Any, at: Any) -> Any:
+    """Number ``at`` of the numbers of 32 bits at the address ``notes``."""
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        notes, at = arguments
+        found = _loaded(builder, (notes, builder.shl(at, ir.Constant(ir.IntType(64), 2))), ir.IntType(32))
+        return builder.sext(found, ir.IntType(64))
+
+    return types.int64(types.int64, types.int64), build
+
+
+@_instruction
+def note(_context: Any, notes: Any, at: Any, value: Any) -> Any:
+    """Write ``value`` to where :func:`noted` finds it."""
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        notes, at, value = arguments
+        place = builder.add(notes, builder.shl(at, ir.Constant(ir.IntType(64), 2)))
+        builder.store(builder.trunc(value, ir.IntType(32)), builder.inttoptr(place, ir.IntType(32).as_pointer()), align=4)
+
+    return types.void(types.int64, types.int64, types.int64), build
 
 
 @inline
-def first_eight(data: Any, begin: Any, length: Any) -> Any:
-    """The first eight bytes of the text of ``length`` at ``begin`` as one number, the first one lowest, 0 behind its end."""
+def first_eight(text: Any, begin: Any, length: Any, end: Any) -> Any:
+    """The first eight bytes of what has ``length`` at ``begin`` as one number, the first one lowest, 0 behind it.
+
+    Nothing is looked at from ``end`` on.
+    """
     if length <= 0:
         return np.uint64(0)
-    if begin + 8 <= len(data):
-        word = eight(data, begin)
+    if begin + 8 <= end:
+        word = eight(text, begin)
         return word if length >= 8 else word & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
     word = np.uint64(0)
     for i in range(min(length, 8)):
-        word |= np.uint64(byte(data, begin + i)) << np.uint64(8 * i)
+        word |= np.uint64(byte(text, begin + i)) << np.uint64(8 * i)
     return word
 
 
 @_instruction
 def lowest_bit(_context: Any, bits: Any) -> Any:
-    """The place of the lowest bit that is set in ``bits``, which is not 0."""
-    signature = types.int64(types.uint32)
+    """The place of the lowest bit that is set in ``bits``; 64 where none is."""
+    signature = types.int64(types.uint64)
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return builder.zext(builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return signature, build
+
+
+@_instruction
+def count_bits(_context: Any, bits: Any) -> Any:
+    """How many bits are set in ``bits``."""
+    signature = types.int64(types.uint64)
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
 
     return signature, build
 
@@ -123,7 +186,8 @@ def power_of_two(_context: Any, exponent: Any) -> Any:
 
 @kernel
 def _probe(data: Any) -> Any:
-    return lowest_bit(special(data, 0)), eight(data, 0)
+    text = address(data)
+    return lowest_bit(quotes(text, 0) | specials(text, 0)), eight(text, 0)
 
 
 def works() -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.compile import eight, first_eight, inline, kernel
+from predict_age.kernels.compile import address, eight, first_eight, inline, kernel
 
 
 @inline
@@ -18,13 +18,14 @@ def _mixed(word: Any, spread: Any) -> Any:
 @kernel
 def hash_texts(data: Any, bounds: Any, rows: Any, salt: Any, spread: Any, out: Any) -> None:
     """Fill ``out`` (n,) with the sums of the mixed words of ``data[bounds[r] : bounds[r + 1]]`` for ``rows`` (n,)."""
+    text = address(data)
     for n in range(len(rows)):
         at, end = np.int64(bounds[rows[n]]), np.int64(bounds[rows[n] + 1])
         total = position = np.uint64(0)
         while at + 8 <= end:
             position += salt
-            total += _mixed(eight(data, at) + position, spread)
+            total += _mixed(eight(text, at) + position, spread)
             at += 8
         if at < end:
-            total += _mixed(first_eight(data, at, end - at) + position + salt, spread)
+            total += _mixed(first_eight(text, at, end - at, len(data)) + position + salt, spread)
         out[n] = total

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.kernels.compile import byte, eight, first_eight, inline, kernel
+from predict_age.kernels.compile import address, byte, eight, first_eight, inline, kernel
 from predict_age.kernels.tokens import DOT, MINUS, NINE, ZERO
 
 EXACT_DIGITS = 15
@@ -27,24 +27,24 @@ def _which(column: Any, length: Any) -> Any:
 
 
 @inline
-def _hash(data: Any, begin: Any, length: Any, first: Any, second: Any, which: Any) -> Any:
+def _hash(text: Any, begin: Any, length: Any, first: Any, second: Any, which: Any, end: Any) -> Any:
     """Of a text, of which ``first`` and ``second`` are the first sixteen bytes."""
     mixed = (first ^ (which * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD1B54A32D192ED03)
     mixed ^= mixed >> np.uint64(29)
     mixed = (mixed ^ second) * np.uint64(0xD1B54A32D192ED03)
     for at in range(16, length, 8):
         mixed ^= mixed >> np.uint64(29)
-        mixed = (mixed ^ first_eight(data, begin + at, length - at)) * np.uint64(0xD1B54A32D192ED03)
+        mixed = (mixed ^ first_eight(text, begin + at, length - at, end)) * np.uint64(0xD1B54A32D192ED03)
     return mixed ^ (mixed >> np.uint64(32))
 
 
 @inline
-def _digits(data: Any, begin: Any, end: Any) -> Any:
+def _digits(text: Any, begin: Any, end: Any, last: Any) -> Any:
     """The number ``data[begin:end]`` of one to eight digits; -1 when it is anything else. All digits at once, as is well known."""
-    if end - begin > 8 or begin + 8 > len(data):
+    if end - begin > 8 or begin + 8 > last:
         return np.int64(-1)
     before = np.uint64(8 * (8 - (end - begin)))
-    word = (eight(data, begin) << before) | (np.uint64(0x3030303030303030) & ((np.uint64(1) << before) - np.uint64(1)))
+    word = (eight(text, begin) << before) | (np.uint64(0x3030303030303030) & ((np.uint64(1) << before) - np.uint64(1)))
     tens = np.uint64(0xF0F0F0F0F0F0F0F0)
     if (word & tens) | (((word + np.uint64(0x0606060606060606)) & tens) >> np.uint64(4)) != np.uint64(0x3333333333333333):
         return np.int64(-1)
@@ -54,18 +54,18 @@ def _digits(data: Any, begin: Any, end: Any) -> Any:
 
 
 @inline
-def _number(data: Any, begin: Any, end: Any) -> Any:
+def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
     """The plain number ``data[begin:end]``; NaN when it is none, or one of more than 15 digits."""
-    short = _digits(data, begin, end)
+    short = _digits(text, begin, end, last)
     if short >= 0:
         return np.float64(short)
-    code = byte(data, begin)
+    code = byte(text, begin)
     if code != MINUS and not ZERO <= code <= NINE:
         return np.nan
     at = begin + 1 if code == MINUS else begin
     whole, digits, fraction, pointed = 0, 0, 0, False
     while at < end:
-        code = byte(data, at)
+        code = byte(text, at)
         if code == DOT:
             pointed = True
         else:
@@ -76,32 +76,29 @@ def _number(data: Any, begin: Any, end: Any) -> Any:
     if digits > EXACT_DIGITS:
         return np.nan
     value = whole / POWERS[fraction]
-    return -value if byte(data, begin) == MINUS else value
+    return -value if byte(text, begin) == MINUS else value
 
 
 @inline
-def _same(data: Any, begin: Any, texts: Any, first: Any, length: Any) -> Any:
+def _same(text: Any, begin: Any, last: Any, texts: Any, first: Any, texts_end: Any, length: Any) -> Any:
     """Whether ``length`` bytes are the same."""
     for at in range(0, length, 8):  # all() would need a closure, which a kernel has not
-        if first_eight(data, begin + at, length - at) != first_eight(texts, first + at, length - at):
+        if first_eight(text, begin + at, length - at, last) != first_eight(texts, first + at, length - at, texts_end):
             return False
     return True
 
 
 @inline
-def _place(data: Any, begin: Any, end: Any, column: Any, table: Any, texts: Any) -> Any:
-    """Where ``table`` holds the text ``data[begin:end]`` of a column; -1 when it does not."""
+def _place(text: Any, begin: Any, end: Any, last: Any, column: Any, table: Any, mask: Any, texts: Any, texts_end: Any) -> Any:
+    """Where ``table`` holds the text ``text[begin:end]`` of a column; -1 when it does not."""
     length = end - begin
-    first, second = first_eight(data, begin, length), first_eight(data, begin + 8, length - 8)
+    first, second = first_eight(text, begin, length, last), first_eight(text, begin + 8, length - 8, last)
     which = _which(column, length)
-    mask = len(table) - 1
-    place = np.int64(_hash(data, begin, length, first, second, which)) & mask
-    while table[place, 2] != 0:
-        if (
-            table[place, 0] == first
-            and table[place, 1] == second
-            and table[place, 2] == which
-            and (length <= 16 or _same(data, begin + 16, texts, np.int64(table[place, 3]) + 16, length - 16))
+    place = np.int64(_hash(text, begin, length, first, second, which, last)) & mask
+    while eight(table, place * 32 + 16) != np.uint64(0):
+        at = place * 32
+        if (eight(table, at) == first) & (eight(table, at + 8) == second) & (eight(table, at + 16) == which) and (
+            length <= 16 or _same(text, begin + 16, last, texts, np.int64(eight(table, at + 24)) + 16, texts_end, length - 16)
         ):
             return place
         place = (place + 1) & mask
@@ -120,6 +117,7 @@ def read_values(
     leave it out. Everything else is looked up; returns how many texts are not known, their columns and rows in ``missed`` (c n, 2).
     """
     misses = 0
+    text, last, entries, known = address(data), len(data), address(table), address(texts)
     for n in range(len(plain)):
         for column in range(len(slots)):
             out[column, n] = np.nan
@@ -129,7 +127,7 @@ def read_values(
                 continue
             value = np.nan
             if kinds[column] == NUMBER:
-                value = _number(data, begin, end) * limits[column, 0]
+                value = _number(text, begin, end, last) * limits[column, 0]
             elif kinds[column] == ITEMS and counts[n, slot] >= 0:
                 value = np.float64(counts[n, slot])
             if not np.isnan(value):
@@ -139,7 +137,7 @@ def read_values(
                 elif low <= value <= high:
                     out[column, n] = value
                 continue
-            place = _place(data, begin, end, column, table, texts)
+            place = _place(text, begin, end, last, column, entries, len(table) - 1, known, len(texts))
             if place >= 0:
                 out[column, n] = means[place]
             else:
@@ -151,12 +149,12 @@ def read_values(
 @kernel
 def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, values: Any) -> None:
     """Fill an empty table with texts ``texts[bounds[i] : bounds[i + 1]]`` of ``columns[i]``, all different, and what they mean."""
-    mask = len(table) - 1
+    mask, begin_of, end = len(table) - 1, address(texts), len(texts)
     for i in range(len(values)):
         begin, length = bounds[i], bounds[i + 1] - bounds[i]
-        first, second = first_eight(texts, begin, length), first_eight(texts, begin + 8, length - 8)
+        first, second = first_eight(begin_of, begin, length, end), first_eight(begin_of, begin + 8, length - 8, end)
         which = _which(columns[i], length)
-        place = np.int64(_hash(texts, begin, length, first, second, which)) & mask
+        place = np.int64(_hash(begin_of, begin, length, first, second, which, end)) & mask
         while table[place, 2] != 0:
             place = (place + 1) & mask
         table[place, 0], table[place, 1], table[place, 2], table[place, 3] = first, second, which, np.uint64(begin)
