@@ -257,6 +257,49 @@ def test_tokens_are_where_json_has_them() -> None:
     assert tokens.counts[0].tolist() == [2, -1, -1, -1, 3, -1]
 
 
+AROUND = [b"", b"}", b"]}", b',"b":2}', b'"', b'":1}', b"0", b".5}", b"e", b" ", b"\\", b'\\"', b"\0"]
+
+
+@pytest.mark.parametrize("after", AROUND)
+def test_what_lies_behind_a_text_is_no_matter(after: bytes) -> None:
+    """Every beginning of a document, with something behind it that would go on with it, in one buffer and at its very end."""
+    document = (
+        b'{"a":[1,-20.5,{"c":"x\\"\\u00e9 \xc3\xa9"}],"bb":"'
+        + b"y" * 70
+        + b'","d":{"e":[],"f":{}},"g":true,"h":null,"i":12345678} '
+    )
+    paths: list[list[str | int]] = [["a"], ["a", 2, "c"], ["bb"], ["d", "e"], ["g"], ["i"]]
+    texts = [document[:n] for n in range(len(document) + 1)]
+    whole = b"".join(t + after for t in texts)
+    ends = np.cumsum([len(t) + len(after) for t in texts]) - len(after)
+    offsets = np.stack([ends - [len(t) for t in texts], ends], axis=1).ravel().astype(np.int32)
+    for data in (whole, whole[: len(whole) - len(after)], whole + bytes(100)):
+        tokens = Tokens(np.frombuffer(data, np.uint8), offsets, np.arange(0, len(offsets), 2), Paths(paths))
+        tokens.find(slice(0, 50))
+        tokens.find(slice(50, len(texts)))
+        assert np.flatnonzero(tokens.plain).tolist() == [len(document) - 1, len(document)]
+        for row in np.flatnonzero(tokens.plain):
+            found = [json.loads(data[s:e]) for s, e in zip(tokens.starts[row], tokens.ends[row], strict=True)]
+            assert found == [[1, -20.5, {"c": 'x"\u00e9 \u00e9'}], 'x"\u00e9 \u00e9', "y" * 70, [], True, 12345678]
+            assert tokens.counts[row].tolist() == [3, -1, -1, 0, -1, -1]
+
+
+@pytest.mark.parametrize(
+    "form", ["k{:03d}", "beginning {:03d}", "beginning {:03d} ending", "beginning {0:03d} and {0:03d} and on to the ending"]
+)
+def test_keys_are_told_apart(form: str) -> None:
+    """Many keys of one length, with the same first and last bytes or without, a part of which is in the document."""
+    keys = [form.format(i) for i in range(0, 400, 2)]
+    text = json.dumps({form.format(i): i for i in range(0, 600, 3)}).encode()
+    tokens = Tokens(
+        np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), Paths([[key] for key in keys])
+    )
+    tokens.find(slice(0, 1))
+    assert tokens.plain.all()
+    found = [int(text[s:e]) if s >= 0 else None for s, e in zip(tokens.starts[0], tokens.ends[0], strict=True)]
+    assert found == [i if i % 3 == 0 else None for i in range(0, 400, 2)]
+
+
 def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, dense: bool) -> network.Network:
     """Two networks over three features, with edges that values may equal; splines, or functions that are 0 at no age."""
     starts = np.array([0, 3, 3, 9])

@@ -172,16 +172,17 @@ def _child(text: Any, begin: Any, end: Any, node: Any, keys: Any, table: Any, ma
     first, last = eight(text, begin) & some, eight(text, begin + max(length - 8, 0)) & some
     which = (node << 32) | length
     place = place_of(first, which) & mask
-    child = _there(table, place, which, first, last, nobody)
-    while (child == nobody) & ((eight(table, place * 32 + 24) & np.uint64(TAKEN)) != np.uint64(0)):
-        place = (place + 1) & mask
+    while True:
         child = _there(table, place, which, first, last, nobody)
-    if (child != nobody) & (length > 16):
-        known = np.int64(eight(table, place * 32 + 24) >> np.uint64(32))
-        for i in range(8, length - 8, 8):
-            if eight(text, begin + i) != eight(keys, known + i):
-                return nobody
-    return child
+        about = eight(table, place * 32 + 24)
+        if (child != nobody) & (length > 16):
+            known = np.int64(about >> np.uint64(32))
+            for i in range(8, length - 8, 8):
+                if eight(text, begin + i) != eight(keys, known + i):
+                    child = nobody
+        if (child != nobody) | (about & np.uint64(TAKEN) == np.uint64(0)):
+            return child
+        place = (place + 1) & mask
 
 
 @inline
