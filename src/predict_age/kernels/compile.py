@@ -67,10 +67,7 @@ def quotes(_context: Any, text: Any, at: Any) -> Any:
     """A bit for each of the 64 bytes from ``at`` on that is a quote. Here and below, ``text`` is an address."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        def marked(found: Any, all_of: Any) -> Any:
-            return builder.icmp_unsigned("==", found, all_of(0x22))
-
-        return _bits(builder, arguments, marked)
+        return _bits(builder, arguments, lambda found, all_of: builder.icmp_unsigned("==", found, all_of(0x22)))
 
     return types.uint64(types.int64, types.int64), build
 
