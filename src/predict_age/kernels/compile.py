@@ -40,7 +40,10 @@ def _instruction(build: Any) -> Any:
 
 @_instruction
 def address(_context: Any, array: Any) -> Any:
-    """Where in memory the array begins. Parts of kernels are given that: for an array, each call would count its owners twice."""
+    """Where in memory the array begins. Parts of kernels are given that: for an array, each call would count its owners twice.
+
+    The array has to be one that the kernel was given: one of its own may be gone as soon as nobody mentions it.
+    """
     signature = types.int64(array)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
