@@ -532,3 +532,23 @@ def test_retention_never_removes_the_published_run(small_files: Path, quick: Pat
     assert sorted(p.name for p in (tmp_path / "w" / "runs").iterdir()) == ids[1:]
     published = Workspace(tmp_path / "w").published
     assert (published.current, published.quarters) == (ids[2], {"2025q1": ids[1], "2025q2": ids[2]})
+
+
+def test_each_part_of_a_step_has_a_rate_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What went before in the same step does not make the time left longer."""
+    now = 1000.0
+    monkeypatch.setattr("predict_age.progress.time.monotonic", lambda: now)
+    console = Console()
+    console.begin(2, 9, "Read source")
+    more = console.part(10, "files fingerprinted")
+    now += 50
+    more(2)
+    more = console.part(1000, "rows")
+    now += 5
+    more(50)  # too soon to say anything
+    now += 15
+    more(150)
+    assert capsys.readouterr().err.splitlines() == [
+        "    2/9 Read source: 2 of 10 files fingerprinted, 0.04/s, 3 min 20 s left",
+        "    2/9 Read source: 200 of 1,000 rows, 10/s, 80.0 s left",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{int(seconds // 60)} min {int(seconds % 60):02d} s" if seconds < 3600 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _rate(each_second: float) -> str:
+    return f"{each_second:,.0f}/s" if each_second >= 10 else f"{each_second:.2g}/s"
 
 
 class Console:
@@ -44,6 +49,19 @@ class Console:
         self._label = f"{number}/{total} {title}"
         self._began = self._spoke = time.monotonic()
 
+    def part(self, total: int, unit: str) -> Callable[[int], None]:
+        """A part of a step begins, with a rate of its own: ``total`` units. What this returns is told how many more are done."""
+        self._clear()
+        self._began = self._spoke = time.monotonic()
+        done = 0
+
+        def more(number: int) -> None:
+            nonlocal done
+            done += number
+            self.update(done, total, unit)
+
+        return more
+
     def update(self, done: int, total: int, unit: str) -> None:
         """``done`` of ``total`` units; shows the rate and the time left."""
         if self.quiet:
@@ -56,7 +74,7 @@ class Console:
             self._spoke = now
             rate = done / (now - self._began)
             left = f", {duration((total - done) / rate)} left" if rate else ""
-            self._say(f"    {self._label}: {done:,} of {total:,} {unit}, {rate:,.0f}/s{left}")
+            self._say(f"    {self._label}: {done:,} of {total:,} {unit}, {_rate(rate)}{left}")
 
     def _draw(self, done: int, total: int, unit: str) -> None:
         from rich.console import Console as RichConsole
@@ -72,7 +90,7 @@ class Console:
             self._task = self._bar.add_task(self._label, total=total, unit=unit, rate="")
         rate = done / max(time.monotonic() - self._began, 1e-9)
         assert self._task is not None
-        self._bar.update(self._task, completed=done, total=total, unit=unit, rate=f"{rate:,.0f}/s")
+        self._bar.update(self._task, completed=done, total=total, unit=unit, rate=_rate(rate))
 
     def _clear(self) -> None:
         if self._bar is not None:

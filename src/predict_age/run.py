@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,9 @@ LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm")
 
 class Progress(Protocol):
     """Where a step reports how far it is."""
+
+    def part(self, total: int, unit: str) -> Callable[[int], None]:
+        """A part of a step begins: ``total`` units. What this returns is told how many more are done."""
 
     def update(self, done: int, total: int, unit: str) -> None:
         """``done`` of ``total`` units are finished."""

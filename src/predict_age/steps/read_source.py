@@ -67,7 +67,7 @@ def read_source(run: Run) -> StepResult:
     make_folder(scratch)
     make_folder(set_aside)
 
-    hashes = run.pool.run(place.sha256, [(f.path,) for f in plan.files], names="fingerprint of source file")
+    hashes = _fingerprints(run)
     conversions = _convert_text(run, source / "working", set_aside)
     splits = _splits(plan, conversions)
     counts = _scan(run, splits, scratch, set_aside)
@@ -105,17 +105,18 @@ def _stored(run: Run, split: Split) -> dict[str, object]:
     return {**asdict(split), "path": path}
 
 
+def _fingerprints(run: Run) -> list[str]:
+    more = run.progress.part(len(run.plan.files), "files fingerprinted")
+    paths = [(file.path,) for file in run.plan.files]
+    result: list[str] = run.pool.run(place.sha256, paths, lambda *_: more(1), "fingerprint of source file")
+    return result
+
+
 def _convert_text(run: Run, working: Path, set_aside: Path) -> list[Conversion]:
     texts = [(i, f) for i, f in enumerate(run.plan.files) if f.format != "parquet"]
     tasks = [(i, f, run.plan.config.source, working, set_aside) for i, f in texts]
-    done = 0
-
-    def advance(_: int, __: object) -> None:
-        nonlocal done
-        done += 1
-        run.progress.update(done, len(tasks), "files converted")
-
-    result: list[Conversion] = run.pool.run(convert, tasks, advance, "conversion")
+    more = run.progress.part(len(tasks), "files converted")
+    result: list[Conversion] = run.pool.run(convert, tasks, lambda *_: more(1), "conversion")
     return result
 
 
@@ -143,12 +144,10 @@ def _scan(run: Run, splits: list[Split], scratch: Path, set_aside: Path | None) 
     files = [f.path for f in run.plan.files]
     shared = (run.plan.config.source, rules_of(run.plan), buckets, scratch, set_aside, files)
     tasks = [(n, group, *shared) for n, group in enumerate(grouped(splits))]
-    done = 0
+    more = run.progress.part(total, "rows")
 
     def advance(_: int, counts: list[SplitCounts]) -> None:
-        nonlocal done
-        done += sum(c.read for c in counts)
-        run.progress.update(done, total, "rows")
+        more(sum(c.read for c in counts))
 
     return [c for counts in run.pool.run(scan, tasks, advance, "scan") for c in counts]
 
