@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from predict_age.config import Ages, Source
+from predict_age.source.buckets import bucket_of, gather, mix, scatter, together
 from predict_age.source.convert import floor_mod
 from predict_age.source.judge import judge
 from predict_age.source.rows import RowRules
-from predict_age.source.scan import checksum, counting_rows, find_duplicates, scan, write_losers
+from predict_age.source.scan import ENTRY, MIXED_TOGETHER, checksum, counting_rows, find_duplicates, scan, write_losers
 from predict_age.source.splits import Split
 
 RULES = RowRules(Ages(), dt.date(2025, 10, 23))
@@ -96,3 +98,28 @@ def test_judged_together_is_judged_alone(tmp_path: Path) -> None:
     for (split, piece, found), (_, _, same) in zip(together, alone, strict=True):
         assert found.equals(same)
         assert found["pid"].to_pylist() == [10 * split.id + n if n % 3 else None for n in range(piece.first, piece.first + 5)]
+
+
+def test_buckets_hold_every_entry_once_in_order(tmp_path: Path) -> None:
+    """What was scattered comes back, bucket by bucket, in arrays of their own and not as pages of a file."""
+    rng = np.random.default_rng(3)
+    several = [np.zeros(n, ENTRY) for n in (0, 1, 5000, 70)]
+    for number, entries in enumerate(several):
+        entries["pid"], entries["row"] = rng.integers(0, 40, len(entries)), np.arange(len(entries))
+        entries["split"] = number
+        scatter(tmp_path, number, entries, 7)
+    everything = np.concatenate(several)
+    for bucket in range(7):
+        expected = everything[bucket_of(everything["pid"], 7) == bucket]
+        parts = list(gather(tmp_path, range(4), bucket))
+        assert all(part.flags.owndata for part in parts)
+        assert np.array_equal(np.concatenate(parts), expected)
+        assert np.array_equal(together(tmp_path, range(4), bucket, ENTRY), expected)
+        assert np.array_equal(together(tmp_path, range(4), bucket, ENTRY, "pid"), expected["pid"])
+
+
+@pytest.mark.parametrize("many", [0, 1, MIXED_TOGETHER, 3 * MIXED_TOGETHER + 1])
+def test_fingerprint_is_the_sum_of_all_however_many(many: int) -> None:
+    """It is added up in parts, modulo 2^64."""
+    pids = np.random.default_rng(many).integers(-(2**63), 2**63 - 1, many)
+    assert checksum(pids) == sum(mix(pids + 1).tolist()) % 2**64

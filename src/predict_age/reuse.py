@@ -19,7 +19,7 @@ from predict_age.features.spec import FeatureSet, parse_features
 from predict_age.files import make_folder
 from predict_age.manifest import Vouched, vouched
 from predict_age.run import Run
-from predict_age.source.buckets import bucket_of, buckets_for, gather, scatter
+from predict_age.source.buckets import bucket_of, buckets_for, scatter, together
 
 ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
@@ -86,7 +86,7 @@ def _scatter(number: int, path: Path, buckets: int, folder: Path) -> None:
 
 
 def _gather(bucket: int, files: int, folder: Path) -> None:
-    entries = np.concatenate(list(gather(folder, range(files), bucket)))
+    entries = together(folder, range(files), bucket, ENTRY)
     in_order = entries[np.argsort(entries["pid"], kind="stable")]
     np.save(folder / f"bucket-{bucket}.npy", in_order)
     np.save(folder / f"pids-{bucket}.npy", in_order["pid"])  # again, alone: NumPy copies a field before it searches in it

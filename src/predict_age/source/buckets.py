@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +44,27 @@ def scatter(folder: Path, number: int, entries: np.ndarray, buckets: int) -> Non
 
 
 def gather(folder: Path, numbers: Iterable[int], bucket: int) -> Iterator[np.ndarray]:
-    """The entries of ``bucket`` of each number, in the order in which they were given. They are read when they are looked at."""
+    """The entries of ``bucket`` of each number, in the order in which they were given. They are read when it is their turn."""
     for number in numbers:
-        low, high = np.load(folder / f"{number}.bounds.npy")[bucket : bucket + 2]
-        yield np.load(folder / f"{number}.npy", mmap_mode="r")[low:high]
+        low, high = _bounds(folder, number, bucket)
+        with (folder / f"{number}.npy").open("rb") as stream:  # mapped pages would all count as this process's memory
+            np.lib.format.read_magic(stream)
+            _, _, kind = np.lib.format.read_array_header_1_0(stream)
+            stream.seek(low * kind.itemsize, os.SEEK_CUR)
+            yield np.fromfile(stream, kind, high - low)
+
+
+def together(folder: Path, numbers: Sequence[int], bucket: int, kind: np.dtype[Any], field: str = "") -> np.ndarray:
+    """What :func:`gather` yields, which is of ``kind``, in one array; one ``field`` of it, where it is named."""
+    bounds = [_bounds(folder, number, bucket) for number in numbers]
+    made = np.empty(sum(high - low for low, high in bounds), kind[field] if field else kind)
+    first = 0
+    for part in gather(folder, numbers, bucket):
+        made[first : first + len(part)] = part[field] if field else part
+        first += len(part)
+    return made
+
+
+def _bounds(folder: Path, number: int, bucket: int) -> tuple[int, int]:
+    low, high = np.load(folder / f"{number}.bounds.npy")[bucket : bucket + 2].tolist()
+    return low, high
