@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from predict_age.config import Ages, Source
+from predict_age.errors import IntegrityError
 from predict_age.source.buckets import bucket_of, gather, mix, scatter, together
 from predict_age.source.convert import floor_mod
 from predict_age.source.judge import judge
@@ -116,6 +117,18 @@ def test_buckets_hold_every_entry_once_in_order(tmp_path: Path) -> None:
         assert np.array_equal(np.concatenate(parts), expected)
         assert np.array_equal(together(tmp_path, range(4), bucket, ENTRY), expected)
         assert np.array_equal(together(tmp_path, range(4), bucket, ENTRY, "pid"), expected["pid"])
+
+
+def test_a_bucket_that_lost_entries_is_not_read(tmp_path: Path) -> None:
+    """A file that has become shorter stops the run, where its last entries would be missed."""
+    entries = np.zeros(1000, ENTRY)
+    entries["pid"] = np.arange(1000)
+    scatter(tmp_path, 0, entries, 2)
+    path = tmp_path / "0.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert len(together(tmp_path, [0], 0, ENTRY)) > 400
+    with pytest.raises(IntegrityError, match="has become shorter"):
+        together(tmp_path, [0], 1, ENTRY)
 
 
 @pytest.mark.parametrize("many", [0, 1, MIXED_TOGETHER, 3 * MIXED_TOGETHER + 1])

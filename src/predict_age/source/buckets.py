@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predict_age.errors import IntegrityError
+
 BUCKET_ROWS = 16_000_000  # at most, on average
 
 
@@ -44,14 +46,23 @@ def scatter(folder: Path, number: int, entries: np.ndarray, buckets: int) -> Non
 
 
 def gather(folder: Path, numbers: Iterable[int], bucket: int) -> Iterator[np.ndarray]:
-    """The entries of ``bucket`` of each number, in the order in which they were given. They are read when it is their turn."""
+    """The entries of ``bucket`` of each number, in the order in which they were given. They are read when it is their turn.
+
+    Raises IntegrityError when a file ends before they do.
+    """
     for number in numbers:
         low, high = _bounds(folder, number, bucket)
         with (folder / f"{number}.npy").open("rb") as stream:  # mapped pages would all count as this process's memory
             np.lib.format.read_magic(stream)
             _, _, kind = np.lib.format.read_array_header_1_0(stream)
             stream.seek(low * kind.itemsize, os.SEEK_CUR)
-            yield np.fromfile(stream, kind, high - low)
+            found = np.fromfile(stream, kind, high - low)
+        if len(found) != high - low:
+            raise IntegrityError(
+                f"a file of the run's own has become shorter: {folder / f'{number}.npy'}", expected=f"{high:,} entries or more",
+                found=f"{low + len(found):,}", fix="see to the disk, then `predict-age resume`",
+            )  # fmt: skip
+        yield found
 
 
 def together(folder: Path, numbers: Sequence[int], bucket: int, kind: np.dtype[Any], field: str = "") -> np.ndarray:
