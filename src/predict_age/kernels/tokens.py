@@ -1,4 +1,4 @@
-"""Where in a JSON text the values of some paths lie: strict JSON, read once from left to right, nothing copied.
+"""Where in a JSON text the values of some paths lie: strict JSON. Quotes are noted first, then one walk goes from string to string.
 
 A text that is not plain (no object, malformed, a needed key twice or written with escapes, huge numbers, deep nesting) is not
 judged here but handed back: DuckDB decides about it. So whatever is accepted here is what DuckDB accepts, too.
@@ -28,7 +28,6 @@ from predict_age.kernels.compile import (
 
 DEEPEST = 64
 LONGEST_NUMBER = 17  # characters; longer ones may not fit what a double holds
-OBJECT, ARRAY = 1, 2
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY, QUOTE, BACKSLASH, COMMA, COLON = b'{}[]"\\,:'
 MINUS, DOT, ZERO, NINE, BLANK = b"-.09 "
 NOWHERE = -1
