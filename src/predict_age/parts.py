@@ -42,13 +42,11 @@ def make_missing(
     """
     receipts = dict(finished)
     todo = [n for n in range(len(parts)) if n not in receipts]
-    done = sum(rows(r) for r in receipts.values())
+    more = run.progress.part(total, unit, sum(rows(r) for r in receipts.values()))
 
     def advance(task: int, receipt: Receipt) -> None:
-        nonlocal done
         receipts[todo[task]] = receipt
-        done += rows(receipt)
-        run.progress.update(done, total, unit)
+        more(rows(receipt))
         run.lease.check()
 
     tasks = [(parts[n].path, parts[n].key, *parts[n].needs) for n in todo]

@@ -49,11 +49,10 @@ class Console:
         self._label = f"{number}/{total} {title}"
         self._began = self._spoke = time.monotonic()
 
-    def part(self, total: int, unit: str) -> Callable[[int], None]:
-        """A part of a step begins, with a rate of its own: ``total`` units. What this returns is told how many more are done."""
+    def part(self, total: int, unit: str, done: int = 0) -> Callable[[int], None]:
+        """A part of a step begins, with a rate of its own: ``total`` units, ``done`` before. What this returns counts on."""
         self._clear()
         self._began = self._spoke = time.monotonic()
-        done = 0
 
         def more(number: int) -> None:
             nonlocal done

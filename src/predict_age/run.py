@@ -28,11 +28,8 @@ LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm")
 class Progress(Protocol):
     """Where a step reports how far it is."""
 
-    def part(self, total: int, unit: str) -> Callable[[int], None]:
-        """A part of a step begins: ``total`` units. What this returns is told how many more are done."""
-
-    def update(self, done: int, total: int, unit: str) -> None:
-        """``done`` of ``total`` units are finished."""
+    def part(self, total: int, unit: str, done: int = 0) -> Callable[[int], None]:
+        """A part of a step begins: ``total`` units, ``done`` before. What this returns is told how many more are done."""
 
     def note(self, text: str) -> None:
         """Say something worth a line."""

@@ -40,7 +40,7 @@ def _hash(text: Any, begin: Any, length: Any, first: Any, second: Any, which: An
 
 @inline
 def _digits(text: Any, begin: Any, end: Any, last: Any) -> Any:
-    """The number ``data[begin:end]`` of one to eight digits; -1 when it is anything else. All digits at once, as is well known."""
+    """The number ``text[begin:end]`` of one to eight digits; -1 when it is anything else. All digits at once, as is well known."""
     if end - begin > 8 or begin + 8 > last:
         return np.int64(-1)
     before = np.uint64(8 * (8 - (end - begin)))
@@ -55,7 +55,7 @@ def _digits(text: Any, begin: Any, end: Any, last: Any) -> Any:
 
 @inline
 def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
-    """The plain number ``data[begin:end]``; NaN when it is none, or one of more than 15 digits."""
+    """The plain number ``text[begin:end]``; NaN when it is none, or one of more than 15 digits."""
     short = _digits(text, begin, end, last)
     if short >= 0:
         return np.float64(short)

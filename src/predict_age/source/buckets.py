@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,26 +51,16 @@ def gather(folder: Path, numbers: Iterable[int], bucket: int) -> Iterator[np.nda
     Raises IntegrityError when a file ends before they do.
     """
     for number in numbers:
-        low, high = _bounds(folder, number, bucket)
-        with (folder / f"{number}.npy").open("rb") as stream:  # mapped pages would all count as this process's memory
-            np.lib.format.read_magic(stream)
-            _, _, kind = np.lib.format.read_array_header_1_0(stream)
-            stream.seek(low * kind.itemsize, os.SEEK_CUR)
-            found = np.fromfile(stream, kind, high - low)
-        if len(found) != high - low:
-            raise IntegrityError(
-                f"a file of the run's own has become shorter: {folder / f'{number}.npy'}", expected=f"{high:,} entries or more",
-                found=f"{low + len(found):,}", fix="see to the disk, then `predict-age resume`",
-            )  # fmt: skip
-        yield found
+        yield _entries(folder, number, *_bounds(folder, number, bucket))
 
 
-def together(folder: Path, numbers: Sequence[int], bucket: int, kind: np.dtype[Any], field: str = "") -> np.ndarray:
+def together(folder: Path, numbers: Iterable[int], bucket: int, kind: np.dtype[Any], field: str = "") -> np.ndarray:
     """What :func:`gather` yields, which is of ``kind``, in one array; one ``field`` of it, where it is named."""
-    bounds = [_bounds(folder, number, bucket) for number in numbers]
-    made = np.empty(sum(high - low for low, high in bounds), kind[field] if field else kind)
+    bounds = {number: _bounds(folder, number, bucket) for number in numbers}
+    made = np.empty(sum(high - low for low, high in bounds.values()), kind[field] if field else kind)
     first = 0
-    for part in gather(folder, numbers, bucket):
+    for number, (low, high) in bounds.items():
+        part = _entries(folder, number, low, high)
         made[first : first + len(part)] = part[field] if field else part
         first += len(part)
     return made
@@ -79,3 +69,18 @@ def together(folder: Path, numbers: Sequence[int], bucket: int, kind: np.dtype[A
 def _bounds(folder: Path, number: int, bucket: int) -> tuple[int, int]:
     low, high = np.load(folder / f"{number}.bounds.npy")[bucket : bucket + 2].tolist()
     return low, high
+
+
+def _entries(folder: Path, number: int, low: int, high: int) -> np.ndarray:
+    path = folder / f"{number}.npy"
+    with path.open("rb") as stream:  # mapped pages would all count as this process's memory
+        np.lib.format.read_magic(stream)
+        _, _, kind = np.lib.format.read_array_header_1_0(stream)
+        stream.seek(low * kind.itemsize, os.SEEK_CUR)
+        found = np.fromfile(stream, kind, high - low)
+    if len(found) != high - low:
+        raise IntegrityError(
+            f"a file of the run's own has become shorter: {path}", expected=f"{high:,} entries or more",
+            found=f"{low + len(found):,}", fix="see to the disk, then `predict-age resume`",
+        )  # fmt: skip
+    return found

@@ -134,12 +134,10 @@ def _train(run: Run) -> StepResult:
     others = min(1.0, times * plan.config.card.unlabelled_rows / max(run.facts("read_source")["to_predict"], 1))
     drawing = Drawing(plan.config, rules_of(plan), losers_of(run.folder), plan.features_text, share, others)
     tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
-    rows = 0
+    more = run.progress.part(round(labelled * share / times), "labelled people sampled")
 
     def advance(_: int, made: tuple[int, str]) -> None:
-        nonlocal rows
-        rows += made[0]
-        run.progress.update(rows, round(labelled * share / times), "labelled people sampled")
+        more(made[0])
 
     drawn = run.pool.run(sample, tasks, advance, "sampling")
     people = _load([path for _, path in drawn if path], settings.sample_rows)
