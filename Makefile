@@ -70,7 +70,7 @@ sql: $(BIN)/.ready  ## DuckDB's version of the statements, from Athena's
 	@$(BIN)/python -m predict_age.sql
 
 package: $(BIN)/.ready  ## the package of the AWS functions, for terraform apply
-	@$(BIN)/python -m predict_age.aws.package out/functions.zip
+	@$(BIN)/python -m predict_age.aws.lambda_package out/functions.zip
 	@ls -l out/functions.zip
 
 clean:  ## remove the environment and the demo

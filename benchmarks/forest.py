@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from predict_age.config import Training
-from predict_age.models.density import quantiles
+from predict_age.models.age_distribution import quantiles
 from predict_age.models.ensemble import pinball
-from predict_age.models.forest import train_forest
+from predict_age.models.quantile_forest import train_forest
 
 TEST = 100_000
 LEVELS = (0.05, 0.5, 0.95)

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from faults import fingerprints
-from predict_age.workspace import Workspace
+from predict_age.storage.workspace import Workspace
 
 FOLDER = Path("out") / "kills"
 CONFIG = """

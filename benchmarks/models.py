@@ -22,15 +22,15 @@ from predict_age.config import Training
 from predict_age.features.encode import Matrix, learn_encoders
 from predict_age.features.extract import extract
 from predict_age.features.spec import default_text, parse_features
-from predict_age.generator.posterior import best_prediction
-from predict_age.generator.write import ROWS_PER_CHUNK, Chunk, generate, people
-from predict_age.models.boosted import train_boosted
+from predict_age.models.age_distribution import quantiles
 from predict_age.models.conformal import correction
-from predict_age.models.density import quantiles
-from predict_age.models.forest import train_forest
-from predict_age.models.light import train_light
-from predict_age.models.network import train_network
-from predict_age.source.rows import connect
+from predict_age.models.density_network import train_network
+from predict_age.models.lgbm_model import train_light
+from predict_age.models.quantile_forest import train_forest
+from predict_age.models.xgb_model import train_boosted
+from predict_age.source.row_rules import connect
+from predict_age.synthetic.posterior import best_prediction
+from predict_age.synthetic.write import ROWS_PER_CHUNK, Chunk, generate, people
 
 AS_OF = dt.date(2025, 10, 23)
 LEVELS = (0.05, 0.5, 0.95)

@@ -15,8 +15,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from predict_age.generator.posterior import best_prediction
-from predict_age.generator.write import ROWS_PER_CHUNK, Chunk, people, pids
+from predict_age.synthetic.posterior import best_prediction
+from predict_age.synthetic.write import ROWS_PER_CHUNK, Chunk, people, pids
 from stages import OUT, measure
 
 SAMPLED_CHUNKS = 6

@@ -37,9 +37,9 @@ import pyarrow.parquet as pq
 
 from predict_age import kernels
 from predict_age.features.extract import compiled
-from predict_age.measure import Measure
 from predict_age.models.bundle import Bundle
-from predict_age.pool import available_cores
+from predict_age.runtime.resource_usage import Measure
+from predict_age.runtime.worker_pool import available_cores
 from stages import processor
 
 OUT = Path("out") / "rivals"
@@ -54,7 +54,7 @@ YES, NO = {"true", "yes", "y", "1", "t", "1.0"}, {"false", "no", "n", "0", "f", 
 @cache
 def model(folder: str, seal: str) -> Bundle:
     """The model, once a process."""
-    from predict_age.models.artefact import load
+    from predict_age.models.artifact import load
 
     return load(Path(folder), seal)[0]
 

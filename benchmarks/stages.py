@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from predict_age.pool import available_cores
+from predict_age.runtime.worker_pool import available_cores
 
 OUT = Path("out") / "bench"
 

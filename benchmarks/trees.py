@@ -15,11 +15,11 @@ import numpy as np
 from models import prepared
 from predict_age import kernels
 from predict_age.config import Training
-from predict_age.models.boosted import train_boosted
 from predict_age.models.bundle import with_point
-from predict_age.models.forest import train_forest
-from predict_age.models.light import train_light
-from predict_age.pool import available_cores
+from predict_age.models.lgbm_model import train_light
+from predict_age.models.quantile_forest import train_forest
+from predict_age.models.xgb_model import train_boosted
+from predict_age.runtime.worker_pool import available_cores
 from stages import processor
 
 ROWS, TIMES = 20_000, 7

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from predict_age.manifest import vouched
-from predict_age.workspace import Workspace
+from predict_age.storage.manifest import vouched
+from predict_age.storage.workspace import Workspace
 
 
 def main(workspace: str, truth: str) -> None:

@@ -19,7 +19,7 @@ resource "aws_lambda_function" "main" {
   function_name    = "${local.name}-${replace(each.key, "_", "-")}"
   role             = aws_iam_role.work[each.key].arn
   runtime          = "python3.11"
-  handler          = "predict_age.aws.functions.${each.key}.handle"
+  handler          = "predict_age.aws.lambdas.${each.key}.handle"
   filename         = var.functions_zip
   source_code_hash = filebase64sha256(var.functions_zip)
   memory_size      = each.value.memory

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from faults import call
-from predict_age.generator.write import generate
-from predict_age.workspace import Workspace
+from predict_age.storage.workspace import Workspace
+from predict_age.synthetic.write import generate
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job inherits that, and so would every run that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from predict_age import files
+from predict_age.storage import durable_files
 
 FOREVER = {errno.ENOSPC, errno.EROFS}
 FAULTS = ("kill", "power", "ENOSPC", "EIO", "EROFS", "EMFILE")
@@ -37,7 +37,7 @@ WRITING = {"create", "write", "fsync", "rename"}
 COMPARED = ("predictions", "qa", "results", "model", "set_aside", "source", "batches.json")
 
 
-class FaultyDisk(files.Disk):
+class FaultyDisk(durable_files.Disk):
     """Counts operations and strikes at number ``at`` (from 1; 0: never). Keeps what a power cut would lose."""
 
     def __init__(self, at: int, fault: str, attic: Path) -> None:
@@ -142,29 +142,31 @@ def warm() -> None:
     import xgboost  # noqa: F401
 
     import predict_age.cli
-    import predict_age.report.page
-    import predict_age.tables
-    import predict_age.verify  # noqa: F401
-    from predict_age.order import STEPS
+    import predict_age.pipeline.verify
+    import predict_age.query.tables
+    import predict_age.report.run_report  # noqa: F401
+    from predict_age.pipeline.runner import step_function
+    from predict_age.step import STEPS
 
     for step in STEPS:
-        step.load()
+        step_function(step)
 
 
 @contextmanager
 def inline() -> Iterator[None]:
     """Inside, runs work in this process. Plots are left out: drawing takes half of a small run's time and touches no file."""
-    from predict_age import pipeline, workers
-    from predict_age.report import page
+    from predict_age.pipeline import runner
+    from predict_age.report import run_report
+    from predict_age.runtime import forkserver
 
-    pool, prepare, plots = pipeline.Pool, workers.prepare, page._plots
-    pipeline.Pool = InlinePool  # type: ignore[misc,assignment]
-    workers.prepare = lambda *_: None
-    page._plots = lambda *_: defaultdict(str)  # type: ignore[assignment]
+    pool, prepare, plots = runner.Pool, forkserver.prepare, run_report._plots
+    runner.Pool = InlinePool  # type: ignore[misc,assignment]
+    forkserver.prepare = lambda *_: None
+    run_report._plots = lambda *_: defaultdict(str)  # type: ignore[assignment]
     try:
         yield
     finally:
-        pipeline.Pool, workers.prepare, page._plots = pool, prepare, plots  # type: ignore[misc]
+        runner.Pool, forkserver.prepare, run_report._plots = pool, prepare, plots  # type: ignore[misc]
 
 
 def call(arguments: Sequence[object]) -> tuple[int, str, str]:
@@ -251,7 +253,7 @@ class Trials:
     def _run(self, command: list[str], workspace: Path, at: int, fault: str, log: Path | None = None) -> int:
         attic = workspace.with_name(workspace.name + ".attic")
         attic.mkdir(exist_ok=True)
-        disk = files.disk = FaultyDisk(at, fault, attic)
+        disk = durable_files.disk = FaultyDisk(at, fault, attic)
         self.broken()
         code, out, err = call([*command, "--workspace", workspace])
         print(out, err, sep="\n")
@@ -300,7 +302,7 @@ class Trials:
 
 
 def _current(workspace: Path) -> str:
-    from predict_age.workspace import Workspace
+    from predict_age.storage.workspace import Workspace
 
     return Workspace(workspace).published.current
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from predict_age.batches import number_of_batches, plan_batches
-from predict_age.books import Books
-from predict_age.chance import chi_squared_above, fisher_above, normal_above, student_above
+from predict_age.config import line_of
+from predict_age.distributions import chi_squared_above, fisher_above, normal_above, student_above
 from predict_age.errors import IntegrityError
-from predict_age.quarter import latest_complete_quarter
-from predict_age.stats import Tally, merged
-from predict_age.toml_lines import line_of
+from predict_age.run.batching import number_of_batches, plan_batches
+from predict_age.run.quarter import latest_complete_quarter
+from predict_age.storage.row_accounting import Books
+from predict_age.tally import Tally, merged
 
 
 def test_the_documents_batches_are_788() -> None:

@@ -16,8 +16,8 @@ import pytest
 from cloud import compute, iam, image, policy, server, terraform
 from conftest import AS_OF, QUICK, run_json
 from predict_age.aws.athena import Athena
-from predict_age.aws.package import make
-from predict_age.generator.write import generate
+from predict_age.aws.lambda_package import make
+from predict_age.synthetic.write import generate
 
 pytestmark = [
     pytest.mark.soak,

@@ -12,12 +12,12 @@ import pytest
 import sqlglot
 
 from conftest import cli
-from predict_age.aws import machine
-from predict_age.aws.functions.batch_generator import tasks_of
-from predict_age.aws.package import make
-from predict_age.aws.plan import Fleet, plan
-from predict_age.order import STEPS
+from predict_age.aws import state_machine
+from predict_age.aws.cost_plan import Fleet, plan
+from predict_age.aws.lambda_package import make
+from predict_age.aws.lambdas.batch_generator import tasks_of
 from predict_age.sql import for_athena, literal, source_text, unload
+from predict_age.step import STEPS
 from syntax import parsed_and_filled
 
 ROOT = Path(__file__).parent.parent
@@ -31,13 +31,13 @@ VALUES: dict[str, dict[str, Any]] = {
 
 def states() -> dict[str, Any]:
     """All states, those of the map included."""
-    found = dict(machine.definition()["States"])
+    found = dict(state_machine.definition()["States"])
     return found | found["ParallelPrediction"]["ItemProcessor"]["States"]
 
 
 def test_definition_is_the_committed_one() -> None:
     """The file that Terraform uses is what the order of the steps makes; the document's eight states are in it, in order."""
-    assert (ROOT / "terraform" / "state_machine.json").read_text() == machine.text()
+    assert (ROOT / "terraform" / "state_machine.json").read_text() == state_machine.text()
     document = [
         "PreCleanup",
         "Training",
@@ -49,13 +49,13 @@ def test_definition_is_the_committed_one() -> None:
         "PostCleanup",
     ]
     assert list(dict.fromkeys(s.state for s in STEPS)) == document
-    assert [s for s in machine.order() if s in document] == document
-    at, chain = machine.definition()["StartAt"], []
+    assert [s for s in state_machine.order() if s in document] == document
+    at, chain = state_machine.definition()["StartAt"], []
     while at != "Done":
         chain.append(at)
-        state = machine.definition()["States"][at]
+        state = state_machine.definition()["States"][at]
         at = state.get("Default") or state["Next"]
-    assert [s for s in chain if s != "ResumeFrom"] == machine.order()
+    assert [s for s in chain if s != "ResumeFrom"] == state_machine.order()
 
 
 def test_failures_are_told_and_fail() -> None:
@@ -79,13 +79,13 @@ def test_failures_are_told_and_fail() -> None:
 
 def test_map_is_distributed() -> None:
     """Not inline, which stops at 40 at a time; no tolerated failures; little output; the list comes from S3."""
-    made = machine.definition()["States"]["ParallelPrediction"]
+    made = state_machine.definition()["States"]["ParallelPrediction"]
     assert made["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert made["ToleratedFailurePercentage"] == 0
     assert made["ItemReader"]["Resource"].endswith(":s3:getObject")
     assert len(json.dumps(made["ItemProcessor"]["States"]["PredictBatches"]["ResultSelector"])) <= 16
     assert made["ResultPath"] is None
-    assert "Iterator" not in json.dumps(machine.definition())
+    assert "Iterator" not in json.dumps(state_machine.definition())
     providers = made["ItemProcessor"]["States"]["PredictBatches"]["Parameters"]["CapacityProviderStrategy"]
     assert [p["CapacityProvider"] for p in providers] == ["FARGATE_SPOT", "FARGATE"]
 
@@ -108,7 +108,7 @@ def test_package_needs_nothing_but_boto3(tmp_path: Path) -> None:
     assert data == (tmp_path / "b.zip").read_bytes()
     assert len(data) < 200_000
     zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path / "code")
-    handlers = [f"predict_age.aws.functions.{name}" for name in machine.LAMBDAS.values()]
+    handlers = [f"predict_age.aws.lambdas.{name}" for name in state_machine.LAMBDAS.values()]
     program = f"import sys; sys.path.insert(0, {str(tmp_path / 'code')!r})\nimport importlib\nfor n in {handlers}: importlib.import_module(n).handle"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 from cloud import athena
 from predict_age.aws.athena import Athena
 from predict_age.errors import ResourceError
-from predict_age.source.rows import connect
+from predict_age.source.row_rules import connect
 from predict_age.sql import for_athena, for_duckdb, unload
 from predict_age.sql.__main__ import transpiled
 

@@ -9,13 +9,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cloud.proxy import Faults, between
-from predict_age.aws import store as module
-from predict_age.aws.claim import Held, claim_in, release, take
-from predict_age.aws.records import S3Records
-from predict_age.aws.store import ConflictError, Store
+from predict_age.aws import s3_store as module
+from predict_age.aws.execution_lease import Held, claim_in, release, take
+from predict_age.aws.s3_documents import S3Records
+from predict_age.aws.s3_store import ConflictError, Store
 from predict_age.errors import BusyError, IntegrityError, LeaseLostError, ResourceError
-from predict_age.published import publish, read_published
-from predict_age.records import ConflictError as RecordConflictError
+from predict_age.storage.documents import ConflictError as RecordConflictError
+from predict_age.storage.publication import publish, read_published
 
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
 

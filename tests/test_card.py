@@ -12,14 +12,14 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
-from predict_age.card.groups import crossing, group_rows, surprising
-from predict_age.card.leakage import leaks, told_by
-from predict_age.card.population import auc, likeness
-from predict_age.card.proxies import correlation_ratio, cramers_v
+from predict_age.evaluation.model_card.groups import crossing, group_rows, surprising
+from predict_age.evaluation.model_card.leakage import leaks, told_by
+from predict_age.evaluation.model_card.population import auc, likeness
+from predict_age.evaluation.model_card.proxies import correlation_ratio, cramers_v
 from predict_age.features.spec import default_text
 from predict_age.models.bundle import Predictions
-from predict_age.models.evaluate import evaluate, weighted
-from predict_age.models.learn import Judged
+from predict_age.models.metrics import evaluate, weighted
+from predict_age.models.training import Judged
 
 Rows = list[dict[str, Any]]
 CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")

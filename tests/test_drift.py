@@ -15,13 +15,13 @@ from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
 from predict_age.config import Drift
-from predict_age.drift.judge import Finding, Spread, aligned, compare, cut, dispersion, psi
-from predict_age.drift.sketch import Sketch, cells, histogram, lowest, merged, numbers
-from predict_age.generator.model import draw
-from predict_age.generator.shifts import Shift, shifted
-from predict_age.generator.write import generate
-from predict_age.stats import Tally
-from predict_age.stats import merged as merged_tallies
+from predict_age.evaluation.drift.judge import Finding, Spread, aligned, compare, cut, dispersion, psi
+from predict_age.evaluation.drift.sketch import Sketch, cells, histogram, lowest, merged, numbers
+from predict_age.synthetic.model import draw
+from predict_age.synthetic.shifts import Shift, shifted
+from predict_age.synthetic.write import generate
+from predict_age.tally import Tally
+from predict_age.tally import merged as merged_tallies
 
 values = st.floats(width=32, allow_infinity=False)
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
-from predict_age.experiment.assign import arm_of
-from predict_age.experiment.read_out import KEEP, PROMOTE, UNDECIDED, Pairs, Rules, Sums, decide
-from predict_age.generator.write import generate
-from predict_age.source.scan import luck
+from predict_age.evaluation.ab_test.assign import arm_of
+from predict_age.evaluation.ab_test.read_out import KEEP, PROMOTE, UNDECIDED, Pairs, Rules, Sums, decide
+from predict_age.hashing import luck
+from predict_age.synthetic.write import generate
 
 
 def test_arms_are_decided_by_the_pid_alone() -> None:

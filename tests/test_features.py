@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from predict_age.errors import ConfigError
 from predict_age.features.extract import check_compiles, extract
 from predict_age.features.spec import default_text, load_features, parse_features, parse_path, refusal
-from predict_age.source.rows import connect
+from predict_age.source.row_rules import connect
 
 AS_OF = dt.date(2025, 10, 23)
 

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import QUICK, TINY, cli, run_json, tiny_run, write_jsonl
 from predict_age.config import Gates
-from predict_age.gates import check_model
+from predict_age.run.quality_gates import check_model
 
 Rows = list[dict[str, Any]]
 STRICT = TINY.replace("baselines = false\n", "")

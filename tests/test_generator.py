@@ -11,10 +11,10 @@ import pytest
 from predict_age.errors import ConfigError
 from predict_age.features.extract import extract
 from predict_age.features.spec import default_text
-from predict_age.generator.model import AGES, FINISHING_AGE, OFFSET_ZERO, People, draw, model
-from predict_age.generator.posterior import best_prediction, posterior
-from predict_age.generator.write import Chunk, generate, people, record_batch
-from predict_age.source.rows import connect
+from predict_age.source.row_rules import connect
+from predict_age.synthetic.model import AGES, FINISHING_AGE, OFFSET_ZERO, People, draw, model
+from predict_age.synthetic.posterior import best_prediction, posterior
+from predict_age.synthetic.write import Chunk, generate, people, record_batch
 
 AS_OF = dt.date(2025, 10, 23)
 CHUNK = Chunk(3, 0, 20_000, AS_OF)

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from predict_age import profile_keys
-from predict_age.drift import sketch
-from predict_age.features import plain
+from predict_age.evaluation.drift import sketch
+from predict_age.features import json_fast_path
 from predict_age.features.extract import FEW_PROFILES, Reading, extract
 from predict_age.features.spec import default_text, parse_features
-from predict_age.generator.write import Chunk, record_batch
 from predict_age.kernels import usable
-from predict_age.kernels.memo import TEXT, Memo
-from predict_age.kernels.tokens import DEEPEST, Paths, Tokens
-from predict_age.models import density, network
-from predict_age.source.rows import connect
+from predict_age.kernels.json_scanner import DEEPEST, Paths, Tokens
+from predict_age.kernels.value_cache import TEXT, Memo
+from predict_age.models import age_distribution, density_network
+from predict_age.source import profile_hash
+from predict_age.source.row_rules import connect
+from predict_age.synthetic.write import Chunk, record_batch
 
 AS_OF = dt.date(2025, 10, 23)
 BOUNDS = "min = -5\nmax = 100\ndefault = 1\n"
@@ -219,7 +219,7 @@ def test_slices_of_a_reading_are_one_text_after_another() -> None:
 def test_memo_forgets_and_knows_again() -> None:
     """A memo that is full begins anew; categories keep their values."""
     text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
-    reader = plain.Plain(parse_features(text, "t"))
+    reader = json_fast_path.Plain(parse_features(text, "t"))
     reader.memo = Memo(1, most=50)
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]
@@ -300,16 +300,16 @@ def test_keys_are_told_apart(form: str) -> None:
     assert found == [i if i % 3 == 0 else None for i in range(0, 400, 2)]
 
 
-def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, dense: bool) -> network.Network:
+def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, dense: bool) -> density_network.Network:
     """Two networks over three features, with edges that values may equal; splines, or functions that are 0 at no age."""
     starts = np.array([0, 3, 3, 9])
     m = int(starts[-1]) + 6
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
     edges = np.sort(rng.integers(-3, 4, 9).astype(np.float32).reshape(3, 3), axis=1).ravel()
     edges[3:] = np.sort(edges[3:])
-    return network.Network(
+    return density_network.Network(
         edges, starts, draw(2, m, width), draw(2, width), draw(2, width, width), draw(2, width), draw(2, 2 * width, functions),
-        draw(functions, ages) if dense else network._basis(ages, functions), draw(ages),
+        draw(functions, ages) if dense else density_network._basis(ages, functions), draw(ages),
     )  # fmt: skip
 
 
@@ -327,17 +327,18 @@ def test_same_distribution(seed: int, rows: int, width: int, ages: int, function
     net = a_network(rng, width, ages, functions, dense)
     matrix = rng.choice(np.array([np.nan, np.inf, -np.inf, -3, -1, 0, -0.0, 1, 1.5, 3, 1e30], np.float32), (rows, 3))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(network, "wanted", lambda _: False)
+        patch.setattr(density_network, "wanted", lambda _: False)
         slow = net.distribution(matrix)
-        patch.setattr(network, "wanted", lambda _: True)
+        patch.setattr(density_network, "wanted", lambda _: True)
         if functions == 4 or not dense:
-            patch.setattr(network.Network, "_by_numpy", None)
+            patch.setattr(density_network.Network, "_by_numpy", None)
         assert np.array_equal(net.distribution(matrix), slow)
     several = [
-        {"basis": net.basis, "prior": net.prior} | {name: getattr(net, name)[s] for name in network.LEARNED} for s in range(2)
+        {"basis": net.basis, "prior": net.prior} | {name: getattr(net, name)[s] for name in density_network.LEARNED}
+        for s in range(2)
     ]
-    chosen = network._chosen(network.binned(matrix, net.edges, net.starts), net.bins.shape[1])
-    defined = np.mean([network._forward(weights, chosen @ weights["bins"])[-1] for weights in several], axis=0)
+    chosen = density_network._chosen(density_network.binned(matrix, net.edges, net.starts), net.bins.shape[1])
+    defined = np.mean([density_network._forward(weights, chosen @ weights["bins"])[-1] for weights in several], axis=0)
     assert np.allclose(slow, defined, rtol=2e-4, atol=1e-6)
 
 
@@ -348,7 +349,7 @@ def test_a_network_that_is_no_number_says_so(where: str) -> None:
     getattr(net, where)[...] = np.nan
     with pytest.MonkeyPatch.context() as patch:
         for kernels in (True, False):
-            patch.setattr(network, "wanted", lambda _, on=kernels: on)
+            patch.setattr(density_network, "wanted", lambda _, on=kernels: on)
             assert np.isnan(net.distribution(np.zeros((70, 3), np.float32))).all()
 
 
@@ -356,9 +357,9 @@ def test_exponentials() -> None:
     """Within two units of the last place of those of 64 bits, for every number down to where it is cut off."""
     x = np.concatenate([-np.geomspace(1e-30, 87, 400_000), np.linspace(-87, 0, 400_001), [-0.0]]).astype(np.float32)
     right = np.exp(x.astype(np.float64))
-    off = np.abs(density.exponential(x) - right) / np.spacing(right.astype(np.float32))
+    off = np.abs(age_distribution.exponential(x) - right) / np.spacing(right.astype(np.float32))
     assert off.max() < 2
-    assert density.exponential(np.array([-88, -1e30, -np.inf], np.float32)).max() < 2e-38
+    assert age_distribution.exponential(np.array([-88, -1e30, -np.inf], np.float32)).max() < 2e-38
 
 
 @settings(deadline=None)
@@ -402,10 +403,10 @@ def test_same_keys(texts: list[str | None], first: int) -> None:
     expected = np.array([key_of(t) for t in [*texts, *texts[::-1]]], np.int64)
     with pytest.MonkeyPatch.context() as patch:
         for kernels in (False, True):
-            patch.setattr(profile_keys, "wanted", lambda _, on=kernels: on)
-            assert np.array_equal(profile_keys.profile_keys(whole), expected)
-            assert np.array_equal(profile_keys.profile_keys(whole, marked), expected[marked])
-            assert np.array_equal(profile_keys.profile_keys(whole.slice(0, len(texts))), expected[: len(texts)])
+            patch.setattr(profile_hash, "wanted", lambda _, on=kernels: on)
+            assert np.array_equal(profile_hash.profile_keys(whole), expected)
+            assert np.array_equal(profile_hash.profile_keys(whole, marked), expected[marked])
+            assert np.array_equal(profile_hash.profile_keys(whole.slice(0, len(texts))), expected[: len(texts)])
 
 
 @settings(max_examples=60, deadline=None)
@@ -417,10 +418,10 @@ def test_same_quantiles(seed: int, rows: int) -> None:
     shares = (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-30)).astype(np.float32)
     levels = (0.0, 0.05, 0.5, 0.95, 1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(density, "wanted", lambda _: False)
-        slow = density.quantiles(shares, 14, levels)
-        patch.setattr(density, "wanted", lambda _: True)
-        assert np.array_equal(density.quantiles(shares, 14, levels), slow)
+        patch.setattr(age_distribution, "wanted", lambda _: False)
+        slow = age_distribution.quantiles(shares, 14, levels)
+        patch.setattr(age_distribution, "wanted", lambda _: True)
+        assert np.array_equal(age_distribution.quantiles(shares, 14, levels), slow)
 
 
 def test_without_kernels_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from predict_age.config import Training
 from predict_age.kernels import switch
-from predict_age.models.boosted import OWN_MEDIANS_FROM_ROWS, Boosted, filled, train_boosted
-from predict_age.models.lanes import Lanes
-from predict_age.models.medians import grow, medians
-from predict_age.models.trees import trees_of
+from predict_age.models.l1_boosting import grow, medians
+from predict_age.models.training_threads import Lanes
+from predict_age.models.tree_ensembles.programs import trees_of
+from predict_age.models.xgb_model import OWN_MEDIANS_FROM_ROWS, Boosted, filled, train_boosted
 from test_trees import NAMES, people
 
 PARAMETERS = {

@@ -21,21 +21,21 @@ from predict_age.config import Config, Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import learn_encoders
 from predict_age.features.spec import parse_features
-from predict_age.files import sha256
-from predict_age.models import artefact
-from predict_age.models.boosted import filled, train_boosted
+from predict_age.models import artifact
+from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import confidence_pct
 from predict_age.models.conformal import BAND_STARTS, FEWEST_ROWS, calibrate, correction
-from predict_age.models.density import quantiles
+from predict_age.models.density_network import LEARNED, MOST_BINS, _basis, _chosen, _forward, _gradient, binned, cut, train_network
 from predict_age.models.ensemble import mixed, network_share, pinball, point_weights
-from predict_age.models.evaluate import by_band, evaluate, point_errors
-from predict_age.models.forest import train_forest
-from predict_age.models.learn import CALIBRATE, FIT, HELD_OUT, VALIDATE, one_by_one, parts, train
-from predict_age.models.light import train_light
-from predict_age.models.network import LEARNED, MOST_BINS, _basis, _chosen, _forward, _gradient, binned, cut, train_network
+from predict_age.models.lgbm_model import train_light
+from predict_age.models.metrics import by_band, evaluate, point_errors
+from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
-from predict_age.pool import Pool
+from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, one_by_one, parts, train
+from predict_age.models.xgb_model import filled, train_boosted
+from predict_age.runtime.worker_pool import Pool
 from predict_age.steps.training import luck
+from predict_age.storage.durable_files import sha256
 
 RNG = np.random.default_rng(0)
 START = RNG.bit_generator.state
@@ -140,7 +140,7 @@ def test_models_made_side_by_side_are_the_same(tmp_path: Path, turns_below: int)
         ]
     for number in range(4):
         (tmp_path / str(number)).mkdir()
-    assert len({artefact.save(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
+    assert len({artifact.save(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
     assert len({json.dumps(metrics) for _, metrics, _ in made}) == 1
     assert all(np.array_equal(made[0][2].rows, judged.rows) for _, _, judged in made)
 
@@ -403,18 +403,18 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
     config = Config(training=SMALL)
     bundle, _, _ = train(FEATURES, columns, age, luck(np.arange(1500), 7), config, 1)
     folder = tmp_path_factory.mktemp("model") / "model"
-    artefact.save(bundle, folder, {"trained_at": "now"})
+    artifact.save(bundle, folder, {"trained_at": "now"})
     return folder, columns
 
 
 def load(folder: Path) -> tuple[Any, str]:
     """Load with the manifest's hash as it lies there: what is damaged below it must still be noticed."""
-    return artefact.load(folder, sha256(folder / "manifest.json"))
+    return artifact.load(folder, sha256(folder / "manifest.json"))
 
 
 def test_bytes_of_arrays_follow_from_the_arrays() -> None:
     """The version of a model is a hash of its files: it must not depend on Python's patch release, as ``numpy.savez`` does."""
-    made = artefact._archived({"a": np.arange(3, dtype=np.float32), "b": np.zeros((2, 2), np.int64)})
+    made = artifact._archived({"a": np.arange(3, dtype=np.float32), "b": np.zeros((2, 2), np.int64)})
     assert hashlib.sha256(made).hexdigest().startswith("e8699dbed048156c")
     with np.load(io.BytesIO(made)) as arrays:
         assert arrays["a"].tolist() == [0, 1, 2]
@@ -424,7 +424,7 @@ def test_bytes_of_arrays_follow_from_the_arrays() -> None:
 def test_artefact_round_trip(saved: tuple[Path, pa.Table]) -> None:
     """Loaded models predict what the saved ones do; points lie inside ends, ends inside the window."""
     folder, columns = saved
-    artefact.load.cache_clear()
+    artifact.load.cache_clear()
     bundle, version = load(folder)
     assert version.startswith("age-")
     made = bundle.predict(bundle.encoders.encode(columns))
@@ -436,12 +436,12 @@ def test_artefact_round_trip(saved: tuple[Path, pa.Table]) -> None:
 
 def test_retraining_gives_the_same_version(saved: tuple[Path, pa.Table], tmp_path: Path) -> None:
     """The version is a fingerprint of the content: saving the loaded bundle again gives it again."""
-    artefact.load.cache_clear()
+    artifact.load.cache_clear()
     bundle, version = load(saved[0])
-    assert artefact.save(bundle, tmp_path, {}) == version
+    assert artifact.save(bundle, tmp_path, {}) == version
 
 
-@pytest.mark.parametrize("name", artefact.FILES)
+@pytest.mark.parametrize("name", artifact.FILES)
 def test_damaged_model_files_are_refused(saved: tuple[Path, pa.Table], name: str, tmp_path: Path) -> None:
     """One flipped byte, a cut file or a missing file in any part of the model is noticed before it is loaded."""
     import shutil
@@ -463,7 +463,7 @@ def test_no_pickle_in_the_artefact(saved: tuple[Path, pa.Table]) -> None:
     """Arrays load with pickle forbidden, everything else is JSON, TOML or UBJ."""
     with np.load(saved[0] / "leaves.npz", allow_pickle=False) as arrays:
         assert set(arrays.files) == {"leaf_of", "shares"}
-    assert {p.name for p in saved[0].iterdir()} == {*artefact.FILES, "manifest.json"}
+    assert {p.name for p in saved[0].iterdir()} == {*artifact.FILES, "manifest.json"}
     assert not any(p.read_bytes()[:1] == b"\x80" for p in saved[0].iterdir())
 
 

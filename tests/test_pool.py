@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from predict_age.errors import InputError, ResourceError
-from predict_age.pool import Pool
+from predict_age.runtime.worker_pool import Pool
 
 
 def square(x: int) -> int:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import TINY, Outcome, tiny_run, write_jsonl
-from predict_age.run import Run
+from predict_age.run.run import Run
 
 GOOD = 120
 Rows = list[dict[str, Any]]

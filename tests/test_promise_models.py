@@ -17,10 +17,10 @@ import pytest
 from conftest import TINY, Outcome, tiny_run, write_jsonl
 from faults import call
 from predict_age.errors import IntegrityError
-from predict_age.files import sha256
-from predict_age.models import artefact
+from predict_age.models import artifact
+from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import with_point
-from predict_age.models.density import quantiles
+from predict_age.storage.durable_files import sha256
 
 Rows = list[dict[str, Any]]
 
@@ -51,7 +51,7 @@ def build_on(base: Outcome, trained: Outcome, code: int, message: str) -> None:
     assert code == 0 or outcome.published == base.run["run_id"]
 
 
-@pytest.mark.parametrize("name", [*artefact.FILES, "manifest.json"])
+@pytest.mark.parametrize("name", [*artifact.FILES, "manifest.json"])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "missing"])
 def test_damaged_model_is_refused(name: str, damage: str, base: Outcome, trained: Outcome) -> None:
     """Exit code 4 before anything is loaded; the published result stays."""
@@ -74,7 +74,7 @@ def test_manifest_edited_with_the_model(base: Outcome, trained: Outcome) -> None
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["sha256"]
     manifest["files"]["boosted.ubj"] = sha256(folder / "boosted.ubj")
-    from predict_age.files import write_json
+    from predict_age.storage.durable_files import write_json
 
     write_json(folder / "manifest.json", manifest)
     build_on(base, trained, 4, "boosted.ubj")
@@ -99,9 +99,9 @@ def test_pickle_under_another_name(name: str, base: Outcome, trained: Outcome, t
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][name] = sha256(folder / name)
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    artefact.load.cache_clear()
+    artifact.load.cache_clear()
     with pytest.raises(Exception):  # noqa: B017 - whatever the reader says, nothing may have been run
-        artefact.load(folder, sha256(folder / "manifest.json"))
+        artifact.load(folder, sha256(folder / "manifest.json"))
     assert not marker.exists()
     build_on(base, trained, 4, name)
     assert not marker.exists()
@@ -109,9 +109,9 @@ def test_pickle_under_another_name(name: str, base: Outcome, trained: Outcome, t
 
 def saved_with(trained: Outcome, folder: Path, change: Any) -> str:
     """The trained bundle, changed, saved as an artefact that is consistent in itself; returns the hash to load it with."""
-    artefact.load.cache_clear()
-    bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
-    artefact.save(change(bundle), folder, {})
+    artifact.load.cache_clear()
+    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    artifact.save(change(bundle), folder, {})
     return sha256(folder / "manifest.json")
 
 
@@ -134,9 +134,9 @@ def test_other_features_are_refused(how: str, trained: Outcome, tmp_path: Path) 
         return replace(bundle, features=parse_features("[features.".join([head, *parts]), "changed"))
 
     expected = saved_with(trained, tmp_path / "m", change)
-    artefact.load.cache_clear()
+    artifact.load.cache_clear()
     with pytest.raises(IntegrityError, match="trained on other features"):
-        artefact.load(tmp_path / "m", expected)
+        artifact.load(tmp_path / "m", expected)
 
 
 def test_feature_file_newer_than_the_model(base: Outcome, trained: Outcome, tmp_path: Path) -> None:
@@ -158,9 +158,9 @@ def test_unknown_format_is_refused(format_number: int | None, trained: Outcome, 
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["format"] = format_number
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    artefact.load.cache_clear()
+    artifact.load.cache_clear()
     with pytest.raises(IntegrityError, match="unknown model format"):
-        artefact.load(folder, sha256(folder / "manifest.json"))
+        artifact.load(folder, sha256(folder / "manifest.json"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -168,8 +168,8 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
     """A model that says NaN or infinity is an integrity error, never an age."""
     from predict_age.models import bundle as module
 
-    artefact.load.cache_clear()
-    bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    artifact.load.cache_clear()
+    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(0.5, 0.0, 0.5)))
     matrix = np.zeros((3, len(bundle.features.names)), np.float32)
     assert len(bundle.predict(matrix).age) == 3
@@ -183,7 +183,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     """An age beyond all bounds is cut at the plausible ages, and its interval holds it."""
     from predict_age.models import bundle as module
 
-    bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(1.0, 0.0, 0.0)))
     monkeypatch.setattr(module.Boosted, "predict", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
@@ -196,11 +196,11 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     """``members = ["xgboost"]``: weight 1 for it, the interval from the forest alone; networks and LightGBM are never asked."""
     config = TINY.replace("[training]", '[training]\nmembers = ["xgboost"]')
     made = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows[:200]), tmp_path / "w", config=config)
-    artefact.load.cache_clear()
-    bundle, _ = artefact.load(model_of(made), sha256(model_of(made) / "manifest.json"))
+    artifact.load.cache_clear()
+    bundle, _ = artifact.load(model_of(made), sha256(model_of(made) / "manifest.json"))
     assert (bundle.blend.weights, bundle.blend.share) == ((1.0, 0.0, 0.0), 0.0)
-    monkeypatch.setattr("predict_age.models.network.Network.distribution", None)
-    monkeypatch.setattr("predict_age.models.light.Light.predict", None)
+    monkeypatch.setattr("predict_age.models.density_network.Network.distribution", None)
+    monkeypatch.setattr("predict_age.models.lgbm_model.Light.predict", None)
     matrix = np.zeros((2, len(bundle.features.names)), np.float32)
     ages = bundle.predict(matrix)
     assert ages.age.tolist() == np.clip(np.floor(bundle.boosted.predict(matrix) + 0.5), 14, 100).tolist()
@@ -215,7 +215,7 @@ def test_crossed_quantiles_come_out_in_order(trained: Outcome, monkeypatch: pyte
     """Quantiles that cross - or a correction that makes them cross - never give lower > age or age > upper."""
     from predict_age.models import bundle as module
 
-    bundle, _ = artefact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
     monkeypatch.setattr(module, "quantiles", lambda shares, _, levels: np.tile([60.0, 40.0, 20.0][: len(levels)], (len(shares), 1)))
     inwards = replace(bundle.blend.calibration, years=(-5.0,) * len(bundle.blend.calibration.years))
     made = replace(bundle, blend=replace(bundle.blend, calibration=inwards)).predict(

@@ -20,7 +20,7 @@ import pytest
 
 from conftest import AS_OF, TINY, cli, result_rows, tiny_run, write_jsonl
 from faults import call, fingerprints
-from predict_age.workspace import Workspace
+from predict_age.storage.workspace import Workspace
 from processes import alive, start, wait_for, workers_of, writer_of
 
 Finished = tuple[Path, dict[str, Any]]
@@ -225,7 +225,7 @@ def interrupted(people_rows: Rows, tmp_path: Path, *, after: str = "parallel_pre
         path = run / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     (tmp_path / "w" / "published.json").unlink()
-    from predict_age.workspace import RunFolder
+    from predict_age.storage.workspace import RunFolder
 
     RunFolder(run).set_status("interrupted", 1)
     return source, run, fingerprints(tmp_path / "calm" / "runs" / calm.run["run_id"])
@@ -305,7 +305,7 @@ def test_resume_refuses_what_has_changed(what: str, people_rows: Rows, tmp_path:
     """Other code, an edited plan or another source: the run is not continued, and the difference is named."""
     source, run, _ = interrupted(people_rows, tmp_path)
     if what == "code":
-        monkeypatch.setattr("predict_age.run.code_hash", lambda: "0123456789abcdef")
+        monkeypatch.setattr("predict_age.run.run.code_hash", lambda: "0123456789abcdef")
         code, _, said = call(["resume", "--workspace", tmp_path / "w"])
         assert (code, "begun by other code" in said, "found: code 0123456789abcdef" in said) == (2, True, True)
     elif what == "configuration":

@@ -17,15 +17,15 @@ import pytest
 
 from conftest import Outcome, cli, tiny_run, write_jsonl
 from faults import call
-from predict_age import lease as lease_module
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
-from predict_age.files import creating, key_of, read_sealed, valid_receipt, write_json, write_receipt
-from predict_age.lease import Holder, Lease, holder_in
-from predict_age.published import Published, change, publish, raise_fence, read_published
-from predict_age.records import ConflictError, LocalRecords, Record, Records
-from predict_age.rollback import rollback
-from predict_age.verify import verify
-from predict_age.workspace import Workspace
+from predict_age.pipeline.verify import verify
+from predict_age.storage import lease as lease_module
+from predict_age.storage.documents import ConflictError, LocalRecords, Record, Records
+from predict_age.storage.durable_files import creating, key_of, read_sealed, valid_receipt, write_json, write_receipt
+from predict_age.storage.lease import Holder, Lease, holder_in
+from predict_age.storage.publication import Published, change, publish, raise_fence, read_published
+from predict_age.storage.rollback import rollback
+from predict_age.storage.workspace import Workspace
 
 Rows = list[dict[str, Any]]
 
@@ -206,7 +206,7 @@ for n in range(100):
     else:
         rollback(space, ({first!r}, {second!r})[n % 2])
 """
-    from predict_age.tables import query, rows_of
+    from predict_age.query.tables import query, rows_of
 
     seen: dict[str, int] = {}
     writer = subprocess.Popen([sys.executable, "-c", code, str(workspace)], stderr=subprocess.PIPE)
@@ -293,7 +293,7 @@ def test_verify_notices_rows_that_were_changed_with_their_hashes(copied: tuple[P
     """Not only hashes: a result that lost a person, with every hash corrected around it, does not balance."""
     import pyarrow.parquet as pq
 
-    from predict_age.files import sha256
+    from predict_age.storage.durable_files import sha256
 
     workspace, (_, second) = copied
     run = workspace / "runs" / second

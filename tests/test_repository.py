@@ -11,7 +11,7 @@ import pytest
 
 from conftest import cli
 from predict_age import errors
-from predict_age.features.document import feature_table
+from predict_age.features.reference_table import feature_table
 from predict_age.features.spec import load_features
 
 ROOT = Path(__file__).parents[1]
@@ -49,14 +49,14 @@ def test_documented_configuration_is_the_real_one() -> None:
 
 def test_light_modules_import_nothing_heavy() -> None:
     """The order of steps, the configuration and the errors are importable where DuckDB and XGBoost are not."""
-    code = "import sys, predict_age.run, predict_age.batches, predict_age.books, predict_age.cli, predict_age.pipeline; print(*sorted(sys.modules))"
+    code = "import sys, predict_age.run.run, predict_age.run.batching, predict_age.storage.row_accounting, predict_age.cli, predict_age.pipeline.runner; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"duckdb", "pyarrow", "numpy", "xgboost", "sklearn", "matplotlib", "sqlglot"} & set(loaded)
 
 
 def test_the_program_trains_without_scikit_learn() -> None:
     """It is installed here for the tests; XGBoost and LightGBM would import it, and both work without."""
-    code = "from predict_age.unneeded import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
+    code = "from predict_age.runtime.import_blocking import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"xgboost", "lightgbm"} <= set(loaded)
     assert not {"sklearn.base", "scipy.stats"} & set(loaded)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predict_age.reuse import ENTRY, Reusable, _bucket, _gather
-from predict_age.source.buckets import scatter
+from predict_age.run.incremental import ENTRY, Reusable, _bucket, _gather
+from predict_age.source.external_partition import scatter
 
 
 @pytest.mark.parametrize("buckets", [1, 3])

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from predict_age.config import Ages
-from predict_age.source.rows import RowRules, connect
+from predict_age.source.row_rules import RowRules, connect
 
 RULES = RowRules(Ages(), dt.date(2025, 10, 23))
 

@@ -19,13 +19,13 @@ import pytest
 
 from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
-from predict_age.order import STEPS
-from predict_age.pool import Pool
-from predict_age.progress import Console
-from predict_age.run import Run, RunPlan
+from predict_age.run.run import Run, RunPlan
+from predict_age.runtime.progress import Console
+from predict_age.runtime.worker_pool import Pool
 from predict_age.sql import VIEW
+from predict_age.step import STEPS
 from predict_age.steps import parallel_prediction
-from predict_age.workspace import Workspace
+from predict_age.storage.workspace import Workspace
 from processes import alive, server_of, start, wait_for, workers_of
 
 Finished = tuple[Path, dict[str, Any]]
@@ -99,7 +99,7 @@ def test_a_batch_is_the_same_in_bites_and_slices_of_any_size(
     monkeypatch.setattr(parallel_prediction, "_together", lambda several: slices.append(len(several)) or together(several))
     for name, value in (("BITE_BYTES", bite), ("SLICE_BYTES", most), ("SLICE_ROWS", rows)):
         monkeypatch.setattr(parallel_prediction, name, value)
-    monkeypatch.setattr("predict_age.source.splits.SLICE_ROWS", rows)
+    monkeypatch.setattr("predict_age.source.row_group_reader.SLICE_ROWS", rows)
     made, other = predicted("in pieces")
     assert len(slices) > len(part.needs[0]) and receipt["rows"] == other["rows"] == expected.num_rows > 500
     assert made["pid"].equals(expected["pid"]) and made["profile_key"].equals(expected["profile_key"])
@@ -494,8 +494,8 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) -> None:
     """A result part that lost one person after it was written fails the run: the check can fail."""
-    from predict_age.stats import Tally
     from predict_age.steps.final_results import balance, describe
+    from predict_age.tally import Tally
 
     folder = finished[0] / "runs" / finished[1]["run_id"]
     facts = json.loads((folder / "steps" / "read_source.json").read_text())["facts"]
@@ -537,7 +537,7 @@ def test_retention_never_removes_the_published_run(small_files: Path, quick: Pat
 def test_each_part_of_a_step_has_a_rate_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What went before in the same step does not make the time left longer."""
     now = 1000.0
-    monkeypatch.setattr("predict_age.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("predict_age.runtime.progress.time.monotonic", lambda: now)
     console = Console()
     console.begin(2, 9, "Read source")
     more = console.part(10, "files fingerprinted")

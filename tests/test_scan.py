@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from predict_age.config import Ages, Source
 from predict_age.errors import IntegrityError
-from predict_age.source.buckets import bucket_of, gather, mix, scatter, together
+from predict_age.hashing import MIXED_TOGETHER, checksum, mix
 from predict_age.source.convert import floor_mod
-from predict_age.source.judge import judge
-from predict_age.source.rows import RowRules
-from predict_age.source.scan import ENTRY, MIXED_TOGETHER, checksum, counting_rows, find_duplicates, scan, write_losers
-from predict_age.source.splits import Split
+from predict_age.source.external_partition import bucket_of, gather, scatter, together
+from predict_age.source.row_classifier import judge
+from predict_age.source.row_group_reader import Split
+from predict_age.source.row_rules import RowRules
+from predict_age.source.scan import ENTRY, counting_rows, find_duplicates, scan, write_losers
 
 RULES = RowRules(Ages(), dt.date(2025, 10, 23))
 ROWS = st.lists(
@@ -41,7 +42,7 @@ def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | N
             splits.append(Split(len(splits), i, f"{path}", 0, len(rows), 0, False))
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    from predict_age.source import splits as module
+    from predict_age.source import row_group_reader as module
 
     module._cached_file.cache_clear()
     scans = [splits[:1], splits[1:]]

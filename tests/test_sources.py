@@ -14,10 +14,10 @@ import pytest
 
 from predict_age.config import Source
 from predict_age.errors import InputError
-from predict_age.row_groups import RowGroups
-from predict_age.source.files import discover
-from predict_age.source.splits import Split, read_split
-from predict_age.source.text import read_csv, read_jsonl
+from predict_age.source.discovery import discover
+from predict_age.source.row_group_reader import Split, read_split
+from predict_age.source.text_readers import read_csv, read_jsonl
+from predict_age.storage.parquet_writer import RowGroups
 
 
 def jsonl(path: Path, content: bytes, source: Source | None = None) -> tuple[list[dict[str, object]], list[tuple[int, str]]]:

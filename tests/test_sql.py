@@ -5,7 +5,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from predict_age.source.rows import connect
+from predict_age.source.row_rules import connect
 from predict_age.sql import ON_DUCKDB, columns, for_athena, for_duckdb, source_text
 from predict_age.sql.__main__ import transpiled
 from predict_age.steps.create_predictions_table import predictions_schema

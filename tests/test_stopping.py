@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from predict_age import stopping
 from predict_age.errors import LimitError
-from predict_age.limits import within
+from predict_age.run.budget import within
+from predict_age.runtime import signals
 from processes import start
 
 
@@ -86,9 +86,9 @@ def test_lost_stop_does_not_let_work_count() -> None:
     with pytest.raises(LimitError), within(60.0):
         last = Last()
         del last
-        stopping.check()
+        signals.check()
         pytest.fail("a stop was lost, and work would have counted")
-    stopping.check()
+    signals.check()
 
 
 def test_other_lost_errors_are_still_reported(capfd: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +156,7 @@ def test_error_that_a_stop_became_is_a_stop() -> None:
 def test_stop_out_of_a_string_of_code_leaves_the_exit_code(last: str, code: int, tmp_path: Path) -> None:
     """Python would end such a module by the signal; without the last line it does."""
     (tmp_path / "stopped.py").write_text(
-        "import sys\nfrom predict_age.stopping import forget_signal\n"
+        "import sys\nfrom predict_age.runtime.signals import forget_signal\n"
         f"try:\n    exec('raise KeyboardInterrupt')\nexcept KeyboardInterrupt:\n    pass\n{last}\nsys.exit(130)"
     )
     assert subprocess.run([sys.executable, "-m", "stopped"], cwd=tmp_path).returncode == code

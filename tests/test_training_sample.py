@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from conftest import run_json
 from predict_age.config import Training
-from predict_age.source.splits import Split
+from predict_age.source.row_group_reader import Split
 from predict_age.steps.training import FEWEST_SPLITS, MORE_THAN_NEEDED, looked_at
 
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.kernels import switch, usable
-from predict_age.models import forest, trees
-from predict_age.models.boosted import Boosted, train_boosted
-from predict_age.models.forest import QuantileForest, train_forest
-from predict_age.models.light import Light, train_light
-from predict_age.models.trees import light_trees_of, program, trees_of
+from predict_age.models import quantile_forest
+from predict_age.models.lgbm_model import Light, train_light
+from predict_age.models.quantile_forest import QuantileForest, train_forest
+from predict_age.models.tree_ensembles import programs
+from predict_age.models.tree_ensembles.programs import light_trees_of, program, trees_of
+from predict_age.models.xgb_model import Boosted, train_boosted
 
 NAMES = ["a", "b", "c", "d"]
 SMALL = Training(rounds=30, light_rounds=30, forest_trees=5, min_leaf_rows=2)
@@ -74,10 +75,10 @@ def by_all(model: Boosted | Light, matrix: np.ndarray) -> tuple[np.ndarray, np.n
         slow = model.predict(matrix)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(model.__dict__, "booster", None)
-        patch.setattr(trees, "wanted", lambda _: True)
+        patch.setattr(programs, "wanted", lambda _: True)
         fast = model.predict(matrix)
-        patch.setattr(trees, "wanted", lambda _: False)
-        patch.setattr(trees.Program, "add", None)
+        patch.setattr(programs, "wanted", lambda _: False)
+        patch.setattr(programs.Program, "add", None)
         return slow, fast, model.predict(matrix)
 
 
@@ -129,13 +130,13 @@ def test_same_as_the_slower_forest(which: int, depth: int, seed: int, rows: int)
     matrix = matrix_of([v for tree in trees_of(model.trees.model)[0] for v in tree.limit if np.isfinite(v)], seed, rows)
     matrix[~np.isfinite(matrix) & ~np.isnan(matrix)] = 0  # XGBoost refuses to be asked for the leaves of infinite values
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forest, "wanted", lambda _: False)
-        patch.setattr(forest, "WORTH_ROWS", 0)
+        patch.setattr(quantile_forest, "wanted", lambda _: False)
+        patch.setattr(quantile_forest, "WORTH_ROWS", 0)
         slow = model.distribution(matrix)
-        patch.setattr(forest, "_nodes", None)
-        patch.setattr(forest, "WORTH_ROWS", 301)
+        patch.setattr(quantile_forest, "_nodes", None)
+        patch.setattr(quantile_forest, "WORTH_ROWS", 301)
         walked = model.distribution(matrix)
-        patch.setattr(forest, "wanted", lambda _: True)
+        patch.setattr(quantile_forest, "wanted", lambda _: True)
         assert agree((slow, walked, model.distribution(matrix)))
 
 
@@ -155,8 +156,8 @@ def test_switched_off_the_libraries_serve(monkeypatch: pytest.MonkeyPatch) -> No
     many = np.tile(people(0)[0], (2, 1))
     models = (some_boosted(0, 6).predict, some_light(0, 31, True).predict, some_forest(0, 8).distribution)
     fast = [ask(many) for ask in models]
-    monkeypatch.setattr(trees.Program, "add", None)
-    monkeypatch.setattr(trees.Paths, "add", None)
+    monkeypatch.setattr(programs.Program, "add", None)
+    monkeypatch.setattr(programs.Paths, "add", None)
     with pytest.raises(TypeError):
         models[0](many)
     monkeypatch.setattr(switch, "on", False)
@@ -195,10 +196,10 @@ def test_ranges_hold_what_leaves_know(seed: int, leaves: int, ages: int, share: 
     """Every number that is not 0 in its place, NaN too; a leaf that knows nothing, all ages, fewer ages than go together."""
     rng = np.random.default_rng(seed)
     table = np.where(rng.random((leaves, ages)) < share, rng.choice([1.5, -2.0, np.nan], (leaves, ages)), 0).astype(np.float32)
-    ranges = trees.Ranges.of(table)
+    ranges = programs.Ranges.of(table)
     again = np.zeros_like(table)
     for row, (begin, first, length) in enumerate(ranges.places):
-        assert length % trees.EIGHT == 0 or length == ages
+        assert length % programs.EIGHT == 0 or length == ages
         again[row, first : first + length] = ranges.shares[begin : begin + length]
     assert np.array_equal(again, table, equal_nan=True)
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predict_age.errors import IntegrityError
-from predict_age.models.boosted import Boosted
-from predict_age.models.ubjson import UBJSONError, find, read
+from predict_age.models.tree_ensembles.ubjson import UBJSONError, find, read
+from predict_age.models.xgb_model import Boosted
 
 
 @cache

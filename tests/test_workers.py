@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import result_rows
-from predict_age.pool import Pool
+from predict_age.runtime.worker_pool import Pool
 from processes import alive, server_of, start, wait_for, workers_of
 
 pytestmark = pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="workers are not forked here")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predict_age import files, published
+from predict_age.storage import durable_files, publication
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,18 @@ class Twin:
 
 
 @contextmanager
-def _in_place(path: Path) -> Iterator[files.NewFile]:
+def _in_place(path: Path) -> Iterator[durable_files.NewFile]:
     """Write under the final name, as most programs do."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.NewFile(path) as stream:
+    with durable_files.NewFile(path) as stream:
         yield stream
 
 
 def _everywhere(name: str, value: Any) -> None:
-    """Replace a function of :mod:`predict_age.files` in every module that has imported it."""
+    """Replace a function of :mod:`predict_age.storage.durable_files` in every module that has imported it."""
     import sys
 
-    old = getattr(files, name)
+    old = getattr(durable_files, name)
     for module in list(sys.modules.values()):
         if module.__name__.startswith("predict_age") and getattr(module, name, None) is old:
             setattr(module, name, value)
@@ -48,13 +48,13 @@ def _without_rename() -> None:
 
 
 def _without_fsync() -> None:
-    disk = files.disk
+    disk = durable_files.disk
     disk.fsync = lambda *_: disk._strike("fsync", Path("skipped"))  # type: ignore[attr-defined,method-assign]
 
 
 def torn_parts() -> None:
     """The data of parts are not flushed: after a power cut a part may be short, under its final name and with its receipt."""
-    disk, flush = files.disk, files.disk.fsync
+    disk, flush = durable_files.disk, durable_files.disk.fsync
 
     def forgetful(descriptor: int, path: Path) -> None:
         if ".parquet" in path.name:
@@ -70,9 +70,9 @@ def _without_hashes() -> None:
     torn_parts()
 
     def believed(path: Path, key: str) -> dict[str, Any] | None:
-        if not path.exists() or not files.receipt_of(path).exists():
+        if not path.exists() or not durable_files.receipt_of(path).exists():
             return None
-        receipt = files.read_json(files.receipt_of(path))
+        receipt = durable_files.read_json(durable_files.receipt_of(path))
         return receipt if receipt["key"] == key else None
 
     _everywhere("valid_receipt", believed)
@@ -82,13 +82,13 @@ def _without_hashes() -> None:
 
 def _publish_first() -> None:
     """The pointer moves before the manifest of the new run is written."""
-    from predict_age import manifest
     from predict_age.steps import final_results
+    from predict_age.storage import manifest
 
     write = manifest.write_manifest
 
     def early(run: Any, *rest: Any) -> str:
-        published.publish(run.workspace.records, run.lease.token, run.plan.run_id, run.plan.quarter, "0" * 64)
+        publication.publish(run.workspace.records, run.lease.token, run.plan.run_id, run.plan.quarter, "0" * 64)
         return write(run, *rest)
 
     final_results.write_manifest = early  # type: ignore[attr-defined]

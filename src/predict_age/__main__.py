@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from predict_age.stopping import asked, check, exit_code, listen
+from predict_age.runtime.signals import asked, check, exit_code, listen
 
 WITH_WORKERS = ("run", "resume")
 
@@ -14,7 +14,7 @@ def main() -> None:
     listen()
     try:
         if sys.argv[1:2] and sys.argv[1] in WITH_WORKERS and "--help" not in sys.argv:
-            from predict_age.workers import prepare
+            from predict_age.runtime.forkserver import prepare
 
             prepare()
         from predict_age.cli import main as command

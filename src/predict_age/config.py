@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from predict_age.errors import ConfigError
-from predict_age.toml_lines import line_of
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+_HEADER = re.compile(r"^\s*\[\s*([^\]\[]+?)\s*\]")
+_KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[\w-]+)\s*=""")
 
 
 class _Section(BaseModel):
@@ -235,3 +238,20 @@ def explain(
             message, found = "unknown key; look for a spelling mistake", ""
         problems.append(f"{place}: {'.'.join(keys) or 'file'}: {message}{found}")
     return "\n".join(problems)
+
+
+def line_of(text: str, keys: Sequence[str]) -> int | None:
+    """The 1-based line that defines ``keys`` (table names, then key), or the deepest parent found, or None."""
+    best: tuple[int, int] | None = None  # (how many keys match, line)
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = [part.strip().strip("\"'") for part in header[1].split(".")]
+            path = table
+        elif key := _KEY.match(line):
+            path = [*table, key[1].strip("\"'")]
+        else:
+            continue
+        if list(keys[: len(path)]) == path and (best is None or len(path) > best[0]):
+            best = (len(path), number)
+    return best[1] if best else None

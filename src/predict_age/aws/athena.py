@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from predict_age.aws.store import client
+from predict_age.aws.s3_store import client
 from predict_age.errors import ResourceError
 
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}

@@ -1,6 +1,6 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, keep, look, models, work
+from predict_age.cli import aws, inspect, maintain, models, run
 from predict_age.cli.app import app, main
 
-__all__ = ["app", "aws", "keep", "look", "main", "models", "work"]
+__all__ = ["app", "aws", "inspect", "main", "maintain", "models", "run"]

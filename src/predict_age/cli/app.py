@@ -13,11 +13,11 @@ import typer
 
 from predict_age import __version__
 from predict_age.errors import ConfigError, PredictAgeError, resource_error
-from predict_age.stopping import asked, exit_code, forget_signal, listen
-from predict_age.unneeded import quick_import, without_unneeded
+from predict_age.runtime.import_blocking import quick_import, without_unneeded
+from predict_age.runtime.signals import asked, exit_code, forget_signal, listen
 
 if TYPE_CHECKING:
-    from predict_age.workspace import Workspace
+    from predict_age.storage.workspace import Workspace
 
 app = typer.Typer(
     name="predict-age", no_args_is_help=True, rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False,
@@ -46,7 +46,7 @@ def parse_date(text: str) -> dt.date:
 
 def existing(path: Path) -> Workspace:
     """The workspace at ``path``, or ConfigError when there is none."""
-    from predict_age.workspace import Workspace
+    from predict_age.storage.workspace import Workspace
 
     return Workspace.existing(path)
 

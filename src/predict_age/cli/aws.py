@@ -20,7 +20,7 @@ def aws_task(
     scratch: Scratch = "",
 ) -> None:
     """Do one state's work for the run that the environment names: bring, compute, put into S3."""
-    from predict_age.aws.container import COMMANDS, Job, noted
+    from predict_age.aws.tasks import COMMANDS, Job, noted
 
     job = Job.from_environment()
     if what not in COMMANDS:

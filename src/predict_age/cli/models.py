@@ -14,8 +14,8 @@ from predict_age.errors import ConfigError, IntegrityError
 @app.command(epilog="Example: predict-age models --workspace work")
 def models(workspace: Space, as_json: AsJson = False) -> None:
     """List the models of all finished runs: error, coverage, gate, and which one is the champion."""
-    from predict_age.champion import versions
-    from predict_age.show import show_models
+    from predict_age.cli.render import show_models
+    from predict_age.query.model_registry import versions
 
     found = versions(existing(workspace))
     out(json.dumps([v.as_json() for v in found])) if as_json else show_models(found)
@@ -28,7 +28,7 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make a model the champion: `run --model champion` uses it. Published results stay; `rollback` switches both."""
-    from predict_age.champion import promote as switch
+    from predict_age.query.model_registry import promote as switch
 
     name, folder = switch(existing(workspace), version)
     text = f"the champion is now {name} of run {folder.id}; use it: predict-age run --model champion ..."
@@ -42,8 +42,8 @@ def card(
     as_json: AsJson = False,
 ) -> None:
     """Print the model card's findings and where the card is: for whom the model works how well."""
-    from predict_age.files import check_whole
-    from predict_age.show import show_card
+    from predict_age.cli.render import show_card
+    from predict_age.storage.durable_files import check_whole
 
     folder = existing(workspace).resolve(run_id)
     try:
@@ -69,10 +69,10 @@ def ab(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Compare models on people whose age became known: intervals, how many people are needed, and a decision."""
-    from predict_age.experiment.arms import read_out
-    from predict_age.experiment.read_out import Rules
-    from predict_age.numbers import finite
-    from predict_age.show import show_read_out
+    from predict_age.cli.render import show_read_out
+    from predict_age.evaluation.ab_test.arms import read_out
+    from predict_age.evaluation.ab_test.read_out import Rules
+    from predict_age.run.summary import finite
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from predict_age.config import line_of
 from predict_age.errors import ConfigError
-from predict_age.features.spec import (
+from predict_age.features.spec import (  # fmt: skip
     Boolean,
     Category,
     Count,
@@ -32,15 +33,14 @@ from predict_age.features.spec import (
     Text,
     parse_features,
     parse_path,
-)  # fmt: skip
+)
 from predict_age.kernels import wanted
-from predict_age.source.rows import connect, register
-from predict_age.toml_lines import line_of
+from predict_age.source.row_rules import connect, register
 
 if TYPE_CHECKING:
     import duckdb
 
-    from predict_age.features.plain import Plain
+    from predict_age.features.json_fast_path import Plain
 
 LONGEST_CATEGORY = 200
 FEW_PROFILES = 50  # profiles for which planning a statement takes longer than answering it
@@ -319,7 +319,7 @@ def _sql_of(text: str, as_of: dt.date, names: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=4)
 def _plain(text: str, as_of: dt.date) -> Plain:
-    from predict_age.features.plain import Plain
+    from predict_age.features.json_fast_path import Plain
 
     return Plain(compiled(text, as_of)[0])
 

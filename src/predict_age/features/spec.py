@@ -12,9 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from predict_age.config import explain
+from predict_age.config import explain, line_of
 from predict_age.errors import ConfigError
-from predict_age.toml_lines import line_of
 
 FORMAT = 1
 PROTECTED = frozenset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from predict_age.unneeded import quick_import
+from predict_age.runtime.import_blocking import quick_import
 
 NOT_NEEDED = ("scipy.linalg", "cffi")  # Numba imports them at its first kernel where it can, for what kernels do not use
 WORTH_ROWS = 4096  # below that the slower code is done before a kernel is loaded
@@ -30,7 +30,7 @@ def usable() -> bool:
     """Whether kernels can be compiled and run here."""
     try:
         with quick_import(NOT_NEEDED):
-            from predict_age.kernels.compile import works
+            from predict_age.kernels.jit import works
 
             return works()
     except Exception:  # whatever a missing or broken installation raises: the slower code gives the same

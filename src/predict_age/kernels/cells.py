@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.compile import kernel
+from predict_age.kernels.jit import kernel
 
 
 @kernel

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.compile import inline, kernel, power_of_two
+from predict_age.kernels.jit import inline, kernel, power_of_two
 from predict_age.kernels.kinds import EXPONENTIAL, HALF, LEAST, LN2_HIGH, LN2_LOW, LOG2_E, ONE
 
 ROWS = 64  # whose shares are made together

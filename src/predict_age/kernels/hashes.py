@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.compile import address, eight, first_eight, inline, kernel
+from predict_age.kernels.jit import address, eight, first_eight, inline, kernel
 
 
 @inline

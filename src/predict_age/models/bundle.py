@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders, Matrix
 from predict_age.features.spec import FeatureSet
-from predict_age.models.boosted import Boosted
+from predict_age.models.age_distribution import Shares, quantiles
 from predict_age.models.conformal import Calibration
-from predict_age.models.density import Shares, quantiles
+from predict_age.models.density_network import Network
 from predict_age.models.ensemble import mixed
-from predict_age.models.forest import QuantileForest
-from predict_age.models.light import Light
-from predict_age.models.network import Network
+from predict_age.models.lgbm_model import Light
+from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
+from predict_age.models.xgb_model import Boosted
 
 YEARS_PER_PERCENT = 3.33
 MEMBERS = ("xgboost", "lightgbm", "network")

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.models.density import Shares, quantiles
+from predict_age.models.age_distribution import Shares, quantiles
 
 STEPS = 20  # weights are multiples of 1/20
 

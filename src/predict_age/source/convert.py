@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.config import Source
-from predict_age.files import creating
-from predict_age.row_groups import RowGroups
-from predict_age.source.files import SourceFile
-from predict_age.source.rows import RowRules, connect
-from predict_age.source.splits import Split, read_split
-from predict_age.source.text import WORKING, read_csv, read_jsonl
+from predict_age.source.discovery import SourceFile
+from predict_age.source.row_group_reader import Split, read_split
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.text_readers import WORKING, read_csv, read_jsonl
+from predict_age.storage.durable_files import creating
+from predict_age.storage.parquet_writer import RowGroups
 
 ROWS_PER_GROUP = 50_000
 SET_ASIDE = pa.schema([("file", pa.string()), ("position", pa.int64()), ("reason", pa.string())])

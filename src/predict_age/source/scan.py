@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import Source
-from predict_age.files import creating
-from predict_age.source.buckets import gather, mix, scatter, together
+from predict_age.hashing import checksum
 from predict_age.source.convert import write_set_aside
-from predict_age.source.judge import judge
-from predict_age.source.rows import RowRules
-from predict_age.source.splits import Slice, Split
+from predict_age.source.external_partition import gather, scatter, together
+from predict_age.source.row_classifier import judge
+from predict_age.source.row_group_reader import Slice, Split
+from predict_age.source.row_rules import RowRules
+from predict_age.storage.durable_files import creating
 
 ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("known", np.bool_)])
-MIXED_TOGETHER = 1 << 16  # pids whose mixed values stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,6 @@ class SplitCounts:
     @property
     def usable(self) -> int:
         return self.read - sum(self.set_aside.values())
-
-
-def uniform(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Numbers in [0, 1) from the upper 53 bits of :func:`mix`."""
-    return np.asarray((mix(numbers) >> np.uint64(11)) * 2.0**-53, np.float64)
-
-
-def luck(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
-    salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
-    return uniform(salted.astype(np.int64))
-
-
-def checksum(pids: NDArray[np.int64]) -> int:
-    """Order-free fingerprint of a set of pids: the sum of their mixed values modulo 2^64."""
-    some = (pids[first : first + MIXED_TOGETHER] for first in range(0, len(pids), MIXED_TOGETHER))
-    return sum(int(mix(part + 1).sum(dtype=np.uint64)) for part in some) % 2**64
 
 
 class _Counting:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from predict_age.batches import plan_batches
-from predict_age.files import read_json, sha256, write_json
-from predict_age.result import StepResult
+from predict_age.run.batching import plan_batches
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import read_json, sha256, write_json
 
 if TYPE_CHECKING:
-    from predict_age.run import Run
-
-
-def batches_of(run: Run) -> list[list[int]]:
-    """Split ids by batch, as the batch generator wrote them."""
-    batches: list[list[int]] = read_json(run.folder.path / "batches.json")["batches"]
-    return batches
+    from predict_age.run.run import Run
 
 
 def batch_generator(run: Run) -> StepResult:

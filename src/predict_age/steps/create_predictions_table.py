@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from predict_age.files import creating
-from predict_age.result import StepResult
-from predict_age.run import Run
+from predict_age.run.run import Run
 from predict_age.sql import columns
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import creating
 
 _ARROW = {
     "BIGINT": pa.int64(), "INT": pa.int32(), "DOUBLE": pa.float64(), "STRING": pa.string(), "TIMESTAMP": pa.timestamp("us"),

@@ -5,25 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from predict_age.books import Books
 from predict_age.errors import IntegrityError
-from predict_age.files import check_whole, creating, key_of, write_receipt
-from predict_age.manifest import write_manifest
-from predict_age.parts import Part, finished_parts, make_missing, outputs_of
-from predict_age.result import StepResult
-from predict_age.row_groups import writing
-from predict_age.run import Run
-from predict_age.source.rows import connect, register
-from predict_age.source.scan import checksum
+from predict_age.run.partitioned_output import Part, finished_parts, make_missing, outputs_of
+from predict_age.run.result_checks import balance, describe
+from predict_age.run.run import Run
+from predict_age.run.step_outputs import batches_of
+from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
-from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
-from predict_age.steps.batch_generator import batches_of
-
-HIGH_QUALITY_PCT = 60
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import check_whole, creating, key_of, sha256, write_json, write_receipt
+from predict_age.storage.manifest import MADE_BEFORE, ON_THE_WAY, contents
+from predict_age.storage.parquet_writer import writing
+from predict_age.storage.row_accounting import Books
+from predict_age.tally import Tally, merged
 
 
 def result_part(
@@ -39,29 +35,6 @@ def result_part(
         pq.write_table(table, stream, row_group_size=250_000, **writing(table.schema))
     check_whole(path, stream.sha256)
     return write_receipt(path, key, stream, describe(path))
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """What a part of the result holds: rows, distinct pids and their fingerprint, and the tally of sources and ages."""
-    columns = ["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"]
-    written = pq.read_table(path, columns=columns, read_dictionary=["prediction_source"]).combine_chunks()
-    pids, ages, pct, usable = (written[name].to_numpy() for name in ("pid", "predicted_age", "confidence_pct", "usable"))
-    sources = written["prediction_source"].chunk(0) if len(pids) else pa.array([], pa.string()).dictionary_encode()
-    code, bins = sources.indices.to_numpy(), np.minimum((pct / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
-    tally = Tally()
-    for number, source in enumerate(sources.dictionary.to_pylist()):
-        mine = code == number
-        counts = {
-            f"rows:{source}": int(mine.sum()), f"high:{source}": int((pct[mine] >= HIGH_QUALITY_PCT).sum()),
-            f"usable:{source}": int(usable[mine].sum()),
-        }  # fmt: skip
-        tally += Tally(counts, {
-            f"age:{source}": np.bincount(ages[mine], minlength=AGE_BINS).tolist(),
-            f"pct:{source}": np.bincount(bins[mine], minlength=PCT_BINS).tolist(),
-        })  # fmt: skip
-    in_order = np.sort(pids, kind="stable")  # the parts are in order already: nothing to do but look
-    distinct = int(np.count_nonzero(in_order[1:] != in_order[:-1])) + bool(len(pids))
-    return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
 
 
 def final_results(run: Run) -> StepResult:
@@ -87,7 +60,7 @@ def final_results(run: Run) -> StepResult:
             found=f"{books.predicted:,} predicted, {books.default:,} default",
         )
     outputs = outputs_of(run, parts, receipts)
-    seal = write_manifest(run, outputs, books, tally)
+    seal = _write_manifest(run, outputs, books, tally)
     if not run.plan.shadow:
         run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
     table = "" if run.plan.shadow else f"predict_age_final_results_{run.plan.quarter}"
@@ -97,20 +70,15 @@ def final_results(run: Run) -> StepResult:
     return StepResult(books.distinct, facts, outputs)
 
 
-def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> Books:
-    """The books of the run, checked; raises IntegrityError when an equation or the fingerprint of the pids does not hold."""
-    books = Books.of(found, tally)
-    written = sum(int(r["checksum"]) for r in receipts) % 2**64
-    people = sum(r["rows"] for r in receipts)
-    if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:
-        raise IntegrityError(
-            "the result does not hold every person exactly once, nothing was published",
-            expected=f"{books.distinct:,} people, fingerprint {books.checksum:016x}",
-            found=f"{people:,} rows, fingerprint {written:016x}",
-            fix="run again; if it happens twice, report it with the run folder's run.json",
-        )  # fmt: skip
-    if books.existing != found["known"]:
-        raise IntegrityError(
-            "known ages were lost, nothing was published", expected=f"{found['known']:,}", found=f"{books.existing:,}"
-        )
-    return books
+def _write_manifest(run: Run, results: dict[str, str], books: Books, tally: Tally) -> str:
+    """Write ``manifest.json`` and return its seal. ``results`` are the result parts and their SHA-256."""
+    plan = run.plan
+    files: dict[str, str] = {}
+    for step in MADE_BEFORE:
+        files |= run.outputs(step)
+    keep = plan.config.running.keep_predictions
+    files = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY) and (keep or not n.startswith("predictions/"))}
+    records = [f"steps/{step}.json" for step in ("pre_cleanup", *MADE_BEFORE)]
+    files |= {name: sha256(run.folder.path / name) for name in ("run.json", *records)}
+    made = contents(plan.as_json(), run.facts("read_source"), run.facts("training"), books, tally, files | results)
+    return write_json(run.folder.manifest_file, made)

@@ -11,19 +11,18 @@ import pyarrow.parquet as pq
 
 from predict_age.config import Source
 from predict_age.errors import IntegrityError
-from predict_age.files import check_whole, creating, key_of, write_receipt
-from predict_age.parts import Part, finished_parts, make_missing, outputs_of
-from predict_age.result import StepResult
-from predict_age.row_groups import writing
-from predict_age.run import Run
-from predict_age.source.judge import judge
-from predict_age.source.rows import RowRules, connect, register
+from predict_age.run.partitioned_output import Part, finished_parts, make_missing, outputs_of
+from predict_age.run.run import Run
+from predict_age.run.step_outputs import batches_of, losers_of, rows_key, rules_of, splits_of
+from predict_age.source.row_classifier import judge
+from predict_age.source.row_group_reader import Split
+from predict_age.source.row_rules import RowRules, connect, register
 from predict_age.source.scan import counting_rows
-from predict_age.source.splits import Split
 from predict_age.sql import columns, for_duckdb
-from predict_age.stats import Tally, merged
-from predict_age.steps.batch_generator import batches_of
-from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import check_whole, creating, key_of, write_receipt
+from predict_age.storage.parquet_writer import writing
+from predict_age.tally import Tally, merged
 
 
 def people_of(splits: list[Split], source: Source, rules: RowRules, losers: Path) -> pa.Table:

@@ -16,29 +16,29 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.config import Source
-from predict_age.drift.sketch import Counting, Sketch
-from predict_age.drift.state import judged, state
 from predict_age.errors import IntegrityError
-from predict_age.experiment.assign import arm_of
+from predict_age.evaluation.ab_test.assign import arm_of
+from predict_age.evaluation.drift.sketch import Counting, Sketch
+from predict_age.evaluation.drift.state import judged, state
 from predict_age.features.encode import Matrix
-from predict_age.features.extract import Extracted, Reading, extract
-from predict_age.files import creating, key_of, write_receipt
-from predict_age.kernels import announce, wanted
-from predict_age.models.artefact import challenger_folder, load
+from predict_age.features.extract import Extracted, Reading
+from predict_age.hashing import luck
+from predict_age.kernels import wanted
+from predict_age.models.artifact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
-from predict_age.parts import Part, Receipt, finished_parts, make_missing, outputs_of
-from predict_age.profile_keys import profile_keys
-from predict_age.result import StepResult
-from predict_age.reuse import ENTRY, Reusable, earlier_predictions
-from predict_age.row_groups import RowGroups
-from predict_age.run import Run
-from predict_age.source.judge import judge
-from predict_age.source.rows import RowRules, connect
-from predict_age.source.scan import counting_rows, luck
-from predict_age.source.splits import BITE_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
-from predict_age.stats import AGE_BINS, PCT_BINS, Tally, merged
-from predict_age.steps.batch_generator import batches_of
-from predict_age.steps.read_source import losers_of, rows_key, rules_of, splits_of
+from predict_age.run.incremental import ENTRY, Reusable, earlier_predictions
+from predict_age.run.partitioned_output import Part, Receipt, finished_parts, make_missing, outputs_of
+from predict_age.run.run import Run
+from predict_age.run.step_outputs import batches_of, losers_of, rows_key, rules_of, splits_of
+from predict_age.source.profile_hash import profile_keys
+from predict_age.source.row_classifier import judge
+from predict_age.source.row_group_reader import BITE_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.scan import counting_rows
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import creating, key_of, write_receipt
+from predict_age.storage.parquet_writer import RowGroups
+from predict_age.tally import AGE_BINS, PCT_BINS, Tally, merged
 
 GROUP_ROWS = 30_000
 
@@ -121,17 +121,6 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     return write_receipt(path, key, stream, {
         "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": looked.sketch().as_json(),
     })  # fmt: skip
-
-
-def get_ready(model: Path, model_sha256: str, split: Split, source: Source, rules: RowRules) -> None:
-    """What a process does at its first batch alone: load the model and kernels, take trees apart, ask SQL what texts mean.
-
-    Called ahead of many rows, for the first few people of a ``split``.
-    """
-    bundle, _ = load(model, model_sha256)
-    announce(split.rows)
-    first = next(read_split(split, source, with_profile=True, with_ids=False, most_bytes=BITE_BYTES))
-    bundle.predict(bundle.encoders.encode(extract(connect(), first.raw["profile"], bundle.features.text, rules.as_of).columns))
 
 
 @dataclass(frozen=True)

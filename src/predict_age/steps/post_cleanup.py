@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 
-from predict_age.files import TEMPORARY, folder_bytes
-from predict_age.result import StepResult
-from predict_age.retention import LEFTOVER
-from predict_age.run import Run
+from predict_age.run.run import Run
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import TEMPORARY, folder_bytes
+from predict_age.storage.retention import LEFTOVER
 
 
 def post_cleanup(run: Run) -> StepResult:

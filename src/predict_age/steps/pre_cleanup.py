@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 from predict_age.errors import ResourceError
-from predict_age.result import StepResult
-from predict_age.retention import removable, remove_leftovers, remove_runs
-from predict_age.run import Run
+from predict_age.run.run import Run
+from predict_age.step import StepResult
+from predict_age.storage.retention import removable, remove_leftovers, remove_runs
 
 
 def pre_cleanup(run: Run) -> StepResult:

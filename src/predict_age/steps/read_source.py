@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from predict_age.batches import number_of_batches
 from predict_age.errors import InputError
-from predict_age.files import key_of, make_folder, read_json, sha256, write_json
-from predict_age.result import StepResult
-from predict_age.run import Run, RunPlan
-from predict_age.source import place
-from predict_age.source.buckets import buckets_for
+from predict_age.run.batching import number_of_batches
+from predict_age.run.run import Run, RunPlan
+from predict_age.run.step_outputs import grouped, losers_of, rules_of
+from predict_age.source import filesystem
 from predict_age.source.convert import Conversion, convert, route
-from predict_age.source.rows import RowRules
+from predict_age.source.external_partition import buckets_for
+from predict_age.source.row_group_reader import Split, check_columns, open_parquet
 from predict_age.source.scan import Duplicates, SplitCounts, find_duplicates, scan, write_losers
-from predict_age.source.splits import Split, check_columns, open_parquet
-from predict_age.workspace import RunFolder
-
-ROWS_PER_TASK = 400_000
-
-
-def rows_key(run: Run) -> str:
-    """Stands for which rows there are and which of them count: part of the key of everything made from them."""
-    outputs = run.outputs("read_source")
-    return key_of(run.plan.run_id, run.plan.identity, outputs["source/splits.json"], outputs["source/duplicates.npy"])
-
-
-def rules_of(plan: RunPlan) -> RowRules:
-    """The row rules of a run."""
-    return RowRules(plan.config.ages, plan.as_of)
-
-
-def splits_of(folder: RunFolder) -> list[Split]:
-    """The splits that ``read_source`` found. Those of working copies are stored relative to the run: it may be moved."""
-    splits = [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
-    return [replace(s, path=folder.place(s.path)) if s.working else s for s in splits]
-
-
-def losers_of(folder: RunFolder) -> Path:
-    """The duplicates that ``read_source`` found."""
-    return folder.path / "source" / "duplicates.npy"
-
-
-def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]:
-    """Consecutive splits of one file, about ``rows`` rows together."""
-    groups: list[list[Split]] = []
-    for split in splits:
-        if groups and groups[-1][0].file == split.file and sum(s.rows for s in groups[-1]) + split.rows <= rows:
-            groups[-1].append(split)
-        else:
-            groups.append([split])
-    return groups
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import make_folder, sha256, write_json
 
 
 def read_source(run: Run) -> StepResult:
@@ -108,7 +72,7 @@ def _stored(run: Run, split: Split) -> dict[str, object]:
 def _fingerprints(run: Run) -> list[str]:
     more = run.progress.part(len(run.plan.files), "files fingerprinted")
     paths = [(file.path,) for file in run.plan.files]
-    result: list[str] = run.pool.run(place.sha256, paths, lambda *_: more(1), "fingerprint of source file")
+    result: list[str] = run.pool.run(filesystem.sha256, paths, lambda *_: more(1), "fingerprint of source file")
     return result
 
 

@@ -13,27 +13,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from predict_age.card.card import Sample, make_card
-from predict_age.card.findings import worst_group
-from predict_age.card.leakage import Told, leaks
-from predict_age.card.page import CARD_FILES, write_card
 from predict_age.config import Config, Gates, Training
 from predict_age.errors import InputError, IntegrityError, QualityError
+from predict_age.evaluation.model_card.card import Sample, make_card
+from predict_age.evaluation.model_card.findings import worst_group
+from predict_age.evaluation.model_card.leakage import Told, leaks
+from predict_age.evaluation.model_card.page import CARD_FILES, write_card
 from predict_age.features.extract import compiled, extract
-from predict_age.features.groups import NOT_GIVEN, read_groups
+from predict_age.features.group_fields import NOT_GIVEN, read_groups
 from predict_age.features.spec import FeatureSet
-from predict_age.files import creating, make_folder, read_json, sha256, write_json
+from predict_age.hashing import luck, uniform
 from predict_age.kernels import WORTH_ROWS, announce
-from predict_age.models.artefact import FILES, challenger_folder, copy, copy_checked, save
-from predict_age.models.learn import train
-from predict_age.models.tune import Tuned, tune
-from predict_age.result import StepResult
-from predict_age.run import Run, versions
-from predict_age.source.rows import RowRules, connect
-from predict_age.source.scan import counting_rows, luck, uniform
-from predict_age.source.splits import Split, read_split
-from predict_age.steps.parallel_prediction import get_ready
-from predict_age.steps.read_source import grouped, losers_of, rules_of, splits_of
+from predict_age.models.artifact import FILES, challenger_folder, copy, copy_checked, save
+from predict_age.models.training import train
+from predict_age.models.tuning import Tuned, tune
+from predict_age.run.run import Run, versions
+from predict_age.run.step_outputs import grouped, losers_of, rules_of, splits_of
+from predict_age.run.warm_up import warm_up
+from predict_age.source.row_group_reader import Split, read_split
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.scan import counting_rows
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import creating, make_folder, read_json, sha256, write_json
 
 GROUP = "group:"
 MORE_THAN_NEEDED = 4
@@ -180,7 +181,7 @@ def _workers_get_ready(run: Run) -> None:
     largest = max(splits, key=lambda split: split.rows)
     if run.facts("read_source")["to_predict"] >= run.pool.workers * WORTH_ROWS and largest.rows >= WORTH_ROWS:
         seal = sha256(run.folder.model / "manifest.json")
-        run.pool.ahead(get_ready, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
+        run.pool.ahead(warm_up, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
 
 
 def _refuse_leaks(told: list[Told], gates: Gates) -> None:

@@ -1,0 +1,161 @@
+"""What a run on AWS takes: tasks, minutes, bytes, quotas, dollars by service - before it begins, and from its records afterwards.
+
+Every rate is measured on the machine that docs/performance.md names. A Fargate vCPU is one hardware thread of unknown make, so a
+vCPU is taken for ``VCPU`` of a measured core. What a first real run finds goes here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import ceil
+from typing import Any
+
+from predict_age.aws.prices import PRICES, Prices
+from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, estimate
+from predict_age.run.run import RunPlan
+
+VCPU = 0.6
+START_SECONDS = 60.0  # a task: image, interpreter, model
+TRAIN_SECONDS_A_ROW = 165 / 1_000_000
+PEOPLE_BYTES, QA_BYTES, RESULT_BYTES = 14, 22, 26  # a row, in the Parquet that Athena reads and writes
+LEAST_SCAN = 10_000_000  # bytes that Athena bills for a statement
+CHILD_OUTPUT = 16  # bytes that a child of the map returns
+OUTPUT_LIMIT = 256 * 1024
+EVENTS_OF_PARENT, EVENT_LIMIT = 120, 25_000
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The variables of the Terraform module that decide time and money."""
+
+    training_vcpu: int = 16
+    training_gib: int = 64
+    prediction_vcpu: int = 4
+    prediction_gib: int = 16
+    batch_rows: int = 300_000
+    batches_per_task: int = 16
+    max_concurrency: int = 500
+    spot_weight: float = 0.8  # of the prediction tasks: weights 4 to 1
+
+
+@dataclass(frozen=True)
+class AwsPlan:
+    """The estimate. ``dollars`` by service; ``arithmetic`` says how each came about; ``checks`` are limits of the platform."""
+
+    rows: int
+    to_predict: int
+    batches: int
+    tasks: int
+    concurrency: int
+    minutes: float
+    scanned_bytes: int
+    quota_vcpu: int
+    dollars: dict[str, float]
+    arithmetic: list[str]
+    checks: dict[str, str] = field(default_factory=dict)
+    prices: str = ""
+
+    @property
+    def total(self) -> float:
+        """Dollars altogether."""
+        return sum(self.dollars.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "total_usd": round(self.total, 4)}
+
+
+def task_dollars(vcpu: float, gib: float, seconds: float, prices: Prices = PRICES) -> float:
+    """A Fargate task on demand; a minute at least is billed."""
+    return max(seconds, 60.0) / 3600 * (vcpu * prices.vcpu_hour + gib * prices.gib_hour)
+
+
+def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet | None = None, prices: Prices = PRICES) -> AwsPlan:
+    """Estimate a run over ``rows`` people, of whom ``known_share`` (0..1) have a known age; ``text``: JSON lines or CSV."""
+    fleet = fleet or Fleet()
+    to_predict = round(rows * (1 - known_share))
+    batches = max(1, ceil(to_predict / fleet.batch_rows))
+    tasks = max(1, ceil(batches / fleet.batches_per_task))
+    concurrency = min(tasks, fleet.max_concurrency)
+    said = [f"batches = ceil({to_predict:,} / {fleet.batch_rows:,}) = {batches:,}",
+            f"tasks = ceil({batches:,} / {fleet.batches_per_task}) = {tasks:,}"]  # fmt: skip
+
+    sampled = min(round(rows * known_share), 1_000_000)
+    read = rows / (READ_RATE * VCPU * fleet.training_vcpu) + (rows / (CONVERT_RATE * VCPU * fleet.training_vcpu) if text else 0)
+    training = START_SECONDS + read + sampled * TRAIN_SECONDS_A_ROW
+    said.append(f"training: {START_SECONDS:.0f} s start + {read:.0f} s reading + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning")
+    work = to_predict / tasks / (PREDICT_RATE * VCPU * fleet.prediction_vcpu)
+    each = START_SECONDS + work
+    factor = _on_spot(fleet.spot_weight, prices)
+    said.append(
+        f"a prediction task: {START_SECONDS:.0f} s start + {to_predict / tasks:,.0f} rows / ({PREDICT_RATE:,} x {VCPU} x "
+        f"{fleet.prediction_vcpu} vCPU) = {each:.0f} s, at {factor:.0%} of the price on demand ({fleet.spot_weight:.0%} on Spot)"
+    )
+    helpers = [START_SECONDS + batches * 0.05, START_SECONDS]
+    fargate = (
+        task_dollars(fleet.training_vcpu, fleet.training_gib, training, prices) + training / 3600 * 180 * prices.disk_gib_hour
+        + tasks * factor * task_dollars(fleet.prediction_vcpu, fleet.prediction_gib, each, prices)
+        + sum(task_dollars(1, 4, s, prices) for s in helpers)
+    )  # fmt: skip
+    scanned = _scanned(rows, to_predict)
+    query_seconds = 20 + scanned / 1e9
+    lambdas = prices.lambda_gib_second * (1.0 * query_seconds + 2.0 * query_seconds + 4 * 5 * 0.5)
+    requests = batches * (3 * prices.put_request + 12 * prices.get_request) + 200 * prices.put_request
+    minutes = (training + ceil(tasks / concurrency) * each + sum(helpers) + 2 * query_seconds + 60) / 60
+    children = tasks * 4 + 60
+    dollars = {
+        "Fargate": fargate,
+        "Athena": max(scanned, 8 * LEAST_SCAN) / 1e12 * prices.athena_tb,
+        "Lambda": lambdas,
+        "Step Functions": children * prices.transition,
+        "S3 requests": requests,
+        "CloudWatch logs": (tasks + 10) * 0.0002 * prices.log_gb,
+        "NAT": minutes / 60 * prices.nat_hour + tasks * 0.005 * prices.nat_gb,
+    }
+    said.append(f"Athena: {scanned / 1e9:.1f} GB read by 5 statements, at ${prices.athena_tb:g} a TB")
+    return AwsPlan(
+        rows, to_predict, batches, tasks, concurrency, minutes, scanned,
+        max(fleet.training_vcpu, concurrency * fleet.prediction_vcpu), dollars, said, _checks(tasks, concurrency, fleet),
+        f"{prices.region}, {prices.as_of}",
+    )  # fmt: skip
+
+
+def _scanned(rows: int, to_predict: int) -> int:
+    """Bytes of Parquet that the statements read: the join, its check, the merge, and its two checks."""
+    join = rows * PEOPLE_BYTES + to_predict * PREDICTION_BYTES_A_ROW
+    return round(join + rows * 1 + rows * QA_BYTES + rows * 6 + rows * (8 + 8))
+
+
+def _checks(tasks: int, concurrency: int, fleet: Fleet) -> dict[str, str]:
+    """Limits of the platform against this plan."""
+    output = tasks * CHILD_OUTPUT
+    return {
+        "payload": f"{output:,} of {OUTPUT_LIMIT:,} bytes returned by the map" + (" - TOO MUCH" if output > OUTPUT_LIMIT else ""),
+        "history": f"about {EVENTS_OF_PARENT} of {EVENT_LIMIT:,} events: children have histories of their own",
+        "concurrency": f"{concurrency:,} tasks at a time of 10,000 that a distributed map allows",
+        "vCPU quota": f"{concurrency * fleet.prediction_vcpu:,} Fargate vCPUs; new accounts have 6, ask for more",
+        "launch rate": f"{tasks:,} starts at 20 a second: {tasks / 20:.0f} s",
+    }
+
+
+def plan_of(run: RunPlan) -> AwsPlan:
+    """The same for a run whose source can be looked at."""
+    counted = estimate(run)
+    return plan(counted.rows, counted.known_share, any(f.format != "parquet" for f in run.files))
+
+
+def _on_spot(share: float, prices: Prices) -> float:
+    """What a task costs of the price on demand when ``share`` (0..1) of its kind run on Spot."""
+    return share * prices.spot_share + 1 - share
+
+
+def spent(costs: list[dict[str, Any]], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
+    """Dollars that a run has cost so far, from what its tasks noted (failed ones too) and what its statements read.
+
+    A task that was killed could note nothing: it is missing here, and on the bill.
+    """
+    fargate = 0.0
+    for cost in costs:
+        fargate += _on_spot(cost["spot"], prices) * task_dollars(
+            cost["vcpu"], cost["gib"], cost["seconds"] + START_SECONDS / 2, prices
+        )
+    return {"Fargate": fargate, "Athena": scanned_bytes / 1e12 * prices.athena_tb}

@@ -1,0 +1,107 @@
+"""State FinalResults: merge, balance the books, and only then show it to readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from predict_age.aws.lambdas.rollback import rollback
+from predict_age.aws.lambdas.runtime import Call, Event, handler, objects, once, passed_on, point, unload_table
+from predict_age.aws.object_names import FINAL, HUMAN_QA, PEOPLE, shown
+from predict_age.errors import IntegrityError
+from predict_age.sql import VIEW, for_athena
+from predict_age.step import StepResult
+from predict_age.storage.durable_files import sealed, unsealed
+from predict_age.storage.manifest import ON_THE_WAY, contents
+from predict_age.storage.publication import publish
+from predict_age.storage.row_accounting import Books
+from predict_age.tally import AGE_BINS, PCT_BINS, Tally
+
+MADE_BEFORE = ("read_source", "training", "batch_generator", "parallel_prediction")
+
+
+@handler
+def handle(call: Call) -> Event:
+    """Unloads the result, checks it, and switches the published tables and the pointer to it.
+
+    Invoked by hand with ``{"rollback_to": QUARTER or RUN}`` it switches them to a result that is there.
+    """
+    if "rollback_to" in call.event:
+        return rollback(call, str(call.event["rollback_to"]))
+    once(call, "final_results", lambda: _merge(call))
+    return passed_on(call)
+
+
+def _merge(call: Call) -> StepResult:
+    run = call.run()
+    stamp = run["timestamp"][:19].replace("T", " ")
+    usable = float(run["config"]["prediction"]["usable_from_pct"])
+    query = for_athena(
+        "final_results", {HUMAN_QA: call.staged(HUMAN_QA)}, qa_timestamp=stamp, run_id=call.run_id, usable_from_pct=usable
+    )
+    location = unload_table(call, FINAL, query)
+    table = call.staged(FINAL)
+    tally = _tally(call.athena.rows(for_athena("check_results", {FINAL: table})))
+    books = _balanced(call, tally, table)
+    manifest = _manifest(call, run, books, tally, location)
+    seal = unsealed(manifest.encode(), "manifest.json")[1]
+    call.store.put_part(call.name("manifest.json"), manifest.encode())
+    call.lease.check()
+    quarter = run["quarter"]
+    publish(call.records, int(call.event["token"]), call.run_id, quarter, seal)
+    _show(call, quarter)
+    facts = {
+        "rows": books.as_rows(), "quality": books.quality(tally), "table": f"{FINAL}_{quarter}", "tally": tally.as_json(),
+        "manifest": seal, "location": location, "scanned_bytes": call.athena.scanned,
+    }  # fmt: skip
+    return StepResult(books.distinct, facts)
+
+
+def _tally(rows: list[dict[str, Any]]) -> Tally:
+    """The counters and histograms that the embedded pipeline takes from the written files."""
+    total = Tally()
+    for row in rows:
+        source, n = row["prediction_source"], int(row["n"])
+        ages, pct = [0] * AGE_BINS, [0] * PCT_BINS
+        ages[int(row["predicted_age"])] = n
+        pct[int(row["pct_bin"])] = n
+        counts = {f"rows:{source}": n, f"high:{source}": int(row["high"]), f"usable:{source}": int(row["usable_rows"])}
+        total += Tally(counts, {f"age:{source}": ages, f"pct:{source}": pct})
+    return total
+
+
+def _balanced(call: Call, tally: Tally, table: str) -> Books:
+    """The books, checked against the source's; raises IntegrityError when anything differs."""
+    found = call.facts("read_source")
+    books = Books.of(found, tally)
+    people = call.athena.rows(for_athena("check_people", {FINAL: table, PEOPLE: call.staged(PEOPLE)}))[0]
+    counts = [int(people[k] or 0) for k in ("result_rows", "people", "matched")]
+    if counts != [books.distinct] * 3:
+        raise IntegrityError(
+            "the result does not hold every person exactly once, nothing was published",
+            expected=f"{books.distinct:,} rows, people, and people of the source", found=", ".join(f"{n:,}" for n in counts),
+        )  # fmt: skip
+    predicted = call.facts("parallel_prediction")
+    if (books.predicted, books.existing) != (predicted["predicted"], found["known"]):
+        raise IntegrityError(
+            "results and predictions disagree, nothing was published",
+            expected=f"{predicted['predicted']:,} predicted, {found['known']:,} known",
+            found=f"{books.predicted:,} predicted, {books.existing:,} known",
+        )
+    return books
+
+
+def _manifest(call: Call, run: dict[str, Any], books: Books, tally: Tally, location: str) -> str:
+    """Every object of the result with what identifies it: SHA-256 for those that our tasks wrote, the tag for Athena's."""
+    files: dict[str, str] = {}
+    for step in MADE_BEFORE:
+        files |= call.step(step)["outputs"]
+    kept = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY)}
+    made = contents(run, call.facts("read_source"), call.facts("training"), books, tally, kept)
+    return sealed({**made, "athena": objects(call, location)})
+
+
+def _show(call: Call, quarter: str) -> None:
+    """Point the tables that readers know at this run's folders: each switch is one call, so a reader sees old or new, whole."""
+    for name, table in shown(quarter).items():
+        point(call, name, call.staged(table))
+    call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{for_athena('final_view')}")

@@ -1,0 +1,55 @@
+"""State HumanQA: join the people with their predictions, one row a person, for reviewers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from predict_age.aws.lambdas.runtime import Call, Event, handler, once, passed_on, unload_table
+from predict_age.aws.object_names import HUMAN_QA, PEOPLE, PREDICTIONS
+from predict_age.errors import IntegrityError
+from predict_age.sql import for_athena
+from predict_age.step import StepResult
+
+
+@handler
+def handle(call: Call) -> Event:
+    """Unloads the join into a folder of this attempt and puts a table over it."""
+    once(call, "human_qa", lambda: _join(call))
+    return passed_on(call)
+
+
+def check_only_ours(call: Call) -> None:
+    """Every object below the tables' folders is one that a receipt names: a planted one would be read by Athena."""
+    outputs = call.step("parallel_prediction")["outputs"]
+    ours = {call.name(n) for n in outputs if n.startswith(("predictions/", "people/"))}
+    found = {name for kind in ("predictions/", "people/") for name, _ in call.store.names(call.name(kind))}
+    if odd := found ^ ours:
+        raise IntegrityError(
+            f"{len(odd)} objects of the run are not those that its tasks made", expected=f"{len(ours)} objects",
+            found=f"{len(found)}, for example {sorted(odd)[0]}", fix="remove foreign objects, then start a new execution",
+        )  # fmt: skip
+
+
+def _join(call: Call) -> StepResult:
+    check_only_ours(call)
+    tables = {"source_rows": call.staged(PEOPLE), PREDICTIONS: call.staged(PREDICTIONS)}
+    ages = call.run()["config"]["ages"]
+    location = unload_table(call, HUMAN_QA, for_athena("human_qa", tables, default_age=ages["default"]))
+    table = call.staged(HUMAN_QA)
+    sources, reviews = Counter[str](), Counter[str]()
+    for row in call.athena.rows(for_athena("check_human_qa", {HUMAN_QA: table})):
+        rows = int(row["n"] or 0)
+        sources[str(row["prediction_source"])] += rows
+        if row["review_reason"]:
+            reviews[row["review_reason"]] += rows
+    people, predicted = call.facts("read_source")["distinct"], call.facts("parallel_prediction")["predicted"]
+    if sources.total() != people or sources["ML_PREDICTION"] != predicted:
+        raise IntegrityError(
+            "people and predictions do not fit together", expected=f"{people:,} people, {predicted:,} predictions",
+            found=f"{sources.total():,} people, {sources['ML_PREDICTION']:,} predictions",
+        )  # fmt: skip
+    facts = {
+        "by_source": dict(sources), "review": dict(reviews), "table": table, "location": location,
+        "scanned_bytes": call.athena.scanned,
+    }  # fmt: skip
+    return StepResult(sources.total(), facts)

@@ -1,0 +1,52 @@
+"""Going back: readers are switched to an earlier run's result, after its objects were found as they were written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from predict_age.aws.lambdas.runtime import Call, Event, objects, point
+from predict_age.aws.object_names import FINAL, HUMAN_QA, PREDICTIONS, STAGED, shown
+from predict_age.errors import ConfigError, IntegrityError
+from predict_age.storage.publication import change, read_published
+
+
+def rollback(call: Call, to: str) -> Event:
+    """Make ``to``, a published quarter or a finished run, current: the pointer first, then the tables. Twice is the same as once.
+
+    Takes no lease: an execution that goes on publishes its own result when it is done. Raises ConfigError for a run that is
+    not there, IntegrityError for one that is not whole; then nothing has changed.
+    """
+    before = read_published(call.records)
+    then = replace(call, event={"run_id": before.quarters.get(to, to)})
+    if call.store.head(then.name("steps/final_results.json")) is None:
+        known = ", ".join([*before.quarters, *sorted(before.run_ids)])
+        raise ConfigError(f"there is no finished run {to}", expected=f"a quarter or a finished run: {known}", found=to)
+    made = then.facts("final_results")
+    manifest = _vouched(then, made["manifest"], made["location"])
+    quarter = str(manifest["quarter"])
+    change(call.records, lambda now: now.rolled_back(then.run_id, quarter, made["manifest"]))
+    locations = {
+        PREDICTIONS: call.store.url(then.name(STAGED[PREDICTIONS])) + "/",
+        HUMAN_QA: then.facts("human_qa")["location"],
+        FINAL: made["location"],
+    }
+    for name, table in shown(quarter).items():
+        point(call, name, table, locations[table])
+    return {"run_id": then.run_id, "quarter": quarter, "before": before.current}
+
+
+def _vouched(then: Call, seal: str, location: str) -> dict[str, Any]:
+    """The manifest of a run, when its seal and every object of its result are those that were recorded."""
+    manifest, is_seal = then.store.read_sealed(then.name("manifest.json"))
+    written, now = manifest["athena"], objects(then, location)
+    problems = [] if is_seal == seal else ["manifest.json is another one"]
+    problems += [f"{name} is missing" for name in written.keys() - now.keys()]
+    problems += [f"{name} is foreign" for name in now.keys() - written.keys()]
+    problems += [f"{name} was changed" for name in written.keys() & now.keys() if now[name] != written[name]]
+    if problems:
+        raise IntegrityError(
+            f"run {then.run_id} is not whole and was not published", expected="every object as it was written",
+            found="; ".join(sorted(problems)[:5]), fix="choose another run, or bring the objects' earlier versions back",
+        )  # fmt: skip
+    return manifest

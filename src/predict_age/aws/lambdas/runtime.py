@@ -1,0 +1,165 @@
+"""What the six functions share: where they are, the run they work for, its lease, its records."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from predict_age.aws import object_names
+from predict_age.aws.athena import Athena
+from predict_age.aws.execution_lease import Held
+from predict_age.aws.s3_documents import S3Records
+from predict_age.aws.s3_store import Store, client, code_of
+from predict_age.errors import PredictAgeError
+from predict_age.sql import for_athena, unload
+from predict_age.step import STEPS, StepResult, record_of
+from predict_age.storage.durable_files import sealed
+
+logger = logging.getLogger("predict_age")
+Event = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """One invocation. ``event`` has run_id and token once PreCleanup is done; ``attempt`` names this very invocation."""
+
+    event: Event
+    attempt: str
+    store: Store
+    database: str
+    workgroup: str
+    _athena: Athena | None = field(default=None, repr=False)
+
+    @property
+    def run_id(self) -> str:
+        return str(self.event["run_id"])
+
+    @property
+    def records(self) -> S3Records:
+        return S3Records(self.store)
+
+    @property
+    def lease(self) -> Held:
+        return Held(self.records, int(self.event["token"]))
+
+    @property
+    def athena(self) -> Athena:
+        if self._athena is None:
+            self._athena = Athena(self.workgroup, self.database)
+        return self._athena
+
+    def name(self, inside: str) -> str:
+        return f"{object_names.folder(self.run_id)}/{inside}"
+
+    def document(self, name: str) -> dict[str, Any]:
+        """A sealed document of the run. Raises IntegrityError when it is missing or damaged."""
+        return self.store.document(self.name(name))
+
+    def step(self, name: str) -> dict[str, Any]:
+        """The record of a finished step."""
+        return self.document(f"steps/{name}.json")
+
+    def facts(self, name: str) -> dict[str, Any]:
+        facts: dict[str, Any] = self.step(name)["facts"]
+        return facts
+
+    def run(self) -> dict[str, Any]:
+        """run.json."""
+        return self.document("run.json")
+
+    def staged(self, table: str) -> str:
+        return object_names.staged(table, self.run_id)
+
+
+def _call(event: Event, context: Any) -> Call:
+    env = os.environ
+    store = Store(env["PREDICT_AGE_BUCKET"], env.get("PREDICT_AGE_PREFIX", "predict-age"))
+    return Call(event, str(context.aws_request_id), store, env["PREDICT_AGE_DATABASE"], env["PREDICT_AGE_WORKGROUP"])
+
+
+def handler(function: Callable[[Call], Event]) -> Callable[[Event, Any], Event]:
+    """Make a Lambda handler: one line of JSON in the log for each call, without pids, ages or payloads."""
+
+    @wraps(function)
+    def handle(event: Event, context: Any) -> Event:
+        began = time.monotonic()
+        said: Event = {"function": function.__module__.rpartition(".")[2], "run_id": event.get("run_id", "")}
+        try:
+            result = function(_call(event, context))
+            said["outcome"] = "done"
+            return result
+        except PredictAgeError as error:
+            said |= {"outcome": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}
+            raise
+        finally:
+            said["seconds"] = round(time.monotonic() - began, 3)
+            logger.warning(json.dumps(said))
+
+    return handle
+
+
+def once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
+    """Do a step unless its record is there; leave the record when it is done. Only under a lease that still holds."""
+    call.lease.check()
+    if call.store.head(call.name(f"steps/{step}.json")) is not None:
+        call.step(step)  # must be whole
+        return
+    began = time.monotonic()
+    result = work()
+    call.lease.check()
+    record = record_of(next(s for s in STEPS if s.name == step), result, time.monotonic() - began)
+    call.store.put_part(call.name(f"steps/{step}.json"), sealed(record).encode())
+
+
+def create_table(call: Call, table: str, location: str) -> None:
+    """The run's ``table`` over the files below ``location``."""
+    call.athena.run(for_athena(f"{table.removeprefix('predict_age_')}_table", {table: call.staged(table)}, location))
+
+
+def unload_table(call: Call, table: str, query: str) -> str:
+    """Unload the rows of ``query`` into a folder of this attempt and put the run's ``table`` over it; returns the folder."""
+    location = call.store.url(call.name(f"{object_names.STAGED[table]}/{call.attempt}")) + "/"
+    call.athena.run(unload(query, location))
+    call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of an attempt that ended in between
+    create_table(call, table, location)
+    return location
+
+
+def objects(call: Call, location: str) -> dict[str, str]:
+    """Size and tag of every object below ``location``, by its name inside the run's folder."""
+    found = {}
+    for name, size in call.store.names(location.removeprefix(call.store.url(""))):
+        now = call.store.head(name)
+        found[name.removeprefix(call.name(""))] = f"{size}:{now.tag if now else ''}"
+    return found
+
+
+def point(call: Call, name: str, like: str, location: str = "") -> None:
+    """Make the table ``name`` read what the table ``like`` reads, or the files below ``location``.
+
+    One call to the catalogue: a reader sees what was there before or what comes now, whole.
+    """
+    glue = client("glue")
+    found = glue.get_table(DatabaseName=call.database, Name=like)["Table"]
+    storage = found["StorageDescriptor"]
+    wanted = {
+        "Name": name, "TableType": found["TableType"], "Parameters": found.get("Parameters", {}), "PartitionKeys": [],
+        "StorageDescriptor": {**storage, "Location": location or storage["Location"]},
+    }  # fmt: skip
+    try:
+        glue.update_table(DatabaseName=call.database, TableInput=wanted)
+    except Exception as error:
+        if code_of(error) != "EntityNotFoundException":
+            raise
+        glue.create_table(DatabaseName=call.database, TableInput=wanted)
+
+
+def passed_on(call: Call) -> Event:
+    """What the next state gets: small, whatever the run's size."""
+    return {k: call.event[k] for k in ("run_id", "token")}

@@ -1,0 +1,191 @@
+"""Files of a workspace in S3: every put carries its SHA-256, and none replaces what it did not read. Imports boto3 only."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predict_age.errors import IntegrityError, ResourceError
+from predict_age.storage.durable_files import unsealed
+
+ATTEMPTS = 8  # three, botocore's default, do not outlive a burst of 503
+CONNECT_SECONDS, READ_SECONDS = 5, 60
+CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+ABSENT = {"404", "NoSuchKey", "NotFound"}
+
+
+def client(service: str, attempts: int = ATTEMPTS) -> Any:
+    """A boto3 client that waits out bursts of errors and never hangs."""
+    import boto3
+    from botocore.config import Config
+
+    retries: Any = {"mode": "standard", "max_attempts": attempts}
+    return boto3.client(service, config=Config(retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
+
+
+def code_of(error: Exception) -> str:
+    """The error code of a ClientError, else nothing."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+class ConflictError(Exception):
+    """The object is not the one that was read: somebody else replaced it."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """What is stored under a name: ``tag`` names this very version, ``sha256`` (hex) is what it was put with."""
+
+    tag: str
+    sha256: str
+    size: int
+
+
+class Store:
+    """The objects below ``s3://bucket/prefix/`` by their names relative to it."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.bucket = bucket
+        self.prefix = prefix.strip("/")
+        self.s3 = client("s3")
+
+    def key(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def url(self, name: str) -> str:
+        return f"s3://{self.bucket}/{self.key(name)}"
+
+    def check_reachable(self) -> None:
+        """Raise ResourceError within seconds when endpoint, region, credentials or bucket are wrong: before any work is done."""
+        try:
+            client("s3", attempts=2).head_bucket(Bucket=self.bucket)
+        except Exception as error:
+            raise self._failed("look at", "", error) from error
+
+    def head(self, name: str) -> Object | None:
+        """What is there now, or None."""
+        try:
+            found = self.s3.head_object(Bucket=self.bucket, Key=self.key(name))
+        except Exception as error:
+            if code_of(error) in ABSENT:
+                return None
+            raise self._failed("look at", name, error) from error
+        return Object(found["ETag"], found["Metadata"].get("sha256", ""), found["ContentLength"])
+
+    def get(self, name: str) -> tuple[bytes, str] | None:
+        """Content and tag, or None."""
+        try:
+            found = self.s3.get_object(Bucket=self.bucket, Key=self.key(name))
+            return found["Body"].read(), found["ETag"]
+        except Exception as error:
+            if code_of(error) in ABSENT:
+                return None
+            raise self._failed("read", name, error) from error
+
+    def document(self, name: str) -> dict[str, Any]:
+        """The value of :meth:`read_sealed`."""
+        return self.read_sealed(name)[0]
+
+    def read_sealed(self, name: str) -> tuple[dict[str, Any], str]:
+        """The value of a sealed JSON file, and its seal. Raises IntegrityError when it is missing or damaged."""
+        found = self.get(name)
+        if found is None:
+            raise IntegrityError(
+                f"{self.url(name)} is missing", expected="what an earlier state wrote", fix="start a new execution"
+            )
+        return unsealed(found[0], self.url(name))
+
+    def put(self, name: str, data: bytes | Path, replaces: str | None) -> None:
+        """Store ``data`` if the object still has the tag ``replaces`` (None: if there is none); ConflictError otherwise.
+
+        A reply that was lost is no conflict: what lies there then is ``data`` itself.
+        """
+        self._put(name, data, replaces, _digest(data))
+
+    def _put(self, name: str, data: bytes | Path, replaces: str | None, digest: bytes) -> None:
+        how = {
+            "Bucket": self.bucket, "Key": self.key(name), "Metadata": {"sha256": digest.hex()},
+            "ChecksumSHA256": base64.b64encode(digest).decode(),  # S3 compares on arrival
+            **({"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}),
+        }  # fmt: skip
+        try:
+            if isinstance(data, Path):
+                with data.open("rb") as body:
+                    self.s3.put_object(Body=body, **how)
+            else:
+                self.s3.put_object(Body=data, **how)
+        except Exception as error:
+            if code_of(error) not in CONFLICTS | ABSENT:
+                raise self._failed("write", name, error) from error
+            now = self.head(name)
+            if now is None or now.sha256 != digest.hex():
+                raise ConflictError(name) from None
+
+    def put_part(self, name: str, data: bytes | Path) -> None:
+        """Store a file that no receipt vouches for yet: the same content stays, other content is replaced."""
+        now, digest = self.head(name), _digest(data)
+        if now is None or now.sha256 != digest.hex():
+            self._put(name, data, now.tag if now else None, digest)
+
+    def fetch(self, name: str, path: Path, sha256: str) -> None:
+        """Download to ``path`` and compare; IntegrityError when it is missing or has another SHA-256. Whole or not at all."""
+        found = self.get(name)
+        if found is None:
+            raise IntegrityError(f"{self.url(name)} is missing", expected="the object as it was written", fix="start a new run")
+        data = found[0]
+        have = hashlib.sha256(data).hexdigest()
+        if sha256 and have != sha256:
+            raise IntegrityError(
+                f"{self.url(name)} is damaged", expected=f"SHA-256 {sha256[:12]}", found=have[:12], fix="start a new run"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".fetching")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+    def names(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Names and sizes of all objects that begin with ``prefix``, sorted."""
+        cut = len(self.key(""))
+        try:
+            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(prefix)):
+                for found in page.get("Contents", []):
+                    yield found["Key"][cut:], found["Size"]
+        except Exception as error:
+            raise self._failed("list", prefix, error) from error
+
+    def delete(self, names: list[str]) -> None:
+        """Delete objects; those that are gone already do not matter. With versioning on, old versions go by lifecycle."""
+        for first in range(0, len(names), 1000):
+            keys = [{"Key": self.key(n)} for n in names[first : first + 1000]]
+            try:
+                reply = self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True})
+            except Exception as error:
+                raise self._failed("delete", names[first], error) from error
+            if reply.get("Errors"):
+                raise ResourceError(f"{len(reply['Errors'])} objects could not be deleted", found=str(reply["Errors"][0]))
+
+    def _failed(self, what: str, name: str, error: Exception) -> Exception:
+        """What a failed call means to a user. Errors of our own code pass."""
+        if not type(error).__module__.startswith(("botocore", "urllib3", "boto3")) and not isinstance(error, OSError):
+            return error
+        advice = {
+            "AccessDenied": "give this role the right (docs/aws.md has the table), or correct the bucket",
+            "NoSuchBucket": "correct the bucket's name and the region",
+            "ExpiredToken": "sign in again; a task's credentials renew themselves",
+        }
+        return ResourceError(
+            f"S3 refused to {what} {self.url(name)}", found=code_of(error) or f"{type(error).__name__}: {error}"[:200],
+            fix=advice.get(code_of(error), "try again; check endpoint, region and network"),
+        )  # fmt: skip
+
+
+def _digest(data: bytes | Path) -> bytes:
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).digest()
+    with data.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()

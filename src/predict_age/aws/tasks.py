@@ -1,0 +1,340 @@
+"""What runs in the containers: train, predict, collect, report. Each brings here what it needs, runs the pipeline's own step
+functions on it, and puts what they made into S3, the record of the step last.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from predict_age.aws import object_names
+from predict_age.aws.execution_lease import Held
+from predict_age.aws.s3_documents import S3Records
+from predict_age.aws.s3_store import ConflictError, Store
+from predict_age.config import Config, load_config
+from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
+from predict_age.pipeline.runner import do_step, new_plan
+from predict_age.run.budget import check_cost
+from predict_age.run.partitioned_output import Part, Receipt
+from predict_age.run.quality_gates import GATES
+from predict_age.run.run import Run, RunPlan, code_hash
+from predict_age.runtime.progress import Console
+from predict_age.runtime.worker_pool import Pool, available_cores
+from predict_age.source.row_group_reader import Split
+from predict_age.step import STEPS, Step, StepResult
+from predict_age.steps.create_predictions_table import create_predictions_table
+from predict_age.steps.human_qa import people_of
+from predict_age.steps.parallel_prediction import BatchContext, predict_batch, prediction_parts, summary
+from predict_age.storage.durable_files import creating, make_folder, read_json, sealed, write_json
+from predict_age.storage.manifest import ON_THE_WAY
+from predict_age.storage.parquet_writer import writing
+from predict_age.storage.workspace import RunFolder, Workspace
+
+LEFT_IN_S3 = (*ON_THE_WAY, "predictions/batch_", "people/")
+IN_TRAINING = tuple(s for s in STEPS if s.state == "Training")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a task is told: where the workspace lies, which run, under which lease."""
+
+    store: Store
+    run_id: str
+    token: int
+    accept: bool = False
+    task: int = 0  # which one of the map
+
+    @classmethod
+    def from_environment(cls) -> Job:
+        """From PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID, _TOKEN, _ACCEPT and _TASK. Raises ConfigError naming what is missing."""
+        try:
+            store = Store(os.environ["PREDICT_AGE_BUCKET"], os.environ.get("PREDICT_AGE_PREFIX", "predict-age"))
+            return cls(
+                store, os.environ["PREDICT_AGE_RUN_ID"], int(os.environ["PREDICT_AGE_TOKEN"]),
+                bool(os.environ.get("PREDICT_AGE_ACCEPT")), int(os.environ.get("PREDICT_AGE_TASK", "0")),
+            )  # fmt: skip
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                "this command runs inside a task of the state machine", expected="its environment variables", found=str(error),
+                fix="on one machine use `predict-age run`",
+            ) from None  # fmt: skip
+
+    def name(self, inside: str) -> str:
+        return f"{object_names.folder(self.run_id)}/{inside}"
+
+
+def _count(metric: str, workspace: str) -> None:
+    """One line that CloudWatch takes for a metric (embedded metric format)."""
+    metrics = [{"Namespace": "PredictAge", "Dimensions": [["Workspace"]], "Metrics": [{"Name": metric, "Unit": "Count"}]}]
+    line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": metrics}, "Workspace": workspace, metric: 1}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def noted(job: Job, what: str) -> Iterator[None]:
+    """Count the task when it begins and when it ends well, and note what it used up, failed or not."""
+    _count("TasksBegun", job.store.bucket)
+    began, outcome = time.monotonic(), "failed"
+    try:
+        yield
+        outcome = "done"
+        _count("TasksDone", job.store.bucket)
+    finally:
+        used = {
+            "what": what, "outcome": outcome, "seconds": round(time.monotonic() - began, 1),
+            "vcpu": float(os.environ.get("PREDICT_AGE_VCPU", "0")), "gib": float(os.environ.get("PREDICT_AGE_GIB", "0")),
+            "spot": float(os.environ.get("PREDICT_AGE_SPOT", "0")),
+        }  # fmt: skip
+        with suppress(PredictAgeError):  # the bill must not hide what went wrong
+            job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), sealed(used).encode())
+
+
+class Mirror:
+    """The run's folder on this task's disk, and its original in S3."""
+
+    def __init__(self, job: Job, scratch: Path) -> None:
+        job.store.check_reachable()
+        self.job = job
+        self.workspace = Workspace(scratch)
+        self.folder = RunFolder(scratch / "runs" / job.run_id, job.store.url(object_names.folder(job.run_id)))
+        make_folder(self.folder.path / "steps")
+        self.bring_optional("published.json", scratch / "published.json")
+        self.bring_optional(job.name("run.json"), self.folder.path / "run.json")
+        self._bring_records(job.run_id, STEPS)
+        published = self.workspace.published.current
+        if published and published != job.run_id:  # the model that this one is compared with
+            self._bring_records(published, [s for s in STEPS if s.name in GATES])
+        for name, _ in job.store.names(job.name("gates/")):
+            self.bring_optional(name, scratch / name)
+
+    def _bring_records(self, run_id: str, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.bring_optional(object_names.step_record(run_id, step.name), self.workspace.run(run_id).step_file(step.name))
+
+    def bring_optional(self, name: str, path: Path) -> bool:
+        """Download a sealed document, if it is there."""
+        with suppress(IntegrityError):
+            self.job.store.fetch(name, path, "")
+        return path.exists()
+
+    def bring(self, run: Run, *steps: str) -> None:
+        """Download what these steps made. Large files stay in S3 and are only compared there."""
+        for step in steps:
+            for name, digest in run.outputs(step).items():
+                if not name.startswith(LEFT_IN_S3):
+                    self.job.store.fetch(self.job.name(name), self.folder.path / name, digest)
+
+    def send(self, run: Run, step: Step) -> None:
+        """Upload what a finished step made, and then its record."""
+        for name in run.outputs(step.name):
+            path = self.folder.path / name
+            if path.exists():
+                self.job.store.put_part(self.job.name(name), path)
+        self.send_record(object_names.step_record(self.job.run_id, step.name), self.folder.step_file(step.name))
+
+    def send_record(self, name: str, path: Path) -> None:
+        """Upload a record. It may be there already with the same meaning: whoever was first stays."""
+        with suppress(ConflictError):
+            self.job.store.put(name, path, None)
+
+    def run(self, pool: Pool) -> Run:
+        """The run as the steps see it."""
+        plan = RunPlan.from_json(self.folder.record)
+        if (now := code_hash()) != plan.code:
+            raise ConfigError(
+                f"run {plan.run_id} was begun by another image", expected=f"code {plan.code}", found=f"code {now}",
+                fix="start a new run",
+            )  # fmt: skip
+        lease = Held(S3Records(self.job.store), self.job.token)
+        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, self.job.accept)
+
+
+def train(job: Job, scratch: Path) -> None:
+    """Read the source and train: the state Training. Also writes the plan of the run, the first time."""
+    mirror = Mirror(job, scratch)
+    if not (mirror.folder.path / "run.json").exists():
+        _write_plan(job, mirror)
+    settings = read_json(mirror.folder.path / "run.json")
+    with Pool(available_cores(), settings["config"]["running"]["attempts"]) as pool:
+        run = mirror.run(pool)
+        run.check_source()
+        for step in IN_TRAINING:
+            if not run.is_done(step):
+                mirror.bring(run, *step.needs)
+                do_step(run, step)
+                mirror.send(run, step)
+            if step.name in GATES:
+                _gate(mirror, run, step.name)
+
+
+def _gate(mirror: Mirror, run: Run, step: str) -> None:
+    try:
+        GATES[step](run)
+    finally:
+        for path in sorted((run.folder.path / "gates").glob("*.json")):
+            mirror.job.store.put_part(mirror.job.name(f"gates/{path.name}"), path)
+
+
+def _write_plan(job: Job, mirror: Mirror) -> None:
+    """Fix everything that decides the result, as ``predict-age run`` does, from the event that PreCleanup accepted."""
+    from predict_age.aws.cost_plan import plan_of
+    from predict_age.features.extract import check_compiles
+    from predict_age.features.spec import load_features
+
+    request = job.store.document(job.name("request.json"))
+    config = _text(job, mirror, request.get("config", ""), "config.toml")
+    features = _text(job, mirror, request.get("features", ""), "features.toml")
+    settings: Config = load_config(config, {})
+    declared = load_features(features, (settings.source.birth_year, settings.source.approximate_age))
+    name = request.get("features") or "built in"
+    as_of = dt.date.fromisoformat(request["as_of"])
+    check_compiles(declared, as_of, name)
+    plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=dt.datetime.fromisoformat(request["time"]))
+    check_cost(plan_of(plan).total, settings.limits, " on AWS")
+    path = mirror.folder.path / "run.json"
+    write_json(path, replace(plan, run_id=job.run_id).as_json())
+    try:
+        job.store.put(job.name("run.json"), path, None)
+    except ConflictError:  # another attempt of this task was first: its plan counts
+        job.store.fetch(job.name("run.json"), path, "")
+
+
+def _text(job: Job, mirror: Mirror, name: str, local: str) -> Path | None:
+    if not name:
+        return None
+    path = mirror.workspace.root / local
+    if not mirror.bring_optional(name, path):
+        raise ConfigError(f"{job.store.url(name)} is missing", expected="the file that the event names", fix="upload it")
+    return path
+
+
+def predict(job: Job, scratch: Path) -> None:
+    """Predict the batches of this task of the map; those that are in S3 with a valid receipt are not made again."""
+    mirror = Mirror(job, scratch)
+    settings = read_json(mirror.folder.path / "run.json")["config"]["running"]
+    with Pool(available_cores(), settings["attempts"], settings["hang_seconds"]) as pool:
+        run = mirror.run(pool)
+        mirror.bring(run, "read_source", "training", "batch_generator")
+        run.check_source()
+        create_predictions_table(run)  # the schema of the files, on this disk
+        parts = prediction_parts(run)
+        mine: list[int] = job.store.document(job.name(f"tasks/{job.task}.json"))["batches"]
+        todo = [n for n in mine if receipt_in(job, n, parts[n].key) is None]
+        run.progress.note(f"task {job.task}: batches {mine}, of which {len(mine) - len(todo)} are done")
+
+        def put(index: int, made: Receipt) -> None:
+            number = todo[index]
+            run.lease.check()
+            for kind in ("people", "predictions"):
+                path = mirror.folder.path / kind / f"batch_{number}.parquet"
+                job.store.put_part(object_names.batch_file(job.run_id, kind, number), path)
+                path.unlink()
+            job.store.put_part(object_names.receipt(job.run_id, number), sealed(made).encode())
+
+        tasks = [(parts[n], mirror.folder.path / "people" / f"batch_{n}.parquet") for n in todo]
+        pool.run(make_batch, tasks, put, [f"batch_{n}" for n in todo])
+
+
+def make_batch(part: Part, people: Path) -> Receipt:
+    """Predict one batch and write the canonical rows of its people beside: the join needs both."""
+    splits, context = part.needs
+    made = predict_batch(part.path, part.key, splits, context)
+    return {**made, **_people(people, splits, context)}
+
+
+def _people(path: Path, splits: list[Split], context: BatchContext) -> Receipt:
+    table = people_of(splits, context.source, context.rules, context.losers)
+    with creating(path) as stream:
+        pq.write_table(table, stream, **writing(table.schema))
+    return {"people": table.num_rows, "people_sha256": stream.sha256}
+
+
+def receipt_in(job: Job, batch: int, key: str) -> Receipt | None:
+    """The receipt of a batch, if it and both files are in S3 as they were written, for ``key``; None: make it."""
+    try:
+        receipt = job.store.document(object_names.receipt(job.run_id, batch))
+    except IntegrityError:
+        return None
+    for kind, digest in (("predictions", "file_sha256"), ("people", "people_sha256")):
+        stored = job.store.head(object_names.batch_file(job.run_id, kind, batch))
+        if stored is None or stored.sha256 != receipt.get(digest):
+            return None
+    return receipt if receipt.get("key") == key else None
+
+
+def collect(job: Job, scratch: Path) -> None:
+    """After the map: every batch is there, the books of the predictions, drift and its gate."""
+    mirror = Mirror(job, scratch)
+    step = next(s for s in STEPS if s.name == "parallel_prediction")
+    with Pool(1) as pool:
+        run = mirror.run(pool)
+        if not run.is_done(step):
+            mirror.bring(run, *step.needs)
+            do_step(run, step, lambda r: _collected(job, r))
+            mirror.send(run, step)
+        _gate(mirror, run, step.name)
+
+
+def _collected(job: Job, run: Run) -> StepResult:
+    create_predictions_table(run)
+    parts = prediction_parts(run)
+    receipts = []
+    for number, part in enumerate(parts):
+        receipt = receipt_in(job, number, part.key)
+        if receipt is None:
+            raise IntegrityError(
+                f"batch {number} is missing or damaged", expected=f"{len(parts)} batches with receipts", fix="redrive the execution"
+            )
+        receipts.append(receipt)
+    made = summary(run, parts, receipts, 0, "")
+    outputs = {f"predictions/batch_{n}.parquet": r["file_sha256"] for n, r in enumerate(receipts)}
+    outputs |= {f"people/batch_{n}.parquet": r["people_sha256"] for n, r in enumerate(receipts)}
+    found, expected = sum(r["people"] for r in receipts), run.facts("read_source")["distinct"]
+    if found != expected:
+        raise IntegrityError("people are missing", expected=f"{expected:,} distinct people", found=f"{found:,} in all batches")
+    return StepResult(made.rows, made.facts, outputs)
+
+
+def report(job: Job, scratch: Path) -> None:
+    """Write the report of the run, once its results are checked."""
+    from predict_age.report import write_report
+
+    mirror = Mirror(job, scratch)
+    with Pool(1) as pool:
+        run = mirror.run(pool)
+        mirror.bring(run, "read_source", "training")
+        write_report(run.folder)
+    job.store.put_part(job.name("cost.json"), sealed(_cost(job, run)).encode())
+    job.store.put_part(job.name("report.html"), run.folder.report)
+
+
+def _cost(job: Job, run: Run) -> dict[str, Any]:
+    """What the run has cost, failed attempts included, by what was noted."""
+    from predict_age.aws.cost_plan import spent
+    from predict_age.aws.prices import PRICES
+
+    costs = [job.store.document(name) for name, _ in job.store.names(job.name("costs/"))]
+    scanned = sum(int(s["facts"].get("scanned_bytes", 0)) for s in run.folder.steps())
+    dollars = spent(costs, scanned)
+    return {
+        "dollars": dollars,
+        "total_usd": sum(dollars.values()),
+        "tasks": costs,
+        "scanned_bytes": scanned,
+        "prices": PRICES.as_of,
+    }
+
+
+COMMANDS = {"train": train, "predict": predict, "collect": collect, "report": report}

@@ -1,0 +1,260 @@
+"""Commands that work: generate, plan, run, resume."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from predict_age.cli.app import (
+    AsJson,
+    AsOf,
+    ConfigFile,
+    Features,
+    Quiet,
+    Source,
+    Space,
+    Workers,
+    app,
+    existing,
+    out,
+    parse_date,
+    stoppable,
+)
+from predict_age.errors import ConfigError
+
+if TYPE_CHECKING:
+    from predict_age.run.run import RunPlan
+    from predict_age.storage.workspace import RunFolder, Workspace
+
+Base = Annotated[
+    str, typer.Option("--base", help="Build on this finished run (run id, quarter, or current): no training.", metavar="RUN")
+]
+Model = Annotated[
+    str, typer.Option("--model", help='Use this model instead of training: a version, or "champion".', metavar="VERSION")
+]
+Tune = Annotated[float | None, typer.Option("--tune", help="Minutes to look for better settings before training.", min=0)]
+Shadow = Annotated[bool, typer.Option("--shadow", help="Finish and check the run, but do not publish it.")]
+Accept = Annotated[bool, typer.Option("--accept", help="Go through a gate that stopped the run, after you have looked at why.")]
+MaxMinutes = Annotated[
+    float | None, typer.Option("--max-minutes", help="Stop cleanly when the run, all its attempts together, took this long.", min=0)
+]
+Timestamp = Annotated[
+    str,
+    typer.Option(
+        "--timestamp", help="The time to write into the run; default: now. The same event twice is one run.", metavar="TIME"
+    ),
+]
+
+
+def _plan(
+    source: str, as_of: str, features: Path | None, config: Path | None, workers: int | None, *,
+    max_minutes: float | None = None, tune: float | None = None, timestamp: str = "", workspace: Path | None = None,
+    base: str = "", model: str = "", shadow: bool = False,
+) -> RunPlan:  # fmt: skip
+    """Check everything that can be checked before a run: configuration, feature file, source, and the run to build on."""
+    from predict_age.config import load_config
+    from predict_age.features.group_fields import check_groups
+    from predict_age.features.spec import load_features
+    from predict_age.pipeline.runner import new_plan
+
+    settings = load_config(config, {
+        "running": {"workers": workers} if workers else {},
+        "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
+        "training": {} if tune is None else {"tune_minutes": tune},
+    })  # fmt: skip
+    columns = (settings.source.birth_year, settings.source.approximate_age)
+    declared = load_features(features, columns)
+    name = str(features) if features else "built in"
+    when = parse_date(as_of)
+    if features:  # the built-in ones were checked when they were built in
+        from predict_age.features.extract import check_compiles
+
+        check_compiles(declared, when, name)
+    check_groups(settings.card.groups)
+    stamp = _timestamp(timestamp) if timestamp else None
+    built_on, challengers = _models(workspace, base, model, list(settings.prediction.challengers), declared.text)
+    return new_plan(
+        source, when, settings, declared.text, name, timestamp=stamp, base=built_on, challengers=challengers,
+        shadow=shadow,
+    )  # fmt: skip
+
+
+def _models(
+    workspace: Path | None, base: str, model: str, challengers: list[str], features: str
+) -> tuple[tuple[str, str], tuple[tuple[str, str], ...]]:
+    """The run to build on, if any, and those of the challengers, each with the SHA-256 of its model's manifest."""
+    from predict_age.query.model_registry import run_of
+
+    if base and model:
+        raise ConfigError("--base and --model both name a model", fix="give one of them")
+    if workspace is None or not (base or model or challengers):
+        return ("", ""), ()
+    space = existing(workspace)
+    built_on = ("", "")
+    if base or model:
+        built_on = _usable_model(space, space.resolve(base) if base else run_of(space, model), features)
+    return built_on, tuple(_usable_model(space, run_of(space, name), features) for name in challengers)
+
+
+def _timestamp(text: str) -> dt.datetime:
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ConfigError("--timestamp is not a time with a zone", expected="such as 2025-10-23T06:00:00Z", found=text) from None
+    return found
+
+
+def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:
+    """The run and the SHA-256 of its model's manifest. Raises ConfigError when its model knows other features."""
+    from predict_age.storage.manifest import vouched
+
+    run = vouched(space, folder)
+    run.checked("model/")
+    if (run.folder.model / "features.toml").read_text(encoding="utf-8") != features:
+        raise ConfigError(
+            f"run {run.folder.id} cannot be built on: its model was trained on another feature file",
+            expected="the same --features", found="other features", fix="run without it, which trains a new model",
+        )  # fmt: skip
+    return run.folder.id, run.files["model/manifest.json"]
+
+
+@app.command(epilog="Example: predict-age generate --rows 1000000 --out people --seed 7")
+def generate(
+    rows: Annotated[int, typer.Option(help="How many people.", min=0)],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for people/*.parquet and truth.parquet.", metavar="DIR")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people.", min=0)] = 7,
+    as_of: AsOf = "2025-10-23",
+    workers: Workers = None,
+    shift: Annotated[
+        list[str] | None, typer.Option("--shift", help="Change the data: missing, longer, unseen or older; may be repeated.")
+    ] = None,
+    level: Annotated[
+        int, typer.Option("--level", help="Compression of the files, by zstd: higher is smaller and slower.", min=1, max=19)
+    ] = 3,
+    quiet: Quiet = False,
+) -> None:
+    """Make people who never lived: 50 and more fields, 37.5 % with a known age, and a truth file."""
+    import time
+
+    from predict_age.runtime.progress import Console
+    from predict_age.runtime.worker_pool import available_cores
+    from predict_age.synthetic.shifts import Shift
+    from predict_age.synthetic.write import generate as make
+
+    try:
+        shifts = tuple(Shift(s) for s in shift or ())
+    except ValueError:
+        raise ConfigError("--shift names no change", expected=", ".join(Shift), found=", ".join(shift or ())) from None
+    console = Console(quiet=quiet)
+    console.begin(1, 1, "Generate")
+    began = time.perf_counter()
+    with stoppable(f"remove {folder} before you generate again"):
+        advance = lambda done: console.update(done, rows, "people")  # noqa: E731
+        make(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts, level)
+    console.end(time.perf_counter() - began, rows)
+    out(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
+
+
+@app.command(epilog="Example: predict-age plan --source people/people; predict-age plan --platform aws --rows 378024173")
+def plan(
+    source: Annotated[str, typer.Option("--source", help="A file, a folder, a glob, or s3://...", metavar="PATH")] = "",
+    as_of: AsOf = "", features: Features = None, config: ConfigFile = None, workers: Workers = None,
+    platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
+    rows: Annotated[int, typer.Option(help="On aws: so many people, instead of looking at a source.", min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Say what a run would take - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
+    from predict_age.cli.render import show_estimate
+    from predict_age.pipeline.estimate import estimate
+
+    if platform not in ("local", "aws"):
+        raise ConfigError("--platform names none", expected="local or aws", found=platform)
+    if platform == "aws":
+        _plan_aws(source, as_of, features, config, rows, as_json)
+        return
+    if not source:
+        raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
+    found = estimate(_plan(source, as_of or dt.date.today().isoformat(), features, config, workers))
+    out(json.dumps(found.as_json())) if as_json else show_estimate(found)
+
+
+def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
+    from predict_age.aws.cost_plan import plan, plan_of
+    from predict_age.cli.render import show_aws_plan
+    from predict_age.config import load_config
+    from predict_age.run.budget import check_cost
+
+    if not rows and not source:
+        raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
+    found = plan(rows) if rows else plan_of(_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
+    out(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
+    check_cost(found.total, load_config(config, {}).limits, " on AWS")
+
+
+@app.command(epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")
+def run(
+    source: Source, workspace: Space, as_of: AsOf, features: Features = None, config: ConfigFile = None, workers: Workers = None,
+    base: Base = "", model: Model = "", tune: Tune = None, shadow: Shadow = False, max_minutes: MaxMinutes = None,
+    timestamp: Timestamp = "", as_json: AsJson = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Run all steps: train, predict, merge, check the books, publish. An unfinished equal run is continued.
+
+    With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
+    """
+    from predict_age.pipeline.runner import start
+    from predict_age.storage.workspace import Workspace
+
+    made = _plan(
+        source,
+        as_of,
+        features,
+        config,
+        workers,
+        max_minutes=max_minutes,
+        timestamp=timestamp,
+        tune=tune,
+        workspace=workspace,
+        base=base,
+        model=model,
+        shadow=shadow,
+    )
+    if made.config.limits.max_minutes or made.config.limits.max_cost_usd:
+        from predict_age.pipeline.estimate import estimate
+        from predict_age.run.budget import check_affordable
+
+        check_affordable(estimate(made).minutes, made.config.limits)
+    _go(lambda console: start(Workspace(workspace), made, console), as_json, quiet)
+
+
+@app.command(epilog="Example: predict-age resume --workspace work")
+def resume(
+    workspace: Space, workers: Workers = None, max_minutes: MaxMinutes = None, accept: Accept = False, as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
+    from predict_age.pipeline.runner import Overrides
+    from predict_age.pipeline.runner import resume as again
+
+    space = existing(workspace)
+    _go(lambda console: again(space, console, Overrides(workers, max_minutes, accept)), as_json, quiet)
+
+
+def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:
+    from predict_age.cli.render import show_run
+    from predict_age.run.summary import run_summary
+    from predict_age.runtime.progress import Console
+
+    console = Console(quiet=quiet)
+    try:
+        with stoppable("`predict-age resume` goes on from here"):
+            folder = work(console)
+    finally:
+        console.close()
+    out(json.dumps(run_summary(folder))) if as_json else show_run(folder)

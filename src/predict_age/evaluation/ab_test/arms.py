@@ -1,0 +1,137 @@
+"""Predictions of finished runs beside ages that became known later."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from predict_age.errors import ConfigError
+from predict_age.evaluation.ab_test.read_out import Decision, Pairs, Rules, Sums, decide
+from predict_age.storage.manifest import Vouched, vouched
+from predict_age.storage.workspace import Workspace
+
+ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """``paired``: the same people were predicted by all; else each model had people of its own. The champion is the first arm."""
+
+    paired: bool
+    truth: str
+    arms: dict[str, Sums]
+    decisions: list[Decision]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "paired": self.paired, "truth": self.truth, "arms": {n: s.as_json() for n, s in self.arms.items()},
+            "decisions": [d.as_json() for d in self.decisions],
+        }  # fmt: skip
+
+
+def read_out(workspace: Workspace, names: list[str], truth: str, rules: Rules) -> ReadOut:
+    """Compare the models of one run (each person has one) or of several runs (each person has one in each), champion first.
+
+    ``truth`` is a run or quarter, whose given ages count, or a .csv or .parquet file with pid and true_age at the date of the
+    first run. Ages given later are taken back by the years between. Raises ConfigError when there is nothing to compare.
+    """
+    runs = [vouched(workspace, workspace.resolve(n)) for n in names]
+    connection = duckdb.connect()
+    _register_truth(connection, workspace, truth, runs[0])
+    if len(runs) > 1:
+        return _paired(connection, runs, truth, rules)
+    return _split(connection, runs[0], truth, rules)
+
+
+def _files(run: Vouched) -> str:
+    return "read_parquet([" + ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/")) + "])"
+
+
+def _register_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, first: Vouched) -> None:
+    path = Path(truth)
+    if path.suffix in (".csv", ".parquet"):
+        if not path.is_file():
+            raise ConfigError(f"there is no file {truth}", expected="a .csv or .parquet file with pid and true_age")
+        read = "read_csv" if path.suffix == ".csv" else "read_parquet"
+        name = "'" + truth.replace("'", "''") + "'"
+        query = f"SELECT CAST(pid AS BIGINT) AS pid, CAST(true_age AS DOUBLE) AS age FROM {read}({name}) WHERE true_age IS NOT NULL"
+    else:
+        later = vouched(workspace, workspace.resolve(truth))
+        years = _year(later) - _year(first)
+        query = (
+            f"SELECT pid, CAST(predicted_age - {years} AS DOUBLE) AS age FROM {_files(later)} "
+            "WHERE prediction_source LIKE 'EXISTING%'"
+        )
+    try:
+        connection.execute(f"CREATE TABLE truth AS {query}")
+    except duckdb.Error as error:
+        raise ConfigError(
+            f"the true ages in {truth} cannot be read", expected="columns pid and true_age", found=str(error).splitlines()[0]
+        ) from None
+    if connection.sql("SELECT count(*) <> count(DISTINCT pid) FROM truth").fetchall()[0][0]:
+        raise ConfigError(f"{truth} names a person twice", expected="every pid once")
+
+
+def _year(run: Vouched) -> int:
+    return dt.date.fromisoformat(run.manifest["as_of"]).year
+
+
+def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    age, predicted, lower, upper = (
+        batch.column(c).to_numpy(zero_copy_only=False).astype(np.float64)
+        for c in ("age", *(f"{n}{suffix}" for n in ("predicted_age", "age_lower", "age_upper")))
+    )
+    return age, predicted, lower, upper
+
+
+def _split(connection: duckdb.DuckDBPyConnection, run: Vouched, truth: str, rules: Rules) -> ReadOut:
+    query = (
+        "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.model_version "
+        f"FROM {_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
+    )
+    arms = {str(run.manifest["model"]): Sums()}
+    for batch in connection.sql(query).to_arrow_reader(ROWS):
+        versions = batch.column("model_version").to_numpy(zero_copy_only=False).astype(str)
+        for version in np.unique(versions):
+            mine = batch.filter(pa.array(versions == version))
+            arms[str(version)] = arms.get(str(version), Sums()) + Sums.of(*_arrays(mine))
+    if len(arms) < 2:
+        raise ConfigError(
+            f"run {run.folder.id} was predicted by one model, or no age of the others became known",
+            expected="a run with prediction.challengers, or several runs", found=", ".join(arms),
+            fix="name two runs, champion first",
+        )  # fmt: skip
+    (_, champion), *others = arms.items()
+    decisions = [decide(name, champion, sums, rules, challengers=len(others)) for name, sums in others]
+    return ReadOut(False, truth, arms, decisions)
+
+
+def _paired(connection: duckdb.DuckDBPyConnection, runs: list[Vouched], truth: str, rules: Rules) -> ReadOut:
+    if len({r.manifest["as_of"] for r in runs}) > 1:
+        raise ConfigError(
+            "the runs predict ages at different dates", expected="one as_of", found=", ".join(r.manifest["as_of"] for r in runs)
+        )
+    for number, run in enumerate(runs):
+        connection.execute(
+            f"CREATE VIEW run{number} AS SELECT pid, predicted_age AS predicted_age_{number}, age_lower AS age_lower_{number}, "
+            f"age_upper AS age_upper_{number} FROM {_files(run)} WHERE prediction_source = 'ML_PREDICTION'"
+        )
+    joins = " ".join(f"JOIN run{number} USING (pid)" for number in range(len(runs)))
+    names = [f"{r.manifest['model']} ({r.folder.id})" for r in runs]
+    arms = {n: Sums() for n in names}
+    pairs = {n: Pairs() for n in names[1:]}
+    for batch in connection.sql(f"SELECT * FROM truth {joins}").to_arrow_reader(ROWS):
+        columns = [_arrays(batch, f"_{number}") for number in range(len(runs))]
+        errors = [np.abs(predicted - age) for age, predicted, _, _ in columns]
+        for number, name in enumerate(names):
+            arms[name] += Sums.of(*columns[number])
+            if number:
+                pairs[name] += Pairs.of(errors[0], errors[number])
+    decisions = [decide(n, arms[names[0]], arms[n], rules, pairs[n], len(runs) - 1) for n in names[1:]]
+    return ReadOut(True, truth, arms, decisions)

@@ -1,0 +1,147 @@
+"""Which arm predicted better? Means, intervals and a decision from sums that add up exactly.
+
+Arms with different people are compared by Welch's t-test (1947), models that predicted the same people by the paired t-test, both
+on the absolute error in years. Several challengers share the chance of a false promotion (Bonferroni). The read-out is made for one
+look at a number of people that was planned before: whoever looks every day promotes by chance in the end.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.distributions import normal_above, student_above
+
+Floats = NDArray[np.float64]
+FEWEST_ROWS = 100
+WORSE_COVERAGE = 0.01
+PROMOTE, KEEP, UNDECIDED = "promote", "keep the champion", "undecided"
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Of n people: sums of the error, of its absolute value and square (years), of people inside the interval, of widths."""
+
+    rows: int = 0
+    error: float = 0.0
+    absolute: float = 0.0
+    square: float = 0.0
+    inside: int = 0
+    width: float = 0.0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
+
+    @classmethod
+    def of(cls, age: Floats, predicted: Floats, lower: Floats, upper: Floats) -> Self:
+        """Of arrays (n,), years."""
+        error = predicted - age
+        inside = int(((lower <= age) & (age <= upper)).sum())
+        return cls(
+            len(age), float(error.sum()), float(np.abs(error).sum()), float((error**2).sum()), inside, float((upper - lower).sum())
+        )
+
+    @property
+    def mae(self) -> float:
+        return self.absolute / self.rows if self.rows else math.nan
+
+    @property
+    def variance(self) -> float:
+        """Of the absolute error, years squared."""
+        return max(self.square - self.absolute**2 / self.rows, 0.0) / (self.rows - 1) if self.rows > 1 else math.nan
+
+    def as_json(self) -> dict[str, Any]:
+        n = self.rows or math.nan
+        return {
+            "rows": self.rows, "mae": self.mae, "bias": self.error / n, "coverage": self.inside / n, "width": self.width / n,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Of n people whom both models predicted: sum and sum of squares of |challenger's error| - |champion's error|."""
+
+    rows: int = 0
+    difference: float = 0.0
+    square: float = 0.0
+
+    def __add__(self, other: Pairs) -> Pairs:
+        return Pairs(self.rows + other.rows, self.difference + other.difference, self.square + other.square)
+
+    @classmethod
+    def of(cls, champion: Floats, challenger: Floats) -> Self:
+        """Of absolute errors (n,), years."""
+        d = challenger - champion
+        return cls(len(d), float(d.sum()), float((d**2).sum()))
+
+    @property
+    def variance(self) -> float:
+        return max(self.square - self.difference**2 / self.rows, 0.0) / (self.rows - 1) if self.rows > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Rules:
+    """``chance`` of promoting or keeping by luck, two-sided; ``power`` to find a gain of ``least`` (of the champion's error)."""
+
+    chance: float = 0.05
+    power: float = 0.80
+    least: float = 0.01
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One challenger against the champion: ``difference`` in mean error, years (negative: the challenger errs less), and interval.
+
+    ``needed`` people with a known age, in both arms together (of each pair once), find a gain of the least size that counts.
+    """
+
+    challenger: str
+    difference: float
+    low: float
+    high: float
+    needed: int
+    decision: str
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def decide(name: str, champion: Sums, challenger: Sums, rules: Rules, pairs: Pairs | None = None, challengers: int = 1) -> Decision:
+    """Promote, keep or wait. ``pairs`` when both predicted the same people; else the arms are different people."""
+    rows = pairs.rows if pairs else champion.rows + challenger.rows
+    if min(champion.rows, challenger.rows) < FEWEST_ROWS:
+        reason = f"at least {FEWEST_ROWS} people with a known age in each arm are needed to say anything"
+        return Decision(name, math.nan, math.nan, math.nan, 0, UNDECIDED, reason)
+    chance = rules.chance / challengers
+    least = rules.least * champion.mae
+    z = normal_above(chance / 2) + normal_above(1 - rules.power)
+    if pairs:
+        difference, error, freedom = pairs.difference / pairs.rows, math.sqrt(pairs.variance / pairs.rows), pairs.rows - 1.0
+        needed = z**2 * pairs.variance / least**2
+    else:
+        difference = challenger.mae - champion.mae
+        parts = (champion.variance / champion.rows, challenger.variance / challenger.rows)
+        error = math.sqrt(sum(parts))
+        freedom = sum(parts) ** 2 / (parts[0] ** 2 / (champion.rows - 1) + parts[1] ** 2 / (challenger.rows - 1)) if error else 1.0
+        needed = z**2 * (champion.variance * rows / champion.rows + challenger.variance * rows / challenger.rows) / least**2
+    reach = student_above(chance / 2, freedom) * error
+    low, high = difference - reach, difference + reach
+    missed = champion.inside / champion.rows - challenger.inside / challenger.rows
+    doubt = 2 * math.sqrt(0.25 / min(champion.rows, challenger.rows))
+    wanted = math.ceil(needed)
+    if high < 0 and missed > WORSE_COVERAGE + doubt:
+        return Decision(
+            name, difference, low, high, wanted, KEEP, f"it errs less, but its interval covers {missed:.1%} fewer people"
+        )
+    if high < 0:
+        return Decision(name, difference, low, high, wanted, PROMOTE, f"it errs {-high:.2f} to {-low:.2f} years less")
+    if low > -least:
+        return Decision(name, difference, low, high, wanted, KEEP, f"a gain of {rules.least:.0%} ({least:.2f} years) is excluded")
+    more = max(wanted - rows, 0)
+    reason = f"about {more:,} more people with a known age decide" if more else "the gain, if any, is near the least that counts"
+    return Decision(name, difference, low, high, wanted, UNDECIDED, reason)

@@ -1,0 +1,237 @@
+"""Is a change more than chance, and large enough to matter?
+
+Chance is measured, not assumed from a rule of thumb. Were nothing changed, the population stability index of k cells would be
+distributed as chi-squared with k - 1 degrees of freedom times (1/n + 1/m) for samples of n and m people (Yurdakul 2018), and
+Kolmogorov and Smirnov's distance would exceed sqrt(-ln(a/2)/2 (1/n + 1/m)) with probability a at most. Both are widened by how much
+more the batches of either run differ from one another than drawing people by lot would make them (``Spread``), and the
+allowed share of false alarms is divided among all tests of a run (Bonferroni). With many people even nothing becomes
+"significant", so a change counts only when it moves at least a stated share of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.config import Drift
+from predict_age.distributions import chi_squared_above, fisher_above, normal_above, student_above
+from predict_age.evaluation.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
+
+Counts = NDArray[np.float64]
+MOST_CELLS = 20
+EXPECTED = 10  # people in a cell of the smaller sample, at least
+FEWEST_ROWS = 100
+FEWEST_BATCHES = 8
+TESTS = 4  # stability index, distance, missing, unseen
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What happened to one feature (or the predicted, or the known ages) between reference and now.
+
+    ``psi`` and ``ks`` with the limits that chance keeps below; ``moved``: share of people who would have to change their value to
+    undo the change (total variation distance); shares of missing and unseen values before and now.
+    """
+
+    of: str
+    name: str
+    psi: float
+    psi_limit: float
+    ks: float | None
+    ks_limit: float | None
+    moved: float
+    missing: tuple[float, float]
+    unseen: tuple[float, float]
+    drifted: bool
+    sentence: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def aligned(before: dict[str, int], now: dict[str, int]) -> tuple[Counts, Counts, bool]:
+    """Known values of both on the same keys, numbers in their order; and whether they are numbers."""
+    keys = sorted({*before, *now} - SPECIAL)
+    numeric = bool(keys) and all(k.startswith("#") for k in keys)
+    if numeric:
+        keys.sort(key=lambda k: int(k[1:]))
+    else:  # a text that only one of both models knows cannot be compared by name
+        common = {OTHER, *(k for k in keys if k in before and k in now)}
+        before, now = _rest_together(before, common), _rest_together(now, common)
+        keys = sorted(common)
+    return np.array([before.get(k, 0) for k in keys], float), np.array([now.get(k, 0) for k in keys], float), numeric
+
+
+def _rest_together(counts: dict[str, int], common: set[str]) -> dict[str, int]:
+    rest = sum(n for k, n in counts.items() if k not in common and k not in SPECIAL)
+    return {**{k: counts.get(k, 0) for k in common}, OTHER: counts.get(OTHER, 0) + rest}
+
+
+def cut(before: Counts, now: Counts, numeric: bool) -> NDArray[np.int64]:
+    """Which of at most 20 cells each key falls into, so that each holds enough people to compare. Decided by both together."""
+    both = before + now
+    smaller = min(before.sum(), now.sum())
+    if not smaller:
+        return np.zeros(len(both), np.int64)
+    share = both / both.sum()
+    least = max(1 / MOST_CELLS, EXPECTED / smaller)
+    cell = np.zeros(len(both), np.int64)
+    order = range(len(both)) if numeric else np.argsort(-both, kind="stable")
+    filled, number = 0.0, 0
+    for key in order:
+        if filled >= least:
+            number, filled = number + 1, 0.0
+        cell[key] = number
+        filled += share[key]
+    if filled < least and number:
+        cell[cell == number] = number - 1
+    return cell
+
+
+def psi(before: Counts, now: Counts) -> float:
+    """Population stability index of counts in k cells; half a person is added to each cell so that none is empty."""
+    p, q = ((c + 0.5) / (c.sum() + 0.5 * len(c)) for c in (before, now))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much more the batches of a run differ in one feature than people drawn by lot would; as it stands, not at all.
+
+    ``variance``: over the cells of the index on average, >= 1; ``unevenness``: the squared coefficient of variation of that
+    variance over its directions (0: all vary alike; a shifted mean varies in one direction only); ``order``, ``missing``,
+    ``unseen``: of the cumulated shares and of those two shares, >= 1; ``freedom``: batches less one, 0 = nothing measured.
+    """
+
+    variance: float = 1.0
+    unevenness: float = 0.0
+    order: float = 1.0
+    missing: float = 1.0
+    unseen: float = 1.0
+    freedom: int = 0
+
+    def __or__(self, other: Spread) -> Spread:
+        """The wider of both in everything."""
+        pairs = {n: max(v, getattr(other, n)) for n, v in asdict(self).items() if n != "freedom"}
+        measured = [f for f in (self.freedom, other.freedom) if f]
+        return Spread(**pairs, freedom=min(measured, default=0))
+
+    def index_limit(self, chance: float, cells: int) -> float:
+        """Below which the index of ``cells`` cells, divided by (1/n + 1/m), stays but for ``chance``.
+
+        Rao and Scott's second-order correction: the sum of unequally varying squares is a scaled chi-squared with fewer degrees of
+        freedom (Satterthwaite). The variance being an estimate, Fisher's F takes the place of chi-squared.
+        """
+        degrees = max(cells - 1, 1) / (1 + self.unevenness)
+        if self.freedom:
+            limit = fisher_above(chance, degrees, self.freedom * degrees) * degrees
+        else:
+            limit = chi_squared_above(chance, degrees)
+        return float(self.variance * (1 + self.unevenness) * limit)
+
+    def factor(self, variance: float, chance: float) -> float:
+        """Standard errors of a share or a distance times this: 1 where nothing varies, with Student's t for the estimate."""
+        if variance <= 1:
+            return 1.0
+        return float(np.sqrt(variance) * student_above(chance / 2, self.freedom) / normal_above(chance / 2))
+
+
+def dispersion(parts: list[Sketch]) -> dict[str, Spread]:
+    """How much the batches of a run differ, by feature; with fewer than eight batches they are taken to be drawn by lot."""
+    names = dict.fromkeys(n for p in parts for n in p.counts)
+    return {n: _spread([p.counts.get(n, {}) for p in parts]) for n in names}
+
+
+def _spread(counts: list[dict[str, int]]) -> Spread:
+    counts = [c for c in counts if sum(c.values()) >= FEWEST_ROWS]
+    if len(counts) < FEWEST_BATCHES:
+        return Spread()
+    freedom = len(counts) - 1
+    keys = sorted({k for c in counts for k in c} - SPECIAL)
+    numeric = bool(keys) and all(k.startswith("#") for k in keys)
+    if numeric:
+        keys.sort(key=lambda k: int(k[1:]))
+    rows = np.array([sum(c.values()) for c in counts], float)
+    missing, unseen = (_ratio(np.array([[c.get(k, 0)] for c in counts], float), rows) for k in (MISSING, UNSEEN))
+    fine = np.array([[c.get(k, 0) for k in keys] for c in counts], float).reshape(len(counts), len(keys))
+    fine = fine[fine.sum(axis=1) >= FEWEST_ROWS]
+    if len(fine) < FEWEST_BATCHES:
+        return Spread(missing=missing, unseen=unseen, freedom=freedom)
+    cell = cut(fine.sum(axis=0), fine.sum(axis=0), numeric)
+    table = np.stack([np.bincount(cell, row) for row in fine]).astype(np.float64)
+    known = table.sum(axis=1, keepdims=True)
+    expected = known * table.sum(axis=0) / table.sum()
+    residual = (table - expected) / np.sqrt(expected)
+    directions = table.shape[1] - 1
+    order = _ratio(np.cumsum(table, axis=1, dtype=np.float64)[:, :-1], known[:, 0]) if numeric else 1.0
+    if not directions:
+        return Spread(order=order, missing=missing, unseen=unseen, freedom=freedom)
+    inner = residual @ residual.T / (len(table) - 1)  # the same eigenvalues as of the cells' covariance
+    variance = float(np.trace(inner) / directions)
+    chance_alone = directions / (len(table) - 1)  # eigenvalues of few batches differ even when the true ones do not
+    unevenness = float((inner**2).sum() / directions / variance**2 - 1 - chance_alone) if variance else 0.0
+    return Spread(max(1.0, variance), max(0.0, unevenness), order, missing, unseen, freedom)
+
+
+def _ratio(counts: Counts, rows: Counts) -> float:
+    """Variance of shares between batches over that of drawing by lot, of (b, k) ``counts`` out of (b,) ``rows`` together."""
+    share = counts.sum(axis=0) / rows.sum()
+    lot = (share * (1 - share)).sum() * (len(rows) - 1)
+    return max(1.0, float(((counts / rows[:, None] - share) ** 2 * rows[:, None]).sum() / lot)) if lot > 0 else 1.0
+
+
+def compare(
+    before: dict[str, dict[str, int]], now: dict[str, dict[str, int]], spread: dict[str, Spread], settings: Drift,
+    kinds: Callable[[str], str] = lambda _: "feature",
+) -> list[Finding]:  # fmt: skip
+    """Judge everything that both know by counts of its values. ``spread``: dispersion by name; ``kinds`` says what a name is."""
+    names = [n for n in before if n in now]
+    chance = settings.false_alarms / max(1, TESTS * len(names))
+    return [_judge(kinds(n), n, before[n], now[n], spread.get(n, Spread()), chance, settings.least_moved) for n in names]
+
+
+def _judge(
+    kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: Spread, chance: float, least: float
+) -> Finding:
+    first, second, numeric = aligned(before, now)
+    n, m = first.sum(), second.sum()
+    rows, rows_now = max(sum(before.values()), 1), max(sum(now.values()), 1)
+    missing = (before.get(MISSING, 0) / rows, now.get(MISSING, 0) / rows_now)
+    unseen = (before.get(UNSEEN, 0) / rows, now.get(UNSEEN, 0) / rows_now)
+    index = index_limit = moved = 0.0
+    distance = distance_limit = None
+    if min(n, m) >= FEWEST_ROWS:
+        scale = 1 / n + 1 / m
+        cell = cut(first, second, numeric)
+        k = int(cell.max()) + 1
+        a, b = (np.bincount(cell, c, k).astype(np.float64) for c in (first, second))
+        index, index_limit = psi(a, b), spread.index_limit(chance, k) * scale
+        moved = float(np.abs(a / n - b / m).sum() / 2)
+        if numeric:
+            distance = float(np.abs(np.cumsum(first) / n - np.cumsum(second) / m).max())
+            distance_limit = float(np.sqrt(-np.log(chance / 2) / 2 * scale)) * spread.factor(spread.order, chance)
+    reasons = []
+    if index > index_limit and moved >= least:
+        reasons.append(
+            f"{moved:.1%} of the people have other values (stability index {index:.3f}, chance stays below {index_limit:.3f})"
+        )
+    elif distance is not None and distance_limit is not None and distance > distance_limit and distance >= least:
+        reasons.append(f"values have moved (distance {distance:.3f}, chance stays below {distance_limit:.3f})")
+    shares = (("missing", missing, spread.missing), ("new to the model", unseen, spread.unseen))
+    for what, (old, new), variance in shares:
+        limit = normal_above(chance / 2) * spread.factor(variance, chance)
+        if abs(new - old) >= least and _proportions(old, rows, new, rows_now) > limit:
+            reasons.append(f"{new:.1%} {what}, {old:.1%} before")
+    sentence = f"{name}: {'; '.join(reasons)}" if reasons else ""
+    return Finding(kind, name, index, index_limit, distance, distance_limit, moved, missing, unseen, bool(reasons), sentence)
+
+
+def _proportions(old: float, rows: int, new: float, rows_now: int) -> float:
+    """How many standard errors two shares are apart."""
+    both = (old * rows + new * rows_now) / (rows + rows_now)
+    error = np.sqrt(both * (1 - both) * (1 / rows + 1 / rows_now))
+    return float(abs(new - old) / error) if error else 0.0

@@ -1,0 +1,121 @@
+"""Gather everything that the card says. Plain numbers first; sentences are made from them, the most serious one first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.config import Config
+from predict_age.evaluation.model_card.findings import findings
+from predict_age.evaluation.model_card.groups import crossing, group_rows
+from predict_age.evaluation.model_card.leakage import Told, told_by
+from predict_age.evaluation.model_card.population import MOST_ROWS, likeness
+from predict_age.evaluation.model_card.proxies import proxies
+from predict_age.features.spec import FeatureSet
+from predict_age.models.bundle import Bundle
+from predict_age.models.metrics import evaluate, weighted
+from predict_age.models.training import Judged
+
+FORMAT = 1
+LIMITS = (
+    "A predicted age is an estimate about a person, not a fact. Age is a protected attribute in many laws (ADEA, 2000/78/EC): do "
+    "not decide about individuals by it.",
+    "Predictions lean to the middle: the young are made older and the old younger. Sums over many people inherit that.",
+    "The interval holds for all people together, not for every band of true age.",
+    "Everything here was measured on people whose age is known. Whoever is not like them in ways that no feature shows may be "
+    "served worse than the card says.",
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """People drawn from the source: ``columns`` (n features) and ``groups`` (n) of those with a known ``age`` (n,), in the order of
+    their ``luck`` (n,), and ``others``, ``other_groups`` of people without a known age.
+    """
+
+    columns: pa.Table
+    age: NDArray[np.float32]
+    luck: NDArray[np.float64]
+    groups: pa.Table
+    others: pa.Table
+    other_groups: pa.Table
+
+    def told(self) -> list[Told]:
+        """What each feature alone tells about the age."""
+        return told_by(self.columns, self.age)
+
+
+def make_card(
+    sample: Sample, told: list[Told], bundle: Bundle, judged: Judged, metrics: dict[str, Any], about: dict[str, Any],
+    config: Config, threads: int,
+) -> dict[str, Any]:  # fmt: skip
+    """The card as JSON. ``about`` names the run, the data and the versions."""
+    settings = config.card
+    made, target = judged.made, config.training.coverage
+    groups = group_rows(judged, sample.groups, settings.around, settings.fewest_rows)
+    side = crossing(judged.age, made.age, settings.around)
+    card: dict[str, Any] = {
+        "format": FORMAT,
+        **about,
+        "held_out": metrics["held_out"], "ridge": metrics["ridge"], "median": metrics["median"], "members": metrics["members"],
+        "by_band": metrics["by_band"], "by_predicted_band": metrics["by_predicted_band"],
+        "by_unknown": _by_unknown(judged),
+        "by_confidence": metrics["by_confidence"], "confidence_is_monotone": metrics["confidence_is_monotone"],
+        "groups": groups,
+        "around": {"age": settings.around, **asdict(side)},
+        "population": _population(sample, bundle, judged, config, threads),
+        "leakage": [t.as_json() for t in told],
+        "proxies": proxies(_both(sample.columns, sample.others), _both(sample.groups, sample.other_groups)),
+        "ages": np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
+        "features": _features(bundle.features, metrics, sample.others),
+        "limits": list(LIMITS),
+    }  # fmt: skip
+    card["findings"] = findings(card, target)
+    return card
+
+
+def _both(first: pa.Table, second: pa.Table) -> pa.Table:
+    """At most 50,000 rows of each."""
+    return pa.concat_tables([t.slice(0, MOST_ROWS) for t in (first, second) if t.num_rows or not second.num_rows])
+
+
+def _by_unknown(judged: Judged) -> list[dict[str, Any]]:
+    """Quality by the number of features without a value, in quarters of the people."""
+    edges = np.unique(np.quantile(judged.unknown, (0.25, 0.5, 0.75), method="lower"))
+    cell = np.searchsorted(edges, judged.unknown, side="left")
+    rows = []
+    for number in np.unique(cell):
+        chosen = cell == number
+        low, high = int(judged.unknown[chosen].min()), int(judged.unknown[chosen].max())
+        name = f"{low}" if low == high else f"{low}\N{EN DASH}{high}"
+        made = judged.made
+        rows.append({"band": name, **evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen])})
+    return rows
+
+
+def _population(sample: Sample, bundle: Bundle, judged: Judged, config: Config, threads: int) -> dict[str, Any] | None:
+    """Quality weighted so that the judged people look like the unlabelled ones; None where there are too few of either."""
+    rows = judged.rows[:MOST_ROWS]
+    if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
+        return None
+    known = bundle.encoders.encode(sample.columns.take(pa.array(rows)))
+    alike = likeness(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
+    made = judged.made
+    some = slice(0, MOST_ROWS)
+    measured = weighted(judged.age[some], made.age[some], made.lower[some], made.upper[some], alike.weights)
+    return {"rows": len(rows), "unlabelled": sample.others.num_rows, "auc": alike.auc, "effective": alike.effective, **measured}
+
+
+def _features(features: FeatureSet, metrics: dict[str, Any], others: pa.Table) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name, "kind": feature.kind, "meaning": feature.meaning, "unit": feature.unit,
+            "importance": metrics["importance"].get(name, 0.0), "missing_known": metrics["missing"][name],
+            "missing_unlabelled": others[name].null_count / others.num_rows if others.num_rows else None,
+        }
+        for name, feature in features.features.items()
+    ]  # fmt: skip

@@ -1,0 +1,41 @@
+"""Group fields of a profile, read for the model card alone: they judge predictions and are never a feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from predict_age.errors import ConfigError
+from predict_age.features.extract import json_path
+from predict_age.features.spec import parse_path
+from predict_age.source.row_rules import register
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONGEST_VALUE = 60
+NOT_GIVEN = "not given"
+
+
+def check_groups(groups: dict[str, str]) -> None:
+    """Raise ConfigError unless every path of ``card.groups`` can be read."""
+    for name, path in groups.items():
+        try:
+            parse_path(path)
+        except ValueError as error:
+            raise ConfigError(f"card.groups.{name}: {error}") from None
+
+
+def read_groups(connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray, groups: dict[str, str]) -> pa.Table:
+    """One VARCHAR column a group field for JSON ``profiles`` (n,), in order; "not given" where it is missing."""
+    if not groups:
+        return pa.table({})
+    register(connection, "profiles", pa.table({"profile": profiles}))
+    paths = ["'" + json_path(parse_path(path)).replace("'", "''") + "'" for path in groups.values()]
+    columns = ", ".join(
+        f"coalesce(nullif(left(trim(v[{i}]), {LONGEST_VALUE}), ''), '{NOT_GIVEN}') AS \"{name}\""
+        for i, name in enumerate(groups, start=1)
+    )
+    read = f"SELECT try(json_extract_string(profile, [{', '.join(paths)}])) AS v FROM profiles"
+    return connection.sql(f"SELECT {columns} FROM ({read})").to_arrow_table()

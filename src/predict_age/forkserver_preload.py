@@ -1,0 +1,28 @@
+"""What worker processes work with, imported by the server that forks them. Nothing here may start a thread."""
+
+# ruff: noqa: E402
+from predict_age.runtime.forkserver import report
+from predict_age.runtime.import_blocking import without_unneeded
+
+without_unneeded()
+
+import atexit
+import gc
+import sys
+
+import duckdb  # noqa: F401
+import numpy as np
+import pyarrow as pa
+import scipy.sparse  # noqa: F401
+
+import predict_age.__main__
+import predict_age.steps.final_results
+import predict_age.steps.human_qa
+import predict_age.steps.parallel_prediction
+import predict_age.steps.read_source
+import predict_age.steps.training  # noqa: F401
+
+sys.excepthook = report
+pa.array(np.zeros(1))  # at its first array PyArrow looks for pandas, and imports it where there is one
+gc.freeze()  # what all workers share stays as it is: looking through it for garbage takes each of them time, and memory of its own
+atexit.register(gc.unfreeze)  # or DuckDB complains, at the server's end, that something is left

@@ -1,0 +1,60 @@
+"""What boosting does with a tree that has just grown: which leaf a row is in, and the median of what is left there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from predict_age.kernels.jit import kernel
+
+WALKED = 256  # rows that go down side by side
+SORTED_BELOW = 64  # so few numbers are sorted sooner than halved
+
+
+@kernel
+def leaves_of(known: Any, features: Any, limits: Any, below: Any, leaves: Any, depth: Any, out: Any) -> None:
+    """Fill ``out`` (n,) with ``leaves`` of the node of one tree of ``depth`` levels that ``known`` (n, f), no NaN, falls into.
+
+    Nodes are those of :func:`predict_age.kernels.tree_inference.add_shares`.
+    """
+    rows = known.shape[0]
+    at = np.zeros(WALKED, np.uint32)
+    for first in range(0, rows, WALKED):
+        some = min(WALKED, rows - first)
+        at[:] = 0
+        for _ in range(depth):
+            for n in range(np.uint64(some)):
+                node = np.uint64(at[n])
+                right = known[np.uint64(first) + n, np.uint64(features[node])] > limits[node]
+                at[n] = below[node] + np.uint32(right)
+        for n in range(some):
+            out[first + n] = leaves[at[n]]
+
+
+@kernel
+def medians(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
+    """Fill ``out`` (k,) with the median of those ``values`` (n,) that are ``drawn`` (n,) and whose ``leaf`` (n,) it is; 0 of none.
+
+    The same as ``models.medians.medians`` by NumPy.
+    """
+    ends = np.zeros(len(out) + 1, np.int64)
+    for n in range(len(leaf)):
+        ends[leaf[n] + 1] += drawn[n]
+    for k in range(len(out)):
+        ends[k + 1] += ends[k]
+    place = ends[:-1].copy()
+    by_leaf = np.empty(ends[-1] + 1, np.float32)  # one more, for those not drawn: to write them is cheaper than to jump over them
+    for n in range(len(leaf)):
+        by_leaf[place[leaf[n]] if drawn[n] else ends[-1]] = values[n]
+        place[leaf[n]] += drawn[n]
+    for k in range(len(out)):
+        count = ends[k + 1] - ends[k]
+        out[k] = np.float32(0)
+        if count:
+            mine = by_leaf[ends[k] : ends[k + 1]]
+            middle = count // 2
+            halved = np.sort(mine) if count < SORTED_BELOW else np.partition(mine, middle)
+            high = halved[middle]
+            low = high if count % 2 else halved[:middle].max()
+            out[k] = np.float32(low + 0.5 * np.float64(high - low))

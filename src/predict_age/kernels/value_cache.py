@@ -1,0 +1,212 @@
+"""What a text means, looked up by its bytes: most values of most fields have been seen before.
+
+One table from texts of all columns to numbers, filled by whoever knows the meaning. Texts are compared byte by byte, so two of the
+same hash are no matter; most have no more than the first sixteen bytes, which stand in the table. Plain numbers are not looked up
+but read: a whole number below 2^53 divided by a power of ten up to 10^22 is correctly rounded (Clinger 1990, "How to read floating
+point numbers accurately").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.kernels.jit import address, byte, eight, first_eight, inline, kernel
+from predict_age.kernels.json_scanner import DOT, MINUS, NINE, ZERO
+
+EXACT_DIGITS = 15
+TEXT, NUMBER, ITEMS = 0, 1, 2  # what a value may be besides a text to look up
+POWERS = 10.0 ** np.arange(23)
+
+
+@inline
+def _which(column: Any, length: Any) -> Any:
+    return (np.uint64(column) << np.uint64(32)) | np.uint64(length)
+
+
+@inline
+def _hash(text: Any, begin: Any, length: Any, first: Any, second: Any, which: Any, end: Any) -> Any:
+    """Of a text, of which ``first`` and ``second`` are the first sixteen bytes."""
+    mixed = (first ^ (which * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD1B54A32D192ED03)
+    mixed ^= mixed >> np.uint64(29)
+    mixed = (mixed ^ second) * np.uint64(0xD1B54A32D192ED03)
+    for at in range(16, length, 8):
+        mixed ^= mixed >> np.uint64(29)
+        mixed = (mixed ^ first_eight(text, begin + at, length - at, end)) * np.uint64(0xD1B54A32D192ED03)
+    return mixed ^ (mixed >> np.uint64(32))
+
+
+@inline
+def _digits(text: Any, begin: Any, end: Any, last: Any) -> Any:
+    """The number ``text[begin:end]`` of one to eight digits; -1 when it is anything else. All digits at once, as is well known."""
+    if end - begin > 8 or begin + 8 > last:
+        return np.int64(-1)
+    before = np.uint64(8 * (8 - (end - begin)))
+    word = (eight(text, begin) << before) | (np.uint64(0x3030303030303030) & ((np.uint64(1) << before) - np.uint64(1)))
+    tens = np.uint64(0xF0F0F0F0F0F0F0F0)
+    if (word & tens) | (((word + np.uint64(0x0606060606060606)) & tens) >> np.uint64(4)) != np.uint64(0x3333333333333333):
+        return np.int64(-1)
+    word = ((word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561)) >> np.uint64(8)
+    word = ((word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
+    return np.int64(((word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> np.uint64(32))
+
+
+@inline
+def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
+    """The plain number ``text[begin:end]``; NaN when it is none, or one of more than 15 digits."""
+    short = _digits(text, begin, end, last)
+    if short >= 0:
+        return np.float64(short)
+    code = byte(text, begin)
+    if code != MINUS and not ZERO <= code <= NINE:
+        return np.nan
+    at = begin + 1 if code == MINUS else begin
+    whole, digits, fraction, pointed = 0, 0, 0, False
+    while at < end:
+        code = byte(text, at)
+        if code == DOT:
+            pointed = True
+        else:
+            whole = whole * 10 + (code - ZERO)
+            digits += 1
+            fraction += pointed
+        at += 1
+    if digits > EXACT_DIGITS:
+        return np.nan
+    value = whole / POWERS[fraction]
+    return -value if byte(text, begin) == MINUS else value
+
+
+@inline
+def _same(text: Any, begin: Any, last: Any, texts: Any, first: Any, texts_end: Any, length: Any) -> Any:
+    """Whether ``length`` bytes are the same."""
+    for at in range(0, length, 8):  # all() would need a closure, which a kernel has not
+        if first_eight(text, begin + at, length - at, last) != first_eight(texts, first + at, length - at, texts_end):
+            return False
+    return True
+
+
+@inline
+def _place(text: Any, begin: Any, end: Any, last: Any, column: Any, table: Any, mask: Any, texts: Any, texts_end: Any) -> Any:
+    """Where ``table`` holds the text ``text[begin:end]`` of a column; -1 when it does not."""
+    length = end - begin
+    first, second = first_eight(text, begin, length, last), first_eight(text, begin + 8, length - 8, last)
+    which = _which(column, length)
+    place = np.int64(_hash(text, begin, length, first, second, which, last)) & mask
+    while eight(table, place * 32 + 16) != np.uint64(0):
+        at = place * 32
+        if (eight(table, at) == first) & (eight(table, at + 8) == second) & (eight(table, at + 16) == which) and (
+            length <= 16 or _same(text, begin + 16, last, texts, np.int64(eight(table, at + 24)) + 16, texts_end, length - 16)
+        ):
+            return place
+        place = (place + 1) & mask
+    return np.int64(-1)
+
+
+@kernel
+def read_values(
+    data: Any, starts: Any, ends: Any, counts: Any, plain: Any, slots: Any, kinds: Any, limits: Any, table: Any, texts: Any,
+    means: Any, out: Any, missed: Any,
+) -> Any:  # fmt: skip
+    """Write what ``data[starts[n, s] : ends[n, s]]`` means in column c, s = ``slots[c]``, to ``out[c, n]``.
+
+    NaN where there is nothing or not ``plain`` (n,). ``kinds`` (c,): NUMBER reads plain numbers, ITEMS takes ``counts`` (n, slots)
+    from 0 on, both by ``limits`` (c, 4): a factor, the lowest and the highest value, and 1 to move what lies outside to them, 0 to
+    leave it out. Everything else is looked up; returns how many texts are not known, their columns and rows in ``missed`` (c n, 2).
+    """
+    misses = 0
+    text, last, entries, known = address(data), len(data), address(table), address(texts)
+    for n in range(len(plain)):
+        for column in range(len(slots)):
+            out[column, n] = np.nan
+            slot = slots[column]
+            begin, end = np.int64(starts[n, slot]), np.int64(ends[n, slot])
+            if begin < 0 or not plain[n]:
+                continue
+            value = np.nan
+            if kinds[column] == NUMBER:
+                value = _number(text, begin, end, last) * limits[column, 0]
+            elif kinds[column] == ITEMS and counts[n, slot] >= 0:
+                value = np.float64(counts[n, slot])
+            if not np.isnan(value):
+                low, high = limits[column, 1], limits[column, 2]
+                if limits[column, 3] != 0:
+                    out[column, n] = min(max(value, low), high)
+                elif low <= value <= high:
+                    out[column, n] = value
+                continue
+            place = _place(text, begin, end, last, column, entries, len(table) - 1, known, len(texts))
+            if place >= 0:
+                out[column, n] = means[place]
+            else:
+                missed[misses, 0], missed[misses, 1] = column, n
+                misses += 1
+    return misses
+
+
+@kernel
+def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, values: Any) -> None:
+    """Fill an empty table with texts ``texts[bounds[i] : bounds[i + 1]]`` of ``columns[i]``, all different, and what they mean."""
+    mask, begin_of, end = len(table) - 1, address(texts), len(texts)
+    for i in range(len(values)):
+        begin, length = bounds[i], bounds[i + 1] - bounds[i]
+        first, second = first_eight(begin_of, begin, length, end), first_eight(begin_of, begin + 8, length - 8, end)
+        which = _which(columns[i], length)
+        place = np.int64(_hash(begin_of, begin, length, first, second, which, end)) & mask
+        while table[place, 2] != 0:
+            place = (place + 1) & mask
+        table[place, 0], table[place, 1], table[place, 2], table[place, 3] = first, second, which, np.uint64(begin)
+        means[place] = values[i]
+
+
+class Memo:
+    """Texts that have been met in each of some columns, and the numbers they mean there.
+
+    A column forgets everything rather than grow beyond ``most`` texts or bytes.
+    """
+
+    def __init__(self, columns: int, most: int = 50_000, most_bytes: int = 1 << 23) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self.known: list[dict[bytes, float]] = [{} for _ in range(columns)]
+        self._bytes = [0] * columns
+        self._fill()
+
+    def full(self, column: int) -> bool:
+        """Whether it is time for the column to begin anew."""
+        return len(self.known[column]) > self._most or self._bytes[column] > self._most_bytes
+
+    def forget(self, columns: list[int]) -> None:
+        """Let columns begin anew."""
+        for column in columns:
+            self.known[column], self._bytes[column] = {}, 0
+        self._fill()
+
+    def learn(self, meanings: dict[int, dict[bytes, float]]) -> None:
+        """Add texts, none of them empty, to columns."""
+        for column, mine in meanings.items():
+            self.known[column] |= mine
+            self._bytes[column] += sum(map(len, mine))
+        self._fill()
+
+    def _fill(self) -> None:
+        texts = [text for mine in self.known for text in mine]
+        size = 1 << max(6, (4 * len(texts)).bit_length())
+        self.table = np.zeros((size, 4), np.uint64)
+        self.means = np.zeros(size)
+        self.texts = np.frombuffer(b"".join(texts) or b"\0", np.uint8)
+        bounds = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        columns = np.repeat(np.arange(len(self.known)), [len(mine) for mine in self.known])
+        means = np.array([value for mine in self.known for value in mine.values()], np.float64)
+        _insert(self.table, self.means, self.texts, bounds, columns, means)
+
+    def read(
+        self, data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32], counts: NDArray[np.int32],
+        plain: NDArray[np.bool_], slots: NDArray[np.int64], kinds: NDArray[np.int64], limits: NDArray[np.float64],
+        out: NDArray[np.float64],
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Fill ``out`` (columns, n) by :func:`read_values`; returns the columns and rows (k, 2) whose text is new."""
+        missed = np.empty((out.size, 2), np.int64)
+        new = read_values(data, starts, ends, counts, plain, slots, kinds, limits, self.table, self.texts, self.means, out, missed)
+        return missed[:new]

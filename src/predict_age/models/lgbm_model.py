@@ -1,0 +1,114 @@
+"""The second boosted predictor: LightGBM with absolute error. It grows leaves where they help most, XGBoost level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.config import Training
+from predict_age.errors import IntegrityError
+from predict_age.features.encode import Matrix
+from predict_age.models.training_threads import Stopped, go_on
+from predict_age.models.tree_ensembles.programs import LIGHT_TINY, NotTakenApartError, Sum, light_trees_of
+
+if TYPE_CHECKING:
+    import lightgbm
+
+
+@dataclass(frozen=True)
+class Light:
+    """``text`` is the model in LightGBM's own format; what predicts is made from it, so that saved and trained ones are equal.
+
+    LightGBM itself is loaded as rarely as XGBoost.
+    """
+
+    text: str
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns that it learned from. Raises IntegrityError when the text is no model."""
+        for line in self.text.split("\nTree=", 1)[0].splitlines():
+            if line.startswith("feature_names="):
+                return line.removeprefix("feature_names=").split(" ")
+        raise IntegrityError("a model of boosted trees cannot be read", expected="LightGBM's text format", found="no feature_names")
+
+    def __reduce__(self) -> tuple[type[Light], tuple[str]]:
+        """Between processes it travels without what was made from it."""
+        return Light, (self.text,)
+
+    @property
+    def rounds(self) -> int:
+        """How many trees are added up."""
+        return self.text.count("\nTree=")
+
+    @cached_property
+    def booster(self) -> lightgbm.Booster:
+        """LightGBM's own."""
+        import lightgbm
+
+        return lightgbm.Booster(model_str=self.text)
+
+    def predict(self, matrix: Matrix) -> NDArray[np.float64]:
+        """Ages (n_rows,), years, unbounded."""
+        if not len(matrix):
+            return np.empty(0)
+        if self._trees is not None:
+            ages = np.zeros(len(matrix))
+            if self._trees.add(matrix, ages):
+                return ages
+        return np.asarray(self.booster.predict(matrix, num_threads=1), np.float64)
+
+    @cached_property
+    def _trees(self) -> Sum | None:
+        """The trees; None where only LightGBM understands them."""
+        try:
+            trees = light_trees_of(self.text, len(self.feature_names))
+        except NotTakenApartError:
+            return None
+        return Sum(trees, [np.nan, -np.inf], np.float64, LIGHT_TINY)
+
+
+def train_light(
+    matrix: Matrix,
+    age: NDArray[np.float32],
+    names: list[str],
+    settings: Training,
+    threads: int,
+    unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+    stopped: Stopped = None,
+) -> Light:
+    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
+
+    With ``unseen`` rows it stops when their error no longer falls. Deterministic for a seed and threads.
+    """
+    import lightgbm
+
+    parameters = {
+        "objective": "l1",
+        "metric": "l1",
+        "num_leaves": settings.light_leaves,
+        "learning_rate": settings.light_learning_rate,
+        "min_data_in_leaf": settings.min_leaf_rows,
+        "feature_fraction": 0.6,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "max_bin": 127,
+        "seed": settings.seed,
+        "num_threads": threads,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbose": -1,
+    }
+    data = lightgbm.Dataset(matrix, age, feature_name=names, params=parameters)
+    callbacks: list[Callable[..., Any]] = [lambda _: go_on(stopped)]
+    valid: list[lightgbm.Dataset] = []
+    if unseen is not None and len(unseen[1]):
+        valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]
+        callbacks.append(lightgbm.early_stopping(settings.stop_after_rounds, verbose=False))
+    booster = lightgbm.train(parameters, data, settings.light_rounds, valid_sets=valid, callbacks=callbacks)
+    return Light(booster.model_to_string(num_iteration=booster.best_iteration or -1))

@@ -1,0 +1,128 @@
+"""The quantile forest: trees grown by XGBoost, read out by the exact histogram of training ages in each leaf.
+
+The conditional distribution of a row is the mean over trees of its leaf's normalised age histogram (Meinshausen 2006,
+"Quantile Regression Forests", eq. 5, with every training row in the leaves). Ages are whole years, so the histogram
+loses nothing. See ADR 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.config import Training
+from predict_age.errors import IntegrityError
+from predict_age.features.encode import Matrix
+from predict_age.kernels import WORTH_ROWS, wanted
+from predict_age.models.age_distribution import Shares
+from predict_age.models.tree_ensembles.programs import Paths, Ranges, paths, trees_of
+from predict_age.models.xgb_model import UNKNOWN, Boosted, filled
+
+if TYPE_CHECKING:
+    import xgboost
+
+BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class QuantileForest:
+    """``shares``: (n_leaves, n_ages) float32, row sums 1; ``leaf_of``: (n_trees, max_node + 1), the row of ``shares`` of a node."""
+
+    trees: Boosted
+    leaf_of: NDArray[np.int32]
+    shares: Shares
+
+    def __post_init__(self) -> None:
+        """Raises IntegrityError when a node's row is none: kernels look nothing up twice."""
+        if self.leaf_of.size and not 0 <= self.leaf_of.min() <= self.leaf_of.max() < len(self.shares):
+            raise IntegrityError(
+                "the model's forest cannot be read", expected=f"leaves 0 to {len(self.shares) - 1}",
+                found=f"{self.leaf_of.min()} to {self.leaf_of.max()}",
+            )  # fmt: skip
+
+    def __reduce__(self) -> tuple[type[QuantileForest], tuple[Boosted, NDArray[np.int32], Shares]]:
+        """Between processes it travels without what was made from it."""
+        return QuantileForest, (self.trees, self.leaf_of, self.shares)
+
+    def leaves(self, matrix: Matrix) -> NDArray[Any]:
+        """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
+        if len(matrix) < WORTH_ROWS:
+            return self._paths.walk(filled(matrix))
+        nodes = _nodes(self.trees.booster, matrix)
+        return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
+
+    def distribution(self, matrix: Matrix) -> Shares:
+        """(n_rows, n_ages) shares of each whole age, the youngest first."""
+        result = np.empty((len(matrix), self.shares.shape[1]), np.float32)
+        if not len(matrix):
+            return result
+        if wanted(len(matrix)):
+            result[:] = 0
+            self._paths.add(matrix, self._ranges, result)
+            result *= np.float32(1 / len(self.leaf_of))
+            return result
+        leaves = self.leaves(matrix)
+        for start in range(0, len(matrix), BLOCK):
+            block = leaves[start : start + BLOCK]
+            total = self.shares[block[:, 0]]
+            for tree in range(1, block.shape[1]):
+                total += self.shares[block[:, tree]]
+            result[start : start + BLOCK] = total * np.float32(1 / block.shape[1])
+        return result
+
+    @cached_property
+    def _ranges(self) -> Ranges:
+        return Ranges.of(self.shares)
+
+    @cached_property
+    def _paths(self) -> Paths:
+        return paths(trees_of(self.trees.model)[0], UNKNOWN, self.leaf_of)
+
+
+def _nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:
+    import xgboost
+
+    data = xgboost.DMatrix(filled(matrix), nthread=1 if len(matrix) < 100_000 else None)
+    nodes = trees.predict(data, pred_leaf=True, validate_features=False)
+    return np.asarray(nodes, np.int32).reshape(len(matrix), -1)
+
+
+def train_forest(
+    matrix: Matrix, age: NDArray[np.float32], youngest: int, oldest: int, settings: Training, threads: int
+) -> QuantileForest:
+    """Grow the forest on (n_rows, n_features) and whole ages (n_rows,) inside youngest..oldest."""
+    import xgboost
+
+    data = xgboost.QuantileDMatrix(filled(matrix), age, max_bin=128, nthread=threads)
+    parameters = {
+        "tree_method": "hist",
+        "max_bin": 128,
+        "num_parallel_tree": settings.forest_trees,
+        "learning_rate": 1.0,
+        "subsample": 0.6,
+        "colsample_bynode": 0.6,
+        "max_depth": settings.forest_depth,
+        "min_child_weight": settings.min_leaf_rows,
+        "reg_lambda": 0.0,
+        "base_score": float(age.mean(dtype=np.float64)),
+        "seed": settings.seed,
+        "nthread": threads,
+    }
+    trees = xgboost.train(parameters, data, 1)
+    nodes = _nodes(trees, matrix)
+    width = oldest - youngest + 1
+    bins = age.astype(np.int64) - youngest
+    leaf_of = np.zeros((nodes.shape[1], int(nodes.max()) + 1), np.int32)
+    tables: list[Shares] = []
+    leaves = 0
+    for tree in range(nodes.shape[1]):
+        used, leaf = np.unique(nodes[:, tree], return_inverse=True)
+        counts = np.bincount(leaf * width + bins, minlength=len(used) * width).reshape(len(used), width)
+        tables.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
+        leaf_of[tree, used] = np.arange(leaves, leaves + len(used))
+        leaves += len(used)
+    return QuantileForest(Boosted.of(trees), leaf_of, np.concatenate(tables))

@@ -1,0 +1,1 @@
+"""Tree ensembles of XGBoost and LightGBM as plain arrays, evaluated by kernels."""

@@ -1,0 +1,104 @@
+"""Better settings within a bounded time: random search (Bergstra and Bengio 2012), each member judged alone on validation rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.config import Config, Training
+from predict_age.features.encode import Matrix, learn_encoders
+from predict_age.features.spec import FeatureSet
+from predict_age.models.age_distribution import quantiles
+from predict_age.models.density_network import train_network
+from predict_age.models.lgbm_model import train_light
+from predict_age.models.training import FIT, VALIDATE, parts
+from predict_age.models.xgb_model import train_boosted
+
+MOST_ROWS = 60_000  # to learn from while searching
+SPACE: dict[str, dict[str, tuple[float, ...]]] = {
+    "network": {"network_width": (24, 32, 48), "network_decay": (1.0, 2.0, 3.0, 4.5, 7.0), "network_passes": (8, 12, 18, 25)},
+    "xgboost": {"max_depth": (4, 5, 6, 7, 8), "learning_rate": (0.03, 0.045, 0.06, 0.09)},
+    "lightgbm": {"light_leaves": (15, 23, 31, 47, 63), "light_learning_rate": (0.03, 0.05, 0.08)},
+}
+
+
+@dataclass
+class Tuned:
+    """``settings`` to use instead of the configured ones, ``tried`` candidates, and the error of each member before and after."""
+
+    minutes: float
+    tried: int = 0
+    settings: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "changed": len(self.settings)}
+
+    def applied(self, config: Config) -> Config:
+        """``config`` with the settings found."""
+        return config.model_copy(update={"training": Training.model_validate({**config.training.model_dump(), **self.settings})})
+
+
+def tune(
+    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], lucky: NDArray[np.float64], config: Config, threads: int
+) -> Tuned:
+    """Search for ``training.tune_minutes``: members take turns, the configured settings first, so that nothing gets worse.
+
+    A candidate that would probably not end in time is not begun. How many are tried depends on the machine's speed.
+    """
+    settings = config.training
+    began = time.monotonic()
+    budget = settings.tune_minutes * 60
+    part = parts(lucky, settings)
+    fit = np.flatnonzero(part == FIT)[:MOST_ROWS]
+    encoders = learn_encoders(features, columns.take(pa.array(fit)), age[fit])
+    matrix = encoders.encode(columns)
+    known, unseen = (matrix[fit], age[fit]), (matrix[part == VALIDATE], age[part == VALIDATE])
+    found = Tuned(settings.tune_minutes)
+    rng = np.random.default_rng(settings.seed)
+    slowest = dict.fromkeys(SPACE, 0.0)
+    left = dict.fromkeys(SPACE)
+    if not len(unseen[1]):
+        return found
+    while left:
+        for member in tuple(left):
+            space = SPACE[member]
+            drawn = {k: v[int(rng.integers(len(v)))] for k, v in space.items()} if member in found.before else {}
+            start = time.monotonic()
+            if start - began + slowest[member] > budget:
+                del left[member]
+                continue
+            candidate = settings.model_copy(update=drawn)
+            error = _error(member, known, unseen, features.names, candidate, config, threads)
+            slowest[member] = max(slowest[member], time.monotonic() - start)
+            found.tried += 1
+            if member not in found.before:
+                found.before[member] = found.after[member] = error
+            elif error < found.after[member]:
+                found.after[member] = error
+                changed = {k: v for k, v in drawn.items() if v != getattr(settings, k)}
+                found.settings = {k: v for k, v in found.settings.items() if k not in space} | changed
+    return found
+
+
+def _error(
+    member: str, known: tuple[Matrix, NDArray[np.float32]], unseen: tuple[Matrix, NDArray[np.float32]], names: list[str],
+    settings: Training, config: Config, threads: int,
+) -> float:  # fmt: skip
+    """Mean absolute error, years, of one member on rows that it did not learn from."""
+    youngest, oldest = config.ages.min, config.ages.max
+    predicted: NDArray[np.float64]
+    if member == "xgboost":
+        predicted = train_boosted(*known, names, settings, threads, unseen).predict(unseen[0]).astype(np.float64)
+    elif member == "lightgbm":
+        predicted = train_light(*known, names, settings, threads, unseen).predict(unseen[0])
+    else:
+        shares = train_network(*known, youngest, oldest, settings).distribution(unseen[0])
+        predicted = quantiles(shares, youngest, (0.5,))[:, 0]
+    return float(np.abs(np.clip(predicted, youngest, oldest) - unseen[1]).mean())

@@ -1,0 +1,169 @@
+"""The primary predictor: XGBoost with absolute error, so that it predicts the median age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.config import Training
+from predict_age.errors import IntegrityError
+from predict_age.features.encode import Matrix
+from predict_age.models.l1_boosting import grow
+from predict_age.models.training_threads import Stopped
+from predict_age.models.tree_ensembles import ubjson
+from predict_age.models.tree_ensembles.programs import NotTakenApartError, Sum, trees_of
+
+if TYPE_CHECKING:
+    import xgboost
+
+UNKNOWN = np.float32(-1e30)
+DRAWN = 0.8  # the share of the rows that a tree learns from
+OWN_MEDIANS_FROM_ROWS = 10_000  # with fewer, to take each new tree out of XGBoost costs more than its medians
+
+
+def filled(matrix: Matrix) -> Matrix:
+    """``matrix`` with unknown values moved below every real one.
+
+    A split can still tell unknown from known, and XGBoost evaluates a matrix without gaps three times as fast (ADR 3).
+    """
+    return np.where(np.isnan(matrix), UNKNOWN, matrix)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (ubjson.UBJSONError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            "a model of boosted trees cannot be read", expected="XGBoost's binary format", found=str(error)
+        ) from error
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """``content`` is a model in XGBoost's binary format; what predicts is made from it, so that saved and trained ones are equal.
+
+    XGBoost itself is loaded only where there are many rows and no kernels, or trees that it alone understands.
+    """
+
+    content: bytes
+
+    @classmethod
+    def of(cls, booster: xgboost.Booster) -> Boosted:
+        """What ``booster`` has learned."""
+        return cls(bytes(booster.save_raw("ubj")))
+
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """The model as XGBoost's schema has it. Raises IntegrityError when the content is no such thing."""
+        with _refused():
+            made: dict[str, Any] = ubjson.read(self.content)
+            made["learner"]["gradient_booster"]["model"]["trees"]
+        return made
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns that it learned from. Raises IntegrityError when the content is no model."""
+        with _refused():
+            return list(ubjson.find(self.content, "learner", "feature_names"))
+
+    def __reduce__(self) -> tuple[type[Boosted], tuple[bytes]]:
+        """Between processes it travels without what was made from it."""
+        return Boosted, (self.content,)
+
+    @property
+    def rounds(self) -> int:
+        """How many trees were added up, one after the other."""
+        return len(self.model["learner"]["gradient_booster"]["model"]["iteration_indptr"]) - 1
+
+    @cached_property
+    def booster(self) -> xgboost.Booster:
+        """XGBoost's own, of one thread."""
+        import xgboost
+
+        made = xgboost.Booster(model_file=bytearray(self.content))
+        made.set_param({"nthread": 1})
+        return made
+
+    def predict(self, matrix: Matrix) -> NDArray[np.float32]:
+        """Ages (n_rows,), years, unbounded."""
+        if not len(matrix):
+            return np.empty(0, np.float32)
+        if self._trees is not None:
+            trees, base = self._trees
+            ages = np.full(len(matrix), base, np.float32)
+            if trees.add(matrix, ages):
+                return ages
+        result: NDArray[np.float32] = self.booster.inplace_predict(filled(matrix), validate_features=False)
+        return result
+
+    @cached_property
+    def _trees(self) -> tuple[Sum, np.float32] | None:
+        """The trees and what they are added to; None where only XGBoost understands them."""
+        try:
+            trees, base = trees_of(self.model)
+        except NotTakenApartError:
+            return None
+        return Sum(trees, [float(UNKNOWN)], np.float32), base
+
+
+def train_boosted(
+    matrix: Matrix,
+    age: NDArray[np.float32],
+    names: list[str],
+    settings: Training,
+    threads: int,
+    unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+    stopped: Stopped = None,
+) -> Boosted:
+    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed, whatever the ``threads``.
+
+    With ``unseen`` rows it stops when their error no longer falls, and keeps the trees up to the best.
+    """
+    parameters = {
+        "tree_method": "hist",
+        "max_bin": 128,
+        "max_depth": settings.max_depth,
+        "learning_rate": settings.learning_rate,
+        "min_child_weight": settings.min_leaf_rows,
+        "colsample_bytree": 0.8,
+        "seed": settings.seed,
+    }
+    judges = None if unseen is None or not len(unseen[1]) else (filled(unseen[0]), unseen[1])
+    if len(age) < OWN_MEDIANS_FROM_ROWS:
+        return Boosted.of(_by_library((filled(matrix), age), judges, parameters, names, settings))
+    parameters["nthread"] = threads
+    return Boosted.of(
+        grow((filled(matrix), age), judges, parameters, settings.rounds, settings.stop_after_rounds, names, DRAWN, stopped)
+    )
+
+
+def _by_library(
+    known: tuple[Matrix, NDArray[np.float32]], unseen: tuple[Matrix, NDArray[np.float32]] | None, parameters: dict[str, Any],
+    names: list[str], settings: Training,
+) -> xgboost.Booster:  # fmt: skip
+    """XGBoost's own way to the same, in one thread: which rows it draws for a tree depends on how many there are."""
+    import xgboost
+
+    told = {**parameters, "objective": "reg:absoluteerror", "eval_metric": "mae", "subsample": DRAWN, "nthread": 1}
+    data = xgboost.QuantileDMatrix(*known, feature_names=names, max_bin=parameters["max_bin"], nthread=1)
+    if unseen is None:
+        return xgboost.train(told, data, settings.rounds)
+    judge = xgboost.QuantileDMatrix(*unseen, feature_names=names, max_bin=parameters["max_bin"], nthread=1, ref=data)
+    booster = xgboost.train(
+        told, data, settings.rounds, evals=[(judge, "unseen")], early_stopping_rounds=settings.stop_after_rounds, verbose_eval=False
+    )
+    return booster[: booster.best_iteration + 1]
+
+
+def importance(model: Boosted) -> dict[str, float]:
+    """Share of the total gain by feature, 0..1; features that are never used are missing."""
+    gains = {str(k): float(np.sum(v)) for k, v in model.booster.get_score(importance_type="total_gain").items()}
+    total = sum(gains.values()) or 1.0
+    return {name: gain / total for name, gain in sorted(gains.items(), key=lambda item: -item[1])}

@@ -1,0 +1,1 @@
+"""The runner that takes a run through its steps, with recovery, estimate and verification."""

@@ -1,0 +1,116 @@
+"""What a run will take, before anything runs: rows, batches, minutes, memory, disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from predict_age.config import Config
+from predict_age.errors import InputError
+from predict_age.run.batching import number_of_batches
+from predict_age.run.budget import cost_usd
+from predict_age.run.run import RunPlan
+from predict_age.runtime.worker_pool import available_cores
+from predict_age.source.external_partition import BUCKET_ROWS
+from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.text_readers import open_bytes, read_csv, read_jsonl
+
+SAMPLED_SPLITS = 5
+# Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
+READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
+START_SECONDS = 6.0
+RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
+SCRATCH_BYTES_A_ROW = 17  # while duplicates are looked for
+PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20, 500 << 20, 2000, 56
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate; ``exact_rows`` tells whether rows were counted (Parquet) or scaled up from a sample (text)."""
+
+    rows: int
+    exact_rows: bool
+    known_share: float
+    to_predict: int
+    batches: int
+    formula: str
+    workers: int
+    minutes: float
+    memory_bytes: int
+    disk_bytes: int
+    source_bytes: int
+    usd_per_hour: float
+    cost_usd: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def estimate(plan: RunPlan) -> Estimate:
+    """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source."""
+    config = plan.config
+    rules = RowRules(config.ages, plan.as_of)
+    rows = text_rows = 0
+    splits: list[Split] = []
+    known: list[float] = []
+    for number, file in enumerate(plan.files):
+        if file.format == "parquet":
+            parquet = open_parquet(file.path)
+            check_columns(parquet.schema_arrow.names, config.source, file.path)
+            groups = [parquet.metadata.row_group(g).num_rows for g in range(parquet.metadata.num_row_groups)]
+            splits += [Split(0, number, file.path, g, n, 0, False) for g, n in enumerate(groups) if n]
+            rows += sum(groups)
+        else:
+            counted, share = _sample_text(plan, number, rules)
+            text_rows += counted
+            known.append(share)
+    for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
+        piece = next(read_split(split, config.source, with_profile=False))
+        known.append(_known_share(rules, piece.raw))
+    rows += text_rows
+    if not rows:
+        raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
+    share = sum(known) / len(known)
+    return _estimate(plan.config, rows, text_rows, share, sum(f.size for f in plan.files))
+
+
+def _known_share(rules: RowRules, raw: pa.Table) -> float:
+    judged = rules.canonical(connect(), raw)
+    return 1 - judged["known_age"].null_count / max(judged.num_rows, 1)
+
+
+def _sample_text(plan: RunPlan, number: int, rules: RowRules) -> tuple[int, float]:
+    """Rows of a text file, scaled up from its first piece by bytes, and the share of known ages there."""
+    file = plan.files[number]
+    reader = read_jsonl(file, plan.config.source) if file.format == "jsonl" else read_csv(file, plan.config.source)
+    piece = next(reader, None)
+    if piece is None or not piece.rows.num_rows:
+        return (len(piece.broken) if piece else 0), 0.0
+    with open_bytes(file) as stream:
+        sample = stream.read(8 << 20)
+    packed = pa.compress(sample, codec=file.compression, asbytes=True) if file.compression else sample
+    factor = max(1.0, file.size / max(len(packed), 1))
+    return round((piece.rows.num_rows + len(piece.broken)) * factor), _known_share(rules, piece.rows)
+
+
+def _estimate(config: Config, rows: int, text_rows: int, share: float, source_bytes: int) -> Estimate:
+    workers = config.running.workers or available_cores()
+    to_predict = round(rows * (1 - share))
+    batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
+    sampled = min(round(rows * share), config.training.sample_rows)
+    seconds = (
+        START_SECONDS + sampled / TRAIN_RATE
+        + (rows / READ_RATE + text_rows / CONVERT_RATE + to_predict / PREDICT_RATE + rows / MERGE_RATE) / workers
+    )  # fmt: skip
+    disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
+    disk = max(disk, rows * SCRATCH_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW)
+    looking = workers * min(rows, BUCKET_ROWS) * BUCKET_BYTES_A_ROW  # for duplicates; at another time than training
+    memory = PARENT_BYTES + workers * WORKER_BYTES + max(sampled * TRAINING_BYTES_A_ROW, looking)
+    minutes = seconds / 60
+    return Estimate(
+        rows, text_rows == 0, share, to_predict, batches, formula, workers, minutes, memory, disk, source_bytes,
+        config.limits.usd_per_hour, cost_usd(minutes, config.limits),
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Before a run is continued: which finished work is still whole, and what has to be made again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from predict_age.errors import IntegrityError
+from predict_age.run.run import Run
+from predict_age.runtime.worker_pool import available_cores
+from predict_age.step import STEPS, Step
+from predict_age.storage.durable_files import damage
+
+
+@dataclass(frozen=True)
+class Survey:
+    """``kept`` steps are done and all their files whole; ``redo`` steps were done, but ``problems`` says what is not whole."""
+
+    kept: list[str]
+    redo: list[str]
+    missing: list[str]
+    problems: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        total = len(self.kept) + len(self.redo) + len(self.missing)
+        lines = [f"{len(self.kept)} of {total} steps are done and whole" + (f": {', '.join(self.kept)}" if self.kept else "")]
+        lines += self.problems[:20]
+        if len(self.problems) > 20:
+            lines.append(f"and {len(self.problems) - 20:,} more")
+        if self.redo:
+            lines.append(f"done again, keeping their whole files: {', '.join(self.redo)}")
+        if self.missing:
+            lines.append(f"still to do: {', '.join(self.missing)}")
+        return lines
+
+
+INTERMEDIATE = ("source/working/", "source/routed/")
+PREDICTIONS = "predictions/"
+
+
+def survey(run: Run) -> Survey:
+    """Compare every file of every finished step with its recorded SHA-256.
+
+    Copies of the source that no step still to be done will read are not missed: the last step removes them.
+    """
+    found = Survey([], [], [])
+    wanted: set[str] = set()
+    for step in reversed(STEPS):
+        _look(run, step, step.name in wanted, found)
+        if step.name not in found.kept:
+            wanted.update(step.needs)
+    for names in (found.kept, found.redo, found.missing, found.problems):
+        names.reverse()
+    return found
+
+
+def _is_other_work(run: Run, step: Step) -> bool:
+    """Whether the record belongs to another run or other files. Where a needed step has no readable record nobody can say yet."""
+    try:
+        run.key(step)
+    except (IntegrityError, KeyError):
+        return False
+    return not run.is_done(step)
+
+
+def _look(run: Run, step: Step, wanted: bool, found: Survey) -> None:
+    if not run.folder.step_file(step.name).exists():
+        found.missing.append(step.name)
+        return
+    problems = []
+    try:
+        outputs = run.outputs(step.name)
+    except (IntegrityError, KeyError) as error:
+        problems, outputs = [str(error).splitlines()[0]], {}
+    passing = INTERMEDIATE if run.plan.config.running.keep_predictions else (*INTERMEDIATE, PREDICTIONS)
+    looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
+    with ThreadPoolExecutor(available_cores()) as threads:
+        problems += [p for p in threads.map(lambda n: damage(run.folder.path / n, looked_at[n], n), looked_at) if p]
+    if not problems and _is_other_work(run, step):
+        problems.append(f"steps/{step.name}.json is the record of other work")
+    found.problems.extend(reversed(problems))
+    (found.redo if problems else found.kept).append(step.name)

@@ -1,0 +1,260 @@
+"""How a run goes through the steps: measured, retried, resumable.
+
+Every step is a function of the run; it may be run twice. A step with a record in ``steps/`` is done and is skipped.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from importlib import import_module
+from threading import Thread
+from typing import cast
+
+from predict_age.config import Config, Limits
+from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
+from predict_age.pipeline.recovery import Survey, survey
+from predict_age.run.budget import Attempts, seconds_left, within
+from predict_age.run.quality_gates import GATES
+from predict_age.run.quarter import latest_complete_quarter
+from predict_age.run.run import Run, RunPlan, code_hash
+from predict_age.runtime import signals
+from predict_age.runtime.progress import Console
+from predict_age.runtime.resource_usage import Measure
+from predict_age.runtime.worker_pool import Pool, available_cores
+from predict_age.source.discovery import discover
+from predict_age.step import STEPS, Step, StepResult, record_of
+from predict_age.storage.durable_files import make_folder, remove, write_json
+from predict_age.storage.lease import Holder, Lease
+from predict_age.storage.workspace import DAMAGED, DONE, FAILED, INTERRUPTED, RUNNING, RunFolder, Workspace
+
+StepFunction = Callable[[Run], StepResult]
+TRANSIENT = {errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY, errno.ENETDOWN, errno.ECONNRESET}
+FIRST_WAIT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What may differ from the plan when a run is continued: it decides nothing about the result. None: as planned.
+
+    ``accept`` goes through gates that somebody has looked at.
+    """
+
+    workers: int | None = None
+    max_minutes: float | None = None
+    accept: bool = False
+
+
+def new_plan(
+    source: str, as_of: dt.date, config: Config, features_text: str, features_name: str, *,
+    timestamp: dt.datetime | None = None, base: tuple[str, str] = ("", ""), challengers: tuple[tuple[str, str], ...] = (),
+    shadow: bool = False,
+) -> RunPlan:  # fmt: skip
+    """Look at the source and fix everything that decides the result. The only place where a run reads the clock.
+
+    ``timestamp`` replaces the clock: the same plan at the same time is the same run. ``base`` is the id of the run whose
+    model is used and the SHA-256 of that model's manifest; ``challengers`` are the same for each model with a share of the people.
+    """
+    now = (timestamp or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(microsecond=0)
+    quarter = config.running.quarter or latest_complete_quarter(as_of)
+    plan = RunPlan(
+        "", now.isoformat(), as_of, quarter, source, tuple(discover(source)), config, features_text, features_name, code_hash(),
+        config.running.workers or available_cores(), *base, challengers, shadow,
+    )  # fmt: skip
+    return replace(plan, run_id=_run_id(now, plan))
+
+
+def _run_id(time: dt.datetime, plan: RunPlan) -> str:
+    return f"{time:%Y%m%dT%H%M%SZ}-{plan.identity[:8]}"
+
+
+def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
+    """The plan, moved on by a second while another run has its second: so the order of run ids is that of the runs."""
+    known = {r.id for r in workspace.runs()}
+    taken = {i.partition("-")[0] for i in known}
+    while plan.run_id not in known and plan.run_id.partition("-")[0] in taken:
+        later = dt.datetime.fromisoformat(plan.timestamp) + dt.timedelta(seconds=1)
+        plan = replace(plan, timestamp=later.isoformat(), run_id=_run_id(later, plan))
+    return plan
+
+
+def start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
+    """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead of begun again.
+
+    The very same run (plan and timestamp), once it is done, is not done again.
+    """
+    with _machine_errors():
+        return _start(workspace, plan, console)
+
+
+def _start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
+    workspace.create()
+    with workspace.hold(f"run {plan.run_id}", plan.config.running.lease_seconds) as lease:
+        for folder in reversed(workspace.unfinished()):
+            record = folder.record
+            if record.get("identity") == plan.identity:
+                return _continue(workspace, folder, lease, console, Overrides())
+        plan = _in_order(workspace, plan)
+        folder = workspace.run(plan.run_id)
+        if folder.status == DONE:
+            console.note(f"run {plan.run_id} is done already")
+            return folder
+        make_folder(folder.path)
+        write_json(folder.path / "run.json", plan.as_json())
+        return _work(Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease), plan.config.limits, lease.previous)
+
+
+def resume(workspace: Workspace, console: Console, overrides: Overrides) -> RunFolder:
+    """Finish the newest unfinished run. Raises ConfigError when there is none, or when code or source have changed."""
+    with _machine_errors(), workspace.hold("resume", Config().running.lease_seconds) as lease:
+        unfinished = workspace.unfinished()
+        if not unfinished:
+            damaged = [r.id for r in workspace.runs() if r.status == DAMAGED]
+            found = f"only finished ones; {', '.join(damaged)} cannot be read" if damaged else "only finished ones"
+            raise ConfigError(
+                "there is nothing to resume", expected="an unfinished run", found=found, fix="start one: `predict-age run`"
+            )
+        return _continue(workspace, unfinished[-1], lease, console, overrides)
+
+
+@contextmanager
+def _machine_errors() -> Iterator[None]:
+    """A file operation that failed, wherever that was, is the machine's fault: exit code 6."""
+    try:
+        yield
+    except OSError as error:
+        raise resource_error(error) from error
+
+
+def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
+    """Go on with a run: say what is kept and what is made again, then do it."""
+    plan = RunPlan.from_json(folder.record)
+    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept)
+    console.note(f"continuing run {folder.id}")
+    run.check_resumable()
+    found = survey(run)
+    for line in found.lines():
+        console.note(line)
+    _forget(run, found)
+    limits = plan.config.limits
+    if overrides.max_minutes is not None:
+        limits = limits.model_copy(update={"max_minutes": overrides.max_minutes, "max_cost_usd": 0.0})
+    return _work(run, limits, lease.previous)
+
+
+def _forget(run: Run, found: Survey) -> None:
+    """Steps whose files are damaged are not done any more."""
+    for step in found.redo:
+        remove(run.folder.step_file(step))
+
+
+def _pool(plan: RunPlan, overrides: Overrides) -> Pool:
+    running = plan.config.running
+    return Pool(overrides.workers or plan.workers, running.attempts, running.hang_seconds)
+
+
+def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
+    attempts = Attempts(run.folder)
+    attempts.begin(run.lease.token, before)
+    run.folder.set_status(RUNNING, run.lease.token)
+    outcome, message = FAILED, ""
+    began = time.monotonic()
+    try:
+        with within(seconds_left(limits, attempts.seconds())), run.pool, _imports_ahead(run) as begin:
+            for step in STEPS:
+                begin(step)
+                if not run.is_done(step):
+                    do_step(run, step)
+                if step.name in GATES:
+                    GATES[step.name](run)
+            from predict_age.report import write_report
+
+            write_report(run.folder)
+        outcome = DONE
+    except (KeyboardInterrupt, LimitError) as stop:
+        outcome, message = INTERRUPTED, str(stop) or "stopped from outside"
+        raise
+    except (PredictAgeError, OSError, RuntimeError, MemoryError) as error:
+        message = str(error)
+        run.lease.check()  # whatever happened after the lease was lost is a consequence of that
+        if isinstance(error, MemoryError):
+            raise ResourceError("the memory is used up", fix="lower --workers: `predict-age resume --workers N`") from error
+        if isinstance(error, RuntimeError) and isinstance(error.__cause__ or error.__context__, OSError):
+            raise (error.__cause__ or error.__context__) from None  # type: ignore[misc]  # a library wrapped a failed file operation
+        raise
+    finally:
+        _note_end(run, attempts, time.monotonic() - began, outcome, message)
+    return run.folder
+
+
+@contextmanager
+def _imports_ahead(run: Run) -> Iterator[Callable[[Step], None]]:
+    """Yields what is told each step: at the first long one, in which it is the workers who work, a thread begins to import.
+
+    What it imports is needed later: the report, quantiles of distributions, and for a model's card a classifier.
+    """
+    names, long = ["predict_age.report", "scipy.special"], "parallel_prediction"
+    if not run.plan.base:
+        names, long = [*names, "lightgbm"], "training"
+
+    def imports() -> None:
+        with suppress(Exception):  # whoever needs it meets the error
+            for name in names:
+                import_module(name)
+
+    thread = Thread(target=imports, name="imports-ahead")
+    try:
+        yield lambda step: thread.start() if step.name == long else None
+    finally:
+        if thread.ident is not None:
+            thread.join()
+
+
+def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, message: str) -> None:
+    """Write how it ended. A full disk must not hide the error that it caused, and a lost lease allows no writing at all."""
+    try:
+        run.lease.check()
+        attempts.end(seconds, outcome)
+        run.folder.set_status(outcome, run.lease.token, message)
+    except (OSError, PredictAgeError):
+        if outcome == DONE:
+            raise
+
+
+def step_function(step: Step) -> StepFunction:
+    """The function of ``step``, imported late: the runner itself needs no model."""
+    return cast(StepFunction, getattr(import_module(f"predict_age.steps.{step.name}"), step.name))
+
+
+def do_step(run: Run, step: Step, function: StepFunction | None = None) -> None:
+    """One step, by ``function`` where it is not its own: try it, again after a transient fault with growing waits.
+
+    When it is done it leaves a record.
+    """
+    console = cast(Console, run.progress)
+    run.lease.check()
+    run.check_inputs(step.needs)
+    console.begin(STEPS.index(step) + 1, len(STEPS), step.title)
+    attempts = run.plan.config.running.attempts
+    with Measure() as measure:
+        for attempt in range(1, attempts + 1):
+            try:
+                result = (function or step_function(step))(run)
+                break
+            except OSError as error:
+                if error.errno not in TRANSIENT or attempt == attempts:
+                    raise
+                wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1)
+                console.note(f"{step.title} failed ({error.strerror}); attempt {attempt + 1} of {attempts} in {wait:g} s")
+                time.sleep(wait)
+    if step.reads_source:
+        run.check_source()  # what a step has read must still be what the plan names, or its output counts for nothing
+    run.lease.check()
+    signals.check()
+    record = record_of(step, result, measure.seconds, measure.peak_rss_bytes, run.key(step))
+    write_json(run.folder.step_file(step.name), record)
+    console.end(measure.seconds, result.rows)

@@ -1,0 +1,112 @@
+"""Is a finished run still what it was? Reads every byte again, and keeps the books a second time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from predict_age.errors import IntegrityError
+from predict_age.models.artifact import load
+from predict_age.run.result_checks import balance, describe
+from predict_age.runtime.worker_pool import available_cores
+from predict_age.storage.durable_files import damage, key_of, read_json, receipt_of, valid_receipt
+from predict_age.storage.manifest import Vouched, vouched
+from predict_age.storage.workspace import RunFolder, Workspace
+from predict_age.tally import Tally, merged
+
+PARTS = ("predictions/batch_", "qa/", "results/")
+SHOWN = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was looked at: ``checks`` are sentences of what holds, ``problems`` of what does not."""
+
+    run_id: str
+    files: int
+    bytes: int
+    rows: int
+    checks: list[str]
+    problems: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verify(workspace: Workspace, folder: RunFolder) -> Verified:
+    """Check a finished run. Damage is reported in ``problems``; only a run without a result raises IntegrityError."""
+    try:
+        run = vouched(workspace, folder)
+    except IntegrityError as error:
+        if folder.manifest_file.exists():
+            return Verified(folder.id, 0, 0, 0, [], [str(error)])
+        raise
+    with ThreadPoolExecutor(available_cores()) as threads:
+        problems = [p for p in threads.map(lambda n: damage(folder.path / n, run.files[n], n), run.files) if p]
+    problems += _records(run)
+    size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
+    checks = ["the pointer vouches for the manifest"] if folder.id in workspace.published.run_ids else ["not published now"]
+    if problems:
+        return Verified(folder.id, len(run.files), size, 0, checks, problems)
+    checks.append(f"{len(run.files):,} files have their recorded SHA-256")
+    for what, check in (
+        ("every person of the source is there exactly once, and the books balance", _books),
+        ("predicted rows are what the models said", _predictions),
+        ("the model loads, and its features are those it was trained on", _model),
+    ):
+        try:
+            check(run)
+            checks.append(what)
+        except IntegrityError as error:
+            problems.append(str(error))
+    return Verified(folder.id, len(run.files), size, int(run.manifest["books"]["distinct"]), checks, problems)
+
+
+def _books(run: Vouched) -> None:
+    parts = [describe(run.folder.path / name) for name in run.named("results/")]
+    tally = merged(Tally.from_json(p["tally"]) for p in parts)
+    books = balance(run.folder.step("read_source")["facts"], parts, tally)
+    if books.as_rows() != run.manifest["books"] or str(books.checksum) != run.manifest["checksum"]:
+        raise IntegrityError(
+            "the books are not those of the manifest", expected=str(run.manifest["books"]), found=str(books.as_rows())
+        )
+
+
+def _predictions(run: Vouched) -> None:
+    batches = run.named("predictions/batch_")
+    for batch, part in zip(batches, run.named("results/"), strict=True) if batches else ():
+        made = pq.read_table(run.folder.path / batch, columns=list(SHOWN)).sort_by("pid")
+        shown = pq.read_table(run.folder.path / part, columns=[*SHOWN, "prediction_source"])
+        shown = shown.filter(pc.equal(shown["prediction_source"], "ML_PREDICTION")).select(list(SHOWN)).sort_by("pid")
+        if not made.equals(shown.cast(made.schema)):
+            raise IntegrityError(
+                f"{part} does not say what {batch} says", expected="the same people with the same ages", found="others"
+            )
+
+
+def _model(run: Vouched) -> None:
+    load(run.folder.model, run.files["model/manifest.json"])
+
+
+def _records(run: Vouched) -> list[str]:
+    """What is wrong with files that the manifest does not name because they came later, or are only about others."""
+    problems = []
+    parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTS)}
+    receipts = {receipt_of(run.folder.path / name): seal for name, seal in parts.items()}
+    later = ["status.json", "attempts.json", "steps/final_results.json", "steps/post_cleanup.json"]
+    later += [p.relative_to(run.folder.path).as_posix() for p in sorted(run.folder.path.glob("gates/*.json"))]
+    later += ["tuning.json"] if (run.folder.path / "tuning.json").exists() else []
+    for path in [*receipts, *(run.folder.path / name for name in later)]:
+        try:
+            value = read_json(path)
+            if path in receipts and value["file_sha256"] != receipts[path]:
+                problems.append(f"{path.name} is the receipt of another file")
+        except (IntegrityError, KeyError) as error:
+            problems.append(str(error).splitlines()[0])
+    if valid_receipt(run.folder.report, key_of(run.folder.id)) is None:
+        problems.append("report.html is missing or damaged; `predict-age report` writes it again")
+    return problems

@@ -1,0 +1,103 @@
+"""Versions of the model: every finished run holds one; the champion is used where none is named."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from predict_age.errors import ConfigError, IntegrityError
+from predict_age.run.quality_gates import outcome
+from predict_age.storage.manifest import vouched
+from predict_age.storage.publication import Published, change
+from predict_age.storage.workspace import DONE, RunFolder, Workspace
+
+CHAMPION, PREVIOUS = "champion", "previous"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model: ``runs`` used it, newest last (the first of those that are still there was trained or took it over).
+
+    Errors are years on held-out people; ``gate`` says how it got through: passed, accepted, or not judged.
+    """
+
+    version: str
+    trained_at: str
+    runs: list[str]
+    mae: float | None
+    ridge_mae: float | None
+    coverage: float | None
+    gate: str
+    champion: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def versions(workspace: Workspace) -> list[Version]:
+    """All models of finished runs, the oldest first."""
+    found: dict[str, list[tuple[RunFolder, dict[str, Any]]]] = {}
+    for folder in workspace.runs():
+        if folder.status == DONE:
+            try:
+                facts = folder.step("training")["facts"]
+                found.setdefault(facts["model_version"], []).append((folder, facts))
+            except (IntegrityError, KeyError):
+                continue
+    champion = workspace.published.champion
+    return [_version(name, uses, champion) for name, uses in found.items()]
+
+
+def _version(name: str, uses: list[tuple[RunFolder, dict[str, Any]]], champion: str) -> Version:
+    facts = uses[0][1]
+    judged = [o for f, _ in uses if (o := outcome(f, "model"))]
+    gate = "not judged" if not judged else "passed" if judged[0]["passed"] else "accepted"
+    held, ridge = facts["metrics"]["held_out"], facts["metrics"]["ridge"]
+    ids = [f.id for f, _ in uses]
+    trained = facts.get("trained_at", "")
+    return Version(name, trained, ids, held["mae"], ridge["mae"], held["coverage"], gate, champion in ids)
+
+
+def run_of(workspace: Workspace, name: str) -> RunFolder:
+    """The newest finished run with the model ``name``: a version (or its beginning), or "champion". ConfigError otherwise."""
+    if name == CHAMPION:
+        champion = workspace.published.champion
+        if not champion:
+            raise ConfigError("there is no champion yet", expected="a published run", fix="run once without --model")
+        return workspace.run(champion)
+    known = versions(workspace)
+    found = [v for v in known if v.version.startswith(name) and len(name) >= len("age-") + 4]
+    if len(found) != 1:
+        raise ConfigError(
+            f"there is no model {name!r}" if not found else f"{name!r} is the beginning of several models",
+            expected='"champion" or a version', found=", ".join(v.version for v in (found or known)[-5:]) or "no finished run",
+            fix="list them with `predict-age models`",
+        )  # fmt: skip
+    return workspace.run(found[0].runs[-1])
+
+
+def promote(workspace: Workspace, name: str) -> tuple[str, RunFolder]:
+    """Make a model the champion, after its run was found whole; "previous" goes back. Returns version and run.
+
+    What readers see does not change: the next run without --model trains, the next with ``--model champion`` uses this one.
+    """
+    folder = workspace.run(_previous(workspace)) if name == PREVIOUS else run_of(workspace, name)
+    run = vouched(workspace, folder)
+    run.checked("model/")
+
+    def promoted(now: Published) -> Published:
+        if folder.id in now.removing:
+            raise ConfigError(f"run {folder.id} is being removed", fix="choose another model: `predict-age models`")
+        return now if now.champion == folder.id else now.with_champion(folder.id)
+
+    change(workspace.records, promoted)
+    return str(run.manifest["model"]), folder
+
+
+def _previous(workspace: Workspace) -> str:
+    published = workspace.published
+    for entry in reversed(published.history):
+        before = str(entry["before"])
+        if before not in ("", published.champion) and (workspace.run(before).path / "run.json").is_file():
+            return before
+    raise ConfigError("there is no previous champion to go back to", fix="name one: `predict-age models` lists them")

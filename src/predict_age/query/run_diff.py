@@ -1,0 +1,116 @@
+"""What changed between two runs, person by person: people should age a quarter of a year in a quarter."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from predict_age.errors import ConfigError
+from predict_age.storage.manifest import Vouched
+
+JUMP_YEARS = 5.0
+SHOWN = 20
+ABSENT = "(not there)"
+ML = "ML_PREDICTION"
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Two runs compared. ``expected`` is the time between them in years; changes are later minus earlier, in years.
+
+    ``moves`` counts people by source before and after, with the mean change; ``within`` is the share of the people
+    predicted in both whose change is no further from ``expected`` than so many years; ``jumps`` are the largest, first.
+    """
+
+    before: str
+    after: str
+    expected: float
+    both: int
+    only_before: int
+    only_after: int
+    moves: list[dict[str, Any]]
+    predicted_in_both: int
+    mean_change: float | None
+    within: dict[int, float]
+    jump_years: float
+    jumped: int
+    jumps: list[dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "within": {str(k): v for k, v in self.within.items()}}
+
+
+def diff(before: Vouched, after: Vouched, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
+    """Compare two finished runs; their result files are compared with the manifests' hashes first.
+
+    ``out`` receives all people whose age jumped, as CSV or Parquet by its ending; it must not exist yet.
+    """
+    if out is not None and (out.exists() or out.suffix not in (".csv", ".parquet")):
+        raise ConfigError(
+            f"cannot write to {out}",
+            expected="a new file that ends in .csv or .parquet",
+            found="an existing file" if out.exists() else out.suffix,
+        )
+    days = dt.date.fromisoformat(after.manifest["as_of"]) - dt.date.fromisoformat(before.manifest["as_of"])
+    expected = days.days / 365.25
+    with tempfile.TemporaryDirectory(prefix="predict-age-diff-", dir=after.folder.path.parent.parent) as scratch:
+        connection = duckdb.connect(config={"temp_directory": scratch, "memory_limit": "4GB", "preserve_insertion_order": False})
+        for name, run in (("before", before), ("after", after)):
+            paths = ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/"))
+            connection.execute(
+                f"CREATE VIEW results_{name} AS SELECT pid, predicted_age, prediction_source FROM read_parquet([{paths}])"
+            )
+        connection.execute(
+            f"""CREATE VIEW changes AS
+            SELECT coalesce(a.pid, b.pid) AS pid, coalesce(b.prediction_source, '{ABSENT}') AS source_before,
+                   coalesce(a.prediction_source, '{ABSENT}') AS source_after, b.predicted_age AS age_before,
+                   a.predicted_age AS age_after, a.predicted_age - b.predicted_age AS change
+            FROM results_before AS b FULL JOIN results_after AS a ON a.pid = b.pid"""
+        )
+        table = connection.sql(
+            "SELECT source_before, source_after, change, count(*) FROM changes GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        connection.execute(
+            f"CREATE VIEW jumps AS SELECT * FROM changes WHERE abs(change - {expected}) > {float(jump_years)} "
+            f"ORDER BY abs(change - {expected}) DESC, pid"
+        )
+        largest = connection.sql(f"SELECT * FROM jumps LIMIT {SHOWN}")
+        jumps = [dict(zip(largest.columns, row, strict=True)) for row in largest.fetchall()]
+        if out is not None:
+            target = "'" + str(out).replace("'", "''") + "'"
+            connection.execute(
+                f"COPY (SELECT * FROM jumps) TO {target} (FORMAT {'parquet' if out.suffix == '.parquet' else 'csv'})"
+            )
+    return _summary(before, after, expected, jump_years, table, jumps)
+
+
+def _summary(
+    before: Vouched, after: Vouched, expected: float, jump_years: float, table: list[tuple[Any, ...]], jumps: list[dict[str, Any]]
+) -> Diff:
+    """From counts by (source before, source after, change): small, whatever the number of people."""
+    moves: dict[tuple[str, str], list[tuple[int | None, int]]] = {}
+    for source_before, source_after, change, people in table:
+        moves.setdefault((source_before, source_after), []).append((change, people))
+    listed: list[dict[str, Any]] = []
+    for (old, new), changes in moves.items():
+        people = sum(n for _, n in changes)
+        total = sum((c or 0) * n for c, n in changes)
+        listed.append(
+            {"before": old, "after": new, "people": people, "mean_change": None if ABSENT in (old, new) else total / people}
+        )
+    listed.sort(key=lambda m: -m["people"])
+    both = [(c, n) for key, changes in moves.items() if ABSENT not in key for c, n in changes if c is not None]
+    predicted = [(c, n) for c, n in moves.get((ML, ML), []) if c is not None]
+    count = sum(n for _, n in predicted)
+    within = {y: sum(n for c, n in predicted if abs(c - expected) <= y) / count for y in (1, 2, 5, 10)} if count else {}
+    return Diff(
+        before.folder.id, after.folder.id, expected, sum(n for _, n in both),
+        sum(m["people"] for m in listed if m["after"] == ABSENT), sum(m["people"] for m in listed if m["before"] == ABSENT),
+        listed, count, sum(c * n for c, n in predicted) / count if count else None, within, jump_years,
+        sum(n for c, n in both if abs(c - expected) > jump_years), jumps,
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""Gather what the steps recorded and render ``pages/report.html``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from predict_age.evaluation.drift.state import KNOWN, PREDICTED
+from predict_age.html import page, plots
+from predict_age.run.quality_gates import outcome
+from predict_age.run.summary import run_summary
+from predict_age.runtime.progress import duration, size
+from predict_age.storage.durable_files import check_whole, creating, key_of, write_receipt
+from predict_age.storage.workspace import RunFolder
+from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
+
+REASONS = {
+    "AGE_AND_BIRTH_YEAR_DISAGREE": "the given age and the birth year disagree by more than the configured years",
+    "IMPLAUSIBLE_AGE": "a given age or birth year lies outside the plausible window and was not used",
+    "UNREADABLE_AGE": "a given age or birth year is no whole number and was not used",
+    "NO_USABLE_PROFILE": "no age is known and the profile tells nothing: the default age, confidence 0",
+}
+EXAMPLES = 8
+FINDINGS = 12
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write ``report.html`` into the run's folder; returns its path."""
+    html = page("report.html", **_context(folder))
+    with creating(folder.report) as stream:
+        stream.write(html)
+    write_receipt(folder.report, key_of(folder.id), stream, {})
+    return folder.report
+
+
+def _context(folder: RunFolder) -> dict[str, Any]:
+    summary = run_summary(folder)
+    facts = {s["name"]: s["facts"] for s in folder.steps()}
+    metrics, source = facts["training"]["metrics"], facts["read_source"]
+    results = Tally.from_json(facts["final_results"]["tally"])
+    predictions = Tally.from_json(facts["parallel_prediction"]["tally"])
+    total_seconds = sum(s["seconds"] for s in summary["stages"]) or 1
+    stages = [
+        {
+            **s, "time": duration(s["seconds"]), "memory": size(s["peak_rss_bytes"]), "share": s["seconds"] / total_seconds,
+            "rate": f"{s['rows'] / s['seconds']:,.0f}" if s["rows"] and s["seconds"] > 0.05 else "",
+        }
+        for s in summary["stages"]
+    ]  # fmt: skip
+    return {
+        "s": summary,
+        "config": folder.record["config"],
+        "source": source,
+        "record": folder.record,
+        "metrics": metrics,
+        "bands": metrics["by_band"],
+        "stages": stages,
+        "total": duration(total_seconds),
+        "formula": facts["batch_generator"]["formula"],
+        "review": facts["human_qa"]["review"],
+        "reasons": REASONS,
+        "examples": _examples(folder) if facts["human_qa"]["review"] else {},
+        "unseen": {k: v for k, v in predictions.group("unseen").items() if v},
+        "threshold": HIGH_QUALITY_PCT,
+        "judged": facts["training"]["judged"],
+        "gates": {name: found for name in ("model", "drift") if (found := outcome(folder, name))},
+        "drift": facts["parallel_prediction"]["drift"],
+        "drift_rows": [
+            f
+            for i, f in enumerate(facts["parallel_prediction"]["drift"]["findings"])
+            if f["drifted"] or i < FINDINGS or f["of"] != "feature"
+        ],
+        "people_looked_at": _looked_at(facts["parallel_prediction"]["state"]),
+        "plots": _plots(metrics, results, predictions, folder.record["config"]["training"]["coverage"]),
+        "features": _features(metrics, predictions),
+    }
+
+
+def _looked_at(state: dict[str, Any]) -> int:
+    """People whose features were compared with the earlier run's."""
+    return max((sum(c.values()) for n, c in state["counts"].items() if n not in (PREDICTED, KNOWN)), default=0)
+
+
+def _features(metrics: dict[str, Any], predictions: Tally) -> list[dict[str, Any]]:
+    rows = max(predictions.count("predicted") - predictions.count("reused"), 1)  # the others' features were not read again
+    missing = predictions.group("missing")
+    return sorted(
+        (
+            {
+                "name": name,
+                "importance": metrics["importance"].get(name, 0.0),
+                "trained": share,
+                "predicted": missing.get(name, 0) / rows,
+            }
+            for name, share in metrics["missing"].items()
+        ),
+        key=lambda f: -f["importance"],
+    )
+
+
+def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally, coverage: float) -> dict[str, str]:
+    known = [0] * AGE_BINS
+    for name, bins in results.histograms.items():
+        if name.startswith("age:EXISTING"):
+            known = [a + b for a, b in zip(known, bins, strict=True)]
+    bands = metrics["by_band"]
+    names = [b["band"] for b in bands]
+    steps = metrics["by_confidence"]
+    shown = _features(metrics, predictions)
+    return {
+        "ages": plots.ages(known, predictions.histograms.get("predicted_age", [0] * AGE_BINS)),
+        "bands": plots.bands(names, [b["mae"] for b in bands], [b["bias"] for b in bands]),
+        "coverage": plots.coverage(names, [b["coverage"] for b in bands], coverage),
+        "true": plots.true_against_predicted(metrics["sample"]["true"], metrics["sample"]["predicted"]),
+        "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), HIGH_QUALITY_PCT),
+        "error": plots.error_by_confidence([s["from"] for s in steps], [s["mae"] for s in steps], [s["p90"] for s in steps]),
+        "importance": plots.horizontal([f["name"] for f in shown], [f["importance"] for f in shown], "share of the gain, %"),
+        "missing": plots.horizontal(
+            [f["name"] for f in shown], [f["predicted"] for f in shown], "missing among the predicted, %", plots.GREY
+        ),
+    }
+
+
+def _examples(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
+    """A few rows for each review reason from the QA table, largest disagreement first; bounded, whatever the run's size."""
+    named = list(folder.step("human_qa")["outputs"].items())[:50]
+    for name, expected in named:
+        check_whole(folder.path / name, expected)
+    table = ds.dataset([str(folder.path / name) for name, _ in named], format="parquet")
+    columns = ["pid", "birth_year", "approximate_age", "predicted_age", "final_age", "review_reason"]
+    found = table.to_table(columns=columns, filter=pc.field("review_reason").is_valid())
+    year = int(folder.record["as_of"][:4])
+    examples: dict[str, list[dict[str, Any]]] = {}
+    for reason in REASONS:
+        rows = found.filter(pc.equal(found["review_reason"], reason))
+        gap = pc.abs(pc.subtract(pc.subtract(year, rows["birth_year"]), rows["approximate_age"]))
+        order = pc.sort_indices(pc.fill_null(gap, 0), sort_keys=[("", "descending")]) if rows.num_rows else None
+        if order is not None:
+            examples[reason] = rows.take(order[:EXAMPLES]).to_pylist()
+    return examples

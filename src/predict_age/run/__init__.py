@@ -1,0 +1,1 @@
+"""A run: its plan (everything that decides the result) and the services that its steps share."""

@@ -1,0 +1,100 @@
+"""Time and money: what a run may use up and what it has used up."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from predict_age.config import Limits
+from predict_age.errors import IntegrityError, LimitError
+from predict_age.runtime.signals import OutOfTime, stopping_after
+from predict_age.storage.durable_files import read_json, write_json
+from predict_age.storage.lease import Holder
+from predict_age.storage.workspace import RUNNING, RunFolder
+
+
+def cost_usd(minutes: float, limits: Limits) -> float:
+    """Dollars that this machine costs for ``minutes``."""
+    return minutes / 60 * limits.usd_per_hour
+
+
+def check_affordable(minutes: float, limits: Limits) -> None:
+    """Raise LimitError when a run of about ``minutes`` would go beyond ``limits``: before anything is done."""
+    if limits.max_minutes and minutes > limits.max_minutes:
+        raise LimitError(
+            "the run would take longer than it may", expected=f"at most {limits.max_minutes:g} minutes (limits.max_minutes)",
+            found=f"about {minutes:.1f} minutes", fix="raise the limit, add workers, or take a smaller source",
+        )  # fmt: skip
+    check_cost(cost_usd(minutes, limits), limits, f": {minutes:.1f} minutes at ${limits.usd_per_hour:g} an hour")
+
+
+def check_cost(usd: float, limits: Limits, why: str) -> None:
+    """Raise LimitError when a run of about ``usd`` would cost more than it may; ``why`` follows the amount."""
+    if limits.max_cost_usd and usd > limits.max_cost_usd:
+        raise LimitError(
+            "the run would cost more than it may", expected=f"at most ${limits.max_cost_usd:.2f} (limits.max_cost_usd)",
+            found=f"about ${usd:.2f}{why}", fix="raise the limit, or take a smaller source",
+        )  # fmt: skip
+
+
+@dataclass
+class Attempts:
+    """The attempts of a run, in ``attempts.json``: token of the lease, when it began, seconds, how it ended."""
+
+    folder: RunFolder
+
+    def all(self) -> list[dict[str, Any]]:
+        """All attempts, oldest first; none when the file is missing or damaged (it decides nothing about results)."""
+        try:
+            attempts: list[dict[str, Any]] = read_json(self.folder.path / "attempts.json")["attempts"]
+            return attempts
+        except (IntegrityError, KeyError):
+            return []
+
+    def begin(self, token: int, before: Holder | None) -> None:
+        """Note a new attempt. One that was killed is closed with the last sign of life that its lease gave."""
+        attempts = self.all()
+        for attempt in attempts:
+            if attempt["outcome"] == RUNNING:
+                attempt["outcome"] = "killed"
+                if before is not None and before.token == attempt["token"]:
+                    attempt["seconds"] = round(max(0.0, before.beat - dt.datetime.fromisoformat(attempt["began"]).timestamp()), 1)
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        self._write([*attempts, {"token": token, "began": now, "seconds": 0.0, "outcome": RUNNING}])
+
+    def end(self, seconds: float, outcome: str) -> None:
+        """Close the newest attempt."""
+        attempts = self.all()
+        attempts[-1:] = [{**a, "seconds": round(seconds, 1), "outcome": outcome} for a in attempts[-1:]]
+        self._write(attempts)
+
+    def seconds(self) -> float:
+        """Time of all attempts, failed ones included."""
+        return float(sum(a["seconds"] for a in self.all()))
+
+    def _write(self, attempts: list[dict[str, Any]]) -> None:
+        write_json(self.folder.path / "attempts.json", {"attempts": attempts})
+
+
+def seconds_left(limits: Limits, used: float) -> float | None:
+    """Seconds that a run may still take after ``used`` seconds, by time and by money; None without a limit."""
+    minutes = [limits.max_minutes] if limits.max_minutes else []
+    if limits.max_cost_usd and limits.usd_per_hour:
+        minutes.append(limits.max_cost_usd / limits.usd_per_hour * 60)
+    return min(minutes) * 60 - used if minutes else None
+
+
+@contextmanager
+def within(left: float | None) -> Iterator[None]:
+    """Raise LimitError in the block once ``left`` seconds have gone, at once when none are left; None: never."""
+    try:
+        with stopping_after(left):
+            yield
+    except OutOfTime:
+        raise LimitError(
+            "the run has used up its time or money and was stopped", expected="to be done by now", found="unfinished work",
+            fix="raise the limit: `predict-age resume --max-minutes N`; finished work is kept",
+        ) from None  # fmt: skip

@@ -1,0 +1,108 @@
+"""Incremental runs: predictions of a finished run are taken over for everybody whose profile is unchanged.
+
+A prediction depends on the model, the profile, the features and - where a feature is a date - on ``as_of``. All of these
+must be equal, and so must the code; then the row would come out the same to the last bit, and need not be made again.
+Predictions of the base run are sorted by pid in buckets, as memory-mapped arrays that all workers share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from predict_age.features.spec import FeatureSet, parse_features
+from predict_age.run.run import Run
+from predict_age.source.external_partition import bucket_of, buckets_for, scatter, together
+from predict_age.storage.durable_files import make_folder
+from predict_age.storage.manifest import Vouched, vouched
+
+ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
+
+
+def depends_on_date(features: FeatureSet) -> bool:
+    """Whether the same profile gives other features at another ``as_of``."""
+    return any(f.kind == "date" or (f.kind == "sql" and "as_of" in f.expression) for f in features.features.values())
+
+
+def obstacle(run: Run, base: Vouched) -> str:
+    """Why nothing of the base run's predictions can be taken over; empty when they can."""
+    if run.plan.challengers or run.workspace.run(run.plan.base).record.get("challengers"):
+        return "several models share the people"
+    if base.manifest["code"] != run.plan.code:
+        return "the base run was made by other code"
+    as_of = run.plan.as_of.isoformat()
+    if base.manifest["as_of"] != as_of and depends_on_date(parse_features(run.plan.features_text, run.plan.features_name)):
+        return f"features count from dates, and as_of moved from {base.manifest['as_of']} to {as_of}: every profile is new"
+    if not base.named("predictions/batch_"):
+        return "the base run did not keep its predictions (running.keep_predictions)"
+    return ""
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """Predictions of the base run by pid. Lookups read only the pages they touch."""
+
+    folder: Path
+    buckets: int
+
+    def find(self, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
+        """Which of n people have a prediction for this very profile, and those entries (n,); others are undefined."""
+        entries = np.zeros(len(pids), ENTRY)
+        found = np.zeros(len(pids), np.bool_)
+        bucket = bucket_of(pids, self.buckets)
+        for number in np.unique(bucket):
+            known, table = _bucket(self.folder, int(number))
+            here = np.flatnonzero(bucket == number)
+            if not len(table):
+                continue
+            at = np.minimum(np.searchsorted(known, pids[here]), len(table) - 1)
+            entries[here] = table[at]
+            found[here] = (entries["pid"][here] == pids[here]) & (entries["key"][here] == keys[here])
+        return found, entries
+
+
+def build(run: Run, base: Vouched, folder: Path) -> Reusable:
+    """Sort the base run's predictions into ``folder``; every file is compared with its hash first."""
+    paths = base.checked("predictions/batch_")
+    rows = sum(pq.read_metadata(p).num_rows for p in paths)
+    buckets = buckets_for(rows, run.pool.workers)
+    make_folder(folder)
+    run.pool.run(_scatter, [(n, Path(p), buckets, folder) for n, p in enumerate(paths)], names="reading earlier predictions")
+    run.pool.run(_gather, [(b, len(paths), folder) for b in range(buckets)], names="sorting earlier predictions")
+    return Reusable(folder, buckets)
+
+
+def _scatter(number: int, path: Path, buckets: int, folder: Path) -> None:
+    table = pq.read_table(path, columns=["pid", "profile_key", "predicted_age", "age_lower", "age_upper"])
+    entries = np.empty(table.num_rows, ENTRY)
+    for name, column in zip(ENTRY.names or (), table.columns, strict=True):
+        entries[name] = column.to_numpy()
+    scatter(folder, number, entries, buckets)
+
+
+def _gather(bucket: int, files: int, folder: Path) -> None:
+    entries = together(folder, range(files), bucket, ENTRY)
+    in_order = entries[np.argsort(entries["pid"], kind="stable")]
+    np.save(folder / f"bucket-{bucket}.npy", in_order)
+    np.save(folder / f"pids-{bucket}.npy", in_order["pid"])  # again, alone: NumPy copies a field before it searches in it
+
+
+@lru_cache(maxsize=64)
+def _bucket(folder: Path, number: int) -> tuple[NDArray[np.int64], np.ndarray]:
+    """The pids of a bucket in order, and their entries."""
+    pids, entries = (np.load(folder / f"{name}-{number}.npy", mmap_mode="r") for name in ("pids", "bucket"))
+    return pids, entries
+
+
+def earlier_predictions(run: Run, folder: Path) -> tuple[Reusable | None, str]:
+    """What can be taken over from the plan's base run, or why nothing can."""
+    if not run.plan.base:
+        return None, "no base run"
+    base = vouched(run.workspace, run.workspace.run(run.plan.base))
+    reason = obstacle(run, base)
+    return (None, reason) if reason else (build(run, base, folder), "")

@@ -1,0 +1,60 @@
+"""Files that a step makes one by one, in parallel: those that are whole are kept, the others are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predict_age.run.run import Run
+from predict_age.runtime.worker_pool import available_cores
+from predict_age.storage.durable_files import valid_receipt
+
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file: where, the key of everything it is made from, and what its function needs besides."""
+
+    path: Path
+    key: str
+    needs: tuple[Any, ...]
+
+
+def finished_parts(parts: list[Part]) -> dict[int, Receipt]:
+    """Receipts, by number, of the files that are there, whole, and made from the same things."""
+    with ThreadPoolExecutor(available_cores()) as threads:
+        receipts = list(threads.map(lambda part: valid_receipt(part.path, part.key), parts))
+    return {n: receipt for n, receipt in enumerate(receipts) if receipt is not None}
+
+
+def make_missing(
+    run: Run, function: Callable[..., Receipt], parts: list[Part], finished: dict[int, Receipt],
+    rows: Callable[[Receipt], int], total: int, unit: str,
+) -> list[Receipt]:  # fmt: skip
+    """``function(path, key, *needs)`` for every part that is not ``finished``; returns all receipts in the order of ``parts``.
+
+    ``rows`` says how many of the ``total`` rows a receipt stands for: progress is reported in them. Stops as soon as
+    the run has lost its lease.
+    """
+    receipts = dict(finished)
+    todo = [n for n in range(len(parts)) if n not in receipts]
+    more = run.progress.part(total, unit, sum(rows(r) for r in receipts.values()))
+
+    def advance(task: int, receipt: Receipt) -> None:
+        receipts[todo[task]] = receipt
+        more(rows(receipt))
+        run.lease.check()
+
+    tasks = [(parts[n].path, parts[n].key, *parts[n].needs) for n in todo]
+    run.pool.run(function, tasks, advance, [parts[n].path.stem for n in todo])
+    return [receipts[n] for n in range(len(parts))]
+
+
+def outputs_of(run: Run, parts: list[Part], receipts: list[Receipt]) -> dict[str, str]:
+    """SHA-256 of the parts by name, for the step's record."""
+    names = run.named(*(p.path for p in parts))
+    return {name: receipt["file_sha256"] for name, receipt in zip(names, receipts, strict=True)}

@@ -1,0 +1,148 @@
+"""Gates: what a model and its data must be like before anything is published. Each looks at recorded facts and says why not.
+
+A gate that does not open stops the run with exit code 5; what was made so far is kept, so that the run goes on from there after
+somebody has looked and accepted it (``predict-age resume --accept``). What was found, and that it was accepted, stays in
+``gates/<name>.json``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from predict_age.config import Gates
+from predict_age.errors import IntegrityError, QualityError
+from predict_age.run.run import Run
+from predict_age.storage.durable_files import read_json, write_json
+from predict_age.storage.workspace import RunFolder
+
+FEWEST_ROWS = 100
+CHANCE = 1.645  # standard errors that one run in twenty exceeds by chance
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: whether it is ``passed``, what was ``expected`` and what ``found``, for people."""
+
+    name: str
+    passed: bool
+    expected: str
+    found: str
+
+
+def check_model(card: dict[str, Any], limits: Gates, coverage: float, published: dict[str, Any] | None) -> list[Check]:
+    """Judge a trained model by its card; ``published`` are the held-out numbers of the model that is published now."""
+    held = card["held_out"]
+    checks = []
+    for name, key in (("the median", "median"), ("Ridge", "ridge")) if limits.baselines else ():
+        most = card[key]["mae"] + CHANCE * _doubt(held)
+        expected = f"a mean error below {most:.2f} years, that of {name} and chance"
+        checks.append(Check(f"better than {name}", held["mae"] < most, expected, f"{held['mae']:.2f}"))
+    if limits.worse_share and published:
+        most = published["mae"] * (1 + limits.worse_share)
+        doubt = CHANCE * math.hypot(_doubt(held), _doubt(published))
+        found = f"{held['mae']:.2f} years, {published['mae']:.2f} published"
+        checks.append(Check(
+            "not worse than published", held["mae"] <= most + doubt,
+            f"a mean error of at most {most:.2f} years, give or take {doubt:.2f}", found,
+        ))  # fmt: skip
+    bands = [b for b in card["by_band"] if b["rows"] >= FEWEST_ROWS]
+    if limits.band_error_years and bands:
+        worst = max(bands, key=lambda b: b["mae"])
+        checks.append(Check(
+            "worst age band", worst["mae"] <= limits.band_error_years, f"a mean error of at most {limits.band_error_years:g} years",
+            f"{worst['mae']:.2f} for people of {worst['band']}",
+        ))  # fmt: skip
+    group = card["worst_group"]
+    if limits.group_bias_years and group:
+        checks.append(Check(
+            "worst group", abs(group["apart"]) <= limits.group_bias_years,
+            f"no group further than {limits.group_bias_years:g} years apart from everybody else",
+            f"{group['apart']:+.1f} years for {group['field']} = {group['group']}",
+        ))  # fmt: skip
+    if limits.coverage_below and held["rows"] >= FEWEST_ROWS:
+        least = coverage - limits.coverage_below - 2 * math.sqrt(coverage * (1 - coverage) / held["rows"])
+        checks.append(
+            Check("coverage", held["coverage"] >= least, f"at least {least:.1%} inside the interval", f"{held['coverage']:.1%}")
+        )
+    if limits.leak_error_share:
+        left = held["mae"] / card["median"]["mae"] if card["median"]["mae"] else 1.0
+        checks.append(Check(
+            "too good to be true", left > limits.leak_error_share,
+            f"more than {limits.leak_error_share:.0%} of the constant median's error left", f"{left:.0%}",
+        ))  # fmt: skip
+    return checks
+
+
+def _doubt(quality: dict[str, Any]) -> float:
+    """Standard error of a mean absolute error: the variance of |error| is rmse^2 - mae^2."""
+    return math.sqrt(max(quality["rmse"] ** 2 - quality["mae"] ** 2, 0.0) / max(quality["rows"], 1))
+
+
+def check_drift(drift: dict[str, Any]) -> list[Check]:
+    """Judge the data that were predicted by what :mod:`predict_age.evaluation.drift` found."""
+    return [
+        Check(f"{f['of']} {f['name']}", not f["drifted"], "no change beyond chance", f["sentence"] or "unchanged")
+        for f in drift["findings"]
+    ]
+
+
+def published_quality(run: Run) -> dict[str, Any] | None:
+    """Held-out numbers of the model behind the published run, if there is another published run that can be read."""
+    current = run.workspace.published.current
+    if not current or current == run.folder.id:
+        return None
+    try:
+        held: dict[str, Any] = run.workspace.run(current).step("training")["facts"]["metrics"]["held_out"]
+        return held
+    except (IntegrityError, KeyError):
+        return None
+
+
+def after_training(run: Run) -> None:
+    """The gate between training and prediction. A model that was taken over has passed it before."""
+    if run.plan.base:
+        return
+    facts = run.facts("training")
+    _judge(
+        run, "model", check_model(facts["judged"], run.plan.config.gates, run.plan.config.training.coverage, published_quality(run))
+    )
+
+
+def after_prediction(run: Run) -> None:
+    """The gate between prediction and publication, where ``gates.drift`` is set."""
+    if run.plan.config.gates.drift:
+        _judge(run, "drift", check_drift(run.facts("parallel_prediction")["drift"]))
+
+
+GATES = {"training": after_training, "parallel_prediction": after_prediction}
+
+
+def outcome(folder: RunFolder, name: str) -> dict[str, Any] | None:
+    """What the gate ``name`` of a run decided: ``checks``, ``passed`` and ``accepted``; None where it has not been reached."""
+    try:
+        return read_json(folder.path / "gates" / f"{name}.json")
+    except IntegrityError:
+        return None
+
+
+def _judge(run: Run, name: str, checks: list[Check]) -> None:
+    before = outcome(run.folder, name)
+    if before and (before["passed"] or before["accepted"]):
+        return  # decided when the run was here for the first time: another run may have been published since
+    failed = [c for c in checks if not c.passed]
+    record = {"passed": not failed, "accepted": bool(failed) and run.accept, "checks": [asdict(c) for c in checks]}
+    write_json(run.folder.path / "gates" / f"{name}.json", record)
+    if failed and not run.accept:
+        what = (
+            "the model is not good enough to be published"
+            if name == "model"
+            else "the data have changed since the model was trained"
+        )
+        raise QualityError(
+            what, expected="; ".join(f"{c.name}: {c.expected}" for c in failed[:5]), found="; ".join(c.found for c in failed[:5]),
+            fix=f"look at {run.folder.model / 'card.html'}; then change data or configuration, or `predict-age resume --accept`",
+        )  # fmt: skip
+    for check in failed:
+        run.progress.note(f"accepted although {check.name} fails: {check.found}")

@@ -1,0 +1,57 @@
+"""Checks of a written result: each part is read back, and the row accounting must reconcile with the source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predict_age.errors import IntegrityError
+from predict_age.hashing import checksum
+from predict_age.storage.row_accounting import Books
+from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What a part of the result holds: rows, distinct pids and their fingerprint, and the tally of sources and ages."""
+    columns = ["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"]
+    written = pq.read_table(path, columns=columns, read_dictionary=["prediction_source"]).combine_chunks()
+    pids, ages, pct, usable = (written[name].to_numpy() for name in ("pid", "predicted_age", "confidence_pct", "usable"))
+    sources = written["prediction_source"].chunk(0) if len(pids) else pa.array([], pa.string()).dictionary_encode()
+    code, bins = sources.indices.to_numpy(), np.minimum((pct / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
+    tally = Tally()
+    for number, source in enumerate(sources.dictionary.to_pylist()):
+        mine = code == number
+        counts = {
+            f"rows:{source}": int(mine.sum()), f"high:{source}": int((pct[mine] >= HIGH_QUALITY_PCT).sum()),
+            f"usable:{source}": int(usable[mine].sum()),
+        }  # fmt: skip
+        tally += Tally(counts, {
+            f"age:{source}": np.bincount(ages[mine], minlength=AGE_BINS).tolist(),
+            f"pct:{source}": np.bincount(bins[mine], minlength=PCT_BINS).tolist(),
+        })  # fmt: skip
+    in_order = np.sort(pids, kind="stable")  # the parts are in order already: nothing to do but look
+    distinct = int(np.count_nonzero(in_order[1:] != in_order[:-1])) + bool(len(pids))
+    return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
+
+
+def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> Books:
+    """The books of the run, checked; raises IntegrityError when an equation or the fingerprint of the pids does not hold."""
+    books = Books.of(found, tally)
+    written = sum(int(r["checksum"]) for r in receipts) % 2**64
+    people = sum(r["rows"] for r in receipts)
+    if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:
+        raise IntegrityError(
+            "the result does not hold every person exactly once, nothing was published",
+            expected=f"{books.distinct:,} people, fingerprint {books.checksum:016x}",
+            found=f"{people:,} rows, fingerprint {written:016x}",
+            fix="run again; if it happens twice, report it with the run folder's run.json",
+        )  # fmt: skip
+    if books.existing != found["known"]:
+        raise IntegrityError(
+            "known ages were lost, nothing was published", expected=f"{found['known']:,}", found=f"{books.existing:,}"
+        )
+    return books

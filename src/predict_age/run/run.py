@@ -1,0 +1,183 @@
+"""What a run is: its plan (everything that decides the result) and the things its steps work with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from predict_age import __version__
+from predict_age.config import Config
+from predict_age.errors import ConfigError, InputError, IntegrityError
+from predict_age.runtime.worker_pool import Pool
+from predict_age.source import filesystem
+from predict_age.source.discovery import SourceFile
+from predict_age.step import Step
+from predict_age.storage.durable_files import check_whole, key_of
+from predict_age.storage.lease import Permission
+from predict_age.storage.workspace import RunFolder, Workspace
+
+LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm")
+
+
+class Progress(Protocol):
+    """Where a step reports how far it is."""
+
+    def part(self, total: int, unit: str, done: int = 0) -> Callable[[int], None]:
+        """A part of a step begins: ``total`` units, ``done`` before. What this returns is told how many more are done."""
+
+    def note(self, text: str) -> None:
+        """Say something worth a line."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything that decides the result. ``timestamp`` (UTC) is the one time of the run; no step reads the clock.
+
+    ``workers`` decides how batches are cut, and how many threads train; the models are the same for any. ``base`` is a finished
+    run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise. ``challengers`` are
+    the same for each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
+    """
+
+    run_id: str
+    timestamp: str
+    as_of: dt.date
+    quarter: str
+    source: str
+    files: tuple[SourceFile, ...]
+    config: Config
+    features_text: str
+    features_name: str
+    code: str
+    workers: int
+    base: str = ""
+    base_model: str = ""
+    challengers: tuple[tuple[str, str], ...] = ()
+    shadow: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Hash of what decides the rows: two runs with the same identity give the same rows."""
+        config = self.config.model_dump(mode="json")
+        del config["running"], config["limits"]
+        files = [asdict(f) for f in self.files]
+        what = [
+            self.as_of.isoformat(), self.quarter, files, config, self.features_text, self.code, self.workers,
+            self.base, self.base_model, self.challengers, self.shadow,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """The contents of run.json."""
+        return {
+            "run_id": self.run_id, "timestamp": self.timestamp, "as_of": self.as_of.isoformat(), "quarter": self.quarter,
+            "version": __version__, "code": self.code, "identity": self.identity, "source": self.source,
+            "files": [asdict(f) for f in self.files], "config": self.config.model_dump(mode="json"),
+            "features_name": self.features_name, "features_text": self.features_text, "workers": self.workers,
+            "base": self.base, "base_model": self.base_model, "challengers": self.challengers, "shadow": self.shadow,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> RunPlan:
+        """Read back what :meth:`as_json` wrote; IntegrityError when it is not that."""
+        try:
+            config = Config.model_validate_json(json.dumps(value["config"]))
+            return cls(
+                value["run_id"], value["timestamp"], dt.date.fromisoformat(value["as_of"]), value["quarter"], value["source"],
+                tuple(SourceFile(**f) for f in value["files"]), config,
+                value["features_text"], value["features_name"], value["code"], value["workers"], value["base"], value["base_model"],
+                tuple((str(r), str(m)) for r, m in value["challengers"]), bool(value["shadow"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                "run.json is damaged or from another version", found=str(error).splitlines()[0], fix="start a new run"
+            ) from None
+
+
+def versions() -> dict[str, str]:
+    """Of this package and of the libraries that decide numbers."""
+    return {"predict-age": __version__, **{name: version(name) for name in LIBRARIES}}
+
+
+def code_hash() -> str:
+    """Hash of this package's own files and the versions below them: a run must be finished by the code that began it."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
+    for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".sql", ".toml", ".html", ".css"}):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass
+class Run:
+    """A run in progress: plan, folders, workers, and the lease that allows it to write."""
+
+    plan: RunPlan
+    workspace: Workspace
+    folder: RunFolder
+    pool: Pool
+    progress: Progress
+    lease: Permission
+    accept: bool = False  # go through gates that do not open by themselves
+
+    def facts(self, step: str) -> dict[str, Any]:
+        """What a finished step left for later ones."""
+        facts: dict[str, Any] = self.folder.step(step)["facts"]
+        return facts
+
+    def key(self, step: Step) -> str:
+        """Stands for what a step works on: this run and the files of the steps that it needs."""
+        return key_of(self.plan.run_id, self.plan.identity, step.name, {n: self.outputs(n) for n in step.needs})
+
+    def is_done(self, step: Step) -> bool:
+        """Whether the step has a record, and that record is of this run and of the files that are there now."""
+        if not self.folder.step_file(step.name).exists():
+            return False
+        try:
+            return bool(self.folder.step(step.name)["key"] == self.key(step))
+        except (IntegrityError, KeyError):
+            return False
+
+    def outputs(self, step: str) -> dict[str, str]:
+        """SHA-256 of each file that a finished step made, by its name inside the run's folder."""
+        outputs: dict[str, str] = self.folder.step(step)["outputs"]
+        return outputs
+
+    def named(self, *paths: Path) -> dict[str, Path]:
+        """``paths`` by their names inside the run's folder."""
+        return {p.relative_to(self.folder.path).as_posix(): p for p in paths}
+
+    def check_inputs(self, steps: tuple[str, ...]) -> None:
+        """Raise IntegrityError unless every file that these finished steps made is still what they made."""
+        for step in steps:
+            for name, expected in self.outputs(step).items():
+                if self.folder.remote and not (self.folder.path / name).exists():
+                    continue  # not brought here: the store has compared it
+                check_whole(self.folder.path / name, expected)
+
+    def check_resumable(self) -> None:
+        """Raise when code or source are not what the run began with; the source is compared by content once it was read."""
+        if (now := code_hash()) != self.plan.code:
+            raise ConfigError(
+                f"run {self.plan.run_id} was begun by other code", expected=f"code {self.plan.code}", found=f"code {now}",
+                fix="start a new run",
+            )  # fmt: skip
+        self.check_source()
+        if self.folder.step_file("read_source").exists():
+            for file, expected in zip(self.plan.files, self.facts("read_source")["source_sha256"], strict=True):
+                if filesystem.sha256(file.path) != expected:
+                    raise InputError(
+                        f"a source file changed since the run began: {file.path}",
+                        expected="the bytes that were read",
+                        fix="start a new run",
+                    )
+
+    def check_source(self) -> None:
+        """Raise InputError when a source file is not the one that the run began with, as far as size and time tell."""
+        for file in self.plan.files:
+            file.check_unchanged()

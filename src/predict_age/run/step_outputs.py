@@ -1,0 +1,53 @@
+"""Outputs that finished steps hand on: splits, duplicate rows, batches, and the row rules they were made by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from predict_age.run.run import Run, RunPlan
+from predict_age.source.row_group_reader import Split
+from predict_age.source.row_rules import RowRules
+from predict_age.storage.durable_files import key_of, read_json
+from predict_age.storage.workspace import RunFolder
+
+ROWS_PER_TASK = 400_000
+
+
+def rows_key(run: Run) -> str:
+    """Stands for which rows there are and which of them count: part of the key of everything made from them."""
+    outputs = run.outputs("read_source")
+    return key_of(run.plan.run_id, run.plan.identity, outputs["source/splits.json"], outputs["source/duplicates.npy"])
+
+
+def rules_of(plan: RunPlan) -> RowRules:
+    """The row rules of a run."""
+    return RowRules(plan.config.ages, plan.as_of)
+
+
+def splits_of(folder: RunFolder) -> list[Split]:
+    """The splits that ``read_source`` found. Those of working copies are stored relative to the run: it may be moved."""
+    splits = [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
+    return [replace(s, path=folder.place(s.path)) if s.working else s for s in splits]
+
+
+def losers_of(folder: RunFolder) -> Path:
+    """The duplicates that ``read_source`` found."""
+    return folder.path / "source" / "duplicates.npy"
+
+
+def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]:
+    """Consecutive splits of one file, about ``rows`` rows together."""
+    groups: list[list[Split]] = []
+    for split in splits:
+        if groups and groups[-1][0].file == split.file and sum(s.rows for s in groups[-1]) + split.rows <= rows:
+            groups[-1].append(split)
+        else:
+            groups.append([split])
+    return groups
+
+
+def batches_of(run: Run) -> list[list[int]]:
+    """Split ids by batch, as the batch generator wrote them."""
+    batches: list[list[int]] = read_json(run.folder.path / "batches.json")["batches"]
+    return batches

@@ -1,0 +1,116 @@
+"""What a person sees while a run works: a live bar on a terminal, plain lines when piped. Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 4 min 05 s, 2 h 07 min."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s" if seconds < 3600 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _rate(each_second: float) -> str:
+    return f"{each_second:,.0f}/s" if each_second >= 10 else f"{each_second:.2g}/s"
+
+
+class Console:
+    """Progress of a run. ``quiet`` says nothing at all."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.live = sys.stderr.isatty() and not quiet
+        self._label = ""
+        self._began = self._spoke = time.monotonic()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            if self._bar is not None:
+                self._bar.console.print(text, highlight=False, markup=False)
+            else:
+                sys.stderr.write(text + "\n")
+                sys.stderr.flush()
+
+    def begin(self, number: int, total: int, title: str) -> None:
+        """A step begins."""
+        self._label = f"{number}/{total} {title}"
+        self._began = self._spoke = time.monotonic()
+
+    def part(self, total: int, unit: str, done: int = 0) -> Callable[[int], None]:
+        """A part of a step begins, with a rate of its own: ``total`` units, ``done`` before. What this returns counts on."""
+        self._clear()
+        self._began = self._spoke = time.monotonic()
+
+        def more(number: int) -> None:
+            nonlocal done
+            done += number
+            self.update(done, total, unit)
+
+        return more
+
+    def update(self, done: int, total: int, unit: str) -> None:
+        """``done`` of ``total`` units; shows the rate and the time left."""
+        if self.quiet:
+            return
+        if self.live:
+            self._draw(done, total, unit)
+            return
+        now = time.monotonic()
+        if now - self._spoke >= SECONDS_BETWEEN_LINES and done < total:
+            self._spoke = now
+            rate = done / (now - self._began)
+            left = f", {duration((total - done) / rate)} left" if rate else ""
+            self._say(f"    {self._label}: {done:,} of {total:,} {unit}, {_rate(rate)}{left}")
+
+    def _draw(self, done: int, total: int, unit: str) -> None:
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("  {task.description}"), BarColumn(bar_width=30),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+                TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=RichConsole(stderr=True), transient=True,
+            )  # fmt: skip
+            self._bar.start()
+            self._task = self._bar.add_task(self._label, total=total, unit=unit, rate="")
+        rate = done / max(time.monotonic() - self._began, 1e-9)
+        assert self._task is not None
+        self._bar.update(self._task, completed=done, total=total, unit=unit, rate=_rate(rate))
+
+    def _clear(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._task = None
+
+    def note(self, text: str) -> None:
+        """A line between steps."""
+        self._say(f"    {text}")
+
+    def end(self, seconds: float, rows: int) -> None:
+        """A step is done."""
+        self._clear()
+        rate = f", {rows / seconds:,.0f} rows/s" if rows and seconds > 0.05 else ""
+        self._say(f"  {self._label:<30} {duration(seconds):>12}   {f'{rows:,} rows{rate}' if rows else ''}".rstrip())
+
+    def close(self) -> None:
+        """Leave the terminal tidy, whatever happened."""
+        self._clear()
+
+
+def size(number: float) -> str:
+    """Bytes as MiB or GiB."""
+    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"

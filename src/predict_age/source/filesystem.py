@@ -1,0 +1,104 @@
+"""Where source files lie: on this machine, or in S3 (``s3://bucket/key``). Everything that reads a source opens it here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from predict_age.errors import InputError
+from predict_age.storage import durable_files
+
+S3 = "s3://"
+ATTEMPTS = 8  # botocore's and the SDK's three attempts do not outlive a burst of 503
+CHUNK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that is there: ``size`` in bytes, ``mtime_ns`` since 1970."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def in_s3(path: str) -> bool:
+    """Whether ``path`` names an object of S3."""
+    return path.startswith(S3)
+
+
+@lru_cache(maxsize=1)
+def _s3(_process: int) -> Any:
+    from pyarrow import fs
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return fs.S3FileSystem(
+        endpoint_override=endpoint, region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS), connect_timeout=10, request_timeout=60,
+    )  # fmt: skip
+
+
+def _failed(path: str, error: Exception) -> InputError:
+    return InputError(f"the source {path} cannot be read", expected="an object that this role may read", found=_line(error))
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def random_access(path: str) -> Any:
+    """The file for a reader that seeks. OSError when it is not there."""
+    import pyarrow as pa
+
+    return _s3(os.getpid()).open_input_file(path.removeprefix(S3)) if in_s3(path) else pa.OSFile(path)
+
+
+def stream(path: str) -> Any:
+    """The bytes of the file from its beginning."""
+    import pyarrow as pa
+
+    return _s3(os.getpid()).open_input_stream(path.removeprefix(S3)) if in_s3(path) else pa.OSFile(path)
+
+
+def stat(path: str) -> Found:
+    """Size and time of one file. OSError when it is not there."""
+    if not in_s3(path):
+        found = Path(path).stat()
+        return Found(path, found.st_size, found.st_mtime_ns)
+    from pyarrow import fs
+
+    info = _s3(os.getpid()).get_file_info(path.removeprefix(S3))
+    if info.type != fs.FileType.File:
+        raise FileNotFoundError(2, "No such object", path)
+    return Found(path, info.size, info.mtime_ns)
+
+
+def objects(source: str) -> list[Found]:
+    """The objects at or below an ``s3://`` address, sorted by key. Raises InputError when they cannot be listed."""
+    from pyarrow import fs
+
+    root = source.removeprefix(S3).rstrip("/")
+    try:
+        # A folder's own name is no object, and a role that may read what is below it may not even ask for it.
+        infos = [] if source.endswith("/") else _s3(os.getpid()).get_file_info([root])
+        if not infos or infos[0].type != fs.FileType.File:
+            infos = _s3(os.getpid()).get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    except OSError as error:
+        raise _failed(source, error) from None
+    found = [Found(S3 + i.path, i.size, i.mtime_ns) for i in infos if i.type == fs.FileType.File]
+    return sorted(found, key=lambda f: f.path)
+
+
+def sha256(path: str) -> str:
+    """Hex SHA-256 of a file, read once as a stream."""
+    if not in_s3(path):
+        return durable_files.sha256(Path(path))
+    digest = hashlib.sha256()
+    with stream(path) as opened:
+        while block := opened.read(CHUNK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

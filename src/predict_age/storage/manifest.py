@@ -1,0 +1,84 @@
+"""The manifest of a finished run: every file of the result with its SHA-256, and what the run was made from.
+
+The published pointer holds the manifest's seal, the manifest holds the hash of every file: so the pointer vouches for
+each byte that a reader uses, and a file that is not named is never read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from predict_age.errors import IntegrityError
+from predict_age.storage.durable_files import check_whole, damage, key_of
+from predict_age.storage.row_accounting import Books
+from predict_age.storage.workspace import RunFolder, Workspace
+from predict_age.tally import Tally
+
+FORMAT = 1
+ON_THE_WAY = ("source/working/", "source/routed/")  # working copies of the source: removed after the run
+MADE_BEFORE = ("read_source", "training", "batch_generator", "create_predictions_table", "parallel_prediction", "human_qa")
+
+
+def contents(
+    run: dict[str, Any], found: dict[str, Any], model: dict[str, Any], books: Books, tally: Tally, files: dict[str, str]
+) -> dict[str, Any]:
+    """The manifest of a run: ``run`` is its run.json, ``found`` and ``model`` are the facts of reading and of training."""
+    sources = zip(run["files"], found["source_sha256"], strict=True)
+    return {
+        "format": FORMAT, "run_id": run["run_id"], "quarter": run["quarter"], "as_of": run["as_of"],
+        "timestamp": run["timestamp"], "identity": run["identity"], "code": run["code"],
+        "seed": run["config"]["training"]["seed"], "config": key_of(run["config"]), "features": key_of(run["features_text"]),
+        "model": model["model_version"], "base": run["base"],
+        "source": [{"path": f["path"], "bytes": f["size"], "sha256": h} for f, h in sources],
+        "books": books.as_rows(), "checksum": str(books.checksum), "tally": tally.as_json(), "files": files,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Vouched:
+    """A run whose manifest is the one that was published (or, never published, the one that lies in its folder)."""
+
+    folder: RunFolder
+    manifest: dict[str, Any]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Name inside the run's folder -> SHA-256."""
+        files: dict[str, str] = self.manifest["files"]
+        return files
+
+    def named(self, *prefixes: str) -> list[str]:
+        """Names of the files under these folders, parts in the order of their numbers."""
+        names = [n for n in self.files if n.startswith(prefixes)]
+        return sorted(names, key=lambda n: (len(n), n))
+
+    def checked(self, *prefixes: str) -> list[str]:
+        """Paths of the files under these folders, after each was compared with its hash; IntegrityError for one that differs."""
+        names = self.named(*prefixes)
+        for name in names:
+            check_whole(self.folder.path / name, self.files[name])
+        return [str(self.folder.path / n) for n in names]
+
+    def problems(self) -> list[str]:
+        """Every file that is missing or damaged."""
+        return [p for p in (damage(self.folder.path / n, h, n) for n, h in self.files.items()) if p]
+
+
+def vouched(workspace: Workspace, folder: RunFolder) -> Vouched:
+    """The run with its manifest. Raises IntegrityError when the manifest is missing, damaged or another than was published."""
+    seal = workspace.published.manifests.get(folder.id, "")
+    if not seal:
+        try:
+            seal = folder.step("final_results")["facts"]["manifest"]
+        except (IntegrityError, KeyError):
+            raise IntegrityError(
+                f"run {folder.id} has no result", expected="a run that was finished", found=f"status {folder.status}",
+                fix="`predict-age resume`, or choose another run",
+            ) from None  # fmt: skip
+    manifest = folder.manifest(seal)
+    if manifest.get("format") != FORMAT:
+        raise IntegrityError(
+            f"unknown manifest format in {folder.path}", expected=f"format {FORMAT}", found=str(manifest.get("format"))
+        )
+    return Vouched(folder, manifest)

@@ -1,0 +1,126 @@
+"""The pointer: which run readers see, and the result of each quarter. Every change is one conditional replacement."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
+from predict_age.storage.documents import ConflictError, Records
+
+NAME = "published"
+REMEMBERED = 50
+TRIES = 50
+
+
+@dataclass(frozen=True)
+class Published:
+    """What readers see.
+
+    ``current`` is a run id or empty; ``quarters`` names the run of each quarter; ``manifests`` holds the seal of each of
+    these runs' manifests, so that the pointer vouches for every byte below it. ``fence`` is the newest lease token: a
+    publication with an older one is refused. ``removing`` are runs that are being deleted and must not be published again.
+    ``champion`` is the run whose model is used where none is named.
+    """
+
+    current: str = ""
+    quarters: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, str] = field(default_factory=dict)
+    fence: int = 0
+    removing: list[str] = field(default_factory=list)
+    champion: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def run_ids(self) -> set[str]:
+        """Runs that some reader may be reading."""
+        return {self.current, *self.quarters.values()} - {""}
+
+    @property
+    def kept(self) -> set[str]:
+        """Runs that retention must not remove, whatever their age."""
+        return {self.current, self.champion} - {""}
+
+    def with_current(self, run_id: str, quarter: str, seal: str, event: str) -> Published:
+        """The pointer after ``run_id`` has become current and the result of its quarter, and its model the champion."""
+        quarters = {**self.quarters, quarter: run_id}
+        manifests = {**self.manifests, run_id: seal}
+        named = {run_id, *quarters.values()}
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
+        entry = {"at": now, "event": event, "run": run_id, "before": self.current}
+        return replace(
+            self, current=run_id, champion=run_id, quarters=quarters,
+            manifests={r: s for r, s in manifests.items() if r in named},
+            history=[*self.history, entry][-REMEMBERED:],
+        )  # fmt: skip
+
+    def rolled_back(self, run_id: str, quarter: str, seal: str) -> Published:
+        """The pointer after readers went back to ``run_id``; unchanged when they are there.
+
+        ``seal`` counts where the pointer has none for the run. Raises ConfigError when the run is being removed.
+        """
+        if run_id in self.removing:
+            raise ConfigError(f"run {run_id} is being removed", fix="choose another run: `predict-age runs`")
+        if self.current == run_id and self.quarters.get(quarter) == run_id:
+            return self
+        return self.with_current(run_id, quarter, self.manifests.get(run_id, seal), "rolled back")
+
+    def with_champion(self, run_id: str) -> Published:
+        """The pointer after the model of ``run_id`` has become the champion; what readers see stays."""
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
+        entry = {"at": now, "event": "promoted", "run": run_id, "before": self.champion}
+        return replace(self, champion=run_id, history=[*self.history, entry][-REMEMBERED:])
+
+
+def read_published(records: Records) -> Published:
+    """The pointer as it is now. Raises IntegrityError when it is damaged."""
+    found = records.get(NAME)
+    return _parse(found.value) if found else Published()
+
+
+def _parse(value: dict[str, Any]) -> Published:
+    try:
+        return Published(**value)
+    except TypeError as error:
+        raise IntegrityError(
+            "published.json cannot be understood", found=str(error), fix="`predict-age rollback --to RUN`"
+        ) from None
+
+
+def change(records: Records, how: Callable[[Published], Published]) -> Published:
+    """Replace the pointer by ``how(pointer)``; when somebody else was quicker, decide again on what they left."""
+    for _ in range(TRIES):
+        found = records.get(NAME)
+        before = _parse(found.value) if found else Published()
+        after = how(before)
+        if found and after == before:
+            return before
+        try:
+            records.put(NAME, asdict(after), found.tag if found else None)
+        except ConflictError:
+            continue
+        return after
+    raise BusyError("the published pointer changes all the time", expected="a moment of rest", fix="try again")
+
+
+def raise_fence(records: Records, token: int) -> int:
+    """Refuse commits of tokens below ``token`` from now on; returns the fence that holds now. 0 only reads."""
+    if not token:
+        return read_published(records).fence
+    return change(records, lambda now: replace(now, fence=max(now.fence, token))).fence
+
+
+def publish(records: Records, token: int, run_id: str, quarter: str, seal: str) -> None:
+    """Switch readers to ``run_id``. Raises LeaseLostError when a newer lease than ``token`` has been given out."""
+
+    def switched(now: Published) -> Published:
+        if now.fence != token:
+            raise LeaseLostError(
+                f"run {run_id} comes too late and is not published", expected=f"fence {token}", found=f"fence {now.fence}",
+                fix="another run took over the workspace: let it finish",
+            )  # fmt: skip
+        return now.with_current(run_id, quarter, seal, "published")
+
+    change(records, switched)

@@ -1,0 +1,73 @@
+"""Going back: readers are switched to an earlier run by one conditional replacement, after that run was found whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from predict_age.errors import ConfigError, IntegrityError
+from predict_age.storage.lease import holder_in
+from predict_age.storage.manifest import Vouched, vouched
+from predict_age.storage.publication import NAME, Published, change
+from predict_age.storage.workspace import DONE, RunFolder, Workspace
+
+PREVIOUS = "previous"
+
+
+def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
+    """Make ``to`` current: a run id, a published quarter, or "previous". Returns the pointer and the run.
+
+    Takes no lease, so that it works while a run is going on (which will publish its own result when it is done). A
+    damaged pointer is set aside and made again from the finished runs. Raises ConfigError for a run that is not there,
+    IntegrityError for one that is not whole; then nothing has changed.
+    """
+    if _pointer_is_damaged(workspace):
+        _rebuild(workspace)
+    folder = workspace.resolve(_previous(workspace) if to == PREVIOUS else to)
+    run = vouched(workspace, folder)
+    if problems := run.problems():
+        raise IntegrityError(
+            f"run {folder.id} is not whole and was not published", expected="every file as it was written",
+            found="; ".join(problems[:5]),
+            fix="choose another run: `predict-age runs`",
+        )  # fmt: skip
+    seal = run.folder.step("final_results")["facts"]["manifest"]
+    return change(workspace.records, lambda now: now.rolled_back(folder.id, run.manifest["quarter"], seal)), folder
+
+
+def _previous(workspace: Workspace) -> str:
+    published = workspace.published
+    for entry in reversed(published.history):
+        if entry["event"] != "promoted" and entry["run"] == published.current and entry["before"] not in ("", published.current):
+            return str(entry["before"])
+    raise ConfigError("there is no previous run to go back to", fix="name one: `predict-age runs` lists them")
+
+
+def _pointer_is_damaged(workspace: Workspace) -> bool:
+    try:
+        workspace.records.get(NAME)
+    except IntegrityError:
+        return True
+    return False
+
+
+def _rebuild(workspace: Workspace) -> None:
+    """Set the damaged pointer aside and write one that names the newest whole run of each quarter."""
+    pointer = workspace.root / f"{NAME}.json"
+    pointer.replace(pointer.with_suffix(".damaged"))
+    published = Published(fence=holder.token if (holder := holder_in(workspace.records)) else 0)
+    for folder in workspace.runs():
+        run = _whole(workspace, folder)
+        if run is not None:
+            seal = folder.step("final_results")["facts"]["manifest"]
+            published = published.with_current(folder.id, run.manifest["quarter"], seal, "found again")
+    workspace.records.put(NAME, asdict(replace(published, removing=[])), None)
+
+
+def _whole(workspace: Workspace, folder: RunFolder) -> Vouched | None:
+    if folder.status != DONE:
+        return None
+    try:
+        run = vouched(workspace, folder)
+        return None if run.problems() else run
+    except IntegrityError:
+        return None

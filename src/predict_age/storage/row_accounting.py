@@ -1,0 +1,78 @@
+"""Row accounting: every source row is somewhere, every person is exactly once in the result, or nothing is published."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from predict_age.errors import IntegrityError
+from predict_age.tally import Tally
+
+EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR")
+ML_PREDICTION = "ML_PREDICTION"
+DEFAULT = "DEFAULT"
+
+
+@dataclass(frozen=True)
+class Books:
+    """Row counts of a run. ``checksum`` is the order-free sum of hashed pids that the result must reproduce."""
+
+    read: int
+    set_aside: int
+    usable: int
+    distinct: int
+    duplicate: int
+    checksum: int
+    existing_by_source: dict[str, int] = field(default_factory=dict)
+    predicted: int = 0
+    default: int = 0
+
+    @classmethod
+    def of(cls, found: dict[str, Any], tally: Tally) -> Self:
+        """From what reading the source ``found`` and the ``tally`` of the result, checked: raises IntegrityError."""
+        rows = tally.group("rows")
+        books = cls(
+            read=found["read"], set_aside=sum(found["set_aside"].values()), usable=found["usable"], distinct=found["distinct"],
+            duplicate=found["duplicate"], checksum=found["checksum"],
+            existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
+            predicted=rows.get(ML_PREDICTION, 0), default=rows.get(DEFAULT, 0),
+        )  # fmt: skip
+        books.check()
+        return books
+
+    @property
+    def existing(self) -> int:
+        """People whose age was known."""
+        return sum(self.existing_by_source.values())
+
+    def check(self) -> None:
+        """Raise IntegrityError unless all three equations hold."""
+        equations = (
+            ("read = usable + set aside", self.read, self.usable + self.set_aside),
+            ("usable = distinct + duplicate", self.usable, self.distinct + self.duplicate),
+            ("distinct = existing + predicted + default", self.distinct, self.existing + self.predicted + self.default),
+        )
+        for name, left, right in equations:
+            if left != right:
+                raise IntegrityError(
+                    "the books do not balance, nothing was published",
+                    expected=name,
+                    found=f"{left:,} against {right:,}",
+                    fix="run again; if it happens twice, report it with the run folder's run.json",
+                )
+
+    def quality(self, tally: Tally) -> dict[str, float]:
+        """Shares (0..1) of people with high confidence and of predictions that are usable; NaN where nobody is predicted."""
+        high = tally.group("high")
+        predicted = self.predicted or float("nan")
+        return {
+            "high_quality_share": sum(high.values()) / self.distinct,
+            "usable_share_predicted": tally.count(f"usable:{ML_PREDICTION}") / predicted,
+            "high_quality_share_predicted": high.get(ML_PREDICTION, 0) / predicted,
+        }
+
+    def as_rows(self) -> dict[str, object]:
+        """The ``rows`` object of ``--json``."""
+        rows = asdict(self)
+        del rows["checksum"]
+        return {**rows, "existing": self.existing}

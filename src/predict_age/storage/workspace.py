@@ -1,0 +1,207 @@
+"""The workspace on disk: runs, the lease, and the pointer to what is published.
+
+::
+
+    published.json            which run readers see, and the run of each quarter; vouches for their manifests
+    lease.json                who may write: holder, token, last sign of life
+    guard                     locked for the moment of a conditional replacement
+    runs/<run_id>/run.json    the plan: source, configuration, features, as_of, code, seed
+        attempts.json         when the run was worked on, and how that ended
+        status.json           running, done, failed or interrupted
+        steps/<name>.json     one record for each finished step: facts, and the SHA-256 of each file it made
+        source/               splits.json, duplicates.npy, working/*.parquet (converted sources only)
+        set_aside/            rows that cannot be used: file, position, reason
+        model/                the model artefact
+        predictions/          batch_<id>.parquet with receipts
+        qa/  results/         part_<id>.parquet with receipts
+        manifest.json         every file of the result with its SHA-256; written before the run is published
+        report.html
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predict_age.errors import ConfigError, IntegrityError, ResourceError
+from predict_age.step import STEPS
+from predict_age.storage.documents import LocalRecords
+from predict_age.storage.durable_files import make_folder, read_json, read_sealed, remove, write_json
+from predict_age.storage.lease import Lease, Permission, holder_in
+from predict_age.storage.publication import Published, publish, raise_fence, read_published
+
+DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run. ``remote``: an address (``s3://...``) below which those lie that were not brought to ``path``."""
+
+    path: Path
+    remote: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    def place(self, name: str) -> str:
+        """Where to read a large file that is not always brought here: its path, or its address below ``remote``."""
+        path = self.path / name
+        return str(path) if path.exists() or not self.remote else f"{self.remote}/{name}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The contents of run.json. Raises IntegrityError when it is damaged or that of another run."""
+        value = read_json(self.path / "run.json")
+        if value.get("run_id") != self.id:
+            raise IntegrityError(f"{self.path / 'run.json'} is of another run", expected=self.id, found=str(value.get("run_id")))
+        return value
+
+    @property
+    def status(self) -> str:
+        """done, running, failed, interrupted (also when nobody works on it any more), or damaged (run.json is)."""
+        try:
+            self.record  # noqa: B018 - reading it is the check
+        except IntegrityError:
+            return DAMAGED
+        try:
+            found = read_json(self.path / "status.json")
+            if found["status"] != RUNNING:
+                return str(found["status"])
+            holder = holder_in(LocalRecords(self.path.parent.parent))
+            return RUNNING if holder is not None and holder.token == found["token"] and holder.holds() else INTERRUPTED
+        except (IntegrityError, KeyError):
+            return INTERRUPTED
+
+    def set_status(self, status: str, token: int, message: str = "") -> None:
+        """Write the status, the lease it was written under and, for a failure, its sentence."""
+        write_json(self.path / "status.json", {"status": status, "message": message, "token": token})
+
+    def step_file(self, name: str) -> Path:
+        return self.path / "steps" / f"{name}.json"
+
+    def step(self, name: str) -> dict[str, Any]:
+        """The record of a finished step. Raises IntegrityError when it is missing or damaged."""
+        return read_json(self.step_file(name))
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Records of the finished steps, in their order."""
+        return [self.step(s.name) for s in STEPS if self.step_file(s.name).exists()]
+
+    def batch(self, number: int) -> Path:
+        return self.path / "predictions" / f"batch_{number}.parquet"
+
+    def qa_part(self, number: int) -> Path:
+        return self.path / "qa" / f"part_{number}.parquet"
+
+    def result_part(self, number: int) -> Path:
+        return self.path / "results" / f"part_{number}.parquet"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.path / "manifest.json"
+
+    def manifest(self, seal: str) -> dict[str, Any]:
+        """The manifest, which must have the ``seal`` that the pointer names; IntegrityError otherwise."""
+        value, found = read_sealed(self.manifest_file)
+        if found != seal:
+            raise IntegrityError(
+                f"{self.manifest_file} is not the one that was published", expected=f"seal {seal[:12]}", found=f"seal {found[:12]}",
+                fix="`predict-age rollback --to` another run",
+            )  # fmt: skip
+        return value
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder that holds runs."""
+
+    root: Path
+
+    @classmethod
+    def existing(cls, root: Path) -> Workspace:
+        """A workspace that must already be there."""
+        if not (root / "runs").is_dir():
+            raise ConfigError(f"{root} is no workspace", expected="a folder that `predict-age run --workspace` has made")
+        return cls(root)
+
+    def create(self) -> None:
+        """Make the folder, or raise ResourceError when it cannot be written."""
+        try:
+            make_folder(self.root / "runs")
+            probe = self.root / f".probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise ResourceError(f"the workspace {self.root} cannot be written: {error.strerror}") from None
+
+    @property
+    def records(self) -> LocalRecords:
+        """The documents that several processes may change."""
+        return LocalRecords(self.root)
+
+    def run(self, run_id: str) -> RunFolder:
+        return RunFolder(self.root / "runs" / run_id)
+
+    def runs(self) -> list[RunFolder]:
+        """All runs, oldest first (run ids begin with their time)."""
+        folders = (self.root / "runs").glob("*/run.json")
+        return [RunFolder(p.parent) for p in sorted(folders)]
+
+    def unfinished(self) -> list[RunFolder]:
+        """Runs that could be resumed, oldest first."""
+        return [r for r in self.runs() if r.status not in (DONE, DAMAGED)]
+
+    @property
+    def published(self) -> Published:
+        return read_published(self.records)
+
+    def publish(self, lease: Permission, run_id: str, quarter: str, seal: str) -> None:
+        """Switch readers to ``run_id``, whose manifest has ``seal``, by one conditional replacement."""
+        publish(self.records, lease.token, run_id, quarter, seal)
+
+    def resolve(self, name: str) -> RunFolder:
+        """The run that ``name`` means: a run id, a published quarter, or "current". ConfigError when there is none."""
+        published = self.published
+        run_id = published.current if name == "current" else published.quarters.get(name, name)
+        if (
+            "/" in run_id
+            or "\\" in run_id
+            or not run_id
+            or run_id.startswith(".")
+            or not (self.run(run_id).path / "run.json").is_file()
+        ):
+            known = [r.id for r in self.runs()][-5:]
+            raise ConfigError(
+                f"there is no run {name!r}", expected='"current", a published quarter such as 2025q3, or a run id',
+                found=f"quarters {', '.join(sorted(published.quarters)) or 'none'}; newest runs {', '.join(known) or 'none'}",
+                fix="list them with `predict-age runs`",
+            )  # fmt: skip
+        return self.run(run_id)
+
+    def hold(self, purpose: str, seconds: float) -> Lease:
+        """Take the lease, or raise BusyError naming its holder. To be used in a ``with`` statement."""
+        return Lease(self.records, purpose, seconds, lambda token: raise_fence(self.records, token))
+
+
+def delete(run: RunFolder) -> None:
+    """Delete a run's folder: its record first, so that a half-deleted run is never taken for one."""
+    if run.path.exists():
+        remove(run.path / "run.json")
+    for _ in range(3):
+        shutil.rmtree(run.path, ignore_errors=True)
+        if not run.path.exists():
+            return
+        time.sleep(0.05)

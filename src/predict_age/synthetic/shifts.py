@@ -1,0 +1,47 @@
+"""Known changes of generated people: what a drift monitor must find."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+
+from predict_age.synthetic.model import People
+
+SHARE = 0.15
+
+
+class Shift(StrEnum):
+    """``missing``: 15 % do not show their job level any more; ``longer``: 15 % show 8 years more of tenure; ``unseen``: 15 % have a
+    mail provider that did not exist; ``older``: 15 % are replaced by people over 50.
+    """
+
+    missing = "missing"
+    longer = "longer"
+    unseen = "unseen"
+    older = "older"
+
+
+def shifted(people: People, shifts: tuple[Shift, ...], rng: np.random.Generator) -> People:
+    """The people after all ``shifts``; the same people where there are none."""
+    for shift in shifts:
+        chosen = rng.random(len(people.age)) < SHARE
+        if shift is Shift.older:
+            old = np.flatnonzero(people.age > 50)
+            source = np.arange(len(people.age))
+            if len(old):
+                source[chosen] = rng.choice(old, int(chosen.sum()))
+            people = People(people.age[source], {name: values[source] for name, values in people.shown.items()})
+            continue
+        shown = dict(people.shown)
+        if shift is Shift.missing:
+            shown["job_level"] = np.where(chosen, 0, shown["job_level"]).astype(np.uint8)
+        elif shift is Shift.longer:
+            longer = np.minimum(shown["tenure_months"] + 8, 46)
+            shown["tenure_months"] = np.where(chosen & (shown["tenure_months"] > 0), longer, shown["tenure_months"]).astype(
+                np.uint8
+            )
+        else:
+            shown["email_provider"] = np.where(chosen, 8, shown["email_provider"]).astype(np.uint8)
+        people = People(people.age, shown)
+    return people

@@ -1,0 +1,132 @@
+"""Write generated people to Parquet, in parallel, the same bytes for a seed whatever the number of workers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from predict_age.errors import ConfigError
+from predict_age.synthetic.fields import fields
+from predict_age.synthetic.model import People, draw
+from predict_age.synthetic.shifts import Shift, shifted
+
+ROWS_PER_CHUNK = 50_000  # one row group, one random stream
+ROWS_PER_FILE = 250_000
+MAX_ROWS = 2**31
+PAGE_BYTES = 4 << 20  # of the profiles: zstd finds repetitions inside a page, and a page is what a reader holds at least
+KNOWN_BIRTH_YEAR, KNOWN_BOTH, KNOWN_AGE = 0.25, 0.025, 0.10  # together the document's 37.5 %
+
+PEOPLE = pa.schema(
+    [("pid", pa.int64()), ("birth_year", pa.int32()), ("approximate_age", pa.int32()), ("profile_json", pa.string())]
+)
+TRUTH = pa.schema([("pid", pa.int64()), ("true_age", pa.int32())])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Which rows to make: ``first`` row number, ``rows`` (at most 50,000), seed, reference date, and how the data have changed."""
+
+    seed: int
+    first: int
+    rows: int
+    as_of: dt.date
+    shifts: tuple[Shift, ...] = ()
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return np.random.Generator(np.random.SFC64(np.random.SeedSequence([self.seed, self.first // ROWS_PER_CHUNK])))
+
+
+def people(chunk: Chunk) -> People:
+    """The people of ``chunk`` before they are written: what :func:`~predict_age.synthetic.posterior.posterior` needs."""
+    return _drawn(chunk, chunk.rng)
+
+
+def _drawn(chunk: Chunk, rng: np.random.Generator) -> People:
+    return shifted(draw(rng, chunk.rows), chunk.shifts, np.random.default_rng([chunk.seed, chunk.first, 1]))
+
+
+def pids(chunk: Chunk) -> NDArray[np.int64]:
+    """Distinct, scattered pids: a bijection of the row number on 0..2^31-1, moved by the seed, plus 100,000,000."""
+    number = np.arange(chunk.first, chunk.first + chunk.rows, dtype=np.uint64)
+    scattered = (number * np.uint64(0x5851F42D) + np.uint64(chunk.seed * 7919 % MAX_ROWS)) % np.uint64(MAX_ROWS)
+    return scattered.astype(np.int64) + 100_000_000
+
+
+def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """(people, truth) of a chunk as Arrow record batches."""
+    rng = chunk.rng
+    drawn = _drawn(chunk, rng)
+    luck = rng.random(chunk.rows)
+    has_birth_year = luck < KNOWN_BIRTH_YEAR + KNOWN_BOTH
+    has_age = (luck >= KNOWN_BIRTH_YEAR) & (luck < KNOWN_BIRTH_YEAR + KNOWN_BOTH + KNOWN_AGE)
+    pid = pa.array(pids(chunk))
+    birth_year = pa.array((chunk.as_of.year - drawn.age).astype(np.int32), mask=~has_birth_year)
+    approximate_age = pa.array(drawn.age, mask=~has_age)
+    profile = fields(chunk.as_of.year, chunk.as_of.month).render(drawn, rng)
+    return (
+        pa.RecordBatch.from_arrays([pid, birth_year, approximate_age, profile], schema=PEOPLE),
+        pa.RecordBatch.from_arrays([pid, pa.array(drawn.age)], schema=TRUTH),
+    )
+
+
+def _write_file(path: str, chunks: list[Chunk], level: int) -> list[pa.RecordBatch]:
+    truths = []
+    how = {"compression": "zstd", "compression_level": level, "use_dictionary": False, "data_page_size": PAGE_BYTES}
+    with pq.ParquetWriter(path, PEOPLE, **how) as writer:
+        for chunk in chunks:
+            batch, truth = record_batch(chunk)
+            writer.write_batch(batch, row_group_size=chunk.rows)
+            truths.append(truth)
+    return truths
+
+
+def generate(
+    out: Path, rows: int, seed: int, as_of: dt.date, workers: int, progress: Callable[[int], None] = lambda _: None,
+    shifts: tuple[Shift, ...] = (), level: int = 3,
+) -> None:  # fmt: skip
+    """Write ``out/people/part-*.parquet`` and ``out/truth.parquet`` (pid, true_age). ``progress`` gets rows done so far.
+
+    ``level`` is zstd's: 5 makes files a sixth smaller and takes twice the time. ``shifts`` change the data in known ways, so that
+    whoever watches for changes can be tested.
+    """
+    if not 0 <= rows <= MAX_ROWS:
+        raise ConfigError("cannot generate that many people", expected=f"0 to {MAX_ROWS:,} rows", found=f"{rows:,}")
+    folder = out / "people"
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(
+            f"{folder} is not empty", expected="a new or empty folder", fix="choose another --out or remove the folder first"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for number, start in enumerate(range(0, max(rows, 1), ROWS_PER_FILE)):
+        stop = min(rows, start + ROWS_PER_FILE)
+        chunks = [Chunk(seed, i, min(ROWS_PER_CHUNK, stop - i), as_of, shifts) for i in range(start, stop, ROWS_PER_CHUNK)]
+        jobs.append((str(folder / f"part-{number:05d}.parquet"), chunks))
+    done = 0
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    with pool, pq.ParquetWriter(out / "truth.parquet", TRUTH, compression="zstd") as truth:
+        waiting: list[object] = []
+        for path, chunks in jobs:  # keep few files in flight, so that memory does not grow with the number of rows
+            waiting.append(pool.submit(_write_file, path, chunks, level))
+            if len(waiting) > 2 * workers:
+                done = _collect(waiting.pop(0), truth, done, progress)
+        for future in waiting:
+            done = _collect(future, truth, done, progress)
+
+
+def _collect(future: object, truth: pq.ParquetWriter, done: int, progress: Callable[[int], None]) -> int:
+    for batch in future.result():  # type: ignore[attr-defined]
+        truth.write_batch(batch)
+        done += batch.num_rows
+    progress(done)
+    return done

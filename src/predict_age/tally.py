@@ -1,0 +1,53 @@
+"""Small statistics that batches emit and that add up exactly: the report never reads the rows again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+HIGH_QUALITY_PCT = 60
+AGE_BINS = 121  # whole years 0..120
+PCT_BINS = 20  # confidence_pct in steps of 5; 100 falls into the last
+
+
+@dataclass
+class Tally:
+    """Named counters and named histograms. ``a + b`` is the tally of both together; order does not matter."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    histograms: dict[str, list[int]] = field(default_factory=dict)
+
+    def __add__(self, other: Tally) -> Tally:
+        counts = Counter(self.counts)
+        counts.update(other.counts)
+        histograms = dict(self.histograms)
+        for name, bins in other.histograms.items():
+            mine = histograms.get(name)
+            histograms[name] = list(bins) if mine is None else [a + b for a, b in zip(mine, bins, strict=True)]
+        return Tally(dict(counts), histograms)
+
+    def count(self, name: str) -> int:
+        """A counter, 0 when it never occurred."""
+        return self.counts.get(name, 0)
+
+    def group(self, prefix: str) -> dict[str, int]:
+        """Counters named ``prefix:something`` as {something: count}."""
+        start = prefix + ":"
+        return {k.removeprefix(start): v for k, v in sorted(self.counts.items()) if k.startswith(start)}
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        return cls(value["counts"], value["histograms"])
+
+
+def merged(tallies: Iterable[Tally]) -> Tally:
+    """The tally of all together."""
+    total = Tally()
+    for tally in tallies:
+        total = total + tally
+    return total
