@@ -98,9 +98,19 @@ def main(rows: int, seed: int) -> None:
 
 
 def _boosted_quantiles(matrix: Matrix, age: np.ndarray, settings: Training) -> list[lightgbm.Booster]:
-    common = {"objective": "quantile", "num_leaves": settings.light_leaves, "learning_rate": settings.light_learning_rate,
-              "min_data_in_leaf": settings.min_leaf_rows, "feature_fraction": 0.6, "bagging_fraction": 0.8, "bagging_freq": 1,
-              "max_bin": 127, "seed": 7, "num_threads": 2, "verbose": -1}  # fmt: skip
+    common = {
+        "objective": "quantile",
+        "num_leaves": settings.light_leaves,
+        "learning_rate": settings.light_learning_rate,
+        "min_data_in_leaf": settings.min_leaf_rows,
+        "feature_fraction": 0.6,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "max_bin": 127,
+        "seed": 7,
+        "num_threads": 2,
+        "verbose": -1,
+    }
     return [
         lightgbm.train({**common, "alpha": level}, lightgbm.Dataset(matrix, age, params=common), settings.light_rounds)
         for level in LEVELS

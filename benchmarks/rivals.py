@@ -131,18 +131,29 @@ def script(bundle: Bundle) -> Callable[[str], list[float]]:
         p = json.loads(profile)
         education = p.get("education") or [{}]
         return [
-            number(p.get("tenure_months"), 0, 60, 1 / 12), rank("job_level", p.get("job_level")),
-            number(p.get("linkedin_connections"), 0, 30000, clip=True), rank("education_level", p.get("education_level")),
-            number(p.get("years_experience"), 0, 65), years(education[0].get("end_year"), 70),
-            years((p.get("career") or {}).get("start"), 65), text("title_seniority", p.get("current_title")),
-            length(p.get("positions"), 60), length(p.get("skills"), 200), length(p.get("certifications"), 100),
-            length(p.get("locations"), 50), number(p.get("estimated_salary_usd"), 0, 2000, 0.001, clip=True),
+            number(p.get("tenure_months"), 0, 60, 1 / 12),
+            rank("job_level", p.get("job_level")),
+            number(p.get("linkedin_connections"), 0, 30000, clip=True),
+            rank("education_level", p.get("education_level")),
+            number(p.get("years_experience"), 0, 65),
+            years(education[0].get("end_year"), 70),
+            years((p.get("career") or {}).get("start"), 65),
+            text("title_seniority", p.get("current_title")),
+            length(p.get("positions"), 60),
+            length(p.get("skills"), 200),
+            length(p.get("certifications"), 100),
+            length(p.get("locations"), 50),
+            number(p.get("estimated_salary_usd"), 0, 2000, 0.001, clip=True),
             number((p.get("management") or {}).get("team_size"), 0, 10000, clip=True),
-            number(p.get("publications_count"), 0, 500, clip=True), category("email_provider", p.get("email_provider")),
-            years(p.get("member_since"), 40), category("primary_skill", p.get("primary_skill")),
-            text("career_stage", p.get("summary")), truth(p.get("has_photo")), truth((p.get("contact") or {}).get("fixed_line")),
+            number(p.get("publications_count"), 0, 500, clip=True),
+            category("email_provider", p.get("email_provider")),
+            years(p.get("member_since"), 40),
+            category("primary_skill", p.get("primary_skill")),
+            text("career_stage", p.get("summary")),
+            truth(p.get("has_photo")),
+            truth((p.get("contact") or {}).get("fixed_line")),
             truth(p.get("is_student")),
-        ]  # fmt: skip
+        ]
 
     return row
 
@@ -198,11 +209,16 @@ def with_spark(folder: str, seal: str) -> Job:
     from pyspark.sql import functions as f
 
     settings = {
-        "spark.driver.memory": "6g", "spark.sql.execution.arrow.maxRecordsPerBatch": "10000", "spark.ui.enabled": "false",
-        "spark.sql.files.maxPartitionBytes": "16m", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
-        "spark.sql.parquet.compression.codec": "zstd", "spark.python.worker.reuse": "true",
+        "spark.driver.memory": "6g",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
+        "spark.ui.enabled": "false",
+        "spark.sql.files.maxPartitionBytes": "16m",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.python.worker.reuse": "true",
         "spark.sql.shuffle.partitions": str(2 * available_cores()),
-    }  # fmt: skip
+    }
     builder = SparkSession.builder.master(f"local[{available_cores()}]").appName("rival")
     for name, value in settings.items():
         builder = builder.config(name, value)
@@ -379,8 +395,21 @@ def ours(training: str, number: int) -> list[tuple[Path, dict[str, Any]]]:
         workspace = OUT / f"w-{number}-{time}"
         config = OUT / f"{number}.toml"
         config.write_text(f"[training]\n{training}\n")
-        command = [sys.executable, "-m", "predict_age", "run", "--source", OUT / "people" / "people", "--workspace", workspace,
-                   "--as-of", AS_OF.isoformat(), "--config", config, "--json"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "predict_age",
+            "run",
+            "--source",
+            OUT / "people" / "people",
+            "--workspace",
+            workspace,
+            "--as-of",
+            AS_OF.isoformat(),
+            "--config",
+            config,
+            "--json",
+        ]
         made.append((workspace, json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)))
     return made
 
@@ -433,8 +462,9 @@ def compare(title: str, training: str, number: int, rows: int) -> None:
             same = f"{age:.3%} | {ends:.3%}" if stage == "predict" else "|"
             print(
                 f"| {rival.title} | {rival.cores} | {stage} | {best_of[stage]:.1f} | {among / best_of[stage] / rival.cores:,.0f} "
-                f"| {faster} | {max(t['gib'] for t in times):.1f} | {same} |", flush=True,
-            )  # fmt: skip
+                f"| {faster} | {max(t['gib'] for t in times):.1f} | {same} |",
+                flush=True,
+            )
 
 
 def main(rows: int) -> None:

@@ -54,9 +54,13 @@ def cli(
 ) -> subprocess.CompletedProcess[str]:
     """Run predict-age as a user does; ``check`` is the exit code that must come back."""
     done = subprocess.run(
-        [sys.executable, "-m", "predict_age", *map(str, arguments)], capture_output=True, text=True, timeout=300,
-        env={**os.environ, **(env or {})}, cwd=cwd,
-    )  # fmt: skip
+        [sys.executable, "-m", "predict_age", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+    )
     assert "Traceback" not in done.stderr, done.stderr
     if check is not None:
         assert done.returncode == check, f"exit code {done.returncode}, expected {check}\n{done.stdout}\n{done.stderr}"
@@ -174,7 +178,7 @@ def tiny_run(source: Path, workspace: Path, *more: object, config: str = TINY, a
     file.write_text(config)
     code, out, err = call(
         ["run", "--source", source, "--workspace", workspace, "--as-of", as_of, "--config", file, "--json", *more]
-    )  # fmt: skip
+    )
     assert "Traceback" not in err
     assert code in {0, 2, 3, 4, 5, 6, 75}, (code, err)
     return Outcome(code, json.loads(out) if code == 0 else {}, err, workspace)

@@ -372,8 +372,9 @@ def prepared(folder: Path, people: int = 240) -> Trials:
         made = folder / f"made-{name}"
         subprocess.run(
             [sys.executable, "-m", "predict_age", "generate", "--rows", str(people), "--seed", str(seed), "--out", str(made), "-q"],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         table = pq.read_table(made / "people", use_threads=False)
         (folder / name).mkdir()
         for part in range(4):

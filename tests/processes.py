@@ -15,9 +15,13 @@ def start(source: Path, workspace: Path, config: Path, *more: object, env: dict[
     """``predict-age run`` in a process group of its own."""
     command = ["run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--config", config, *more]
     return subprocess.Popen(
-        [sys.executable, "-m", "predict_age", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, env={**os.environ, **(env or {})},
-    )  # fmt: skip
+        [sys.executable, "-m", "predict_age", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **(env or {})},
+    )
 
 
 def wait_for(workspace: Path, pattern: str, process: subprocess.Popen[str]) -> list[Path]:

@@ -84,9 +84,10 @@ def test_one_row_off_is_an_integrity_error(field: str) -> None:
 
 
 TALLIES = st.builds(
-    Tally, st.dictionaries(st.sampled_from("abc"), st.integers(0, 99)),
+    Tally,
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 99)),
     st.dictionaries(st.sampled_from("hk"), st.lists(st.integers(0, 9), min_size=4, max_size=4)),
-)  # fmt: skip
+)
 
 
 @given(st.lists(TALLIES, max_size=6), st.randoms(use_true_random=False))

@@ -337,9 +337,11 @@ def test_rights_are_really_enforced(cloud: Cloud) -> None:
     role = next(t["role"] for t in compute.Settings.started if t["command"] == "aws-task predict")
     keys = iam.credentials(role)
     mine = boto3.client(
-        "s3", aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        "s3",
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
         aws_session_token=keys["AWS_SESSION_TOKEN"],
-    )  # fmt: skip
+    )
     mine.put_object(Bucket=BUCKET, Key="predict-age/runs/r/predictions/x", Body=b"")
     for key in ("predict-age/runs/r/model/manifest.json", "predict-age/published.json", "source/x"):
         with pytest.raises(Exception, match=r"AccessDenied|403|Forbidden"):
@@ -355,36 +357,103 @@ TABLE = "arn:aws:glue:us-east-1:123456789012:table/ai_agent_kb_predict_age/t"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:predict-age-pipeline:x"
 RIGHTS = {  # role: what it must be allowed, what it must be denied
     "pre-cleanup": (
-        [("s3:PutObject", f"{R}/request.json"), ("s3:PutObject", f"{B}/predict-age/lease.json"), ("s3:DeleteObject", f"{R}/x"), ("s3:ListBucket", B), ("states:DescribeExecution", EXECUTION)],
-        [("s3:PutObject", f"{R}/results/x"), ("s3:DeleteObject", f"{B}/source/x"), ("athena:StartQueryExecution", GROUP), ("states:StartExecution", EXECUTION), ("glue:DeleteTable", TABLE)],
+        [
+            ("s3:PutObject", f"{R}/request.json"),
+            ("s3:PutObject", f"{B}/predict-age/lease.json"),
+            ("s3:DeleteObject", f"{R}/x"),
+            ("s3:ListBucket", B),
+            ("states:DescribeExecution", EXECUTION),
+        ],
+        [
+            ("s3:PutObject", f"{R}/results/x"),
+            ("s3:DeleteObject", f"{B}/source/x"),
+            ("athena:StartQueryExecution", GROUP),
+            ("states:StartExecution", EXECUTION),
+            ("glue:DeleteTable", TABLE),
+        ],
     ),
     "training": (
-        [("s3:GetObject", f"{B}/source/x"), ("s3:PutObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/steps/training.json"), ("s3:PutObject", f"{R}/run.json")],
-        [("s3:PutObject", f"{B}/predict-age/published.json"), ("s3:PutObject", f"{B}/source/x"), ("s3:DeleteObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/predictions/x"), ("athena:StartQueryExecution", GROUP)],
+        [
+            ("s3:GetObject", f"{B}/source/x"),
+            ("s3:PutObject", f"{R}/model/x"),
+            ("s3:PutObject", f"{R}/steps/training.json"),
+            ("s3:PutObject", f"{R}/run.json"),
+        ],
+        [
+            ("s3:PutObject", f"{B}/predict-age/published.json"),
+            ("s3:PutObject", f"{B}/source/x"),
+            ("s3:DeleteObject", f"{R}/model/x"),
+            ("s3:PutObject", f"{R}/predictions/x"),
+            ("athena:StartQueryExecution", GROUP),
+        ],
     ),
     "batch-generator": (
         [("s3:GetObject", f"{R}/source/splits.json"), ("s3:PutObject", f"{R}/tasks.json"), ("s3:PutObject", f"{R}/batches.json")],
-        [("s3:GetObject", f"{B}/source/x"), ("s3:PutObject", f"{R}/model/x"), ("s3:DeleteObject", f"{R}/tasks.json"), ("athena:StartQueryExecution", GROUP)],
+        [
+            ("s3:GetObject", f"{B}/source/x"),
+            ("s3:PutObject", f"{R}/model/x"),
+            ("s3:DeleteObject", f"{R}/tasks.json"),
+            ("athena:StartQueryExecution", GROUP),
+        ],
     ),
     "create-predictions-table": (
         [("athena:StartQueryExecution", GROUP), ("glue:CreateTable", TABLE), ("s3:PutObject", f"{B}/athena/x")],
-        [("glue:DeleteTable", TABLE), ("glue:UpdateTable", TABLE), ("s3:PutObject", f"{R}/predictions/x"), ("athena:StartQueryExecution", GROUP + "2")],
+        [
+            ("glue:DeleteTable", TABLE),
+            ("glue:UpdateTable", TABLE),
+            ("s3:PutObject", f"{R}/predictions/x"),
+            ("athena:StartQueryExecution", GROUP + "2"),
+        ],
     ),
     "prediction": (
-        [("s3:GetObject", f"{B}/source/x"), ("s3:GetObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/predictions/x"), ("s3:PutObject", f"{R}/people/x"), ("s3:PutObject", f"{R}/receipts/x"), ("s3:ListBucket", B)],
-        [("s3:PutObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/results/x"), ("s3:DeleteObject", f"{R}/predictions/x"), ("athena:StartQueryExecution", GROUP), ("glue:GetTable", TABLE), ("s3:PutObject", f"{B}/predict-age/lease.json")],
+        [
+            ("s3:GetObject", f"{B}/source/x"),
+            ("s3:GetObject", f"{R}/model/x"),
+            ("s3:PutObject", f"{R}/predictions/x"),
+            ("s3:PutObject", f"{R}/people/x"),
+            ("s3:PutObject", f"{R}/receipts/x"),
+            ("s3:ListBucket", B),
+        ],
+        [
+            ("s3:PutObject", f"{R}/model/x"),
+            ("s3:PutObject", f"{R}/results/x"),
+            ("s3:DeleteObject", f"{R}/predictions/x"),
+            ("athena:StartQueryExecution", GROUP),
+            ("glue:GetTable", TABLE),
+            ("s3:PutObject", f"{B}/predict-age/lease.json"),
+        ],
     ),
     "collect": (
         [("s3:GetObject", f"{R}/receipts/x"), ("s3:PutObject", f"{R}/steps/parallel_prediction.json")],
         [("s3:PutObject", f"{R}/predictions/x"), ("s3:PutObject", f"{R}/steps/training.json")],
     ),
     "human-qa": (
-        [("athena:StartQueryExecution", GROUP), ("s3:PutObject", f"{R}/qa/a/x"), ("s3:GetObject", f"{R}/people/x"), ("glue:CreateTable", TABLE)],
-        [("s3:PutObject", f"{R}/results/x"), ("s3:PutObject", f"{B}/predict-age/published.json"), ("glue:UpdateTable", TABLE), ("s3:GetObject", f"{B}/source/x")],
+        [
+            ("athena:StartQueryExecution", GROUP),
+            ("s3:PutObject", f"{R}/qa/a/x"),
+            ("s3:GetObject", f"{R}/people/x"),
+            ("glue:CreateTable", TABLE),
+        ],
+        [
+            ("s3:PutObject", f"{R}/results/x"),
+            ("s3:PutObject", f"{B}/predict-age/published.json"),
+            ("glue:UpdateTable", TABLE),
+            ("s3:GetObject", f"{B}/source/x"),
+        ],
     ),
     "final-results": (
-        [("athena:StartQueryExecution", GROUP), ("s3:PutObject", f"{R}/results/a/x"), ("s3:PutObject", f"{B}/predict-age/published.json"), ("glue:UpdateTable", TABLE)],
-        [("s3:PutObject", f"{R}/model/x"), ("s3:PutObject", f"{R}/qa/x"), ("s3:DeleteObject", f"{R}/results/x"), ("s3:PutObject", f"{B}/predict-age/lease.json")],
+        [
+            ("athena:StartQueryExecution", GROUP),
+            ("s3:PutObject", f"{R}/results/a/x"),
+            ("s3:PutObject", f"{B}/predict-age/published.json"),
+            ("glue:UpdateTable", TABLE),
+        ],
+        [
+            ("s3:PutObject", f"{R}/model/x"),
+            ("s3:PutObject", f"{R}/qa/x"),
+            ("s3:DeleteObject", f"{R}/results/x"),
+            ("s3:PutObject", f"{B}/predict-age/lease.json"),
+        ],
     ),
     "report": (
         [("s3:PutObject", f"{R}/report.html"), ("s3:GetObject", f"{R}/model/card.json")],
@@ -392,17 +461,34 @@ RIGHTS = {  # role: what it must be allowed, what it must be denied
     ),
     "post-cleanup": (
         [("s3:DeleteObject", f"{R}/tasks/1.json"), ("glue:DeleteTable", TABLE), ("s3:PutObject", f"{B}/predict-age/lease.json")],
-        [("s3:DeleteObject", f"{R}/model/x"), ("s3:DeleteObject", f"{R}/manifest.json"), ("s3:DeleteObject", f"{B}/source/x"), ("s3:PutObject", f"{B}/predict-age/published.json")],
+        [
+            ("s3:DeleteObject", f"{R}/model/x"),
+            ("s3:DeleteObject", f"{R}/manifest.json"),
+            ("s3:DeleteObject", f"{B}/source/x"),
+            ("s3:PutObject", f"{B}/predict-age/published.json"),
+        ],
     ),
     "machine": (
-        [("events:PutRule", "arn:aws:events:us-east-1:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"), ("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:predict-age-pipeline"), ("s3:GetObject", f"{R}/tasks.json")],
-        [("s3:PutObject", f"{R}/x"), ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"), ("lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:other"), ("ecs:RunTask", "arn:aws:ecs:us-east-1:123456789012:task-definition/other:1")],
+        [
+            ("events:PutRule", "arn:aws:events:us-east-1:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"),
+            ("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:predict-age-pipeline"),
+            ("s3:GetObject", f"{R}/tasks.json"),
+        ],
+        [
+            ("s3:PutObject", f"{R}/x"),
+            ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
+            ("lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:other"),
+            ("ecs:RunTask", "arn:aws:ecs:us-east-1:123456789012:task-definition/other:1"),
+        ],
     ),
     "scheduler": (
         [("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:predict-age-pipeline")],
-        [("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:other"), ("states:StopExecution", EXECUTION)],
+        [
+            ("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:other"),
+            ("states:StopExecution", EXECUTION),
+        ],
     ),
-}  # fmt: skip
+}
 
 
 def test_rights_of_each_role(cloud: Cloud) -> None:

@@ -33,19 +33,26 @@ class Small:
         self.ecs.create_cluster(clusterName=self.name)
         log = {"logDriver": "awslogs", "options": {"awslogs-group": self.name, "awslogs-stream-prefix": "t"}}
         self.task = self.ecs.register_task_definition(
-            family=self.name, cpu="256", memory="512", taskRoleArn=role,
+            family=self.name,
+            cpu="256",
+            memory="512",
+            taskRoleArn=role,
             containerDefinitions=[{"name": "work", "image": "none", "command": ["x"], "logConfiguration": log}],
-        )["taskDefinition"]["taskDefinitionArn"]  # fmt: skip
+        )["taskDefinition"]["taskDefinitionArn"]
 
     def run_task(self, *environment: dict[str, str]) -> dict[str, Any]:
         """The state that starts the task and waits for its end."""
         return {
-            "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "End": True,
+            "Type": "Task",
+            "Resource": "arn:aws:states:::ecs:runTask.sync",
+            "End": True,
             "Parameters": {
-                "Cluster": self.name, "TaskDefinition": self.task, "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE", "Weight": 1}],
+                "Cluster": self.name,
+                "TaskDefinition": self.task,
+                "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE", "Weight": 1}],
                 "Overrides": {"ContainerOverrides": [{"Name": "work", "Environment": list(environment)}]},
             },
-        }  # fmt: skip
+        }
 
     def machine(self, state: dict[str, Any]) -> str:
         """A state machine of one state; its address."""
@@ -110,10 +117,16 @@ def map_over(small: Small, script: str, **settings: Any) -> dict[str, Any]:
     """A distributed map over three numbers, a task each."""
     task = small.run_task({"Name": "PREDICT_AGE_TASK", "Value.$": "States.Format('{}', $)"}, {"Name": "SCRIPT", "Value": script})
     return {
-        "Type": "Map", "End": True, "ItemsPath": "$.items", "ItemProcessor": {
-            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "One", "States": {"One": task},
-        }, **settings,
-    }  # fmt: skip
+        "Type": "Map",
+        "End": True,
+        "ItemsPath": "$.items",
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "One",
+            "States": {"One": task},
+        },
+        **settings,
+    }
 
 
 def execute_map(small: Small, state: dict[str, Any]) -> dict[str, Any]:
@@ -195,14 +208,22 @@ def test_function_has_boto3_and_nothing_else(small: Small) -> None:
     """What it imports beside that fails as on AWS; an exception is an unhandled error with its name; its log is there."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("f.py", "import boto3, os\ndef a(event, context):\n    print('said'); return {'got': event, 'is': os.environ['A']}\n"
-                         "def b(event, context):\n    import pyarrow\n")  # fmt: skip
+        archive.writestr(
+            "f.py",
+            "import boto3, os\ndef a(event, context):\n    print('said'); return {'got': event, 'is': os.environ['A']}\n"
+            "def b(event, context):\n    import pyarrow\n",
+        )
     functions = boto3.client("lambda")
     for name in ("a", "b"):
         functions.create_function(
-            FunctionName=f"{small.name}-{name}", Runtime="python3.11", Role=small.role, Handler=f"f.{name}", Code={"ZipFile": code.getvalue()},
-            Timeout=30, Environment={"Variables": {"A": "1"}},
-        )  # fmt: skip
+            FunctionName=f"{small.name}-{name}",
+            Runtime="python3.11",
+            Role=small.role,
+            Handler=f"f.{name}",
+            Code={"ZipFile": code.getvalue()},
+            Timeout=30,
+            Environment={"Variables": {"A": "1"}},
+        )
     boto3.client("logs").create_log_group(logGroupName=f"/aws/lambda/{small.name}-a")
     well = functions.invoke(FunctionName=f"{small.name}-a", Payload='{"x": 1}')
     assert json.loads(well["Payload"].read()) == {"got": {"x": 1}, "is": "1"}
@@ -223,9 +244,11 @@ def test_rights_are_those_of_the_role(small: Small) -> None:
     boto3.client("iam").put_role_policy(RoleName=small.name, PolicyName="p", PolicyDocument=policy)
     keys = iam.credentials(small.role)
     mine = boto3.client(
-        "s3", aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        "s3",
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
         aws_session_token=keys["AWS_SESSION_TOKEN"],
-    )  # fmt: skip
+    )
     mine.put_object(Bucket=bucket, Key="mine/x", Body=b"")
     mine.put_object(Bucket=bucket, Key="mine/a b+c.txt", Body=b"x", IfNoneMatch="*", Metadata={"sha256": "0"})
     mine.upload_fileobj(io.BytesIO(b"streamed"), bucket, "mine/large")

@@ -22,18 +22,30 @@ from predict_age.sql.__main__ import transpiled
 
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
 INT = pa.int32()
-PEOPLE = pa.table({
-    "pid": [1, 2, 3, 4, 5, -6, 2**62], "birth_year": pa.array([1985, 1990, None, 1850, None, None, None], INT),
-    "approximate_age": pa.array([41, None, None, None, None, 14, None], INT), "known_age": pa.array([41, 35, None, None, None, 14, None], INT),
-    "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None, "EXISTING_APPROX_AGE", None],
-    "unreadable_age": [False, False, False, False, True, False, False], "implausible_age": [False, False, False, True, False, False, False],
-    "conflicting_age": [True] + [False] * 6,
-})  # fmt: skip
-PREDICTIONS = pa.table({
-    "pid": [3, 4, 2**62], "predicted_age": pa.array([50, 60, 33], INT), "confidence_score": [40.0, 12.0, 30.03003], "age_lower": [30.0, 54.0, 20.5],
-    "age_upper": [70.0, 66.0, 50.53003], "model_version": ["m", "m", None], "profile_key": [1, 2, 3],
-    "prediction_timestamp": pa.array([dt.datetime(2025, 10, 23, 8)] * 3, pa.timestamp("us")),
-})  # fmt: skip
+PEOPLE = pa.table(
+    {
+        "pid": [1, 2, 3, 4, 5, -6, 2**62],
+        "birth_year": pa.array([1985, 1990, None, 1850, None, None, None], INT),
+        "approximate_age": pa.array([41, None, None, None, None, 14, None], INT),
+        "known_age": pa.array([41, 35, None, None, None, 14, None], INT),
+        "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None, "EXISTING_APPROX_AGE", None],
+        "unreadable_age": [False, False, False, False, True, False, False],
+        "implausible_age": [False, False, False, True, False, False, False],
+        "conflicting_age": [True] + [False] * 6,
+    }
+)
+PREDICTIONS = pa.table(
+    {
+        "pid": [3, 4, 2**62],
+        "predicted_age": pa.array([50, 60, 33], INT),
+        "confidence_score": [40.0, 12.0, 30.03003],
+        "age_lower": [30.0, 54.0, 20.5],
+        "age_upper": [70.0, 66.0, 50.53003],
+        "model_version": ["m", "m", None],
+        "profile_key": [1, 2, 3],
+        "prediction_timestamp": pa.array([dt.datetime(2025, 10, 23, 8)] * 3, pa.timestamp("us")),
+    }
+)
 FINAL: dict[str, Any] = {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r'1", "usable_from_pct": 40.0}
 
 

@@ -105,10 +105,15 @@ def test_honest_features_are_no_leaks() -> None:
     """Told years, shares and exact hits against a direct computation; a noisy feature and a constant label are left alone."""
     rng = np.random.default_rng(0)
     age = rng.integers(20, 70, 4000).astype(np.float32)
-    columns = pa.table({
-        "noisy": age + rng.normal(0, 10, 4000), "copy": 2025.0 - age.astype(float), "random": rng.random(4000),
-        "text": pa.array([f"v{int(a) // 10}" for a in age]), "rare": pa.array([1.0] * 50 + [None] * 3950),
-    })  # fmt: skip
+    columns = pa.table(
+        {
+            "noisy": age + rng.normal(0, 10, 4000),
+            "copy": 2025.0 - age.astype(float),
+            "random": rng.random(4000),
+            "text": pa.array([f"v{int(a) // 10}" for a in age]),
+            "rare": pa.array([1.0] * 50 + [None] * 3950),
+        }
+    )
     found = {t.feature: t for t in told_by(columns, age)}
     assert set(found) == {"noisy", "copy", "random", "text"}
     assert (found["copy"].share, found["copy"].exact) == (0.0, 1.0)

@@ -23,9 +23,19 @@ def staff(path: Path, rows: int) -> None:
             role = dice.choice(["Porter", "Nurse", "Senior nurse", "Surgeon"])
             start = dice.choice([f"{2025 - here}", f"{2025 - here}-0{dice.randint(1, 9)}-15", "", "unknown"])
             writer.writerow(
-                [number, age if dice.random() < 0.4 else "", role, grade, start, dice.choice(["", dice.randint(0, 40), "many"]),
-                 dice.choice(["yes", "no", ""]), "Works, with \"care\"\nand joy", dice.choice(["North", "South"]), f"B{number}"]
-            )  # fmt: skip
+                [
+                    number,
+                    age if dice.random() < 0.4 else "",
+                    role,
+                    grade,
+                    start,
+                    dice.choice(["", dice.randint(0, 40), "many"]),
+                    dice.choice(["yes", "no", ""]),
+                    'Works, with "care"\nand joy',
+                    dice.choice(["North", "South"]),
+                    f"B{number}",
+                ]
+            )
 
 
 def test_the_five_minutes_of_the_feature_file_page(tmp_path: Path) -> None:

@@ -131,8 +131,13 @@ def test_unchanged_data_raise_few_alarms() -> None:
 
 @pytest.mark.parametrize(
     ("shift", "feature", "what"),
-    [(Shift.missing, "job_level", "missing"), (Shift.longer, "tenure_months", "other values"), (Shift.unseen, "email_provider", "other values"), (Shift.older, "title_word", "other values")],
-)  # fmt: skip
+    [
+        (Shift.missing, "job_level", "missing"),
+        (Shift.longer, "tenure_months", "other values"),
+        (Shift.unseen, "email_provider", "other values"),
+        (Shift.older, "title_word", "other values"),
+    ],
+)
 def test_changed_data_are_found(shift: Shift, feature: str, what: str) -> None:
     """Each kind of change is found with 2,000 people on either side, and named; changes of one field name no other."""
     found = compared(sketch((), 1, 0, 2000), sketch((shift,), 2, 0, 2000))

@@ -159,7 +159,11 @@ def test_challenger_predicts_its_share(lab: dict[str, Any]) -> None:
     folder, space = lab["folder"], lab["space"]
     challenger = lab["good"]["model_version"]
     config = folder / "split.toml"
-    text = (folder / "poor.toml").read_text().replace("batch_rows = 700", f'batch_rows = 700\nexperiment = "e1"\nchallengers = {{"{challenger}" = 0.4}}')  # fmt: skip
+    text = (
+        (folder / "poor.toml")
+        .read_text()
+        .replace("batch_rows = 700", f'batch_rows = 700\nexperiment = "e1"\nchallengers = {{"{challenger}" = 0.4}}')
+    )
     config.write_text(text)
     run = run_json(lab["source"], space, "--config", config, "--base", lab["poor"]["run_id"])
     assert run["batches"]["reused"] == 0, "an experiment takes nothing over"
@@ -189,8 +193,21 @@ def test_truth_from_a_later_run(lab: dict[str, Any]) -> None:
     lines = ["pid,approximate_age,profile_json"] + [f'{pid},{age + 2},"{{}}"' for pid, age in sorted(truth.items())]
     later.write_text("\n".join(lines) + "\n")
     (lab["folder"] / "two.toml").write_text('[running]\nquarter = "2027q3"\n')
-    done = cli("run", "--source", later, "--workspace", lab["space"], "--as-of", "2027-10-23", "--base", lab["poor"]["run_id"],
-               "--config", lab["folder"] / "two.toml", "--shadow", "--json")  # fmt: skip
+    done = cli(
+        "run",
+        "--source",
+        later,
+        "--workspace",
+        lab["space"],
+        "--as-of",
+        "2027-10-23",
+        "--base",
+        lab["poor"]["run_id"],
+        "--config",
+        lab["folder"] / "two.toml",
+        "--shadow",
+        "--json",
+    )
     run = json.loads(done.stdout)
     names = [lab["poor"]["run_id"], lab["good"]["run_id"]]
     by_run = json.loads(cli("ab", *names, "--workspace", lab["space"], "--truth", run["run_id"], "--json").stdout)

@@ -51,9 +51,14 @@ def test_paths() -> None:
     profile = {"a": {"b c": [{"v": 3}, {"v": 9}, {"v": 4}, {}]}}
     number = 'kind = "number"\nmin = 0\nmax = 10\ndefault = 1\n'
     for path, pick, expected in (
-        ('a."b c"[0].v', "first", 3), ('a."b c"[-2].v', "first", 4), ('a."b c"[*].v', "max", 9), ('a."b c"[*].v', "min", 3),
-        ('a."b c"[*].v', "last", 4), ("a.x[*].v", "min", None), ("a[*]", "min", None),
-    ):  # fmt: skip
+        ('a."b c"[0].v', "first", 3),
+        ('a."b c"[-2].v', "first", 4),
+        ('a."b c"[*].v', "max", 9),
+        ('a."b c"[*].v', "min", 3),
+        ('a."b c"[*].v', "last", 4),
+        ("a.x[*].v", "min", None),
+        ("a[*]", "min", None),
+    ):
         assert values(f"{number}path = '{path}'\npick = '{pick}'", profile) == [expected], path
 
 
@@ -66,8 +71,14 @@ def test_bad_paths(path: str) -> None:
 
 def test_ordered_boolean_count_category_text() -> None:
     """Synonyms and case; truth in several spellings; lengths of lists only; trimmed categories; first matching rule."""
-    assert values('kind = "ordered"\npath = "a"\nlevels = ["low", ["mid", "Middle"], "high"]\ndefault = 1',
-                  {"a": "LOW "}, {"a": "middle"}, {"a": "high"}, {"a": "odd"}, {}) == [0, 1, 2, None, None]  # fmt: skip
+    assert values(
+        'kind = "ordered"\npath = "a"\nlevels = ["low", ["mid", "Middle"], "high"]\ndefault = 1',
+        {"a": "LOW "},
+        {"a": "middle"},
+        {"a": "high"},
+        {"a": "odd"},
+        {},
+    ) == [0, 1, 2, None, None]
     assert values('kind = "boolean"\npath = "a"', {"a": True}, {"a": "No"}, {"a": 1}, {"a": 0}, {"a": "odd"}, {}) == [
         1,
         0,
@@ -76,10 +87,16 @@ def test_ordered_boolean_count_category_text() -> None:
         None,
         None,
     ]
-    assert values('kind = "count"\npath = "a"\nmax = 3', {"a": []}, {"a": [1, [2]]}, {"a": [0] * 9}, {"a": "[1]x"}, {"a": {}}, {}) == [
-        0, 2, 3, None, None, None]  # fmt: skip
+    assert values(
+        'kind = "count"\npath = "a"\nmax = 3', {"a": []}, {"a": [1, [2]]}, {"a": [0] * 9}, {"a": "[1]x"}, {"a": {}}, {}
+    ) == [0, 2, 3, None, None, None]
     assert values('kind = "category"\npath = "a"', {"a": " x "}, {"a": ""}, {"a": 5}, {"a": "<b>'\";--"}, {}) == [
-        "x", None, "5", "<b>'\";--", None]  # fmt: skip
+        "x",
+        None,
+        "5",
+        "<b>'\";--",
+        None,
+    ]
     rules = "rules = [{match = '\\bchief\\b', value = 3}, {match = 'a{2}', value = 2}]\notherwise = 0\ndefault = 0"
     assert values(f'kind = "text"\npath = "a"\n{rules}', {"a": "CHIEF aa"}, {"a": "mischief"}, {"a": "baa"}, {}) == [3, 0, 2, None]
 
@@ -87,8 +104,19 @@ def test_ordered_boolean_count_category_text() -> None:
 def test_date() -> None:
     """Year, month and day precision, numbers, timestamps; the future and nonsense are missing."""
     declared = 'kind = "date"\npath = "a"\nmax = 60\ndefault = 1'
-    found = values(declared, {"a": 2015}, {"a": "2015-04"}, {"a": "2015-10-23T12:00:00Z"}, {"a": "2015-13"}, {"a": "2099"}, {"a": "1901"},
-                   {"a": "soon"}, {"a": "20150423"}, {"a": "2015/04/01"}, {})  # fmt: skip
+    found = values(
+        declared,
+        {"a": 2015},
+        {"a": "2015-04"},
+        {"a": "2015-10-23T12:00:00Z"},
+        {"a": "2015-13"},
+        {"a": "2099"},
+        {"a": "1901"},
+        {"a": "soon"},
+        {"a": "20150423"},
+        {"a": "2015/04/01"},
+        {},
+    )
     assert found == [10.0, 10.5, 10.0, *[None] * 7]
     everything = values(
         'kind = "date"\npath = "a[*].from"\npick = "max"\nmax = 60\ndefault = 1', {"a": [{"from": "2015"}, {"from": "2005"}, {}]}
@@ -109,15 +137,25 @@ def test_unusable_profiles_are_named() -> None:
     raw = [None, "", "  null ", "{", "[1]", "5", '"x"', "{}", ' {"a":1}', '{"a":"\\ud800"}', "[" * 100_000]
     made = extract(connect(), pa.chunked_array([pa.array(raw, pa.string())]), default_text(), AS_OF)
     assert made.problem.to_pylist() == [
-        "profile_missing", "profile_missing", "profile_missing", "profile_malformed", "profile_not_an_object", "profile_not_an_object",
-        "profile_not_an_object", None, None, "profile_malformed", "profile_malformed",
-    ]  # fmt: skip
+        "profile_missing",
+        "profile_missing",
+        "profile_missing",
+        "profile_malformed",
+        "profile_not_an_object",
+        "profile_not_an_object",
+        "profile_not_an_object",
+        None,
+        None,
+        "profile_malformed",
+        "profile_malformed",
+    ]
 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=6,
-)  # fmt: skip
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
 KEYS = [str(parse_path(f.path)[0]) for f in load_features(None).features.values() if hasattr(f, "path")]
 
 
@@ -144,17 +182,26 @@ def test_no_profile_breaks_the_extraction(profiles: list[dict[str, object]]) -> 
         ("format = 1\n[features.a", r"not valid TOML"),
         ("format = 1\n[features.A-b]\nkind='count'", r"line 2: feature name 'A-b'"),
         ("format = 1\n[features.a]\nkind='nope'", r"line 3: features.a.*nope"),
-        ("format = 1\n\n[features.a]\nmeaning='m'\nkind='number'\npath='x'\nmin=5\nmax=1\ndefault=2", r"line 3: .*min \(5\) must be below max"),
+        (
+            "format = 1\n\n[features.a]\nmeaning='m'\nkind='number'\npath='x'\nmin=5\nmax=1\ndefault=2",
+            r"line 3: .*min \(5\) must be below max",
+        ),
         ("format = 1\n[features.a]\nmeaning='m'\nkind='number'\npath='x'\nmin=0\nmax='ten'\ndefault=2", r"line 7: features.a.max"),
         ("format = 1\n[features.a]\nmeaning='m'\nkind='count'\npath='x'\nlenght=3", r"line 6: features.a.lenght: unknown key"),
         ("format = 1\n[features.a]\nmeaning='m'\nkind='count'\npath='x..y'", r"is no path"),
         ("format = 1\n[features.a]\nmeaning='m'\nkind='ordered'\npath='x'\nlevels=['a','A']\ndefault=0", r"same value twice"),
         ("format = 1\n[features.born]\nmeaning='m'\nkind='count'\npath='x'", r"line 2: feature born is refused: .*age itself"),
-        ("format = 1\n[features.x]\nmeaning='m'\nkind='category'\npath='person.Gender'", r"line 5: .*refused: .*protected attribute \(gender\)"),
+        (
+            "format = 1\n[features.x]\nmeaning='m'\nkind='category'\npath='person.Gender'",
+            r"line 5: .*refused: .*protected attribute \(gender\)",
+        ),
         ("format = 1\n[features.x]\nmeaning='m'\nkind='date'\npath='dateOfBirth'\nmax=99\ndefault=1", r"line 5: .*date of birth"),
-        ("format = 1\n[features.x]\nmeaning='m'\nkind='sql'\nexpression=\"json_extract(profile,'$.age')\"\nmin=0\nmax=9\ndefault=1", r"line 5: .*age itself"),
+        (
+            "format = 1\n[features.x]\nmeaning='m'\nkind='sql'\nexpression=\"json_extract(profile,'$.age')\"\nmin=0\nmax=9\ndefault=1",
+            r"line 5: .*age itself",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_file_names_the_line(text: str, message: str) -> None:
     """Every mistake is a ConfigError that names the file and the line."""
     with pytest.raises(ConfigError, match=message):
@@ -183,9 +230,13 @@ def test_refused_names() -> None:
 
 @pytest.mark.parametrize(
     ("declaration", "line"),
-    [("kind='sql'\nexpression='nonsense('\nmin=0\nmax=1\ndefault=0", 2), ("kind='text'\npath='a'\nrules=[{match='(',value=1}]\notherwise=0\ndefault=0", 2),
-     ("kind='sql'\nexpression='1); SELECT (2'\nmin=0\nmax=9\ndefault=0", 2), ("kind='sql'\nexpression=\"(SELECT 1 FROM read_csv('/etc/passwd'))\"\nmin=0\nmax=9\ndefault=0", 2)],
-)  # fmt: skip
+    [
+        ("kind='sql'\nexpression='nonsense('\nmin=0\nmax=1\ndefault=0", 2),
+        ("kind='text'\npath='a'\nrules=[{match='(',value=1}]\notherwise=0\ndefault=0", 2),
+        ("kind='sql'\nexpression='1); SELECT (2'\nmin=0\nmax=9\ndefault=0", 2),
+        ("kind='sql'\nexpression=\"(SELECT 1 FROM read_csv('/etc/passwd'))\"\nmin=0\nmax=9\ndefault=0", 2),
+    ],
+)
 def test_expressions_are_tried_before_the_run(declaration: str, line: int) -> None:
     """A bad expression or pattern, and one that wants to read files, is refused with its line."""
     features = parse_features(f"format = 1\n[features.f]\nmeaning='m'\n{declaration}\n", "mine.toml")

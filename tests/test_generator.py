@@ -98,13 +98,29 @@ def test_features_see_what_the_yardstick_sees() -> None:
     drawn = people(CHUNK)
     made = extract(connect(), batch["profile_json"], default_text(), AS_OF).columns
     pairs = {
-        "tenure_years": "tenure_months", "job_level": "job_level", "connections": "connections", "education_level": "education_level",
-        "years_experience": "years_experience", "years_since_graduation": "graduation", "years_since_career_start": "career_start",
-        "title_seniority": "title_word", "positions_count": "positions", "skills_count": "skills", "places_count": "locations",
-        "certifications_count": "certifications", "salary": "salary", "team_size": "team_size", "publications_count": "publications",
-        "email_provider": "email_provider", "years_since_joining": "membership", "primary_skill": "primary_skill",
-        "career_stage": "career_stage", "has_photo": "has_photo", "has_fixed_line": "has_fixed_line", "is_student": "is_student",
-    }  # fmt: skip
+        "tenure_years": "tenure_months",
+        "job_level": "job_level",
+        "connections": "connections",
+        "education_level": "education_level",
+        "years_experience": "years_experience",
+        "years_since_graduation": "graduation",
+        "years_since_career_start": "career_start",
+        "title_seniority": "title_word",
+        "positions_count": "positions",
+        "skills_count": "skills",
+        "places_count": "locations",
+        "certifications_count": "certifications",
+        "salary": "salary",
+        "team_size": "team_size",
+        "publications_count": "publications",
+        "email_provider": "email_provider",
+        "years_since_joining": "membership",
+        "primary_skill": "primary_skill",
+        "career_stage": "career_stage",
+        "has_photo": "has_photo",
+        "has_fixed_line": "has_fixed_line",
+        "is_student": "is_student",
+    }
     assert set(pairs) == set(made.column_names)
     assert set(pairs.values()) == set(drawn.shown)
     for feature, variable in pairs.items():

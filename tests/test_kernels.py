@@ -86,21 +86,83 @@ FEATURES = EVERY_KIND.replace('kind = "', 'meaning = "m"\nkind = "')
 
 KEYS = st.sampled_from(["n", "o", "d", "l", "r", "b", "t", "some key", "x", "", "nn", 'q"', "ü", "tenure_months_long", "n\\"])
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.integers(-9, 120), st.floats(), st.floats(-9, 120, width=16),
-    st.sampled_from(["low", "MID ", "Mitte ü", "2020-05-17", "2019", "2018-07", "[1,2]", "7.5", "true", "a", "b", "-0", "NaN", " "]),
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.integers(-9, 120),
+    st.floats(),
+    st.floats(-9, 120, width=16),
+    st.sampled_from(
+        ["low", "MID ", "Mitte ü", "2020-05-17", "2019", "2018-07", "[1,2]", "7.5", "true", "a", "b", "-0", "NaN", " "]
+    ),
     st.text(max_size=40),
-)  # fmt: skip
+)
 VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=4) | st.dictionaries(KEYS, v, max_size=6), max_leaves=25)
 WRITTEN = [
-    {}, {"indent": 1}, {"separators": (",", ":")}, {"ensure_ascii": False}, {"ensure_ascii": False, "separators": (" , ", " :\t")},
-]  # fmt: skip
-ODD = ["", " ", "{}", "{} ", " {}", "[]", "null", "1", '"{}"', "{", "}", '{"n":1,}', '{"n":01}', '{"n":1.}', '{"n":.5}', '{"n":+1}', '{"n":1e3}',
-       '{"n":-}', '{"n":-0}', '{"n":-0.0}', '{"n":1 2}', '{"n":1}x', '{"n":1}{}', '{"n":1,"n":2}', '{"o":{"d":"2001"},"o":{"d":"2002"}}',
-       '{"\\u006e":1}', '{"n":"\\ud800"}', '{"n":"\\u00e9\\n"}', '{"t":"\\x"}', '{"t":"a\x01"}', '{"t":"\t"}', "{'n':1}", '{"n":tru}', '{"n":nulL}',
-       '{"b":truefalse}', '{"n" 1}', '{"n":1 "b":2}', '{n:1}', '{"l":[1,{"n":3}]}', '{"l":[1,{"n":3},]}', '{"l":[,1]}', '{"l":[[1],[2,3]]}',
-       '{"n":123456789012345678}', '{"n":99.99999999999999999}', '{"n":0.1234567890123456}', '{"n":12345678.9012345}', '{"n":1e999}', '{"n":NaN}',
-       '{"l":' + "[" * 70 + "]" * 70 + "}", '{"l":' + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1) + "}", '{"n":5}\x00', '\ufeff{"n":5}',
-       '{"o":{"some key":"' + "v" * 300 + '"}}', '{"t":"' + "x" * 31 + '"}', '{"t":"' + "x" * 32 + '\\""}', '{"n":/*c*/1}']  # fmt: skip
+    {},
+    {"indent": 1},
+    {"separators": (",", ":")},
+    {"ensure_ascii": False},
+    {"ensure_ascii": False, "separators": (" , ", " :\t")},
+]
+ODD = [
+    "",
+    " ",
+    "{}",
+    "{} ",
+    " {}",
+    "[]",
+    "null",
+    "1",
+    '"{}"',
+    "{",
+    "}",
+    '{"n":1,}',
+    '{"n":01}',
+    '{"n":1.}',
+    '{"n":.5}',
+    '{"n":+1}',
+    '{"n":1e3}',
+    '{"n":-}',
+    '{"n":-0}',
+    '{"n":-0.0}',
+    '{"n":1 2}',
+    '{"n":1}x',
+    '{"n":1}{}',
+    '{"n":1,"n":2}',
+    '{"o":{"d":"2001"},"o":{"d":"2002"}}',
+    '{"\\u006e":1}',
+    '{"n":"\\ud800"}',
+    '{"n":"\\u00e9\\n"}',
+    '{"t":"\\x"}',
+    '{"t":"a\x01"}',
+    '{"t":"\t"}',
+    "{'n':1}",
+    '{"n":tru}',
+    '{"n":nulL}',
+    '{"b":truefalse}',
+    '{"n" 1}',
+    '{"n":1 "b":2}',
+    "{n:1}",
+    '{"l":[1,{"n":3}]}',
+    '{"l":[1,{"n":3},]}',
+    '{"l":[,1]}',
+    '{"l":[[1],[2,3]]}',
+    '{"n":123456789012345678}',
+    '{"n":99.99999999999999999}',
+    '{"n":0.1234567890123456}',
+    '{"n":12345678.9012345}',
+    '{"n":1e999}',
+    '{"n":NaN}',
+    '{"l":' + "[" * 70 + "]" * 70 + "}",
+    '{"l":' + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1) + "}",
+    '{"n":5}\x00',
+    '\ufeff{"n":5}',
+    '{"o":{"some key":"' + "v" * 300 + '"}}',
+    '{"t":"' + "x" * 31 + '"}',
+    '{"t":"' + "x" * 32 + '\\""}',
+    '{"n":/*c*/1}',
+]
 
 
 def same(texts: list[str | None], features: str = FEATURES) -> None:
@@ -308,9 +370,16 @@ def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, d
     edges = np.sort(rng.integers(-3, 4, 9).astype(np.float32).reshape(3, 3), axis=1).ravel()
     edges[3:] = np.sort(edges[3:])
     return density_network.Network(
-        edges, starts, draw(2, m, width), draw(2, width), draw(2, width, width), draw(2, width), draw(2, 2 * width, functions),
-        draw(functions, ages) if dense else density_network._basis(ages, functions), draw(ages),
-    )  # fmt: skip
+        edges,
+        starts,
+        draw(2, m, width),
+        draw(2, width),
+        draw(2, width, width),
+        draw(2, width),
+        draw(2, 2 * width, functions),
+        draw(functions, ages) if dense else density_network._basis(ages, functions),
+        draw(ages),
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,9 +20,15 @@ from predict_age.models.xgb_model import OWN_MEDIANS_FROM_ROWS, Boosted, filled,
 from test_trees import NAMES, people
 
 PARAMETERS = {
-    "tree_method": "hist", "max_bin": 128, "max_depth": 6, "learning_rate": 0.06, "min_child_weight": 5, "colsample_bytree": 0.8,
-    "seed": 7, "nthread": 1,
-}  # fmt: skip
+    "tree_method": "hist",
+    "max_bin": 128,
+    "max_depth": 6,
+    "learning_rate": 0.06,
+    "min_child_weight": 5,
+    "colsample_bytree": 0.8,
+    "seed": 7,
+    "nthread": 1,
+}
 
 
 @pytest.mark.parametrize("kernels", [True, False])

@@ -85,9 +85,11 @@ def test_rows_set_aside_teach_nothing(good: Rows, tmp_path: Path) -> None:
 
 def rewritten(content: bytes, how: str) -> bytes:
     return {
-        "CRLF": content.replace(b"\n", b"\r\n"), "byte order mark": b"\xef\xbb\xbf" + content, "no final newline": content.rstrip(b"\n"),
+        "CRLF": content.replace(b"\n", b"\r\n"),
+        "byte order mark": b"\xef\xbb\xbf" + content,
+        "no final newline": content.rstrip(b"\n"),
         "blank lines": content.replace(b"\n", b"\n\n"),
-    }[how]  # fmt: skip
+    }[how]
 
 
 @pytest.mark.parametrize("how", ["CRLF", "byte order mark", "no final newline", "blank lines"])
@@ -200,10 +202,18 @@ def test_source_changes_during_the_run(how: str, good: Rows, tmp_path: Path, mon
 
 
 PIDS: dict[str, tuple[Any, str | int]] = {
-    "missing": (..., "pid_missing"), "null": (None, "pid_missing"), "empty": ("", "pid_missing"), "text": ("abc", "pid_not_an_integer"),
-    "fraction": (1.5, "pid_not_an_integer"), "2^70": (2**70, "pid_out_of_range"), "negative": (-5, -5), "zero": (0, 0),
-    "2^53+1": (2**53 + 1, 2**53 + 1), "2^63-1": (2**63 - 1, 2**63 - 1), "number as text": (" 17 ", 17),
-}  # fmt: skip
+    "missing": (..., "pid_missing"),
+    "null": (None, "pid_missing"),
+    "empty": ("", "pid_missing"),
+    "text": ("abc", "pid_not_an_integer"),
+    "fraction": (1.5, "pid_not_an_integer"),
+    "2^70": (2**70, "pid_out_of_range"),
+    "negative": (-5, -5),
+    "zero": (0, 0),
+    "2^53+1": (2**53 + 1, 2**53 + 1),
+    "2^63-1": (2**63 - 1, 2**63 - 1),
+    "number as text": (" 17 ", 17),
+}
 
 
 @pytest.mark.parametrize("name", PIDS)
@@ -237,14 +247,20 @@ def test_duplicate_pid(first: int | None, second: int | None, age: int | None, g
 
 KNOWN: dict[str, tuple[dict[str, Any], int | None, str]] = {
     # name: columns, age that counts, review reason
-    "birth year 1850": ({"birth_year": 1850}, None, "IMPLAUSIBLE_AGE"), "birth year 2031": ({"birth_year": 2031}, None, "IMPLAUSIBLE_AGE"),
-    "birth year 0": ({"birth_year": 0}, None, "IMPLAUSIBLE_AGE"), "birth year -1": ({"birth_year": -1}, None, "IMPLAUSIBLE_AGE"),
-    "birth year as text": ({"birth_year": "1985"}, 40, ""), "birth year in words": ({"birth_year": "nineteen"}, None, "UNREADABLE_AGE"),
-    "birth year true": ({"birth_year": True}, None, "UNREADABLE_AGE"), "age 0": ({"approximate_age": 0}, None, "IMPLAUSIBLE_AGE"),
-    "age 150": ({"approximate_age": 150}, None, "IMPLAUSIBLE_AGE"), "age -3": ({"approximate_age": -3}, None, "IMPLAUSIBLE_AGE"),
-    "age 17": ({"approximate_age": 17}, 17, ""), "age 13": ({"approximate_age": 13}, None, "IMPLAUSIBLE_AGE"),
+    "birth year 1850": ({"birth_year": 1850}, None, "IMPLAUSIBLE_AGE"),
+    "birth year 2031": ({"birth_year": 2031}, None, "IMPLAUSIBLE_AGE"),
+    "birth year 0": ({"birth_year": 0}, None, "IMPLAUSIBLE_AGE"),
+    "birth year -1": ({"birth_year": -1}, None, "IMPLAUSIBLE_AGE"),
+    "birth year as text": ({"birth_year": "1985"}, 40, ""),
+    "birth year in words": ({"birth_year": "nineteen"}, None, "UNREADABLE_AGE"),
+    "birth year true": ({"birth_year": True}, None, "UNREADABLE_AGE"),
+    "age 0": ({"approximate_age": 0}, None, "IMPLAUSIBLE_AGE"),
+    "age 150": ({"approximate_age": 150}, None, "IMPLAUSIBLE_AGE"),
+    "age -3": ({"approximate_age": -3}, None, "IMPLAUSIBLE_AGE"),
+    "age 17": ({"approximate_age": 17}, 17, ""),
+    "age 13": ({"approximate_age": 13}, None, "IMPLAUSIBLE_AGE"),
     "disagree by 20": ({"birth_year": 1985, "approximate_age": 60}, 60, "AGE_AND_BIRTH_YEAR_DISAGREE"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", KNOWN)

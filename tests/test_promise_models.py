@@ -259,8 +259,13 @@ def test_incremental_run_predicts_only_what_changed(trained: Outcome, base: Outc
     assert rows[gone]["pid"] not in quick.rows
     # The same with a base that kept no predictions: nothing can be reused, everything is predicted by the same model.
     shutil.copytree(trained.workspace, tmp_path / "full")
-    unchanged = tiny_run(trained.workspace.parent / "s.jsonl", tmp_path / "full", "--base", "current",
-                         config=TINY.replace("[running]", "[running]\nkeep_predictions = false"))  # fmt: skip
+    unchanged = tiny_run(
+        trained.workspace.parent / "s.jsonl",
+        tmp_path / "full",
+        "--base",
+        "current",
+        config=TINY.replace("[running]", "[running]\nkeep_predictions = false"),
+    )
     assert unchanged.code == 0
     full = tiny_run(source, tmp_path / "full", "--base", "current")
     assert full.code == 0

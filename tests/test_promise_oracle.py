@@ -67,8 +67,10 @@ class Oracle:
 
 
 NUMBERS = st.one_of(
-    st.integers(-(2**65), 2**65), st.integers(-5, 130), st.sampled_from([2**53 + 1, 2**63 - 1, -(2**63), 2**63, 0]),
-)  # fmt: skip
+    st.integers(-(2**65), 2**65),
+    st.integers(-5, 130),
+    st.sampled_from([2**53 + 1, 2**63 - 1, -(2**63), 2**63, 0]),
+)
 ODD = st.one_of(
     st.none(),
     st.booleans(),

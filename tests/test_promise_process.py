@@ -234,9 +234,18 @@ def interrupted(people_rows: Rows, tmp_path: Path, *, after: str = "parallel_pre
 @pytest.mark.parametrize("damage", ["truncated", "missing", "flipped"])
 @pytest.mark.parametrize(
     "name",
-    ["predictions/batch_0.parquet", "predictions/schema.parquet", "model/boosted.ubj", "model/manifest.json", "batches.json",
-     "source/splits.json", "source/duplicates.npy", "steps/training.json", "steps/parallel_prediction.json"],
-)  # fmt: skip
+    [
+        "predictions/batch_0.parquet",
+        "predictions/schema.parquet",
+        "model/boosted.ubj",
+        "model/manifest.json",
+        "batches.json",
+        "source/splits.json",
+        "source/duplicates.npy",
+        "steps/training.json",
+        "steps/parallel_prediction.json",
+    ],
+)
 def test_damage_before_a_resume(name: str, damage: str, people_rows: Rows, tmp_path: Path) -> None:
     """Whatever was damaged while a run lay still is found beforehand, said, and made again: the result is that of a calm run."""
     source, run, expected = interrupted(people_rows, tmp_path)

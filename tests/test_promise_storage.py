@@ -327,9 +327,25 @@ def test_every_damage_to_a_published_run_is_found(copied: tuple[Path, list[str]]
     run = workspace / "runs" / second
     files = [p for p in run.rglob("*") if p.is_file()] + [workspace / "published.json", workspace / "lease.json"]
     kinds = {p.relative_to(workspace).as_posix().replace(f"runs/{second}/", "") for p in files}
-    assert {"published.json", "lease.json", "run.json", "manifest.json", "report.html", "status.json", "attempts.json", "batches.json",
-            "source/splits.json", "source/duplicates.npy", "model/boosted.ubj", "model/leaves.npz", "results/part_0.parquet",
-            "results/part_0.json", "steps/training.json", "predictions/batch_0.parquet", "predictions/schema.parquet"} <= kinds  # fmt: skip
+    assert {
+        "published.json",
+        "lease.json",
+        "run.json",
+        "manifest.json",
+        "report.html",
+        "status.json",
+        "attempts.json",
+        "batches.json",
+        "source/splits.json",
+        "source/duplicates.npy",
+        "model/boosted.ubj",
+        "model/leaves.npz",
+        "results/part_0.parquet",
+        "results/part_0.json",
+        "steps/training.json",
+        "predictions/batch_0.parquet",
+        "predictions/schema.parquet",
+    } <= kinds
     space = Workspace(workspace)
     assert verify(space, space.resolve("current")).problems == []
     tried = missed = 0

@@ -16,8 +16,19 @@ from predict_age.features.spec import load_features
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
-    "generate", "plan", "run", "resume", "status", "runs", "diff", "sql", "report", "verify", "rollback", "prune",
-)  # fmt: skip
+    "generate",
+    "plan",
+    "run",
+    "resume",
+    "status",
+    "runs",
+    "diff",
+    "sql",
+    "report",
+    "verify",
+    "rollback",
+    "prune",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -19,14 +19,31 @@ def judge(pid: object = 1, birth_year: object = None, approximate_age: object = 
 @pytest.mark.parametrize(
     ("pid", "expected", "problem"),
     [
-        (0, 0, None), (-5, -5, None), (2**53 + 1, 2**53 + 1, None), (2**63 - 1, 2**63 - 1, None), ("42", 42, None), (" 7 ", 7, None),
-        ("9007199254740993", 2**53 + 1, None), ("12.0", 12, None), (12.0, 12, None), ("-3", -3, None),
-        (None, None, "pid_missing"), ("", None, "pid_missing"), ("  ", None, "pid_missing"), (float("nan"), None, "pid_missing"),
-        ("abc", None, "pid_not_an_integer"), (12.7, None, "pid_not_an_integer"), ("12.7", None, "pid_not_an_integer"),
-        (True, None, "pid_not_an_integer"), ("true", None, "pid_not_an_integer"), ("1e3", None, "pid_not_an_integer"),
-        ("9223372036854775808", None, "pid_out_of_range"), ("1" * 40, None, "pid_out_of_range"), ("=cmd()", None, "pid_not_an_integer"),
+        (0, 0, None),
+        (-5, -5, None),
+        (2**53 + 1, 2**53 + 1, None),
+        (2**63 - 1, 2**63 - 1, None),
+        ("42", 42, None),
+        (" 7 ", 7, None),
+        ("9007199254740993", 2**53 + 1, None),
+        ("12.0", 12, None),
+        (12.0, 12, None),
+        ("-3", -3, None),
+        (None, None, "pid_missing"),
+        ("", None, "pid_missing"),
+        ("  ", None, "pid_missing"),
+        (float("nan"), None, "pid_missing"),
+        ("abc", None, "pid_not_an_integer"),
+        (12.7, None, "pid_not_an_integer"),
+        ("12.7", None, "pid_not_an_integer"),
+        (True, None, "pid_not_an_integer"),
+        ("true", None, "pid_not_an_integer"),
+        ("1e3", None, "pid_not_an_integer"),
+        ("9223372036854775808", None, "pid_out_of_range"),
+        ("1" * 40, None, "pid_out_of_range"),
+        ("=cmd()", None, "pid_not_an_integer"),
     ],
-)  # fmt: skip
+)
 def test_pid(pid: object, expected: int | None, problem: str | None) -> None:
     """A pid is a whole number that fits 64 bits, or the row is set aside with the reason."""
     row = judge(pid)
@@ -36,18 +53,31 @@ def test_pid(pid: object, expected: int | None, problem: str | None) -> None:
 @pytest.mark.parametrize(
     ("birth_year", "age", "known", "source", "odd"),
     [
-        (1985, None, 40, "EXISTING_BIRTH_YEAR", None), (None, 40, 40, "EXISTING_APPROX_AGE", None),
-        ("1985", None, 40, "EXISTING_BIRTH_YEAR", None), (1985.0, None, 40, "EXISTING_BIRTH_YEAR", None),
-        (1985, 41, 41, "EXISTING_APPROX_AGE", None), (1985, 60, 60, "EXISTING_APPROX_AGE", "conflicting_age"),
-        (1850, None, None, None, "implausible_age"), (2031, None, None, None, "implausible_age"), (0, None, None, None, "implausible_age"),
-        (-1, None, None, None, "implausible_age"), (None, 0, None, None, "implausible_age"), (None, 150, None, None, "implausible_age"),
-        (None, -3, None, None, "implausible_age"), (1850, 33, 33, "EXISTING_APPROX_AGE", "implausible_age"),
-        (1990, 150, 35, "EXISTING_BIRTH_YEAR", "implausible_age"), ("nineteen", None, None, None, "unreadable_age"),
-        ("true", None, None, None, "unreadable_age"), (None, 33.5, None, None, "unreadable_age"), (2011, None, 14, "EXISTING_BIRTH_YEAR", None),
-        (2012, None, None, None, "implausible_age"), (1925, None, 100, "EXISTING_BIRTH_YEAR", None), (None, None, None, None, None),
+        (1985, None, 40, "EXISTING_BIRTH_YEAR", None),
+        (None, 40, 40, "EXISTING_APPROX_AGE", None),
+        ("1985", None, 40, "EXISTING_BIRTH_YEAR", None),
+        (1985.0, None, 40, "EXISTING_BIRTH_YEAR", None),
+        (1985, 41, 41, "EXISTING_APPROX_AGE", None),
+        (1985, 60, 60, "EXISTING_APPROX_AGE", "conflicting_age"),
+        (1850, None, None, None, "implausible_age"),
+        (2031, None, None, None, "implausible_age"),
+        (0, None, None, None, "implausible_age"),
+        (-1, None, None, None, "implausible_age"),
+        (None, 0, None, None, "implausible_age"),
+        (None, 150, None, None, "implausible_age"),
+        (None, -3, None, None, "implausible_age"),
+        (1850, 33, 33, "EXISTING_APPROX_AGE", "implausible_age"),
+        (1990, 150, 35, "EXISTING_BIRTH_YEAR", "implausible_age"),
+        ("nineteen", None, None, None, "unreadable_age"),
+        ("true", None, None, None, "unreadable_age"),
+        (None, 33.5, None, None, "unreadable_age"),
+        (2011, None, 14, "EXISTING_BIRTH_YEAR", None),
+        (2012, None, None, None, "implausible_age"),
+        (1925, None, 100, "EXISTING_BIRTH_YEAR", None),
+        (None, None, None, None, None),
         ("", "", None, None, None),
     ],
-)  # fmt: skip
+)
 def test_known_age(birth_year: object, age: object, known: int | None, source: str | None, odd: str | None) -> None:
     """One precedence, a plausibility window at as_of, and every oddity is counted under its name."""
     row = judge(1, birth_year, age)

@@ -127,9 +127,13 @@ def test_sql_sees_all_tables_and_changes_none(finished: Finished, tmp_path: Path
         "sql", "--workspace", workspace, "--format", "csv", "SELECT table_name FROM information_schema.tables ORDER BY 1"
     ).stdout
     assert tables.split()[1:] == [
-        "predict_age_final_results", "predict_age_final_results_2025q3", VIEW, "predict_age_human_qa", "predict_age_predictions",
+        "predict_age_final_results",
+        "predict_age_final_results_2025q3",
+        VIEW,
+        "predict_age_human_qa",
+        "predict_age_predictions",
         "predict_age_set_aside",
-    ]  # fmt: skip
+    ]
     lines = cli("sql", "--workspace", workspace, "--format", "jsonl", f"SELECT * FROM {VIEW} LIMIT 2").stdout.splitlines()
     assert {"pid", "predicted_age", "confidence_score_original", "confidence_pct", "prediction_source", "qa_timestamp"} <= set(
         json.loads(lines[0])
@@ -141,10 +145,20 @@ def test_sql_sees_all_tables_and_changes_none(finished: Finished, tmp_path: Path
     assert pq.read_table(out).num_rows == 3000
     (tmp_path / "secret.csv").write_text("a\n1\n")
     for query in (
-        f"DROP VIEW {VIEW}", "CREATE TABLE t AS SELECT 1", f"COPY (SELECT 1) TO '{tmp_path}/x.csv'", "SELECT 1; SELECT 2", "SELEC 1", "",
-        f"SELECT * FROM read_csv('{tmp_path}/secret.csv')", "ATTACH 'x.db'", "SET enable_external_access = true", "SELECT * FROM nowhere",
-        f"COPY (SELECT 1) TO '{workspace}/runs/x.csv'", "INSTALL httpfs", "PRAGMA database_list",
-    ):  # fmt: skip
+        f"DROP VIEW {VIEW}",
+        "CREATE TABLE t AS SELECT 1",
+        f"COPY (SELECT 1) TO '{tmp_path}/x.csv'",
+        "SELECT 1; SELECT 2",
+        "SELEC 1",
+        "",
+        f"SELECT * FROM read_csv('{tmp_path}/secret.csv')",
+        "ATTACH 'x.db'",
+        "SET enable_external_access = true",
+        "SELECT * FROM nowhere",
+        f"COPY (SELECT 1) TO '{workspace}/runs/x.csv'",
+        "INSTALL httpfs",
+        "PRAGMA database_list",
+    ):
         assert cli("sql", "--workspace", workspace, query, check=2).stderr.startswith("predict-age: ")
     assert not (tmp_path / "x.csv").exists()
     assert not (workspace / "runs" / "x.csv").exists()
@@ -245,23 +259,51 @@ def messy(rows: list[dict[str, Any]]) -> tuple[list[Any], dict[str, Any]]:
         {"pid": True},
     ]
     lines += [
-        {"pid": -1, "birth_year": 1850, "profile_json": profile}, {"pid": -2, "birth_year": 2031, "profile_json": profile},
-        {"pid": 0, "approximate_age": 150, "profile_json": profile}, {"pid": 2**53 + 1, "birth_year": "nineteen", "profile_json": profile},
+        {"pid": -1, "birth_year": 1850, "profile_json": profile},
+        {"pid": -2, "birth_year": 2031, "profile_json": profile},
+        {"pid": 0, "approximate_age": 150, "profile_json": profile},
+        {"pid": 2**53 + 1, "birth_year": "nineteen", "profile_json": profile},
         {"pid": 2**63 - 1, "birth_year": 1970, "approximate_age": 20, "profile_json": profile},
-        {"pid": -3, "birth_year": "1985", "profile_json": None}, {"pid": -4, "profile_json": None}, {"pid": -5, "profile_json": ""},
-        {"pid": -6, "profile_json": "{oops"}, {"pid": -7, "profile_json": []}, {"pid": -8, "profile_json": {}}, {"pid": -9},
-        {"pid": -10, "profile_json": {**profile, "tenure_months": -5, "linkedin_connections": 1e308, "job_level": "<script>alert(1)</script>"}},
+        {"pid": -3, "birth_year": "1985", "profile_json": None},
+        {"pid": -4, "profile_json": None},
+        {"pid": -5, "profile_json": ""},
+        {"pid": -6, "profile_json": "{oops"},
+        {"pid": -7, "profile_json": []},
+        {"pid": -8, "profile_json": {}},
+        {"pid": -9},
+        {
+            "pid": -10,
+            "profile_json": {
+                **profile,
+                "tenure_months": -5,
+                "linkedin_connections": 1e308,
+                "job_level": "<script>alert(1)</script>",
+            },
+        },
         {"pid": -11, "profile_json": {"email_provider": "=cmd()", "unknown": "x" * 1_000_000}},
-    ]  # fmt: skip
+    ]
     unknown = next(r for r in rows if r["birth_year"] is None and r["approximate_age"] is None)
     known = next(r for r in rows if r["birth_year"] is not None)
     lines += [dict(unknown), {**unknown, "approximate_age": 44}, dict(known), {**known, "birth_year": known["birth_year"] - 9}]
     expected = {
-        "read": 1500 + 8 + 14 + 4, "set_aside": 8, "usable": 1518, "duplicate": 4, "distinct": 1514, "default": 6,
-        "reasons": {"malformed_json": 1, "not_an_object": 1, "invalid_utf8": 1, "pid_missing": 2, "pid_not_an_integer": 2, "pid_out_of_range": 1},
+        "read": 1500 + 8 + 14 + 4,
+        "set_aside": 8,
+        "usable": 1518,
+        "duplicate": 4,
+        "distinct": 1514,
+        "default": 6,
+        "reasons": {
+            "malformed_json": 1,
+            "not_an_object": 1,
+            "invalid_utf8": 1,
+            "pid_missing": 2,
+            "pid_not_an_integer": 2,
+            "pid_out_of_range": 1,
+        },
         "defaults": {"profile_missing": 3, "profile_malformed": 1, "profile_not_an_object": 1, "profile_without_features": 1},
-        "winner": (unknown["pid"], 44), "kept": (known["pid"], known["approximate_age"] or 2025 - known["birth_year"]),
-    }  # fmt: skip
+        "winner": (unknown["pid"], 44),
+        "kept": (known["pid"], known["approximate_age"] or 2025 - known["birth_year"]),
+    }
     return lines, expected
 
 
@@ -309,7 +351,11 @@ def test_set_aside_and_qa_tables(messy_run: tuple[Path, dict[str, Any], dict[str
     assert "1504,pid_not_an_integer" in text
     qa = "SELECT review_reason, count(*) FROM predict_age_human_qa WHERE review_reason IS NOT NULL GROUP BY 1 ORDER BY 1"
     assert cli("sql", "--workspace", workspace, "--format", "csv", qa).stdout.splitlines()[1:] == [
-        "AGE_AND_BIRTH_YEAR_DISAGREE,1", "IMPLAUSIBLE_AGE,3", "NO_USABLE_PROFILE,6", "UNREADABLE_AGE,1"]  # fmt: skip
+        "AGE_AND_BIRTH_YEAR_DISAGREE,1",
+        "IMPLAUSIBLE_AGE,3",
+        "NO_USABLE_PROFILE,6",
+        "UNREADABLE_AGE,1",
+    ]
     html = Path(run["report"]).read_text(encoding="utf-8")
     assert "<script>" not in html
     assert "malformed_json" in html
@@ -344,9 +390,12 @@ def test_bad_configuration_stops_before_anything_happens(small_files: Path, tmp_
     """Exit code 2, the file, the line, the key."""
     bad = tmp_path / "c.toml"
     for text, message in (
-        ("[training]\nrounds = 'many'", "line 2: training.rounds"), ("[trainin]\n", "line 1: trainin: unknown key"), ("x", "not valid TOML"),
-        ("[ages]\nmin = 90\nmax = 20", "ages.min must be below"), ("[running]\nworkers = true", "line 2: running.workers"),
-    ):  # fmt: skip
+        ("[training]\nrounds = 'many'", "line 2: training.rounds"),
+        ("[trainin]\n", "line 1: trainin: unknown key"),
+        ("x", "not valid TOML"),
+        ("[ages]\nmin = 90\nmax = 20", "ages.min must be below"),
+        ("[running]\nworkers = true", "line 2: running.workers"),
+    ):
         bad.write_text(text)
         assert message in run_json(small_files, tmp_path / "w", "--config", bad, check=2)["error"]
     assert "not a date" in cli("run", "--source", small_files, "--workspace", tmp_path / "w", "--as-of", "soon", check=2).stderr
@@ -511,9 +560,10 @@ def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) ->
     books(parts)
     table = pq.read_table(parts[0])
     changes = {
-        "lost": table.slice(1), "twice": table.slice(0, 1).cast(table.schema),
+        "lost": table.slice(1),
+        "twice": table.slice(0, 1).cast(table.schema),
         "swapped": table.set_column(0, "pid", table["pid"].combine_chunks().take([*range(1, table.num_rows), table.num_rows - 1])),
-    }  # fmt: skip
+    }
     for name, changed in changes.items():
         path = tmp_path / f"{name}.parquet"
         pq.write_table(changed, path)

@@ -29,15 +29,31 @@ def jsonl(path: Path, content: bytes, source: Source | None = None) -> tuple[lis
 def test_jsonl_oddities(tmp_path: Path) -> None:
     """BOM, CRLF, blank lines, no final newline, object and string profiles, and six kinds of broken lines."""
     lines = [
-        b'\xef\xbb\xbf{"pid":1,"birth_year":1980,"profile_json":{"a":1}}\r', b"", b'{"pid":"2","profile_json":"{\\"a\\": 2}"}', b"no json",
-        b"[1]", b'{"pid":\xff}', b'{"pid":9007199254740993,"extra":{"x":[]}}', b"null", b'"text"', b'{"pid": 3,',
-    ]  # fmt: skip
+        b'\xef\xbb\xbf{"pid":1,"birth_year":1980,"profile_json":{"a":1}}\r',
+        b"",
+        b'{"pid":"2","profile_json":"{\\"a\\": 2}"}',
+        b"no json",
+        b"[1]",
+        b'{"pid":\xff}',
+        b'{"pid":9007199254740993,"extra":{"x":[]}}',
+        b"null",
+        b'"text"',
+        b'{"pid": 3,',
+    ]
     rows, broken = jsonl(tmp_path / "a.jsonl", b"\n".join(lines))
     assert [(r["position"], r["pid"], r["birth_year"], r["profile_json"]) for r in rows] == [
-        (0, "1", "1980", '{"a":1}'), (2, "2", None, '{"a": 2}'), (6, "9007199254740993", None, None),
-    ]  # fmt: skip
-    assert broken == [(3, "malformed_json"), (4, "not_an_object"), (5, "invalid_utf8"), (7, "not_an_object"), (8, "not_an_object"),
-                      (9, "malformed_json")]  # fmt: skip
+        (0, "1", "1980", '{"a":1}'),
+        (2, "2", None, '{"a": 2}'),
+        (6, "9007199254740993", None, None),
+    ]
+    assert broken == [
+        (3, "malformed_json"),
+        (4, "not_an_object"),
+        (5, "invalid_utf8"),
+        (7, "not_an_object"),
+        (8, "not_an_object"),
+        (9, "malformed_json"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +98,10 @@ def test_csv(tmp_path: Path) -> None:
     rows = [r for p in pieces for r in p.rows.to_pylist()]
     assert [(r["position"], r["pid"], r["approximate_age"]) for r in rows] == [(0, "1", "30"), (2, "3", "40"), (3, "4", "")]
     assert [json.loads(r["profile_json"]) for r in rows] == [
-        {"job title": "a\nb", "x": "2"}, {"job title": "=cmd()", "x": None}, {"job title": "<script>", "x": 'say "hi"'},
-    ]  # fmt: skip
+        {"job title": "a\nb", "x": "2"},
+        {"job title": "=cmd()", "x": None},
+        {"job title": "<script>", "x": 'say "hi"'},
+    ]
     assert [b for p in pieces for b in p.broken] == [(1, "wrong_number_of_columns")]
 
 
@@ -114,11 +132,14 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "column",
     [
-        pa.array(['{"a": 1}', None]), pa.array([b'{"a": 1}', None]), pa.array(['{"a": 1}', None]).dictionary_encode(),
-        pa.array([{"a": 1}, None]), pa.array(['{"a": 1}', None], pa.large_string()),
+        pa.array(['{"a": 1}', None]),
+        pa.array([b'{"a": 1}', None]),
+        pa.array(['{"a": 1}', None]).dictionary_encode(),
+        pa.array([{"a": 1}, None]),
+        pa.array(['{"a": 1}', None], pa.large_string()),
     ],
     ids=["text", "bytes", "dictionary", "struct", "large text"],
-)  # fmt: skip
+)
 def test_profile_column_types(tmp_path: Path, column: pa.Array) -> None:
     """A Parquet profile may be text or an object of any type."""
     path = tmp_path / "a.parquet"

@@ -21,16 +21,28 @@ VALUES = {
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, object]]:
     """Final rows for five people: age given, birth year given, predicted wide, predicted narrow, nothing."""
-    people = pa.table({
-        "pid": [1, 2, 3, 4, 5], "birth_year": pa.array([1985, 1990, None, 1850, None], pa.int32()),
-        "approximate_age": pa.array([41, None, None, None, None], pa.int32()), "known_age": pa.array([41, 35, None, None, None], pa.int32()),
-        "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None], "unreadable_age": [False] * 5,
-        "implausible_age": [False, False, False, True, False], "conflicting_age": [True, False, False, False, False],
-    })  # fmt: skip
-    predictions = pa.table({
-        "pid": [3, 4], "predicted_age": pa.array([50, 60], pa.int32()), "confidence_score": [40.0, 12.0], "age_lower": [30.0, 54.0],
-        "age_upper": [70.0, 66.0], "model_version": ["m", "m"],
-    })  # fmt: skip
+    people = pa.table(
+        {
+            "pid": [1, 2, 3, 4, 5],
+            "birth_year": pa.array([1985, 1990, None, 1850, None], pa.int32()),
+            "approximate_age": pa.array([41, None, None, None, None], pa.int32()),
+            "known_age": pa.array([41, 35, None, None, None], pa.int32()),
+            "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None],
+            "unreadable_age": [False] * 5,
+            "implausible_age": [False, False, False, True, False],
+            "conflicting_age": [True, False, False, False, False],
+        }
+    )
+    predictions = pa.table(
+        {
+            "pid": [3, 4],
+            "predicted_age": pa.array([50, 60], pa.int32()),
+            "confidence_score": [40.0, 12.0],
+            "age_lower": [30.0, 54.0],
+            "age_upper": [70.0, 66.0],
+            "model_version": ["m", "m"],
+        }
+    )
     connection = connect()
     connection.register("source_rows", people)
     connection.register("predict_age_predictions", predictions)
@@ -44,7 +56,12 @@ def rows() -> list[dict[str, object]]:
 def test_priority_and_sources(rows: list[dict[str, object]]) -> None:
     """Given age, then birth year, then prediction, then the default; the source says which; QA and results agree."""
     assert [(r["predicted_age"], r["prediction_source"]) for r in rows] == [
-        (41, "EXISTING_APPROX_AGE"), (35, "EXISTING_BIRTH_YEAR"), (50, "ML_PREDICTION"), (60, "ML_PREDICTION"), (35, "DEFAULT")]  # fmt: skip
+        (41, "EXISTING_APPROX_AGE"),
+        (35, "EXISTING_BIRTH_YEAR"),
+        (50, "ML_PREDICTION"),
+        (60, "ML_PREDICTION"),
+        (35, "DEFAULT"),
+    ]
     assert all(r["final_age"] == r["predicted_age"] for r in rows)
 
 
@@ -73,9 +90,18 @@ def test_one_timestamp_a_run(rows: list[dict[str, object]]) -> None:
 
 def test_predictions_schema_has_the_documents_columns() -> None:
     """The document's five columns with their types, and the interval."""
-    assert predictions_schema() == pa.schema([
-        ("pid", pa.int64()), ("predicted_age", pa.int32()), ("confidence_score", pa.float64()), ("age_lower", pa.float64()),
-        ("age_upper", pa.float64()), ("model_version", pa.string()), ("profile_key", pa.int64()), ("prediction_timestamp", pa.timestamp("us"))])  # fmt: skip
+    assert predictions_schema() == pa.schema(
+        [
+            ("pid", pa.int64()),
+            ("predicted_age", pa.int32()),
+            ("confidence_score", pa.float64()),
+            ("age_lower", pa.float64()),
+            ("age_upper", pa.float64()),
+            ("model_version", pa.string()),
+            ("profile_key", pa.int64()),
+            ("prediction_timestamp", pa.timestamp("us")),
+        ]
+    )
 
 
 @pytest.mark.parametrize("name", ["predictions_table", "people_table"])

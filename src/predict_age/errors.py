@@ -64,10 +64,16 @@ class ResourceError(PredictAgeError):
 
 
 EXHAUSTED = {
-    errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "the file system is read-only",
-    errno.ENOMEM: "the memory is used up", errno.EMFILE: "too many files are open", errno.ENFILE: "too many files are open",
-    errno.EACCES: "permission was denied", errno.EPERM: "permission was denied", errno.EIO: "a disk reported an error",
-}  # fmt: skip
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOMEM: "the memory is used up",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+    errno.EACCES: "permission was denied",
+    errno.EPERM: "permission was denied",
+    errno.EIO: "a disk reported an error",
+}
 
 
 def resource_error(error: OSError) -> ResourceError:

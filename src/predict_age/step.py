@@ -28,13 +28,16 @@ STEPS = (
     Step("batch_generator", "Batch generator", "BatchGenerator", ("read_source",)),
     Step("create_predictions_table", "Create predictions table", "CreatePredictionsTable"),
     Step(
-        "parallel_prediction", "Parallel prediction", "ParallelPrediction",
-        ("read_source", "training", "batch_generator", "create_predictions_table"), reads_source=True,
+        "parallel_prediction",
+        "Parallel prediction",
+        "ParallelPrediction",
+        ("read_source", "training", "batch_generator", "create_predictions_table"),
+        reads_source=True,
     ),
     Step("human_qa", "Human QA", "HumanQA", ("read_source", "batch_generator", "parallel_prediction"), reads_source=True),
     Step("final_results", "Final results", "FinalResults", ("batch_generator", "human_qa")),
     Step("post_cleanup", "Post-cleanup", "PostCleanup"),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,13 @@ class StepResult:
 def record_of(step: Step, result: StepResult, seconds: float, peak_rss_bytes: int = 0, key: str = "") -> dict[str, Any]:
     """The contents of ``steps/<name>.json``. ``key`` stands for what the step worked on."""
     return {
-        "number": STEPS.index(step) + 1, "name": step.name, "title": step.title, "seconds": round(seconds, 3), "rows": result.rows,
-        "peak_rss_bytes": peak_rss_bytes, "facts": result.facts, "outputs": result.outputs, "key": key,
-    }  # fmt: skip
+        "number": STEPS.index(step) + 1,
+        "name": step.name,
+        "title": step.title,
+        "seconds": round(seconds, 3),
+        "rows": result.rows,
+        "peak_rss_bytes": peak_rss_bytes,
+        "facts": result.facts,
+        "outputs": result.outputs,
+        "key": key,
+    }

@@ -30,7 +30,14 @@ TYPES = {
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP",
 }
-STORED = {"bigint": {"INT64", "INT32"}, "int": {"INT32"}, "double": {"DOUBLE", "FLOAT"}, "string": {"BYTE_ARRAY"}, "boolean": {"BOOLEAN"}, "timestamp": {"INT96", "INT64"}}  # fmt: skip
+STORED = {
+    "bigint": {"INT64", "INT32"},
+    "int": {"INT32"},
+    "double": {"DOUBLE", "FLOAT"},
+    "string": {"BYTE_ARRAY"},
+    "boolean": {"BOOLEAN"},
+    "timestamp": {"INT96", "INT64"},
+}
 SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 UNLOAD = re.compile(r"UNLOAD\s*\((.*)\)\s*TO\s*'([^']+)'\s*WITH\s*\((.*)\)$", re.S | re.I)
 
@@ -165,19 +172,30 @@ class Statement:
         if not location.endswith("/"):
             raise RefusedError("FAILED: LOCATION must be a folder, ending in /")
         columns = [{"Name": c.name.lower(), "Type": c.args["kind"].sql("hive").lower()} for c in tree.this.expressions]
-        self._put({
-            "Name": tree.this.this.name.lower(), "TableType": "EXTERNAL_TABLE", "Parameters": {"EXTERNAL": "TRUE"}, "PartitionKeys": [],
-            "StorageDescriptor": {"Columns": columns, "Location": location, "SerdeInfo": {"SerializationLibrary": SERDE}},
-        })  # fmt: skip
+        self._put(
+            {
+                "Name": tree.this.this.name.lower(),
+                "TableType": "EXTERNAL_TABLE",
+                "Parameters": {"EXTERNAL": "TRUE"},
+                "PartitionKeys": [],
+                "StorageDescriptor": {"Columns": columns, "Location": location, "SerdeInfo": {"SerializationLibrary": SERDE}},
+            }
+        )
 
     def _create_view(self, tree: exp.Create) -> None:
         text = tree.expression.sql("athena")
         made = self.connection.execute(f"SELECT * FROM ({self._query(text)}) LIMIT 0").description
         packed = base64.b64encode(json.dumps({"originalSql": text}).encode()).decode()
-        self._put({
-            "Name": tree.this.name.lower(), "TableType": "VIRTUAL_VIEW", "ViewOriginalText": f"/* Presto View: {packed} */", "PartitionKeys": [],
-            "StorageDescriptor": {"Columns": [{"Name": c[0], "Type": "string"} for c in made], "Location": ""},
-        }, replace=True)  # fmt: skip
+        self._put(
+            {
+                "Name": tree.this.name.lower(),
+                "TableType": "VIRTUAL_VIEW",
+                "ViewOriginalText": f"/* Presto View: {packed} */",
+                "PartitionKeys": [],
+                "StorageDescriptor": {"Columns": [{"Name": c[0], "Type": "string"} for c in made], "Location": ""},
+            },
+            replace=True,
+        )
 
 
 class RunningAthena(AthenaBackend):

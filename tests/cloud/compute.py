@@ -59,10 +59,16 @@ class Settings:
 
 def _environment(region: str, role: str) -> dict[str, str]:
     return {
-        "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "AWS_REGION": region, "AWS_DEFAULT_REGION": region,
-        "AWS_ENDPOINT_URL": Settings.endpoint, "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", **Settings.credentials(role),
-    }  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ENDPOINT_URL": Settings.endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        **Settings.credentials(role),
+    }
 
 
 def _log(backend: Any, group: str, stream: str, text: str) -> None:
@@ -85,9 +91,12 @@ class RunningLambda(LambdaSimpleBackend):
         code = self.packages.setdefault(function.code_sha_256, "") or self._unpacked(function)
         request = str(uuid.uuid4())
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", BOOTSTRAP, code, _runtime(), function.handler, request], input=body.encode() if isinstance(body, str) else body or b"{}",
-            capture_output=True, timeout=function.timeout, env=_environment(self.region_name, function.role) | function.environment_vars,
-        )  # fmt: skip
+            [sys.executable, "-I", "-S", "-c", BOOTSTRAP, code, _runtime(), function.handler, request],
+            input=body.encode() if isinstance(body, str) else body or b"{}",
+            capture_output=True,
+            timeout=function.timeout,
+            env=_environment(self.region_name, function.role) | function.environment_vars,
+        )
         text = (done.stderr + done.stdout).decode()
         _log(self, f"/aws/lambda/{function_name.rpartition(':')[2]}", request, text)
         reply = json.loads(done.stdout.decode().strip().splitlines()[-1])

@@ -11,10 +11,16 @@ from typing import Any
 ALLOWED, DENIED, NEUTRAL = "allowed", "denied", "neutral"
 OPERATOR = "Credential=root/"
 SAME = {  # what moto calls an action -> its name in policies
-    "lambda:Invoke": "lambda:InvokeFunction", "s3:ListObjectsV2": "s3:ListBucket", "s3:ListObjects": "s3:ListBucket",
-    "s3:HeadObject": "s3:GetObject", "s3:HeadBucket": "s3:ListBucket", "s3:DeleteObjects": "s3:DeleteObject",
-    "s3:CreateMultipartUpload": "s3:PutObject", "s3:UploadPart": "s3:PutObject", "s3:CompleteMultipartUpload": "s3:PutObject",
-}  # fmt: skip
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:ListObjects": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:UploadPart": "s3:PutObject",
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+}
 
 
 def _list(value: Any) -> list[Any]:
@@ -59,8 +65,11 @@ def install() -> None:
     from moto.core.authorization import ActionAuthenticatorMixin
     from moto.iam import access_control
 
-    results = {ALLOWED: access_control.PermissionResult.PERMITTED, DENIED: access_control.PermissionResult.DENIED,
-               NEUTRAL: access_control.PermissionResult.NEUTRAL}  # fmt: skip
+    results = {
+        ALLOWED: access_control.PermissionResult.PERMITTED,
+        DENIED: access_control.PermissionResult.DENIED,
+        NEUTRAL: access_control.PermissionResult.NEUTRAL,
+    }
 
     def permitted(self: Any, action: str, resource: str = "*", principal: Any = None, incoming_condition_values: Any = None) -> Any:
         statement = dict(self._statement)
@@ -98,6 +107,7 @@ def credentials(role: str) -> dict[str, str]:
         region_name="us-east-1", role_session_name="test", role_arn=role, policy=None, duration=3600, external_id=None
     )
     return {
-        "AWS_ACCESS_KEY_ID": made.access_key_id, "AWS_SECRET_ACCESS_KEY": made.secret_access_key,
+        "AWS_ACCESS_KEY_ID": made.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": made.secret_access_key,
         "AWS_SESSION_TOKEN": made.session_token,
-    }  # fmt: skip
+    }

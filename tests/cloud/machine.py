@@ -67,9 +67,13 @@ def _task_failed(service: Any, env: Any, cause: Any) -> FailureEventException:
         cause=to_json_str(cause),
     )
     return FailureEventException(
-        FailureEvent(env=env, error_name=StatesErrorName(typ=name), event_type=HistoryEventType.TaskFailed,
-                     event_details=EventDetails(taskFailedEventDetails=details))
-    )  # fmt: skip
+        FailureEvent(
+            env=env,
+            error_name=StatesErrorName(typ=name),
+            event_type=HistoryEventType.TaskFailed,
+            event_details=EventDetails(taskFailedEventDetails=details),
+        )
+    )
 
 
 @functools.lru_cache(None)
@@ -101,9 +105,13 @@ def _strict_map(run: Any) -> Any:
             name = StatesErrorNameType.StatesExceedToleratedFailureThreshold
             said = {"error": name.to_name(), "cause": "The specified tolerated failure threshold was exceeded"}
             raise FailureEventException(
-                FailureEvent(env=env, error_name=StatesErrorName(typ=name), event_type=HistoryEventType.MapRunFailed,
-                             event_details=EventDetails(mapRunFailedEventDetails=said))
-            )  # fmt: skip
+                FailureEvent(
+                    env=env,
+                    error_name=StatesErrorName(typ=name),
+                    event_type=HistoryEventType.MapRunFailed,
+                    event_details=EventDetails(mapRunFailedEventDetails=said),
+                )
+            )
 
     return map_run
 
@@ -133,9 +141,15 @@ def install(endpoint: str, patience: float) -> None:
     @functools.lru_cache(64)
     def client(region: str, service: str) -> Any:
         return boto3.session.Session().client(
-            service, region_name=region, endpoint_url=endpoint, aws_access_key_id="root", aws_secret_access_key="root",
-            config=Config(parameter_validation=False, retries={"total_max_attempts": 1}, max_pool_connections=64, read_timeout=9999),
-        )  # fmt: skip
+            service,
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id="root",
+            aws_secret_access_key="root",
+            config=Config(
+                parameter_validation=False, retries={"total_max_attempts": 1}, max_pool_connections=64, read_timeout=9999
+            ),
+        )
 
     def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
         with lock:

@@ -10,10 +10,18 @@ from cloud.iam import ALLOWED, decision
 
 Resource = dict[str, Any]
 WITHOUT_RESOURCE = {  # actions for which AWS knows no narrower resource
-    "ecr:GetAuthorizationToken", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "logs:CreateLogDelivery", "logs:GetLogDelivery",
-    "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy",
-    "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
-}  # fmt: skip
+    "ecr:GetAuthorizationToken",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+}
 
 
 def _list(value: Any) -> list[Any]:
@@ -166,31 +174,71 @@ def _watching(resources: list[Resource]) -> Iterator[str]:
 CHECKS = (_rights, _separation, _containers, _network, _machine, _storage, _watching)
 
 SABOTAGES = (  # file, what it says, what it would say, what must be found
-    ("iam.tf", 'Action = ["s3:GetObject"], Resource = [for k in right.read', 'Action = ["s3:*"], Resource = [for k in right.read', "wildcard action"),
-    ("iam.tf", 'Resource = [for f in aws_lambda_function.main : f.arn] }', 'Resource = "*" }', "any resource in"),
-    ("iam.tf", "concat([aws_iam_role.start_tasks.arn], [for name in keys(local.tasks) : aws_iam_role.work[name].arn])", '["*"]', "roles are handed over too freely"),
-    ("iam.tf", '["${local.runs}/predictions/*", ', '["${local.runs}/model/*", "${local.runs}/predictions/*", ', "prediction may write runs/r/model/x"),
+    (
+        "iam.tf",
+        'Action = ["s3:GetObject"], Resource = [for k in right.read',
+        'Action = ["s3:*"], Resource = [for k in right.read',
+        "wildcard action",
+    ),
+    ("iam.tf", "Resource = [for f in aws_lambda_function.main : f.arn] }", 'Resource = "*" }', "any resource in"),
+    (
+        "iam.tf",
+        "concat([aws_iam_role.start_tasks.arn], [for name in keys(local.tasks) : aws_iam_role.work[name].arn])",
+        '["*"]',
+        "roles are handed over too freely",
+    ),
+    (
+        "iam.tf",
+        '["${local.runs}/predictions/*", ',
+        '["${local.runs}/model/*", "${local.runs}/predictions/*", ',
+        "prediction may write runs/r/model/x",
+    ),
     ("iam.tf", 'Principal = { Service = "scheduler.amazonaws.com" }', 'Principal = "*"', "anybody may assume"),
     ("iam.tf", '"events:PutRule", ', "", "no right to events"),
-    ("fargate.tf", "@sha256:${sha256(\"no image has been pushed yet\")}", ":latest", "not named by its digest"),
+    ("fargate.tf", '@sha256:${sha256("no image has been pushed yet")}', ":latest", "not named by its digest"),
     ("fargate.tf", '"10001:10001"', '"0:0"', "runs as root"),
     ("fargate.tf", "readonlyRootFilesystem = true", "readonlyRootFilesystem = false", "its own file system"),
     ("network.tf", "from_port         = 443", "from_port         = 1", "more than HTTPS"),
-    ("network.tf", 'availability_zone = var.availability_zones[0]', 'availability_zone = var.availability_zones[0]\n  map_public_ip_on_launch = true', "public addresses"),
+    (
+        "network.tf",
+        "availability_zone = var.availability_zones[0]",
+        "availability_zone = var.availability_zones[0]\n  map_public_ip_on_launch = true",
+        "public addresses",
+    ),
     ("step_functions.tf", "include_execution_data = false", "include_execution_data = true", "logs what its states get"),
     ("state_machine.json", '"ToleratedFailurePercentage": 0', '"ToleratedFailurePercentage": 5', "tolerates lost batches"),
     ("state_machine.json", '"Mode": "DISTRIBUTED"', '"Mode": "INLINE"', "the map is inline"),
-    ("state_machine.json", '      "Next": "Failed"\n    },\n    "Failed"', '      "Next": "Done"\n    },\n    "Failed"', "ends as a success"),
+    (
+        "state_machine.json",
+        '      "Next": "Failed"\n    },\n    "Failed"',
+        '      "Next": "Done"\n    },\n    "Failed"',
+        "ends as a success",
+    ),
     ("state_machine.json", '"DISABLED"', '"ENABLED"', "tasks get public addresses"),
     ("s3.tf", "restrict_public_buckets = true", "restrict_public_buckets = false", "could be made public"),
     ("s3.tf", 'status = "Enabled"\n  }\n}', 'status = "Suspended"\n  }\n}', "keeps no versions"),
     ("s3.tf", '"aws:SecureTransport" = "false"', '"aws:PrincipalAccount" = "0"', "without TLS"),
-    ("s3.tf", "abort_incomplete_multipart_upload {\n      days_after_initiation = 3\n    }", "expiration {\n      expired_object_delete_marker = true\n    }", "unfinished uploads"),
+    (
+        "s3.tf",
+        "abort_incomplete_multipart_upload {\n      days_after_initiation = 3\n    }",
+        "expiration {\n      expired_object_delete_marker = true\n    }",
+        "unfinished uploads",
+    ),
     ("athena.tf", "bytes_scanned_cutoff_per_query     = var.scan_cutoff_bytes", "", "read without limit"),
-    ("athena.tf", "enforce_workgroup_configuration    = true", "enforce_workgroup_configuration    = false", "choose its own settings"),
+    (
+        "athena.tf",
+        "enforce_workgroup_configuration    = true",
+        "enforce_workgroup_configuration    = false",
+        "choose its own settings",
+    ),
     ("ecr.tf", '"IMMUTABLE"', '"MUTABLE"', "may be replaced"),
     ("monitoring.tf", "retention_in_days = var.log_days", "", "kept for ever"),
-    ("monitoring.tf", '  threshold           = var.athena_alarm_bytes\n  treat_missing_data  = "notBreaching"\n  alarm_actions       = [aws_sns_topic.alerts.arn]', "  threshold           = var.athena_alarm_bytes", "tells nobody"),
+    (
+        "monitoring.tf",
+        '  threshold           = var.athena_alarm_bytes\n  treat_missing_data  = "notBreaching"\n  alarm_actions       = [aws_sns_topic.alerts.arn]',
+        "  threshold           = var.athena_alarm_bytes",
+        "tells nobody",
+    ),
     ("monitoring.tf", "kms_master_key_id = aws_kms_key.alerts.arn", "", "unencrypted"),
     ("schedule.tf", "dead_letter_config {\n      arn = aws_sqs_queue.not_started.arn\n    }", "", "lost silently"),
-)  # fmt: skip
+)

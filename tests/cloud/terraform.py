@@ -52,9 +52,14 @@ class Stack:
         installation = f'filesystem_mirror {{\n path = "{found}"\n include = ["hashicorp/aws"]\n }}' if found else "direct {}"
         config.write_text(f"provider_installation {{\n {installation}\n}}\n")
         self.env = {
-            **os.environ, "TF_CLI_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "root",
-            "AWS_SECRET_ACCESS_KEY": "root", "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1",
-        }  # fmt: skip
+            **os.environ,
+            "TF_CLI_CONFIG_FILE": str(config),
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "root",
+            "AWS_SECRET_ACCESS_KEY": "root",
+            "TF_IN_AUTOMATION": "1",
+            "CHECKPOINT_DISABLE": "1",
+        }
         if (done := self.run("init", "-input=false", check=False)).returncode:
             raise UnavailableError(f"the AWS provider cannot be had: {done.stderr[-300:]}")
 

@@ -26,9 +26,11 @@ class Athena:
     def run(self, statement: str) -> str:
         """Run one statement to its end; returns its id. Raises ResourceError with Athena's reason when it fails."""
         reply = self.api.start_query_execution(
-            QueryString=statement, QueryExecutionContext={"Database": self.database}, WorkGroup=self.workgroup,
+            QueryString=statement,
+            QueryExecutionContext={"Database": self.database},
+            WorkGroup=self.workgroup,
             ClientRequestToken=uuid.uuid4().hex,  # a retried call starts no second query
-        )  # fmt: skip
+        )
         query: str = reply["QueryExecutionId"]
         wait = FIRST_WAIT
         while True:
@@ -40,10 +42,11 @@ class Athena:
         self.scanned += int(found.get("Statistics", {}).get("DataScannedInBytes", 0))
         if found["Status"]["State"] != "SUCCEEDED":
             raise ResourceError(
-                f"Athena {found['Status']['State'].lower()} a statement", expected="SUCCEEDED",
+                f"Athena {found['Status']['State'].lower()} a statement",
+                expected="SUCCEEDED",
                 found=str(found["Status"].get("StateChangeReason", ""))[:500],
                 fix=f"look at query {query} in workgroup {self.workgroup}",
-            )  # fmt: skip
+            )
         return query
 
     def rows(self, statement: str) -> list[dict[str, str | None]]:

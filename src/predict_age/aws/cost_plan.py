@@ -76,8 +76,10 @@ def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet
     batches = max(1, ceil(to_predict / fleet.batch_rows))
     tasks = max(1, ceil(batches / fleet.batches_per_task))
     concurrency = min(tasks, fleet.max_concurrency)
-    said = [f"batches = ceil({to_predict:,} / {fleet.batch_rows:,}) = {batches:,}",
-            f"tasks = ceil({batches:,} / {fleet.batches_per_task}) = {tasks:,}"]  # fmt: skip
+    said = [
+        f"batches = ceil({to_predict:,} / {fleet.batch_rows:,}) = {batches:,}",
+        f"tasks = ceil({batches:,} / {fleet.batches_per_task}) = {tasks:,}",
+    ]
 
     sampled = min(round(rows * known_share), 1_000_000)
     read = rows / (READ_RATE * VCPU * fleet.training_vcpu) + (rows / (CONVERT_RATE * VCPU * fleet.training_vcpu) if text else 0)
@@ -92,10 +94,11 @@ def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet
     )
     helpers = [START_SECONDS + batches * 0.05, START_SECONDS]
     fargate = (
-        task_dollars(fleet.training_vcpu, fleet.training_gib, training, prices) + training / 3600 * 180 * prices.disk_gib_hour
+        task_dollars(fleet.training_vcpu, fleet.training_gib, training, prices)
+        + training / 3600 * 180 * prices.disk_gib_hour
         + tasks * factor * task_dollars(fleet.prediction_vcpu, fleet.prediction_gib, each, prices)
         + sum(task_dollars(1, 4, s, prices) for s in helpers)
-    )  # fmt: skip
+    )
     scanned = _scanned(rows, to_predict)
     query_seconds = 20 + scanned / 1e9
     lambdas = prices.lambda_gib_second * (1.0 * query_seconds + 2.0 * query_seconds + 4 * 5 * 0.5)
@@ -113,10 +116,19 @@ def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet
     }
     said.append(f"Athena: {scanned / 1e9:.1f} GB read by 5 statements, at ${prices.athena_tb:g} a TB")
     return AwsPlan(
-        rows, to_predict, batches, tasks, concurrency, minutes, scanned,
-        max(fleet.training_vcpu, concurrency * fleet.prediction_vcpu), dollars, said, _checks(tasks, concurrency, fleet),
+        rows,
+        to_predict,
+        batches,
+        tasks,
+        concurrency,
+        minutes,
+        scanned,
+        max(fleet.training_vcpu, concurrency * fleet.prediction_vcpu),
+        dollars,
+        said,
+        _checks(tasks, concurrency, fleet),
         f"{prices.region}, {prices.as_of}",
-    )  # fmt: skip
+    )
 
 
 def _scanned(rows: int, to_predict: int) -> int:

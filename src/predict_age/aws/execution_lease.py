@@ -43,9 +43,11 @@ def take(records: Records, execution: str, run_id: str, runs: Callable[[str], bo
         else:
             if before and not before.released and before.execution != execution and runs(before.execution):
                 raise BusyError(
-                    "the workspace is in use", expected="one execution at a time",
-                    found=f"run {before.run_id} of execution {before.execution.rpartition(':')[2]}", fix="wait until it has ended",
-                )  # fmt: skip
+                    "the workspace is in use",
+                    expected="one execution at a time",
+                    found=f"run {before.run_id} of execution {before.execution.rpartition(':')[2]}",
+                    fix="wait until it has ended",
+                )
             mine = Claim(max(before.token if before else 0, raise_fence(records, 0)) + 1, execution, run_id)
             try:
                 records.put(NAME, asdict(mine), found.tag if found else None)
@@ -78,6 +80,8 @@ class Held:
         now = claim_in(self.records)
         if now is None or now.token != self.token:
             raise LeaseLostError(
-                "this run lost its place; nothing of it is published", expected=f"the lease with token {self.token}",
-                found=f"run {now.run_id} of {now.execution}" if now else "no lease at all", fix="let the other execution finish",
-            )  # fmt: skip
+                "this run lost its place; nothing of it is published",
+                expected=f"the lease with token {self.token}",
+                found=f"run {now.run_id} of {now.execution}" if now else "no lease at all",
+                fix="let the other execution finish",
+            )

@@ -8,12 +8,32 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FILES = (
-    "__init__.py", "aws/__init__.py", "aws/athena.py", "aws/execution_lease.py", "aws/object_names.py", "aws/s3_documents.py",
-    "aws/s3_store.py", "aws/lambdas/*.py", "errors.py", "run/__init__.py", "run/batching.py", "sql/__init__.py", "sql/*.sql",
-    "steps/__init__.py", "steps/batch_generator.py", "step.py", "storage/__init__.py", "storage/documents.py",
-    "storage/durable_files.py", "storage/lease.py", "storage/manifest.py", "storage/publication.py", "storage/row_accounting.py",
-    "storage/workspace.py", "tally.py",
-)  # fmt: skip
+    "__init__.py",
+    "aws/__init__.py",
+    "aws/athena.py",
+    "aws/execution_lease.py",
+    "aws/object_names.py",
+    "aws/s3_documents.py",
+    "aws/s3_store.py",
+    "aws/lambdas/*.py",
+    "errors.py",
+    "run/__init__.py",
+    "run/batching.py",
+    "sql/__init__.py",
+    "sql/*.sql",
+    "steps/__init__.py",
+    "steps/batch_generator.py",
+    "step.py",
+    "storage/__init__.py",
+    "storage/documents.py",
+    "storage/durable_files.py",
+    "storage/lease.py",
+    "storage/manifest.py",
+    "storage/publication.py",
+    "storage/row_accounting.py",
+    "storage/workspace.py",
+    "tally.py",
+)
 LONG_AGO = (2020, 1, 1, 0, 0, 0)
 
 

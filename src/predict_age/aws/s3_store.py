@@ -109,10 +109,12 @@ class Store:
 
     def _put(self, name: str, data: bytes | Path, replaces: str | None, digest: bytes) -> None:
         how = {
-            "Bucket": self.bucket, "Key": self.key(name), "Metadata": {"sha256": digest.hex()},
+            "Bucket": self.bucket,
+            "Key": self.key(name),
+            "Metadata": {"sha256": digest.hex()},
             "ChecksumSHA256": base64.b64encode(digest).decode(),  # S3 compares on arrival
             **({"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}),
-        }  # fmt: skip
+        }
         try:
             if isinstance(data, Path):
                 with data.open("rb") as body:
@@ -179,9 +181,10 @@ class Store:
             "ExpiredToken": "sign in again; a task's credentials renew themselves",
         }
         return ResourceError(
-            f"S3 refused to {what} {self.url(name)}", found=code_of(error) or f"{type(error).__name__}: {error}"[:200],
+            f"S3 refused to {what} {self.url(name)}",
+            found=code_of(error) or f"{type(error).__name__}: {error}"[:200],
             fix=advice.get(code_of(error), "try again; check endpoint, region and network"),
-        )  # fmt: skip
+        )
 
 
 def _digest(data: bytes | Path) -> bytes:

@@ -17,9 +17,13 @@ from predict_age.step import STEPS
 State = dict[str, Any]
 
 LAMBDAS = {
-    "PreCleanup": "pre_cleanup", "BatchGenerator": "batch_generator", "CreatePredictionsTable": "create_predictions_table",
-    "HumanQA": "human_qa", "FinalResults": "final_results", "PostCleanup": "post_cleanup",
-}  # fmt: skip
+    "PreCleanup": "pre_cleanup",
+    "BatchGenerator": "batch_generator",
+    "CreatePredictionsTable": "create_predictions_table",
+    "HumanQA": "human_qa",
+    "FinalResults": "final_results",
+    "PostCleanup": "post_cleanup",
+}
 TASKS = {"Training": ("training", "train"), "CollectPredictions": ("collect", "collect"), "Report": ("report", "report")}
 AFTER = {"ParallelPrediction": "CollectPredictions", "FinalResults": "Report"}  # what needs more than a function has
 HOPELESS = ["ConfigError", "InputError", "IntegrityError", "QualityError", "BusyError", "LeaseLostError"]
@@ -38,8 +42,14 @@ def order() -> list[str]:
 
 def _again(hopeless: bool) -> list[State]:
     """Three more tries with growing, random waits; none for what another try cannot change."""
-    retry: State = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 5, "MaxAttempts": 3, "BackoffRate": 2.0,
-                    "MaxDelaySeconds": 120, "JitterStrategy": "FULL"}  # fmt: skip
+    retry: State = {
+        "ErrorEquals": ["States.ALL"],
+        "IntervalSeconds": 5,
+        "MaxAttempts": 3,
+        "BackoffRate": 2.0,
+        "MaxDelaySeconds": 120,
+        "JitterStrategy": "FULL",
+    }
     return [{"ErrorEquals": HOPELESS, "MaxAttempts": 0}, retry] if hopeless else [retry]
 
 
@@ -106,7 +116,10 @@ def _map() -> State:
             "Parameters": {"Bucket": "${bucket}", "Key.$": "States.Format('${prefix}/runs/{}/tasks.json', $.run_id)"},
         },
         "ItemSelector": {
-            "task.$": "$$.Map.Item.Value.task", "run_id.$": "$.run_id", "token.$": "$.token", "accept.$": "$.accept",
+            "task.$": "$$.Map.Item.Value.task",
+            "run_id.$": "$.run_id",
+            "token.$": "$.token",
+            "accept.$": "$.accept",
         },
         "MaxConcurrency": "${max_concurrency}",
         "ToleratedFailurePercentage": 0,
@@ -117,7 +130,7 @@ def _map() -> State:
         },
         "ResultPath": None,
         "Catch": CATCH,
-    }  # fmt: skip
+    }
 
 
 def definition() -> State:
@@ -158,9 +171,11 @@ def definition() -> State:
     states["Failed"] = {"Type": "Fail", "Error": "RunFailed", "CausePath": "$.failure.Cause"}
     states["Done"] = {"Type": "Succeed"}
     return {
-        "Comment": "predict-age: made by predict_age.aws.state_machine from the order of the steps", "StartAt": names[0],
-        "TimeoutSeconds": RUN_SECONDS, "States": states,
-    }  # fmt: skip
+        "Comment": "predict-age: made by predict_age.aws.state_machine from the order of the steps",
+        "StartAt": names[0],
+        "TimeoutSeconds": RUN_SECONDS,
+        "States": states,
+    }
 
 
 def text() -> str:

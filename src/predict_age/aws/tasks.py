@@ -61,14 +61,19 @@ class Job:
         try:
             store = Store(os.environ["PREDICT_AGE_BUCKET"], os.environ.get("PREDICT_AGE_PREFIX", "predict-age"))
             return cls(
-                store, os.environ["PREDICT_AGE_RUN_ID"], int(os.environ["PREDICT_AGE_TOKEN"]),
-                bool(os.environ.get("PREDICT_AGE_ACCEPT")), int(os.environ.get("PREDICT_AGE_TASK", "0")),
-            )  # fmt: skip
+                store,
+                os.environ["PREDICT_AGE_RUN_ID"],
+                int(os.environ["PREDICT_AGE_TOKEN"]),
+                bool(os.environ.get("PREDICT_AGE_ACCEPT")),
+                int(os.environ.get("PREDICT_AGE_TASK", "0")),
+            )
         except (KeyError, ValueError) as error:
             raise ConfigError(
-                "this command runs inside a task of the state machine", expected="its environment variables", found=str(error),
+                "this command runs inside a task of the state machine",
+                expected="its environment variables",
+                found=str(error),
                 fix="on one machine use `predict-age run`",
-            ) from None  # fmt: skip
+            ) from None
 
     def name(self, inside: str) -> str:
         return f"{object_names.folder(self.run_id)}/{inside}"
@@ -93,10 +98,13 @@ def noted(job: Job, what: str) -> Iterator[None]:
         _count("TasksDone", job.store.bucket)
     finally:
         used = {
-            "what": what, "outcome": outcome, "seconds": round(time.monotonic() - began, 1),
-            "vcpu": float(os.environ.get("PREDICT_AGE_VCPU", "0")), "gib": float(os.environ.get("PREDICT_AGE_GIB", "0")),
+            "what": what,
+            "outcome": outcome,
+            "seconds": round(time.monotonic() - began, 1),
+            "vcpu": float(os.environ.get("PREDICT_AGE_VCPU", "0")),
+            "gib": float(os.environ.get("PREDICT_AGE_GIB", "0")),
             "spot": float(os.environ.get("PREDICT_AGE_SPOT", "0")),
-        }  # fmt: skip
+        }
         with suppress(PredictAgeError):  # the bill must not hide what went wrong
             job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), sealed(used).encode())
 
@@ -154,9 +162,11 @@ class Mirror:
         plan = RunPlan.from_json(self.folder.record)
         if (now := code_hash()) != plan.code:
             raise ConfigError(
-                f"run {plan.run_id} was begun by another image", expected=f"code {plan.code}", found=f"code {now}",
+                f"run {plan.run_id} was begun by another image",
+                expected=f"code {plan.code}",
+                found=f"code {now}",
                 fix="start a new run",
-            )  # fmt: skip
+            )
         lease = Held(S3Records(self.job.store), self.job.token)
         return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, self.job.accept)
 

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from predict_age.storage.workspace import Workspace
 
 app = typer.Typer(
-    name="predict-age", no_args_is_help=True, rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False,
+    name="predict-age",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Train on the people whose age is known, predict the others with an interval, publish one table with everybody once.",
-)  # fmt: skip
+)
 
 AsOf = Annotated[str, typer.Option("--as-of", help="The date at which people have the age: YYYY-MM-DD.", metavar="DATE")]
 Source = Annotated[str, typer.Option("--source", help="A file, a folder or a glob: Parquet, JSON lines, CSV.", metavar="PATH")]

@@ -26,9 +26,11 @@ def verify(
     out(json.dumps(found.as_json())) if as_json else show_verified(found)
     if found.problems:
         raise IntegrityError(
-            f"run {found.run_id} is damaged", expected="every file as it was written", found=found.problems[0],
+            f"run {found.run_id} is damaged",
+            expected="every file as it was written",
+            found=found.problems[0],
             fix="`predict-age rollback --to` a whole run, or run again",
-        )  # fmt: skip
+        )
 
 
 @app.command(epilog="Example: predict-age rollback --workspace work --to 2025q2")

@@ -67,7 +67,7 @@ def ab(
     chance: Annotated[float, typer.Option(help="Probability of deciding wrongly when there is no difference.", min=0.0001)] = 0.05,
     power: Annotated[float, typer.Option(help="Probability of finding the least gain; advises on the number of people.")] = 0.80,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Compare models on people whose age became known: intervals, how many people are needed, and a decision."""
     from predict_age.cli.render import show_read_out
     from predict_age.evaluation.ab_test.arms import read_out

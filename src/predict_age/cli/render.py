@@ -74,9 +74,12 @@ def show_run(folder: RunFolder) -> None:
     for stage in s["stages"]:
         rate = stage["rows"] / stage["seconds"] if stage["seconds"] > 0.05 and stage["rows"] else 0
         steps.add_row(
-            stage["name"], duration(stage["seconds"]), f"{stage['rows']:,}" if stage["rows"] else "",
-            f"{rate:,.0f}" if rate else "", size(stage["peak_rss_bytes"]),
-        )  # fmt: skip
+            stage["name"],
+            duration(stage["seconds"]),
+            f"{stage['rows']:,}" if stage["rows"] else "",
+            f"{rate:,.0f}" if rate else "",
+            size(stage["peak_rss_bytes"]),
+        )
     console.print(steps)
     if s["drift"].get("drifted"):
         console.print(f"[red]Changed data[/red] against run {s['drift']['reference']}:", soft_wrap=True)
@@ -101,8 +104,11 @@ def show_run(folder: RunFolder) -> None:
 
 def _quality(m: dict[str, Any]) -> Group:
     table = _grid("Quality, on people held out from training", ["", "value", ""], numbers=False)
-    table.add_row("mean absolute error", _number(m["mae"], "{:.2f} years"),
-                  f"Ridge {_number(m['ridge_mae'], '{:.2f}')}, constant median {_number(m['median_mae'], '{:.2f}')}")  # fmt: skip
+    table.add_row(
+        "mean absolute error",
+        _number(m["mae"], "{:.2f} years"),
+        f"Ridge {_number(m['ridge_mae'], '{:.2f}')}, constant median {_number(m['median_mae'], '{:.2f}')}",
+    )
     table.add_row(
         "interval covers",
         _number(m["coverage"], "{:.1%}"),
@@ -132,10 +138,16 @@ def run_rows(workspace: Workspace) -> list[dict[str, Any]]:
             continue
         rows.append(
             {
-                **row, "status": s["status"], "as_of": s["as_of"], "quarter": s["quarter"], "people": s["rows"].get("distinct"),
-                "mae": s["metrics"]["mae"], "model_version": s["model_version"], "base": s["base"],
+                **row,
+                "status": s["status"],
+                "as_of": s["as_of"],
+                "quarter": s["quarter"],
+                "people": s["rows"].get("distinct"),
+                "mae": s["metrics"]["mae"],
+                "model_version": s["model_version"],
+                "base": s["base"],
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -239,8 +251,9 @@ def show_diff(found: Diff) -> None:
         near = ", ".join(f"{share:.1%} within {years}" for years, share in found.within.items())
         console.print(
             f"Predicted in both: {found.predicted_in_both:,}; mean change {_number(found.mean_change, '{:+.2f}')} years, "
-            f"{found.expected:+.2f} expected; {near} years of it", soft_wrap=True,
-        )  # fmt: skip
+            f"{found.expected:+.2f} expected; {near} years of it",
+            soft_wrap=True,
+        )
     console.print(f"{found.jumped:,} people jumped by more than {found.jump_years:g} years", soft_wrap=True)
     if found.jumps:
         table = _grid("Largest jumps", ["pid", "before", "after", "source before", "source after"])
@@ -257,9 +270,14 @@ def show_models(found: list[Version]) -> None:
     table = _grid("Models", ["version", "error", "Ridge", "coverage", "gate", "runs", ""], numbers=False)
     for v in found:
         table.add_row(
-            v.version, _number(v.mae, "{:.2f} years"), _number(v.ridge_mae, "{:.2f}"), _number(v.coverage, "{:.1%}"), v.gate,
-            f"{v.runs[-1]}" + (f" and {len(v.runs) - 1} more" if len(v.runs) > 1 else ""), "champion" if v.champion else "",
-        )  # fmt: skip
+            v.version,
+            _number(v.mae, "{:.2f} years"),
+            _number(v.ridge_mae, "{:.2f}"),
+            _number(v.coverage, "{:.1%}"),
+            v.gate,
+            f"{v.runs[-1]}" + (f" and {len(v.runs) - 1} more" if len(v.runs) > 1 else ""),
+            "champion" if v.champion else "",
+        )
     _console().print(table)
 
 
@@ -269,8 +287,9 @@ def show_card(card: dict[str, Any], path: Path) -> None:
     held = card["held_out"]
     console.print(
         f"\n[bold]Model {card['model_version']}[/bold]  {held['mae']:.2f} years mean error, "
-        f"{held['coverage']:.1%} inside the interval, {held['rows']:,} people judged", soft_wrap=True,
-    )  # fmt: skip
+        f"{held['coverage']:.1%} inside the interval, {held['rows']:,} people judged",
+        soft_wrap=True,
+    )
     for number, finding in enumerate(card["findings"], start=1):
         console.print(f"  {number}. {finding['kind']}: {finding['sentence']}", soft_wrap=True, markup=False)
     if not card["findings"]:
@@ -287,9 +306,13 @@ def show_read_out(found: ReadOut) -> None:
     for name, sums in found.arms.items():
         row = sums.as_json()
         table.add_row(
-            name, f"{sums.rows:,}", _number(row["mae"], "{:.2f}"), _number(row["bias"], "{:+.2f}"),
-            _number(row["coverage"], "{:.1%}"), _number(row["width"], "{:.1f}"),
-        )  # fmt: skip
+            name,
+            f"{sums.rows:,}",
+            _number(row["mae"], "{:.2f}"),
+            _number(row["bias"], "{:+.2f}"),
+            _number(row["coverage"], "{:.1%}"),
+            _number(row["width"], "{:.1f}"),
+        )
     console.print(table)
     for d in found.decisions:
         between = f"{d.difference:+.3f} years ({d.low:+.3f} to {d.high:+.3f})" if d.needed else "no difference yet"

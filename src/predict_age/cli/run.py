@@ -52,21 +52,34 @@ Timestamp = Annotated[
 
 
 def _plan(
-    source: str, as_of: str, features: Path | None, config: Path | None, workers: int | None, *,
-    max_minutes: float | None = None, tune: float | None = None, timestamp: str = "", workspace: Path | None = None,
-    base: str = "", model: str = "", shadow: bool = False,
-) -> RunPlan:  # fmt: skip
+    source: str,
+    as_of: str,
+    features: Path | None,
+    config: Path | None,
+    workers: int | None,
+    *,
+    max_minutes: float | None = None,
+    tune: float | None = None,
+    timestamp: str = "",
+    workspace: Path | None = None,
+    base: str = "",
+    model: str = "",
+    shadow: bool = False,
+) -> RunPlan:
     """Check everything that can be checked before a run: configuration, feature file, source, and the run to build on."""
     from predict_age.config import load_config
     from predict_age.features.group_fields import check_groups
     from predict_age.features.spec import load_features
     from predict_age.pipeline.runner import new_plan
 
-    settings = load_config(config, {
-        "running": {"workers": workers} if workers else {},
-        "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
-        "training": {} if tune is None else {"tune_minutes": tune},
-    })  # fmt: skip
+    settings = load_config(
+        config,
+        {
+            "running": {"workers": workers} if workers else {},
+            "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
+            "training": {} if tune is None else {"tune_minutes": tune},
+        },
+    )
     columns = (settings.source.birth_year, settings.source.approximate_age)
     declared = load_features(features, columns)
     name = str(features) if features else "built in"
@@ -79,9 +92,16 @@ def _plan(
     stamp = _timestamp(timestamp) if timestamp else None
     built_on, challengers = _models(workspace, base, model, list(settings.prediction.challengers), declared.text)
     return new_plan(
-        source, when, settings, declared.text, name, timestamp=stamp, base=built_on, challengers=challengers,
+        source,
+        when,
+        settings,
+        declared.text,
+        name,
+        timestamp=stamp,
+        base=built_on,
+        challengers=challengers,
         shadow=shadow,
-    )  # fmt: skip
+    )
 
 
 def _models(
@@ -120,8 +140,10 @@ def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[s
     if (run.folder.model / "features.toml").read_text(encoding="utf-8") != features:
         raise ConfigError(
             f"run {run.folder.id} cannot be built on: its model was trained on another feature file",
-            expected="the same --features", found="other features", fix="run without it, which trains a new model",
-        )  # fmt: skip
+            expected="the same --features",
+            found="other features",
+            fix="run without it, which trains a new model",
+        )
     return run.folder.id, run.files["model/manifest.json"]
 
 
@@ -165,11 +187,14 @@ def generate(
 @app.command(epilog="Example: predict-age plan --source people/people; predict-age plan --platform aws --rows 378024173")
 def plan(
     source: Annotated[str, typer.Option("--source", help="A file, a folder, a glob, or s3://...", metavar="PATH")] = "",
-    as_of: AsOf = "", features: Features = None, config: ConfigFile = None, workers: Workers = None,
+    as_of: AsOf = "",
+    features: Features = None,
+    config: ConfigFile = None,
+    workers: Workers = None,
     platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
     rows: Annotated[int, typer.Option(help="On aws: so many people, instead of looking at a source.", min=0)] = 0,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Say what a run would take - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
     from predict_age.cli.render import show_estimate
     from predict_age.pipeline.estimate import estimate
@@ -200,10 +225,21 @@ def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | Non
 
 @app.command(epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")
 def run(
-    source: Source, workspace: Space, as_of: AsOf, features: Features = None, config: ConfigFile = None, workers: Workers = None,
-    base: Base = "", model: Model = "", tune: Tune = None, shadow: Shadow = False, max_minutes: MaxMinutes = None,
-    timestamp: Timestamp = "", as_json: AsJson = False, quiet: Quiet = False,
-) -> None:  # fmt: skip
+    source: Source,
+    workspace: Space,
+    as_of: AsOf,
+    features: Features = None,
+    config: ConfigFile = None,
+    workers: Workers = None,
+    base: Base = "",
+    model: Model = "",
+    tune: Tune = None,
+    shadow: Shadow = False,
+    max_minutes: MaxMinutes = None,
+    timestamp: Timestamp = "",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """Run all steps: train, predict, merge, check the books, publish. An unfinished equal run is continued.
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
@@ -235,9 +271,13 @@ def run(
 
 @app.command(epilog="Example: predict-age resume --workspace work")
 def resume(
-    workspace: Space, workers: Workers = None, max_minutes: MaxMinutes = None, accept: Accept = False, as_json: AsJson = False,
+    workspace: Space,
+    workers: Workers = None,
+    max_minutes: MaxMinutes = None,
+    accept: Accept = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
-) -> None:  # fmt: skip
+) -> None:
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
     from predict_age.pipeline.runner import Overrides
     from predict_age.pipeline.runner import resume as again

@@ -58,9 +58,11 @@ def learn_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.floa
         if not isinstance(feature, Category):
             continue
         table = pa.table({"value": columns[name].cast(pa.string()), "age": age.astype(np.float64)}).drop_null()
-        grouped = table.group_by("value").aggregate([("age", "sum"), ("age", "count")]).sort_by(
-            [("age_count", "descending"), ("value", "ascending")]
-        )  # fmt: skip
+        grouped = (
+            table.group_by("value")
+            .aggregate([("age", "sum"), ("age", "count")])
+            .sort_by([("age_count", "descending"), ("value", "ascending")])
+        )
         kept = [r for r in grouped.slice(0, feature.max_values).to_pylist() if r["age_count"] >= FEWEST_ROWS]
         categories[name] = {
             r["value"]: float(np.float32((r["age_sum"] + PRIOR_ROWS * mean) / (r["age_count"] + PRIOR_ROWS))) for r in kept

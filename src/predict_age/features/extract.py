@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from predict_age.config import line_of
 from predict_age.errors import ConfigError
-from predict_age.features.spec import (  # fmt: skip
+from predict_age.features.spec import (
     Boolean,
     Category,
     Count,
@@ -214,9 +214,13 @@ def compiled(text: str, as_of: dt.date) -> tuple[FeatureSet, str]:
 
 
 def extract(
-    connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray, text: str, as_of: dt.date,
-    rows: NDArray[np.bool_] | None = None, kernels: bool | None = None,
-) -> Extracted:  # fmt: skip
+    connection: duckdb.DuckDBPyConnection,
+    profiles: pa.ChunkedArray,
+    text: str,
+    as_of: dt.date,
+    rows: NDArray[np.bool_] | None = None,
+    kernels: bool | None = None,
+) -> Extracted:
     """Feature columns of JSON ``profiles`` (n,), in order, by the feature file ``text`` at ``as_of``; of marked ``rows`` only.
 
     ``kernels`` read plain profiles where they can be used and there are many rows; what comes out is the same. None: let them.

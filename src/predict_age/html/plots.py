@@ -14,11 +14,22 @@ from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY, LIGHT, RED = "#2563a8", "#d9822b", "#5f6b7a", "#dfe5ec", "#b3403a"
 _STYLE: Any = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5, "svg.fonttype": "none", "svg.hashsalt": "predict-age",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": GREY, "axes.labelcolor": GREY, "xtick.color": GREY,
-    "ytick.color": GREY, "axes.grid": True, "grid.color": LIGHT, "axes.axisbelow": True, "legend.frameon": False,
-}  # fmt: skip
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "predict-age",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "axes.grid": True,
+    "grid.color": LIGHT,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
 
 
 WIDTH = 5.6  # inches

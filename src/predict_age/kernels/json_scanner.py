@@ -207,9 +207,22 @@ def place_in_table(word: Any, which: int) -> int:
 
 @kernel
 def find(  # noqa: PLR0915  # one loop without calls: it is what all the time goes into
-    data: Any, offsets: Any, rows: Any, first: Any, last: Any, keys: Any, table: Any, items: Any, slots: Any,
-    starts: Any, ends: Any, counts: Any, plain: Any, of_marks: Any, of_escapes: Any,
-) -> None:  # fmt: skip
+    data: Any,
+    offsets: Any,
+    rows: Any,
+    first: Any,
+    last: Any,
+    keys: Any,
+    table: Any,
+    items: Any,
+    slots: Any,
+    starts: Any,
+    ends: Any,
+    counts: Any,
+    plain: Any,
+    of_marks: Any,
+    of_escapes: Any,
+) -> None:
     """Find the values of all paths in the texts ``rows[first:last]`` of (n,), a text being ``data[offsets[r] : offsets[r + 1]]``.
 
     At least 64 bytes of ``data`` have to follow each text: they are looked at, and change nothing.
@@ -409,9 +422,22 @@ class Tokens:
     def _find(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], first: int, last: int) -> None:
         paths = self._paths
         find(
-            _read_only(data), _read_only(offsets), self._rows, first, last, paths.keys, paths.table, paths.items, paths.slots,
-            self.starts, self.ends, self.counts, self.plain, self._marks, self._escapes,
-        )  # fmt: skip
+            _read_only(data),
+            _read_only(offsets),
+            self._rows,
+            first,
+            last,
+            paths.keys,
+            paths.table,
+            paths.items,
+            paths.slots,
+            self.starts,
+            self.ends,
+            self.counts,
+            self.plain,
+            self._marks,
+            self._escapes,
+        )
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

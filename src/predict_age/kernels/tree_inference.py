@@ -30,9 +30,18 @@ def _known(value: Any, unknown: Any, tiny: Any) -> Any:
 
 @kernel
 def add_trees(
-    matrix: Any, unknown: Any, tiny: Any, starts: Any, kinds: Any, slots: Any, features: Any, limits: Any, values: Any,
-    vectors: Any, out: Any,
-) -> None:  # fmt: skip
+    matrix: Any,
+    unknown: Any,
+    tiny: Any,
+    starts: Any,
+    kinds: Any,
+    slots: Any,
+    features: Any,
+    limits: Any,
+    values: Any,
+    vectors: Any,
+    out: Any,
+) -> None:
     """Add to ``out`` (n,) what trees say about ``matrix`` (n, f), tree after tree; values up to a limit go left.
 
     The steps of tree t are ``starts[t]`` to ``starts[t + 1]``. Step s makes vector ``slots[s, 0]`` of the vectors ``slots[s, 1]``
@@ -85,9 +94,18 @@ def add_trees(
 
 @kernel
 def add_shares(
-    matrix: Any, unknown: Any, roots: Any, depths: Any, features: Any, limits: Any, below: Any, leaves: Any, shares: Any,
-    places: Any, out: Any,
-) -> None:  # fmt: skip
+    matrix: Any,
+    unknown: Any,
+    roots: Any,
+    depths: Any,
+    features: Any,
+    limits: Any,
+    below: Any,
+    leaves: Any,
+    shares: Any,
+    places: Any,
+    out: Any,
+) -> None:
     """Add to ``out`` (n, a) the shares of the leaf of each tree that ``matrix`` (n, f) falls into, tree after tree.
 
     Node i sends values of feature ``features[i]`` up to ``limits[i]`` to node ``below[i]``, others to the next one. A leaf sends

@@ -107,9 +107,20 @@ def _place(text: Any, begin: Any, end: Any, last: Any, column: Any, table: Any, 
 
 @kernel
 def read_values(
-    data: Any, starts: Any, ends: Any, counts: Any, plain: Any, slots: Any, kinds: Any, limits: Any, table: Any, texts: Any,
-    means: Any, out: Any, missed: Any,
-) -> Any:  # fmt: skip
+    data: Any,
+    starts: Any,
+    ends: Any,
+    counts: Any,
+    plain: Any,
+    slots: Any,
+    kinds: Any,
+    limits: Any,
+    table: Any,
+    texts: Any,
+    means: Any,
+    out: Any,
+    missed: Any,
+) -> Any:
     """Write what ``data[starts[n, s] : ends[n, s]]`` means in column c, s = ``slots[c]``, to ``out[c, n]``.
 
     NaN where there is nothing or not ``plain`` (n,). ``kinds`` (c,): NUMBER reads plain numbers, ITEMS takes ``counts`` (n, slots)
@@ -202,10 +213,17 @@ class Memo:
         _insert(self.table, self.means, self.texts, bounds, columns, means)
 
     def read(
-        self, data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32], counts: NDArray[np.int32],
-        plain: NDArray[np.bool_], slots: NDArray[np.int64], kinds: NDArray[np.int64], limits: NDArray[np.float64],
+        self,
+        data: NDArray[np.uint8],
+        starts: NDArray[np.int32],
+        ends: NDArray[np.int32],
+        counts: NDArray[np.int32],
+        plain: NDArray[np.bool_],
+        slots: NDArray[np.int64],
+        kinds: NDArray[np.int64],
+        limits: NDArray[np.float64],
         out: NDArray[np.float64],
-    ) -> NDArray[np.int64]:  # fmt: skip
+    ) -> NDArray[np.int64]:
         """Fill ``out`` (columns, n) by :func:`read_values`; returns the columns and rows (k, 2) whose text is new."""
         missed = np.empty((out.size, 2), np.int64)
         new = read_values(data, starts, ends, counts, plain, slots, kinds, limits, self.table, self.texts, self.means, out, missed)

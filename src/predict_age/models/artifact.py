@@ -93,9 +93,11 @@ def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     light = Light(content["light.txt"].decode())
     if not features.names == manifest["features"] == boosted.feature_names == light.feature_names:
         raise IntegrityError(
-            "the model was trained on other features", expected=str(boosted.feature_names), found=str(features.names),
+            "the model was trained on other features",
+            expected=str(boosted.feature_names),
+            found=str(features.names),
             fix="train a new model: run without --base",
-        )  # fmt: skip
+        )
     calibration = learned["blend"].pop("calibration")
     blend = Blend(
         **{**learned["blend"], "weights": tuple(learned["blend"]["weights"])},
@@ -121,9 +123,11 @@ def _read(path: Path, expected: str) -> bytes:
         if found == expected:
             return content
     raise IntegrityError(
-        f"the model file {path} is missing or damaged", expected=f"SHA-256 {expected}", found=found,
+        f"the model file {path} is missing or damaged",
+        expected=f"SHA-256 {expected}",
+        found=found,
         fix="`predict-age resume` an unfinished run; otherwise use another run's model, or train",
-    )  # fmt: skip
+    )
 
 
 def copy(folder: Path, to: Path, manifest_sha256: str) -> None:

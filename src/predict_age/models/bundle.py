@@ -165,6 +165,8 @@ class Bundle:
 def _check_finite(*predicted: NDArray[Any]) -> None:
     if not all(np.isfinite(p).all() for p in predicted):
         raise IntegrityError(
-            "the model predicts something that is no number", expected="finite ages", found="NaN or infinity",
+            "the model predicts something that is no number",
+            expected="finite ages",
+            found="NaN or infinity",
             fix="train a new model: run without --base",
-        )  # fmt: skip
+        )

@@ -182,9 +182,12 @@ def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weigh
     into2 = back[:, width:] * (second > 0)
     into1 = (back[:, :width] + into2 @ w["hidden"].T) * (first > 0)
     return {
-        "bins": np.asarray(chosen.T @ into1), "shift1": into1.sum(axis=0), "hidden": first.T @ into2,
-        "shift2": into2.sum(axis=0), "last": np.concatenate([first, second], axis=1).T @ outer,
-    }  # fmt: skip
+        "bins": np.asarray(chosen.T @ into1),
+        "shift1": into1.sum(axis=0),
+        "hidden": first.T @ into2,
+        "shift2": into2.sum(axis=0),
+        "last": np.concatenate([first, second], axis=1).T @ outer,
+    }
 
 
 @dataclass(frozen=True)
@@ -237,10 +240,12 @@ def learn(given: Lesson, settings: Training, number: int, stopped: Stopped = Non
         return (rng.standard_normal(shape) * spread).astype(np.float32)
 
     learned: Weights = {
-        "bins": start((m, width), features**-0.5), "shift1": np.zeros(width, np.float32),
-        "hidden": start((width, width), width**-0.5), "shift2": np.zeros(width, np.float32),
+        "bins": start((m, width), features**-0.5),
+        "shift1": np.zeros(width, np.float32),
+        "hidden": start((width, width), width**-0.5),
+        "shift2": np.zeros(width, np.float32),
         "last": start((2 * width, settings.network_functions), 0.1 * width**-0.5),
-    }  # fmt: skip
+    }
     size = int(np.clip(rows / 80, 32, 512))
     passes = max(1, min(settings.network_passes, ROW_VISITS // rows))
     steps = passes * -(-rows // size)

@@ -27,9 +27,15 @@ BLOCK = 4096  # rows that NumPy walks down a tree together
 
 
 def grow(
-    known: tuple[Matrix, Floats], unseen: tuple[Matrix, Floats] | None, parameters: dict[str, Any], rounds: int, patience: int,
-    names: list[str], drawn: float, stopped: Stopped = None,
-) -> xgboost.Booster:  # fmt: skip
+    known: tuple[Matrix, Floats],
+    unseen: tuple[Matrix, Floats] | None,
+    parameters: dict[str, Any],
+    rounds: int,
+    patience: int,
+    names: list[str],
+    drawn: float,
+    stopped: Stopped = None,
+) -> xgboost.Booster:
     """Up to ``rounds`` trees, from (n_rows, n_features) without NaN and ages (n_rows,); each learns from a share ``drawn`` of them.
 
     ``parameters`` are XGBoost's. With ``unseen`` rows, some at least, it stops ``patience`` rounds after their mean absolute error

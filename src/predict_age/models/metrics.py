@@ -53,9 +53,12 @@ def weighted(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, w
         return float(np.average(values, weights=weights))
 
     return {
-        "mae": mean(np.abs(error)), "rmse": float(np.sqrt(mean(error**2))), "bias": mean(error), "coverage": mean(inside),
+        "mae": mean(np.abs(error)),
+        "rmse": float(np.sqrt(mean(error**2))),
+        "bias": mean(error),
+        "coverage": mean(inside),
         "width": mean(np.asarray(upper - lower)),
-    }  # fmt: skip
+    }
 
 
 def by_band(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, of: Numbers | None = None) -> list[dict[str, object]]:

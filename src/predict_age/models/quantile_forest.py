@@ -40,9 +40,10 @@ class QuantileForest:
         """Raises IntegrityError when a node's row is none: kernels look nothing up twice."""
         if self.leaf_of.size and not 0 <= self.leaf_of.min() <= self.leaf_of.max() < len(self.shares):
             raise IntegrityError(
-                "the model's forest cannot be read", expected=f"leaves 0 to {len(self.shares) - 1}",
+                "the model's forest cannot be read",
+                expected=f"leaves 0 to {len(self.shares) - 1}",
                 found=f"{self.leaf_of.min()} to {self.leaf_of.max()}",
-            )  # fmt: skip
+            )
 
     def __reduce__(self) -> tuple[type[QuantileForest], tuple[Boosted, NDArray[np.int32], Shares]]:
         """Between processes it travels without what was made from it."""

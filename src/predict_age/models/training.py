@@ -111,9 +111,14 @@ def _from_all(features: FeatureSet, columns: pa.Table, age: NDArray[np.float32],
 
 
 def train(
-    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], lucky: NDArray[np.float64], config: Config, threads: int,
+    features: FeatureSet,
+    columns: pa.Table,
+    age: NDArray[np.float32],
+    lucky: NDArray[np.float64],
+    config: Config,
+    threads: int,
     side_by_side: SideBySide = one_by_one,
-) -> tuple[Bundle, dict[str, object], Judged]:  # fmt: skip
+) -> tuple[Bundle, dict[str, object], Judged]:
     """Train, choose, calibrate, judge. ``columns``: feature table (n rows), ``age`` (n,) whole years, ``lucky`` (n,) in [0, 1).
 
     By luck each row is one of FIT (learned from), VALIDATE (decides when boosting stops and how members are weighted), CALIBRATE
@@ -174,9 +179,14 @@ def parts(lucky: NDArray[np.float64], settings: Training, turn: float = 0.0) -> 
 
 
 def _learn(
-    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], fit: NDArray[np.bool_], validate: NDArray[np.bool_],
-    config: Config, threads: int,
-) -> tuple[Bundle, Matrix]:  # fmt: skip
+    features: FeatureSet,
+    columns: pa.Table,
+    age: NDArray[np.float32],
+    fit: NDArray[np.bool_],
+    validate: NDArray[np.bool_],
+    config: Config,
+    threads: int,
+) -> tuple[Bundle, Matrix]:
     """All models, from the rows ``fit``; stopping and weights by the rows ``validate``. The interval is not calibrated yet.
 
     The forest sees XGBoost's prediction as one more feature: for its training rows that prediction comes from two boosters
@@ -200,9 +210,15 @@ def _learn(
         point[~folds], point[folds] = (other.result() for other in others)
         forest = lanes.begin(train_forest, with_point(known, point), ages, youngest, oldest, settings, 1)
         bundle = Bundle(
-            features, encoders, ridge, boosted.result(), light.result(), given.network([n.result() for n in networks]),
-            forest.result(), Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
-        )  # fmt: skip
+            features,
+            encoders,
+            ridge,
+            boosted.result(),
+            light.result(),
+            given.network([n.result() for n in networks]),
+            forest.result(),
+            Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
+        )
     points, network, by_forest, _ = bundle.evaluated(unseen[0], everything=True)
     assert network is not None and by_forest is not None
     low, _, high = bundle.blend.levels()
@@ -258,10 +274,15 @@ def _by_confidence(made: Predictions, truth: NDArray[np.float64]) -> list[dict[s
         chosen = (pct >= low) & ((pct < low + 10) | (low == 90))
         if chosen.any():
             errors = np.abs(made.age[chosen] - truth[chosen])
-            rows.append({
-                "from": low, "rows": int(chosen.sum()), "mae": float(errors.mean()), "p90": float(np.quantile(errors, 0.9)),
-                "doubt": float(errors.std() / np.sqrt(len(errors))),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "from": low,
+                    "rows": int(chosen.sum()),
+                    "mae": float(errors.mean()),
+                    "p90": float(np.quantile(errors, 0.9)),
+                    "doubt": float(errors.std() / np.sqrt(len(errors))),
+                }
+            )
     return rows
 
 

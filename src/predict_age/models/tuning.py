@@ -88,9 +88,14 @@ def tune(
 
 
 def _error(
-    member: str, known: tuple[Matrix, NDArray[np.float32]], unseen: tuple[Matrix, NDArray[np.float32]], names: list[str],
-    settings: Training, config: Config, threads: int,
-) -> float:  # fmt: skip
+    member: str,
+    known: tuple[Matrix, NDArray[np.float32]],
+    unseen: tuple[Matrix, NDArray[np.float32]],
+    names: list[str],
+    settings: Training,
+    config: Config,
+    threads: int,
+) -> float:
     """Mean absolute error, years, of one member on rows that it did not learn from."""
     youngest, oldest = config.ages.min, config.ages.max
     predicted: NDArray[np.float64]

@@ -145,9 +145,12 @@ def train_boosted(
 
 
 def _by_library(
-    known: tuple[Matrix, NDArray[np.float32]], unseen: tuple[Matrix, NDArray[np.float32]] | None, parameters: dict[str, Any],
-    names: list[str], settings: Training,
-) -> xgboost.Booster:  # fmt: skip
+    known: tuple[Matrix, NDArray[np.float32]],
+    unseen: tuple[Matrix, NDArray[np.float32]] | None,
+    parameters: dict[str, Any],
+    names: list[str],
+    settings: Training,
+) -> xgboost.Booster:
     """XGBoost's own way to the same, in one thread: which rows it draws for a tree depends on how many there are."""
     import xgboost
 

@@ -102,15 +102,27 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
     sampled = min(round(rows * share), config.training.sample_rows)
     seconds = (
-        START_SECONDS + sampled / TRAIN_RATE
+        START_SECONDS
+        + sampled / TRAIN_RATE
         + (rows / READ_RATE + text_rows / CONVERT_RATE + to_predict / PREDICT_RATE + rows / MERGE_RATE) / workers
-    )  # fmt: skip
+    )
     disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
     disk = max(disk, rows * SCRATCH_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW)
     looking = workers * min(rows, BUCKET_ROWS) * BUCKET_BYTES_A_ROW  # for duplicates; at another time than training
     memory = PARENT_BYTES + workers * WORKER_BYTES + max(sampled * TRAINING_BYTES_A_ROW, looking)
     minutes = seconds / 60
     return Estimate(
-        rows, text_rows == 0, share, to_predict, batches, formula, workers, minutes, memory, disk, source_bytes,
-        config.limits.usd_per_hour, cost_usd(minutes, config.limits),
-    )  # fmt: skip
+        rows,
+        text_rows == 0,
+        share,
+        to_predict,
+        batches,
+        formula,
+        workers,
+        minutes,
+        memory,
+        disk,
+        source_bytes,
+        config.limits.usd_per_hour,
+        cost_usd(minutes, config.limits),
+    )

@@ -50,10 +50,17 @@ class Overrides:
 
 
 def new_plan(
-    source: str, as_of: dt.date, config: Config, features_text: str, features_name: str, *,
-    timestamp: dt.datetime | None = None, base: tuple[str, str] = ("", ""), challengers: tuple[tuple[str, str], ...] = (),
+    source: str,
+    as_of: dt.date,
+    config: Config,
+    features_text: str,
+    features_name: str,
+    *,
+    timestamp: dt.datetime | None = None,
+    base: tuple[str, str] = ("", ""),
+    challengers: tuple[tuple[str, str], ...] = (),
     shadow: bool = False,
-) -> RunPlan:  # fmt: skip
+) -> RunPlan:
     """Look at the source and fix everything that decides the result. The only place where a run reads the clock.
 
     ``timestamp`` replaces the clock: the same plan at the same time is the same run. ``base`` is the id of the run whose
@@ -62,9 +69,21 @@ def new_plan(
     now = (timestamp or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(microsecond=0)
     quarter = config.running.quarter or latest_complete_quarter(as_of)
     plan = RunPlan(
-        "", now.isoformat(), as_of, quarter, source, tuple(discover(source)), config, features_text, features_name, code_hash(),
-        config.running.workers or available_cores(), *base, challengers, shadow,
-    )  # fmt: skip
+        "",
+        now.isoformat(),
+        as_of,
+        quarter,
+        source,
+        tuple(discover(source)),
+        config,
+        features_text,
+        features_name,
+        code_hash(),
+        config.running.workers or available_cores(),
+        *base,
+        challengers,
+        shadow,
+    )
     return replace(plan, run_id=_run_id(now, plan))
 
 

@@ -70,9 +70,10 @@ def run_of(workspace: Workspace, name: str) -> RunFolder:
     if len(found) != 1:
         raise ConfigError(
             f"there is no model {name!r}" if not found else f"{name!r} is the beginning of several models",
-            expected='"champion" or a version', found=", ".join(v.version for v in (found or known)[-5:]) or "no finished run",
+            expected='"champion" or a version',
+            found=", ".join(v.version for v in (found or known)[-5:]) or "no finished run",
             fix="list them with `predict-age models`",
-        )  # fmt: skip
+        )
     return workspace.run(found[0].runs[-1])
 
 

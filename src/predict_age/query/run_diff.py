@@ -109,8 +109,17 @@ def _summary(
     count = sum(n for _, n in predicted)
     within = {y: sum(n for c, n in predicted if abs(c - expected) <= y) / count for y in (1, 2, 5, 10)} if count else {}
     return Diff(
-        before.folder.id, after.folder.id, expected, sum(n for _, n in both),
-        sum(m["people"] for m in listed if m["after"] == ABSENT), sum(m["people"] for m in listed if m["before"] == ABSENT),
-        listed, count, sum(c * n for c, n in predicted) / count if count else None, within, jump_years,
-        sum(n for c, n in both if abs(c - expected) > jump_years), jumps,
-    )  # fmt: skip
+        before.folder.id,
+        after.folder.id,
+        expected,
+        sum(n for _, n in both),
+        sum(m["people"] for m in listed if m["after"] == ABSENT),
+        sum(m["people"] for m in listed if m["before"] == ABSENT),
+        listed,
+        count,
+        sum(c * n for c, n in predicted) / count if count else None,
+        within,
+        jump_years,
+        sum(n for c, n in both if abs(c - expected) > jump_years),
+        jumps,
+    )

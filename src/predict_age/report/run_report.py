@@ -45,11 +45,14 @@ def _context(folder: RunFolder) -> dict[str, Any]:
     total_seconds = sum(s["seconds"] for s in summary["stages"]) or 1
     stages = [
         {
-            **s, "time": duration(s["seconds"]), "memory": size(s["peak_rss_bytes"]), "share": s["seconds"] / total_seconds,
+            **s,
+            "time": duration(s["seconds"]),
+            "memory": size(s["peak_rss_bytes"]),
+            "share": s["seconds"] / total_seconds,
             "rate": f"{s['rows'] / s['seconds']:,.0f}" if s["rows"] and s["seconds"] > 0.05 else "",
         }
         for s in summary["stages"]
-    ]  # fmt: skip
+    ]
     return {
         "s": summary,
         "config": folder.record["config"],

@@ -25,9 +25,11 @@ def check_affordable(minutes: float, limits: Limits) -> None:
     """Raise LimitError when a run of about ``minutes`` would go beyond ``limits``: before anything is done."""
     if limits.max_minutes and minutes > limits.max_minutes:
         raise LimitError(
-            "the run would take longer than it may", expected=f"at most {limits.max_minutes:g} minutes (limits.max_minutes)",
-            found=f"about {minutes:.1f} minutes", fix="raise the limit, add workers, or take a smaller source",
-        )  # fmt: skip
+            "the run would take longer than it may",
+            expected=f"at most {limits.max_minutes:g} minutes (limits.max_minutes)",
+            found=f"about {minutes:.1f} minutes",
+            fix="raise the limit, add workers, or take a smaller source",
+        )
     check_cost(cost_usd(minutes, limits), limits, f": {minutes:.1f} minutes at ${limits.usd_per_hour:g} an hour")
 
 
@@ -35,9 +37,11 @@ def check_cost(usd: float, limits: Limits, why: str) -> None:
     """Raise LimitError when a run of about ``usd`` would cost more than it may; ``why`` follows the amount."""
     if limits.max_cost_usd and usd > limits.max_cost_usd:
         raise LimitError(
-            "the run would cost more than it may", expected=f"at most ${limits.max_cost_usd:.2f} (limits.max_cost_usd)",
-            found=f"about ${usd:.2f}{why}", fix="raise the limit, or take a smaller source",
-        )  # fmt: skip
+            "the run would cost more than it may",
+            expected=f"at most ${limits.max_cost_usd:.2f} (limits.max_cost_usd)",
+            found=f"about ${usd:.2f}{why}",
+            fix="raise the limit, or take a smaller source",
+        )
 
 
 @dataclass
@@ -95,6 +99,8 @@ def within(left: float | None) -> Iterator[None]:
             yield
     except OutOfTime:
         raise LimitError(
-            "the run has used up its time or money and was stopped", expected="to be done by now", found="unfinished work",
+            "the run has used up its time or money and was stopped",
+            expected="to be done by now",
+            found="unfinished work",
             fix="raise the limit: `predict-age resume --max-minutes N`; finished work is kept",
-        ) from None  # fmt: skip
+        ) from None

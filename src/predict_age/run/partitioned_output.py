@@ -32,9 +32,14 @@ def finished_parts(parts: list[Part]) -> dict[int, Receipt]:
 
 
 def make_missing(
-    run: Run, function: Callable[..., Receipt], parts: list[Part], finished: dict[int, Receipt],
-    rows: Callable[[Receipt], int], total: int, unit: str,
-) -> list[Receipt]:  # fmt: skip
+    run: Run,
+    function: Callable[..., Receipt],
+    parts: list[Part],
+    finished: dict[int, Receipt],
+    rows: Callable[[Receipt], int],
+    total: int,
+    unit: str,
+) -> list[Receipt]:
     """``function(path, key, *needs)`` for every part that is not ``finished``; returns all receipts in the order of ``parts``.
 
     ``rows`` says how many of the ``total`` rows a receipt stands for: progress is reported in them. Stops as soon as

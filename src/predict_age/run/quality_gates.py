@@ -43,24 +43,35 @@ def check_model(card: dict[str, Any], limits: Gates, coverage: float, published:
         most = published["mae"] * (1 + limits.worse_share)
         doubt = CHANCE * math.hypot(_doubt(held), _doubt(published))
         found = f"{held['mae']:.2f} years, {published['mae']:.2f} published"
-        checks.append(Check(
-            "not worse than published", held["mae"] <= most + doubt,
-            f"a mean error of at most {most:.2f} years, give or take {doubt:.2f}", found,
-        ))  # fmt: skip
+        checks.append(
+            Check(
+                "not worse than published",
+                held["mae"] <= most + doubt,
+                f"a mean error of at most {most:.2f} years, give or take {doubt:.2f}",
+                found,
+            )
+        )
     bands = [b for b in card["by_band"] if b["rows"] >= FEWEST_ROWS]
     if limits.band_error_years and bands:
         worst = max(bands, key=lambda b: b["mae"])
-        checks.append(Check(
-            "worst age band", worst["mae"] <= limits.band_error_years, f"a mean error of at most {limits.band_error_years:g} years",
-            f"{worst['mae']:.2f} for people of {worst['band']}",
-        ))  # fmt: skip
+        checks.append(
+            Check(
+                "worst age band",
+                worst["mae"] <= limits.band_error_years,
+                f"a mean error of at most {limits.band_error_years:g} years",
+                f"{worst['mae']:.2f} for people of {worst['band']}",
+            )
+        )
     group = card["worst_group"]
     if limits.group_bias_years and group:
-        checks.append(Check(
-            "worst group", abs(group["apart"]) <= limits.group_bias_years,
-            f"no group further than {limits.group_bias_years:g} years apart from everybody else",
-            f"{group['apart']:+.1f} years for {group['field']} = {group['group']}",
-        ))  # fmt: skip
+        checks.append(
+            Check(
+                "worst group",
+                abs(group["apart"]) <= limits.group_bias_years,
+                f"no group further than {limits.group_bias_years:g} years apart from everybody else",
+                f"{group['apart']:+.1f} years for {group['field']} = {group['group']}",
+            )
+        )
     if limits.coverage_below and held["rows"] >= FEWEST_ROWS:
         least = coverage - limits.coverage_below - 2 * math.sqrt(coverage * (1 - coverage) / held["rows"])
         checks.append(
@@ -68,10 +79,14 @@ def check_model(card: dict[str, Any], limits: Gates, coverage: float, published:
         )
     if limits.leak_error_share:
         left = held["mae"] / card["median"]["mae"] if card["median"]["mae"] else 1.0
-        checks.append(Check(
-            "too good to be true", left > limits.leak_error_share,
-            f"more than {limits.leak_error_share:.0%} of the constant median's error left", f"{left:.0%}",
-        ))  # fmt: skip
+        checks.append(
+            Check(
+                "too good to be true",
+                left > limits.leak_error_share,
+                f"more than {limits.leak_error_share:.0%} of the constant median's error left",
+                f"{left:.0%}",
+            )
+        )
     return checks
 
 
@@ -141,8 +156,10 @@ def _judge(run: Run, name: str, checks: list[Check]) -> None:
             else "the data have changed since the model was trained"
         )
         raise QualityError(
-            what, expected="; ".join(f"{c.name}: {c.expected}" for c in failed[:5]), found="; ".join(c.found for c in failed[:5]),
+            what,
+            expected="; ".join(f"{c.name}: {c.expected}" for c in failed[:5]),
+            found="; ".join(c.found for c in failed[:5]),
             fix=f"look at {run.folder.model / 'card.html'}; then change data or configuration, or `predict-age resume --accept`",
-        )  # fmt: skip
+        )
     for check in failed:
         run.progress.note(f"accepted although {check.name} fails: {check.found}")

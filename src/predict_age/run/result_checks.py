@@ -26,13 +26,17 @@ def describe(path: Path) -> dict[str, Any]:
     for number, source in enumerate(sources.dictionary.to_pylist()):
         mine = code == number
         counts = {
-            f"rows:{source}": int(mine.sum()), f"high:{source}": int((pct[mine] >= HIGH_QUALITY_PCT).sum()),
+            f"rows:{source}": int(mine.sum()),
+            f"high:{source}": int((pct[mine] >= HIGH_QUALITY_PCT).sum()),
             f"usable:{source}": int(usable[mine].sum()),
-        }  # fmt: skip
-        tally += Tally(counts, {
-            f"age:{source}": np.bincount(ages[mine], minlength=AGE_BINS).tolist(),
-            f"pct:{source}": np.bincount(bins[mine], minlength=PCT_BINS).tolist(),
-        })  # fmt: skip
+        }
+        tally += Tally(
+            counts,
+            {
+                f"age:{source}": np.bincount(ages[mine], minlength=AGE_BINS).tolist(),
+                f"pct:{source}": np.bincount(bins[mine], minlength=PCT_BINS).tolist(),
+            },
+        )
     in_order = np.sort(pids, kind="stable")  # the parts are in order already: nothing to do but look
     distinct = int(np.count_nonzero(in_order[1:] != in_order[:-1])) + bool(len(pids))
     return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
@@ -49,7 +53,7 @@ def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally)
             expected=f"{books.distinct:,} people, fingerprint {books.checksum:016x}",
             found=f"{people:,} rows, fingerprint {written:016x}",
             fix="run again; if it happens twice, report it with the run folder's run.json",
-        )  # fmt: skip
+        )
     if books.existing != found["known"]:
         raise IntegrityError(
             "known ages were lost, nothing was published", expected=f"{found['known']:,}", found=f"{books.existing:,}"

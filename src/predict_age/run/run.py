@@ -67,20 +67,41 @@ class RunPlan:
         del config["running"], config["limits"]
         files = [asdict(f) for f in self.files]
         what = [
-            self.as_of.isoformat(), self.quarter, files, config, self.features_text, self.code, self.workers,
-            self.base, self.base_model, self.challengers, self.shadow,
-        ]  # fmt: skip
+            self.as_of.isoformat(),
+            self.quarter,
+            files,
+            config,
+            self.features_text,
+            self.code,
+            self.workers,
+            self.base,
+            self.base_model,
+            self.challengers,
+            self.shadow,
+        ]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """The contents of run.json."""
         return {
-            "run_id": self.run_id, "timestamp": self.timestamp, "as_of": self.as_of.isoformat(), "quarter": self.quarter,
-            "version": __version__, "code": self.code, "identity": self.identity, "source": self.source,
-            "files": [asdict(f) for f in self.files], "config": self.config.model_dump(mode="json"),
-            "features_name": self.features_name, "features_text": self.features_text, "workers": self.workers,
-            "base": self.base, "base_model": self.base_model, "challengers": self.challengers, "shadow": self.shadow,
-        }  # fmt: skip
+            "run_id": self.run_id,
+            "timestamp": self.timestamp,
+            "as_of": self.as_of.isoformat(),
+            "quarter": self.quarter,
+            "version": __version__,
+            "code": self.code,
+            "identity": self.identity,
+            "source": self.source,
+            "files": [asdict(f) for f in self.files],
+            "config": self.config.model_dump(mode="json"),
+            "features_name": self.features_name,
+            "features_text": self.features_text,
+            "workers": self.workers,
+            "base": self.base,
+            "base_model": self.base_model,
+            "challengers": self.challengers,
+            "shadow": self.shadow,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> RunPlan:
@@ -88,11 +109,22 @@ class RunPlan:
         try:
             config = Config.model_validate_json(json.dumps(value["config"]))
             return cls(
-                value["run_id"], value["timestamp"], dt.date.fromisoformat(value["as_of"]), value["quarter"], value["source"],
-                tuple(SourceFile(**f) for f in value["files"]), config,
-                value["features_text"], value["features_name"], value["code"], value["workers"], value["base"], value["base_model"],
-                tuple((str(r), str(m)) for r, m in value["challengers"]), bool(value["shadow"]),
-            )  # fmt: skip
+                value["run_id"],
+                value["timestamp"],
+                dt.date.fromisoformat(value["as_of"]),
+                value["quarter"],
+                value["source"],
+                tuple(SourceFile(**f) for f in value["files"]),
+                config,
+                value["features_text"],
+                value["features_name"],
+                value["code"],
+                value["workers"],
+                value["base"],
+                value["base_model"],
+                tuple((str(r), str(m)) for r, m in value["challengers"]),
+                bool(value["shadow"]),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
                 "run.json is damaged or from another version", found=str(error).splitlines()[0], fix="start a new run"
@@ -164,9 +196,11 @@ class Run:
         """Raise when code or source are not what the run began with; the source is compared by content once it was read."""
         if (now := code_hash()) != self.plan.code:
             raise ConfigError(
-                f"run {self.plan.run_id} was begun by other code", expected=f"code {self.plan.code}", found=f"code {now}",
+                f"run {self.plan.run_id} was begun by other code",
+                expected=f"code {self.plan.code}",
+                found=f"code {now}",
                 fix="start a new run",
-            )  # fmt: skip
+            )
         self.check_source()
         if self.folder.step_file("read_source").exists():
             for file, expected in zip(self.plan.files, self.facts("read_source")["source_sha256"], strict=True):

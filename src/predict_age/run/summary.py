@@ -45,12 +45,18 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "findings": [f["sentence"] for f in facts.get("training", {}).get("judged", {}).get("findings", [])],
         "drift": {k: v for k, v in facts.get("parallel_prediction", {}).get("drift", {}).items() if k != "as_of"},
         "metrics": {
-            "mae": held.get("mae"), "rmse": held.get("rmse"), "r2": held.get("r2"), "bias": held.get("bias"),
-            "ridge_mae": metrics.get("ridge", {}).get("mae"), "median_mae": metrics.get("median", {}).get("mae"),
-            "coverage": held.get("coverage"), "width": held.get("width"), "held_out_rows": held.get("rows"),
+            "mae": held.get("mae"),
+            "rmse": held.get("rmse"),
+            "r2": held.get("r2"),
+            "bias": held.get("bias"),
+            "ridge_mae": metrics.get("ridge", {}).get("mae"),
+            "median_mae": metrics.get("median", {}).get("mae"),
+            "coverage": held.get("coverage"),
+            "width": held.get("width"),
+            "held_out_rows": held.get("rows"),
             "target_coverage": record["config"]["training"]["coverage"],
             **final.get("quality", {}),
         },
-    }  # fmt: skip
+    }
     cleaned: dict[str, Any] = finite(summary)
     return cleaned

@@ -81,10 +81,14 @@ class Console:
 
         if self._bar is None:
             self._bar = Progress(
-                TextColumn("  {task.description}"), BarColumn(bar_width=30),
+                TextColumn("  {task.description}"),
+                BarColumn(bar_width=30),
                 TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
-                TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=RichConsole(stderr=True), transient=True,
-            )  # fmt: skip
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=RichConsole(stderr=True),
+                transient=True,
+            )
             self._bar.start()
             self._task = self._bar.add_task(self._label, total=total, unit=unit, rate="")
         rate = done / max(time.monotonic() - self._began, 1e-9)

@@ -142,14 +142,23 @@ class Pool:
             self._beats = self._beats or TemporaryDirectory(prefix="predict-age-", ignore_cleanup_errors=True)
             self._looked = time.monotonic()
             self._executor = ProcessPoolExecutor(
-                self.workers, mp_context=context(), initializer=begin_work, initargs=(self._beats.name, dict(os.environ)),
-            )  # fmt: skip
+                self.workers,
+                mp_context=context(),
+                initializer=begin_work,
+                initargs=(self._beats.name, dict(os.environ)),
+            )
         return self._executor
 
     def _after_death(
-        self, running: dict[Future[Any], int], results: list[Any], done: Callable[[int, Any], None], tries: list[int],
-        suspects: deque[int], alone: bool, names: str | Sequence[str],
-    ) -> None:  # fmt: skip
+        self,
+        running: dict[Future[Any], int],
+        results: list[Any],
+        done: Callable[[int, Any], None],
+        tries: list[int],
+        suspects: deque[int],
+        alone: bool,
+        names: str | Sequence[str],
+    ) -> None:
         """Collect what still finished, queue the rest as suspects, start afresh."""
         for future, task in sorted(running.items(), key=lambda item: item[1]):
             error = future.exception() if future.done() else None
@@ -162,10 +171,11 @@ class Pool:
             if tries[task] >= self.attempts:
                 name = f"{names} {task}" if isinstance(names, str) else names[task]
                 raise ResourceError(
-                    f"{name} killed its worker {tries[task]} times", expected="a worker that finishes its work",
+                    f"{name} killed its worker {tries[task]} times",
+                    expected="a worker that finishes its work",
                     found=f"the process died (out of memory, killed by hand, or {self.hang_seconds:g} s without a sign of life)",
                     fix="free memory or lower running.workers, then `predict-age resume`; finished work is kept",
-                )  # fmt: skip
+                )
             if not alone:
                 tries[task] -= 1  # it may only have run beside the culprit: it is tried alone next, and then it counts
             suspects.append(task)

@@ -82,8 +82,12 @@ def route(
         for piece in read_split(split, source, with_profile=True):
             judged = rules.canonical(connection, piece.raw)
             usable = judged["pid"].is_valid()
-            columns = [piece.raw[c].cast(pa.string()) if not pa.types.is_null(piece.raw[c].type) else pa.nulls(
-                piece.raw.num_rows, pa.string()) for c in ("birth_year", "approximate_age", "profile")]  # fmt: skip
+            columns = [
+                piece.raw[c].cast(pa.string())
+                if not pa.types.is_null(piece.raw[c].type)
+                else pa.nulls(piece.raw.num_rows, pa.string())
+                for c in ("birth_year", "approximate_age", "profile")
+            ]
             table = pa.table([pa.array(piece.positions), judged["pid"].cast(pa.string()), *columns], schema=WORKING)
             tables.append(table.filter(usable))
             mods.append(floor_mod(judged["pid"].filter(usable).to_numpy(), batches))

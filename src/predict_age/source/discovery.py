@@ -11,8 +11,14 @@ from predict_age.source.filesystem import in_s3, objects, stat
 
 Format = Literal["parquet", "jsonl", "csv"]
 _SUFFIXES: dict[str, Format] = {
-    ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv"
-}  # fmt: skip
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 KNOWN = ", ".join(_SUFFIXES) + " (text also with .gz or .zst)"
 

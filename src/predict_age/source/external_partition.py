@@ -73,7 +73,9 @@ def _entries(folder: Path, number: int, low: int, high: int) -> np.ndarray:
         found = np.fromfile(stream, kind, high - low)
     if len(found) != high - low:
         raise IntegrityError(
-            f"a file of the run's own has become shorter: {path}", expected=f"{high:,} entries or more",
-            found=f"{low + len(found):,}", fix="see to the disk, then `predict-age resume`",
-        )  # fmt: skip
+            f"a file of the run's own has become shorter: {path}",
+            expected=f"{high:,} entries or more",
+            found=f"{low + len(found):,}",
+            fix="see to the disk, then `predict-age resume`",
+        )
     return found

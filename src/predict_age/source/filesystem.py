@@ -37,9 +37,12 @@ def _s3(_process: int) -> Any:
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return fs.S3FileSystem(
-        endpoint_override=endpoint, region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS), connect_timeout=10, request_timeout=60,
-    )  # fmt: skip
+        endpoint_override=endpoint,
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        connect_timeout=10,
+        request_timeout=60,
+    )
 
 
 def _failed(path: str, error: Exception) -> InputError:

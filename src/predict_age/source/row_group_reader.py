@@ -55,9 +55,11 @@ def open_parquet(path: str) -> pq.ParquetFile:
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"not a readable Parquet file: {path}", expected="Parquet with a valid footer", found=reason,
+            f"not a readable Parquet file: {path}",
+            expected="Parquet with a valid footer",
+            found=reason,
             fix="replace or remove the file",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def check_columns(names: Sequence[str], source: Source, path: str) -> None:
@@ -65,19 +67,25 @@ def check_columns(names: Sequence[str], source: Source, path: str) -> None:
     found = "columns " + ", ".join(names) if names else "no columns"
     if source.pid not in names:
         raise InputError(
-            f"no person identifier in {path}", expected=f'a column "{source.pid}"', found=found,
+            f"no person identifier in {path}",
+            expected=f'a column "{source.pid}"',
+            found=found,
             fix='name your column under [source] in the configuration: pid = "..."',
-        )  # fmt: skip
+        )
     if source.birth_year not in names and source.approximate_age not in names:
         raise InputError(
-            f"no age in {path}", expected=f'a column "{source.birth_year}" or "{source.approximate_age}"', found=found,
+            f"no age in {path}",
+            expected=f'a column "{source.birth_year}" or "{source.approximate_age}"',
+            found=found,
             fix='name your column under [source]: approximate_age = "..." or birth_year = "..."',
-        )  # fmt: skip
+        )
     if source.profile_json != "*" and source.profile_json not in names:
         raise InputError(
-            f"no profile in {path}", expected=f'a column "{source.profile_json}"', found=found,
+            f"no profile in {path}",
+            expected=f'a column "{source.profile_json}"',
+            found=found,
             fix='name your column under [source], or set profile_json = "*" to use all other columns as the profile',
-        )  # fmt: skip
+        )
 
 
 @lru_cache(maxsize=8)
@@ -86,9 +94,14 @@ def _cached_file(path: str) -> pq.ParquetFile:
 
 
 def read_split(
-    split: Split, source: Source, *, with_profile: bool, with_ids: bool = True, only: NDArray[np.bool_] | None = None,
+    split: Split,
+    source: Source,
+    *,
+    with_profile: bool,
+    with_ids: bool = True,
+    only: NDArray[np.bool_] | None = None,
     most_bytes: int = SLICE_BYTES,
-) -> Iterator[Slice]:  # fmt: skip
+) -> Iterator[Slice]:
     """Stream the rows of ``split``. ``with_profile=False`` leaves the profile column unread, ``with_ids=False`` ids and ages: NULL.
 
     ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded. ``most_bytes`` bounds a slice.
@@ -124,14 +137,17 @@ def read_split(
             first += rows
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
-            f"a Parquet file is damaged: {split.path}, row group {split.row_group}", found=str(error).splitlines()[0],
+            f"a Parquet file is damaged: {split.path}, row group {split.row_group}",
+            found=str(error).splitlines()[0],
             fix="replace the file and start a new run",
-        ) from None  # fmt: skip
+        ) from None
     if first != split.rows:
         raise InputError(
-            f"a source file changed during the run: {split.path}", expected=f"{split.rows:,} rows in row group {split.row_group}",
-            found=f"{first:,}", fix="start a new run on a source that nobody writes to",
-        )  # fmt: skip
+            f"a source file changed during the run: {split.path}",
+            expected=f"{split.rows:,} rows in row group {split.row_group}",
+            found=f"{first:,}",
+            fix="start a new run on a source that nobody writes to",
+        )
 
 
 def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str], most: int, most_bytes: int) -> int:

@@ -88,15 +88,29 @@ class _Counting:
             aside = set_aside / f"rows-{split.id:06d}.parquet"
             written[str(aside)] = write_set_aside(aside, file, self.positions, self.reasons)
         return SplitCounts(
-            split.id, self.read, dict(Counter(self.reasons)), dict(self.known), self.needs, self.odd["unreadable_age"],
-            self.odd["implausible_age"], self.odd["conflicting_age"], self.ages.tolist(), written,
-        )  # fmt: skip
+            split.id,
+            self.read,
+            dict(Counter(self.reasons)),
+            dict(self.known),
+            self.needs,
+            self.odd["unreadable_age"],
+            self.odd["implausible_age"],
+            self.odd["conflicting_age"],
+            self.ages.tolist(),
+            written,
+        )
 
 
 def scan(
-    number: int, splits: list[Split], source: Source, rules: RowRules, buckets: int, scratch: Path, set_aside: Path | None,
+    number: int,
+    splits: list[Split],
+    source: Source,
+    rules: RowRules,
+    buckets: int,
+    scratch: Path,
+    set_aside: Path | None,
     files: list[str],
-) -> list[SplitCounts]:  # fmt: skip
+) -> list[SplitCounts]:
     """Count the rows of each split; leave an entry about each usable row in ``scratch``, as number ``number``, by bucket."""
     counting = {split.id: _Counting() for split in splits}
     entries = [np.empty(0, ENTRY)]

@@ -26,9 +26,14 @@ from predict_age.source.row_rules import connect
 BLOCK_BYTES = 8 << 20
 LONGEST_LINE = 64 << 20
 WORKING = pa.schema(
-    [("position", pa.int64()), ("pid", pa.string()), ("birth_year", pa.string()), ("approximate_age", pa.string()),
-     ("profile_json", pa.string())]
-)  # fmt: skip
+    [
+        ("position", pa.int64()),
+        ("pid", pa.string()),
+        ("birth_year", pa.string()),
+        ("approximate_age", pa.string()),
+        ("profile_json", pa.string()),
+    ]
+)
 
 
 @dataclass
@@ -55,9 +60,11 @@ def _blocks(file: SourceFile) -> Iterator[bytes]:
                 block = stream.read(BLOCK_BYTES)
             except (OSError, pa.ArrowInvalid, EOFError) as error:
                 raise InputError(
-                    f"{file.path} cannot be decompressed to its end", expected=f"a complete {file.compression or 'plain'} file",
-                    found=str(error).splitlines()[0], fix="copy the file again; it was probably cut short",
-                ) from None  # fmt: skip
+                    f"{file.path} cannot be decompressed to its end",
+                    expected=f"a complete {file.compression or 'plain'} file",
+                    found=str(error).splitlines()[0],
+                    fix="copy the file again; it was probably cut short",
+                ) from None
             if not block:
                 break
             end = block.rfind(b"\n") + 1
@@ -66,9 +73,10 @@ def _blocks(file: SourceFile) -> Iterator[bytes]:
                 kept_bytes += len(block)
                 if kept_bytes > LONGEST_LINE:
                     raise InputError(
-                        f"a line of {file.path} is longer than {LONGEST_LINE >> 20} MiB", expected="one JSON object a line",
+                        f"a line of {file.path} is longer than {LONGEST_LINE >> 20} MiB",
+                        expected="one JSON object a line",
                         fix="write the file as JSON lines (one record a line)",
-                    )  # fmt: skip
+                    )
                 continue
             yield b"".join([*kept, block[:end]])
             kept, kept_bytes = ([block[end:]], len(block) - end) if end < len(block) else ([], 0)
@@ -171,15 +179,18 @@ def read_csv(file: SourceFile, source: Source) -> Iterator[Piece]:
                 yield _csv_piece(table, positions, broken, source)
         except pa.ArrowInvalid as error:
             raise InputError(
-                f"{file.path} is not valid CSV", expected="a header line, comma-separated, quotes closed",
-                found=str(error).splitlines()[0], fix="mend the file, or write it as JSON lines or Parquet",
-            ) from None  # fmt: skip
+                f"{file.path} is not valid CSV",
+                expected="a header line, comma-separated, quotes closed",
+                found=str(error).splitlines()[0],
+                fix="mend the file, or write it as JSON lines or Parquet",
+            ) from None
         if counter.quotes % 2 and "\n" in last:
             raise InputError(
                 f"a quote is never closed in {file.path}: everything after it became part of one field",
-                expected="every quoted field closed by a quote", found=f"{counter.quotes:,} quotes, an odd number",
+                expected="every quoted field closed by a quote",
+                found=f"{counter.quotes:,} quotes, an odd number",
                 fix="mend the file; quotes inside a quoted field are written twice",
-            )  # fmt: skip
+            )
         if skipped:
             empty = pa.table({n: pa.array([], pa.string()) for n in names})
             broken = [(max(number - 2, 0), "wrong_number_of_columns") for number in skipped]

@@ -28,5 +28,8 @@ def batch_generator(run: Run) -> StepResult:
     path = run.folder.path / "batches.json"
     write_json(path, {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
     run.progress.note(f"{len(batches):,} batches: {formula}")
-    return StepResult(sum(rows), {"batches": len(batches), "formula": formula, "largest": max(rows), "smallest": min(rows)},
-                      {"batches.json": sha256(path)})  # fmt: skip
+    return StepResult(
+        sum(rows),
+        {"batches": len(batches), "formula": formula, "largest": max(rows), "smallest": min(rows)},
+        {"batches.json": sha256(path)},
+    )

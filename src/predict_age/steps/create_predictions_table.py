@@ -11,8 +11,12 @@ from predict_age.step import StepResult
 from predict_age.storage.durable_files import creating
 
 _ARROW = {
-    "BIGINT": pa.int64(), "INT": pa.int32(), "DOUBLE": pa.float64(), "STRING": pa.string(), "TIMESTAMP": pa.timestamp("us"),
-}  # fmt: skip
+    "BIGINT": pa.int64(),
+    "INT": pa.int32(),
+    "DOUBLE": pa.float64(),
+    "STRING": pa.string(),
+    "TIMESTAMP": pa.timestamp("us"),
+}
 
 
 def predictions_schema() -> pa.Schema:

@@ -65,8 +65,12 @@ def final_results(run: Run) -> StepResult:
         run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
     table = "" if run.plan.shadow else f"predict_age_final_results_{run.plan.quarter}"
     facts = {
-        "rows": books.as_rows(), "quality": books.quality(tally), "table": table, "tally": tally.as_json(), "manifest": seal,
-    }  # fmt: skip
+        "rows": books.as_rows(),
+        "quality": books.quality(tally),
+        "table": table,
+        "tally": tally.as_json(),
+        "manifest": seal,
+    }
     return StepResult(books.distinct, facts, outputs)
 
 

@@ -59,7 +59,7 @@ def qa_part(
             f"{batch.name} does not fit its source rows",
             expected=f"{people.num_rows:,} people, {predictions.num_rows:,} predictions",
             found=f"{table.num_rows:,} people, {sources.get('ML_PREDICTION', 0):,} predictions",
-        )  # fmt: skip
+        )
     with creating(path) as stream:
         pq.write_table(table, stream, **writing(table.schema))
     reviews = {v["values"]: v["counts"] for v in table["review_reason"].drop_null().value_counts().to_pylist()}

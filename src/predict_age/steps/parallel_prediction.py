@@ -114,13 +114,24 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             missing = np.isnan(matrix).sum(axis=0).tolist()
             counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
             counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen(made.columns).items()}
-            tally += Tally(counts, {
-                "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
-                "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
-            })  # fmt: skip
-    return write_receipt(path, key, stream, {
-        "rows": rows, "model_version": version, "tally": tally.as_json(), "sketch": looked.sketch().as_json(),
-    })  # fmt: skip
+            tally += Tally(
+                counts,
+                {
+                    "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
+                    "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
+                },
+            )
+    return write_receipt(
+        path,
+        key,
+        stream,
+        {
+            "rows": rows,
+            "model_version": version,
+            "tally": tally.as_json(),
+            "sketch": looked.sketch().as_json(),
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -265,11 +276,18 @@ def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Part]:
     splits, batches = splits_of(run.folder), batches_of(run)
     model = run.outputs("training")["model/manifest.json"]
     context = BatchContext(
-        run.plan.config.source, rules_of(run.plan), losers_of(run.folder), run.folder.model, model,
+        run.plan.config.source,
+        rules_of(run.plan),
+        losers_of(run.folder),
+        run.folder.model,
+        model,
         dt.datetime.fromisoformat(run.plan.timestamp).replace(tzinfo=None),
-        pq.read_schema(run.folder.path / "predictions" / "schema.parquet"), reusable,
-        run.plan.config.training.seed + 1, run.plan.config.drift.rows / max(run.facts("read_source")["to_predict"], 1), _arms(run),
-    )  # fmt: skip
+        pq.read_schema(run.folder.path / "predictions" / "schema.parquet"),
+        reusable,
+        run.plan.config.training.seed + 1,
+        run.plan.config.drift.rows / max(run.facts("read_source")["to_predict"], 1),
+        _arms(run),
+    )
     rows = rows_key(run)
     others = [seal for _, seal in context.arms.models]
     return [
@@ -285,18 +303,32 @@ def summary(run: Run, parts: list[Part], receipts: list[Receipt], kept: int, not
     tally = merged(tallies)
     done = sum(_seen(r) for r in receipts)
     if done != total:
-        raise IntegrityError("predictions are missing", expected=f"{total:,} rows in {len(parts)} batches",
-                             found=f"{done:,} rows in {len(receipts)} batches", fix="run `predict-age resume`")  # fmt: skip
+        raise IntegrityError(
+            "predictions are missing",
+            expected=f"{total:,} rows in {len(parts)} batches",
+            found=f"{done:,} rows in {len(receipts)} batches",
+            fix="run `predict-age resume`",
+        )
     now = state(
-        run.folder.id, run.plan.as_of.isoformat(), run.facts("training")["model_version"],
+        run.folder.id,
+        run.plan.as_of.isoformat(),
+        run.facts("training")["model_version"],
         [Sketch.from_json(r["sketch"]) for r in receipts],
-        [t.histograms.get("predicted_age", [0]) for t in tallies], run.facts("read_source")["known_ages"],
-    )  # fmt: skip
+        [t.histograms.get("predicted_age", [0]) for t in tallies],
+        run.facts("read_source")["known_ages"],
+    )
     drift = judged(run.facts("training")["reference"], now, run.plan.config.drift)
-    facts = {"batches": len(parts), "kept": kept, "predicted": tally.count("predicted"),
-             "reused": tally.count("reused"), "not_reused_because": not_reused,
-             "default": tally.group("default"),
-             "tally": tally.as_json(), "state": now, "drift": drift}  # fmt: skip
+    facts = {
+        "batches": len(parts),
+        "kept": kept,
+        "predicted": tally.count("predicted"),
+        "reused": tally.count("reused"),
+        "not_reused_because": not_reused,
+        "default": tally.group("default"),
+        "tally": tally.as_json(),
+        "state": now,
+        "drift": drift,
+    }
     return StepResult(total, facts, outputs_of(run, parts, receipts))
 
 

@@ -21,8 +21,10 @@ def pre_cleanup(run: Run) -> StepResult:
     free = shutil.disk_usage(run.workspace.root).free
     if free < needed:
         raise ResourceError(
-            f"too little disk space under {run.workspace.root}", expected=f"about {needed >> 20:,} MiB",
-            found=f"{free >> 20:,} MiB free", fix="free some, or choose another workspace",
-        )  # fmt: skip
+            f"too little disk space under {run.workspace.root}",
+            expected=f"about {needed >> 20:,} MiB",
+            found=f"{free >> 20:,} MiB free",
+            fix="free some, or choose another workspace",
+        )
     facts = {"removed_runs": removed, "removed_files": leftovers, "free_bytes": free, "needed_bytes": needed}
     return StepResult(len(removed), facts)

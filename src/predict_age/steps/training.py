@@ -144,10 +144,11 @@ def _train(run: Run) -> StepResult:
     people = _load([path for _, path in drawn if path], settings.sample_rows)
     if len(people.age) < settings.min_rows:
         raise InputError(
-            "too few people with a known age to train on", expected=f"at least {settings.min_rows} with a usable profile",
+            "too few people with a known age to train on",
+            expected=f"at least {settings.min_rows} with a usable profile",
             found=f"{len(people.age)} of {labelled} with a known age",
             fix="add rows with birth_year or approximate_age, or lower training.min_rows (20 at least)",
-        )  # fmt: skip
+        )
     run.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
     told = people.told()
     _refuse_leaks(told, plan.config.gates)
@@ -158,20 +159,35 @@ def _train(run: Run) -> StepResult:
     version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
     _workers_get_ready(run)
     about = {
-        "model_version": version, "trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "quarter": plan.quarter,
-        "run_id": plan.run_id, "source": Path(plan.source).name,
-        "features_name": plan.features_name, "features_hash": features.hash,
-        "labelled": labelled, "learned": len(people.age), "unlabelled": run.facts("read_source")["to_predict"],
-        "coverage": settings.coverage, "versions": versions(), "code": plan.code, "tuned": tuned,
-    }  # fmt: skip
+        "model_version": version,
+        "trained_at": plan.timestamp,
+        "as_of": plan.as_of.isoformat(),
+        "quarter": plan.quarter,
+        "run_id": plan.run_id,
+        "source": Path(plan.source).name,
+        "features_name": plan.features_name,
+        "features_hash": features.hash,
+        "labelled": labelled,
+        "learned": len(people.age),
+        "unlabelled": run.facts("read_source")["to_predict"],
+        "coverage": settings.coverage,
+        "versions": versions(),
+        "code": plan.code,
+        "tuned": tuned,
+    }
     card = make_card(people, told, bundle, judged, metrics, about, plan.config, plan.workers)
     write_card(card, run.folder.model)
     shutil.rmtree(folder, ignore_errors=True)
     summary = {k: card[k] for k in ("held_out", "ridge", "median", "by_band", "findings")} | {"worst_group": worst_group(card)}
     facts = {
-        "model_version": version, "sampled": len(people.age), "labelled": labelled, "metrics": metrics, "judged": summary,
-        "trained_at": plan.timestamp, **_reference(run),
-    }  # fmt: skip
+        "model_version": version,
+        "sampled": len(people.age),
+        "labelled": labelled,
+        "metrics": metrics,
+        "judged": summary,
+        "trained_at": plan.timestamp,
+        **_reference(run),
+    }
     return StepResult(len(people.age), facts, _outputs(run))
 
 
@@ -264,6 +280,10 @@ def _load(files: list[str], most: int) -> Sample:
         return of.select([GROUP + n for n in there]).rename_columns(there)
 
     return Sample(
-        labelled.select(features), labelled["age"].to_numpy().astype(np.float32), labelled["luck"].to_numpy(), groups(labelled),
-        others.select(features), groups(others),
-    )  # fmt: skip
+        labelled.select(features),
+        labelled["age"].to_numpy().astype(np.float32),
+        labelled["luck"].to_numpy(),
+        groups(labelled),
+        others.select(features),
+        groups(others),
+    )

@@ -78,8 +78,9 @@ class LocalRecords:
                     if time.monotonic() > end:
                         raise BusyError(
                             f"{self.folder} has been guarded by another process for {GUARD_SECONDS:.0f} s",
-                            expected="a moment", fix="continue or end the process that was stopped in the middle of a commit",
-                        ) from None  # fmt: skip
+                            expected="a moment",
+                            fix="continue or end the process that was stopped in the middle of a commit",
+                        ) from None
                     time.sleep(0.01)
             yield
         finally:

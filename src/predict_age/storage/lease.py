@@ -132,10 +132,11 @@ class Lease:
             before = _holder(found)
             if before is not None and before.holds():
                 raise BusyError(
-                    "the workspace is in use", expected="one run at a time",
+                    "the workspace is in use",
+                    expected="one run at a time",
                     found=f"{before.purpose} by process {before.pid} on {before.machine.split()[0]}",
                     fix="wait for it, or use another workspace",
-                )  # fmt: skip
+                )
             token = max(before.token if before else 0, fenced) + 1
             self._mine = Holder(token, purpose, _machine(), os.getpid(), _born(os.getpid()), time.time(), seconds)
             try:
@@ -158,8 +159,10 @@ class Lease:
         if self._lost:
             raise LeaseLostError(
                 "this run lost its place while it gave no sign of life; nothing of it was published",
-                expected=f"the lease with token {self.token}", found=self._lost, fix="let the other run finish",
-            )  # fmt: skip
+                expected=f"the lease with token {self.token}",
+                found=self._lost,
+                fix="let the other run finish",
+            )
 
     def _beat(self) -> None:
         while not self._over.wait(self._mine.seconds / 4):

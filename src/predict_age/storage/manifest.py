@@ -26,13 +26,24 @@ def contents(
     """The manifest of a run: ``run`` is its run.json, ``found`` and ``model`` are the facts of reading and of training."""
     sources = zip(run["files"], found["source_sha256"], strict=True)
     return {
-        "format": FORMAT, "run_id": run["run_id"], "quarter": run["quarter"], "as_of": run["as_of"],
-        "timestamp": run["timestamp"], "identity": run["identity"], "code": run["code"],
-        "seed": run["config"]["training"]["seed"], "config": key_of(run["config"]), "features": key_of(run["features_text"]),
-        "model": model["model_version"], "base": run["base"],
+        "format": FORMAT,
+        "run_id": run["run_id"],
+        "quarter": run["quarter"],
+        "as_of": run["as_of"],
+        "timestamp": run["timestamp"],
+        "identity": run["identity"],
+        "code": run["code"],
+        "seed": run["config"]["training"]["seed"],
+        "config": key_of(run["config"]),
+        "features": key_of(run["features_text"]),
+        "model": model["model_version"],
+        "base": run["base"],
         "source": [{"path": f["path"], "bytes": f["size"], "sha256": h} for f, h in sources],
-        "books": books.as_rows(), "checksum": str(books.checksum), "tally": tally.as_json(), "files": files,
-    }  # fmt: skip
+        "books": books.as_rows(),
+        "checksum": str(books.checksum),
+        "tally": tally.as_json(),
+        "files": files,
+    }
 
 
 @dataclass(frozen=True)
@@ -73,9 +84,11 @@ def vouched(workspace: Workspace, folder: RunFolder) -> Vouched:
             seal = folder.step("final_results")["facts"]["manifest"]
         except (IntegrityError, KeyError):
             raise IntegrityError(
-                f"run {folder.id} has no result", expected="a run that was finished", found=f"status {folder.status}",
+                f"run {folder.id} has no result",
+                expected="a run that was finished",
+                found=f"status {folder.status}",
                 fix="`predict-age resume`, or choose another run",
-            ) from None  # fmt: skip
+            ) from None
     manifest = folder.manifest(seal)
     if manifest.get("format") != FORMAT:
         raise IntegrityError(

@@ -51,10 +51,13 @@ class Published:
         now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
         entry = {"at": now, "event": event, "run": run_id, "before": self.current}
         return replace(
-            self, current=run_id, champion=run_id, quarters=quarters,
+            self,
+            current=run_id,
+            champion=run_id,
+            quarters=quarters,
             manifests={r: s for r, s in manifests.items() if r in named},
             history=[*self.history, entry][-REMEMBERED:],
-        )  # fmt: skip
+        )
 
     def rolled_back(self, run_id: str, quarter: str, seal: str) -> Published:
         """The pointer after readers went back to ``run_id``; unchanged when they are there.
@@ -118,9 +121,11 @@ def publish(records: Records, token: int, run_id: str, quarter: str, seal: str) 
     def switched(now: Published) -> Published:
         if now.fence != token:
             raise LeaseLostError(
-                f"run {run_id} comes too late and is not published", expected=f"fence {token}", found=f"fence {now.fence}",
+                f"run {run_id} comes too late and is not published",
+                expected=f"fence {token}",
+                found=f"fence {now.fence}",
                 fix="another run took over the workspace: let it finish",
-            )  # fmt: skip
+            )
         return now.with_current(run_id, quarter, seal, "published")
 
     change(records, switched)

@@ -26,10 +26,11 @@ def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     run = vouched(workspace, folder)
     if problems := run.problems():
         raise IntegrityError(
-            f"run {folder.id} is not whole and was not published", expected="every file as it was written",
+            f"run {folder.id} is not whole and was not published",
+            expected="every file as it was written",
             found="; ".join(problems[:5]),
             fix="choose another run: `predict-age runs`",
-        )  # fmt: skip
+        )
     seal = run.folder.step("final_results")["facts"]["manifest"]
     return change(workspace.records, lambda now: now.rolled_back(folder.id, run.manifest["quarter"], seal)), folder
 

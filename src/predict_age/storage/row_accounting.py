@@ -32,11 +32,16 @@ class Books:
         """From what reading the source ``found`` and the ``tally`` of the result, checked: raises IntegrityError."""
         rows = tally.group("rows")
         books = cls(
-            read=found["read"], set_aside=sum(found["set_aside"].values()), usable=found["usable"], distinct=found["distinct"],
-            duplicate=found["duplicate"], checksum=found["checksum"],
+            read=found["read"],
+            set_aside=sum(found["set_aside"].values()),
+            usable=found["usable"],
+            distinct=found["distinct"],
+            duplicate=found["duplicate"],
+            checksum=found["checksum"],
             existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
-            predicted=rows.get(ML_PREDICTION, 0), default=rows.get(DEFAULT, 0),
-        )  # fmt: skip
+            predicted=rows.get(ML_PREDICTION, 0),
+            default=rows.get(DEFAULT, 0),
+        )
         books.check()
         return books
 

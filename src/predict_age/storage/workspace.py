@@ -118,9 +118,11 @@ class RunFolder:
         value, found = read_sealed(self.manifest_file)
         if found != seal:
             raise IntegrityError(
-                f"{self.manifest_file} is not the one that was published", expected=f"seal {seal[:12]}", found=f"seal {found[:12]}",
+                f"{self.manifest_file} is not the one that was published",
+                expected=f"seal {seal[:12]}",
+                found=f"seal {found[:12]}",
                 fix="`predict-age rollback --to` another run",
-            )  # fmt: skip
+            )
         return value
 
 
@@ -185,10 +187,11 @@ class Workspace:
         ):
             known = [r.id for r in self.runs()][-5:]
             raise ConfigError(
-                f"there is no run {name!r}", expected='"current", a published quarter such as 2025q3, or a run id',
+                f"there is no run {name!r}",
+                expected='"current", a published quarter such as 2025q3, or a run id',
                 found=f"quarters {', '.join(sorted(published.quarters)) or 'none'}; newest runs {', '.join(known) or 'none'}",
                 fix="list them with `predict-age runs`",
-            )  # fmt: skip
+            )
         return self.run(run_id)
 
     def hold(self, purpose: str, seconds: float) -> Lease:

@@ -21,10 +21,27 @@ from predict_age.synthetic.model import EDUCATION_LEVELS, EMAIL_ERAS, N_YEARS, S
 JOB_LEVELS = ("Intern", "Junior", "Mid", "Senior", "Lead", "Manager", "Director", "VP", "C-Level")
 TITLE_WORDS = ("Junior ", "", "Senior ", "Principal ", "Head of ", "Chief ")
 ROLES = (
-    "Software Engineer", "Data Engineer", "Product Manager", "Accountant", "Sales Representative", "Nurse", "Teacher",
-    "Project Manager", "Mechanical Engineer", "Designer", "HR Partner", "Analyst", "Marketing Specialist", "Consultant",
-    "Buyer", "Logistics Planner", "Lawyer", "Researcher", "Quality Engineer", "Customer Success Agent",
-)  # fmt: skip
+    "Software Engineer",
+    "Data Engineer",
+    "Product Manager",
+    "Accountant",
+    "Sales Representative",
+    "Nurse",
+    "Teacher",
+    "Project Manager",
+    "Mechanical Engineer",
+    "Designer",
+    "HR Partner",
+    "Analyst",
+    "Marketing Specialist",
+    "Consultant",
+    "Buyer",
+    "Logistics Planner",
+    "Lawyer",
+    "Researcher",
+    "Quality Engineer",
+    "Customer Success Agent",
+)
 STAGES = (
     "At the start of my career and curious about everything.",
     "A few years in, looking for the next challenge.",
@@ -35,15 +52,39 @@ STAGES = (
 SKILLS = tuple(SKILL_ERAS)
 EMAILS = (*EMAIL_ERAS, "brand-new.example")  # the last is drawn by nobody: it appears when the data are made to change
 COUNTRIES = {
-    "Germany": ("Berlin", "Hamburg", "München", "Köln"), "United States": ("Austin", "Boston", "Denver", "Seattle"),
-    "India": ("Pune", "Chennai", "Delhi", "Bengaluru"), "Brazil": ("São Paulo", "Recife", "Curitiba", "Belém"),
-    "Poland": ("Kraków", "Gdańsk", "Łódź", "Poznań"), "Japan": ("大阪", "東京", "京都", "札幌"),
-    "France": ("Lyon", "Paris", "Nantes", "Lille"), "Kenya": ("Nairobi", "Mombasa", "Kisumu", "Nakuru"),
-}  # fmt: skip
+    "Germany": ("Berlin", "Hamburg", "München", "Köln"),
+    "United States": ("Austin", "Boston", "Denver", "Seattle"),
+    "India": ("Pune", "Chennai", "Delhi", "Bengaluru"),
+    "Brazil": ("São Paulo", "Recife", "Curitiba", "Belém"),
+    "Poland": ("Kraków", "Gdańsk", "Łódź", "Poznań"),
+    "Japan": ("大阪", "東京", "京都", "札幌"),
+    "France": ("Lyon", "Paris", "Nantes", "Lille"),
+    "Kenya": ("Nairobi", "Mombasa", "Kisumu", "Nakuru"),
+}
 _WORDS = (
-    "cloud", "retail", "energy", "design", "data", "mobile", "health", "finance", "travel", "music", "food", "sport",
-    "security", "testing", "writing", "research", "sales", "support", "quality", "planning", "logistics", "network",
-)  # fmt: skip
+    "cloud",
+    "retail",
+    "energy",
+    "design",
+    "data",
+    "mobile",
+    "health",
+    "finance",
+    "travel",
+    "music",
+    "food",
+    "sport",
+    "security",
+    "testing",
+    "writing",
+    "research",
+    "sales",
+    "support",
+    "quality",
+    "planning",
+    "logistics",
+    "network",
+)
 VARIANTS = 512
 
 
@@ -157,41 +198,61 @@ class Fields:
         def company() -> str:
             name = f"{pick.choice(_WORDS).title()} {pick.choice(['Group', 'Labs', 'AG', 'Ltd', 'Inc', 'SA'])}"
             return join(
-                company_name=name, company_size=maybe(pick.choice(["1-10", "11-50", "51-200", "201-1000", "1000+"]), 0.8),
-                company_type=maybe(pick.choice(["public", "private", "non-profit"]), 0.6), industry=pick.choice(_WORDS),
+                company_name=name,
+                company_size=maybe(pick.choice(["1-10", "11-50", "51-200", "201-1000", "1000+"]), 0.8),
+                company_type=maybe(pick.choice(["public", "private", "non-profit"]), 0.6),
+                industry=pick.choice(_WORDS),
                 department=maybe(pick.choice(["IT", "R&D", "Sales", "Finance", "People", "Operations"]), 0.7),
-                employment_type=pick.choice(["full-time", "part-time", "contract"]), company_founded=maybe(number(1900, 2024), 0.4),
+                employment_type=pick.choice(["full-time", "part-time", "contract"]),
+                company_founded=maybe(number(1900, 2024), 0.4),
                 work_schedule=maybe(pick.choice(["standard", "shift", "flexible"]), 0.5),
                 notice_period_days=maybe(number(0, 91), 0.3),
-                remote_share=maybe(round(pick.random(), 2), 0.5), cost_center=maybe(f"CC-{number(100, 999)}", 0.4),
-            )  # fmt: skip
+                remote_share=maybe(round(pick.random(), 2), 0.5),
+                cost_center=maybe(f"CC-{number(100, 999)}", 0.4),
+            )
 
         def place() -> str:
             country = pick.choice(list(COUNTRIES))
             return join(
-                country=country, city=pick.choice(COUNTRIES[country]), postal_code=maybe(f"{number(10000, 99999)}", 0.6),
-                timezone=f"UTC{number(-8, 10):+d}", locale=maybe(pick.choice(["de_DE", "en_US", "pt_BR", "pl_PL", "ja_JP"]), 0.7),
-                commute_km=maybe(number(0, 60), 0.3), relocation=maybe(bool(number(0, 2)), 0.4),
+                country=country,
+                city=pick.choice(COUNTRIES[country]),
+                postal_code=maybe(f"{number(10000, 99999)}", 0.6),
+                timezone=f"UTC{number(-8, 10):+d}",
+                locale=maybe(pick.choice(["de_DE", "en_US", "pt_BR", "pl_PL", "ja_JP"]), 0.7),
+                commute_km=maybe(number(0, 60), 0.3),
+                relocation=maybe(bool(number(0, 2)), 0.4),
                 languages=some(["English", "German", "Hindi", "Polish", "French", "Japanese", "Swahili"], 1, 3),
-            )  # fmt: skip
+            )
 
         def activity() -> str:
             return join(
-                followers=number(0, 5000), posts_last_year=maybe(number(0, 200), 0.7), endorsements=maybe(number(0, 99), 0.8),
-                recommendations=maybe(number(0, 12), 0.6), groups=some(_WORDS, 0, 4), interests=some(_WORDS, 1, 5),
-                profile_views_90d=maybe(number(0, 900), 0.6), response_rate=maybe(round(pick.random(), 2), 0.5),
+                followers=number(0, 5000),
+                posts_last_year=maybe(number(0, 200), 0.7),
+                endorsements=maybe(number(0, 99), 0.8),
+                recommendations=maybe(number(0, 12), 0.6),
+                groups=some(_WORDS, 0, 4),
+                interests=some(_WORDS, 1, 5),
+                profile_views_90d=maybe(number(0, 900), 0.6),
+                response_rate=maybe(round(pick.random(), 2), 0.5),
                 last_login_days=number(0, 365),
-                headline=f"{pick.choice(ROLES)} | {pick.choice(_WORDS)} \u2013 \"{pick.choice(_WORDS)}\"",
-            )  # fmt: skip
+                headline=f'{pick.choice(ROLES)} | {pick.choice(_WORDS)} \u2013 "{pick.choice(_WORDS)}"',
+            )
 
         def settings() -> str:
             return join(
-                schema_version=3, source_system=pick.choice(["crm", "import", "web"]), open_to_work=bool(number(0, 2)),
-                premium=maybe(bool(number(0, 2)), 0.7), newsletter=maybe(bool(number(0, 2)), 0.8), currency=maybe("USD", 0.5),
-                consent={"analytics": bool(number(0, 2)), "marketing": bool(number(0, 2))}, theme=maybe("dark", 0.3),
-                profile_completeness=number(20, 101), preferred_contact=maybe(pick.choice(["email", "phone"]), 0.6),
-                verified=maybe(bool(number(0, 2)), 0.5), website=maybe(f"https://{pick.choice(_WORDS)}.example", 0.2),
-            )  # fmt: skip
+                schema_version=3,
+                source_system=pick.choice(["crm", "import", "web"]),
+                open_to_work=bool(number(0, 2)),
+                premium=maybe(bool(number(0, 2)), 0.7),
+                newsletter=maybe(bool(number(0, 2)), 0.8),
+                currency=maybe("USD", 0.5),
+                consent={"analytics": bool(number(0, 2)), "marketing": bool(number(0, 2))},
+                theme=maybe("dark", 0.3),
+                profile_completeness=number(20, 101),
+                preferred_contact=maybe(pick.choice(["email", "phone"]), 0.6),
+                verified=maybe(bool(number(0, 2)), 0.5),
+                website=maybe(f"https://{pick.choice(_WORDS)}.example", 0.2),
+            )
 
         return [settings, company, place, activity]
 

@@ -89,11 +89,30 @@ def _around(years: NDArray[np.integer], noise: dict[int, float]) -> Floats:
 
 
 SKILL_ERAS = {
-    "COBOL": 60, "Delphi": 52, "Perl": 50, "C++": 46, "SAP": 47, "Java": 41, "C#": 40, "PHP": 38, "Excel": 44,
-    "JavaScript": 34, "Python": 31, "React": 27, "Kotlin": 26, "Figma": 25,
-}  # fmt: skip
-EMAIL_ERAS = {"aol.com": 62, "hotmail.com": 47, "yahoo.com": 50, "gmail.com": 35, "outlook.com": 38, "icloud.com": 27,
-              "proton.me": 29}  # fmt: skip
+    "COBOL": 60,
+    "Delphi": 52,
+    "Perl": 50,
+    "C++": 46,
+    "SAP": 47,
+    "Java": 41,
+    "C#": 40,
+    "PHP": 38,
+    "Excel": 44,
+    "JavaScript": 34,
+    "Python": 31,
+    "React": 27,
+    "Kotlin": 26,
+    "Figma": 25,
+}
+EMAIL_ERAS = {
+    "aol.com": 62,
+    "hotmail.com": 47,
+    "yahoo.com": 50,
+    "gmail.com": 35,
+    "outlook.com": 38,
+    "icloud.com": 27,
+    "proton.me": 29,
+}
 
 
 def _eras(centres: dict[str, int], spread: float) -> Floats:

@@ -91,9 +91,15 @@ def _write_file(path: str, chunks: list[Chunk], level: int) -> list[pa.RecordBat
 
 
 def generate(
-    out: Path, rows: int, seed: int, as_of: dt.date, workers: int, progress: Callable[[int], None] = lambda _: None,
-    shifts: tuple[Shift, ...] = (), level: int = 3,
-) -> None:  # fmt: skip
+    out: Path,
+    rows: int,
+    seed: int,
+    as_of: dt.date,
+    workers: int,
+    progress: Callable[[int], None] = lambda _: None,
+    shifts: tuple[Shift, ...] = (),
+    level: int = 3,
+) -> None:
     """Write ``out/people/part-*.parquet`` and ``out/truth.parquet`` (pid, true_age). ``progress`` gets rows done so far.
 
     ``level`` is zstd's: 5 makes files a sixth smaller and takes twice the time. ``shifts`` change the data in known ways, so that

@@ -50,9 +50,14 @@ def _merge(call: Call) -> StepResult:
     publish(call.records, int(call.event["token"]), call.run_id, quarter, seal)
     _show(call, quarter)
     facts = {
-        "rows": books.as_rows(), "quality": books.quality(tally), "table": f"{FINAL}_{quarter}", "tally": tally.as_json(),
-        "manifest": seal, "location": location, "scanned_bytes": call.athena.scanned,
-    }  # fmt: skip
+        "rows": books.as_rows(),
+        "quality": books.quality(tally),
+        "table": f"{FINAL}_{quarter}",
+        "tally": tally.as_json(),
+        "manifest": seal,
+        "location": location,
+        "scanned_bytes": call.athena.scanned,
+    }
     return StepResult(books.distinct, facts)
 
 
@@ -78,8 +83,9 @@ def _balanced(call: Call, tally: Tally, table: str) -> Books:
     if counts != [books.distinct] * 3:
         raise IntegrityError(
             "the result does not hold every person exactly once, nothing was published",
-            expected=f"{books.distinct:,} rows, people, and people of the source", found=", ".join(f"{n:,}" for n in counts),
-        )  # fmt: skip
+            expected=f"{books.distinct:,} rows, people, and people of the source",
+            found=", ".join(f"{n:,}" for n in counts),
+        )
     predicted = call.facts("parallel_prediction")
     if (books.predicted, books.existing) != (predicted["predicted"], found["known"]):
         raise IntegrityError(

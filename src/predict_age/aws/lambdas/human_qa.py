@@ -25,9 +25,11 @@ def check_only_ours(call: Call) -> None:
     found = {name for kind in ("predictions/", "people/") for name, _ in call.store.names(call.name(kind))}
     if odd := found ^ ours:
         raise IntegrityError(
-            f"{len(odd)} objects of the run are not those that its tasks made", expected=f"{len(ours)} objects",
-            found=f"{len(found)}, for example {sorted(odd)[0]}", fix="remove foreign objects, then start a new execution",
-        )  # fmt: skip
+            f"{len(odd)} objects of the run are not those that its tasks made",
+            expected=f"{len(ours)} objects",
+            found=f"{len(found)}, for example {sorted(odd)[0]}",
+            fix="remove foreign objects, then start a new execution",
+        )
 
 
 def _join(call: Call) -> StepResult:
@@ -45,11 +47,15 @@ def _join(call: Call) -> StepResult:
     people, predicted = call.facts("read_source")["distinct"], call.facts("parallel_prediction")["predicted"]
     if sources.total() != people or sources["ML_PREDICTION"] != predicted:
         raise IntegrityError(
-            "people and predictions do not fit together", expected=f"{people:,} people, {predicted:,} predictions",
+            "people and predictions do not fit together",
+            expected=f"{people:,} people, {predicted:,} predictions",
             found=f"{sources.total():,} people, {sources['ML_PREDICTION']:,} predictions",
-        )  # fmt: skip
+        )
     facts = {
-        "by_source": dict(sources), "review": dict(reviews), "table": table, "location": location,
+        "by_source": dict(sources),
+        "review": dict(reviews),
+        "table": table,
+        "location": location,
         "scanned_bytes": call.athena.scanned,
-    }  # fmt: skip
+    }
     return StepResult(sources.total(), facts)

@@ -46,7 +46,9 @@ def _vouched(then: Call, seal: str, location: str) -> dict[str, Any]:
     problems += [f"{name} was changed" for name in written.keys() & now.keys() if now[name] != written[name]]
     if problems:
         raise IntegrityError(
-            f"run {then.run_id} is not whole and was not published", expected="every object as it was written",
-            found="; ".join(sorted(problems)[:5]), fix="choose another run, or bring the objects' earlier versions back",
-        )  # fmt: skip
+            f"run {then.run_id} is not whole and was not published",
+            expected="every object as it was written",
+            found="; ".join(sorted(problems)[:5]),
+            fix="choose another run, or bring the objects' earlier versions back",
+        )
     return manifest

@@ -149,9 +149,12 @@ def point(call: Call, name: str, like: str, location: str = "") -> None:
     found = glue.get_table(DatabaseName=call.database, Name=like)["Table"]
     storage = found["StorageDescriptor"]
     wanted = {
-        "Name": name, "TableType": found["TableType"], "Parameters": found.get("Parameters", {}), "PartitionKeys": [],
+        "Name": name,
+        "TableType": found["TableType"],
+        "Parameters": found.get("Parameters", {}),
+        "PartitionKeys": [],
         "StorageDescriptor": {**storage, "Location": location or storage["Location"]},
-    }  # fmt: skip
+    }
     try:
         glue.update_table(DatabaseName=call.database, TableInput=wanted)
     except Exception as error:

@@ -30,9 +30,11 @@ class ReadOut:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "paired": self.paired, "truth": self.truth, "arms": {n: s.as_json() for n, s in self.arms.items()},
+            "paired": self.paired,
+            "truth": self.truth,
+            "arms": {n: s.as_json() for n, s in self.arms.items()},
             "decisions": [d.as_json() for d in self.decisions],
-        }  # fmt: skip
+        }
 
 
 def read_out(workspace: Workspace, names: list[str], truth: str, rules: Rules) -> ReadOut:
@@ -104,9 +106,10 @@ def _split(connection: duckdb.DuckDBPyConnection, run: Vouched, truth: str, rule
     if len(arms) < 2:
         raise ConfigError(
             f"run {run.folder.id} was predicted by one model, or no age of the others became known",
-            expected="a run with prediction.challengers, or several runs", found=", ".join(arms),
+            expected="a run with prediction.challengers, or several runs",
+            found=", ".join(arms),
             fix="name two runs, champion first",
-        )  # fmt: skip
+        )
     (_, champion), *others = arms.items()
     decisions = [decide(name, champion, sums, rules, challengers=len(others)) for name, sums in others]
     return ReadOut(False, truth, arms, decisions)

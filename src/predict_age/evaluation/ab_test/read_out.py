@@ -57,8 +57,12 @@ class Sums:
     def as_json(self) -> dict[str, Any]:
         n = self.rows or math.nan
         return {
-            "rows": self.rows, "mae": self.mae, "bias": self.error / n, "coverage": self.inside / n, "width": self.width / n,
-        }  # fmt: skip
+            "rows": self.rows,
+            "mae": self.mae,
+            "bias": self.error / n,
+            "coverage": self.inside / n,
+            "width": self.width / n,
+        }
 
 
 @dataclass(frozen=True)

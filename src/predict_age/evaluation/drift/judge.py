@@ -185,9 +185,12 @@ def _ratio(counts: Counts, rows: Counts) -> float:
 
 
 def compare(
-    before: dict[str, dict[str, int]], now: dict[str, dict[str, int]], spread: dict[str, Spread], settings: Drift,
+    before: dict[str, dict[str, int]],
+    now: dict[str, dict[str, int]],
+    spread: dict[str, Spread],
+    settings: Drift,
     kinds: Callable[[str], str] = lambda _: "feature",
-) -> list[Finding]:  # fmt: skip
+) -> list[Finding]:
     """Judge everything that both know by counts of its values. ``spread``: dispersion by name; ``kinds`` says what a name is."""
     names = [n for n in before if n in now]
     chance = settings.false_alarms / max(1, TESTS * len(names))

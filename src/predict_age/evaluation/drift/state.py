@@ -40,7 +40,9 @@ def judged(before: dict[str, Any] | None, now: dict[str, Any], settings: Drift) 
     found = [f if same or f.of != "prediction" else replace(f, drifted=False, sentence="") for f in found]
     found.sort(key=lambda f: (not f.drifted, -f.moved))
     return {
-        "reference": before["run"], "as_of": before["as_of"], "same_model": same,
+        "reference": before["run"],
+        "as_of": before["as_of"],
+        "same_model": same,
         "findings": [f.as_json() for f in found],
         "drifted": [f.sentence for f in found if f.drifted],
-    }  # fmt: skip
+    }

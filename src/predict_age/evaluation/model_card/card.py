@@ -50,9 +50,15 @@ class Sample:
 
 
 def make_card(
-    sample: Sample, told: list[Told], bundle: Bundle, judged: Judged, metrics: dict[str, Any], about: dict[str, Any],
-    config: Config, threads: int,
-) -> dict[str, Any]:  # fmt: skip
+    sample: Sample,
+    told: list[Told],
+    bundle: Bundle,
+    judged: Judged,
+    metrics: dict[str, Any],
+    about: dict[str, Any],
+    config: Config,
+    threads: int,
+) -> dict[str, Any]:
     """The card as JSON. ``about`` names the run, the data and the versions."""
     settings = config.card
     made, target = judged.made, config.training.coverage
@@ -61,10 +67,15 @@ def make_card(
     card: dict[str, Any] = {
         "format": FORMAT,
         **about,
-        "held_out": metrics["held_out"], "ridge": metrics["ridge"], "median": metrics["median"], "members": metrics["members"],
-        "by_band": metrics["by_band"], "by_predicted_band": metrics["by_predicted_band"],
+        "held_out": metrics["held_out"],
+        "ridge": metrics["ridge"],
+        "median": metrics["median"],
+        "members": metrics["members"],
+        "by_band": metrics["by_band"],
+        "by_predicted_band": metrics["by_predicted_band"],
         "by_unknown": _by_unknown(judged),
-        "by_confidence": metrics["by_confidence"], "confidence_is_monotone": metrics["confidence_is_monotone"],
+        "by_confidence": metrics["by_confidence"],
+        "confidence_is_monotone": metrics["confidence_is_monotone"],
         "groups": groups,
         "around": {"age": settings.around, **asdict(side)},
         "population": _population(sample, bundle, judged, config, threads),
@@ -73,7 +84,7 @@ def make_card(
         "ages": np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
         "features": _features(bundle.features, metrics, sample.others),
         "limits": list(LIMITS),
-    }  # fmt: skip
+    }
     card["findings"] = findings(card, target)
     return card
 
@@ -113,9 +124,13 @@ def _population(sample: Sample, bundle: Bundle, judged: Judged, config: Config, 
 def _features(features: FeatureSet, metrics: dict[str, Any], others: pa.Table) -> list[dict[str, Any]]:
     return [
         {
-            "name": name, "kind": feature.kind, "meaning": feature.meaning, "unit": feature.unit,
-            "importance": metrics["importance"].get(name, 0.0), "missing_known": metrics["missing"][name],
+            "name": name,
+            "kind": feature.kind,
+            "meaning": feature.meaning,
+            "unit": feature.unit,
+            "importance": metrics["importance"].get(name, 0.0),
+            "missing_known": metrics["missing"][name],
             "missing_unlabelled": others[name].null_count / others.num_rows if others.num_rows else None,
         }
         for name, feature in features.features.items()
-    ]  # fmt: skip
+    ]

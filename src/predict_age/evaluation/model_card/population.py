@@ -40,9 +40,16 @@ def likeness(known: Matrix, unlabelled: Matrix, seed: int, threads: int) -> Like
     matrix = np.concatenate([known, unlabelled])
     truth = np.repeat([0.0, 1.0], [len(known), len(unlabelled)])
     parameters = {
-        "objective": "binary", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 50, "seed": seed, "num_threads": threads,
-        "deterministic": True, "force_col_wise": True, "verbose": -1,
-    }  # fmt: skip
+        "objective": "binary",
+        "num_leaves": 15,
+        "learning_rate": 0.1,
+        "min_data_in_leaf": 50,
+        "seed": seed,
+        "num_threads": threads,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbose": -1,
+    }
     half = np.random.default_rng(seed).permutation(len(matrix)) % 2 == 0
     chance = np.empty(len(matrix))
     for rows in (half, ~half):

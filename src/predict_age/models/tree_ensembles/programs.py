@@ -127,9 +127,18 @@ class Program:
 
         vectors = np.empty((int(self.slots[:, 0].max(initial=0)) + 2) * ROWS, out.dtype)
         add_trees(
-            np.ascontiguousarray(matrix), self.unknown, self.tiny, self.starts, self.kinds, self.slots, self.features, self.limits,
-            self.values, vectors, out,
-        )  # fmt: skip
+            np.ascontiguousarray(matrix),
+            self.unknown,
+            self.tiny,
+            self.starts,
+            self.kinds,
+            self.slots,
+            self.features,
+            self.limits,
+            self.values,
+            vectors,
+            out,
+        )
 
 
 def program(trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.float32 = NOT_TINY) -> Program | None:
@@ -144,10 +153,15 @@ def program(trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.f
         steps.of(tree, 0, [])
         starts.append(len(steps.kinds))
     return Program(
-        np.array(list(unknown), np.float32), tiny, np.array(starts, np.int64), np.array(steps.kinds, np.int8),
-        np.array(steps.slots, np.int16).reshape(-1, 3), np.array(steps.features, np.int16).reshape(-1, 3),
-        np.array(steps.limits, np.float32).reshape(-1, 3), np.array(steps.values, dtype).reshape(-1, 4),
-    )  # fmt: skip
+        np.array(list(unknown), np.float32),
+        tiny,
+        np.array(starts, np.int64),
+        np.array(steps.kinds, np.int8),
+        np.array(steps.slots, np.int16).reshape(-1, 3),
+        np.array(steps.features, np.int16).reshape(-1, 3),
+        np.array(steps.limits, np.float32).reshape(-1, 3),
+        np.array(steps.values, dtype).reshape(-1, 4),
+    )
 
 
 class _Steps:
@@ -192,9 +206,14 @@ class _Steps:
         return self._add(FOUR, taken, (0, 0), features, limits, tuple(tree.value[n] for n in leaves))
 
     def _add(
-        self, kind: int, taken: list[int], operands: tuple[int, int], features: tuple[int, ...], limits: tuple[float, ...],
+        self,
+        kind: int,
+        taken: list[int],
+        operands: tuple[int, int],
+        features: tuple[int, ...],
+        limits: tuple[float, ...],
         values: tuple[float, ...],
-    ) -> int:  # fmt: skip
+    ) -> int:
         """Into a vector that is not in use: writing over an operand would keep the compiler from doing 8 rows at a time."""
         made = 0
         while made in taken:
@@ -233,9 +252,18 @@ class Paths:
         from predict_age.kernels.tree_inference import add_shares
 
         add_shares(
-            np.ascontiguousarray(matrix), self.unknown, self.roots, self.depths, self.features, self.limits, self.below,
-            self.leaves, ranges.shares, ranges.places, out,
-        )  # fmt: skip
+            np.ascontiguousarray(matrix),
+            self.unknown,
+            self.roots,
+            self.depths,
+            self.features,
+            self.limits,
+            self.below,
+            self.leaves,
+            ranges.shares,
+            ranges.places,
+            out,
+        )
 
 
 @dataclass(frozen=True)
@@ -292,9 +320,14 @@ def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) ->
             level = following
         depths.append(depth)
     return Paths(
-        unknown, np.array(roots, np.int64), np.array(depths, np.int64), np.array(features, np.uint32), np.array(limits, np.float32),
-        np.array(below, np.uint32), np.array(leaves, np.uint32),
-    )  # fmt: skip
+        unknown,
+        np.array(roots, np.int64),
+        np.array(depths, np.int64),
+        np.array(features, np.uint32),
+        np.array(limits, np.float32),
+        np.array(below, np.uint32),
+        np.array(leaves, np.uint32),
+    )
 
 
 class Sum:
