@@ -9,14 +9,14 @@ from pathlib import Path
 
 import duckdb
 
-from predict_age.storage.manifest import vouched
+from predict_age.storage.manifest import verified_run
 from predict_age.storage.workspace import Workspace
 
 
 def main(workspace: str, truth: str) -> None:
     """Print the score."""
     space = Workspace.existing(Path(workspace))
-    results = vouched(space, space.resolve("current")).checked("results/")
+    results = verified_run(space, space.resolve("current")).checked("results/")
     reader = "read_parquet" if truth.endswith(".parquet") else "read_csv"
     query = f"""
         SELECT count(*) AS people, count(r.pid) AS found, count(DISTINCT r.pid) AS distinct_found,

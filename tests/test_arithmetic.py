@@ -13,7 +13,7 @@ from predict_age.distributions import chi_squared_above, fisher_above, normal_ab
 from predict_age.errors import IntegrityError
 from predict_age.run.batching import number_of_batches, plan_batches
 from predict_age.run.quarter import latest_complete_quarter
-from predict_age.storage.row_accounting import Books
+from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, merged
 
 
@@ -67,7 +67,7 @@ def test_quarter(date: str, quarter: str) -> None:
     assert latest_complete_quarter(dt.date.fromisoformat(date)) == quarter
 
 
-GOOD = Books(100, 10, 90, 80, 10, 1, {"EXISTING_APPROX_AGE": 20, "EXISTING_BIRTH_YEAR": 10}, 45, 5)
+GOOD = RowAccounting(100, 10, 90, 80, 10, 1, {"EXISTING_APPROX_AGE": 20, "EXISTING_BIRTH_YEAR": 10}, 45, 5)
 
 
 def test_books_balance() -> None:

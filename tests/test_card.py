@@ -13,8 +13,8 @@ from sklearn import metrics as sk
 
 from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
 from predict_age.evaluation.model_card.groups import crossing, group_rows, surprising
-from predict_age.evaluation.model_card.leakage import leaks, told_by
-from predict_age.evaluation.model_card.population import auc, likeness
+from predict_age.evaluation.model_card.leakage import leaks, univariate_leakage
+from predict_age.evaluation.model_card.population import auc, covariate_shift
 from predict_age.evaluation.model_card.proxies import correlation_ratio, cramers_v
 from predict_age.features.spec import default_text
 from predict_age.models.bundle import Predictions
@@ -114,7 +114,7 @@ def test_honest_features_are_no_leaks() -> None:
             "rare": pa.array([1.0] * 50 + [None] * 3950),
         }
     )
-    found = {t.feature: t for t in told_by(columns, age)}
+    found = {t.feature: t for t in univariate_leakage(columns, age)}
     assert set(found) == {"noisy", "copy", "random", "text"}
     assert (found["copy"].share, found["copy"].exact) == (0.0, 1.0)
     assert found["random"].share == pytest.approx(1.0, abs=0.12)
@@ -124,7 +124,7 @@ def test_honest_features_are_no_leaks() -> None:
     assert [t.feature for t in leaks(list(found.values()), 0.15, 0.8, ())] == ["copy"]
     assert not leaks(list(found.values()), 0.15, 0.8, ("copy",))
     assert not leaks(list(found.values()), 0.0, 0.0, ())
-    assert not leaks(told_by(columns, np.full(4000, 40, np.float32)), 0.15, 0.8, ()), "nothing to give away"
+    assert not leaks(univariate_leakage(columns, np.full(4000, 40, np.float32)), 0.15, 0.8, ()), "nothing to give away"
 
 
 def judged(n: int, seed: int = 0) -> Judged:
@@ -195,12 +195,12 @@ def test_likeness_finds_and_corrects_a_shift() -> None:
     x = rng.normal(0, 1, (20_000, 3)).astype(np.float32)
     error = np.abs(rng.normal(0, 1 + 2 * (x[:, 0] > 0)))
     known = rng.random(20_000) < np.where(x[:, 0] > 0, 0.2, 0.8)
-    alike = likeness(x[known], x[~known], 7, 2)
+    alike = covariate_shift(x[known], x[~known], 7, 2)
     assert alike.auc > 0.75
     assert np.average(error[known], weights=alike.weights) == pytest.approx(error[~known].mean(), rel=0.05)
     assert error[known].mean() < 0.8 * error[~known].mean()
     assert alike.effective < 0.9 * known.sum()
-    even = likeness(x[::2], x[1::2], 7, 2)
+    even = covariate_shift(x[::2], x[1::2], 7, 2)
     assert even.auc == pytest.approx(0.5, abs=0.03)
     assert even.effective > 0.9 * len(x[::2])
 

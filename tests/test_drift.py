@@ -15,7 +15,7 @@ from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
 from predict_age.config import Drift
-from predict_age.evaluation.drift.judge import Finding, Spread, aligned, compare, cut, dispersion, psi
+from predict_age.evaluation.drift.judge import Finding, OverDispersion, aligned, compare, cut, dispersion, psi
 from predict_age.evaluation.drift.sketch import Sketch, cells, histogram, lowest, merged, numbers
 from predict_age.synthetic.model import draw
 from predict_age.synthetic.shifts import Shift, shifted
@@ -173,7 +173,7 @@ def test_batches_that_differ_widen_the_limits() -> None:
     uneven = dispersion(run(30))["x"]
     assert uneven.order > 10
     assert uneven.unevenness > 3, "a moving mean varies in one direction"
-    assert dispersion(run(7)) == {"x": Spread()}, "seven batches say little"
+    assert dispersion(run(7)) == {"x": OverDispersion()}, "seven batches say little"
 
 
 def test_missing_shares_that_differ_by_batch() -> None:

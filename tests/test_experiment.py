@@ -15,7 +15,7 @@ from scipy import stats
 from conftest import AS_OF, QUICK, cli, run_json
 from predict_age.evaluation.ab_test.assign import arm_of
 from predict_age.evaluation.ab_test.read_out import KEEP, PROMOTE, UNDECIDED, Pairs, Rules, Sums, decide
-from predict_age.hashing import luck
+from predict_age.hashing import sampling_hash
 from predict_age.synthetic.write import generate
 
 
@@ -26,7 +26,7 @@ def test_arms_are_decided_by_the_pid_alone() -> None:
     assert np.bincount(arm, minlength=3) / 50_000 == pytest.approx([0.6, 0.1, 0.3], abs=0.01)
     order = np.random.default_rng(1).permutation(50_000)
     assert np.array_equal(arm_of(pids[order], "x", (0.1, 0.3)), arm[order])
-    for other in (arm_of(pids, "y", (0.1, 0.3)) == 1, luck(pids, 7) < 0.1):
+    for other in (arm_of(pids, "y", (0.1, 0.3)) == 1, sampling_hash(pids, 7) < 0.1):
         both = np.mean((arm == 1) & other)
         assert both == pytest.approx(0.01, abs=0.002)
     assert not arm_of(pids, "x", ()).any()

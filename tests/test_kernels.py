@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from predict_age.evaluation.drift import sketch
 from predict_age.features import json_fast_path
-from predict_age.features.extract import FEW_PROFILES, Reading, extract
+from predict_age.features.extract import FEW_PROFILES, FeatureReader, extract
 from predict_age.features.spec import default_text, parse_features
 from predict_age.kernels import usable
 from predict_age.kernels.json_scanner import DEEPEST, Paths, Tokens
-from predict_age.kernels.value_cache import TEXT, Memo
+from predict_age.kernels.value_cache import TEXT, ValueCache
 from predict_age.models import age_distribution, density_network
 from predict_age.source import profile_hash
 from predict_age.source.row_rules import connect
@@ -267,7 +267,7 @@ def test_slices_of_a_reading_are_one_text_after_another() -> None:
     rows = np.arange(len(texts)) % 4 > 0
     slow = extract(connect(), pa.chunked_array([profiles]), default_text(), AS_OF, rows, kernels=False)
     for kernels in (True, False):
-        reading = Reading(connect(), default_text(), AS_OF, kernels=kernels)
+        reading = FeatureReader(connect(), default_text(), AS_OF, kernels=kernels)
         bounds = [0, 0, 1, 2, 700, 700, 1500, 1510, 2999, len(texts)]
         for first, end in pairwise(bounds):
             reading.add(pa.chunked_array([profiles.slice(first, end - first)]), rows[first:end])
@@ -275,14 +275,14 @@ def test_slices_of_a_reading_are_one_text_after_another() -> None:
         assert made.problem.equals(slow.problem)
         for name in slow.columns.column_names:
             assert made.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
-    assert Reading(connect(), default_text(), AS_OF, kernels=True).end().columns.num_rows == 0
+    assert FeatureReader(connect(), default_text(), AS_OF, kernels=True).end().columns.num_rows == 0
 
 
 def test_memo_forgets_and_knows_again() -> None:
     """A memo that is full begins anew; categories keep their values."""
     text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
     reader = json_fast_path.Plain(parse_features(text, "t"))
-    reader.memo = Memo(1, most=50)
+    reader.memo = ValueCache(1, most=50)
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]
         profiles = pa.array([json.dumps({"c": v}) for v in values], pa.string())
@@ -295,7 +295,7 @@ def test_memo_forgets_and_knows_again() -> None:
 def test_collisions_are_no_matter() -> None:
     """More texts than places of a small table, equal lengths and equal beginnings."""
     texts = [f"{i:07d}".encode() for i in range(3000)]
-    memo = Memo(2)
+    memo = ValueCache(2)
     memo.learn({0: {t: -float(i) for i, t in enumerate(texts)}, 1: {t: float(i) for i, t in enumerate(texts[::2])}})
     data = np.frombuffer(b"".join(texts), np.uint8)
     starts = np.arange(0, len(data), 7, dtype=np.int32)[:, None]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from predict_age.config import Training
 from predict_age.kernels import switch
 from predict_age.models.l1_boosting import grow, medians
-from predict_age.models.training_threads import Lanes
+from predict_age.models.training_threads import TrainingThreads
 from predict_age.models.tree_ensembles.programs import trees_of
 from predict_age.models.xgb_model import OWN_MEDIANS_FROM_ROWS, Boosted, filled, train_boosted
 from test_trees import NAMES, people
@@ -141,7 +141,7 @@ def test_nobody_learns_on_when_another_has_failed() -> None:
         grow((filled(x), y), None, PARAMETERS, 100_000, 10, NAMES, 1.0, stopped)
         done.append("learned all rounds")
 
-    with pytest.raises(RuntimeError, match="of another"), Lanes(1) as lanes:
+    with pytest.raises(RuntimeError, match="of another"), TrainingThreads(1) as lanes:
         at_work = lanes.begin(learn, lanes.stopped)
         waiting = lanes.begin(done.append, "begun")
         assert begun.wait(60)

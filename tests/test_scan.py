@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from predict_age.config import Ages, Source
 from predict_age.errors import IntegrityError
-from predict_age.hashing import MIXED_TOGETHER, checksum, mix
+from predict_age.hashing import MIXED_TOGETHER, checksum, splitmix64
 from predict_age.source.convert import floor_mod
 from predict_age.source.external_partition import bucket_of, gather, scatter, together
-from predict_age.source.row_classifier import judge
+from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
-from predict_age.source.scan import ENTRY, counting_rows, find_duplicates, scan, write_losers
+from predict_age.source.scan import ENTRY, counting_rows, find_duplicates, scan, write_duplicate_rows
 
 RULES = RowRules(Ages(), dt.date(2025, 10, 23))
 ROWS = st.lists(
@@ -48,7 +48,7 @@ def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | N
     scans = [splits[:1], splits[1:]]
     counts = [c for n, s in enumerate(scans) for c in scan(n, s, Source(), RULES, buckets, scratch, None, ["f"] * len(files))]
     found = [find_duplicates(b, [0, 1], scratch) for b in range(buckets)]
-    write_losers(tmp_path / "losers.npy", found)
+    write_duplicate_rows(tmp_path / "losers.npy", found)
 
     winners: dict[int, tuple[int, int, bool]] = {}
     filled = [rows for rows in files if rows]
@@ -94,8 +94,8 @@ def test_judged_together_is_judged_alone(tmp_path: Path) -> None:
         columns = {"pid": pids, "approximate_age": pa.array([n * 20 for n in range(5)], pa.int64())}
         pq.write_table(pa.table({**columns, "profile_json": pa.nulls(5, pa.string())}), tmp_path / f"{i}.parquet")
         splits.append(Split(i, i, f"{tmp_path / f'{i}.parquet'}", 0, 5, 0, False))
-    together = list(judge(splits, Source(), RULES))
-    alone = [found for split in splits for found in judge([split], Source(), RULES)]
+    together = list(classify_rows(splits, Source(), RULES))
+    alone = [found for split in splits for found in classify_rows([split], Source(), RULES)]
     assert [split.id for split, _, _ in together] == [0, 1, 2, 3]
     for (split, piece, found), (_, _, same) in zip(together, alone, strict=True):
         assert found.equals(same)
@@ -136,4 +136,4 @@ def test_a_bucket_that_lost_entries_is_not_read(tmp_path: Path) -> None:
 def test_fingerprint_is_the_sum_of_all_however_many(many: int) -> None:
     """It is added up in parts, modulo 2^64."""
     pids = np.random.default_rng(many).integers(-(2**63), 2**63 - 1, many)
-    assert checksum(pids) == sum(mix(pids + 1).tolist()) % 2**64
+    assert checksum(pids) == sum(splitmix64(pids + 1).tolist()) % 2**64

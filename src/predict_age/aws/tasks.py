@@ -26,7 +26,7 @@ from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
 from predict_age.pipeline.runner import do_step, new_plan
 from predict_age.run.budget import check_cost
-from predict_age.run.partitioned_output import Part, Receipt
+from predict_age.run.partitioned_output import Partition, Receipt
 from predict_age.run.quality_gates import GATES
 from predict_age.run.run import Run, RunPlan, code_hash
 from predict_age.runtime.progress import Console
@@ -257,7 +257,7 @@ def predict(job: Job, scratch: Path) -> None:
         pool.run(make_batch, tasks, put, [f"batch_{n}" for n in todo])
 
 
-def make_batch(part: Part, people: Path) -> Receipt:
+def make_batch(part: Partition, people: Path) -> Receipt:
     """Predict one batch and write the canonical rows of its people beside: the join needs both."""
     splits, context = part.needs
     made = predict_batch(part.path, part.key, splits, context)

@@ -60,10 +60,10 @@ def diff(
     """Compare two finished runs person by person: who came, who went, whose age changed, and whose changed too much."""
     from predict_age.cli.render import show_diff
     from predict_age.query.run_diff import diff as compare
-    from predict_age.storage.manifest import vouched
+    from predict_age.storage.manifest import verified_run
 
     space = existing(workspace)
-    runs = [vouched(space, space.resolve(name)) for name in (before, after)]
+    runs = [verified_run(space, space.resolve(name)) for name in (before, after)]
     found = compare(runs[0], runs[1], jump, to)
     out(json.dumps(found.as_json())) if as_json else show_diff(found)
 

@@ -43,13 +43,13 @@ def card(
 ) -> None:
     """Print the model card's findings and where the card is: for whom the model works how well."""
     from predict_age.cli.render import show_card
-    from predict_age.storage.durable_files import check_whole
+    from predict_age.storage.durable_files import check_hash
 
     folder = existing(workspace).resolve(run_id)
     try:
         outputs = folder.step("training")["outputs"]
         for name in ("model/card.json", "model/card.html"):
-            check_whole(folder.path / name, outputs[name])
+            check_hash(folder.path / name, outputs[name])
     except KeyError:
         raise IntegrityError(f"run {folder.id} has no model card", expected="a run of this version") from None
     content = (folder.model / "card.json").read_text(encoding="utf-8")

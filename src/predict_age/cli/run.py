@@ -133,9 +133,9 @@ def _timestamp(text: str) -> dt.datetime:
 
 def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:
     """The run and the SHA-256 of its model's manifest. Raises ConfigError when its model knows other features."""
-    from predict_age.storage.manifest import vouched
+    from predict_age.storage.manifest import verified_run
 
-    run = vouched(space, folder)
+    run = verified_run(space, folder)
     run.checked("model/")
     if (run.folder.model / "features.toml").read_text(encoding="utf-8") != features:
         raise ConfigError(

@@ -228,12 +228,12 @@ def extract(
     many = len(profiles) if rows is None else int(rows.sum())
     if kernels is None:
         kernels = pa.types.is_string(profiles.type) and wanted(many)
-    reading = Reading(connection, text, as_of, kernels=kernels and many > 0)
+    reading = FeatureReader(connection, text, as_of, kernels=kernels and many > 0)
     reading.add(profiles, rows)
     return reading.end()
 
 
-class Reading:
+class FeatureReader:
     """Feature columns of one slice of profiles after another, by the feature file ``text`` at ``as_of``.
 
     Plain profiles by ``kernels``; whole profiles that are not plain, and features that kernels cannot read, by SQL.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from predict_age.features.spec import Category, Count, Feature, FeatureSet, Number, Sql, parse_path
 from predict_age.kernels.json_scanner import Paths, Tokens
-from predict_age.kernels.value_cache import ITEMS, NUMBER, TEXT, Memo
+from predict_age.kernels.value_cache import ITEMS, NUMBER, TEXT, ValueCache
 from predict_age.source.row_group_reader import text_buffers
 
 BLOCK = 1024  # rows: their text stays in the processor's cache while it is read a second time
@@ -87,7 +87,7 @@ class Plain:
                     paths.append(steps)
                 self.columns.append(_Column(name, feature, steps, paths.index(steps)))
         self.paths = Paths(paths)
-        self.memo = Memo(len(self.columns))
+        self.memo = ValueCache(len(self.columns))
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
         mine = {c.name for c in self.columns}

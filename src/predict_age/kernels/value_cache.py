@@ -172,7 +172,7 @@ def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, value
         means[place] = values[i]
 
 
-class Memo:
+class ValueCache:
     """Texts that have been met in each of some columns, and the numbers they mean there.
 
     A column forgets everything rather than grow beyond ``most`` texts or bytes.

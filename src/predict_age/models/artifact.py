@@ -21,7 +21,7 @@ import numpy as np
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders
 from predict_age.features.spec import parse_features
-from predict_age.models.bundle import Blend, Bundle
+from predict_age.models.bundle import Bundle, EnsembleWeights
 from predict_age.models.conformal import Calibration
 from predict_age.models.density_network import Network
 from predict_age.models.lgbm_model import Light
@@ -99,7 +99,7 @@ def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
             fix="train a new model: run without --base",
         )
     calibration = learned["blend"].pop("calibration")
-    blend = Blend(
+    blend = EnsembleWeights(
         **{**learned["blend"], "weights": tuple(learned["blend"]["weights"])},
         calibration=Calibration(calibration["few"], tuple(calibration["years"])),
     )

@@ -55,7 +55,7 @@ def with_point(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:
 
 
 @dataclass(frozen=True)
-class Seen:
+class MemberOutputs:
     """What the models say about n rows, years: ``points`` (n, 3) in the order of MEMBERS; ``ends`` (n, 3), the lower end,
     median and upper end of the distribution, not calibrated; and ``unknown`` (n,), the number of features without a value.
     """
@@ -66,7 +66,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Blend:
+class EnsembleWeights:
     """How what the models say becomes a prediction.
 
     ``weights`` are those of MEMBERS, ``share`` the network's in the distribution that the interval is read from.
@@ -84,7 +84,7 @@ class Blend:
         tail = (1 - self.coverage) / 2
         return tail, 0.5, 1 - tail
 
-    def point(self, seen: Seen) -> NDArray[np.float64]:
+    def point(self, seen: MemberOutputs) -> NDArray[np.float64]:
         """The ensemble's unrounded age (n,)."""
         return seen.points @ np.array(self.weights)
 
@@ -92,7 +92,7 @@ class Blend:
         """Whole years inside the age window."""
         return np.clip(np.floor(point + 0.5), self.youngest, self.oldest)
 
-    def interval(self, seen: Seen) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def interval(self, seen: MemberOutputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The calibrated interval alone, never crossed, inside the age window."""
         widen = self.calibration.widen(seen.unknown, self.point(seen))
         middle = seen.ends[:, 1]
@@ -100,7 +100,7 @@ class Blend:
         upper = np.clip(np.maximum(seen.ends[:, 2] + widen, middle), self.youngest, self.oldest)
         return lower, upper
 
-    def predict(self, seen: Seen) -> Predictions:
+    def predict(self, seen: MemberOutputs) -> Predictions:
         """Point by the ensemble, interval by the calibrated distribution, widened where needed to contain the point.
 
         Ends are rounded outwards, so that rounding takes no coverage away.
@@ -122,18 +122,18 @@ class Bundle:
     light: Light
     network: Network
     forest: QuantileForest
-    blend: Blend
+    blend: EnsembleWeights
 
     def predict(self, matrix: Matrix) -> Predictions:
         """Predict (n_rows, n_features), NaN = unknown. Raises IntegrityError when a model gives NaN or infinity."""
         return self.blend.predict(self.see(matrix))
 
-    def see(self, matrix: Matrix, everything: bool = False) -> Seen:
+    def see(self, matrix: Matrix, everything: bool = False) -> MemberOutputs:
         """What the models say; those without weight are only asked for ``everything``."""
         points, network, forest, ends = self.evaluated(matrix, everything)
         if ends is None or forest is not None:
             ends = quantiles(mixed(network, forest, self.blend.share), self.blend.youngest, self.blend.levels())
-        return Seen(points, ends, np.isnan(matrix).sum(axis=1))
+        return MemberOutputs(points, ends, np.isnan(matrix).sum(axis=1))
 
     def evaluated(
         self, matrix: Matrix, everything: bool

@@ -22,7 +22,7 @@ from predict_age.config import Training
 from predict_age.features.encode import Matrix
 from predict_age.kernels import wanted
 from predict_age.models.age_distribution import Band, Floats, Shares
-from predict_age.models.training_threads import Stopped, go_on
+from predict_age.models.training_threads import TrainingCancelled, check_cancelled
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -191,7 +191,7 @@ def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weigh
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """What all networks learn from: bins ``at`` (n_rows, n_features) between ``edges``, the age's column ``truth`` (n_rows,).
 
     ``starts``, and ``basis`` and ``prior``, which are ``fixed``: see :class:`Network`.
@@ -208,24 +208,24 @@ class Lesson:
         return Network(self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED}, **self.fixed)
 
 
-def lesson(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> Lesson:
+def training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> TrainingData:
     """From (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest."""
     edges, starts = cut(matrix)
     truth = age.astype(np.int64) - youngest
     counts = np.bincount(truth, minlength=oldest - youngest + 1)
     prior = np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32)
     fixed = {"basis": _basis(len(counts), settings.network_functions), "prior": prior}
-    return Lesson(binned(matrix, edges, starts), truth, edges, starts, fixed)
+    return TrainingData(binned(matrix, edges, starts), truth, edges, starts, fixed)
 
 
 def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> Network:
     """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest, one network after the other."""
-    given = lesson(matrix, age, youngest, oldest, settings)
+    given = training_data(matrix, age, youngest, oldest, settings)
     with threadpool_limits(1):
         return given.network([learn(given, settings, n) for n in range(settings.networks)])
 
 
-def learn(given: Lesson, settings: Training, number: int, stopped: Stopped = None) -> Weights:
+def learn(given: TrainingData, settings: Training, number: int, stopped: TrainingCancelled = None) -> Weights:
     """The learned weights of the network ``number``.
 
     Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
@@ -254,14 +254,14 @@ def learn(given: Lesson, settings: Training, number: int, stopped: Stopped = Non
     for _ in range(passes):
         order = rng.permutation(rows)
         for begin in range(0, rows, size):
-            go_on(stopped)
+            check_cancelled(stopped)
             some = order[begin : begin + size]
             gradient = _gradient({**given.fixed, **learned}, _chosen(at[some], m), given.truth[some])
             far = STEP * 0.5 * (1 + np.cos(np.pi * done / steps))
             done += 1
             for name, one in adam.items():
                 one.step(gradient[name], done, far, 1 - far * settings.network_decay / (0.5 * STEP * steps))
-    return _without_luck(learned, at, m, starts)
+    return _reset_unseen_embeddings(learned, at, m, starts)
 
 
 class _Adam:
@@ -289,7 +289,7 @@ class _Adam:
         self.weights *= np.float32(keep)
 
 
-def _without_luck(learned: Weights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> Weights:
+def _reset_unseen_embeddings(learned: Weights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> Weights:
     """Bins that no training row was in still hold their random start: they become the mean of their feature's bins."""
     rows = np.bincount(at.ravel(), minlength=m)
     bins = learned["bins"].copy()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from predict_age.features.encode import Matrix
 from predict_age.kernels import wanted
 from predict_age.models.age_distribution import Floats
-from predict_age.models.training_threads import Stopped, go_on
+from predict_age.models.training_threads import TrainingCancelled, check_cancelled
 from predict_age.models.tree_ensembles import ubjson
 from predict_age.models.tree_ensembles.programs import Paths, paths, trees_of
 
@@ -34,7 +34,7 @@ def grow(
     patience: int,
     names: list[str],
     drawn: float,
-    stopped: Stopped = None,
+    stopped: TrainingCancelled = None,
 ) -> xgboost.Booster:
     """Up to ``rounds`` trees, from (n_rows, n_features) without NaN and ages (n_rows,); each learns from a share ``drawn`` of them.
 
@@ -53,7 +53,7 @@ def grow(
     values: list[Floats] = []
     best, lowest = 0, np.inf
     for number in range(rounds):
-        go_on(stopped)
+        check_cancelled(stopped)
         some = rng.random(len(age), np.float32) < drawn
         left = age - predicted
         booster.boost(data, number, grad=np.where(some, -np.sign(left), np.float32(0)), hess=some.astype(np.float32))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.models.training_threads import Stopped, go_on
+from predict_age.models.training_threads import TrainingCancelled, check_cancelled
 from predict_age.models.tree_ensembles.programs import LIGHT_TINY, NotTakenApartError, Sum, light_trees_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def train_light(
     settings: Training,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-    stopped: Stopped = None,
+    stopped: TrainingCancelled = None,
 ) -> Light:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
 
@@ -105,7 +105,7 @@ def train_light(
         "verbose": -1,
     }
     data = lightgbm.Dataset(matrix, age, feature_name=names, params=parameters)
-    callbacks: list[Callable[..., Any]] = [lambda _: go_on(stopped)]
+    callbacks: list[Callable[..., Any]] = [lambda _: check_cancelled(stopped)]
     valid: list[lightgbm.Dataset] = []
     if unseen is not None and len(unseen[1]):
         valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]

@@ -16,15 +16,15 @@ from predict_age.config import Config, Training
 from predict_age.features.encode import Matrix, defaults, learn_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.hashing import uniform
-from predict_age.models.bundle import MEMBERS, Blend, Bundle, Predictions, Seen, confidence_pct, with_point
+from predict_age.models.bundle import MEMBERS, Bundle, EnsembleWeights, MemberOutputs, Predictions, confidence_pct, with_point
 from predict_age.models.conformal import NO_CALIBRATION, calibrate
-from predict_age.models.density_network import learn, lesson
+from predict_age.models.density_network import learn, training_data
 from predict_age.models.ensemble import network_share, point_weights
 from predict_age.models.lgbm_model import train_light
 from predict_age.models.metrics import by_band, evaluate, interval_quality, point_errors
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
-from predict_age.models.training_threads import Lanes, Stopped
+from predict_age.models.training_threads import TrainingCancelled, TrainingThreads
 from predict_age.models.xgb_model import importance, train_boosted
 
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
@@ -51,7 +51,7 @@ class Judged:
 class _Outside:
     """What models say about people whom they did not learn from."""
 
-    seen: Seen
+    seen: MemberOutputs
     age: NDArray[np.float64]
     ridge: NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class _Outside:
 
     @classmethod
     def all_of(cls, some: list[_Outside]) -> _Outside:
-        seen = Seen(*(np.concatenate([getattr(o.seen, f.name) for o in some]) for f in fields(Seen)))
+        seen = MemberOutputs(*(np.concatenate([getattr(o.seen, f.name) for o in some]) for f in fields(MemberOutputs)))
         return cls(seen, np.concatenate([o.age for o in some]), np.concatenate([o.ridge for o in some]))
 
 
@@ -198,12 +198,12 @@ def _learn(
     known, ages, names = matrix[fit], age[fit], features.names
     unseen = (matrix[validate], age[validate])
     youngest, oldest = config.ages.min, config.ages.max
-    with Lanes(threads) as lanes:  # what takes longest first
+    with TrainingThreads(threads) as lanes:  # what takes longest first
         light = lanes.begin(train_light, known, ages, names, settings, 1, unseen, lanes.stopped)
         boosted = lanes.begin(train_boosted, known, ages, names, settings, max(1, threads // 2), unseen, lanes.stopped)
         folds = np.arange(len(ages)) % 2 == 0
         others = [lanes.begin(_other_fold, known, ages, names, settings, rows, lanes.stopped) for rows in (folds, ~folds)]
-        given = lesson(known, ages, youngest, oldest, settings)
+        given = training_data(known, ages, youngest, oldest, settings)
         networks = [lanes.begin(learn, given, settings, number, lanes.stopped) for number in range(settings.networks)]
         ridge = train_ridge(known, ages, defaults(features, encoders))
         point = np.empty(len(ages), np.float32)
@@ -217,7 +217,7 @@ def _learn(
             light.result(),
             given.network([n.result() for n in networks]),
             forest.result(),
-            Blend((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
+            EnsembleWeights((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
         )
     points, network, by_forest, _ = bundle.evaluated(unseen[0], everything=True)
     assert network is not None and by_forest is not None
@@ -232,7 +232,12 @@ def _learn(
 
 
 def _other_fold(
-    matrix: Matrix, age: NDArray[np.float32], names: list[str], settings: Training, rows: NDArray[np.bool_], stopped: Stopped
+    matrix: Matrix,
+    age: NDArray[np.float32],
+    names: list[str],
+    settings: Training,
+    rows: NDArray[np.bool_],
+    stopped: TrainingCancelled,
 ) -> NDArray[np.float32]:
     """What a quicker booster that has learned from ``rows`` (n,) predicts for the others."""
     quick = settings.model_copy(
@@ -241,7 +246,7 @@ def _other_fold(
     return train_boosted(matrix[rows], age[rows], names, quick, 1, None, stopped).predict(matrix[~rows])
 
 
-def _judge(blend: Blend, outside: _Outside, made: Predictions, median: float) -> dict[str, object]:
+def _judge(blend: EnsembleWeights, outside: _Outside, made: Predictions, median: float) -> dict[str, object]:
     """All that can be said about predictions for people with a known age whom no model saw; ``median`` of the known ages."""
     seen, truth = outside.seen, outside.age
     shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:3000])

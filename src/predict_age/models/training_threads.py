@@ -12,16 +12,16 @@ from threadpoolctl import threadpool_limits
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Stopped = Event | None
+TrainingCancelled = Event | None
 
 
-def go_on(stopped: Stopped) -> None:
+def check_cancelled(stopped: TrainingCancelled) -> None:
     """Raise CancelledError when nobody waits for what is being made any more."""
     if stopped is not None and stopped.is_set():
         raise CancelledError
 
 
-class Lanes:
+class TrainingThreads:
     """``threads`` that do what is begun, first come, first served. Inside, libraries of linear algebra use one thread each.
 
     An error or a stop inside sets ``stopped``, for whoever is at work, and what has not begun never does.
@@ -36,7 +36,7 @@ class Lanes:
         """Have ``function`` called; its result is the future's."""
         return self._threads.submit(function, *arguments, **named)
 
-    def __enter__(self) -> Lanes:
+    def __enter__(self) -> TrainingThreads:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -15,7 +15,7 @@ from predict_age.config import Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.models.l1_boosting import grow
-from predict_age.models.training_threads import Stopped
+from predict_age.models.training_threads import TrainingCancelled
 from predict_age.models.tree_ensembles import ubjson
 from predict_age.models.tree_ensembles.programs import NotTakenApartError, Sum, trees_of
 
@@ -120,7 +120,7 @@ def train_boosted(
     settings: Training,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-    stopped: Stopped = None,
+    stopped: TrainingCancelled = None,
 ) -> Boosted:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed, whatever the ``threads``.
 

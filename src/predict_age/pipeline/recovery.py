@@ -9,11 +9,11 @@ from predict_age.errors import IntegrityError
 from predict_age.run.run import Run
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.step import STEPS, Step
-from predict_age.storage.durable_files import damage
+from predict_age.storage.durable_files import file_problem
 
 
 @dataclass(frozen=True)
-class Survey:
+class Inspection:
     """``kept`` steps are done and all their files whole; ``redo`` steps were done, but ``problems`` says what is not whole."""
 
     kept: list[str]
@@ -39,12 +39,12 @@ INTERMEDIATE = ("source/working/", "source/routed/")
 PREDICTIONS = "predictions/"
 
 
-def survey(run: Run) -> Survey:
+def inspect_run(run: Run) -> Inspection:
     """Compare every file of every finished step with its recorded SHA-256.
 
     Copies of the source that no step still to be done will read are not missed: the last step removes them.
     """
-    found = Survey([], [], [])
+    found = Inspection([], [], [])
     wanted: set[str] = set()
     for step in reversed(STEPS):
         _look(run, step, step.name in wanted, found)
@@ -64,7 +64,7 @@ def _is_other_work(run: Run, step: Step) -> bool:
     return not run.is_done(step)
 
 
-def _look(run: Run, step: Step, wanted: bool, found: Survey) -> None:
+def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
     if not run.folder.step_file(step.name).exists():
         found.missing.append(step.name)
         return
@@ -76,7 +76,7 @@ def _look(run: Run, step: Step, wanted: bool, found: Survey) -> None:
     passing = INTERMEDIATE if run.plan.config.running.keep_predictions else (*INTERMEDIATE, PREDICTIONS)
     looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
     with ThreadPoolExecutor(available_cores()) as threads:
-        problems += [p for p in threads.map(lambda n: damage(run.folder.path / n, looked_at[n], n), looked_at) if p]
+        problems += [p for p in threads.map(lambda n: file_problem(run.folder.path / n, looked_at[n], n), looked_at) if p]
     if not problems and _is_other_work(run, step):
         problems.append(f"steps/{step.name}.json is the record of other work")
     found.problems.extend(reversed(problems))

@@ -17,7 +17,7 @@ from typing import cast
 
 from predict_age.config import Config, Limits
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
-from predict_age.pipeline.recovery import Survey, survey
+from predict_age.pipeline.recovery import Inspection, inspect_run
 from predict_age.run.budget import Attempts, seconds_left, within
 from predict_age.run.quality_gates import GATES
 from predict_age.run.quarter import latest_complete_quarter
@@ -155,7 +155,7 @@ def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Co
     run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept)
     console.note(f"continuing run {folder.id}")
     run.check_resumable()
-    found = survey(run)
+    found = inspect_run(run)
     for line in found.lines():
         console.note(line)
     _forget(run, found)
@@ -165,7 +165,7 @@ def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Co
     return _work(run, limits, lease.previous)
 
 
-def _forget(run: Run, found: Survey) -> None:
+def _forget(run: Run, found: Inspection) -> None:
     """Steps whose files are damaged are not done any more."""
     for step in found.redo:
         remove(run.folder.step_file(step))

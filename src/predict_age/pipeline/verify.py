@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
 from predict_age.models.artifact import load
-from predict_age.run.result_checks import balance, describe
+from predict_age.run.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
-from predict_age.storage.durable_files import damage, key_of, read_json, receipt_of, valid_receipt
-from predict_age.storage.manifest import Vouched, vouched
+from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
+from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import RunFolder, Workspace
 from predict_age.tally import Tally, merged
 
@@ -40,13 +40,13 @@ class Verified:
 def verify(workspace: Workspace, folder: RunFolder) -> Verified:
     """Check a finished run. Damage is reported in ``problems``; only a run without a result raises IntegrityError."""
     try:
-        run = vouched(workspace, folder)
+        run = verified_run(workspace, folder)
     except IntegrityError as error:
         if folder.manifest_file.exists():
             return Verified(folder.id, 0, 0, 0, [], [str(error)])
         raise
     with ThreadPoolExecutor(available_cores()) as threads:
-        problems = [p for p in threads.map(lambda n: damage(folder.path / n, run.files[n], n), run.files) if p]
+        problems = [p for p in threads.map(lambda n: file_problem(folder.path / n, run.files[n], n), run.files) if p]
     problems += _records(run)
     size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
     checks = ["the pointer vouches for the manifest"] if folder.id in workspace.published.run_ids else ["not published now"]
@@ -66,17 +66,17 @@ def verify(workspace: Workspace, folder: RunFolder) -> Verified:
     return Verified(folder.id, len(run.files), size, int(run.manifest["books"]["distinct"]), checks, problems)
 
 
-def _books(run: Vouched) -> None:
+def _books(run: VerifiedRun) -> None:
     parts = [describe(run.folder.path / name) for name in run.named("results/")]
     tally = merged(Tally.from_json(p["tally"]) for p in parts)
-    books = balance(run.folder.step("read_source")["facts"], parts, tally)
+    books = reconcile(run.folder.step("read_source")["facts"], parts, tally)
     if books.as_rows() != run.manifest["books"] or str(books.checksum) != run.manifest["checksum"]:
         raise IntegrityError(
             "the books are not those of the manifest", expected=str(run.manifest["books"]), found=str(books.as_rows())
         )
 
 
-def _predictions(run: Vouched) -> None:
+def _predictions(run: VerifiedRun) -> None:
     batches = run.named("predictions/batch_")
     for batch, part in zip(batches, run.named("results/"), strict=True) if batches else ():
         made = pq.read_table(run.folder.path / batch, columns=list(SHOWN)).sort_by("pid")
@@ -88,11 +88,11 @@ def _predictions(run: Vouched) -> None:
             )
 
 
-def _model(run: Vouched) -> None:
+def _model(run: VerifiedRun) -> None:
     load(run.folder.model, run.files["model/manifest.json"])
 
 
-def _records(run: Vouched) -> list[str]:
+def _records(run: VerifiedRun) -> list[str]:
     """What is wrong with files that the manifest does not name because they came later, or are only about others."""
     problems = []
     parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTS)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.run.quality_gates import outcome
-from predict_age.storage.manifest import vouched
+from predict_age.storage.manifest import verified_run
 from predict_age.storage.publication import Published, change
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 
@@ -83,7 +83,7 @@ def promote(workspace: Workspace, name: str) -> tuple[str, RunFolder]:
     What readers see does not change: the next run without --model trains, the next with ``--model champion`` uses this one.
     """
     folder = workspace.run(_previous(workspace)) if name == PREVIOUS else run_of(workspace, name)
-    run = vouched(workspace, folder)
+    run = verified_run(workspace, folder)
     run.checked("model/")
 
     def promoted(now: Published) -> Published:

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from predict_age.errors import ConfigError
-from predict_age.storage.manifest import Vouched
+from predict_age.storage.manifest import VerifiedRun
 
 JUMP_YEARS = 5.0
 SHOWN = 20
@@ -45,7 +45,7 @@ class Diff:
         return {**self.__dict__, "within": {str(k): v for k, v in self.within.items()}}
 
 
-def diff(before: Vouched, after: Vouched, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
+def diff(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
     """Compare two finished runs; their result files are compared with the manifests' hashes first.
 
     ``out`` receives all people whose age jumped, as CSV or Parquet by its ending; it must not exist yet.
@@ -90,7 +90,12 @@ def diff(before: Vouched, after: Vouched, jump_years: float = JUMP_YEARS, out: P
 
 
 def _summary(
-    before: Vouched, after: Vouched, expected: float, jump_years: float, table: list[tuple[Any, ...]], jumps: list[dict[str, Any]]
+    before: VerifiedRun,
+    after: VerifiedRun,
+    expected: float,
+    jump_years: float,
+    table: list[tuple[Any, ...]],
+    jumps: list[dict[str, Any]],
 ) -> Diff:
     """From counts by (source before, source after, change): small, whatever the number of people."""
     moves: dict[tuple[str, str], list[tuple[int | None, int]]] = {}

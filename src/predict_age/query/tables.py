@@ -22,7 +22,7 @@ import duckdb
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.sql import VIEW, for_duckdb
-from predict_age.storage.manifest import vouched
+from predict_age.storage.manifest import verified_run
 from predict_age.storage.workspace import RunFolder, Workspace
 
 NOTHING_SET_ASIDE = (
@@ -62,7 +62,7 @@ def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection
     for name, (folder, prefixes) in sources.items():
         used = name in wanted or (name == "predict_age_final_results" and VIEW in wanted)
         try:
-            run = vouched(workspace, folder)
+            run = verified_run(workspace, folder)
             paths = run.checked(*prefixes) if used else [str(folder.path / n) for n in run.named(*prefixes)]
         except IntegrityError:
             if used:

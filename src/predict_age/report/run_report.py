@@ -13,7 +13,7 @@ from predict_age.html import page, plots
 from predict_age.run.quality_gates import outcome
 from predict_age.run.summary import run_summary
 from predict_age.runtime.progress import duration, size
-from predict_age.storage.durable_files import check_whole, creating, key_of, write_receipt
+from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
 from predict_age.storage.workspace import RunFolder
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
@@ -131,7 +131,7 @@ def _examples(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
     """A few rows for each review reason from the QA table, largest disagreement first; bounded, whatever the run's size."""
     named = list(folder.step("human_qa")["outputs"].items())[:50]
     for name, expected in named:
-        check_whole(folder.path / name, expected)
+        check_hash(folder.path / name, expected)
     table = ds.dataset([str(folder.path / name) for name, _ in named], format="parquet")
     columns = ["pid", "birth_year", "approximate_age", "predicted_age", "final_age", "review_reason"]
     found = table.to_table(columns=columns, filter=pc.field("review_reason").is_valid())

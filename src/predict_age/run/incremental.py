@@ -19,7 +19,7 @@ from predict_age.features.spec import FeatureSet, parse_features
 from predict_age.run.run import Run
 from predict_age.source.external_partition import bucket_of, buckets_for, scatter, together
 from predict_age.storage.durable_files import make_folder
-from predict_age.storage.manifest import Vouched, vouched
+from predict_age.storage.manifest import VerifiedRun, verified_run
 
 ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
@@ -29,7 +29,7 @@ def depends_on_date(features: FeatureSet) -> bool:
     return any(f.kind == "date" or (f.kind == "sql" and "as_of" in f.expression) for f in features.features.values())
 
 
-def obstacle(run: Run, base: Vouched) -> str:
+def obstacle(run: Run, base: VerifiedRun) -> str:
     """Why nothing of the base run's predictions can be taken over; empty when they can."""
     if run.plan.challengers or run.workspace.run(run.plan.base).record.get("challengers"):
         return "several models share the people"
@@ -66,7 +66,7 @@ class Reusable:
         return found, entries
 
 
-def build(run: Run, base: Vouched, folder: Path) -> Reusable:
+def build(run: Run, base: VerifiedRun, folder: Path) -> Reusable:
     """Sort the base run's predictions into ``folder``; every file is compared with its hash first."""
     paths = base.checked("predictions/batch_")
     rows = sum(pq.read_metadata(p).num_rows for p in paths)
@@ -103,6 +103,6 @@ def earlier_predictions(run: Run, folder: Path) -> tuple[Reusable | None, str]:
     """What can be taken over from the plan's base run, or why nothing can."""
     if not run.plan.base:
         return None, "no base run"
-    base = vouched(run.workspace, run.workspace.run(run.plan.base))
+    base = verified_run(run.workspace, run.workspace.run(run.plan.base))
     reason = obstacle(run, base)
     return (None, reason) if reason else (build(run, base, folder), "")

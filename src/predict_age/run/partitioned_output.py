@@ -16,7 +16,7 @@ Receipt = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Part:
+class Partition:
     """One file: where, the key of everything it is made from, and what its function needs besides."""
 
     path: Path
@@ -24,17 +24,17 @@ class Part:
     needs: tuple[Any, ...]
 
 
-def finished_parts(parts: list[Part]) -> dict[int, Receipt]:
+def valid_partitions(parts: list[Partition]) -> dict[int, Receipt]:
     """Receipts, by number, of the files that are there, whole, and made from the same things."""
     with ThreadPoolExecutor(available_cores()) as threads:
         receipts = list(threads.map(lambda part: valid_receipt(part.path, part.key), parts))
     return {n: receipt for n, receipt in enumerate(receipts) if receipt is not None}
 
 
-def make_missing(
+def build_missing(
     run: Run,
     function: Callable[..., Receipt],
-    parts: list[Part],
+    parts: list[Partition],
     finished: dict[int, Receipt],
     rows: Callable[[Receipt], int],
     total: int,
@@ -59,7 +59,7 @@ def make_missing(
     return [receipts[n] for n in range(len(parts))]
 
 
-def outputs_of(run: Run, parts: list[Part], receipts: list[Receipt]) -> dict[str, str]:
+def outputs_of(run: Run, parts: list[Partition], receipts: list[Receipt]) -> dict[str, str]:
     """SHA-256 of the parts by name, for the step's record."""
     names = run.named(*(p.path for p in parts))
     return {name: receipt["file_sha256"] for name, receipt in zip(names, receipts, strict=True)}

@@ -18,7 +18,7 @@ from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
 
 FEWEST_ROWS = 100
-CHANCE = 1.645  # standard errors that one run in twenty exceeds by chance
+ALPHA = 1.645  # standard errors that one run in twenty exceeds by chance
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ def check_model(card: dict[str, Any], limits: Gates, coverage: float, published:
     held = card["held_out"]
     checks = []
     for name, key in (("the median", "median"), ("Ridge", "ridge")) if limits.baselines else ():
-        most = card[key]["mae"] + CHANCE * _doubt(held)
+        most = card[key]["mae"] + ALPHA * _standard_error(held)
         expected = f"a mean error below {most:.2f} years, that of {name} and chance"
         checks.append(Check(f"better than {name}", held["mae"] < most, expected, f"{held['mae']:.2f}"))
     if limits.worse_share and published:
         most = published["mae"] * (1 + limits.worse_share)
-        doubt = CHANCE * math.hypot(_doubt(held), _doubt(published))
+        doubt = ALPHA * math.hypot(_standard_error(held), _standard_error(published))
         found = f"{held['mae']:.2f} years, {published['mae']:.2f} published"
         checks.append(
             Check(
@@ -90,7 +90,7 @@ def check_model(card: dict[str, Any], limits: Gates, coverage: float, published:
     return checks
 
 
-def _doubt(quality: dict[str, Any]) -> float:
+def _standard_error(quality: dict[str, Any]) -> float:
     """Standard error of a mean absolute error: the variance of |error| is rmse^2 - mae^2."""
     return math.sqrt(max(quality["rmse"] ** 2 - quality["mae"] ** 2, 0.0) / max(quality["rows"], 1))
 

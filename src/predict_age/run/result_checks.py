@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
 from predict_age.hashing import checksum
-from predict_age.storage.row_accounting import Books
+from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
 
@@ -42,9 +42,9 @@ def describe(path: Path) -> dict[str, Any]:
     return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
 
 
-def balance(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> Books:
+def reconcile(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> RowAccounting:
     """The books of the run, checked; raises IntegrityError when an equation or the fingerprint of the pids does not hold."""
-    books = Books.of(found, tally)
+    books = RowAccounting.of(found, tally)
     written = sum(int(r["checksum"]) for r in receipts) % 2**64
     people = sum(r["rows"] for r in receipts)
     if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:

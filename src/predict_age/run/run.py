@@ -18,7 +18,7 @@ from predict_age.runtime.worker_pool import Pool
 from predict_age.source import filesystem
 from predict_age.source.discovery import SourceFile
 from predict_age.step import Step
-from predict_age.storage.durable_files import check_whole, key_of
+from predict_age.storage.durable_files import check_hash, key_of
 from predict_age.storage.lease import Permission
 from predict_age.storage.workspace import RunFolder, Workspace
 
@@ -190,7 +190,7 @@ class Run:
             for name, expected in self.outputs(step).items():
                 if self.folder.remote and not (self.folder.path / name).exists():
                     continue  # not brought here: the store has compared it
-                check_whole(self.folder.path / name, expected)
+                check_hash(self.folder.path / name, expected)
 
     def check_resumable(self) -> None:
         """Raise when code or source are not what the run began with; the source is compared by content once it was read."""
@@ -204,7 +204,7 @@ class Run:
         self.check_source()
         if self.folder.step_file("read_source").exists():
             for file, expected in zip(self.plan.files, self.facts("read_source")["source_sha256"], strict=True):
-                if filesystem.sha256(file.path) != expected:
+                if filesystem.content_sha256(file.path) != expected:
                     raise InputError(
                         f"a source file changed since the run began: {file.path}",
                         expected="the bytes that were read",

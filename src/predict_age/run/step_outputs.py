@@ -31,7 +31,7 @@ def splits_of(folder: RunFolder) -> list[Split]:
     return [replace(s, path=folder.place(s.path)) if s.working else s for s in splits]
 
 
-def losers_of(folder: RunFolder) -> Path:
+def duplicate_rows_file(folder: RunFolder) -> Path:
     """The duplicates that ``read_source`` found."""
     return folder.path / "source" / "duplicates.npy"
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.errors import IntegrityError
-from predict_age.hashing import mix
+from predict_age.hashing import splitmix64
 
 BUCKET_ROWS = 16_000_000  # at most, on average
 
@@ -23,7 +23,7 @@ def buckets_for(rows: int, workers: int) -> int:
 
 def bucket_of(pids: NDArray[np.int64], buckets: int) -> NDArray[np.int64]:
     """The bucket of each of ``pids`` (n,)."""
-    return (mix(pids) % np.uint64(buckets)).astype(np.int64)
+    return (splitmix64(pids) % np.uint64(buckets)).astype(np.int64)
 
 
 def scatter(folder: Path, number: int, entries: np.ndarray, buckets: int) -> None:

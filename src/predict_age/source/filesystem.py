@@ -96,7 +96,7 @@ def objects(source: str) -> list[Found]:
     return sorted(found, key=lambda f: f.path)
 
 
-def sha256(path: str) -> str:
+def content_sha256(path: str) -> str:
     """Hex SHA-256 of a file, read once as a stream."""
     if not in_s3(path):
         return durable_files.sha256(Path(path))

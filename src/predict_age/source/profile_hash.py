@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.hashing import mix
+from predict_age.hashing import splitmix64
 from predict_age.kernels import wanted
 from predict_age.source.row_group_reader import text_buffers
 
@@ -34,7 +34,7 @@ def profile_keys(profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = Non
             some = at[start : start + BLOCK]
             sums[start : start + BLOCK] = _sums([data[bounds[r] : bounds[r + 1]].tobytes() for r in some.tolist()])
     lengths = (bounds[at + 1] - bounds[at]).astype(np.uint64)
-    keys = (mix((sums + (lengths + np.uint64(1)) * SALT).astype(np.int64)) >> np.uint64(1)).astype(np.int64)
+    keys = (splitmix64((sums + (lengths + np.uint64(1)) * SALT).astype(np.int64)) >> np.uint64(1)).astype(np.int64)
     if whole.null_count:
         keys[whole.is_null().to_numpy(zero_copy_only=False)[at]] = 0
     return keys

@@ -11,7 +11,7 @@ from predict_age.source.row_group_reader import LIGHT_ROWS, Slice, Split, read_s
 from predict_age.source.row_rules import RowRules, connect
 
 
-def judge(
+def classify_rows(
     splits: list[Split], source: Source, rules: RowRules, only: tuple[str, ...] = ("*",)
 ) -> Iterator[tuple[Split, Slice, pa.Table]]:
     """The rows of ``splits`` in order, without profiles, each slice with what :meth:`RowRules.canonical` says (``only`` that)."""

@@ -18,7 +18,7 @@ from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.row_rules import connect, register
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
-BITE_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
+CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
 LIGHT_ROWS = 1_000_000  # at most, without profiles
 LIGHT = ("pid", "birth_year", "approximate_age")
 

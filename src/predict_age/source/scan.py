@@ -19,7 +19,7 @@ from predict_age.config import Source
 from predict_age.hashing import checksum
 from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
-from predict_age.source.row_classifier import judge
+from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
 from predict_age.source.row_rules import RowRules
 from predict_age.storage.durable_files import creating
@@ -114,14 +114,14 @@ def scan(
     """Count the rows of each split; leave an entry about each usable row in ``scratch``, as number ``number``, by bucket."""
     counting = {split.id: _Counting() for split in splits}
     entries = [np.empty(0, ENTRY)]
-    for split, piece, judged in judge(splits, source, rules):
+    for split, piece, judged in classify_rows(splits, source, rules):
         entries.append(counting[split.id].add(split, piece, judged))
     scatter(scratch, number, np.concatenate(entries), buckets)
     return [counting[split.id].counts(split, set_aside, files[split.file]) for split in splits]
 
 
 @dataclass(frozen=True)
-class Duplicates:
+class DuplicateRows:
     """Losers of one bucket: (split, row inside the split, had a known age), and the fingerprint of the distinct pids."""
 
     splits: NDArray[np.int32]
@@ -131,7 +131,7 @@ class Duplicates:
     checksum: int
 
 
-def find_duplicates(bucket: int, numbers: list[int], scratch: Path) -> Duplicates:
+def find_duplicates(bucket: int, numbers: list[int], scratch: Path) -> DuplicateRows:
     """Judge all rows whose pid falls into ``bucket``, from all ``numbers`` of scans. Memory: 9 bytes a row of the bucket."""
     pids = together(scratch, numbers, bucket, ENTRY, "pid")
     pids.sort()
@@ -151,7 +151,7 @@ def find_duplicates(bucket: int, numbers: list[int], scratch: Path) -> Duplicate
     loses = np.ones(len(ordered), bool)
     loses[best] = False
     lost = ordered[loses]
-    return Duplicates(lost["split"], lost["row"], lost["known"], distinct, seal)
+    return DuplicateRows(lost["split"], lost["row"], lost["known"], distinct, seal)
 
 
 def _contained(pids: NDArray[np.int64], those: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -161,12 +161,12 @@ def _contained(pids: NDArray[np.int64], those: NDArray[np.int64]) -> NDArray[np.
     return result
 
 
-LOSER = np.dtype([("split", np.int32), ("row", np.uint32)])
+DUPLICATE_ROW = np.dtype([("split", np.int32), ("row", np.uint32)])
 
 
-def write_losers(path: Path, found: list[Duplicates]) -> str:
+def write_duplicate_rows(path: Path, found: list[DuplicateRows]) -> str:
     """One sorted array of all duplicate rows; returns the file's SHA-256."""
-    losers = np.empty(sum(len(d.rows) for d in found), LOSER)
+    losers = np.empty(sum(len(d.rows) for d in found), DUPLICATE_ROW)
     if len(losers):
         losers["split"] = np.concatenate([d.splits for d in found])
         losers["row"] = np.concatenate([d.rows for d in found])

@@ -37,7 +37,7 @@ WORKING = pa.schema(
 
 
 @dataclass
-class Piece:
+class TextChunk:
     """Some working rows (schema ``WORKING``) and the broken records found among them."""
 
     rows: pa.Table
@@ -93,7 +93,7 @@ def _lines(block: bytes) -> pa.Array:
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(block)])
 
 
-def read_jsonl(file: SourceFile, source: Source) -> Iterator[Piece]:
+def read_jsonl(file: SourceFile, source: Source) -> Iterator[TextChunk]:
     """JSON lines, one object a line. Empty lines are no records."""
     connection = connect()
     flat = source.profile_json == "*"
@@ -120,11 +120,11 @@ def _json_path(key: str) -> str:
     return '$."' + key.replace('"', '\\"') + '"'
 
 
-def _piece(judged: pa.Table) -> Piece:
+def _piece(judged: pa.Table) -> TextChunk:
     bad = judged.filter(pc.is_valid(judged["problem"]))
     broken = list(zip(bad["position"].to_pylist(), bad["problem"].to_pylist(), strict=True))
     good = judged.filter(pc.is_null(judged["problem"])) if broken else judged
-    return Piece(good.select(WORKING.names).cast(WORKING), broken)
+    return TextChunk(good.select(WORKING.names).cast(WORKING), broken)
 
 
 class _QuoteCounter(io.RawIOBase):
@@ -144,7 +144,7 @@ class _QuoteCounter(io.RawIOBase):
         return block
 
 
-def read_csv(file: SourceFile, source: Source) -> Iterator[Piece]:
+def read_csv(file: SourceFile, source: Source) -> Iterator[TextChunk]:
     """CSV with a header line, quoted by double quotes, line breaks allowed inside quotes; .tsv is tab-separated."""
     with open_bytes(file) as stream:
         head = stream.read(1 << 20)
@@ -221,7 +221,7 @@ def _positions(seen: int, rows: int, broken: list[int]) -> np.ndarray:
     return positions
 
 
-def _csv_piece(table: pa.Table, positions: np.ndarray, broken: list[tuple[int, str]], source: Source) -> Piece:
+def _csv_piece(table: pa.Table, positions: np.ndarray, broken: list[tuple[int, str]], source: Source) -> TextChunk:
     names = table.column_names
     absent = pa.nulls(table.num_rows, pa.string())
     light = [table[c] if c in names else absent for c in (source.pid, source.birth_year, source.approximate_age)]
@@ -230,4 +230,4 @@ def _csv_piece(table: pa.Table, positions: np.ndarray, broken: list[tuple[int, s
         profile = flat_profile(table.select([n for n in names if n not in own]))
     else:
         profile = table[source.profile_json]
-    return Piece(pa.table([pa.array(positions), *light, profile], schema=WORKING), broken)
+    return TextChunk(pa.table([pa.array(positions), *light, profile], schema=WORKING), broken)

@@ -8,17 +8,17 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
-from predict_age.run.partitioned_output import Part, finished_parts, make_missing, outputs_of
-from predict_age.run.result_checks import balance, describe
+from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
+from predict_age.run.result_checks import describe, reconcile
 from predict_age.run.run import Run
 from predict_age.run.step_outputs import batches_of
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
 from predict_age.step import StepResult
-from predict_age.storage.durable_files import check_whole, creating, key_of, sha256, write_json, write_receipt
+from predict_age.storage.durable_files import check_hash, creating, key_of, sha256, write_json, write_receipt
 from predict_age.storage.manifest import MADE_BEFORE, ON_THE_WAY, contents
 from predict_age.storage.parquet_writer import writing
-from predict_age.storage.row_accounting import Books
+from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, merged
 
 
@@ -26,14 +26,14 @@ def result_part(
     path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str, usable_from_pct: float
 ) -> dict[str, Any]:
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
-    check_whole(qa, qa_sha256)
+    check_hash(qa, qa_sha256)
     connection = connect()
     register(connection, "predict_age_human_qa", pq.read_table(qa))
     query = for_duckdb("final_results", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:
         pq.write_table(table, stream, row_group_size=250_000, **writing(table.schema))
-    check_whole(path, stream.sha256)
+    check_hash(path, stream.sha256)
     return write_receipt(path, key, stream, describe(path))
 
 
@@ -46,12 +46,12 @@ def final_results(run: Run) -> StepResult:
     for n in numbers:
         made = checked[f"qa/{run.folder.qa_part(n).name}"]
         how = (stamp, run.plan.run_id, run.plan.config.prediction.usable_from_pct)
-        parts.append(Part(run.folder.result_part(n), key_of("result", made, *how), (run.folder.qa_part(n), made, *how)))
+        parts.append(Partition(run.folder.result_part(n), key_of("result", made, *how), (run.folder.qa_part(n), made, *how)))
     source = run.facts("read_source")
     total = source["distinct"]
-    receipts = make_missing(run, result_part, parts, finished_parts(parts), lambda r: r["rows"], total, "people")
+    receipts = build_missing(run, result_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
     tally = merged(Tally.from_json(r["tally"]) for r in receipts)
-    books = balance(source, receipts, tally)
+    books = reconcile(source, receipts, tally)
     predicted = run.facts("parallel_prediction")
     if books.predicted != predicted["predicted"] or books.default != sum(predicted["default"].values()):
         raise IntegrityError(
@@ -74,7 +74,7 @@ def final_results(run: Run) -> StepResult:
     return StepResult(books.distinct, facts, outputs)
 
 
-def _write_manifest(run: Run, results: dict[str, str], books: Books, tally: Tally) -> str:
+def _write_manifest(run: Run, results: dict[str, str], books: RowAccounting, tally: Tally) -> str:
     """Write ``manifest.json`` and return its seal. ``results`` are the result parts and their SHA-256."""
     plan = run.plan
     files: dict[str, str] = {}

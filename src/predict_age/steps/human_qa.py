@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 
 from predict_age.config import Source
 from predict_age.errors import IntegrityError
-from predict_age.run.partitioned_output import Part, finished_parts, make_missing, outputs_of
+from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
 from predict_age.run.run import Run
-from predict_age.run.step_outputs import batches_of, losers_of, rows_key, rules_of, splits_of
-from predict_age.source.row_classifier import judge
+from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
+from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules, connect, register
 from predict_age.source.scan import counting_rows
 from predict_age.sql import columns, for_duckdb
 from predict_age.step import StepResult
-from predict_age.storage.durable_files import check_whole, creating, key_of, write_receipt
+from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
 from predict_age.storage.parquet_writer import writing
 from predict_age.tally import Tally, merged
 
@@ -28,7 +28,7 @@ from predict_age.tally import Tally, merged
 def people_of(splits: list[Split], source: Source, rules: RowRules, losers: Path) -> pa.Table:
     """The canonical row of each person in ``splits``: the table ``source_rows`` of the statements."""
     rows = []
-    for split, piece, found in judge(splits, source, rules, tuple(columns("people_table"))):
+    for split, piece, found in classify_rows(splits, source, rules, tuple(columns("people_table"))):
         counts = found["pid"].is_valid().to_numpy()
         counting = counting_rows(split, losers)
         if counting is not None:
@@ -44,7 +44,7 @@ def qa_part(
 
     Raises IntegrityError when the batch file is damaged or holds somebody whom the source does not.
     """
-    check_whole(batch, batch_sha256)
+    check_hash(batch, batch_sha256)
     connection = connect()
     people = people_of(splits, source, rules, losers)
     register(connection, "source_rows", people)
@@ -70,15 +70,15 @@ def qa_part(
 def human_qa(run: Run) -> StepResult:
     """Make every QA part that is not done."""
     splits, batches = splits_of(run.folder), batches_of(run)
-    shared = (run.plan.config.source, rules_of(run.plan), losers_of(run.folder))
+    shared = (run.plan.config.source, rules_of(run.plan), duplicate_rows_file(run.folder))
     rows, predicted = rows_key(run), run.outputs("parallel_prediction")
     parts = []
     for n, batch in enumerate(batches):
         made = predicted[f"predictions/{run.folder.batch(n).name}"]
         needs = (run.folder.batch(n), made, [splits[s] for s in batch], *shared)
-        parts.append(Part(run.folder.qa_part(n), key_of("qa", rows, made, batch), needs))
+        parts.append(Partition(run.folder.qa_part(n), key_of("qa", rows, made, batch), needs))
     total = run.facts("read_source")["distinct"]
-    receipts = make_missing(run, qa_part, parts, finished_parts(parts), lambda r: r["rows"], total, "people")
+    receipts = build_missing(run, qa_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
     tally = merged(Tally.from_json(r["tally"]) for r in receipts)
     facts = {"by_source": tally.group("source"), "review": tally.group("review")}
     return StepResult(sum(r["rows"] for r in receipts), facts, outputs_of(run, parts, receipts))

@@ -21,18 +21,18 @@ from predict_age.evaluation.ab_test.assign import arm_of
 from predict_age.evaluation.drift.sketch import Counting, Sketch
 from predict_age.evaluation.drift.state import judged, state
 from predict_age.features.encode import Matrix
-from predict_age.features.extract import Extracted, Reading
-from predict_age.hashing import luck
+from predict_age.features.extract import Extracted, FeatureReader
+from predict_age.hashing import sampling_hash
 from predict_age.kernels import wanted
 from predict_age.models.artifact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.run.incremental import ENTRY, Reusable, earlier_predictions
-from predict_age.run.partitioned_output import Part, Receipt, finished_parts, make_missing, outputs_of
+from predict_age.run.partitioned_output import Partition, Receipt, build_missing, outputs_of, valid_partitions
 from predict_age.run.run import Run
-from predict_age.run.step_outputs import batches_of, losers_of, rows_key, rules_of, splits_of
+from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
 from predict_age.source.profile_hash import profile_keys
-from predict_age.source.row_classifier import judge
-from predict_age.source.row_group_reader import BITE_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
+from predict_age.source.row_classifier import classify_rows
+from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.scan import counting_rows
 from predict_age.step import StepResult
@@ -160,7 +160,7 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
     connection = connect()
     for split, people in zip(splits, several, strict=True):
         reading, found, size, first = None, list[_Profiles](), 0, 0
-        for piece in read_split(split, context.source, with_profile=True, with_ids=False, most_bytes=BITE_BYTES):
+        for piece in read_split(split, context.source, with_profile=True, with_ids=False, most_bytes=CACHE_CHUNK_BYTES):
             here = slice(piece.first, piece.first + piece.raw.num_rows)
             texts, rows = piece.raw["profile"], people.needed[here]
             pids = people.pids[here][rows]
@@ -168,16 +168,16 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
                 continue
             keys = profile_keys(texts, rows)
             kept, entries = _kept(context.reusable, pids, keys)
-            looked_at = luck(pids, context.drift_seed) < context.drift_share
+            looked_at = sampling_hash(pids, context.drift_seed) < context.drift_share
             read = ~kept | looked_at
             rows[np.flatnonzero(rows)[~read]] = False
             if reading is None:
-                reading = Reading(connection, text, context.rules.as_of, kernels=kernels)
+                reading = FeatureReader(connection, text, context.rules.as_of, kernels=kernels)
             reading.add(texts, rows)
             found.append(_Profiles(pids, keys, kept, entries, ~kept[read], looked_at[read]))
             size += texts.nbytes
             end = here.stop
-            if size + BITE_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
+            if size + CACHE_CHUNK_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
                 yield _together(found), reading.end()
                 reading, found, size, first = None, [], 0, end
         if reading is not None:
@@ -200,7 +200,7 @@ def _people(splits: list[Split], context: BatchContext) -> list[_People]:
     """The smart filter."""
     made = [_People(np.empty(split.rows, np.int64), np.empty(split.rows, np.bool_)) for split in splits]
     by_split = {split.id: people for split, people in zip(splits, made, strict=True)}
-    for split, piece, found in judge(splits, context.source, context.rules, ("pid", "needs_prediction")):
+    for split, piece, found in classify_rows(splits, context.source, context.rules, ("pid", "needs_prediction")):
         here = slice(piece.first, piece.first + len(found))
         by_split[split.id].pids[here] = found["pid"].fill_null(0).to_numpy()
         by_split[split.id].needed[here] = found["needs_prediction"].to_numpy()
@@ -258,11 +258,11 @@ def parallel_prediction(run: Run) -> StepResult:
     if run.plan.base and reason:
         run.progress.note(f"nothing of run {run.plan.base} is taken over: {reason}")
     parts = prediction_parts(run, reusable)
-    finished = finished_parts(parts)
+    finished = valid_partitions(parts)
     if finished:
         run.progress.note(f"{len(finished)} of {len(parts)} batches are already done and kept")
     total = run.facts("read_source")["to_predict"]
-    receipts = make_missing(run, predict_batch, parts, finished, _seen, total, "rows")
+    receipts = build_missing(run, predict_batch, parts, finished, _seen, total, "rows")
     shutil.rmtree(scratch, ignore_errors=True)
     made = summary(run, parts, receipts, len(finished), reason if run.plan.base else "")
     if reusable is not None:
@@ -271,14 +271,14 @@ def parallel_prediction(run: Run) -> StepResult:
     return made
 
 
-def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Part]:
+def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Partition]:
     """Every batch of the run: its file, its key, and what :func:`predict_batch` needs."""
     splits, batches = splits_of(run.folder), batches_of(run)
     model = run.outputs("training")["model/manifest.json"]
     context = BatchContext(
         run.plan.config.source,
         rules_of(run.plan),
-        losers_of(run.folder),
+        duplicate_rows_file(run.folder),
         run.folder.model,
         model,
         dt.datetime.fromisoformat(run.plan.timestamp).replace(tzinfo=None),
@@ -291,12 +291,12 @@ def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Part]:
     rows = rows_key(run)
     others = [seal for _, seal in context.arms.models]
     return [
-        Part(run.folder.batch(n), key_of("batch", rows, model, others, batch), ([splits[s] for s in batch], context))
+        Partition(run.folder.batch(n), key_of("batch", rows, model, others, batch), ([splits[s] for s in batch], context))
         for n, batch in enumerate(batches)
     ]
 
 
-def summary(run: Run, parts: list[Part], receipts: list[Receipt], kept: int, not_reused: str) -> StepResult:
+def summary(run: Run, parts: list[Partition], receipts: list[Receipt], kept: int, not_reused: str) -> StepResult:
     """What all batches say together. Raises IntegrityError unless they hold every row that needs a prediction."""
     total = run.facts("read_source")["to_predict"]
     tallies = [Tally.from_json(r["tally"]) for r in receipts]

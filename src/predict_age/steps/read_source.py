@@ -12,12 +12,12 @@ import numpy as np
 from predict_age.errors import InputError
 from predict_age.run.batching import number_of_batches
 from predict_age.run.run import Run, RunPlan
-from predict_age.run.step_outputs import grouped, losers_of, rules_of
+from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of
 from predict_age.source import filesystem
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.row_group_reader import Split, check_columns, open_parquet
-from predict_age.source.scan import Duplicates, SplitCounts, find_duplicates, scan, write_losers
+from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, scan, write_duplicate_rows
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import make_folder, sha256, write_json
 
@@ -52,7 +52,7 @@ def read_source(run: Run) -> StepResult:
     else:
         batch_of = []
     duplicates = _find_duplicates(run, splits, scratch)
-    written[str(losers_of(run.folder))] = write_losers(losers_of(run.folder), duplicates)
+    written[str(duplicate_rows_file(run.folder))] = write_duplicate_rows(duplicate_rows_file(run.folder), duplicates)
     shutil.rmtree(scratch, ignore_errors=True)
     facts = {**_facts(read, reasons, counts, duplicates), "source_sha256": hashes}
     write_json(
@@ -72,7 +72,7 @@ def _stored(run: Run, split: Split) -> dict[str, object]:
 def _fingerprints(run: Run) -> list[str]:
     more = run.progress.part(len(run.plan.files), "files fingerprinted")
     paths = [(file.path,) for file in run.plan.files]
-    result: list[str] = run.pool.run(filesystem.sha256, paths, lambda *_: more(1), "fingerprint of source file")
+    result: list[str] = run.pool.run(filesystem.content_sha256, paths, lambda *_: more(1), "fingerprint of source file")
     return result
 
 
@@ -120,10 +120,10 @@ def _buckets(run: Run, splits: list[Split]) -> int:
     return buckets_for(sum(s.rows for s in splits), run.pool.workers)
 
 
-def _find_duplicates(run: Run, splits: list[Split], scratch: Path) -> list[Duplicates]:
+def _find_duplicates(run: Run, splits: list[Split], scratch: Path) -> list[DuplicateRows]:
     scans = list(range(len(grouped(splits))))
     tasks = [(bucket, scans, scratch) for bucket in range(_buckets(run, splits))]
-    result: list[Duplicates] = run.pool.run(find_duplicates, tasks, names="duplicate search")
+    result: list[DuplicateRows] = run.pool.run(find_duplicates, tasks, names="duplicate search")
     return result
 
 
@@ -169,7 +169,7 @@ def _judge_set_aside(run: Run, read: int, reasons: Counter[str]) -> None:
         )
 
 
-def _to_predict(counts: list[SplitCounts], duplicates: list[Duplicates]) -> list[int]:
+def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> list[int]:
     """Rows of each split that need a prediction, duplicates left out."""
     rows = np.array([c.needs_prediction for c in counts], np.int64)
     for found in duplicates:
@@ -178,7 +178,7 @@ def _to_predict(counts: list[SplitCounts], duplicates: list[Duplicates]) -> list
     return result
 
 
-def _facts(read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[Duplicates]) -> dict[str, object]:
+def _facts(read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> dict[str, object]:
     known = Counter[str]()
     for count in counts:
         known.update(count.known)

@@ -17,18 +17,18 @@ from predict_age.config import Config, Gates, Training
 from predict_age.errors import InputError, IntegrityError, QualityError
 from predict_age.evaluation.model_card.card import Sample, make_card
 from predict_age.evaluation.model_card.findings import worst_group
-from predict_age.evaluation.model_card.leakage import Told, leaks
+from predict_age.evaluation.model_card.leakage import LeakageScore, leaks
 from predict_age.evaluation.model_card.page import CARD_FILES, write_card
 from predict_age.features.extract import compiled, extract
 from predict_age.features.group_fields import NOT_GIVEN, read_groups
 from predict_age.features.spec import FeatureSet
-from predict_age.hashing import luck, uniform
+from predict_age.hashing import sampling_hash, uniform
 from predict_age.kernels import WORTH_ROWS, announce
 from predict_age.models.artifact import FILES, challenger_folder, copy, copy_checked, save
 from predict_age.models.training import train
 from predict_age.models.tuning import Tuned, tune
 from predict_age.run.run import Run, versions
-from predict_age.run.step_outputs import grouped, losers_of, rules_of, splits_of
+from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
 from predict_age.run.warm_up import warm_up
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
@@ -42,7 +42,7 @@ FEWEST_SPLITS = 100
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Draw:
     """How people are drawn: the shares (0..1) of those with and without a known age, and whose profiles are read how."""
 
     config: Config
@@ -53,7 +53,7 @@ class Drawing:
     others: float
 
 
-def looked_at(splits: list[Split], labelled: int, settings: Training) -> tuple[list[Split], int]:
+def in_drift_sample(splits: list[Split], labelled: int, settings: Training) -> tuple[list[Split], int]:
     """Splits to draw people from, and how many times as many there are: with many more people than needed, not all are read.
 
     Of so many consecutive splits one is drawn by the seed. All together hold :data:`MORE_THAN_NEEDED` times the people to draw,
@@ -68,7 +68,7 @@ def looked_at(splits: list[Split], labelled: int, settings: Training) -> tuple[l
     return [splits[i] for i in chosen], times
 
 
-def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> tuple[int, str]:
+def sample(number: int, splits: list[Split], drawing: Draw, folder: Path) -> tuple[int, str]:
     """Write features of people drawn from ``splits`` to ``folder/<number>.parquet``.
 
     Returns the number of those with a known age, and the path or nothing when nobody was drawn.
@@ -86,7 +86,7 @@ def sample(number: int, splits: list[Split], drawing: Drawing, folder: Path) -> 
             judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age"))
             usable = judged["pid"].is_valid().to_numpy()
             known = judged["known_age"].is_valid().to_numpy()
-            lucky = luck(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
+            lucky = sampling_hash(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
             chosen = usable & (lucky < np.where(known, drawing.known, drawing.others))
             if not chosen.any():
                 continue
@@ -130,10 +130,10 @@ def _train(run: Run) -> StepResult:
     folder = run.folder.path / f"training-{run.lease.token}"  # of this attempt alone
     make_folder(folder)
     labelled = run.facts("read_source")["known"]
-    splits, times = looked_at(splits_of(run.folder), labelled, settings)
+    splits, times = in_drift_sample(splits_of(run.folder), labelled, settings)
     share = min(1.0, times * settings.sample_rows / max(labelled, 1))
     others = min(1.0, times * plan.config.card.unlabelled_rows / max(run.facts("read_source")["to_predict"], 1))
-    drawing = Drawing(plan.config, rules_of(plan), losers_of(run.folder), plan.features_text, share, others)
+    drawing = Draw(plan.config, rules_of(plan), duplicate_rows_file(run.folder), plan.features_text, share, others)
     tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
     more = run.progress.part(round(labelled * share / times), "labelled people sampled")
 
@@ -200,7 +200,7 @@ def _workers_get_ready(run: Run) -> None:
         run.pool.ahead(warm_up, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
 
 
-def _refuse_leaks(told: list[Told], gates: Gates) -> None:
+def _refuse_leaks(told: list[LeakageScore], gates: Gates) -> None:
     """Raise QualityError when a feature gives the age away."""
     found = leaks(told, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
     if found:

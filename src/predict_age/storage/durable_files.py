@@ -189,7 +189,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def damage(path: Path, expected: str, name: str = "") -> str:
+def file_problem(path: Path, expected: str, name: str = "") -> str:
     """What is wrong with a file that should have this SHA-256, in a few words; nothing when it has."""
     name = name or path.name
     try:
@@ -201,9 +201,9 @@ def damage(path: Path, expected: str, name: str = "") -> str:
     return "" if found == expected else f"{name} is damaged (SHA-256 {found[:12]}, expected {expected[:12]})"
 
 
-def check_whole(path: Path, expected: str) -> None:
+def check_hash(path: Path, expected: str) -> None:
     """Raise IntegrityError unless ``path`` has this SHA-256: to be called before a file is used."""
-    if problem := damage(path, expected, str(path)):
+    if problem := file_problem(path, expected, str(path)):
         raise IntegrityError(problem, expected="the file as it was written", fix="run `predict-age resume`, which makes it again")
 
 

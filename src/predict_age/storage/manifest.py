@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from predict_age.errors import IntegrityError
-from predict_age.storage.durable_files import check_whole, damage, key_of
-from predict_age.storage.row_accounting import Books
+from predict_age.storage.durable_files import check_hash, file_problem, key_of
+from predict_age.storage.row_accounting import RowAccounting
 from predict_age.storage.workspace import RunFolder, Workspace
 from predict_age.tally import Tally
 
@@ -21,7 +21,7 @@ MADE_BEFORE = ("read_source", "training", "batch_generator", "create_predictions
 
 
 def contents(
-    run: dict[str, Any], found: dict[str, Any], model: dict[str, Any], books: Books, tally: Tally, files: dict[str, str]
+    run: dict[str, Any], found: dict[str, Any], model: dict[str, Any], books: RowAccounting, tally: Tally, files: dict[str, str]
 ) -> dict[str, Any]:
     """The manifest of a run: ``run`` is its run.json, ``found`` and ``model`` are the facts of reading and of training."""
     sources = zip(run["files"], found["source_sha256"], strict=True)
@@ -47,7 +47,7 @@ def contents(
 
 
 @dataclass(frozen=True)
-class Vouched:
+class VerifiedRun:
     """A run whose manifest is the one that was published (or, never published, the one that lies in its folder)."""
 
     folder: RunFolder
@@ -68,15 +68,15 @@ class Vouched:
         """Paths of the files under these folders, after each was compared with its hash; IntegrityError for one that differs."""
         names = self.named(*prefixes)
         for name in names:
-            check_whole(self.folder.path / name, self.files[name])
+            check_hash(self.folder.path / name, self.files[name])
         return [str(self.folder.path / n) for n in names]
 
     def problems(self) -> list[str]:
         """Every file that is missing or damaged."""
-        return [p for p in (damage(self.folder.path / n, h, n) for n, h in self.files.items()) if p]
+        return [p for p in (file_problem(self.folder.path / n, h, n) for n, h in self.files.items()) if p]
 
 
-def vouched(workspace: Workspace, folder: RunFolder) -> Vouched:
+def verified_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun:
     """The run with its manifest. Raises IntegrityError when the manifest is missing, damaged or another than was published."""
     seal = workspace.published.manifests.get(folder.id, "")
     if not seal:
@@ -94,4 +94,4 @@ def vouched(workspace: Workspace, folder: RunFolder) -> Vouched:
         raise IntegrityError(
             f"unknown manifest format in {folder.path}", expected=f"format {FORMAT}", found=str(manifest.get("format"))
         )
-    return Vouched(folder, manifest)
+    return VerifiedRun(folder, manifest)

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.storage.lease import holder_in
-from predict_age.storage.manifest import Vouched, vouched
+from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.publication import NAME, Published, change
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 
@@ -23,7 +23,7 @@ def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     if _pointer_is_damaged(workspace):
         _rebuild(workspace)
     folder = workspace.resolve(_previous(workspace) if to == PREVIOUS else to)
-    run = vouched(workspace, folder)
+    run = verified_run(workspace, folder)
     if problems := run.problems():
         raise IntegrityError(
             f"run {folder.id} is not whole and was not published",
@@ -64,11 +64,11 @@ def _rebuild(workspace: Workspace) -> None:
     workspace.records.put(NAME, asdict(replace(published, removing=[])), None)
 
 
-def _whole(workspace: Workspace, folder: RunFolder) -> Vouched | None:
+def _whole(workspace: Workspace, folder: RunFolder) -> VerifiedRun | None:
     if folder.status != DONE:
         return None
     try:
-        run = vouched(workspace, folder)
+        run = verified_run(workspace, folder)
         return None if run.problems() else run
     except IntegrityError:
         return None

@@ -14,7 +14,7 @@ DEFAULT = "DEFAULT"
 
 
 @dataclass(frozen=True)
-class Books:
+class RowAccounting:
     """Row counts of a run. ``checksum`` is the order-free sum of hashed pids that the result must reproduce."""
 
     read: int

@@ -13,7 +13,7 @@ from predict_age.step import StepResult
 from predict_age.storage.durable_files import sealed, unsealed
 from predict_age.storage.manifest import ON_THE_WAY, contents
 from predict_age.storage.publication import publish
-from predict_age.storage.row_accounting import Books
+from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import AGE_BINS, PCT_BINS, Tally
 
 MADE_BEFORE = ("read_source", "training", "batch_generator", "parallel_prediction")
@@ -74,10 +74,10 @@ def _tally(rows: list[dict[str, Any]]) -> Tally:
     return total
 
 
-def _balanced(call: Call, tally: Tally, table: str) -> Books:
+def _balanced(call: Call, tally: Tally, table: str) -> RowAccounting:
     """The books, checked against the source's; raises IntegrityError when anything differs."""
     found = call.facts("read_source")
-    books = Books.of(found, tally)
+    books = RowAccounting.of(found, tally)
     people = call.athena.rows(for_athena("check_people", {FINAL: table, PEOPLE: call.staged(PEOPLE)}))[0]
     counts = [int(people[k] or 0) for k in ("result_rows", "people", "matched")]
     if counts != [books.distinct] * 3:
@@ -96,7 +96,7 @@ def _balanced(call: Call, tally: Tally, table: str) -> Books:
     return books
 
 
-def _manifest(call: Call, run: dict[str, Any], books: Books, tally: Tally, location: str) -> str:
+def _manifest(call: Call, run: dict[str, Any], books: RowAccounting, tally: Tally, location: str) -> str:
     """Every object of the result with what identifies it: SHA-256 for those that our tasks wrote, the tag for Athena's."""
     files: dict[str, str] = {}
     for step in MADE_BEFORE:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from predict_age.errors import ConfigError
 from predict_age.evaluation.ab_test.read_out import Decision, Pairs, Rules, Sums, decide
-from predict_age.storage.manifest import Vouched, vouched
+from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
 ROWS = 200_000
@@ -43,7 +43,7 @@ def read_out(workspace: Workspace, names: list[str], truth: str, rules: Rules) -
     ``truth`` is a run or quarter, whose given ages count, or a .csv or .parquet file with pid and true_age at the date of the
     first run. Ages given later are taken back by the years between. Raises ConfigError when there is nothing to compare.
     """
-    runs = [vouched(workspace, workspace.resolve(n)) for n in names]
+    runs = [verified_run(workspace, workspace.resolve(n)) for n in names]
     connection = duckdb.connect()
     _register_truth(connection, workspace, truth, runs[0])
     if len(runs) > 1:
@@ -51,11 +51,11 @@ def read_out(workspace: Workspace, names: list[str], truth: str, rules: Rules) -
     return _split(connection, runs[0], truth, rules)
 
 
-def _files(run: Vouched) -> str:
+def _files(run: VerifiedRun) -> str:
     return "read_parquet([" + ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/")) + "])"
 
 
-def _register_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, first: Vouched) -> None:
+def _register_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, first: VerifiedRun) -> None:
     path = Path(truth)
     if path.suffix in (".csv", ".parquet"):
         if not path.is_file():
@@ -64,7 +64,7 @@ def _register_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace,
         name = "'" + truth.replace("'", "''") + "'"
         query = f"SELECT CAST(pid AS BIGINT) AS pid, CAST(true_age AS DOUBLE) AS age FROM {read}({name}) WHERE true_age IS NOT NULL"
     else:
-        later = vouched(workspace, workspace.resolve(truth))
+        later = verified_run(workspace, workspace.resolve(truth))
         years = _year(later) - _year(first)
         query = (
             f"SELECT pid, CAST(predicted_age - {years} AS DOUBLE) AS age FROM {_files(later)} "
@@ -80,7 +80,7 @@ def _register_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace,
         raise ConfigError(f"{truth} names a person twice", expected="every pid once")
 
 
-def _year(run: Vouched) -> int:
+def _year(run: VerifiedRun) -> int:
     return dt.date.fromisoformat(run.manifest["as_of"]).year
 
 
@@ -92,7 +92,7 @@ def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.nda
     return age, predicted, lower, upper
 
 
-def _split(connection: duckdb.DuckDBPyConnection, run: Vouched, truth: str, rules: Rules) -> ReadOut:
+def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, rules: Rules) -> ReadOut:
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.model_version "
         f"FROM {_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
@@ -115,7 +115,7 @@ def _split(connection: duckdb.DuckDBPyConnection, run: Vouched, truth: str, rule
     return ReadOut(False, truth, arms, decisions)
 
 
-def _paired(connection: duckdb.DuckDBPyConnection, runs: list[Vouched], truth: str, rules: Rules) -> ReadOut:
+def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], truth: str, rules: Rules) -> ReadOut:
     if len({r.manifest["as_of"] for r in runs}) > 1:
         raise ConfigError(
             "the runs predict ages at different dates", expected="one as_of", found=", ".join(r.manifest["as_of"] for r in runs)

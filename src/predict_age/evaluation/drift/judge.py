@@ -99,7 +99,7 @@ def psi(before: Counts, now: Counts) -> float:
 
 
 @dataclass(frozen=True)
-class Spread:
+class OverDispersion:
     """How much more the batches of a run differ in one feature than people drawn by lot would; as it stands, not at all.
 
     ``variance``: over the cells of the index on average, >= 1; ``unevenness``: the squared coefficient of variation of that
@@ -114,11 +114,11 @@ class Spread:
     unseen: float = 1.0
     freedom: int = 0
 
-    def __or__(self, other: Spread) -> Spread:
+    def __or__(self, other: OverDispersion) -> OverDispersion:
         """The wider of both in everything."""
         pairs = {n: max(v, getattr(other, n)) for n, v in asdict(self).items() if n != "freedom"}
         measured = [f for f in (self.freedom, other.freedom) if f]
-        return Spread(**pairs, freedom=min(measured, default=0))
+        return OverDispersion(**pairs, freedom=min(measured, default=0))
 
     def index_limit(self, chance: float, cells: int) -> float:
         """Below which the index of ``cells`` cells, divided by (1/n + 1/m), stays but for ``chance``.
@@ -140,16 +140,16 @@ class Spread:
         return float(np.sqrt(variance) * student_above(chance / 2, self.freedom) / normal_above(chance / 2))
 
 
-def dispersion(parts: list[Sketch]) -> dict[str, Spread]:
+def dispersion(parts: list[Sketch]) -> dict[str, OverDispersion]:
     """How much the batches of a run differ, by feature; with fewer than eight batches they are taken to be drawn by lot."""
     names = dict.fromkeys(n for p in parts for n in p.counts)
     return {n: _spread([p.counts.get(n, {}) for p in parts]) for n in names}
 
 
-def _spread(counts: list[dict[str, int]]) -> Spread:
+def _spread(counts: list[dict[str, int]]) -> OverDispersion:
     counts = [c for c in counts if sum(c.values()) >= FEWEST_ROWS]
     if len(counts) < FEWEST_BATCHES:
-        return Spread()
+        return OverDispersion()
     freedom = len(counts) - 1
     keys = sorted({k for c in counts for k in c} - SPECIAL)
     numeric = bool(keys) and all(k.startswith("#") for k in keys)
@@ -160,7 +160,7 @@ def _spread(counts: list[dict[str, int]]) -> Spread:
     fine = np.array([[c.get(k, 0) for k in keys] for c in counts], float).reshape(len(counts), len(keys))
     fine = fine[fine.sum(axis=1) >= FEWEST_ROWS]
     if len(fine) < FEWEST_BATCHES:
-        return Spread(missing=missing, unseen=unseen, freedom=freedom)
+        return OverDispersion(missing=missing, unseen=unseen, freedom=freedom)
     cell = cut(fine.sum(axis=0), fine.sum(axis=0), numeric)
     table = np.stack([np.bincount(cell, row) for row in fine]).astype(np.float64)
     known = table.sum(axis=1, keepdims=True)
@@ -169,12 +169,12 @@ def _spread(counts: list[dict[str, int]]) -> Spread:
     directions = table.shape[1] - 1
     order = _ratio(np.cumsum(table, axis=1, dtype=np.float64)[:, :-1], known[:, 0]) if numeric else 1.0
     if not directions:
-        return Spread(order=order, missing=missing, unseen=unseen, freedom=freedom)
+        return OverDispersion(order=order, missing=missing, unseen=unseen, freedom=freedom)
     inner = residual @ residual.T / (len(table) - 1)  # the same eigenvalues as of the cells' covariance
     variance = float(np.trace(inner) / directions)
     chance_alone = directions / (len(table) - 1)  # eigenvalues of few batches differ even when the true ones do not
     unevenness = float((inner**2).sum() / directions / variance**2 - 1 - chance_alone) if variance else 0.0
-    return Spread(max(1.0, variance), max(0.0, unevenness), order, missing, unseen, freedom)
+    return OverDispersion(max(1.0, variance), max(0.0, unevenness), order, missing, unseen, freedom)
 
 
 def _ratio(counts: Counts, rows: Counts) -> float:
@@ -187,18 +187,18 @@ def _ratio(counts: Counts, rows: Counts) -> float:
 def compare(
     before: dict[str, dict[str, int]],
     now: dict[str, dict[str, int]],
-    spread: dict[str, Spread],
+    spread: dict[str, OverDispersion],
     settings: Drift,
     kinds: Callable[[str], str] = lambda _: "feature",
 ) -> list[Finding]:
     """Judge everything that both know by counts of its values. ``spread``: dispersion by name; ``kinds`` says what a name is."""
     names = [n for n in before if n in now]
     chance = settings.false_alarms / max(1, TESTS * len(names))
-    return [_judge(kinds(n), n, before[n], now[n], spread.get(n, Spread()), chance, settings.least_moved) for n in names]
+    return [_judge(kinds(n), n, before[n], now[n], spread.get(n, OverDispersion()), chance, settings.least_moved) for n in names]
 
 
 def _judge(
-    kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: Spread, chance: float, least: float
+    kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: OverDispersion, chance: float, least: float
 ) -> Finding:
     first, second, numeric = aligned(before, now)
     n, m = first.sum(), second.sum()

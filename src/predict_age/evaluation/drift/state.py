@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from predict_age.config import Drift
-from predict_age.evaluation.drift.judge import Spread, compare, dispersion
+from predict_age.evaluation.drift.judge import OverDispersion, compare, dispersion
 from predict_age.evaluation.drift.sketch import Sketch, histogram, merged
 
 PREDICTED, KNOWN = "predicted age", "known age"
@@ -33,8 +33,8 @@ def judged(before: dict[str, Any] | None, now: dict[str, Any], settings: Drift) 
     if not before:
         return {"reference": "", "as_of": "", "same_model": False, "findings": [], "drifted": []}
     same = before["model"] == now["model"]
-    first, second = ({n: Spread(**s) for n, s in of["dispersion"].items()} for of in (before, now))
-    spread = {n: first.get(n, Spread()) | second.get(n, Spread()) for n in now["counts"]}
+    first, second = ({n: OverDispersion(**s) for n, s in of["dispersion"].items()} for of in (before, now))
+    spread = {n: first.get(n, OverDispersion()) | second.get(n, OverDispersion()) for n in now["counts"]}
     kinds = {PREDICTED: "prediction", KNOWN: "label"}
     found = compare(before["counts"], now["counts"], spread, settings, lambda n: kinds.get(n, "feature"))
     found = [f if same or f.of != "prediction" else replace(f, drifted=False, sentence="") for f in found]

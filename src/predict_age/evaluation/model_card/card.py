@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from predict_age.config import Config
 from predict_age.evaluation.model_card.findings import findings
 from predict_age.evaluation.model_card.groups import crossing, group_rows
-from predict_age.evaluation.model_card.leakage import Told, told_by
-from predict_age.evaluation.model_card.population import MOST_ROWS, likeness
+from predict_age.evaluation.model_card.leakage import LeakageScore, univariate_leakage
+from predict_age.evaluation.model_card.population import MOST_ROWS, covariate_shift
 from predict_age.evaluation.model_card.proxies import proxies
 from predict_age.features.spec import FeatureSet
 from predict_age.models.bundle import Bundle
@@ -44,14 +44,14 @@ class Sample:
     others: pa.Table
     other_groups: pa.Table
 
-    def told(self) -> list[Told]:
+    def told(self) -> list[LeakageScore]:
         """What each feature alone tells about the age."""
-        return told_by(self.columns, self.age)
+        return univariate_leakage(self.columns, self.age)
 
 
 def make_card(
     sample: Sample,
-    told: list[Told],
+    told: list[LeakageScore],
     bundle: Bundle,
     judged: Judged,
     metrics: dict[str, Any],
@@ -114,7 +114,7 @@ def _population(sample: Sample, bundle: Bundle, judged: Judged, config: Config, 
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
         return None
     known = bundle.encoders.encode(sample.columns.take(pa.array(rows)))
-    alike = likeness(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
+    alike = covariate_shift(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
     made = judged.made
     some = slice(0, MOST_ROWS)
     measured = weighted(judged.age[some], made.age[some], made.lower[some], made.upper[some], alike.weights)

@@ -15,7 +15,7 @@ FEWEST_ROWS = 100  # with fewer values of a feature nothing is said about it
 
 
 @dataclass(frozen=True)
-class Told:
+class LeakageScore:
     """What a feature alone tells about the age of the ``rows`` people that have it, on people it did not learn from.
 
     ``error`` and ``constant_error`` are mean absolute errors in years, of the median age of the feature's bin and of the median
@@ -37,7 +37,7 @@ class Told:
         return {**asdict(self), "share": self.share}
 
 
-def told_by(columns: pa.Table, age: NDArray[np.float32]) -> list[Told]:
+def univariate_leakage(columns: pa.Table, age: NDArray[np.float32]) -> list[LeakageScore]:
     """For each feature of (n, n_features), learned on the even rows and judged on the odd ones; the most telling first."""
     columns, age = columns.slice(0, MOST_ROWS), age[:MOST_ROWS]
     found = []
@@ -51,7 +51,7 @@ def told_by(columns: pa.Table, age: NDArray[np.float32]) -> list[Told]:
     return sorted(found, key=lambda t: (t.share, t.feature))
 
 
-def _told(name: str, bins: NDArray[np.int64], age: NDArray[np.float64]) -> Told:
+def _told(name: str, bins: NDArray[np.int64], age: NDArray[np.float64]) -> LeakageScore:
     learn = np.arange(len(age)) % 2 == 0
     median = np.full(bins.max() + 1, np.median(age[learn]))
     order = np.lexsort((age[learn], bins[learn]))
@@ -62,7 +62,7 @@ def _told(name: str, bins: NDArray[np.int64], age: NDArray[np.float64]) -> Told:
     truth = age[~learn]
     said = median[bins[~learn]]
     constant = float(np.abs(truth - np.median(age[learn])).mean())
-    return Told(name, len(age), float(np.abs(truth - said).mean()), constant, float((np.round(said) == truth).mean()))
+    return LeakageScore(name, len(age), float(np.abs(truth - said).mean()), constant, float((np.round(said) == truth).mean()))
 
 
 def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -80,10 +80,10 @@ def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.minimum(rank[codes], MOST_BINS - 1)
 
 
-def leaks(found: list[Told], error_share: float, exact_share: float, allowed: tuple[str, ...]) -> list[Told]:
+def leaks(found: list[LeakageScore], error_share: float, exact_share: float, allowed: tuple[str, ...]) -> list[LeakageScore]:
     """Features that leave at most ``error_share`` of the error or name at least ``exact_share`` of the ages; 0 switches one off."""
 
-    def tells(t: Told) -> bool:
+    def tells(t: LeakageScore) -> bool:
         near = bool(error_share) and t.share <= error_share
         return t.constant_error > 0 and (near or (bool(exact_share) and t.exact >= exact_share))
 

@@ -14,7 +14,7 @@ LARGEST_WEIGHT = 20.0
 
 
 @dataclass(frozen=True)
-class Likeness:
+class CovariateShift:
     """``weights`` (n,), mean 1: how much rarer people like this one are among the known than among the unlabelled.
 
     ``auc`` is how well known and unlabelled people can be told apart: 0.5 not at all, 1 always. ``effective`` rows of equal
@@ -29,7 +29,7 @@ class Likeness:
         return float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
 
-def likeness(known: Matrix, unlabelled: Matrix, seed: int, threads: int) -> Likeness:
+def covariate_shift(known: Matrix, unlabelled: Matrix, seed: int, threads: int) -> CovariateShift:
     """Weights for ``known`` (n, f) that make its features look like those of ``unlabelled`` (m, f).
 
     The odds of a classifier between both (Bickel, Brückner and Scheffer 2009), each half judged by the other half's trees, cut at
@@ -57,7 +57,7 @@ def likeness(known: Matrix, unlabelled: Matrix, seed: int, threads: int) -> Like
         chance[~rows] = booster.predict(matrix[~rows], num_threads=threads)
     odds = chance[: len(known)] / (1 - chance[: len(known)]) * len(known) / len(unlabelled)
     weights = np.clip(odds, 1 / LARGEST_WEIGHT, LARGEST_WEIGHT)
-    return Likeness(weights / weights.mean(), auc(truth, chance))
+    return CovariateShift(weights / weights.mean(), auc(truth, chance))
 
 
 def auc(truth: NDArray[np.float64], score: NDArray[np.float64]) -> float:
