@@ -21,6 +21,7 @@ from predict_age.config import Config, Training
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import learn_encoders
 from predict_age.features.spec import parse_features
+from predict_age.hashing import sampling_hash
 from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import confidence_pct
@@ -34,7 +35,6 @@ from predict_age.models.ridge import train_ridge
 from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, one_by_one, parts, train
 from predict_age.models.xgb_model import filled, train_boosted
 from predict_age.runtime.worker_pool import Pool
-from predict_age.steps.training import luck
 from predict_age.storage.durable_files import sha256
 
 RNG = np.random.default_rng(0)
@@ -132,7 +132,7 @@ def test_models_made_side_by_side_are_the_same(tmp_path: Path, turns_below: int)
     """In turns or not, in worker processes or one after the other, with one thread or several: the same files."""
     columns, age = data(600)
     config = Config(training=SMALL.model_copy(update={"cross_fit_below_rows": turns_below}))
-    lucky = luck(np.arange(600), 7)
+    lucky = sampling_hash(np.arange(600), 7)
     with Pool(2) as pool:
         made = [
             train(FEATURES, columns, age, lucky, config, threads, by)
@@ -382,9 +382,9 @@ def test_metrics_equal_scikit_learn() -> None:
 def test_luck_and_parts() -> None:
     """Luck is uniform, fixed by the seed, the same in any order; parts have their shares and do not follow the sample."""
     pids = RNG.integers(-(2**62), 2**62, 100_000)
-    u = luck(pids, 7)
-    assert np.array_equal(u[::-1], luck(pids[::-1], 7))
-    assert not np.array_equal(u, luck(pids, 8))
+    u = sampling_hash(pids, 7)
+    assert np.array_equal(u[::-1], sampling_hash(pids[::-1], 7))
+    assert not np.array_equal(u, sampling_hash(pids, 8))
     assert np.abs(np.histogram(u, 20, (0, 1))[0] / 5000 - 1).max() < 0.08  # 5.6 standard deviations of 5,000
     for chosen in (u < 2, u < 0.05):
         part = parts(u[chosen], Training())
@@ -401,7 +401,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
     """A small trained artefact."""
     columns, age = data(1500)
     config = Config(training=SMALL)
-    bundle, _, _ = train(FEATURES, columns, age, luck(np.arange(1500), 7), config, 1)
+    bundle, _, _ = train(FEATURES, columns, age, sampling_hash(np.arange(1500), 7), config, 1)
     folder = tmp_path_factory.mktemp("model") / "model"
     artifact.save(bundle, folder, {"trained_at": "now"})
     return folder, columns
