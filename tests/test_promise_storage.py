@@ -196,8 +196,8 @@ def test_reader_sees_whole_runs_only(copied: tuple[Path, list[str]]) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from predict_age.rollback import rollback
-from predict_age.workspace import Workspace
+from predict_age.storage.rollback import rollback
+from predict_age.storage.workspace import Workspace
 space = Workspace(Path(sys.argv[1]))
 for n in range(100):
     if n % 4 == 3:  # a publication as a run does it: with a lease, and its token as the fence

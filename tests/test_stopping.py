@@ -110,9 +110,9 @@ def test_stop_from_outside_gets_through_compiled_code(number: signal.Signals, na
     code = f"""
 import os, signal, sys, threading
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from predict_age import stopping
+from predict_age.runtime import signals
 from test_stopping import call_back
-stopping.listen()
+signals.listen()
 threading.Timer(0.1, os.kill, (os.getpid(), {int(number)})).start()
 try:
     call_back()
@@ -167,7 +167,7 @@ def test_stop_waits_for_an_import(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nwhole = True\n")
     code = f"""
 import _imp, sys, time
-from predict_age.stopping import listen
+from predict_age.runtime.signals import listen
 sys.path.insert(0, {str(tmp_path)!r})
 listen()
 try:

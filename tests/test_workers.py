@@ -20,7 +20,7 @@ from processes import alive, server_of, start, wait_for, workers_of
 pytestmark = pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="workers are not forked here")
 
 LOOK = """
-from predict_age.pool import Pool
+from predict_age.runtime.worker_pool import Pool
 from lookers import modules
 if __name__ == "__main__":
     with Pool(1) as pool:

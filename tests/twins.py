@@ -77,7 +77,7 @@ def _without_hashes() -> None:
 
     _everywhere("valid_receipt", believed)
     _everywhere("damage", lambda *_: "")
-    _everywhere("check_whole", lambda *_: None)
+    _everywhere("check_hash", lambda *_: None)
 
 
 def _publish_first() -> None:
