@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.ensemble import pinball
 from predict_age.models.quantile_forest import train_forest
@@ -37,7 +37,7 @@ def main() -> None:
     y = np.clip(np.round(signal + rng.normal(size=len(x)) * (3 + 2 * (x[:, 4] > 0))), 14, 100).astype(np.float32)
     print("| forest | fit, s (2 cores) | predict, rows/s a core | pinball 5 % | pinball 95 % |\n|---|---|---|---|---|")
     began = time.perf_counter()
-    forest = train_forest(x[TEST:], y[TEST:], 14, 100, Training(forest_trees=30, forest_depth=14), 2)
+    forest = train_forest(x[TEST:], y[TEST:], 14, 100, TrainingConfig(forest_trees=30, forest_depth=14), 2)
     fit = time.perf_counter() - began
     forest.trees.set_param({"nthread": 1})
     rows = TEST - 1  # one thread each, as in a worker

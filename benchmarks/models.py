@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.features.encode import Matrix, learn_encoders
 from predict_age.features.extract import extract
 from predict_age.features.spec import default_text, parse_features
@@ -64,7 +64,7 @@ def main(rows: int, seed: int) -> None:
     n = rows - len(best)
     fit, new, truth = x[:n], x[n:], age[n:].astype(float)
     yard = float(np.abs(best - truth).mean())
-    settings = Training()
+    settings = TrainingConfig()
     print(f"{n:,} people to learn from, {len(truth):,} scored; best possible error {yard:.3f} years")
     print("| model | train, s | rows/s a core | error / best possible | width at 90 %, years |\n|---|---|---|---|---|")
 
@@ -97,7 +97,7 @@ def main(rows: int, seed: int) -> None:
     line("XGBoost, LightGBM and networks, mean", None, None, (np.asarray(raw) + np.asarray(second) + ends[:, 1]) / 3)
 
 
-def _boosted_quantiles(matrix: Matrix, age: np.ndarray, settings: Training) -> list[lightgbm.Booster]:
+def _boosted_quantiles(matrix: Matrix, age: np.ndarray, settings: TrainingConfig) -> list[lightgbm.Booster]:
     common = {
         "objective": "quantile",
         "num_leaves": settings.light_leaves,

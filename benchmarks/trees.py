@@ -14,7 +14,7 @@ import numpy as np
 
 from models import prepared
 from predict_age import kernels
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.models.bundle import with_point
 from predict_age.models.lgbm_model import train_light
 from predict_age.models.quantile_forest import train_forest
@@ -42,7 +42,7 @@ def main(people: int) -> None:
     """Print the table."""
     x, age, _, names = prepared(people, 7)
     fit, new = x[:-ROWS], x[-ROWS:]
-    ages, settings, threads = age[:-ROWS], Training(), available_cores()
+    ages, settings, threads = age[:-ROWS], TrainingConfig(), available_cores()
     first = train_boosted(fit, ages, names, settings, threads)
     second = train_light(fit, ages, names, settings, threads)
     third = train_forest(with_point(fit, first.predict(fit)), ages, 14, 100, settings, threads)

@@ -171,7 +171,7 @@ def inline() -> Iterator[None]:
 
 def call(arguments: Sequence[object]) -> tuple[int, str, str]:
     """The command line in this process, with the inline pool: exit code, stdout, stderr."""
-    from predict_age.cli import main
+    from predict_age.cli import run_cli
 
     out, err = io.StringIO(), io.StringIO()
     argv, sys.argv = sys.argv, ["predict-age", *map(str, arguments)]
@@ -179,7 +179,7 @@ def call(arguments: Sequence[object]) -> tuple[int, str, str]:
     code: Any = 0
     try:
         with inline(), redirect_stdout(out), redirect_stderr(err):
-            main()
+            run_cli()
     except SystemExit as stop:
         code = stop.code or 0
     finally:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
-from predict_age.config import Drift
+from predict_age.config import DriftConfig
 from predict_age.evaluation.drift.judge import Finding, OverDispersion, aligned, compare, cut, dispersion, psi
 from predict_age.evaluation.drift.sketch import Sketch, cells, histogram, lowest, merged, numbers
 from predict_age.synthetic.model import draw
@@ -81,7 +81,7 @@ def test_distance_and_index_equal_scipy() -> None:
     """The distance of distributions on the grid and the stability index against scipy's."""
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 30, 900).astype(np.float32), rng.integers(3, 33, 700).astype(np.float32)
-    found = compare({"x": numbers(a)}, {"x": numbers(b)}, {}, Drift())[0]
+    found = compare({"x": numbers(a)}, {"x": numbers(b)}, {}, DriftConfig())[0]
     assert found.ks == pytest.approx(stats.ks_2samp(a, b).statistic)
     first, second, numeric = aligned(numbers(a), numbers(b))
     assert numeric
@@ -118,7 +118,7 @@ def sketch(shifts: tuple[Shift, ...], seed: int, part: int, rows: int) -> dict[s
 
 def compared(first: dict[str, dict[str, int]], second: dict[str, dict[str, int]], **settings: float) -> list[Finding]:
     """What is found."""
-    return [f for f in compare(first, second, {}, Drift(**settings)) if f.drifted]
+    return [f for f in compare(first, second, {}, DriftConfig(**settings)) if f.drifted]
 
 
 def test_unchanged_data_raise_few_alarms() -> None:
@@ -163,8 +163,8 @@ def test_batches_that_differ_widen_the_limits() -> None:
         before, now = run(30), run(30)
         spread = {"x": dispersion(before)["x"] | dispersion(now)["x"]}
         counts = merged(before).counts, merged(now).counts
-        alarms += any(f.drifted for f in compare(*counts, spread, Drift(least_moved=0.0)))
-        blind += any(f.drifted for f in compare(*counts, {}, Drift(least_moved=0.0)))
+        alarms += any(f.drifted for f in compare(*counts, spread, DriftConfig(least_moved=0.0)))
+        blind += any(f.drifted for f in compare(*counts, {}, DriftConfig(least_moved=0.0)))
     assert blind >= 34, "without the batches' own variation nearly every run would be an alarm"
     assert alarms <= 2
     even = dispersion([Sketch({"x": numbers(rng.integers(0, 20, 3000).astype(np.float32))}) for _ in range(30)])["x"]
@@ -190,8 +190,8 @@ def test_missing_shares_that_differ_by_batch() -> None:
         before, now = run(), run()
         counts = merged(before).counts, merged(now).counts
         spread = {"x": dispersion(before)["x"] | dispersion(now)["x"]}
-        alarms += any(f.drifted for f in compare(*counts, spread, Drift(least_moved=0.0)))
-        blind += any(f.drifted for f in compare(*counts, {}, Drift(least_moved=0.0)))
+        alarms += any(f.drifted for f in compare(*counts, spread, DriftConfig(least_moved=0.0)))
+        blind += any(f.drifted for f in compare(*counts, {}, DriftConfig(least_moved=0.0)))
     assert alarms <= 2
     assert blind >= 20
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conftest import QUICK, TINY, cli, run_json, tiny_run, write_jsonl
-from predict_age.config import Gates
+from predict_age.config import GatesConfig
 from predict_age.run.quality_gates import check_model
 
 Rows = list[dict[str, Any]]
@@ -35,22 +35,22 @@ def card(**changes: Any) -> dict[str, Any]:
 )
 def test_each_check_can_fail(what: str, changes: dict[str, Any], published: dict[str, Any] | None) -> None:
     """Exactly the named check fails; the unchanged card passes all; each limit can be switched off."""
-    failed = [c for c in check_model(card(**changes), Gates(), 0.9, published) if not c.passed]
+    failed = [c for c in check_model(card(**changes), GatesConfig(), 0.9, published) if not c.passed]
     assert [c.name for c in failed] == [what]
     assert failed[0].expected
     assert failed[0].found
     fine = {"rows": 5000, "mae": 2.95, "rmse": 4.0}
-    assert all(c.passed for c in check_model(card(), Gates(), 0.9, fine))
-    off = Gates(baselines=False, worse_share=0, band_error_years=0, group_bias_years=0, coverage_below=0, leak_error_share=0)
+    assert all(c.passed for c in check_model(card(), GatesConfig(), 0.9, fine))
+    off = GatesConfig(baselines=False, worse_share=0, band_error_years=0, group_bias_years=0, coverage_below=0, leak_error_share=0)
     assert check_model(card(**changes), off, 0.9, published) == []
 
 
 def test_small_band_and_chance_are_forgiven() -> None:
     """A band of few people does not stop a run; a difference within chance does not either."""
     few = card(by_band=[{"band": "65 and over", "rows": 99, "mae": 30.0}])
-    assert all(c.passed for c in check_model(few, Gates(), 0.9, None))
+    assert all(c.passed for c in check_model(few, GatesConfig(), 0.9, None))
     rare = card(held_out={"rows": 60, "mae": 3.0, "rmse": 4.0, "coverage": 0.8})
-    assert all(c.passed for c in check_model(rare, Gates(), 0.9, {"rows": 60, "mae": 2.7, "rmse": 3.6}))
+    assert all(c.passed for c in check_model(rare, GatesConfig(), 0.9, {"rows": 60, "mae": 2.7, "rmse": 3.6}))
 
 
 def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import xgboost
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.kernels import switch
 from predict_age.models.l1_boosting import grow, medians
 from predict_age.models.training_threads import TrainingThreads
@@ -112,7 +112,7 @@ def test_many_values_are_halved_as_sorted() -> None:
 def test_threads_kernels_and_the_file_change_nothing(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """The same bytes by one thread and by two, by kernels and without; XGBoost alone where there are few rows."""
     x, y = people(9, rows)
-    few = Training(rounds=25, min_leaf_rows=3)
+    few = TrainingConfig(rounds=25, min_leaf_rows=3)
     made = set()
     for kernels in (True, False):
         monkeypatch.setattr(switch, "on", kernels)

@@ -17,7 +17,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from predict_age.config import Config, Training
+from predict_age.config import Config, TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import learn_encoders
 from predict_age.features.spec import parse_features
@@ -39,7 +39,7 @@ from predict_age.storage.durable_files import sha256
 
 RNG = np.random.default_rng(0)
 START = RNG.bit_generator.state
-SMALL = Training(
+SMALL = TrainingConfig(
     rounds=20, light_rounds=20, networks=2, network_passes=4, forest_trees=4, forest_depth=5, max_depth=4, cross_fit_below_rows=0
 )
 FEATURES = parse_features(
@@ -387,12 +387,12 @@ def test_luck_and_parts() -> None:
     assert not np.array_equal(u, sampling_hash(pids, 8))
     assert np.abs(np.histogram(u, 20, (0, 1))[0] / 5000 - 1).max() < 0.08  # 5.6 standard deviations of 5,000
     for chosen in (u < 2, u < 0.05):
-        part = parts(u[chosen], Training())
+        part = parts(u[chosen], TrainingConfig())
         shares = [np.mean(part == k) for k in (FIT, CALIBRATE, HELD_OUT, VALIDATE)]
         assert np.allclose(shares, [0.6, 0.1, 0.2, 0.1], atol=0.03)
-    turns = np.stack([parts(u, Training(), turn / 5) for turn in range(5)])
+    turns = np.stack([parts(u, TrainingConfig(), turn / 5) for turn in range(5)])
     assert np.all((turns == HELD_OUT).sum(axis=0) == 1), "everybody is held out once in five turns"
-    many = parts(np.tile(u, 10), Training())
+    many = parts(np.tile(u, 10), TrainingConfig())
     assert [round(np.mean(many == k), 2) for k in (CALIBRATE, VALIDATE)] == [0.02, 0.02], "20,000 judges of a million are enough"
 
 

@@ -18,7 +18,7 @@ import pytest
 from conftest import Outcome, cli, tiny_run, write_jsonl
 from faults import call
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
-from predict_age.pipeline.verify import verify
+from predict_age.pipeline.verify import verify_run
 from predict_age.storage import lease as lease_module
 from predict_age.storage.documents import ConflictError, LocalRecords, Record, Records
 from predict_age.storage.durable_files import creating, key_of, read_sealed, valid_receipt, write_json, write_receipt
@@ -347,7 +347,7 @@ def test_every_damage_to_a_published_run_is_found(copied: tuple[Path, list[str]]
         "predictions/schema.parquet",
     } <= kinds
     space = Workspace(workspace)
-    assert verify(space, space.resolve("current")).problems == []
+    assert verify_run(space, space.resolve("current")).problems == []
     tried = missed = 0
     for path in files:
         content = path.read_bytes()
@@ -358,7 +358,7 @@ def test_every_damage_to_a_published_run_is_found(copied: tuple[Path, list[str]]
             tried += 1
             missed += not noticed(space, path)
         path.write_bytes(content)
-    assert verify(space, space.resolve("current")).problems == []
+    assert verify_run(space, space.resolve("current")).problems == []
     assert tried > 900
     assert missed == 0
 
@@ -369,7 +369,7 @@ def noticed(space: Workspace, path: Path) -> bool:
         if path.name == "lease.json":
             holder_in(space.records)
             return False
-        return bool(verify(space, space.resolve("current")).problems)
+        return bool(verify_run(space, space.resolve("current")).problems)
     except (IntegrityError, ConfigError):
         return True
 

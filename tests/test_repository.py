@@ -67,7 +67,7 @@ def test_light_modules_import_nothing_heavy() -> None:
 
 def test_the_program_trains_without_scikit_learn() -> None:
     """It is installed here for the tests; XGBoost and LightGBM would import it, and both work without."""
-    code = "from predict_age.runtime.import_blocking import without_unneeded; without_unneeded(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
+    code = "from predict_age.runtime.import_blocking import block_unused_imports; block_unused_imports(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"xgboost", "lightgbm"} <= set(loaded)
     assert not {"sklearn.base", "scipy.stats"} & set(loaded)
@@ -75,7 +75,7 @@ def test_the_program_trains_without_scikit_learn() -> None:
 
 def test_help_is_the_library_s_without_half_of_its_imports() -> None:
     """What the program keeps from the library that prints its help changes nothing in it."""
-    ours = "import sys; sys.argv = ['predict-age', 'run', '--help']\nfrom predict_age.cli import main\ntry: main()\nfinally: sys.stderr.write(' '.join(sys.modules))"
+    ours = "import sys; sys.argv = ['predict-age', 'run', '--help']\nfrom predict_age.cli import run_cli\ntry: run_cli()\nfinally: sys.stderr.write(' '.join(sys.modules))"
     theirs = "import typer.rich_utils\n" + ours
     quick, whole = (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for code in (ours, theirs)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predict_age.run.incremental import ENTRY, Reusable, _bucket, _gather
+from predict_age.run.incremental import PREDICTION_ENTRY, Reusable, _bucket, _gather
 from predict_age.source.external_partition import scatter
 
 
@@ -13,7 +13,7 @@ from predict_age.source.external_partition import scatter
 def test_found_by_pid_and_key_alone(buckets: int, tmp_path: Path) -> None:
     """Of several files and buckets: those with the same profile, their own entry; not those with another one, or unknown."""
     rng = np.random.default_rng(buckets)
-    entries = np.zeros(900, ENTRY)
+    entries = np.zeros(900, PREDICTION_ENTRY)
     entries["pid"] = rng.permutation(10**6)[:900] - 500_000
     entries["key"], entries["age"] = entries["pid"] * 7, np.arange(900) % 60
     for number, some in enumerate(np.split(entries, 3)):

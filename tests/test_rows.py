@@ -5,10 +5,10 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from predict_age.config import Ages
+from predict_age.config import AgesConfig
 from predict_age.source.row_rules import RowRules, connect
 
-RULES = RowRules(Ages(), dt.date(2025, 10, 23))
+RULES = RowRules(AgesConfig(), dt.date(2025, 10, 23))
 
 
 def judge(pid: object = 1, birth_year: object = None, approximate_age: object = None, rules: RowRules = RULES) -> dict[str, object]:
@@ -88,13 +88,13 @@ def test_known_age(birth_year: object, age: object, known: int | None, source: s
 
 def test_as_of_decides_the_age() -> None:
     """The same birth year is another age a year later: no clock is involved."""
-    later = RowRules(Ages(), dt.date(2026, 1, 1))
+    later = RowRules(AgesConfig(), dt.date(2026, 1, 1))
     assert judge(1, 1985, rules=later)["known_age"] == 41
 
 
 def test_precedence_is_configurable() -> None:
     """Birth year first, when so configured."""
-    rules = RowRules(Ages(precedence=("birth_year", "approximate_age")), dt.date(2025, 10, 23))
+    rules = RowRules(AgesConfig(precedence=("birth_year", "approximate_age")), dt.date(2025, 10, 23))
     assert judge(1, 1985, 60, rules)["known_age"] == 40
 
 

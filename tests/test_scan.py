@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from predict_age.config import Ages, Source
+from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import IntegrityError
 from predict_age.hashing import MIXED_TOGETHER, checksum, splitmix64
 from predict_age.source.convert import floor_mod
@@ -20,7 +20,7 @@ from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
 from predict_age.source.scan import ENTRY, counting_rows, find_duplicates, scan, write_duplicate_rows
 
-RULES = RowRules(Ages(), dt.date(2025, 10, 23))
+RULES = RowRules(AgesConfig(), dt.date(2025, 10, 23))
 ROWS = st.lists(
     st.tuples(
         st.one_of(st.none(), st.integers(-5, 5), st.integers(-(2**63), 2**63 - 1)), st.one_of(st.none(), st.integers(0, 120))
@@ -46,7 +46,7 @@ def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | N
 
     module._cached_file.cache_clear()
     scans = [splits[:1], splits[1:]]
-    counts = [c for n, s in enumerate(scans) for c in scan(n, s, Source(), RULES, buckets, scratch, None, ["f"] * len(files))]
+    counts = [c for n, s in enumerate(scans) for c in scan(n, s, SourceConfig(), RULES, buckets, scratch, None, ["f"] * len(files))]
     found = [find_duplicates(b, [0, 1], scratch) for b in range(buckets)]
     write_duplicate_rows(tmp_path / "losers.npy", found)
 
@@ -94,8 +94,8 @@ def test_judged_together_is_judged_alone(tmp_path: Path) -> None:
         columns = {"pid": pids, "approximate_age": pa.array([n * 20 for n in range(5)], pa.int64())}
         pq.write_table(pa.table({**columns, "profile_json": pa.nulls(5, pa.string())}), tmp_path / f"{i}.parquet")
         splits.append(Split(i, i, f"{tmp_path / f'{i}.parquet'}", 0, 5, 0, False))
-    together = list(classify_rows(splits, Source(), RULES))
-    alone = [found for split in splits for found in classify_rows([split], Source(), RULES)]
+    together = list(classify_rows(splits, SourceConfig(), RULES))
+    alone = [found for split in splits for found in classify_rows([split], SourceConfig(), RULES)]
     assert [split.id for split, _, _ in together] == [0, 1, 2, 3]
     for (split, piece, found), (_, _, same) in zip(together, alone, strict=True):
         assert found.equals(same)

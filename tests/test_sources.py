@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.discovery import discover
 from predict_age.source.row_group_reader import Split, read_split
@@ -20,9 +20,9 @@ from predict_age.source.text_readers import read_csv, read_jsonl
 from predict_age.storage.parquet_writer import RowGroups
 
 
-def jsonl(path: Path, content: bytes, source: Source | None = None) -> tuple[list[dict[str, object]], list[tuple[int, str]]]:
+def jsonl(path: Path, content: bytes, source: SourceConfig | None = None) -> tuple[list[dict[str, object]], list[tuple[int, str]]]:
     path.write_bytes(content)
-    pieces = list(read_jsonl(discover(str(path))[0], source or Source()))
+    pieces = list(read_jsonl(discover(str(path))[0], source or SourceConfig()))
     return [r for p in pieces for r in p.rows.to_pylist()], [b for p in pieces for b in p.broken]
 
 
@@ -94,7 +94,7 @@ def test_csv(tmp_path: Path) -> None:
     """Quotes, line breaks in quotes, formulas and broken rows; a flat file's other columns are the profile."""
     path = tmp_path / "a.csv"
     path.write_bytes(b'\xef\xbb\xbfid,age,"job title",x\r\n1,30,"a\nb",2\n2,,5\n3,40,=cmd(),\n4,,<script>,"say ""hi"""\n')
-    pieces = list(read_csv(discover(str(path))[0], Source(pid="id", approximate_age="age", profile_json="*")))
+    pieces = list(read_csv(discover(str(path))[0], SourceConfig(pid="id", approximate_age="age", profile_json="*")))
     rows = [r for p in pieces for r in p.rows.to_pylist()]
     assert [(r["position"], r["pid"], r["approximate_age"]) for r in rows] == [(0, "1", "30"), (2, "3", "40"), (3, "4", "")]
     assert [json.loads(r["profile_json"]) for r in rows] == [
@@ -109,7 +109,7 @@ def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path) -> None:
     """The rows that it would swallow are not silently lost; a lone quote inside a field swallows none and is fine."""
     path = tmp_path / "a.csv"
     path.write_bytes(b'pid,age,x\n1,30,"open\n2,31,b\n3,32,c\n')
-    source = Source(approximate_age="age", profile_json="*")
+    source = SourceConfig(approximate_age="age", profile_json="*")
     with pytest.raises(InputError, match="never closed"):
         list(read_csv(discover(str(path))[0], source))
     path.write_bytes(b'pid,age,x\n1,30,5" pipe\n2,31,b\n')
@@ -126,7 +126,7 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=rf"{message}[\s\S]*found: columns[\s\S]*\[source\]"):
-            list(read_csv(discover(str(path))[0], Source()))
+            list(read_csv(discover(str(path))[0], SourceConfig()))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_profile_column_types(tmp_path: Path, column: pa.Array) -> None:
     """A Parquet profile may be text or an object of any type."""
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"pid": [1, 2], "birth_year": [1980, None], "profile_json": column}), path)
-    [piece] = read_split(Split(0, 0, str(path), 0, 2, 0, False), Source(), with_profile=True)
+    [piece] = read_split(Split(0, 0, str(path), 0, 2, 0, False), SourceConfig(), with_profile=True)
     assert [None if v is None else json.loads(v) for v in piece.raw["profile"].to_pylist()] == [{"a": 1}, None]
 
 
@@ -152,7 +152,7 @@ def test_invalid_utf8_in_parquet_is_no_json(tmp_path: Path) -> None:
     """Bytes that are no text become something that no JSON parser accepts; the others are untouched."""
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"pid": [1, 2], "birth_year": [1, 2], "profile_json": [b'{"a":"\xff"}', b"{}"]}), path)
-    [piece] = read_split(Split(0, 0, str(path), 0, 2, 0, False), Source(), with_profile=True)
+    [piece] = read_split(Split(0, 0, str(path), 0, 2, 0, False), SourceConfig(), with_profile=True)
     assert piece.raw["profile"].to_pylist() == ["\x00", "{}"]
 
 
@@ -188,16 +188,16 @@ def test_slices_are_even_and_bounded_in_rows_and_bytes(tmp_path: Path) -> None:
     pq.write_table(table, path, row_group_size=rows, use_dictionary=False, data_page_size=100_000)
     split = Split(0, 0, str(path), 0, rows, 0, False)
     for with_profile, with_ids, sizes in ((True, True, [7500] * 4), (True, False, [7500] * 4), (False, True, [30_000])):
-        pieces = list(read_split(split, Source(), with_profile=with_profile, with_ids=with_ids))
+        pieces = list(read_split(split, SourceConfig(), with_profile=with_profile, with_ids=with_ids))
         assert [p.raw.num_rows for p in pieces] == sizes
         assert [p.first for p in pieces] == [sum(sizes[:i]) for i in range(len(sizes))]
         read = pa.concat_tables(p.raw for p in pieces)
         assert read["pid"].to_pylist() == (list(range(rows)) if with_ids else [None] * rows)
         assert not with_profile or pc.all(pc.equal(read["profile"], table["profile_json"])).as_py()
     with pytest.raises(InputError, match="changed during the run"):
-        list(read_split(replace(split, rows=rows + 1), Source(), with_profile=False))
+        list(read_split(replace(split, rows=rows + 1), SourceConfig(), with_profile=False))
     seen = []
-    pieces = read_split(replace(split, rows=rows - 1), Source(), with_profile=True, most_bytes=1_000_000)
+    pieces = read_split(replace(split, rows=rows - 1), SourceConfig(), with_profile=True, most_bytes=1_000_000)
     with pytest.raises(InputError, match="changed during the run"):
         seen.extend(p.first + p.raw.num_rows for p in pieces)
     assert 20_000 < max(seen) < rows, "nobody sees more rows than the split has"
@@ -208,7 +208,9 @@ def test_flat_files_of_ids_alone_have_empty_profiles(tmp_path: Path) -> None:
     path = tmp_path / "flat.parquet"
     pq.write_table(pa.table({"pid": [1, 2, 3], "birth_year": [1980, None, None]}), path)
     for with_ids in (True, False):
-        pieces = read_split(Split(0, 0, str(path), 0, 3, 0, False), Source(profile_json="*"), with_profile=True, with_ids=with_ids)
+        pieces = read_split(
+            Split(0, 0, str(path), 0, 3, 0, False), SourceConfig(profile_json="*"), with_profile=True, with_ids=with_ids
+        )
         assert [p.raw["profile"].to_pylist() for p in pieces] == [["{}"] * 3]
 
 

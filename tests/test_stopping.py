@@ -112,7 +112,7 @@ import os, signal, sys, threading
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from predict_age.runtime import signals
 from test_stopping import call_back
-signals.listen()
+signals.install_handlers()
 threading.Timer(0.1, os.kill, (os.getpid(), {int(number)})).start()
 try:
     call_back()
@@ -146,7 +146,7 @@ def test_error_that_a_stop_became_is_a_stop() -> None:
         "def app():\n"
         "    try:\n        signal.raise_signal(signal.SIGINT)\n"
         "    except KeyboardInterrupt:\n        raise ImportError('half a module')\n"
-        "cli.app = app\ncli.main()"
+        "cli.app = app\ncli.run_cli()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "predict-age: stopped\n")
@@ -167,9 +167,9 @@ def test_stop_waits_for_an_import(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nwhole = True\n")
     code = f"""
 import _imp, sys, time
-from predict_age.runtime.signals import listen
+from predict_age.runtime.signals import install_handlers
 sys.path.insert(0, {str(tmp_path)!r})
-listen()
+install_handlers()
 try:
     import slow
     time.sleep(5)

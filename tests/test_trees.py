@@ -11,7 +11,7 @@ import xgboost
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.kernels import switch, usable
 from predict_age.models import quantile_forest
@@ -22,7 +22,7 @@ from predict_age.models.tree_ensembles.programs import light_trees_of, program, 
 from predict_age.models.xgb_model import Boosted, train_boosted
 
 NAMES = ["a", "b", "c", "d"]
-SMALL = Training(rounds=30, light_rounds=30, forest_trees=5, min_leaf_rows=2)
+SMALL = TrainingConfig(rounds=30, light_rounds=30, forest_trees=5, min_leaf_rows=2)
 ODD = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1e-36, -1e-36, 1e-35, -1e-35, 3e-35, 3e38, -3e38, -1e30, 1e-45], np.float32)
 
 

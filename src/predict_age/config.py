@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from predict_age.errors import ConfigError
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+ShareOfRows = Annotated[float, Field(gt=0, lt=1)]
 _HEADER = re.compile(r"^\s*\[\s*([^\]\[]+?)\s*\]")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[\w-]+)\s*=""")
 
@@ -21,7 +21,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # workers only read it
 
 
-class Source(_Section):
+class SourceConfig(_Section):
     """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile."""
 
     pid: str = "pid"
@@ -32,7 +32,7 @@ class Source(_Section):
     max_set_aside_floor: int = Field(default=10, ge=0)
 
 
-class Ages(_Section):
+class AgesConfig(_Section):
     """Which ages count. Years, whole numbers, at the run's ``as_of`` date."""
 
     min: int = Field(default=14, ge=0, le=120)
@@ -44,7 +44,7 @@ class Ages(_Section):
     conflict_years: int = Field(default=2, ge=0)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Ages:
+    def _ordered(self) -> AgesConfig:
         if self.min >= self.max:
             raise ValueError("ages.min must be below ages.max")
         if not self.min <= self.default <= self.max:
@@ -54,16 +54,16 @@ class Ages(_Section):
         return self
 
 
-class Training(_Section):
+class TrainingConfig(_Section):
     """How the models are trained and judged."""
 
     sample_rows: int = Field(default=1_000_000, ge=100)
     min_rows: int = Field(default=100, ge=20)
     seed: int = Field(default=7, ge=0, lt=2**31)
-    test_share: Share = 0.20
-    calibration_share: Share = 0.10
-    validation_share: Share = 0.10
-    coverage: Share = 0.90
+    test_share: ShareOfRows = 0.20
+    calibration_share: ShareOfRows = 0.10
+    validation_share: ShareOfRows = 0.10
+    coverage: ShareOfRows = 0.90
     cross_fit_below_rows: int = Field(default=30_000, ge=0)
     refit_below_rows: int = Field(default=200_000, ge=0)
     rounds: int = Field(default=450, ge=1, le=5000)
@@ -95,7 +95,7 @@ class Training(_Section):
         return value
 
     @model_validator(mode="after")
-    def _shares(self) -> Training:
+    def _shares(self) -> TrainingConfig:
         if self.test_share + self.calibration_share + self.validation_share > 0.6:
             raise ValueError(
                 "test_share, calibration_share and validation_share of training together must leave 40 % to learn from"
@@ -103,23 +103,23 @@ class Training(_Section):
         return self
 
 
-class Prediction(_Section):
+class PredictionConfig(_Section):
     """How prediction is cut into batches."""
 
     batch_rows: int = Field(default=300_000, ge=1)
     partition: Literal["splits", "modulo"] = "splits"
     usable_from_pct: float = Field(default=40.0, ge=0, le=100)
-    challengers: dict[str, Share] = {}
+    challengers: dict[str, ShareOfRows] = {}
     experiment: str = Field(default="experiment", min_length=1)
 
     @model_validator(mode="after")
-    def _arms(self) -> Prediction:
+    def _arms(self) -> PredictionConfig:
         if sum(self.challengers.values()) > 0.9:
             raise ValueError("prediction.challengers together may have 90 % of the people at most")
         return self
 
 
-class Card(_Section):
+class CardConfig(_Section):
     """What the model card looks at. ``groups``: name -> path inside the profile; read for the card alone, never a feature."""
 
     groups: dict[str, str] = {"country": "country", "gender": "gender"}
@@ -138,7 +138,7 @@ class Card(_Section):
         return value
 
 
-class Gates(_Section):
+class GatesConfig(_Section):
     """What a model must reach before anything is predicted with it; 0 switches a limit off. Years, or shares (0..1)."""
 
     baselines: bool = True
@@ -152,7 +152,7 @@ class Gates(_Section):
     drift: bool = False
 
 
-class Drift(_Section):
+class DriftConfig(_Section):
     """How changes of the data are told from chance. ``rows``: people looked at; ``false_alarms``: share of unchanged runs."""
 
     rows: int = Field(default=1_000_000, ge=1000)
@@ -160,7 +160,7 @@ class Drift(_Section):
     least_moved: float = Field(default=0.02, ge=0, le=1)
 
 
-class Running(_Section):
+class RunningConfig(_Section):
     """Workers, retries, retention. ``workers = 0`` means one for each core; the others are seconds of silence."""
 
     workers: int = Field(default=0, ge=0, le=512)
@@ -172,7 +172,7 @@ class Running(_Section):
     hang_seconds: int = Field(default=60, ge=2, le=3600)
 
 
-class Limits(_Section):
+class LimitsConfig(_Section):
     """What a run may use up, all its attempts together; 0 means no limit. ``usd_per_hour`` prices this machine."""
 
     max_minutes: float = Field(default=0.0, ge=0)
@@ -183,15 +183,15 @@ class Limits(_Section):
 class Config(_Section):
     """Everything that a run can be told, with defaults."""
 
-    source: Source = Field(default_factory=Source)
-    ages: Ages = Field(default_factory=Ages)
-    training: Training = Field(default_factory=Training)
-    prediction: Prediction = Field(default_factory=Prediction)
-    card: Card = Field(default_factory=Card)
-    gates: Gates = Field(default_factory=Gates)
-    drift: Drift = Field(default_factory=Drift)
-    running: Running = Field(default_factory=Running)
-    limits: Limits = Field(default_factory=Limits)
+    source: SourceConfig = Field(default_factory=SourceConfig)
+    ages: AgesConfig = Field(default_factory=AgesConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    prediction: PredictionConfig = Field(default_factory=PredictionConfig)
+    card: CardConfig = Field(default_factory=CardConfig)
+    gates: GatesConfig = Field(default_factory=GatesConfig)
+    drift: DriftConfig = Field(default_factory=DriftConfig)
+    running: RunningConfig = Field(default_factory=RunningConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
 
 def load_config(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) -> Config:

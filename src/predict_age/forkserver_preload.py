@@ -1,10 +1,10 @@
 """What worker processes work with, imported by the server that forks them. Nothing here may start a thread."""
 
 # ruff: noqa: E402
-from predict_age.runtime.forkserver import report
-from predict_age.runtime.import_blocking import without_unneeded
+from predict_age.runtime.forkserver import print_worker_error
+from predict_age.runtime.import_blocking import block_unused_imports
 
-without_unneeded()
+block_unused_imports()
 
 import atexit
 import gc
@@ -22,7 +22,7 @@ import predict_age.steps.parallel_prediction
 import predict_age.steps.read_source
 import predict_age.steps.training  # noqa: F401
 
-sys.excepthook = report
+sys.excepthook = print_worker_error
 pa.array(np.zeros(1))  # at its first array PyArrow looks for pandas, and imports it where there is one
 gc.freeze()  # what all workers share stays as it is: looking through it for garbage takes each of them time, and memory of its own
 atexit.register(gc.unfreeze)  # or DuckDB complains, at the server's end, that something is left

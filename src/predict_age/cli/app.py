@@ -13,8 +13,8 @@ import typer
 
 from predict_age import __version__
 from predict_age.errors import ConfigError, PredictAgeError, resource_error
-from predict_age.runtime.import_blocking import quick_import, without_unneeded
-from predict_age.runtime.signals import asked, exit_code, forget_signal, listen
+from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
+from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import Workspace
@@ -28,16 +28,18 @@ app = typer.Typer(
     help="Train on the people whose age is known, predict the others with an interval, publish one table with everybody once.",
 )
 
-AsOf = Annotated[str, typer.Option("--as-of", help="The date at which people have the age: YYYY-MM-DD.", metavar="DATE")]
-Source = Annotated[str, typer.Option("--source", help="A file, a folder or a glob: Parquet, JSON lines, CSV.", metavar="PATH")]
-Space = Annotated[Path, typer.Option("--workspace", help="The folder that holds runs and results.", metavar="DIR")]
-Features = Annotated[
+AsOfOption = Annotated[str, typer.Option("--as-of", help="The date at which people have the age: YYYY-MM-DD.", metavar="DATE")]
+SourceOption = Annotated[
+    str, typer.Option("--source", help="A file, a folder or a glob: Parquet, JSON lines, CSV.", metavar="PATH")
+]
+WorkspaceOption = Annotated[Path, typer.Option("--workspace", help="The folder that holds runs and results.", metavar="DIR")]
+FeaturesOption = Annotated[
     Path | None, typer.Option("--features", help="Feature file; without it, the document's profile.", metavar="FILE")
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; default: one for each core.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="Worker processes; default: one for each core.", min=1)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def parse_date(text: str) -> dt.date:
@@ -48,7 +50,7 @@ def parse_date(text: str) -> dt.date:
         raise ConfigError("--as-of is not a date", expected="YYYY-MM-DD, such as 2025-10-23", found=text) from None
 
 
-def existing(path: Path) -> Workspace:
+def open_workspace(path: Path) -> Workspace:
     """The workspace at ``path``, or ConfigError when there is none."""
     from predict_age.storage.workspace import Workspace
 
@@ -56,7 +58,7 @@ def existing(path: Path) -> Workspace:
 
 
 @contextmanager
-def stoppable(advice: str) -> Iterator[None]:
+def stop_message(advice: str) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the command with one sentence and their usual exit codes."""
     try:
         yield
@@ -65,14 +67,14 @@ def stoppable(advice: str) -> Iterator[None]:
         raise typer.Exit(exit_code(type(stop))) from None
 
 
-def out(text: str) -> None:
+def print_line(text: str) -> None:
     """One line to stdout."""
     sys.stdout.write(text + "\n")
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out(f"predict-age {__version__}")
+        print_line(f"predict-age {__version__}")
         raise typer.Exit
 
 
@@ -83,10 +85,10 @@ def _main(
     """Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 resources, 75 busy, 130 or 143 stopped."""
 
 
-def main() -> None:
+def run_cli() -> None:
     """Entry point: every error is one clear message and its exit code; never a traceback for a known cause."""
-    listen()
-    without_unneeded()
+    install_handlers()
+    block_unused_imports()
     try:
         if len(sys.argv) == 1 or "--help" in sys.argv:
             _prepare_help()
@@ -94,7 +96,7 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(141) from None
     except SystemExit as end:
-        if end.code == 130 and (stop := asked()):  # Typer's code for any stop
+        if end.code == 130 and (stop := requested_stop()):  # Typer's code for any stop
             raise SystemExit(exit_code(stop)) from None
         raise
     except (Exception, KeyboardInterrupt) as error:  # the latter while the command line itself is made ready
@@ -105,13 +107,13 @@ def main() -> None:
 
 def _prepare_help() -> None:
     """Import what prints help without what it needs for Markdown and stack traces only, which would be most of its time."""
-    with quick_import(["attr"], {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}):
+    with stub_imports(["attr"], {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}):
         import typer.rich_utils  # noqa: F401
 
 
 def _say(error: BaseException) -> int:
     """Tell the user what ended the command; returns its exit code."""
-    if stop := asked():  # in the middle of an import or a callback, a library's own error may be all that is left of it
+    if stop := requested_stop():  # in the middle of an import or a callback, a library's own error may be all that is left of it
         sys.stderr.write("predict-age: stopped\n")
         return exit_code(stop)
     known = resource_error(error) if isinstance(error, OSError) else error

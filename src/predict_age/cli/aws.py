@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import app, stoppable
+from predict_age.cli.app import app, stop_message
 from predict_age.errors import ConfigError
 
-Scratch = Annotated[str, typer.Option(envvar="PREDICT_AGE_SCRATCH", help="Folder on the task's own disk.", metavar="DIR")]
+ScratchOption = Annotated[str, typer.Option(envvar="PREDICT_AGE_SCRATCH", help="Folder on the task's own disk.", metavar="DIR")]
 
 
 @app.command("aws-task", hidden=True)
-def aws_task(
+def aws_task_command(
     what: Annotated[str, typer.Argument(help="train, predict, collect or report", metavar="WHAT")],
-    scratch: Scratch = "",
+    scratch: ScratchOption = "",
 ) -> None:
     """Do one state's work for the run that the environment names: bring, compute, put into S3."""
     from predict_age.aws.tasks import COMMANDS, Job, noted
@@ -27,7 +27,7 @@ def aws_task(
         raise ConfigError("there is no such work", expected=", ".join(COMMANDS), found=what)
     with (
         noted(job, what),
-        stoppable("finished batches are kept; the state machine tries again"),
+        stop_message("finished batches are kept; the state machine tries again"),
         tempfile.TemporaryDirectory(dir=scratch or None, prefix="predict-age-") as folder,
     ):
         COMMANDS[what](job, Path(folder))

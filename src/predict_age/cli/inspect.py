@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from predict_age.cli.app import AsJson, Space, app, existing, out
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
 from predict_age.errors import ConfigError
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """Output formats of ``sql``."""
 
     table = "table"
@@ -25,74 +25,75 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-@app.command(epilog="Example: predict-age status --workspace work")
-def status(workspace: Space, as_json: AsJson = False) -> None:
+@app.command("status", epilog="Example: predict-age status --workspace work")
+def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """Say how the newest run stands, step by step."""
     from predict_age.cli.render import show_run
     from predict_age.run.summary import run_summary
 
-    runs = existing(workspace).runs()
+    runs = open_workspace(workspace).runs()
     if not runs:
         raise ConfigError("there are no runs in this workspace", fix="start one with `predict-age run`")
-    out(json.dumps(run_summary(runs[-1]))) if as_json else show_run(runs[-1])
+    print_line(json.dumps(run_summary(runs[-1]))) if as_json else show_run(runs[-1])
 
 
-@app.command(epilog="Example: predict-age runs --workspace work")
-def runs(workspace: Space, as_json: AsJson = False) -> None:
+@app.command("runs", epilog="Example: predict-age runs --workspace work")
+def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """List all runs, and which of them is published."""
     from predict_age.cli.render import run_rows, show_runs
 
-    space = existing(workspace)
-    out(json.dumps(run_rows(space))) if as_json else show_runs(space)
+    space = open_workspace(workspace)
+    print_line(json.dumps(run_rows(space))) if as_json else show_runs(space)
 
 
-@app.command(epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")
-def diff(
+@app.command("diff", epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")
+def diff_command(
     before: Annotated[str, typer.Argument(metavar="RUN", help="Run id, published quarter, or current.")],
     after: Annotated[str, typer.Argument(metavar="RUN", help="The later one.")],
-    workspace: Space,
+    workspace: WorkspaceOption,
     jump: Annotated[float, typer.Option(help="A change further than this from the expected one is a jump, years.", min=0)] = 5.0,
     to: Annotated[
         Path | None, typer.Option("--out", help="Write everybody who jumped to this new .csv or .parquet.", metavar="FILE")
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare two finished runs person by person: who came, who went, whose age changed, and whose changed too much."""
     from predict_age.cli.render import show_diff
-    from predict_age.query.run_diff import diff as compare
+    from predict_age.query.run_diff import diff_runs as compare
     from predict_age.storage.manifest import verified_run
 
-    space = existing(workspace)
+    space = open_workspace(workspace)
     runs = [verified_run(space, space.resolve(name)) for name in (before, after)]
     found = compare(runs[0], runs[1], jump, to)
-    out(json.dumps(found.as_json())) if as_json else show_diff(found)
+    print_line(json.dumps(found.as_json())) if as_json else show_diff(found)
 
 
 @app.command(
-    epilog='Example: predict-age sql --workspace work --format csv "SELECT count(*) FROM predict_age_final_results_with_confidence"'
+    "sql",
+    epilog='Example: predict-age sql --workspace work --format csv "SELECT * FROM predict_age_final_results_with_confidence"',
 )
-def sql(
+def sql_command(
     query: Annotated[str, typer.Argument(help="One SELECT statement.")],
-    workspace: Space,
-    output: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.table,
+    workspace: WorkspaceOption,
+    output: Annotated[OutputFormat, typer.Option("--format", help="How to print the rows.")] = OutputFormat.table,
     to: Annotated[Path | None, typer.Option("--out", help="Write to this new file (needed for parquet).", metavar="FILE")] = None,
 ) -> None:
     """Query the published tables, read-only; the query "SHOW TABLES" lists them."""
     from predict_age.cli.render import show_rows
     from predict_age.query import tables
 
-    relation = tables.query(existing(workspace), query)
+    relation = tables.query(open_workspace(workspace), query)
     if to is not None and to.exists():
         raise ConfigError(f"{to} exists already", fix="choose another --out")
-    if output is Format.parquet:
+    if output is OutputFormat.parquet:
         if to is None:
             raise ConfigError("--format parquet needs --out FILE")
         tables.write_parquet(relation, to)
         return
     with _stream(to) as stream:
-        if output is Format.csv:
+        if output is OutputFormat.csv:
             tables.write_csv(relation, stream)
-        elif output is Format.jsonl:
+        elif output is OutputFormat.jsonl:
             tables.write_jsonl(relation, stream)
         else:
             show_rows(relation, stream)
@@ -107,18 +108,18 @@ def _stream(to: Path | None) -> Iterator[Any]:
             yield stream
 
 
-@app.command(epilog="Example: predict-age report --workspace work")
-def report(
-    workspace: Space,
+@app.command("report", epilog="Example: predict-age report --workspace work")
+def report_command(
+    workspace: WorkspaceOption,
     run_id: Annotated[str, typer.Option("--run", help="Which run; default: the newest finished one.", metavar="RUN")] = "",
 ) -> None:
     """Write the report of a run again and print its path."""
     from predict_age.report import write_report
     from predict_age.storage.workspace import DONE
 
-    space = existing(workspace)
+    space = open_workspace(workspace)
     done = [r for r in space.runs() if r.status == DONE and run_id in ("", r.id)]
     if not done:
         raise ConfigError(f"no finished run {run_id}".rstrip(), fix="list them with `predict-age runs`")
     write_report(done[-1])
-    out(str(done[-1].report.resolve()))
+    print_line(str(done[-1].report.resolve()))

@@ -7,23 +7,23 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import AsJson, Space, app, existing, out
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
 from predict_age.errors import IntegrityError
 
 
-@app.command(epilog="Example: predict-age verify --workspace work")
-def verify(
-    workspace: Space,
+@app.command("verify", epilog="Example: predict-age verify --workspace work")
+def verify_command(
+    workspace: WorkspaceOption,
     run_id: Annotated[str, typer.Option("--run", help="Run id, published quarter, or current.", metavar="RUN")] = "current",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Read a finished run again: every byte against its hash, every person against the books. Exit code 4 if it is damaged."""
     from predict_age.cli.render import show_verified
-    from predict_age.pipeline.verify import verify as check
+    from predict_age.pipeline.verify import verify_run as check
 
-    space = existing(workspace)
+    space = open_workspace(workspace)
     found = check(space, space.resolve(run_id))
-    out(json.dumps(found.as_json())) if as_json else show_verified(found)
+    print_line(json.dumps(found.as_json())) if as_json else show_verified(found)
     if found.problems:
         raise IntegrityError(
             f"run {found.run_id} is damaged",
@@ -33,38 +33,38 @@ def verify(
         )
 
 
-@app.command(epilog="Example: predict-age rollback --workspace work --to 2025q2")
-def rollback(
-    workspace: Space,
+@app.command("rollback", epilog="Example: predict-age rollback --workspace work --to 2025q2")
+def rollback_command(
+    workspace: WorkspaceOption,
     to: Annotated[str, typer.Option("--to", help="Run id, published quarter, or previous.", metavar="RUN|QUARTER")] = "previous",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Switch readers to an earlier run, after its files were found whole. One atomic replacement; nothing is deleted."""
     from predict_age.storage.rollback import rollback as switch
 
-    published, folder = switch(existing(workspace), to)
+    published, folder = switch(open_workspace(workspace), to)
     if as_json:
-        out(json.dumps({"current": published.current, "quarters": published.quarters}))
+        print_line(json.dumps({"current": published.current, "quarters": published.quarters}))
     else:
-        out(
+        print_line(
             f"current is now run {folder.id}; published quarters: "
             + ", ".join(f"{q} ({r})" for q, r in sorted(published.quarters.items()))
         )
 
 
-@app.command(epilog="Example: predict-age prune --workspace work --keep 2 --dry-run")
-def prune(
-    workspace: Space,
+@app.command("prune", epilog="Example: predict-age prune --workspace work --keep 2 --dry-run")
+def prune_command(
+    workspace: WorkspaceOption,
     keep: Annotated[int, typer.Option(help="Finished runs to keep; the current one stays in any case.", min=1)] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove finished runs beyond the newest ones, and what killed runs left behind."""
     from predict_age.cli.render import show_removals
     from predict_age.config import Config
     from predict_age.storage.retention import removable, remove_leftovers, remove_runs
 
-    space = existing(workspace)
+    space = open_workspace(workspace)
     with space.hold("prune", Config().running.lease_seconds):
         found = removable(space, keep)
         listed = [{"run_id": r.run.id, "reason": r.reason, "bytes": r.bytes} for r in found]
@@ -72,4 +72,4 @@ def prune(
             gone = remove_runs(space, found)
             listed = [row for row in listed if row["run_id"] in gone]
             remove_leftovers(space)
-    out(json.dumps({"removed": listed, "dry_run": dry_run})) if as_json else show_removals(listed, dry_run)
+    print_line(json.dumps({"removed": listed, "dry_run": dry_run})) if as_json else show_removals(listed, dry_run)

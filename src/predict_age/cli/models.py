@@ -7,45 +7,45 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import AsJson, Space, app, existing, out
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
 from predict_age.errors import ConfigError, IntegrityError
 
 
-@app.command(epilog="Example: predict-age models --workspace work")
-def models(workspace: Space, as_json: AsJson = False) -> None:
+@app.command("models", epilog="Example: predict-age models --workspace work")
+def models_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """List the models of all finished runs: error, coverage, gate, and which one is the champion."""
     from predict_age.cli.render import show_models
-    from predict_age.query.model_registry import versions
+    from predict_age.query.model_registry import model_versions
 
-    found = versions(existing(workspace))
-    out(json.dumps([v.as_json() for v in found])) if as_json else show_models(found)
+    found = model_versions(open_workspace(workspace))
+    print_line(json.dumps([v.as_json() for v in found])) if as_json else show_models(found)
 
 
-@app.command(epilog="Example: predict-age promote age-3f2a91c07b5e --workspace work")
-def promote(
+@app.command("promote", epilog="Example: predict-age promote age-3f2a91c07b5e --workspace work")
+def promote_command(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A model's version, or previous.")],
-    workspace: Space,
-    as_json: AsJson = False,
+    workspace: WorkspaceOption,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a model the champion: `run --model champion` uses it. Published results stay; `rollback` switches both."""
-    from predict_age.query.model_registry import promote as switch
+    from predict_age.query.model_registry import promote_model as switch
 
-    name, folder = switch(existing(workspace), version)
+    name, folder = switch(open_workspace(workspace), version)
     text = f"the champion is now {name} of run {folder.id}; use it: predict-age run --model champion ..."
-    out(json.dumps({"champion": name, "run_id": folder.id})) if as_json else out(text)
+    print_line(json.dumps({"champion": name, "run_id": folder.id})) if as_json else print_line(text)
 
 
-@app.command(epilog="Example: predict-age card --workspace work")
-def card(
-    workspace: Space,
+@app.command("card", epilog="Example: predict-age card --workspace work")
+def card_command(
+    workspace: WorkspaceOption,
     run_id: Annotated[str, typer.Option("--run", help="Run id, published quarter, or current.", metavar="RUN")] = "current",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the model card's findings and where the card is: for whom the model works how well."""
     from predict_age.cli.render import show_card
     from predict_age.storage.durable_files import check_hash
 
-    folder = existing(workspace).resolve(run_id)
+    folder = open_workspace(workspace).resolve(run_id)
     try:
         outputs = folder.step("training")["outputs"]
         for name in ("model/card.json", "model/card.html"):
@@ -53,20 +53,20 @@ def card(
     except KeyError:
         raise IntegrityError(f"run {folder.id} has no model card", expected="a run of this version") from None
     content = (folder.model / "card.json").read_text(encoding="utf-8")
-    out(json.dumps(json.loads(content))) if as_json else show_card(json.loads(content), folder.model / "card.html")
+    print_line(json.dumps(json.loads(content))) if as_json else show_card(json.loads(content), folder.model / "card.html")
 
 
-@app.command(epilog="Example: predict-age ab 2025q4 20260112T060000Z-1f00ba54 --truth 2026q1 --workspace work")
-def ab(
+@app.command("ab", epilog="Example: predict-age ab 2025q4 20260112T060000Z-1f00ba54 --truth 2026q1 --workspace work")
+def ab_command(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="One run with challengers, or several runs, champion first.")],
-    workspace: Space,
+    workspace: WorkspaceOption,
     truth: Annotated[
         str, typer.Option("--truth", help="A later run whose given ages count, or a file of pid and true_age.", metavar="RUN|FILE")
     ],
     least: Annotated[float, typer.Option(help="The least gain that counts, a share of the champion's error.", min=0.0001)] = 0.01,
     chance: Annotated[float, typer.Option(help="Probability of deciding wrongly when there is no difference.", min=0.0001)] = 0.05,
     power: Annotated[float, typer.Option(help="Probability of finding the least gain; advises on the number of people.")] = 0.80,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare models on people whose age became known: intervals, how many people are needed, and a decision."""
     from predict_age.cli.render import show_read_out
@@ -76,5 +76,5 @@ def ab(
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
-    found = read_out(existing(workspace), runs, truth, Rules(chance, power, least))
-    out(json.dumps(finite(found.as_json()))) if as_json else show_read_out(found)
+    found = read_out(open_workspace(workspace), runs, truth, Rules(chance, power, least))
+    print_line(json.dumps(finite(found.as_json()))) if as_json else show_read_out(found)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from predict_age.aws.cost_plan import AwsPlan
     from predict_age.evaluation.ab_test.arms import ReadOut
     from predict_age.pipeline.estimate import Estimate
-    from predict_age.pipeline.verify import Verified
+    from predict_age.pipeline.verify import Verification
     from predict_age.query.model_registry import Version
     from predict_age.query.run_diff import Diff
 
@@ -41,7 +41,7 @@ def _grid(title: str, columns: list[str], numbers: bool = True) -> Table:
     return table
 
 
-def program() -> str:
+def program_name() -> str:
     """How to call this program again: its name where that is on the PATH, else the path it was called by."""
     called = Path(sys.argv[0])
     if called.name != "predict-age" or shutil.which("predict-age"):
@@ -96,10 +96,10 @@ def show_run(folder: RunFolder) -> None:
     workspace = folder.path.parent.parent
     if s["status"] == "done":
         console.print(
-            f'Next    {program()} sql --workspace {workspace} "SELECT * FROM {VIEW} LIMIT 5"', soft_wrap=True, markup=False
+            f'Next    {program_name()} sql --workspace {workspace} "SELECT * FROM {VIEW} LIMIT 5"', soft_wrap=True, markup=False
         )
     else:
-        console.print(f"Next    {program()} resume --workspace {workspace}", soft_wrap=True, markup=False)
+        console.print(f"Next    {program_name()} resume --workspace {workspace}", soft_wrap=True, markup=False)
 
 
 def _quality(m: dict[str, Any]) -> Group:
@@ -215,7 +215,7 @@ def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 10
         console.print(f"first {most:,} rows; use --format csv for all")
 
 
-def show_verified(found: Verified) -> None:
+def show_verified(found: Verification) -> None:
     """What was checked, for people."""
     console = _console()
     console.print(f"\n[bold]Run {found.run_id}[/bold]  {found.files:,} files, {size(found.bytes)}, {found.rows:,} people")

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from predict_age.cli.app import (
-    AsJson,
-    AsOf,
-    ConfigFile,
-    Features,
-    Quiet,
-    Source,
-    Space,
-    Workers,
+    AsOfOption,
+    ConfigOption,
+    FeaturesOption,
+    JsonOption,
+    QuietOption,
+    SourceOption,
+    WorkersOption,
+    WorkspaceOption,
     app,
-    existing,
-    out,
+    open_workspace,
     parse_date,
-    stoppable,
+    print_line,
+    stop_message,
 )
 from predict_age.errors import ConfigError
 
@@ -31,19 +31,21 @@ if TYPE_CHECKING:
     from predict_age.run.run import RunPlan
     from predict_age.storage.workspace import RunFolder, Workspace
 
-Base = Annotated[
+BaseOption = Annotated[
     str, typer.Option("--base", help="Build on this finished run (run id, quarter, or current): no training.", metavar="RUN")
 ]
-Model = Annotated[
+ModelOption = Annotated[
     str, typer.Option("--model", help='Use this model instead of training: a version, or "champion".', metavar="VERSION")
 ]
-Tune = Annotated[float | None, typer.Option("--tune", help="Minutes to look for better settings before training.", min=0)]
-Shadow = Annotated[bool, typer.Option("--shadow", help="Finish and check the run, but do not publish it.")]
-Accept = Annotated[bool, typer.Option("--accept", help="Go through a gate that stopped the run, after you have looked at why.")]
-MaxMinutes = Annotated[
+TuneOption = Annotated[float | None, typer.Option("--tune", help="Minutes to look for better settings before training.", min=0)]
+ShadowOption = Annotated[bool, typer.Option("--shadow", help="Finish and check the run, but do not publish it.")]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept", help="Go through a gate that stopped the run, after you have looked at why.")
+]
+MaxMinutesOption = Annotated[
     float | None, typer.Option("--max-minutes", help="Stop cleanly when the run, all its attempts together, took this long.", min=0)
 ]
-Timestamp = Annotated[
+TimestampOption = Annotated[
     str,
     typer.Option(
         "--timestamp", help="The time to write into the run; default: now. The same event twice is one run.", metavar="TIME"
@@ -114,7 +116,7 @@ def _models(
         raise ConfigError("--base and --model both name a model", fix="give one of them")
     if workspace is None or not (base or model or challengers):
         return ("", ""), ()
-    space = existing(workspace)
+    space = open_workspace(workspace)
     built_on = ("", "")
     if base or model:
         built_on = _usable_model(space, space.resolve(base) if base else run_of(space, model), features)
@@ -147,20 +149,20 @@ def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[s
     return run.folder.id, run.files["model/manifest.json"]
 
 
-@app.command(epilog="Example: predict-age generate --rows 1000000 --out people --seed 7")
-def generate(
+@app.command("generate", epilog="Example: predict-age generate --rows 1000000 --out people --seed 7")
+def generate_command(
     rows: Annotated[int, typer.Option(help="How many people.", min=0)],
     folder: Annotated[Path, typer.Option("--out", help="Folder for people/*.parquet and truth.parquet.", metavar="DIR")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same people.", min=0)] = 7,
-    as_of: AsOf = "2025-10-23",
-    workers: Workers = None,
+    as_of: AsOfOption = "2025-10-23",
+    workers: WorkersOption = None,
     shift: Annotated[
         list[str] | None, typer.Option("--shift", help="Change the data: missing, longer, unseen or older; may be repeated.")
     ] = None,
     level: Annotated[
         int, typer.Option("--level", help="Compression of the files, by zstd: higher is smaller and slower.", min=1, max=19)
     ] = 3,
-    quiet: Quiet = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Make people who never lived: 50 and more fields, 37.5 % with a known age, and a truth file."""
     import time
@@ -177,23 +179,23 @@ def generate(
     console = Console(quiet=quiet)
     console.begin(1, 1, "Generate")
     began = time.perf_counter()
-    with stoppable(f"remove {folder} before you generate again"):
+    with stop_message(f"remove {folder} before you generate again"):
         advance = lambda done: console.update(done, rows, "people")  # noqa: E731
         make(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts, level)
     console.end(time.perf_counter() - began, rows)
-    out(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
+    print_line(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
 
 
-@app.command(epilog="Example: predict-age plan --source people/people; predict-age plan --platform aws --rows 378024173")
-def plan(
+@app.command("plan", epilog="Example: predict-age plan --source people/people; predict-age plan --platform aws --rows 378024173")
+def plan_command(
     source: Annotated[str, typer.Option("--source", help="A file, a folder, a glob, or s3://...", metavar="PATH")] = "",
-    as_of: AsOf = "",
-    features: Features = None,
-    config: ConfigFile = None,
-    workers: Workers = None,
+    as_of: AsOfOption = "",
+    features: FeaturesOption = None,
+    config: ConfigOption = None,
+    workers: WorkersOption = None,
     platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
     rows: Annotated[int, typer.Option(help="On aws: so many people, instead of looking at a source.", min=0)] = 0,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a run would take - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
     from predict_age.cli.render import show_estimate
@@ -207,7 +209,7 @@ def plan(
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
     found = estimate(_plan(source, as_of or dt.date.today().isoformat(), features, config, workers))
-    out(json.dumps(found.as_json())) if as_json else show_estimate(found)
+    print_line(json.dumps(found.as_json())) if as_json else show_estimate(found)
 
 
 def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
@@ -219,32 +221,32 @@ def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | Non
     if not rows and not source:
         raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
     found = plan(rows) if rows else plan_of(_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
-    out(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
+    print_line(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
     check_cost(found.total, load_config(config, {}).limits, " on AWS")
 
 
-@app.command(epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")
-def run(
-    source: Source,
-    workspace: Space,
-    as_of: AsOf,
-    features: Features = None,
-    config: ConfigFile = None,
-    workers: Workers = None,
-    base: Base = "",
-    model: Model = "",
-    tune: Tune = None,
-    shadow: Shadow = False,
-    max_minutes: MaxMinutes = None,
-    timestamp: Timestamp = "",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+@app.command("run", epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")
+def run_command(
+    source: SourceOption,
+    workspace: WorkspaceOption,
+    as_of: AsOfOption,
+    features: FeaturesOption = None,
+    config: ConfigOption = None,
+    workers: WorkersOption = None,
+    base: BaseOption = "",
+    model: ModelOption = "",
+    tune: TuneOption = None,
+    shadow: ShadowOption = False,
+    max_minutes: MaxMinutesOption = None,
+    timestamp: TimestampOption = "",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Run all steps: train, predict, merge, check the books, publish. An unfinished equal run is continued.
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
-    from predict_age.pipeline.runner import start
+    from predict_age.pipeline.runner import start_run
     from predict_age.storage.workspace import Workspace
 
     made = _plan(
@@ -266,23 +268,23 @@ def run(
         from predict_age.run.budget import check_affordable
 
         check_affordable(estimate(made).minutes, made.config.limits)
-    _go(lambda console: start(Workspace(workspace), made, console), as_json, quiet)
+    _go(lambda console: start_run(Workspace(workspace), made, console), as_json, quiet)
 
 
-@app.command(epilog="Example: predict-age resume --workspace work")
-def resume(
-    workspace: Space,
-    workers: Workers = None,
-    max_minutes: MaxMinutes = None,
-    accept: Accept = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+@app.command("resume", epilog="Example: predict-age resume --workspace work")
+def resume_command(
+    workspace: WorkspaceOption,
+    workers: WorkersOption = None,
+    max_minutes: MaxMinutesOption = None,
+    accept: AcceptOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
     from predict_age.pipeline.runner import Overrides
-    from predict_age.pipeline.runner import resume as again
+    from predict_age.pipeline.runner import resume_run as again
 
-    space = existing(workspace)
+    space = open_workspace(workspace)
     _go(lambda console: again(space, console, Overrides(workers, max_minutes, accept)), as_json, quiet)
 
 
@@ -293,8 +295,8 @@ def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:
 
     console = Console(quiet=quiet)
     try:
-        with stoppable("`predict-age resume` goes on from here"):
+        with stop_message("`predict-age resume` goes on from here"):
             folder = work(console)
     finally:
         console.close()
-    out(json.dumps(run_summary(folder))) if as_json else show_run(folder)
+    print_line(json.dumps(run_summary(folder))) if as_json else show_run(folder)

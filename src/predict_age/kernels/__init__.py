@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from predict_age.runtime.import_blocking import quick_import
+from predict_age.runtime.import_blocking import stub_imports
 
 NOT_NEEDED = ("scipy.linalg", "cffi")  # Numba imports them at its first kernel where it can, for what kernels do not use
 WORTH_ROWS = 4096  # below that the slower code is done before a kernel is loaded
@@ -29,7 +29,7 @@ switch = Switch()
 def usable() -> bool:
     """Whether kernels can be compiled and run here."""
     try:
-        with quick_import(NOT_NEEDED):
+        with stub_imports(NOT_NEEDED):
             from predict_age.kernels.jit import works
 
             return works()

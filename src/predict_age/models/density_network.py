@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.features.encode import Matrix
 from predict_age.kernels import wanted
 from predict_age.models.age_distribution import Band, Floats, Shares
@@ -208,7 +208,7 @@ class TrainingData:
         return Network(self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED}, **self.fixed)
 
 
-def training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> TrainingData:
+def training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> TrainingData:
     """From (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest."""
     edges, starts = cut(matrix)
     truth = age.astype(np.int64) - youngest
@@ -218,14 +218,14 @@ def training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, setti
     return TrainingData(binned(matrix, edges, starts), truth, edges, starts, fixed)
 
 
-def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: Training) -> Network:
+def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> Network:
     """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest, one network after the other."""
     given = training_data(matrix, age, youngest, oldest, settings)
     with threadpool_limits(1):
         return given.network([learn(given, settings, n) for n in range(settings.networks)])
 
 
-def learn(given: TrainingData, settings: Training, number: int, stopped: TrainingCancelled = None) -> Weights:
+def learn(given: TrainingData, settings: TrainingConfig, number: int, stopped: TrainingCancelled = None) -> Weights:
     """The learned weights of the network ``number``.
 
     Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.models.training_threads import TrainingCancelled, check_cancelled
@@ -77,7 +77,7 @@ def train_light(
     matrix: Matrix,
     age: NDArray[np.float32],
     names: list[str],
-    settings: Training,
+    settings: TrainingConfig,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
     stopped: TrainingCancelled = None,

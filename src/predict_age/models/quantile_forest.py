@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.kernels import WORTH_ROWS, wanted
@@ -93,7 +93,7 @@ def _nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:
 
 
 def train_forest(
-    matrix: Matrix, age: NDArray[np.float32], youngest: int, oldest: int, settings: Training, threads: int
+    matrix: Matrix, age: NDArray[np.float32], youngest: int, oldest: int, settings: TrainingConfig, threads: int
 ) -> QuantileForest:
     """Grow the forest on (n_rows, n_features) and whole ages (n_rows,) inside youngest..oldest."""
     import xgboost

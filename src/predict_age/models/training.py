@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.config import Config, Training
+from predict_age.config import Config, TrainingConfig
 from predict_age.features.encode import Matrix, defaults, learn_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.hashing import uniform
@@ -163,7 +163,7 @@ def train(
     return bundle, metrics, judged
 
 
-def parts(lucky: NDArray[np.float64], settings: Training, turn: float = 0.0) -> NDArray[np.int8]:
+def parts(lucky: NDArray[np.float64], settings: TrainingConfig, turn: float = 0.0) -> NDArray[np.int8]:
     """FIT, CALIBRATE, HELD_OUT or VALIDATE for each sampled row (n,), by further bits of its luck: independent of other rows.
 
     ``turn`` (0..1) turns the wheel: over 1 / test_share even turns everybody is held out once.
@@ -235,7 +235,7 @@ def _other_fold(
     matrix: Matrix,
     age: NDArray[np.float32],
     names: list[str],
-    settings: Training,
+    settings: TrainingConfig,
     rows: NDArray[np.bool_],
     stopped: TrainingCancelled,
 ) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.config import Config, Training
+from predict_age.config import Config, TrainingConfig
 from predict_age.features.encode import Matrix, learn_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import quantiles
@@ -42,7 +42,9 @@ class Tuned:
 
     def applied(self, config: Config) -> Config:
         """``config`` with the settings found."""
-        return config.model_copy(update={"training": Training.model_validate({**config.training.model_dump(), **self.settings})})
+        return config.model_copy(
+            update={"training": TrainingConfig.model_validate({**config.training.model_dump(), **self.settings})}
+        )
 
 
 def tune(
@@ -92,7 +94,7 @@ def _error(
     known: tuple[Matrix, NDArray[np.float32]],
     unseen: tuple[Matrix, NDArray[np.float32]],
     names: list[str],
-    settings: Training,
+    settings: TrainingConfig,
     config: Config,
     threads: int,
 ) -> float:

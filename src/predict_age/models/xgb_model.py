@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.config import Training
+from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.models.l1_boosting import grow
@@ -117,7 +117,7 @@ def train_boosted(
     matrix: Matrix,
     age: NDArray[np.float32],
     names: list[str],
-    settings: Training,
+    settings: TrainingConfig,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
     stopped: TrainingCancelled = None,
@@ -149,7 +149,7 @@ def _by_library(
     unseen: tuple[Matrix, NDArray[np.float32]] | None,
     parameters: dict[str, Any],
     names: list[str],
-    settings: Training,
+    settings: TrainingConfig,
 ) -> xgboost.Booster:
     """XGBoost's own way to the same, in one thread: which rows it draws for a tree depends on how many there are."""
     import xgboost

@@ -21,7 +21,7 @@ from predict_age.source.text_readers import open_bytes, read_csv, read_jsonl
 SAMPLED_SPLITS = 5
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
 READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
-START_SECONDS = 6.0
+RUN_START_SECONDS = 6.0
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
 SCRATCH_BYTES_A_ROW = 17  # while duplicates are looked for
 PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20, 500 << 20, 2000, 56
@@ -102,7 +102,7 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
     sampled = min(round(rows * share), config.training.sample_rows)
     seconds = (
-        START_SECONDS
+        RUN_START_SECONDS
         + sampled / TRAIN_RATE
         + (rows / READ_RATE + text_rows / CONVERT_RATE + to_predict / PREDICT_RATE + rows / MERGE_RATE) / workers
     )

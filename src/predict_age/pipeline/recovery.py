@@ -35,8 +35,8 @@ class Inspection:
         return lines
 
 
-INTERMEDIATE = ("source/working/", "source/routed/")
-PREDICTIONS = "predictions/"
+INTERMEDIATE_FOLDERS = ("source/working/", "source/routed/")
+PREDICTIONS_FOLDER = "predictions/"
 
 
 def inspect_run(run: Run) -> Inspection:
@@ -73,7 +73,7 @@ def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
         outputs = run.outputs(step.name)
     except (IntegrityError, KeyError) as error:
         problems, outputs = [str(error).splitlines()[0]], {}
-    passing = INTERMEDIATE if run.plan.config.running.keep_predictions else (*INTERMEDIATE, PREDICTIONS)
+    passing = INTERMEDIATE_FOLDERS if run.plan.config.running.keep_predictions else (*INTERMEDIATE_FOLDERS, PREDICTIONS_FOLDER)
     looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
     with ThreadPoolExecutor(available_cores()) as threads:
         problems += [p for p in threads.map(lambda n: file_problem(run.folder.path / n, looked_at[n], n), looked_at) if p]

@@ -15,7 +15,7 @@ from importlib import import_module
 from threading import Thread
 from typing import cast
 
-from predict_age.config import Config, Limits
+from predict_age.config import Config, LimitsConfig
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.pipeline.recovery import Inspection, inspect_run
 from predict_age.run.budget import Attempts, seconds_left, within
@@ -101,7 +101,7 @@ def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
     return plan
 
 
-def start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
+def start_run(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
     """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead of begun again.
 
     The very same run (plan and timestamp), once it is done, is not done again.
@@ -127,7 +127,7 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
         return _work(Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease), plan.config.limits, lease.previous)
 
 
-def resume(workspace: Workspace, console: Console, overrides: Overrides) -> RunFolder:
+def resume_run(workspace: Workspace, console: Console, overrides: Overrides) -> RunFolder:
     """Finish the newest unfinished run. Raises ConfigError when there is none, or when code or source have changed."""
     with _machine_errors(), workspace.hold("resume", Config().running.lease_seconds) as lease:
         unfinished = workspace.unfinished()
@@ -176,7 +176,7 @@ def _pool(plan: RunPlan, overrides: Overrides) -> Pool:
     return Pool(overrides.workers or plan.workers, running.attempts, running.hang_seconds)
 
 
-def _work(run: Run, limits: Limits, before: Holder | None) -> RunFolder:
+def _work(run: Run, limits: LimitsConfig, before: Holder | None) -> RunFolder:
     attempts = Attempts(run.folder)
     attempts.begin(run.lease.token, before)
     run.folder.set_status(RUNNING, run.lease.token)

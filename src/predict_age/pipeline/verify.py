@@ -18,12 +18,12 @@ from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import RunFolder, Workspace
 from predict_age.tally import Tally, merged
 
-PARTS = ("predictions/batch_", "qa/", "results/")
-SHOWN = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
+PARTITION_FOLDERS = ("predictions/batch_", "qa/", "results/")
+COMPARED_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
 
 
 @dataclass(frozen=True)
-class Verified:
+class Verification:
     """What was looked at: ``checks`` are sentences of what holds, ``problems`` of what does not."""
 
     run_id: str
@@ -37,13 +37,13 @@ class Verified:
         return asdict(self)
 
 
-def verify(workspace: Workspace, folder: RunFolder) -> Verified:
+def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
     """Check a finished run. Damage is reported in ``problems``; only a run without a result raises IntegrityError."""
     try:
         run = verified_run(workspace, folder)
     except IntegrityError as error:
         if folder.manifest_file.exists():
-            return Verified(folder.id, 0, 0, 0, [], [str(error)])
+            return Verification(folder.id, 0, 0, 0, [], [str(error)])
         raise
     with ThreadPoolExecutor(available_cores()) as threads:
         problems = [p for p in threads.map(lambda n: file_problem(folder.path / n, run.files[n], n), run.files) if p]
@@ -51,7 +51,7 @@ def verify(workspace: Workspace, folder: RunFolder) -> Verified:
     size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
     checks = ["the pointer vouches for the manifest"] if folder.id in workspace.published.run_ids else ["not published now"]
     if problems:
-        return Verified(folder.id, len(run.files), size, 0, checks, problems)
+        return Verification(folder.id, len(run.files), size, 0, checks, problems)
     checks.append(f"{len(run.files):,} files have their recorded SHA-256")
     for what, check in (
         ("every person of the source is there exactly once, and the books balance", _books),
@@ -63,7 +63,7 @@ def verify(workspace: Workspace, folder: RunFolder) -> Verified:
             checks.append(what)
         except IntegrityError as error:
             problems.append(str(error))
-    return Verified(folder.id, len(run.files), size, int(run.manifest["books"]["distinct"]), checks, problems)
+    return Verification(folder.id, len(run.files), size, int(run.manifest["books"]["distinct"]), checks, problems)
 
 
 def _books(run: VerifiedRun) -> None:
@@ -79,9 +79,9 @@ def _books(run: VerifiedRun) -> None:
 def _predictions(run: VerifiedRun) -> None:
     batches = run.named("predictions/batch_")
     for batch, part in zip(batches, run.named("results/"), strict=True) if batches else ():
-        made = pq.read_table(run.folder.path / batch, columns=list(SHOWN)).sort_by("pid")
-        shown = pq.read_table(run.folder.path / part, columns=[*SHOWN, "prediction_source"])
-        shown = shown.filter(pc.equal(shown["prediction_source"], "ML_PREDICTION")).select(list(SHOWN)).sort_by("pid")
+        made = pq.read_table(run.folder.path / batch, columns=list(COMPARED_COLUMNS)).sort_by("pid")
+        shown = pq.read_table(run.folder.path / part, columns=[*COMPARED_COLUMNS, "prediction_source"])
+        shown = shown.filter(pc.equal(shown["prediction_source"], "ML_PREDICTION")).select(list(COMPARED_COLUMNS)).sort_by("pid")
         if not made.equals(shown.cast(made.schema)):
             raise IntegrityError(
                 f"{part} does not say what {batch} says", expected="the same people with the same ages", found="others"
@@ -95,7 +95,7 @@ def _model(run: VerifiedRun) -> None:
 def _records(run: VerifiedRun) -> list[str]:
     """What is wrong with files that the manifest does not name because they came later, or are only about others."""
     problems = []
-    parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTS)}
+    parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTITION_FOLDERS)}
     receipts = {receipt_of(run.folder.path / name): seal for name, seal in parts.items()}
     later = ["status.json", "attempts.json", "steps/final_results.json", "steps/post_cleanup.json"]
     later += [p.relative_to(run.folder.path).as_posix() for p in sorted(run.folder.path.glob("gates/*.json"))]

@@ -11,7 +11,7 @@ from predict_age.storage.manifest import verified_run
 from predict_age.storage.publication import Published, change
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, PREVIOUS_CHAMPION = "champion", "previous"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Version:
         return asdict(self)
 
 
-def versions(workspace: Workspace) -> list[Version]:
+def model_versions(workspace: Workspace) -> list[Version]:
     """All models of finished runs, the oldest first."""
     found: dict[str, list[tuple[RunFolder, dict[str, Any]]]] = {}
     for folder in workspace.runs():
@@ -65,7 +65,7 @@ def run_of(workspace: Workspace, name: str) -> RunFolder:
         if not champion:
             raise ConfigError("there is no champion yet", expected="a published run", fix="run once without --model")
         return workspace.run(champion)
-    known = versions(workspace)
+    known = model_versions(workspace)
     found = [v for v in known if v.version.startswith(name) and len(name) >= len("age-") + 4]
     if len(found) != 1:
         raise ConfigError(
@@ -77,12 +77,12 @@ def run_of(workspace: Workspace, name: str) -> RunFolder:
     return workspace.run(found[0].runs[-1])
 
 
-def promote(workspace: Workspace, name: str) -> tuple[str, RunFolder]:
+def promote_model(workspace: Workspace, name: str) -> tuple[str, RunFolder]:
     """Make a model the champion, after its run was found whole; "previous" goes back. Returns version and run.
 
     What readers see does not change: the next run without --model trains, the next with ``--model champion`` uses this one.
     """
-    folder = workspace.run(_previous(workspace)) if name == PREVIOUS else run_of(workspace, name)
+    folder = workspace.run(_previous(workspace)) if name == PREVIOUS_CHAMPION else run_of(workspace, name)
     run = verified_run(workspace, folder)
     run.checked("model/")
 

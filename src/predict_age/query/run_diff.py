@@ -14,8 +14,8 @@ from predict_age.errors import ConfigError
 from predict_age.storage.manifest import VerifiedRun
 
 JUMP_YEARS = 5.0
-SHOWN = 20
-ABSENT = "(not there)"
+LARGEST_JUMPS = 20
+NOT_IN_RUN = "(not there)"
 ML = "ML_PREDICTION"
 
 
@@ -45,7 +45,7 @@ class Diff:
         return {**self.__dict__, "within": {str(k): v for k, v in self.within.items()}}
 
 
-def diff(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
+def diff_runs(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
     """Compare two finished runs; their result files are compared with the manifests' hashes first.
 
     ``out`` receives all people whose age jumped, as CSV or Parquet by its ending; it must not exist yet.
@@ -67,8 +67,8 @@ def diff(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS
             )
         connection.execute(
             f"""CREATE VIEW changes AS
-            SELECT coalesce(a.pid, b.pid) AS pid, coalesce(b.prediction_source, '{ABSENT}') AS source_before,
-                   coalesce(a.prediction_source, '{ABSENT}') AS source_after, b.predicted_age AS age_before,
+            SELECT coalesce(a.pid, b.pid) AS pid, coalesce(b.prediction_source, '{NOT_IN_RUN}') AS source_before,
+                   coalesce(a.prediction_source, '{NOT_IN_RUN}') AS source_after, b.predicted_age AS age_before,
                    a.predicted_age AS age_after, a.predicted_age - b.predicted_age AS change
             FROM results_before AS b FULL JOIN results_after AS a ON a.pid = b.pid"""
         )
@@ -79,7 +79,7 @@ def diff(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS
             f"CREATE VIEW jumps AS SELECT * FROM changes WHERE abs(change - {expected}) > {float(jump_years)} "
             f"ORDER BY abs(change - {expected}) DESC, pid"
         )
-        largest = connection.sql(f"SELECT * FROM jumps LIMIT {SHOWN}")
+        largest = connection.sql(f"SELECT * FROM jumps LIMIT {LARGEST_JUMPS}")
         jumps = [dict(zip(largest.columns, row, strict=True)) for row in largest.fetchall()]
         if out is not None:
             target = "'" + str(out).replace("'", "''") + "'"
@@ -106,10 +106,10 @@ def _summary(
         people = sum(n for _, n in changes)
         total = sum((c or 0) * n for c, n in changes)
         listed.append(
-            {"before": old, "after": new, "people": people, "mean_change": None if ABSENT in (old, new) else total / people}
+            {"before": old, "after": new, "people": people, "mean_change": None if NOT_IN_RUN in (old, new) else total / people}
         )
     listed.sort(key=lambda m: -m["people"])
-    both = [(c, n) for key, changes in moves.items() if ABSENT not in key for c, n in changes if c is not None]
+    both = [(c, n) for key, changes in moves.items() if NOT_IN_RUN not in key for c, n in changes if c is not None]
     predicted = [(c, n) for c, n in moves.get((ML, ML), []) if c is not None]
     count = sum(n for _, n in predicted)
     within = {y: sum(n for c, n in predicted if abs(c - expected) <= y) / count for y in (1, 2, 5, 10)} if count else {}
@@ -118,8 +118,8 @@ def _summary(
         after.folder.id,
         expected,
         sum(n for _, n in both),
-        sum(m["people"] for m in listed if m["after"] == ABSENT),
-        sum(m["people"] for m in listed if m["before"] == ABSENT),
+        sum(m["people"] for m in listed if m["after"] == NOT_IN_RUN),
+        sum(m["people"] for m in listed if m["before"] == NOT_IN_RUN),
         listed,
         count,
         sum(c * n for c, n in predicted) / count if count else None,

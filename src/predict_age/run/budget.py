@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from predict_age.config import Limits
+from predict_age.config import LimitsConfig
 from predict_age.errors import IntegrityError, LimitError
 from predict_age.runtime.signals import OutOfTime, stopping_after
 from predict_age.storage.durable_files import read_json, write_json
@@ -16,12 +16,12 @@ from predict_age.storage.lease import Holder
 from predict_age.storage.workspace import RUNNING, RunFolder
 
 
-def cost_usd(minutes: float, limits: Limits) -> float:
+def cost_usd(minutes: float, limits: LimitsConfig) -> float:
     """Dollars that this machine costs for ``minutes``."""
     return minutes / 60 * limits.usd_per_hour
 
 
-def check_affordable(minutes: float, limits: Limits) -> None:
+def check_affordable(minutes: float, limits: LimitsConfig) -> None:
     """Raise LimitError when a run of about ``minutes`` would go beyond ``limits``: before anything is done."""
     if limits.max_minutes and minutes > limits.max_minutes:
         raise LimitError(
@@ -33,7 +33,7 @@ def check_affordable(minutes: float, limits: Limits) -> None:
     check_cost(cost_usd(minutes, limits), limits, f": {minutes:.1f} minutes at ${limits.usd_per_hour:g} an hour")
 
 
-def check_cost(usd: float, limits: Limits, why: str) -> None:
+def check_cost(usd: float, limits: LimitsConfig, why: str) -> None:
     """Raise LimitError when a run of about ``usd`` would cost more than it may; ``why`` follows the amount."""
     if limits.max_cost_usd and usd > limits.max_cost_usd:
         raise LimitError(
@@ -83,7 +83,7 @@ class Attempts:
         write_json(self.folder.path / "attempts.json", {"attempts": attempts})
 
 
-def seconds_left(limits: Limits, used: float) -> float | None:
+def seconds_left(limits: LimitsConfig, used: float) -> float | None:
     """Seconds that a run may still take after ``used`` seconds, by time and by money; None without a limit."""
     minutes = [limits.max_minutes] if limits.max_minutes else []
     if limits.max_cost_usd and limits.usd_per_hour:

@@ -21,7 +21,7 @@ from predict_age.source.external_partition import bucket_of, buckets_for, scatte
 from predict_age.storage.durable_files import make_folder
 from predict_age.storage.manifest import VerifiedRun, verified_run
 
-ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
+PREDICTION_ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
 
 def depends_on_date(features: FeatureSet) -> bool:
@@ -52,7 +52,7 @@ class Reusable:
 
     def find(self, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
         """Which of n people have a prediction for this very profile, and those entries (n,); others are undefined."""
-        entries = np.zeros(len(pids), ENTRY)
+        entries = np.zeros(len(pids), PREDICTION_ENTRY)
         found = np.zeros(len(pids), np.bool_)
         bucket = bucket_of(pids, self.buckets)
         for number in np.unique(bucket):
@@ -79,14 +79,14 @@ def build(run: Run, base: VerifiedRun, folder: Path) -> Reusable:
 
 def _scatter(number: int, path: Path, buckets: int, folder: Path) -> None:
     table = pq.read_table(path, columns=["pid", "profile_key", "predicted_age", "age_lower", "age_upper"])
-    entries = np.empty(table.num_rows, ENTRY)
-    for name, column in zip(ENTRY.names or (), table.columns, strict=True):
+    entries = np.empty(table.num_rows, PREDICTION_ENTRY)
+    for name, column in zip(PREDICTION_ENTRY.names or (), table.columns, strict=True):
         entries[name] = column.to_numpy()
     scatter(folder, number, entries, buckets)
 
 
 def _gather(bucket: int, files: int, folder: Path) -> None:
-    entries = together(folder, range(files), bucket, ENTRY)
+    entries = together(folder, range(files), bucket, PREDICTION_ENTRY)
     in_order = entries[np.argsort(entries["pid"], kind="stable")]
     np.save(folder / f"bucket-{bucket}.npy", in_order)
     np.save(folder / f"pids-{bucket}.npy", in_order["pid"])  # again, alone: NumPy copies a field before it searches in it

@@ -11,13 +11,13 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from predict_age.config import Gates
+from predict_age.config import GatesConfig
 from predict_age.errors import IntegrityError, QualityError
 from predict_age.run.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
 
-FEWEST_ROWS = 100
+MIN_ROWS_FOR_GATE = 100
 ALPHA = 1.645  # standard errors that one run in twenty exceeds by chance
 
 
@@ -31,7 +31,7 @@ class Check:
     found: str
 
 
-def check_model(card: dict[str, Any], limits: Gates, coverage: float, published: dict[str, Any] | None) -> list[Check]:
+def check_model(card: dict[str, Any], limits: GatesConfig, coverage: float, published: dict[str, Any] | None) -> list[Check]:
     """Judge a trained model by its card; ``published`` are the held-out numbers of the model that is published now."""
     held = card["held_out"]
     checks = []
@@ -51,7 +51,7 @@ def check_model(card: dict[str, Any], limits: Gates, coverage: float, published:
                 found,
             )
         )
-    bands = [b for b in card["by_band"] if b["rows"] >= FEWEST_ROWS]
+    bands = [b for b in card["by_band"] if b["rows"] >= MIN_ROWS_FOR_GATE]
     if limits.band_error_years and bands:
         worst = max(bands, key=lambda b: b["mae"])
         checks.append(
@@ -72,7 +72,7 @@ def check_model(card: dict[str, Any], limits: Gates, coverage: float, published:
                 f"{group['apart']:+.1f} years for {group['field']} = {group['group']}",
             )
         )
-    if limits.coverage_below and held["rows"] >= FEWEST_ROWS:
+    if limits.coverage_below and held["rows"] >= MIN_ROWS_FOR_GATE:
         least = coverage - limits.coverage_below - 2 * math.sqrt(coverage * (1 - coverage) / held["rows"])
         checks.append(
             Check("coverage", held["coverage"] >= least, f"at least {least:.1%} inside the interval", f"{held['coverage']:.1%}")

@@ -131,7 +131,7 @@ class RunPlan:
             ) from None
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Of this package and of the libraries that decide numbers."""
     return {"predict-age": __version__, **{name: version(name) for name in LIBRARIES}}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.features.extract import extract
 from predict_age.kernels import announce
 from predict_age.models.artifact import load
@@ -12,7 +12,7 @@ from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, Split, read_s
 from predict_age.source.row_rules import RowRules, connect
 
 
-def warm_up(model: Path, model_sha256: str, split: Split, source: Source, rules: RowRules) -> None:
+def warm_up(model: Path, model_sha256: str, split: Split, source: SourceConfig, rules: RowRules) -> None:
     """Worker warm-up: load the model, compile its trees, prime the value cache with the first few people of ``split``."""
     bundle, _ = load(model, model_sha256)
     announce(split.rows)

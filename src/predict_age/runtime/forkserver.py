@@ -19,7 +19,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import TracebackType
 
-from predict_age.runtime.import_blocking import without_unneeded
+from predict_age.runtime.import_blocking import block_unused_imports
 
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BEAT_SECONDS = 1.0
@@ -76,7 +76,7 @@ def _set_environment(wanted: Mapping[str, str]) -> None:
     os.environ.update(wanted)
 
 
-def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def print_worker_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What the server's children say when they cannot begin: nothing when whoever wanted them has gone, and its queue with it."""
     if not issubclass(kind, (FileNotFoundError, EOFError, BrokenPipeError)):
         sys.__excepthook__(kind, error, trace)
@@ -89,7 +89,7 @@ def begin_work(beats: str, environment: Mapping[str, str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _set_environment({**environment, **SINGLE_THREAD})
-    without_unneeded()
+    block_unused_imports()
     threading.Thread(target=_live_with_parent, args=(Path(beats) / str(os.getpid()), os.getppid()), daemon=True).start()
 
 

@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-def without_unneeded() -> None:
+def block_unused_imports() -> None:
     """For the whole process: no scikit-learn, no reader of Fortran.
 
     XGBoost and LightGBM would import scikit-learn, which takes a second; SciPy all that NumPy has, and with it a reader of Fortran,
@@ -35,7 +35,7 @@ class _Empty:
 
 
 @contextmanager
-def quick_import(absent: Sequence[str], empty: Mapping[str, str] | None = None) -> Iterator[None]:
+def stub_imports(absent: Sequence[str], empty: Mapping[str, str] | None = None) -> Iterator[None]:
     """Modules that are imported inside find none of ``absent``, and in each module of ``empty`` one class, which can do nothing.
 
     What has been imported before stays. No garbage is looked for meanwhile: nearly everything that an import makes is to stay.

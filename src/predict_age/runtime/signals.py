@@ -62,7 +62,7 @@ def _imports(frame: FrameType | None) -> bool:
     return frame is not None
 
 
-def listen() -> None:
+def install_handlers() -> None:
     """SIGINT and SIGTERM stop what the main thread does from now on: the command line's first act."""
     _asked.clear()
     sys.unraisablehook = _lost
@@ -70,7 +70,7 @@ def listen() -> None:
         signal.signal(number, _on_signal)
 
 
-def asked() -> type[KeyboardInterrupt] | None:
+def requested_stop() -> type[KeyboardInterrupt] | None:
     """The stop that was asked for, if one was: an error that follows may be what a library has made of it."""
     return _asked[0] if _asked else None
 

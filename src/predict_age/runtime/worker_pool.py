@@ -17,7 +17,7 @@ from typing import Any, Self
 from predict_age.errors import PredictAgeError, ResourceError
 from predict_age.runtime.forkserver import BEAT_SECONDS, begin_work, context
 
-START_SECONDS = 120.0  # a worker that is still importing has no beat yet
+WORKER_START_SECONDS = 120.0  # a worker that is still importing has no beat yet
 
 
 def available_cores() -> int:
@@ -134,7 +134,7 @@ class Pool:
             last, silence = self._silent.get(pid, (-1, 0.0))
             silence = silence + awake if beat == last else 0.0
             self._silent[pid] = (beat, silence)
-            if silence > (self.hang_seconds if beat else max(START_SECONDS, self.hang_seconds)):
+            if silence > (self.hang_seconds if beat else max(WORKER_START_SECONDS, self.hang_seconds)):
                 process.kill()
 
     def _pool(self) -> ProcessPoolExecutor:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.source.discovery import SourceFile
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
@@ -42,7 +42,7 @@ def write_set_aside(path: Path, file: str, positions: list[int], reasons: list[s
     return stream.sha256
 
 
-def convert(number: int, file: SourceFile, source: Source, folder: Path, set_aside: Path) -> Conversion:
+def convert(number: int, file: SourceFile, source: SourceConfig, folder: Path, set_aside: Path) -> Conversion:
     """Write ``folder/<number>.parquet`` with the usable records of a JSON lines or CSV file, and set the others aside."""
     pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source)
     path = folder / f"{number:05d}.parquet"
@@ -69,7 +69,7 @@ def floor_mod(pids: np.ndarray, batches: int) -> np.ndarray:
 
 
 def route(
-    number: int, splits: list[Split], source: Source, rules: RowRules, batches: int, folder: Path
+    number: int, splits: list[Split], source: SourceConfig, rules: RowRules, batches: int, folder: Path
 ) -> tuple[str, list[int], str]:
     """Write the rows of ``splits`` (one source file) sorted by ``floor_mod(pid, batches)``, one row group a batch.
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.source.row_group_reader import LIGHT_ROWS, Slice, Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 
 
 def classify_rows(
-    splits: list[Split], source: Source, rules: RowRules, only: tuple[str, ...] = ("*",)
+    splits: list[Split], source: SourceConfig, rules: RowRules, only: tuple[str, ...] = ("*",)
 ) -> Iterator[tuple[Split, Slice, pa.Table]]:
     """The rows of ``splits`` in order, without profiles, each slice with what :meth:`RowRules.canonical` says (``only`` that)."""
     connection = connect()

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.row_rules import connect, register
@@ -62,7 +62,7 @@ def open_parquet(path: str) -> pq.ParquetFile:
         ) from None
 
 
-def check_columns(names: Sequence[str], source: Source, path: str) -> None:
+def check_columns(names: Sequence[str], source: SourceConfig, path: str) -> None:
     """Raise InputError unless the file has a pid, an age and a profile column under the configured names."""
     found = "columns " + ", ".join(names) if names else "no columns"
     if source.pid not in names:
@@ -95,7 +95,7 @@ def _cached_file(path: str) -> pq.ParquetFile:
 
 def read_split(
     split: Split,
-    source: Source,
+    source: SourceConfig,
     *,
     with_profile: bool,
     with_ids: bool = True,
@@ -109,7 +109,7 @@ def read_split(
     file = _cached_file(split.path)
     names = file.schema_arrow.names
     if split.working:
-        source = Source()
+        source = SourceConfig()
     else:
         check_columns(names, source, split.path)
     aged = [c for c in (source.pid, source.birth_year, source.approximate_age) if c in names]
@@ -159,7 +159,7 @@ def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str], mos
     return max(-(-group.num_rows // slices), 1)
 
 
-def _rename(table: pa.Table, source: Source, aged: list[str], profile: list[str] | None, flat: bool) -> pa.Table:
+def _rename(table: pa.Table, source: SourceConfig, aged: list[str], profile: list[str] | None, flat: bool) -> pa.Table:
     absent = pa.nulls(table.num_rows)
     columns = {}
     for name, column in zip(LIGHT, (source.pid, source.birth_year, source.approximate_age), strict=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from predict_age.config import Ages
+from predict_age.config import AgesConfig
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,7 +72,7 @@ def _given(column: str, kind: pa.DataType) -> str:
 class RowRules:
     """What decides about a row: the age window and precedence, and the date at which people have that age."""
 
-    ages: Ages
+    ages: AgesConfig
     as_of: dt.date
 
     def canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...] = ("*",)) -> pa.Table:

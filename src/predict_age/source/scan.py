@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.hashing import checksum
 from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
@@ -104,7 +104,7 @@ class _Counting:
 def scan(
     number: int,
     splits: list[Split],
-    source: Source,
+    source: SourceConfig,
     rules: RowRules,
     buckets: int,
     scratch: Path,

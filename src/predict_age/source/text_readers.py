@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.discovery import SourceFile
 from predict_age.source.filesystem import stream
@@ -93,7 +93,7 @@ def _lines(block: bytes) -> pa.Array:
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(block)])
 
 
-def read_jsonl(file: SourceFile, source: Source) -> Iterator[TextChunk]:
+def read_jsonl(file: SourceFile, source: SourceConfig) -> Iterator[TextChunk]:
     """JSON lines, one object a line. Empty lines are no records."""
     connection = connect()
     flat = source.profile_json == "*"
@@ -144,7 +144,7 @@ class _QuoteCounter(io.RawIOBase):
         return block
 
 
-def read_csv(file: SourceFile, source: Source) -> Iterator[TextChunk]:
+def read_csv(file: SourceFile, source: SourceConfig) -> Iterator[TextChunk]:
     """CSV with a header line, quoted by double quotes, line breaks allowed inside quotes; .tsv is tab-separated."""
     with open_bytes(file) as stream:
         head = stream.read(1 << 20)
@@ -221,7 +221,7 @@ def _positions(seen: int, rows: int, broken: list[int]) -> np.ndarray:
     return positions
 
 
-def _csv_piece(table: pa.Table, positions: np.ndarray, broken: list[tuple[int, str]], source: Source) -> TextChunk:
+def _csv_piece(table: pa.Table, positions: np.ndarray, broken: list[tuple[int, str]], source: SourceConfig) -> TextChunk:
     names = table.column_names
     absent = pa.nulls(table.num_rows, pa.string())
     light = [table[c] if c in names else absent for c in (source.pid, source.birth_year, source.approximate_age)]

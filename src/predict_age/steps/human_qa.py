@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
 from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
 from predict_age.run.run import Run
@@ -25,7 +25,7 @@ from predict_age.storage.parquet_writer import writing
 from predict_age.tally import Tally, merged
 
 
-def people_of(splits: list[Split], source: Source, rules: RowRules, losers: Path) -> pa.Table:
+def people_of(splits: list[Split], source: SourceConfig, rules: RowRules, losers: Path) -> pa.Table:
     """The canonical row of each person in ``splits``: the table ``source_rows`` of the statements."""
     rows = []
     for split, piece, found in classify_rows(splits, source, rules, tuple(columns("people_table"))):
@@ -38,7 +38,7 @@ def people_of(splits: list[Split], source: Source, rules: RowRules, losers: Path
 
 
 def qa_part(
-    path: Path, key: str, batch: Path, batch_sha256: str, splits: list[Split], source: Source, rules: RowRules, losers: Path
+    path: Path, key: str, batch: Path, batch_sha256: str, splits: list[Split], source: SourceConfig, rules: RowRules, losers: Path
 ) -> dict[str, Any]:
     """Join one batch of the source with its predictions, one row a person, ordered by pid.
 

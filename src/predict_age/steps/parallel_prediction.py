@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predict_age.config import Source
+from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
 from predict_age.evaluation.ab_test.assign import arm_of
 from predict_age.evaluation.drift.sketch import Counting, Sketch
@@ -26,7 +26,7 @@ from predict_age.hashing import sampling_hash
 from predict_age.kernels import wanted
 from predict_age.models.artifact import challenger_folder, load
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
-from predict_age.run.incremental import ENTRY, Reusable, earlier_predictions
+from predict_age.run.incremental import PREDICTION_ENTRY, Reusable, earlier_predictions
 from predict_age.run.partitioned_output import Partition, Receipt, build_missing, outputs_of, valid_partitions
 from predict_age.run.run import Run
 from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
@@ -47,7 +47,7 @@ GROUP_ROWS = 30_000
 class BatchContext:
     """What every batch of a run shares."""
 
-    source: Source
+    source: SourceConfig
     rules: RowRules
     losers: Path
     model: Path
@@ -219,7 +219,7 @@ def _marked(columns: pa.Table, matrix: Matrix, rows: NDArray[np.bool_]) -> tuple
 def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
     """Which of n people keep an earlier prediction, and the entries (n,) that hold it."""
     if reusable is None:
-        return np.zeros(len(keys), np.bool_), np.empty(0, ENTRY)
+        return np.zeros(len(keys), np.bool_), np.empty(0, PREDICTION_ENTRY)
     return reusable.find(pids, keys)
 
 

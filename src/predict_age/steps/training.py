@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from predict_age.config import Config, Gates, Training
+from predict_age.config import Config, GatesConfig, TrainingConfig
 from predict_age.errors import InputError, IntegrityError, QualityError
 from predict_age.evaluation.model_card.card import Sample, make_card
 from predict_age.evaluation.model_card.findings import worst_group
@@ -27,7 +27,7 @@ from predict_age.kernels import WORTH_ROWS, announce
 from predict_age.models.artifact import FILES, challenger_folder, copy, copy_checked, save
 from predict_age.models.training import train
 from predict_age.models.tuning import Tuned, tune
-from predict_age.run.run import Run, versions
+from predict_age.run.run import Run, library_versions
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
 from predict_age.run.warm_up import warm_up
 from predict_age.source.row_group_reader import Split, read_split
@@ -53,7 +53,7 @@ class Draw:
     others: float
 
 
-def in_drift_sample(splits: list[Split], labelled: int, settings: Training) -> tuple[list[Split], int]:
+def in_drift_sample(splits: list[Split], labelled: int, settings: TrainingConfig) -> tuple[list[Split], int]:
     """Splits to draw people from, and how many times as many there are: with many more people than needed, not all are read.
 
     Of so many consecutive splits one is drawn by the seed. All together hold :data:`MORE_THAN_NEEDED` times the people to draw,
@@ -171,7 +171,7 @@ def _train(run: Run) -> StepResult:
         "learned": len(people.age),
         "unlabelled": run.facts("read_source")["to_predict"],
         "coverage": settings.coverage,
-        "versions": versions(),
+        "versions": library_versions(),
         "code": plan.code,
         "tuned": tuned,
     }
@@ -200,7 +200,7 @@ def _workers_get_ready(run: Run) -> None:
         run.pool.ahead(warm_up, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
 
 
-def _refuse_leaks(told: list[LeakageScore], gates: Gates) -> None:
+def _refuse_leaks(told: list[LeakageScore], gates: GatesConfig) -> None:
     """Raise QualityError when a feature gives the age away."""
     found = leaks(told, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
     if found:

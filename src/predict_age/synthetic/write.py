@@ -25,10 +25,10 @@ MAX_ROWS = 2**31
 PAGE_BYTES = 4 << 20  # of the profiles: zstd finds repetitions inside a page, and a page is what a reader holds at least
 KNOWN_BIRTH_YEAR, KNOWN_BOTH, KNOWN_AGE = 0.25, 0.025, 0.10  # together the document's 37.5 %
 
-PEOPLE = pa.schema(
+PEOPLE_SCHEMA = pa.schema(
     [("pid", pa.int64()), ("birth_year", pa.int32()), ("approximate_age", pa.int32()), ("profile_json", pa.string())]
 )
-TRUTH = pa.schema([("pid", pa.int64()), ("true_age", pa.int32())])
+TRUTH_SCHEMA = pa.schema([("pid", pa.int64()), ("true_age", pa.int32())])
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     approximate_age = pa.array(drawn.age, mask=~has_age)
     profile = fields(chunk.as_of.year, chunk.as_of.month).render(drawn, rng)
     return (
-        pa.RecordBatch.from_arrays([pid, birth_year, approximate_age, profile], schema=PEOPLE),
-        pa.RecordBatch.from_arrays([pid, pa.array(drawn.age)], schema=TRUTH),
+        pa.RecordBatch.from_arrays([pid, birth_year, approximate_age, profile], schema=PEOPLE_SCHEMA),
+        pa.RecordBatch.from_arrays([pid, pa.array(drawn.age)], schema=TRUTH_SCHEMA),
     )
 
 
 def _write_file(path: str, chunks: list[Chunk], level: int) -> list[pa.RecordBatch]:
     truths = []
     how = {"compression": "zstd", "compression_level": level, "use_dictionary": False, "data_page_size": PAGE_BYTES}
-    with pq.ParquetWriter(path, PEOPLE, **how) as writer:
+    with pq.ParquetWriter(path, PEOPLE_SCHEMA, **how) as writer:
         for chunk in chunks:
             batch, truth = record_batch(chunk)
             writer.write_batch(batch, row_group_size=chunk.rows)
@@ -120,7 +120,7 @@ def generate(
         jobs.append((str(folder / f"part-{number:05d}.parquet"), chunks))
     done = 0
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    with pool, pq.ParquetWriter(out / "truth.parquet", TRUTH, compression="zstd") as truth:
+    with pool, pq.ParquetWriter(out / "truth.parquet", TRUTH_SCHEMA, compression="zstd") as truth:
         waiting: list[object] = []
         for path, chunks in jobs:  # keep few files in flight, so that memory does not grow with the number of rows
             waiting.append(pool.submit(_write_file, path, chunks, level))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.config import Drift
+from predict_age.config import DriftConfig
 from predict_age.distributions import chi_squared_above, fisher_above, normal_above, student_above
 from predict_age.evaluation.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
 
@@ -188,7 +188,7 @@ def compare(
     before: dict[str, dict[str, int]],
     now: dict[str, dict[str, int]],
     spread: dict[str, OverDispersion],
-    settings: Drift,
+    settings: DriftConfig,
     kinds: Callable[[str], str] = lambda _: "feature",
 ) -> list[Finding]:
     """Judge everything that both know by counts of its values. ``spread``: dispersion by name; ``kinds`` says what a name is."""

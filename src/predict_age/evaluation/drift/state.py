@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from predict_age.config import Drift
+from predict_age.config import DriftConfig
 from predict_age.evaluation.drift.judge import OverDispersion, compare, dispersion
 from predict_age.evaluation.drift.sketch import Sketch, histogram, merged
 
@@ -25,7 +25,7 @@ def state(run_id: str, as_of: str, model: str, parts: list[Sketch], predicted: l
     }
 
 
-def judged(before: dict[str, Any] | None, now: dict[str, Any], settings: Drift) -> dict[str, Any]:
+def judged(before: dict[str, Any] | None, now: dict[str, Any], settings: DriftConfig) -> dict[str, Any]:
     """The comparison of two states as JSON; without an earlier one nothing is found.
 
     Ages predicted by another model differ for that reason alone: how much is said, but not judged.
