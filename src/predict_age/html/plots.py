@@ -1,178 +1,180 @@
-"""The plots of the report as SVG text. Wide enough for a page, with type large enough for a phone."""
+"""The plots of the report and of the model card as SVG text."""
 
 from __future__ import annotations
 
-import io
-import re
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from predict_age.html.axes import WIDTH, Plot, Point, finite, nice_ticks
+from predict_age.html.svg import BLUE, GREY, LETTER, LIGHT, ORANGE, PAPER, RED
 
-BLUE, ORANGE, GREY, LIGHT, RED = "#2563a8", "#d9822b", "#5f6b7a", "#dfe5ec", "#b3403a"
-_STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "predict-age",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": GREY,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "axes.grid": True,
-    "grid.color": LIGHT,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
+LONGEST_NAME = 24  # letters
+TWO_LINES = 64.0  # below a plot area: names on two lines and the title of the axis
+DASH = "\N{EN DASH}"
+TOO_OLD = "bias (+ = made too old)"
 
 
-WIDTH = 5.6  # inches
-LEFT, RIGHT, BOTTOM, TOP = 0.7, 0.2, 0.52, 0.12  # of which beside the axes: to measure what is there would mean to draw twice
-LETTER = 0.074  # of a name beside the axes
+def _percentages(counts: Sequence[int]) -> list[float]:
+    total = sum(counts) or 1
+    return [count / total * 100 for count in counts]
 
 
-def _svg(figure: Figure, label: str) -> str:
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1), count=1)
-    text = text.replace("'DejaVu Sans'", "'DejaVu Sans', system-ui")
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+def _occupied(counts: Sequence[int]) -> Point:
+    """The range of the bins that are not empty, with one more on each side; everything if all are."""
+    shown = [i for i, count in enumerate(counts) if count]
+    return (shown[0] - 1, shown[-1] + 1) if shown else (0, max(len(counts), 1))
 
 
-def _axes(height: float = 2.9, names: Sequence[str] = ()) -> tuple[Figure, Axes]:
-    """A plot ``height`` inches high, with room for ``names`` on its left."""
-    left = max([LEFT, *(0.15 + LETTER * len(name) for name in names)])
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height))
-        place = (left / WIDTH, BOTTOM / height, 1 - (left + RIGHT) / WIDTH, 1 - (BOTTOM + TOP) / height)
-        return figure, figure.add_axes(place)
+def _outline(heights: Sequence[float], shown: Point) -> list[Point]:
+    """Corners of a histogram whose bins are one wide and centred at whole numbers."""
+    low, high = int(shown[0]), int(shown[1])
+    inside = [(i, heights[i] if 0 <= i < len(heights) else 0.0) for i in range(low, high + 1)]
+    corners = [(min(max(i + side, low), high), height) for i, height in inside for side in (-0.5, 0.5)]
+    return [(float(x), y) for x, y in corners]
 
 
-def _finish(figure: Figure, label: str) -> str:
-    with mpl.rc_context(_STYLE):
-        return _svg(figure, label)
+def _named(names: Sequence[str]) -> tuple[list[str], float]:
+    """Names short enough to stand on the left of a plot area, and the width that they need."""
+    short = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in names]
+    return short, 14 + LETTER * max((len(name) for name in short), default=1)
 
 
 def ages(known: Sequence[int], predicted: Sequence[int]) -> str:
     """Distribution of known against predicted ages; both are counts over whole years."""
-    figure, axes = _axes()
-    x = np.arange(len(known))
-    for counts, colour, label in ((known, BLUE, "known"), (predicted, ORANGE, "predicted")):
-        total = sum(counts) or 1
-        axes.step(x, np.array(counts) / total * 100, where="mid", color=colour, label=label, linewidth=1.8)
-        axes.fill_between(x, np.array(counts) / total * 100, step="mid", color=colour, alpha=0.15)
-    shown = np.flatnonzero(np.array(known) + np.array(predicted))
-    if len(shown):
-        axes.set_xlim(shown[0] - 1, shown[-1] + 1)
-    axes.set(xlabel="age, years", ylabel="% of people")
-    axes.legend()
-    return _finish(figure, "Ages known and predicted")
+    both = [a + b for a, b in zip(known, predicted, strict=True)]
+    shown = _occupied(both)
+    heights = [_percentages(known), _percentages(predicted)]
+    y = nice_ticks(0, max(map(max, heights), default=0))
+    plot = Plot(shown, y.range, header=2)
+    plot.y_axis(y, "% of people")
+    plot.x_axis(nice_ticks(*shown, 8, inside=True), "age, years")
+    for values, colour in zip(heights, (BLUE, ORANGE), strict=True):
+        outline = _outline(values, shown)
+        plot.area([(shown[0], 0), *outline, (shown[1], 0)], colour)
+        plot.line(outline, colour)
+    plot.legend([(BLUE, "known"), (ORANGE, "predicted")])
+    return plot.picture("Ages known and predicted")
 
 
 def bands(names: Sequence[str], error: Sequence[float], bias: Sequence[float]) -> str:
     """Mean absolute error and bias by band of true age."""
-    figure, axes = _axes()
-    x = np.arange(len(names))
-    axes.bar(x - 0.2, error, 0.4, color=BLUE, label="mean absolute error")
-    axes.bar(x + 0.2, bias, 0.4, color=ORANGE, label="bias (+ = made too old)")
-    axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set_xticks(x, names, fontsize=9)
-    axes.set(ylabel="years", xlabel="true age")
-    axes.legend(fontsize=9, loc="lower left")
-    return _finish(figure, "Error and bias by age band")
+    y = nice_ticks(min([0, *finite(bias)]), max([0, *finite(error), *finite(bias)]), 6)
+    plot = Plot((-0.5, max(len(names), 1) - 0.5), y.range, height=290, header=2, bottom=TWO_LINES)
+    plot.y_axis(y, "years")
+    plot.x_names(names, "true age")
+    for i, name in enumerate(names):
+        plot.bar((i - 0.38, i), (0, error[i]), BLUE, f"{name}: mean absolute error {error[i]:.2f} years")
+        plot.bar((i, i + 0.38), (0, bias[i]), ORANGE, f"{name}: bias {bias[i]:+.2f} years")
+    plot.rule(y=0, dashed=False)
+    plot.legend([(BLUE, "mean absolute error"), (ORANGE, TOO_OLD)])
+    return plot.picture("Error and bias by age band")
 
 
 def coverage(names: Sequence[str], share: Sequence[float], target: float) -> str:
     """Share of people inside their interval by band of true age."""
-    figure, axes = _axes()
-    x = np.arange(len(names))
-    colours = [RED if s < target - 0.03 else BLUE for s in share]
-    axes.bar(x, np.array(share) * 100, 0.6, color=colours)
-    axes.axhline(target * 100, color=GREY, linestyle="--", linewidth=1.2)
-    for i, s in enumerate(share):
-        axes.text(i, max(s * 100 - 5, 2), f"{s:.0%}", ha="center", va="center", fontsize=9, color="white", fontweight="bold")
-    axes.set_xticks(x, names, fontsize=9)
-    axes.set(ylabel="% inside the interval", xlabel="true age", ylim=(0, 108))
-    return _finish(figure, "Coverage by age band")
+    y = nice_ticks(0, 100)
+    plot = Plot((-0.5, max(len(names), 1) - 0.5), (0, 104), bottom=TWO_LINES)
+    plot.y_axis(y, "% inside the interval")
+    plot.x_names(names, "true age")
+    for i, (name, inside) in enumerate(zip(names, share, strict=True)):
+        plot.bar((i - 0.36, i + 0.36), (0, inside * 100), RED if inside < target - 0.03 else BLUE, f"{name}: {inside:.1%}")
+        if finite([inside]):
+            plot.note(f"{inside * 100:.0f}", (i, 7), text_anchor="middle", fill=PAPER, font_weight="bold")
+        else:
+            plot.note(DASH, (i, 7), text_anchor="middle")
+    plot.rule(y=target * 100)
+    return plot.picture("Coverage by age band")
 
 
 def true_against_predicted(true: Sequence[int], predicted: Sequence[int]) -> str:
-    """A sample of held-out people: size of the mark = number of people."""
-    figure, axes = _axes(4.2)
-    pairs, counts = np.unique(np.column_stack([true, predicted]), axis=0, return_counts=True)
-    if len(pairs):
-        low, high = pairs.min() - 1, pairs.max() + 1
-        axes.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle="--")
-        axes.scatter(pairs[:, 0], pairs[:, 1], s=4 + 26 * counts / counts.max(), color=BLUE, alpha=0.45, linewidths=0)
-        axes.set(xlim=(low, high), ylim=(low, high))
-    axes.set(xlabel="true age", ylabel="predicted age")
-    return _finish(figure, "Predicted against true age on held-out people")
+    """A sample of held-out people: area of the mark = number of people."""
+    pairs = Counter(zip(true, predicted, strict=True))
+    every = [age for pair in pairs for age in pair]
+    shown = (min(every) - 1, max(every) + 1) if every else (0, 100)
+    ticks = nice_ticks(*shown, 8, inside=True)
+    plot = Plot(shown, shown, height=420)
+    plot.y_axis(ticks, "predicted age")
+    plot.x_axis(ticks, "true age")
+    plot.line([(shown[0],) * 2, (shown[1],) * 2], GREY, stroke_dasharray="5 4")
+    most = max(pairs.values(), default=1)
+    for pair, count in sorted(pairs.items()):
+        plot.dot(pair, (1.2 + 12 * count / most) ** 0.5, BLUE, fill_opacity=0.45)
+    return plot.picture("Predicted against true age on held-out people")
 
 
 def confidence(counts: Sequence[int], threshold: int) -> str:
     """Distribution of confidence_pct of predicted people, in steps of 5."""
-    figure, axes = _axes()
-    x = np.arange(len(counts)) * 5 + 2.5
-    share = np.array(counts) / (sum(counts) or 1) * 100
-    axes.bar(x, share, 4.4, color=[BLUE if low >= threshold else LIGHT for low in x - 2.5], edgecolor=BLUE, linewidth=0.6)
-    axes.axvline(threshold, color=GREY, linestyle="--", linewidth=1.2)
-    axes.set(xlabel="confidence, %", ylabel="% of predicted people", xlim=(0, 100))
-    return _finish(figure, "Confidence of the predictions")
+    heights = _percentages(counts)
+    y = nice_ticks(0, max(heights, default=0))
+    plot = Plot((0, 100), y.range)
+    plot.y_axis(y, "% of predicted people")
+    plot.x_axis(nice_ticks(0, 100), "confidence, %")
+    for i, height in enumerate(heights):
+        low = i * 5
+        colour = BLUE if low >= threshold else LIGHT
+        hint = f"confidence {low} to {low + 5} %: {height:.1f} % of the predicted people"
+        plot.bar((low + 0.3, low + 4.7), (0, height), colour, hint, stroke=BLUE, stroke_width=0.8)
+    plot.rule(x=threshold)
+    return plot.picture("Confidence of the predictions")
 
 
 def error_by_confidence(starts: Sequence[int], error: Sequence[float], p90: Sequence[float]) -> str:
-    """What a confidence means in years: mean error, and the error that 90 % stay below."""
-    figure, axes = _axes()
-    x = np.array(starts) + 5
-    axes.plot(x, p90, color=ORANGE, marker="o", markersize=4, label="90 % err by at most")
-    axes.plot(x, error, color=BLUE, marker="o", markersize=4, label="mean error")
-    axes.set(xlabel="confidence, %", ylabel="years", xlim=(0, 100), ylim=(0, None))
-    axes.legend(fontsize=9)
-    return _finish(figure, "Error by confidence")
+    """Years of error by confidence: the mean, and the error that 90 % stay below."""
+    y = nice_ticks(0, max([0, *finite(error), *finite(p90)]))
+    plot = Plot((0, 100), y.range, header=2)
+    plot.y_axis(y, "years")
+    plot.x_axis(nice_ticks(0, 100), "confidence, %")
+    for values, colour, name in ((p90, ORANGE, "90 % err by at most"), (error, BLUE, "mean error")):
+        points = [(start + 5.0, value) for start, value in zip(starts, values, strict=True)]
+        plot.line(points, colour)
+        for (x, value), start in zip(points, starts, strict=True):
+            plot.dot((x, value), 3.5, colour, f"confidence {start} to {start + 10} %: {name} {value:.2f} years")
+    plot.legend([(BLUE, "mean error"), (ORANGE, "90 % err by at most")])
+    return plot.picture("Error by confidence")
 
 
 def horizontal(names: Sequence[str], values: Sequence[float], label: str, colour: str = BLUE) -> str:
-    """Percentages as horizontal bars, largest on top."""
-    figure, axes = _axes(0.7 + 0.26 * max(len(names), 1), names)
-    y = np.arange(len(names))[::-1]
-    axes.barh(y, np.array(values) * 100, 0.66, color=colour)
-    axes.set_yticks(y, names, fontsize=9.5)
-    axes.set(xlabel=label, ylim=(-0.7, len(names) - 0.3))
-    axes.grid(visible=False, axis="y")
-    return _finish(figure, label)
+    """Percentages as horizontal bars with their numbers, the first on top."""
+    short, left = _named(names)
+    rows = max(len(names), 1)
+    largest = max([0, *finite(values)]) * 100 or 1
+    plot = Plot((0, largest), (0.6 - rows, 0.6), height=42 + 25 * rows, left=left, right=52, header=0, bottom=32)
+    plot.y_names(short)
+    plot.x_title(label)
+    for i, (name, value) in enumerate(zip(names, values, strict=True)):
+        plot.bar((0, value * 100), (-i - 0.34, -i + 0.34), colour, f"{name}: {value:.2%}")
+        if finite([value]):
+            plot.note(f"{value * 100:.1f}", (value * 100, -i), dx=6)
+    plot.rule(x=0, dashed=False)
+    return plot.picture(label)
 
 
 def biases(names: Sequence[str], bias: Sequence[float], interval: Sequence[Sequence[float]], everybody: float) -> str:
     """Bias of each group with its 95 % interval, as dots; the first group on top."""
-    names = [n if len(n) <= 22 else n[:21] + "…" for n in names]
-    figure, axes = _axes(0.9 + 0.3 * max(len(names), 1), names)
-    y = np.arange(len(names))[::-1]
-    ends = np.array(interval, float).T
-    axes.hlines(y, ends[0], ends[1], color=BLUE, linewidth=2)
-    axes.plot(bias, y, "o", color=BLUE, markersize=6)
-    axes.axvline(everybody, color=GREY, linestyle="--", linewidth=1.2)
-    axes.set_yticks(y, names, fontsize=9.5)
-    axes.locator_params(axis="x", nbins=6)
-    axes.set(xlabel="bias, years (+ = made too old)", ylim=(-0.7, len(names) - 0.3))
-    axes.grid(visible=False, axis="y")
-    return _finish(figure, "Bias by group")
+    short, left = _named(names)
+    rows = max(len(names), 1)
+    every = finite([everybody, *bias, *(end for ends in interval for end in ends)]) or [0.0]
+    x = nice_ticks(min(every), max(every), max(2, int((WIDTH - left) / 55)))
+    plot = Plot(x.range, (0.6 - rows, 0.6), height=66 + 27 * rows, left=left, right=24, header=0)
+    plot.x_axis(x, "bias, years (+ = made too old)")
+    plot.y_names(short)
+    if finite([everybody]):
+        plot.rule(x=everybody)
+    for i, (name, value, ends) in enumerate(zip(names, bias, interval, strict=True)):
+        plot.line([(ends[0], -i), (ends[1], -i)], BLUE)
+        plot.dot((value, -i), 5, BLUE, f"{name}: {value:+.2f} years, 95 % interval {ends[0]:+.2f} to {ends[1]:+.2f}")
+    return plot.picture("Bias by group")
 
 
 def known_ages(counts: Sequence[int]) -> str:
     """Distribution of the ages that were learned from; counts over whole years."""
-    figure, axes = _axes(2.2)
-    share = np.array(counts) / (sum(counts) or 1) * 100
-    axes.bar(np.arange(len(counts)), share, 1.0, color=BLUE, alpha=0.8)
-    used = np.flatnonzero(share)
-    if len(used):
-        axes.set_xlim(used[0] - 1, used[-1] + 1)
-    axes.set(xlabel="known age, years", ylabel="% of people")
-    return _finish(figure, "Ages of the people learned from")
+    shown = _occupied(counts)
+    heights = _percentages(counts)
+    y = nice_ticks(0, max(heights, default=0), 4)
+    plot = Plot(shown, y.range, height=220)
+    plot.y_axis(y, "% of people")
+    plot.x_axis(nice_ticks(*shown, 8, inside=True), "known age, years")
+    for age, height in enumerate(heights):
+        if height:
+            plot.bar((age - 0.45, age + 0.45), (0, height), BLUE, f"{age} years: {height:.2f} %")
+    return plot.picture("Ages of the people learned from")

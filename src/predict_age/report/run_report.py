@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from predict_age.evaluation.drift.state import KNOWN, PREDICTED
-from predict_age.html import page, plots
+from predict_age.html import page, plots, svg
 from predict_age.run.quality_gates import outcome
 from predict_age.run.summary import run_summary
 from predict_age.runtime.progress import duration, size
@@ -122,7 +122,7 @@ def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally, coverage
         "error": plots.error_by_confidence([s["from"] for s in steps], [s["mae"] for s in steps], [s["p90"] for s in steps]),
         "importance": plots.horizontal([f["name"] for f in shown], [f["importance"] for f in shown], "share of the gain, %"),
         "missing": plots.horizontal(
-            [f["name"] for f in shown], [f["predicted"] for f in shown], "missing among the predicted, %", plots.GREY
+            [f["name"] for f in shown], [f["predicted"] for f in shown], "missing among the predicted, %", svg.GREY
         ),
     }
 
