@@ -16,7 +16,7 @@ import pytest
 from cloud import compute, iam, image, policy, server, terraform
 from conftest import AS_OF, QUICK, run_json
 from predict_age.aws.athena import Athena
-from predict_age.aws.lambda_package import make
+from predict_age.aws.lambda_package import build_package
 from predict_age.synthetic.write import generate
 
 pytestmark = [
@@ -67,7 +67,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Everything deployed, 20,000 people in the source."""
     folder = tmp_path_factory.mktemp("cloud")
     before = dict(os.environ)
-    make(folder / "functions.zip")
+    build_package(folder / "functions.zip")
     try:
         with server.running() as endpoint:
             try:

@@ -13,8 +13,8 @@ import sqlglot
 
 from conftest import cli
 from predict_age.aws import state_machine
-from predict_age.aws.cost_plan import Fleet, plan
-from predict_age.aws.lambda_package import make
+from predict_age.aws.cost_plan import Fleet, estimate_cost
+from predict_age.aws.lambda_package import build_package
 from predict_age.aws.lambdas.batch_generator import tasks_of
 from predict_age.sql import for_athena, literal, source_text, unload
 from predict_age.step import STEPS
@@ -102,8 +102,8 @@ def test_every_batch_is_in_one_task(batches: int, each: int) -> None:
 
 def test_package_needs_nothing_but_boto3(tmp_path: Path) -> None:
     """Each handler is imported from the zip alone, in an interpreter without this environment's packages; small and reproducible."""
-    make(tmp_path / "a.zip")
-    make(tmp_path / "b.zip")
+    build_package(tmp_path / "a.zip")
+    build_package(tmp_path / "b.zip")
     data = (tmp_path / "a.zip").read_bytes()
     assert data == (tmp_path / "b.zip").read_bytes()
     assert len(data) < 200_000
@@ -143,17 +143,19 @@ def test_names_and_values_are_put_in() -> None:
 
 def test_plan_costs_less_than_a_dollar() -> None:
     """236 million predictions under $1, a billion people under $5, within the platform's limits; every service is priced."""
-    document = plan(378_024_173)
+    document = estimate_cost(378_024_173)
     assert (document.to_predict, document.batches) == (236_265_108, 788)
     assert document.total < 1
-    assert plan(1_000_000_000).total < 5
+    assert estimate_cost(1_000_000_000).total < 5
     assert document.total == pytest.approx(sum(document.dollars.values()))
     assert all(v > 0 for v in document.dollars.values())
-    assert not any("TOO MUCH" in c for c in plan(1_000_000_000).checks.values())
-    assert any("TOO MUCH" in c for c in plan(10**12, fleet=Fleet(batches_per_task=1)).checks.values()), "the check can fail"
-    small = plan(1000)
+    assert not any("TOO MUCH" in c for c in estimate_cost(1_000_000_000).checks.values())
+    assert any("TOO MUCH" in c for c in estimate_cost(10**12, fleet=Fleet(batches_per_task=1)).checks.values()), (
+        "the check can fail"
+    )
+    small = estimate_cost(1000)
     assert (small.batches, small.tasks) == (1, 1)
-    assert plan(378_024_173, text=True).total > document.total
+    assert estimate_cost(378_024_173, text=True).total > document.total
 
 
 def test_plan_command(tmp_path: Path) -> None:

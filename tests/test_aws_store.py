@@ -10,11 +10,11 @@ from moto.server import ThreadedMotoServer
 
 from cloud.proxy import Faults, between
 from predict_age.aws import s3_store as module
-from predict_age.aws.execution_lease import Held, claim_in, release, take
-from predict_age.aws.s3_documents import S3Records
-from predict_age.aws.s3_store import ConflictError, Store
+from predict_age.aws.execution_lease import HeldLease, acquire_execution_lease, current_execution_lease, release_execution_lease
+from predict_age.aws.s3_documents import S3Documents
+from predict_age.aws.s3_store import Store
 from predict_age.errors import BusyError, IntegrityError, LeaseLostError, ResourceError
-from predict_age.storage.documents import ConflictError as RecordConflictError
+from predict_age.storage.documents import ConflictError
 from predict_age.storage.publication import publish, read_published
 
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
@@ -123,28 +123,28 @@ def test_wrong_endpoint_is_found_within_seconds(monkeypatch: pytest.MonkeyPatch)
 def test_records_and_lease(s3: tuple[Store, Faults]) -> None:
     """A lost reply to a conditional put is no conflict; one holder at a time; who comes late publishes nothing."""
     store, faults = s3
-    records = S3Records(store)
+    documents = S3Documents(store)
     faults.next = ["lost"]
     faults.concerns = lambda method, path: method == "PUT"
-    records.put("x", {"a": 1}, None)
-    with pytest.raises(RecordConflictError):
-        records.put("x", {"a": 2}, None)
+    documents.put("x", {"a": 1}, None)
+    with pytest.raises(ConflictError):
+        documents.put("x", {"a": 2}, None)
     running = {"arn:1"}
-    first = take(records, "arn:1", "r1", running.__contains__)
-    assert take(records, "arn:1", "r1", running.__contains__) == first, "the same execution keeps its claim"
+    first = acquire_execution_lease(documents, "arn:1", "r1", running.__contains__)
+    assert acquire_execution_lease(documents, "arn:1", "r1", running.__contains__) == first, "the same execution keeps its claim"
     with pytest.raises(BusyError, match="one execution at a time"):
-        take(records, "arn:2", "r2", running.__contains__)
+        acquire_execution_lease(documents, "arn:2", "r2", running.__contains__)
     running.clear()
     faults.next = ["lost", "busy", "lost"]
-    second = take(records, "arn:2", "r2", running.__contains__)
+    second = acquire_execution_lease(documents, "arn:2", "r2", running.__contains__)
     assert second.token == first.token + 1
     with pytest.raises(LeaseLostError):
-        Held(records, first.token).check()
+        HeldLease(documents, first.token).check()
     with pytest.raises(LeaseLostError):
-        publish(records, first.token, "r1", "2025q3", "seal")
-    assert read_published(records).current == ""
-    publish(records, second.token, "r2", "2025q3", "seal")
-    release(records, first.token)
-    assert not claim_in(records).released
-    release(records, second.token)
-    assert claim_in(records).released
+        publish(documents, first.token, "r1", "2025q3", "seal")
+    assert read_published(documents).current == ""
+    publish(documents, second.token, "r2", "2025q3", "seal")
+    release_execution_lease(documents, first.token)
+    assert not current_execution_lease(documents).released
+    release_execution_lease(documents, second.token)
+    assert current_execution_lease(documents).released

@@ -35,7 +35,7 @@ from predict_age.models.ridge import train_ridge
 from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, one_by_one, parts, train
 from predict_age.models.xgb_model import filled, train_boosted
 from predict_age.runtime.worker_pool import Pool
-from predict_age.storage.durable_files import sha256
+from predict_age.storage.durable_files import file_sha256
 
 RNG = np.random.default_rng(0)
 START = RNG.bit_generator.state
@@ -409,7 +409,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
 
 def load(folder: Path) -> tuple[Any, str]:
     """Load with the manifest's hash as it lies there: what is damaged below it must still be noticed."""
-    return artifact.load(folder, sha256(folder / "manifest.json"))
+    return artifact.load(folder, file_sha256(folder / "manifest.json"))
 
 
 def test_bytes_of_arrays_follow_from_the_arrays() -> None:

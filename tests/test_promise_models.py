@@ -20,7 +20,7 @@ from predict_age.errors import IntegrityError
 from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import with_point
-from predict_age.storage.durable_files import sha256
+from predict_age.storage.durable_files import file_sha256
 
 Rows = list[dict[str, Any]]
 
@@ -73,7 +73,7 @@ def test_manifest_edited_with_the_model(base: Outcome, trained: Outcome) -> None
     (folder / "boosted.ubj").write_bytes(booster)
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["sha256"]
-    manifest["files"]["boosted.ubj"] = sha256(folder / "boosted.ubj")
+    manifest["files"]["boosted.ubj"] = file_sha256(folder / "boosted.ubj")
     from predict_age.storage.durable_files import write_json
 
     write_json(folder / "manifest.json", manifest)
@@ -97,11 +97,11 @@ def test_pickle_under_another_name(name: str, base: Outcome, trained: Outcome, t
     folder = model_of(base)
     (folder / name).write_bytes(pickle.dumps(Payload(marker)))
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"][name] = sha256(folder / name)
+    manifest["files"][name] = file_sha256(folder / name)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     artifact.load.cache_clear()
     with pytest.raises(Exception):  # noqa: B017 - whatever the reader says, nothing may have been run
-        artifact.load(folder, sha256(folder / "manifest.json"))
+        artifact.load(folder, file_sha256(folder / "manifest.json"))
     assert not marker.exists()
     build_on(base, trained, 4, name)
     assert not marker.exists()
@@ -110,9 +110,9 @@ def test_pickle_under_another_name(name: str, base: Outcome, trained: Outcome, t
 def saved_with(trained: Outcome, folder: Path, change: Any) -> str:
     """The trained bundle, changed, saved as an artefact that is consistent in itself; returns the hash to load it with."""
     artifact.load.cache_clear()
-    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     artifact.save(change(bundle), folder, {})
-    return sha256(folder / "manifest.json")
+    return file_sha256(folder / "manifest.json")
 
 
 @pytest.mark.parametrize("how", ["21 features", "reordered", "renamed"])
@@ -160,7 +160,7 @@ def test_unknown_format_is_refused(format_number: int | None, trained: Outcome, 
     (folder / "manifest.json").write_text(json.dumps(manifest))
     artifact.load.cache_clear()
     with pytest.raises(IntegrityError, match="unknown model format"):
-        artifact.load(folder, sha256(folder / "manifest.json"))
+        artifact.load(folder, file_sha256(folder / "manifest.json"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -169,7 +169,7 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
     from predict_age.models import bundle as module
 
     artifact.load.cache_clear()
-    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(0.5, 0.0, 0.5)))
     matrix = np.zeros((3, len(bundle.features.names)), np.float32)
     assert len(bundle.predict(matrix).age) == 3
@@ -183,7 +183,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     """An age beyond all bounds is cut at the plausible ages, and its interval holds it."""
     from predict_age.models import bundle as module
 
-    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(1.0, 0.0, 0.0)))
     monkeypatch.setattr(module.Boosted, "predict", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
@@ -197,7 +197,7 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     config = TINY.replace("[training]", '[training]\nmembers = ["xgboost"]')
     made = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows[:200]), tmp_path / "w", config=config)
     artifact.load.cache_clear()
-    bundle, _ = artifact.load(model_of(made), sha256(model_of(made) / "manifest.json"))
+    bundle, _ = artifact.load(model_of(made), file_sha256(model_of(made) / "manifest.json"))
     assert (bundle.blend.weights, bundle.blend.share) == ((1.0, 0.0, 0.0), 0.0)
     monkeypatch.setattr("predict_age.models.density_network.Network.distribution", None)
     monkeypatch.setattr("predict_age.models.lgbm_model.Light.predict", None)
@@ -215,7 +215,7 @@ def test_crossed_quantiles_come_out_in_order(trained: Outcome, monkeypatch: pyte
     """Quantiles that cross - or a correction that makes them cross - never give lower > age or age > upper."""
     from predict_age.models import bundle as module
 
-    bundle, _ = artifact.load(model_of(trained), sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     monkeypatch.setattr(module, "quantiles", lambda shares, _, levels: np.tile([60.0, 40.0, 20.0][: len(levels)], (len(shares), 1)))
     inwards = replace(bundle.blend.calibration, years=(-5.0,) * len(bundle.blend.calibration.years))
     made = replace(bundle, blend=replace(bundle.blend, calibration=inwards)).predict(
@@ -289,7 +289,7 @@ def test_base_predictions_that_were_damaged_are_not_taken_over(base: Outcome, tr
     content[len(content) // 2] ^= 1
     batch.write_bytes(content)
     build_on(base, trained, 4, "batch_0.parquet")
-    assert hashlib.sha256(content).hexdigest() == sha256(batch)
+    assert hashlib.sha256(content).hexdigest() == file_sha256(batch)
 
 
 def test_base_must_be_a_finished_run(base: Outcome, trained: Outcome) -> None:

@@ -20,11 +20,11 @@ from faults import call
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
 from predict_age.pipeline.verify import verify_run
 from predict_age.storage import lease as lease_module
-from predict_age.storage.documents import ConflictError, LocalRecords, Record, Records
-from predict_age.storage.durable_files import creating, key_of, read_sealed, valid_receipt, write_json, write_receipt
-from predict_age.storage.lease import Holder, Lease, holder_in
-from predict_age.storage.publication import Published, change, publish, raise_fence, read_published
-from predict_age.storage.rollback import rollback
+from predict_age.storage.documents import ConflictError, DocumentStore, LocalDocuments, VersionedDocument
+from predict_age.storage.durable_files import creating, key_of, read_hashed_json, valid_receipt, write_json, write_receipt
+from predict_age.storage.lease import Holder, Lease, current_holder
+from predict_age.storage.publication import Published, publish, raise_fence, read_published, update_pointer
+from predict_age.storage.rollback import roll_back
 from predict_age.storage.workspace import Workspace
 
 Rows = list[dict[str, Any]]
@@ -34,10 +34,10 @@ Rows = list[dict[str, Any]]
 class ObjectStore:
     """Conditional puts as an object store offers them: no rename, no lock; a tag changes with every put."""
 
-    objects: dict[str, Record] = field(default_factory=dict)
+    objects: dict[str, VersionedDocument] = field(default_factory=dict)
     puts: int = 0
 
-    def get(self, name: str) -> Record | None:
+    def get(self, name: str) -> VersionedDocument | None:
         return self.objects.get(name)
 
     def put(self, name: str, value: dict[str, Any], replaces: str | None) -> None:
@@ -45,20 +45,20 @@ class ObjectStore:
         if (found.tag if found else None) != replaces:
             raise ConflictError(name)  # 412 Precondition Failed
         self.puts += 1
-        self.objects[name] = Record(json.loads(json.dumps(value)), f"etag-{self.puts}")
+        self.objects[name] = VersionedDocument(json.loads(json.dumps(value)), f"etag-{self.puts}")
 
 
 @pytest.fixture(params=["disk", "object store"])
-def records(request: pytest.FixtureRequest, tmp_path: Path) -> Records:
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStore:
     """The same protocol over both."""
-    return LocalRecords(tmp_path) if request.param == "disk" else ObjectStore()
+    return LocalDocuments(tmp_path) if request.param == "disk" else ObjectStore()
 
 
-def take(records: Records, purpose: str = "run", seconds: float = 60) -> Lease:
+def take(records: DocumentStore, purpose: str = "run", seconds: float = 60) -> Lease:
     return Lease(records, purpose, seconds, lambda token: raise_fence(records, token))
 
 
-def test_conditional_replacement(records: Records) -> None:
+def test_conditional_replacement(records: DocumentStore) -> None:
     """A document is replaced only by somebody who has read this very version of it."""
     assert records.get("x") is None
     records.put("x", {"a": 1}, None)
@@ -74,7 +74,7 @@ def test_conditional_replacement(records: Records) -> None:
     assert now.value == {"a": 2}
 
 
-def test_second_holder_is_refused_and_told_who_has_it(records: Records) -> None:
+def test_second_holder_is_refused_and_told_who_has_it(records: DocumentStore) -> None:
     """One holder at a time; released, the next gets a larger token."""
     with take(records, "run one") as first:
         with pytest.raises(BusyError, match=rf"found: run one by process {os.getpid()}"):
@@ -84,7 +84,7 @@ def test_second_holder_is_refused_and_told_who_has_it(records: Records) -> None:
         assert second.token > first.token
 
 
-def test_dead_holder_is_replaced_at_once(records: Records) -> None:
+def test_dead_holder_is_replaced_at_once(records: DocumentStore) -> None:
     """A holder whose process is gone holds nothing, nor does a later process with its number."""
     done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
     gone = Holder(7, "run", lease_module._machine(), int(done.stdout), "", time.time(), 600)
@@ -99,7 +99,7 @@ def test_dead_holder_is_replaced_at_once(records: Records) -> None:
         assert mine.token == 8
 
 
-def test_late_commit_of_a_former_holder_is_refused(records: Records) -> None:
+def test_late_commit_of_a_former_holder_is_refused(records: DocumentStore) -> None:
     """A holder that was silent for too long, and wakes up after another took over, can publish nothing: not even by force."""
     first = take(records, "slow", seconds=0.2)  # never entered: it gives no sign of life
     time.sleep(0.3)
@@ -114,7 +114,7 @@ def test_late_commit_of_a_former_holder_is_refused(records: Records) -> None:
     assert read_published(records).current == "B"
 
 
-def test_the_fence_counts_even_before_the_new_holder_does_anything(records: Records) -> None:
+def test_the_fence_counts_even_before_the_new_holder_does_anything(records: DocumentStore) -> None:
     """Between reading the pointer and replacing it, a takeover makes the replacement fail: there is no moment in between."""
     old = take(records, "old", seconds=0.1)
     publish(records, old.token, "A", "2025q3", "seal-a")
@@ -127,12 +127,12 @@ def test_the_fence_counts_even_before_the_new_holder_does_anything(records: Reco
     assert read_published(records).current == "A"
 
 
-def test_lease_is_renewed_while_it_is_held(records: Records) -> None:
+def test_lease_is_renewed_while_it_is_held(records: DocumentStore) -> None:
     """The beat of a living holder moves on, so that nobody takes over from a long run."""
     with take(records, seconds=0.4):
-        first = holder_in(records)
+        first = current_holder(records)
         time.sleep(0.9)
-        second = holder_in(records)
+        second = current_holder(records)
         assert first is not None
         assert second is not None
         assert second.beat > first.beat
@@ -142,7 +142,7 @@ def test_lease_is_renewed_while_it_is_held(records: Records) -> None:
 
 def contend(folder: str, wins: Any) -> None:
     """Take the lease as often as possible; note the tokens."""
-    records = LocalRecords(Path(folder))
+    records = LocalDocuments(Path(folder))
     end = time.monotonic() + 2
     while time.monotonic() < end:
         try:
@@ -250,7 +250,7 @@ def test_rollback_to_what_is_not_whole_is_refused(trouble: str, copied: tuple[Pa
     elif trouble == "path instead of a name":
         to = f"../runs/{first}"
     elif trouble == "being removed":
-        change(LocalRecords(workspace), lambda now: replace(now, removing=[first]))
+        update_pointer(LocalDocuments(workspace), lambda now: replace(now, removing=[first]))
     else:
         path = run / ("manifest.json" if "manifest" in trouble else "results/part_0.parquet")
         content = bytearray(path.read_bytes())
@@ -293,18 +293,18 @@ def test_verify_notices_rows_that_were_changed_with_their_hashes(copied: tuple[P
     """Not only hashes: a result that lost a person, with every hash corrected around it, does not balance."""
     import pyarrow.parquet as pq
 
-    from predict_age.storage.durable_files import sha256
+    from predict_age.storage.durable_files import file_sha256
 
     workspace, (_, second) = copied
     run = workspace / "runs" / second
     path = run / "results" / "part_0.parquet"
     pq.write_table(pq.read_table(path).slice(1), path)
-    receipt, _ = read_sealed(path.with_suffix(".json"))
-    write_json(path.with_suffix(".json"), {**receipt, "file_sha256": sha256(path)})
-    manifest, _ = read_sealed(run / "manifest.json")
-    manifest["files"]["results/part_0.parquet"] = sha256(path)
+    receipt, _ = read_hashed_json(path.with_suffix(".json"))
+    write_json(path.with_suffix(".json"), {**receipt, "file_sha256": file_sha256(path)})
+    manifest, _ = read_hashed_json(run / "manifest.json")
+    manifest["files"]["results/part_0.parquet"] = file_sha256(path)
     seal = write_json(run / "manifest.json", manifest)
-    change(LocalRecords(workspace), lambda now: replace(now, manifests={**now.manifests, second: seal}))
+    update_pointer(LocalDocuments(workspace), lambda now: replace(now, manifests={**now.manifests, second: seal}))
     code, out, said = call(["verify", "--workspace", workspace])
     assert code == 4
     assert "books do not balance" in out + said or "every person exactly once" in out + said
@@ -367,7 +367,7 @@ def noticed(space: Workspace, path: Path) -> bool:
     """Whether the first who would use the file refuses it."""
     try:
         if path.name == "lease.json":
-            holder_in(space.records)
+            current_holder(space.documents)
             return False
         return bool(verify_run(space, space.resolve("current")).problems)
     except (IntegrityError, ConfigError):
@@ -409,7 +409,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="in the middle"):
         interrupted()
-    assert read_sealed(path)[0] == {"a": 1}
+    assert read_hashed_json(path)[0] == {"a": 1}
     assert [p.name for p in path.parent.iterdir()] == ["x.json"]
 
 
@@ -513,4 +513,4 @@ def test_empty_pointer_reads_as_nothing_published(tmp_path: Path) -> None:
         in cli("sql", "--workspace", tmp_path, "SELECT * FROM predict_age_final_results", check=2).stderr
     )
     with pytest.raises(ConfigError, match="no previous run"):
-        rollback(workspace, "previous")
+        roll_back(workspace, "previous")

@@ -17,7 +17,7 @@ from predict_age.errors import InputError
 from predict_age.source.discovery import discover
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.text_readers import read_csv, read_jsonl
-from predict_age.storage.parquet_writer import RowGroups
+from predict_age.storage.parquet_writer import RowGroupWriter
 
 
 def jsonl(path: Path, content: bytes, source: SourceConfig | None = None) -> tuple[list[dict[str, object]], list[tuple[int, str]]]:
@@ -219,7 +219,7 @@ def test_row_groups_do_not_follow_the_tables(tmp_path: Path) -> None:
     table = pa.table({"n": range(47)})
     sizes = (3, 0, 5, 1, 25, 6, 7)
     for fails, groups in ((False, [10, 10, 10, 10, 7]), (True, [10, 10, 10, 10])):
-        with suppress(ValueError), (tmp_path / "f").open("wb") as stream, RowGroups(stream, table.schema, 10) as writer:
+        with suppress(ValueError), (tmp_path / "f").open("wb") as stream, RowGroupWriter(stream, table.schema, 10) as writer:
             for first, rows in zip(accumulate(sizes, initial=0), sizes, strict=False):
                 writer.write(table.slice(first, rows))
             if fails:

@@ -88,7 +88,7 @@ def _publish_first() -> None:
     write = manifest.write_manifest
 
     def early(run: Any, *rest: Any) -> str:
-        publication.publish(run.workspace.records, run.lease.token, run.plan.run_id, run.plan.quarter, "0" * 64)
+        publication.publish(run.workspace.documents, run.lease.token, run.plan.run_id, run.plan.quarter, "0" * 64)
         return write(run, *rest)
 
     final_results.write_manifest = early  # type: ignore[attr-defined]

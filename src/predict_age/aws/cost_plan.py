@@ -14,11 +14,11 @@ from predict_age.aws.prices import PRICES, Prices
 from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, estimate
 from predict_age.run.run import RunPlan
 
-VCPU = 0.6
-START_SECONDS = 60.0  # a task: image, interpreter, model
+CORES_PER_VCPU = 0.6
+TASK_START_SECONDS = 60.0  # a task: image, interpreter, model
 TRAIN_SECONDS_A_ROW = 165 / 1_000_000
 PEOPLE_BYTES, QA_BYTES, RESULT_BYTES = 14, 22, 26  # a row, in the Parquet that Athena reads and writes
-LEAST_SCAN = 10_000_000  # bytes that Athena bills for a statement
+MINIMUM_SCAN_BYTES = 10_000_000  # bytes that Athena bills for a statement
 CHILD_OUTPUT = 16  # bytes that a child of the map returns
 OUTPUT_LIMIT = 256 * 1024
 EVENTS_OF_PARENT, EVENT_LIMIT = 120, 25_000
@@ -69,7 +69,9 @@ def task_dollars(vcpu: float, gib: float, seconds: float, prices: Prices = PRICE
     return max(seconds, 60.0) / 3600 * (vcpu * prices.vcpu_hour + gib * prices.gib_hour)
 
 
-def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet | None = None, prices: Prices = PRICES) -> AwsPlan:
+def estimate_cost(
+    rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet | None = None, prices: Prices = PRICES
+) -> AwsPlan:
     """Estimate a run over ``rows`` people, of whom ``known_share`` (0..1) have a known age; ``text``: JSON lines or CSV."""
     fleet = fleet or Fleet()
     to_predict = round(rows * (1 - known_share))
@@ -82,17 +84,21 @@ def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet
     ]
 
     sampled = min(round(rows * known_share), 1_000_000)
-    read = rows / (READ_RATE * VCPU * fleet.training_vcpu) + (rows / (CONVERT_RATE * VCPU * fleet.training_vcpu) if text else 0)
-    training = START_SECONDS + read + sampled * TRAIN_SECONDS_A_ROW
-    said.append(f"training: {START_SECONDS:.0f} s start + {read:.0f} s reading + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning")
-    work = to_predict / tasks / (PREDICT_RATE * VCPU * fleet.prediction_vcpu)
-    each = START_SECONDS + work
+    cores = CORES_PER_VCPU * fleet.training_vcpu
+    read = rows / (READ_RATE * cores) + (rows / (CONVERT_RATE * cores) if text else 0)
+    training = TASK_START_SECONDS + read + sampled * TRAIN_SECONDS_A_ROW
+    said.append(
+        f"training: {TASK_START_SECONDS:.0f} s start + {read:.0f} s reading + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning"
+    )
+    work = to_predict / tasks / (PREDICT_RATE * CORES_PER_VCPU * fleet.prediction_vcpu)
+    each = TASK_START_SECONDS + work
     factor = _on_spot(fleet.spot_weight, prices)
     said.append(
-        f"a prediction task: {START_SECONDS:.0f} s start + {to_predict / tasks:,.0f} rows / ({PREDICT_RATE:,} x {VCPU} x "
-        f"{fleet.prediction_vcpu} vCPU) = {each:.0f} s, at {factor:.0%} of the price on demand ({fleet.spot_weight:.0%} on Spot)"
+        f"a prediction task: {TASK_START_SECONDS:.0f} s start + {to_predict / tasks:,.0f} rows / "
+        f"({PREDICT_RATE:,} x {CORES_PER_VCPU} x {fleet.prediction_vcpu} vCPU) = {each:.0f} s, "
+        f"at {factor:.0%} of the price on demand ({fleet.spot_weight:.0%} on Spot)"
     )
-    helpers = [START_SECONDS + batches * 0.05, START_SECONDS]
+    helpers = [TASK_START_SECONDS + batches * 0.05, TASK_START_SECONDS]
     fargate = (
         task_dollars(fleet.training_vcpu, fleet.training_gib, training, prices)
         + training / 3600 * 180 * prices.disk_gib_hour
@@ -107,7 +113,7 @@ def plan(rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet
     children = tasks * 4 + 60
     dollars = {
         "Fargate": fargate,
-        "Athena": max(scanned, 8 * LEAST_SCAN) / 1e12 * prices.athena_tb,
+        "Athena": max(scanned, 8 * MINIMUM_SCAN_BYTES) / 1e12 * prices.athena_tb,
         "Lambda": lambdas,
         "Step Functions": children * prices.transition,
         "S3 requests": requests,
@@ -149,10 +155,10 @@ def _checks(tasks: int, concurrency: int, fleet: Fleet) -> dict[str, str]:
     }
 
 
-def plan_of(run: RunPlan) -> AwsPlan:
+def estimate_run_cost(run: RunPlan) -> AwsPlan:
     """The same for a run whose source can be looked at."""
     counted = estimate(run)
-    return plan(counted.rows, counted.known_share, any(f.format != "parquet" for f in run.files))
+    return estimate_cost(counted.rows, counted.known_share, any(f.format != "parquet" for f in run.files))
 
 
 def _on_spot(share: float, prices: Prices) -> float:
@@ -160,7 +166,7 @@ def _on_spot(share: float, prices: Prices) -> float:
     return share * prices.spot_share + 1 - share
 
 
-def spent(costs: list[dict[str, Any]], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
+def spent_dollars(costs: list[dict[str, Any]], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
     """Dollars that a run has cost so far, from what its tasks noted (failed ones too) and what its statements read.
 
     A task that was killed could note nothing: it is missing here, and on the bill.
@@ -168,6 +174,6 @@ def spent(costs: list[dict[str, Any]], scanned_bytes: int, prices: Prices = PRIC
     fargate = 0.0
     for cost in costs:
         fargate += _on_spot(cost["spot"], prices) * task_dollars(
-            cost["vcpu"], cost["gib"], cost["seconds"] + START_SECONDS / 2, prices
+            cost["vcpu"], cost["gib"], cost["seconds"] + TASK_START_SECONDS / 2, prices
         )
     return {"Fargate": fargate, "Athena": scanned_bytes / 1e12 * prices.athena_tb}

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FILES = (
+PACKAGED_FILES = (
     "__init__.py",
     "aws/__init__.py",
     "aws/athena.py",
@@ -37,20 +37,20 @@ FILES = (
 LONG_AGO = (2020, 1, 1, 0, 0, 0)
 
 
-def files() -> list[Path]:
+def packaged_paths() -> list[Path]:
     """What the functions are made of."""
-    return sorted({path for pattern in FILES for path in ROOT.glob(pattern)})
+    return sorted({path for pattern in PACKAGED_FILES for path in ROOT.glob(pattern)})
 
 
-def make(target: Path) -> None:
+def build_package(target: Path) -> None:
     """Write the zip."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as made:
-        for path in files():
+        for path in packaged_paths():
             entry = zipfile.ZipInfo(path.relative_to(ROOT.parent).as_posix(), LONG_AGO)
             entry.external_attr = 0o644 << 16
             made.writestr(entry, path.read_bytes())
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    build_package(Path(sys.argv[1]))

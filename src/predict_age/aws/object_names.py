@@ -7,9 +7,14 @@ import json
 import re
 from typing import Any
 
-PREDICTIONS, HUMAN_QA, FINAL = "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"
-PEOPLE = "predict_age_people"
-STAGED = {PEOPLE: "people", PREDICTIONS: "predictions", HUMAN_QA: "qa", FINAL: "results"}  # table -> folder of the run
+PREDICTIONS_TABLE, HUMAN_QA_TABLE, RESULTS_TABLE = "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"
+PEOPLE_TABLE = "predict_age_people"
+STAGING_FOLDERS = {
+    PEOPLE_TABLE: "people",
+    PREDICTIONS_TABLE: "predictions",
+    HUMAN_QA_TABLE: "qa",
+    RESULTS_TABLE: "results",
+}  # table -> folder of the run
 
 
 def run_id_of(event: dict[str, Any]) -> str:
@@ -19,31 +24,36 @@ def run_id_of(event: dict[str, Any]) -> str:
     return f"{stamp}Z-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
 
 
-def folder(run_id: str) -> str:
+def run_folder(run_id: str) -> str:
     """Where the run's objects lie."""
     return f"runs/{run_id}"
 
 
 def step_record(run_id: str, step: str) -> str:
     """The record of a finished step."""
-    return f"{folder(run_id)}/steps/{step}.json"
+    return f"{run_folder(run_id)}/steps/{step}.json"
 
 
 def receipt(run_id: str, batch: int) -> str:
     """The receipt of a batch. Not beside it: Athena reads every object of a table's folder."""
-    return f"{folder(run_id)}/receipts/batch_{batch}.json"
+    return f"{run_folder(run_id)}/receipts/batch_{batch}.json"
 
 
 def batch_file(run_id: str, kind: str, batch: int) -> str:
     """A file of a batch; ``kind`` is "predictions" or "people"."""
-    return f"{folder(run_id)}/{kind}/batch_{batch}.parquet"
+    return f"{run_folder(run_id)}/{kind}/batch_{batch}.parquet"
 
 
-def shown(quarter: str) -> dict[str, str]:
+def reader_tables(quarter: str) -> dict[str, str]:
     """The tables that readers know, each with the table of a run that it shows, in the order in which they are switched."""
-    return {PREDICTIONS: PREDICTIONS, HUMAN_QA: HUMAN_QA, f"{FINAL}_{quarter}": FINAL, FINAL: FINAL}
+    return {
+        PREDICTIONS_TABLE: PREDICTIONS_TABLE,
+        HUMAN_QA_TABLE: HUMAN_QA_TABLE,
+        f"{RESULTS_TABLE}_{quarter}": RESULTS_TABLE,
+        RESULTS_TABLE: RESULTS_TABLE,
+    }
 
 
-def staged(table: str, run_id: str) -> str:
+def staging_table(table: str, run_id: str) -> str:
     """The table of one run, before it is published under its own name."""
     return f"{table}_run_{run_id.lower().replace('-', '_')}"

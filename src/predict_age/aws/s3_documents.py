@@ -5,27 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from predict_age.aws.s3_store import ConflictError as TagChanged
 from predict_age.aws.s3_store import Store
-from predict_age.storage.documents import ConflictError, Record
-from predict_age.storage.durable_files import sealed, unsealed
+from predict_age.storage.documents import VersionedDocument
+from predict_age.storage.durable_files import hashed_json, parse_hashed_json
 
 
 @dataclass(frozen=True)
-class S3Records:
+class S3Documents:
     """Documents as objects at the top of a workspace."""
 
     store: Store
 
-    def get(self, name: str) -> Record | None:
+    def get(self, name: str) -> VersionedDocument | None:
         found = self.store.get(f"{name}.json")
         if found is None:
             return None
-        value, _ = unsealed(found[0], self.store.url(f"{name}.json"))
-        return Record(value, found[1])
+        value, _ = parse_hashed_json(found[0], self.store.url(f"{name}.json"))
+        return VersionedDocument(value, found[1])
 
     def put(self, name: str, value: dict[str, Any], replaces: str | None) -> None:
-        try:
-            self.store.put(f"{name}.json", sealed(value).encode(), replaces)
-        except TagChanged:
-            raise ConflictError(name) from None
+        self.store.put(f"{name}.json", hashed_json(value).encode(), replaces)

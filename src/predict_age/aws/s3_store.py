@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from predict_age.errors import IntegrityError, ResourceError
-from predict_age.storage.durable_files import unsealed
+from predict_age.storage.documents import ConflictError
+from predict_age.storage.durable_files import parse_hashed_json
 
-ATTEMPTS = 8  # three, botocore's default, do not outlive a burst of 503
+REQUEST_ATTEMPTS = 8  # three, botocore's default, do not outlive a burst of 503
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
-ABSENT = {"404", "NoSuchKey", "NotFound"}
+ABSENT_CODES = {"404", "NoSuchKey", "NotFound"}
 
 
-def client(service: str, attempts: int = ATTEMPTS) -> Any:
+def client(service: str, attempts: int = REQUEST_ATTEMPTS) -> Any:
     """A boto3 client that waits out bursts of errors and never hangs."""
     import boto3
     from botocore.config import Config
@@ -31,10 +32,6 @@ def code_of(error: Exception) -> str:
     """The error code of a ClientError, else nothing."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
-
-
-class ConflictError(Exception):
-    """The object is not the one that was read: somebody else replaced it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class Store:
         try:
             found = self.s3.head_object(Bucket=self.bucket, Key=self.key(name))
         except Exception as error:
-            if code_of(error) in ABSENT:
+            if code_of(error) in ABSENT_CODES:
                 return None
             raise self._failed("look at", name, error) from error
         return Object(found["ETag"], found["Metadata"].get("sha256", ""), found["ContentLength"])
@@ -83,22 +80,22 @@ class Store:
             found = self.s3.get_object(Bucket=self.bucket, Key=self.key(name))
             return found["Body"].read(), found["ETag"]
         except Exception as error:
-            if code_of(error) in ABSENT:
+            if code_of(error) in ABSENT_CODES:
                 return None
             raise self._failed("read", name, error) from error
 
     def document(self, name: str) -> dict[str, Any]:
-        """The value of :meth:`read_sealed`."""
-        return self.read_sealed(name)[0]
+        """The value of :meth:`read_document`."""
+        return self.read_document(name)[0]
 
-    def read_sealed(self, name: str) -> tuple[dict[str, Any], str]:
+    def read_document(self, name: str) -> tuple[dict[str, Any], str]:
         """The value of a sealed JSON file, and its seal. Raises IntegrityError when it is missing or damaged."""
         found = self.get(name)
         if found is None:
             raise IntegrityError(
                 f"{self.url(name)} is missing", expected="what an earlier state wrote", fix="start a new execution"
             )
-        return unsealed(found[0], self.url(name))
+        return parse_hashed_json(found[0], self.url(name))
 
     def put(self, name: str, data: bytes | Path, replaces: str | None) -> None:
         """Store ``data`` if the object still has the tag ``replaces`` (None: if there is none); ConflictError otherwise.
@@ -122,7 +119,7 @@ class Store:
             else:
                 self.s3.put_object(Body=data, **how)
         except Exception as error:
-            if code_of(error) not in CONFLICTS | ABSENT:
+            if code_of(error) not in CONFLICTS | ABSENT_CODES:
                 raise self._failed("write", name, error) from error
             now = self.head(name)
             if now is None or now.sha256 != digest.hex():

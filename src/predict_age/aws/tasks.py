@@ -19,9 +19,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from predict_age.aws import object_names
-from predict_age.aws.execution_lease import Held
-from predict_age.aws.s3_documents import S3Records
-from predict_age.aws.s3_store import ConflictError, Store
+from predict_age.aws.execution_lease import HeldLease
+from predict_age.aws.s3_documents import S3Documents
+from predict_age.aws.s3_store import Store
 from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
 from predict_age.pipeline.runner import do_step, new_plan
@@ -36,9 +36,10 @@ from predict_age.step import STEPS, Step, StepResult
 from predict_age.steps.create_predictions_table import create_predictions_table
 from predict_age.steps.human_qa import people_of
 from predict_age.steps.parallel_prediction import BatchContext, predict_batch, prediction_parts, summary
-from predict_age.storage.durable_files import creating, make_folder, read_json, sealed, write_json
+from predict_age.storage.documents import ConflictError
+from predict_age.storage.durable_files import creating, hashed_json, make_folder, read_json, write_json
 from predict_age.storage.manifest import ON_THE_WAY
-from predict_age.storage.parquet_writer import writing
+from predict_age.storage.parquet_writer import parquet_options
 from predict_age.storage.workspace import RunFolder, Workspace
 
 LEFT_IN_S3 = (*ON_THE_WAY, "predictions/batch_", "people/")
@@ -76,7 +77,7 @@ class Job:
             ) from None
 
     def name(self, inside: str) -> str:
-        return f"{object_names.folder(self.run_id)}/{inside}"
+        return f"{object_names.run_folder(self.run_id)}/{inside}"
 
 
 def _count(metric: str, workspace: str) -> None:
@@ -88,7 +89,7 @@ def _count(metric: str, workspace: str) -> None:
 
 
 @contextmanager
-def noted(job: Job, what: str) -> Iterator[None]:
+def recorded_cost(job: Job, what: str) -> Iterator[None]:
     """Count the task when it begins and when it ends well, and note what it used up, failed or not."""
     _count("TasksBegun", job.store.bucket)
     began, outcome = time.monotonic(), "failed"
@@ -106,7 +107,7 @@ def noted(job: Job, what: str) -> Iterator[None]:
             "spot": float(os.environ.get("PREDICT_AGE_SPOT", "0")),
         }
         with suppress(PredictAgeError):  # the bill must not hide what went wrong
-            job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), sealed(used).encode())
+            job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), hashed_json(used).encode())
 
 
 class Mirror:
@@ -116,7 +117,7 @@ class Mirror:
         job.store.check_reachable()
         self.job = job
         self.workspace = Workspace(scratch)
-        self.folder = RunFolder(scratch / "runs" / job.run_id, job.store.url(object_names.folder(job.run_id)))
+        self.folder = RunFolder(scratch / "runs" / job.run_id, job.store.url(object_names.run_folder(job.run_id)))
         make_folder(self.folder.path / "steps")
         self.bring_optional("published.json", scratch / "published.json")
         self.bring_optional(job.name("run.json"), self.folder.path / "run.json")
@@ -167,7 +168,7 @@ class Mirror:
                 found=f"code {now}",
                 fix="start a new run",
             )
-        lease = Held(S3Records(self.job.store), self.job.token)
+        lease = HeldLease(S3Documents(self.job.store), self.job.token)
         return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, self.job.accept)
 
 
@@ -199,7 +200,7 @@ def _gate(mirror: Mirror, run: Run, step: str) -> None:
 
 def _write_plan(job: Job, mirror: Mirror) -> None:
     """Fix everything that decides the result, as ``predict-age run`` does, from the event that PreCleanup accepted."""
-    from predict_age.aws.cost_plan import plan_of
+    from predict_age.aws.cost_plan import estimate_run_cost
     from predict_age.features.extract import check_compiles
     from predict_age.features.spec import load_features
 
@@ -212,7 +213,7 @@ def _write_plan(job: Job, mirror: Mirror) -> None:
     as_of = dt.date.fromisoformat(request["as_of"])
     check_compiles(declared, as_of, name)
     plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=dt.datetime.fromisoformat(request["time"]))
-    check_cost(plan_of(plan).total, settings.limits, " on AWS")
+    check_cost(estimate_run_cost(plan).total, settings.limits, " on AWS")
     path = mirror.folder.path / "run.json"
     write_json(path, replace(plan, run_id=job.run_id).as_json())
     try:
@@ -251,7 +252,7 @@ def predict(job: Job, scratch: Path) -> None:
                 path = mirror.folder.path / kind / f"batch_{number}.parquet"
                 job.store.put_part(object_names.batch_file(job.run_id, kind, number), path)
                 path.unlink()
-            job.store.put_part(object_names.receipt(job.run_id, number), sealed(made).encode())
+            job.store.put_part(object_names.receipt(job.run_id, number), hashed_json(made).encode())
 
         tasks = [(parts[n], mirror.folder.path / "people" / f"batch_{n}.parquet") for n in todo]
         pool.run(make_batch, tasks, put, [f"batch_{n}" for n in todo])
@@ -267,7 +268,7 @@ def make_batch(part: Partition, people: Path) -> Receipt:
 def _people(path: Path, splits: list[Split], context: BatchContext) -> Receipt:
     table = people_of(splits, context.source, context.rules, context.losers)
     with creating(path) as stream:
-        pq.write_table(table, stream, **writing(table.schema))
+        pq.write_table(table, stream, **parquet_options(table.schema))
     return {"people": table.num_rows, "people_sha256": stream.sha256}
 
 
@@ -326,18 +327,18 @@ def report(job: Job, scratch: Path) -> None:
         run = mirror.run(pool)
         mirror.bring(run, "read_source", "training")
         write_report(run.folder)
-    job.store.put_part(job.name("cost.json"), sealed(_cost(job, run)).encode())
+    job.store.put_part(job.name("cost.json"), hashed_json(_cost(job, run)).encode())
     job.store.put_part(job.name("report.html"), run.folder.report)
 
 
 def _cost(job: Job, run: Run) -> dict[str, Any]:
     """What the run has cost, failed attempts included, by what was noted."""
-    from predict_age.aws.cost_plan import spent
+    from predict_age.aws.cost_plan import spent_dollars
     from predict_age.aws.prices import PRICES
 
     costs = [job.store.document(name) for name, _ in job.store.names(job.name("costs/"))]
     scanned = sum(int(s["facts"].get("scanned_bytes", 0)) for s in run.folder.steps())
-    dollars = spent(costs, scanned)
+    dollars = spent_dollars(costs, scanned)
     return {
         "dollars": dollars,
         "total_usd": sum(dollars.values()),

@@ -20,13 +20,13 @@ def aws_task_command(
     scratch: ScratchOption = "",
 ) -> None:
     """Do one state's work for the run that the environment names: bring, compute, put into S3."""
-    from predict_age.aws.tasks import COMMANDS, Job, noted
+    from predict_age.aws.tasks import COMMANDS, Job, recorded_cost
 
     job = Job.from_environment()
     if what not in COMMANDS:
         raise ConfigError("there is no such work", expected=", ".join(COMMANDS), found=what)
     with (
-        noted(job, what),
+        recorded_cost(job, what),
         stop_message("finished batches are kept; the state machine tries again"),
         tempfile.TemporaryDirectory(dir=scratch or None, prefix="predict-age-") as folder,
     ):

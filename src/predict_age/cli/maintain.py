@@ -40,7 +40,7 @@ def rollback_command(
     as_json: JsonOption = False,
 ) -> None:
     """Switch readers to an earlier run, after its files were found whole. One atomic replacement; nothing is deleted."""
-    from predict_age.storage.rollback import rollback as switch
+    from predict_age.storage.rollback import roll_back as switch
 
     published, folder = switch(open_workspace(workspace), to)
     if as_json:

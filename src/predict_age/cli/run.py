@@ -213,14 +213,17 @@ def plan_command(
 
 
 def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
-    from predict_age.aws.cost_plan import plan, plan_of
+    from predict_age.aws.cost_plan import estimate_cost, estimate_run_cost
     from predict_age.cli.render import show_aws_plan
     from predict_age.config import load_config
     from predict_age.run.budget import check_cost
 
     if not rows and not source:
         raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
-    found = plan(rows) if rows else plan_of(_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
+    if rows:
+        found = estimate_cost(rows)
+    else:
+        found = estimate_run_cost(_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
     print_line(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
     check_cost(found.total, load_config(config, {}).limits, " on AWS")
 

@@ -28,7 +28,7 @@ from predict_age.models.lgbm_model import Light
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
 from predict_age.models.xgb_model import Boosted
-from predict_age.storage.durable_files import creating, sha256, write_json
+from predict_age.storage.durable_files import creating, file_sha256, write_json
 
 FORMAT = 2
 FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
@@ -55,7 +55,7 @@ def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
     write_json(folder / "learned.json", learned)
     with creating(folder / "features.toml") as stream:
         stream.write(bundle.features.text.encode())
-    hashes = {name: sha256(folder / name) for name in FILES}
+    hashes = {name: file_sha256(folder / name) for name in FILES}
     version = "age-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
     manifest = {"format": FORMAT, "version": version, "features": bundle.features.names, "files": hashes, **facts}
     write_json(folder / "manifest.json", manifest)

@@ -8,7 +8,7 @@ from typing import Any
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.run.quality_gates import outcome
 from predict_age.storage.manifest import verified_run
-from predict_age.storage.publication import Published, change
+from predict_age.storage.publication import Published, update_pointer
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 
 CHAMPION, PREVIOUS_CHAMPION = "champion", "previous"
@@ -91,7 +91,7 @@ def promote_model(workspace: Workspace, name: str) -> tuple[str, RunFolder]:
             raise ConfigError(f"run {folder.id} is being removed", fix="choose another model: `predict-age models`")
         return now if now.champion == folder.id else now.with_champion(folder.id)
 
-    change(workspace.records, promoted)
+    update_pointer(workspace.documents, promoted)
     return str(run.manifest["model"]), folder
 
 

@@ -15,7 +15,7 @@ from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.text_readers import WORKING, read_csv, read_jsonl
 from predict_age.storage.durable_files import creating
-from predict_age.storage.parquet_writer import RowGroups
+from predict_age.storage.parquet_writer import RowGroupWriter
 
 ROWS_PER_GROUP = 50_000
 SET_ASIDE = pa.schema([("file", pa.string()), ("position", pa.int64()), ("reason", pa.string())])
@@ -47,7 +47,7 @@ def convert(number: int, file: SourceFile, source: SourceConfig, folder: Path, s
     pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source)
     path = folder / f"{number:05d}.parquet"
     broken: list[tuple[int, str]] = []
-    with creating(path) as stream, RowGroups(stream, WORKING, ROWS_PER_GROUP) as writer:
+    with creating(path) as stream, RowGroupWriter(stream, WORKING, ROWS_PER_GROUP) as writer:
         for piece in pieces:
             writer.write(piece.rows)
             broken += piece.broken

@@ -99,7 +99,7 @@ def objects(source: str) -> list[Found]:
 def content_sha256(path: str) -> str:
     """Hex SHA-256 of a file, read once as a stream."""
     if not in_s3(path):
-        return durable_files.sha256(Path(path))
+        return durable_files.file_sha256(Path(path))
     digest = hashlib.sha256()
     with stream(path) as opened:
         while block := opened.read(CHUNK_BYTES):

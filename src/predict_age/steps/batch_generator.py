@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from predict_age.run.batching import plan_batches
 from predict_age.step import StepResult
-from predict_age.storage.durable_files import read_json, sha256, write_json
+from predict_age.storage.durable_files import file_sha256, read_json, write_json
 
 if TYPE_CHECKING:
     from predict_age.run.run import Run
@@ -31,5 +31,5 @@ def batch_generator(run: Run) -> StepResult:
     return StepResult(
         sum(rows),
         {"batches": len(batches), "formula": formula, "largest": max(rows), "smallest": min(rows)},
-        {"batches.json": sha256(path)},
+        {"batches.json": file_sha256(path)},
     )

@@ -15,9 +15,9 @@ from predict_age.run.step_outputs import batches_of
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
 from predict_age.step import StepResult
-from predict_age.storage.durable_files import check_hash, creating, key_of, sha256, write_json, write_receipt
-from predict_age.storage.manifest import MADE_BEFORE, ON_THE_WAY, contents
-from predict_age.storage.parquet_writer import writing
+from predict_age.storage.durable_files import check_hash, creating, file_sha256, key_of, write_json, write_receipt
+from predict_age.storage.manifest import ON_THE_WAY, RESULT_STEPS, manifest_contents
+from predict_age.storage.parquet_writer import parquet_options
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, merged
 
@@ -32,7 +32,7 @@ def result_part(
     query = for_duckdb("final_results", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:
-        pq.write_table(table, stream, row_group_size=250_000, **writing(table.schema))
+        pq.write_table(table, stream, row_group_size=250_000, **parquet_options(table.schema))
     check_hash(path, stream.sha256)
     return write_receipt(path, key, stream, describe(path))
 
@@ -78,11 +78,11 @@ def _write_manifest(run: Run, results: dict[str, str], books: RowAccounting, tal
     """Write ``manifest.json`` and return its seal. ``results`` are the result parts and their SHA-256."""
     plan = run.plan
     files: dict[str, str] = {}
-    for step in MADE_BEFORE:
+    for step in RESULT_STEPS:
         files |= run.outputs(step)
     keep = plan.config.running.keep_predictions
     files = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY) and (keep or not n.startswith("predictions/"))}
-    records = [f"steps/{step}.json" for step in ("pre_cleanup", *MADE_BEFORE)]
-    files |= {name: sha256(run.folder.path / name) for name in ("run.json", *records)}
-    made = contents(plan.as_json(), run.facts("read_source"), run.facts("training"), books, tally, files | results)
+    records = [f"steps/{step}.json" for step in ("pre_cleanup", *RESULT_STEPS)]
+    files |= {name: file_sha256(run.folder.path / name) for name in ("run.json", *records)}
+    made = manifest_contents(plan.as_json(), run.facts("read_source"), run.facts("training"), books, tally, files | results)
     return write_json(run.folder.manifest_file, made)

@@ -21,7 +21,7 @@ from predict_age.source.scan import counting_rows
 from predict_age.sql import columns, for_duckdb
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
-from predict_age.storage.parquet_writer import writing
+from predict_age.storage.parquet_writer import parquet_options
 from predict_age.tally import Tally, merged
 
 
@@ -61,7 +61,7 @@ def qa_part(
             found=f"{table.num_rows:,} people, {sources.get('ML_PREDICTION', 0):,} predictions",
         )
     with creating(path) as stream:
-        pq.write_table(table, stream, **writing(table.schema))
+        pq.write_table(table, stream, **parquet_options(table.schema))
     reviews = {v["values"]: v["counts"] for v in table["review_reason"].drop_null().value_counts().to_pylist()}
     tally = Tally({f"source:{k}": n for k, n in sources.items()} | {f"review:{k}": n for k, n in reviews.items()})
     return write_receipt(path, key, stream, {"rows": table.num_rows, "tally": tally.as_json()})

@@ -37,7 +37,7 @@ from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.scan import counting_rows
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import creating, key_of, write_receipt
-from predict_age.storage.parquet_writer import RowGroups
+from predict_age.storage.parquet_writer import RowGroupWriter
 from predict_age.tally import AGE_BINS, PCT_BINS, Tally, merged
 
 GROUP_ROWS = 30_000
@@ -80,7 +80,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     names = pa.array([version, *(load(*model)[1] for model in context.arms.models)], pa.string())
     tally, looked = Tally(), Counting(bundle.encoders)
     rows = 0
-    with creating(path) as stream, RowGroups(stream, context.schema, GROUP_ROWS) as writer:
+    with creating(path) as stream, RowGroupWriter(stream, context.schema, GROUP_ROWS) as writer:
         for people, found in _read(splits, context, bundle.features.text):
             made, kept = found, people.kept
             matrix = bundle.encoders.encode(made.columns)

@@ -7,7 +7,7 @@ import shutil
 from predict_age.run.run import Run
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import TEMPORARY, folder_bytes
-from predict_age.storage.retention import LEFTOVER
+from predict_age.storage.retention import TEMPORARY_FILE
 
 
 def post_cleanup(run: Run) -> StepResult:
@@ -21,7 +21,7 @@ def post_cleanup(run: Run) -> StepResult:
     ]  # also of attempts that were killed
     if not run.plan.config.running.keep_predictions:
         removable.append(folder / "predictions")
-    removable += [p for p in folder.rglob(f"*{TEMPORARY}") if LEFTOVER.fullmatch(p.name)]
+    removable += [p for p in folder.rglob(f"*{TEMPORARY}") if TEMPORARY_FILE.fullmatch(p.name)]
     freed = sum(folder_bytes(p) if p.is_dir() else p.stat().st_size for p in removable if p.exists())
     for path in removable:
         if path.is_file():

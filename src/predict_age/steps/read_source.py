@@ -19,7 +19,7 @@ from predict_age.source.external_partition import buckets_for
 from predict_age.source.row_group_reader import Split, check_columns, open_parquet
 from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, scan, write_duplicate_rows
 from predict_age.step import StepResult
-from predict_age.storage.durable_files import make_folder, sha256, write_json
+from predict_age.storage.durable_files import file_sha256, make_folder, write_json
 
 
 def read_source(run: Run) -> StepResult:
@@ -59,7 +59,7 @@ def read_source(run: Run) -> StepResult:
         source / "splits.json",
         {"splits": [_stored(run, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
     )
-    written[str(source / "splits.json")] = sha256(source / "splits.json")
+    written[str(source / "splits.json")] = file_sha256(source / "splits.json")
     outputs = {name: written[str(path)] for name, path in run.named(*map(Path, written)).items()}
     return StepResult(read, facts, outputs)
 

@@ -34,7 +34,7 @@ from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.scan import counting_rows
 from predict_age.step import StepResult
-from predict_age.storage.durable_files import creating, make_folder, read_json, sha256, write_json
+from predict_age.storage.durable_files import creating, file_sha256, make_folder, read_json, write_json
 
 GROUP = "group:"
 MORE_THAN_NEEDED = 4
@@ -120,7 +120,7 @@ def _take_challengers(run: Run) -> dict[str, str]:
     for number, (name, manifest) in enumerate(run.plan.challengers):
         folder = challenger_folder(run.folder.path, number)
         copy(run.workspace.run(name).model, folder, manifest)
-        outputs |= {f"{folder.name}/{file}": sha256(folder / file) for file in (*FILES, "manifest.json")}
+        outputs |= {f"{folder.name}/{file}": file_sha256(folder / file) for file in (*FILES, "manifest.json")}
     return outputs
 
 
@@ -196,7 +196,7 @@ def _workers_get_ready(run: Run) -> None:
     splits = splits_of(run.folder)
     largest = max(splits, key=lambda split: split.rows)
     if run.facts("read_source")["to_predict"] >= run.pool.workers * WORTH_ROWS and largest.rows >= WORTH_ROWS:
-        seal = sha256(run.folder.model / "manifest.json")
+        seal = file_sha256(run.folder.model / "manifest.json")
         run.pool.ahead(warm_up, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
 
 
@@ -260,7 +260,7 @@ def _reference(run: Run, of_base: dict[str, Any] | None = None) -> dict[str, Any
 
 
 def _outputs(run: Run) -> dict[str, str]:
-    return {f"model/{name}": sha256(run.folder.model / name) for name in (*FILES, "manifest.json", *CARD_FILES)}
+    return {f"model/{name}": file_sha256(run.folder.model / name) for name in (*FILES, "manifest.json", *CARD_FILES)}
 
 
 def _load(files: list[str], most: int) -> Sample:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from predict_age.errors import BusyError
-from predict_age.storage.durable_files import make_folder, read_sealed, write_json
+from predict_age.storage.durable_files import make_folder, read_hashed_json, write_json
 
 GUARD_SECONDS = 20.0
 
@@ -26,17 +26,17 @@ class ConflictError(Exception):
 
 
 @dataclass(frozen=True)
-class Record:
+class VersionedDocument:
     """A document and the tag of this very version of it."""
 
     value: dict[str, Any]
     tag: str
 
 
-class Records(Protocol):
+class DocumentStore(Protocol):
     """Named documents with conditional replacement."""
 
-    def get(self, name: str) -> Record | None:
+    def get(self, name: str) -> VersionedDocument | None:
         """The document, or None when there is none. Raises IntegrityError when it is damaged."""
 
     def put(self, name: str, value: dict[str, Any], replaces: str | None) -> None:
@@ -47,14 +47,14 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True)
-class LocalRecords:
+class LocalDocuments:
     """Documents as files of one folder."""
 
     folder: Path
 
-    def get(self, name: str) -> Record | None:
+    def get(self, name: str) -> VersionedDocument | None:
         path = self.folder / f"{name}.json"
-        return Record(*read_sealed(path)) if path.exists() else None
+        return VersionedDocument(*read_hashed_json(path)) if path.exists() else None
 
     def put(self, name: str, value: dict[str, Any], replaces: str | None) -> None:
         make_folder(self.folder)

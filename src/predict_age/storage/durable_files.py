@@ -134,7 +134,7 @@ def remove(path: Path) -> None:
 _seen_whole: set[bytes] = set()  # SHA-256 of the files that were found to be as their seal says
 
 
-def sealed(value: dict[str, Any]) -> str:
+def hashed_json(value: dict[str, Any]) -> str:
     """JSON text with a last key "sha256" over all others."""
     seal = hashlib.sha256(json.dumps(value).encode()).hexdigest()
     return json.dumps({**value, "sha256": seal}, indent=1) + "\n"
@@ -142,13 +142,13 @@ def sealed(value: dict[str, Any]) -> str:
 
 def write_json(path: Path, value: dict[str, Any]) -> str:
     """Write ``value`` as JSON with a last key "sha256" over all others; returns that seal."""
-    text = sealed(value)
+    text = hashed_json(value)
     with creating(path) as stream:
         stream.write(text.encode())
     return str(json.loads(text)["sha256"])
 
 
-def read_sealed(path: Path) -> tuple[dict[str, Any], str]:
+def read_hashed_json(path: Path) -> tuple[dict[str, Any], str]:
     """Read what :func:`write_json` wrote: the value and its seal.
 
     Raises IntegrityError unless the file is, byte for byte, what the program writes for this value.
@@ -159,10 +159,10 @@ def read_sealed(path: Path) -> tuple[dict[str, Any], str]:
         raise IntegrityError(
             f"{path} cannot be read", expected="a JSON file written by predict-age", found=error.strerror or str(error)
         ) from None
-    return unsealed(data, str(path))
+    return parse_hashed_json(data, str(path))
 
 
-def unsealed(data: bytes, name: str) -> tuple[dict[str, Any], str]:
+def parse_hashed_json(data: bytes, name: str) -> tuple[dict[str, Any], str]:
     """The same from the bytes of a file called ``name``."""
     try:
         text = data.decode("ascii")
@@ -170,7 +170,7 @@ def unsealed(data: bytes, name: str) -> tuple[dict[str, Any], str]:
         seal = value.pop("sha256")
         whole = hashlib.sha256(data).digest()
         if whole not in _seen_whole:  # a step's record is read some ten times; to write it anew takes much longer than that
-            if sealed(value) != text:
+            if hashed_json(value) != text:
                 raise ValueError("its content does not match its seal (sha256)")
             _seen_whole.add(whole)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -179,11 +179,11 @@ def unsealed(data: bytes, name: str) -> tuple[dict[str, Any], str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The value of :func:`read_sealed`."""
-    return read_sealed(path)[0]
+    """The value of :func:`read_hashed_json`."""
+    return read_hashed_json(path)[0]
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -193,7 +193,7 @@ def file_problem(path: Path, expected: str, name: str = "") -> str:
     """What is wrong with a file that should have this SHA-256, in a few words; nothing when it has."""
     name = name or path.name
     try:
-        found = sha256(path)
+        found = file_sha256(path)
     except FileNotFoundError:
         return f"{name} is missing"
     except OSError as error:
@@ -226,7 +226,7 @@ def valid_receipt(path: Path, key: str) -> dict[str, Any] | None:
     """The receipt, if file and receipt are whole, belong together and were made for ``key``; None: it has to be made again."""
     try:
         receipt = read_json(receipt_of(path))
-        good = receipt["key"] == key and receipt["file_sha256"] == sha256(path)
+        good = receipt["key"] == key and receipt["file_sha256"] == file_sha256(path)
     except (OSError, IntegrityError, KeyError):
         return None
     return receipt if good else None

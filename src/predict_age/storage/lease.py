@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from predict_age.errors import BusyError, IntegrityError, LeaseLostError
-from predict_age.storage.documents import ConflictError, Record, Records
+from predict_age.storage.documents import ConflictError, DocumentStore, VersionedDocument
 
-NAME = "lease"
+LEASE_DOCUMENT = "lease"
 
 
 def _born(pid: int) -> str:
@@ -77,19 +77,19 @@ class Holder:
         return max(0.0, time.time() - self.beat)
 
 
-def holder_in(records: Records) -> Holder | None:
+def current_holder(documents: DocumentStore) -> Holder | None:
     """The last holder, whether it still holds or not."""
-    return _holder(_get(records))
+    return _holder(_get(documents))
 
 
-def _get(records: Records) -> Record | None:
+def _get(documents: DocumentStore) -> VersionedDocument | None:
     try:
-        return records.get(NAME)
+        return documents.get(LEASE_DOCUMENT)
     except IntegrityError as error:
         raise IntegrityError(f"the lease is damaged: {error}", fix="remove lease.json when no run is going on") from None
 
 
-def _holder(found: Record | None) -> Holder | None:
+def _holder(found: VersionedDocument | None) -> Holder | None:
     if found is None:
         return None
     try:
@@ -118,8 +118,8 @@ class Lease:
     Raises BusyError, naming the holder, when somebody else has it.
     """
 
-    def __init__(self, records: Records, purpose: str, seconds: float, fence: Callable[[int], int]) -> None:
-        self._records = records
+    def __init__(self, documents: DocumentStore, purpose: str, seconds: float, fence: Callable[[int], int]) -> None:
+        self._documents = documents
         self._lost = ""
         self._over = threading.Event()
         self.previous = self._take(purpose, seconds, fence(0))
@@ -128,7 +128,7 @@ class Lease:
 
     def _take(self, purpose: str, seconds: float, fenced: int) -> Holder | None:
         while True:
-            found = _get(self._records)
+            found = _get(self._documents)
             before = _holder(found)
             if before is not None and before.holds():
                 raise BusyError(
@@ -140,7 +140,7 @@ class Lease:
             token = max(before.token if before else 0, fenced) + 1
             self._mine = Holder(token, purpose, _machine(), os.getpid(), _born(os.getpid()), time.time(), seconds)
             try:
-                self._records.put(NAME, asdict(self._mine), found.tag if found else None)
+                self._documents.put(LEASE_DOCUMENT, asdict(self._mine), found.tag if found else None)
             except ConflictError:
                 continue
             return before
@@ -153,7 +153,7 @@ class Lease:
     def check(self) -> None:
         """Raise LeaseLostError when somebody else has taken the lease."""
         if not self._lost:
-            now = holder_in(self._records)
+            now = current_holder(self._documents)
             if now is None or now.token != self.token:
                 self._lost = f"{now.purpose} by process {now.pid}" if now else "no lease at all"
         if self._lost:
@@ -167,13 +167,13 @@ class Lease:
     def _beat(self) -> None:
         while not self._over.wait(self._mine.seconds / 4):
             with suppress(OSError, IntegrityError, BusyError):  # a full disk or a guard in use: the next beat may succeed
-                found = self._records.get(NAME)
+                found = self._documents.get(LEASE_DOCUMENT)
                 now = _holder(found)
                 if found is None or now is None or now.token != self.token:
                     self._lost = f"{now.purpose} by process {now.pid}" if now else "no lease at all"
                     return
                 with suppress(ConflictError):
-                    self._records.put(NAME, asdict(replace(now, beat=time.time())), found.tag)
+                    self._documents.put(LEASE_DOCUMENT, asdict(replace(now, beat=time.time())), found.tag)
 
     def __enter__(self) -> Self:
         self._beating.start()
@@ -183,7 +183,7 @@ class Lease:
         self._over.set()
         self._beating.join()
         with suppress(OSError, IntegrityError, BusyError, ConflictError):  # not released: it ends with this process anyway
-            found = self._records.get(NAME)
+            found = self._documents.get(LEASE_DOCUMENT)
             now = _holder(found)
             if found is not None and now is not None and now.token == self.token:
-                self._records.put(NAME, asdict(replace(now, released=True, beat=time.time())), found.tag)
+                self._documents.put(LEASE_DOCUMENT, asdict(replace(now, released=True, beat=time.time())), found.tag)

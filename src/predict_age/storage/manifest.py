@@ -15,18 +15,18 @@ from predict_age.storage.row_accounting import RowAccounting
 from predict_age.storage.workspace import RunFolder, Workspace
 from predict_age.tally import Tally
 
-FORMAT = 1
+MANIFEST_FORMAT = 1
 ON_THE_WAY = ("source/working/", "source/routed/")  # working copies of the source: removed after the run
-MADE_BEFORE = ("read_source", "training", "batch_generator", "create_predictions_table", "parallel_prediction", "human_qa")
+RESULT_STEPS = ("read_source", "training", "batch_generator", "create_predictions_table", "parallel_prediction", "human_qa")
 
 
-def contents(
+def manifest_contents(
     run: dict[str, Any], found: dict[str, Any], model: dict[str, Any], books: RowAccounting, tally: Tally, files: dict[str, str]
 ) -> dict[str, Any]:
     """The manifest of a run: ``run`` is its run.json, ``found`` and ``model`` are the facts of reading and of training."""
     sources = zip(run["files"], found["source_sha256"], strict=True)
     return {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "run_id": run["run_id"],
         "quarter": run["quarter"],
         "as_of": run["as_of"],
@@ -90,8 +90,8 @@ def verified_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun:
                 fix="`predict-age resume`, or choose another run",
             ) from None
     manifest = folder.manifest(seal)
-    if manifest.get("format") != FORMAT:
+    if manifest.get("format") != MANIFEST_FORMAT:
         raise IntegrityError(
-            f"unknown manifest format in {folder.path}", expected=f"format {FORMAT}", found=str(manifest.get("format"))
+            f"unknown manifest format in {folder.path}", expected=f"format {MANIFEST_FORMAT}", found=str(manifest.get("format"))
         )
     return VerifiedRun(folder, manifest)

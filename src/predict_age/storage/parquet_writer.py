@@ -8,19 +8,23 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-DISTINCT = ("pid", "profile_key")  # nearly every row has its own: a dictionary of them takes time and space
+WITHOUT_DICTIONARY = ("pid", "profile_key")  # nearly every row has its own: a dictionary of them takes time and space
 
 
-def writing(schema: pa.Schema) -> dict[str, Any]:
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """How PyArrow shall write a table of ``schema``."""
-    return {"compression": "zstd", "compression_level": 1, "use_dictionary": [n for n in schema.names if n not in DISTINCT]}
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [n for n in schema.names if n not in WITHOUT_DICTIONARY],
+    }
 
 
-class RowGroups:
+class RowGroupWriter:
     """A file of ``schema`` in ``stream``: groups of ``rows`` rows, and what is left when the block ends well."""
 
     def __init__(self, stream: IO[bytes], schema: pa.Schema, rows: int) -> None:
-        self._writer = pq.ParquetWriter(stream, schema, **writing(schema))
+        self._writer = pq.ParquetWriter(stream, schema, **parquet_options(schema))
         self._rows = rows
         self._waiting: list[pa.Table] = []
 

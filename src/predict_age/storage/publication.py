@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
-from predict_age.storage.documents import ConflictError, Records
+from predict_age.storage.documents import ConflictError, DocumentStore
 
-NAME = "published"
-REMEMBERED = 50
-TRIES = 50
+POINTER = "published"
+HISTORY_ENTRIES = 50
+POINTER_TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Published:
             champion=run_id,
             quarters=quarters,
             manifests={r: s for r, s in manifests.items() if r in named},
-            history=[*self.history, entry][-REMEMBERED:],
+            history=[*self.history, entry][-HISTORY_ENTRIES:],
         )
 
     def rolled_back(self, run_id: str, quarter: str, seal: str) -> Published:
@@ -74,12 +74,12 @@ class Published:
         """The pointer after the model of ``run_id`` has become the champion; what readers see stays."""
         now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
         entry = {"at": now, "event": "promoted", "run": run_id, "before": self.champion}
-        return replace(self, champion=run_id, history=[*self.history, entry][-REMEMBERED:])
+        return replace(self, champion=run_id, history=[*self.history, entry][-HISTORY_ENTRIES:])
 
 
-def read_published(records: Records) -> Published:
+def read_published(documents: DocumentStore) -> Published:
     """The pointer as it is now. Raises IntegrityError when it is damaged."""
-    found = records.get(NAME)
+    found = documents.get(POINTER)
     return _parse(found.value) if found else Published()
 
 
@@ -92,30 +92,30 @@ def _parse(value: dict[str, Any]) -> Published:
         ) from None
 
 
-def change(records: Records, how: Callable[[Published], Published]) -> Published:
+def update_pointer(documents: DocumentStore, how: Callable[[Published], Published]) -> Published:
     """Replace the pointer by ``how(pointer)``; when somebody else was quicker, decide again on what they left."""
-    for _ in range(TRIES):
-        found = records.get(NAME)
+    for _ in range(POINTER_TRIES):
+        found = documents.get(POINTER)
         before = _parse(found.value) if found else Published()
         after = how(before)
         if found and after == before:
             return before
         try:
-            records.put(NAME, asdict(after), found.tag if found else None)
+            documents.put(POINTER, asdict(after), found.tag if found else None)
         except ConflictError:
             continue
         return after
     raise BusyError("the published pointer changes all the time", expected="a moment of rest", fix="try again")
 
 
-def raise_fence(records: Records, token: int) -> int:
+def raise_fence(documents: DocumentStore, token: int) -> int:
     """Refuse commits of tokens below ``token`` from now on; returns the fence that holds now. 0 only reads."""
     if not token:
-        return read_published(records).fence
-    return change(records, lambda now: replace(now, fence=max(now.fence, token))).fence
+        return read_published(documents).fence
+    return update_pointer(documents, lambda now: replace(now, fence=max(now.fence, token))).fence
 
 
-def publish(records: Records, token: int, run_id: str, quarter: str, seal: str) -> None:
+def publish(documents: DocumentStore, token: int, run_id: str, quarter: str, seal: str) -> None:
     """Switch readers to ``run_id``. Raises LeaseLostError when a newer lease than ``token`` has been given out."""
 
     def switched(now: Published) -> Published:
@@ -128,4 +128,4 @@ def publish(records: Records, token: int, run_id: str, quarter: str, seal: str) 
             )
         return now.with_current(run_id, quarter, seal, "published")
 
-    change(records, switched)
+    update_pointer(documents, switched)

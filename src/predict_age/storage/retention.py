@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from predict_age.storage.durable_files import TEMPORARY, folder_bytes
-from predict_age.storage.publication import Published, change
-from predict_age.storage.workspace import DAMAGED, DONE, RunFolder, Workspace, delete
+from predict_age.storage.publication import Published, update_pointer
+from predict_age.storage.workspace import DAMAGED, DONE, RunFolder, Workspace, delete_run
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
-OLD_SECONDS = 3600
-LEFTOVER = re.compile(rf".+\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}")
+LEFTOVER_AGE_SECONDS = 3600
+TEMPORARY_FILE = re.compile(rf".+\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}")
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ def remove_runs(workspace: Workspace, removals: Iterable[Removal]) -> list[str]:
             removing=sorted(gone | set(now.removing)),
         )
 
-    after = change(workspace.records, forgotten)
+    after = update_pointer(workspace.documents, forgotten)
     gone = [i for i in runs if i in after.removing]
     for run_id in gone:
-        delete(runs[run_id])
-    change(workspace.records, lambda now: replace(now, removing=[i for i in now.removing if i not in gone]))
+        delete_run(runs[run_id])
+    update_pointer(workspace.documents, lambda now: replace(now, removing=[i for i in now.removing if i not in gone]))
     return gone
 
 
@@ -78,9 +78,9 @@ def remove_leftovers(workspace: Workspace) -> int:
 
     Beside the pointer only old ones: a rollback, which needs no lease, may be writing there at this moment.
     """
-    old = time.time() - OLD_SECONDS
-    found = [p for p in (workspace.root / "runs").rglob(f"*{TEMPORARY}") if LEFTOVER.fullmatch(p.name) and p.is_file()]
-    found += [p for p in workspace.root.glob(f"*{TEMPORARY}") if LEFTOVER.fullmatch(p.name) and p.stat().st_mtime < old]
+    old = time.time() - LEFTOVER_AGE_SECONDS
+    found = [p for p in (workspace.root / "runs").rglob(f"*{TEMPORARY}") if TEMPORARY_FILE.fullmatch(p.name) and p.is_file()]
+    found += [p for p in workspace.root.glob(f"*{TEMPORARY}") if TEMPORARY_FILE.fullmatch(p.name) and p.stat().st_mtime < old]
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)

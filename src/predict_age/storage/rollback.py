@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from predict_age.errors import ConfigError, IntegrityError
-from predict_age.storage.lease import holder_in
+from predict_age.storage.lease import current_holder
 from predict_age.storage.manifest import VerifiedRun, verified_run
-from predict_age.storage.publication import NAME, Published, change
+from predict_age.storage.publication import POINTER, Published, update_pointer
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 
-PREVIOUS = "previous"
+PREVIOUS_RUN = "previous"
 
 
-def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
+def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     """Make ``to`` current: a run id, a published quarter, or "previous". Returns the pointer and the run.
 
     Takes no lease, so that it works while a run is going on (which will publish its own result when it is done). A
@@ -22,7 +22,7 @@ def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     """
     if _pointer_is_damaged(workspace):
         _rebuild(workspace)
-    folder = workspace.resolve(_previous(workspace) if to == PREVIOUS else to)
+    folder = workspace.resolve(_previous(workspace) if to == PREVIOUS_RUN else to)
     run = verified_run(workspace, folder)
     if problems := run.problems():
         raise IntegrityError(
@@ -32,7 +32,7 @@ def rollback(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
             fix="choose another run: `predict-age runs`",
         )
     seal = run.folder.step("final_results")["facts"]["manifest"]
-    return change(workspace.records, lambda now: now.rolled_back(folder.id, run.manifest["quarter"], seal)), folder
+    return update_pointer(workspace.documents, lambda now: now.rolled_back(folder.id, run.manifest["quarter"], seal)), folder
 
 
 def _previous(workspace: Workspace) -> str:
@@ -45,7 +45,7 @@ def _previous(workspace: Workspace) -> str:
 
 def _pointer_is_damaged(workspace: Workspace) -> bool:
     try:
-        workspace.records.get(NAME)
+        workspace.documents.get(POINTER)
     except IntegrityError:
         return True
     return False
@@ -53,15 +53,15 @@ def _pointer_is_damaged(workspace: Workspace) -> bool:
 
 def _rebuild(workspace: Workspace) -> None:
     """Set the damaged pointer aside and write one that names the newest whole run of each quarter."""
-    pointer = workspace.root / f"{NAME}.json"
+    pointer = workspace.root / f"{POINTER}.json"
     pointer.replace(pointer.with_suffix(".damaged"))
-    published = Published(fence=holder.token if (holder := holder_in(workspace.records)) else 0)
+    published = Published(fence=holder.token if (holder := current_holder(workspace.documents)) else 0)
     for folder in workspace.runs():
         run = _whole(workspace, folder)
         if run is not None:
             seal = folder.step("final_results")["facts"]["manifest"]
             published = published.with_current(folder.id, run.manifest["quarter"], seal, "found again")
-    workspace.records.put(NAME, asdict(replace(published, removing=[])), None)
+    workspace.documents.put(POINTER, asdict(replace(published, removing=[])), None)
 
 
 def _whole(workspace: Workspace, folder: RunFolder) -> VerifiedRun | None:

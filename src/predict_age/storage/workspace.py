@@ -29,9 +29,9 @@ from typing import Any
 
 from predict_age.errors import ConfigError, IntegrityError, ResourceError
 from predict_age.step import STEPS
-from predict_age.storage.documents import LocalRecords
-from predict_age.storage.durable_files import make_folder, read_json, read_sealed, remove, write_json
-from predict_age.storage.lease import Lease, Permission, holder_in
+from predict_age.storage.documents import LocalDocuments
+from predict_age.storage.durable_files import make_folder, read_hashed_json, read_json, remove, write_json
+from predict_age.storage.lease import Lease, Permission, current_holder
 from predict_age.storage.publication import Published, publish, raise_fence, read_published
 
 DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
@@ -72,7 +72,7 @@ class RunFolder:
             found = read_json(self.path / "status.json")
             if found["status"] != RUNNING:
                 return str(found["status"])
-            holder = holder_in(LocalRecords(self.path.parent.parent))
+            holder = current_holder(LocalDocuments(self.path.parent.parent))
             return RUNNING if holder is not None and holder.token == found["token"] and holder.holds() else INTERRUPTED
         except (IntegrityError, KeyError):
             return INTERRUPTED
@@ -115,7 +115,7 @@ class RunFolder:
 
     def manifest(self, seal: str) -> dict[str, Any]:
         """The manifest, which must have the ``seal`` that the pointer names; IntegrityError otherwise."""
-        value, found = read_sealed(self.manifest_file)
+        value, found = read_hashed_json(self.manifest_file)
         if found != seal:
             raise IntegrityError(
                 f"{self.manifest_file} is not the one that was published",
@@ -150,9 +150,9 @@ class Workspace:
             raise ResourceError(f"the workspace {self.root} cannot be written: {error.strerror}") from None
 
     @property
-    def records(self) -> LocalRecords:
+    def documents(self) -> LocalDocuments:
         """The documents that several processes may change."""
-        return LocalRecords(self.root)
+        return LocalDocuments(self.root)
 
     def run(self, run_id: str) -> RunFolder:
         return RunFolder(self.root / "runs" / run_id)
@@ -168,11 +168,11 @@ class Workspace:
 
     @property
     def published(self) -> Published:
-        return read_published(self.records)
+        return read_published(self.documents)
 
     def publish(self, lease: Permission, run_id: str, quarter: str, seal: str) -> None:
         """Switch readers to ``run_id``, whose manifest has ``seal``, by one conditional replacement."""
-        publish(self.records, lease.token, run_id, quarter, seal)
+        publish(self.documents, lease.token, run_id, quarter, seal)
 
     def resolve(self, name: str) -> RunFolder:
         """The run that ``name`` means: a run id, a published quarter, or "current". ConfigError when there is none."""
@@ -196,10 +196,10 @@ class Workspace:
 
     def hold(self, purpose: str, seconds: float) -> Lease:
         """Take the lease, or raise BusyError naming its holder. To be used in a ``with`` statement."""
-        return Lease(self.records, purpose, seconds, lambda token: raise_fence(self.records, token))
+        return Lease(self.documents, purpose, seconds, lambda token: raise_fence(self.documents, token))
 
 
-def delete(run: RunFolder) -> None:
+def delete_run(run: RunFolder) -> None:
     """Delete a run's folder: its record first, so that a half-deleted run is never taken for one."""
     if run.path.exists():
         remove(run.path / "run.json")

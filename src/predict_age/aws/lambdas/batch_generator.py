@@ -10,10 +10,10 @@ from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 
-from predict_age.aws.lambdas.runtime import Call, Event, handler, once, passed_on
+from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input
 from predict_age.step import StepResult
 from predict_age.steps.batch_generator import batch_generator
-from predict_age.storage.durable_files import read_json, sealed
+from predict_age.storage.durable_files import hashed_json, read_json
 
 
 def tasks_of(batches: int, batches_per_task: int) -> list[list[int]]:
@@ -26,8 +26,8 @@ def tasks_of(batches: int, batches_per_task: int) -> list[list[int]]:
 @handler
 def handle(call: Call) -> Event:
     """Writes batches.json, tasks/N.json and tasks.json, the list that the map reads."""
-    once(call, "batch_generator", lambda: _generate(call))
-    return passed_on(call)
+    do_step_once(call, "batch_generator", lambda: _generate(call))
+    return next_state_input(call)
 
 
 def _generate(call: Call) -> StepResult:
@@ -49,6 +49,6 @@ def _generate(call: Call) -> StepResult:
         call.store.put_part(call.name("batches.json"), path / "batches.json")
     tasks = tasks_of(len(batches), int(os.environ.get("PREDICT_AGE_BATCHES_PER_TASK", "16")))
     for number, mine in enumerate(tasks):
-        call.store.put_part(call.name(f"tasks/{number}.json"), sealed({"batches": mine}).encode())
+        call.store.put_part(call.name(f"tasks/{number}.json"), hashed_json({"batches": mine}).encode())
     call.store.put_part(call.name("tasks.json"), json.dumps([{"task": str(n)} for n in range(len(tasks))]).encode())
     return StepResult(made.rows, {**made.facts, "tasks": len(tasks)}, made.outputs)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from predict_age.aws.lambdas.runtime import Call, Event, create_table, handler, once, passed_on
-from predict_age.aws.object_names import PEOPLE, PREDICTIONS, STAGED
+from predict_age.aws.lambdas.runtime import Call, Event, create_table, do_step_once, handler, next_state_input
+from predict_age.aws.object_names import PEOPLE_TABLE, PREDICTIONS_TABLE, STAGING_FOLDERS
 from predict_age.step import StepResult
 
 
 @handler
 def handle(call: Call) -> Event:
     """Creates the tables for predictions and people under names of this run."""
-    once(call, "create_predictions_table", lambda: _create(call))
-    return passed_on(call)
+    do_step_once(call, "create_predictions_table", lambda: _create(call))
+    return next_state_input(call)
 
 
 def _create(call: Call) -> StepResult:
-    for table in (PREDICTIONS, PEOPLE):
-        create_table(call, table, call.store.url(call.name(STAGED[table])) + "/")
-    return StepResult(0, {"tables": [call.staged(PREDICTIONS), call.staged(PEOPLE)], "scanned_bytes": call.athena.scanned})
+    for table in (PREDICTIONS_TABLE, PEOPLE_TABLE):
+        create_table(call, table, call.store.url(call.name(STAGING_FOLDERS[table])) + "/")
+    return StepResult(
+        0, {"tables": [call.staged(PREDICTIONS_TABLE), call.staged(PEOPLE_TABLE)], "scanned_bytes": call.athena.scanned}
+    )

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from predict_age.aws.lambdas.rollback import rollback
-from predict_age.aws.lambdas.runtime import Call, Event, handler, objects, once, passed_on, point, unload_table
-from predict_age.aws.object_names import FINAL, HUMAN_QA, PEOPLE, shown
+from predict_age.aws.lambdas.rollback import roll_back_tables
+from predict_age.aws.lambdas.runtime import (
+    Call,
+    Event,
+    do_step_once,
+    handler,
+    next_state_input,
+    object_tags,
+    point_table,
+    unload_table,
+)
+from predict_age.aws.object_names import HUMAN_QA_TABLE, PEOPLE_TABLE, RESULTS_TABLE, reader_tables
 from predict_age.errors import IntegrityError
 from predict_age.sql import VIEW, for_athena
 from predict_age.step import StepResult
-from predict_age.storage.durable_files import sealed, unsealed
-from predict_age.storage.manifest import ON_THE_WAY, contents
+from predict_age.storage.durable_files import hashed_json, parse_hashed_json
+from predict_age.storage.manifest import ON_THE_WAY, manifest_contents
 from predict_age.storage.publication import publish
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import AGE_BINS, PCT_BINS, Tally
@@ -26,9 +35,9 @@ def handle(call: Call) -> Event:
     Invoked by hand with ``{"rollback_to": QUARTER or RUN}`` it switches them to a result that is there.
     """
     if "rollback_to" in call.event:
-        return rollback(call, str(call.event["rollback_to"]))
-    once(call, "final_results", lambda: _merge(call))
-    return passed_on(call)
+        return roll_back_tables(call, str(call.event["rollback_to"]))
+    do_step_once(call, "final_results", lambda: _merge(call))
+    return next_state_input(call)
 
 
 def _merge(call: Call) -> StepResult:
@@ -36,23 +45,27 @@ def _merge(call: Call) -> StepResult:
     stamp = run["timestamp"][:19].replace("T", " ")
     usable = float(run["config"]["prediction"]["usable_from_pct"])
     query = for_athena(
-        "final_results", {HUMAN_QA: call.staged(HUMAN_QA)}, qa_timestamp=stamp, run_id=call.run_id, usable_from_pct=usable
+        "final_results",
+        {HUMAN_QA_TABLE: call.staged(HUMAN_QA_TABLE)},
+        qa_timestamp=stamp,
+        run_id=call.run_id,
+        usable_from_pct=usable,
     )
-    location = unload_table(call, FINAL, query)
-    table = call.staged(FINAL)
-    tally = _tally(call.athena.rows(for_athena("check_results", {FINAL: table})))
+    location = unload_table(call, RESULTS_TABLE, query)
+    table = call.staged(RESULTS_TABLE)
+    tally = _tally(call.athena.rows(for_athena("check_results", {RESULTS_TABLE: table})))
     books = _balanced(call, tally, table)
     manifest = _manifest(call, run, books, tally, location)
-    seal = unsealed(manifest.encode(), "manifest.json")[1]
+    seal = parse_hashed_json(manifest.encode(), "manifest.json")[1]
     call.store.put_part(call.name("manifest.json"), manifest.encode())
     call.lease.check()
     quarter = run["quarter"]
-    publish(call.records, int(call.event["token"]), call.run_id, quarter, seal)
+    publish(call.documents, int(call.event["token"]), call.run_id, quarter, seal)
     _show(call, quarter)
     facts = {
         "rows": books.as_rows(),
         "quality": books.quality(tally),
-        "table": f"{FINAL}_{quarter}",
+        "table": f"{RESULTS_TABLE}_{quarter}",
         "tally": tally.as_json(),
         "manifest": seal,
         "location": location,
@@ -78,7 +91,7 @@ def _balanced(call: Call, tally: Tally, table: str) -> RowAccounting:
     """The books, checked against the source's; raises IntegrityError when anything differs."""
     found = call.facts("read_source")
     books = RowAccounting.of(found, tally)
-    people = call.athena.rows(for_athena("check_people", {FINAL: table, PEOPLE: call.staged(PEOPLE)}))[0]
+    people = call.athena.rows(for_athena("check_people", {RESULTS_TABLE: table, PEOPLE_TABLE: call.staged(PEOPLE_TABLE)}))[0]
     counts = [int(people[k] or 0) for k in ("result_rows", "people", "matched")]
     if counts != [books.distinct] * 3:
         raise IntegrityError(
@@ -102,12 +115,12 @@ def _manifest(call: Call, run: dict[str, Any], books: RowAccounting, tally: Tall
     for step in MADE_BEFORE:
         files |= call.step(step)["outputs"]
     kept = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY)}
-    made = contents(run, call.facts("read_source"), call.facts("training"), books, tally, kept)
-    return sealed({**made, "athena": objects(call, location)})
+    made = manifest_contents(run, call.facts("read_source"), call.facts("training"), books, tally, kept)
+    return hashed_json({**made, "athena": object_tags(call, location)})
 
 
 def _show(call: Call, quarter: str) -> None:
     """Point the tables that readers know at this run's folders: each switch is one call, so a reader sees old or new, whole."""
-    for name, table in shown(quarter).items():
-        point(call, name, call.staged(table))
+    for name, table in reader_tables(quarter).items():
+        point_table(call, name, call.staged(table))
     call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{for_athena('final_view')}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from predict_age.aws.lambdas.runtime import Call, Event, handler, once, passed_on, unload_table
-from predict_age.aws.object_names import HUMAN_QA, PEOPLE, PREDICTIONS
+from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input, unload_table
+from predict_age.aws.object_names import HUMAN_QA_TABLE, PEOPLE_TABLE, PREDICTIONS_TABLE
 from predict_age.errors import IntegrityError
 from predict_age.sql import for_athena
 from predict_age.step import StepResult
@@ -14,8 +14,8 @@ from predict_age.step import StepResult
 @handler
 def handle(call: Call) -> Event:
     """Unloads the join into a folder of this attempt and puts a table over it."""
-    once(call, "human_qa", lambda: _join(call))
-    return passed_on(call)
+    do_step_once(call, "human_qa", lambda: _join(call))
+    return next_state_input(call)
 
 
 def check_only_ours(call: Call) -> None:
@@ -34,12 +34,12 @@ def check_only_ours(call: Call) -> None:
 
 def _join(call: Call) -> StepResult:
     check_only_ours(call)
-    tables = {"source_rows": call.staged(PEOPLE), PREDICTIONS: call.staged(PREDICTIONS)}
+    tables = {"source_rows": call.staged(PEOPLE_TABLE), PREDICTIONS_TABLE: call.staged(PREDICTIONS_TABLE)}
     ages = call.run()["config"]["ages"]
-    location = unload_table(call, HUMAN_QA, for_athena("human_qa", tables, default_age=ages["default"]))
-    table = call.staged(HUMAN_QA)
+    location = unload_table(call, HUMAN_QA_TABLE, for_athena("human_qa", tables, default_age=ages["default"]))
+    table = call.staged(HUMAN_QA_TABLE)
     sources, reviews = Counter[str](), Counter[str]()
-    for row in call.athena.rows(for_athena("check_human_qa", {HUMAN_QA: table})):
+    for row in call.athena.rows(for_athena("check_human_qa", {HUMAN_QA_TABLE: table})):
         rows = int(row["n"] or 0)
         sources[str(row["prediction_source"])] += rows
         if row["review_reason"]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from predict_age.aws.execution_lease import release
-from predict_age.aws.lambdas.runtime import Call, Event, handler, once, passed_on
-from predict_age.aws.object_names import STAGED
+from predict_age.aws.execution_lease import release_execution_lease
+from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input
+from predict_age.aws.object_names import STAGING_FOLDERS
 from predict_age.aws.s3_store import client, code_of
 from predict_age.step import StepResult
 from predict_age.storage.manifest import ON_THE_WAY
@@ -16,9 +16,9 @@ UNLOADED = {"human_qa": "qa/", "final_results": "results/"}
 @handler
 def handle(call: Call) -> Event:
     """Deletes working copies and unloads of attempts that did not count; drops the run's staging tables."""
-    once(call, "post_cleanup", lambda: _clean(call))
-    release(call.records, int(call.event["token"]))
-    return passed_on(call)
+    do_step_once(call, "post_cleanup", lambda: _clean(call))
+    release_execution_lease(call.documents, int(call.event["token"]))
+    return next_state_input(call)
 
 
 def _clean(call: Call) -> StepResult:
@@ -30,7 +30,7 @@ def _clean(call: Call) -> StepResult:
         gone += [(n, size) for n, size in call.store.names(call.name(folder)) if not n.startswith(counts)]
     call.store.delete([n for n, _ in gone])
     glue = client("glue")
-    for table in STAGED:
+    for table in STAGING_FOLDERS:
         try:
             glue.delete_table(DatabaseName=call.database, Name=call.staged(table))
         except Exception as error:

@@ -6,24 +6,25 @@ import datetime as dt
 import re
 
 from predict_age.aws import object_names
-from predict_age.aws.execution_lease import claim_in, take
-from predict_age.aws.lambdas.runtime import Call, Event, handler, once
-from predict_age.aws.s3_store import ConflictError, client
+from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
+from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
+from predict_age.aws.s3_store import client
 from predict_age.errors import BusyError, ConfigError
 from predict_age.step import STEPS, StepResult
-from predict_age.storage.durable_files import sealed
+from predict_age.storage.documents import ConflictError
+from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
 
-KNOWN = {"source", "as_of", "time", "config", "features", "accept"}
+REQUEST_KEYS = {"source", "as_of", "time", "config", "features", "accept"}
 KEEP_RUNS = 4
-RUNNING = "RUNNING"
+EXECUTION_RUNNING = "RUNNING"
 
 
 def _checked(event: Event) -> Event:
     """The request inside the event, complete. Raises ConfigError naming what is wrong."""
     request = dict(event["request"])
-    if unknown := set(request) - KNOWN:
-        raise ConfigError("the event has unknown keys", expected=", ".join(sorted(KNOWN)), found=", ".join(sorted(unknown)))
+    if unknown := set(request) - REQUEST_KEYS:
+        raise ConfigError("the event has unknown keys", expected=", ".join(sorted(REQUEST_KEYS)), found=", ".join(sorted(unknown)))
     try:
         time = dt.datetime.fromisoformat(str(request["time"]))
         if time.tzinfo is None:
@@ -59,18 +60,18 @@ def handle(call: Call) -> Event:
     if _finished(call, "post_cleanup"):
         return {**call.event, "next": "Done", "why": f"run {run_id} is finished"}
     try:
-        claim = take(call.records, execution, run_id, _runs)
+        claim = acquire_execution_lease(call.documents, execution, run_id, _runs)
     except BusyError:
-        now = claim_in(call.records)
+        now = current_execution_lease(call.documents)
         if now is not None and now.run_id == run_id:
             return {**call.event, "next": "Done", "why": f"run {run_id} is being done by {now.execution}"}
         raise
     call.event["token"] = str(claim.token)
     try:
-        call.store.put(call.name("request.json"), sealed({**request, "run_id": run_id}).encode(), None)
+        call.store.put(call.name("request.json"), hashed_json({**request, "run_id": run_id}).encode(), None)
     except ConflictError:
         call.document("request.json")
-    once(call, "pre_cleanup", lambda: _clean(call))
+    do_step_once(call, "pre_cleanup", lambda: _clean(call))
     return {**call.event, "next": _next(call), "why": ""}
 
 
@@ -91,15 +92,15 @@ def _runs(execution: str) -> bool:
         if getattr(error, "response", {}).get("Error", {}).get("Code") == "ExecutionDoesNotExist":
             return False
         raise
-    return str(found["status"]) == RUNNING
+    return str(found["status"]) == EXECUTION_RUNNING
 
 
 def _clean(call: Call) -> StepResult:
     """Delete the objects of runs beyond the newest four. What is published, and its model, stays."""
-    published = read_published(call.records)
+    published = read_published(call.documents)
     runs = sorted({name.split("/")[1] for name, _ in call.store.names("runs/") if name.count("/") > 1})
     kept = {call.run_id, *published.run_ids, *published.kept, *runs[-KEEP_RUNS:]}
     removed = [r for r in runs if r not in kept]
     for run in removed:
-        call.store.delete([name for name, _ in call.store.names(f"{object_names.folder(run)}/")])
+        call.store.delete([name for name, _ in call.store.names(f"{object_names.run_folder(run)}/")])
     return StepResult(len(removed), {"removed_runs": removed})

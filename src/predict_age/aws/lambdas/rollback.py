@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from predict_age.aws.lambdas.runtime import Call, Event, objects, point
-from predict_age.aws.object_names import FINAL, HUMAN_QA, PREDICTIONS, STAGED, shown
+from predict_age.aws.lambdas.runtime import Call, Event, object_tags, point_table
+from predict_age.aws.object_names import HUMAN_QA_TABLE, PREDICTIONS_TABLE, RESULTS_TABLE, STAGING_FOLDERS, reader_tables
 from predict_age.errors import ConfigError, IntegrityError
-from predict_age.storage.publication import change, read_published
+from predict_age.storage.publication import read_published, update_pointer
 
 
-def rollback(call: Call, to: str) -> Event:
+def roll_back_tables(call: Call, to: str) -> Event:
     """Make ``to``, a published quarter or a finished run, current: the pointer first, then the tables. Twice is the same as once.
 
     Takes no lease: an execution that goes on publishes its own result when it is done. Raises ConfigError for a run that is
     not there, IntegrityError for one that is not whole; then nothing has changed.
     """
-    before = read_published(call.records)
+    before = read_published(call.documents)
     then = replace(call, event={"run_id": before.quarters.get(to, to)})
     if call.store.head(then.name("steps/final_results.json")) is None:
         known = ", ".join([*before.quarters, *sorted(before.run_ids)])
@@ -25,21 +25,21 @@ def rollback(call: Call, to: str) -> Event:
     made = then.facts("final_results")
     manifest = _vouched(then, made["manifest"], made["location"])
     quarter = str(manifest["quarter"])
-    change(call.records, lambda now: now.rolled_back(then.run_id, quarter, made["manifest"]))
+    update_pointer(call.documents, lambda now: now.rolled_back(then.run_id, quarter, made["manifest"]))
     locations = {
-        PREDICTIONS: call.store.url(then.name(STAGED[PREDICTIONS])) + "/",
-        HUMAN_QA: then.facts("human_qa")["location"],
-        FINAL: made["location"],
+        PREDICTIONS_TABLE: call.store.url(then.name(STAGING_FOLDERS[PREDICTIONS_TABLE])) + "/",
+        HUMAN_QA_TABLE: then.facts("human_qa")["location"],
+        RESULTS_TABLE: made["location"],
     }
-    for name, table in shown(quarter).items():
-        point(call, name, table, locations[table])
+    for name, table in reader_tables(quarter).items():
+        point_table(call, name, table, locations[table])
     return {"run_id": then.run_id, "quarter": quarter, "before": before.current}
 
 
 def _vouched(then: Call, seal: str, location: str) -> dict[str, Any]:
     """The manifest of a run, when its seal and every object of its result are those that were recorded."""
-    manifest, is_seal = then.store.read_sealed(then.name("manifest.json"))
-    written, now = manifest["athena"], objects(then, location)
+    manifest, is_seal = then.store.read_document(then.name("manifest.json"))
+    written, now = manifest["athena"], object_tags(then, location)
     problems = [] if is_seal == seal else ["manifest.json is another one"]
     problems += [f"{name} is missing" for name in written.keys() - now.keys()]
     problems += [f"{name} is foreign" for name in now.keys() - written.keys()]

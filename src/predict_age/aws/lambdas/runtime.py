@@ -13,13 +13,13 @@ from typing import Any
 
 from predict_age.aws import object_names
 from predict_age.aws.athena import Athena
-from predict_age.aws.execution_lease import Held
-from predict_age.aws.s3_documents import S3Records
+from predict_age.aws.execution_lease import HeldLease
+from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store, client, code_of
 from predict_age.errors import PredictAgeError
 from predict_age.sql import for_athena, unload
 from predict_age.step import STEPS, StepResult, record_of
-from predict_age.storage.durable_files import sealed
+from predict_age.storage.durable_files import hashed_json
 
 logger = logging.getLogger("predict_age")
 Event = dict[str, Any]
@@ -41,12 +41,12 @@ class Call:
         return str(self.event["run_id"])
 
     @property
-    def records(self) -> S3Records:
-        return S3Records(self.store)
+    def documents(self) -> S3Documents:
+        return S3Documents(self.store)
 
     @property
-    def lease(self) -> Held:
-        return Held(self.records, int(self.event["token"]))
+    def lease(self) -> HeldLease:
+        return HeldLease(self.documents, int(self.event["token"]))
 
     @property
     def athena(self) -> Athena:
@@ -55,7 +55,7 @@ class Call:
         return self._athena
 
     def name(self, inside: str) -> str:
-        return f"{object_names.folder(self.run_id)}/{inside}"
+        return f"{object_names.run_folder(self.run_id)}/{inside}"
 
     def document(self, name: str) -> dict[str, Any]:
         """A sealed document of the run. Raises IntegrityError when it is missing or damaged."""
@@ -74,7 +74,7 @@ class Call:
         return self.document("run.json")
 
     def staged(self, table: str) -> str:
-        return object_names.staged(table, self.run_id)
+        return object_names.staging_table(table, self.run_id)
 
 
 def _call(event: Event, context: Any) -> Call:
@@ -104,7 +104,7 @@ def handler(function: Callable[[Call], Event]) -> Callable[[Event, Any], Event]:
     return handle
 
 
-def once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
+def do_step_once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
     """Do a step unless its record is there; leave the record when it is done. Only under a lease that still holds."""
     call.lease.check()
     if call.store.head(call.name(f"steps/{step}.json")) is not None:
@@ -114,7 +114,7 @@ def once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
     result = work()
     call.lease.check()
     record = record_of(next(s for s in STEPS if s.name == step), result, time.monotonic() - began)
-    call.store.put_part(call.name(f"steps/{step}.json"), sealed(record).encode())
+    call.store.put_part(call.name(f"steps/{step}.json"), hashed_json(record).encode())
 
 
 def create_table(call: Call, table: str, location: str) -> None:
@@ -124,14 +124,14 @@ def create_table(call: Call, table: str, location: str) -> None:
 
 def unload_table(call: Call, table: str, query: str) -> str:
     """Unload the rows of ``query`` into a folder of this attempt and put the run's ``table`` over it; returns the folder."""
-    location = call.store.url(call.name(f"{object_names.STAGED[table]}/{call.attempt}")) + "/"
+    location = call.store.url(call.name(f"{object_names.STAGING_FOLDERS[table]}/{call.attempt}")) + "/"
     call.athena.run(unload(query, location))
     call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of an attempt that ended in between
     create_table(call, table, location)
     return location
 
 
-def objects(call: Call, location: str) -> dict[str, str]:
+def object_tags(call: Call, location: str) -> dict[str, str]:
     """Size and tag of every object below ``location``, by its name inside the run's folder."""
     found = {}
     for name, size in call.store.names(location.removeprefix(call.store.url(""))):
@@ -140,7 +140,7 @@ def objects(call: Call, location: str) -> dict[str, str]:
     return found
 
 
-def point(call: Call, name: str, like: str, location: str = "") -> None:
+def point_table(call: Call, name: str, like: str, location: str = "") -> None:
     """Make the table ``name`` read what the table ``like`` reads, or the files below ``location``.
 
     One call to the catalogue: a reader sees what was there before or what comes now, whole.
@@ -163,6 +163,6 @@ def point(call: Call, name: str, like: str, location: str = "") -> None:
         glue.create_table(DatabaseName=call.database, TableInput=wanted)
 
 
-def passed_on(call: Call) -> Event:
+def next_state_input(call: Call) -> Event:
     """What the next state gets: small, whatever the run's size."""
     return {k: call.event[k] for k in ("run_id", "token")}
