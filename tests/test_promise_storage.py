@@ -196,7 +196,7 @@ def test_reader_sees_whole_runs_only(copied: tuple[Path, list[str]]) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from predict_age.storage.rollback import rollback
+from predict_age.storage.rollback import roll_back
 from predict_age.storage.workspace import Workspace
 space = Workspace(Path(sys.argv[1]))
 for n in range(100):
@@ -204,7 +204,7 @@ for n in range(100):
         with space.hold("test", 60) as lease:
             space.publish(lease, {first!r}, "2025q2", space.run({first!r}).step("final_results")["facts"]["manifest"])
     else:
-        rollback(space, ({first!r}, {second!r})[n % 2])
+        roll_back(space, ({first!r}, {second!r})[n % 2])
 """
     from predict_age.query.tables import query, rows_of
 
