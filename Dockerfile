@@ -8,8 +8,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /app
-COPY requirements-image.txt ./
-RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-image.txt \
+COPY requirements-aws.txt ./
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-aws.txt \
     && find /usr/local/lib -depth -type d -name tests -exec rm -rf {} +
 
 COPY src ./src
@@ -17,7 +17,7 @@ COPY src ./src
 # Nobody, and nothing to write but /scratch.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin predict-age && mkdir /scratch && chown 10001:10001 /scratch
 USER 10001:10001
-ENV PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/scratch TMPDIR=/scratch MPLCONFIGDIR=/scratch PREDICT_AGE_SCRATCH=/scratch
+ENV PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/scratch TMPDIR=/scratch PREDICT_AGE_SCRATCH=/scratch
 VOLUME /scratch
 ENTRYPOINT ["python", "-m", "predict_age"]
 CMD ["--help"]

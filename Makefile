@@ -2,6 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := --quiet --no-compile --require-hashes
+UPGRADE :=
+COMPILE = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q $(UPGRADE)
 DEMO := demo
 CHECKOV := out/checkov
 ROWS := 200000
@@ -12,15 +18,36 @@ ROWS := 200000
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(BIN)/.ready: requirements.txt pyproject.toml
+# The program as `pip install --editable` would write it, without a build: it starts, by any path, what lies in src/.
+define PROGRAM
+#!/bin/sh
+'''exec' "$(CURDIR)/$(BIN)/python" "$$0" "$$@"
+' '''
+from predict_age.__main__ import main
+
+if __name__ == "__main__":  # workers import this file, too
+    main()
+endef
+export PROGRAM
+
+# What a run needs. Modules are compiled when they are first imported, not all of them at once.
+$(RUN): requirements-run.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make run PYTHON=python3.12"; exit 2; }
 	@echo "Creating the environment in $(VENV) (once)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) uninstall --quiet --quiet --yes setuptools
+	@$(PIP) install $(LOCKED) -r requirements-run.txt
+	@$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "predict-age.pth").write_text("$(CURDIR)/src\n")'
+	@printf '%s\n' "$$PROGRAM" > $(BIN)/predict-age && chmod +x $(BIN)/predict-age
 	@touch $@
 
-run: $(BIN)/.ready  ## generate 200,000 people, run the whole pipeline on them, print the result
+# What tests and linters need besides, into the same environment: the development set holds the run set, version for version.
+$(DEV): requirements-dev.txt $(RUN)
+	@echo "Adding what tests and linters need to $(VENV) (once)"
+	@$(PIP) install $(LOCKED) -r requirements-dev.txt
+	@touch $@
+
+run: $(RUN)  ## generate 200,000 people, run the whole pipeline on them, print the result
 	@rm -rf $(DEMO)
 	@$(BIN)/predict-age generate --rows $(ROWS) --out $(DEMO) --seed 7
 	@$(BIN)/predict-age run --source $(DEMO)/people --workspace $(DEMO)/workspace --as-of 2025-10-23
@@ -28,20 +55,20 @@ run: $(BIN)/.ready  ## generate 200,000 people, run the whole pipeline on them, 
 	@echo "Against the truth that the pipeline never saw:"
 	@$(BIN)/python examples/score.py $(DEMO)/workspace $(DEMO)/truth.parquet
 
-test: $(BIN)/.ready  ## all tests; the last line counts skips
+test: $(DEV)  ## all tests; the last line counts skips
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-lint: $(BIN)/.ready  ## ruff, mypy strict, import contracts
+lint: $(DEV)  ## ruff, mypy strict, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(BIN)/.ready  ## speed: each stage at 1 and 10 million people; the same rows by pandas, PySpark, Ray Data, DuckDB
+bench: $(DEV)  ## speed: each stage at 1 and 10 million people; the same rows by pandas, PySpark, Ray Data, DuckDB
 	@$(BIN)/python benchmarks/stages.py
 	@$(BIN)/python benchmarks/rivals.py
 
-soak: $(BIN)/.ready  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
+soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 300 odd sources, quality at 1 million, coverage over 20 seeds
 	@$(MAKE) --no-print-directory checkov
 	@REQUIRE_TERRAFORM=1 REQUIRE_IMAGE=$(REQUIRE_IMAGE) $(BIN)/python -m pytest -m soak tests
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
@@ -58,18 +85,19 @@ $(CHECKOV)/.ready: requirements-checkov.txt
 	@$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-checkov.txt
 	@touch $@
 
-wheel-test: $(BIN)/.ready  ## build the wheel, install it alone elsewhere, run it
+wheel-test: $(DEV)  ## build the wheel, install it alone elsewhere, run it
 	@$(BIN)/python tests/check_wheel.py
 
-lock:  ## compile requirements.in to requirements.txt (needs uv)
-	uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -q -o requirements.txt
-	uv pip compile pyproject.toml --extra aws --constraint requirements.txt --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements-image.txt
-	echo checkov | uv pip compile - --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements-checkov.txt
+lock:  ## resolve pyproject.toml into the requirements files (needs uv; UPGRADE=--upgrade takes newer versions)
+	$(COMPILE) pyproject.toml -o requirements-run.txt
+	$(COMPILE) pyproject.toml --extra aws --constraint requirements-run.txt -o requirements-aws.txt
+	$(COMPILE) pyproject.toml --extra aws --group dev --constraint requirements-aws.txt -o requirements-dev.txt
+	echo checkov | $(COMPILE) - -o requirements-checkov.txt
 
-sql: $(BIN)/.ready  ## DuckDB's version of the statements, from Athena's
+sql: $(DEV)  ## DuckDB's version of the statements, from Athena's
 	@$(BIN)/python -m predict_age.sql
 
-package: $(BIN)/.ready  ## the package of the AWS functions, for terraform apply
+package: $(RUN)  ## the package of the AWS functions, for terraform apply
 	@$(BIN)/python -m predict_age.aws.lambda_package out/functions.zip
 	@ls -l out/functions.zip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_light_modules_import_nothing_heavy() -> None:
     """The order of steps, the configuration and the errors are importable where DuckDB and XGBoost are not."""
     code = "import sys, predict_age.run.run, predict_age.run.batching, predict_age.storage.row_accounting, predict_age.cli, predict_age.pipeline.runner; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"duckdb", "pyarrow", "numpy", "xgboost", "sklearn", "matplotlib", "sqlglot"} & set(loaded)
+    assert not {"duckdb", "pyarrow", "numpy", "xgboost", "lightgbm", "sqlglot"} & set(loaded)
 
 
 def test_the_program_trains_without_scikit_learn() -> None:
@@ -97,13 +98,35 @@ def test_no_registry_and_no_local_path_in_the_repository() -> None:
     assert not found
 
 
-def test_requirements_are_pinned_and_hashed() -> None:
-    """Every requirement has an exact version and hashes, and covers the package's own dependencies."""
-    text = (ROOT / "requirements.txt").read_text()
-    blocks = [b for b in re.split(r"\n(?=\S)", text) if b and not b.startswith("#")]
-    assert blocks
-    assert all("==" in b and "--hash=sha256:" in b for b in blocks if not b.startswith(" "))
-    names = {re.split(r"[=<> ;]", b)[0] for b in blocks}
-    project = (ROOT / "pyproject.toml").read_text()
-    needed = re.findall(r'^    "([\w-]+)>=', project, re.M)
-    assert set(needed) <= names
+def locked(name: str) -> dict[str, str]:
+    """The packages of a requirements file: each with its versions, markers and hashes as the file writes them."""
+    blocks = re.split(r"\n(?=\S)", (ROOT / f"requirements-{name}.txt").read_text(encoding="utf-8").strip())
+    found: dict[str, str] = {}
+    for block in blocks:
+        package = re.split(r"[=<> ;]", block)[0]
+        found[package] = found.get(package, "") + block + "\n"
+    return found
+
+
+@pytest.mark.parametrize("name", ["run", "aws", "dev", "checkov"])
+def test_requirements_are_pinned_and_hashed(name: str) -> None:
+    """Every requirement has an exact version and hashes."""
+    packages = locked(name)
+    assert len(packages) > 20
+    for text in packages.values():
+        versions = [line for line in text.splitlines() if not line.startswith(" ")]
+        assert all("==" in line for line in versions)
+        assert text.count("--hash=sha256:") >= len(versions)
+
+
+def test_requirements_hold_what_the_package_declares() -> None:
+    """The run set covers the package's dependencies; each larger set holds the smaller one, version for version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    run, aws, dev = (locked(name) for name in ("run", "aws", "dev"))
+    declared = {re.split(r"[\[=<>]", text)[0] for text in project["project"]["dependencies"]}
+    tools = {re.split(r"[\[=<>]", text)[0] for text in project["dependency-groups"]["dev"]}
+    assert declared <= set(run)
+    assert tools <= set(dev)
+    assert not tools & set(aws)
+    assert "boto3" in set(aws) - set(run)
+    assert run.items() <= aws.items() <= dev.items()

@@ -58,7 +58,7 @@ def test_workers_find_their_modules_loaded(tmp_path: Path) -> None:
     threads, tasks, *modules = done.stdout.split()
     assert (threads, tasks) == ("1", "1")
     assert {"predict_age.steps.parallel_prediction", "predict_age.steps.training", "duckdb"} <= set(modules)
-    assert not {"xgboost", "lightgbm", "sklearn.base", "matplotlib", "numba"} & set(modules)
+    assert not {"xgboost", "lightgbm", "sklearn.base", "numba"} & set(modules)
 
 
 def test_workers_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:

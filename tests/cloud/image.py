@@ -44,7 +44,7 @@ def build(project: Path, folder: Path) -> str:
             _base_from_packages(folder)
     context = folder / "context"
     context.mkdir()
-    for name in ("Dockerfile", "requirements-image.txt"):
+    for name in ("Dockerfile", "requirements-aws.txt"):
         shutil.copy(project / name, context)
     shutil.copytree(project / "src", context / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     buildah("bud", "--pull-never", "--tag", NAME, str(context))
