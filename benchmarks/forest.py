@@ -13,7 +13,7 @@ import numpy as np
 
 from predict_age.config import TrainingConfig
 from predict_age.models.age_distribution import quantiles
-from predict_age.models.ensemble import pinball
+from predict_age.models.ensemble import pinball_loss
 from predict_age.models.quantile_forest import train_forest
 
 TEST = 100_000
@@ -25,7 +25,7 @@ def report(name: str, fit: float, rows: int, predict: Callable[[], np.ndarray], 
     began = time.perf_counter()
     found = predict()
     rate = rows / (time.perf_counter() - began)
-    low, high = (pinball(found[:, [i]], (LEVELS[i],), age) for i in (0, 2))
+    low, high = (pinball_loss(found[:, [i]], (LEVELS[i],), age) for i in (0, 2))
     print(f"| {name} | {fit:.0f} | {rate:,.0f} | {low:.3f} | {high:.3f} |", flush=True)
 
 

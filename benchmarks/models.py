@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.config import TrainingConfig
-from predict_age.features.encode import Matrix, learn_encoders
-from predict_age.features.extract import extract
+from predict_age.features.encode import Matrix, fit_encoders
+from predict_age.features.extract import extract_features
 from predict_age.features.spec import default_text, parse_features
 from predict_age.models.age_distribution import quantiles
-from predict_age.models.conformal import correction
+from predict_age.models.conformal import conformal_correction
 from predict_age.models.density_network import train_network
-from predict_age.models.lgbm_model import train_light
+from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
-from predict_age.models.xgb_model import train_boosted
+from predict_age.models.xgb_model import train_xgboost
 from predict_age.source.row_rules import connect
 from predict_age.synthetic.posterior import best_prediction
 from predict_age.synthetic.write import ROWS_PER_CHUNK, Chunk, generate, people
@@ -43,13 +43,13 @@ def prepared(rows: int, seed: int) -> tuple[Matrix, np.ndarray, np.ndarray, list
         generate(Path(folder), rows, seed, AS_OF, 2)
         files = sorted((Path(folder) / "people").glob("*.parquet"))
         table = pa.concat_tables([pq.read_table(f, columns=["profile_json"]) for f in files])
-    columns = extract(connect(), table["profile_json"], default_text(), AS_OF).columns
+    columns = extract_features(connect(), table["profile_json"], default_text(), AS_OF).columns
     drawn = [people(Chunk(seed, n, min(ROWS_PER_CHUNK, rows - n), AS_OF)) for n in range(0, rows, ROWS_PER_CHUNK)]
     age = np.concatenate([d.age for d in drawn]).astype(np.float32)
     scored = drawn[-1]
     best = np.concatenate([best_prediction(scored.slice(i, i + 10_000)) for i in range(0, len(scored.age), 10_000)])
     fit = pa.array(np.arange(rows) < rows - len(best))
-    return learn_encoders(features, columns.filter(fit), age[fit.to_numpy(False)]).encode(columns), age, best, features.names
+    return fit_encoders(features, columns.filter(fit), age[fit.to_numpy(False)]).encode(columns), age, best, features.names
 
 
 def timed(function: Callable[[], object]) -> tuple[object, float]:
@@ -71,15 +71,17 @@ def main(rows: int, seed: int) -> None:
     def line(name: str, fit_s: float | None, eval_s: float | None, point: np.ndarray, ends: np.ndarray | None = None) -> None:
         error = float(np.abs(np.floor(point + 0.5) - truth).mean()) / yard
         width = (
-            "" if ends is None else f"{(ends[:, 2] - ends[:, 0]).mean() + 2 * correction(ends[:, 0], ends[:, 2], truth, 0.9):.2f}"
+            ""
+            if ends is None
+            else f"{(ends[:, 2] - ends[:, 0]).mean() + 2 * conformal_correction(ends[:, 0], ends[:, 2], truth, 0.9):.2f}"
         )
         time_taken = f"{fit_s:.0f} | {len(truth) / eval_s:,.0f}" if fit_s and eval_s else " | "
         print(f"| {name} | {time_taken} | {error:.3f} | {width} |", flush=True)
 
-    boosted, fit_s = timed(lambda: train_boosted(fit, age[:n], names, settings, 2))
+    boosted, fit_s = timed(lambda: train_xgboost(fit, age[:n], names, settings, 2))
     raw, eval_s = timed(lambda: boosted.predict(new))
     line(f"XGBoost, {settings.rounds} trees of depth {settings.max_depth}", fit_s, eval_s, np.asarray(raw))
-    light, fit_s = timed(lambda: train_light(fit, age[:n], names, settings, 2))
+    light, fit_s = timed(lambda: train_lightgbm(fit, age[:n], names, settings, 2))
     second, eval_s = timed(lambda: light.predict(new))  # type: ignore[attr-defined]
     line(f"LightGBM, {settings.light_rounds} trees of {settings.light_leaves} leaves", fit_s, eval_s, np.asarray(second))
     forest, fit_s = timed(lambda: train_forest(fit, age[:n], 14, 100, settings, 2))

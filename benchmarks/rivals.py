@@ -36,7 +36,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predict_age import kernels
-from predict_age.features.extract import compiled
+from predict_age.features.extract import compile_features
 from predict_age.models.bundle import Bundle
 from predict_age.runtime.resource_usage import Measure
 from predict_age.runtime.worker_pool import available_cores
@@ -54,14 +54,14 @@ YES, NO = {"true", "yes", "y", "1", "t", "1.0"}, {"false", "no", "n", "0", "f", 
 @cache
 def model(folder: str, seal: str) -> Bundle:
     """The model, once a process."""
-    from predict_age.models.artifact import load
+    from predict_age.models.artifact import load_model
 
-    return load(Path(folder), seal)[0]
+    return load_model(Path(folder), seal)[0]
 
 
 def libraries_only() -> None:
     """Rivals evaluate the models with NumPy, SciPy and the libraries: our kernels are ours."""
-    kernels.switch.on = False
+    kernels.kernel_switch.on = False
 
 
 def number(value: object, low: float, high: float, scale: float = 1.0, clip: bool = False) -> float:
@@ -292,7 +292,7 @@ def with_duckdb(folder: str, seal: str) -> Job:
     """
     libraries_only()
     bundle = model(folder, seal)
-    sql = compiled(bundle.features.text, AS_OF)[1]
+    sql = compile_features(bundle.features.text, AS_OF)[1]
     connection = duckdb.connect(config={"threads": available_cores(), "preserve_insertion_order": False})
 
     def predict(files: list[str], to: Path) -> None:

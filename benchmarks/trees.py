@@ -15,10 +15,10 @@ import numpy as np
 from models import prepared
 from predict_age import kernels
 from predict_age.config import TrainingConfig
-from predict_age.models.bundle import with_point
-from predict_age.models.lgbm_model import train_light
+from predict_age.models.bundle import with_point_prediction
+from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
-from predict_age.models.xgb_model import train_boosted
+from predict_age.models.xgb_model import train_xgboost
 from predict_age.runtime.worker_pool import available_cores
 from stages import processor
 
@@ -30,7 +30,7 @@ def compare(title: str, predict: Callable[[], np.ndarray]) -> None:
     answers, best = {}, {False: np.inf, True: np.inf}
     for _ in range(TIMES):
         for on in (False, True):
-            kernels.switch.on = on
+            kernels.kernel_switch.on = on
             began = time.perf_counter()
             answers[on] = predict()
             best[on] = min(best[on], (time.perf_counter() - began) / ROWS * 1e6)
@@ -43,10 +43,10 @@ def main(people: int) -> None:
     x, age, _, names = prepared(people, 7)
     fit, new = x[:-ROWS], x[-ROWS:]
     ages, settings, threads = age[:-ROWS], TrainingConfig(), available_cores()
-    first = train_boosted(fit, ages, names, settings, threads)
-    second = train_light(fit, ages, names, settings, threads)
-    third = train_forest(with_point(fit, first.predict(fit)), ages, 14, 100, settings, threads)
-    deep = with_point(new, first.predict(new))
+    first = train_xgboost(fit, ages, names, settings, threads)
+    second = train_lightgbm(fit, ages, names, settings, threads)
+    third = train_forest(with_point_prediction(fit, first.predict(fit)), ages, 14, 100, settings, threads)
+    deep = with_point_prediction(new, first.predict(new))
     print(f"{processor()}, one core; learned from {len(fit):,} people")
     print("| model | library, microseconds a row | kernel | |\n|---|---|---|---|")
     compare(f"XGBoost, {first.rounds} trees of depth {settings.max_depth}", lambda: first.predict(new))

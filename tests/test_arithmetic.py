@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from predict_age.config import line_of
-from predict_age.distributions import chi_squared_above, fisher_above, normal_above, student_above
+from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.errors import IntegrityError
 from predict_age.run.batching import number_of_batches, plan_batches
 from predict_age.run.quarter import latest_complete_quarter
 from predict_age.storage.row_accounting import RowAccounting
-from predict_age.tally import Tally, merged
+from predict_age.tally import Tally, sum_tallies
 
 
 def test_the_documents_batches_are_788() -> None:
@@ -95,7 +95,7 @@ def test_merging_ignores_order(parts: list[Tally], random: object) -> None:
     """The merge of parts in any order is the same."""
     shuffled = list(parts)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert merged(parts) == merged(shuffled)
+    assert sum_tallies(parts) == sum_tallies(shuffled)
 
 
 def test_line_of() -> None:
@@ -110,8 +110,8 @@ def test_line_of() -> None:
 @pytest.mark.parametrize("chance", [0.5, 0.05, 1e-3, 1e-6])
 def test_quantiles_equal_scipy(chance: float) -> None:
     """The quick quantiles are those of scipy.stats."""
-    assert normal_above(chance) == pytest.approx(stats.norm.isf(chance), abs=1e-12)
+    assert normal_upper_quantile(chance) == pytest.approx(stats.norm.isf(chance), abs=1e-12)
     for freedom in (1, 7.5, 400):
-        assert student_above(chance, freedom) == pytest.approx(stats.t.isf(chance, freedom), rel=1e-9, abs=1e-9)
-        assert chi_squared_above(chance, freedom) == pytest.approx(stats.chi2.isf(chance, freedom), rel=1e-9)
-        assert fisher_above(chance, freedom, 30) == pytest.approx(stats.f.isf(chance, freedom, 30), rel=1e-6)
+        assert student_t_upper_quantile(chance, freedom) == pytest.approx(stats.t.isf(chance, freedom), rel=1e-9, abs=1e-9)
+        assert chi_squared_upper_quantile(chance, freedom) == pytest.approx(stats.chi2.isf(chance, freedom), rel=1e-9)
+        assert f_upper_quantile(chance, freedom, 30) == pytest.approx(stats.f.isf(chance, freedom, 30), rel=1e-6)

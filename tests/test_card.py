@@ -12,14 +12,14 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
-from predict_age.evaluation.model_card.groups import crossing, group_rows, surprising
-from predict_age.evaluation.model_card.leakage import leaks, univariate_leakage
+from predict_age.evaluation.model_card.groups import critical_group_z, metrics_by_group, threshold_errors
+from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 from predict_age.evaluation.model_card.population import auc, covariate_shift
 from predict_age.evaluation.model_card.proxies import correlation_ratio, cramers_v
 from predict_age.features.spec import default_text
 from predict_age.models.bundle import Predictions
-from predict_age.models.metrics import evaluate, weighted
-from predict_age.models.training import Judged
+from predict_age.models.metrics import evaluate, weighted_metrics
+from predict_age.models.training import HeldOutPredictions
 
 Rows = list[dict[str, Any]]
 CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")
@@ -121,27 +121,27 @@ def test_honest_features_are_no_leaks() -> None:
     learn, judge = age[::2], age[1::2]
     median = {v: np.median(learn[learn // 10 == v]) for v in np.unique(age // 10)}
     assert found["text"].error == pytest.approx(np.mean([abs(a - median[a // 10]) for a in judge]))
-    assert [t.feature for t in leaks(list(found.values()), 0.15, 0.8, ())] == ["copy"]
-    assert not leaks(list(found.values()), 0.15, 0.8, ("copy",))
-    assert not leaks(list(found.values()), 0.0, 0.0, ())
-    assert not leaks(univariate_leakage(columns, np.full(4000, 40, np.float32)), 0.15, 0.8, ()), "nothing to give away"
+    assert [t.feature for t in leaking_features(list(found.values()), 0.15, 0.8, ())] == ["copy"]
+    assert not leaking_features(list(found.values()), 0.15, 0.8, ("copy",))
+    assert not leaking_features(list(found.values()), 0.0, 0.0, ())
+    assert not leaking_features(univariate_leakage(columns, np.full(4000, 40, np.float32)), 0.15, 0.8, ()), "nothing to give away"
 
 
-def judged(n: int, seed: int = 0) -> Judged:
+def judged(n: int, seed: int = 0) -> HeldOutPredictions:
     """Invented judgements."""
     rng = np.random.default_rng(seed)
     age = rng.integers(20, 70, n).astype(float)
     made = Predictions(
         np.round(age + rng.normal(0, 5, n)).astype(np.int32), age - 6 + rng.normal(0, 3, n), age + 6 + rng.normal(0, 3, n)
     )
-    return Judged(np.arange(n), age, made, rng.integers(0, 10, n))
+    return HeldOutPredictions(np.arange(n), age, made, rng.integers(0, 10, n))
 
 
 def test_group_numbers_equal_scipy_and_scikit_learn() -> None:
     """Error, bias, interval, standardised distance, weighted mean, and both ways across 40."""
     people = judged(3000)
     label = np.random.default_rng(1).choice(["a", "b", "c"], 3000, p=[0.6, 0.38, 0.02])
-    rows = group_rows(people, pa.table({"g": label}), 40, 100)["g"]
+    rows = metrics_by_group(people, pa.table({"g": label}), 40, 100)["g"]
     assert [r["group"] for r in rows] == ["a", "b", "all others"]
     error = people.made.age - people.age
     for row in rows[:2]:
@@ -157,12 +157,12 @@ def test_group_numbers_equal_scipy_and_scikit_learn() -> None:
         assert (row["made_older"], row["made_younger"]) == pytest.approx((side[0, 1], side[1, 0]))
     weights = np.random.default_rng(2).random(3000)
     made = people.made
-    whole = weighted(people.age, made.age, made.lower, made.upper, weights)
+    whole = weighted_metrics(people.age, made.age, made.lower, made.upper, weights)
     assert whole["mae"] == pytest.approx(sk.mean_absolute_error(people.age, made.age, sample_weight=weights))
-    assert weighted(people.age, made.age, made.lower, made.upper, np.ones(3000)) == pytest.approx(
+    assert weighted_metrics(people.age, made.age, made.lower, made.upper, np.ones(3000)) == pytest.approx(
         {k: v for k, v in evaluate(people.age, made.age, made.lower, made.upper).items() if k not in ("rows", "r2")}
     )
-    nobody = crossing(people.age, made.age, 120)
+    nobody = threshold_errors(people.age, made.age, 120)
     assert (nobody.above, np.isnan(nobody.made_younger)) == (0, True)
 
 
@@ -172,8 +172,8 @@ def test_chance_names_no_group() -> None:
     for seed in range(400):
         people = judged(1600, seed)
         label = np.random.default_rng(seed).integers(0, 8, 1600).astype(str)
-        rows = group_rows(people, pa.table({"g": label}), 40, 50)["g"]
-        alarms += any(abs(r["apart_z"]) > surprising(len(rows)) for r in rows)
+        rows = metrics_by_group(people, pa.table({"g": label}), 40, 50)["g"]
+        alarms += any(abs(r["apart_z"]) > critical_group_z(len(rows)) for r in rows)
     assert alarms <= 12  # 4 expected; more than 12 happens once in 4,000
 
 
@@ -183,8 +183,8 @@ def test_same_age_removes_what_age_explains() -> None:
     age = rng.integers(20, 70, 6000).astype(float)
     made = np.round(age - 0.4 * (age - 45)).astype(np.int32)
     older = rng.random(6000) < (age - 15) / 60
-    people = Judged(np.arange(6000), age, Predictions(made, age, age), np.zeros(6000, np.int64))
-    rows = {r["group"]: r for r in group_rows(people, pa.table({"g": np.where(older, "old", "young")}), 40, 50)["g"]}
+    people = HeldOutPredictions(np.arange(6000), age, Predictions(made, age, age), np.zeros(6000, np.int64))
+    rows = {r["group"]: r for r in metrics_by_group(people, pa.table({"g": np.where(older, "old", "young")}), 40, 50)["g"]}
     assert rows["old"]["apart"] < -3
     assert abs(rows["old"]["same_age"]) < 0.3
 

@@ -15,13 +15,21 @@ from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
 from predict_age.config import DriftConfig
-from predict_age.evaluation.drift.judge import Finding, OverDispersion, aligned, compare, cut, dispersion, psi
-from predict_age.evaluation.drift.sketch import Sketch, cells, histogram, lowest, merged, numbers
+from predict_age.evaluation.drift.judge import (
+    DriftFinding,
+    OverDispersion,
+    align_counts,
+    assign_cells,
+    compare_counts,
+    over_dispersion,
+    psi,
+)
+from predict_age.evaluation.drift.sketch import Sketch, cell_lower_bound, grid_cells, histogram_counts, number_counts, sum_sketches
 from predict_age.synthetic.model import draw
 from predict_age.synthetic.shifts import Shift, shifted
 from predict_age.synthetic.write import generate
 from predict_age.tally import Tally
-from predict_age.tally import merged as merged_tallies
+from predict_age.tally import sum_tallies as merged_tallies
 
 values = st.floats(width=32, allow_infinity=False)
 
@@ -31,9 +39,9 @@ def test_merge_equals_whole(found: list[float], cuts: list[int]) -> None:
     """Sketches of any parts, in any order, add up to the sketch of all; JSON keeps it."""
     whole = np.array(found, np.float32)
     parts = np.split(whole, sorted(min(c, len(whole)) for c in cuts))
-    sketches = [Sketch({"x": numbers(p)}) for p in parts]
-    expected = {k: v for k, v in numbers(whole).items() if v}
-    assert merged(sketches).counts["x"] == expected
+    sketches = [Sketch({"x": number_counts(p)}) for p in parts]
+    expected = {k: v for k, v in number_counts(whole).items() if v}
+    assert sum_sketches(sketches).counts["x"] == expected
     total = Sketch({"x": {}})
     for s in reversed(sketches):
         total = total + s
@@ -61,10 +69,10 @@ def test_tallies_in_any_order(parts: list[tuple[dict[str, int], list[int]]], dic
 @given(values.filter(lambda v: not np.isnan(v)), values.filter(lambda v: not np.isnan(v)))
 def test_grid_keeps_order(a: float, b: float) -> None:
     """Larger numbers never fall into smaller cells; a cell's lowest value is in it and no more than 1/16 below its values."""
-    x, y = cells(np.array([a, b], np.float32)).tolist()
+    x, y = grid_cells(np.array([a, b], np.float32)).tolist()
     assert (x <= y) if a <= b else (y <= x)
-    low = lowest(x)
-    assert cells(np.array([low], np.float32))[0] == x
+    low = cell_lower_bound(x)
+    assert grid_cells(np.array([low], np.float32))[0] == x
     assert low <= np.float32(a)
     if a >= 1e-30:
         assert float(np.float32(a)) <= low * (1 + 1 / 16) * (1 + 1e-6)
@@ -72,20 +80,20 @@ def test_grid_keeps_order(a: float, b: float) -> None:
 
 def test_small_whole_numbers_have_cells_of_their_own() -> None:
     """Ages and years up to 32 are told apart exactly, and histograms give the same counts as the numbers."""
-    assert len(set(cells(np.arange(33, dtype=np.float32)).tolist())) == 33
+    assert len(set(grid_cells(np.arange(33, dtype=np.float32)).tolist())) == 33
     ages = np.random.default_rng(0).integers(0, 121, 500)
-    assert histogram(np.bincount(ages, minlength=121).tolist()) == numbers(ages.astype(np.float32))
+    assert histogram_counts(np.bincount(ages, minlength=121).tolist()) == number_counts(ages.astype(np.float32))
 
 
 def test_distance_and_index_equal_scipy() -> None:
     """The distance of distributions on the grid and the stability index against scipy's."""
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 30, 900).astype(np.float32), rng.integers(3, 33, 700).astype(np.float32)
-    found = compare({"x": numbers(a)}, {"x": numbers(b)}, {}, DriftConfig())[0]
+    found = compare_counts({"x": number_counts(a)}, {"x": number_counts(b)}, {}, DriftConfig())[0]
     assert found.ks == pytest.approx(stats.ks_2samp(a, b).statistic)
-    first, second, numeric = aligned(numbers(a), numbers(b))
+    first, second, numeric = align_counts(number_counts(a), number_counts(b))
     assert numeric
-    cell = cut(first, second, numeric)
+    cell = assign_cells(first, second, numeric)
     p, q = (np.bincount(cell, c) for c in (first, second))
     p1, q1 = ((c + 0.5) / (c + 0.5).sum() for c in (p, q))
     assert psi(p, q) == pytest.approx(stats.entropy(p1, q1) + stats.entropy(q1, p1))
@@ -113,12 +121,12 @@ def pool(shifts: tuple[Shift, ...], seed: int) -> dict[str, np.ndarray]:
 
 def sketch(shifts: tuple[Shift, ...], seed: int, part: int, rows: int) -> dict[str, dict[str, int]]:
     """The sketch of some of them."""
-    return {n: numbers(v[part * rows : (part + 1) * rows]) for n, v in pool(shifts, seed).items()}
+    return {n: number_counts(v[part * rows : (part + 1) * rows]) for n, v in pool(shifts, seed).items()}
 
 
-def compared(first: dict[str, dict[str, int]], second: dict[str, dict[str, int]], **settings: float) -> list[Finding]:
+def compared(first: dict[str, dict[str, int]], second: dict[str, dict[str, int]], **settings: float) -> list[DriftFinding]:
     """What is found."""
-    return [f for f in compare(first, second, {}, DriftConfig(**settings)) if f.drifted]
+    return [f for f in compare_counts(first, second, {}, DriftConfig(**settings)) if f.drifted]
 
 
 def test_unchanged_data_raise_few_alarms() -> None:
@@ -154,26 +162,26 @@ def test_batches_that_differ_widen_the_limits() -> None:
 
     def run(batches: int) -> list[Sketch]:
         return [
-            Sketch({"x": numbers(np.round(rng.normal(20 + rng.normal(0, 2.0), 4, 3000)).astype(np.float32))})
+            Sketch({"x": number_counts(np.round(rng.normal(20 + rng.normal(0, 2.0), 4, 3000)).astype(np.float32))})
             for _ in range(batches)
         ]
 
     alarms = blind = 0
     for _ in range(40):
         before, now = run(30), run(30)
-        spread = {"x": dispersion(before)["x"] | dispersion(now)["x"]}
-        counts = merged(before).counts, merged(now).counts
-        alarms += any(f.drifted for f in compare(*counts, spread, DriftConfig(least_moved=0.0)))
-        blind += any(f.drifted for f in compare(*counts, {}, DriftConfig(least_moved=0.0)))
+        spread = {"x": over_dispersion(before)["x"] | over_dispersion(now)["x"]}
+        counts = sum_sketches(before).counts, sum_sketches(now).counts
+        alarms += any(f.drifted for f in compare_counts(*counts, spread, DriftConfig(least_moved=0.0)))
+        blind += any(f.drifted for f in compare_counts(*counts, {}, DriftConfig(least_moved=0.0)))
     assert blind >= 34, "without the batches' own variation nearly every run would be an alarm"
     assert alarms <= 2
-    even = dispersion([Sketch({"x": numbers(rng.integers(0, 20, 3000).astype(np.float32))}) for _ in range(30)])["x"]
+    even = over_dispersion([Sketch({"x": number_counts(rng.integers(0, 20, 3000).astype(np.float32))}) for _ in range(30)])["x"]
     assert (even.variance, even.order) == pytest.approx((1.0, 1.0), abs=0.35)
     assert even.unevenness < 0.2
-    uneven = dispersion(run(30))["x"]
+    uneven = over_dispersion(run(30))["x"]
     assert uneven.order > 10
     assert uneven.unevenness > 3, "a moving mean varies in one direction"
-    assert dispersion(run(7)) == {"x": OverDispersion()}, "seven batches say little"
+    assert over_dispersion(run(7)) == {"x": OverDispersion()}, "seven batches say little"
 
 
 def test_missing_shares_that_differ_by_batch() -> None:
@@ -183,15 +191,15 @@ def test_missing_shares_that_differ_by_batch() -> None:
     def run() -> list[Sketch]:
         lost = rng.beta(5, 45, 20)
         values = [np.where(rng.random(3000) < share, np.nan, rng.random(3000)).astype(np.float32) for share in lost]
-        return [Sketch({"x": numbers(v)}) for v in values]
+        return [Sketch({"x": number_counts(v)}) for v in values]
 
     alarms = blind = 0
     for _ in range(40):
         before, now = run(), run()
-        counts = merged(before).counts, merged(now).counts
-        spread = {"x": dispersion(before)["x"] | dispersion(now)["x"]}
-        alarms += any(f.drifted for f in compare(*counts, spread, DriftConfig(least_moved=0.0)))
-        blind += any(f.drifted for f in compare(*counts, {}, DriftConfig(least_moved=0.0)))
+        counts = sum_sketches(before).counts, sum_sketches(now).counts
+        spread = {"x": over_dispersion(before)["x"] | over_dispersion(now)["x"]}
+        alarms += any(f.drifted for f in compare_counts(*counts, spread, DriftConfig(least_moved=0.0)))
+        blind += any(f.drifted for f in compare_counts(*counts, {}, DriftConfig(least_moved=0.0)))
     assert alarms <= 2
     assert blind >= 20
 

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
-from predict_age.evaluation.ab_test.assign import arm_of
-from predict_age.evaluation.ab_test.read_out import KEEP, PROMOTE, UNDECIDED, Pairs, Rules, Sums, decide
+from predict_age.evaluation.ab_test.assign import assign_arms
+from predict_age.evaluation.ab_test.read_out import (
+    KEEP,
+    PROMOTE,
+    UNDECIDED,
+    ArmStatistics,
+    DecisionRules,
+    PairedDifferences,
+    decide,
+)
 from predict_age.hashing import sampling_hash
 from predict_age.synthetic.write import generate
 
@@ -22,14 +30,14 @@ from predict_age.synthetic.write import generate
 def test_arms_are_decided_by_the_pid_alone() -> None:
     """Stated shares, the same in any order, independent of other experiments and of the training sample."""
     pids = np.random.default_rng(0).choice(2**40, 50_000, replace=False)
-    arm = arm_of(pids, "x", (0.1, 0.3))
+    arm = assign_arms(pids, "x", (0.1, 0.3))
     assert np.bincount(arm, minlength=3) / 50_000 == pytest.approx([0.6, 0.1, 0.3], abs=0.01)
     order = np.random.default_rng(1).permutation(50_000)
-    assert np.array_equal(arm_of(pids[order], "x", (0.1, 0.3)), arm[order])
-    for other in (arm_of(pids, "y", (0.1, 0.3)) == 1, sampling_hash(pids, 7) < 0.1):
+    assert np.array_equal(assign_arms(pids[order], "x", (0.1, 0.3)), arm[order])
+    for other in (assign_arms(pids, "y", (0.1, 0.3)) == 1, sampling_hash(pids, 7) < 0.1):
         both = np.mean((arm == 1) & other)
         assert both == pytest.approx(0.01, abs=0.002)
-    assert not arm_of(pids, "x", ()).any()
+    assert not assign_arms(pids, "x", ()).any()
 
 
 floats = st.floats(-40, 40).map(lambda x: round(x, 3))
@@ -39,8 +47,8 @@ floats = st.floats(-40, 40).map(lambda x: round(x, 3))
 def test_sums_merge_exactly(rows: list[tuple[float, float, float, float]], at: int) -> None:
     """Sums of parts are the sums of the whole; means and variances are NumPy's."""
     table = np.array(rows)
-    whole = Sums.of(*table.T)
-    parts = Sums.of(*table[:at].T) + Sums() + Sums.of(*table[at:].T)
+    whole = ArmStatistics.of(*table.T)
+    parts = ArmStatistics.of(*table[:at].T) + ArmStatistics() + ArmStatistics.of(*table[at:].T)
     assert parts.rows == whole.rows
     assert parts.inside == whole.inside
     assert [parts.mae, parts.error, parts.width] == pytest.approx([whole.mae, whole.error, whole.width], abs=1e-9)
@@ -48,35 +56,35 @@ def test_sums_merge_exactly(rows: list[tuple[float, float, float, float]], at: i
     assert whole.mae == pytest.approx(error.mean())
     if len(rows) > 1:
         assert whole.variance == pytest.approx(error.var(ddof=1), abs=1e-6)
-    pairs = Pairs.of(error[:at], error[:at] / 2) + Pairs.of(error[at:], error[at:] / 2)
+    pairs = PairedDifferences.of(error[:at], error[:at] / 2) + PairedDifferences.of(error[at:], error[at:] / 2)
     assert pairs.difference == pytest.approx(-error.sum() / 2, abs=1e-9)
 
 
-def arm(rng: np.random.Generator, n: int, spread: float) -> tuple[Sums, np.ndarray]:
+def arm(rng: np.random.Generator, n: int, spread: float) -> tuple[ArmStatistics, np.ndarray]:
     """Sums of people who are predicted with normal errors, and the absolute errors."""
     error = rng.normal(0, spread, n)
     zero = np.zeros(n)
-    return Sums.of(zero, error, error - 2 * spread, error + 2 * spread), np.abs(error)
+    return ArmStatistics.of(zero, error, error - 2 * spread, error + 2 * spread), np.abs(error)
 
 
 def test_intervals_equal_scipy() -> None:
     """Difference and interval are those of Welch's and of the paired t-test."""
     rng = np.random.default_rng(2)
     (one, a), (two, b) = arm(rng, 700, 4.0), arm(rng, 300, 3.7)
-    found = decide("x", one, two, Rules())
+    found = decide("x", one, two, DecisionRules())
     welch = stats.ttest_ind(b, a, equal_var=False)
     assert (found.low, found.high) == pytest.approx(tuple(welch.confidence_interval(0.95)))
-    several = decide("x", one, two, Rules(), challengers=4)
+    several = decide("x", one, two, DecisionRules(), challengers=4)
     assert (several.low, several.high) == pytest.approx(tuple(welch.confidence_interval(1 - 0.05 / 4)))
     (one, a), (two, b) = arm(rng, 500, 4.0), arm(rng, 500, 4.0)
-    paired = decide("x", one, two, Rules(), Pairs.of(a, b))
+    paired = decide("x", one, two, DecisionRules(), PairedDifferences.of(a, b))
     assert (paired.low, paired.high) == pytest.approx(tuple(stats.ttest_rel(b, a).confidence_interval(0.95)))
 
 
 def test_decisions_at_the_stated_rates() -> None:
     """No difference: promoted in 2.5 % of 1,000 experiments. The least gain, with the advised people: promoted in 80 %."""
     rng = np.random.default_rng(3)
-    rules = Rules(least=0.10)
+    rules = DecisionRules(least=0.10)
     wrong = sum(decide("x", arm(rng, 1500, 4.0)[0], arm(rng, 1500, 4.0)[0], rules).decision == PROMOTE for _ in range(1000))
     assert wrong <= 42  # 25 expected; more than 42 happens once in 1,000
     advised = decide("x", arm(rng, 20_000, 4.0)[0], arm(rng, 20_000, 3.6)[0], rules).needed
@@ -91,14 +99,14 @@ def test_decisions_at_the_stated_rates() -> None:
 def test_undecided_says_how_many_more() -> None:
     """Few people decide nothing and are told how many would; shorter coverage is never promoted."""
     rng = np.random.default_rng(4)
-    few = decide("x", arm(rng, 50, 4.0)[0], arm(rng, 50, 3.0)[0], Rules())
+    few = decide("x", arm(rng, 50, 4.0)[0], arm(rng, 50, 3.0)[0], DecisionRules())
     assert (few.decision, few.needed) == (UNDECIDED, 0)
-    near = decide("x", arm(rng, 400, 4.0)[0], arm(rng, 400, 3.99)[0], Rules(least=0.005))
+    near = decide("x", arm(rng, 400, 4.0)[0], arm(rng, 400, 3.99)[0], DecisionRules(least=0.005))
     assert near.decision == UNDECIDED
     assert f"{near.needed - 800:,} more people" in near.reason
     good, _error = arm(rng, 3000, 3.0)
-    narrow = Sums(good.rows, good.error, good.absolute, good.square, int(good.rows * 0.5), good.width)
-    assert decide("x", arm(rng, 3000, 4.0)[0], narrow, Rules()).decision == KEEP
+    narrow = ArmStatistics(good.rows, good.error, good.absolute, good.square, int(good.rows * 0.5), good.width)
+    assert decide("x", arm(rng, 3000, 4.0)[0], narrow, DecisionRules()).decision == KEEP
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +177,7 @@ def test_challenger_predicts_its_share(lab: dict[str, Any]) -> None:
     assert run["batches"]["reused"] == 0, "an experiment takes nothing over"
     batches = sorted((space / "runs" / run["run_id"] / "predictions").glob("batch_*.parquet"))
     made = pa.concat_tables([pq.read_table(b, columns=["pid", "predicted_age", "model_version"]) for b in batches])
-    arms = arm_of(made["pid"].to_numpy(), "e1", (0.4,))
+    arms = assign_arms(made["pid"].to_numpy(), "e1", (0.4,))
     expected = np.array([lab["poor"]["model_version"], challenger])[arms]
     assert made["model_version"].to_pylist() == expected.tolist()
     ages = {}

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predict_age.errors import ConfigError
-from predict_age.features.extract import check_compiles, extract
-from predict_age.features.spec import default_text, load_features, parse_features, parse_path, refusal
+from predict_age.features.extract import check_compiles, extract_features
+from predict_age.features.spec import default_text, load_features, parse_features, parse_path, refusal_reason
 from predict_age.source.row_rules import connect
 
 AS_OF = dt.date(2025, 10, 23)
@@ -22,7 +22,7 @@ def values(declaration: str, *profiles: object) -> list[object]:
     text = f'format = 1\n[features.f]\nmeaning = "test"\n{declaration}\n'
     parse_features(text, "test")
     raw = [p if p is None or isinstance(p, str) else json.dumps(p) for p in profiles]
-    return extract(connect(), pa.chunked_array([pa.array(raw, pa.string())]), text, AS_OF).columns["f"].to_pylist()
+    return extract_features(connect(), pa.chunked_array([pa.array(raw, pa.string())]), text, AS_OF).columns["f"].to_pylist()
 
 
 def test_number() -> None:
@@ -135,7 +135,7 @@ def test_sql() -> None:
 def test_unusable_profiles_are_named() -> None:
     """Missing, malformed, and other JSON than an object; in the order of the rows."""
     raw = [None, "", "  null ", "{", "[1]", "5", '"x"', "{}", ' {"a":1}', '{"a":"\\ud800"}', "[" * 100_000]
-    made = extract(connect(), pa.chunked_array([pa.array(raw, pa.string())]), default_text(), AS_OF)
+    made = extract_features(connect(), pa.chunked_array([pa.array(raw, pa.string())]), default_text(), AS_OF)
     assert made.problem.to_pylist() == [
         "profile_missing",
         "profile_missing",
@@ -164,7 +164,7 @@ KEYS = [str(parse_path(f.path)[0]) for f in load_features(None).features.values(
 def test_no_profile_breaks_the_extraction(profiles: list[dict[str, object]]) -> None:
     """Whatever stands under the keys of the features, each row gets a value inside its bounds, or none."""
     raw = pa.chunked_array([pa.array([json.dumps(p) for p in profiles], pa.string())])
-    made = extract(connect(), raw, default_text(), AS_OF)
+    made = extract_features(connect(), raw, default_text(), AS_OF)
     assert made.columns.num_rows == len(profiles)
     for name, feature in load_features(None).features.items():
         for value in made.columns[name].to_pylist():
@@ -222,10 +222,10 @@ def test_refused_names() -> None:
         "race",
         "marital_status",
     ):
-        assert refusal(name), name
+        assert refusal_reason(name), name
     for name in ("account_age_days", "stage", "language", "wage", "manager", "years_experience", "package", "unionized_software"):
-        assert refusal(name) is None, name
-    assert refusal("jahre", ("jahre",))
+        assert refusal_reason(name) is None, name
+    assert refusal_reason("jahre", ("jahre",))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from predict_age.errors import ConfigError
-from predict_age.features.extract import extract
+from predict_age.features.extract import extract_features
 from predict_age.features.spec import default_text
 from predict_age.source.row_rules import connect
 from predict_age.synthetic.model import AGES, FINISHING_AGE, OFFSET_ZERO, People, draw, model
@@ -96,7 +96,7 @@ def test_features_see_what_the_yardstick_sees() -> None:
     """Each of the 22 features is missing exactly when its variable is not shown, and tells its outcomes apart."""
     batch, _ = record_batch(CHUNK)
     drawn = people(CHUNK)
-    made = extract(connect(), batch["profile_json"], default_text(), AS_OF).columns
+    made = extract_features(connect(), batch["profile_json"], default_text(), AS_OF).columns
     pairs = {
         "tenure_years": "tenure_months",
         "job_level": "job_level",

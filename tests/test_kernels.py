@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from predict_age.evaluation.drift import sketch
 from predict_age.features import json_fast_path
-from predict_age.features.extract import FEW_PROFILES, FeatureReader, extract
+from predict_age.features.extract import MAX_PREPARED_PROFILES, FeatureReader, extract_features
 from predict_age.features.spec import default_text, parse_features
-from predict_age.kernels import usable
-from predict_age.kernels.json_scanner import DEEPEST, Paths, Tokens
-from predict_age.kernels.value_cache import TEXT, ValueCache
+from predict_age.kernels import kernels_usable
+from predict_age.kernels.json_scanner import MAX_DEPTH, JsonScan, PathTree
+from predict_age.kernels.value_cache import LOOKED_UP, ValueCache
 from predict_age.models import age_distribution, density_network
 from predict_age.source import profile_hash
 from predict_age.source.row_rules import connect
@@ -155,7 +155,7 @@ ODD = [
     '{"n":1e999}',
     '{"n":NaN}',
     '{"l":' + "[" * 70 + "]" * 70 + "}",
-    '{"l":' + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1) + "}",
+    '{"l":' + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1) + "}",
     '{"n":5}\x00',
     '\ufeff{"n":5}',
     '{"o":{"some key":"' + "v" * 300 + '"}}',
@@ -168,8 +168,8 @@ ODD = [
 def same(texts: list[str | None], features: str = FEATURES) -> None:
     """Both ways give the same columns and the same problems."""
     profiles = pa.chunked_array([pa.array(texts, pa.string())])
-    slow = extract(connect(), profiles, features, AS_OF, kernels=False)
-    fast = extract(connect(), profiles, features, AS_OF, kernels=True)
+    slow = extract_features(connect(), profiles, features, AS_OF, kernels=False)
+    fast = extract_features(connect(), profiles, features, AS_OF, kernels=True)
     assert fast.problem.to_pylist() == slow.problem.to_pylist()
     for name in slow.columns.column_names:
         expected, found = slow.columns[name], fast.columns[name].cast(slow.columns[name].type)
@@ -178,7 +178,7 @@ def same(texts: list[str | None], features: str = FEATURES) -> None:
 
 def test_kernels_run_here() -> None:
     """Otherwise this file compares the slower code with itself."""
-    assert usable()
+    assert kernels_usable()
 
 
 @settings(max_examples=150, deadline=None)
@@ -234,7 +234,7 @@ def test_texts_that_mean_something_in_sql() -> None:
     ]
     texts = [json.dumps({"o": {"some key": value}, "t": value, "d": value}) for value in odd]
     same(texts)
-    same(texts + [json.dumps({"o": {"some key": f"'{n}'"}}) for n in range(FEW_PROFILES)])
+    same(texts + [json.dumps({"o": {"some key": f"'{n}'"}}) for n in range(MAX_PREPARED_PROFILES)])
 
 
 def test_same_numbers() -> None:
@@ -251,9 +251,9 @@ def test_same_features_of_generated_people() -> None:
     people, _ = record_batch(Chunk(3, 0, 6000, AS_OF))
     profiles = pa.chunked_array([people["profile_json"]])
     rows = np.arange(6000) % 3 > 0
-    slow = extract(connect(), profiles, default_text(), AS_OF, rows, kernels=False)
+    slow = extract_features(connect(), profiles, default_text(), AS_OF, rows, kernels=False)
     for given_ in (profiles, pa.chunked_array([people["profile_json"].slice(0, 2500), people["profile_json"].slice(2500)])):
-        fast = extract(connect(), given_, default_text(), AS_OF, rows, kernels=True)
+        fast = extract_features(connect(), given_, default_text(), AS_OF, rows, kernels=True)
         for name in slow.columns.column_names:
             assert fast.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
 
@@ -265,7 +265,7 @@ def test_slices_of_a_reading_are_one_text_after_another() -> None:
     texts[1500:1500] = [*ODD, None]
     profiles = pa.array(texts, pa.string())
     rows = np.arange(len(texts)) % 4 > 0
-    slow = extract(connect(), pa.chunked_array([profiles]), default_text(), AS_OF, rows, kernels=False)
+    slow = extract_features(connect(), pa.chunked_array([profiles]), default_text(), AS_OF, rows, kernels=False)
     for kernels in (True, False):
         reading = FeatureReader(connect(), default_text(), AS_OF, kernels=kernels)
         bounds = [0, 0, 1, 2, 700, 700, 1500, 1510, 2999, len(texts)]
@@ -281,7 +281,7 @@ def test_slices_of_a_reading_are_one_text_after_another() -> None:
 def test_memo_forgets_and_knows_again() -> None:
     """A memo that is full begins anew; categories keep their values."""
     text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
-    reader = json_fast_path.Plain(parse_features(text, "t"))
+    reader = json_fast_path.FastPath(parse_features(text, "t"))
     reader.memo = ValueCache(1, most=50)
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]
@@ -300,7 +300,7 @@ def test_collisions_are_no_matter() -> None:
     data = np.frombuffer(b"".join(texts), np.uint8)
     starts = np.arange(0, len(data), 7, dtype=np.int32)[:, None]
     out = np.full((2, 3000), np.nan)
-    ends, plain_, kinds = starts + np.int32(7), np.ones(3000, np.bool_), np.full(2, TEXT)
+    ends, plain_, kinds = starts + np.int32(7), np.ones(3000, np.bool_), np.full(2, LOOKED_UP)
     new = memo.read(data, starts, ends, starts, plain_, np.zeros(2, np.int64), kinds, np.zeros((2, 4)), out)
     assert out[0].tolist() == [-i for i in range(3000)] and out[1, ::2].tolist() == list(range(1500))
     assert new.tolist() == [[1, row] for row in range(1, 3000, 2)] and np.isnan(out[1, 1::2]).all()
@@ -311,7 +311,7 @@ def test_tokens_are_where_json_has_them() -> None:
     paths: list[list[str | int]] = [["alphabetical"], ["alphabetic"], ["a", "b", 2], ["a"], ["a", "b"], ["a", "b", 0, "c"]]
     document = {"alphabetic": 1, "alphabetical": [1, 2], "a": {"b": [{"c": "x"}, 2, {"y": [5]}]}, "alphabeti": 0}
     text = json.dumps(document).encode()
-    tokens = Tokens(np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), Paths(paths))
+    tokens = JsonScan(np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), PathTree(paths))
     tokens.find(slice(0, 1))
     assert tokens.plain.all()
     found = [json.loads(text[tokens.starts[0, i] : tokens.ends[0, i]]) for i in range(len(paths))]
@@ -336,7 +336,7 @@ def test_what_lies_behind_a_text_is_no_matter(after: bytes) -> None:
     ends = np.cumsum([len(t) + len(after) for t in texts]) - len(after)
     offsets = np.stack([ends - [len(t) for t in texts], ends], axis=1).ravel().astype(np.int32)
     for data in (whole, whole[: len(whole) - len(after)], whole + bytes(100)):
-        tokens = Tokens(np.frombuffer(data, np.uint8), offsets, np.arange(0, len(offsets), 2), Paths(paths))
+        tokens = JsonScan(np.frombuffer(data, np.uint8), offsets, np.arange(0, len(offsets), 2), PathTree(paths))
         tokens.find(slice(0, 50))
         tokens.find(slice(50, len(texts)))
         assert np.flatnonzero(tokens.plain).tolist() == [len(document) - 1, len(document)]
@@ -353,8 +353,8 @@ def test_keys_are_told_apart(form: str) -> None:
     """Many keys of one length, with the same first and last bytes or without, a part of which is in the document."""
     keys = [form.format(i) for i in range(0, 400, 2)]
     text = json.dumps({form.format(i): i for i in range(0, 600, 3)}).encode()
-    tokens = Tokens(
-        np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), Paths([[key] for key in keys])
+    tokens = JsonScan(
+        np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), PathTree([[key] for key in keys])
     )
     tokens.find(slice(0, 1))
     assert tokens.plain.all()
@@ -362,14 +362,14 @@ def test_keys_are_told_apart(form: str) -> None:
     assert found == [i if i % 3 == 0 else None for i in range(0, 400, 2)]
 
 
-def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, dense: bool) -> density_network.Network:
+def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, dense: bool) -> density_network.DensityNetwork:
     """Two networks over three features, with edges that values may equal; splines, or functions that are 0 at no age."""
     starts = np.array([0, 3, 3, 9])
     m = int(starts[-1]) + 6
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
     edges = np.sort(rng.integers(-3, 4, 9).astype(np.float32).reshape(3, 3), axis=1).ravel()
     edges[3:] = np.sort(edges[3:])
-    return density_network.Network(
+    return density_network.DensityNetwork(
         edges,
         starts,
         draw(2, m, width),
@@ -396,17 +396,17 @@ def test_same_distribution(seed: int, rows: int, width: int, ages: int, function
     net = a_network(rng, width, ages, functions, dense)
     matrix = rng.choice(np.array([np.nan, np.inf, -np.inf, -3, -1, 0, -0.0, 1, 1.5, 3, 1e30], np.float32), (rows, 3))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(density_network, "wanted", lambda _: False)
+        patch.setattr(density_network, "use_kernels", lambda _: False)
         slow = net.distribution(matrix)
-        patch.setattr(density_network, "wanted", lambda _: True)
+        patch.setattr(density_network, "use_kernels", lambda _: True)
         if functions == 4 or not dense:
-            patch.setattr(density_network.Network, "_by_numpy", None)
+            patch.setattr(density_network.DensityNetwork, "_by_numpy", None)
         assert np.array_equal(net.distribution(matrix), slow)
     several = [
-        {"basis": net.basis, "prior": net.prior} | {name: getattr(net, name)[s] for name in density_network.LEARNED}
+        {"basis": net.basis, "prior": net.prior} | {name: getattr(net, name)[s] for name in density_network.LEARNED_ARRAYS}
         for s in range(2)
     ]
-    chosen = density_network._chosen(density_network.binned(matrix, net.edges, net.starts), net.bins.shape[1])
+    chosen = density_network._chosen(density_network.bin_features(matrix, net.edges, net.starts), net.bins.shape[1])
     defined = np.mean([density_network._forward(weights, chosen @ weights["bins"])[-1] for weights in several], axis=0)
     assert np.allclose(slow, defined, rtol=2e-4, atol=1e-6)
 
@@ -418,7 +418,7 @@ def test_a_network_that_is_no_number_says_so(where: str) -> None:
     getattr(net, where)[...] = np.nan
     with pytest.MonkeyPatch.context() as patch:
         for kernels in (True, False):
-            patch.setattr(density_network, "wanted", lambda _, on=kernels: on)
+            patch.setattr(density_network, "use_kernels", lambda _, on=kernels: on)
             assert np.isnan(net.distribution(np.zeros((70, 3), np.float32))).all()
 
 
@@ -439,10 +439,10 @@ def test_same_cells(bits: list[int]) -> None:
     """Any 32 bits: zeros of both signs, infinities, the tiniest numbers, every kind of NaN; two features, one turned round."""
     column = np.array(bits, np.uint32).view(np.float32)
     matrix = np.column_stack([column, column[::-1]])
-    counts = np.zeros((2, 2, sketch.CELLS), np.int64)
+    counts = np.zeros((2, 2, sketch.GRID_CELLS), np.int64)
     with pytest.MonkeyPatch.context() as patch:
         for kernels in (False, True):
-            patch.setattr(sketch, "wanted", lambda _, on=kernels: on)
+            patch.setattr(sketch, "use_kernels", lambda _, on=kernels: on)
             sketch._count(matrix, counts[int(kernels)])
     assert np.array_equal(*counts) and counts.sum() == 4 * len(bits)
 
@@ -472,7 +472,7 @@ def test_same_keys(texts: list[str | None], first: int) -> None:
     expected = np.array([key_of(t) for t in [*texts, *texts[::-1]]], np.int64)
     with pytest.MonkeyPatch.context() as patch:
         for kernels in (False, True):
-            patch.setattr(profile_hash, "wanted", lambda _, on=kernels: on)
+            patch.setattr(profile_hash, "use_kernels", lambda _, on=kernels: on)
             assert np.array_equal(profile_hash.profile_keys(whole), expected)
             assert np.array_equal(profile_hash.profile_keys(whole, marked), expected[marked])
             assert np.array_equal(profile_hash.profile_keys(whole.slice(0, len(texts))), expected[: len(texts)])
@@ -487,9 +487,9 @@ def test_same_quantiles(seed: int, rows: int) -> None:
     shares = (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-30)).astype(np.float32)
     levels = (0.0, 0.05, 0.5, 0.95, 1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(age_distribution, "wanted", lambda _: False)
+        patch.setattr(age_distribution, "use_kernels", lambda _: False)
         slow = age_distribution.quantiles(shares, 14, levels)
-        patch.setattr(age_distribution, "wanted", lambda _: True)
+        patch.setattr(age_distribution, "use_kernels", lambda _: True)
         assert np.array_equal(age_distribution.quantiles(shares, 14, levels), slow)
 
 
@@ -497,9 +497,9 @@ def test_without_kernels_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where kernels cannot be used, the slower code serves, unasked."""
     people, _ = record_batch(Chunk(3, 0, 5000, AS_OF))
     profiles = pa.chunked_array([people["profile_json"]])
-    fast = extract(connect(), profiles, default_text(), AS_OF)
-    monkeypatch.setattr("predict_age.features.extract.wanted", lambda _: False)
-    slow = extract(connect(), profiles, default_text(), AS_OF)
+    fast = extract_features(connect(), profiles, default_text(), AS_OF)
+    monkeypatch.setattr("predict_age.features.extract.use_kernels", lambda _: False)
+    slow = extract_features(connect(), profiles, default_text(), AS_OF)
     assert pa.types.is_dictionary(fast.columns["email_provider"].type) and pa.types.is_string(slow.columns["email_provider"].type)
     for name in slow.columns.column_names:
         assert fast.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name

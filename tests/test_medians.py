@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from predict_age.config import TrainingConfig
-from predict_age.kernels import switch
-from predict_age.models.l1_boosting import grow, medians
+from predict_age.kernels import kernel_switch
+from predict_age.models.l1_boosting import leaf_medians, train_l1_booster
 from predict_age.models.training_threads import TrainingThreads
-from predict_age.models.tree_ensembles.programs import trees_of
-from predict_age.models.xgb_model import OWN_MEDIANS_FROM_ROWS, Boosted, filled, train_boosted
+from predict_age.models.tree_ensembles.programs import parse_xgboost_trees
+from predict_age.models.xgb_model import MIN_ROWS_FOR_OWN_MEDIANS, XGBoostModel, fill_missing, train_xgboost
 from test_trees import NAMES, people
 
 PARAMETERS = {
@@ -35,29 +35,29 @@ PARAMETERS = {
 @pytest.mark.parametrize("depth", [1, 6, 11])
 def test_trees_are_those_of_xgboosts_absolute_error(monkeypatch: pytest.MonkeyPatch, kernels: bool, depth: int) -> None:
     """Without a draw of rows, whose luck is XGBoost's own: each split, each leaf and each prediction, to the last bit."""
-    monkeypatch.setattr(switch, "on", kernels)
+    monkeypatch.setattr(kernel_switch, "on", kernels)
     x, y = people(3, 6000)
-    x, parameters = filled(x), {**PARAMETERS, "max_depth": depth}
+    x, parameters = fill_missing(x), {**PARAMETERS, "max_depth": depth}
     unseen = people(4, 500)
-    ours = grow((x, y), None, parameters, 40, 10, NAMES, 1.0)
+    ours = train_l1_booster((x, y), None, parameters, 40, 10, NAMES, 1.0)
     data = xgboost.QuantileDMatrix(x, y, feature_names=NAMES, max_bin=128, nthread=1)
     theirs = xgboost.train({**parameters, "objective": "reg:absoluteerror"}, data, 40)
-    (mine, my_base), (other, base) = (trees_of(Boosted.of(b).model) for b in (ours, theirs))
+    (mine, my_base), (other, base) = (parse_xgboost_trees(XGBoostModel.of(b).model) for b in (ours, theirs))
     assert my_base == base
     assert len(mine) == len(other) == 40
     for a, b in zip(mine, other, strict=True):
         assert a == b
-    new = filled(unseen[0])
+    new = fill_missing(unseen[0])
     assert np.array_equal(ours.inplace_predict(new), theirs.inplace_predict(new))
 
 
 def test_it_stops_where_xgboost_would_and_keeps_the_best() -> None:
     """Unseen rows decide: as many trees as XGBoost's own early stopping keeps, and the predictions are those of the best round."""
     x, y = people(5, 3000)
-    x, noise = filled(x), np.random.default_rng(2)
-    unseen = filled(people(6, 900)[0]), np.round(40 + 12 * noise.standard_normal(900)).astype(np.float32)
+    x, noise = fill_missing(x), np.random.default_rng(2)
+    unseen = fill_missing(people(6, 900)[0]), np.round(40 + 12 * noise.standard_normal(900)).astype(np.float32)
     parameters = {**PARAMETERS, "learning_rate": 0.5}
-    ours = grow((x, y), unseen, parameters, 200, 6, NAMES, 1.0)
+    ours = train_l1_booster((x, y), unseen, parameters, 200, 6, NAMES, 1.0)
     data = xgboost.QuantileDMatrix(x, y, feature_names=NAMES, max_bin=128, nthread=1)
     judge = xgboost.QuantileDMatrix(*unseen, feature_names=NAMES, max_bin=128, nthread=1, ref=data)
     told = {**parameters, "objective": "reg:absoluteerror", "eval_metric": "mae"}
@@ -71,8 +71,8 @@ def both_ways(leaf: np.ndarray, values: np.ndarray, drawn: np.ndarray, nodes: in
     made = []
     with pytest.MonkeyPatch.context() as patch:
         for kernels in (False, True):
-            patch.setattr(switch, "on", kernels)
-            made.append(medians(leaf, values, drawn, nodes))
+            patch.setattr(kernel_switch, "on", kernels)
+            made.append(leaf_medians(leaf, values, drawn, nodes))
     return made
 
 
@@ -108,26 +108,28 @@ def test_many_values_are_halved_as_sorted() -> None:
     assert np.array_equal(made[0], [np.median(values[(leaf == n) & drawn]) for n in range(7)])
 
 
-@pytest.mark.parametrize("rows", [OWN_MEDIANS_FROM_ROWS - 1, OWN_MEDIANS_FROM_ROWS])
+@pytest.mark.parametrize("rows", [MIN_ROWS_FOR_OWN_MEDIANS - 1, MIN_ROWS_FOR_OWN_MEDIANS])
 def test_threads_kernels_and_the_file_change_nothing(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """The same bytes by one thread and by two, by kernels and without; XGBoost alone where there are few rows."""
     x, y = people(9, rows)
     few = TrainingConfig(rounds=25, min_leaf_rows=3)
     made = set()
     for kernels in (True, False):
-        monkeypatch.setattr(switch, "on", kernels)
-        made |= {train_boosted(x, y, NAMES, few, threads, (x[:400], y[:400])).content for threads in (1, 2)}
+        monkeypatch.setattr(kernel_switch, "on", kernels)
+        made |= {train_xgboost(x, y, NAMES, few, threads, (x[:400], y[:400])).content for threads in (1, 2)}
     (content,) = made
-    assert Boosted(content).booster.num_boosted_rounds() == 25
-    assert np.abs(Boosted(content).predict(x) - y).mean() < 0.6 * np.abs(np.median(y) - y).mean()
+    assert XGBoostModel(content).booster.num_boosted_rounds() == 25
+    assert np.abs(XGBoostModel(content).predict(x) - y).mean() < 0.6 * np.abs(np.median(y) - y).mean()
 
 
 def test_a_seed_draws_the_rows_that_decide() -> None:
     """Other trees from a part of the rows than from all, and from another seed's part."""
     x, y = people(10, 2000)
-    x = filled(x)
+    x = fill_missing(x)
     whole, part, other = (
-        trees_of(Boosted.of(grow((x, y), None, {**PARAMETERS, "seed": seed}, 3, 9, NAMES, share)).model)[0]
+        parse_xgboost_trees(
+            XGBoostModel.of(train_l1_booster((x, y), None, {**PARAMETERS, "seed": seed}, 3, 9, NAMES, share)).model
+        )[0]
         for seed, share in ((7, 1.0), (7, 0.5), (8, 0.5))
     )
     assert whole != part != other
@@ -141,7 +143,7 @@ def test_nobody_learns_on_when_another_has_failed() -> None:
     def learn(stopped: Event) -> None:
         x, y = people(3, 6000)
         begun.set()
-        grow((filled(x), y), None, PARAMETERS, 100_000, 10, NAMES, 1.0, stopped)
+        train_l1_booster((fill_missing(x), y), None, PARAMETERS, 100_000, 10, NAMES, 1.0, stopped)
         done.append("learned all rounds")
 
     with pytest.raises(RuntimeError, match="of another"), TrainingThreads(1) as lanes:

@@ -19,21 +19,31 @@ from sklearn.preprocessing import StandardScaler
 
 from predict_age.config import Config, TrainingConfig
 from predict_age.errors import IntegrityError
-from predict_age.features.encode import learn_encoders
+from predict_age.features.encode import fit_encoders
 from predict_age.features.spec import parse_features
 from predict_age.hashing import sampling_hash
 from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import confidence_pct
-from predict_age.models.conformal import BAND_STARTS, FEWEST_ROWS, calibrate, correction
-from predict_age.models.density_network import LEARNED, MOST_BINS, _basis, _chosen, _forward, _gradient, binned, cut, train_network
-from predict_age.models.ensemble import mixed, network_share, pinball, point_weights
-from predict_age.models.lgbm_model import train_light
-from predict_age.models.metrics import by_band, evaluate, point_errors
+from predict_age.models.conformal import BAND_STARTS, MIN_CELL_ROWS, calibrate, conformal_correction
+from predict_age.models.density_network import (
+    LEARNED_ARRAYS,
+    MAX_FEATURE_BINS,
+    _basis,
+    _chosen,
+    _forward,
+    _gradient,
+    bin_edges,
+    bin_features,
+    train_network,
+)
+from predict_age.models.ensemble import choose_network_share, choose_point_weights, mix_distributions, pinball_loss
+from predict_age.models.lgbm_model import train_lightgbm
+from predict_age.models.metrics import evaluate, metrics_by_band, point_errors
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
-from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, one_by_one, parts, train
-from predict_age.models.xgb_model import filled, train_boosted
+from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles, run_in_turn, train_bundle
+from predict_age.models.xgb_model import fill_missing, train_xgboost
 from predict_age.runtime.worker_pool import Pool
 from predict_age.storage.durable_files import file_sha256
 
@@ -81,7 +91,7 @@ def test_encoding() -> None:
     columns = pa.table({"x": pa.array([1.0] * 31), "c": pa.array(["a"] * 20 + ["rare"] + ["b"] * 10)})
     age = np.array([30.0] * 20 + [90.0] + [60.0] * 10, np.float32)
     mean = age.mean()
-    made = learn_encoders(FEATURES, columns, age)
+    made = fit_encoders(FEATURES, columns, age)
     assert set(made.categories["c"]) == {"a", "b"}
     assert made.categories["c"]["a"] == pytest.approx((600 + 20 * mean) / 40)
     new = pa.table({"x": pa.array([2.0, None, 3.0]), "c": pa.array(["a", "new", None])})
@@ -135,12 +145,12 @@ def test_models_made_side_by_side_are_the_same(tmp_path: Path, turns_below: int)
     lucky = sampling_hash(np.arange(600), 7)
     with Pool(2) as pool:
         made = [
-            train(FEATURES, columns, age, lucky, config, threads, by)
-            for threads, by in ((1, one_by_one), (2, one_by_one), (8, one_by_one), (2, pool.run))
+            train_bundle(FEATURES, columns, age, lucky, config, threads, by)
+            for threads, by in ((1, run_in_turn), (2, run_in_turn), (8, run_in_turn), (2, pool.run))
         ]
     for number in range(4):
         (tmp_path / str(number)).mkdir()
-    assert len({artifact.save(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
+    assert len({artifact.save_model(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
     assert len({json.dumps(metrics) for _, metrics, _ in made}) == 1
     assert all(np.array_equal(made[0][2].rows, judged.rows) for _, _, judged in made)
 
@@ -152,8 +162,8 @@ def test_forest_equals_its_definition() -> None:
     age = np.clip(np.round(40 + 8 * np.nan_to_num(x[:, 0]) + RNG.normal(size=400) * 3), 14, 100).astype(np.float32)
     forest = train_forest(x, age, 14, 100, SMALL, 1)
     new = np.concatenate([x[:20], np.full((1, 3), np.nan, np.float32), np.full((1, 3), 1e9, np.float32)])
-    train_nodes = forest.trees.booster.predict(xgboost.DMatrix(filled(x)), pred_leaf=True)
-    nodes = forest.trees.booster.predict(xgboost.DMatrix(filled(new)), pred_leaf=True)
+    train_nodes = forest.trees.booster.predict(xgboost.DMatrix(fill_missing(x)), pred_leaf=True)
+    nodes = forest.trees.booster.predict(xgboost.DMatrix(fill_missing(new)), pred_leaf=True)
     found = quantiles(forest.distribution(new), 14, (0.05, 0.5, 0.95))
     for i in range(len(new)):
         weights = np.mean([(train_nodes[:, t] == nodes[i, t]) / (train_nodes[:, t] == nodes[i, t]).sum() for t in range(4)], axis=0)
@@ -172,7 +182,7 @@ def test_boosted_is_deterministic_and_handles_few_rows() -> None:
     x = RNG.normal(size=(500, 4)).astype(np.float32)
     x[::3, 0] = np.nan
     y = (40 + np.nan_to_num(x).sum(axis=1)).astype(np.float32)
-    a, b = (train_boosted(x, y, list("abcd"), SMALL, 1) for _ in range(2))
+    a, b = (train_xgboost(x, y, list("abcd"), SMALL, 1) for _ in range(2))
     assert np.array_equal(a.predict(x), b.predict(x))
     assert np.array_equal(np.concatenate([a.predict(x[i : i + 1]) for i in range(20)]), a.predict(x[:20]))
     assert a.predict(x[:0]).shape == (0,)
@@ -183,22 +193,22 @@ def test_light_is_deterministic_saves_exactly_and_stops_early() -> None:
     x = RNG.normal(size=(800, 4)).astype(np.float32)
     x[::3, 0] = np.nan
     y = (40 + 5 * np.nan_to_num(x[:, 0]) + RNG.normal(size=800)).astype(np.float32)
-    a, b = (train_light(x, y, list("abcd"), SMALL, 1) for _ in range(2))
+    a, b = (train_lightgbm(x, y, list("abcd"), SMALL, 1) for _ in range(2))
     assert a.text == b.text
     assert np.array_equal(a.predict(x), type(a)(a.text).predict(x))
     assert np.array_equal(np.concatenate([a.predict(x[i : i + 1]) for i in range(20)]), a.predict(x[:20]))
     assert a.predict(x[:0]).shape == (0,)
     long = SMALL.model_copy(update={"light_rounds": 400, "stop_after_rounds": 5})
     noise = (x, RNG.permutation(y))
-    assert train_light(x, y, list("abcd"), long, 1, noise).booster.num_trees() < 100
+    assert train_lightgbm(x, y, list("abcd"), long, 1, noise).booster.num_trees() < 100
     assert (
-        train_boosted(x, y, list("abcd"), SMALL.model_copy(update={"rounds": 400, "stop_after_rounds": 5}), 1, noise).rounds < 100
+        train_xgboost(x, y, list("abcd"), SMALL.model_copy(update={"rounds": 400, "stop_after_rounds": 5}), 1, noise).rounds < 100
     )
 
 
 def test_network_gradient_equals_finite_differences() -> None:
     """Every kind of weight: the analytic gradient of the mean log-loss is the slope of the loss, in double precision."""
-    at = binned(
+    at = bin_features(
         np.array([[0.0, np.nan], [1.0, 2.0], [3.0, 0.5]], np.float32), np.array([0.5, 2.0, 1.0], np.float32), np.array([0, 2, 3])
     )
     chosen = _chosen(at, 7).astype(np.float64)
@@ -211,7 +221,7 @@ def test_network_gradient_equals_finite_differences() -> None:
         return float(-np.log(_forward(weights, chosen @ weights["bins"])[-1][np.arange(3), truth]).mean())
 
     found = _gradient(weights, chosen, truth)
-    for name in LEARNED:
+    for name in LEARNED_ARRAYS:
         for place in np.ndindex(*shapes[name]):
             weights[name][place] += 1e-6
             above = loss()
@@ -224,13 +234,13 @@ def test_network_gradient_equals_finite_differences() -> None:
 def test_network_bins() -> None:
     """Below, between and above the edges, ties to the right, unknown last, infinities at the ends; every bin is another number."""
     x = np.array([[1, 5], [2, np.nan], [4, np.nan]], np.float32)
-    edges, starts = cut(x)
+    edges, starts = bin_edges(x)
     assert edges.tolist() == [1.5, 3.0]
     assert starts.tolist() == [0, 2, 2]
     new = np.array([[1, 5], [1.5, 6], [3, np.nan], [np.nan, -1], [np.inf, 0], [-np.inf, 0]], np.float32)
-    assert binned(new, edges, starts).tolist() == [[0, 4], [1, 4], [2, 5], [3, 4], [2, 4], [0, 4]]
+    assert bin_features(new, edges, starts).tolist() == [[0, 4], [1, 4], [2, 5], [3, 4], [2, 4], [0, 4]]
     wide = RNG.normal(size=(5000, 1)).astype(np.float32)
-    assert len(cut(wide)[0]) == MOST_BINS - 1
+    assert len(bin_edges(wide)[0]) == MAX_FEATURE_BINS - 1
 
 
 def test_network_learns_a_distribution() -> None:
@@ -277,7 +287,7 @@ def test_point_weights_find_the_best_and_drop_what_is_not_worth_it() -> None:
 
     truth = RNG.uniform(20, 60, 2000).astype(np.float32)
     members = truth[:, None] + RNG.normal(size=(2000, 3)) * [2.0, 2.0, 4.0]
-    weights = point_weights(members, truth, (1.0, 1.0, 1.0), 0.0, ALL)
+    weights = choose_point_weights(members, truth, (1.0, 1.0, 1.0), 0.0, ALL)
     assert weights.sum() == pytest.approx(1)
 
     def loss(two: np.ndarray) -> float:
@@ -287,12 +297,12 @@ def test_point_weights_find_the_best_and_drop_what_is_not_worth_it() -> None:
     ours = np.abs(members @ weights - truth).mean()
     assert best - 1e-9 <= ours <= best * 1.005  # the grid is 1/20 wide
     same = np.column_stack([members[:, 0]] * 3)
-    assert point_weights(same, truth, (5.0, 8.0, 1.0), 0.0, ALL).tolist() == [0, 0, 1]
-    assert point_weights(members, truth, (1.0, 1.0, 9.0), 0.5, ALL).tolist()[2] == 0
-    assert point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, ALL).tolist() == pytest.approx([1 / 3] * 3)
+    assert choose_point_weights(same, truth, (5.0, 8.0, 1.0), 0.0, ALL).tolist() == [0, 0, 1]
+    assert choose_point_weights(members, truth, (1.0, 1.0, 9.0), 0.5, ALL).tolist()[2] == 0
+    assert choose_point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, ALL).tolist() == pytest.approx([1 / 3] * 3)
     two = np.array([True, False, True])
-    assert point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, two).tolist() == [0.5, 0, 0.5]
-    assert point_weights(same, truth, (5.0, 0.0, 8.0), 0.0, two).tolist() == [1, 0, 0]
+    assert choose_point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, two).tolist() == [0.5, 0, 0.5]
+    assert choose_point_weights(same, truth, (5.0, 0.0, 8.0), 0.0, two).tolist() == [1, 0, 0]
 
 
 def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:
@@ -305,13 +315,13 @@ def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:
     right, wrong = (d / d.sum(axis=1, keepdims=True) for d in (right, wrong))
     ends = quantiles(right, 14, (0.05, 0.95))
     theirs = np.mean([metrics.mean_pinball_loss(age, ends[:, i], alpha=level) for i, level in enumerate((0.05, 0.95))])
-    assert pinball(ends, (0.05, 0.95), age) == pytest.approx(theirs)
-    assert network_share(right, wrong, 14, (0.05, 0.95), age, 0.0) == 1.0
-    assert network_share(wrong, right, 14, (0.05, 0.95), age, 0.0) == 0.0
-    assert network_share(right, right, 14, (0.05, 0.95), age, 0.0) == 1.0
-    assert network_share(wrong[:0], right[:0], 14, (0.05, 0.95), age[:0], 0.0) == 0.5
-    assert np.allclose(mixed(right, wrong, 0.25), 0.25 * right + 0.75 * wrong, atol=1e-7)
-    assert mixed(None, wrong, 0.0) is wrong and mixed(right, None, 1.0) is right
+    assert pinball_loss(ends, (0.05, 0.95), age) == pytest.approx(theirs)
+    assert choose_network_share(right, wrong, 14, (0.05, 0.95), age, 0.0) == 1.0
+    assert choose_network_share(wrong, right, 14, (0.05, 0.95), age, 0.0) == 0.0
+    assert choose_network_share(right, right, 14, (0.05, 0.95), age, 0.0) == 1.0
+    assert choose_network_share(wrong[:0], right[:0], 14, (0.05, 0.95), age[:0], 0.0) == 0.5
+    assert np.allclose(mix_distributions(right, wrong, 0.25), 0.25 * right + 0.75 * wrong, atol=1e-7)
+    assert mix_distributions(None, wrong, 0.0) is wrong and mix_distributions(right, None, 1.0) is right
 
 
 def test_group_calibration_covers_each_group() -> None:
@@ -326,15 +336,15 @@ def test_group_calibration_covers_each_group() -> None:
     made = calibrate(unknown[first], point[first], lower[first], upper[first], age[first], 0.9)
     widen = made.widen(unknown[second], point[second])
     inside = (lower[second] - widen <= age[second]) & (age[second] <= upper[second] + widen)
-    one = correction(lower[first], upper[first], age[first], 0.9)
+    one = conformal_correction(lower[first], upper[first], age[first], 0.9)
     flat = (lower[second] - one <= age[second]) & (age[second] <= upper[second] + one)
     for group in ((point < 40), (point >= 40) & (unknown > 4), (point >= 55), (unknown > 4)):
         mine = group[second]
         assert abs(inside[mine].mean() - 0.9) < 0.015
     assert flat[(point >= 40)[second] & (unknown > 4)[second]].mean() < 0.8, "the check can fail"
     few = calibrate(unknown[:100], point[:100], lower[:100], upper[:100], age[:100], 0.9)
-    assert set(few.years) == {correction(lower[:100], upper[:100], age[:100], 0.9)}, "too few rows for groups"
-    assert FEWEST_ROWS > 100
+    assert set(few.years) == {conformal_correction(lower[:100], upper[:100], age[:100], 0.9)}, "too few rows for groups"
+    assert MIN_CELL_ROWS > 100
     assert len(made.years) == 2 * len(BAND_STARTS) + 2
     nobody = np.empty(0)
     assert set(calibrate(nobody.astype(int), nobody, nobody, nobody, nobody, 0.9).years) == {0.0}
@@ -347,7 +357,7 @@ def test_group_calibration_covers_each_group() -> None:
 def test_conformal_correction_is_the_smallest_that_covers(rows: list[tuple[int, int, int]], coverage: float) -> None:
     """With the correction at least ceil((n + 1) c) of n rows are inside; with any less, fewer."""
     lower, upper, age = (np.array(c, float) for c in zip(*[(min(a, b), max(a, b), y) for a, b, y in rows], strict=True))
-    widen = correction(lower, upper, age, coverage)
+    widen = conformal_correction(lower, upper, age, coverage)
     needed = min(int(np.ceil((len(rows) + 1) * coverage)), len(rows))
     assert np.sum((lower - widen <= age) & (age <= upper + widen)) >= needed
     assert np.sum((lower - widen + 1e-6 <= age) & (age <= upper + widen - 1e-6)) < needed
@@ -358,7 +368,7 @@ def test_conformal_coverage_on_new_people() -> None:
     covered = []
     for _ in range(200):
         y = RNG.normal(size=1500)
-        widen = correction(np.full(500, -0.3), np.full(500, 0.5), y[:500], 0.9)
+        widen = conformal_correction(np.full(500, -0.3), np.full(500, 0.5), y[:500], 0.9)
         covered.append(np.mean((y[500:] >= -0.3 - widen) & (y[500:] <= 0.5 + widen)))
     assert abs(np.mean(covered) - 0.9) < 4 * np.std(covered) / np.sqrt(200) + 1 / 501
 
@@ -373,7 +383,7 @@ def test_metrics_equal_scikit_learn() -> None:
     assert found["r2"] == pytest.approx(metrics.r2_score(y, p))
     assert found["bias"] == pytest.approx(np.mean(p - y))
     assert found["coverage"] == pytest.approx(np.mean(np.abs(p - y) <= 5))
-    bands = by_band(y, p, p - 5, p + 5)
+    bands = metrics_by_band(y, p, p - 5, p + 5)
     assert sum(b["rows"] for b in bands) == 300
     assert sum(b["rows"] * b["mae"] for b in bands) / 300 == pytest.approx(found["mae"])
     assert np.isnan(point_errors(y[:0], p[:0])["mae"])
@@ -387,12 +397,12 @@ def test_luck_and_parts() -> None:
     assert not np.array_equal(u, sampling_hash(pids, 8))
     assert np.abs(np.histogram(u, 20, (0, 1))[0] / 5000 - 1).max() < 0.08  # 5.6 standard deviations of 5,000
     for chosen in (u < 2, u < 0.05):
-        part = parts(u[chosen], TrainingConfig())
+        part = assign_roles(u[chosen], TrainingConfig())
         shares = [np.mean(part == k) for k in (FIT, CALIBRATE, HELD_OUT, VALIDATE)]
         assert np.allclose(shares, [0.6, 0.1, 0.2, 0.1], atol=0.03)
-    turns = np.stack([parts(u, TrainingConfig(), turn / 5) for turn in range(5)])
+    turns = np.stack([assign_roles(u, TrainingConfig(), turn / 5) for turn in range(5)])
     assert np.all((turns == HELD_OUT).sum(axis=0) == 1), "everybody is held out once in five turns"
-    many = parts(np.tile(u, 10), TrainingConfig())
+    many = assign_roles(np.tile(u, 10), TrainingConfig())
     assert [round(np.mean(many == k), 2) for k in (CALIBRATE, VALIDATE)] == [0.02, 0.02], "20,000 judges of a million are enough"
 
 
@@ -401,20 +411,20 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
     """A small trained artefact."""
     columns, age = data(1500)
     config = Config(training=SMALL)
-    bundle, _, _ = train(FEATURES, columns, age, sampling_hash(np.arange(1500), 7), config, 1)
+    bundle, _, _ = train_bundle(FEATURES, columns, age, sampling_hash(np.arange(1500), 7), config, 1)
     folder = tmp_path_factory.mktemp("model") / "model"
-    artifact.save(bundle, folder, {"trained_at": "now"})
+    artifact.save_model(bundle, folder, {"trained_at": "now"})
     return folder, columns
 
 
 def load(folder: Path) -> tuple[Any, str]:
     """Load with the manifest's hash as it lies there: what is damaged below it must still be noticed."""
-    return artifact.load(folder, file_sha256(folder / "manifest.json"))
+    return artifact.load_model(folder, file_sha256(folder / "manifest.json"))
 
 
 def test_bytes_of_arrays_follow_from_the_arrays() -> None:
     """The version of a model is a hash of its files: it must not depend on Python's patch release, as ``numpy.savez`` does."""
-    made = artifact._archived({"a": np.arange(3, dtype=np.float32), "b": np.zeros((2, 2), np.int64)})
+    made = artifact._npz_bytes({"a": np.arange(3, dtype=np.float32), "b": np.zeros((2, 2), np.int64)})
     assert hashlib.sha256(made).hexdigest().startswith("e8699dbed048156c")
     with np.load(io.BytesIO(made)) as arrays:
         assert arrays["a"].tolist() == [0, 1, 2]
@@ -424,7 +434,7 @@ def test_bytes_of_arrays_follow_from_the_arrays() -> None:
 def test_artefact_round_trip(saved: tuple[Path, pa.Table]) -> None:
     """Loaded models predict what the saved ones do; points lie inside ends, ends inside the window."""
     folder, columns = saved
-    artifact.load.cache_clear()
+    artifact.load_model.cache_clear()
     bundle, version = load(folder)
     assert version.startswith("age-")
     made = bundle.predict(bundle.encoders.encode(columns))
@@ -436,12 +446,12 @@ def test_artefact_round_trip(saved: tuple[Path, pa.Table]) -> None:
 
 def test_retraining_gives_the_same_version(saved: tuple[Path, pa.Table], tmp_path: Path) -> None:
     """The version is a fingerprint of the content: saving the loaded bundle again gives it again."""
-    artifact.load.cache_clear()
+    artifact.load_model.cache_clear()
     bundle, version = load(saved[0])
-    assert artifact.save(bundle, tmp_path, {}) == version
+    assert artifact.save_model(bundle, tmp_path, {}) == version
 
 
-@pytest.mark.parametrize("name", artifact.FILES)
+@pytest.mark.parametrize("name", artifact.MODEL_FILES)
 def test_damaged_model_files_are_refused(saved: tuple[Path, pa.Table], name: str, tmp_path: Path) -> None:
     """One flipped byte, a cut file or a missing file in any part of the model is noticed before it is loaded."""
     import shutil
@@ -463,7 +473,7 @@ def test_no_pickle_in_the_artefact(saved: tuple[Path, pa.Table]) -> None:
     """Arrays load with pickle forbidden, everything else is JSON, TOML or UBJ."""
     with np.load(saved[0] / "leaves.npz", allow_pickle=False) as arrays:
         assert set(arrays.files) == {"leaf_of", "shares"}
-    assert {p.name for p in saved[0].iterdir()} == {*artifact.FILES, "manifest.json"}
+    assert {p.name for p in saved[0].iterdir()} == {*artifact.MODEL_FILES, "manifest.json"}
     assert not any(p.read_bytes()[:1] == b"\x80" for p in saved[0].iterdir())
 
 
@@ -488,6 +498,6 @@ def test_conformal_correction_equals_mapie(rows: int, coverage: float) -> None:
     mapie.conformalize(x[rows : 2 * rows], y[rows : 2 * rows])
     _, ends = mapie.predict_interval(x[2 * rows :], symmetric_correction=True)
     held = slice(rows, 2 * rows)
-    years = correction(low.predict(x[held]), high.predict(x[held]), y[held], coverage)
+    years = conformal_correction(low.predict(x[held]), high.predict(x[held]), y[held], coverage)
     assert ends[:, 0, 0] == pytest.approx(low.predict(x[2 * rows :]) - years)
     assert ends[:, 1, 0] == pytest.approx(high.predict(x[2 * rows :]) + years)

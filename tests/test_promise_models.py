@@ -19,7 +19,7 @@ from faults import call
 from predict_age.errors import IntegrityError
 from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
-from predict_age.models.bundle import with_point
+from predict_age.models.bundle import with_point_prediction
 from predict_age.storage.durable_files import file_sha256
 
 Rows = list[dict[str, Any]]
@@ -51,7 +51,7 @@ def build_on(base: Outcome, trained: Outcome, code: int, message: str) -> None:
     assert code == 0 or outcome.published == base.run["run_id"]
 
 
-@pytest.mark.parametrize("name", [*artifact.FILES, "manifest.json"])
+@pytest.mark.parametrize("name", [*artifact.MODEL_FILES, "manifest.json"])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "missing"])
 def test_damaged_model_is_refused(name: str, damage: str, base: Outcome, trained: Outcome) -> None:
     """Exit code 4 before anything is loaded; the published result stays."""
@@ -99,9 +99,9 @@ def test_pickle_under_another_name(name: str, base: Outcome, trained: Outcome, t
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][name] = file_sha256(folder / name)
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    artifact.load.cache_clear()
+    artifact.load_model.cache_clear()
     with pytest.raises(Exception):  # noqa: B017 - whatever the reader says, nothing may have been run
-        artifact.load(folder, file_sha256(folder / "manifest.json"))
+        artifact.load_model(folder, file_sha256(folder / "manifest.json"))
     assert not marker.exists()
     build_on(base, trained, 4, name)
     assert not marker.exists()
@@ -109,9 +109,9 @@ def test_pickle_under_another_name(name: str, base: Outcome, trained: Outcome, t
 
 def saved_with(trained: Outcome, folder: Path, change: Any) -> str:
     """The trained bundle, changed, saved as an artefact that is consistent in itself; returns the hash to load it with."""
-    artifact.load.cache_clear()
-    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
-    artifact.save(change(bundle), folder, {})
+    artifact.load_model.cache_clear()
+    bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
+    artifact.save_model(change(bundle), folder, {})
     return file_sha256(folder / "manifest.json")
 
 
@@ -134,9 +134,9 @@ def test_other_features_are_refused(how: str, trained: Outcome, tmp_path: Path) 
         return replace(bundle, features=parse_features("[features.".join([head, *parts]), "changed"))
 
     expected = saved_with(trained, tmp_path / "m", change)
-    artifact.load.cache_clear()
+    artifact.load_model.cache_clear()
     with pytest.raises(IntegrityError, match="trained on other features"):
-        artifact.load(tmp_path / "m", expected)
+        artifact.load_model(tmp_path / "m", expected)
 
 
 def test_feature_file_newer_than_the_model(base: Outcome, trained: Outcome, tmp_path: Path) -> None:
@@ -158,9 +158,9 @@ def test_unknown_format_is_refused(format_number: int | None, trained: Outcome, 
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["format"] = format_number
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    artifact.load.cache_clear()
+    artifact.load_model.cache_clear()
     with pytest.raises(IntegrityError, match="unknown model format"):
-        artifact.load(folder, file_sha256(folder / "manifest.json"))
+        artifact.load_model(folder, file_sha256(folder / "manifest.json"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -168,12 +168,12 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
     """A model that says NaN or infinity is an integrity error, never an age."""
     from predict_age.models import bundle as module
 
-    artifact.load.cache_clear()
-    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
+    artifact.load_model.cache_clear()
+    bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(0.5, 0.0, 0.5)))
     matrix = np.zeros((3, len(bundle.features.names)), np.float32)
     assert len(bundle.predict(matrix).age) == 3
-    monkeypatch.setattr(module.Boosted, "predict", lambda *_: np.array([30, value, 40], np.float32))
+    monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.array([30, value, 40], np.float32))
     with pytest.raises(IntegrityError, match="no number"):
         bundle.predict(matrix)
 
@@ -183,9 +183,9 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     """An age beyond all bounds is cut at the plausible ages, and its interval holds it."""
     from predict_age.models import bundle as module
 
-    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, blend=replace(bundle.blend, weights=(1.0, 0.0, 0.0)))
-    monkeypatch.setattr(module.Boosted, "predict", lambda *_: np.full(2, value, np.float32))
+    monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
     assert set(made.age.tolist()) == {14 if value < 0 else 100}
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
@@ -196,15 +196,15 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     """``members = ["xgboost"]``: weight 1 for it, the interval from the forest alone; networks and LightGBM are never asked."""
     config = TINY.replace("[training]", '[training]\nmembers = ["xgboost"]')
     made = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows[:200]), tmp_path / "w", config=config)
-    artifact.load.cache_clear()
-    bundle, _ = artifact.load(model_of(made), file_sha256(model_of(made) / "manifest.json"))
+    artifact.load_model.cache_clear()
+    bundle, _ = artifact.load_model(model_of(made), file_sha256(model_of(made) / "manifest.json"))
     assert (bundle.blend.weights, bundle.blend.share) == ((1.0, 0.0, 0.0), 0.0)
-    monkeypatch.setattr("predict_age.models.density_network.Network.distribution", None)
-    monkeypatch.setattr("predict_age.models.lgbm_model.Light.predict", None)
+    monkeypatch.setattr("predict_age.models.density_network.DensityNetwork.distribution", None)
+    monkeypatch.setattr("predict_age.models.lgbm_model.LightGBMModel.predict", None)
     matrix = np.zeros((2, len(bundle.features.names)), np.float32)
     ages = bundle.predict(matrix)
     assert ages.age.tolist() == np.clip(np.floor(bundle.boosted.predict(matrix) + 0.5), 14, 100).tolist()
-    ends = quantiles(bundle.forest.distribution(with_point(matrix, bundle.boosted.predict(matrix))), 14, (0.05, 0.95))
+    ends = quantiles(bundle.forest.distribution(with_point_prediction(matrix, bundle.boosted.predict(matrix))), 14, (0.05, 0.95))
     widen = bundle.blend.calibration.widen(np.zeros(2, np.int64), bundle.boosted.predict(matrix).astype(float))
     assert np.allclose(ages.lower, np.clip(np.minimum(ends[:, 0] - widen, ages.age), 14, 100), atol=0.011)
     twice = TINY.replace("[training]", '[training]\nmembers = ["xgboost", "xgboost"]')
@@ -215,7 +215,7 @@ def test_crossed_quantiles_come_out_in_order(trained: Outcome, monkeypatch: pyte
     """Quantiles that cross - or a correction that makes them cross - never give lower > age or age > upper."""
     from predict_age.models import bundle as module
 
-    bundle, _ = artifact.load(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
+    bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     monkeypatch.setattr(module, "quantiles", lambda shares, _, levels: np.tile([60.0, 40.0, 20.0][: len(levels)], (len(shares), 1)))
     inwards = replace(bundle.blend.calibration, years=(-5.0,) * len(bundle.blend.calibration.years))
     made = replace(bundle, blend=replace(bundle.blend, calibration=inwards)).predict(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import IntegrityError
-from predict_age.hashing import MIXED_TOGETHER, checksum, splitmix64
+from predict_age.hashing import CHUNK_IDS, checksum, splitmix64
 from predict_age.source.convert import floor_mod
 from predict_age.source.external_partition import bucket_of, gather, scatter, together
 from predict_age.source.row_classifier import classify_rows
@@ -132,7 +132,7 @@ def test_a_bucket_that_lost_entries_is_not_read(tmp_path: Path) -> None:
         together(tmp_path, [0], 1, ENTRY)
 
 
-@pytest.mark.parametrize("many", [0, 1, MIXED_TOGETHER, 3 * MIXED_TOGETHER + 1])
+@pytest.mark.parametrize("many", [0, 1, CHUNK_IDS, 3 * CHUNK_IDS + 1])
 def test_fingerprint_is_the_sum_of_all_however_many(many: int) -> None:
     """It is added up in parts, modulo 2^64."""
     pids = np.random.default_rng(many).integers(-(2**63), 2**63 - 1, many)

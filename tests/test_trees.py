@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
-from predict_age.kernels import switch, usable
+from predict_age.kernels import kernel_switch, kernels_usable
 from predict_age.models import quantile_forest
-from predict_age.models.lgbm_model import Light, train_light
+from predict_age.models.lgbm_model import LightGBMModel, train_lightgbm
 from predict_age.models.quantile_forest import QuantileForest, train_forest
 from predict_age.models.tree_ensembles import programs
-from predict_age.models.tree_ensembles.programs import light_trees_of, program, trees_of
-from predict_age.models.xgb_model import Boosted, train_boosted
+from predict_age.models.tree_ensembles.programs import compile_trees, parse_lightgbm_trees, parse_xgboost_trees
+from predict_age.models.xgb_model import XGBoostModel, train_xgboost
 
 NAMES = ["a", "b", "c", "d"]
 SMALL = TrainingConfig(rounds=30, light_rounds=30, forest_trees=5, min_leaf_rows=2)
@@ -38,16 +38,16 @@ def people(seed: int, rows: int = 4000) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def some_boosted(seed: int, depth: int) -> Boosted:
+def some_boosted(seed: int, depth: int) -> XGBoostModel:
     """XGBoost's trees."""
-    return train_boosted(*people(seed), NAMES, SMALL.model_copy(update={"max_depth": depth}), 1)
+    return train_xgboost(*people(seed), NAMES, SMALL.model_copy(update={"max_depth": depth}), 1)
 
 
 @cache
-def some_light(seed: int, leaves: int, missing: bool) -> Light:
+def some_light(seed: int, leaves: int, missing: bool) -> LightGBMModel:
     """LightGBM's trees; without ``missing`` they take unknown values for 0."""
     x, y = people(seed)
-    return train_light(x if missing else np.nan_to_num(x), y, NAMES, SMALL.model_copy(update={"light_leaves": leaves}), 1)
+    return train_lightgbm(x if missing else np.nan_to_num(x), y, NAMES, SMALL.model_copy(update={"light_leaves": leaves}), 1)
 
 
 @cache
@@ -68,17 +68,17 @@ def matrix_of(limits: list[float], seed: int, rows: int) -> np.ndarray:
     return np.asfortranarray(matrix) if seed % 2 else matrix
 
 
-def by_all(model: Boosted | Light, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def by_all(model: XGBoostModel | LightGBMModel, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predictions of the library, the kernel and NumPy; for the latter two the library cannot be asked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(model.__dict__, "_trees", None)
         slow = model.predict(matrix)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(model.__dict__, "booster", None)
-        patch.setattr(programs, "wanted", lambda _: True)
+        patch.setattr(programs, "use_kernels", lambda _: True)
         fast = model.predict(matrix)
-        patch.setattr(programs, "wanted", lambda _: False)
-        patch.setattr(programs.Program, "add", None)
+        patch.setattr(programs, "use_kernels", lambda _: False)
+        patch.setattr(programs.TreeProgram, "add", None)
         return slow, fast, model.predict(matrix)
 
 
@@ -92,7 +92,7 @@ SEEDS, ROWS = st.integers(0, 2**32), st.integers(0, 300)
 
 def test_kernels_run_here() -> None:
     """Otherwise this file compares the libraries with themselves."""
-    assert usable()
+    assert kernels_usable()
 
 
 @settings(max_examples=60, deadline=None)
@@ -103,7 +103,7 @@ def test_kernels_run_here() -> None:
 def test_same_as_xgboost(which: int, depth: int, seed: int, rows: int) -> None:
     """Ties on limits, unknown and infinite values, no row, one row, whole and broken blocks."""
     model = some_boosted(which, depth)
-    matrix = matrix_of([v for tree in trees_of(model.model)[0] for v in tree.limit], seed, rows)
+    matrix = matrix_of([v for tree in parse_xgboost_trees(model.model)[0] for v in tree.limit], seed, rows)
     assert agree(by_all(model, matrix))
 
 
@@ -116,7 +116,7 @@ def test_same_as_xgboost(which: int, depth: int, seed: int, rows: int) -> None:
 def test_same_as_lightgbm(which: int, leaves: int, missing: bool, seed: int, rows: int) -> None:
     """The same for trees that grow leaf by leaf and have a way for unknown values, or none."""
     model = some_light(which, leaves, missing)
-    matrix = matrix_of([v for tree in light_trees_of(model.text, 4) for v in tree.limit], seed, rows)
+    matrix = matrix_of([v for tree in parse_lightgbm_trees(model.text, 4) for v in tree.limit], seed, rows)
     assert agree(by_all(model, matrix))
 
 
@@ -127,16 +127,16 @@ def test_same_as_lightgbm(which: int, leaves: int, missing: bool, seed: int, row
 def test_same_as_the_slower_forest(which: int, depth: int, seed: int, rows: int) -> None:
     """Leaves found by XGBoost or by NumPy and their histograms added up, against the kernel."""
     model = some_forest(which, depth)
-    matrix = matrix_of([v for tree in trees_of(model.trees.model)[0] for v in tree.limit if np.isfinite(v)], seed, rows)
+    matrix = matrix_of([v for tree in parse_xgboost_trees(model.trees.model)[0] for v in tree.limit if np.isfinite(v)], seed, rows)
     matrix[~np.isfinite(matrix) & ~np.isnan(matrix)] = 0  # XGBoost refuses to be asked for the leaves of infinite values
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantile_forest, "wanted", lambda _: False)
-        patch.setattr(quantile_forest, "WORTH_ROWS", 0)
+        patch.setattr(quantile_forest, "use_kernels", lambda _: False)
+        patch.setattr(quantile_forest, "MIN_KERNEL_ROWS", 0)
         slow = model.distribution(matrix)
-        patch.setattr(quantile_forest, "_nodes", None)
-        patch.setattr(quantile_forest, "WORTH_ROWS", 301)
+        patch.setattr(quantile_forest, "_leaf_nodes", None)
+        patch.setattr(quantile_forest, "MIN_KERNEL_ROWS", 301)
         walked = model.distribution(matrix)
-        patch.setattr(quantile_forest, "wanted", lambda _: True)
+        patch.setattr(quantile_forest, "use_kernels", lambda _: True)
         assert agree((slow, walked, model.distribution(matrix)))
 
 
@@ -144,7 +144,7 @@ def test_trees_of_one_leaf() -> None:
     """Models that learned nothing: every tree is a single leaf."""
     x, y = people(0)
     stubborn = SMALL.model_copy(update={"min_leaf_rows": 10**6})
-    for model in (train_boosted(x, y, NAMES, stubborn, 1), train_light(x, y, NAMES, stubborn, 1)):
+    for model in (train_xgboost(x, y, NAMES, stubborn, 1), train_lightgbm(x, y, NAMES, stubborn, 1)):
         predictions = by_all(model, x)
         assert agree(predictions) and len(np.unique(predictions[0])) == 1
     rooted = train_forest(x, y, 14, 100, stubborn, 1)
@@ -156,20 +156,20 @@ def test_switched_off_the_libraries_serve(monkeypatch: pytest.MonkeyPatch) -> No
     many = np.tile(people(0)[0], (2, 1))
     models = (some_boosted(0, 6).predict, some_light(0, 31, True).predict, some_forest(0, 8).distribution)
     fast = [ask(many) for ask in models]
-    monkeypatch.setattr(programs.Program, "add", None)
-    monkeypatch.setattr(programs.Paths, "add", None)
+    monkeypatch.setattr(programs.TreeProgram, "add", None)
+    monkeypatch.setattr(programs.TreeNodes, "add", None)
     with pytest.raises(TypeError):
         models[0](many)
-    monkeypatch.setattr(switch, "on", False)
+    monkeypatch.setattr(kernel_switch, "on", False)
     assert all(np.array_equal(ask(many), expected) for ask, expected in zip(models, fast, strict=True))
 
 
 def test_large_trees_are_left_to_the_library() -> None:
     """Beyond some hundred splits a program would be slower than the library, which serves."""
     x, y = people(0)
-    deep = train_boosted(x, y, NAMES, SMALL.model_copy(update={"max_depth": 12, "rounds": 3}), 1)
-    taken, _ = trees_of(deep.model)
-    assert program(taken, [0.0], np.float32) is None
+    deep = train_xgboost(x, y, NAMES, SMALL.model_copy(update={"max_depth": 12, "rounds": 3}), 1)
+    taken, _ = parse_xgboost_trees(deep.model)
+    assert compile_trees(taken, [0.0], np.float32) is None
     assert np.array_equal(deep.predict(np.tile(x, (2, 1)))[:4000], deep.predict(x[:4000]))
 
 
@@ -182,11 +182,11 @@ def test_splits_that_are_not_understood_are_left_to_the_library() -> None:
     zeros = lightgbm.train({"verbose": -1, "objective": "l1", "zero_as_missing": True}, lightgbm.Dataset(x, y), 3)
     many = np.tile(x, (2, 1))
     for booster, matrix in ((by_category, np.tile(category, (2, 1))), (zeros, many)):
-        model = Light(booster.model_to_string())
+        model = LightGBMModel(booster.model_to_string())
         assert model._trees is None
         assert np.array_equal(model.predict(matrix), booster.predict(matrix))
     frame = xgboost.QuantileDMatrix(category, y, feature_types=["c"], enable_categorical=True)
-    cut = Boosted.of(xgboost.train({"tree_method": "hist"}, frame, 3))
+    cut = XGBoostModel.of(xgboost.train({"tree_method": "hist"}, frame, 3))
     assert cut._trees is None
 
 
@@ -196,10 +196,10 @@ def test_ranges_hold_what_leaves_know(seed: int, leaves: int, ages: int, share: 
     """Every number that is not 0 in its place, NaN too; a leaf that knows nothing, all ages, fewer ages than go together."""
     rng = np.random.default_rng(seed)
     table = np.where(rng.random((leaves, ages)) < share, rng.choice([1.5, -2.0, np.nan], (leaves, ages)), 0).astype(np.float32)
-    ranges = programs.Ranges.of(table)
+    ranges = programs.LeafAgeRanges.of(table)
     again = np.zeros_like(table)
     for row, (begin, first, length) in enumerate(ranges.places):
-        assert length % programs.EIGHT == 0 or length == ages
+        assert length % programs.VECTOR_FLOATS == 0 or length == ages
         again[row, first : first + length] = ranges.shares[begin : begin + length]
     assert np.array_equal(again, table, equal_nan=True)
 

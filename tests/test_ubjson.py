@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predict_age.errors import IntegrityError
-from predict_age.models.tree_ensembles.ubjson import UBJSONError, find, read
-from predict_age.models.xgb_model import Boosted
+from predict_age.models.tree_ensembles.ubjson import UBJSONError, read, read_path
+from predict_age.models.xgb_model import XGBoostModel
 
 
 @cache
@@ -47,12 +47,12 @@ def test_reads_what_xgboost_writes(rounds: int) -> None:
     for mine, theirs in zip(*(m["learner"]["gradient_booster"]["model"]["trees"] for m in (found, expected)), strict=True):
         assert np.array_equal(mine["split_conditions"], np.array(theirs["split_conditions"], np.float32))
     content = bytes(model.save_raw("ubj"))
-    assert find(content, "learner", "learner_model_param", "num_feature") == "3"
-    assert find(content[: content.index(b"gradient_booster")], "learner", "feature_names") == model.feature_names
+    assert read_path(content, "learner", "learner_model_param", "num_feature") == "3"
+    assert read_path(content[: content.index(b"gradient_booster")], "learner", "feature_names") == model.feature_names
     for path in (("learner", "nothing"), ("learner", "feature_names", "a")):
         with pytest.raises(UBJSONError):
-            find(content, *path)
-    made = Boosted.of(model)
+            read_path(content, *path)
+    made = XGBoostModel.of(model)
     assert made.feature_names == model.feature_names and made.rounds == model.num_boosted_rounds() == rounds
 
 
@@ -81,7 +81,7 @@ def test_broken_models_are_refused(data: st.DataObject) -> None:
     with pytest.raises(UBJSONError):
         read(content + b"Z")
     with pytest.raises(IntegrityError):
-        _ = Boosted(content[:cut]).model
+        _ = XGBoostModel(content[:cut]).model
     at, value = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 255))
     try:
         read(content[:at] + bytes([value]) + content[at + 1 :])

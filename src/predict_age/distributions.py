@@ -13,21 +13,21 @@ def _special() -> Any:
     return import_module("scipy.special")
 
 
-def normal_above(chance: float) -> float:
+def normal_upper_quantile(chance: float) -> float:
     """What a standard normal variable exceeds with probability ``chance``."""
     return float(-_special().ndtri(chance))
 
 
-def student_above(chance: float, freedom: float) -> float:
+def student_t_upper_quantile(chance: float, freedom: float) -> float:
     """The same of Student's t with ``freedom`` > 0 degrees."""
     return float(-_special().stdtrit(freedom, chance))
 
 
-def chi_squared_above(chance: float, freedom: float) -> float:
+def chi_squared_upper_quantile(chance: float, freedom: float) -> float:
     """The same of chi-squared."""
     return float(_special().chdtri(freedom, chance))
 
 
-def fisher_above(chance: float, first: float, second: float) -> float:
+def f_upper_quantile(chance: float, first: float, second: float) -> float:
     """The same of Fisher's F."""
     return float(_special().fdtri(first, second, 1 - chance))

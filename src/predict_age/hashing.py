@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MIXED_TOGETHER = 1 << 16  # pids whose mixed values stay in the processor's cache
+CHUNK_IDS = 1 << 16  # pids whose mixed values stay in the processor's cache
 
 
 def splitmix64(pids: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -16,7 +16,7 @@ def splitmix64(pids: NDArray[np.int64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def uniform(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+def uniform_hash(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     """Numbers in [0, 1) from the upper 53 bits of :func:`splitmix64`."""
     return np.asarray((splitmix64(numbers) >> np.uint64(11)) * 2.0**-53, np.float64)
 
@@ -24,10 +24,10 @@ def uniform(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
 def sampling_hash(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
     salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
-    return uniform(salted.astype(np.int64))
+    return uniform_hash(salted.astype(np.int64))
 
 
 def checksum(pids: NDArray[np.int64]) -> int:
     """Order-free fingerprint of a set of pids: the sum of their mixed values modulo 2^64."""
-    some = (pids[first : first + MIXED_TOGETHER] for first in range(0, len(pids), MIXED_TOGETHER))
+    some = (pids[first : first + CHUNK_IDS] for first in range(0, len(pids), CHUNK_IDS))
     return sum(int(splitmix64(part + 1).sum(dtype=np.uint64)) for part in some) % 2**64

@@ -45,7 +45,7 @@ class Tally:
         return cls(value["counts"], value["histograms"])
 
 
-def merged(tallies: Iterable[Tally]) -> Tally:
+def sum_tallies(tallies: Iterable[Tally]) -> Tally:
     """The tally of all together."""
     total = Tally()
     for tally in tallies:

@@ -70,11 +70,11 @@ def ab_command(
 ) -> None:
     """Compare models on people whose age became known: intervals, how many people are needed, and a decision."""
     from predict_age.cli.render import show_read_out
-    from predict_age.evaluation.ab_test.arms import read_out
-    from predict_age.evaluation.ab_test.read_out import Rules
+    from predict_age.evaluation.ab_test.arms import evaluate_ab_test
+    from predict_age.evaluation.ab_test.read_out import DecisionRules
     from predict_age.run.summary import finite
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
-    found = read_out(open_workspace(workspace), runs, truth, Rules(chance, power, least))
+    found = evaluate_ab_test(open_workspace(workspace), runs, truth, DecisionRules(chance, power, least))
     print_line(json.dumps(finite(found.as_json()))) if as_json else show_read_out(found)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from predict_age.aws.cost_plan import AwsPlan
-    from predict_age.evaluation.ab_test.arms import ReadOut
+    from predict_age.evaluation.ab_test.arms import AbTestResult
     from predict_age.pipeline.estimate import Estimate
     from predict_age.pipeline.verify import Verification
     from predict_age.query.model_registry import Version
@@ -297,7 +297,7 @@ def show_card(card: dict[str, Any], path: Path) -> None:
     console.print(f"Card    {path.resolve()}", soft_wrap=True, markup=False)
 
 
-def show_read_out(found: ReadOut) -> None:
+def show_read_out(found: AbTestResult) -> None:
     """An experiment, for people."""
     console = _console()
     how = "the same people predicted by each model" if found.paired else "each model with people of its own"

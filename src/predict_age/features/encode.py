@@ -13,7 +13,7 @@ from predict_age.features.spec import Category, FeatureSet
 
 Matrix = NDArray[np.float32]
 PRIOR_ROWS = 20
-FEWEST_ROWS = 10
+MIN_CATEGORY_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Encoders:
         return counts
 
 
-def learn_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.float32]) -> Encoders:
+def fit_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.float32]) -> Encoders:
     """Learn the category tables from training rows only. Values with fewer than 10 rows count as unseen."""
     mean = float(age.mean(dtype=np.float64))
     categories = {}
@@ -63,14 +63,14 @@ def learn_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.floa
             .aggregate([("age", "sum"), ("age", "count")])
             .sort_by([("age_count", "descending"), ("value", "ascending")])
         )
-        kept = [r for r in grouped.slice(0, feature.max_values).to_pylist() if r["age_count"] >= FEWEST_ROWS]
+        kept = [r for r in grouped.slice(0, feature.max_values).to_pylist() if r["age_count"] >= MIN_CATEGORY_ROWS]
         categories[name] = {
             r["value"]: float(np.float32((r["age_sum"] + PRIOR_ROWS * mean) / (r["age_count"] + PRIOR_ROWS))) for r in kept
         }
     return Encoders(mean, categories)
 
 
-def defaults(features: FeatureSet, encoders: Encoders) -> NDArray[np.float64]:
+def default_values(features: FeatureSet, encoders: Encoders) -> NDArray[np.float64]:
     """The domain default of every feature (n_features,), in its own unit; the mean age for categories."""
     return np.array(
         [encoders.mean if isinstance(f, Category) else float(getattr(f, "default", 0.0)) for f in features.features.values()]

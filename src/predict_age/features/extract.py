@@ -34,20 +34,20 @@ from predict_age.features.spec import (
     parse_features,
     parse_path,
 )
-from predict_age.kernels import wanted
+from predict_age.kernels import use_kernels
 from predict_age.source.row_rules import connect, register
 
 if TYPE_CHECKING:
     import duckdb
 
-    from predict_age.features.json_fast_path import Plain
+    from predict_age.features.json_fast_path import FastPath
 
-LONGEST_CATEGORY = 200
-FEW_PROFILES = 50  # profiles for which planning a statement takes longer than answering it
+MAX_CATEGORY_CHARS = 200
+MAX_PREPARED_PROFILES = 50  # profiles for which planning a statement takes longer than answering it
 
 
 @dataclass(frozen=True)
-class Extracted:
+class ExtractedFeatures:
     """Columns of n profiles.
 
     ``columns``: one column a feature, DOUBLE (finite, inside the bounds) or VARCHAR (also by codes) for categories, NULL = missing.
@@ -64,9 +64,9 @@ class Extracted:
     def _kinds(self) -> list[pa.DataType]:
         return [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in self.columns.schema]
 
-    def filter(self, rows: pa.Array) -> Extracted:
+    def filter(self, rows: pa.Array) -> ExtractedFeatures:
         """Only the marked ``rows`` (n,) of BOOLEAN."""
-        return Extracted(self.columns.filter(rows), self.problem.filter(rows))
+        return ExtractedFeatures(self.columns.filter(rows), self.problem.filter(rows))
 
 
 def _quote(text: str) -> str:
@@ -95,7 +95,7 @@ class _Column:
     bound: str = "{0}"
 
 
-class Compiler:
+class SqlCompiler:
     """Compiles a feature set for one reference date.
 
     The statement has one layer of subquery for each of: look up all paths, read, convert, bound. Layers keep every
@@ -154,17 +154,17 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of,
     def _column(self, feature: Feature) -> _Column:
         if isinstance(feature, Number):
             scale = f" * {feature.scale!r}" if feature.scale != 1 else ""
-            bound = _bounded(feature.min, feature.max, clip=feature.outside == "clip")
+            bound = _within_bounds(feature.min, feature.max, clip=feature.outside == "clip")
             return self._from_path(feature, f"(try_cast({{0}} AS DOUBLE){scale})", bound)
         if isinstance(feature, Date):
-            return self._from_path(feature, self._years("{0}"), _bounded(feature.min, feature.max, clip=False))
+            return self._from_path(feature, self._years("{0}"), _within_bounds(feature.min, feature.max, clip=False))
         if isinstance(feature, Ordered):
             ranks = " ".join(
                 f"WHEN {_quote(name.strip().lower())} THEN {rank}.0"
                 for rank, level in enumerate(feature.synonyms)
                 for name in level
             )
-            return self._from_path(feature, f"CAST(CASE lower(trim({{0}})) {_braces(ranks)} END AS DOUBLE)")
+            return self._from_path(feature, f"CAST(CASE lower(trim({{0}})) {_escape_braces(ranks)} END AS DOUBLE)")
         if isinstance(feature, Boolean):
             yes, no = "('true', 'yes', 'y', '1', 't', '1.0')", "('false', 'no', 'n', '0', 'f', '0.0')"
             sql = f"CAST(CASE WHEN lower(trim({{0}})) IN {yes} THEN 1 WHEN lower(trim({{0}})) IN {no} THEN 0 END AS DOUBLE)"
@@ -172,17 +172,18 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of,
         if isinstance(feature, Count):
             items = self._value(json_path(parse_path(feature.path)))
             length = "CASE WHEN starts_with({0}, '[') THEN CAST(try(json_array_length({0})) AS DOUBLE) END"
-            return _Column(items, length, _bounded(feature.min, feature.max, clip=True))
+            return _Column(items, length, _within_bounds(feature.min, feature.max, clip=True))
         if isinstance(feature, Text):
             rules = " ".join(
-                f"WHEN regexp_matches({{0}}, {_braces(_quote(rule.match))}, 'i') THEN {rule.value!r}" for rule in feature.rules
+                f"WHEN regexp_matches({{0}}, {_escape_braces(_quote(rule.match))}, 'i') THEN {rule.value!r}"
+                for rule in feature.rules
             )
             return self._from_path(
                 feature, f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
             )
         if isinstance(feature, Category):
-            return self._from_path(feature, f"nullif(left(trim({{0}}), {LONGEST_CATEGORY}), '')")
-        return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_bounded(feature.min, feature.max, clip=False))
+            return self._from_path(feature, f"nullif(left(trim({{0}}), {MAX_CATEGORY_CHARS}), '')")
+        return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_within_bounds(feature.min, feature.max, clip=False))
 
     def _years(self, text: str) -> str:
         """SQL for the years from an ISO date (or year, or year and month) to ``as_of``; NULL when it is none."""
@@ -194,12 +195,12 @@ FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of,
         return f"CASE WHEN ({shape}) AND substr({text}, 5, 1) IN ('', '-') THEN {self.as_of.year} - {year} + {months} + {days} END"
 
 
-def _braces(text: str) -> str:
+def _escape_braces(text: str) -> str:
     """Protect literal braces from ``str.format``."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _bounded(low: float, high: float, *, clip: bool) -> str:
+def _within_bounds(low: float, high: float, *, clip: bool) -> str:
     """SQL that keeps a number inside low..high; NaN and infinity are missing."""
     if clip:
         return f"CASE WHEN isfinite({{0}}) THEN greatest({low!r}, least({high!r}, {{0}})) END"
@@ -207,27 +208,27 @@ def _bounded(low: float, high: float, *, clip: bool) -> str:
 
 
 @lru_cache(maxsize=4)
-def compiled(text: str, as_of: dt.date) -> tuple[FeatureSet, str]:
+def compile_features(text: str, as_of: dt.date) -> tuple[FeatureSet, str]:
     """The feature set of a checked file and its SQL; cached, because workers ask for every slice."""
     features = parse_features(text, "the run's feature file")
-    return features, Compiler(features, as_of).sql
+    return features, SqlCompiler(features, as_of).sql
 
 
-def extract(
+def extract_features(
     connection: duckdb.DuckDBPyConnection,
     profiles: pa.ChunkedArray,
     text: str,
     as_of: dt.date,
     rows: NDArray[np.bool_] | None = None,
     kernels: bool | None = None,
-) -> Extracted:
+) -> ExtractedFeatures:
     """Feature columns of JSON ``profiles`` (n,), in order, by the feature file ``text`` at ``as_of``; of marked ``rows`` only.
 
     ``kernels`` read plain profiles where they can be used and there are many rows; what comes out is the same. None: let them.
     """
     many = len(profiles) if rows is None else int(rows.sum())
     if kernels is None:
-        kernels = pa.types.is_string(profiles.type) and wanted(many)
+        kernels = pa.types.is_string(profiles.type) and use_kernels(many)
     reading = FeatureReader(connection, text, as_of, kernels=kernels and many > 0)
     reading.add(profiles, rows)
     return reading.end()
@@ -241,8 +242,8 @@ class FeatureReader:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, text: str, as_of: dt.date, *, kernels: bool) -> None:
         self._connection, self._text, self._as_of = connection, text, as_of
-        self._features, _ = compiled(text, as_of)
-        self._reading = _plain(text, as_of).reading(self._convert) if kernels else None
+        self._features, _ = compile_features(text, as_of)
+        self._reading = _fast_path(text, as_of).reading(self._convert) if kernels else None
         self._by_sql: list[pa.Array] = []  # profiles that SQL has to read
         self._odd: list[pa.Array] = []  # among them, or besides, those that are not plain
         self._is_odd: list[NDArray[np.bool_]] = []
@@ -262,12 +263,12 @@ class FeatureReader:
         if self._reading.plain.others:
             self._by_sql.append(whole.take(pa.array(at)))
 
-    def end(self) -> Extracted:
+    def end(self) -> ExtractedFeatures:
         """The columns of all rows, in order."""
         names = self._features.names
         if self._reading is None:
             table = self._ask(names, pa.chunked_array(self._by_sql, pa.string()))
-            return Extracted(table.select(names), table["problem"])
+            return ExtractedFeatures(table.select(names), table["problem"])
         made = self._reading.end()
         others = self._reading.plain.others
         if others:
@@ -282,7 +283,7 @@ class FeatureReader:
                 if name not in others:
                     column = made[name].cast(judged[name].type)
                     made[name] = pc.replace_with_mask(column, odd, judged[name].combine_chunks())
-        return Extracted(pa.table({name: made[name] for name in names}), pa.chunked_array([problem]))
+        return ExtractedFeatures(pa.table({name: made[name] for name in names}), pa.chunked_array([problem]))
 
     def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
         """The features ``names`` by SQL."""
@@ -291,14 +292,14 @@ class FeatureReader:
 
     def _convert(self, names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
         """The values of the features ``names`` of a few small profiles."""
-        if len(texts) <= FEW_PROFILES:
-            return {name: _prepared(os.getpid(), self._text, self._as_of, name).ask(texts) for name in names}
+        if len(texts) <= MAX_PREPARED_PROFILES:
+            return {name: _prepared_statement(os.getpid(), self._text, self._as_of, name).ask(texts) for name in names}
         self._connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))
         rows = self._connection.execute(_sql_of(self._text, self._as_of, tuple(names))).fetchall()
         return dict(zip(names, map(list, list(zip(*rows, strict=True))[1:]), strict=True))
 
 
-class _Prepared:
+class _PreparedStatement:
     """The statement of one feature, planned once for all: planning takes ten times as long as answering for a few profiles."""
 
     def __init__(self, sql: str) -> None:
@@ -311,21 +312,21 @@ class _Prepared:
 
 
 @lru_cache(maxsize=256)
-def _prepared(_process: int, text: str, as_of: dt.date, name: str) -> _Prepared:
-    return _Prepared(_sql_of(text, as_of, (name,)))
+def _prepared_statement(_process: int, text: str, as_of: dt.date, name: str) -> _PreparedStatement:
+    return _PreparedStatement(_sql_of(text, as_of, (name,)))
 
 
 @lru_cache(maxsize=256)
 def _sql_of(text: str, as_of: dt.date, names: tuple[str, ...]) -> str:
-    features, _ = compiled(text, as_of)
-    return Compiler(FeatureSet({n: features.features[n] for n in names}, text), as_of).sql
+    features, _ = compile_features(text, as_of)
+    return SqlCompiler(FeatureSet({n: features.features[n] for n in names}, text), as_of).sql
 
 
 @lru_cache(maxsize=4)
-def _plain(text: str, as_of: dt.date) -> Plain:
-    from predict_age.features.json_fast_path import Plain
+def _fast_path(text: str, as_of: dt.date) -> FastPath:
+    from predict_age.features.json_fast_path import FastPath
 
-    return Plain(compiled(text, as_of)[0])
+    return FastPath(compile_features(text, as_of)[0])
 
 
 def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
@@ -338,11 +339,11 @@ def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
     ours = [name for name, feature in features.features.items() if not isinstance(feature, Sql)]
     tried = set[str]()
     with suppress(duckdb.Error, ValueError):
-        _try(features, ours, as_of)
+        _run_on_sample(features, ours, as_of)
         tried |= set(ours)
     for name in [n for n in features.features if n not in tried]:
         try:
-            _try(features, [name], as_of)
+            _run_on_sample(features, [name], as_of)
         except (duckdb.Error, ValueError) as error:
             line = line_of(features.text, ("features", name))
             raise ConfigError(
@@ -351,7 +352,7 @@ def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
             ) from None
 
 
-def _try(features: FeatureSet, names: list[str], as_of: dt.date) -> None:
+def _run_on_sample(features: FeatureSet, names: list[str], as_of: dt.date) -> None:
     """Run the statement of some features. Raises duckdb.Error or ValueError when it is none."""
     import duckdb
 
@@ -360,4 +361,4 @@ def _try(features: FeatureSet, names: list[str], as_of: dt.date) -> None:
             raise ValueError("more than one statement")
     connection = connect()
     register(connection, "profiles", pa.table({"profile": pa.array(["{}", None, '{"a":[1]}'], pa.string())}))
-    connection.sql(Compiler(FeatureSet({n: features.features[n] for n in names}, features.text), as_of).sql).to_arrow_table()
+    connection.sql(SqlCompiler(FeatureSet({n: features.features[n] for n in names}, features.text), as_of).sql).to_arrow_table()

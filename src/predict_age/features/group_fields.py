@@ -14,7 +14,7 @@ from predict_age.source.row_rules import register
 if TYPE_CHECKING:
     import duckdb
 
-LONGEST_VALUE = 60
+MAX_GROUP_CHARS = 60
 NOT_GIVEN = "not given"
 
 
@@ -34,7 +34,7 @@ def read_groups(connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray
     register(connection, "profiles", pa.table({"profile": profiles}))
     paths = ["'" + json_path(parse_path(path)).replace("'", "''") + "'" for path in groups.values()]
     columns = ", ".join(
-        f"coalesce(nullif(left(trim(v[{i}]), {LONGEST_VALUE}), ''), '{NOT_GIVEN}') AS \"{name}\""
+        f"coalesce(nullif(left(trim(v[{i}]), {MAX_GROUP_CHARS}), ''), '{NOT_GIVEN}') AS \"{name}\""
         for i, name in enumerate(groups, start=1)
     )
     read = f"SELECT try(json_extract_string(profile, [{', '.join(paths)}])) AS v FROM profiles"

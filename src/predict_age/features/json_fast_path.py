@@ -17,17 +17,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.spec import Category, Count, Feature, FeatureSet, Number, Sql, parse_path
-from predict_age.kernels.json_scanner import Paths, Tokens
-from predict_age.kernels.value_cache import ITEMS, NUMBER, TEXT, ValueCache
+from predict_age.kernels.json_scanner import JsonScan, PathTree
+from predict_age.kernels.value_cache import LIST_LENGTH, LOOKED_UP, PLAIN_NUMBER, ValueCache
 from predict_age.source.row_group_reader import text_buffers
 
-BLOCK = 1024  # rows: their text stays in the processor's cache while it is read a second time
+SCAN_CHUNK_ROWS = 1024  # rows: their text stays in the processor's cache while it is read a second time
 _PLAIN_KEY = re.compile(r"[\w -]+")
 Converter = Callable[[list[str], list[str]], dict[str, list[float | str | None]]]  # values of features for profiles, by their SQL
-FEW_TEXTS = 300  # new texts of a feature: they may as well go through the SQL of others; statements are what takes the time
+MAX_SHARED_TEXTS = 300  # new texts of a feature: they may as well go through the SQL of others; statements are what takes the time
 
 
-def steps_of(feature: Feature) -> list[str | int] | None:
+def fixed_path(feature: Feature) -> list[str | int] | None:
     """The path of a feature when it leads to one place in the text, counted from the front; None when only SQL can follow it."""
     if isinstance(feature, Sql):
         return None
@@ -36,7 +36,7 @@ def steps_of(feature: Feature) -> list[str | int] | None:
     return steps if followed else None
 
 
-def alone(steps: list[str | int], value: str) -> str:
+def minimal_profile(steps: list[str | int], value: str) -> str:
     """The smallest profile that has the JSON text ``value`` at the path."""
     for step in reversed(steps):
         value = (
@@ -59,7 +59,7 @@ class _Column:
 
     def __post_init__(self) -> None:
         kind = self.feature
-        self.kind = NUMBER if isinstance(kind, Number) else ITEMS if isinstance(kind, Count) else TEXT
+        self.kind = PLAIN_NUMBER if isinstance(kind, Number) else LIST_LENGTH if isinstance(kind, Count) else LOOKED_UP
         if isinstance(kind, Number):
             self.limits = np.array([kind.scale, kind.min, kind.max, kind.outside == "clip"], np.float64)
         elif isinstance(kind, Count):
@@ -74,19 +74,19 @@ class _Column:
         return float(self.values.setdefault(value, len(self.values))) if isinstance(value, str) else value
 
 
-class Plain:
+class FastPath:
     """The features of a set that kernels can read; ``others`` are left to SQL. One for a process: it remembers what texts mean."""
 
     def __init__(self, features: FeatureSet) -> None:
         paths: list[list[str | int]] = []
         self.columns: list[_Column] = []
         for name, feature in features.features.items():
-            steps = steps_of(feature)
+            steps = fixed_path(feature)
             if steps is not None:
                 if steps not in paths:
                     paths.append(steps)
                 self.columns.append(_Column(name, feature, steps, paths.index(steps)))
-        self.paths = Paths(paths)
+        self.paths = PathTree(paths)
         self.memo = ValueCache(len(self.columns))
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
@@ -101,7 +101,7 @@ class Plain:
         for number in full:
             self.columns[number].values.clear()
 
-    def read(self, tokens: Tokens, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
+    def read(self, tokens: JsonScan, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
         """Fill ``out`` (columns, rows of ``block``) with numbers, for a category that of its value; NaN = missing or not plain.
 
         Returns columns and rows (k, 2), counted from the first of the block, whose text is not known yet.
@@ -109,15 +109,15 @@ class Plain:
         starts, ends, counts = tokens.starts[block], tokens.ends[block], tokens.counts[block]
         return self.memo.read(tokens.data, starts, ends, counts, tokens.plain[block], self._slots, self._kinds, self._limits, out)
 
-    def reading(self, convert: Converter) -> Reading:
+    def reading(self, convert: Converter) -> FastPathReader:
         """Begin to read profiles. Only one reading at a time: it may forget what another one has numbered."""
-        return Reading(self, convert)
+        return FastPathReader(self, convert)
 
 
-class Reading:
+class FastPathReader:
     """The columns of ``plain`` for one slice of profiles after another. ``convert`` says what texts mean that were never met."""
 
-    def __init__(self, plain: Plain, convert: Converter) -> None:
+    def __init__(self, plain: FastPath, convert: Converter) -> None:
         self.plain, self._convert = plain, convert
         self._values: list[NDArray[np.float64]] = []
         self._new: list[list[tuple[int, bytes]]] = [[] for _ in plain.columns]  # of each column: rows, and their texts
@@ -126,11 +126,11 @@ class Reading:
 
     def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain: the others are NULL in every column."""
-        tokens = Tokens(*text_buffers(profiles), rows, self.plain.paths)
+        tokens = JsonScan(*text_buffers(profiles), rows, self.plain.paths)
         there = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
         values = np.empty((len(self.plain.columns), len(rows)))
-        for first in range(0, len(rows), BLOCK):
-            block = slice(first, first + BLOCK)
+        for first in range(0, len(rows), SCAN_CHUNK_ROWS):
+            block = slice(first, first + SCAN_CHUNK_ROWS)
             tokens.find(block)
             if there is not None:
                 tokens.plain[block] &= there[block]
@@ -139,7 +139,7 @@ class Reading:
                 rows_of = new[new[:, 0] == number, 1] + first
                 self._new[number].extend(_texts(tokens, self.plain.columns[number].slot, rows_of, self._rows))
             if first == 0 and not self._values:  # when many are new, it is worth asking before the others are read
-                self._learn(values, BLOCK // 8)
+                self._learn(values, SCAN_CHUNK_ROWS // 8)
         self._values.append(values)
         self._rows += len(rows)
         return tokens.plain
@@ -161,11 +161,13 @@ class Reading:
     def _learn(self, values: NDArray[np.float64], more_than: int) -> None:
         """Ask about the texts that were new in ``more_than`` rows: in one statement for all columns that have few of them."""
         asked = {number: sorted({text for _, text in new}) for number, new in enumerate(self._new) if len(new) > more_than}
-        few = [number for number, texts in asked.items() if len(texts) <= FEW_TEXTS]
+        few = [number for number, texts in asked.items() if len(texts) <= MAX_SHARED_TEXTS]
         learned = {}
         for together in [*([few] if few else []), *([number] for number in asked if number not in few)]:
             columns = [self.plain.columns[number] for number in together]
-            profiles = [alone(c.steps, t.decode()) for number, c in zip(together, columns, strict=True) for t in asked[number]]
+            profiles = [
+                minimal_profile(c.steps, t.decode()) for number, c in zip(together, columns, strict=True) for t in asked[number]
+            ]
             made = self._convert([c.name for c in columns], profiles)
             first = 0
             for number, column in zip(together, columns, strict=True):
@@ -181,7 +183,7 @@ class Reading:
             new.clear()
 
 
-def _texts(tokens: Tokens, slot: int, rows: NDArray[np.int64], before: int) -> list[tuple[int, bytes]]:
+def _texts(tokens: JsonScan, slot: int, rows: NDArray[np.int64], before: int) -> list[tuple[int, bytes]]:
     """The texts of ``rows`` with the numbers of the rows, counted on from ``before``."""
     starts, ends = tokens.starts[rows, slot].tolist(), tokens.ends[rows, slot].tolist()
     return [(before + row, tokens.data[s:e].tobytes()) for row, s, e in zip(rows.tolist(), starts, ends, strict=True)]

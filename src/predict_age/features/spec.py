@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from predict_age.config import explain, line_of
 from predict_age.errors import ConfigError
 
-FORMAT = 1
-PROTECTED = frozenset(
+FEATURE_FILE_FORMAT = 1
+PROTECTED_WORDS = frozenset(
     [
         "gender",
         "sex",
@@ -65,7 +65,7 @@ _AROUND_AGE = frozenset(
 )
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")
 _KINDS = frozenset({"number", "date", "ordered", "category", "boolean", "count", "text", "sql"})
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+FEATURE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 class _Feature(BaseModel):
@@ -218,10 +218,10 @@ def _words(text: str) -> list[str]:
     return [w for w in re.split(r"[^A-Za-z]+", spaced.lower()) if w]
 
 
-def refusal(text: str, age_columns: Collection[str] = ()) -> str | None:
+def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
     """Why a name must not become a feature: it is a protected attribute, or it is the age itself. None when it may."""
     words = set(_words(text))
-    if found := words & PROTECTED:
+    if found := words & PROTECTED_WORDS:
         return f"{text!r} names a protected attribute ({', '.join(sorted(found))})"
     if found := words & _BIRTH:
         return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(found))})"
@@ -280,15 +280,19 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
         line = line_of(text, keys)
         return ConfigError(f"{where}{f', line {line}' if line else ''}: {problem}", fix=fix)
 
-    if data.get("format") != FORMAT:
-        raise wrong(("format",), f"format must be {FORMAT}, found {data.get('format')!r}", f"write format = {FORMAT} on top")
+    if data.get("format") != FEATURE_FILE_FORMAT:
+        raise wrong(
+            ("format",),
+            f"format must be {FEATURE_FILE_FORMAT}, found {data.get('format')!r}",
+            f"write format = {FEATURE_FILE_FORMAT} on top",
+        )
     if unknown := set(data) - {"format", "features"}:
         raise wrong((min(unknown),), f"unknown table {min(unknown)!r}", "features are tables named [features.some_name]")
     declared = data.get("features")
     if not isinstance(declared, dict) or not declared:
         raise wrong(("features",), "no features", "add a table such as [features.tenure_years]")
     for name in declared:
-        if not NAME.match(name):
+        if not FEATURE_NAME.match(name):
             raise wrong(("features", name), f"feature name {name!r} is not lower_case_with_underscores")
     try:
         features = _FEATURES.validate_python(declared)
@@ -303,6 +307,6 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
         for keys, words in named:
             texts = re.findall(r"[A-Za-z_][\w-]*", words) if keys[-1] == "expression" else [words]
             for word in texts:
-                if reason := refusal(word, age_columns if keys[-1] != name else ()):
+                if reason := refusal_reason(word, age_columns if keys[-1] != name else ()):
                     raise wrong(keys, f"feature {name} is refused: {reason}", "remove the feature")
     return FeatureSet(features, text)

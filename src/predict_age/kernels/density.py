@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from predict_age.kernels.jit import inline, kernel, power_of_two
-from predict_age.kernels.kinds import EXPONENTIAL, HALF, LEAST, LN2_HIGH, LN2_LOW, LOG2_E, ONE
+from predict_age.kernels.kinds import EXP_COEFFICIENTS, HALF, LN2_HIGH, LN2_LOW, LOG2_E, MIN_EXPONENT, ONE
 
-ROWS = 64  # whose shares are made together
+ROWS_PER_BLOCK = 64  # whose shares are made together
 
 
 @kernel
-def bins_of(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
+def feature_bins(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
     """Fill ``out`` (n, f) with the rows of a network's ``bins`` for ``matrix`` (n, f): see ``models.network.binned``.
 
     All edges are counted that a value has reached: eight values take one instruction, which is less than a search for each.
@@ -64,18 +64,18 @@ def second_layer(values: Any, shift: Any, s: Any, out: Any) -> None:
 @inline
 def _exponential(x: Any) -> Any:
     """See ``models.density.exponential``."""
-    x = LEAST if x < LEAST else x  # NaN stays what it is
+    x = MIN_EXPONENT if x < MIN_EXPONENT else x  # NaN stays what it is
     whole = np.floor(x * LOG2_E + HALF)
     x -= whole * LN2_HIGH
     x -= whole * LN2_LOW
-    y = x * EXPONENTIAL[0] + EXPONENTIAL[1]
-    for term in EXPONENTIAL[2:]:
+    y = x * EXP_COEFFICIENTS[0] + EXP_COEFFICIENTS[1]
+    for term in EXP_COEFFICIENTS[2:]:
         y = y * x + term
     return (y * (x * x) + x + ONE) * power_of_two(whole)
 
 
 @kernel
-def shares_of(weights: Any, first: Any, band: Any, prior: Any, out: Any) -> None:
+def network_probabilities(weights: Any, first: Any, band: Any, prior: Any, out: Any) -> None:
     """Fill ``out`` (n, a) with the mean of the distributions that s networks make of ``weights`` (s, k, m) for n of m rows.
 
     m is a multiple of ROWS. ``first`` (a,), ``band`` (4, a), ``prior`` (a,): see ``models.density.Band``. Neighbours in memory are
@@ -84,10 +84,10 @@ def shares_of(weights: Any, first: Any, band: Any, prior: Any, out: Any) -> None
     networks, functions, most = weights.shape
     ages, rows = out.shape[1], out.shape[0]
     values = weights.reshape(-1)
-    logits, total = np.empty(ages * ROWS, np.float32), np.empty(ages * ROWS, np.float32)
-    highest, sums = np.empty(ROWS, np.float32), np.empty(ROWS, np.float32)
-    mean, wide, following = np.float32(1 / networks), np.uint64(ROWS), np.uint64(most)
-    for start in range(0, rows, ROWS):
+    logits, total = np.empty(ages * ROWS_PER_BLOCK, np.float32), np.empty(ages * ROWS_PER_BLOCK, np.float32)
+    highest, sums = np.empty(ROWS_PER_BLOCK, np.float32), np.empty(ROWS_PER_BLOCK, np.float32)
+    mean, wide, following = np.float32(1 / networks), np.uint64(ROWS_PER_BLOCK), np.uint64(most)
+    for start in range(0, rows, ROWS_PER_BLOCK):
         total[:] = 0
         for s in range(networks):
             highest[:] = -np.inf
@@ -114,13 +114,13 @@ def shares_of(weights: Any, first: Any, band: Any, prior: Any, out: Any) -> None
                 at = np.uint64(age) * wide
                 for i in range(wide):
                     total[at + i] += logits[at + i] * sums[i]
-        for n in range(min(ROWS, rows - start)):
+        for n in range(min(ROWS_PER_BLOCK, rows - start)):
             for age in range(ages):
-                out[start + n, age] = total[age * ROWS + n] * mean
+                out[start + n, age] = total[age * ROWS_PER_BLOCK + n] * mean
 
 
 @kernel
-def quantiles_of(shares: Any, levels: Any, limits: Any, before: Any, out: Any) -> None:
+def distribution_quantiles(shares: Any, levels: Any, limits: Any, before: Any, out: Any) -> None:
     """Fill ``out`` (n, k) with the ``levels`` (k,) of ``shares`` (n, a): see ``models.density.quantiles``.
 
     ``limits`` (k,) of float32: the cumulative share at which a level counts as reached; ``before``: where the first age begins.

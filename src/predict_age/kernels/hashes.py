@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.kernels.jit import address, eight, first_eight, inline, kernel
+from predict_age.kernels.jit import address, inline, kernel, load_8_bytes, load_prefix
 
 
 @inline
-def _mixed(word: Any, spread: Any) -> Any:
+def _mix_word(word: Any, spread: Any) -> Any:
     word = (word ^ (word >> np.uint64(32))) * spread
     return word ^ (word >> np.uint64(29))
 
@@ -24,8 +24,8 @@ def hash_texts(data: Any, bounds: Any, rows: Any, salt: Any, spread: Any, out: A
         total = position = np.uint64(0)
         while at + 8 <= end:
             position += salt
-            total += _mixed(eight(text, at) + position, spread)
+            total += _mix_word(load_8_bytes(text, at) + position, spread)
             at += 8
         if at < end:
-            total += _mixed(first_eight(text, at, end - at, len(data)) + position + salt, spread)
+            total += _mix_word(load_prefix(text, at, end - at, len(data)) + position + salt, spread)
         out[n] = total

@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
-WIDE = 64  # bytes that are looked at together
+MASK_BYTES = 64  # bytes that are looked at together
 
 
 def kernel(function: F) -> F:
@@ -53,76 +53,76 @@ def address(_context: Any, array: Any) -> Any:
     return signature, build
 
 
-def _loaded(builder: Any, arguments: Any, kind: Any) -> Any:
+def _load(builder: Any, arguments: Any, kind: Any) -> Any:
     """A value of ``kind`` from ``at`` bytes behind an address on."""
     return builder.load(builder.inttoptr(builder.add(*arguments), kind.as_pointer()), align=1)
 
 
-def _bits(builder: Any, arguments: Any, marked: Callable[[Any, Callable[[int], Any]], Any]) -> Any:
+def _byte_mask(builder: Any, arguments: Any, marked: Callable[[Any, Callable[[int], Any]], Any]) -> Any:
     """A bit for each of 64 bytes that is ``marked``, which is given the bytes and a way to repeat one."""
-    wide = ir.VectorType(ir.IntType(8), WIDE)
-    found = marked(_loaded(builder, arguments, wide), lambda code: ir.Constant(wide, [code] * WIDE))
-    return builder.bitcast(found, ir.IntType(WIDE))
+    wide = ir.VectorType(ir.IntType(8), MASK_BYTES)
+    found = marked(_load(builder, arguments, wide), lambda code: ir.Constant(wide, [code] * MASK_BYTES))
+    return builder.bitcast(found, ir.IntType(MASK_BYTES))
 
 
 @_instruction
-def quotes(_context: Any, text: Any, at: Any) -> Any:
+def quote_mask(_context: Any, text: Any, at: Any) -> Any:
     """A bit for each of the 64 bytes from ``at`` on that is a quote. Here and below, ``text`` is an address."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return _bits(builder, arguments, lambda found, all_of: builder.icmp_unsigned("==", found, all_of(0x22)))
+        return _byte_mask(builder, arguments, lambda found, all_of: builder.icmp_unsigned("==", found, all_of(0x22)))
 
     return types.uint64(types.int64, types.int64), build
 
 
 @_instruction
-def specials(_context: Any, text: Any, at: Any) -> Any:
+def special_mask(_context: Any, text: Any, at: Any) -> Any:
     """A bit for each of the 64 bytes from ``at`` on that is a backslash or a control character."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         def marked(found: Any, all_of: Any) -> Any:
             return builder.or_(builder.icmp_unsigned("==", found, all_of(0x5C)), builder.icmp_unsigned("<", found, all_of(0x20)))
 
-        return _bits(builder, arguments, marked)
+        return _byte_mask(builder, arguments, marked)
 
     return types.uint64(types.int64, types.int64), build
 
 
 @_instruction
-def byte(_context: Any, text: Any, at: Any) -> Any:
+def load_byte(_context: Any, text: Any, at: Any) -> Any:
     """The byte at ``at`` as a whole number."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return builder.zext(_loaded(builder, arguments, ir.IntType(8)), ir.IntType(64))
+        return builder.zext(_load(builder, arguments, ir.IntType(8)), ir.IntType(64))
 
     return types.int64(types.int64, types.int64), build
 
 
 @_instruction
-def eight(_context: Any, text: Any, at: Any) -> Any:
+def load_8_bytes(_context: Any, text: Any, at: Any) -> Any:
     """The eight bytes from ``at`` on as one number, the first one lowest."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return _loaded(builder, arguments, ir.IntType(64))
+        return _load(builder, arguments, ir.IntType(64))
 
     return types.uint64(types.int64, types.int64), build
 
 
 @_instruction
-def noted(_context: Any, notes: Any, at: Any) -> Any:
+def load_int32(_context: Any, notes: Any, at: Any) -> Any:
     """Number ``at`` of the numbers of 32 bits at the address ``notes``."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         notes, at = arguments
-        found = _loaded(builder, (notes, builder.shl(at, ir.Constant(ir.IntType(64), 2))), ir.IntType(32))
+        found = _load(builder, (notes, builder.shl(at, ir.Constant(ir.IntType(64), 2))), ir.IntType(32))
         return builder.sext(found, ir.IntType(64))
 
     return types.int64(types.int64, types.int64), build
 
 
 @_instruction
-def note(_context: Any, notes: Any, at: Any, value: Any) -> Any:
-    """Write ``value`` to where :func:`noted` finds it."""
+def store_int32(_context: Any, notes: Any, at: Any, value: Any) -> Any:
+    """Write ``value`` to where :func:`load_int32` finds it."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         notes, at, value = arguments
@@ -133,7 +133,7 @@ def note(_context: Any, notes: Any, at: Any, value: Any) -> Any:
 
 
 @inline
-def first_eight(text: Any, begin: Any, length: Any, end: Any) -> Any:
+def load_prefix(text: Any, begin: Any, length: Any, end: Any) -> Any:
     """The first eight bytes of what has ``length`` at ``begin`` as one number, the first one lowest, 0 behind it.
 
     Nothing is looked at from ``end`` on.
@@ -141,11 +141,11 @@ def first_eight(text: Any, begin: Any, length: Any, end: Any) -> Any:
     if length <= 0:
         return np.uint64(0)
     if begin + 8 <= end:
-        word = eight(text, begin)
+        word = load_8_bytes(text, begin)
         return word if length >= 8 else word & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
     word = np.uint64(0)
     for i in range(min(length, 8)):
-        word |= np.uint64(byte(text, begin + i)) << np.uint64(8 * i)
+        word |= np.uint64(load_byte(text, begin + i)) << np.uint64(8 * i)
     return word
 
 
@@ -187,12 +187,12 @@ def power_of_two(_context: Any, exponent: Any) -> Any:
 @kernel
 def _probe(data: Any) -> Any:
     text = address(data)
-    return lowest_bit(quotes(text, 0) | specials(text, 0)), eight(text, 0)
+    return lowest_bit(quote_mask(text, 0) | special_mask(text, 0)), load_8_bytes(text, 0)
 
 
-def works() -> bool:
+def kernels_work() -> bool:
     """Compile and run the smallest kernel; False where that is impossible, or the machine orders bytes the other way round."""
-    text = np.frombuffer(b'abcdefgh"' + b"x" * WIDE, np.uint8)
+    text = np.frombuffer(b'abcdefgh"' + b"x" * MASK_BYTES, np.uint8)
     try:
         found = _probe(text)
     except Exception:  # whatever a compiler says that does not fit this machine

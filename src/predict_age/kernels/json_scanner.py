@@ -12,71 +12,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.kernels.jit import (
-    WIDE,
+    MASK_BYTES,
     address,
-    byte,
     count_bits,
-    eight,
     inline,
     kernel,
+    load_8_bytes,
+    load_byte,
+    load_int32,
     lowest_bit,
-    note,
-    noted,
-    quotes,
-    specials,
+    quote_mask,
+    special_mask,
+    store_int32,
 )
 
-DEEPEST = 64
-LONGEST_NUMBER = 17  # characters; longer ones may not fit what a double holds
+MAX_DEPTH = 64
+MAX_NUMBER_CHARS = 17  # characters; longer ones may not fit what a double holds
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY, QUOTE, BACKSLASH, COMMA, COLON = b'{}[]"\\,:'
 MINUS, DOT, ZERO, NINE, BLANK = b"-.09 "
-NOWHERE = -1
-MARKED_TOGETHER = 16
-TAKEN = 1 << 31  # somebody else wanted this place, and went on to the next
-FIRST_BYTES = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
+NOT_FOUND = -1
+MARKS_PER_ROUND = 16
+COLLISION_FLAG = 1 << 31  # somebody else wanted this place, and went on to the next
+BYTE_MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
 
 
 @inline
 def _after_escape(text: Any, at: Any, end: Any) -> Any:
     r"""The place after the escape that begins at ``at``; -1 when it is none, or \u with a control character or a surrogate."""
     if at + 1 >= end:
-        return NOWHERE
-    code = byte(text, at + 1)
+        return NOT_FOUND
+    code = load_byte(text, at + 1)
     at += 2
     if code == 0x75:  # \u
         if at + 4 > end:
-            return NOWHERE
+            return NOT_FOUND
         value = 0
         for i in range(4):
-            digit = byte(text, at + i)
+            digit = load_byte(text, at + i)
             if 0x30 <= digit <= 0x39:
                 value = value * 16 + (digit - 0x30)
             elif 0x41 <= (digit & 0xDF) <= 0x46:
                 value = value * 16 + ((digit & 0xDF) - 0x37)
             else:
-                return NOWHERE
-        return NOWHERE if value < BLANK or 0xD800 <= value <= 0xDFFF else at + 4
-    return at if code in (QUOTE, BACKSLASH, 0x2F) or code in (0x62, 0x66, 0x6E, 0x72, 0x74) else NOWHERE  # /bfnrt
+                return NOT_FOUND
+        return NOT_FOUND if value < BLANK or 0xD800 <= value <= 0xDFFF else at + 4
+    return at if code in (QUOTE, BACKSLASH, 0x2F) or code in (0x62, 0x66, 0x6E, 0x72, 0x74) else NOT_FOUND  # /bfnrt
 
 
 @inline
-def _mark(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any:
+def _mark_strings(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any:
     """Note where strings begin and end in ``text[at:end]``, all quotes that are not escaped, and where escapes are.
 
     Returns how many quotes there are; -1 when a string is not strict, or does not end. What comes after ``end`` is looked at, too,
     up to a multiple of 64 bytes from ``at``.
     """
     found_quotes, found_escapes, judged = np.int64(0), np.int64(0), at
-    for base in range(at, end, WIDE):
-        quote, special = quotes(text, base), specials(text, base)
-        if end - base < WIDE:
+    for base in range(at, end, MASK_BYTES):
+        quote, special = quote_mask(text, base), special_mask(text, base)
+        if end - base < MASK_BYTES:
             ours = (np.uint64(1) << np.uint64(end - base)) - np.uint64(1)
             quote, special = quote & ours, special & ours
         if special == 0 and judged <= base:
             left = quote
-            for some in range(0, WIDE, MARKED_TOGETHER):
-                for i in range(some, some + MARKED_TOGETHER):  # too many cost less than to ask how many there are
-                    note(marks, found_quotes + i, base + lowest_bit(left))
+            for some in range(0, MASK_BYTES, MARKS_PER_ROUND):
+                for i in range(some, some + MARKS_PER_ROUND):  # too many cost less than to ask how many there are
+                    store_int32(marks, found_quotes + i, base + lowest_bit(left))
                     left &= left - np.uint64(1)
                 if left == 0:
                     break
@@ -88,29 +88,29 @@ def _mark(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any:
             left &= left - np.uint64(1)
             if place < judged:
                 continue
-            code = byte(text, place)
+            code = load_byte(text, place)
             if code == QUOTE:
-                note(marks, found_quotes, place)
+                store_int32(marks, found_quotes, place)
                 found_quotes += 1
             elif code == BACKSLASH:
                 if found_quotes & 1 == 0:
-                    return NOWHERE
-                note(escapes, found_escapes, place)
+                    return NOT_FOUND
+                store_int32(escapes, found_escapes, place)
                 found_escapes += 1
                 judged = _after_escape(text, place, end)
-                if judged == NOWHERE:
-                    return NOWHERE
+                if judged == NOT_FOUND:
+                    return NOT_FOUND
             elif found_quotes & 1 == 1:
-                return NOWHERE
-    note(escapes, found_escapes, end)
-    return NOWHERE if found_quotes & 1 == 1 else found_quotes
+                return NOT_FOUND
+    store_int32(escapes, found_escapes, end)
+    return NOT_FOUND if found_quotes & 1 == 1 else found_quotes
 
 
 @inline
 def _after_digits(text: Any, at: Any, end: Any) -> Any:
     """The place after the digits that begin at ``at``, eight looked at together; ``at`` when there are none."""
     while at < end:
-        word = eight(text, at) ^ np.uint64(0x3030303030303030)
+        word = load_8_bytes(text, at) ^ np.uint64(0x3030303030303030)
         others = ((word + np.uint64(0x7676767676767676)) | word) & np.uint64(0x8080808080808080)
         if others != 0:
             return min(at + (lowest_bit(others) >> 3), end)
@@ -122,40 +122,42 @@ def _after_digits(text: Any, at: Any, end: Any) -> Any:
 def _end_of_number(text: Any, at: Any, end: Any) -> Any:
     """The place after the number that begins at ``at``; -1 when it is none, has an exponent or too many digits."""
     begin = at
-    if byte(text, at) == MINUS:
+    if load_byte(text, at) == MINUS:
         at += 1
     digits = at
     at = _after_digits(text, digits, end)
-    if at == digits or (at > digits + 1 and byte(text, digits) == ZERO):
-        return NOWHERE
-    if at < end and byte(text, at) == DOT:
+    if at == digits or (at > digits + 1 and load_byte(text, digits) == ZERO):
+        return NOT_FOUND
+    if at < end and load_byte(text, at) == DOT:
         digits = at + 1
         at = _after_digits(text, digits, end)
         if at == digits:
-            return NOWHERE
-    if at - begin > LONGEST_NUMBER:
-        return NOWHERE
+            return NOT_FOUND
+    if at - begin > MAX_NUMBER_CHARS:
+        return NOT_FOUND
     return at
 
 
 @inline
-def _word(text: Any, at: Any, end: Any) -> Any:
+def _end_of_word(text: Any, at: Any, end: Any) -> Any:
     """The place after ``true``, ``false`` or ``null`` at ``at``; -1 when it is none of them."""
     if at + 4 <= end:
-        a, b, c, d = byte(text, at), byte(text, at + 1), byte(text, at + 2), byte(text, at + 3)
+        a, b, c, d = load_byte(text, at), load_byte(text, at + 1), load_byte(text, at + 2), load_byte(text, at + 3)
         if (a == 0x74 and b == 0x72 and c == 0x75 and d == 0x65) or (a == 0x6E and b == 0x75 and c == 0x6C and d == 0x6C):
             return at + 4
-        if at + 5 <= end and a == 0x66 and b == 0x61 and c == 0x6C and d == 0x73 and byte(text, at + 4) == 0x65:
+        if at + 5 <= end and a == 0x66 and b == 0x61 and c == 0x6C and d == 0x73 and load_byte(text, at + 4) == 0x65:
             return at + 5
-    return NOWHERE
+    return NOT_FOUND
 
 
 @inline
-def _skip(text: Any, at: Any, end: Any) -> Any:
+def _skip_white_space(text: Any, at: Any, end: Any) -> Any:
     """The place of the next character that is no white space."""
-    if byte(text, at) > BLANK:
+    if load_byte(text, at) > BLANK:
         return at
-    while at < end and (byte(text, at) == BLANK or byte(text, at) == 0x0A or byte(text, at) == 0x0D or byte(text, at) == 0x09):
+    while at < end and (
+        load_byte(text, at) == BLANK or load_byte(text, at) == 0x0A or load_byte(text, at) == 0x0D or load_byte(text, at) == 0x09
+    ):
         at += 1
     return at
 
@@ -167,46 +169,50 @@ def _child(text: Any, begin: Any, end: Any, node: Any, keys: Any, table: Any, ma
     Without a jump, but for long keys and where two keys want the same place: which key comes next cannot be foretold.
     """
     length = end - begin
-    some = FIRST_BYTES[np.uint64(min(length, 8))]
-    first, last = eight(text, begin) & some, eight(text, begin + max(length - 8, 0)) & some
+    some = BYTE_MASKS[np.uint64(min(length, 8))]
+    first, last = load_8_bytes(text, begin) & some, load_8_bytes(text, begin + max(length - 8, 0)) & some
     which = (node << 32) | length
-    place = place_of(first, which) & mask
+    place = key_slot(first, which) & mask
     while True:
-        child = _there(table, place, which, first, last, nobody)
-        about = eight(table, place * 32 + 24)
+        child = _child_in_slot(table, place, which, first, last, nobody)
+        about = load_8_bytes(table, place * 32 + 24)
         if (child != nobody) & (length > 16):
             known = np.int64(about >> np.uint64(32))
             for i in range(8, length - 8, 8):
-                if eight(text, begin + i) != eight(keys, known + i):
+                if load_8_bytes(text, begin + i) != load_8_bytes(keys, known + i):
                     child = nobody
-        if (child != nobody) | (about & np.uint64(TAKEN) == np.uint64(0)):
+        if (child != nobody) | (about & np.uint64(COLLISION_FLAG) == np.uint64(0)):
             return child
         place = (place + 1) & mask
 
 
 @inline
-def _there(table: Any, place: Any, which: Any, first: Any, last: Any, nobody: Any) -> Any:
+def _child_in_slot(table: Any, place: Any, which: Any, first: Any, last: Any, nobody: Any) -> Any:
     """The child at a place of the table when it is that of this key, as far as its ends say, else ``nobody``."""
     at = place * 32
-    same = (eight(table, at) == np.uint64(which)) & (eight(table, at + 8) == first) & (eight(table, at + 16) == last)
-    return np.int64(eight(table, at + 24) & np.uint64(TAKEN - 1)) if same else nobody
+    same = (
+        (load_8_bytes(table, at) == np.uint64(which))
+        & (load_8_bytes(table, at + 8) == first)
+        & (load_8_bytes(table, at + 16) == last)
+    )
+    return np.int64(load_8_bytes(table, at + 24) & np.uint64(COLLISION_FLAG - 1)) if same else nobody
 
 
 @inline
-def place_of(word: Any, which: Any) -> Any:
+def key_slot(word: Any, which: Any) -> Any:
     """Where the search for a key begins: from its first eight bytes, and the node it is looked up in with its length."""
     mixed = (word ^ (np.uint64(which) * np.uint64(0xD1B54A32D192ED03))) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed >> np.uint64(44))
 
 
 @kernel
-def place_in_table(word: Any, which: int) -> int:
-    """:func:`place_of` for whoever fills the table."""
-    return place_of(word, which)
+def key_slot_in_table(word: Any, which: int) -> int:
+    """:func:`key_slot` for whoever fills the table."""
+    return key_slot(word, which)
 
 
 @kernel
-def find(  # noqa: PLR0915  # one loop without calls: it is what all the time goes into
+def scan_texts(  # noqa: PLR0915  # one loop without calls: it is what all the time goes into
     data: Any,
     offsets: Any,
     rows: Any,
@@ -252,42 +258,42 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
     for i in range(len(table)):
         if table[i, 0] >= 0:
             has_keys[table[i, 0] >> 32] = True
-    was_list, node_of = np.empty(DEEPEST, np.bool_), np.empty(DEEPEST, np.int64)
-    begin_of, number_of = np.empty(DEEPEST, np.int64), np.empty(DEEPEST, np.int64)
+    was_list, node_of = np.empty(MAX_DEPTH, np.bool_), np.empty(MAX_DEPTH, np.int64)
+    begin_of, number_of = np.empty(MAX_DEPTH, np.int64), np.empty(MAX_DEPTH, np.int64)
     for n in range(first, last):
         at, end = np.int64(offsets[rows[n]]), np.int64(offsets[rows[n] + 1])
         plain[n] = False
         for slot in range(width):
-            start[slot] = NOWHERE
+            start[slot] = NOT_FOUND
         for slot in range(width):
-            count[slot] = NOWHERE
-        if at < end and byte(text, at) == OPEN_OBJECT and _mark(text, at, end, marks, escapes) != NOWHERE:
+            count[slot] = NOT_FOUND
+        if at < end and load_byte(text, at) == OPEN_OBJECT and _mark_strings(text, at, end, marks, escapes) != NOT_FOUND:
             mark, escape, depth = np.int64(0), np.int64(0), np.int64(0)
-            escaped = noted(escapes, 0)
+            escaped = load_int32(escapes, 0)
             node = np.int64(0)
             parent, parent_begins, is_list, number = nobody, at, False, np.int64(0)  # what the value lies in
             while at < end:
                 # one value, which is that of ``node``, begins at ``at``
-                code = byte(text, at)
+                code = load_byte(text, at)
                 begin = at
-                size = np.int64(NOWHERE)
+                size = np.int64(NOT_FOUND)
                 if code == QUOTE:
-                    at = noted(marks, mark + 1) + 1
+                    at = load_int32(marks, mark + 1) + 1
                     mark += 2
                 elif code == MINUS or ZERO <= code <= NINE:
                     at = _end_of_number(text, at, end)
-                    if at == NOWHERE:
+                    if at == NOT_FOUND:
                         break
                 elif code in (OPEN_OBJECT, OPEN_ARRAY):
-                    at = _skip(text, at + 1, end)
-                    if byte(text, at) != code + 2:  # what closes it
-                        if depth == DEEPEST:
+                    at = _skip_white_space(text, at + 1, end)
+                    if load_byte(text, at) != code + 2:  # what closes it
+                        if depth == MAX_DEPTH:
                             break
                         was_list[depth], node_of[depth], begin_of[depth], number_of[depth] = is_list, parent, parent_begins, number
                         depth += 1
                         parent, parent_begins, is_list, number = node, begin, code == OPEN_ARRAY, np.int64(0)
                         if is_list:
-                            node = _item(listed, 24 * len(items), parent, 0, nobody) if has_items[parent] else nobody
+                            node = _child_of_item(listed, 24 * len(items), parent, 0, nobody) if has_items[parent] else nobody
                             continue
                         code = np.int64(0)
                     else:
@@ -295,16 +301,16 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
                         if code == OPEN_ARRAY:
                             size = np.int64(0)
                 else:
-                    at = _word(text, at, end)
-                    if at == NOWHERE:
+                    at = _end_of_word(text, at, end)
+                    if at == NOT_FOUND:
                         break
                 if code != 0:
                     place = np.uint64(slot_of[np.uint64(node)])
                     start[place], stop[place], count[place] = begin, at, size
                     # what comes after a value: the end of what it lies in, or the next one
                     while depth > 0:
-                        at = _skip(text, at, end)
-                        code = byte(text, at)
+                        at = _skip_white_space(text, at, end)
+                        code = load_byte(text, at)
                         at += 1
                         if code == COMMA:
                             break
@@ -312,28 +318,28 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
                             at = end + 1  # neither: malformed
                             break
                         place = np.uint64(slot_of[np.uint64(parent)])
-                        start[place], stop[place], count[place] = parent_begins, at, number + 1 if is_list else NOWHERE
+                        start[place], stop[place], count[place] = parent_begins, at, number + 1 if is_list else NOT_FOUND
                         depth -= 1
                         is_list, parent, parent_begins, number = was_list[depth], node_of[depth], begin_of[depth], number_of[depth]
                     if depth == 0:
-                        plain[n] = at <= end and _skip(text, at, end) == end
+                        plain[n] = at <= end and _skip_white_space(text, at, end) == end
                         break
                     if at >= end:
                         break
-                    at = _skip(text, at, end)
+                    at = _skip_white_space(text, at, end)
                     if is_list:
                         number += 1
-                        node = _item(listed, 24 * len(items), parent, number, nobody) if has_items[parent] else nobody
+                        node = _child_of_item(listed, 24 * len(items), parent, number, nobody) if has_items[parent] else nobody
                         continue
                 # the next key of an object
-                if at >= end or byte(text, at) != QUOTE:
+                if at >= end or load_byte(text, at) != QUOTE:
                     break
-                begin, at = at + 1, noted(marks, mark + 1)
+                begin, at = at + 1, load_int32(marks, mark + 1)
                 mark += 2
                 node = nobody
                 while escaped < begin:
                     escape += 1
-                    escaped = noted(escapes, escape)
+                    escaped = load_int32(escapes, escape)
                 if has_keys[np.uint64(parent)]:
                     if escaped < at:
                         break
@@ -341,10 +347,10 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
                     if (seen[np.uint64(node)] == n) & (node != nobody):
                         break
                     seen[np.uint64(node)] = n
-                at = _skip(text, at + 1, end)
-                if byte(text, at) != COLON:
+                at = _skip_white_space(text, at + 1, end)
+                if load_byte(text, at) != COLON:
                     break
-                at = _skip(text, at + 1, end)
+                at = _skip_white_space(text, at + 1, end)
         for slot in range(width - 1):
             starts[n, slot] = start[slot]
         for slot in range(width - 1):
@@ -354,57 +360,57 @@ def find(  # noqa: PLR0915  # one loop without calls: it is what all the time go
 
 
 @inline
-def _item(items: Any, items_end: Any, node: Any, number: Any, nobody: Any) -> Any:
+def _child_of_item(items: Any, items_end: Any, node: Any, number: Any, nobody: Any) -> Any:
     for i in range(0, items_end, 24):
-        if np.int64(eight(items, i)) == node and np.int64(eight(items, i + 8)) == number:
-            return np.int64(eight(items, i + 16))
+        if np.int64(load_8_bytes(items, i)) == node and np.int64(load_8_bytes(items, i + 8)) == number:
+            return np.int64(load_8_bytes(items, i + 16))
     return nobody
 
 
-class Paths:
-    """The tree of paths as :func:`find` takes it. ``paths``: steps of each, keys (str) and numbers of items (int, from 0)."""
+class PathTree:
+    """The tree of paths as :func:`scan_texts` takes it. ``paths``: steps of each, keys (str) and numbers of items (int, from 0)."""
 
     def __init__(self, paths: list[list[str | int]]) -> None:
         children: dict[tuple[int, str | int], int] = {}
-        slots = {0: NOWHERE}
+        slots = {0: NOT_FOUND}
         for slot, steps in enumerate(paths):
             node = 0
             for step in steps:
                 node = children.setdefault((node, step), len(slots))
-                slots.setdefault(node, NOWHERE)
+                slots.setdefault(node, NOT_FOUND)
             slots[node] = slot
         self.count = len(paths)
         self.slots = np.array([slots[n] for n in range(len(slots))], np.int64)
         listed = [(node, step, child) for (node, step), child in children.items() if isinstance(step, int)]
         self.items = np.array(listed, np.int64).reshape(-1, 3)
         named = [(node, step.encode(), child) for (node, step), child in children.items() if isinstance(step, str)]
-        self.table = np.full((1 << max(8, (8 * len(named)).bit_length()), 4), NOWHERE, np.int64)
+        self.table = np.full((1 << max(8, (8 * len(named)).bit_length()), 4), NOT_FOUND, np.int64)
         self.table[:, 3] = 0
         begin = 0
         for node, key, child in named:
             which = (node << 32) | len(key)
             first, last = (np.uint64(int.from_bytes(part, "little")) for part in (key[:8], key[-8:]))
-            place = place_in_table(first, which) % len(self.table)
-            while self.table[place, 0] != NOWHERE:
-                self.table[place, 3] |= TAKEN
+            place = key_slot_in_table(first, which) % len(self.table)
+            while self.table[place, 0] != NOT_FOUND:
+                self.table[place, 3] |= COLLISION_FLAG
                 place = (place + 1) % len(self.table)
             self.table[place] = which, first.astype(np.int64), last.astype(np.int64), (begin << 32) | child
             begin += len(key)
         self.keys = np.frombuffer(b"".join(key for _, key, _ in named) or b"\0", np.uint8)
 
 
-class Tokens:
-    """What :func:`find` finds in the texts ``rows`` (n,), which ascend: ``starts``, ``ends``, ``counts``, ``plain``, see there."""
+class JsonScan:
+    """The scan of texts ``rows`` (n,), ascending: arrays ``starts``, ``ends``, ``counts`` and ``plain`` of :func:`scan_texts`."""
 
-    def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], rows: NDArray[np.int64], paths: Paths) -> None:
+    def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], rows: NDArray[np.int64], paths: PathTree) -> None:
         self.data, self._offsets, self._rows, self._paths = data, offsets, rows, paths
         shape = (len(rows), paths.count)
         self.starts, self.ends, self.counts = (np.empty(shape, np.int32) for _ in range(3))
         self.plain = np.empty(len(rows), np.bool_)
         ends = offsets[rows + 1]
         longest = int((ends - offsets[rows]).max(initial=0))
-        self._marks, self._escapes = np.empty(longest + WIDE, np.int32), np.empty(longest + 1, np.int32)
-        self._safe = int(np.searchsorted(ends, len(data) - WIDE, side="right"))
+        self._marks, self._escapes = np.empty(longest + MASK_BYTES, np.int32), np.empty(longest + 1, np.int32)
+        self._safe = int(np.searchsorted(ends, len(data) - MASK_BYTES, side="right"))
 
     def find(self, block: slice) -> None:
         """Fill the rows ``block`` of all arrays."""
@@ -414,14 +420,14 @@ class Tokens:
         if safe == stop:
             return
         begin = self._offsets[self._rows[safe]]  # what lies at the very end of the data is looked at in a copy
-        self._find(np.concatenate([self.data[begin:], np.zeros(WIDE, np.uint8)]), self._offsets - begin, safe, stop)
+        self._find(np.concatenate([self.data[begin:], np.zeros(MASK_BYTES, np.uint8)]), self._offsets - begin, safe, stop)
         there = self.starts[safe:stop] >= 0
         self.starts[safe:stop][there] += begin
         self.ends[safe:stop][there] += begin
 
     def _find(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], first: int, last: int) -> None:
         paths = self._paths
-        find(
+        scan_texts(
             _read_only(data),
             _read_only(offsets),
             self._rows,

@@ -2,9 +2,17 @@
 
 import numpy as np
 
-LEAVES, LEFT, RIGHT, SPLITS, FOUR = 0, 1, 2, 3, 4  # what is below a split: leaves, a leaf on one side, none, splits of leaves only
+TWO_LEAVES, LEFT_LEAF, RIGHT_LEAF, NO_LEAF, FOUR_LEAVES = (
+    0,
+    1,
+    2,
+    3,
+    4,
+)  # what is below a split: leaves, a leaf on one side, none, splits of leaves only
 
-LEAST = np.float32(-87)  # its exponential is the smallest that 32 bits hold with all their digits
+MIN_EXPONENT = np.float32(-87)  # its exponential is the smallest that 32 bits hold with all their digits
 LOG2_E, HALF, ONE = np.float32(1.44269504088896341), np.float32(0.5), np.float32(1)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # the sum is ln 2; the first times a whole number is exact
-EXPONENTIAL = tuple(map(np.float32, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)))
+EXP_COEFFICIENTS = tuple(
+    map(np.float32, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5))
+)

@@ -9,14 +9,14 @@ import numpy as np
 from predict_age.kernels.jit import kernel
 
 WALKED = 256  # rows that go down side by side
-SORTED_BELOW = 64  # so few numbers are sorted sooner than halved
+MIN_PARTITIONED_VALUES = 64  # so few numbers are sorted sooner than halved
 
 
 @kernel
-def leaves_of(known: Any, features: Any, limits: Any, below: Any, leaves: Any, depth: Any, out: Any) -> None:
+def leaf_of_rows(known: Any, features: Any, limits: Any, below: Any, leaves: Any, depth: Any, out: Any) -> None:
     """Fill ``out`` (n,) with ``leaves`` of the node of one tree of ``depth`` levels that ``known`` (n, f), no NaN, falls into.
 
-    Nodes are those of :func:`predict_age.kernels.tree_inference.add_shares`.
+    Nodes are those of :func:`predict_age.kernels.tree_inference.add_leaf_probabilities`.
     """
     rows = known.shape[0]
     at = np.zeros(WALKED, np.uint32)
@@ -33,7 +33,7 @@ def leaves_of(known: Any, features: Any, limits: Any, below: Any, leaves: Any, d
 
 
 @kernel
-def medians(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
+def medians_by_leaf(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
     """Fill ``out`` (k,) with the median of those ``values`` (n,) that are ``drawn`` (n,) and whose ``leaf`` (n,) it is; 0 of none.
 
     The same as ``models.medians.medians`` by NumPy.
@@ -54,7 +54,7 @@ def medians(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
         if count:
             mine = by_leaf[ends[k] : ends[k + 1]]
             middle = count // 2
-            halved = np.sort(mine) if count < SORTED_BELOW else np.partition(mine, middle)
+            halved = np.sort(mine) if count < MIN_PARTITIONED_VALUES else np.partition(mine, middle)
             high = halved[middle]
             low = high if count % 2 else halved[:middle].max()
             out[k] = np.float32(low + 0.5 * np.float64(high - low))

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from predict_age.kernels.jit import inline, kernel
-from predict_age.kernels.kinds import FOUR, LEFT, RIGHT, SPLITS
+from predict_age.kernels.kinds import FOUR_LEAVES, LEFT_LEAF, NO_LEAF, RIGHT_LEAF
 
-ROWS = 512  # that go through a program together: their columns and the vectors stay in the nearest cache
-WIDE = np.uint64(ROWS)  # unsigned: what may be negative is looked at twice, and not done 8 at a time
+ROWS_PER_PROGRAM = 512  # that go through a program together: their columns and the vectors stay in the nearest cache
+UNSIGNED_ROWS = np.uint64(ROWS_PER_PROGRAM)  # unsigned: what may be negative is looked at twice, and not done 8 at a time
 WALKED = 256  # rows that go down a tree side by side
 
 
 @inline
-def _known(value: Any, unknown: Any, tiny: Any) -> Any:
+def _split_value(value: Any, unknown: Any, tiny: Any) -> Any:
     """What a tree sees of a value: ``unknown`` for NaN, 0 when it is not further from 0 than ``tiny``."""
     if np.isnan(value):
         return unknown
@@ -29,7 +29,7 @@ def _known(value: Any, unknown: Any, tiny: Any) -> Any:
 
 
 @kernel
-def add_trees(
+def add_tree_sums(
     matrix: Any,
     unknown: Any,
     tiny: Any,
@@ -49,51 +49,57 @@ def add_trees(
     ``unknown[b]`` for NaN. ``vectors`` ((slots + 1) ROWS,) is scratch, of the type of the sums.
     """
     rows, width = matrix.shape
-    columns = np.zeros(len(unknown) * width * ROWS, np.float32)
-    total = np.uint64(len(vectors) - ROWS)
-    for first in range(0, rows, ROWS):
-        some = min(ROWS, rows - first)
+    columns = np.zeros(len(unknown) * width * ROWS_PER_PROGRAM, np.float32)
+    total = np.uint64(len(vectors) - ROWS_PER_PROGRAM)
+    for first in range(0, rows, ROWS_PER_PROGRAM):
+        some = min(ROWS_PER_PROGRAM, rows - first)
         for n in range(some):
             for feature in range(width):
                 for bank in range(len(unknown)):
-                    columns[(bank * width + feature) * ROWS + n] = _known(matrix[first + n, feature], unknown[bank], tiny)
+                    columns[(bank * width + feature) * ROWS_PER_PROGRAM + n] = _split_value(
+                        matrix[first + n, feature], unknown[bank], tiny
+                    )
             vectors[total + np.uint64(n)] = out[first + n]
         for tree in range(len(starts) - 1):
             for s in range(starts[tree], starts[tree + 1]):
-                made, x, y = np.uint64(slots[s, 0]) * WIDE, np.uint64(slots[s, 1]) * WIDE, np.uint64(slots[s, 2]) * WIDE
-                column, limit, kind = np.uint64(features[s, 0]) * WIDE, limits[s, 0], kinds[s]
+                made, x, y = (
+                    np.uint64(slots[s, 0]) * UNSIGNED_ROWS,
+                    np.uint64(slots[s, 1]) * UNSIGNED_ROWS,
+                    np.uint64(slots[s, 2]) * UNSIGNED_ROWS,
+                )
+                column, limit, kind = np.uint64(features[s, 0]) * UNSIGNED_ROWS, limits[s, 0], kinds[s]
                 a, b = values[s, 0], values[s, 1]
-                if kind == FOUR:
+                if kind == FOUR_LEAVES:
                     c, d, limit2, limit3 = values[s, 2], values[s, 3], limits[s, 1], limits[s, 2]
-                    column2, column3 = np.uint64(features[s, 1]) * WIDE, np.uint64(features[s, 2]) * WIDE
-                    for n in range(WIDE):
+                    column2, column3 = np.uint64(features[s, 1]) * UNSIGNED_ROWS, np.uint64(features[s, 2]) * UNSIGNED_ROWS
+                    for n in range(UNSIGNED_ROWS):
                         left = a if columns[column2 + n] <= limit2 else b
                         right = c if columns[column3 + n] <= limit3 else d
                         vectors[made + n] = left if columns[column + n] <= limit else right
-                elif kind == SPLITS:
-                    for n in range(WIDE):
+                elif kind == NO_LEAF:
+                    for n in range(UNSIGNED_ROWS):
                         left, right = vectors[x + n], vectors[y + n]
                         vectors[made + n] = left if columns[column + n] <= limit else right
-                elif kind == LEFT:
-                    for n in range(WIDE):
+                elif kind == LEFT_LEAF:
+                    for n in range(UNSIGNED_ROWS):
                         right = vectors[y + n]
                         vectors[made + n] = a if columns[column + n] <= limit else right
-                elif kind == RIGHT:
-                    for n in range(WIDE):
+                elif kind == RIGHT_LEAF:
+                    for n in range(UNSIGNED_ROWS):
                         left = vectors[x + n]
                         vectors[made + n] = left if columns[column + n] <= limit else b
                 else:
-                    for n in range(WIDE):
+                    for n in range(UNSIGNED_ROWS):
                         vectors[made + n] = a if columns[column + n] <= limit else b
-            made = np.uint64(slots[starts[tree + 1] - 1, 0]) * WIDE
-            for n in range(WIDE):
+            made = np.uint64(slots[starts[tree + 1] - 1, 0]) * UNSIGNED_ROWS
+            for n in range(UNSIGNED_ROWS):
                 vectors[total + n] += vectors[made + n]
         for n in range(some):
             out[first + n] = vectors[total + np.uint64(n)]
 
 
 @kernel
-def add_shares(
+def add_leaf_probabilities(
     matrix: Any,
     unknown: Any,
     roots: Any,
@@ -119,7 +125,7 @@ def add_shares(
         some = min(WALKED, rows - first)
         for n in range(some):
             for feature in range(width):
-                known[n * width + feature] = _known(matrix[first + n, feature], unknown, np.float32(-1))
+                known[n * width + feature] = _split_value(matrix[first + n, feature], unknown, np.float32(-1))
         for tree in range(len(roots)):
             at[:] = roots[tree]
             for _ in range(depths[tree]):

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.kernels.jit import address, byte, eight, first_eight, inline, kernel
+from predict_age.kernels.jit import address, inline, kernel, load_8_bytes, load_byte, load_prefix
 from predict_age.kernels.json_scanner import DOT, MINUS, NINE, ZERO
 
 EXACT_DIGITS = 15
-TEXT, NUMBER, ITEMS = 0, 1, 2  # what a value may be besides a text to look up
-POWERS = 10.0 ** np.arange(23)
+LOOKED_UP, PLAIN_NUMBER, LIST_LENGTH = 0, 1, 2  # what a value may be besides a text to look up
+POWERS_OF_TEN = 10.0 ** np.arange(23)
 
 
 @inline
-def _which(column: Any, length: Any) -> Any:
+def _column_and_length(column: Any, length: Any) -> Any:
     return (np.uint64(column) << np.uint64(32)) | np.uint64(length)
 
 
@@ -34,7 +34,7 @@ def _hash(text: Any, begin: Any, length: Any, first: Any, second: Any, which: An
     mixed = (mixed ^ second) * np.uint64(0xD1B54A32D192ED03)
     for at in range(16, length, 8):
         mixed ^= mixed >> np.uint64(29)
-        mixed = (mixed ^ first_eight(text, begin + at, length - at, end)) * np.uint64(0xD1B54A32D192ED03)
+        mixed = (mixed ^ load_prefix(text, begin + at, length - at, end)) * np.uint64(0xD1B54A32D192ED03)
     return mixed ^ (mixed >> np.uint64(32))
 
 
@@ -44,7 +44,7 @@ def _digits(text: Any, begin: Any, end: Any, last: Any) -> Any:
     if end - begin > 8 or begin + 8 > last:
         return np.int64(-1)
     before = np.uint64(8 * (8 - (end - begin)))
-    word = (eight(text, begin) << before) | (np.uint64(0x3030303030303030) & ((np.uint64(1) << before) - np.uint64(1)))
+    word = (load_8_bytes(text, begin) << before) | (np.uint64(0x3030303030303030) & ((np.uint64(1) << before) - np.uint64(1)))
     tens = np.uint64(0xF0F0F0F0F0F0F0F0)
     if (word & tens) | (((word + np.uint64(0x0606060606060606)) & tens) >> np.uint64(4)) != np.uint64(0x3333333333333333):
         return np.int64(-1)
@@ -59,13 +59,13 @@ def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
     short = _digits(text, begin, end, last)
     if short >= 0:
         return np.float64(short)
-    code = byte(text, begin)
+    code = load_byte(text, begin)
     if code != MINUS and not ZERO <= code <= NINE:
         return np.nan
     at = begin + 1 if code == MINUS else begin
     whole, digits, fraction, pointed = 0, 0, 0, False
     while at < end:
-        code = byte(text, at)
+        code = load_byte(text, at)
         if code == DOT:
             pointed = True
         else:
@@ -75,30 +75,35 @@ def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
         at += 1
     if digits > EXACT_DIGITS:
         return np.nan
-    value = whole / POWERS[fraction]
-    return -value if byte(text, begin) == MINUS else value
+    value = whole / POWERS_OF_TEN[fraction]
+    return -value if load_byte(text, begin) == MINUS else value
 
 
 @inline
-def _same(text: Any, begin: Any, last: Any, texts: Any, first: Any, texts_end: Any, length: Any) -> Any:
+def _equal_bytes(text: Any, begin: Any, last: Any, texts: Any, first: Any, texts_end: Any, length: Any) -> Any:
     """Whether ``length`` bytes are the same."""
     for at in range(0, length, 8):  # all() would need a closure, which a kernel has not
-        if first_eight(text, begin + at, length - at, last) != first_eight(texts, first + at, length - at, texts_end):
+        if load_prefix(text, begin + at, length - at, last) != load_prefix(texts, first + at, length - at, texts_end):
             return False
     return True
 
 
 @inline
-def _place(text: Any, begin: Any, end: Any, last: Any, column: Any, table: Any, mask: Any, texts: Any, texts_end: Any) -> Any:
+def _slot_of_text(
+    text: Any, begin: Any, end: Any, last: Any, column: Any, table: Any, mask: Any, texts: Any, texts_end: Any
+) -> Any:
     """Where ``table`` holds the text ``text[begin:end]`` of a column; -1 when it does not."""
     length = end - begin
-    first, second = first_eight(text, begin, length, last), first_eight(text, begin + 8, length - 8, last)
-    which = _which(column, length)
+    first, second = load_prefix(text, begin, length, last), load_prefix(text, begin + 8, length - 8, last)
+    which = _column_and_length(column, length)
     place = np.int64(_hash(text, begin, length, first, second, which, last)) & mask
-    while eight(table, place * 32 + 16) != np.uint64(0):
+    while load_8_bytes(table, place * 32 + 16) != np.uint64(0):
         at = place * 32
-        if (eight(table, at) == first) & (eight(table, at + 8) == second) & (eight(table, at + 16) == which) and (
-            length <= 16 or _same(text, begin + 16, last, texts, np.int64(eight(table, at + 24)) + 16, texts_end, length - 16)
+        if (load_8_bytes(table, at) == first) & (load_8_bytes(table, at + 8) == second) & (
+            load_8_bytes(table, at + 16) == which
+        ) and (
+            length <= 16
+            or _equal_bytes(text, begin + 16, last, texts, np.int64(load_8_bytes(table, at + 24)) + 16, texts_end, length - 16)
         ):
             return place
         place = (place + 1) & mask
@@ -137,9 +142,9 @@ def read_values(
             if begin < 0 or not plain[n]:
                 continue
             value = np.nan
-            if kinds[column] == NUMBER:
+            if kinds[column] == PLAIN_NUMBER:
                 value = _number(text, begin, end, last) * limits[column, 0]
-            elif kinds[column] == ITEMS and counts[n, slot] >= 0:
+            elif kinds[column] == LIST_LENGTH and counts[n, slot] >= 0:
                 value = np.float64(counts[n, slot])
             if not np.isnan(value):
                 low, high = limits[column, 1], limits[column, 2]
@@ -148,7 +153,7 @@ def read_values(
                 elif low <= value <= high:
                     out[column, n] = value
                 continue
-            place = _place(text, begin, end, last, column, entries, len(table) - 1, known, len(texts))
+            place = _slot_of_text(text, begin, end, last, column, entries, len(table) - 1, known, len(texts))
             if place >= 0:
                 out[column, n] = means[place]
             else:
@@ -163,8 +168,8 @@ def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, value
     mask, begin_of, end = len(table) - 1, address(texts), len(texts)
     for i in range(len(values)):
         begin, length = bounds[i], bounds[i + 1] - bounds[i]
-        first, second = first_eight(begin_of, begin, length, end), first_eight(begin_of, begin + 8, length - 8, end)
-        which = _which(columns[i], length)
+        first, second = load_prefix(begin_of, begin, length, end), load_prefix(begin_of, begin + 8, length - 8, end)
+        which = _column_and_length(columns[i], length)
         place = np.int64(_hash(begin_of, begin, length, first, second, which, end)) & mask
         while table[place, 2] != 0:
             place = (place + 1) & mask

@@ -7,30 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.kernels import wanted
-from predict_age.kernels.kinds import EXPONENTIAL, HALF, LEAST, LN2_HIGH, LN2_LOW, LOG2_E, ONE
+from predict_age.kernels import use_kernels
+from predict_age.kernels.kinds import EXP_COEFFICIENTS, HALF, LN2_HIGH, LN2_LOW, LOG2_E, MIN_EXPONENT, ONE
 
 Floats = NDArray[np.float32]
-Shares = NDArray[np.float32]
-TOLERANCE = 1e-5  # float32 sums of some dozen histograms are exact to about 1e-6
+Probabilities = NDArray[np.float32]
+CUMULATIVE_TOLERANCE = 1e-5  # float32 sums of some dozen histograms are exact to about 1e-6
 
 
-def quantiles(shares: Shares, youngest: int, levels: tuple[float, ...]) -> NDArray[np.float64]:
+def quantiles(shares: Probabilities, youngest: int, levels: tuple[float, ...]) -> NDArray[np.float64]:
     """(n_rows, n_levels) quantiles, years, of ``shares`` (n_rows, n_ages), whose first column is the age ``youngest``.
 
     The share of a whole age a is spread evenly over a - 0.5 .. a + 0.5, so quantiles are continuous. They rise with the level.
     """
     result = np.empty((len(shares), len(levels)))
-    if wanted(len(shares)):
-        from predict_age.kernels.density import quantiles_of
+    if use_kernels(len(shares)):
+        from predict_age.kernels.density import distribution_quantiles
 
         those = np.array(levels)
-        quantiles_of(np.ascontiguousarray(shares), those, (those - TOLERANCE).astype(np.float32), youngest - 0.5, result)
+        distribution_quantiles(
+            np.ascontiguousarray(shares), those, (those - CUMULATIVE_TOLERANCE).astype(np.float32), youngest - 0.5, result
+        )
         return result
     cumulative = np.cumsum(shares, axis=1, dtype=np.float32)
     rows = np.arange(len(shares))
     for i, level in enumerate(levels):
-        bin_ = (cumulative >= level - TOLERANCE).argmax(axis=1)
+        bin_ = (cumulative >= level - CUMULATIVE_TOLERANCE).argmax(axis=1)
         share = shares[rows, bin_].astype(np.float64)
         below = cumulative[rows, bin_] - share
         within = np.clip((level - below) / np.where(share > 0, share, 1.0), 0.0, 1.0)
@@ -44,16 +46,16 @@ def exponential(x: Floats) -> Floats:
     By steps that kernels and NumPy do alike, to the last bit: 2 to a whole power times a polynomial between -ln 2 / 2 and ln 2 / 2
     (Moshier 1989, Cephes, ``expf``).
     """
-    x = np.maximum(x, LEAST)
+    x = np.maximum(x, MIN_EXPONENT)
     whole, y, product = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     np.floor(np.add(np.multiply(x, LOG2_E, out=y), HALF, out=y), out=whole)
     x -= np.multiply(whole, LN2_HIGH, out=product)
     x -= np.multiply(whole, LN2_LOW, out=product)
-    np.multiply(x, EXPONENTIAL[0], out=y)
-    for term in EXPONENTIAL[1:-1]:
+    np.multiply(x, EXP_COEFFICIENTS[0], out=y)
+    for term in EXP_COEFFICIENTS[1:-1]:
         y += term
         y *= x
-    y += EXPONENTIAL[-1]
+    y += EXP_COEFFICIENTS[-1]
     y *= np.multiply(x, x, out=product)
     y += x
     y += ONE
@@ -67,7 +69,7 @@ def exponential(x: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Band:
+class BandedBasis:
     """A basis (k, a) of functions of the age, few of which are not 0 at any one age.
 
     ``first`` (a,): the first of them; ``values`` (w, a): of the w functions from there on.
@@ -77,7 +79,7 @@ class Band:
     values: Floats
 
     @classmethod
-    def of(cls, basis: Floats, least: int) -> Band:
+    def of(cls, basis: Floats, least: int) -> BandedBasis:
         """The narrowest band that holds ``basis``, but at least ``least`` functions wide, where there are as many."""
         functions, ages = basis.shape
         there = basis != 0

@@ -23,15 +23,15 @@ from predict_age.features.encode import Encoders
 from predict_age.features.spec import parse_features
 from predict_age.models.bundle import Bundle, EnsembleWeights
 from predict_age.models.conformal import Calibration
-from predict_age.models.density_network import Network
-from predict_age.models.lgbm_model import Light
+from predict_age.models.density_network import DensityNetwork
+from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
-from predict_age.models.xgb_model import Boosted
+from predict_age.models.xgb_model import XGBoostModel
 from predict_age.storage.durable_files import creating, file_sha256, write_json
 
-FORMAT = 2
-FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
+MODEL_FORMAT = 2
+MODEL_FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
 
 
 def challenger_folder(run: Path, number: int) -> Path:
@@ -39,30 +39,30 @@ def challenger_folder(run: Path, number: int) -> Path:
     return run / f"challenger-{number + 1}"
 
 
-def save(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
+def save_model(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
     """Write the artefact and return its version: "age-" and the first 12 digits of the hash over its files' hashes."""
     for name, boosted in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
         with creating(folder / name) as stream:
             stream.write(boosted.content)
     with creating(folder / "leaves.npz") as stream:
-        stream.write(_archived({"leaf_of": bundle.forest.leaf_of, "shares": bundle.forest.shares}))
+        stream.write(_npz_bytes({"leaf_of": bundle.forest.leaf_of, "shares": bundle.forest.shares}))
     with creating(folder / "light.txt") as stream:
         stream.write(bundle.light.text.encode())
     with creating(folder / "network.npz") as stream:
-        stream.write(_archived(asdict(bundle.network)))
+        stream.write(_npz_bytes(asdict(bundle.network)))
     ridge = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(bundle.ridge).items()}
     learned = {"encoders": asdict(bundle.encoders), "ridge": ridge, "blend": asdict(bundle.blend)}
     write_json(folder / "learned.json", learned)
     with creating(folder / "features.toml") as stream:
         stream.write(bundle.features.text.encode())
-    hashes = {name: file_sha256(folder / name) for name in FILES}
+    hashes = {name: file_sha256(folder / name) for name in MODEL_FILES}
     version = "age-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
-    manifest = {"format": FORMAT, "version": version, "features": bundle.features.names, "files": hashes, **facts}
+    manifest = {"format": MODEL_FORMAT, "version": version, "features": bundle.features.names, "files": hashes, **facts}
     write_json(folder / "manifest.json", manifest)
     return version
 
 
-def _archived(arrays: Mapping[str, np.ndarray]) -> bytes:
+def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """An .npz whose bytes follow from the arrays alone: those of ``numpy.savez`` differ between patch releases of Python."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
@@ -74,23 +74,25 @@ def _archived(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
+def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     """Check the manifest and every file it names, then load. Returns the bundle and its version; cached in a process.
 
     ``manifest_sha256`` comes from whoever recorded the training: a manifest that was edited with its files is refused.
     """
-    manifest = json.loads(_read(folder / "manifest.json", manifest_sha256))
-    if manifest.get("format") != FORMAT:
-        raise IntegrityError(f"unknown model format in {folder}", expected=f"format {FORMAT}", found=str(manifest.get("format")))
-    if set(manifest["files"]) != set(FILES):
+    manifest = json.loads(_read_verified(folder / "manifest.json", manifest_sha256))
+    if manifest.get("format") != MODEL_FORMAT:
         raise IntegrityError(
-            f"the model in {folder} has other files", expected=", ".join(FILES), found=", ".join(manifest["files"])
+            f"unknown model format in {folder}", expected=f"format {MODEL_FORMAT}", found=str(manifest.get("format"))
         )
-    content = {name: _read(folder / name, manifest["files"][name]) for name in FILES}
+    if set(manifest["files"]) != set(MODEL_FILES):
+        raise IntegrityError(
+            f"the model in {folder} has other files", expected=", ".join(MODEL_FILES), found=", ".join(manifest["files"])
+        )
+    content = {name: _read_verified(folder / name, manifest["files"][name]) for name in MODEL_FILES}
     learned = json.loads(content["learned.json"])
     features = parse_features(content["features.toml"].decode(), str(folder / "features.toml"))
-    boosted, forest = Boosted(content["boosted.ubj"]), Boosted(content["forest.ubj"])
-    light = Light(content["light.txt"].decode())
+    boosted, forest = XGBoostModel(content["boosted.ubj"]), XGBoostModel(content["forest.ubj"])
+    light = LightGBMModel(content["light.txt"].decode())
     if not features.names == manifest["features"] == boosted.feature_names == light.feature_names:
         raise IntegrityError(
             "the model was trained on other features",
@@ -107,12 +109,12 @@ def load(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     with np.load(io.BytesIO(content["leaves.npz"]), allow_pickle=False) as leaves:
         quantiles = QuantileForest(forest, leaves["leaf_of"], leaves["shares"])
     with np.load(io.BytesIO(content["network.npz"]), allow_pickle=False) as arrays:
-        network = Network(**arrays)
+        network = DensityNetwork(**arrays)
     bundle = Bundle(features, Encoders(**learned["encoders"]), RidgeModel(**ridge), boosted, light, network, quantiles, blend)
     return bundle, manifest["version"]
 
 
-def _read(path: Path, expected: str) -> bytes:
+def _read_verified(path: Path, expected: str) -> bytes:
     """The file's bytes, hashed after reading: what is loaded is what was checked."""
     try:
         content = path.read_bytes()
@@ -130,15 +132,15 @@ def _read(path: Path, expected: str) -> bytes:
     )
 
 
-def copy(folder: Path, to: Path, manifest_sha256: str) -> None:
+def copy_model(folder: Path, to: Path, manifest_sha256: str) -> None:
     """Copy an artefact, file by file, checking each against the manifest, and the manifest against ``manifest_sha256``."""
-    files = json.loads(_read(folder / "manifest.json", manifest_sha256))["files"]
+    files = json.loads(_read_verified(folder / "manifest.json", manifest_sha256))["files"]
     for name, expected in (*files.items(), ("manifest.json", manifest_sha256)):
-        copy_checked(folder / name, to / name, expected)
+        copy_verified_file(folder / name, to / name, expected)
 
 
-def copy_checked(path: Path, to: Path, expected: str) -> None:
+def copy_verified_file(path: Path, to: Path, expected: str) -> None:
     """Copy a file whose SHA-256 must be ``expected``; IntegrityError otherwise."""
-    content = _read(path, expected)
+    content = _read_verified(path, expected)
     with creating(to) as stream:
         stream.write(content)

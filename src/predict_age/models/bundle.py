@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders, Matrix
 from predict_age.features.spec import FeatureSet
-from predict_age.models.age_distribution import Shares, quantiles
+from predict_age.models.age_distribution import Probabilities, quantiles
 from predict_age.models.conformal import Calibration
-from predict_age.models.density_network import Network
-from predict_age.models.ensemble import mixed
-from predict_age.models.lgbm_model import Light
+from predict_age.models.density_network import DensityNetwork
+from predict_age.models.ensemble import mix_distributions
+from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
-from predict_age.models.xgb_model import Boosted
+from predict_age.models.xgb_model import XGBoostModel
 
 YEARS_PER_PERCENT = 3.33
 MEMBERS = ("xgboost", "lightgbm", "network")
-PARTS = 100  # of a year, in which ends of intervals are given
+ROUNDING_STEPS_PER_YEAR = 100  # of a year, in which ends of intervals are given
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def confidence_pct(width: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def with_point(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:
+def with_point_prediction(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:
     """The forest's matrix: all features and, as the last column, the boosted trees' unrounded prediction."""
     return np.column_stack([matrix, raw])
 
@@ -107,7 +107,10 @@ class EnsembleWeights:
         """
         age = self.whole(self.point(seen))
         lower, upper = self.interval(seen)
-        lower, upper = np.floor(np.minimum(lower, age) * PARTS) / PARTS, np.ceil(np.maximum(upper, age) * PARTS) / PARTS
+        lower, upper = (
+            np.floor(np.minimum(lower, age) * ROUNDING_STEPS_PER_YEAR) / ROUNDING_STEPS_PER_YEAR,
+            np.ceil(np.maximum(upper, age) * ROUNDING_STEPS_PER_YEAR) / ROUNDING_STEPS_PER_YEAR,
+        )
         return Predictions(age.astype(np.int32), lower, upper)
 
 
@@ -118,9 +121,9 @@ class Bundle:
     features: FeatureSet
     encoders: Encoders
     ridge: RidgeModel
-    boosted: Boosted
-    light: Light
-    network: Network
+    boosted: XGBoostModel
+    light: LightGBMModel
+    network: DensityNetwork
     forest: QuantileForest
     blend: EnsembleWeights
 
@@ -132,12 +135,12 @@ class Bundle:
         """What the models say; those without weight are only asked for ``everything``."""
         points, network, forest, ends = self.evaluated(matrix, everything)
         if ends is None or forest is not None:
-            ends = quantiles(mixed(network, forest, self.blend.share), self.blend.youngest, self.blend.levels())
+            ends = quantiles(mix_distributions(network, forest, self.blend.share), self.blend.youngest, self.blend.levels())
         return MemberOutputs(points, ends, np.isnan(matrix).sum(axis=1))
 
     def evaluated(
         self, matrix: Matrix, everything: bool
-    ) -> tuple[NDArray[np.float64], Shares | None, Shares | None, NDArray[np.float64] | None]:
+    ) -> tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]:
         """The members' points (n, 3), 0 where a member was not asked, and the distributions (n, ages) of network and forest.
 
         Last the ``levels`` of the network's (n, 3).
@@ -157,7 +160,7 @@ class Bundle:
             points[:, 1] = self.light.predict(matrix)
         _check_finite(points)
         if needs_forest:
-            forest = self.forest.distribution(with_point(matrix, points[:, 0].astype(np.float32)))
+            forest = self.forest.distribution(with_point_prediction(matrix, points[:, 0].astype(np.float32)))
             _check_finite(forest)
         return points, network, forest, ends
 

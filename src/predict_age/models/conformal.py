@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
-FEWEST_ROWS = 150  # the correction of 150 rows leaves the coverage of a group uncertain by 2.4 points
+MIN_CELL_ROWS = 150  # the correction of 150 rows leaves the coverage of a group uncertain by 2.4 points
 
 
-def correction(lower: Floats, upper: Floats, age: Floats, coverage: float) -> float:
+def conformal_correction(lower: Floats, upper: Floats, age: Floats, coverage: float) -> float:
     """Years to move both ends outwards (negative: inwards) so that at least ``coverage`` of new people are inside.
 
     The ceil((n + 1) x coverage)-th smallest of max(lower - age, age - upper); with too few rows, the largest.
@@ -60,7 +60,7 @@ def calibrate(unknown: Counts, point: Floats, lower: Floats, upper: Floats, age:
     years = []
     for cell in range(len(empty.years)):
         for rows in (cells == cell, cells // 2 == cell // 2, np.ones(len(cells), bool)):
-            if rows.sum() >= FEWEST_ROWS or rows.all():
-                years.append(correction(lower[rows], upper[rows], age[rows], coverage))
+            if rows.sum() >= MIN_CELL_ROWS or rows.all():
+                years.append(conformal_correction(lower[rows], upper[rows], age[rows], coverage))
                 break
     return Calibration(empty.few, tuple(years))

@@ -20,24 +20,24 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from predict_age.config import TrainingConfig
 from predict_age.features.encode import Matrix
-from predict_age.kernels import wanted
-from predict_age.models.age_distribution import Band, Floats, Shares
-from predict_age.models.training_threads import TrainingCancelled, check_cancelled
+from predict_age.kernels import use_kernels
+from predict_age.models.age_distribution import BandedBasis, Floats, Probabilities
+from predict_age.models.training_threads import CancelEvent, check_cancelled
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Weights = dict[str, Floats]
-LEARNED = ("bins", "shift1", "hidden", "shift2", "last")
-BLOCK = 512  # rows: what is known of them stays in the cache
-TOGETHER = 4  # cubic splines that are not 0 at an age; kernels know bases of so many
-MOST_BINS = 96
-STEP = 0.005  # of Adam, falling to 0 along a cosine
-ROW_VISITS = 4_800_000  # bounds the time: fewer passes over more rows
+NetworkWeights = dict[str, Floats]
+LEARNED_ARRAYS = ("bins", "shift1", "hidden", "shift2", "last")
+NETWORK_CHUNK_ROWS = 512  # rows: what is known of them stays in the cache
+SPLINES_PER_AGE = 4  # cubic splines that are not 0 at an age; kernels know bases of so many
+MAX_FEATURE_BINS = 96
+LEARNING_RATE = 0.005  # of Adam, falling to 0 along a cosine
+MAX_ROW_VISITS = 4_800_000  # bounds the time: fewer passes over more rows
 
 
 @dataclass(frozen=True)
-class Network:
+class DensityNetwork:
     """For s networks, f features, m bins, width h, k basis functions, a ages.
 
     ``edges`` (all thresholds in a row), ``starts`` (f + 1,), where a feature's edges begin; ``bins`` (s, m, h); ``shift1`` (s, h);
@@ -54,44 +54,47 @@ class Network:
     basis: Floats
     prior: Floats
 
-    def distribution(self, matrix: Matrix) -> Shares:
+    def distribution(self, matrix: Matrix) -> Probabilities:
         """(n_rows, n_ages) shares of each whole age for (n_rows, n_features), NaN = unknown."""
         result = np.empty((len(matrix), len(self.prior)), np.float32)
-        make = self._by_kernels if wanted(len(matrix)) and len(self._band.values) == TOGETHER else self._by_numpy
+        make = self._by_kernels if use_kernels(len(matrix)) and len(self._band.values) == SPLINES_PER_AGE else self._by_numpy
         with _blas().limit(limits=1):
             make(matrix, result)
         return result
 
-    def _by_numpy(self, matrix: Matrix, out: Shares) -> None:
+    def _by_numpy(self, matrix: Matrix, out: Probabilities) -> None:
         """Fill ``out`` (n_rows, n_ages) with the mean distribution of all networks."""
-        for start in range(0, len(matrix), BLOCK):
-            at = binned(matrix[start : start + BLOCK], self.edges, self.starts)
+        for start in range(0, len(matrix), NETWORK_CHUNK_ROWS):
+            at = bin_features(matrix[start : start + NETWORK_CHUNK_ROWS], self.edges, self.starts)
             chosen = _chosen(at, self.bins.shape[1])
             total = np.zeros((len(self.prior), len(at)), np.float32)
             for s in range(len(self.bins)):
                 first = np.maximum(chosen @ self.bins[s] + self.shift1[s], 0)
                 second = np.maximum(first @ self.hidden[s] + self.shift2[s], 0)
                 total += self._band.shares(self.last[s].T @ np.concatenate([first, second], axis=1).T, self.prior)
-            out[start : start + BLOCK] = (total * np.float32(1 / len(self.bins))).T
+            out[start : start + NETWORK_CHUNK_ROWS] = (total * np.float32(1 / len(self.bins))).T
 
-    def _by_kernels(self, matrix: Matrix, out: Shares) -> None:
+    def _by_kernels(self, matrix: Matrix, out: Probabilities) -> None:
         """The same: matrix products by NumPy, what lies between by kernels."""
-        from predict_age.kernels.density import bins_of, first_layers, second_layer, shares_of
+        from predict_age.kernels.density import feature_bins, first_layers, network_probabilities, second_layer
 
         networks, width, functions = self.last.shape[0], self.hidden.shape[1], self.last.shape[2]
-        at = np.empty((BLOCK, matrix.shape[1]), np.int32)
-        layers, product = np.empty((BLOCK, networks, 2 * width), np.float32), np.empty((BLOCK, width), np.float32)
-        weights = np.zeros((networks, functions, BLOCK), np.float32)
-        for start in range(0, len(matrix), BLOCK):
-            some = matrix[start : start + BLOCK]
+        at = np.empty((NETWORK_CHUNK_ROWS, matrix.shape[1]), np.int32)
+        layers, product = (
+            np.empty((NETWORK_CHUNK_ROWS, networks, 2 * width), np.float32),
+            np.empty((NETWORK_CHUNK_ROWS, width), np.float32),
+        )
+        weights = np.zeros((networks, functions, NETWORK_CHUNK_ROWS), np.float32)
+        for start in range(0, len(matrix), NETWORK_CHUNK_ROWS):
+            some = matrix[start : start + NETWORK_CHUNK_ROWS]
             n = len(some)
-            bins_of(some, self.edges, self.starts, at[:n])
+            feature_bins(some, self.edges, self.starts, at[:n])
             first_layers(at[:n], self._bins_beside, self.shift1, layers[:n])
             for s in range(networks):
                 np.matmul(layers[:n, s, :width], self.hidden[s], out=product[:n])
                 second_layer(product[:n], self.shift2[s], s, layers[:n])
                 np.matmul(self.last[s].T, layers[:n, s].T, out=weights[s, :, :n])
-            shares_of(weights, self._band.first, self._band.values, self.prior, out[start : start + BLOCK])
+            network_probabilities(weights, self._band.first, self._band.values, self.prior, out[start : start + NETWORK_CHUNK_ROWS])
 
     @cached_property
     def _bins_beside(self) -> Floats:
@@ -99,8 +102,8 @@ class Network:
         return np.ascontiguousarray(self.bins.transpose(1, 0, 2)).reshape(self.bins.shape[1], -1)
 
     @cached_property
-    def _band(self) -> Band:
-        return Band.of(self.basis, TOGETHER)
+    def _band(self) -> BandedBasis:
+        return BandedBasis.of(self.basis, SPLINES_PER_AGE)
 
 
 @cache
@@ -109,7 +112,7 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def binned(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[np.int32]:
+def bin_features(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[np.int32]:
     """Row numbers in ``bins`` (n_rows, n_features): below the first edge, between two, from the last on, unknown."""
     result = np.empty(matrix.shape, np.int32)
     for feature in range(matrix.shape[1]):
@@ -121,17 +124,17 @@ def binned(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[
     return result
 
 
-def cut(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
+def bin_edges(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
     """Edges of every feature: halfway between its values when they are few, else quantiles."""
     found = []
     for feature in range(matrix.shape[1]):
         values = matrix[:, feature]
         values = values[np.isfinite(values)]
         distinct = np.unique(values)
-        if len(distinct) <= MOST_BINS:
+        if len(distinct) <= MAX_FEATURE_BINS:
             mine = distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
         else:
-            mine = np.unique(np.quantile(values, np.arange(1, MOST_BINS) / MOST_BINS))
+            mine = np.unique(np.quantile(values, np.arange(1, MAX_FEATURE_BINS) / MAX_FEATURE_BINS))
         found.append(mine.astype(np.float32))
     return np.concatenate(found), np.cumsum([0, *map(len, found)])
 
@@ -160,7 +163,7 @@ def _chosen(at: NDArray[np.int32], bins: int) -> csr_matrix:
     return csr_matrix((np.ones(at.size, np.float32), at.ravel(), np.arange(0, at.size + 1, features)), shape=(rows, bins))
 
 
-def _forward(w: Weights, added: Floats) -> tuple[Floats, Floats, Floats]:
+def _forward(w: NetworkWeights, added: Floats) -> tuple[Floats, Floats, Floats]:
     """Both hidden layers and the distribution of a block of rows, from the sums (n_rows, h) of their bins' vectors."""
     first = np.maximum(added + w["shift1"], 0)
     second = np.maximum(first @ w["hidden"] + w["shift2"], 0)
@@ -171,7 +174,7 @@ def _forward(w: Weights, added: Floats) -> tuple[Floats, Floats, Floats]:
     return first, second, shares
 
 
-def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weights:
+def _gradient(w: NetworkWeights, chosen: csr_matrix, truth: NDArray[np.int64]) -> NetworkWeights:
     """Of the mean negative log-likelihood of ``truth`` (n_rows,), column numbers of ages."""
     first, second, off = _forward(w, chosen @ w["bins"])
     off[np.arange(len(truth)), truth] -= 1
@@ -191,41 +194,45 @@ def _gradient(w: Weights, chosen: csr_matrix, truth: NDArray[np.int64]) -> Weigh
 
 
 @dataclass(frozen=True)
-class TrainingData:
+class NetworkTrainingData:
     """What all networks learn from: bins ``at`` (n_rows, n_features) between ``edges``, the age's column ``truth`` (n_rows,).
 
-    ``starts``, and ``basis`` and ``prior``, which are ``fixed``: see :class:`Network`.
+    ``starts``, and ``basis`` and ``prior``, which are ``fixed``: see :class:`DensityNetwork`.
     """
 
     at: NDArray[np.int32]
     truth: NDArray[np.int64]
     edges: Floats
     starts: NDArray[np.int64]
-    fixed: Weights
+    fixed: NetworkWeights
 
-    def network(self, learned: Sequence[Weights]) -> Network:
+    def network(self, learned: Sequence[NetworkWeights]) -> DensityNetwork:
         """Several that have learned, together."""
-        return Network(self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED}, **self.fixed)
+        return DensityNetwork(
+            self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED_ARRAYS}, **self.fixed
+        )
 
 
-def training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> TrainingData:
+def network_training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> NetworkTrainingData:
     """From (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest."""
-    edges, starts = cut(matrix)
+    edges, starts = bin_edges(matrix)
     truth = age.astype(np.int64) - youngest
     counts = np.bincount(truth, minlength=oldest - youngest + 1)
     prior = np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32)
     fixed = {"basis": _basis(len(counts), settings.network_functions), "prior": prior}
-    return TrainingData(binned(matrix, edges, starts), truth, edges, starts, fixed)
+    return NetworkTrainingData(bin_features(matrix, edges, starts), truth, edges, starts, fixed)
 
 
-def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> Network:
+def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> DensityNetwork:
     """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest, one network after the other."""
-    given = training_data(matrix, age, youngest, oldest, settings)
+    given = network_training_data(matrix, age, youngest, oldest, settings)
     with threadpool_limits(1):
-        return given.network([learn(given, settings, n) for n in range(settings.networks)])
+        return given.network([train_one_network(given, settings, n) for n in range(settings.networks)])
 
 
-def learn(given: TrainingData, settings: TrainingConfig, number: int, stopped: TrainingCancelled = None) -> Weights:
+def train_one_network(
+    given: NetworkTrainingData, settings: TrainingConfig, number: int, stopped: CancelEvent = None
+) -> NetworkWeights:
     """The learned weights of the network ``number``.
 
     Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
@@ -239,7 +246,7 @@ def learn(given: TrainingData, settings: TrainingConfig, number: int, stopped: T
     def start(shape: tuple[int, int], spread: float) -> Floats:
         return (rng.standard_normal(shape) * spread).astype(np.float32)
 
-    learned: Weights = {
+    learned: NetworkWeights = {
         "bins": start((m, width), features**-0.5),
         "shift1": np.zeros(width, np.float32),
         "hidden": start((width, width), width**-0.5),
@@ -247,7 +254,7 @@ def learn(given: TrainingData, settings: TrainingConfig, number: int, stopped: T
         "last": start((2 * width, settings.network_functions), 0.1 * width**-0.5),
     }
     size = int(np.clip(rows / 80, 32, 512))
-    passes = max(1, min(settings.network_passes, ROW_VISITS // rows))
+    passes = max(1, min(settings.network_passes, MAX_ROW_VISITS // rows))
     steps = passes * -(-rows // size)
     adam = {name: _Adam(weights) for name, weights in learned.items()}
     done = 0
@@ -257,10 +264,10 @@ def learn(given: TrainingData, settings: TrainingConfig, number: int, stopped: T
             check_cancelled(stopped)
             some = order[begin : begin + size]
             gradient = _gradient({**given.fixed, **learned}, _chosen(at[some], m), given.truth[some])
-            far = STEP * 0.5 * (1 + np.cos(np.pi * done / steps))
+            far = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
             done += 1
             for name, one in adam.items():
-                one.step(gradient[name], done, far, 1 - far * settings.network_decay / (0.5 * STEP * steps))
+                one.step(gradient[name], done, far, 1 - far * settings.network_decay / (0.5 * LEARNING_RATE * steps))
     return _reset_unseen_embeddings(learned, at, m, starts)
 
 
@@ -289,7 +296,7 @@ class _Adam:
         self.weights *= np.float32(keep)
 
 
-def _reset_unseen_embeddings(learned: Weights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> Weights:
+def _reset_unseen_embeddings(learned: NetworkWeights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> NetworkWeights:
     """Bins that no training row was in still hold their random start: they become the mean of their feature's bins."""
     rows = np.bincount(at.ravel(), minlength=m)
     bins = learned["bins"].copy()

@@ -7,12 +7,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.models.age_distribution import Shares, quantiles
+from predict_age.models.age_distribution import Probabilities, quantiles
 
-STEPS = 20  # weights are multiples of 1/20
+WEIGHT_GRID_STEPS = 20  # weights are multiples of 1/20
 
 
-def point_weights(
+def choose_point_weights(
     members: NDArray[np.float64], age: NDArray[np.float32], costs: tuple[float, ...], worth: float, allowed: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Weights (n_members,), at least 0, sum 1, with the smallest mean absolute error of ``members`` (n_rows, n_members).
@@ -24,21 +24,29 @@ def point_weights(
     """
     if not len(age):
         return allowed / allowed.sum()
-    tried = np.array([w for w in product(*(range(STEPS * bool(a) + 1) for a in allowed)) if sum(w) == STEPS]) / STEPS
+    tried = (
+        np.array([w for w in product(*(range(WEIGHT_GRID_STEPS * bool(a) + 1) for a in allowed)) if sum(w) == WEIGHT_GRID_STEPS])
+        / WEIGHT_GRID_STEPS
+    )
     errors = np.array([np.abs(members @ w - age).mean() for w in tried])
     cost = (tried > 0) @ np.array(costs)
     good = np.flatnonzero(errors <= errors.min() * (1 + worth))
     return tried[good[np.lexsort((errors[good], cost[good]))[0]]]
 
 
-def pinball(ends: NDArray[np.float64], levels: tuple[float, ...], age: NDArray[np.float32]) -> float:
+def pinball_loss(ends: NDArray[np.float64], levels: tuple[float, ...], age: NDArray[np.float32]) -> float:
     """Mean pinball loss, years, over ``ends`` (n_rows, n_levels): smallest for the true quantiles (Koenker and Bassett 1978)."""
     error = age[:, None] - ends
     return float(np.mean(np.maximum(np.array(levels) * error, (np.array(levels) - 1) * error)))
 
 
-def network_share(
-    network: Shares, forest: Shares, youngest: int, levels: tuple[float, float], age: NDArray[np.float32], worth: float
+def choose_network_share(
+    network: Probabilities,
+    forest: Probabilities,
+    youngest: int,
+    levels: tuple[float, float],
+    age: NDArray[np.float32],
+    worth: float,
 ) -> float:
     """The network's weight (0, 1/4 ... 1) in the mixture of both whose quantiles ``levels`` have the least pinball loss.
 
@@ -47,11 +55,11 @@ def network_share(
     if not len(age):
         return 0.5
     tried = np.arange(5) / 4
-    losses = [pinball(quantiles(mixed(network, forest, w), youngest, levels), levels, age) for w in tried]
+    losses = [pinball_loss(quantiles(mix_distributions(network, forest, w), youngest, levels), levels, age) for w in tried]
     return 1.0 if losses[-1] <= min(losses) * (1 + worth) else float(tried[int(np.argmin(losses))])
 
 
-def mixed(network: Shares | None, forest: Shares | None, share: float) -> Shares:
+def mix_distributions(network: Probabilities | None, forest: Probabilities | None, share: float) -> Probabilities:
     """The mixture of two distributions (n_rows, n_ages); of one alone, that one."""
     if network is None or forest is None:
         alone = forest if network is None else network

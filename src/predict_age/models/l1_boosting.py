@@ -14,19 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
-from predict_age.kernels import wanted
+from predict_age.kernels import use_kernels
 from predict_age.models.age_distribution import Floats
-from predict_age.models.training_threads import TrainingCancelled, check_cancelled
+from predict_age.models.training_threads import CancelEvent, check_cancelled
 from predict_age.models.tree_ensembles import ubjson
-from predict_age.models.tree_ensembles.programs import Paths, paths, trees_of
+from predict_age.models.tree_ensembles.programs import TreeNodes, flatten_trees, parse_xgboost_trees
 
 if TYPE_CHECKING:
     import xgboost
 
-BLOCK = 4096  # rows that NumPy walks down a tree together
+ROWS_PER_WALK = 4096  # rows that NumPy walks down a tree together
 
 
-def grow(
+def train_l1_booster(
     known: tuple[Matrix, Floats],
     unseen: tuple[Matrix, Floats] | None,
     parameters: dict[str, Any],
@@ -34,7 +34,7 @@ def grow(
     patience: int,
     names: list[str],
     drawn: float,
-    stopped: TrainingCancelled = None,
+    stopped: CancelEvent = None,
 ) -> xgboost.Booster:
     """Up to ``rounds`` trees, from (n_rows, n_features) without NaN and ages (n_rows,); each learns from a share ``drawn`` of them.
 
@@ -57,46 +57,46 @@ def grow(
         some = rng.random(len(age), np.float32) < drawn
         left = age - predicted
         booster.boost(data, number, grad=np.where(some, -np.sign(left), np.float32(0)), hess=some.astype(np.float32))
-        tree, nodes = _grown(booster, number)
-        leaf = _leaves(tree, matrix, nodes)
-        values.append(medians(leaf, left, some, nodes) * rate)
+        tree, nodes = _newest_tree(booster, number)
+        leaf = _leaf_of_rows(tree, matrix, nodes)
+        values.append(leaf_medians(leaf, left, some, nodes) * rate)
         predicted += values[-1][leaf]
         if unseen is not None:
-            judged += values[-1][_leaves(tree, unseen[0], nodes)]
+            judged += values[-1][_leaf_of_rows(tree, unseen[0], nodes)]
             error = float(np.abs(judged - unseen[1]).mean(dtype=np.float64))
             if error < lowest:
                 best, lowest = number, error
             elif number - best >= patience:
                 break
     kept = rounds if unseen is None else best + 1
-    return _with_values(booster[:kept], values)
+    return _with_leaf_values(booster[:kept], values)
 
 
-def _grown(booster: xgboost.Booster, number: int) -> tuple[Paths, int]:
+def _newest_tree(booster: xgboost.Booster, number: int) -> tuple[TreeNodes, int]:
     """The tree of a round, whose leaves are its nodes' numbers, and how many nodes it has."""
-    (tree,), _ = trees_of(ubjson.read(bytes(booster[number : number + 1].save_raw("ubj"))))
+    (tree,), _ = parse_xgboost_trees(ubjson.read(bytes(booster[number : number + 1].save_raw("ubj"))))
     nodes = len(tree.left)
-    return paths([tree], np.float32(np.nan), np.arange(nodes, dtype=np.int32)[np.newaxis]), nodes
+    return flatten_trees([tree], np.float32(np.nan), np.arange(nodes, dtype=np.int32)[np.newaxis]), nodes
 
 
-def _leaves(tree: Paths, matrix: Matrix, nodes: int) -> NDArray[np.uint16]:
+def _leaf_of_rows(tree: TreeNodes, matrix: Matrix, nodes: int) -> NDArray[np.uint16]:
     """The leaf (n_rows,) of one tree of ``nodes`` nodes that each row falls into."""
     result = np.empty(len(matrix), np.uint16)
-    if wanted(len(matrix)):
-        from predict_age.kernels.leaf_medians import leaves_of
+    if use_kernels(len(matrix)):
+        from predict_age.kernels.leaf_medians import leaf_of_rows
 
-        leaves_of(matrix, tree.features, tree.limits, tree.below, tree.leaves, int(tree.depths[0]), result)
+        leaf_of_rows(matrix, tree.features, tree.limits, tree.below, tree.leaves, int(tree.depths[0]), result)
         return result
-    for start in range(0, len(matrix), BLOCK):
-        result[start : start + BLOCK] = tree.walk(matrix[start : start + BLOCK])[:, 0]
+    for start in range(0, len(matrix), ROWS_PER_WALK):
+        result[start : start + ROWS_PER_WALK] = tree.walk(matrix[start : start + ROWS_PER_WALK])[:, 0]
     return result
 
 
-def medians(leaf: NDArray[np.uint16], values: Floats, drawn: NDArray[np.bool_], nodes: int) -> Floats:
+def leaf_medians(leaf: NDArray[np.uint16], values: Floats, drawn: NDArray[np.bool_], nodes: int) -> Floats:
     """The median (nodes,) of those ``values`` (n,) of each ``leaf`` (n,) that are ``drawn`` (n,); 0 of none."""
     result = np.zeros(nodes, np.float32)
-    if wanted(len(values)):
-        from predict_age.kernels.leaf_medians import medians as by_kernel
+    if use_kernels(len(values)):
+        from predict_age.kernels.leaf_medians import medians_by_leaf as by_kernel
 
         by_kernel(leaf, values, drawn, result)
         return result
@@ -109,7 +109,7 @@ def medians(leaf: NDArray[np.uint16], values: Floats, drawn: NDArray[np.bool_], 
     return result
 
 
-def _with_values(booster: xgboost.Booster, values: list[Floats]) -> xgboost.Booster:
+def _with_leaf_values(booster: xgboost.Booster, values: list[Floats]) -> xgboost.Booster:
     """``booster`` with the leaves' values of each tree, which XGBoost keeps where splits have their limit."""
     import xgboost
 

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.models.training_threads import TrainingCancelled, check_cancelled
-from predict_age.models.tree_ensembles.programs import LIGHT_TINY, NotTakenApartError, Sum, light_trees_of
+from predict_age.models.training_threads import CancelEvent, check_cancelled
+from predict_age.models.tree_ensembles.programs import LIGHTGBM_ZERO_THRESHOLD, TreeSum, UnsupportedTreeError, parse_lightgbm_trees
 
 if TYPE_CHECKING:
     import lightgbm
 
 
 @dataclass(frozen=True)
-class Light:
+class LightGBMModel:
     """``text`` is the model in LightGBM's own format; what predicts is made from it, so that saved and trained ones are equal.
 
     LightGBM itself is loaded as rarely as XGBoost.
@@ -37,9 +37,9 @@ class Light:
                 return line.removeprefix("feature_names=").split(" ")
         raise IntegrityError("a model of boosted trees cannot be read", expected="LightGBM's text format", found="no feature_names")
 
-    def __reduce__(self) -> tuple[type[Light], tuple[str]]:
+    def __reduce__(self) -> tuple[type[LightGBMModel], tuple[str]]:
         """Between processes it travels without what was made from it."""
-        return Light, (self.text,)
+        return LightGBMModel, (self.text,)
 
     @property
     def rounds(self) -> int:
@@ -64,24 +64,24 @@ class Light:
         return np.asarray(self.booster.predict(matrix, num_threads=1), np.float64)
 
     @cached_property
-    def _trees(self) -> Sum | None:
+    def _trees(self) -> TreeSum | None:
         """The trees; None where only LightGBM understands them."""
         try:
-            trees = light_trees_of(self.text, len(self.feature_names))
-        except NotTakenApartError:
+            trees = parse_lightgbm_trees(self.text, len(self.feature_names))
+        except UnsupportedTreeError:
             return None
-        return Sum(trees, [np.nan, -np.inf], np.float64, LIGHT_TINY)
+        return TreeSum(trees, [np.nan, -np.inf], np.float64, LIGHTGBM_ZERO_THRESHOLD)
 
 
-def train_light(
+def train_lightgbm(
     matrix: Matrix,
     age: NDArray[np.float32],
     names: list[str],
     settings: TrainingConfig,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-    stopped: TrainingCancelled = None,
-) -> Light:
+    stopped: CancelEvent = None,
+) -> LightGBMModel:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
 
     With ``unseen`` rows it stops when their error no longer falls. Deterministic for a seed and threads.
@@ -111,4 +111,4 @@ def train_light(
         valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]
         callbacks.append(lightgbm.early_stopping(settings.stop_after_rounds, verbose=False))
     booster = lightgbm.train(parameters, data, settings.light_rounds, valid_sets=valid, callbacks=callbacks)
-    return Light(booster.model_to_string(num_iteration=booster.best_iteration or -1))
+    return LightGBMModel(booster.model_to_string(num_iteration=booster.best_iteration or -1))

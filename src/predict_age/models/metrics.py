@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.floating] | NDArray[np.integer]
-BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
+NumberArray = NDArray[np.floating] | NDArray[np.integer]
+AGE_BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
 
 
 def band_name(band: tuple[int, int]) -> str:
@@ -17,7 +17,7 @@ def band_name(band: tuple[int, int]) -> str:
     return f"under {high + 1}" if low == 0 else f"{low} and over" if high == 120 else f"{low}\N{EN DASH}{high}"
 
 
-def point_errors(age: Numbers, predicted: Numbers) -> dict[str, float]:
+def point_errors(age: NumberArray, predicted: NumberArray) -> dict[str, float]:
     """mae, rmse, bias (predicted - true: positive = too old), years, and r2. Empty input gives NaN."""
     if not len(age):
         return dict.fromkeys(("mae", "rmse", "bias", "r2"), float("nan"))
@@ -31,7 +31,7 @@ def point_errors(age: Numbers, predicted: Numbers) -> dict[str, float]:
     }
 
 
-def interval_quality(age: Numbers, lower: Numbers, upper: Numbers) -> dict[str, float]:
+def interval_quality(age: NumberArray, lower: NumberArray, upper: NumberArray) -> dict[str, float]:
     """Coverage (share inside, ends included) and mean width in years."""
     if not len(age):
         return {"coverage": float("nan"), "width": float("nan")}
@@ -39,12 +39,14 @@ def interval_quality(age: Numbers, lower: Numbers, upper: Numbers) -> dict[str, 
     return {"coverage": float(inside.mean()), "width": float(np.mean(upper - lower))}
 
 
-def evaluate(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers) -> dict[str, float]:
+def evaluate(age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray) -> dict[str, float]:
     """All of the above and the number of rows."""
     return {"rows": len(age), **point_errors(age, predicted), **interval_quality(age, lower, upper)}
 
 
-def weighted(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, weights: NDArray[np.float64]) -> dict[str, float]:
+def weighted_metrics(
+    age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray, weights: NDArray[np.float64]
+) -> dict[str, float]:
     """mae, rmse, bias, coverage and width of n rows with ``weights`` (n,)."""
     error = np.asarray(predicted, float) - age
     inside = (lower <= age) & (age <= upper)
@@ -61,11 +63,13 @@ def weighted(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, w
     }
 
 
-def by_band(age: Numbers, predicted: Numbers, lower: Numbers, upper: Numbers, of: Numbers | None = None) -> list[dict[str, object]]:
+def metrics_by_band(
+    age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray, of: NumberArray | None = None
+) -> list[dict[str, object]]:
     """:func:`evaluate` for each band of *true* age that occurs, or of the age ``of``, such as the predicted one."""
     rows: list[dict[str, object]] = []
     place = age if of is None else of
-    for low, high in BANDS:
+    for low, high in AGE_BANDS:
         chosen = (place >= low) & (place <= high)
         if chosen.any():
             quality = evaluate(age[chosen], predicted[chosen], lower[chosen], upper[chosen])

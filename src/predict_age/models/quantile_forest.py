@@ -17,24 +17,24 @@ from numpy.typing import NDArray
 from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.kernels import WORTH_ROWS, wanted
-from predict_age.models.age_distribution import Shares
-from predict_age.models.tree_ensembles.programs import Paths, Ranges, paths, trees_of
-from predict_age.models.xgb_model import UNKNOWN, Boosted, filled
+from predict_age.kernels import MIN_KERNEL_ROWS, use_kernels
+from predict_age.models.age_distribution import Probabilities
+from predict_age.models.tree_ensembles.programs import LeafAgeRanges, TreeNodes, flatten_trees, parse_xgboost_trees
+from predict_age.models.xgb_model import MISSING_VALUE, XGBoostModel, fill_missing
 
 if TYPE_CHECKING:
     import xgboost
 
-BLOCK = 2048
+FOREST_CHUNK_ROWS = 2048
 
 
 @dataclass(frozen=True)
 class QuantileForest:
     """``shares``: (n_leaves, n_ages) float32, row sums 1; ``leaf_of``: (n_trees, max_node + 1), the row of ``shares`` of a node."""
 
-    trees: Boosted
+    trees: XGBoostModel
     leaf_of: NDArray[np.int32]
-    shares: Shares
+    shares: Probabilities
 
     def __post_init__(self) -> None:
         """Raises IntegrityError when a node's row is none: kernels look nothing up twice."""
@@ -45,49 +45,49 @@ class QuantileForest:
                 found=f"{self.leaf_of.min()} to {self.leaf_of.max()}",
             )
 
-    def __reduce__(self) -> tuple[type[QuantileForest], tuple[Boosted, NDArray[np.int32], Shares]]:
+    def __reduce__(self) -> tuple[type[QuantileForest], tuple[XGBoostModel, NDArray[np.int32], Probabilities]]:
         """Between processes it travels without what was made from it."""
         return QuantileForest, (self.trees, self.leaf_of, self.shares)
 
     def leaves(self, matrix: Matrix) -> NDArray[Any]:
         """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
-        if len(matrix) < WORTH_ROWS:
-            return self._paths.walk(filled(matrix))
-        nodes = _nodes(self.trees.booster, matrix)
+        if len(matrix) < MIN_KERNEL_ROWS:
+            return self._paths.walk(fill_missing(matrix))
+        nodes = _leaf_nodes(self.trees.booster, matrix)
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 
-    def distribution(self, matrix: Matrix) -> Shares:
+    def distribution(self, matrix: Matrix) -> Probabilities:
         """(n_rows, n_ages) shares of each whole age, the youngest first."""
         result = np.empty((len(matrix), self.shares.shape[1]), np.float32)
         if not len(matrix):
             return result
-        if wanted(len(matrix)):
+        if use_kernels(len(matrix)):
             result[:] = 0
             self._paths.add(matrix, self._ranges, result)
             result *= np.float32(1 / len(self.leaf_of))
             return result
         leaves = self.leaves(matrix)
-        for start in range(0, len(matrix), BLOCK):
-            block = leaves[start : start + BLOCK]
+        for start in range(0, len(matrix), FOREST_CHUNK_ROWS):
+            block = leaves[start : start + FOREST_CHUNK_ROWS]
             total = self.shares[block[:, 0]]
             for tree in range(1, block.shape[1]):
                 total += self.shares[block[:, tree]]
-            result[start : start + BLOCK] = total * np.float32(1 / block.shape[1])
+            result[start : start + FOREST_CHUNK_ROWS] = total * np.float32(1 / block.shape[1])
         return result
 
     @cached_property
-    def _ranges(self) -> Ranges:
-        return Ranges.of(self.shares)
+    def _ranges(self) -> LeafAgeRanges:
+        return LeafAgeRanges.of(self.shares)
 
     @cached_property
-    def _paths(self) -> Paths:
-        return paths(trees_of(self.trees.model)[0], UNKNOWN, self.leaf_of)
+    def _paths(self) -> TreeNodes:
+        return flatten_trees(parse_xgboost_trees(self.trees.model)[0], MISSING_VALUE, self.leaf_of)
 
 
-def _nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:
+def _leaf_nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:
     import xgboost
 
-    data = xgboost.DMatrix(filled(matrix), nthread=1 if len(matrix) < 100_000 else None)
+    data = xgboost.DMatrix(fill_missing(matrix), nthread=1 if len(matrix) < 100_000 else None)
     nodes = trees.predict(data, pred_leaf=True, validate_features=False)
     return np.asarray(nodes, np.int32).reshape(len(matrix), -1)
 
@@ -98,7 +98,7 @@ def train_forest(
     """Grow the forest on (n_rows, n_features) and whole ages (n_rows,) inside youngest..oldest."""
     import xgboost
 
-    data = xgboost.QuantileDMatrix(filled(matrix), age, max_bin=128, nthread=threads)
+    data = xgboost.QuantileDMatrix(fill_missing(matrix), age, max_bin=128, nthread=threads)
     parameters = {
         "tree_method": "hist",
         "max_bin": 128,
@@ -114,11 +114,11 @@ def train_forest(
         "nthread": threads,
     }
     trees = xgboost.train(parameters, data, 1)
-    nodes = _nodes(trees, matrix)
+    nodes = _leaf_nodes(trees, matrix)
     width = oldest - youngest + 1
     bins = age.astype(np.int64) - youngest
     leaf_of = np.zeros((nodes.shape[1], int(nodes.max()) + 1), np.int32)
-    tables: list[Shares] = []
+    tables: list[Probabilities] = []
     leaves = 0
     for tree in range(nodes.shape[1]):
         used, leaf = np.unique(nodes[:, tree], return_inverse=True)
@@ -126,4 +126,4 @@ def train_forest(
         tables.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
         leaf_of[tree, used] = np.arange(leaves, leaves + len(used))
         leaves += len(used)
-    return QuantileForest(Boosted.of(trees), leaf_of, np.concatenate(tables))
+    return QuantileForest(XGBoostModel.of(trees), leaf_of, np.concatenate(tables))

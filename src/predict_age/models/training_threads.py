@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 
 P = ParamSpec("P")
 T = TypeVar("T")
-TrainingCancelled = Event | None
+CancelEvent = Event | None
 
 
-def check_cancelled(stopped: TrainingCancelled) -> None:
+def check_cancelled(stopped: CancelEvent) -> None:
     """Raise CancelledError when nobody waits for what is being made any more."""
     if stopped is not None and stopped.is_set():
         raise CancelledError

@@ -11,16 +11,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.config import Config, TrainingConfig
-from predict_age.features.encode import Matrix, learn_encoders
+from predict_age.features.encode import Matrix, fit_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.density_network import train_network
-from predict_age.models.lgbm_model import train_light
-from predict_age.models.training import FIT, VALIDATE, parts
-from predict_age.models.xgb_model import train_boosted
+from predict_age.models.lgbm_model import train_lightgbm
+from predict_age.models.training import FIT, VALIDATE, assign_roles
+from predict_age.models.xgb_model import train_xgboost
 
-MOST_ROWS = 60_000  # to learn from while searching
-SPACE: dict[str, dict[str, tuple[float, ...]]] = {
+MAX_TUNING_ROWS = 60_000  # to learn from while searching
+SEARCH_SPACE: dict[str, dict[str, tuple[float, ...]]] = {
     "network": {"network_width": (24, 32, 48), "network_decay": (1.0, 2.0, 3.0, 4.5, 7.0), "network_passes": (8, 12, 18, 25)},
     "xgboost": {"max_depth": (4, 5, 6, 7, 8), "learning_rate": (0.03, 0.045, 0.06, 0.09)},
     "lightgbm": {"light_leaves": (15, 23, 31, 47, 63), "light_learning_rate": (0.03, 0.05, 0.08)},
@@ -28,7 +28,7 @@ SPACE: dict[str, dict[str, tuple[float, ...]]] = {
 
 
 @dataclass
-class Tuned:
+class TuningResult:
     """``settings`` to use instead of the configured ones, ``tried`` candidates, and the error of each member before and after."""
 
     minutes: float
@@ -49,7 +49,7 @@ class Tuned:
 
 def tune(
     features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], lucky: NDArray[np.float64], config: Config, threads: int
-) -> Tuned:
+) -> TuningResult:
     """Search for ``training.tune_minutes``: members take turns, the configured settings first, so that nothing gets worse.
 
     A candidate that would probably not end in time is not begun. How many are tried depends on the machine's speed.
@@ -57,27 +57,27 @@ def tune(
     settings = config.training
     began = time.monotonic()
     budget = settings.tune_minutes * 60
-    part = parts(lucky, settings)
-    fit = np.flatnonzero(part == FIT)[:MOST_ROWS]
-    encoders = learn_encoders(features, columns.take(pa.array(fit)), age[fit])
+    part = assign_roles(lucky, settings)
+    fit = np.flatnonzero(part == FIT)[:MAX_TUNING_ROWS]
+    encoders = fit_encoders(features, columns.take(pa.array(fit)), age[fit])
     matrix = encoders.encode(columns)
     known, unseen = (matrix[fit], age[fit]), (matrix[part == VALIDATE], age[part == VALIDATE])
-    found = Tuned(settings.tune_minutes)
+    found = TuningResult(settings.tune_minutes)
     rng = np.random.default_rng(settings.seed)
-    slowest = dict.fromkeys(SPACE, 0.0)
-    left = dict.fromkeys(SPACE)
+    slowest = dict.fromkeys(SEARCH_SPACE, 0.0)
+    left = dict.fromkeys(SEARCH_SPACE)
     if not len(unseen[1]):
         return found
     while left:
         for member in tuple(left):
-            space = SPACE[member]
+            space = SEARCH_SPACE[member]
             drawn = {k: v[int(rng.integers(len(v)))] for k, v in space.items()} if member in found.before else {}
             start = time.monotonic()
             if start - began + slowest[member] > budget:
                 del left[member]
                 continue
             candidate = settings.model_copy(update=drawn)
-            error = _error(member, known, unseen, features.names, candidate, config, threads)
+            error = _member_error(member, known, unseen, features.names, candidate, config, threads)
             slowest[member] = max(slowest[member], time.monotonic() - start)
             found.tried += 1
             if member not in found.before:
@@ -89,7 +89,7 @@ def tune(
     return found
 
 
-def _error(
+def _member_error(
     member: str,
     known: tuple[Matrix, NDArray[np.float32]],
     unseen: tuple[Matrix, NDArray[np.float32]],
@@ -102,9 +102,9 @@ def _error(
     youngest, oldest = config.ages.min, config.ages.max
     predicted: NDArray[np.float64]
     if member == "xgboost":
-        predicted = train_boosted(*known, names, settings, threads, unseen).predict(unseen[0]).astype(np.float64)
+        predicted = train_xgboost(*known, names, settings, threads, unseen).predict(unseen[0]).astype(np.float64)
     elif member == "lightgbm":
-        predicted = train_light(*known, names, settings, threads, unseen).predict(unseen[0])
+        predicted = train_lightgbm(*known, names, settings, threads, unseen).predict(unseen[0])
     else:
         shares = train_network(*known, youngest, oldest, settings).distribution(unseen[0])
         predicted = quantiles(shares, youngest, (0.5,))[:, 0]

@@ -14,29 +14,29 @@ from numpy.typing import NDArray
 from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
-from predict_age.models.l1_boosting import grow
-from predict_age.models.training_threads import TrainingCancelled
+from predict_age.models.l1_boosting import train_l1_booster
+from predict_age.models.training_threads import CancelEvent
 from predict_age.models.tree_ensembles import ubjson
-from predict_age.models.tree_ensembles.programs import NotTakenApartError, Sum, trees_of
+from predict_age.models.tree_ensembles.programs import TreeSum, UnsupportedTreeError, parse_xgboost_trees
 
 if TYPE_CHECKING:
     import xgboost
 
-UNKNOWN = np.float32(-1e30)
-DRAWN = 0.8  # the share of the rows that a tree learns from
-OWN_MEDIANS_FROM_ROWS = 10_000  # with fewer, to take each new tree out of XGBoost costs more than its medians
+MISSING_VALUE = np.float32(-1e30)
+ROW_SAMPLE_SHARE = 0.8  # the share of the rows that a tree learns from
+MIN_ROWS_FOR_OWN_MEDIANS = 10_000  # with fewer, to take each new tree out of XGBoost costs more than its medians
 
 
-def filled(matrix: Matrix) -> Matrix:
+def fill_missing(matrix: Matrix) -> Matrix:
     """``matrix`` with unknown values moved below every real one.
 
     A split can still tell unknown from known, and XGBoost evaluates a matrix without gaps three times as fast (ADR 3).
     """
-    return np.where(np.isnan(matrix), UNKNOWN, matrix)
+    return np.where(np.isnan(matrix), MISSING_VALUE, matrix)
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
+def _unreadable_as_integrity_error() -> Iterator[None]:
     try:
         yield
     except (ubjson.UBJSONError, KeyError, TypeError) as error:
@@ -46,7 +46,7 @@ def _refused() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Boosted:
+class XGBoostModel:
     """``content`` is a model in XGBoost's binary format; what predicts is made from it, so that saved and trained ones are equal.
 
     XGBoost itself is loaded only where there are many rows and no kernels, or trees that it alone understands.
@@ -55,14 +55,14 @@ class Boosted:
     content: bytes
 
     @classmethod
-    def of(cls, booster: xgboost.Booster) -> Boosted:
+    def of(cls, booster: xgboost.Booster) -> XGBoostModel:
         """What ``booster`` has learned."""
         return cls(bytes(booster.save_raw("ubj")))
 
     @cached_property
     def model(self) -> dict[str, Any]:
         """The model as XGBoost's schema has it. Raises IntegrityError when the content is no such thing."""
-        with _refused():
+        with _unreadable_as_integrity_error():
             made: dict[str, Any] = ubjson.read(self.content)
             made["learner"]["gradient_booster"]["model"]["trees"]
         return made
@@ -70,12 +70,12 @@ class Boosted:
     @property
     def feature_names(self) -> list[str]:
         """Names of the columns that it learned from. Raises IntegrityError when the content is no model."""
-        with _refused():
-            return list(ubjson.find(self.content, "learner", "feature_names"))
+        with _unreadable_as_integrity_error():
+            return list(ubjson.read_path(self.content, "learner", "feature_names"))
 
-    def __reduce__(self) -> tuple[type[Boosted], tuple[bytes]]:
+    def __reduce__(self) -> tuple[type[XGBoostModel], tuple[bytes]]:
         """Between processes it travels without what was made from it."""
-        return Boosted, (self.content,)
+        return XGBoostModel, (self.content,)
 
     @property
     def rounds(self) -> int:
@@ -100,28 +100,28 @@ class Boosted:
             ages = np.full(len(matrix), base, np.float32)
             if trees.add(matrix, ages):
                 return ages
-        result: NDArray[np.float32] = self.booster.inplace_predict(filled(matrix), validate_features=False)
+        result: NDArray[np.float32] = self.booster.inplace_predict(fill_missing(matrix), validate_features=False)
         return result
 
     @cached_property
-    def _trees(self) -> tuple[Sum, np.float32] | None:
+    def _trees(self) -> tuple[TreeSum, np.float32] | None:
         """The trees and what they are added to; None where only XGBoost understands them."""
         try:
-            trees, base = trees_of(self.model)
-        except NotTakenApartError:
+            trees, base = parse_xgboost_trees(self.model)
+        except UnsupportedTreeError:
             return None
-        return Sum(trees, [float(UNKNOWN)], np.float32), base
+        return TreeSum(trees, [float(MISSING_VALUE)], np.float32), base
 
 
-def train_boosted(
+def train_xgboost(
     matrix: Matrix,
     age: NDArray[np.float32],
     names: list[str],
     settings: TrainingConfig,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-    stopped: TrainingCancelled = None,
-) -> Boosted:
+    stopped: CancelEvent = None,
+) -> XGBoostModel:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed, whatever the ``threads``.
 
     With ``unseen`` rows it stops when their error no longer falls, and keeps the trees up to the best.
@@ -135,12 +135,21 @@ def train_boosted(
         "colsample_bytree": 0.8,
         "seed": settings.seed,
     }
-    judges = None if unseen is None or not len(unseen[1]) else (filled(unseen[0]), unseen[1])
-    if len(age) < OWN_MEDIANS_FROM_ROWS:
-        return Boosted.of(_by_library((filled(matrix), age), judges, parameters, names, settings))
+    judges = None if unseen is None or not len(unseen[1]) else (fill_missing(unseen[0]), unseen[1])
+    if len(age) < MIN_ROWS_FOR_OWN_MEDIANS:
+        return XGBoostModel.of(_by_library((fill_missing(matrix), age), judges, parameters, names, settings))
     parameters["nthread"] = threads
-    return Boosted.of(
-        grow((filled(matrix), age), judges, parameters, settings.rounds, settings.stop_after_rounds, names, DRAWN, stopped)
+    return XGBoostModel.of(
+        train_l1_booster(
+            (fill_missing(matrix), age),
+            judges,
+            parameters,
+            settings.rounds,
+            settings.stop_after_rounds,
+            names,
+            ROW_SAMPLE_SHARE,
+            stopped,
+        )
     )
 
 
@@ -154,7 +163,7 @@ def _by_library(
     """XGBoost's own way to the same, in one thread: which rows it draws for a tree depends on how many there are."""
     import xgboost
 
-    told = {**parameters, "objective": "reg:absoluteerror", "eval_metric": "mae", "subsample": DRAWN, "nthread": 1}
+    told = {**parameters, "objective": "reg:absoluteerror", "eval_metric": "mae", "subsample": ROW_SAMPLE_SHARE, "nthread": 1}
     data = xgboost.QuantileDMatrix(*known, feature_names=names, max_bin=parameters["max_bin"], nthread=1)
     if unseen is None:
         return xgboost.train(told, data, settings.rounds)
@@ -165,7 +174,7 @@ def _by_library(
     return booster[: booster.best_iteration + 1]
 
 
-def importance(model: Boosted) -> dict[str, float]:
+def gain_importance(model: XGBoostModel) -> dict[str, float]:
     """Share of the total gain by feature, 0..1; features that are never used are missing."""
     gains = {str(k): float(np.sum(v)) for k, v in model.booster.get_score(importance_type="total_gain").items()}
     total = sum(gains.values()) or 1.0

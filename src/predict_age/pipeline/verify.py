@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
-from predict_age.models.artifact import load
+from predict_age.models.artifact import load_model
 from predict_age.run.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import RunFolder, Workspace
-from predict_age.tally import Tally, merged
+from predict_age.tally import Tally, sum_tallies
 
 PARTITION_FOLDERS = ("predictions/batch_", "qa/", "results/")
 COMPARED_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
@@ -68,7 +68,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
 
 def _books(run: VerifiedRun) -> None:
     parts = [describe(run.folder.path / name) for name in run.named("results/")]
-    tally = merged(Tally.from_json(p["tally"]) for p in parts)
+    tally = sum_tallies(Tally.from_json(p["tally"]) for p in parts)
     books = reconcile(run.folder.step("read_source")["facts"], parts, tally)
     if books.as_rows() != run.manifest["books"] or str(books.checksum) != run.manifest["checksum"]:
         raise IntegrityError(
@@ -89,7 +89,7 @@ def _predictions(run: VerifiedRun) -> None:
 
 
 def _model(run: VerifiedRun) -> None:
-    load(run.folder.model, run.files["model/manifest.json"])
+    load_model(run.folder.model, run.files["model/manifest.json"])
 
 
 def _records(run: VerifiedRun) -> list[str]:

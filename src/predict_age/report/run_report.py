@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from predict_age.evaluation.drift.state import KNOWN, PREDICTED
+from predict_age.evaluation.drift.state import KNOWN_AGE, PREDICTED_AGE
 from predict_age.html import page, plots, svg
 from predict_age.run.quality_gates import outcome
 from predict_age.run.summary import run_summary
@@ -84,7 +84,7 @@ def _context(folder: RunFolder) -> dict[str, Any]:
 
 def _looked_at(state: dict[str, Any]) -> int:
     """People whose features were compared with the earlier run's."""
-    return max((sum(c.values()) for n, c in state["counts"].items() if n not in (PREDICTED, KNOWN)), default=0)
+    return max((sum(c.values()) for n, c in state["counts"].items() if n not in (PREDICTED_AGE, KNOWN_AGE)), default=0)
 
 
 def _features(metrics: dict[str, Any], predictions: Tally) -> list[dict[str, Any]]:

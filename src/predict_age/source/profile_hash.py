@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.hashing import splitmix64
-from predict_age.kernels import wanted
+from predict_age.kernels import use_kernels
 from predict_age.source.row_group_reader import text_buffers
 
 Words = NDArray[np.uint64]
@@ -25,7 +25,7 @@ def profile_keys(profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = Non
     at = np.arange(len(whole)) if rows is None else np.flatnonzero(rows)
     data, bounds = text_buffers(whole)
     sums = np.zeros(len(at), np.uint64)
-    if wanted(len(at)):
+    if use_kernels(len(at)):
         from predict_age.kernels.hashes import hash_texts
 
         hash_texts(data, bounds, at, SALT, SPREAD, sums)

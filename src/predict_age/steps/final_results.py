@@ -19,7 +19,7 @@ from predict_age.storage.durable_files import check_hash, creating, file_sha256,
 from predict_age.storage.manifest import ON_THE_WAY, RESULT_STEPS, manifest_contents
 from predict_age.storage.parquet_writer import parquet_options
 from predict_age.storage.row_accounting import RowAccounting
-from predict_age.tally import Tally, merged
+from predict_age.tally import Tally, sum_tallies
 
 
 def result_part(
@@ -50,7 +50,7 @@ def final_results(run: Run) -> StepResult:
     source = run.facts("read_source")
     total = source["distinct"]
     receipts = build_missing(run, result_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
-    tally = merged(Tally.from_json(r["tally"]) for r in receipts)
+    tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
     books = reconcile(source, receipts, tally)
     predicted = run.facts("parallel_prediction")
     if books.predicted != predicted["predicted"] or books.default != sum(predicted["default"].values()):

@@ -22,7 +22,7 @@ from predict_age.sql import columns, for_duckdb
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
 from predict_age.storage.parquet_writer import parquet_options
-from predict_age.tally import Tally, merged
+from predict_age.tally import Tally, sum_tallies
 
 
 def people_of(splits: list[Split], source: SourceConfig, rules: RowRules, losers: Path) -> pa.Table:
@@ -79,6 +79,6 @@ def human_qa(run: Run) -> StepResult:
         parts.append(Partition(run.folder.qa_part(n), key_of("qa", rows, made, batch), needs))
     total = run.facts("read_source")["distinct"]
     receipts = build_missing(run, qa_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
-    tally = merged(Tally.from_json(r["tally"]) for r in receipts)
+    tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
     facts = {"by_source": tally.group("source"), "review": tally.group("review")}
     return StepResult(sum(r["rows"] for r in receipts), facts, outputs_of(run, parts, receipts))

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
-from predict_age.evaluation.ab_test.assign import arm_of
-from predict_age.evaluation.drift.sketch import Counting, Sketch
-from predict_age.evaluation.drift.state import judged, state
+from predict_age.evaluation.ab_test.assign import assign_arms
+from predict_age.evaluation.drift.sketch import Sketch, SketchBuilder
+from predict_age.evaluation.drift.state import compare_states, drift_state
 from predict_age.features.encode import Matrix
-from predict_age.features.extract import Extracted, FeatureReader
+from predict_age.features.extract import ExtractedFeatures, FeatureReader
 from predict_age.hashing import sampling_hash
-from predict_age.kernels import wanted
-from predict_age.models.artifact import challenger_folder, load
+from predict_age.kernels import use_kernels
+from predict_age.models.artifact import challenger_folder, load_model
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.run.incremental import PREDICTION_ENTRY, Reusable, earlier_predictions
 from predict_age.run.partitioned_output import Partition, Receipt, build_missing, outputs_of, valid_partitions
@@ -38,7 +38,7 @@ from predict_age.source.scan import counting_rows
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import creating, key_of, write_receipt
 from predict_age.storage.parquet_writer import RowGroupWriter
-from predict_age.tally import AGE_BINS, PCT_BINS, Tally, merged
+from predict_age.tally import AGE_BINS, PCT_BINS, Tally, sum_tallies
 
 GROUP_ROWS = 30_000
 
@@ -76,9 +76,9 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     since the base run keeps that run's prediction, which is what the models would say again. A row whose profile cannot be used,
     or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later.
     """
-    bundle, version = load(context.model, context.model_sha256)
-    names = pa.array([version, *(load(*model)[1] for model in context.arms.models)], pa.string())
-    tally, looked = Tally(), Counting(bundle.encoders)
+    bundle, version = load_model(context.model, context.model_sha256)
+    names = pa.array([version, *(load_model(*model)[1] for model in context.arms.models)], pa.string())
+    tally, looked = Tally(), SketchBuilder(bundle.encoders)
     rows = 0
     with creating(path) as stream, RowGroupWriter(stream, context.schema, GROUP_ROWS) as writer:
         for people, found in _read(splits, context, bundle.features.text):
@@ -92,7 +92,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
             good = kept.copy()
             good[~kept] = usable
-            arm = arm_of(people.pids[good], context.arms.name, context.arms.shares)
+            arm = assign_arms(people.pids[good], context.arms.name, context.arms.shares)
             columns, matrix = _marked(made.columns, matrix, usable)
             fresh = _predicted(bundle, columns, matrix, context.arms, arm)
             predictions = _merged(kept, people.entries, usable, fresh)
@@ -149,14 +149,14 @@ class _Profiles:
     looked_at: NDArray[np.bool_]
 
 
-def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, Extracted]]:
+def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, ExtractedFeatures]]:
     """The people of ``splits`` to be predicted, thousands together, and the features that ``text`` describes.
 
     Profiles are looked through a bite at a time: reading them is a third faster where they stay in the processor's cache. Who is
     together depends on the split alone, because the last bit of a prediction does on who is predicted beside.
     """
     several = _people(splits, context)
-    kernels = wanted(sum(int(people.needed.sum()) for people in several))
+    kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
     connection = connect()
     for split, people in zip(splits, several, strict=True):
         reading, found, size, first = None, list[_Profiles](), 0, 0
@@ -229,7 +229,7 @@ def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, ar
     for number, model in enumerate(arms.models, start=1):
         mine = arm == number
         if mine.any():
-            other = load(*model)[0]
+            other = load_model(*model)[0]
             made = other.predict(other.encoders.encode(columns.filter(pa.array(mine))))
             for old, new in ((predictions.age, made.age), (predictions.lower, made.lower), (predictions.upper, made.upper)):
                 old[mine] = new
@@ -300,7 +300,7 @@ def summary(run: Run, parts: list[Partition], receipts: list[Receipt], kept: int
     """What all batches say together. Raises IntegrityError unless they hold every row that needs a prediction."""
     total = run.facts("read_source")["to_predict"]
     tallies = [Tally.from_json(r["tally"]) for r in receipts]
-    tally = merged(tallies)
+    tally = sum_tallies(tallies)
     done = sum(_seen(r) for r in receipts)
     if done != total:
         raise IntegrityError(
@@ -309,7 +309,7 @@ def summary(run: Run, parts: list[Partition], receipts: list[Receipt], kept: int
             found=f"{done:,} rows in {len(receipts)} batches",
             fix="run `predict-age resume`",
         )
-    now = state(
+    now = drift_state(
         run.folder.id,
         run.plan.as_of.isoformat(),
         run.facts("training")["model_version"],
@@ -317,7 +317,7 @@ def summary(run: Run, parts: list[Partition], receipts: list[Receipt], kept: int
         [t.histograms.get("predicted_age", [0]) for t in tallies],
         run.facts("read_source")["known_ages"],
     )
-    drift = judged(run.facts("training")["reference"], now, run.plan.config.drift)
+    drift = compare_states(run.facts("training")["reference"], now, run.plan.config.drift)
     facts = {
         "batches": len(parts),
         "kept": kept,

@@ -15,18 +15,18 @@ import pyarrow.parquet as pq
 
 from predict_age.config import Config, GatesConfig, TrainingConfig
 from predict_age.errors import InputError, IntegrityError, QualityError
-from predict_age.evaluation.model_card.card import Sample, make_card
-from predict_age.evaluation.model_card.findings import worst_group
-from predict_age.evaluation.model_card.leakage import LeakageScore, leaks
+from predict_age.evaluation.model_card.card import TrainingSample, build_card
+from predict_age.evaluation.model_card.findings import most_biased_group
+from predict_age.evaluation.model_card.leakage import LeakageScore, leaking_features
 from predict_age.evaluation.model_card.page import CARD_FILES, write_card
-from predict_age.features.extract import compiled, extract
+from predict_age.features.extract import compile_features, extract_features
 from predict_age.features.group_fields import NOT_GIVEN, read_groups
 from predict_age.features.spec import FeatureSet
-from predict_age.hashing import sampling_hash, uniform
-from predict_age.kernels import WORTH_ROWS, announce
-from predict_age.models.artifact import FILES, challenger_folder, copy, copy_checked, save
-from predict_age.models.training import train
-from predict_age.models.tuning import Tuned, tune
+from predict_age.hashing import sampling_hash, uniform_hash
+from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels
+from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, save_model
+from predict_age.models.training import train_bundle
+from predict_age.models.tuning import TuningResult, tune
 from predict_age.run.run import Run, library_versions
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
 from predict_age.run.warm_up import warm_up
@@ -60,7 +60,7 @@ def in_drift_sample(splits: list[Split], labelled: int, settings: TrainingConfig
     so that a person's neighbours hardly matter: the sample is spread over the whole source, however it is sorted.
     """
     times = max(1, min(int(labelled / (MORE_THAN_NEEDED * settings.sample_rows)), len(splits) // FEWEST_SPLITS))
-    draws = uniform(np.arange(len(splits) // times + 1, dtype=np.int64) + settings.seed * 1_000_003)
+    draws = uniform_hash(np.arange(len(splits) // times + 1, dtype=np.int64) + settings.seed * 1_000_003)
     chosen = [
         first + int(draw * min(times, len(splits) - first))
         for first, draw in zip(range(0, len(splits), times), draws, strict=False)
@@ -79,7 +79,7 @@ def sample(number: int, splits: list[Split], drawing: Draw, folder: Path) -> tup
     connection = connect()
     config = drawing.config
     tables = []
-    announce(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
+    prepare_kernels(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
     for split in splits:
         wanted = counting_rows(split, drawing.losers)
         for piece in read_split(split, config.source, with_profile=True, only=wanted):
@@ -91,7 +91,7 @@ def sample(number: int, splits: list[Split], drawing: Draw, folder: Path) -> tup
             if not chosen.any():
                 continue
             profiles = piece.raw["profile"].filter(chosen)
-            made = extract(connection, profiles, drawing.features, drawing.rules.as_of)
+            made = extract_features(connection, profiles, drawing.features, drawing.rules.as_of)
             groups = read_groups(connection, profiles, config.card.groups)
             table = made.in_words().append_column("age", judged["known_age"].filter(chosen))
             table = table.append_column("luck", pa.array(lucky[chosen]))
@@ -119,8 +119,8 @@ def _take_challengers(run: Run) -> dict[str, str]:
     outputs: dict[str, str] = {}
     for number, (name, manifest) in enumerate(run.plan.challengers):
         folder = challenger_folder(run.folder.path, number)
-        copy(run.workspace.run(name).model, folder, manifest)
-        outputs |= {f"{folder.name}/{file}": file_sha256(folder / file) for file in (*FILES, "manifest.json")}
+        copy_model(run.workspace.run(name).model, folder, manifest)
+        outputs |= {f"{folder.name}/{file}": file_sha256(folder / file) for file in (*MODEL_FILES, "manifest.json")}
     return outputs
 
 
@@ -152,11 +152,13 @@ def _train(run: Run) -> StepResult:
     run.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
     told = people.told()
     _refuse_leaks(told, plan.config.gates)
-    features, _ = compiled(plan.features_text, plan.as_of)
+    features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(run, features, people)
     side_by_side = partial(run.pool.run, names="training turn")
-    bundle, metrics, judged = train(features, people.columns, people.age, people.luck, config, plan.workers, side_by_side)
-    version = save(bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics})
+    bundle, metrics, judged = train_bundle(features, people.columns, people.age, people.luck, config, plan.workers, side_by_side)
+    version = save_model(
+        bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics}
+    )
     _workers_get_ready(run)
     about = {
         "model_version": version,
@@ -175,10 +177,12 @@ def _train(run: Run) -> StepResult:
         "code": plan.code,
         "tuned": tuned,
     }
-    card = make_card(people, told, bundle, judged, metrics, about, plan.config, plan.workers)
+    card = build_card(people, told, bundle, judged, metrics, about, plan.config, plan.workers)
     write_card(card, run.folder.model)
     shutil.rmtree(folder, ignore_errors=True)
-    summary = {k: card[k] for k in ("held_out", "ridge", "median", "by_band", "findings")} | {"worst_group": worst_group(card)}
+    summary = {k: card[k] for k in ("held_out", "ridge", "median", "by_band", "findings")} | {
+        "worst_group": most_biased_group(card)
+    }
     facts = {
         "model_version": version,
         "sampled": len(people.age),
@@ -195,14 +199,14 @@ def _workers_get_ready(run: Run) -> None:
     """Let workers load the model that lies in the run's folder, while this process has something left to do alone."""
     splits = splits_of(run.folder)
     largest = max(splits, key=lambda split: split.rows)
-    if run.facts("read_source")["to_predict"] >= run.pool.workers * WORTH_ROWS and largest.rows >= WORTH_ROWS:
+    if run.facts("read_source")["to_predict"] >= run.pool.workers * MIN_KERNEL_ROWS and largest.rows >= MIN_KERNEL_ROWS:
         seal = file_sha256(run.folder.model / "manifest.json")
         run.pool.ahead(warm_up, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
 
 
 def _refuse_leaks(told: list[LeakageScore], gates: GatesConfig) -> None:
     """Raise QualityError when a feature gives the age away."""
-    found = leaks(told, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
+    found = leaking_features(told, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
     if found:
         raise QualityError(
             f"a feature gives the age away: {', '.join(t.feature for t in found)}",
@@ -216,24 +220,24 @@ def _refuse_leaks(told: list[LeakageScore], gates: GatesConfig) -> None:
 def _from_base(run: Run) -> StepResult:
     """Take over the model of the base run, unchanged, with what was found out about it there."""
     base = run.workspace.run(run.plan.base)
-    copy(base.model, run.folder.model, run.plan.base_model)
+    copy_model(base.model, run.folder.model, run.plan.base_model)
     _workers_get_ready(run)
     facts = base.step("training")["facts"]
     outputs = base.step("training")["outputs"]
     for name in CARD_FILES:
-        copy_checked(base.model / name, run.folder.model / name, outputs[f"model/{name}"])
+        copy_verified_file(base.model / name, run.folder.model / name, outputs[f"model/{name}"])
     run.progress.note(f"model {facts['model_version']} of run {base.id} is used; nothing is trained")
     return StepResult(0, {**facts, "base": base.id, **_reference(run, facts)}, _outputs(run))
 
 
-def _tuned(run: Run, features: FeatureSet, people: Sample) -> tuple[Config, dict[str, Any] | None]:
+def _tuned(run: Run, features: FeatureSet, people: TrainingSample) -> tuple[Config, dict[str, Any] | None]:
     """The configuration to train with. What tuning found is kept, so that a second attempt trains the same model."""
     config = run.plan.config
     if not config.training.tune_minutes:
         return config, None
     path = run.folder.path / "tuning.json"
     if path.exists():
-        found = Tuned(**{k: v for k, v in read_json(path).items() if k != "changed"})
+        found = TuningResult(**{k: v for k, v in read_json(path).items() if k != "changed"})
     else:
         run.progress.note(f"looking for better settings, {config.training.tune_minutes:g} minutes at most")
         found = tune(features, people.columns, people.age, people.luck, config, run.plan.workers)
@@ -260,13 +264,13 @@ def _reference(run: Run, of_base: dict[str, Any] | None = None) -> dict[str, Any
 
 
 def _outputs(run: Run) -> dict[str, str]:
-    return {f"model/{name}": file_sha256(run.folder.model / name) for name in (*FILES, "manifest.json", *CARD_FILES)}
+    return {f"model/{name}": file_sha256(run.folder.model / name) for name in (*MODEL_FILES, "manifest.json", *CARD_FILES)}
 
 
-def _load(files: list[str], most: int) -> Sample:
+def _load(files: list[str], most: int) -> TrainingSample:
     """The people drawn, in the order of their luck: the same whatever the files were."""
     if not files:
-        return Sample(pa.table({}), np.empty(0, np.float32), np.empty(0), *(pa.table({}) for _ in range(3)))
+        return TrainingSample(pa.table({}), np.empty(0, np.float32), np.empty(0), *(pa.table({}) for _ in range(3)))
     table = pa.concat_tables([pq.read_table(f) for f in files])
     table = table.take(pa.array(np.argsort(table["luck"].to_numpy(), kind="stable")))
     known = table["age"].is_valid()
@@ -279,7 +283,7 @@ def _load(files: list[str], most: int) -> Sample:
         there = [n for n, column in named.items() if not pc.all(pc.equal(column, NOT_GIVEN)).as_py()]
         return of.select([GROUP + n for n in there]).rename_columns(there)
 
-    return Sample(
+    return TrainingSample(
         labelled.select(features),
         labelled["age"].to_numpy().astype(np.float32),
         labelled["luck"].to_numpy(),

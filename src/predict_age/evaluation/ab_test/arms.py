@@ -12,20 +12,20 @@ import numpy as np
 import pyarrow as pa
 
 from predict_age.errors import ConfigError
-from predict_age.evaluation.ab_test.read_out import Decision, Pairs, Rules, Sums, decide
+from predict_age.evaluation.ab_test.read_out import ArmStatistics, Decision, DecisionRules, PairedDifferences, decide
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
-ROWS = 200_000
+READ_BATCH_ROWS = 200_000
 
 
 @dataclass(frozen=True)
-class ReadOut:
+class AbTestResult:
     """``paired``: the same people were predicted by all; else each model had people of its own. The champion is the first arm."""
 
     paired: bool
     truth: str
-    arms: dict[str, Sums]
+    arms: dict[str, ArmStatistics]
     decisions: list[Decision]
 
     def as_json(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class ReadOut:
         }
 
 
-def read_out(workspace: Workspace, names: list[str], truth: str, rules: Rules) -> ReadOut:
+def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: DecisionRules) -> AbTestResult:
     """Compare the models of one run (each person has one) or of several runs (each person has one in each), champion first.
 
     ``truth`` is a run or quarter, whose given ages count, or a .csv or .parquet file with pid and true_age at the date of the
@@ -92,17 +92,17 @@ def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.nda
     return age, predicted, lower, upper
 
 
-def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, rules: Rules) -> ReadOut:
+def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, rules: DecisionRules) -> AbTestResult:
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.model_version "
         f"FROM {_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
-    arms = {str(run.manifest["model"]): Sums()}
-    for batch in connection.sql(query).to_arrow_reader(ROWS):
+    arms = {str(run.manifest["model"]): ArmStatistics()}
+    for batch in connection.sql(query).to_arrow_reader(READ_BATCH_ROWS):
         versions = batch.column("model_version").to_numpy(zero_copy_only=False).astype(str)
         for version in np.unique(versions):
             mine = batch.filter(pa.array(versions == version))
-            arms[str(version)] = arms.get(str(version), Sums()) + Sums.of(*_arrays(mine))
+            arms[str(version)] = arms.get(str(version), ArmStatistics()) + ArmStatistics.of(*_arrays(mine))
     if len(arms) < 2:
         raise ConfigError(
             f"run {run.folder.id} was predicted by one model, or no age of the others became known",
@@ -112,10 +112,10 @@ def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, 
         )
     (_, champion), *others = arms.items()
     decisions = [decide(name, champion, sums, rules, challengers=len(others)) for name, sums in others]
-    return ReadOut(False, truth, arms, decisions)
+    return AbTestResult(False, truth, arms, decisions)
 
 
-def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], truth: str, rules: Rules) -> ReadOut:
+def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], truth: str, rules: DecisionRules) -> AbTestResult:
     if len({r.manifest["as_of"] for r in runs}) > 1:
         raise ConfigError(
             "the runs predict ages at different dates", expected="one as_of", found=", ".join(r.manifest["as_of"] for r in runs)
@@ -127,14 +127,14 @@ def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], trut
         )
     joins = " ".join(f"JOIN run{number} USING (pid)" for number in range(len(runs)))
     names = [f"{r.manifest['model']} ({r.folder.id})" for r in runs]
-    arms = {n: Sums() for n in names}
-    pairs = {n: Pairs() for n in names[1:]}
-    for batch in connection.sql(f"SELECT * FROM truth {joins}").to_arrow_reader(ROWS):
+    arms = {n: ArmStatistics() for n in names}
+    pairs = {n: PairedDifferences() for n in names[1:]}
+    for batch in connection.sql(f"SELECT * FROM truth {joins}").to_arrow_reader(READ_BATCH_ROWS):
         columns = [_arrays(batch, f"_{number}") for number in range(len(runs))]
         errors = [np.abs(predicted - age) for age, predicted, _, _ in columns]
         for number, name in enumerate(names):
-            arms[name] += Sums.of(*columns[number])
+            arms[name] += ArmStatistics.of(*columns[number])
             if number:
-                pairs[name] += Pairs.of(errors[0], errors[number])
+                pairs[name] += PairedDifferences.of(errors[0], errors[number])
     decisions = [decide(n, arms[names[0]], arms[n], rules, pairs[n], len(runs) - 1) for n in names[1:]]
-    return ReadOut(True, truth, arms, decisions)
+    return AbTestResult(True, truth, arms, decisions)

@@ -14,16 +14,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.distributions import normal_above, student_above
+from predict_age.distributions import normal_upper_quantile, student_t_upper_quantile
 
 Floats = NDArray[np.float64]
-FEWEST_ROWS = 100
-WORSE_COVERAGE = 0.01
+MIN_ARM_ROWS = 100
+MAX_COVERAGE_LOSS = 0.01
 PROMOTE, KEEP, UNDECIDED = "promote", "keep the champion", "undecided"
 
 
 @dataclass(frozen=True)
-class Sums:
+class ArmStatistics:
     """Of n people: sums of the error, of its absolute value and square (years), of people inside the interval, of widths."""
 
     rows: int = 0
@@ -33,8 +33,8 @@ class Sums:
     inside: int = 0
     width: float = 0.0
 
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
+    def __add__(self, other: ArmStatistics) -> ArmStatistics:
+        return ArmStatistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(ArmStatistics)))
 
     @classmethod
     def of(cls, age: Floats, predicted: Floats, lower: Floats, upper: Floats) -> Self:
@@ -66,15 +66,15 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairedDifferences:
     """Of n people whom both models predicted: sum and sum of squares of |challenger's error| - |champion's error|."""
 
     rows: int = 0
     difference: float = 0.0
     square: float = 0.0
 
-    def __add__(self, other: Pairs) -> Pairs:
-        return Pairs(self.rows + other.rows, self.difference + other.difference, self.square + other.square)
+    def __add__(self, other: PairedDifferences) -> PairedDifferences:
+        return PairedDifferences(self.rows + other.rows, self.difference + other.difference, self.square + other.square)
 
     @classmethod
     def of(cls, champion: Floats, challenger: Floats) -> Self:
@@ -88,7 +88,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Rules:
+class DecisionRules:
     """``chance`` of promoting or keeping by luck, two-sided; ``power`` to find a gain of ``least`` (of the champion's error)."""
 
     chance: float = 0.05
@@ -115,15 +115,22 @@ class Decision:
         return asdict(self)
 
 
-def decide(name: str, champion: Sums, challenger: Sums, rules: Rules, pairs: Pairs | None = None, challengers: int = 1) -> Decision:
+def decide(
+    name: str,
+    champion: ArmStatistics,
+    challenger: ArmStatistics,
+    rules: DecisionRules,
+    pairs: PairedDifferences | None = None,
+    challengers: int = 1,
+) -> Decision:
     """Promote, keep or wait. ``pairs`` when both predicted the same people; else the arms are different people."""
     rows = pairs.rows if pairs else champion.rows + challenger.rows
-    if min(champion.rows, challenger.rows) < FEWEST_ROWS:
-        reason = f"at least {FEWEST_ROWS} people with a known age in each arm are needed to say anything"
+    if min(champion.rows, challenger.rows) < MIN_ARM_ROWS:
+        reason = f"at least {MIN_ARM_ROWS} people with a known age in each arm are needed to say anything"
         return Decision(name, math.nan, math.nan, math.nan, 0, UNDECIDED, reason)
     chance = rules.chance / challengers
     least = rules.least * champion.mae
-    z = normal_above(chance / 2) + normal_above(1 - rules.power)
+    z = normal_upper_quantile(chance / 2) + normal_upper_quantile(1 - rules.power)
     if pairs:
         difference, error, freedom = pairs.difference / pairs.rows, math.sqrt(pairs.variance / pairs.rows), pairs.rows - 1.0
         needed = z**2 * pairs.variance / least**2
@@ -133,12 +140,12 @@ def decide(name: str, champion: Sums, challenger: Sums, rules: Rules, pairs: Pai
         error = math.sqrt(sum(parts))
         freedom = sum(parts) ** 2 / (parts[0] ** 2 / (champion.rows - 1) + parts[1] ** 2 / (challenger.rows - 1)) if error else 1.0
         needed = z**2 * (champion.variance * rows / champion.rows + challenger.variance * rows / challenger.rows) / least**2
-    reach = student_above(chance / 2, freedom) * error
+    reach = student_t_upper_quantile(chance / 2, freedom) * error
     low, high = difference - reach, difference + reach
     missed = champion.inside / champion.rows - challenger.inside / challenger.rows
     doubt = 2 * math.sqrt(0.25 / min(champion.rows, challenger.rows))
     wanted = math.ceil(needed)
-    if high < 0 and missed > WORSE_COVERAGE + doubt:
+    if high < 0 and missed > MAX_COVERAGE_LOSS + doubt:
         return Decision(
             name, difference, low, high, wanted, KEEP, f"it errs less, but its interval covers {missed:.1%} fewer people"
         )

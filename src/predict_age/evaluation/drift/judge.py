@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.config import DriftConfig
-from predict_age.distributions import chi_squared_above, fisher_above, normal_above, student_above
+from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.evaluation.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
 
 Counts = NDArray[np.float64]
-MOST_CELLS = 20
-EXPECTED = 10  # people in a cell of the smaller sample, at least
-FEWEST_ROWS = 100
-FEWEST_BATCHES = 8
-TESTS = 4  # stability index, distance, missing, unseen
+MAX_PSI_CELLS = 20
+MIN_CELL_PEOPLE = 10  # people in a cell of the smaller sample, at least
+MIN_DRIFT_ROWS = 100
+MIN_DRIFT_BATCHES = 8
+TESTS_PER_FEATURE = 4  # stability index, distance, missing, unseen
 
 
 @dataclass(frozen=True)
-class Finding:
+class DriftFinding:
     """What happened to one feature (or the predicted, or the known ages) between reference and now.
 
     ``psi`` and ``ks`` with the limits that chance keeps below; ``moved``: share of people who would have to change their value to
@@ -53,7 +53,7 @@ class Finding:
         return asdict(self)
 
 
-def aligned(before: dict[str, int], now: dict[str, int]) -> tuple[Counts, Counts, bool]:
+def align_counts(before: dict[str, int], now: dict[str, int]) -> tuple[Counts, Counts, bool]:
     """Known values of both on the same keys, numbers in their order; and whether they are numbers."""
     keys = sorted({*before, *now} - SPECIAL)
     numeric = bool(keys) and all(k.startswith("#") for k in keys)
@@ -71,14 +71,14 @@ def _rest_together(counts: dict[str, int], common: set[str]) -> dict[str, int]:
     return {**{k: counts.get(k, 0) for k in common}, OTHER: counts.get(OTHER, 0) + rest}
 
 
-def cut(before: Counts, now: Counts, numeric: bool) -> NDArray[np.int64]:
+def assign_cells(before: Counts, now: Counts, numeric: bool) -> NDArray[np.int64]:
     """Which of at most 20 cells each key falls into, so that each holds enough people to compare. Decided by both together."""
     both = before + now
     smaller = min(before.sum(), now.sum())
     if not smaller:
         return np.zeros(len(both), np.int64)
     share = both / both.sum()
-    least = max(1 / MOST_CELLS, EXPECTED / smaller)
+    least = max(1 / MAX_PSI_CELLS, MIN_CELL_PEOPLE / smaller)
     cell = np.zeros(len(both), np.int64)
     order = range(len(both)) if numeric else np.argsort(-both, kind="stable")
     filled, number = 0.0, 0
@@ -128,27 +128,27 @@ class OverDispersion:
         """
         degrees = max(cells - 1, 1) / (1 + self.unevenness)
         if self.freedom:
-            limit = fisher_above(chance, degrees, self.freedom * degrees) * degrees
+            limit = f_upper_quantile(chance, degrees, self.freedom * degrees) * degrees
         else:
-            limit = chi_squared_above(chance, degrees)
+            limit = chi_squared_upper_quantile(chance, degrees)
         return float(self.variance * (1 + self.unevenness) * limit)
 
     def factor(self, variance: float, chance: float) -> float:
         """Standard errors of a share or a distance times this: 1 where nothing varies, with Student's t for the estimate."""
         if variance <= 1:
             return 1.0
-        return float(np.sqrt(variance) * student_above(chance / 2, self.freedom) / normal_above(chance / 2))
+        return float(np.sqrt(variance) * student_t_upper_quantile(chance / 2, self.freedom) / normal_upper_quantile(chance / 2))
 
 
-def dispersion(parts: list[Sketch]) -> dict[str, OverDispersion]:
+def over_dispersion(parts: list[Sketch]) -> dict[str, OverDispersion]:
     """How much the batches of a run differ, by feature; with fewer than eight batches they are taken to be drawn by lot."""
     names = dict.fromkeys(n for p in parts for n in p.counts)
-    return {n: _spread([p.counts.get(n, {}) for p in parts]) for n in names}
+    return {n: _feature_over_dispersion([p.counts.get(n, {}) for p in parts]) for n in names}
 
 
-def _spread(counts: list[dict[str, int]]) -> OverDispersion:
-    counts = [c for c in counts if sum(c.values()) >= FEWEST_ROWS]
-    if len(counts) < FEWEST_BATCHES:
+def _feature_over_dispersion(counts: list[dict[str, int]]) -> OverDispersion:
+    counts = [c for c in counts if sum(c.values()) >= MIN_DRIFT_ROWS]
+    if len(counts) < MIN_DRIFT_BATCHES:
         return OverDispersion()
     freedom = len(counts) - 1
     keys = sorted({k for c in counts for k in c} - SPECIAL)
@@ -156,18 +156,18 @@ def _spread(counts: list[dict[str, int]]) -> OverDispersion:
     if numeric:
         keys.sort(key=lambda k: int(k[1:]))
     rows = np.array([sum(c.values()) for c in counts], float)
-    missing, unseen = (_ratio(np.array([[c.get(k, 0)] for c in counts], float), rows) for k in (MISSING, UNSEEN))
+    missing, unseen = (_variance_ratio(np.array([[c.get(k, 0)] for c in counts], float), rows) for k in (MISSING, UNSEEN))
     fine = np.array([[c.get(k, 0) for k in keys] for c in counts], float).reshape(len(counts), len(keys))
-    fine = fine[fine.sum(axis=1) >= FEWEST_ROWS]
-    if len(fine) < FEWEST_BATCHES:
+    fine = fine[fine.sum(axis=1) >= MIN_DRIFT_ROWS]
+    if len(fine) < MIN_DRIFT_BATCHES:
         return OverDispersion(missing=missing, unseen=unseen, freedom=freedom)
-    cell = cut(fine.sum(axis=0), fine.sum(axis=0), numeric)
+    cell = assign_cells(fine.sum(axis=0), fine.sum(axis=0), numeric)
     table = np.stack([np.bincount(cell, row) for row in fine]).astype(np.float64)
     known = table.sum(axis=1, keepdims=True)
     expected = known * table.sum(axis=0) / table.sum()
     residual = (table - expected) / np.sqrt(expected)
     directions = table.shape[1] - 1
-    order = _ratio(np.cumsum(table, axis=1, dtype=np.float64)[:, :-1], known[:, 0]) if numeric else 1.0
+    order = _variance_ratio(np.cumsum(table, axis=1, dtype=np.float64)[:, :-1], known[:, 0]) if numeric else 1.0
     if not directions:
         return OverDispersion(order=order, missing=missing, unseen=unseen, freedom=freedom)
     inner = residual @ residual.T / (len(table) - 1)  # the same eigenvalues as of the cells' covariance
@@ -177,39 +177,42 @@ def _spread(counts: list[dict[str, int]]) -> OverDispersion:
     return OverDispersion(max(1.0, variance), max(0.0, unevenness), order, missing, unseen, freedom)
 
 
-def _ratio(counts: Counts, rows: Counts) -> float:
+def _variance_ratio(counts: Counts, rows: Counts) -> float:
     """Variance of shares between batches over that of drawing by lot, of (b, k) ``counts`` out of (b,) ``rows`` together."""
     share = counts.sum(axis=0) / rows.sum()
     lot = (share * (1 - share)).sum() * (len(rows) - 1)
     return max(1.0, float(((counts / rows[:, None] - share) ** 2 * rows[:, None]).sum() / lot)) if lot > 0 else 1.0
 
 
-def compare(
+def compare_counts(
     before: dict[str, dict[str, int]],
     now: dict[str, dict[str, int]],
     spread: dict[str, OverDispersion],
     settings: DriftConfig,
     kinds: Callable[[str], str] = lambda _: "feature",
-) -> list[Finding]:
+) -> list[DriftFinding]:
     """Judge everything that both know by counts of its values. ``spread``: dispersion by name; ``kinds`` says what a name is."""
     names = [n for n in before if n in now]
-    chance = settings.false_alarms / max(1, TESTS * len(names))
-    return [_judge(kinds(n), n, before[n], now[n], spread.get(n, OverDispersion()), chance, settings.least_moved) for n in names]
+    chance = settings.false_alarms / max(1, TESTS_PER_FEATURE * len(names))
+    return [
+        _compare_feature(kinds(n), n, before[n], now[n], spread.get(n, OverDispersion()), chance, settings.least_moved)
+        for n in names
+    ]
 
 
-def _judge(
+def _compare_feature(
     kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: OverDispersion, chance: float, least: float
-) -> Finding:
-    first, second, numeric = aligned(before, now)
+) -> DriftFinding:
+    first, second, numeric = align_counts(before, now)
     n, m = first.sum(), second.sum()
     rows, rows_now = max(sum(before.values()), 1), max(sum(now.values()), 1)
     missing = (before.get(MISSING, 0) / rows, now.get(MISSING, 0) / rows_now)
     unseen = (before.get(UNSEEN, 0) / rows, now.get(UNSEEN, 0) / rows_now)
     index = index_limit = moved = 0.0
     distance = distance_limit = None
-    if min(n, m) >= FEWEST_ROWS:
+    if min(n, m) >= MIN_DRIFT_ROWS:
         scale = 1 / n + 1 / m
-        cell = cut(first, second, numeric)
+        cell = assign_cells(first, second, numeric)
         k = int(cell.max()) + 1
         a, b = (np.bincount(cell, c, k).astype(np.float64) for c in (first, second))
         index, index_limit = psi(a, b), spread.index_limit(chance, k) * scale
@@ -226,14 +229,14 @@ def _judge(
         reasons.append(f"values have moved (distance {distance:.3f}, chance stays below {distance_limit:.3f})")
     shares = (("missing", missing, spread.missing), ("new to the model", unseen, spread.unseen))
     for what, (old, new), variance in shares:
-        limit = normal_above(chance / 2) * spread.factor(variance, chance)
-        if abs(new - old) >= least and _proportions(old, rows, new, rows_now) > limit:
+        limit = normal_upper_quantile(chance / 2) * spread.factor(variance, chance)
+        if abs(new - old) >= least and _standard_errors_apart(old, rows, new, rows_now) > limit:
             reasons.append(f"{new:.1%} {what}, {old:.1%} before")
     sentence = f"{name}: {'; '.join(reasons)}" if reasons else ""
-    return Finding(kind, name, index, index_limit, distance, distance_limit, moved, missing, unseen, bool(reasons), sentence)
+    return DriftFinding(kind, name, index, index_limit, distance, distance_limit, moved, missing, unseen, bool(reasons), sentence)
 
 
-def _proportions(old: float, rows: int, new: float, rows_now: int) -> float:
+def _standard_errors_apart(old: float, rows: int, new: float, rows_now: int) -> float:
     """How many standard errors two shares are apart."""
     both = (old * rows + new * rows_now) / (rows + rows_now)
     error = np.sqrt(both * (1 - both) * (1 / rows + 1 / rows_now))

@@ -16,12 +16,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Encoders, Matrix
-from predict_age.kernels import wanted
+from predict_age.kernels import use_kernels
 
 MISSING, UNSEEN, OTHER = "missing", "unseen", "other"
 SPECIAL = frozenset({MISSING, UNSEEN})
-CELLS = 1 << 13
-MOST_VALUES = 50  # of a category, the commonest at training; the others count together
+GRID_CELLS = 1 << 13
+MAX_SKETCH_VALUES = 50  # of a category, the commonest at training; the others count together
 
 
 @dataclass
@@ -42,20 +42,20 @@ class Sketch:
         return cls({n: dict(c) for n, c in value.items()})
 
 
-class Counting:
+class SketchBuilder:
     """Counts of people, slice by slice."""
 
     def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
         self._names: list[str] = []
-        self._cells = np.zeros((0, CELLS), np.int64)
+        self._cells = np.zeros((0, GRID_CELLS), np.int64)
         self._texts: dict[str, Counter[str | None]] = {name: Counter() for name in encoders.categories}
 
     def add(self, columns: pa.Table, matrix: Matrix) -> None:
         """Some more people: their feature ``columns`` as read and their ``matrix`` (n, n_features), NaN = missing."""
         if not self._names:
             self._names = columns.column_names
-            self._cells = np.zeros((len(self._names), CELLS), np.int64)
+            self._cells = np.zeros((len(self._names), GRID_CELLS), np.int64)
         for name, counts in self._texts.items():
             for pair in columns[name].value_counts().to_pylist():
                 counts[pair["values"]] += pair["counts"]
@@ -67,40 +67,40 @@ class Counting:
         return Sketch({n: _texts(self._texts[n], known[n]) if n in known else _numbers(c) for n, c in cells_of})
 
 
-def cells(values: NDArray[np.float32]) -> NDArray[np.int64]:
+def grid_cells(values: NDArray[np.float32]) -> NDArray[np.int64]:
     """The grid cell of values (n,) that are numbers; larger values have larger or equal cells. NaN has one, too, above all."""
     bits = (values + np.float32(0)).astype(np.float32).view(np.uint32)  # adding zero turns -0 into 0
     signs = (bits.view(np.int32) >> 31).view(np.uint32)  # all bits of negative numbers are turned round, of others the first one
     return ((bits ^ (signs | np.uint32(1 << 31))) >> np.uint32(19)).astype(np.int64)
 
 
-NAN_CELL = int(cells(np.array([np.nan], np.float32))[0])
+NAN_CELL = int(grid_cells(np.array([np.nan], np.float32))[0])
 
 
-def lowest(cell: int) -> float:
+def cell_lower_bound(cell: int) -> float:
     """The smallest value of a cell."""
     ordered = np.uint32(cell << 19)
     bits = ordered & np.uint32(0x7FFFFFFF) if ordered >> 31 else ~ordered
     return float(np.array([bits], np.uint32).view(np.float32)[0])
 
 
-def numbers(values: NDArray[np.float32]) -> dict[str, int]:
+def number_counts(values: NDArray[np.float32]) -> dict[str, int]:
     """Counts of numbers (n,), NaN = missing."""
-    counts = np.zeros((1, CELLS), np.int64)
+    counts = np.zeros((1, GRID_CELLS), np.int64)
     _count(values[:, None], counts)
     return _numbers(counts[0])
 
 
 def _count(matrix: Matrix, counts: NDArray[np.int64]) -> None:
     """Add to ``counts`` (f, CELLS) how often the numbers of ``matrix`` (n, f) are in each cell."""
-    if wanted(len(matrix)):
+    if use_kernels(len(matrix)):
         from predict_age.kernels.cells import count_cells
 
         count_cells(np.ascontiguousarray(matrix, np.float32).view(np.uint32), counts)
         return
     for feature in range(matrix.shape[1]):
         values = matrix[:, feature]
-        counts[feature] += np.bincount(cells(np.where(np.isnan(values), np.float32(np.nan), values)), minlength=CELLS)
+        counts[feature] += np.bincount(grid_cells(np.where(np.isnan(values), np.float32(np.nan), values)), minlength=GRID_CELLS)
 
 
 def _numbers(found: NDArray[np.int64]) -> dict[str, int]:
@@ -108,24 +108,24 @@ def _numbers(found: NDArray[np.int64]) -> dict[str, int]:
     return {MISSING if cell == NAN_CELL else f"#{cell}": int(found[cell]) for cell in np.flatnonzero(found).tolist()}
 
 
-def histogram(counts: Sequence[int]) -> dict[str, int]:
+def histogram_counts(counts: Sequence[int]) -> dict[str, int]:
     """The same from a histogram of the whole numbers 0, 1, 2 ..."""
     found: Counter[str] = Counter()
-    for cell, rows in zip(cells(np.arange(len(counts), dtype=np.float32)).tolist(), counts, strict=True):
+    for cell, rows in zip(grid_cells(np.arange(len(counts), dtype=np.float32)).tolist(), counts, strict=True):
         found[f"#{cell}"] += rows
     return dict(+found)
 
 
 def _texts(found: Counter[str | None], known: dict[str, float]) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    common = set(list(known)[:MOST_VALUES])
+    common = set(list(known)[:MAX_SKETCH_VALUES])
     for value, rows in found.items():
         key = MISSING if value is None else UNSEEN if value not in known else f"={value}" if value in common else OTHER
         counts[key] += rows
     return dict(counts)
 
 
-def merged(sketches: Iterable[Sketch]) -> Sketch:
+def sum_sketches(sketches: Iterable[Sketch]) -> Sketch:
     """All together."""
     total: dict[str, Counter[str]] = {}
     for sketch in sketches:

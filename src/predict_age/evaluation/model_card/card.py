@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from predict_age.config import Config
 from predict_age.evaluation.model_card.findings import findings
-from predict_age.evaluation.model_card.groups import crossing, group_rows
+from predict_age.evaluation.model_card.groups import metrics_by_group, threshold_errors
 from predict_age.evaluation.model_card.leakage import LeakageScore, univariate_leakage
-from predict_age.evaluation.model_card.population import MOST_ROWS, covariate_shift
-from predict_age.evaluation.model_card.proxies import proxies
+from predict_age.evaluation.model_card.population import MAX_SHIFT_ROWS, covariate_shift
+from predict_age.evaluation.model_card.proxies import proxy_features
 from predict_age.features.spec import FeatureSet
 from predict_age.models.bundle import Bundle
-from predict_age.models.metrics import evaluate, weighted
-from predict_age.models.training import Judged
+from predict_age.models.metrics import evaluate, weighted_metrics
+from predict_age.models.training import HeldOutPredictions
 
-FORMAT = 1
-LIMITS = (
+CARD_FORMAT = 1
+CARD_LIMITS = (
     "A predicted age is an estimate about a person, not a fact. Age is a protected attribute in many laws (ADEA, 2000/78/EC): do "
     "not decide about individuals by it.",
     "Predictions lean to the middle: the young are made older and the old younger. Sums over many people inherit that.",
@@ -32,7 +32,7 @@ LIMITS = (
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrainingSample:
     """People drawn from the source: ``columns`` (n features) and ``groups`` (n) of those with a known ``age`` (n,), in the order of
     their ``luck`` (n,), and ``others``, ``other_groups`` of people without a known age.
     """
@@ -49,11 +49,11 @@ class Sample:
         return univariate_leakage(self.columns, self.age)
 
 
-def make_card(
-    sample: Sample,
+def build_card(
+    sample: TrainingSample,
     told: list[LeakageScore],
     bundle: Bundle,
-    judged: Judged,
+    judged: HeldOutPredictions,
     metrics: dict[str, Any],
     about: dict[str, Any],
     config: Config,
@@ -62,10 +62,10 @@ def make_card(
     """The card as JSON. ``about`` names the run, the data and the versions."""
     settings = config.card
     made, target = judged.made, config.training.coverage
-    groups = group_rows(judged, sample.groups, settings.around, settings.fewest_rows)
-    side = crossing(judged.age, made.age, settings.around)
+    groups = metrics_by_group(judged, sample.groups, settings.around, settings.fewest_rows)
+    side = threshold_errors(judged.age, made.age, settings.around)
     card: dict[str, Any] = {
-        "format": FORMAT,
+        "format": CARD_FORMAT,
         **about,
         "held_out": metrics["held_out"],
         "ridge": metrics["ridge"],
@@ -80,10 +80,10 @@ def make_card(
         "around": {"age": settings.around, **asdict(side)},
         "population": _population(sample, bundle, judged, config, threads),
         "leakage": [t.as_json() for t in told],
-        "proxies": proxies(_both(sample.columns, sample.others), _both(sample.groups, sample.other_groups)),
+        "proxies": proxy_features(_both(sample.columns, sample.others), _both(sample.groups, sample.other_groups)),
         "ages": np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
         "features": _features(bundle.features, metrics, sample.others),
-        "limits": list(LIMITS),
+        "limits": list(CARD_LIMITS),
     }
     card["findings"] = findings(card, target)
     return card
@@ -91,10 +91,10 @@ def make_card(
 
 def _both(first: pa.Table, second: pa.Table) -> pa.Table:
     """At most 50,000 rows of each."""
-    return pa.concat_tables([t.slice(0, MOST_ROWS) for t in (first, second) if t.num_rows or not second.num_rows])
+    return pa.concat_tables([t.slice(0, MAX_SHIFT_ROWS) for t in (first, second) if t.num_rows or not second.num_rows])
 
 
-def _by_unknown(judged: Judged) -> list[dict[str, Any]]:
+def _by_unknown(judged: HeldOutPredictions) -> list[dict[str, Any]]:
     """Quality by the number of features without a value, in quarters of the people."""
     edges = np.unique(np.quantile(judged.unknown, (0.25, 0.5, 0.75), method="lower"))
     cell = np.searchsorted(edges, judged.unknown, side="left")
@@ -108,16 +108,18 @@ def _by_unknown(judged: Judged) -> list[dict[str, Any]]:
     return rows
 
 
-def _population(sample: Sample, bundle: Bundle, judged: Judged, config: Config, threads: int) -> dict[str, Any] | None:
+def _population(
+    sample: TrainingSample, bundle: Bundle, judged: HeldOutPredictions, config: Config, threads: int
+) -> dict[str, Any] | None:
     """Quality weighted so that the judged people look like the unlabelled ones; None where there are too few of either."""
-    rows = judged.rows[:MOST_ROWS]
+    rows = judged.rows[:MAX_SHIFT_ROWS]
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
         return None
     known = bundle.encoders.encode(sample.columns.take(pa.array(rows)))
     alike = covariate_shift(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
     made = judged.made
-    some = slice(0, MOST_ROWS)
-    measured = weighted(judged.age[some], made.age[some], made.lower[some], made.upper[some], alike.weights)
+    some = slice(0, MAX_SHIFT_ROWS)
+    measured = weighted_metrics(judged.age[some], made.age[some], made.lower[some], made.upper[some], alike.weights)
     return {"rows": len(rows), "unlabelled": sample.others.num_rows, "auc": alike.auc, "effective": alike.effective, **measured}
 
 

@@ -7,29 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from predict_age.evaluation.model_card.groups import surprising
-from predict_age.evaluation.model_card.proxies import STRONG
+from predict_age.evaluation.model_card.groups import critical_group_z
+from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 
-LEAST_APART_YEARS = 1.0
-SHORT = 0.03  # of coverage
-DOUBT = 2.6  # standard errors: 1 % by chance
-TELLING = 0.35  # of the constant's error left
-BIASED_BAND_YEARS = 2.0
-FEWEST_ROWS = 100
-MORE = 0.05  # of the error
+MIN_GROUP_BIAS_YEARS = 1.0
+MIN_COVERAGE_GAP = 0.03  # of coverage
+COVERAGE_STANDARD_ERRORS = 2.6  # standard errors: 1 % by chance
+LEAKAGE_WARNING_SHARE = 0.35  # of the constant's error left
+MIN_BAND_BIAS_YEARS = 2.0
+MIN_FINDING_ROWS = 100
+MIN_ERROR_INCREASE = 0.05  # of the error
 
-Card = dict[str, Any]
+CardContent = dict[str, Any]
 Sentence = tuple[float, str]  # how serious among its kind, and the sentence
 
 
-def findings(card: Card, coverage: float) -> list[dict[str, Any]]:
+def findings(card: CardContent, coverage: float) -> list[dict[str, Any]]:
     """``kind``, ``size`` (how serious among its kind) and ``sentence`` of each; kinds in the order of their weight."""
     kinds = {
         "group bias": _group_bias(card),
         "group coverage": _group_coverage(card, coverage),
-        "telling feature": _telling(card),
+        "telling feature": _leakage(card),
         "other population": _population(card),
-        "age band": _bands(card),
+        "age band": _age_bands(card),
         "wrong side": _wrong_side(card),
         "proxy": _proxies(card),
     }
@@ -40,20 +40,20 @@ def findings(card: Card, coverage: float) -> list[dict[str, Any]]:
     ]
 
 
-def worst_group(card: Card) -> dict[str, Any] | None:
+def most_biased_group(card: CardContent) -> dict[str, Any] | None:
     """The named group that is furthest apart from everybody else by more than chance, with its ``field``."""
-    apart = list(_apart(card))
+    apart = list(_biased_groups(card))
     return max(apart, key=lambda r: abs(r["apart"])) if apart else None
 
 
-def _named(card: Card) -> list[dict[str, Any]]:
+def _group_rows(card: CardContent) -> list[dict[str, Any]]:
     return [{"field": field, **row} for field, rows in card["groups"].items() for row in rows]
 
 
-def _apart(card: Card) -> Iterator[dict[str, Any]]:
-    named = _named(card)
-    limit = surprising(len(named))
-    return (row for row in named if abs(row["apart"]) >= LEAST_APART_YEARS and abs(row["apart_z"]) > limit)
+def _biased_groups(card: CardContent) -> Iterator[dict[str, Any]]:
+    named = _group_rows(card)
+    limit = critical_group_z(len(named))
+    return (row for row in named if abs(row["apart"]) >= MIN_GROUP_BIAS_YEARS and abs(row["apart_z"]) > limit)
 
 
 def _who(row: dict[str, Any]) -> str:
@@ -64,8 +64,8 @@ def _direction(bias: float) -> str:
     return f"{abs(bias):.1f} years too {'old' if bias > 0 else 'young'}"
 
 
-def _group_bias(card: Card) -> Iterator[Sentence]:
-    for row in _apart(card):
+def _group_bias(card: CardContent) -> Iterator[Sentence]:
+    for row in _biased_groups(card):
         low, high = row["bias_interval"]
         yield (
             abs(row["apart"]),
@@ -76,17 +76,17 @@ def _group_bias(card: Card) -> Iterator[Sentence]:
         )
 
 
-def _group_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
-    for row in _named(card):
-        doubt = DOUBT * np.sqrt(coverage * (1 - coverage) / row["rows"])
-        if row["coverage"] < coverage - SHORT - doubt:
+def _group_coverage(card: CardContent, coverage: float) -> Iterator[Sentence]:
+    for row in _group_rows(card):
+        doubt = COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / row["rows"])
+        if row["coverage"] < coverage - MIN_COVERAGE_GAP - doubt:
             said = f"{_who(row)} are inside their {coverage:.0%} interval only in {row['coverage']:.0%} of the cases."
             yield coverage - row["coverage"], said
 
 
-def _telling(card: Card) -> Iterator[Sentence]:
+def _leakage(card: CardContent) -> Iterator[Sentence]:
     for told in card["leakage"]:
-        if told["share"] < TELLING:
+        if told["share"] < LEAKAGE_WARNING_SHARE:
             yield (
                 1 - told["share"],
                 (
@@ -96,9 +96,9 @@ def _telling(card: Card) -> Iterator[Sentence]:
             )
 
 
-def _population(card: Card) -> Iterator[Sentence]:
+def _population(card: CardContent) -> Iterator[Sentence]:
     population, error = card["population"], card["held_out"]["mae"]
-    if population and population["mae"] > error * (1 + MORE):
+    if population and population["mae"] > error * (1 + MIN_ERROR_INCREASE):
         yield (
             population["mae"] - error,
             (
@@ -108,9 +108,9 @@ def _population(card: Card) -> Iterator[Sentence]:
         )
 
 
-def _bands(card: Card) -> Iterator[Sentence]:
+def _age_bands(card: CardContent) -> Iterator[Sentence]:
     for row in card["by_band"]:
-        if row["rows"] >= FEWEST_ROWS and abs(row["bias"]) >= BIASED_BAND_YEARS:
+        if row["rows"] >= MIN_FINDING_ROWS and abs(row["bias"]) >= MIN_BAND_BIAS_YEARS:
             yield (
                 abs(row["bias"]),
                 (
@@ -120,9 +120,9 @@ def _bands(card: Card) -> Iterator[Sentence]:
             )
 
 
-def _wrong_side(card: Card) -> Iterator[Sentence]:
+def _wrong_side(card: CardContent) -> Iterator[Sentence]:
     side = card["around"]
-    if side["above"] >= FEWEST_ROWS and side["below"] >= FEWEST_ROWS:
+    if side["above"] >= MIN_FINDING_ROWS and side["below"] >= MIN_FINDING_ROWS:
         yield (
             side["made_younger"],
             (
@@ -132,9 +132,9 @@ def _wrong_side(card: Card) -> Iterator[Sentence]:
         )
 
 
-def _proxies(card: Card) -> Iterator[Sentence]:
+def _proxies(card: CardContent) -> Iterator[Sentence]:
     for field, rows in card["proxies"].items():
-        strong = [r["feature"] for r in rows if r["strength"] >= STRONG]
+        strong = [r["feature"] for r in rows if r["strength"] >= STRONG_ASSOCIATION]
         if strong:
             yield (
                 rows[0]["strength"],

@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.distributions import normal_above
+from predict_age.distributions import normal_upper_quantile
 from predict_age.models.metrics import evaluate
-from predict_age.models.training import Judged
+from predict_age.models.training import HeldOutPredictions
 
-MOST_GROUPS = 15
-REST = "all others"
+MAX_GROUPS = 15
+OTHER_GROUPS = "all others"
 
 
 @dataclass(frozen=True)
-class Crossing:
+class ThresholdErrors:
     """People on the wrong side of an age: shares of those at or above it, and of those below it; and how many there are."""
 
     above: int
@@ -27,16 +27,16 @@ class Crossing:
     made_older: float
 
 
-def crossing(age: NDArray[np.float64], predicted: NDArray[np.int32], around: int) -> Crossing:
+def threshold_errors(age: NDArray[np.float64], predicted: NDArray[np.int32], around: int) -> ThresholdErrors:
     """How often ``around`` years separates truth (n,) and prediction (n,). NaN where nobody is on that side."""
     above = age >= around
     young, old = predicted[above] < around, predicted[~above] >= around
-    return Crossing(
+    return ThresholdErrors(
         len(young), float(young.mean()) if len(young) else float("nan"), len(old), float(old.mean()) if len(old) else float("nan")
     )
 
 
-def group_rows(judged: Judged, groups: pa.Table, around: int, fewest: int) -> dict[str, list[dict[str, Any]]]:
+def metrics_by_group(judged: HeldOutPredictions, groups: pa.Table, around: int, fewest: int) -> dict[str, list[dict[str, Any]]]:
     """For each group field, a row of quality a value (the 15 commonest with ``fewest`` people, then all others), largest first.
 
     ``error_interval`` years: 95 % of the bias; ``apart``: bias minus everybody else's; ``apart_z``: the same in standard errors;
@@ -46,37 +46,37 @@ def group_rows(judged: Judged, groups: pa.Table, around: int, fewest: int) -> di
     for field in groups.column_names:
         values = groups[field].take(pa.array(judged.rows)).to_numpy(zero_copy_only=False).astype(object)
         names, counts = np.unique(values.astype(str), return_counts=True)
-        shown = [n for n, c in sorted(zip(names, counts, strict=True), key=lambda p: (-p[1], p[0])) if c >= fewest][:MOST_GROUPS]
-        rows = [_row(judged, values == name, str(name), around) for name in shown]
+        shown = [n for n, c in sorted(zip(names, counts, strict=True), key=lambda p: (-p[1], p[0])) if c >= fewest][:MAX_GROUPS]
+        rows = [_group_metrics(judged, values == name, str(name), around) for name in shown]
         rest = ~np.isin(values.astype(str), shown)
         if rest.any() and shown:
-            rows.append(_row(judged, rest, REST, around))
+            rows.append(_group_metrics(judged, rest, OTHER_GROUPS, around))
         if rows:
             found[field] = rows
     return found
 
 
-def _row(judged: Judged, chosen: NDArray[np.bool_], name: str, around: int) -> dict[str, Any]:
+def _group_metrics(judged: HeldOutPredictions, chosen: NDArray[np.bool_], name: str, around: int) -> dict[str, Any]:
     made = judged.made
     error = made.age - judged.age
     mine, others = error[chosen], error[~chosen]
     spread = float(mine.std(ddof=1) / np.sqrt(len(mine))) if len(mine) > 1 else float("nan")
     apart = float(mine.mean() - others.mean()) if len(others) else 0.0
     both = float(np.hypot(spread, others.std(ddof=1) / np.sqrt(len(others)))) if len(others) > 1 else float("nan")
-    side = crossing(judged.age[chosen], made.age[chosen], around)
+    side = threshold_errors(judged.age[chosen], made.age[chosen], around)
     return {
         "group": name,
         **evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen]),
         "bias_interval": [float(mine.mean() - 1.96 * spread), float(mine.mean() + 1.96 * spread)],
         "apart": apart,
         "apart_z": apart / both if both and np.isfinite(both) else 0.0,
-        "same_age": _same_age(judged.age, error, chosen),
+        "same_age": _bias_at_same_age(judged.age, error, chosen),
         "made_younger": side.made_younger,
         "made_older": side.made_older,
     }
 
 
-def _same_age(age: NDArray[np.float64], error: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
+def _bias_at_same_age(age: NDArray[np.float64], error: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
     """Mean error of the chosen minus that of others in the same five-year band of true age, over the chosen who have others."""
     band = (age // 5).astype(np.int64)
     size = int(band.max()) + 1
@@ -86,6 +86,6 @@ def _same_age(age: NDArray[np.float64], error: NDArray[np.float64], chosen: NDAr
     return float((error[mine] - mean[band[mine]]).mean()) if mine.any() else 0.0
 
 
-def surprising(rows: int) -> float:
+def critical_group_z(rows: int) -> float:
     """Standard errors beyond which one of ``rows`` groups is apart by more than chance: 1 % for all together (Bonferroni)."""
-    return normal_above(0.005 / max(rows, 1))
+    return normal_upper_quantile(0.005 / max(rows, 1))

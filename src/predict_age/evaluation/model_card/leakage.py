@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-MOST_BINS = 256
-MOST_ROWS = 200_000
-FEWEST_ROWS = 100  # with fewer values of a feature nothing is said about it
+MAX_LEAKAGE_BINS = 256
+MAX_LEAKAGE_ROWS = 200_000
+MIN_LEAKAGE_ROWS = 100  # with fewer values of a feature nothing is said about it
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class LeakageScore:
 
 def univariate_leakage(columns: pa.Table, age: NDArray[np.float32]) -> list[LeakageScore]:
     """For each feature of (n, n_features), learned on the even rows and judged on the odd ones; the most telling first."""
-    columns, age = columns.slice(0, MOST_ROWS), age[:MOST_ROWS]
+    columns, age = columns.slice(0, MAX_LEAKAGE_ROWS), age[:MAX_LEAKAGE_ROWS]
     found = []
     for name in columns.column_names:
         column = columns[name]
         has = column.is_valid().to_numpy()
-        if has.sum() < FEWEST_ROWS:
+        if has.sum() < MIN_LEAKAGE_ROWS:
             continue
         truth = age[has].astype(np.float64)
-        found.append(_told(name, _bins(column.filter(pa.array(has))), truth))
+        found.append(_leakage_score(name, _bins(column.filter(pa.array(has))), truth))
     return sorted(found, key=lambda t: (t.share, t.feature))
 
 
-def _told(name: str, bins: NDArray[np.int64], age: NDArray[np.float64]) -> LeakageScore:
+def _leakage_score(name: str, bins: NDArray[np.int64], age: NDArray[np.float64]) -> LeakageScore:
     learn = np.arange(len(age)) % 2 == 0
     median = np.full(bins.max() + 1, np.median(age[learn]))
     order = np.lexsort((age[learn], bins[learn]))
@@ -70,17 +70,19 @@ def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
     if pa.types.is_floating(column.type):
         values = column.to_numpy()
         distinct, place = np.unique(values, return_inverse=True)
-        if len(distinct) <= MOST_BINS:
+        if len(distinct) <= MAX_LEAKAGE_BINS:
             return place.astype(np.int64)
-        edges = np.unique(np.quantile(values, np.arange(1, MOST_BINS) / MOST_BINS))
+        edges = np.unique(np.quantile(values, np.arange(1, MAX_LEAKAGE_BINS) / MAX_LEAKAGE_BINS))
         return np.searchsorted(edges, values, side="right").astype(np.int64)
     codes = column.combine_chunks().dictionary_encode().indices.to_numpy()
     rank = np.empty(codes.max() + 1, np.int64)
     rank[np.argsort(-np.bincount(codes), kind="stable")] = np.arange(len(rank))
-    return np.minimum(rank[codes], MOST_BINS - 1)
+    return np.minimum(rank[codes], MAX_LEAKAGE_BINS - 1)
 
 
-def leaks(found: list[LeakageScore], error_share: float, exact_share: float, allowed: tuple[str, ...]) -> list[LeakageScore]:
+def leaking_features(
+    found: list[LeakageScore], error_share: float, exact_share: float, allowed: tuple[str, ...]
+) -> list[LeakageScore]:
     """Features that leave at most ``error_share`` of the error or name at least ``exact_share`` of the ages; 0 switches one off."""
 
     def tells(t: LeakageScore) -> bool:

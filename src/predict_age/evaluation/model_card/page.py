@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from predict_age.evaluation.model_card.groups import surprising
-from predict_age.evaluation.model_card.proxies import STRONG
+from predict_age.evaluation.model_card.groups import critical_group_z
+from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.run.summary import finite
 from predict_age.storage.durable_files import creating
 
@@ -26,6 +26,6 @@ def write_card(card: dict[str, Any], folder: Path) -> None:
         names, bias, interval = ([r[k] for r in rows] for k in ("group", "bias", "bias_interval"))
         shown[field] = plots.biases(names, bias, interval, everybody)
     shown["ages"] = plots.known_ages(card["ages"])
-    limit = surprising(sum(len(rows) for rows in card["groups"].values()))
+    limit = critical_group_z(sum(len(rows) for rows in card["groups"].values()))
     with creating(folder / "card.html") as stream:
-        stream.write(page("card.html", c=card, plots=shown, surprising=limit, strong=STRONG))
+        stream.write(page("card.html", c=card, plots=shown, surprising=limit, strong=STRONG_ASSOCIATION))

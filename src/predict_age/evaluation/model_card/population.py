@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
 
-MOST_ROWS = 50_000
-LARGEST_WEIGHT = 20.0
+MAX_SHIFT_ROWS = 50_000
+MAX_WEIGHT = 20.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def covariate_shift(known: Matrix, unlabelled: Matrix, seed: int, threads: int) 
         booster = lightgbm.train(parameters, lightgbm.Dataset(matrix[rows], truth[rows], params=parameters), 60)
         chance[~rows] = booster.predict(matrix[~rows], num_threads=threads)
     odds = chance[: len(known)] / (1 - chance[: len(known)]) * len(known) / len(unlabelled)
-    weights = np.clip(odds, 1 / LARGEST_WEIGHT, LARGEST_WEIGHT)
+    weights = np.clip(odds, 1 / MAX_WEIGHT, MAX_WEIGHT)
     return CovariateShift(weights / weights.mean(), auc(truth, chance))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-STRONG = 0.3
-MOST_VALUES = 200
+STRONG_ASSOCIATION = 0.3
+MAX_PROXY_VALUES = 200
 
 
 def correlation_ratio(values: NDArray[np.float64], group: NDArray[np.int64]) -> float:
@@ -44,15 +44,15 @@ def cramers_v(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     return float(np.sqrt(max(phi, 0.0) / least)) if least > 0 else 0.0
 
 
-def numbered(column: pa.ChunkedArray) -> NDArray[np.int64]:
+def category_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Texts (n,) as numbers from 0, the commonest first, all beyond the 200 commonest together."""
     codes = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
     rank = np.empty(codes.max() + 1, np.int64)
     rank[np.argsort(-np.bincount(codes), kind="stable")] = np.arange(len(rank))
-    return np.minimum(rank[codes], MOST_VALUES)
+    return np.minimum(rank[codes], MAX_PROXY_VALUES)
 
 
-def proxies(columns: pa.Table, groups: pa.Table) -> dict[str, list[dict[str, Any]]]:
+def proxy_features(columns: pa.Table, groups: pa.Table) -> dict[str, list[dict[str, Any]]]:
     """For each group field, the association of each feature with it among people that have the feature, strongest first."""
     found: dict[str, list[dict[str, Any]]] = {}
     for field in groups.column_names:
@@ -64,7 +64,9 @@ def proxies(columns: pa.Table, groups: pa.Table) -> dict[str, list[dict[str, Any
                 continue
             numeric = pa.types.is_floating(column.type)
             strength = (
-                correlation_ratio(column.to_numpy(), numbered(group)) if numeric else cramers_v(numbered(column), numbered(group))
+                correlation_ratio(column.to_numpy(), category_codes(group))
+                if numeric
+                else cramers_v(category_codes(column), category_codes(group))
             )
             rows.append({"feature": name, "strength": strength, "measure": "correlation ratio" if numeric else "Cramér's V"})
         found[field] = sorted(rows, key=lambda r: (-r["strength"], r["feature"]))

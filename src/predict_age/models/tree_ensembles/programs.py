@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
-from predict_age.kernels import WORTH_ROWS, wanted
-from predict_age.kernels.kinds import FOUR, LEAVES, LEFT, RIGHT, SPLITS
+from predict_age.kernels import MIN_KERNEL_ROWS, use_kernels
+from predict_age.kernels.kinds import FOUR_LEAVES, LEFT_LEAF, NO_LEAF, RIGHT_LEAF, TWO_LEAVES
 
 NO_CHILD = -1
-MOST_SPLITS = 255  # of a tree whose splits are all evaluated; deeper ones are faster walked down
-NOT_TINY = np.float32(-1)
-LIGHT_TINY = np.float32(1e-35)  # LightGBM takes numbers up to this for 0
-ZERO_IS_UNKNOWN, NAN_IS_UNKNOWN = 1, 2  # LightGBM's missing types; 0: NaN counts as 0
-BLOCK = 256  # rows that NumPy walks down all trees together
-EIGHT = 8  # numbers of 32 bits that most machines add with one instruction
+MAX_PROGRAM_SPLITS = 255  # of a tree whose splits are all evaluated; deeper ones are faster walked down
+NO_ZERO_THRESHOLD = np.float32(-1)
+LIGHTGBM_ZERO_THRESHOLD = np.float32(1e-35)  # LightGBM takes numbers up to this for 0
+ZERO_IS_MISSING, NAN_IS_MISSING = 1, 2  # LightGBM's missing types; 0: NaN counts as 0
+WALK_CHUNK_ROWS = 256  # rows that NumPy walks down all trees together
+VECTOR_FLOATS = 8  # numbers of 32 bits that most machines add with one instruction
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Tree:
         return len(self.left) - self.left.count(NO_CHILD)
 
 
-class NotTakenApartError(ValueError):
+class UnsupportedTreeError(ValueError):
     """A tree has a kind of split that kernels do not know; its library evaluates it."""
 
 
-def trees_of(model: dict[str, Any]) -> tuple[list[Tree], np.float32]:
+def parse_xgboost_trees(model: dict[str, Any]) -> tuple[list[Tree], np.float32]:
     """The trees of XGBoost's ``model`` and what they are added to.
 
     Values *below* its limits go left: those up to the number before.
@@ -58,15 +58,15 @@ def trees_of(model: dict[str, Any]) -> tuple[list[Tree], np.float32]:
     made = []
     for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
         if any(tree["split_type"]):
-            raise NotTakenApartError("splits by category")
+            raise UnsupportedTreeError("splits by category")
         conditions = np.asarray(tree["split_conditions"], np.float32)
         left, right, feature = (np.asarray(tree[name]).tolist() for name in ("left_children", "right_children", "split_indices"))
-        made.append(Tree(left, right, feature, _before(conditions).tolist(), conditions.tolist()))
+        made.append(Tree(left, right, feature, _next_smaller(conditions).tolist(), conditions.tolist()))
     base = json.loads(model["learner"]["learner_model_param"]["base_score"])
     return made, np.float32(base[0] if isinstance(base, list) else base)
 
 
-def light_trees_of(text: str, features: int) -> list[Tree]:
+def parse_lightgbm_trees(text: str, features: int) -> list[Tree]:
     """LightGBM's trees, from its model file. Splits that send unknown values left look at a second bank of ``features`` columns.
 
     A split either knows unknown values and sends them one way, or takes them for 0 (LightGBM's ``missing_type``).
@@ -75,7 +75,7 @@ def light_trees_of(text: str, features: int) -> list[Tree]:
     for part in text.split("\nend of trees", maxsplit=1)[0].split("\nTree=")[1:]:
         lines = dict(line.split("=", 1) for line in part.splitlines() if "=" in line)
         if lines["num_cat"] != "0" or lines.get("is_linear", "0") != "0":
-            raise NotTakenApartError("splits by category, or linear leaves")
+            raise UnsupportedTreeError("splits by category, or linear leaves")
         leaves = np.array(lines["leaf_value"].split(), np.float64)
         splits = len(leaves) - 1
         limit = np.array(lines["threshold"].split() if splits else [], np.float64)
@@ -84,33 +84,33 @@ def light_trees_of(text: str, features: int) -> list[Tree]:
             for name in ("split_feature", "decision_type", "left_child", "right_child")
         )
         missing = decision >> 2
-        if (missing == ZERO_IS_UNKNOWN).any():
-            raise NotTakenApartError("zeros that stand for unknown values")
-        goes_left = np.where(missing == NAN_IS_UNKNOWN, (decision & 2) > 0, limit >= 0)
+        if (missing == ZERO_IS_MISSING).any():
+            raise UnsupportedTreeError("zeros that stand for unknown values")
+        goes_left = np.where(missing == NAN_IS_MISSING, (decision & 2) > 0, limit >= 0)
         zeros = [0] * (splits + 1)
         to_left, to_right = (
             np.where(child < 0, splits - 1 - child, child).tolist() + [NO_CHILD] * (splits + 1) for child in (left, right)
         )
         banked = (column + features * goes_left).tolist() + zeros
-        made.append(Tree(to_left, to_right, banked, _below(limit).tolist() + zeros, [0.0] * splits + leaves.tolist()))
+        made.append(Tree(to_left, to_right, banked, _float32_not_above(limit).tolist() + zeros, [0.0] * splits + leaves.tolist()))
     return made
 
 
-def _below(limit: NDArray[np.float64]) -> NDArray[np.float32]:
+def _float32_not_above(limit: NDArray[np.float64]) -> NDArray[np.float32]:
     """The largest numbers of 32 bits that are not above ``limit``: the same values of 32 bits are up to either."""
     rounded = np.clip(limit, -np.finfo(np.float32).max, np.finfo(np.float32).max).astype(np.float32)
-    return np.where(np.isposinf(limit), np.float32(np.inf), np.where(rounded > limit, _before(rounded), rounded))
+    return np.where(np.isposinf(limit), np.float32(np.inf), np.where(rounded > limit, _next_smaller(rounded), rounded))
 
 
-def _before(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+def _next_smaller(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
     """The next smaller numbers of 32 bits."""
     with np.errstate(over="ignore"):  # before the smallest lies minus infinity
         return np.nextafter(numbers, np.float32(-np.inf))
 
 
 @dataclass(frozen=True)
-class Program:
-    """Trees of up to MOST_SPLITS splits as steps for :func:`predict_age.kernels.tree_inference.add_trees`; see there."""
+class TreeProgram:
+    """Trees of up to MOST_SPLITS splits as steps for :func:`predict_age.kernels.tree_inference.add_tree_sums`; see there."""
 
     unknown: NDArray[np.float32]
     tiny: np.float32
@@ -123,10 +123,10 @@ class Program:
 
     def add(self, matrix: Matrix, out: NDArray[Any]) -> None:
         """Add to ``out`` (n_rows,), of the type of ``values``, what the trees say about (n_rows, n_features)."""
-        from predict_age.kernels.tree_inference import ROWS, add_trees
+        from predict_age.kernels.tree_inference import ROWS_PER_PROGRAM, add_tree_sums
 
-        vectors = np.empty((int(self.slots[:, 0].max(initial=0)) + 2) * ROWS, out.dtype)
-        add_trees(
+        vectors = np.empty((int(self.slots[:, 0].max(initial=0)) + 2) * ROWS_PER_PROGRAM, out.dtype)
+        add_tree_sums(
             np.ascontiguousarray(matrix),
             self.unknown,
             self.tiny,
@@ -141,18 +141,20 @@ class Program:
         )
 
 
-def program(trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.float32 = NOT_TINY) -> Program | None:
+def compile_trees(
+    trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.float32 = NO_ZERO_THRESHOLD
+) -> TreeProgram | None:
     """Steps that add up ``trees`` in ``dtype``. None when a tree has too many splits for that to be worth it.
 
     ``unknown`` stands for NaN: a number for each bank of columns that the trees' features count through.
     """
-    if any(tree.splits() > MOST_SPLITS for tree in trees):
+    if any(tree.splits() > MAX_PROGRAM_SPLITS for tree in trees):
         return None
-    steps, starts = _Steps(), [0]
+    steps, starts = _ProgramBuilder(), [0]
     for tree in trees:
         steps.of(tree, 0, [])
         starts.append(len(steps.kinds))
-    return Program(
+    return TreeProgram(
         np.array(list(unknown), np.float32),
         tiny,
         np.array(starts, np.int64),
@@ -164,7 +166,7 @@ def program(trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.f
     )
 
 
-class _Steps:
+class _ProgramBuilder:
     """Steps of a program as they are made, children before parents."""
 
     def __init__(self) -> None:
@@ -178,7 +180,7 @@ class _Steps:
         """Add the steps that make ``node``'s vector while the vectors ``taken`` are in use; returns the vector's number."""
         left, right = tree.left[node], tree.right[node]
         if tree.is_leaf(node):  # a tree of one leaf: both sides are that leaf
-            return self._step(LEAVES, taken, (0, 0), tree, node, tree.value[node], tree.value[node])
+            return self._step(TWO_LEAVES, taken, (0, 0), tree, node, tree.value[node], tree.value[node])
         to_left, to_right = tree.is_leaf(left), tree.is_leaf(right)
         if not to_left and not to_right:
             below = tree.left[left], tree.right[left], tree.left[right], tree.right[right]
@@ -190,7 +192,7 @@ class _Steps:
             used.append(x := self.of(tree, left, used))
         if not to_right:
             used.append(y := self.of(tree, right, used))
-        kind = (LEAVES if to_right else LEFT) if to_left else RIGHT if to_right else SPLITS
+        kind = (TWO_LEAVES if to_right else LEFT_LEAF) if to_left else RIGHT_LEAF if to_right else NO_LEAF
         return self._step(kind, used, (x, y), tree, node, tree.value[left], tree.value[right])
 
     def _step(
@@ -203,7 +205,7 @@ class _Steps:
     def _four(self, taken: list[int], tree: Tree, splits: tuple[int, int, int], leaves: tuple[int, int, int, int]) -> int:
         """A split of two splits of leaves."""
         features, limits = tuple(tree.feature[n] for n in splits), tuple(tree.limit[n] for n in splits)
-        return self._add(FOUR, taken, (0, 0), features, limits, tuple(tree.value[n] for n in leaves))
+        return self._add(FOUR_LEAVES, taken, (0, 0), features, limits, tuple(tree.value[n] for n in leaves))
 
     def _add(
         self,
@@ -227,8 +229,8 @@ class _Steps:
 
 
 @dataclass(frozen=True)
-class Paths:
-    """Trees of any depth as nodes for :func:`predict_age.kernels.tree_inference.add_shares`; see there."""
+class TreeNodes:
+    """Trees of any depth as nodes for :func:`predict_age.kernels.tree_inference.add_leaf_probabilities`; see there."""
 
     unknown: np.float32
     roots: NDArray[np.int64]
@@ -247,11 +249,11 @@ class Paths:
             at = self.below[at] + (~(known[row, self.features[at]] <= self.limits[at]) & splits[at])
         return self.leaves[at]
 
-    def add(self, matrix: Matrix, ranges: Ranges, out: NDArray[np.float32]) -> None:
+    def add(self, matrix: Matrix, ranges: LeafAgeRanges, out: NDArray[np.float32]) -> None:
         """Add to ``out`` (n_rows, a) the shares of the leaves of (n_rows, n_features), tree by tree."""
-        from predict_age.kernels.tree_inference import add_shares
+        from predict_age.kernels.tree_inference import add_leaf_probabilities
 
-        add_shares(
+        add_leaf_probabilities(
             np.ascontiguousarray(matrix),
             self.unknown,
             self.roots,
@@ -267,7 +269,7 @@ class Paths:
 
 
 @dataclass(frozen=True)
-class Ranges:
+class LeafAgeRanges:
     """The ages that a leaf knows, which lie side by side: a third of a table of all ages, which no cache would hold.
 
     ``shares``: those of all leaves in a row; ``places`` (n_leaves, 3): where a leaf's begin, the first age, how many there are.
@@ -277,13 +279,13 @@ class Ranges:
     places: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, table: NDArray[np.float32]) -> Ranges:
+    def of(cls, table: NDArray[np.float32]) -> LeafAgeRanges:
         """From the ``table`` (n_leaves, n_ages); ranges are made longer to be a multiple of EIGHT ages, where there are as many."""
         leaves, ages = table.shape
         there = table != 0
         first = there.argmax(axis=1)
         behind = np.where(there.any(axis=1), ages - there[:, ::-1].argmax(axis=1), 0)
-        length = np.minimum(-(-(behind - first) // EIGHT) * EIGHT, ages)
+        length = np.minimum(-(-(behind - first) // VECTOR_FLOATS) * VECTOR_FLOATS, ages)
         first = np.minimum(first, ages - length)
         begin = np.cumsum(length) - length
         row = np.repeat(np.arange(leaves), length)
@@ -291,7 +293,7 @@ class Ranges:
         return cls(table[row, place], np.column_stack([begin, first, length]).astype(np.uint32))
 
 
-def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) -> Paths:
+def flatten_trees(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) -> TreeNodes:
     """Nodes level by level, the children of one beside each other. ``leaf_of`` (n_trees, nodes): the leaf's row of ``shares``."""
     roots, depths = [], []
     features: list[int] = []
@@ -319,7 +321,7 @@ def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) ->
             depth += bool(following)
             level = following
         depths.append(depth)
-    return Paths(
+    return TreeNodes(
         unknown,
         np.array(roots, np.int64),
         np.array(depths, np.int64),
@@ -330,10 +332,10 @@ def paths(trees: list[Tree], unknown: np.float32, leaf_of: NDArray[np.int32]) ->
     )
 
 
-class Sum:
-    """``trees`` that are added up in ``dtype``. ``unknown``: see :func:`program`; numbers up to ``tiny`` count as 0."""
+class TreeSum:
+    """``trees`` that are added up in ``dtype``. ``unknown``: see :func:`compile_trees`; numbers up to ``tiny`` count as 0."""
 
-    def __init__(self, trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.float32 = NOT_TINY) -> None:
+    def __init__(self, trees: list[Tree], unknown: Iterable[float], dtype: type, tiny: np.float32 = NO_ZERO_THRESHOLD) -> None:
         self._trees, self._unknown, self._dtype, self._tiny = trees, list(unknown), dtype, tiny
 
     def add(self, matrix: Matrix, out: NDArray[Any]) -> bool:
@@ -341,32 +343,34 @@ class Sum:
 
         Where both are slower than the trees' library nothing is done, and the answer is False.
         """
-        if wanted(len(matrix)):
+        if use_kernels(len(matrix)):
             if self._program is None:
                 return False
             self._program.add(matrix, out)
             return True
-        if len(matrix) >= WORTH_ROWS:
+        if len(matrix) >= MIN_KERNEL_ROWS:
             return False
         paths, values = self._paths
-        for first in range(0, len(matrix), BLOCK):
-            block = slice(first, first + BLOCK)
+        for first in range(0, len(matrix), WALK_CHUNK_ROWS):
+            block = slice(first, first + WALK_CHUNK_ROWS)
             said = values[paths.walk(self._known(matrix[block]))]
             out[block] = np.add.accumulate(np.column_stack([out[block], said]), axis=1)[:, -1]  # one after the other: no pairs
         return True
 
     @cached_property
-    def _program(self) -> Program | None:
-        return program(self._trees, self._unknown, self._dtype, self._tiny)
+    def _program(self) -> TreeProgram | None:
+        return compile_trees(self._trees, self._unknown, self._dtype, self._tiny)
 
     @cached_property
-    def _paths(self) -> tuple[Paths, NDArray[Any]]:
+    def _paths(self) -> tuple[TreeNodes, NDArray[Any]]:
         """The trees, and the values of all of their nodes, which leaves count through."""
         most = max((len(tree.value) for tree in self._trees), default=0)
         values: NDArray[Any] = np.zeros((len(self._trees), most), self._dtype)
         for number, tree in enumerate(self._trees):
             values[number, : len(tree.value)] = tree.value
-        return paths(self._trees, np.float32(0), np.arange(values.size, dtype=np.int32).reshape(values.shape)), values.ravel()
+        return flatten_trees(
+            self._trees, np.float32(0), np.arange(values.size, dtype=np.int32).reshape(values.shape)
+        ), values.ravel()
 
     def _known(self, matrix: Matrix) -> Matrix:
         """What trees see of (n_rows, n_features): one bank of columns for each number that stands for NaN."""

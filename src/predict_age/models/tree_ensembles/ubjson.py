@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-NUMBERS = {kind: struct.Struct(layout) for kind, layout in zip("iUIlLdD", (">b", ">B", ">h", ">i", ">q", ">f", ">d"), strict=True)}
-ARRAYS = {kind: np.dtype(layout.format) for kind, layout in NUMBERS.items()}
+NUMBER_FORMATS = {
+    kind: struct.Struct(layout) for kind, layout in zip("iUIlLdD", (">b", ">B", ">h", ">i", ">q", ">f", ">d"), strict=True)
+}
+ARRAY_DTYPES = {kind: np.dtype(layout.format) for kind, layout in NUMBER_FORMATS.items()}
 CONSTANTS = {"Z": None, "T": True, "F": False}
 
 
@@ -31,7 +33,7 @@ def read(content: bytes) -> Any:
     return value
 
 
-def find(content: bytes, *path: str) -> Any:
+def read_path(content: bytes, *path: str) -> Any:
     """The value at ``path`` of nested objects; what comes after it is not looked at. Raises UBJSONError."""
     reader = _Reader(content)
     with reader.explained():
@@ -69,12 +71,12 @@ class _Reader:
 
     def numbers(self, kind: str, count: int) -> np.ndarray:
         """``count`` numbers of a kind, in the machine's order of bytes."""
-        dtype = ARRAYS[kind]
+        dtype = ARRAY_DTYPES[kind]
         return np.frombuffer(self.take(count * dtype.itemsize), dtype).astype(dtype.newbyteorder("="))
 
     def number(self, kind: str) -> Any:
         """One number of a kind."""
-        layout = NUMBERS[kind]
+        layout = NUMBER_FORMATS[kind]
         return layout.unpack(self.take(layout.size))[0]
 
     def count(self) -> int:
@@ -87,7 +89,7 @@ class _Reader:
 
     def value(self, kind: str) -> Any:
         """What follows the marker ``kind``."""
-        if kind in NUMBERS:
+        if kind in NUMBER_FORMATS:
             return self.number(kind)
         if kind in CONSTANTS:
             return CONSTANTS[kind]
