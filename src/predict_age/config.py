@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Sequence
@@ -21,15 +22,37 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # workers only read it
 
 
+MISSING_VALUES = ("NA", "N/A", "<NA>", "NULL", "null", "None", "NaN", "nan", "\\N")
+
+
 class SourceConfig(_Section):
-    """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile."""
+    """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile.
+
+    What files are (``format``, ``encoding``, ``csv_...``) is detected unless it is set. ``missing_values`` are texts that stand for
+    no value where a CSV file has them without quotes.
+    """
 
     pid: str = "pid"
     birth_year: str = "birth_year"
     approximate_age: str = "approximate_age"
     profile_json: str = "profile_json"
+    format: Literal["auto", "parquet", "json", "csv"] = "auto"
+    encoding: str = "auto"
+    csv_delimiter: str = Field(default="auto", pattern=r"^(auto|[^\r\n\"])$")
+    csv_quote: str = Field(default="auto", pattern=r"^(auto|[^\r\n]?)$")
+    csv_escape: str = Field(default="auto", pattern=r"^(auto|[^\r\n]?)$")
+    csv_line_breaks: Literal["checked", "trusted"] = "checked"
+    missing_values: tuple[str, ...] = Field(default=MISSING_VALUES, strict=False)
     max_set_aside_share: float = Field(default=0.001, ge=0, le=1)
     max_set_aside_floor: int = Field(default=10, ge=0)
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            return value if value == "auto" else codecs.lookup(value).name
+        except LookupError:
+            raise ValueError("no encoding has this name; write auto, utf-8, utf-16, cp1252, iso8859-1 ...") from None
 
 
 class AgesConfig(_Section):

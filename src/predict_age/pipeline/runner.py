@@ -26,7 +26,7 @@ from predict_age.runtime import signals
 from predict_age.runtime.progress import Console
 from predict_age.runtime.resource_usage import Measure
 from predict_age.runtime.worker_pool import Pool, available_cores
-from predict_age.source.discovery import discover
+from predict_age.source.discovery import list_source
 from predict_age.step import STEPS, Step, StepResult, record_of
 from predict_age.storage.durable_files import make_folder, remove, write_json
 from predict_age.storage.lease import Holder, Lease
@@ -68,13 +68,14 @@ def new_plan(
     """
     now = (timestamp or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(microsecond=0)
     quarter = config.running.quarter or latest_complete_quarter(as_of)
+    listing = list_source(source, config.source)
     plan = RunPlan(
         "",
         now.isoformat(),
         as_of,
         quarter,
         source,
-        tuple(discover(source)),
+        listing.files,
         config,
         features_text,
         features_name,
@@ -83,6 +84,7 @@ def new_plan(
         *base,
         challengers,
         shadow,
+        listing.passed_over,
     )
     return replace(plan, run_id=_run_id(now, plan))
 

@@ -16,7 +16,7 @@ from predict_age.config import Config
 from predict_age.errors import ConfigError, InputError, IntegrityError
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source import filesystem
-from predict_age.source.discovery import SourceFile
+from predict_age.source.discovery import PassedOver, SourceFile
 from predict_age.step import Step
 from predict_age.storage.durable_files import check_hash, key_of
 from predict_age.storage.lease import Permission
@@ -33,6 +33,10 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Say something worth a line."""
+
+
+def _source_file(value: dict[str, Any]) -> SourceFile:
+    return SourceFile(**{**value, "partition": tuple((str(k), v) for k, v in value.get("partition", ()))})
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class RunPlan:
     base_model: str = ""
     challengers: tuple[tuple[str, str], ...] = ()
     shadow: bool = False
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -101,6 +106,7 @@ class RunPlan:
             "base_model": self.base_model,
             "challengers": self.challengers,
             "shadow": self.shadow,
+            "passed_over": [asdict(p) for p in self.passed_over],
         }
 
     @classmethod
@@ -114,7 +120,7 @@ class RunPlan:
                 dt.date.fromisoformat(value["as_of"]),
                 value["quarter"],
                 value["source"],
-                tuple(SourceFile(**f) for f in value["files"]),
+                tuple(_source_file(f) for f in value["files"]),
                 config,
                 value["features_text"],
                 value["features_name"],
@@ -124,6 +130,7 @@ class RunPlan:
                 value["base_model"],
                 tuple((str(r), str(m)) for r, m in value["challengers"]),
                 bool(value["shadow"]),
+                tuple(PassedOver(p["reason"], p["files"], tuple(p["first"])) for p in value.get("passed_over", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(

@@ -1,37 +1,48 @@
-"""Which files make up the source, of which format, and whether they are still the ones the run began with."""
+"""The files of a source: each is used or passed over with a reason, and known again when it changes during the run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from urllib.parse import unquote
 
+from predict_age.config import SourceConfig
 from predict_age.errors import InputError
-from predict_age.source.filesystem import in_s3, objects, stat
+from predict_age.source import file_kind, text_encoding
+from predict_age.source.file_kind import KNOWN, Format
+from predict_age.source.filesystem import Found, head, in_s3, objects, stat
+from predict_age.source.source_walk import Walk, is_glob, status
 
-Format = Literal["parquet", "jsonl", "csv"]
-_SUFFIXES: dict[str, Format] = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "csv",
-}
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-KNOWN = ", ".join(_SUFFIXES) + " (text also with .gz or .zst)"
+Partition = tuple[tuple[str, str | None], ...]
+_PARTITION = re.compile(r"([A-Za-z_][^=/]*)=(.*)", re.DOTALL)
+NO_PARTITION_VALUE = "__HIVE_DEFAULT_PARTITION__"
+LISTED = 5  # names shown of what was passed over for one reason
+REQUESTS_TOGETHER = 16
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of the source. ``size`` in bytes and ``mtime_ns`` tell whether it changed since."""
+    """One file of the source. ``size`` in bytes and ``mtime_ns`` tell whether it changed since.
+
+    ``partition`` are the columns that its folders (``key=value``) add. Text has an ``encoding``, CSV a dialect, JSON a ``layout``.
+    """
 
     path: str
     format: Format
     compression: str  # "", "gzip" or "zstd"
     size: int
     mtime_ns: int
+    encoding: str = ""
+    delimiter: str = ""
+    quote: str = ""
+    escape: str = ""
+    layout: str = ""
+    partition: Partition = ()
 
     def check_unchanged(self) -> None:
         """Raise InputError when the file is gone or not the one that was found at the start of the run."""
@@ -48,52 +59,151 @@ class SourceFile:
             )
 
 
-def _glob(pattern: str) -> list[Path]:
-    absolute = Path(pattern).absolute()
-    return list(Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor))))
+@dataclass(frozen=True)
+class PassedOver:
+    """Files and folders that are not read, for one ``reason``; ``first`` names some of them."""
+
+    reason: str
+    files: int
+    first: tuple[str, ...]
 
 
-def _format(path: Path) -> tuple[Format, str] | None:
-    suffixes = [s.lower() for s in path.suffixes]
-    compression = _COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
-    kind = _SUFFIXES.get(suffixes[-2] if compression and len(suffixes) > 1 else suffixes[-1]) if suffixes else None
-    return None if kind is None or (compression and kind == "parquet") else (kind, compression)
+@dataclass(frozen=True)
+class SourceListing:
+    """The files to read, sorted by path, and what was passed over by reason."""
+
+    files: tuple[SourceFile, ...]
+    passed_over: tuple[PassedOver, ...] = ()
 
 
-def discover(source: str) -> list[SourceFile]:
-    """The files of ``source`` (a file, a folder searched in depth, a glob, or an ``s3://`` address), sorted by path.
+def discover(source: str, settings: SourceConfig | None = None) -> list[SourceFile]:
+    """The files of ``source``, sorted by path: those of :func:`list_source`."""
+    return list(list_source(source, settings or SourceConfig()).files)
 
-    Names that begin with "." or "_" are passed over, as data lakes do; so are files of other kinds inside a folder.
-    Raises InputError when nothing usable is there.
+
+def list_source(source: str, settings: SourceConfig) -> SourceListing:
+    """Find the files of ``source``: a file, a folder searched in depth, a glob, or an ``s3://`` address.
+
+    Raises InputError when nothing usable is there, or when a part of it cannot be read.
     """
-    if in_s3(source):
-        return _objects(source)
+    passed: list[tuple[str, str]] = []
+    found = _objects(source, passed) if in_s3(source) else _local_files(source, passed)
+    with ThreadPoolExecutor(REQUESTS_TOGETHER if in_s3(source) else 1) as requests:
+        told = list(requests.map(lambda f: _tell(f[0], f[1], settings), found))
+    files = [f for f in told if isinstance(f, SourceFile)]
+    passed += [(str(f.path), reason) for (f, _), reason in zip(found, told, strict=True) if isinstance(reason, str)]
+    if not files:
+        raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source))
+    return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
+
+
+def _nothing(passed: list[tuple[str, str]], source: str) -> str:
+    if not passed:
+        return "no object" if in_s3(source) else "an empty folder"
+    counts = Counter(reason for _, reason in passed)
+    kinds = ", ".join(f"{n:,} {reason}" for reason, n in counts.most_common())
+    return f"{len(passed)} file(s) of other kinds ({kinds}), the first is {Path(sorted(passed)[0][0]).name}"
+
+
+def _by_reason(passed: Iterable[tuple[str, str]]) -> tuple[PassedOver, ...]:
+    reasons: dict[str, list[str]] = {}
+    for path, reason in sorted(passed):
+        reasons.setdefault(reason, []).append(path)
+    return tuple(PassedOver(reason, len(paths), tuple(paths[:LISTED])) for reason, paths in sorted(reasons.items()))
+
+
+def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[Found, Partition]]:
     root = Path(source)
-    if root.is_dir():
-        found = [p for p in root.rglob("*") if p.is_file()]
-        paths = [p for p in found if not any(part[0] in "._" for part in p.relative_to(root).parts)]
-    elif root.exists():
-        paths = found = [root]
-    else:
-        paths = found = [p for p in _glob(source) if p.is_file()]
-        if not paths:
+    walk = Walk()
+    if os.path.lexists(root):
+        walk.add(root)
+        base = root if root.is_dir() else root.parent
+    elif is_glob(source):
+        walk.glob(source)
+        base = Path(source[: re.search(r"[*?\[]", source).start()]).parent  # type: ignore[union-attr]
+        if not walk.files and not walk.passed:
             raise InputError(f"the source {source} does not exist", expected="a file, a folder or a glob that matches files")
-    files = []
-    for path in sorted(paths):
-        if kind := _format(path):
-            now = stat(str(path))
-            files.append(SourceFile(str(path.resolve()), *kind, now.size, now.mtime_ns))
-    if not files:
-        what = "an empty folder" if not found else f"{len(found)} file(s) of other kinds, the first is {found[0].name}"
-        raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=what)
-    return files
+    else:
+        raise InputError(f"the source {source} does not exist", expected="a file, a folder or a glob that matches files")
+    passed += walk.passed
+    found = []
+    for path in walk.files:
+        now = status(path)
+        found.append((Found(os.path.realpath(path), now.st_size, now.st_mtime_ns), _partition(path.absolute(), base.absolute())))
+    return found
 
 
-def _objects(source: str) -> list[SourceFile]:
+def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[Found, Partition]]:
     root = source.rstrip("/")
-    found = [f for f in objects(source) if not any(p[:1] in "._" for p in f.path.removeprefix(root).split("/") if p)]
-    files = [SourceFile(f.path, *kind, f.size, f.mtime_ns) for f in found if (kind := _format(Path(f.path)))]
-    if not files:
-        what = "no object" if not found else f"{len(found)} object(s) of other kinds, the first is {found[0].path}"
-        raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=what)
-    return files
+    found = []
+    for entry in objects(source):
+        inner = [part for part in entry.path.removeprefix(root).split("/") if part]
+        if any(file_kind.is_hidden(part) for part in inner):
+            passed.append((entry.path, file_kind.HIDDEN))
+        else:
+            found.append((entry, _partition(Path(entry.path), Path(root))))
+    return found
+
+
+def _partition(path: Path, base: Path) -> Partition:
+    """Columns from folders called ``key=value``: those below the source, and those that lead to it without a gap."""
+    inner = path.relative_to(base).parts[:-1] if path.is_relative_to(base) else path.parts[:-1]
+    outer: list[str] = []
+    for part in reversed(base.parts):
+        if not _PARTITION.fullmatch(part):
+            break
+        outer.insert(0, part)
+    pairs: dict[str, str | None] = {}
+    for part in (*outer, *inner):
+        if match := _PARTITION.fullmatch(part):
+            value = unquote(match[2])
+            pairs[unquote(match[1])] = None if value == NO_PARTITION_VALUE else value
+    return tuple(pairs.items())
+
+
+def _tell(found: Found, partition: Partition, settings: SourceConfig) -> SourceFile | str:
+    """The file as its content shows it, or the reason why it is passed over."""
+    name = found.path.rsplit("/", 1)[-1]
+    named, compressed = file_kind.named_kind(name)
+    if file_kind.is_temporary(name):
+        return file_kind.TEMPORARY
+    if settings.format != "auto":
+        named = file_kind.FORMATS[settings.format]
+    plain = SourceFile(found.path, named or "csv", "", found.size, found.mtime_ns, partition=partition)
+    if found.size == 0:
+        return replace(plain, compression=compressed) if named else file_kind.EMPTY
+    if in_s3(found.path) and named == "parquet" and not compressed:
+        return plain  # opening it tells the rest, without a request more
+    first = head(found.path, file_kind.MAGIC_BYTES if named == "parquet" else file_kind.HEAD_BYTES)
+    compression = file_kind.compression_of(first)
+    if compressed and not compression:
+        raise _lies(found.path, f"a {compressed} file", "no compressed data", "if it is unpacked already, give it its right name")
+    if compression:
+        first = head(found.path, file_kind.HEAD_BYTES, compression)
+    if file_kind.is_parquet(first):
+        if compression:
+            raise _lies(found.path, "Parquet or compressed text", f"Parquet inside {compression}", "unpack it")
+        return replace(plain, format="parquet")
+    if kind := file_kind.binary_kind(first):
+        if named:
+            raise _lies(found.path, named, kind, "save it as CSV, JSON lines or Parquet, or remove it from the source")
+        return kind
+    if named == "parquet":
+        return replace(plain, compression=compression)  # opening it says why it is none
+    return _text(replace(plain, compression=compression), named, first, settings)
+
+
+def _text(file: SourceFile, named: Format | None, first: bytes, settings: SourceConfig) -> SourceFile | str:
+    text = text_encoding.decode_head(first, text_encoding.detect(first, western=False))
+    told = named if settings.format != "auto" else file_kind.text_format(text, named, settings.pid)
+    if told is None:
+        return file_kind.NOT_DATA
+    encoding = text_encoding.detect(first, western=told == "csv")
+    if settings.encoding != "auto":
+        text_encoding.check_claim(file.path, settings.encoding, encoding)
+        encoding = settings.encoding
+    return replace(file, format=told, encoding=encoding)
+
+
+def _lies(path: str, expected: str, found: str, fix: str) -> InputError:
+    return InputError(f"{path} is not what its name says", expected=expected, found=found, fix=fix)

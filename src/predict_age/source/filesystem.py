@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +67,47 @@ def stream(path: str) -> Any:
     import pyarrow as pa
 
     return _s3(os.getpid()).open_input_stream(path.removeprefix(S3)) if in_s3(path) else pa.OSFile(path)
+
+
+def head(path: str, size: int, compression: str = "") -> bytes:
+    """The first ``size`` bytes of a file, decompressed. Raises InputError when they cannot be read."""
+    taken = b""
+    try:
+        with stream_for_head(path, compression) as opened:
+            while len(taken) < size and (block := opened.read(size - len(taken))):
+                taken += block
+    except (OSError, EOFError, zlib.error) as error:
+        if compression and getattr(error, "errno", None) is None:
+            raise cut_short(path, compression, error) from None
+        raise InputError(
+            f"a part of the source cannot be read: {path}",
+            expected="a file that may be read",
+            found=getattr(error, "strerror", None) or _line(error),
+            fix="allow reading it, or remove it from the source",
+        ) from None
+    return taken
+
+
+def stream_for_head(path: str, compression: str) -> Any:
+    """The decompressed bytes of a file, opened without Arrow where that is possible: importing it takes longer than a look."""
+    opened = stream(path) if in_s3(path) else Path(path).open("rb")  # noqa: SIM115 - closed by whoever reads
+    if compression == "gzip":
+        return gzip.GzipFile(fileobj=opened)
+    if compression:
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(opened if in_s3(path) else pa.OSFile(path), compression)
+    return opened
+
+
+def cut_short(path: str, compression: str, error: Exception) -> InputError:
+    """The error for a compressed file that does not go to its end."""
+    return InputError(
+        f"{path} cannot be decompressed to its end",
+        expected=f"a complete {compression or 'plain'} file",
+        found=_line(error),
+        fix="copy the file again; it was probably cut short",
+    )
 
 
 def stat(path: str) -> Found:

@@ -1,0 +1,103 @@
+"""Encodings of text files: told by a byte order mark and by the bytes, and turned into UTF-8 while a file is read."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from typing import IO
+
+from predict_age.errors import InputError
+
+UTF_8, UTF_8_MARKED = "utf-8", "utf-8-sig"
+_MARKS = (
+    (codecs.BOM_UTF8, UTF_8_MARKED),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# Characters that European texts in Windows-1252 have outside ASCII: letters, quotes, dashes, signs of money and units.
+_WESTERN = re.compile(rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xff]")
+_OUTSIDE_ASCII = re.compile(rb"[\x80-\xff]")
+_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
+
+def detect(head: bytes, *, western: bool) -> str:
+    """The encoding of a text by its first bytes; ``western`` allows Windows-1252, which nothing but its letters tells."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    sample = head[: 1 << 16]
+    if b"\0" in sample and len(sample) >= 4:
+        even, odd = sample[0::2].count(0), sample[1::2].count(0)
+        if max(even, odd) > len(sample) // 8 and min(even, odd) * 8 < max(even, odd):
+            return "utf-16-le" if odd > even else "utf-16-be"
+    if not western or is_utf8_prefix(head):
+        return UTF_8
+    strange = _OUTSIDE_ASCII.findall(head)
+    if any(_is_utf8(found.group()) for found in _MULTIBYTE.finditer(head)) or not all(
+        _WESTERN.match(byte) for byte in set(strange)
+    ):
+        return UTF_8  # damaged in places: those records are rejected
+    return "cp1252"
+
+
+def check_claim(path: str, claimed: str, shown: str) -> None:
+    """Raise InputError when a file's byte order mark contradicts the encoding ``claimed`` for it."""
+    family = shown.removesuffix("-sig").removesuffix("-le").removesuffix("-be")
+    if shown not in (UTF_8, "cp1252") and not codecs.lookup(claimed).name.startswith(family):
+        raise InputError(
+            f"{path} is not {claimed}", expected=f"{claimed}, as configured", found=shown, fix="correct encoding under [source]"
+        )
+
+
+def is_utf8_prefix(head: bytes) -> bool:
+    """Whether ``head`` is valid UTF-8, except that its last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def decode_head(head: bytes, encoding: str) -> str:
+    """``head`` as text for looking at it: what cannot be decoded is replaced, a byte order mark left out."""
+    return codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).removeprefix("\ufeff")
+
+
+class Utf8Stream(io.RawIOBase):
+    """The text of ``stream``, which is in ``encoding``, as UTF-8. A byte that the encoding does not know raises InputError."""
+
+    def __init__(self, stream: IO[bytes], encoding: str, path: str) -> None:
+        super().__init__()
+        self._stream, self._encoding, self._path = stream, encoding, path
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        while True:
+            block = self._stream.read(size)
+            kept = len(self._decoder.getstate()[0])
+            try:
+                text = self._decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                at = self._read - kept + error.start
+                raise InputError(
+                    f"{self._path} is not {self._encoding}: byte {at + 1:,} cannot be decoded",
+                    expected=f"text in {self._encoding}",
+                    found=f"byte 0x{error.object[error.start]:02x}: {error.reason}",
+                    fix='save the file as UTF-8, or name its encoding under [source]: encoding = "..."',
+                ) from None
+            if self._read == 0:
+                text = text.removeprefix("\ufeff")
+            self._read += len(block)
+            if text or not block:
+                return text.encode()
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

@@ -1,0 +1,242 @@
+"""Discovery: every file, link and folder below a source is used, passed over with a reason, or stops the run."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from predict_age.config import SourceConfig
+from predict_age.errors import InputError
+from predict_age.source.discovery import SourceFile, list_source
+
+CSV = b"pid,age\n1,30\n"
+LINES = b'{"pid": 1, "birth_year": 1980}\n'
+
+
+def files(source: object, settings: SourceConfig | None = None) -> list[SourceFile]:
+    return list(list_source(str(source), settings or SourceConfig()).files)
+
+
+def names(source: object) -> list[str]:
+    return sorted(Path(f.path).name for f in files(source))
+
+
+def passed(source: object) -> dict[str, list[str]]:
+    return {p.reason: sorted(Path(n).name for n in p.first) for p in list_source(str(source), SourceConfig()).passed_over}
+
+
+def parquet(path: Path) -> bytes:
+    pq.write_table(pa.table({"pid": [1], "birth_year": [1980], "profile_json": ["{}"]}), path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A source of one good file, with room beside it."""
+    made = tmp_path / "source"
+    made.mkdir()
+    (made / "a.csv").write_bytes(CSV)
+    return made
+
+
+def test_linked_folders_and_files_are_entered_once(folder: Path, tmp_path: Path) -> None:
+    """What a link leads to is read; what is reached twice, or lies on a circle, is read once and said to be."""
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "deep" / "b.jsonl").write_bytes(LINES)
+    (outside / "c.csv").write_bytes(CSV)
+    (folder / "2024").symlink_to(outside)
+    (folder / "circle").symlink_to(folder)
+    (outside / "deep" / "up").symlink_to(outside)
+    (folder / "again.csv").symlink_to(folder / "a.csv")
+    assert names(folder) == ["a.csv", "b.jsonl", "c.csv"]
+    assert passed(folder) == {"reached before by another path": ["again.csv", "circle", "up"]}
+    assert names(folder / "**" / "*.csv") == ["a.csv", "c.csv"]
+    assert names(folder / "**") == ["a.csv", "b.jsonl", "c.csv"]
+    assert names(folder / "*") == ["a.csv", "b.jsonl", "c.csv"]
+    assert names(folder / "2024" / "*" / "*.jsonl") == ["b.jsonl"]
+
+
+def test_dangling_links_and_circles_of_links_stop(folder: Path) -> None:
+    """A link to nothing, to a missing folder, or to itself is no empty part of the source."""
+    for target in ("nothing.csv", "missing/folder", "b.jsonl"):
+        (folder / "b.jsonl").symlink_to(target)
+        for source in (folder, folder / "*", folder / "**" / "*.jsonl"):
+            with pytest.raises(InputError, match=r"cannot be read: .*b\.jsonl"):
+                files(source)
+        (folder / "b.jsonl").unlink()
+
+
+def test_pipes_sockets_and_devices_stop_without_waiting(folder: Path) -> None:
+    """A pipe that nobody writes to would hang the run: as an entry, as the source itself, behind a link."""
+    os.mkfifo(folder / "pipe.csv")
+    for source in (folder, folder / "pipe.csv", folder / "*.csv"):
+        with pytest.raises(InputError, match="a pipe"):
+            files(source)
+    (folder / "pipe.csv").unlink()
+    (folder / "zero.csv").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="a device"):
+        files(folder)
+    (folder / "zero.csv").unlink()
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.bind("s.csv")
+            with pytest.raises(InputError, match="a socket"):
+                files(folder)
+    finally:
+        os.chdir(here)
+
+
+@contextmanager
+def without_privileges() -> Iterator[Path]:
+    """A folder that everybody may enter, and a process that may read no more than others."""
+    made = Path(tempfile.mkdtemp())
+    made.chmod(0o755)
+    user = os.geteuid()
+    try:
+        yield made
+    finally:
+        os.seteuid(user)
+        for path in (made, *made.rglob("*")):
+            path.chmod(0o755)
+        shutil.rmtree(made)
+
+
+@pytest.mark.parametrize("what", ["folder", "deep folder", "file", "file without ending"])
+def test_what_may_not_be_read_stops(what: str) -> None:
+    """Permission denied anywhere below the source: exit code 3 with the path, never fewer people."""
+    with without_privileges() as made:
+        (made / "a.csv").write_bytes(CSV)
+        locked = made / {"folder": "sub", "deep folder": "x/y/sub", "file": "b.csv", "file without ending": "part-1"}[what]
+        if what.endswith("folder"):
+            locked.mkdir(parents=True)
+            (locked / "c.csv").write_bytes(CSV)
+        else:
+            locked.write_bytes(CSV)
+        locked.chmod(0)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+        for source in (made, made / "**"):
+            with pytest.raises(InputError, match=rf"cannot be read: {locked}[\s\S]*Permission denied"):
+                files(source)
+
+
+def test_passed_over_files_are_named_by_reason(folder: Path) -> None:
+    """Markers, checksums, Office files, archives, notes, backups: counted by reason, none of them silent."""
+    for name, content in {
+        "_SUCCESS": b"",
+        ".a.csv.crc": b"x",
+        "people.xlsx": b"PK\x03\x04rest",
+        "old.xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "people.csv.bz2": b"BZh91AY",
+        "people.tar.xz": b"\xfd7zXZ\x00",
+        "part.avro": b"Obj\x01",
+        "notes.txt": b"remember the milk",
+        "README": b"pid is the person",
+        "people.csv.tmp": CSV,
+        "a.csv~": CSV,
+        "empty": b"",
+    }.items():
+        (folder / name).write_bytes(content)
+    (folder / ".git").mkdir()
+    assert names(folder) == ["a.csv"]
+    assert passed(folder) == {
+        "Avro file": ["part.avro"],
+        "Office file": ["old.xls"],
+        "ZIP archive or Office file": ["people.xlsx"],
+        "bzip2 file": ["people.csv.bz2"],
+        "empty, without a known ending": ["empty"],
+        "hidden: the name begins with . or _": [".a.csv.crc", ".git", "_SUCCESS"],
+        "no table of people recognised in it": ["README", "notes.txt"],
+        "temporary or backup file": ["a.csv~", "people.csv.tmp"],
+        "xz file": ["people.tar.xz"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format_", "compression"),
+    [
+        ("part-00000-c000", LINES, "jsonl", ""),
+        ("000000_0", b"pid\tage\n1\t3\n", "csv", ""),
+        ("people.txt", b"name;pid;age\nx;1;3\n", "csv", ""),
+        ("20251101_1", b"PAR1", "parquet", ""),
+        ("part-1", gzip.compress(LINES), "jsonl", "gzip"),
+        ("part-2.gz", gzip.compress(CSV), "csv", "gzip"),
+        ("part-3.zst", pa.compress(CSV, codec="zstd", asbytes=True), "csv", "zstd"),
+        ("people.CSV", CSV, "csv", ""),
+        ("people.Json.GZ", gzip.compress(LINES), "jsonl", "gzip"),
+        ("lies.csv", b"PAR1", "parquet", ""),
+        ("lies.json", b"PAR1", "parquet", ""),
+        ("lies.json", CSV, "csv", ""),
+        ("lies.jsonl", b'"pid";"age"\r\n1;2\r\n', "csv", ""),
+        ("lies.csv", LINES, "jsonl", ""),
+        ("lies.tsv", b'\xef\xbb\xbf[\n{"pid": 1}]', "jsonl", ""),
+        ("lies.csv", gzip.compress(CSV), "csv", "gzip"),
+        ("wide.csv", CSV.decode().encode("utf-16"), "csv", ""),
+        ("wide", LINES.decode().encode("utf-16"), "jsonl", ""),
+    ],
+)
+def test_files_are_told_by_their_content(name: str, content: bytes, format_: str, compression: str, tmp_path: Path) -> None:
+    """The ending helps where it is true; where it lies or is missing, the bytes decide."""
+    (tmp_path / name).write_bytes(content)
+    [file] = files(tmp_path)
+    assert (file.format, file.compression) == (format_, compression)
+    assert files(tmp_path / name) == [file]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.csv.gz", CSV, "no compressed data"),
+        ("a.jsonl.zst", LINES, "no compressed data"),
+        ("a.csv", b"PK\x03\x04", "ZIP archive or Office file"),
+        ("a.json", b"BZh9", "bzip2 file"),
+        ("a.csv.gz", gzip.compress(b"PAR1"), "Parquet inside gzip"),
+        ("a.parquet", b"PK\x03\x04", "ZIP archive or Office file"),
+        ("a.csv.gz", gzip.compress(CSV * 1000)[:30], "cut short"),
+        ("b", gzip.compress(CSV * 1000)[:30], "cut short"),
+    ],
+)
+def test_a_name_that_lies_stops(name: str, content: bytes, found: str, folder: Path) -> None:
+    """A file that claims to be data and cannot be read as such is an error, beside good files, too."""
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=found):
+        files(folder)
+
+
+def test_a_forced_format_decides(tmp_path: Path) -> None:
+    """``source.format`` names what files without a telling content are."""
+    (tmp_path / "part-0").write_bytes(b"id;when\n1;2\n")
+    with pytest.raises(InputError, match="no data files"):
+        files(tmp_path)
+    for name, format_ in (("csv", "csv"), ("json", "jsonl"), ("parquet", "parquet")):
+        assert [f.format for f in files(tmp_path, SourceConfig(format=name))] == [format_]  # type: ignore[arg-type]
+
+
+def test_partition_folders_are_columns(tmp_path: Path) -> None:
+    """``key=value`` folders, also linked ones and those that lead to the source; the name that stands for NULL is NULL."""
+    lake = tmp_path / "lake"
+    for part in ("grade=low/year=2024", "grade=high%2Fer/year=__HIVE_DEFAULT_PARTITION__", "_half=1", "_temporary/0"):
+        (lake / part).mkdir(parents=True)
+        (lake / part / "a.csv").write_bytes(CSV)
+    (lake / "grade=mid").symlink_to(lake / "grade=low", target_is_directory=True)
+    parts = [dict(f.partition) for f in files(lake)]
+    assert parts == [{"_half": "1"}, {"grade": "high/er", "year": None}, {"grade": "low", "year": "2024"}]
+    assert [dict(f.partition) for f in files(lake / "grade=low")] == [{"grade": "low", "year": "2024"}]
+    assert [dict(f.partition) for f in files(lake / "grade=*" / "year=2024")] == [{"grade": "low", "year": "2024"}]
+    shutil.move(lake / "grade=low", tmp_path / "elsewhere")
+    (lake / "grade=mid").unlink()
+    (lake / "grade=mid").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert {"grade": "mid", "year": "2024"} in [dict(f.partition) for f in files(lake)]
