@@ -35,12 +35,10 @@ def detect(head: bytes, *, western: bool) -> str:
             return "utf-16-le" if odd > even else "utf-16-be"
     if not western or is_utf8_prefix(head):
         return UTF_8
-    strange = _OUTSIDE_ASCII.findall(head)
-    if any(_is_utf8(found.group()) for found in _MULTIBYTE.finditer(head)) or not all(
-        _WESTERN.match(byte) for byte in set(strange)
-    ):
-        return UTF_8  # damaged in places: those records are rejected
-    return "cp1252"
+    outside = _OUTSIDE_ASCII.findall(head)
+    in_utf8 = sum(len(found) for found in _MULTIBYTE.findall(head))
+    damaged = in_utf8 * 2 > len(outside) or not all(_WESTERN.match(byte) for byte in set(outside))
+    return UTF_8 if damaged else "cp1252"  # records of damaged UTF-8 are rejected one by one
 
 
 def check_claim(path: str, claimed: str, shown: str) -> None:
