@@ -7,7 +7,7 @@ locals {
 
   rights = {
     pre_cleanup = {
-      read    = concat(local.documents, [local.runs])
+      read    = concat(local.documents, [local.runs, "${local.prefix}/*.toml"])
       write   = concat(local.documents, ["${local.runs}/request.json", "${local.runs}/steps/pre_cleanup.json"])
       delete  = [local.runs]
       source  = false

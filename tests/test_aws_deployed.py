@@ -360,6 +360,7 @@ RIGHTS = {  # role: what it must be allowed, what it must be denied
         [
             ("s3:PutObject", f"{R}/request.json"),
             ("s3:PutObject", f"{B}/predict-age/lease.json"),
+            ("s3:GetObject", f"{B}/predict-age/config.toml"),
             ("s3:DeleteObject", f"{R}/x"),
             ("s3:ListBucket", B),
             ("states:DescribeExecution", EXECUTION),

@@ -543,7 +543,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) -> None:
     """A result part that lost one person after it was written fails the run: the check can fail."""
-    from predict_age.steps.final_results import balance, describe
+    from predict_age.run.result_checks import describe, reconcile
     from predict_age.tally import Tally
 
     folder = finished[0] / "runs" / finished[1]["run_id"]
@@ -555,7 +555,7 @@ def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) ->
         total = Tally()
         for receipt in receipts:
             total += Tally.from_json(receipt["tally"])
-        balance(facts, receipts, total)
+        reconcile(facts, receipts, total)
 
     books(parts)
     table = pq.read_table(parts[0])

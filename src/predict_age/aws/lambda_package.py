@@ -30,6 +30,7 @@ PACKAGED_FILES = (
     "storage/lease.py",
     "storage/manifest.py",
     "storage/publication.py",
+    "storage/retention_rule.py",
     "storage/row_accounting.py",
     "storage/workspace.py",
     "tally.py",

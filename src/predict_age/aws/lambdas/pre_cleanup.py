@@ -1,9 +1,10 @@
-"""State PreCleanup: check the event, claim the workspace, remove what no reader needs any more."""
+"""State PreCleanup: check the event, take the execution lease, remove runs beyond retention."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+import tomllib
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
@@ -14,9 +15,9 @@ from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
+from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
 
 REQUEST_KEYS = {"source", "as_of", "time", "config", "features", "accept"}
-KEEP_RUNS = 4
 EXECUTION_RUNNING = "RUNNING"
 
 
@@ -71,7 +72,7 @@ def handle(call: Call) -> Event:
         call.store.put(call.name("request.json"), hashed_json({**request, "run_id": run_id}).encode(), None)
     except ConflictError:
         call.document("request.json")
-    do_step_once(call, "pre_cleanup", lambda: _clean(call))
+    do_step_once(call, "pre_cleanup", lambda: _remove_runs(call, request))
     return {**call.event, "next": _next(call), "why": ""}
 
 
@@ -95,12 +96,59 @@ def _runs(execution: str) -> bool:
     return str(found["status"]) == EXECUTION_RUNNING
 
 
-def _clean(call: Call) -> StepResult:
-    """Delete the objects of runs beyond the newest four. What is published, and its model, stays."""
+def _remove_runs(call: Call, request: Event) -> StepResult:
+    """Remove the runs that the retention rule gives up.
+
+    The reader tables of each published quarter show the files of its run: all these runs are in use.
+    """
     published = read_published(call.documents)
-    runs = sorted({name.split("/")[1] for name, _ in call.store.names("runs/") if name.count("/") > 1})
-    kept = {call.run_id, *published.run_ids, *published.kept, *runs[-KEEP_RUNS:]}
-    removed = [r for r in runs if r not in kept]
-    for run in removed:
-        call.store.delete([name for name, _ in call.store.names(f"{object_names.run_folder(run)}/")])
+    in_use = {call.run_id, *published.run_ids}
+    removable = removable_runs(_run_facts(call), published, _keep_runs(call, request), in_use)
+    removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: _delete_run(call, run_id))
     return StepResult(len(removed), {"removed_runs": removed})
+
+
+def _keep_runs(call: Call, request: Event) -> int:
+    """``running.keep_runs`` of the configuration that the event names. Raises ConfigError when it cannot be read."""
+    name = str(request.get("config") or "")
+    if not name:
+        return DEFAULT_KEEP_RUNS
+    stored = call.store.get(name)
+    if stored is None:
+        raise ConfigError(f"{call.store.url(name)} is missing", expected="the file that the event names", fix="upload it")
+    try:
+        running = tomllib.loads(stored[0].decode()).get("running", {})
+        keep_runs = running.get("keep_runs", DEFAULT_KEEP_RUNS)
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"{call.store.url(name)} is not a valid configuration", found=str(error), fix="correct it") from None
+    if type(keep_runs) is not int or keep_runs < 1:
+        raise ConfigError(
+            f"{call.store.url(name)}: running.keep_runs is wrong",
+            expected="a whole number from 1",
+            found=repr(keep_runs),
+            fix="correct it",
+        )
+    return keep_runs
+
+
+def _run_facts(call: Call) -> list[RunFacts]:
+    """Every run below the workspace with its state, from one listing of the objects."""
+    objects: dict[str, set[str]] = {}
+    for name, _ in call.store.names("runs/"):
+        run_id, _, inside = name.removeprefix("runs/").partition("/")
+        if RUN_ID.fullmatch(run_id):
+            objects.setdefault(run_id, set()).add(inside)
+    return [RunFacts(run_id, _run_state(names)) for run_id, names in objects.items()]
+
+
+def _run_state(objects: set[str]) -> RunState:
+    if "request.json" not in objects:
+        return RunState.PARTLY_DELETED
+    return RunState.FINISHED if "steps/final_results.json" in objects else RunState.UNFINISHED
+
+
+def _delete_run(call: Call, run_id: str) -> None:
+    """Delete a run's objects: its request first, so that a half-deleted run is never taken for a finished one."""
+    run = f"{object_names.run_folder(run_id)}/"
+    call.store.delete([f"{run}request.json"])
+    call.store.delete([name for name, _ in call.store.names(run)])
