@@ -65,6 +65,11 @@ def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:
     assert bad.published == good.published
     status = json.loads(cli("status", "--workspace", tmp_path / "w", "--json").stdout)
     assert (status["status"], status["stages"][-1]["name"]) == ("failed", "training")
+    assert bad.said.strip().endswith("predict-age: " + status["message"]), "status says why, as the run did"
+    shown = cli("status", "--workspace", tmp_path / "w").stdout
+    assert "\nWhy     the model is not good enough" in shown
+    assert " resume --workspace " in shown[shown.index("\nNext ") :]
+    assert f"{status['run_id']} failed: the model is not good enough" in cli("runs", "--workspace", tmp_path / "w").stdout
     again = cli("resume", "--workspace", tmp_path / "w", check=5)
     assert "3 of 9 steps are done and whole" in again.stderr, "the model is not trained again"
     done = json.loads(cli("resume", "--workspace", tmp_path / "w", "--accept", "--json").stdout)

@@ -138,3 +138,5 @@ def test_wants_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not empty"):
         generate(tmp_path, 10, 1, AS_OF, 1)
     assert pq.read_table(tmp_path / "truth.parquet").num_rows == 10
+    with pytest.raises(ConfigError, match="a file is in the way"):
+        generate(tmp_path / "truth.parquet", 10, 1, AS_OF, 1)

@@ -11,31 +11,50 @@ from pathlib import Path
 import pytest
 
 from conftest import cli
+from faults import call
 from predict_age import errors
+from predict_age.cli import COMMANDS, app
+from predict_age.cli.reference import command_line, reference
+from predict_age.config import Config
 from predict_age.features.reference_table import feature_table
 from predict_age.features.spec import load_features
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = (
-    "generate",
-    "plan",
-    "run",
-    "resume",
-    "status",
-    "runs",
-    "diff",
-    "sql",
-    "report",
-    "verify",
-    "rollback",
-    "prune",
-)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", command_line())
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    """``--help`` of each command shows how to call it."""
-    assert f"predict-age {command} " in " ".join(cli(command, "--help").stdout.split())
+    """``--help`` and ``-h`` of each command show how to call it."""
+    shown = call([command, "--help"])
+    assert f"predict-age {command} " in " ".join(shown[1].split())
+    assert call([command, "-h"]) == shown
+    assert shown[0] == 0
+
+
+def test_help_lists_the_commands_in_the_order_of_a_run() -> None:
+    """The program's commands are those of the list, each once, and ``--help`` shows all that are not hidden in its order."""
+    visible = [name for name in COMMANDS if name != "aws-task"]
+    assert sorted(c.name or "" for c in app.registered_commands) == sorted(COMMANDS)
+    assert re.findall(r"^\W*([a-z]+(?:-[a-z]+)*)  ", cli("--help", env={"COLUMNS": "200"}).stdout, re.M)[-len(visible) :] == visible
+
+
+def test_the_reference_of_the_command_line_is_current() -> None:
+    """docs/cli.md is made from the program: ``python -m predict_age.cli.reference > docs/cli.md``."""
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert reference() == text
+    assert all(f"\n## {name}\n" in text for name in COMMANDS)
+
+
+def test_limits_of_options_are_those_of_their_keys() -> None:
+    """A number outside the range of a key is refused as the option that it came from, for every command that has the option."""
+    for option, section, key in (("--workers", "running", "workers"), ("--tune", "training", "tune_minutes")):
+        field = Config.model_fields[section].annotation.model_fields[key]  # type: ignore[union-attr]
+        most = next(m.le for m in field.metadata if hasattr(m, "le"))
+        found = [p.max for c in command_line().values() for p in c.params if option in p.opts]
+        assert found
+        assert set(found) == {most}
+    refused = cli("run", "--source", "x", "--workspace", "y", "--as-of", "2025-10-23", "--workers", "9999", check=2).stderr
+    assert "'--workers'" in refused
 
 
 def test_help_lists_the_exit_codes() -> None:
@@ -52,8 +71,6 @@ def test_documented_features_are_the_declared_ones() -> None:
 
 def test_documented_configuration_is_the_real_one() -> None:
     """Every key of the configuration stands in docs/configuration.md with its default, and no other key does."""
-    from predict_age.config import Config
-
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     declared = {f"{s}.{k}" for s, section in Config.model_fields.items() for k in section.annotation.model_fields}  # type: ignore[union-attr]
     assert set(re.findall(r"^\| `(\w+\.\w+)`", text, re.M)) == declared

@@ -391,7 +391,10 @@ def test_bad_configuration_stops_before_anything_happens(small_files: Path, tmp_
     bad = tmp_path / "c.toml"
     for text, message in (
         ("[training]\nrounds = 'many'", "line 2: training.rounds"),
-        ("[trainin]\n", "line 1: trainin: unknown key"),
+        ("[trainin]\n", "line 1: trainin: unknown key; did you mean training?"),
+        ("[source]\nbirth_yaer = 'b'", "line 2: source.birth_yaer: unknown key; did you mean birth_year?"),
+        ("[training]\nbatch_rows = 9", "line 2: training.batch_rows: unknown key; did you mean prediction.batch_rows?"),
+        ("[running]\nxyzzy = 1", "line 2: running.xyzzy: unknown key; look for a spelling mistake"),
         ("x", "not valid TOML"),
         ("[ages]\nmin = 90\nmax = 20", "ages.min must be below"),
         ("[running]\nworkers = true", "line 2: running.workers"),

@@ -1,10 +1,14 @@
 """The statements: what they give on DuckDB, and that Athena would accept them."""
 
+import io
+import re
+
 import pyarrow as pa
 import pytest
 import sqlglot
 from sqlglot import exp
 
+from predict_age.cli.render_rows import show_rows
 from predict_age.source.row_rules import connect
 from predict_age.sql import ON_DUCKDB, columns, for_athena, for_duckdb, source_text
 from predict_age.sql.__main__ import transpiled
@@ -131,3 +135,32 @@ def test_statements_for_duckdb_are_those_for_athena(name: str) -> None:
     if values:
         with pytest.raises(KeyError):
             for_duckdb(name)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_wide_rows_are_cut_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns of the middle are left out, long cells end in an ellipsis, headers stay whole; a pipe gets everything."""
+    names = ["pid", *(f"a_rather_long_column_{n}" for n in range(9)), "run_id"]
+    relation = connect().sql(
+        "SELECT " + ", ".join(f"'{'x' * 50}' AS {n}" if n == "pid" else f"0.1::DOUBLE + 0.2 AS {n}" for n in names)
+    )
+    for width, shown in ((80, 2), (110, 4), (400, 11)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        stream = Terminal()
+        show_rows(relation, stream)
+        lines = re.sub(r"\x1b\[\d*m", "", stream.getvalue()).splitlines()
+        assert max(map(len, lines)) <= width
+        assert sum(name in lines[1].split() for name in names) == shown
+        assert ("\N{HORIZONTAL ELLIPSIS}" in lines[1].split()) == (shown < 11)
+        assert ("x" * 39 + "\N{HORIZONTAL ELLIPSIS}") in lines[3]
+        assert f"{shown} of 11 columns fit" in lines[-1] or shown == 11
+    piped = io.StringIO()
+    show_rows(relation, piped)
+    assert piped.getvalue().splitlines()[1].split() == names
+    assert piped.getvalue().splitlines()[3].split() == ["x" * 50, *["0.3"] * 10]

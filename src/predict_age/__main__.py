@@ -13,7 +13,7 @@ def main() -> None:
     """Entry point. Where workers will be needed, their server imports what they need while this process does so for itself."""
     install_handlers()
     try:
-        if sys.argv[1:2] and sys.argv[1] in WITH_WORKERS and "--help" not in sys.argv:
+        if sys.argv[1:2] and sys.argv[1] in WITH_WORKERS and not {"-h", "--help"} & set(sys.argv):
             from predict_age.runtime.forkserver import prepare
 
             prepare()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -238,15 +239,35 @@ def load_config(path: Path | None, overrides: dict[str, dict[str, Any]] | None =
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(explain(error, str(path or "the command line"), text)) from None
+        raise ConfigError(explain(error, str(path or "the command line"), text, similar=_similar_key)) from None
+
+
+def _similar_key(keys: tuple[str, ...]) -> str:
+    """The key that ``keys`` (section, key) probably mean: the same key of another section, or a similar spelling; or empty."""
+    sections = {name: tuple(type_of.model_fields) for name, type_of in _sections().items()}
+    if len(keys) == 1:
+        return next(iter(difflib.get_close_matches(keys[0], sections, n=1)), "")
+    elsewhere = [f"{name}.{keys[1]}" for name, fields in sections.items() if keys[1] in fields]
+    return next(iter(elsewhere or difflib.get_close_matches(keys[1], sections.get(keys[0], ()), n=1)), "")
+
+
+def _sections() -> dict[str, type[BaseModel]]:
+    """The class of each section, by its name in the file."""
+    return {name: cast(type[BaseModel], field.annotation) for name, field in Config.model_fields.items()}
 
 
 def explain(
-    error: ValidationError, where: str, text: str, prefix: tuple[str, ...] = (), variants: frozenset[str] = frozenset()
+    error: ValidationError,
+    where: str,
+    text: str,
+    prefix: tuple[str, ...] = (),
+    variants: frozenset[str] = frozenset(),
+    similar: Callable[[tuple[str, ...]], str] = lambda _: "",
 ) -> str:
     """One readable line for each problem of a pydantic error, with the line of the file.
 
     ``prefix`` is where the validated part stands in the file; ``variants`` are union tags that pydantic puts into paths.
+    ``similar`` names the key that an unknown one probably means, or returns the empty text.
     """
     problems = []
     for problem in error.errors():
@@ -258,7 +279,8 @@ def explain(
         message = problem["msg"].removeprefix("Value error, ")
         found = "" if isinstance(problem["input"], dict) or not keys else f"; found {problem['input']!r}"
         if problem["type"] == "extra_forbidden":
-            message, found = "unknown key; look for a spelling mistake", ""
+            meant = similar(keys)
+            message, found = f"unknown key; did you mean {meant}?" if meant else "unknown key; look for a spelling mistake", ""
         problems.append(f"{place}: {'.'.join(keys) or 'file'}: {message}{found}")
     return "\n".join(problems)
 

@@ -3,4 +3,25 @@
 from predict_age.cli import aws, inspect, maintain, models, run
 from predict_age.cli.app import app, run_cli
 
-__all__ = ["app", "aws", "inspect", "maintain", "models", "run", "run_cli"]
+COMMANDS = (  # in the order of a run's life: the order of ``--help`` and of the reference
+    "generate",
+    "plan",
+    "run",
+    "resume",
+    "status",
+    "runs",
+    "report",
+    "sql",
+    "diff",
+    "verify",
+    "rollback",
+    "prune",
+    "models",
+    "card",
+    "promote",
+    "ab",
+    "aws-task",
+)
+app.registered_commands.sort(key=lambda command: COMMANDS.index(command.name or ""))
+
+__all__ = ["COMMANDS", "app", "aws", "inspect", "maintain", "models", "run", "run_cli"]

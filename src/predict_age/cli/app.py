@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Train on the people whose age is known, predict the others with an interval, publish one table with everybody once.",
 )
 
@@ -37,7 +38,9 @@ FeaturesOption = Annotated[
     Path | None, typer.Option("--features", help="Feature file; without it, the document's profile.", metavar="FILE")
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")]
-WorkersOption = Annotated[int | None, typer.Option("--workers", help="Worker processes; default: one for each core.", min=1)]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", help="Worker processes; default: one for each core.", min=1, max=512)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
@@ -90,7 +93,7 @@ def run_cli() -> None:
     install_handlers()
     block_unused_imports()
     try:
-        if len(sys.argv) == 1 or "--help" in sys.argv:
+        if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
             _prepare_help()
         app()
     except BrokenPipeError:

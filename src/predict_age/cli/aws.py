@@ -14,7 +14,7 @@ from predict_age.errors import ConfigError
 ScratchOption = Annotated[str, typer.Option(envvar="PREDICT_AGE_SCRATCH", help="Folder on the task's own disk.", metavar="DIR")]
 
 
-@app.command("aws-task", hidden=True)
+@app.command("aws-task", hidden=True, epilog="Example: predict-age aws-task train")
 def aws_task_command(
     what: Annotated[str, typer.Argument(help="train, predict, collect or report", metavar="WHAT")],
     scratch: ScratchOption = "",

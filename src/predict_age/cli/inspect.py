@@ -28,7 +28,7 @@ class OutputFormat(StrEnum):
 @app.command("status", epilog="Example: predict-age status --workspace work")
 def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """Say how the newest run stands, step by step."""
-    from predict_age.cli.render import show_run
+    from predict_age.cli.render_runs import show_run
     from predict_age.run.summary import run_summary
 
     runs = open_workspace(workspace).runs()
@@ -40,7 +40,7 @@ def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
 @app.command("runs", epilog="Example: predict-age runs --workspace work")
 def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """List all runs, and which of them is published."""
-    from predict_age.cli.render import run_rows, show_runs
+    from predict_age.cli.render_runs import run_rows, show_runs
 
     space = open_workspace(workspace)
     print_line(json.dumps(run_rows(space))) if as_json else show_runs(space)
@@ -58,7 +58,7 @@ def diff_command(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two finished runs person by person: who came, who went, whose age changed, and whose changed too much."""
-    from predict_age.cli.render import show_diff
+    from predict_age.cli.render_runs import show_diff
     from predict_age.query.run_diff import diff_runs as compare
     from predict_age.storage.manifest import verified_run
 
@@ -79,7 +79,7 @@ def sql_command(
     to: Annotated[Path | None, typer.Option("--out", help="Write to this new file (needed for parquet).", metavar="FILE")] = None,
 ) -> None:
     """Query the published tables, read-only; the query "SHOW TABLES" lists them."""
-    from predict_age.cli.render import show_rows
+    from predict_age.cli.render_rows import show_rows
     from predict_age.query import tables
 
     relation = tables.query(open_workspace(workspace), query)

@@ -18,7 +18,7 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Read a finished run again: every byte against its hash, every person against the books. Exit code 4 if it is damaged."""
-    from predict_age.cli.render import show_verified
+    from predict_age.cli.render_runs import show_verified
     from predict_age.pipeline.verify import verify_run as check
 
     space = open_workspace(workspace)
@@ -60,7 +60,7 @@ def prune_command(
     as_json: JsonOption = False,
 ) -> None:
     """Remove finished runs beyond the newest ones, and what killed runs left behind."""
-    from predict_age.cli.render import show_removals
+    from predict_age.cli.render_runs import show_removals
     from predict_age.config import Config
     from predict_age.storage.retention import removable, remove_leftovers, remove_runs
 

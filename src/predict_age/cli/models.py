@@ -14,7 +14,7 @@ from predict_age.errors import ConfigError, IntegrityError
 @app.command("models", epilog="Example: predict-age models --workspace work")
 def models_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """List the models of all finished runs: error, coverage, gate, and which one is the champion."""
-    from predict_age.cli.render import show_models
+    from predict_age.cli.render_models import show_models
     from predict_age.query.model_registry import model_versions
 
     found = model_versions(open_workspace(workspace))
@@ -42,7 +42,7 @@ def card_command(
     as_json: JsonOption = False,
 ) -> None:
     """Print the model card's findings and where the card is: for whom the model works how well."""
-    from predict_age.cli.render import show_card
+    from predict_age.cli.render_models import show_card
     from predict_age.storage.durable_files import check_hash
 
     folder = open_workspace(workspace).resolve(run_id)
@@ -69,7 +69,7 @@ def ab_command(
     as_json: JsonOption = False,
 ) -> None:
     """Compare models on people whose age became known: intervals, how many people are needed, and a decision."""
-    from predict_age.cli.render import show_read_out
+    from predict_age.cli.render_models import show_read_out
     from predict_age.evaluation.ab_test.arms import evaluate_ab_test
     from predict_age.evaluation.ab_test.read_out import DecisionRules
     from predict_age.run.summary import finite

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,11 +26,11 @@ from predict_age.cli.app import (
     print_line,
     stop_message,
 )
+from predict_age.cli.run_plan import checked_plan
 from predict_age.errors import ConfigError
 
 if TYPE_CHECKING:
-    from predict_age.run.run import RunPlan
-    from predict_age.storage.workspace import RunFolder, Workspace
+    from predict_age.storage.workspace import RunFolder
 
 BaseOption = Annotated[
     str, typer.Option("--base", help="Build on this finished run (run id, quarter, or current): no training.", metavar="RUN")
@@ -37,7 +38,9 @@ BaseOption = Annotated[
 ModelOption = Annotated[
     str, typer.Option("--model", help='Use this model instead of training: a version, or "champion".', metavar="VERSION")
 ]
-TuneOption = Annotated[float | None, typer.Option("--tune", help="Minutes to look for better settings before training.", min=0)]
+TuneOption = Annotated[
+    float | None, typer.Option("--tune", help="Minutes to look for better settings before training.", min=0, max=1440)
+]
 ShadowOption = Annotated[bool, typer.Option("--shadow", help="Finish and check the run, but do not publish it.")]
 AcceptOption = Annotated[
     bool, typer.Option("--accept", help="Go through a gate that stopped the run, after you have looked at why.")
@@ -51,102 +54,6 @@ TimestampOption = Annotated[
         "--timestamp", help="The time to write into the run; default: now. The same event twice is one run.", metavar="TIME"
     ),
 ]
-
-
-def _plan(
-    source: str,
-    as_of: str,
-    features: Path | None,
-    config: Path | None,
-    workers: int | None,
-    *,
-    max_minutes: float | None = None,
-    tune: float | None = None,
-    timestamp: str = "",
-    workspace: Path | None = None,
-    base: str = "",
-    model: str = "",
-    shadow: bool = False,
-) -> RunPlan:
-    """Check everything that can be checked before a run: configuration, feature file, source, and the run to build on."""
-    from predict_age.config import load_config
-    from predict_age.features.group_fields import check_groups
-    from predict_age.features.spec import load_features
-    from predict_age.pipeline.runner import new_plan
-
-    settings = load_config(
-        config,
-        {
-            "running": {"workers": workers} if workers else {},
-            "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
-            "training": {} if tune is None else {"tune_minutes": tune},
-        },
-    )
-    columns = (settings.source.birth_year, settings.source.approximate_age)
-    declared = load_features(features, columns)
-    name = str(features) if features else "built in"
-    when = parse_date(as_of)
-    if features:  # the built-in ones were checked when they were built in
-        from predict_age.features.extract import check_compiles
-
-        check_compiles(declared, when, name)
-    check_groups(settings.card.groups)
-    stamp = _timestamp(timestamp) if timestamp else None
-    built_on, challengers = _models(workspace, base, model, list(settings.prediction.challengers), declared.text)
-    return new_plan(
-        source,
-        when,
-        settings,
-        declared.text,
-        name,
-        timestamp=stamp,
-        base=built_on,
-        challengers=challengers,
-        shadow=shadow,
-    )
-
-
-def _models(
-    workspace: Path | None, base: str, model: str, challengers: list[str], features: str
-) -> tuple[tuple[str, str], tuple[tuple[str, str], ...]]:
-    """The run to build on, if any, and those of the challengers, each with the SHA-256 of its model's manifest."""
-    from predict_age.query.model_registry import run_of
-
-    if base and model:
-        raise ConfigError("--base and --model both name a model", fix="give one of them")
-    if workspace is None or not (base or model or challengers):
-        return ("", ""), ()
-    space = open_workspace(workspace)
-    built_on = ("", "")
-    if base or model:
-        built_on = _usable_model(space, space.resolve(base) if base else run_of(space, model), features)
-    return built_on, tuple(_usable_model(space, run_of(space, name), features) for name in challengers)
-
-
-def _timestamp(text: str) -> dt.datetime:
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise ConfigError("--timestamp is not a time with a zone", expected="such as 2025-10-23T06:00:00Z", found=text) from None
-    return found
-
-
-def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:
-    """The run and the SHA-256 of its model's manifest. Raises ConfigError when its model knows other features."""
-    from predict_age.storage.manifest import verified_run
-
-    run = verified_run(space, folder)
-    run.checked("model/")
-    if (run.folder.model / "features.toml").read_text(encoding="utf-8") != features:
-        raise ConfigError(
-            f"run {run.folder.id} cannot be built on: its model was trained on another feature file",
-            expected="the same --features",
-            found="other features",
-            fix="run without it, which trains a new model",
-        )
-    return run.folder.id, run.files["model/manifest.json"]
 
 
 @app.command("generate", epilog="Example: predict-age generate --rows 1000000 --out people --seed 7")
@@ -198,7 +105,7 @@ def plan_command(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a run would take - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
-    from predict_age.cli.render import show_estimate
+    from predict_age.cli.render_plans import show_estimate
     from predict_age.pipeline.estimate import estimate
 
     if platform not in ("local", "aws"):
@@ -208,13 +115,13 @@ def plan_command(
         return
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
-    found = estimate(_plan(source, as_of or dt.date.today().isoformat(), features, config, workers))
+    found = estimate(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers))
     print_line(json.dumps(found.as_json())) if as_json else show_estimate(found)
 
 
 def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
     from predict_age.aws.cost_plan import estimate_cost, estimate_run_cost
-    from predict_age.cli.render import show_aws_plan
+    from predict_age.cli.render_plans import show_aws_plan
     from predict_age.config import load_config
     from predict_age.run.budget import check_cost
 
@@ -223,7 +130,7 @@ def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | Non
     if rows:
         found = estimate_cost(rows)
     else:
-        found = estimate_run_cost(_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
+        found = estimate_run_cost(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
     print_line(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
     check_cost(found.total, load_config(config, {}).limits, " on AWS")
 
@@ -252,7 +159,7 @@ def run_command(
     from predict_age.pipeline.runner import start_run
     from predict_age.storage.workspace import Workspace
 
-    made = _plan(
+    made = checked_plan(
         source,
         as_of,
         features,
@@ -271,7 +178,7 @@ def run_command(
         from predict_age.run.budget import check_affordable
 
         check_affordable(estimate(made).minutes, made.config.limits)
-    _go(lambda console: start_run(Workspace(workspace), made, console), as_json, quiet)
+    _go(lambda console: start_run(Workspace(workspace), made, console), workspace, as_json, quiet)
 
 
 @app.command("resume", epilog="Example: predict-age resume --workspace work")
@@ -284,21 +191,20 @@ def resume_command(
     quiet: QuietOption = False,
 ) -> None:
     """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
-    from predict_age.pipeline.runner import Overrides
-    from predict_age.pipeline.runner import resume_run as again
+    from predict_age.pipeline.runner import Overrides, resume_run
 
     space = open_workspace(workspace)
-    _go(lambda console: again(space, console, Overrides(workers, max_minutes, accept)), as_json, quiet)
+    _go(lambda console: resume_run(space, console, Overrides(workers, max_minutes, accept)), workspace, as_json, quiet)
 
 
-def _go(work: Callable[[Any], RunFolder], as_json: bool, quiet: bool) -> None:
-    from predict_age.cli.render import show_run
+def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet: bool) -> None:
+    from predict_age.cli.render_runs import show_run
     from predict_age.run.summary import run_summary
     from predict_age.runtime.progress import Console
 
     console = Console(quiet=quiet)
     try:
-        with stop_message("`predict-age resume` goes on from here"):
+        with stop_message(f"`predict-age resume --workspace {shlex.quote(str(workspace))}` continues from here"):
             folder = work(console)
     finally:
         console.close()

@@ -24,7 +24,7 @@ def number_of_batches(to_predict: int, batch_rows: int, workers: int) -> tuple[i
     number = max(1, wanted, for_workers)
     formula = f"ceil({to_predict:,} / {batch_rows:,}) = {wanted:,}"
     if number > wanted:
-        formula += f", raised to {number:,} so that {workers} workers share the work"
+        formula += f", raised to {number:,} for {workers} worker{'' if workers == 1 else 's'}"
     return number, formula
 
 

@@ -59,7 +59,7 @@ def check_model(card: dict[str, Any], limits: GatesConfig, coverage: float, publ
                 "worst age band",
                 worst["mae"] <= limits.band_error_years,
                 f"a mean error of at most {limits.band_error_years:g} years",
-                f"{worst['mae']:.2f} for people of {worst['band']}",
+                f"{worst['mae']:.2f} for people aged {worst['band']}",
             )
         )
     group = card["worst_group"]

@@ -28,6 +28,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
     summary = {
         "run_id": folder.id,
         "status": folder.status,
+        "message": folder.message,
         "report": str(folder.report.resolve()) if folder.report.exists() else "",
         "workers": record["workers"],
         "as_of": record["as_of"],

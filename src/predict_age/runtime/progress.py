@@ -115,6 +115,11 @@ class Console:
         self._clear()
 
 
+def counted(number: int, noun: str) -> str:
+    """``number`` and ``noun`` in the singular or plural: 1 worker, 2 workers."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size(number: float) -> str:
     """Bytes as MiB or GiB."""
     return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"

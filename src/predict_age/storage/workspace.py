@@ -77,6 +77,14 @@ class RunFolder:
         except (IntegrityError, KeyError):
             return INTERRUPTED
 
+    @property
+    def message(self) -> str:
+        """Why the run failed or was interrupted, as it was reported then; empty where nothing was recorded."""
+        try:
+            return str(read_json(self.path / "status.json")["message"])
+        except (IntegrityError, KeyError):
+            return ""
+
     def set_status(self, status: str, token: int, message: str = "") -> None:
         """Write the status, the lease it was written under and, for a failure, its sentence."""
         write_json(self.path / "status.json", {"status": status, "message": message, "token": token})

@@ -66,9 +66,9 @@ def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """(people, truth) of a chunk as Arrow record batches."""
     rng = chunk.rng
     drawn = _drawn(chunk, rng)
-    luck = rng.random(chunk.rows)
-    has_birth_year = luck < KNOWN_BIRTH_YEAR + KNOWN_BOTH
-    has_age = (luck >= KNOWN_BIRTH_YEAR) & (luck < KNOWN_BIRTH_YEAR + KNOWN_BOTH + KNOWN_AGE)
+    drawn_uniform = rng.random(chunk.rows)
+    has_birth_year = drawn_uniform < KNOWN_BIRTH_YEAR + KNOWN_BOTH
+    has_age = (drawn_uniform >= KNOWN_BIRTH_YEAR) & (drawn_uniform < KNOWN_BIRTH_YEAR + KNOWN_BOTH + KNOWN_AGE)
     pid = pa.array(pids(chunk))
     birth_year = pa.array((chunk.as_of.year - drawn.age).astype(np.int32), mask=~has_birth_year)
     approximate_age = pa.array(drawn.age, mask=~has_age)
@@ -112,7 +112,12 @@ def generate(
         raise ConfigError(
             f"{folder} is not empty", expected="a new or empty folder", fix="choose another --out or remove the folder first"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(
+            f"{folder} cannot be created: a file is in the way", expected="a new or empty folder", fix="choose another --out"
+        ) from None
     jobs = []
     for number, start in enumerate(range(0, max(rows, 1), ROWS_PER_FILE)):
         stop = min(rows, start + ROWS_PER_FILE)

@@ -114,7 +114,7 @@ def _age_bands(card: CardContent) -> Iterator[Sentence]:
             yield (
                 abs(row["bias"]),
                 (
-                    f"People of {row['band']} are made {_direction(row['bias'])} on average and covered by their interval in "
+                    f"People aged {row['band']} are made {_direction(row['bias'])} on average and covered by their interval in "
                     f"{row['coverage']:.0%} of the cases ({row['rows']:,} judged)."
                 ),
             )

@@ -1,0 +1,43 @@
+"""Building blocks of what commands print: the console, tables, numbers, labelled lines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def stdout_console() -> Console:
+    """Console on stdout: as wide as the terminal, or 100 characters when piped."""
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 100)
+
+
+def grid(title: str, columns: list[str], numbers: bool = True) -> Table:
+    """Empty table with a title; ``numbers``: all columns but the first are aligned to the right."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if i and numbers else "left")
+    return table
+
+
+def program_name() -> str:
+    """How to call this program again: its name where that is on the PATH, else the path it was called by."""
+    called = Path(sys.argv[0])
+    if called.name != "predict-age" or shutil.which("predict-age"):
+        return "predict-age"
+    return os.path.relpath(called)
+
+
+def number_or_dash(value: float | None, text: str) -> str:
+    """``value`` in the format ``text``, or a dash where there is none."""
+    return "\N{EN DASH}" if value is None else text.format(value)
+
+
+def print_field(console: Console, label: str, text: str) -> None:
+    """One labelled line, never wrapped, so that paths and commands can be copied; further lines of ``text`` are indented."""
+    console.print(f"{label:<8}{text}".replace("\n", "\n" + " " * 8), soft_wrap=True, markup=False)

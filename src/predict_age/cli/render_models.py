@@ -1,0 +1,70 @@
+"""Models, model cards and experiments as tables for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from predict_age.cli.console import grid, number_or_dash, stdout_console
+
+if TYPE_CHECKING:
+    from predict_age.evaluation.ab_test.arms import AbTestResult
+    from predict_age.query.model_registry import Version
+
+
+def show_models(found: list[Version]) -> None:
+    """All models, for people."""
+    if not found:
+        stdout_console().print("There are no models yet: they are made by `predict-age run`.")
+        return
+    table = grid("Models", ["version", "error", "Ridge", "coverage", "gate", "runs", ""], numbers=False)
+    for v in found:
+        table.add_row(
+            v.version,
+            number_or_dash(v.mae, "{:.2f} years"),
+            number_or_dash(v.ridge_mae, "{:.2f}"),
+            number_or_dash(v.coverage, "{:.1%}"),
+            v.gate,
+            f"{v.runs[-1]}" + (f" and {len(v.runs) - 1} more" if len(v.runs) > 1 else ""),
+            "champion" if v.champion else "",
+        )
+    stdout_console().print(table)
+
+
+def show_card(card: dict[str, Any], path: Path) -> None:
+    """What the model card says first, and where the rest is."""
+    console = stdout_console()
+    held = card["held_out"]
+    console.print(
+        f"\n[bold]Model {card['model_version']}[/bold]  {held['mae']:.2f} years mean error, "
+        f"{held['coverage']:.1%} inside the interval, {held['rows']:,} people judged",
+        soft_wrap=True,
+    )
+    for number, finding in enumerate(card["findings"], start=1):
+        console.print(f"  {number}. {finding['kind']}: {finding['sentence']}", soft_wrap=True, markup=False)
+    if not card["findings"]:
+        console.print("  nothing stands out")
+    console.print(f"Card    {path.resolve()}", soft_wrap=True, markup=False)
+
+
+def show_read_out(found: AbTestResult) -> None:
+    """An experiment, for people."""
+    console = stdout_console()
+    how = "the same people predicted by each model" if found.paired else "each model with people of its own"
+    console.print(f"\n[bold]Experiment[/bold]  {how}; true ages of {found.truth}", soft_wrap=True)
+    table = grid("Arms", ["model", "people", "error", "bias", "coverage", "width"])
+    for name, sums in found.arms.items():
+        row = sums.as_json()
+        table.add_row(
+            name,
+            f"{sums.rows:,}",
+            number_or_dash(row["mae"], "{:.2f}"),
+            number_or_dash(row["bias"], "{:+.2f}"),
+            number_or_dash(row["coverage"], "{:.1%}"),
+            number_or_dash(row["width"], "{:.1f}"),
+        )
+    console.print(table)
+    for d in found.decisions:
+        between = f"{d.difference:+.3f} years ({d.low:+.3f} to {d.high:+.3f})" if d.needed else "no difference yet"
+        console.print(f"[bold]{d.challenger}[/bold]: {d.decision}; {d.reason}", soft_wrap=True)
+        console.print(f"  challenger minus champion {between}; {d.needed:,} people find the least gain that counts", soft_wrap=True)

@@ -1,0 +1,190 @@
+"""Runs, their verification and comparison: tables for people, dictionaries for ``--json``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+
+from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
+from predict_age.errors import IntegrityError
+from predict_age.run.summary import run_summary
+from predict_age.runtime.progress import duration, size
+from predict_age.sql import VIEW
+from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RunFolder, Workspace
+
+if TYPE_CHECKING:
+    from predict_age.pipeline.verify import Verification
+    from predict_age.query.run_diff import Diff
+
+
+FIRST_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "prediction_source")
+
+
+def show_run(folder: RunFolder) -> None:
+    """A run for people: result table, quality, steps, where to look next."""
+    s = run_summary(folder)
+    console = stdout_console()
+    console.print(f"\n[bold]Run {s['run_id']}[/bold]  {s['status']}, as of {s['as_of']}")
+    if rows := s["rows"]:
+        table = grid("Results", ["source of the age", "people", "share"])
+        sources = {**rows["existing_by_source"], "ML_PREDICTION": rows["predicted"], "DEFAULT": rows["default"]}
+        for name, n in sources.items():
+            table.add_row(name, f"{n:,}", f"{n / rows['distinct']:.1%}")
+        table.add_row("[bold]every person once[/bold]", f"[bold]{rows['distinct']:,}[/bold]", "100.0%")
+        quality = _quality(s["metrics"])
+        console.print(table, quality)
+        aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} set aside; "
+        console.print(
+            f"Books: {aside}{rows['usable']:,} = {rows['distinct']:,} people + {rows['duplicate']:,} duplicates", soft_wrap=True
+        )
+    steps = grid("Steps", ["step", "time", "rows", "rows/s", "peak memory"])
+    for stage in s["stages"]:
+        rate = stage["rows"] / stage["seconds"] if stage["seconds"] > 0.05 and stage["rows"] else 0
+        steps.add_row(
+            stage["name"],
+            duration(stage["seconds"]),
+            f"{stage['rows']:,}" if stage["rows"] else "",
+            f"{rate:,.0f}" if rate else "",
+            size(stage["peak_rss_bytes"]),
+        )
+    console.print(steps)
+    if s["message"]:
+        print_field(console, "Why", s["message"])
+    if s["drift"].get("drifted"):
+        console.print(f"[red]Changed data[/red] against run {s['drift']['reference']}:", soft_wrap=True)
+        for sentence in s["drift"]["drifted"][:5]:
+            console.print(f"  {sentence}", soft_wrap=True, markup=False)
+    if s["findings"]:
+        print_field(console, "Card", s["findings"][0])
+    if s["shadow"] and s["rows"]:
+        print_field(console, "Shadow", f"not published; `predict-age rollback --to {s['run_id']}` publishes it")
+    if s["table"]:
+        print_field(console, "Table", f"{s['table']}, view {VIEW}")
+    if s["report"]:
+        print_field(console, "Report", s["report"])
+    print_field(console, "Next", _next_command(s["status"], folder.path.parent.parent))
+
+
+def _next_command(status: str, workspace: Path) -> str:
+    """The command to type after a run with this status."""
+    called = f"{program_name()} {{}} --workspace {shlex.quote(str(workspace))}"
+    if status == DONE:
+        return called.format("sql") + f' "SELECT {", ".join(FIRST_COLUMNS)} FROM {VIEW} LIMIT 5"'
+    if status == FAILED:
+        return called.format("resume") + "; after a change of source, features or configuration `predict-age run` starts a new run"
+    return called.format("resume")
+
+
+def _quality(m: dict[str, Any]) -> Group:
+    table = grid("Quality, on people held out from training", ["", "value", ""], numbers=False)
+    table.add_row(
+        "mean absolute error",
+        number_or_dash(m["mae"], "{:.2f} years"),
+        f"Ridge {number_or_dash(m['ridge_mae'], '{:.2f}')}, constant median {number_or_dash(m['median_mae'], '{:.2f}')}",
+    )
+    table.add_row(
+        "interval covers",
+        number_or_dash(m["coverage"], "{:.1%}"),
+        f"target {m['target_coverage']:.0%}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
+    )
+    predicted = number_or_dash(m.get("high_quality_share_predicted"), "{:.1%}")
+    table.add_row(
+        "high quality",
+        number_or_dash(m.get("high_quality_share"), "{:.1%}"),
+        f"of all people at confidence 60 % or more; {predicted} of the predicted",
+    )
+    return Group(table)
+
+
+def run_rows(workspace: Workspace) -> list[dict[str, Any]]:
+    """One row a run, oldest first, for ``runs``. A run whose records are damaged is listed as such."""
+    published = workspace.published
+    rows = []
+    for folder in workspace.runs():
+        quarters = [q for q, r in published.quarters.items() if r == folder.id]
+        row = {"run_id": folder.id, "published": ", ".join(quarters), "current": folder.id == published.current}
+        try:
+            s = run_summary(folder)
+        except (IntegrityError, KeyError):
+            nothing = dict.fromkeys(("message", "as_of", "quarter", "people", "mae", "model_version", "base"))
+            rows.append({**row, "status": DAMAGED, **nothing})
+            continue
+        rows.append(
+            {
+                **row,
+                "status": s["status"],
+                "message": s["message"],
+                "as_of": s["as_of"],
+                "quarter": s["quarter"],
+                "people": s["rows"].get("distinct"),
+                "mae": s["metrics"]["mae"],
+                "model_version": s["model_version"],
+                "base": s["base"],
+            }
+        )
+    return rows
+
+
+def show_runs(workspace: Workspace) -> None:
+    """The runs of a workspace for people."""
+    table = grid("Runs", ["run", "status", "as of", "people", "error", "published as"], numbers=False)
+    rows = run_rows(workspace)
+    for row in rows:
+        people = f"{row['people']:,}" if row["people"] is not None else ""
+        name = f"{row['published']}{' (current)' if row['current'] else ''}"
+        table.add_row(row["run_id"], row["status"], row["as_of"] or "", people, number_or_dash(row["mae"], "{:.2f} years"), name)
+    console = stdout_console()
+    console.print(table)
+    for row in rows:
+        if row["message"]:
+            console.print(f"{row['run_id']} {row['status']}: {row['message'].splitlines()[0]}", soft_wrap=True, markup=False)
+
+
+def show_verified(found: Verification) -> None:
+    """What was checked, for people."""
+    console = stdout_console()
+    console.print(f"\n[bold]Run {found.run_id}[/bold]  {found.files:,} files, {size(found.bytes)}, {found.rows:,} people")
+    for text in found.checks:
+        console.print(f"  [green]ok[/green]   {text}", soft_wrap=True)
+    for text in found.problems:
+        console.print("  [red]BAD[/red]  " + text.replace("\n", "\n       ").replace("[", "\\["), soft_wrap=True)
+
+
+def show_removals(removed: list[dict[str, Any]], dry_run: bool) -> None:
+    """What prune removed, or would remove."""
+    if not removed:
+        stdout_console().print("Nothing to remove.")
+        return
+    table = grid("Would be removed" if dry_run else "Removed", ["run", "why", "size"], numbers=False)
+    for row in removed:
+        table.add_row(row["run_id"], row["reason"], size(row["bytes"]))
+    stdout_console().print(table)
+
+
+def show_diff(found: Diff) -> None:
+    """Two runs compared, for people."""
+    console = stdout_console()
+    console.print(f"\n[bold]{found.before}[/bold] against [bold]{found.after}[/bold]: {found.expected:+.2f} years later")
+    console.print(
+        f"{found.both:,} people in both, {found.only_before:,} only in the first, {found.only_after:,} only in the second"
+    )
+    table = grid("Where the age comes from", ["before", "after", "people", "mean change"], numbers=False)
+    for move in found.moves:
+        table.add_row(move["before"], move["after"], f"{move['people']:,}", number_or_dash(move["mean_change"], "{:+.2f} years"))
+    console.print(table)
+    if found.predicted_in_both:
+        near = ", ".join(f"{share:.1%} within {years}" for years, share in found.within.items())
+        console.print(
+            f"Predicted in both: {found.predicted_in_both:,}; mean change {number_or_dash(found.mean_change, '{:+.2f}')} years, "
+            f"{found.expected:+.2f} expected; {near} years of it",
+            soft_wrap=True,
+        )
+    console.print(f"{found.jumped:,} people jumped by more than {found.jump_years:g} years", soft_wrap=True)
+    if found.jumps:
+        table = grid("Largest jumps", ["pid", "before", "after", "source before", "source after"])
+        for row in found.jumps:
+            table.add_row(str(row["pid"]), str(row["age_before"]), str(row["age_after"]), row["source_before"], row["source_after"])
+        console.print(table)
