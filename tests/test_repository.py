@@ -13,7 +13,7 @@ import pytest
 from conftest import cli
 from faults import call
 from predict_age import errors
-from predict_age.cli import COMMANDS, app
+from predict_age.cli import COMMAND_ORDER, app
 from predict_age.cli.reference import command_line, reference
 from predict_age.config import Config
 from predict_age.features.reference_table import feature_table
@@ -33,8 +33,8 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 def test_help_lists_the_commands_in_the_order_of_a_run() -> None:
     """The program's commands are those of the list, each once, and ``--help`` shows all that are not hidden in its order."""
-    visible = [name for name in COMMANDS if name != "aws-task"]
-    assert sorted(c.name or "" for c in app.registered_commands) == sorted(COMMANDS)
+    visible = [name for name in COMMAND_ORDER if name != "aws-task"]
+    assert sorted(c.name or "" for c in app.registered_commands) == sorted(COMMAND_ORDER)
     assert re.findall(r"^\W*([a-z]+(?:-[a-z]+)*)  ", cli("--help", env={"COLUMNS": "200"}).stdout, re.M)[-len(visible) :] == visible
 
 
@@ -42,7 +42,7 @@ def test_the_reference_of_the_command_line_is_current() -> None:
     """docs/cli.md is made from the program: ``python -m predict_age.cli.reference > docs/cli.md``."""
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert reference() == text
-    assert all(f"\n## {name}\n" in text for name in COMMANDS)
+    assert all(f"\n## {name}\n" in text for name in COMMAND_ORDER)
 
 
 def test_limits_of_options_are_those_of_their_keys() -> None:

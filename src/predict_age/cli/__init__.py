@@ -3,7 +3,7 @@
 from predict_age.cli import aws, inspect, maintain, models, run
 from predict_age.cli.app import app, run_cli
 
-COMMANDS = (  # in the order of a run's life: the order of ``--help`` and of the reference
+COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and of the reference
     "generate",
     "plan",
     "run",
@@ -22,6 +22,6 @@ COMMANDS = (  # in the order of a run's life: the order of ``--help`` and of the
     "ab",
     "aws-task",
 )
-app.registered_commands.sort(key=lambda command: COMMANDS.index(command.name or ""))
+app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))
 
-__all__ = ["COMMANDS", "app", "aws", "inspect", "maintain", "models", "run", "run_cli"]
+__all__ = ["COMMAND_ORDER", "app", "aws", "inspect", "maintain", "models", "run", "run_cli"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer.main
 
-from predict_age.cli import COMMANDS, app
+from predict_age.cli import COMMAND_ORDER, app
 
 OPENING = """# Command line
 
@@ -27,7 +27,7 @@ Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 res
 def command_line() -> dict[str, Any]:
     """Every command of the program by its name, in the order of ``--help``."""
     commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return {name: commands[name] for name in COMMANDS}
+    return {name: commands[name] for name in COMMAND_ORDER}
 
 
 def reference() -> str:
