@@ -142,25 +142,25 @@ def test_group_numbers_equal_scipy_and_scikit_learn() -> None:
     people = judged(3000)
     label = np.random.default_rng(1).choice(["a", "b", "c"], 3000, p=[0.6, 0.38, 0.02])
     rows = metrics_by_group(people, pa.table({"g": label}), 40, 100)["g"]
-    assert [r["group"] for r in rows] == ["a", "b", "all others"]
+    assert [r.group for r in rows] == ["a", "b", "all others"]
     error = people.made.age - people.age
     for row in rows[:2]:
-        mine = label == row["group"]
-        assert row["mae"] == pytest.approx(sk.mean_absolute_error(people.age[mine], people.made.age[mine]))
-        assert row["rmse"] == pytest.approx(sk.root_mean_squared_error(people.age[mine], people.made.age[mine]))
-        assert row["r2"] == pytest.approx(sk.r2_score(people.age[mine], people.made.age[mine]))
+        mine = label == row.group
+        assert row.mae == pytest.approx(sk.mean_absolute_error(people.age[mine], people.made.age[mine]))
+        assert row.rmse == pytest.approx(sk.root_mean_squared_error(people.age[mine], people.made.age[mine]))
+        assert row.r2 == pytest.approx(sk.r2_score(people.age[mine], people.made.age[mine]))
         welch = stats.ttest_ind(error[mine], error[~mine], equal_var=False)
-        assert row["apart_z"] == pytest.approx(welch.statistic)
+        assert row.apart_z == pytest.approx(welch.statistic)
         low, high = stats.norm.interval(0.95, error[mine].mean(), stats.sem(error[mine]))
-        assert row["bias_interval"] == pytest.approx([low, high], rel=1e-4)
+        assert row.bias_interval == pytest.approx([low, high], rel=1e-4)
         side = sk.confusion_matrix(people.age[mine] >= 40, people.made.age[mine] >= 40, normalize="true")
-        assert (row["made_older"], row["made_younger"]) == pytest.approx((side[0, 1], side[1, 0]))
+        assert (row.made_older, row.made_younger) == pytest.approx((side[0, 1], side[1, 0]))
     weights = np.random.default_rng(2).random(3000)
     made = people.made
     whole = weighted_metrics(people.age, made.age, made.lower, made.upper, weights)
     assert whole["mae"] == pytest.approx(sk.mean_absolute_error(people.age, made.age, sample_weight=weights))
     assert weighted_metrics(people.age, made.age, made.lower, made.upper, np.ones(3000)) == pytest.approx(
-        {k: v for k, v in evaluate(people.age, made.age, made.lower, made.upper).items() if k not in ("rows", "r2")}
+        {k: v for k, v in vars(evaluate(people.age, made.age, made.lower, made.upper)).items() if k not in ("rows", "r2")}
     )
     nobody = threshold_errors(people.age, made.age, 120)
     assert (nobody.above, np.isnan(nobody.made_younger)) == (0, True)
@@ -173,7 +173,7 @@ def test_chance_names_no_group() -> None:
         people = judged(1600, seed)
         label = np.random.default_rng(seed).integers(0, 8, 1600).astype(str)
         rows = metrics_by_group(people, pa.table({"g": label}), 40, 50)["g"]
-        alarms += any(abs(r["apart_z"]) > critical_group_z(len(rows)) for r in rows)
+        alarms += any(abs(r.apart_z) > critical_group_z(len(rows)) for r in rows)
     assert alarms <= 12  # 4 expected; more than 12 happens once in 4,000
 
 
@@ -184,9 +184,9 @@ def test_same_age_removes_what_age_explains() -> None:
     made = np.round(age - 0.4 * (age - 45)).astype(np.int32)
     older = rng.random(6000) < (age - 15) / 60
     people = HeldOutPredictions(np.arange(6000), age, Predictions(made, age, age), np.zeros(6000, np.int64))
-    rows = {r["group"]: r for r in metrics_by_group(people, pa.table({"g": np.where(older, "old", "young")}), 40, 50)["g"]}
-    assert rows["old"]["apart"] < -3
-    assert abs(rows["old"]["same_age"]) < 0.3
+    rows = {r.group: r for r in metrics_by_group(people, pa.table({"g": np.where(older, "old", "young")}), 40, 50)["g"]}
+    assert rows["old"].apart < -3
+    assert abs(rows["old"].same_age) < 0.3
 
 
 def test_likeness_finds_and_corrects_a_shift() -> None:

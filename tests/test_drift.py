@@ -15,16 +15,9 @@ from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
 from predict_age.config import DriftConfig
-from predict_age.evaluation.drift.judge import (
-    DriftFinding,
-    OverDispersion,
-    align_counts,
-    assign_cells,
-    compare_counts,
-    over_dispersion,
-    psi,
-)
+from predict_age.evaluation.drift.judge import OverDispersion, align_counts, assign_cells, compare_counts, over_dispersion, psi
 from predict_age.evaluation.drift.sketch import Sketch, cell_lower_bound, grid_cells, histogram_counts, number_counts, sum_sketches
+from predict_age.records.drift_state import DriftFinding
 from predict_age.synthetic.model import draw
 from predict_age.synthetic.shifts import Shift, shifted
 from predict_age.synthetic.write import generate
@@ -46,7 +39,7 @@ def test_merge_equals_whole(found: list[float], cuts: list[int]) -> None:
     for s in reversed(sketches):
         total = total + s
     assert total.counts["x"] == expected
-    assert Sketch.from_json(json.loads(json.dumps(total.as_json()))).counts["x"] == expected
+    assert Sketch.from_json(json.loads(json.dumps(total.in_order()))).counts["x"] == expected
     assert sum(expected.values()) == len(whole)
 
 

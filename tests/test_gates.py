@@ -1,6 +1,7 @@
 """Gates, versions of the model, and tuning."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,49 +9,58 @@ import pytest
 
 from conftest import QUICK, TINY, cli, run_json, tiny_run, write_jsonl
 from predict_age.config import GatesConfig
+from predict_age.records.model_quality import BandQuality, ModelEvaluation, NamedGroup, PointErrors, Quality
 from predict_age.run.quality_gates import check_model
 
 Rows = list[dict[str, Any]]
 STRICT = TINY.replace("baselines = false\n", "")
 
 
-def card(**changes: Any) -> dict[str, Any]:
-    """A good model's card."""
-    held = {"rows": 5000, "mae": 3.0, "rmse": 4.0, "bias": 0.0, "coverage": 0.9, "width": 12.0}
-    band = {"band": "25-34", "rows": 900, "mae": 3.0}
-    return {"held_out": held, "ridge": {"mae": 4.0}, "median": {"mae": 9.0}, "by_band": [band], "worst_group": None, **changes}
+POINT = PointErrors(3.0, 4.0, 0.0, 0.9)
+HELD = Quality(5000, 3.0, 4.0, 0.0, 0.9, 0.9, 12.0)
+GOOD = ModelEvaluation(HELD, replace(POINT, mae=4.0), replace(POINT, mae=9.0), [BandQuality("25-34", **vars(HELD))], [], None)
+KENYA = NamedGroup(
+    "country",
+    "Kenya",
+    **vars(HELD),
+    bias_interval=[-11.0, -9.4],
+    apart=-10.2,
+    apart_z=-20.0,
+    same_age=0.0,
+    made_younger=0.0,
+    made_older=0.0,
+)
 
 
 @pytest.mark.parametrize(
-    ("what", "changes", "published"),
+    ("what", "model", "published"),
     [
-        ("better than the median", {"median": {"mae": 2.9}}, None),
-        ("better than Ridge", {"ridge": {"mae": 2.9}}, None),
-        ("not worse than published", {}, {"rows": 5000, "mae": 2.7, "rmse": 3.6}),
-        ("worst age band", {"by_band": [{"band": "65 and over", "rows": 100, "mae": 15.1}]}, None),
-        ("worst group", {"worst_group": {"field": "country", "group": "Kenya", "apart": -10.2}}, None),
-        ("coverage", {"held_out": {"rows": 5000, "mae": 3.0, "rmse": 4.0, "coverage": 0.85}}, None),
-        ("too good to be true", {"median": {"mae": 21.0}}, None),
+        ("better than the median", replace(GOOD, median=replace(POINT, mae=2.9)), None),
+        ("better than Ridge", replace(GOOD, ridge=replace(POINT, mae=2.9)), None),
+        ("not worse than published", GOOD, replace(HELD, mae=2.7, rmse=3.6)),
+        ("worst age band", replace(GOOD, by_band=[BandQuality("65 and over", **vars(replace(HELD, rows=100, mae=15.1)))]), None),
+        ("worst group", replace(GOOD, worst_group=KENYA), None),
+        ("coverage", replace(GOOD, held_out=replace(HELD, coverage=0.85)), None),
+        ("too good to be true", replace(GOOD, median=replace(POINT, mae=21.0)), None),
     ],
 )
-def test_each_check_can_fail(what: str, changes: dict[str, Any], published: dict[str, Any] | None) -> None:
-    """Exactly the named check fails; the unchanged card passes all; each limit can be switched off."""
-    failed = [c for c in check_model(card(**changes), GatesConfig(), 0.9, published) if not c.passed]
+def test_each_check_can_fail(what: str, model: ModelEvaluation, published: Quality | None) -> None:
+    """Exactly the named check fails; the unchanged model passes all; each limit can be switched off."""
+    failed = [c for c in check_model(model, GatesConfig(), 0.9, published) if not c.passed]
     assert [c.name for c in failed] == [what]
     assert failed[0].expected
     assert failed[0].found
-    fine = {"rows": 5000, "mae": 2.95, "rmse": 4.0}
-    assert all(c.passed for c in check_model(card(), GatesConfig(), 0.9, fine))
+    assert all(c.passed for c in check_model(GOOD, GatesConfig(), 0.9, replace(HELD, mae=2.95)))
     off = GatesConfig(baselines=False, worse_share=0, band_error_years=0, group_bias_years=0, coverage_below=0, leak_error_share=0)
-    assert check_model(card(**changes), off, 0.9, published) == []
+    assert check_model(model, off, 0.9, published) == []
 
 
 def test_small_band_and_chance_are_forgiven() -> None:
     """A band of few people does not stop a run; a difference within chance does not either."""
-    few = card(by_band=[{"band": "65 and over", "rows": 99, "mae": 30.0}])
+    few = replace(GOOD, by_band=[BandQuality("65 and over", **vars(replace(HELD, rows=99, mae=30.0)))])
     assert all(c.passed for c in check_model(few, GatesConfig(), 0.9, None))
-    rare = card(held_out={"rows": 60, "mae": 3.0, "rmse": 4.0, "coverage": 0.8})
-    assert all(c.passed for c in check_model(rare, GatesConfig(), 0.9, {"rows": 60, "mae": 2.7, "rmse": 3.6}))
+    rare = replace(GOOD, held_out=replace(HELD, rows=60, coverage=0.8))
+    assert all(c.passed for c in check_model(rare, GatesConfig(), 0.9, replace(HELD, rows=60, mae=2.7, rmse=3.6)))
 
 
 def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:

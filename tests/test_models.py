@@ -44,6 +44,7 @@ from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
 from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles, run_in_turn, train_bundle
 from predict_age.models.xgb_model import fill_missing, train_xgboost
+from predict_age.records.json_fields import as_json
 from predict_age.runtime.worker_pool import Pool
 from predict_age.storage.durable_files import file_sha256
 
@@ -151,7 +152,7 @@ def test_models_made_side_by_side_are_the_same(tmp_path: Path, turns_below: int)
     for number in range(4):
         (tmp_path / str(number)).mkdir()
     assert len({artifact.save_model(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
-    assert len({json.dumps(metrics) for _, metrics, _ in made}) == 1
+    assert len({json.dumps(as_json(metrics)) for _, metrics, _ in made}) == 1
     assert all(np.array_equal(made[0][2].rows, judged.rows) for _, _, judged in made)
 
 
@@ -378,15 +379,15 @@ def test_metrics_equal_scikit_learn() -> None:
     y = RNG.integers(18, 80, 300).astype(float)
     p = y + RNG.normal(size=300) * 5
     found = evaluate(y, p, p - 5, p + 5)
-    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(y, p))
-    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, p))
-    assert found["r2"] == pytest.approx(metrics.r2_score(y, p))
-    assert found["bias"] == pytest.approx(np.mean(p - y))
-    assert found["coverage"] == pytest.approx(np.mean(np.abs(p - y) <= 5))
+    assert found.mae == pytest.approx(metrics.mean_absolute_error(y, p))
+    assert found.rmse == pytest.approx(metrics.root_mean_squared_error(y, p))
+    assert found.r2 == pytest.approx(metrics.r2_score(y, p))
+    assert found.bias == pytest.approx(np.mean(p - y))
+    assert found.coverage == pytest.approx(np.mean(np.abs(p - y) <= 5))
     bands = metrics_by_band(y, p, p - 5, p + 5)
-    assert sum(b["rows"] for b in bands) == 300
-    assert sum(b["rows"] * b["mae"] for b in bands) / 300 == pytest.approx(found["mae"])
-    assert np.isnan(point_errors(y[:0], p[:0])["mae"])
+    assert sum(b.rows for b in bands) == 300
+    assert sum(b.rows * b.mae for b in bands) / 300 == pytest.approx(found.mae)
+    assert np.isnan(point_errors(y[:0], p[:0]).mae)
 
 
 def test_luck_and_parts() -> None:

@@ -202,7 +202,7 @@ space = Workspace(Path(sys.argv[1]))
 for n in range(100):
     if n % 4 == 3:  # a publication as a run does it: with a lease, and its token as the fence
         with space.hold("test", 60) as lease:
-            space.publish(lease, {first!r}, "2025q2", space.run({first!r}).step("final_results")["facts"]["manifest"])
+            space.publish(lease, {first!r}, "2025q2", space.run({first!r}).step("final_results").facts.manifest)
     else:
         roll_back(space, ({first!r}, {second!r})[n % 2])
 """

@@ -1,9 +1,13 @@
-"""The order of the steps: the one source of it, for the pipeline, for what people see, and for checks before a resume."""
+"""Order of the steps, result of a step, and the record that a finished step leaves in ``steps/<name>.json``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from predict_age.errors import IntegrityError
+from predict_age.records.json_fields import as_json, from_json
+from predict_age.records.step_facts import FACTS, Facts
 
 
 @dataclass(frozen=True)
@@ -40,25 +44,80 @@ STEPS = (
 )
 
 
+def step_named(name: str) -> Step:
+    """The step called ``name``."""
+    return next(s for s in STEPS if s.name == name)
+
+
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did: ``rows`` it handled, ``facts`` for later steps (JSON), and SHA-256 of the files it made, by name."""
+    """Result of a step: ``rows`` it handled, ``facts`` for later steps, and SHA-256 of the files it made, by name."""
 
     rows: int
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts
     outputs: dict[str, str] = field(default_factory=dict)
 
 
-def record_of(step: Step, result: StepResult, seconds: float, peak_rss_bytes: int = 0, key: str = "") -> dict[str, Any]:
-    """The contents of ``steps/<name>.json``. ``key`` stands for what the step worked on."""
-    return {
-        "number": STEPS.index(step) + 1,
-        "name": step.name,
-        "title": step.title,
-        "seconds": round(seconds, 3),
-        "rows": result.rows,
-        "peak_rss_bytes": peak_rss_bytes,
-        "facts": result.facts,
-        "outputs": result.outputs,
-        "key": key,
-    }
+@dataclass(frozen=True)
+class StepRecord:
+    """Record of a finished step. ``key`` stands for what the step worked on: another key, other work."""
+
+    number: int
+    name: str
+    title: str
+    seconds: float
+    rows: int
+    peak_rss_bytes: int
+    facts: Facts
+    outputs: dict[str, str]
+    key: str
+
+    @classmethod
+    def of(cls, step: Step, result: StepResult, seconds: float, peak_rss_bytes: int = 0, key: str = "") -> StepRecord:
+        """The record of ``step``, done in ``seconds``."""
+        return cls(
+            STEPS.index(step) + 1,
+            step.name,
+            step.title,
+            round(seconds, 3),
+            result.rows,
+            peak_rss_bytes,
+            result.facts,
+            result.outputs,
+            key,
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Contents of ``steps/<name>.json``."""
+        return as_json(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], name: str) -> StepRecord:
+        """The record of the step ``name`` from its JSON object. Raises IntegrityError when it is not that."""
+        try:
+            if value["name"] != name:
+                raise ValueError(f"it is the record of {value['name']}")
+            facts = from_json(FACTS[name], value["facts"])
+            bare = from_json(_Bare, value)
+        except (KeyError, TypeError, ValueError) as error:
+            found = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+            raise IntegrityError(
+                f"the record of step {name} is damaged or from another version",
+                expected="the facts that this step leaves",
+                found=found,
+                fix="`predict-age resume`, which does the step again, or a new run",
+            ) from None
+        return cls(bare.number, name, bare.title, bare.seconds, bare.rows, bare.peak_rss_bytes, facts, bare.outputs, bare.key)
+
+
+@dataclass(frozen=True)
+class _Bare:
+    """The fields of a record that every step has."""
+
+    number: int
+    title: str
+    seconds: float
+    rows: int
+    peak_rss_bytes: int
+    outputs: dict[str, str]
+    key: str

@@ -17,6 +17,7 @@ PACKAGED_FILES = (
     "aws/s3_store.py",
     "aws/lambdas/*.py",
     "errors.py",
+    "records/*.py",
     "run/__init__.py",
     "run/batching.py",
     "sql/__init__.py",

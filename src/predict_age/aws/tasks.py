@@ -25,6 +25,7 @@ from predict_age.aws.s3_store import Store
 from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
 from predict_age.pipeline.runner import do_step, new_plan
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.budget import check_cost
 from predict_age.run.partitioned_output import Partition, Receipt
 from predict_age.run.quality_gates import GATES
@@ -312,7 +313,7 @@ def _collected(job: Job, run: Run) -> StepResult:
     made = summary(run, parts, receipts, 0, "")
     outputs = {f"predictions/batch_{n}.parquet": r["file_sha256"] for n, r in enumerate(receipts)}
     outputs |= {f"people/batch_{n}.parquet": r["people_sha256"] for n, r in enumerate(receipts)}
-    found, expected = sum(r["people"] for r in receipts), run.facts("read_source")["distinct"]
+    found, expected = sum(r["people"] for r in receipts), run.facts(ReadSourceFacts).distinct
     if found != expected:
         raise IntegrityError("people are missing", expected=f"{expected:,} distinct people", found=f"{found:,} in all batches")
     return StepResult(made.rows, made.facts, outputs)
@@ -337,7 +338,7 @@ def _cost(job: Job, run: Run) -> dict[str, Any]:
     from predict_age.aws.prices import PRICES
 
     costs = [job.store.document(name) for name, _ in job.store.names(job.name("costs/"))]
-    scanned = sum(int(s["facts"].get("scanned_bytes", 0)) for s in run.folder.steps())
+    scanned = sum(getattr(s.facts, "scanned_bytes", None) or 0 for s in run.folder.steps())
     dollars = spent_dollars(costs, scanned)
     return {
         "dollars": dollars,

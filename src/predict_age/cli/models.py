@@ -47,7 +47,7 @@ def card_command(
 
     folder = open_workspace(workspace).resolve(run_id)
     try:
-        outputs = folder.step("training")["outputs"]
+        outputs = folder.step("training").outputs
         for name in ("model/card.json", "model/card.html"):
             check_hash(folder.path / name, outputs[name])
     except KeyError:

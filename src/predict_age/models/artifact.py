@@ -39,7 +39,7 @@ def challenger_folder(run: Path, number: int) -> Path:
     return run / f"challenger-{number + 1}"
 
 
-def save_model(bundle: Bundle, folder: Path, facts: dict[str, Any]) -> str:
+def save_model(bundle: Bundle, folder: Path, facts: dict[str, object]) -> str:
     """Write the artefact and return its version: "age-" and the first 12 digits of the hash over its files' hashes."""
     for name, boosted in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
         with creating(folder / name) as stream:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from predict_age.models.bundle import Predictions, confidence_pct
+from predict_age.records.model_quality import BandQuality, ConfidenceStep, IntervalQuality, PointErrors, Quality
 
 NumberArray = NDArray[np.floating] | NDArray[np.integer]
 AGE_BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
@@ -17,31 +21,31 @@ def band_name(band: tuple[int, int]) -> str:
     return f"under {high + 1}" if low == 0 else f"{low} and over" if high == 120 else f"{low}\N{EN DASH}{high}"
 
 
-def point_errors(age: NumberArray, predicted: NumberArray) -> dict[str, float]:
-    """mae, rmse, bias (predicted - true: positive = too old), years, and r2. Empty input gives NaN."""
+def point_errors(age: NumberArray, predicted: NumberArray) -> PointErrors:
+    """Errors: mae, rmse, bias (predicted - true: positive = too old), years, and r2. Empty input gives NaN."""
     if not len(age):
-        return dict.fromkeys(("mae", "rmse", "bias", "r2"), float("nan"))
+        return PointErrors(*[float("nan")] * 4)
     error = np.asarray(predicted, float) - age
     spread = float(np.sum((age - np.mean(age, dtype=float)) ** 2))
-    return {
-        "mae": float(np.abs(error).mean()),
-        "rmse": float(np.sqrt((error**2).mean())),
-        "bias": float(error.mean()),
-        "r2": 1 - float(np.sum(error**2)) / spread if spread else float("nan"),
-    }
+    return PointErrors(
+        mae=float(np.abs(error).mean()),
+        rmse=float(np.sqrt((error**2).mean())),
+        bias=float(error.mean()),
+        r2=1 - float(np.sum(error**2)) / spread if spread else float("nan"),
+    )
 
 
-def interval_quality(age: NumberArray, lower: NumberArray, upper: NumberArray) -> dict[str, float]:
+def interval_quality(age: NumberArray, lower: NumberArray, upper: NumberArray) -> IntervalQuality:
     """Coverage (share inside, ends included) and mean width in years."""
     if not len(age):
-        return {"coverage": float("nan"), "width": float("nan")}
+        return IntervalQuality(float("nan"), float("nan"))
     inside = (lower <= age) & (age <= upper)
-    return {"coverage": float(inside.mean()), "width": float(np.mean(upper - lower))}
+    return IntervalQuality(float(inside.mean()), float(np.mean(upper - lower)))
 
 
-def evaluate(age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray) -> dict[str, float]:
-    """All of the above and the number of rows."""
-    return {"rows": len(age), **point_errors(age, predicted), **interval_quality(age, lower, upper)}
+def evaluate(age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray) -> Quality:
+    """Number of rows, errors and interval."""
+    return Quality(len(age), **vars(point_errors(age, predicted)), **vars(interval_quality(age, lower, upper)))
 
 
 def weighted_metrics(
@@ -65,13 +69,41 @@ def weighted_metrics(
 
 def metrics_by_band(
     age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray, of: NumberArray | None = None
-) -> list[dict[str, object]]:
+) -> list[BandQuality]:
     """:func:`evaluate` for each band of *true* age that occurs, or of the age ``of``, such as the predicted one."""
-    rows: list[dict[str, object]] = []
+    rows = []
     place = age if of is None else of
     for low, high in AGE_BANDS:
         chosen = (place >= low) & (place <= high)
         if chosen.any():
             quality = evaluate(age[chosen], predicted[chosen], lower[chosen], upper[chosen])
-            rows.append({"band": band_name((low, high)), **quality})
+            rows.append(BandQuality(band_name((low, high)), **vars(quality)))
     return rows
+
+
+def errors_by_confidence(made: Predictions, truth: NDArray[np.float64]) -> list[ConfidenceStep]:
+    """Error by confidence_pct in steps of 10: what the percentage means in years."""
+    pct = confidence_pct(made.width)
+    rows = []
+    for low in range(0, 100, 10):
+        chosen = (pct >= low) & ((pct < low + 10) | (low == 90))
+        if chosen.any():
+            errors = np.abs(made.age[chosen] - truth[chosen])
+            rows.append(
+                ConfidenceStep(
+                    low,
+                    int(chosen.sum()),
+                    float(errors.mean()),
+                    float(np.quantile(errors, 0.9)),
+                    float(errors.std() / np.sqrt(len(errors))),
+                )
+            )
+    return rows
+
+
+def errors_fall_with_confidence(steps: list[ConfidenceStep]) -> bool:
+    """Whether no step of confidence has a larger error than the one before, by more than two standard errors of both."""
+    return all(
+        later.mae <= earlier.mae + 2 * float(np.hypot(later.standard_error, earlier.standard_error))
+        for earlier, later in pairwise(steps)
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,18 +21,25 @@ from predict_age.models.bundle import (
     EnsembleWeights,
     MemberOutputs,
     Predictions,
-    confidence_pct,
     with_point_prediction,
 )
 from predict_age.models.conformal import NO_CALIBRATION, calibrate
 from predict_age.models.density_network import network_training_data, train_one_network
 from predict_age.models.ensemble import choose_network_share, choose_point_weights
 from predict_age.models.lgbm_model import train_lightgbm
-from predict_age.models.metrics import evaluate, interval_quality, metrics_by_band, point_errors
+from predict_age.models.metrics import (
+    errors_by_confidence,
+    errors_fall_with_confidence,
+    evaluate,
+    interval_quality,
+    metrics_by_band,
+    point_errors,
+)
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
 from predict_age.models.training_threads import CancelEvent, TrainingThreads
 from predict_age.models.xgb_model import gain_importance, train_xgboost
+from predict_age.records.model_quality import AgePairs, MemberQuality, Metrics, TrainingRows
 
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
 MEMBER_COSTS = (5.0, 8.0, 1.0)  # of evaluating a member for a row, roughly
@@ -126,7 +132,7 @@ def train_bundle(
     config: Config,
     threads: int,
     side_by_side: TaskRunner = run_in_turn,
-) -> tuple[Bundle, dict[str, object], HeldOutPredictions]:
+) -> tuple[Bundle, Metrics, HeldOutPredictions]:
     """Train, choose, calibrate, judge. ``columns``: feature table (n rows), ``age`` (n,) whole years, ``lucky`` (n,) in [0, 1).
 
     By luck each row is one of FIT (learned from), VALIDATE (decides when boosting stops and how members are weighted), CALIBRATE
@@ -155,14 +161,17 @@ def train_bundle(
     predictions = bundle.blend.predict(held_out.seen)
     rows = np.concatenate([np.flatnonzero(mine == HELD_OUT) for mine in part])
     judged = HeldOutPredictions(rows, held_out.age, predictions, held_out.seen.unknown)
-    metrics = _held_out_metrics(bundle.blend, held_out, predictions, float(np.median(age)))
-    metrics |= {
-        "importance": last.importance,
-        "missing": dict(zip(features.names, last.missing.tolist(), strict=True)),
-        "rows": {"learned_from": int((part[-1] == FIT).sum()), "held_out": len(rows), "turns": turns},
-    }
-    metrics["refit_rows"] = len(age) if len(age) < settings.refit_below_rows else 0
-    if metrics["refit_rows"]:
+    metrics = _held_out_metrics(
+        bundle.blend,
+        held_out,
+        predictions,
+        float(np.median(age)),
+        importance=last.importance,
+        missing=dict(zip(features.names, last.missing.tolist(), strict=True)),
+        rows=TrainingRows(int((part[-1] == FIT).sum()), len(rows), turns),
+        refit_rows=len(age) if len(age) < settings.refit_below_rows else 0,
+    )
+    if metrics.refit_rows:
         rounds = [(t.bundle.boosted.rounds, t.bundle.light.rounds) for t in made]
         boosted, light = (max(1, int(n)) for n in np.median(rounds, axis=0))
         again = config.model_copy(update={"training": settings.model_copy(update={"rounds": boosted, "light_rounds": light})})
@@ -256,53 +265,40 @@ def _out_of_fold_predictions(
     return train_xgboost(matrix[rows], age[rows], names, quick, 1, None, stopped).predict(matrix[~rows])
 
 
-def _held_out_metrics(blend: EnsembleWeights, outside: _UnseenOutputs, made: Predictions, median: float) -> dict[str, object]:
-    """All that can be said about predictions for people with a known age whom no model saw; ``median`` of the known ages."""
+def _held_out_metrics(
+    blend: EnsembleWeights,
+    outside: _UnseenOutputs,
+    made: Predictions,
+    median: float,
+    *,
+    importance: dict[str, float],
+    missing: dict[str, float],
+    rows: TrainingRows,
+    refit_rows: int,
+) -> Metrics:
+    """Metrics of predictions for people with a known age whom no model saw; ``median`` of the known ages."""
     seen, truth = outside.seen, outside.age
     shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:3000])
-    by_confidence = _errors_by_confidence(made, truth)
+    steps = errors_by_confidence(made, truth)
     members = [
-        {"name": name, "weight": weight, **point_errors(truth, blend.whole(seen.points[:, i]))}
+        MemberQuality(name, weight, **vars(point_errors(truth, blend.whole(seen.points[:, i]))))
         for i, (name, weight) in enumerate(zip(MEMBERS, blend.weights, strict=True))
     ]
-    return {
-        "held_out": evaluate(truth, made.age, made.lower, made.upper),
-        "by_band": metrics_by_band(truth, made.age, made.lower, made.upper),
-        "by_predicted_band": metrics_by_band(truth, made.age, made.lower, made.upper, of=made.age),
-        "members": members,
-        "ridge": point_errors(truth, blend.whole(outside.ridge)),
-        "median": point_errors(truth, np.full(len(truth), median)),
-        "uncalibrated": interval_quality(truth, seen.ends[:, 0], seen.ends[:, 2]),
-        "network_share": blend.share,
-        "widen_years": list(blend.calibration.years),
-        "by_confidence": by_confidence,
-        "confidence_is_monotone": errors_fall_with_confidence(by_confidence),
-        "sample": {"true": truth[shown].astype(int).tolist(), "predicted": made.age[shown].tolist()},
-    }
-
-
-def _errors_by_confidence(made: Predictions, truth: NDArray[np.float64]) -> list[dict[str, float]]:
-    """Error by confidence_pct in steps of 10: what the percentage means in years."""
-    pct = confidence_pct(made.width)
-    rows = []
-    for low in range(0, 100, 10):
-        chosen = (pct >= low) & ((pct < low + 10) | (low == 90))
-        if chosen.any():
-            errors = np.abs(made.age[chosen] - truth[chosen])
-            rows.append(
-                {
-                    "from": low,
-                    "rows": int(chosen.sum()),
-                    "mae": float(errors.mean()),
-                    "p90": float(np.quantile(errors, 0.9)),
-                    "doubt": float(errors.std() / np.sqrt(len(errors))),
-                }
-            )
-    return rows
-
-
-def errors_fall_with_confidence(steps: list[dict[str, float]]) -> bool:
-    """Whether no step of confidence has a larger error than the one before, by more than two standard errors of both."""
-    return all(
-        later["mae"] <= earlier["mae"] + 2 * float(np.hypot(later["doubt"], earlier["doubt"])) for earlier, later in pairwise(steps)
+    return Metrics(
+        held_out=evaluate(truth, made.age, made.lower, made.upper),
+        by_band=metrics_by_band(truth, made.age, made.lower, made.upper),
+        by_predicted_band=metrics_by_band(truth, made.age, made.lower, made.upper, of=made.age),
+        members=members,
+        ridge=point_errors(truth, blend.whole(outside.ridge)),
+        median=point_errors(truth, np.full(len(truth), median)),
+        uncalibrated=interval_quality(truth, seen.ends[:, 0], seen.ends[:, 2]),
+        network_share=blend.share,
+        widen_years=list(blend.calibration.years),
+        by_confidence=steps,
+        confidence_is_monotone=errors_fall_with_confidence(steps),
+        sample=AgePairs(truth[shown].astype(int).tolist(), made.age[shown].tolist()),
+        importance=importance,
+        missing=missing,
+        rows=rows,
+        refit_rows=refit_rows,
     )

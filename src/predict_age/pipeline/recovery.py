@@ -59,7 +59,7 @@ def _is_other_work(run: Run, step: Step) -> bool:
     """Whether the record belongs to another run or other files. Where a needed step has no readable record nobody can say yet."""
     try:
         run.key(step)
-    except (IntegrityError, KeyError):
+    except IntegrityError:
         return False
     return not run.is_done(step)
 
@@ -71,7 +71,7 @@ def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
     problems = []
     try:
         outputs = run.outputs(step.name)
-    except (IntegrityError, KeyError) as error:
+    except IntegrityError as error:
         problems, outputs = [str(error).splitlines()[0]], {}
     passing = INTERMEDIATE_FOLDERS if run.plan.config.running.keep_predictions else (*INTERMEDIATE_FOLDERS, PREDICTIONS_FOLDER)
     looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}

@@ -27,7 +27,7 @@ from predict_age.runtime.progress import Console
 from predict_age.runtime.resource_usage import Measure
 from predict_age.runtime.worker_pool import Pool, available_cores
 from predict_age.source.discovery import list_source
-from predict_age.step import STEPS, Step, StepResult, record_of
+from predict_age.step import STEPS, Step, StepRecord, StepResult
 from predict_age.storage.durable_files import make_folder, remove, write_json
 from predict_age.storage.lease import Holder, Lease
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, INTERRUPTED, RUNNING, RunFolder, Workspace
@@ -276,6 +276,6 @@ def do_step(run: Run, step: Step, function: StepFunction | None = None) -> None:
         run.check_source()  # what a step has read must still be what the plan names, or its output counts for nothing
     run.lease.check()
     signals.check()
-    record = record_of(step, result, measure.seconds, measure.peak_rss_bytes, run.key(step))
-    write_json(run.folder.step_file(step.name), record)
+    record = StepRecord.of(step, result, measure.seconds, measure.peak_rss_bytes, run.key(step))
+    write_json(run.folder.step_file(step.name), record.as_json())
     console.end(measure.seconds, result.rows)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
 from predict_age.models.artifact import load_model
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
@@ -69,7 +70,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
 def _books(run: VerifiedRun) -> None:
     parts = [describe(run.folder.path / name) for name in run.named("results/")]
     tally = sum_tallies(Tally.from_json(p["tally"]) for p in parts)
-    books = reconcile(run.folder.step("read_source")["facts"], parts, tally)
+    books = reconcile(run.folder.facts(ReadSourceFacts), parts, tally)
     if books.as_rows() != run.manifest["books"] or str(books.checksum) != run.manifest["checksum"]:
         raise IntegrityError(
             "the books are not those of the manifest", expected=str(run.manifest["books"]), found=str(books.as_rows())

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.records.step_facts import TrainingFacts
 from predict_age.run.quality_gates import outcome
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.publication import Published, update_pointer
@@ -36,26 +37,25 @@ class Version:
 
 def model_versions(workspace: Workspace) -> list[Version]:
     """All models of finished runs, the oldest first."""
-    found: dict[str, list[tuple[RunFolder, dict[str, Any]]]] = {}
+    found: dict[str, list[tuple[RunFolder, TrainingFacts]]] = {}
     for folder in workspace.runs():
         if folder.status == DONE:
             try:
-                facts = folder.step("training")["facts"]
-                found.setdefault(facts["model_version"], []).append((folder, facts))
-            except (IntegrityError, KeyError):
+                facts = folder.facts(TrainingFacts)
+                found.setdefault(facts.model_version, []).append((folder, facts))
+            except IntegrityError:
                 continue
     champion = workspace.published.champion
     return [_version(name, uses, champion) for name, uses in found.items()]
 
 
-def _version(name: str, uses: list[tuple[RunFolder, dict[str, Any]]], champion: str) -> Version:
+def _version(name: str, uses: list[tuple[RunFolder, TrainingFacts]], champion: str) -> Version:
     facts = uses[0][1]
     judged = [o for f, _ in uses if (o := outcome(f, "model"))]
     gate = "not judged" if not judged else "passed" if judged[0]["passed"] else "accepted"
-    held, ridge = facts["metrics"]["held_out"], facts["metrics"]["ridge"]
+    held, ridge = facts.metrics.held_out, facts.metrics.ridge
     ids = [f.id for f, _ in uses]
-    trained = facts.get("trained_at", "")
-    return Version(name, trained, ids, held["mae"], ridge["mae"], held["coverage"], gate, champion in ids)
+    return Version(name, facts.trained_at, ids, held.mae, ridge.mae, held.coverage, gate, champion in ids)
 
 
 def run_of(workspace: Workspace, name: str) -> RunFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,17 @@ import pyarrow.dataset as ds
 
 from predict_age.evaluation.drift.state import KNOWN_AGE, PREDICTED_AGE
 from predict_age.html import page, plots, svg
+from predict_age.records.drift_state import DriftState
+from predict_age.records.json_fields import as_json
+from predict_age.records.model_quality import Metrics
+from predict_age.records.step_facts import (
+    BatchGeneratorFacts,
+    FinalResultsFacts,
+    HumanQaFacts,
+    ParallelPredictionFacts,
+    ReadSourceFacts,
+    TrainingFacts,
+)
 from predict_age.run.quality_gates import outcome
 from predict_age.run.summary import run_summary
 from predict_age.runtime.progress import duration, size
@@ -38,10 +50,8 @@ def write_report(folder: RunFolder) -> Path:
 
 def _context(folder: RunFolder) -> dict[str, Any]:
     summary = run_summary(folder)
-    facts = {s["name"]: s["facts"] for s in folder.steps()}
-    metrics, source = facts["training"]["metrics"], facts["read_source"]
-    results = Tally.from_json(facts["final_results"]["tally"])
-    predictions = Tally.from_json(facts["parallel_prediction"]["tally"])
+    training, prediction = folder.facts(TrainingFacts), folder.facts(ParallelPredictionFacts)
+    metrics, drift, review = training.metrics, prediction.drift, folder.facts(HumanQaFacts).review
     total_seconds = sum(s["seconds"] for s in summary["stages"]) or 1
     stages = [
         {
@@ -56,87 +66,87 @@ def _context(folder: RunFolder) -> dict[str, Any]:
     return {
         "s": summary,
         "config": folder.record["config"],
-        "source": source,
+        "source": as_json(folder.facts(ReadSourceFacts)),
         "record": folder.record,
-        "metrics": metrics,
-        "bands": metrics["by_band"],
+        "metrics": as_json(metrics),
+        "bands": metrics.by_band,
         "stages": stages,
         "total": duration(total_seconds),
-        "formula": facts["batch_generator"]["formula"],
-        "review": facts["human_qa"]["review"],
+        "formula": folder.facts(BatchGeneratorFacts).formula,
+        "review": review,
         "reasons": REASONS,
-        "examples": _examples(folder) if facts["human_qa"]["review"] else {},
-        "unseen": {k: v for k, v in predictions.group("unseen").items() if v},
+        "examples": _examples(folder) if review else {},
+        "unseen": {k: v for k, v in prediction.tally.group("unseen").items() if v},
         "threshold": HIGH_QUALITY_PCT,
-        "judged": facts["training"]["judged"],
+        "judged": training.evaluation,
         "gates": {name: found for name in ("model", "drift") if (found := outcome(folder, name))},
-        "drift": facts["parallel_prediction"]["drift"],
-        "drift_rows": [
-            f
-            for i, f in enumerate(facts["parallel_prediction"]["drift"]["findings"])
-            if f["drifted"] or i < FINDINGS or f["of"] != "feature"
-        ],
-        "people_looked_at": _looked_at(facts["parallel_prediction"]["state"]),
-        "plots": _plots(metrics, results, predictions, folder.record["config"]["training"]["coverage"]),
-        "features": _features(metrics, predictions),
+        "drift": drift,
+        "drift_rows": [f for i, f in enumerate(drift.findings) if f.drifted or i < FINDINGS or f.of != "feature"],
+        "people_looked_at": _in_drift_sample(prediction.state) if prediction.state else 0,
+        "plots": _plots(
+            metrics, folder.facts(FinalResultsFacts).tally, prediction.tally, folder.record["config"]["training"]["coverage"]
+        ),
+        "features": _features(metrics, prediction.tally),
     }
 
 
-def _looked_at(state: dict[str, Any]) -> int:
+def _in_drift_sample(state: DriftState) -> int:
     """People whose features were compared with the earlier run's."""
-    return max((sum(c.values()) for n, c in state["counts"].items() if n not in (PREDICTED_AGE, KNOWN_AGE)), default=0)
+    return max((sum(c.values()) for n, c in state.counts.items() if n not in (PREDICTED_AGE, KNOWN_AGE)), default=0)
 
 
-def _features(metrics: dict[str, Any], predictions: Tally) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class FeatureRow:
+    """A feature in the report: its share of the gain, and shares of people without it in training and prediction."""
+
+    name: str
+    importance: float
+    trained: float
+    predicted: float
+
+
+def _features(metrics: Metrics, predictions: Tally) -> list[FeatureRow]:
     rows = max(predictions.count("predicted") - predictions.count("reused"), 1)  # the others' features were not read again
     missing = predictions.group("missing")
-    return sorted(
-        (
-            {
-                "name": name,
-                "importance": metrics["importance"].get(name, 0.0),
-                "trained": share,
-                "predicted": missing.get(name, 0) / rows,
-            }
-            for name, share in metrics["missing"].items()
-        ),
-        key=lambda f: -f["importance"],
+    features = (
+        FeatureRow(name, metrics.importance.get(name, 0.0), share, missing.get(name, 0) / rows)
+        for name, share in metrics.missing.items()
     )
+    return sorted(features, key=lambda f: -f.importance)
 
 
-def _plots(metrics: dict[str, Any], results: Tally, predictions: Tally, coverage: float) -> dict[str, str]:
+def _plots(metrics: Metrics, results: Tally, predictions: Tally, coverage: float) -> dict[str, str]:
     known = [0] * AGE_BINS
     for name, bins in results.histograms.items():
         if name.startswith("age:EXISTING"):
             known = [a + b for a, b in zip(known, bins, strict=True)]
-    bands = metrics["by_band"]
-    names = [b["band"] for b in bands]
-    steps = metrics["by_confidence"]
+    bands, steps = metrics.by_band, metrics.by_confidence
+    names = [b.band for b in bands]
     shown = _features(metrics, predictions)
     return {
         "ages": plots.ages(known, predictions.histograms.get("predicted_age", [0] * AGE_BINS)),
-        "bands": plots.bands(names, [b["mae"] for b in bands], [b["bias"] for b in bands]),
-        "coverage": plots.coverage(names, [b["coverage"] for b in bands], coverage),
-        "true": plots.true_against_predicted(metrics["sample"]["true"], metrics["sample"]["predicted"]),
+        "bands": plots.bands(names, [b.mae for b in bands], [b.bias for b in bands]),
+        "coverage": plots.coverage(names, [b.coverage for b in bands], coverage),
+        "true": plots.true_against_predicted(metrics.sample.true, metrics.sample.predicted),
         "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), HIGH_QUALITY_PCT),
-        "error": plots.error_by_confidence([s["from"] for s in steps], [s["mae"] for s in steps], [s["p90"] for s in steps]),
-        "importance": plots.horizontal([f["name"] for f in shown], [f["importance"] for f in shown], "share of the gain, %"),
+        "error": plots.error_by_confidence([s.low for s in steps], [s.mae for s in steps], [s.p90 for s in steps]),
+        "importance": plots.horizontal([f.name for f in shown], [f.importance for f in shown], "share of the gain, %"),
         "missing": plots.horizontal(
-            [f["name"] for f in shown], [f["predicted"] for f in shown], "missing among the predicted, %", svg.GREY
+            [f.name for f in shown], [f.predicted for f in shown], "missing among the predicted, %", svg.GREY
         ),
     }
 
 
-def _examples(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
+def _examples(folder: RunFolder) -> dict[str, list[dict[str, object]]]:
     """A few rows for each review reason from the QA table, largest disagreement first; bounded, whatever the run's size."""
-    named = list(folder.step("human_qa")["outputs"].items())[:50]
+    named = list(folder.step("human_qa").outputs.items())[:50]
     for name, expected in named:
         check_hash(folder.path / name, expected)
     table = ds.dataset([str(folder.path / name) for name, _ in named], format="parquet")
     columns = ["pid", "birth_year", "approximate_age", "predicted_age", "final_age", "review_reason"]
     found = table.to_table(columns=columns, filter=pc.field("review_reason").is_valid())
     year = int(folder.record["as_of"][:4])
-    examples: dict[str, list[dict[str, Any]]] = {}
+    examples: dict[str, list[dict[str, object]]] = {}
     for reason in REASONS:
         rows = found.filter(pc.equal(found["review_reason"], reason))
         gap = pc.abs(pc.subtract(pc.subtract(year, rows["birth_year"]), rows["approximate_age"]))

@@ -13,6 +13,9 @@ from typing import Any
 
 from predict_age.config import GatesConfig
 from predict_age.errors import IntegrityError, QualityError
+from predict_age.records.drift_state import DriftComparison
+from predict_age.records.model_quality import ModelEvaluation, Quality
+from predict_age.records.step_facts import ParallelPredictionFacts, TrainingFacts
 from predict_age.run.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
@@ -31,54 +34,54 @@ class Check:
     found: str
 
 
-def check_model(card: dict[str, Any], limits: GatesConfig, coverage: float, published: dict[str, Any] | None) -> list[Check]:
-    """Judge a trained model by its card; ``published`` are the held-out numbers of the model that is published now."""
-    held = card["held_out"]
+def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, published: Quality | None) -> list[Check]:
+    """Check a trained model; ``published`` is the held-out quality of the model that is published now."""
+    held = model.held_out
     checks = []
-    for name, key in (("the median", "median"), ("Ridge", "ridge")) if limits.baselines else ():
-        most = card[key]["mae"] + ALPHA * _standard_error(held)
+    for name, baseline in (("the median", model.median), ("Ridge", model.ridge)) if limits.baselines else ():
+        most = baseline.mae + ALPHA * _standard_error(held)
         expected = f"a mean error below {most:.2f} years, that of {name} and chance"
-        checks.append(Check(f"better than {name}", held["mae"] < most, expected, f"{held['mae']:.2f}"))
+        checks.append(Check(f"better than {name}", held.mae < most, expected, f"{held.mae:.2f}"))
     if limits.worse_share and published:
-        most = published["mae"] * (1 + limits.worse_share)
+        most = published.mae * (1 + limits.worse_share)
         doubt = ALPHA * math.hypot(_standard_error(held), _standard_error(published))
-        found = f"{held['mae']:.2f} years, {published['mae']:.2f} published"
+        found = f"{held.mae:.2f} years, {published.mae:.2f} published"
         checks.append(
             Check(
                 "not worse than published",
-                held["mae"] <= most + doubt,
+                held.mae <= most + doubt,
                 f"a mean error of at most {most:.2f} years, give or take {doubt:.2f}",
                 found,
             )
         )
-    bands = [b for b in card["by_band"] if b["rows"] >= MIN_ROWS_FOR_GATE]
+    bands = [b for b in model.by_band if b.rows >= MIN_ROWS_FOR_GATE]
     if limits.band_error_years and bands:
-        worst = max(bands, key=lambda b: b["mae"])
+        worst = max(bands, key=lambda b: b.mae)
         checks.append(
             Check(
                 "worst age band",
-                worst["mae"] <= limits.band_error_years,
+                worst.mae <= limits.band_error_years,
                 f"a mean error of at most {limits.band_error_years:g} years",
-                f"{worst['mae']:.2f} for people aged {worst['band']}",
+                f"{worst.mae:.2f} for people aged {worst.band}",
             )
         )
-    group = card["worst_group"]
+    group = model.worst_group
     if limits.group_bias_years and group:
         checks.append(
             Check(
                 "worst group",
-                abs(group["apart"]) <= limits.group_bias_years,
+                abs(group.apart) <= limits.group_bias_years,
                 f"no group further than {limits.group_bias_years:g} years apart from everybody else",
-                f"{group['apart']:+.1f} years for {group['field']} = {group['group']}",
+                f"{group.apart:+.1f} years for {group.field} = {group.group}",
             )
         )
-    if limits.coverage_below and held["rows"] >= MIN_ROWS_FOR_GATE:
-        least = coverage - limits.coverage_below - 2 * math.sqrt(coverage * (1 - coverage) / held["rows"])
+    if limits.coverage_below and held.rows >= MIN_ROWS_FOR_GATE:
+        least = coverage - limits.coverage_below - 2 * math.sqrt(coverage * (1 - coverage) / held.rows)
         checks.append(
-            Check("coverage", held["coverage"] >= least, f"at least {least:.1%} inside the interval", f"{held['coverage']:.1%}")
+            Check("coverage", held.coverage >= least, f"at least {least:.1%} inside the interval", f"{held.coverage:.1%}")
         )
     if limits.leak_error_share:
-        left = held["mae"] / card["median"]["mae"] if card["median"]["mae"] else 1.0
+        left = held.mae / model.median.mae if model.median.mae else 1.0
         checks.append(
             Check(
                 "too good to be true",
@@ -90,28 +93,24 @@ def check_model(card: dict[str, Any], limits: GatesConfig, coverage: float, publ
     return checks
 
 
-def _standard_error(quality: dict[str, Any]) -> float:
+def _standard_error(quality: Quality) -> float:
     """Standard error of a mean absolute error: the variance of |error| is rmse^2 - mae^2."""
-    return math.sqrt(max(quality["rmse"] ** 2 - quality["mae"] ** 2, 0.0) / max(quality["rows"], 1))
+    return math.sqrt(max(quality.rmse**2 - quality.mae**2, 0.0) / max(quality.rows, 1))
 
 
-def check_drift(drift: dict[str, Any]) -> list[Check]:
-    """Judge the data that were predicted by what :mod:`predict_age.evaluation.drift` found."""
-    return [
-        Check(f"{f['of']} {f['name']}", not f["drifted"], "no change beyond chance", f["sentence"] or "unchanged")
-        for f in drift["findings"]
-    ]
+def check_drift(drift: DriftComparison) -> list[Check]:
+    """Check the data that were predicted by what :mod:`predict_age.evaluation.drift` found."""
+    return [Check(f"{f.of} {f.name}", not f.drifted, "no change beyond chance", f.sentence or "unchanged") for f in drift.findings]
 
 
-def published_quality(run: Run) -> dict[str, Any] | None:
-    """Held-out numbers of the model behind the published run, if there is another published run that can be read."""
+def published_quality(run: Run) -> Quality | None:
+    """Held-out quality of the model behind the published run, if there is another published run that can be read."""
     current = run.workspace.published.current
     if not current or current == run.folder.id:
         return None
     try:
-        held: dict[str, Any] = run.workspace.run(current).step("training")["facts"]["metrics"]["held_out"]
-        return held
-    except (IntegrityError, KeyError):
+        return run.workspace.run(current).facts(TrainingFacts).metrics.held_out
+    except IntegrityError:
         return None
 
 
@@ -119,16 +118,17 @@ def after_training(run: Run) -> None:
     """The gate between training and prediction. A model that was taken over has passed it before."""
     if run.plan.base:
         return
-    facts = run.facts("training")
-    _judge(
-        run, "model", check_model(facts["judged"], run.plan.config.gates, run.plan.config.training.coverage, published_quality(run))
-    )
+    evaluation = run.facts(TrainingFacts).evaluation
+    if evaluation is None:
+        raise IntegrityError("the record of step training holds no evaluation of the model", fix="start a new run")
+    config = run.plan.config
+    _judge(run, "model", check_model(evaluation, config.gates, config.training.coverage, published_quality(run)))
 
 
 def after_prediction(run: Run) -> None:
     """The gate between prediction and publication, where ``gates.drift`` is set."""
     if run.plan.config.gates.drift:
-        _judge(run, "drift", check_drift(run.facts("parallel_prediction")["drift"]))
+        _judge(run, "drift", check_drift(run.facts(ParallelPredictionFacts).drift))
 
 
 GATES = {"training": after_training, "parallel_prediction": after_prediction}

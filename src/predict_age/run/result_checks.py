@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
 from predict_age.hashing import checksum
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
@@ -42,9 +43,9 @@ def describe(path: Path) -> dict[str, Any]:
     return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
 
 
-def reconcile(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tally) -> RowAccounting:
+def reconcile(source: ReadSourceFacts, receipts: list[dict[str, Any]], tally: Tally) -> RowAccounting:
     """The books of the run, checked; raises IntegrityError when an equation or the fingerprint of the pids does not hold."""
-    books = RowAccounting.of(found, tally)
+    books = RowAccounting.of(source, tally)
     written = sum(int(r["checksum"]) for r in receipts) % 2**64
     people = sum(r["rows"] for r in receipts)
     if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:
@@ -54,8 +55,8 @@ def reconcile(found: dict[str, Any], receipts: list[dict[str, Any]], tally: Tall
             found=f"{people:,} rows, fingerprint {written:016x}",
             fix="run again; if it happens twice, report it with the run folder's run.json",
         )
-    if books.existing != found["known"]:
+    if books.existing != source.known:
         raise IntegrityError(
-            "known ages were lost, nothing was published", expected=f"{found['known']:,}", found=f"{books.existing:,}"
+            "known ages were lost, nothing was published", expected=f"{source.known:,}", found=f"{books.existing:,}"
         )
     return books

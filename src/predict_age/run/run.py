@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from predict_age import __version__
 from predict_age.config import Config
 from predict_age.errors import ConfigError, InputError, IntegrityError
+from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source import filesystem
 from predict_age.source.discovery import PassedOver, SourceFile
@@ -22,6 +23,7 @@ from predict_age.storage.durable_files import check_hash, key_of
 from predict_age.storage.lease import Permission
 from predict_age.storage.workspace import RunFolder, Workspace
 
+F = TypeVar("F", bound=Facts)
 LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm")
 
 
@@ -164,10 +166,9 @@ class Run:
     lease: Permission
     accept: bool = False  # go through gates that do not open by themselves
 
-    def facts(self, step: str) -> dict[str, Any]:
-        """What a finished step left for later ones."""
-        facts: dict[str, Any] = self.folder.step(step)["facts"]
-        return facts
+    def facts(self, kind: type[F]) -> F:
+        """Facts of a finished step of this run."""
+        return self.folder.facts(kind)
 
     def key(self, step: Step) -> str:
         """Stands for what a step works on: this run and the files of the steps that it needs."""
@@ -178,14 +179,13 @@ class Run:
         if not self.folder.step_file(step.name).exists():
             return False
         try:
-            return bool(self.folder.step(step.name)["key"] == self.key(step))
-        except (IntegrityError, KeyError):
+            return self.folder.step(step.name).key == self.key(step)
+        except IntegrityError:
             return False
 
     def outputs(self, step: str) -> dict[str, str]:
         """SHA-256 of each file that a finished step made, by its name inside the run's folder."""
-        outputs: dict[str, str] = self.folder.step(step)["outputs"]
-        return outputs
+        return self.folder.step(step).outputs
 
     def named(self, *paths: Path) -> dict[str, Path]:
         """``paths`` by their names inside the run's folder."""
@@ -210,7 +210,7 @@ class Run:
             )
         self.check_source()
         if self.folder.step_file("read_source").exists():
-            for file, expected in zip(self.plan.files, self.facts("read_source")["source_sha256"], strict=True):
+            for file, expected in zip(self.plan.files, self.facts(ReadSourceFacts).source_sha256, strict=True):
                 if filesystem.content_sha256(file.path) != expected:
                     raise InputError(
                         f"a source file changed since the run began: {file.path}",

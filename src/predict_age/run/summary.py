@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
+from predict_age.records.json_fields import as_json
+from predict_age.records.step_facts import Facts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.budget import Attempts
+from predict_age.step import StepRecord
 from predict_age.storage.workspace import RunFolder
+
+F = TypeVar("F", bound=Facts)
 
 
 def finite(value: Any) -> Any:
@@ -22,9 +27,9 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
     """The object that ``run --json`` and ``status --json`` print. Parts that are not there yet are empty."""
     record = folder.record
     steps = folder.steps()
-    facts = {s["name"]: s["facts"] for s in steps}
-    final, metrics = facts.get("final_results", {}), facts.get("training", {}).get("metrics", {})
-    held = metrics.get("held_out", {})
+    source, training = _facts(steps, ReadSourceFacts), _facts(steps, TrainingFacts)
+    prediction, final = _facts(steps, ParallelPredictionFacts), _facts(steps, FinalResultsFacts)
+    findings = training.evaluation.findings if training and training.evaluation else []
     summary = {
         "run_id": folder.id,
         "status": folder.status,
@@ -35,29 +40,41 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "quarter": record["quarter"],
         "base": record["base"],
         "attempts": Attempts(folder).all(),
-        "table": final.get("table", ""),
-        "model_version": facts.get("training", {}).get("model_version", ""),
-        "rows": final.get("rows", {}),
-        "set_aside_reasons": facts.get("read_source", {}).get("set_aside", {}),
-        "default_reasons": facts.get("parallel_prediction", {}).get("default", {}),
-        "batches": {k: facts.get("parallel_prediction", {}).get(k, 0) for k in ("batches", "kept", "reused")},
-        "stages": [{k: s[k] for k in ("name", "seconds", "rows", "peak_rss_bytes")} for s in steps],
+        "table": final.table if final else "",
+        "model_version": training.model_version if training else "",
+        "rows": as_json(final.rows) if final else {},
+        "set_aside_reasons": source.rejected if source else {},
+        "default_reasons": prediction.default if prediction else {},
+        "batches": _batches(prediction),
+        "stages": [{"name": s.name, "seconds": s.seconds, "rows": s.rows, "peak_rss_bytes": s.peak_rss_bytes} for s in steps],
         "shadow": record["shadow"],
-        "findings": [f["sentence"] for f in facts.get("training", {}).get("judged", {}).get("findings", [])],
-        "drift": {k: v for k, v in facts.get("parallel_prediction", {}).get("drift", {}).items() if k != "as_of"},
+        "findings": [f.sentence for f in findings],
+        "drift": {k: v for k, v in as_json(prediction.drift).items() if k != "as_of"} if prediction else {},
         "metrics": {
-            "mae": held.get("mae"),
-            "rmse": held.get("rmse"),
-            "r2": held.get("r2"),
-            "bias": held.get("bias"),
-            "ridge_mae": metrics.get("ridge", {}).get("mae"),
-            "median_mae": metrics.get("median", {}).get("mae"),
-            "coverage": held.get("coverage"),
-            "width": held.get("width"),
-            "held_out_rows": held.get("rows"),
+            **_quality(training),
             "target_coverage": record["config"]["training"]["coverage"],
-            **final.get("quality", {}),
+            **(final.quality if final else {}),
         },
     }
     cleaned: dict[str, Any] = finite(summary)
     return cleaned
+
+
+def _facts(steps: list[StepRecord], kind: type[F]) -> F | None:
+    return next((s.facts for s in steps if isinstance(s.facts, kind)), None)
+
+
+def _batches(prediction: ParallelPredictionFacts | None) -> dict[str, int]:
+    if prediction is None:
+        return {"batches": 0, "kept": 0, "reused": 0}
+    return {"batches": prediction.batches, "kept": prediction.kept, "reused": prediction.reused}
+
+
+def _quality(training: TrainingFacts | None) -> dict[str, float | None]:
+    """Errors on held-out people, beside those of the baselines; None before the model is trained."""
+    names = ("mae", "rmse", "r2", "bias", "ridge_mae", "median_mae", "coverage", "width", "held_out_rows")
+    if training is None:
+        return dict.fromkeys(names)
+    held, metrics = training.metrics.held_out, training.metrics
+    values = (held.mae, held.rmse, held.r2, held.bias, metrics.ridge.mae, metrics.median.mae, held.coverage, held.width, held.rows)
+    return dict(zip(names, values, strict=True))

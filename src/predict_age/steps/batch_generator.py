@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from predict_age.records.step_facts import BatchGeneratorFacts
 from predict_age.run.batching import plan_batches
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, read_json, write_json
@@ -28,8 +29,5 @@ def batch_generator(run: Run) -> StepResult:
     path = run.folder.path / "batches.json"
     write_json(path, {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
     run.progress.note(f"{len(batches):,} batches: {formula}")
-    return StepResult(
-        sum(rows),
-        {"batches": len(batches), "formula": formula, "largest": max(rows), "smallest": min(rows)},
-        {"batches.json": file_sha256(path)},
-    )
+    facts = BatchGeneratorFacts(batches=len(batches), formula=formula, largest=max(rows), smallest=min(rows))
+    return StepResult(sum(rows), facts, {"batches.json": file_sha256(path)})

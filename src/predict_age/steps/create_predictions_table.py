@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from predict_age.records.step_facts import CreatePredictionsTableFacts
 from predict_age.run.run import Run
 from predict_age.sql import columns
 from predict_age.step import StepResult
@@ -28,4 +29,5 @@ def create_predictions_table(run: Run) -> StepResult:
     """Write an empty file with the schema, so that the table exists and every batch can be checked against it."""
     with creating(run.folder.path / "predictions" / "schema.parquet") as stream:
         pq.write_table(predictions_schema().empty_table(), stream)
-    return StepResult(0, {"columns": predictions_schema().names}, {"predictions/schema.parquet": stream.sha256})
+    facts = CreatePredictionsTableFacts(columns=predictions_schema().names)
+    return StepResult(0, facts, {"predictions/schema.parquet": stream.sha256})

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
+from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
 from predict_age.run.result_checks import describe, reconcile
 from predict_age.run.run import Run
@@ -47,16 +48,16 @@ def final_results(run: Run) -> StepResult:
         made = checked[f"qa/{run.folder.qa_part(n).name}"]
         how = (stamp, run.plan.run_id, run.plan.config.prediction.usable_from_pct)
         parts.append(Partition(run.folder.result_part(n), key_of("result", made, *how), (run.folder.qa_part(n), made, *how)))
-    source = run.facts("read_source")
-    total = source["distinct"]
+    source = run.facts(ReadSourceFacts)
+    total = source.distinct
     receipts = build_missing(run, result_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
     tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
     books = reconcile(source, receipts, tally)
-    predicted = run.facts("parallel_prediction")
-    if books.predicted != predicted["predicted"] or books.default != sum(predicted["default"].values()):
+    predicted = run.facts(ParallelPredictionFacts)
+    if books.predicted != predicted.predicted or books.default != sum(predicted.default.values()):
         raise IntegrityError(
             "results and predictions disagree, nothing was published",
-            expected=f"{predicted['predicted']:,} predicted, {sum(predicted['default'].values()):,} default",
+            expected=f"{predicted.predicted:,} predicted, {sum(predicted.default.values()):,} default",
             found=f"{books.predicted:,} predicted, {books.default:,} default",
         )
     outputs = outputs_of(run, parts, receipts)
@@ -64,13 +65,7 @@ def final_results(run: Run) -> StepResult:
     if not run.plan.shadow:
         run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
     table = "" if run.plan.shadow else f"predict_age_final_results_{run.plan.quarter}"
-    facts = {
-        "rows": books.as_rows(),
-        "quality": books.quality(tally),
-        "table": table,
-        "tally": tally.as_json(),
-        "manifest": seal,
-    }
+    facts = FinalResultsFacts(rows=books.counts(), quality=books.quality(tally), table=table, tally=tally, manifest=seal)
     return StepResult(books.distinct, facts, outputs)
 
 
@@ -84,5 +79,5 @@ def _write_manifest(run: Run, results: dict[str, str], books: RowAccounting, tal
     files = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY) and (keep or not n.startswith("predictions/"))}
     records = [f"steps/{step}.json" for step in ("pre_cleanup", *RESULT_STEPS)]
     files |= {name: file_sha256(run.folder.path / name) for name in ("run.json", *records)}
-    made = manifest_contents(plan.as_json(), run.facts("read_source"), run.facts("training"), books, tally, files | results)
+    made = manifest_contents(plan.as_json(), run.facts(ReadSourceFacts), run.facts(TrainingFacts), books, tally, files | results)
     return write_json(run.folder.manifest_file, made)

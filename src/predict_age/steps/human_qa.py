@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
+from predict_age.records.step_facts import HumanQaFacts, ReadSourceFacts
 from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
 from predict_age.run.run import Run
 from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
@@ -77,8 +78,8 @@ def human_qa(run: Run) -> StepResult:
         made = predicted[f"predictions/{run.folder.batch(n).name}"]
         needs = (run.folder.batch(n), made, [splits[s] for s in batch], *shared)
         parts.append(Partition(run.folder.qa_part(n), key_of("qa", rows, made, batch), needs))
-    total = run.facts("read_source")["distinct"]
+    total = run.facts(ReadSourceFacts).distinct
     receipts = build_missing(run, qa_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
     tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
-    facts = {"by_source": tally.group("source"), "review": tally.group("review")}
+    facts = HumanQaFacts(by_source=tally.group("source"), review=tally.group("review"))
     return StepResult(sum(r["rows"] for r in receipts), facts, outputs_of(run, parts, receipts))

@@ -26,6 +26,7 @@ from predict_age.hashing import sampling_hash
 from predict_age.kernels import use_kernels
 from predict_age.models.artifact import challenger_folder, load_model
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
+from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.incremental import PREDICTION_ENTRY, Reusable, earlier_predictions
 from predict_age.run.partitioned_output import Partition, Receipt, build_missing, outputs_of, valid_partitions
 from predict_age.run.run import Run
@@ -129,7 +130,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             "rows": rows,
             "model_version": version,
             "tally": tally.as_json(),
-            "sketch": looked.sketch().as_json(),
+            "sketch": looked.sketch().in_order(),
         },
     )
 
@@ -261,12 +262,12 @@ def parallel_prediction(run: Run) -> StepResult:
     finished = valid_partitions(parts)
     if finished:
         run.progress.note(f"{len(finished)} of {len(parts)} batches are already done and kept")
-    total = run.facts("read_source")["to_predict"]
+    total = run.facts(ReadSourceFacts).to_predict
     receipts = build_missing(run, predict_batch, parts, finished, _seen, total, "rows")
     shutil.rmtree(scratch, ignore_errors=True)
     made = summary(run, parts, receipts, len(finished), reason if run.plan.base else "")
     if reusable is not None:
-        kept = made.facts["reused"]
+        kept = sum(Tally.from_json(r["tally"]).count("reused") for r in receipts)
         run.progress.note(f"{kept:,} of {total:,} people have an unchanged profile and keep the prediction of {run.plan.base}")
     return made
 
@@ -285,7 +286,7 @@ def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Partiti
         pq.read_schema(run.folder.path / "predictions" / "schema.parquet"),
         reusable,
         run.plan.config.training.seed + 1,
-        run.plan.config.drift.rows / max(run.facts("read_source")["to_predict"], 1),
+        run.plan.config.drift.rows / max(run.facts(ReadSourceFacts).to_predict, 1),
         _arms(run),
     )
     rows = rows_key(run)
@@ -298,7 +299,7 @@ def prediction_parts(run: Run, reusable: Reusable | None = None) -> list[Partiti
 
 def summary(run: Run, parts: list[Partition], receipts: list[Receipt], kept: int, not_reused: str) -> StepResult:
     """What all batches say together. Raises IntegrityError unless they hold every row that needs a prediction."""
-    total = run.facts("read_source")["to_predict"]
+    total = run.facts(ReadSourceFacts).to_predict
     tallies = [Tally.from_json(r["tally"]) for r in receipts]
     tally = sum_tallies(tallies)
     done = sum(_seen(r) for r in receipts)
@@ -312,23 +313,23 @@ def summary(run: Run, parts: list[Partition], receipts: list[Receipt], kept: int
     now = drift_state(
         run.folder.id,
         run.plan.as_of.isoformat(),
-        run.facts("training")["model_version"],
+        run.facts(TrainingFacts).model_version,
         [Sketch.from_json(r["sketch"]) for r in receipts],
         [t.histograms.get("predicted_age", [0]) for t in tallies],
-        run.facts("read_source")["known_ages"],
+        run.facts(ReadSourceFacts).known_ages,
     )
-    drift = compare_states(run.facts("training")["reference"], now, run.plan.config.drift)
-    facts = {
-        "batches": len(parts),
-        "kept": kept,
-        "predicted": tally.count("predicted"),
-        "reused": tally.count("reused"),
-        "not_reused_because": not_reused,
-        "default": tally.group("default"),
-        "tally": tally.as_json(),
-        "state": now,
-        "drift": drift,
-    }
+    drift = compare_states(run.facts(TrainingFacts).reference, now, run.plan.config.drift)
+    facts = ParallelPredictionFacts(
+        batches=len(parts),
+        kept=kept,
+        predicted=tally.count("predicted"),
+        reused=tally.count("reused"),
+        not_reused_because=not_reused,
+        default=tally.group("default"),
+        tally=tally,
+        state=now,
+        drift=drift,
+    )
     return StepResult(total, facts, outputs_of(run, parts, receipts))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from predict_age.records.step_facts import PostCleanupFacts
 from predict_age.run.run import Run
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import TEMPORARY, folder_bytes
@@ -27,4 +28,4 @@ def post_cleanup(run: Run) -> StepResult:
         if path.is_file():
             path.unlink(missing_ok=True)
         shutil.rmtree(path, ignore_errors=True)
-    return StepResult(0, {"freed_bytes": freed, "run_bytes": folder_bytes(folder)})
+    return StepResult(0, PostCleanupFacts(freed_bytes=freed, run_bytes=folder_bytes(folder)))

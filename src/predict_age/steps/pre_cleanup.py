@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from predict_age.errors import ResourceError
+from predict_age.records.step_facts import PreCleanupFacts
 from predict_age.run.run import Run
 from predict_age.step import StepResult
 from predict_age.storage.retention import removable, remove_leftovers, remove_runs
@@ -26,5 +27,5 @@ def pre_cleanup(run: Run) -> StepResult:
             found=f"{free >> 20:,} MiB free",
             fix="free some, or choose another workspace",
         )
-    facts = {"removed_runs": removed, "removed_files": leftovers, "free_bytes": free, "needed_bytes": needed}
+    facts = PreCleanupFacts(removed_runs=removed, removed_files=leftovers, free_bytes=free, needed_bytes=needed)
     return StepResult(len(removed), facts)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from predict_age.errors import InputError
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.batching import number_of_batches
 from predict_age.run.run import Run, RunPlan
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of
@@ -54,7 +55,7 @@ def read_source(run: Run) -> StepResult:
     duplicates = _find_duplicates(run, splits, scratch)
     written[str(duplicate_rows_file(run.folder))] = write_duplicate_rows(duplicate_rows_file(run.folder), duplicates)
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = {**_facts(read, reasons, counts, duplicates), "source_sha256": hashes}
+    facts = _facts(read, reasons, counts, duplicates, hashes)
     write_json(
         source / "splits.json",
         {"splits": [_stored(run, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
@@ -178,23 +179,27 @@ def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> l
     return result
 
 
-def _facts(read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> dict[str, object]:
+def _facts(
+    read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[DuplicateRows], hashes: list[str]
+) -> ReadSourceFacts:
     known = Counter[str]()
     for count in counts:
         known.update(count.known)
     lost = sum(len(d.rows) for d in duplicates)
     lost_known = sum(int(d.known.sum()) for d in duplicates)
-    return {
-        "read": read,
-        "set_aside": dict(reasons.most_common()),
-        "usable": read - sum(reasons.values()),
-        "distinct": sum(d.distinct for d in duplicates),
-        "duplicate": lost,
-        "checksum": sum(d.checksum for d in duplicates) % 2**64,
-        "known": sum(known.values()) - lost_known,
-        "to_predict": sum(_to_predict(counts, duplicates)),
-        "known_ages": np.sum([c.known_ages for c in counts], axis=0, dtype=np.int64).tolist(),  # duplicates are still in
-        "unreadable_age": sum(c.unreadable_age for c in counts),
-        "implausible_age": sum(c.implausible_age for c in counts),
-        "conflicting_age": sum(c.conflicting_age for c in counts),
-    }
+    known_ages: list[int] = np.array([c.known_ages for c in counts], np.int64).sum(axis=0).tolist()  # duplicates are still in
+    return ReadSourceFacts(
+        read=read,
+        rejected=dict(reasons.most_common()),
+        usable=read - sum(reasons.values()),
+        distinct=sum(d.distinct for d in duplicates),
+        duplicate=lost,
+        checksum=sum(d.checksum for d in duplicates) % 2**64,
+        known=sum(known.values()) - lost_known,
+        to_predict=sum(_to_predict(counts, duplicates)),
+        known_ages=known_ages,
+        unreadable_age=sum(c.unreadable_age for c in counts),
+        implausible_age=sum(c.implausible_age for c in counts),
+        conflicting_age=sum(c.conflicting_age for c in counts),
+        source_sha256=hashes,
+    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from predict_age.config import Config, GatesConfig, TrainingConfig
 from predict_age.errors import InputError, IntegrityError, QualityError
 from predict_age.evaluation.model_card.card import TrainingSample, build_card
+from predict_age.evaluation.model_card.contents import Subject
 from predict_age.evaluation.model_card.findings import most_biased_group
 from predict_age.evaluation.model_card.leakage import LeakageScore, leaking_features
 from predict_age.evaluation.model_card.page import CARD_FILES, write_card
@@ -27,6 +27,10 @@ from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels
 from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, save_model
 from predict_age.models.training import train_bundle
 from predict_age.models.tuning import TuningResult, tune
+from predict_age.records.drift_state import DriftState
+from predict_age.records.json_fields import as_json
+from predict_age.records.model_quality import ModelEvaluation
+from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.run import Run, library_versions
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
 from predict_age.run.warm_up import warm_up
@@ -129,10 +133,10 @@ def _train(run: Run) -> StepResult:
     plan, settings = run.plan, run.plan.config.training
     folder = run.folder.path / f"training-{run.lease.token}"  # of this attempt alone
     make_folder(folder)
-    labelled = run.facts("read_source")["known"]
+    labelled = run.facts(ReadSourceFacts).known
     splits, times = in_drift_sample(splits_of(run.folder), labelled, settings)
     share = min(1.0, times * settings.sample_rows / max(labelled, 1))
-    others = min(1.0, times * plan.config.card.unlabelled_rows / max(run.facts("read_source")["to_predict"], 1))
+    others = min(1.0, times * plan.config.card.unlabelled_rows / max(run.facts(ReadSourceFacts).to_predict, 1))
     drawing = Draw(plan.config, rules_of(plan), duplicate_rows_file(run.folder), plan.features_text, share, others)
     tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
     more = run.progress.part(round(labelled * share / times), "labelled people sampled")
@@ -157,41 +161,38 @@ def _train(run: Run) -> StepResult:
     side_by_side = partial(run.pool.run, names="training turn")
     bundle, metrics, judged = train_bundle(features, people.columns, people.age, people.luck, config, plan.workers, side_by_side)
     version = save_model(
-        bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": metrics}
+        bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": as_json(metrics)}
     )
     _workers_get_ready(run)
-    about = {
-        "model_version": version,
-        "trained_at": plan.timestamp,
-        "as_of": plan.as_of.isoformat(),
-        "quarter": plan.quarter,
-        "run_id": plan.run_id,
-        "source": Path(plan.source).name,
-        "features_name": plan.features_name,
-        "features_hash": features.hash,
-        "labelled": labelled,
-        "learned": len(people.age),
-        "unlabelled": run.facts("read_source")["to_predict"],
-        "coverage": settings.coverage,
-        "versions": library_versions(),
-        "code": plan.code,
-        "tuned": tuned,
-    }
-    card = build_card(people, told, bundle, judged, metrics, about, plan.config, plan.workers)
+    subject = Subject(
+        model_version=version,
+        trained_at=plan.timestamp,
+        as_of=plan.as_of.isoformat(),
+        quarter=plan.quarter,
+        run_id=plan.run_id,
+        source=Path(plan.source).name,
+        features_name=plan.features_name,
+        features_hash=features.hash,
+        labelled=labelled,
+        learned=len(people.age),
+        unlabelled=run.facts(ReadSourceFacts).to_predict,
+        coverage=settings.coverage,
+        versions=library_versions(),
+        code=plan.code,
+        tuned=tuned,
+    )
+    card = build_card(people, told, bundle, judged, metrics, subject, plan.config, plan.workers)
     write_card(card, run.folder.model)
     shutil.rmtree(folder, ignore_errors=True)
-    summary = {k: card[k] for k in ("held_out", "ridge", "median", "by_band", "findings")} | {
-        "worst_group": most_biased_group(card)
-    }
-    facts = {
-        "model_version": version,
-        "sampled": len(people.age),
-        "labelled": labelled,
-        "metrics": metrics,
-        "judged": summary,
-        "trained_at": plan.timestamp,
-        **_reference(run),
-    }
+    facts = TrainingFacts(
+        model_version=version,
+        sampled=len(people.age),
+        labelled=labelled,
+        metrics=metrics,
+        evaluation=ModelEvaluation(card.held_out, card.ridge, card.median, card.by_band, card.findings, most_biased_group(card)),
+        trained_at=plan.timestamp,
+        reference=_reference(run),
+    )
     return StepResult(len(people.age), facts, _outputs(run))
 
 
@@ -199,7 +200,7 @@ def _workers_get_ready(run: Run) -> None:
     """Let workers load the model that lies in the run's folder, while this process has something left to do alone."""
     splits = splits_of(run.folder)
     largest = max(splits, key=lambda split: split.rows)
-    if run.facts("read_source")["to_predict"] >= run.pool.workers * MIN_KERNEL_ROWS and largest.rows >= MIN_KERNEL_ROWS:
+    if run.facts(ReadSourceFacts).to_predict >= run.pool.workers * MIN_KERNEL_ROWS and largest.rows >= MIN_KERNEL_ROWS:
         seal = file_sha256(run.folder.model / "manifest.json")
         run.pool.ahead(warm_up, run.folder.model, seal, largest, run.plan.config.source, rules_of(run.plan))
 
@@ -222,15 +223,14 @@ def _from_base(run: Run) -> StepResult:
     base = run.workspace.run(run.plan.base)
     copy_model(base.model, run.folder.model, run.plan.base_model)
     _workers_get_ready(run)
-    facts = base.step("training")["facts"]
-    outputs = base.step("training")["outputs"]
+    facts, outputs = base.facts(TrainingFacts), base.step("training").outputs
     for name in CARD_FILES:
         copy_verified_file(base.model / name, run.folder.model / name, outputs[f"model/{name}"])
-    run.progress.note(f"model {facts['model_version']} of run {base.id} is used; nothing is trained")
-    return StepResult(0, {**facts, "base": base.id, **_reference(run, facts)}, _outputs(run))
+    run.progress.note(f"model {facts.model_version} of run {base.id} is used; nothing is trained")
+    return StepResult(0, replace(facts, base=base.id, reference=_reference(run, facts)), _outputs(run))
 
 
-def _tuned(run: Run, features: FeatureSet, people: TrainingSample) -> tuple[Config, dict[str, Any] | None]:
+def _tuned(run: Run, features: FeatureSet, people: TrainingSample) -> tuple[Config, dict[str, object] | None]:
     """The configuration to train with. What tuning found is kept, so that a second attempt trains the same model."""
     config = run.plan.config
     if not config.training.tune_minutes:
@@ -247,20 +247,20 @@ def _tuned(run: Run, features: FeatureSet, people: TrainingSample) -> tuple[Conf
     return found.applied(config), found.as_json()
 
 
-def _reference(run: Run, of_base: dict[str, Any] | None = None) -> dict[str, Any]:
+def _reference(run: Run, of_base: TrainingFacts | None = None) -> DriftState | None:
     """The state of the data that this run's will be compared with: of the run whose model is used, else of the published run.
 
     It is kept here, so that it outlives that run.
     """
-    if of_base and of_base.get("base"):
-        return {"reference": of_base["reference"]}
+    if of_base and of_base.base:
+        return of_base.reference
     earlier = run.plan.base or run.workspace.published.current
     if not earlier or earlier == run.folder.id:
-        return {"reference": None}
+        return None
     try:
-        return {"reference": run.workspace.run(earlier).step("parallel_prediction")["facts"]["state"]}
-    except (IntegrityError, KeyError):
-        return {"reference": None}
+        return run.workspace.run(earlier).facts(ParallelPredictionFacts).state
+    except IntegrityError:
+        return None
 
 
 def _outputs(run: Run) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predict_age.errors import IntegrityError
+from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts, TrainingFacts
 from predict_age.storage.durable_files import check_hash, file_problem, key_of
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.storage.workspace import RunFolder, Workspace
@@ -21,10 +22,10 @@ RESULT_STEPS = ("read_source", "training", "batch_generator", "create_prediction
 
 
 def manifest_contents(
-    run: dict[str, Any], found: dict[str, Any], model: dict[str, Any], books: RowAccounting, tally: Tally, files: dict[str, str]
+    run: dict[str, Any], source: ReadSourceFacts, model: TrainingFacts, books: RowAccounting, tally: Tally, files: dict[str, str]
 ) -> dict[str, Any]:
-    """The manifest of a run: ``run`` is its run.json, ``found`` and ``model`` are the facts of reading and of training."""
-    sources = zip(run["files"], found["source_sha256"], strict=True)
+    """The manifest of a run: ``run`` is its run.json, ``source`` and ``model`` are the facts of reading and of training."""
+    sources = zip(run["files"], source.source_sha256, strict=True)
     return {
         "format": MANIFEST_FORMAT,
         "run_id": run["run_id"],
@@ -36,7 +37,7 @@ def manifest_contents(
         "seed": run["config"]["training"]["seed"],
         "config": key_of(run["config"]),
         "features": key_of(run["features_text"]),
-        "model": model["model_version"],
+        "model": model.model_version,
         "base": run["base"],
         "source": [{"path": f["path"], "bytes": f["size"], "sha256": h} for f, h in sources],
         "books": books.as_rows(),
@@ -81,8 +82,8 @@ def verified_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun:
     seal = workspace.published.manifests.get(folder.id, "")
     if not seal:
         try:
-            seal = folder.step("final_results")["facts"]["manifest"]
-        except (IntegrityError, KeyError):
+            seal = folder.facts(FinalResultsFacts).manifest
+        except IntegrityError:
             raise IntegrityError(
                 f"run {folder.id} has no result",
                 expected="a run that was finished",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.records.step_facts import FinalResultsFacts
 from predict_age.storage.lease import current_holder
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.publication import POINTER, Published, update_pointer
@@ -31,7 +32,7 @@ def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
             found="; ".join(problems[:5]),
             fix="choose another run: `predict-age runs`",
         )
-    seal = run.folder.step("final_results")["facts"]["manifest"]
+    seal = run.folder.facts(FinalResultsFacts).manifest
     return update_pointer(workspace.documents, lambda now: now.rolled_back(folder.id, run.manifest["quarter"], seal)), folder
 
 
@@ -59,7 +60,7 @@ def _rebuild(workspace: Workspace) -> None:
     for folder in workspace.runs():
         run = _whole(workspace, folder)
         if run is not None:
-            seal = folder.step("final_results")["facts"]["manifest"]
+            seal = folder.facts(FinalResultsFacts).manifest
             published = published.with_current(folder.id, run.manifest["quarter"], seal, "found again")
     workspace.documents.put(POINTER, asdict(replace(published, removing=[])), None)
 

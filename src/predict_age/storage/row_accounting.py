@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Self
 
 from predict_age.errors import IntegrityError
+from predict_age.records.json_fields import as_json
+from predict_age.records.step_facts import ReadSourceFacts, RowCounts
 from predict_age.tally import Tally
 
 EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR")
@@ -28,16 +30,16 @@ class RowAccounting:
     default: int = 0
 
     @classmethod
-    def of(cls, found: dict[str, Any], tally: Tally) -> Self:
-        """From what reading the source ``found`` and the ``tally`` of the result, checked: raises IntegrityError."""
+    def of(cls, source: ReadSourceFacts, tally: Tally) -> Self:
+        """From the row counts of the ``source`` and the ``tally`` of the result, checked: raises IntegrityError."""
         rows = tally.group("rows")
         books = cls(
-            read=found["read"],
-            set_aside=sum(found["set_aside"].values()),
-            usable=found["usable"],
-            distinct=found["distinct"],
-            duplicate=found["duplicate"],
-            checksum=found["checksum"],
+            read=source.read,
+            set_aside=sum(source.rejected.values()),
+            usable=source.usable,
+            distinct=source.distinct,
+            duplicate=source.duplicate,
+            checksum=source.checksum,
             existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
             predicted=rows.get(ML_PREDICTION, 0),
             default=rows.get(DEFAULT, 0),
@@ -76,8 +78,20 @@ class RowAccounting:
             "high_quality_share_predicted": high.get(ML_PREDICTION, 0) / predicted,
         }
 
+    def counts(self) -> RowCounts:
+        """The counts as the record of the step final_results keeps them."""
+        return RowCounts(
+            self.read,
+            self.set_aside,
+            self.usable,
+            self.distinct,
+            self.duplicate,
+            self.existing_by_source,
+            self.predicted,
+            self.default,
+            self.existing,
+        )
+
     def as_rows(self) -> dict[str, object]:
         """The ``rows`` object of ``--json``."""
-        rows = asdict(self)
-        del rows["checksum"]
-        return {**rows, "existing": self.existing}
+        return as_json(self.counts())

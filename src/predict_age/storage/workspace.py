@@ -25,15 +25,17 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from predict_age.errors import ConfigError, IntegrityError, ResourceError
-from predict_age.step import STEPS
+from predict_age.records.step_facts import Facts
+from predict_age.step import STEPS, StepRecord
 from predict_age.storage.documents import LocalDocuments
 from predict_age.storage.durable_files import make_folder, read_hashed_json, read_json, remove, write_json
 from predict_age.storage.lease import Lease, Permission, current_holder
 from predict_age.storage.publication import Published, publish, raise_fence, read_published
 
+F = TypeVar("F", bound=Facts)
 DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
 
 
@@ -92,11 +94,17 @@ class RunFolder:
     def step_file(self, name: str) -> Path:
         return self.path / "steps" / f"{name}.json"
 
-    def step(self, name: str) -> dict[str, Any]:
-        """The record of a finished step. Raises IntegrityError when it is missing or damaged."""
-        return read_json(self.step_file(name))
+    def step(self, name: str) -> StepRecord:
+        """The record of a finished step. Raises IntegrityError when it is missing, damaged or not that step's."""
+        return StepRecord.from_json(read_json(self.step_file(name)), name)
 
-    def steps(self) -> list[dict[str, Any]]:
+    def facts(self, kind: type[F]) -> F:
+        """Facts of the finished step that leaves this ``kind``, such as :class:`ReadSourceFacts`."""
+        facts = self.step(kind.step).facts
+        assert isinstance(facts, kind)
+        return facts
+
+    def steps(self) -> list[StepRecord]:
         """Records of the finished steps, in their order."""
         return [self.step(s.name) for s in STEPS if self.step_file(s.name).exists()]
 

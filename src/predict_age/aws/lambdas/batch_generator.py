@@ -6,11 +6,13 @@ import itertools
 import json
 import os
 import tempfile
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input
+from predict_age.records.step_facts import BatchGeneratorFacts
 from predict_age.step import StepResult
 from predict_age.steps.batch_generator import batch_generator
 from predict_age.storage.durable_files import hashed_json, read_json
@@ -36,7 +38,7 @@ def _generate(call: Call) -> StepResult:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         splits = "source/splits.json"
-        call.store.fetch(call.name(splits), path / splits, call.step("read_source")["outputs"][splits])
+        call.store.fetch(call.name(splits), path / splits, call.step("read_source").outputs[splits])
         run = SimpleNamespace(
             folder=SimpleNamespace(path=path),
             plan=SimpleNamespace(
@@ -51,4 +53,5 @@ def _generate(call: Call) -> StepResult:
     for number, mine in enumerate(tasks):
         call.store.put_part(call.name(f"tasks/{number}.json"), hashed_json({"batches": mine}).encode())
     call.store.put_part(call.name("tasks.json"), json.dumps([{"task": str(n)} for n in range(len(tasks))]).encode())
-    return StepResult(made.rows, {**made.facts, "tasks": len(tasks)}, made.outputs)
+    assert isinstance(made.facts, BatchGeneratorFacts)
+    return StepResult(made.rows, replace(made.facts, tasks=len(tasks)), made.outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from predict_age.aws.lambdas.runtime import Call, Event, create_table, do_step_once, handler, next_state_input
 from predict_age.aws.object_names import PEOPLE_TABLE, PREDICTIONS_TABLE, STAGING_FOLDERS
+from predict_age.records.step_facts import CreatePredictionsTableFacts
 from predict_age.step import StepResult
 
 
@@ -17,6 +18,5 @@ def handle(call: Call) -> Event:
 def _create(call: Call) -> StepResult:
     for table in (PREDICTIONS_TABLE, PEOPLE_TABLE):
         create_table(call, table, call.store.url(call.name(STAGING_FOLDERS[table])) + "/")
-    return StepResult(
-        0, {"tables": [call.staged(PREDICTIONS_TABLE), call.staged(PEOPLE_TABLE)], "scanned_bytes": call.athena.scanned}
-    )
+    tables = [call.staged(PREDICTIONS_TABLE), call.staged(PEOPLE_TABLE)]
+    return StepResult(0, CreatePredictionsTableFacts(tables=tables, scanned_bytes=call.athena.scanned))

@@ -17,6 +17,7 @@ from predict_age.aws.lambdas.runtime import (
 )
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PEOPLE_TABLE, RESULTS_TABLE, reader_tables
 from predict_age.errors import IntegrityError
+from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.sql import VIEW, for_athena
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import hashed_json, parse_hashed_json
@@ -62,15 +63,15 @@ def _merge(call: Call) -> StepResult:
     quarter = run["quarter"]
     publish(call.documents, int(call.event["token"]), call.run_id, quarter, seal)
     _show(call, quarter)
-    facts = {
-        "rows": books.as_rows(),
-        "quality": books.quality(tally),
-        "table": f"{RESULTS_TABLE}_{quarter}",
-        "tally": tally.as_json(),
-        "manifest": seal,
-        "location": location,
-        "scanned_bytes": call.athena.scanned,
-    }
+    facts = FinalResultsFacts(
+        rows=books.counts(),
+        quality=books.quality(tally),
+        table=f"{RESULTS_TABLE}_{quarter}",
+        tally=tally,
+        manifest=seal,
+        location=location,
+        scanned_bytes=call.athena.scanned,
+    )
     return StepResult(books.distinct, facts)
 
 
@@ -89,8 +90,8 @@ def _tally(rows: list[dict[str, Any]]) -> Tally:
 
 def _balanced(call: Call, tally: Tally, table: str) -> RowAccounting:
     """The books, checked against the source's; raises IntegrityError when anything differs."""
-    found = call.facts("read_source")
-    books = RowAccounting.of(found, tally)
+    source = call.facts(ReadSourceFacts)
+    books = RowAccounting.of(source, tally)
     people = call.athena.rows(for_athena("check_people", {RESULTS_TABLE: table, PEOPLE_TABLE: call.staged(PEOPLE_TABLE)}))[0]
     counts = [int(people[k] or 0) for k in ("result_rows", "people", "matched")]
     if counts != [books.distinct] * 3:
@@ -99,11 +100,11 @@ def _balanced(call: Call, tally: Tally, table: str) -> RowAccounting:
             expected=f"{books.distinct:,} rows, people, and people of the source",
             found=", ".join(f"{n:,}" for n in counts),
         )
-    predicted = call.facts("parallel_prediction")
-    if (books.predicted, books.existing) != (predicted["predicted"], found["known"]):
+    predicted = call.facts(ParallelPredictionFacts).predicted
+    if (books.predicted, books.existing) != (predicted, source.known):
         raise IntegrityError(
             "results and predictions disagree, nothing was published",
-            expected=f"{predicted['predicted']:,} predicted, {found['known']:,} known",
+            expected=f"{predicted:,} predicted, {source.known:,} known",
             found=f"{books.predicted:,} predicted, {books.existing:,} known",
         )
     return books
@@ -113,9 +114,9 @@ def _manifest(call: Call, run: dict[str, Any], books: RowAccounting, tally: Tall
     """Every object of the result with what identifies it: SHA-256 for those that our tasks wrote, the tag for Athena's."""
     files: dict[str, str] = {}
     for step in MADE_BEFORE:
-        files |= call.step(step)["outputs"]
+        files |= call.step(step).outputs
     kept = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY)}
-    made = manifest_contents(run, call.facts("read_source"), call.facts("training"), books, tally, kept)
+    made = manifest_contents(run, call.facts(ReadSourceFacts), call.facts(TrainingFacts), books, tally, kept)
     return hashed_json({**made, "athena": object_tags(call, location)})
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input, unload_table
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PEOPLE_TABLE, PREDICTIONS_TABLE
 from predict_age.errors import IntegrityError
+from predict_age.records.step_facts import HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts
 from predict_age.sql import for_athena
 from predict_age.step import StepResult
 
@@ -20,7 +21,7 @@ def handle(call: Call) -> Event:
 
 def check_only_ours(call: Call) -> None:
     """Every object below the tables' folders is one that a receipt names: a planted one would be read by Athena."""
-    outputs = call.step("parallel_prediction")["outputs"]
+    outputs = call.step("parallel_prediction").outputs
     ours = {call.name(n) for n in outputs if n.startswith(("predictions/", "people/"))}
     found = {name for kind in ("predictions/", "people/") for name, _ in call.store.names(call.name(kind))}
     if odd := found ^ ours:
@@ -44,18 +45,14 @@ def _join(call: Call) -> StepResult:
         sources[str(row["prediction_source"])] += rows
         if row["review_reason"]:
             reviews[row["review_reason"]] += rows
-    people, predicted = call.facts("read_source")["distinct"], call.facts("parallel_prediction")["predicted"]
+    people, predicted = call.facts(ReadSourceFacts).distinct, call.facts(ParallelPredictionFacts).predicted
     if sources.total() != people or sources["ML_PREDICTION"] != predicted:
         raise IntegrityError(
             "people and predictions do not fit together",
             expected=f"{people:,} people, {predicted:,} predictions",
             found=f"{sources.total():,} people, {sources['ML_PREDICTION']:,} predictions",
         )
-    facts = {
-        "by_source": dict(sources),
-        "review": dict(reviews),
-        "table": table,
-        "location": location,
-        "scanned_bytes": call.athena.scanned,
-    }
+    facts = HumanQaFacts(
+        by_source=dict(sources), review=dict(reviews), table=table, location=location, scanned_bytes=call.athena.scanned
+    )
     return StepResult(sources.total(), facts)

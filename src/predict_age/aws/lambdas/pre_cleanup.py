@@ -11,6 +11,7 @@ from predict_age.aws.execution_lease import acquire_execution_lease, current_exe
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
 from predict_age.aws.s3_store import client
 from predict_age.errors import BusyError, ConfigError
+from predict_age.records.step_facts import PreCleanupFacts
 from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
@@ -105,7 +106,7 @@ def _remove_runs(call: Call, request: Event) -> StepResult:
     in_use = {call.run_id, *published.run_ids}
     removable = removable_runs(_run_facts(call), published, _keep_runs(call, request), in_use)
     removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: _delete_run(call, run_id))
-    return StepResult(len(removed), {"removed_runs": removed})
+    return StepResult(len(removed), PreCleanupFacts(removed_runs=removed))
 
 
 def _keep_runs(call: Call, request: Event) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from predict_age.aws.lambdas.runtime import Call, Event, object_tags, point_table
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PREDICTIONS_TABLE, RESULTS_TABLE, STAGING_FOLDERS, reader_tables
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts
 from predict_age.storage.publication import read_published, update_pointer
 
 
@@ -22,14 +23,15 @@ def roll_back_tables(call: Call, to: str) -> Event:
     if call.store.head(then.name("steps/final_results.json")) is None:
         known = ", ".join([*before.quarters, *sorted(before.run_ids)])
         raise ConfigError(f"there is no finished run {to}", expected=f"a quarter or a finished run: {known}", found=to)
-    made = then.facts("final_results")
-    manifest = _vouched(then, made["manifest"], made["location"])
+    made = then.facts(FinalResultsFacts)
+    location = made.location or ""
+    manifest = _vouched(then, made.manifest, location)
     quarter = str(manifest["quarter"])
-    update_pointer(call.documents, lambda now: now.rolled_back(then.run_id, quarter, made["manifest"]))
+    update_pointer(call.documents, lambda now: now.rolled_back(then.run_id, quarter, made.manifest))
     locations = {
         PREDICTIONS_TABLE: call.store.url(then.name(STAGING_FOLDERS[PREDICTIONS_TABLE])) + "/",
-        HUMAN_QA_TABLE: then.facts("human_qa")["location"],
-        RESULTS_TABLE: made["location"],
+        HUMAN_QA_TABLE: then.facts(HumanQaFacts).location or "",
+        RESULTS_TABLE: location,
     }
     for name, table in reader_tables(quarter).items():
         point_table(call, name, table, locations[table])

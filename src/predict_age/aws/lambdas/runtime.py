@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from predict_age.aws import object_names
 from predict_age.aws.athena import Athena
@@ -17,12 +17,14 @@ from predict_age.aws.execution_lease import HeldLease
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store, client, code_of
 from predict_age.errors import PredictAgeError
+from predict_age.records.step_facts import Facts
 from predict_age.sql import for_athena, unload
-from predict_age.step import STEPS, StepResult, record_of
+from predict_age.step import StepRecord, StepResult, step_named
 from predict_age.storage.durable_files import hashed_json
 
 logger = logging.getLogger("predict_age")
 Event = dict[str, Any]
+F = TypeVar("F", bound=Facts)
 
 
 @dataclass
@@ -61,12 +63,14 @@ class Call:
         """A sealed document of the run. Raises IntegrityError when it is missing or damaged."""
         return self.store.document(self.name(name))
 
-    def step(self, name: str) -> dict[str, Any]:
+    def step(self, name: str) -> StepRecord:
         """The record of a finished step."""
-        return self.document(f"steps/{name}.json")
+        return StepRecord.from_json(self.document(f"steps/{name}.json"), name)
 
-    def facts(self, name: str) -> dict[str, Any]:
-        facts: dict[str, Any] = self.step(name)["facts"]
+    def facts(self, kind: type[F]) -> F:
+        """Facts of the finished step that leaves this ``kind``."""
+        facts = self.step(kind.step).facts
+        assert isinstance(facts, kind)
         return facts
 
     def run(self) -> dict[str, Any]:
@@ -113,8 +117,8 @@ def do_step_once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
     began = time.monotonic()
     result = work()
     call.lease.check()
-    record = record_of(next(s for s in STEPS if s.name == step), result, time.monotonic() - began)
-    call.store.put_part(call.name(f"steps/{step}.json"), hashed_json(record).encode())
+    record = StepRecord.of(step_named(step), result, time.monotonic() - began)
+    call.store.put_part(call.name(f"steps/{step}.json"), hashed_json(record.as_json()).encode())
 
 
 def create_table(call: Call, table: str, location: str) -> None:

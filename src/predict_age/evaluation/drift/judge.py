@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from predict_age.config import DriftConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.evaluation.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
+from predict_age.records.drift_state import Dispersion, DriftFinding
 
 Counts = NDArray[np.float64]
 MAX_PSI_CELLS = 20
@@ -27,30 +27,6 @@ MIN_CELL_PEOPLE = 10  # people in a cell of the smaller sample, at least
 MIN_DRIFT_ROWS = 100
 MIN_DRIFT_BATCHES = 8
 TESTS_PER_FEATURE = 4  # stability index, distance, missing, unseen
-
-
-@dataclass(frozen=True)
-class DriftFinding:
-    """What happened to one feature (or the predicted, or the known ages) between reference and now.
-
-    ``psi`` and ``ks`` with the limits that chance keeps below; ``moved``: share of people who would have to change their value to
-    undo the change (total variation distance); shares of missing and unseen values before and now.
-    """
-
-    of: str
-    name: str
-    psi: float
-    psi_limit: float
-    ks: float | None
-    ks_limit: float | None
-    moved: float
-    missing: tuple[float, float]
-    unseen: tuple[float, float]
-    drifted: bool
-    sentence: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def align_counts(before: dict[str, int], now: dict[str, int]) -> tuple[Counts, Counts, bool]:
@@ -99,20 +75,8 @@ def psi(before: Counts, now: Counts) -> float:
 
 
 @dataclass(frozen=True)
-class OverDispersion:
-    """How much more the batches of a run differ in one feature than people drawn by lot would; as it stands, not at all.
-
-    ``variance``: over the cells of the index on average, >= 1; ``unevenness``: the squared coefficient of variation of that
-    variance over its directions (0: all vary alike; a shifted mean varies in one direction only); ``order``, ``missing``,
-    ``unseen``: of the cumulated shares and of those two shares, >= 1; ``freedom``: batches less one, 0 = nothing measured.
-    """
-
-    variance: float = 1.0
-    unevenness: float = 0.0
-    order: float = 1.0
-    missing: float = 1.0
-    unseen: float = 1.0
-    freedom: int = 0
+class OverDispersion(Dispersion):
+    """Dispersion between the batches of a run, with the limits that follow from it."""
 
     def __or__(self, other: OverDispersion) -> OverDispersion:
         """The wider of both in everything."""

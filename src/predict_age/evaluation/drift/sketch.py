@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +34,8 @@ class Sketch:
         names = dict.fromkeys((*self.counts, *other.counts))
         return Sketch({n: dict(Counter(self.counts.get(n, {})) + Counter(other.counts.get(n, {}))) for n in names})
 
-    def as_json(self) -> dict[str, Any]:
+    def in_order(self) -> dict[str, dict[str, int]]:
+        """The counts of each feature in the order of their keys."""
         return {n: dict(sorted(c.items())) for n, c in self.counts.items()}
 
     @classmethod

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.config import Config
+from predict_age.evaluation.model_card.contents import AgeSides, Card, FeatureSummary, Population, Subject
 from predict_age.evaluation.model_card.findings import findings
 from predict_age.evaluation.model_card.groups import metrics_by_group, threshold_errors
 from predict_age.evaluation.model_card.leakage import LeakageScore, univariate_leakage
@@ -19,8 +19,8 @@ from predict_age.features.spec import FeatureSet
 from predict_age.models.bundle import Bundle
 from predict_age.models.metrics import evaluate, weighted_metrics
 from predict_age.models.training import HeldOutPredictions
+from predict_age.records.model_quality import BandQuality, Metrics
 
-CARD_FORMAT = 1
 CARD_LIMITS = (
     "A predicted age is an estimate about a person, not a fact. Age is a protected attribute in many laws (ADEA, 2000/78/EC): do "
     "not decide about individuals by it.",
@@ -54,39 +54,37 @@ def build_card(
     told: list[LeakageScore],
     bundle: Bundle,
     judged: HeldOutPredictions,
-    metrics: dict[str, Any],
-    about: dict[str, Any],
+    metrics: Metrics,
+    subject: Subject,
     config: Config,
     threads: int,
-) -> dict[str, Any]:
-    """The card as JSON. ``about`` names the run, the data and the versions."""
+) -> Card:
+    """The card; ``subject`` names the run, the data and the versions."""
     settings = config.card
     made, target = judged.made, config.training.coverage
     groups = metrics_by_group(judged, sample.groups, settings.around, settings.fewest_rows)
     side = threshold_errors(judged.age, made.age, settings.around)
-    card: dict[str, Any] = {
-        "format": CARD_FORMAT,
-        **about,
-        "held_out": metrics["held_out"],
-        "ridge": metrics["ridge"],
-        "median": metrics["median"],
-        "members": metrics["members"],
-        "by_band": metrics["by_band"],
-        "by_predicted_band": metrics["by_predicted_band"],
-        "by_unknown": _by_unknown(judged),
-        "by_confidence": metrics["by_confidence"],
-        "confidence_is_monotone": metrics["confidence_is_monotone"],
-        "groups": groups,
-        "around": {"age": settings.around, **asdict(side)},
-        "population": _population(sample, bundle, judged, config, threads),
-        "leakage": [t.as_json() for t in told],
-        "proxies": proxy_features(_both(sample.columns, sample.others), _both(sample.groups, sample.other_groups)),
-        "ages": np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
-        "features": _features(bundle.features, metrics, sample.others),
-        "limits": list(CARD_LIMITS),
-    }
-    card["findings"] = findings(card, target)
-    return card
+    card = Card(
+        subject=subject,
+        held_out=metrics.held_out,
+        ridge=metrics.ridge,
+        median=metrics.median,
+        members=metrics.members,
+        by_band=metrics.by_band,
+        by_predicted_band=metrics.by_predicted_band,
+        by_unknown=_by_unknown(judged),
+        by_confidence=metrics.by_confidence,
+        confidence_is_monotone=metrics.confidence_is_monotone,
+        groups=groups,
+        around=AgeSides(settings.around, side.above, side.made_younger, side.below, side.made_older),
+        population=_population(sample, bundle, judged, config, threads),
+        leakage=told,
+        proxies=proxy_features(_both(sample.columns, sample.others), _both(sample.groups, sample.other_groups)),
+        ages=np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
+        features=_features(bundle.features, metrics, sample.others),
+        limits=list(CARD_LIMITS),
+    )
+    return replace(card, findings=findings(card, target))
 
 
 def _both(first: pa.Table, second: pa.Table) -> pa.Table:
@@ -94,7 +92,7 @@ def _both(first: pa.Table, second: pa.Table) -> pa.Table:
     return pa.concat_tables([t.slice(0, MAX_SHIFT_ROWS) for t in (first, second) if t.num_rows or not second.num_rows])
 
 
-def _by_unknown(judged: HeldOutPredictions) -> list[dict[str, Any]]:
+def _by_unknown(judged: HeldOutPredictions) -> list[BandQuality]:
     """Quality by the number of features without a value, in quarters of the people."""
     edges = np.unique(np.quantile(judged.unknown, (0.25, 0.5, 0.75), method="lower"))
     cell = np.searchsorted(edges, judged.unknown, side="left")
@@ -104,13 +102,14 @@ def _by_unknown(judged: HeldOutPredictions) -> list[dict[str, Any]]:
         low, high = int(judged.unknown[chosen].min()), int(judged.unknown[chosen].max())
         name = f"{low}" if low == high else f"{low}\N{EN DASH}{high}"
         made = judged.made
-        rows.append({"band": name, **evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen])})
+        quality = evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen])
+        rows.append(BandQuality(name, **vars(quality)))
     return rows
 
 
 def _population(
     sample: TrainingSample, bundle: Bundle, judged: HeldOutPredictions, config: Config, threads: int
-) -> dict[str, Any] | None:
+) -> Population | None:
     """Quality weighted so that the judged people look like the unlabelled ones; None where there are too few of either."""
     rows = judged.rows[:MAX_SHIFT_ROWS]
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
@@ -120,19 +119,19 @@ def _population(
     made = judged.made
     some = slice(0, MAX_SHIFT_ROWS)
     measured = weighted_metrics(judged.age[some], made.age[some], made.lower[some], made.upper[some], alike.weights)
-    return {"rows": len(rows), "unlabelled": sample.others.num_rows, "auc": alike.auc, "effective": alike.effective, **measured}
+    return Population(len(rows), sample.others.num_rows, alike.auc, alike.effective, **measured)
 
 
-def _features(features: FeatureSet, metrics: dict[str, Any], others: pa.Table) -> list[dict[str, Any]]:
+def _features(features: FeatureSet, metrics: Metrics, others: pa.Table) -> list[FeatureSummary]:
     return [
-        {
-            "name": name,
-            "kind": feature.kind,
-            "meaning": feature.meaning,
-            "unit": feature.unit,
-            "importance": metrics["importance"].get(name, 0.0),
-            "missing_known": metrics["missing"][name],
-            "missing_unlabelled": others[name].null_count / others.num_rows if others.num_rows else None,
-        }
+        FeatureSummary(
+            name,
+            feature.kind,
+            feature.meaning,
+            feature.unit,
+            metrics.importance.get(name, 0.0),
+            metrics.missing[name],
+            others[name].null_count / others.num_rows if others.num_rows else None,
+        )
         for name, feature in features.features.items()
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from predict_age.evaluation.model_card.contents import Card
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
+from predict_age.records.model_quality import CardFinding, NamedGroup
 
 MIN_GROUP_BIAS_YEARS = 1.0
 MIN_COVERAGE_GAP = 0.03  # of coverage
@@ -18,11 +19,10 @@ MIN_BAND_BIAS_YEARS = 2.0
 MIN_FINDING_ROWS = 100
 MIN_ERROR_INCREASE = 0.05  # of the error
 
-CardContent = dict[str, Any]
 Sentence = tuple[float, str]  # how serious among its kind, and the sentence
 
 
-def findings(card: CardContent, coverage: float) -> list[dict[str, Any]]:
+def findings(card: Card, coverage: float) -> list[CardFinding]:
     """``kind``, ``size`` (how serious among its kind) and ``sentence`` of each; kinds in the order of their weight."""
     kinds = {
         "group bias": _group_bias(card),
@@ -34,112 +34,110 @@ def findings(card: CardContent, coverage: float) -> list[dict[str, Any]]:
         "proxy": _proxies(card),
     }
     return [
-        {"kind": kind, "size": size, "sentence": sentence}
-        for kind, found in kinds.items()
-        for size, sentence in sorted(found, key=lambda f: -f[0])
+        CardFinding(kind, size, sentence) for kind, found in kinds.items() for size, sentence in sorted(found, key=lambda f: -f[0])
     ]
 
 
-def most_biased_group(card: CardContent) -> dict[str, Any] | None:
+def most_biased_group(card: Card) -> NamedGroup | None:
     """The named group that is furthest apart from everybody else by more than chance, with its ``field``."""
     apart = list(_biased_groups(card))
-    return max(apart, key=lambda r: abs(r["apart"])) if apart else None
+    return max(apart, key=lambda r: abs(r.apart)) if apart else None
 
 
-def _group_rows(card: CardContent) -> list[dict[str, Any]]:
-    return [{"field": field, **row} for field, rows in card["groups"].items() for row in rows]
+def _group_rows(card: Card) -> list[NamedGroup]:
+    return [NamedGroup(field, **vars(row)) for field, rows in card.groups.items() for row in rows]
 
 
-def _biased_groups(card: CardContent) -> Iterator[dict[str, Any]]:
+def _biased_groups(card: Card) -> Iterator[NamedGroup]:
     named = _group_rows(card)
     limit = critical_group_z(len(named))
-    return (row for row in named if abs(row["apart"]) >= MIN_GROUP_BIAS_YEARS and abs(row["apart_z"]) > limit)
+    return (row for row in named if abs(row.apart) >= MIN_GROUP_BIAS_YEARS and abs(row.apart_z) > limit)
 
 
-def _who(row: dict[str, Any]) -> str:
-    return f"People with {row['field']} = {row['group']} ({row['rows']:,} judged)"
+def _who(row: NamedGroup) -> str:
+    return f"People with {row.field} = {row.group} ({row.rows:,} judged)"
 
 
 def _direction(bias: float) -> str:
     return f"{abs(bias):.1f} years too {'old' if bias > 0 else 'young'}"
 
 
-def _group_bias(card: CardContent) -> Iterator[Sentence]:
+def _group_bias(card: Card) -> Iterator[Sentence]:
     for row in _biased_groups(card):
-        low, high = row["bias_interval"]
+        low, high = row.bias_interval
         yield (
-            abs(row["apart"]),
+            abs(row.apart),
             (
-                f"{_who(row)} are made {_direction(row['bias'])} on average (95 % interval {low:+.1f} to {high:+.1f}), "
-                f"{abs(row['apart']):.1f} years apart from everybody else."
+                f"{_who(row)} are made {_direction(row.bias)} on average (95 % interval {low:+.1f} to {high:+.1f}), "
+                f"{abs(row.apart):.1f} years apart from everybody else."
             ),
         )
 
 
-def _group_coverage(card: CardContent, coverage: float) -> Iterator[Sentence]:
+def _group_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
     for row in _group_rows(card):
-        doubt = COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / row["rows"])
-        if row["coverage"] < coverage - MIN_COVERAGE_GAP - doubt:
-            said = f"{_who(row)} are inside their {coverage:.0%} interval only in {row['coverage']:.0%} of the cases."
-            yield coverage - row["coverage"], said
+        doubt = COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / row.rows)
+        if row.coverage < coverage - MIN_COVERAGE_GAP - doubt:
+            said = f"{_who(row)} are inside their {coverage:.0%} interval only in {row.coverage:.0%} of the cases."
+            yield coverage - row.coverage, said
 
 
-def _leakage(card: CardContent) -> Iterator[Sentence]:
-    for told in card["leakage"]:
-        if told["share"] < LEAKAGE_WARNING_SHARE:
+def _leakage(card: Card) -> Iterator[Sentence]:
+    for told in card.leakage:
+        if told.share < LEAKAGE_WARNING_SHARE:
             yield (
-                1 - told["share"],
+                1 - told.share,
                 (
-                    f"The feature {told['feature']} alone leaves {told['share']:.0%} of the error of a constant: make sure that it "
+                    f"The feature {told.feature} alone leaves {told.share:.0%} of the error of a constant: make sure that it "
                     "is known before the age is."
                 ),
             )
 
 
-def _population(card: CardContent) -> Iterator[Sentence]:
-    population, error = card["population"], card["held_out"]["mae"]
-    if population and population["mae"] > error * (1 + MIN_ERROR_INCREASE):
+def _population(card: Card) -> Iterator[Sentence]:
+    population, error = card.population, card.held_out.mae
+    if population and population.mae > error * (1 + MIN_ERROR_INCREASE):
         yield (
-            population["mae"] - error,
+            population.mae - error,
             (
-                f"Among people like those who are predicted the error is about {population['mae']:.2f} years, not {error:.2f}: "
+                f"Among people like those who are predicted the error is about {population.mae:.2f} years, not {error:.2f}: "
                 "they differ from the people whose age is known."
             ),
         )
 
 
-def _age_bands(card: CardContent) -> Iterator[Sentence]:
-    for row in card["by_band"]:
-        if row["rows"] >= MIN_FINDING_ROWS and abs(row["bias"]) >= MIN_BAND_BIAS_YEARS:
+def _age_bands(card: Card) -> Iterator[Sentence]:
+    for row in card.by_band:
+        if row.rows >= MIN_FINDING_ROWS and abs(row.bias) >= MIN_BAND_BIAS_YEARS:
             yield (
-                abs(row["bias"]),
+                abs(row.bias),
                 (
-                    f"People aged {row['band']} are made {_direction(row['bias'])} on average and covered by their interval in "
-                    f"{row['coverage']:.0%} of the cases ({row['rows']:,} judged)."
+                    f"People aged {row.band} are made {_direction(row.bias)} on average and covered by their interval in "
+                    f"{row.coverage:.0%} of the cases ({row.rows:,} judged)."
                 ),
             )
 
 
-def _wrong_side(card: CardContent) -> Iterator[Sentence]:
-    side = card["around"]
-    if side["above"] >= MIN_FINDING_ROWS and side["below"] >= MIN_FINDING_ROWS:
+def _wrong_side(card: Card) -> Iterator[Sentence]:
+    side = card.around
+    if side.above >= MIN_FINDING_ROWS and side.below >= MIN_FINDING_ROWS:
         yield (
-            side["made_younger"],
+            side.made_younger,
             (
-                f"Of the people of {side['age']} and over, {side['made_younger']:.0%} are predicted to be younger than that; "
-                f"of those below, {side['made_older']:.0%} are predicted to be {side['age']} or older."
+                f"Of the people of {side.age} and over, {side.made_younger:.0%} are predicted to be younger than that; "
+                f"of those below, {side.made_older:.0%} are predicted to be {side.age} or older."
             ),
         )
 
 
-def _proxies(card: CardContent) -> Iterator[Sentence]:
-    for field, rows in card["proxies"].items():
-        strong = [r["feature"] for r in rows if r["strength"] >= STRONG_ASSOCIATION]
+def _proxies(card: Card) -> Iterator[Sentence]:
+    for field, rows in card.proxies.items():
+        strong = [r.feature for r in rows if r.strength >= STRONG_ASSOCIATION]
         if strong:
             yield (
-                rows[0]["strength"],
+                rows[0].strength,
                 (
                     f"{field} is no feature, but {', '.join(strong[:4])} tell much about it "
-                    f"({rows[0]['measure']} {rows[0]['strength']:.2f})."
+                    f"({rows[0].measure} {rows[0].strength:.2f})."
                 ),
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from predict_age.distributions import normal_upper_quantile
 from predict_age.models.metrics import evaluate
 from predict_age.models.training import HeldOutPredictions
+from predict_age.records.model_quality import GroupQuality
 
 MAX_GROUPS = 15
 OTHER_GROUPS = "all others"
@@ -36,7 +36,7 @@ def threshold_errors(age: NDArray[np.float64], predicted: NDArray[np.int32], aro
     )
 
 
-def metrics_by_group(judged: HeldOutPredictions, groups: pa.Table, around: int, fewest: int) -> dict[str, list[dict[str, Any]]]:
+def metrics_by_group(judged: HeldOutPredictions, groups: pa.Table, around: int, fewest: int) -> dict[str, list[GroupQuality]]:
     """For each group field, a row of quality a value (the 15 commonest with ``fewest`` people, then all others), largest first.
 
     ``error_interval`` years: 95 % of the bias; ``apart``: bias minus everybody else's; ``apart_z``: the same in standard errors;
@@ -56,7 +56,7 @@ def metrics_by_group(judged: HeldOutPredictions, groups: pa.Table, around: int, 
     return found
 
 
-def _group_metrics(judged: HeldOutPredictions, chosen: NDArray[np.bool_], name: str, around: int) -> dict[str, Any]:
+def _group_metrics(judged: HeldOutPredictions, chosen: NDArray[np.bool_], name: str, around: int) -> GroupQuality:
     made = judged.made
     error = made.age - judged.age
     mine, others = error[chosen], error[~chosen]
@@ -64,16 +64,16 @@ def _group_metrics(judged: HeldOutPredictions, chosen: NDArray[np.bool_], name: 
     apart = float(mine.mean() - others.mean()) if len(others) else 0.0
     both = float(np.hypot(spread, others.std(ddof=1) / np.sqrt(len(others)))) if len(others) > 1 else float("nan")
     side = threshold_errors(judged.age[chosen], made.age[chosen], around)
-    return {
-        "group": name,
-        **evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen]),
-        "bias_interval": [float(mine.mean() - 1.96 * spread), float(mine.mean() + 1.96 * spread)],
-        "apart": apart,
-        "apart_z": apart / both if both and np.isfinite(both) else 0.0,
-        "same_age": _bias_at_same_age(judged.age, error, chosen),
-        "made_younger": side.made_younger,
-        "made_older": side.made_older,
-    }
+    return GroupQuality(
+        group=name,
+        **vars(evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen])),
+        bias_interval=[float(mine.mean() - 1.96 * spread), float(mine.mean() + 1.96 * spread)],
+        apart=apart,
+        apart_z=apart / both if both and np.isfinite(both) else 0.0,
+        same_age=_bias_at_same_age(judged.age, error, chosen),
+        made_younger=side.made_younger,
+        made_older=side.made_older,
+    )
 
 
 def _bias_at_same_age(age: NDArray[np.float64], error: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:

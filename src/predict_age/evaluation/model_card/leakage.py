@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +32,7 @@ class LeakageScore:
         """Of the constant's error that is left; 0 gives the age away, 1 tells nothing."""
         return self.error / self.constant_error if self.constant_error else 1.0
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {**asdict(self), "share": self.share}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from predict_age.evaluation.model_card.contents import Association
 
 STRONG_ASSOCIATION = 0.3
 MAX_PROXY_VALUES = 200
@@ -52,9 +52,9 @@ def category_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.minimum(rank[codes], MAX_PROXY_VALUES)
 
 
-def proxy_features(columns: pa.Table, groups: pa.Table) -> dict[str, list[dict[str, Any]]]:
+def proxy_features(columns: pa.Table, groups: pa.Table) -> dict[str, list[Association]]:
     """For each group field, the association of each feature with it among people that have the feature, strongest first."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Association]] = {}
     for field in groups.column_names:
         rows = []
         for name in columns.column_names:
@@ -68,6 +68,6 @@ def proxy_features(columns: pa.Table, groups: pa.Table) -> dict[str, list[dict[s
                 if numeric
                 else cramers_v(category_codes(column), category_codes(group))
             )
-            rows.append({"feature": name, "strength": strength, "measure": "correlation ratio" if numeric else "Cramér's V"})
-        found[field] = sorted(rows, key=lambda r: (-r["strength"], r["feature"]))
+            rows.append(Association(name, strength, "correlation ratio" if numeric else "Cramér's V"))
+        found[field] = sorted(rows, key=lambda r: (-r.strength, r.feature))
     return found

@@ -1,0 +1,120 @@
+"""Contents of the model card as frozen dataclasses; :meth:`Card.as_json` is what ``card.json`` holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from predict_age.evaluation.model_card.leakage import LeakageScore
+from predict_age.records.json_fields import as_json
+from predict_age.records.model_quality import (
+    BandQuality,
+    CardFinding,
+    ConfidenceStep,
+    GroupQuality,
+    MemberQuality,
+    PointErrors,
+    Quality,
+)
+
+CARD_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that a card is about: run, data, versions; people with a known age (``labelled``), without, and trained on."""
+
+    model_version: str
+    trained_at: str
+    as_of: str
+    quarter: str
+    run_id: str
+    source: str
+    features_name: str
+    features_hash: str
+    labelled: int
+    learned: int
+    unlabelled: int
+    coverage: float
+    versions: dict[str, str]
+    code: str
+    tuned: dict[str, object] | None
+
+
+@dataclass(frozen=True)
+class AgeSides:
+    """People on either side of ``age``, with the share of each that is predicted to be on the other side."""
+
+    age: int
+    above: int
+    made_younger: float
+    below: int
+    made_older: float
+
+
+@dataclass(frozen=True)
+class Population:
+    """Quality weighted towards people without a known age: ``auc`` of the domain classifier, ``effective`` sample size."""
+
+    rows: int
+    unlabelled: int
+    auc: float
+    effective: float
+    mae: float
+    rmse: float
+    bias: float
+    coverage: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Association:
+    """Association (0..1) of a feature with a group field, and its ``measure``."""
+
+    feature: str
+    strength: float
+    measure: str
+
+
+@dataclass(frozen=True)
+class FeatureSummary:
+    """A feature of the model: share of the gain, and shares of people without it, with and without a known age."""
+
+    name: str
+    kind: str
+    meaning: str
+    unit: str
+    importance: float
+    missing_known: float
+    missing_unlabelled: float | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """The model card. ``groups`` and ``proxies`` are by group field."""
+
+    subject: Subject
+    held_out: Quality
+    ridge: PointErrors
+    median: PointErrors
+    members: list[MemberQuality]
+    by_band: list[BandQuality]
+    by_predicted_band: list[BandQuality]
+    by_unknown: list[BandQuality]
+    by_confidence: list[ConfidenceStep]
+    confidence_is_monotone: bool
+    groups: dict[str, list[GroupQuality]]
+    around: AgeSides
+    population: Population | None
+    leakage: list[LeakageScore]
+    proxies: dict[str, list[Association]]
+    ages: list[int]
+    features: list[FeatureSummary]
+    limits: list[str]
+    findings: list[CardFinding] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """The contents of ``card.json``."""
+        measured = as_json(self)
+        del measured["subject"]
+        measured["leakage"] = [score.as_json() for score in self.leakage]
+        return {"format": CARD_FORMAT, **as_json(self.subject), **measured}

@@ -1,0 +1,157 @@
+"""Quality of a model on held-out people: errors in years, and what else training measured.
+
+The order of the fields is that of the keys on disk. Where a class has several bases, the fields of the last base come first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from predict_age.records.json_fields import stored_as
+
+
+@dataclass(frozen=True)
+class PointErrors:
+    """Errors of predicted ages, in years; ``bias`` is predicted - true: positive = too old. NaN where there is nobody."""
+
+    mae: float
+    rmse: float
+    bias: float
+    r2: float
+
+
+@dataclass(frozen=True)
+class IntervalQuality:
+    """Coverage of the interval (share of people inside, ends included) and its mean width in years."""
+
+    coverage: float
+    width: float
+
+
+@dataclass(frozen=True)
+class _Counted:
+    rows: int
+
+
+@dataclass(frozen=True)
+class Quality(IntervalQuality, PointErrors, _Counted):
+    """Errors and interval of ``rows`` people."""
+
+
+@dataclass(frozen=True)
+class _OfBand:
+    band: str
+
+
+@dataclass(frozen=True)
+class BandQuality(Quality, _OfBand):
+    """Quality among the people of one ``band``: of age, or of the number of unknown features."""
+
+
+@dataclass(frozen=True)
+class _OfMember:
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class MemberQuality(PointErrors, _OfMember):
+    """Errors of one member of the ensemble, and its weight."""
+
+
+@dataclass(frozen=True)
+class ConfidenceStep:
+    """Errors of the people with a confidence of ``low`` percent up to the next step; ``p90``: 90 % quantile of the error."""
+
+    low: int = field(metadata=stored_as("from"))
+    rows: int
+    mae: float
+    p90: float
+    standard_error: float = field(metadata=stored_as("doubt"))
+
+
+@dataclass(frozen=True)
+class AgePairs:
+    """True and predicted ages of some held-out people, for a plot."""
+
+    true: list[int]
+    predicted: list[int]
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows that the last turn was fitted on, rows held out in all turns, and the number of turns."""
+
+    fitted: int = field(metadata=stored_as("learned_from"))
+    held_out: int
+    turns: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Everything that training measured on people whom no model saw."""
+
+    held_out: Quality
+    by_band: list[BandQuality]
+    by_predicted_band: list[BandQuality]
+    members: list[MemberQuality]
+    ridge: PointErrors
+    median: PointErrors
+    uncalibrated: IntervalQuality
+    network_share: float
+    widen_years: list[float]
+    by_confidence: list[ConfidenceStep]
+    confidence_is_monotone: bool
+    sample: AgePairs
+    importance: dict[str, float]
+    missing: dict[str, float]
+    rows: TrainingRows
+    refit_rows: int
+
+
+@dataclass(frozen=True)
+class _OfGroup:
+    group: str
+
+
+@dataclass(frozen=True)
+class GroupQuality(Quality, _OfGroup):
+    """Quality of one group, see :func:`predict_age.evaluation.model_card.groups.metrics_by_group`."""
+
+    bias_interval: list[float]
+    apart: float
+    apart_z: float
+    same_age: float
+    made_younger: float
+    made_older: float
+
+
+@dataclass(frozen=True)
+class _OfField:
+    field: str
+
+
+@dataclass(frozen=True)
+class NamedGroup(GroupQuality, _OfField):
+    """Quality of one group together with the ``field`` that it is a value of."""
+
+
+@dataclass(frozen=True)
+class CardFinding:
+    """A finding of the model card: ``size`` says how serious it is among its ``kind``."""
+
+    kind: str
+    size: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ModelEvaluation:
+    """The part of the model card that gates, summary and report use."""
+
+    held_out: Quality
+    ridge: PointErrors
+    median: PointErrors
+    by_band: list[BandQuality]
+    findings: list[CardFinding]
+    worst_group: NamedGroup | None

@@ -1,0 +1,182 @@
+"""Facts that each step hands on to later steps, to the report and to the commands: one frozen dataclass a step.
+
+Fields marked OPTIONAL are those that only one platform knows, or that not every run has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from predict_age.records.drift_state import DriftComparison, DriftState
+from predict_age.records.json_fields import OPTIONAL, stored_as
+from predict_age.records.model_quality import Metrics, ModelEvaluation
+from predict_age.tally import Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Facts of a step; ``step`` is the step's name."""
+
+    step: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreCleanupFacts(Facts):
+    """Runs removed and, on a local disk, leftover files removed, bytes free and bytes needed."""
+
+    step: ClassVar[str] = "pre_cleanup"
+    removed_runs: list[str]
+    removed_files: int | None = field(default=None, metadata=OPTIONAL)
+    free_bytes: int | None = field(default=None, metadata=OPTIONAL)
+    needed_bytes: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadSourceFacts(Facts):
+    """Row counts of the source. ``checksum`` is the order-free sum of hashed pids; ``known_ages`` counts whole years.
+
+    ``known`` and ``to_predict`` are people with and without a known age, duplicates left out.
+    """
+
+    step: ClassVar[str] = "read_source"
+    read: int
+    rejected: dict[str, int] = field(metadata=stored_as("set_aside"))
+    usable: int
+    distinct: int
+    duplicate: int
+    checksum: int
+    known: int
+    to_predict: int
+    known_ages: list[int]
+    unreadable_age: int
+    implausible_age: int
+    conflicting_age: int
+    source_sha256: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFacts(Facts):
+    """The model: its version, on how many people it was trained, and how good it is.
+
+    ``reference`` is the state of the data that this run's will be compared with; ``base`` the run whose model was taken over.
+    """
+
+    step: ClassVar[str] = "training"
+    model_version: str
+    sampled: int
+    labelled: int
+    metrics: Metrics
+    evaluation: ModelEvaluation | None = field(default=None, metadata=stored_as("judged"))
+    trained_at: str = ""
+    reference: DriftState | None = None
+    base: str | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchGeneratorFacts(Facts):
+    """Number of batches with its formula, rows of the largest and the smallest, and on AWS the number of tasks."""
+
+    step: ClassVar[str] = "batch_generator"
+    batches: int
+    formula: str
+    largest: int
+    smallest: int
+    tasks: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatePredictionsTableFacts(Facts):
+    """Columns of the predictions; on AWS the tables and the bytes that Athena scanned."""
+
+    step: ClassVar[str] = "create_predictions_table"
+    columns: list[str] | None = field(default=None, metadata=OPTIONAL)
+    tables: list[str] | None = field(default=None, metadata=OPTIONAL)
+    scanned_bytes: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelPredictionFacts(Facts):
+    """Predictions of all batches together.
+
+    ``kept`` batches were there from an earlier attempt, ``reused`` people keep the prediction of the base run, ``default``
+    counts people without a usable profile by reason.
+    """
+
+    step: ClassVar[str] = "parallel_prediction"
+    batches: int
+    kept: int
+    predicted: int
+    reused: int = 0
+    not_reused_because: str = ""
+    default: dict[str, int]
+    tally: Tally
+    state: DriftState | None = None
+    drift: DriftComparison = field(default_factory=DriftComparison)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HumanQaFacts(Facts):
+    """People by source of the age and by review reason; on AWS the table, its folder and the bytes that Athena scanned."""
+
+    step: ClassVar[str] = "human_qa"
+    by_source: dict[str, int]
+    review: dict[str, int]
+    table: str | None = field(default=None, metadata=OPTIONAL)
+    location: str | None = field(default=None, metadata=OPTIONAL)
+    scanned_bytes: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Row accounting of a finished run: read = usable + rejected, usable = distinct + duplicate, and the distinct by source."""
+
+    read: int
+    rejected: int = field(metadata=stored_as("set_aside"))
+    usable: int
+    distinct: int
+    duplicate: int
+    existing_by_source: dict[str, int]
+    predicted: int
+    default: int
+    existing: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalResultsFacts(Facts):
+    """The published result: row counts, quality shares (0..1), table, tally and the manifest's content hash."""
+
+    step: ClassVar[str] = "final_results"
+    rows: RowCounts
+    quality: dict[str, float]
+    table: str
+    tally: Tally
+    manifest: str
+    location: str | None = field(default=None, metadata=OPTIONAL)
+    scanned_bytes: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostCleanupFacts(Facts):
+    """Bytes freed; locally the bytes that the run keeps, on AWS the number of objects deleted."""
+
+    step: ClassVar[str] = "post_cleanup"
+    freed_bytes: int
+    run_bytes: int | None = field(default=None, metadata=OPTIONAL)
+    objects: int | None = field(default=None, metadata=OPTIONAL)
+
+
+FACTS: dict[str, type[Facts]] = {
+    kind.step: kind
+    for kind in (
+        PreCleanupFacts,
+        ReadSourceFacts,
+        TrainingFacts,
+        BatchGeneratorFacts,
+        CreatePredictionsTableFacts,
+        ParallelPredictionFacts,
+        HumanQaFacts,
+        FinalResultsFacts,
+        PostCleanupFacts,
+    )
+}
