@@ -24,7 +24,7 @@ from predict_age.features.extract import extract_features
 from predict_age.features.spec import default_text, parse_features
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.conformal import conformal_correction
-from predict_age.models.density_network import train_network
+from predict_age.models.density_network_training import train_network
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.xgb_model import train_xgboost

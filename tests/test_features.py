@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from predict_age.errors import ConfigError
 from predict_age.features.extract import check_compiles, extract_features
-from predict_age.features.spec import default_text, load_features, parse_features, parse_path, refusal_reason
+from predict_age.features.refused_names import refusal_reason
+from predict_age.features.spec import default_text, load_features, parse_features, parse_path
 from predict_age.source.row_rules import connect
 
 AS_OF = dt.date(2025, 10, 23)

@@ -20,7 +20,7 @@ from predict_age.features.spec import default_text, parse_features
 from predict_age.kernels import kernels_usable
 from predict_age.kernels.json_scanner import MAX_DEPTH, JsonScan, PathTree
 from predict_age.kernels.value_cache import LOOKED_UP, ValueCache
-from predict_age.models import age_distribution, density_network
+from predict_age.models import age_distribution, density_network, density_network_training
 from predict_age.source import profile_hash
 from predict_age.source.row_rules import connect
 from predict_age.synthetic.write import Chunk, record_batch
@@ -377,7 +377,7 @@ def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, d
         draw(2, width, width),
         draw(2, width),
         draw(2, 2 * width, functions),
-        draw(functions, ages) if dense else density_network._basis(ages, functions),
+        draw(functions, ages) if dense else density_network_training.spline_basis(ages, functions),
         draw(ages),
     )
 
@@ -406,8 +406,8 @@ def test_same_distribution(seed: int, rows: int, width: int, ages: int, function
         {"basis": net.basis, "prior": net.prior} | {name: getattr(net, name)[s] for name in density_network.LEARNED_ARRAYS}
         for s in range(2)
     ]
-    chosen = density_network._chosen(density_network.bin_features(matrix, net.edges, net.starts), net.bins.shape[1])
-    defined = np.mean([density_network._forward(weights, chosen @ weights["bins"])[-1] for weights in several], axis=0)
+    chosen = density_network.bin_indicator(density_network.bin_features(matrix, net.edges, net.starts), net.bins.shape[1])
+    defined = np.mean([density_network_training._forward(weights, chosen @ weights["bins"])[-1] for weights in several], axis=0)
     assert np.allclose(slow, defined, rtol=2e-4, atol=1e-6)
 
 

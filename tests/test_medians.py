@@ -15,7 +15,7 @@ from predict_age.config import TrainingConfig
 from predict_age.kernels import kernel_switch
 from predict_age.models.l1_boosting import leaf_medians, train_l1_booster
 from predict_age.models.training_threads import TrainingThreads
-from predict_age.models.tree_ensembles.programs import parse_xgboost_trees
+from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 from predict_age.models.xgb_model import MIN_ROWS_FOR_OWN_MEDIANS, XGBoostModel, fill_missing, train_xgboost
 from test_trees import NAMES, people
 

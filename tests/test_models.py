@@ -26,15 +26,13 @@ from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import confidence_pct
 from predict_age.models.conformal import BAND_STARTS, MIN_CELL_ROWS, calibrate, conformal_correction
-from predict_age.models.density_network import (
-    LEARNED_ARRAYS,
+from predict_age.models.density_network import LEARNED_ARRAYS, bin_features, bin_indicator
+from predict_age.models.density_network_training import (
     MAX_FEATURE_BINS,
-    _basis,
-    _chosen,
     _forward,
     _gradient,
     bin_edges,
-    bin_features,
+    spline_basis,
     train_network,
 )
 from predict_age.models.ensemble import choose_network_share, choose_point_weights, mix_distributions, pinball_loss
@@ -135,7 +133,7 @@ def test_basis_equals_scipy() -> None:
     for ages, functions in ((87, 20), (87, 5), (30, 60), (120, 12), (8, 30)):
         knots = np.concatenate([[0.0] * 3, np.linspace(0.0, ages, functions - 2), [float(ages)] * 3])
         theirs = BSpline(knots, np.eye(functions), 3)(np.arange(ages) + 0.5).T
-        assert np.allclose(_basis(ages, functions), theirs / theirs.std(), rtol=1e-6, atol=1e-7)
+        assert np.allclose(spline_basis(ages, functions), theirs / theirs.std(), rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("turns_below", [1000, 0])
@@ -212,7 +210,7 @@ def test_network_gradient_equals_finite_differences() -> None:
     at = bin_features(
         np.array([[0.0, np.nan], [1.0, 2.0], [3.0, 0.5]], np.float32), np.array([0.5, 2.0, 1.0], np.float32), np.array([0, 2, 3])
     )
-    chosen = _chosen(at, 7).astype(np.float64)
+    chosen = bin_indicator(at, 7).astype(np.float64)
     rng = np.random.default_rng(3)
     shapes = {"bins": (7, 4), "shift1": (4,), "hidden": (4, 4), "shift2": (4,), "last": (8, 5), "basis": (5, 6), "prior": (6,)}
     weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}

@@ -17,8 +17,11 @@ from predict_age.kernels import kernel_switch, kernels_usable
 from predict_age.models import quantile_forest
 from predict_age.models.lgbm_model import LightGBMModel, train_lightgbm
 from predict_age.models.quantile_forest import QuantileForest, train_forest
-from predict_age.models.tree_ensembles import programs
-from predict_age.models.tree_ensembles.programs import compile_trees, parse_lightgbm_trees, parse_xgboost_trees
+from predict_age.models.tree_ensembles import tree_sum
+from predict_age.models.tree_ensembles.lightgbm_trees import parse_lightgbm_trees
+from predict_age.models.tree_ensembles.nodes import VECTOR_FLOATS, LeafAgeRanges, TreeNodes
+from predict_age.models.tree_ensembles.program import TreeProgram, compile_trees
+from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 from predict_age.models.xgb_model import XGBoostModel, train_xgboost
 
 NAMES = ["a", "b", "c", "d"]
@@ -75,10 +78,10 @@ def by_all(model: XGBoostModel | LightGBMModel, matrix: np.ndarray) -> tuple[np.
         slow = model.predict(matrix)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(model.__dict__, "booster", None)
-        patch.setattr(programs, "use_kernels", lambda _: True)
+        patch.setattr(tree_sum, "use_kernels", lambda _: True)
         fast = model.predict(matrix)
-        patch.setattr(programs, "use_kernels", lambda _: False)
-        patch.setattr(programs.TreeProgram, "add", None)
+        patch.setattr(tree_sum, "use_kernels", lambda _: False)
+        patch.setattr(TreeProgram, "add", None)
         return slow, fast, model.predict(matrix)
 
 
@@ -156,8 +159,8 @@ def test_switched_off_the_libraries_serve(monkeypatch: pytest.MonkeyPatch) -> No
     many = np.tile(people(0)[0], (2, 1))
     models = (some_boosted(0, 6).predict, some_light(0, 31, True).predict, some_forest(0, 8).distribution)
     fast = [ask(many) for ask in models]
-    monkeypatch.setattr(programs.TreeProgram, "add", None)
-    monkeypatch.setattr(programs.TreeNodes, "add", None)
+    monkeypatch.setattr(TreeProgram, "add", None)
+    monkeypatch.setattr(TreeNodes, "add_probabilities", None)
     with pytest.raises(TypeError):
         models[0](many)
     monkeypatch.setattr(kernel_switch, "on", False)
@@ -196,11 +199,11 @@ def test_ranges_hold_what_leaves_know(seed: int, leaves: int, ages: int, share: 
     """Every number that is not 0 in its place, NaN too; a leaf that knows nothing, all ages, fewer ages than go together."""
     rng = np.random.default_rng(seed)
     table = np.where(rng.random((leaves, ages)) < share, rng.choice([1.5, -2.0, np.nan], (leaves, ages)), 0).astype(np.float32)
-    ranges = programs.LeafAgeRanges.of(table)
+    ranges = LeafAgeRanges.from_table(table)
     again = np.zeros_like(table)
-    for row, (begin, first, length) in enumerate(ranges.places):
-        assert length % programs.VECTOR_FLOATS == 0 or length == ages
-        again[row, first : first + length] = ranges.shares[begin : begin + length]
+    for row, (begin, first, length) in enumerate(ranges.positions):
+        assert length % VECTOR_FLOATS == 0 or length == ages
+        again[row, first : first + length] = ranges.probabilities[begin : begin + length]
     assert np.array_equal(again, table, equal_nan=True)
 
 

@@ -21,28 +21,20 @@ from numpy.typing import NDArray
 from predict_age.config import line_of
 from predict_age.errors import ConfigError
 from predict_age.features.spec import (
-    Boolean,
-    Category,
-    Count,
-    Date,
-    Feature,
     FeatureSet,
-    Number,
-    Ordered,
     Sql,
-    Text,
     parse_features,
-    parse_path,
 )
+from predict_age.features.sql_compiler import SqlCompiler
 from predict_age.kernels import use_kernels
 from predict_age.source.row_rules import connect, register
+from predict_age.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
 
     from predict_age.features.json_fast_path import FastPath
 
-MAX_CATEGORY_CHARS = 200
 MAX_PREPARED_PROFILES = 50  # profiles for which planning a statement takes longer than answering it
 
 
@@ -67,144 +59,6 @@ class ExtractedFeatures:
     def filter(self, rows: pa.Array) -> ExtractedFeatures:
         """Only the marked ``rows`` (n,) of BOOLEAN."""
         return ExtractedFeatures(self.columns.filter(rows), self.problem.filter(rows))
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def json_path(steps: list[str | int]) -> str:
-    """DuckDB's JSON path for parsed steps; negative items count from the end."""
-    path = "$"
-    for step in steps:
-        if isinstance(step, int):
-            path += f"[{step}]" if step >= 0 else f"[#-{-step}]"
-        elif step == "*":
-            path += "[*]"
-        else:
-            path += '."' + step.replace('"', '\\"') + '"'
-    return path
-
-
-@dataclass(frozen=True)
-class _Column:
-    """Three layers of SQL for one feature: read a value, convert it, bound it. ``{0}`` is the layer below."""
-
-    read: str
-    convert: str = "{0}"
-    bound: str = "{0}"
-
-
-class SqlCompiler:
-    """Compiles a feature set for one reference date.
-
-    The statement has one layer of subquery for each of: look up all paths, read, convert, bound. Layers keep every
-    expression evaluated once, and they are plain projections, so rows keep their order.
-    """
-
-    def __init__(self, features: FeatureSet, as_of: dt.date) -> None:
-        self.features = features
-        self.as_of = as_of
-        self._paths: list[str] = []
-        self._columns = {name: self._column(feature) for name, feature in features.features.items()}
-
-    @property
-    def sql(self) -> str:
-        """The statement: reads ``profiles(profile VARCHAR)``."""
-        paths = ", ".join(_quote(p) for p in self._paths) or "'$'"
-
-        def layer(expressions: dict[str, str]) -> str:
-            return ",\n    ".join(f"{expression} AS {name}" for name, expression in expressions.items())
-
-        columns = {f'"{name}"': column for name, column in self._columns.items()}  # a feature may be called "order"
-        read = layer({name: column.read for name, column in columns.items()})
-        convert = layer({name: column.convert.format(name) for name, column in columns.items()})
-        bound = layer({name: column.bound.format(name) for name, column in columns.items()})
-        return f"""SELECT problem,
-    {bound}
-FROM (SELECT problem,
-    {convert}
-FROM (SELECT
-    CASE WHEN v IS NOT NULL AND starts_with(profile, '{{') THEN NULL
-         WHEN profile IS NULL OR trim(profile, E' \\t\\r\\n') IN ('', 'null') THEN 'profile_missing'
-         WHEN v IS NULL THEN 'profile_malformed'
-         WHEN NOT starts_with(ltrim(profile, E' \\t\\r\\n'), '{{') THEN 'profile_not_an_object' END AS problem,
-    {read}
-FROM (SELECT profile, DATE {_quote(self.as_of.isoformat())} AS as_of,
-             try(json_extract_string(profile, [{paths}])) AS v FROM profiles)))"""
-
-    def _value(self, path: str) -> str:
-        """SQL for the text at ``path``: every path is looked up in one call; list position counts from 1."""
-        if path not in self._paths:
-            self._paths.append(path)
-        return f"v[{self._paths.index(path) + 1}]"
-
-    def _from_path(self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{0}") -> _Column:
-        """Read the text at the feature's path and convert it; items of a ``[*]`` path are converted, then one is picked."""
-        steps = parse_path(feature.path)
-        if "*" not in steps:
-            return _Column(self._value(json_path(steps)), convert, bound)
-        star = steps.index("*")
-        outer = self._value(json_path(steps[:star]))
-        inner = json_path(["*", *steps[star + 1 :]])
-        items = f"CASE WHEN starts_with({outer}, '[') THEN try(json_extract_string({outer}, {_quote(inner)})) END"
-        each = f"list_transform({{0}}, lambda x: {convert.format('x')})"
-        return _Column(items, f"list_{feature.pick}(list_filter({each}, lambda x: x IS NOT NULL))", bound)
-
-    def _column(self, feature: Feature) -> _Column:
-        if isinstance(feature, Number):
-            scale = f" * {feature.scale!r}" if feature.scale != 1 else ""
-            bound = _within_bounds(feature.min, feature.max, clip=feature.outside == "clip")
-            return self._from_path(feature, f"(try_cast({{0}} AS DOUBLE){scale})", bound)
-        if isinstance(feature, Date):
-            return self._from_path(feature, self._years("{0}"), _within_bounds(feature.min, feature.max, clip=False))
-        if isinstance(feature, Ordered):
-            ranks = " ".join(
-                f"WHEN {_quote(name.strip().lower())} THEN {rank}.0"
-                for rank, level in enumerate(feature.synonyms)
-                for name in level
-            )
-            return self._from_path(feature, f"CAST(CASE lower(trim({{0}})) {_escape_braces(ranks)} END AS DOUBLE)")
-        if isinstance(feature, Boolean):
-            yes, no = "('true', 'yes', 'y', '1', 't', '1.0')", "('false', 'no', 'n', '0', 'f', '0.0')"
-            sql = f"CAST(CASE WHEN lower(trim({{0}})) IN {yes} THEN 1 WHEN lower(trim({{0}})) IN {no} THEN 0 END AS DOUBLE)"
-            return self._from_path(feature, sql)
-        if isinstance(feature, Count):
-            items = self._value(json_path(parse_path(feature.path)))
-            length = "CASE WHEN starts_with({0}, '[') THEN CAST(try(json_array_length({0})) AS DOUBLE) END"
-            return _Column(items, length, _within_bounds(feature.min, feature.max, clip=True))
-        if isinstance(feature, Text):
-            rules = " ".join(
-                f"WHEN regexp_matches({{0}}, {_escape_braces(_quote(rule.match))}, 'i') THEN {rule.value!r}"
-                for rule in feature.rules
-            )
-            return self._from_path(
-                feature, f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
-            )
-        if isinstance(feature, Category):
-            return self._from_path(feature, f"nullif(left(trim({{0}}), {MAX_CATEGORY_CHARS}), '')")
-        return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_within_bounds(feature.min, feature.max, clip=False))
-
-    def _years(self, text: str) -> str:
-        """SQL for the years from an ISO date (or year, or year and month) to ``as_of``; NULL when it is none."""
-        year = f"try_cast(substr({text}, 1, 4) AS DOUBLE)"
-        month, day = (f"try_cast(nullif(substr({text}, {at}, 2), '') AS DOUBLE)" for at in (6, 9))
-        months = f"CASE WHEN length({text}) < 7 THEN 0 WHEN {month} BETWEEN 1 AND 12 THEN ({self.as_of.month} - {month}) / 12.0 END"
-        days = f"CASE WHEN length({text}) < 10 THEN 0 WHEN {day} BETWEEN 1 AND 31 THEN ({self.as_of.day} - {day}) / 365.25 END"
-        shape = f"length({text}) IN (4, 7) OR (length({text}) >= 10 AND substr({text}, 8, 1) = '-')"
-        return f"CASE WHEN ({shape}) AND substr({text}, 5, 1) IN ('', '-') THEN {self.as_of.year} - {year} + {months} + {days} END"
-
-
-def _escape_braces(text: str) -> str:
-    """Protect literal braces from ``str.format``."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def _within_bounds(low: float, high: float, *, clip: bool) -> str:
-    """SQL that keeps a number inside low..high; NaN and infinity are missing."""
-    if clip:
-        return f"CASE WHEN isfinite({{0}}) THEN greatest({low!r}, least({high!r}, {{0}})) END"
-    return f"CASE WHEN {{0}} BETWEEN {low!r} AND {high!r} THEN {{0}} END"
 
 
 @lru_cache(maxsize=4)
@@ -308,7 +162,7 @@ class _PreparedStatement:
 
     def ask(self, profiles: list[str]) -> list[float | str | None]:
         """The feature's values of ``profiles``."""
-        return [value for _, value in self._connection.execute(f"EXECUTE few([{', '.join(map(_quote, profiles))}])").fetchall()]
+        return [value for _, value in self._connection.execute(f"EXECUTE few([{', '.join(map(literal, profiles))}])").fetchall()]
 
 
 @lru_cache(maxsize=256)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from predict_age.errors import ConfigError
-from predict_age.features.extract import json_path
 from predict_age.features.spec import parse_path
+from predict_age.features.sql_compiler import json_path
 from predict_age.source.row_rules import register
+from predict_age.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,7 +33,7 @@ def read_groups(connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray
     if not groups:
         return pa.table({})
     register(connection, "profiles", pa.table({"profile": profiles}))
-    paths = ["'" + json_path(parse_path(path)).replace("'", "''") + "'" for path in groups.values()]
+    paths = [literal(json_path(parse_path(path))) for path in groups.values()]
     columns = ", ".join(
         f"coalesce(nullif(left(trim(v[{i}]), {MAX_GROUP_CHARS}), ''), '{NOT_GIVEN}') AS \"{name}\""
         for i, name in enumerate(groups, start=1)

@@ -14,55 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from predict_age.config import explain, line_of
 from predict_age.errors import ConfigError
+from predict_age.features.refused_names import refusal_reason
 
 FEATURE_FILE_FORMAT = 1
-PROTECTED_WORDS = frozenset(
-    [
-        "gender",
-        "sex",
-        "sexual",
-        "orientation",
-        "race",
-        "racial",
-        "ethnicity",
-        "ethnic",
-        "religion",
-        "religious",
-        "disability",
-        "disabled",
-        "marital",
-        "pregnant",
-        "pregnancy",
-        "caste",
-        "genetic",
-        "union",
-        "political",
-        "veteran",
-    ]
-)
-_BIRTH = frozenset(["birth", "birthday", "birthdate", "birthyear", "dob", "born", "geburtsdatum", "geboren", "yob"])
-_AGE = frozenset(["age", "ages", "alter"])
-_AROUND_AGE = frozenset(
-    [
-        "approx",
-        "approximate",
-        "estimated",
-        "current",
-        "real",
-        "true",
-        "known",
-        "actual",
-        "years",
-        "year",
-        "in",
-        "of",
-        "at",
-        "person",
-        "user",
-        "my",
-        "exact",
-    ]
-)
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")
 _KINDS = frozenset({"number", "date", "ordered", "category", "boolean", "count", "text", "sql"})
 FEATURE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
@@ -211,25 +165,6 @@ def parse_path(path: str) -> list[str | int]:
     if not steps or end != len(path) or isinstance(steps[0], int) or path.startswith(("$", "*", ".")):
         raise ValueError(f"{path!r} is no path; write key, key.key, key[0], key[-1] or key[*].key")
     return steps
-
-
-def _words(text: str) -> list[str]:
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
-    return [w for w in re.split(r"[^A-Za-z]+", spaced.lower()) if w]
-
-
-def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
-    """Why a name must not become a feature: it is a protected attribute, or it is the age itself. None when it may."""
-    words = set(_words(text))
-    if found := words & PROTECTED_WORDS:
-        return f"{text!r} names a protected attribute ({', '.join(sorted(found))})"
-    if found := words & _BIRTH:
-        return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(found))})"
-    if words & _AGE and words <= _AGE | _AROUND_AGE:
-        return f"{text!r} is the age itself"
-    if text in age_columns:
-        return f"{text!r} is the column the known age comes from"
-    return None
 
 
 class FeatureSet:

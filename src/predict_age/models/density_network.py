@@ -9,31 +9,24 @@ that started from different random weights err differently; their mean distribut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
-from predict_age.config import TrainingConfig
 from predict_age.features.encode import Matrix
 from predict_age.kernels import use_kernels
 from predict_age.models.age_distribution import BandedBasis, Floats, Probabilities
-from predict_age.models.training_threads import CancelEvent, check_cancelled
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-NetworkWeights = dict[str, Floats]
 LEARNED_ARRAYS = ("bins", "shift1", "hidden", "shift2", "last")
 NETWORK_CHUNK_ROWS = 512  # rows: what is known of them stays in the cache
 SPLINES_PER_AGE = 4  # cubic splines that are not 0 at an age; kernels know bases of so many
-MAX_FEATURE_BINS = 96
-LEARNING_RATE = 0.005  # of Adam, falling to 0 along a cosine
-MAX_ROW_VISITS = 4_800_000  # bounds the time: fewer passes over more rows
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ class DensityNetwork:
         """Fill ``out`` (n_rows, n_ages) with the mean distribution of all networks."""
         for start in range(0, len(matrix), NETWORK_CHUNK_ROWS):
             at = bin_features(matrix[start : start + NETWORK_CHUNK_ROWS], self.edges, self.starts)
-            chosen = _chosen(at, self.bins.shape[1])
+            chosen = bin_indicator(at, self.bins.shape[1])
             total = np.zeros((len(self.prior), len(at)), np.float32)
             for s in range(len(self.bins)):
                 first = np.maximum(chosen @ self.bins[s] + self.shift1[s], 0)
@@ -124,184 +117,9 @@ def bin_features(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> ND
     return result
 
 
-def bin_edges(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
-    """Edges of every feature: halfway between its values when they are few, else quantiles."""
-    found = []
-    for feature in range(matrix.shape[1]):
-        values = matrix[:, feature]
-        values = values[np.isfinite(values)]
-        distinct = np.unique(values)
-        if len(distinct) <= MAX_FEATURE_BINS:
-            mine = distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
-        else:
-            mine = np.unique(np.quantile(values, np.arange(1, MAX_FEATURE_BINS) / MAX_FEATURE_BINS))
-        found.append(mine.astype(np.float32))
-    return np.concatenate(found), np.cumsum([0, *map(len, found)])
-
-
-def _basis(ages: int, functions: int) -> Floats:
-    """(functions, ages): cubic B-splines on even knots, of standard deviation 1 together; by the recursion of de Boor (1972).
-
-    SciPy's are the same, but take a third of a second to import.
-    """
-    knots = np.concatenate([[0.0] * 3, np.linspace(0.0, ages, functions - 2), [float(ages)] * 3])
-    middle = np.arange(ages)[:, None] + 0.5
-    made = ((knots[:-1] <= middle) & (middle < knots[1:])).astype(float)
-    for degree in (1, 2, 3):
-        low, high = knots[:-degree], knots[degree:]
-        length = np.where(high > low, high - low, 1.0)  # a function on no length is 0
-        rise = (middle - low) / length
-        made = rise[:, :-1] * made[:, :-1] + (1 - rise[:, 1:]) * made[:, 1:]
-    return (made.T / made.std()).astype(np.float32)
-
-
-def _chosen(at: NDArray[np.int32], bins: int) -> csr_matrix:
+def bin_indicator(at: NDArray[np.int32], bins: int) -> csr_matrix:
     """The (n_rows, m) matrix with a one for each bin of a row: times ``bins`` it adds up a row's vectors."""
     from scipy.sparse import csr_matrix
 
     rows, features = at.shape
     return csr_matrix((np.ones(at.size, np.float32), at.ravel(), np.arange(0, at.size + 1, features)), shape=(rows, bins))
-
-
-def _forward(w: NetworkWeights, added: Floats) -> tuple[Floats, Floats, Floats]:
-    """Both hidden layers and the distribution of a block of rows, from the sums (n_rows, h) of their bins' vectors."""
-    first = np.maximum(added + w["shift1"], 0)
-    second = np.maximum(first @ w["hidden"] + w["shift2"], 0)
-    shares = (np.concatenate([first, second], axis=1) @ w["last"]) @ w["basis"] + w["prior"]
-    shares -= shares.max(axis=1, keepdims=True)
-    np.exp(shares, out=shares)
-    shares /= shares.sum(axis=1, keepdims=True)
-    return first, second, shares
-
-
-def _gradient(w: NetworkWeights, chosen: csr_matrix, truth: NDArray[np.int64]) -> NetworkWeights:
-    """Of the mean negative log-likelihood of ``truth`` (n_rows,), column numbers of ages."""
-    first, second, off = _forward(w, chosen @ w["bins"])
-    off[np.arange(len(truth)), truth] -= 1
-    off /= np.float32(len(truth))
-    outer = off @ w["basis"].T
-    back = outer @ w["last"].T
-    width = first.shape[1]
-    into2 = back[:, width:] * (second > 0)
-    into1 = (back[:, :width] + into2 @ w["hidden"].T) * (first > 0)
-    return {
-        "bins": np.asarray(chosen.T @ into1),
-        "shift1": into1.sum(axis=0),
-        "hidden": first.T @ into2,
-        "shift2": into2.sum(axis=0),
-        "last": np.concatenate([first, second], axis=1).T @ outer,
-    }
-
-
-@dataclass(frozen=True)
-class NetworkTrainingData:
-    """What all networks learn from: bins ``at`` (n_rows, n_features) between ``edges``, the age's column ``truth`` (n_rows,).
-
-    ``starts``, and ``basis`` and ``prior``, which are ``fixed``: see :class:`DensityNetwork`.
-    """
-
-    at: NDArray[np.int32]
-    truth: NDArray[np.int64]
-    edges: Floats
-    starts: NDArray[np.int64]
-    fixed: NetworkWeights
-
-    def network(self, learned: Sequence[NetworkWeights]) -> DensityNetwork:
-        """Several that have learned, together."""
-        return DensityNetwork(
-            self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED_ARRAYS}, **self.fixed
-        )
-
-
-def network_training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> NetworkTrainingData:
-    """From (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest."""
-    edges, starts = bin_edges(matrix)
-    truth = age.astype(np.int64) - youngest
-    counts = np.bincount(truth, minlength=oldest - youngest + 1)
-    prior = np.log((counts + 0.5) / (len(age) + 0.5 * len(counts))).astype(np.float32)
-    fixed = {"basis": _basis(len(counts), settings.network_functions), "prior": prior}
-    return NetworkTrainingData(bin_features(matrix, edges, starts), truth, edges, starts, fixed)
-
-
-def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> DensityNetwork:
-    """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest, one network after the other."""
-    given = network_training_data(matrix, age, youngest, oldest, settings)
-    with threadpool_limits(1):
-        return given.network([train_one_network(given, settings, n) for n in range(settings.networks)])
-
-
-def train_one_network(
-    given: NetworkTrainingData, settings: TrainingConfig, number: int, stopped: CancelEvent = None
-) -> NetworkWeights:
-    """The learned weights of the network ``number``.
-
-    Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
-    whole training, whatever the number of steps. Deterministic for a seed and a number, in one thread of linear algebra.
-    """
-    at, starts = given.at, given.starts
-    rng = np.random.default_rng([settings.seed, number])
-    width, (rows, features) = settings.network_width, at.shape
-    m = int(starts[-1]) + 2 * features
-
-    def start(shape: tuple[int, int], spread: float) -> Floats:
-        return (rng.standard_normal(shape) * spread).astype(np.float32)
-
-    learned: NetworkWeights = {
-        "bins": start((m, width), features**-0.5),
-        "shift1": np.zeros(width, np.float32),
-        "hidden": start((width, width), width**-0.5),
-        "shift2": np.zeros(width, np.float32),
-        "last": start((2 * width, settings.network_functions), 0.1 * width**-0.5),
-    }
-    size = int(np.clip(rows / 80, 32, 512))
-    passes = max(1, min(settings.network_passes, MAX_ROW_VISITS // rows))
-    steps = passes * -(-rows // size)
-    adam = {name: _Adam(weights) for name, weights in learned.items()}
-    done = 0
-    for _ in range(passes):
-        order = rng.permutation(rows)
-        for begin in range(0, rows, size):
-            check_cancelled(stopped)
-            some = order[begin : begin + size]
-            gradient = _gradient({**given.fixed, **learned}, _chosen(at[some], m), given.truth[some])
-            far = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
-            done += 1
-            for name, one in adam.items():
-                one.step(gradient[name], done, far, 1 - far * settings.network_decay / (0.5 * LEARNING_RATE * steps))
-    return _reset_unseen_embeddings(learned, at, m, starts)
-
-
-class _Adam:
-    """Adam with decoupled weight decay, in place: fresh arrays of this size for every term would take longer than the sums."""
-
-    def __init__(self, weights: Floats) -> None:
-        self.weights = weights
-        self.mean, self.square, self.change, self.scale = (np.zeros_like(weights) for _ in range(4))
-
-    def step(self, gradient: Floats, number: int, far: float, keep: float) -> None:
-        """Change the weights for the ``number``-th time, from 1, ``far`` at most; ``keep``: the share of them that decay leaves."""
-        np.subtract(gradient, self.mean, out=self.change)
-        self.change *= 0.1
-        self.mean += self.change
-        np.multiply(gradient, gradient, out=self.change)
-        self.change -= self.square
-        self.change *= 0.001
-        self.square += self.change
-        np.divide(self.square, 1 - 0.999**number, out=self.scale)
-        np.sqrt(self.scale, out=self.scale)
-        self.scale += 1e-8
-        np.multiply(self.mean, np.float32(far / (1 - 0.9**number)), out=self.change)
-        self.change /= self.scale
-        self.weights -= self.change
-        self.weights *= np.float32(keep)
-
-
-def _reset_unseen_embeddings(learned: NetworkWeights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> NetworkWeights:
-    """Bins that no training row was in still hold their random start: they become the mean of their feature's bins."""
-    rows = np.bincount(at.ravel(), minlength=m)
-    bins = learned["bins"].copy()
-    for feature in range(len(starts) - 1):
-        mine = slice(int(starts[feature]) + 2 * feature, int(starts[feature + 1]) + 2 * feature + 2)
-        mean = np.average(bins[mine], axis=0, weights=rows[mine])
-        bins[mine][rows[mine] == 0] = mean
-    return {**learned, "bins": bins}

@@ -18,7 +18,8 @@ from predict_age.kernels import use_kernels
 from predict_age.models.age_distribution import Floats
 from predict_age.models.training_threads import CancelEvent, check_cancelled
 from predict_age.models.tree_ensembles import ubjson
-from predict_age.models.tree_ensembles.programs import TreeNodes, flatten_trees, parse_xgboost_trees
+from predict_age.models.tree_ensembles.nodes import TreeNodes, flatten_trees
+from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 
 if TYPE_CHECKING:
     import xgboost
@@ -85,7 +86,7 @@ def _leaf_of_rows(tree: TreeNodes, matrix: Matrix, nodes: int) -> NDArray[np.uin
     if use_kernels(len(matrix)):
         from predict_age.kernels.leaf_medians import leaf_of_rows
 
-        leaf_of_rows(matrix, tree.features, tree.limits, tree.below, tree.leaves, int(tree.depths[0]), result)
+        leaf_of_rows(matrix, tree.features, tree.limits, tree.children, tree.leaves, int(tree.depths[0]), result)
         return result
     for start in range(0, len(matrix), ROWS_PER_WALK):
         result[start : start + ROWS_PER_WALK] = tree.walk(matrix[start : start + ROWS_PER_WALK])[:, 0]

@@ -14,7 +14,9 @@ from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.models.training_threads import CancelEvent, check_cancelled
-from predict_age.models.tree_ensembles.programs import LIGHTGBM_ZERO_THRESHOLD, TreeSum, UnsupportedTreeError, parse_lightgbm_trees
+from predict_age.models.tree_ensembles.lightgbm_trees import LIGHTGBM_ZERO_THRESHOLD, parse_lightgbm_trees
+from predict_age.models.tree_ensembles.tree import UnsupportedTreeError
+from predict_age.models.tree_ensembles.tree_sum import TreeSum
 
 if TYPE_CHECKING:
     import lightgbm

@@ -19,7 +19,8 @@ from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.kernels import MIN_KERNEL_ROWS, use_kernels
 from predict_age.models.age_distribution import Probabilities
-from predict_age.models.tree_ensembles.programs import LeafAgeRanges, TreeNodes, flatten_trees, parse_xgboost_trees
+from predict_age.models.tree_ensembles.nodes import LeafAgeRanges, TreeNodes, flatten_trees
+from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 from predict_age.models.xgb_model import MISSING_VALUE, XGBoostModel, fill_missing
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class QuantileForest:
     def leaves(self, matrix: Matrix) -> NDArray[Any]:
         """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
         if len(matrix) < MIN_KERNEL_ROWS:
-            return self._paths.walk(fill_missing(matrix))
+            return self._nodes.walk(fill_missing(matrix))
         nodes = _leaf_nodes(self.trees.booster, matrix)
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 
@@ -63,7 +64,7 @@ class QuantileForest:
             return result
         if use_kernels(len(matrix)):
             result[:] = 0
-            self._paths.add(matrix, self._ranges, result)
+            self._nodes.add_probabilities(matrix, self._ranges, result)
             result *= np.float32(1 / len(self.leaf_of))
             return result
         leaves = self.leaves(matrix)
@@ -77,10 +78,10 @@ class QuantileForest:
 
     @cached_property
     def _ranges(self) -> LeafAgeRanges:
-        return LeafAgeRanges.of(self.shares)
+        return LeafAgeRanges.from_table(self.shares)
 
     @cached_property
-    def _paths(self) -> TreeNodes:
+    def _nodes(self) -> TreeNodes:
         return flatten_trees(parse_xgboost_trees(self.trees.model)[0], MISSING_VALUE, self.leaf_of)
 
 

@@ -24,7 +24,7 @@ from predict_age.models.bundle import (
     with_point_prediction,
 )
 from predict_age.models.conformal import NO_CALIBRATION, calibrate
-from predict_age.models.density_network import network_training_data, train_one_network
+from predict_age.models.density_network_training import network_training_data, train_one_network
 from predict_age.models.ensemble import choose_network_share, choose_point_weights
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.metrics import (

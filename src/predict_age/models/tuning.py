@@ -13,7 +13,7 @@ from predict_age.config import Config, TrainingConfig
 from predict_age.features.encode import Matrix, fit_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import quantiles
-from predict_age.models.density_network import train_network
+from predict_age.models.density_network_training import train_network
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.training import FIT, VALIDATE, assign_roles
 from predict_age.models.xgb_model import train_xgboost

@@ -17,7 +17,9 @@ from predict_age.features.encode import Matrix
 from predict_age.models.l1_boosting import train_l1_booster
 from predict_age.models.training_threads import CancelEvent
 from predict_age.models.tree_ensembles import ubjson
-from predict_age.models.tree_ensembles.programs import TreeSum, UnsupportedTreeError, parse_xgboost_trees
+from predict_age.models.tree_ensembles.tree import UnsupportedTreeError
+from predict_age.models.tree_ensembles.tree_sum import TreeSum
+from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 
 if TYPE_CHECKING:
     import xgboost

@@ -1,0 +1,70 @@
+"""Predictions of boosted trees as the libraries compute them, to the last bit, without importing the libraries.
+
+Kernels do it several times as fast as the libraries. NumPy serves for few rows: it is slower, but the libraries' import alone takes
+over a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.features.encode import Matrix
+from predict_age.kernels import MIN_KERNEL_ROWS, use_kernels
+from predict_age.models.tree_ensembles.nodes import TreeNodes, flatten_trees
+from predict_age.models.tree_ensembles.program import NO_ZERO_THRESHOLD, TreeProgram, compile_trees
+from predict_age.models.tree_ensembles.tree import Tree
+
+WALK_CHUNK_ROWS = 256  # rows that NumPy walks down all trees together
+
+
+class TreeSum:
+    """The sum of ``trees`` in ``dtype``; ``missing_values`` and ``zero_threshold`` are those of :func:`compile_trees`."""
+
+    def __init__(
+        self, trees: list[Tree], missing_values: Iterable[float], dtype: type, zero_threshold: np.float32 = NO_ZERO_THRESHOLD
+    ) -> None:
+        self._trees, self._missing_values = trees, list(missing_values)
+        self._dtype, self._zero_threshold = dtype, zero_threshold
+
+    def add(self, matrix: Matrix, out: NDArray[Any]) -> bool:
+        """Add the trees' values for ``matrix`` (n_rows, n_features) to ``out`` (n_rows,): by kernels, or by NumPy for few rows.
+
+        Returns False, with ``out`` unchanged, where the trees' own library is faster than both.
+        """
+        if use_kernels(len(matrix)):
+            if self._program is None:
+                return False
+            self._program.add(matrix, out)
+            return True
+        if len(matrix) >= MIN_KERNEL_ROWS:
+            return False
+        nodes, node_values = self._nodes
+        for first in range(0, len(matrix), WALK_CHUNK_ROWS):
+            chunk = slice(first, first + WALK_CHUNK_ROWS)
+            values = node_values[nodes.walk(self._columns(matrix[chunk]))]
+            out[chunk] = np.add.accumulate(np.column_stack([out[chunk], values]), axis=1)[:, -1]  # in order, without pairwise sums
+        return True
+
+    @cached_property
+    def _program(self) -> TreeProgram | None:
+        return compile_trees(self._trees, self._missing_values, self._dtype, self._zero_threshold)
+
+    @cached_property
+    def _nodes(self) -> tuple[TreeNodes, NDArray[Any]]:
+        """The trees' nodes, and the values of all nodes of all trees, which the entries of ``leaves`` index."""
+        most = max((len(tree.value) for tree in self._trees), default=0)
+        values: NDArray[Any] = np.zeros((len(self._trees), most), self._dtype)
+        for number, tree in enumerate(self._trees):
+            values[number, : len(tree.value)] = tree.value
+        indices = np.arange(values.size, dtype=np.int32).reshape(values.shape)
+        return flatten_trees(self._trees, np.float32(0), indices), values.ravel()
+
+    def _columns(self, matrix: Matrix) -> Matrix:
+        """The columns that splits compare (n_rows, n_banks * n_features): one bank for each number that replaces NaN."""
+        rounded = np.where(np.abs(matrix) <= self._zero_threshold, np.float32(0), matrix)
+        return np.concatenate([np.where(np.isnan(matrix), np.float32(v), rounded) for v in self._missing_values], axis=1)
