@@ -24,7 +24,18 @@ with tempfile.TemporaryDirectory() as name:
     [wheel] = folder.glob("predict_age-*.whl")
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
-    call(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", ROOT / "requirements-run.txt", cwd=folder)
+    call(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--require-hashes",
+        "-r",
+        ROOT / "requirements-run.txt",
+        cwd=folder,
+    )
     call(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=folder)
     command = folder / "env" / "bin" / "predict-age"
     call(command, "generate", "--rows", 5000, "--out", "people", cwd=folder)

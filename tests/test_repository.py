@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -147,3 +148,11 @@ def test_requirements_hold_what_the_package_declares() -> None:
     assert not tools & set(aws)
     assert "boto3" in set(aws) - set(run)
     assert run.items() <= aws.items() <= dev.items()
+
+
+def test_makefile_imports_modules_that_exist() -> None:
+    """What ``make run`` imports once after the installation, so that Python keeps it compiled, can be imported."""
+    [used] = re.findall(r"^USED := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    names = used.split(", ")
+    assert len(names) > 4
+    assert all(importlib.util.find_spec(name) for name in names)
