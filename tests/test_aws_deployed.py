@@ -269,7 +269,7 @@ def test_same_rows_from_the_image(cloud: Cloud) -> None:
     compute.Settings.command = staticmethod(container.command)
     try:
         assert container.says("id -u; touch /app/x 2>/dev/null || echo no") == "10001\nno"
-        assert container.says("python -c 'from predict_age.kernels import usable; print(usable())'") == "True"
+        assert container.says("python -c 'from predict_age.kernels import kernels_usable; print(kernels_usable())'") == "True"
         execution = cloud.finish(cloud.start(cloud.event(time="2026-10-23T08:00:00Z")))
     finally:
         compute.Settings.command = staticmethod(compute.here)

@@ -509,8 +509,8 @@ def test_kernels_wait_for_enough_rows() -> None:
     """A process that has few rows never loads them; one that has loaded them uses them for any number."""
     code = (
         "import sys\nfrom predict_age import kernels\n"
-        "assert not kernels.wanted(kernels.WORTH_ROWS - 1) and 'numba' not in sys.modules\n"
-        "assert kernels.wanted(kernels.WORTH_ROWS) and kernels.wanted(1)"
+        "assert not kernels.use_kernels(kernels.MIN_KERNEL_ROWS - 1) and 'numba' not in sys.modules\n"
+        "assert kernels.use_kernels(kernels.MIN_KERNEL_ROWS) and kernels.use_kernels(1)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
