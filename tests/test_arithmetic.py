@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from predict_age.config import line_of
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.errors import IntegrityError
 from predict_age.run.batching import number_of_batches, plan_batches
 from predict_age.run.quarter import latest_complete_quarter
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, sum_tallies
+from predict_age.toml_lines import line_of
 
 
 def test_the_documents_batches_are_788() -> None:

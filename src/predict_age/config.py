@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import codecs
 import difflib
-import re
 import tomllib
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from predict_age.errors import ConfigError
+from predict_age.toml_lines import explain
 
 ShareOfRows = Annotated[float, Field(gt=0, lt=1)]
-_HEADER = re.compile(r"^\s*\[\s*([^\]\[]+?)\s*\]")
-_KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[\w-]+)\s*=""")
 
 
 class _Section(BaseModel):
@@ -254,49 +251,3 @@ def _similar_key(keys: tuple[str, ...]) -> str:
 def _sections() -> dict[str, type[BaseModel]]:
     """The class of each section, by its name in the file."""
     return {name: cast(type[BaseModel], field.annotation) for name, field in Config.model_fields.items()}
-
-
-def explain(
-    error: ValidationError,
-    where: str,
-    text: str,
-    prefix: tuple[str, ...] = (),
-    variants: frozenset[str] = frozenset(),
-    similar: Callable[[tuple[str, ...]], str] = lambda _: "",
-) -> str:
-    """One readable line for each problem of a pydantic error, with the line of the file.
-
-    ``prefix`` is where the validated part stands in the file; ``variants`` are union tags that pydantic puts into paths.
-    ``similar`` names the key that an unknown one probably means, or returns the empty text.
-    """
-    problems = []
-    for problem in error.errors():
-        keys = (*prefix, *(str(k) for i, k in enumerate(problem["loc"]) if not (i == 1 and str(k) in variants)))
-        if problem["type"] == "union_tag_invalid":
-            keys = (*keys, "kind")
-        line = line_of(text, keys)
-        place = f"{where}, line {line}" if line else where
-        message = problem["msg"].removeprefix("Value error, ")
-        found = "" if isinstance(problem["input"], dict) or not keys else f"; found {problem['input']!r}"
-        if problem["type"] == "extra_forbidden":
-            meant = similar(keys)
-            message, found = f"unknown key; did you mean {meant}?" if meant else "unknown key; look for a spelling mistake", ""
-        problems.append(f"{place}: {'.'.join(keys) or 'file'}: {message}{found}")
-    return "\n".join(problems)
-
-
-def line_of(text: str, keys: Sequence[str]) -> int | None:
-    """The 1-based line that defines ``keys`` (table names, then key), or the deepest parent found, or None."""
-    best: tuple[int, int] | None = None  # (how many keys match, line)
-    table: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            table = [part.strip().strip("\"'") for part in header[1].split(".")]
-            path = table
-        elif key := _KEY.match(line):
-            path = [*table, key[1].strip("\"'")]
-        else:
-            continue
-        if list(keys[: len(path)]) == path and (best is None or len(path) > best[0]):
-            best = (len(path), number)
-    return best[1] if best else None

@@ -72,9 +72,9 @@ def ab_command(
     from predict_age.cli.render_models import show_read_out
     from predict_age.evaluation.ab_test.arms import evaluate_ab_test
     from predict_age.evaluation.ab_test.read_out import DecisionRules
-    from predict_age.run.summary import finite
+    from predict_age.run.summary import without_nan
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
     found = evaluate_ab_test(open_workspace(workspace), runs, truth, DecisionRules(chance, power, least))
-    print_line(json.dumps(finite(found.as_json()))) if as_json else show_read_out(found)
+    print_line(json.dumps(without_nan(found.as_json()))) if as_json else show_read_out(found)

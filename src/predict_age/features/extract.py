@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from predict_age.config import line_of
 from predict_age.errors import ConfigError
 from predict_age.features.spec import (
     FeatureSet,
@@ -29,6 +28,7 @@ from predict_age.features.sql_compiler import SqlCompiler
 from predict_age.kernels import use_kernels
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import literal
+from predict_age.toml_lines import line_of
 
 if TYPE_CHECKING:
     import duckdb

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from predict_age.config import explain, line_of
 from predict_age.errors import ConfigError
 from predict_age.features.refused_names import refusal_reason
+from predict_age.toml_lines import explain, line_of
 
 FEATURE_FILE_FORMAT = 1
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")

@@ -7,19 +7,19 @@ from typing import Any
 
 import jinja2
 
-DASH = "\N{EN DASH}"
+_DASH = "\N{EN DASH}"
 
 
 def _years(value: float | None) -> str:
-    return DASH if value is None or value != value else f"{value:.2f}"  # noqa: PLR0124 - NaN is unequal to itself
+    return _DASH if value is None or value != value else f"{value:.2f}"  # noqa: PLR0124 - NaN is unequal to itself
 
 
 def _share(value: float | None) -> str:
-    return DASH if value is None or value != value else f"{value:.1%}"  # noqa: PLR0124
+    return _DASH if value is None or value != value else f"{value:.1%}"  # noqa: PLR0124
 
 
 def _signed(value: float | None) -> str:
-    return DASH if value is None or value != value else f"{value:+.2f}"  # noqa: PLR0124
+    return _DASH if value is None or value != value else f"{value:+.2f}"  # noqa: PLR0124
 
 
 @lru_cache(maxsize=1)

@@ -74,9 +74,9 @@ def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
     except IntegrityError as error:
         problems, outputs = [str(error).splitlines()[0]], {}
     passing = INTERMEDIATE_FOLDERS if run.plan.config.running.keep_predictions else (*INTERMEDIATE_FOLDERS, PREDICTIONS_FOLDER)
-    looked_at = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
+    checked = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
     with ThreadPoolExecutor(available_cores()) as threads:
-        problems += [p for p in threads.map(lambda n: file_problem(run.folder.path / n, looked_at[n], n), looked_at) if p]
+        problems += [p for p in threads.map(lambda n: file_problem(run.folder.path / n, checked[n], n), checked) if p]
     if not problems and _is_other_work(run, step):
         problems.append(f"steps/{step.name}.json is the record of other work")
     found.problems.extend(reversed(problems))

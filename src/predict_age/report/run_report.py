@@ -82,7 +82,7 @@ def _context(folder: RunFolder) -> dict[str, Any]:
         "gates": {name: found for name in ("model", "drift") if (found := outcome(folder, name))},
         "drift": drift,
         "drift_rows": [f for i, f in enumerate(drift.findings) if f.drifted or i < FINDINGS or f.of != "feature"],
-        "people_looked_at": _in_drift_sample(prediction.state) if prediction.state else 0,
+        "drift_sample_people": _in_drift_sample(prediction.state) if prediction.state else 0,
         "plots": _plots(
             metrics, folder.facts(FinalResultsFacts).tally, prediction.tally, folder.record["config"]["training"]["coverage"]
         ),

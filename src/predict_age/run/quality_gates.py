@@ -122,13 +122,13 @@ def after_training(run: Run) -> None:
     if evaluation is None:
         raise IntegrityError("the record of step training holds no evaluation of the model", fix="start a new run")
     config = run.plan.config
-    _judge(run, "model", check_model(evaluation, config.gates, config.training.coverage, published_quality(run)))
+    _apply_gate(run, "model", check_model(evaluation, config.gates, config.training.coverage, published_quality(run)))
 
 
 def after_prediction(run: Run) -> None:
     """The gate between prediction and publication, where ``gates.drift`` is set."""
     if run.plan.config.gates.drift:
-        _judge(run, "drift", check_drift(run.facts(ParallelPredictionFacts).drift))
+        _apply_gate(run, "drift", check_drift(run.facts(ParallelPredictionFacts).drift))
 
 
 GATES = {"training": after_training, "parallel_prediction": after_prediction}
@@ -142,7 +142,7 @@ def outcome(folder: RunFolder, name: str) -> dict[str, Any] | None:
         return None
 
 
-def _judge(run: Run, name: str, checks: list[Check]) -> None:
+def _apply_gate(run: Run, name: str, checks: list[Check]) -> None:
     before = outcome(run.folder, name)
     if before and (before["passed"] or before["accepted"]):
         return  # decided when the run was here for the first time: another run may have been published since

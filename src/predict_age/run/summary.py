@@ -14,13 +14,13 @@ from predict_age.storage.workspace import RunFolder
 F = TypeVar("F", bound=Facts)
 
 
-def finite(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """``value`` with NaN and infinity replaced by None, so that it is valid JSON."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    return [finite(v) for v in value] if isinstance(value, list | tuple) else value
+        return {k: without_nan(v) for k, v in value.items()}
+    return [without_nan(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
             **(final.quality if final else {}),
         },
     }
-    cleaned: dict[str, Any] = finite(summary)
+    cleaned: dict[str, Any] = without_nan(summary)
     return cleaned
 
 

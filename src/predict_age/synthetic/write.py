@@ -23,7 +23,7 @@ ROWS_PER_CHUNK = 50_000  # one row group, one random stream
 ROWS_PER_FILE = 250_000
 MAX_ROWS = 2**31
 PAGE_BYTES = 4 << 20  # of the profiles: zstd finds repetitions inside a page, and a page is what a reader holds at least
-KNOWN_BIRTH_YEAR, KNOWN_BOTH, KNOWN_AGE = 0.25, 0.025, 0.10  # together the document's 37.5 %
+BIRTH_YEAR_SHARE, BOTH_SHARE, APPROXIMATE_AGE_SHARE = 0.25, 0.025, 0.10  # together the document's 37.5 %
 
 PEOPLE_SCHEMA = pa.schema(
     [("pid", pa.int64()), ("birth_year", pa.int32()), ("approximate_age", pa.int32()), ("profile_json", pa.string())]
@@ -67,8 +67,8 @@ def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     rng = chunk.rng
     drawn = _drawn(chunk, rng)
     drawn_uniform = rng.random(chunk.rows)
-    has_birth_year = drawn_uniform < KNOWN_BIRTH_YEAR + KNOWN_BOTH
-    has_age = (drawn_uniform >= KNOWN_BIRTH_YEAR) & (drawn_uniform < KNOWN_BIRTH_YEAR + KNOWN_BOTH + KNOWN_AGE)
+    has_birth_year = drawn_uniform < BIRTH_YEAR_SHARE + BOTH_SHARE
+    has_age = (drawn_uniform >= BIRTH_YEAR_SHARE) & (drawn_uniform < BIRTH_YEAR_SHARE + BOTH_SHARE + APPROXIMATE_AGE_SHARE)
     pid = pa.array(pids(chunk))
     birth_year = pa.array((chunk.as_of.year - drawn.age).astype(np.int32), mask=~has_birth_year)
     approximate_age = pa.array(drawn.age, mask=~has_age)

@@ -8,7 +8,7 @@ from pathlib import Path
 from predict_age.evaluation.model_card.contents import Card
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
-from predict_age.run.summary import finite
+from predict_age.run.summary import without_nan
 from predict_age.storage.durable_files import creating
 
 CARD_FILES = ("card.json", "card.html")
@@ -20,7 +20,7 @@ def write_card(card: Card, folder: Path) -> None:
 
     contents = card.as_json()
     with creating(folder / "card.json") as stream:
-        stream.write((json.dumps(finite(contents), indent=1, ensure_ascii=False) + "\n").encode())
+        stream.write((json.dumps(without_nan(contents), indent=1, ensure_ascii=False) + "\n").encode())
     everybody = card.held_out.bias
     shown = {}
     for field, rows in card.groups.items():

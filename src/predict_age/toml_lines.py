@@ -1,0 +1,57 @@
+"""Problems of a TOML file, each with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+_HEADER = re.compile(r"^\s*\[\s*([^\]\[]+?)\s*\]")
+_KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[\w-]+)\s*=""")
+
+
+def explain(
+    error: ValidationError,
+    where: str,
+    text: str,
+    prefix: tuple[str, ...] = (),
+    variants: frozenset[str] = frozenset(),
+    similar: Callable[[tuple[str, ...]], str] = lambda _: "",
+) -> str:
+    """One readable line for each problem of a pydantic error, with the line of the file.
+
+    ``prefix`` is where the validated part stands in the file; ``variants`` are union tags that pydantic puts into paths.
+    ``similar`` names the key that an unknown one probably means, or returns the empty text.
+    """
+    problems = []
+    for problem in error.errors():
+        keys = (*prefix, *(str(k) for i, k in enumerate(problem["loc"]) if not (i == 1 and str(k) in variants)))
+        if problem["type"] == "union_tag_invalid":
+            keys = (*keys, "kind")
+        line = line_of(text, keys)
+        place = f"{where}, line {line}" if line else where
+        message = problem["msg"].removeprefix("Value error, ")
+        found = "" if isinstance(problem["input"], dict) or not keys else f"; found {problem['input']!r}"
+        if problem["type"] == "extra_forbidden":
+            meant = similar(keys)
+            message, found = f"unknown key; did you mean {meant}?" if meant else "unknown key; look for a spelling mistake", ""
+        problems.append(f"{place}: {'.'.join(keys) or 'file'}: {message}{found}")
+    return "\n".join(problems)
+
+
+def line_of(text: str, keys: Sequence[str]) -> int | None:
+    """The 1-based line that defines ``keys`` (table names, then key), or the deepest parent found, or None."""
+    best: tuple[int, int] | None = None  # (how many keys match, line)
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = [part.strip().strip("\"'") for part in header[1].split(".")]
+            path = table
+        elif key := _KEY.match(line):
+            path = [*table, key[1].strip("\"'")]
+        else:
+            continue
+        if list(keys[: len(path)]) == path and (best is None or len(path) > best[0]):
+            best = (len(path), number)
+    return best[1] if best else None
