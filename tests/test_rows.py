@@ -70,7 +70,7 @@ def test_pid(pid: object, expected: int | None, problem: str | None) -> None:
         (1990, 150, 35, "EXISTING_BIRTH_YEAR", "implausible_age"),
         ("nineteen", None, None, None, "unreadable_age"),
         ("true", None, None, None, "unreadable_age"),
-        (None, 33.5, None, None, "unreadable_age"),
+        (None, 33.5, 33, "EXISTING_APPROX_AGE", None),
         (2011, None, 14, "EXISTING_BIRTH_YEAR", None),
         (2012, None, None, None, "implausible_age"),
         (1925, None, 100, "EXISTING_BIRTH_YEAR", None),

@@ -33,6 +33,8 @@ class SourceConfig(_Section):
     pid: str = "pid"
     birth_year: str = "birth_year"
     approximate_age: str = "approximate_age"
+    birth_date: str = "birth_date"
+    birth_date_format: str = ""
     profile_json: str = "profile_json"
     format: Literal["auto", "parquet", "json", "csv"] = "auto"
     encoding: str = "auto"
@@ -52,14 +54,33 @@ class SourceConfig(_Section):
         except LookupError:
             raise ValueError("no encoding has this name; write auto, utf-8, utf-16, cp1252, iso8859-1 ...") from None
 
+    @property
+    def age_columns(self) -> tuple[str, str, str]:
+        """Names of the columns that may hold a known age."""
+        return self.birth_year, self.approximate_age, self.birth_date
+
+    @property
+    def light_columns(self) -> tuple[str, str, str, str]:
+        """Names of the columns of ids and ages: all that the light pass reads."""
+        return self.pid, *self.age_columns
+
+    @field_validator("birth_date_format")
+    @classmethod
+    def _whole_date(cls, value: str) -> str:
+        day = "%d" in value or "%-d" in value
+        month = any(part in value for part in ("%m", "%-m", "%b", "%B"))
+        if value and not ("%Y" in value and month and day):
+            raise ValueError("source.birth_date_format needs %Y (four digits), a month (%m, %b or %B) and %d, such as %d/%m/%Y")
+        return value
+
 
 class AgesConfig(_Section):
     """Which ages count. Years, whole numbers, at the run's ``as_of`` date."""
 
     min: int = Field(default=14, ge=0, le=120)
     max: int = Field(default=100, ge=1, le=120)
-    precedence: tuple[Literal["approximate_age", "birth_year"], ...] = Field(
-        default=("approximate_age", "birth_year"), strict=False, min_length=1, max_length=2
+    precedence: tuple[Literal["approximate_age", "birth_date", "birth_year"], ...] = Field(
+        default=("approximate_age", "birth_date", "birth_year"), strict=False, min_length=1, max_length=3
     )
     default: int = 35
     conflict_years: int = Field(default=2, ge=0)

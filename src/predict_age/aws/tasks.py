@@ -209,7 +209,7 @@ def _write_plan(job: Job, mirror: Mirror) -> None:
     config = _text(job, mirror, request.get("config", ""), "config.toml")
     features = _text(job, mirror, request.get("features", ""), "features.toml")
     settings: Config = load_config(config, {})
-    declared = load_features(features, (settings.source.birth_year, settings.source.approximate_age))
+    declared = load_features(features, settings.source.age_columns)
     name = request.get("features") or "built in"
     as_of = dt.date.fromisoformat(request["as_of"])
     check_compiles(declared, as_of, name)

@@ -43,8 +43,7 @@ def checked_plan(
             "training": {} if tune is None else {"tune_minutes": tune},
         },
     )
-    columns = (settings.source.birth_year, settings.source.approximate_age)
-    declared = load_features(features, columns)
+    declared = load_features(features, settings.source.age_columns)
     name = str(features) if features else "built in"
     when = parse_date(as_of)
     if features:  # the built-in ones were checked when they were built in

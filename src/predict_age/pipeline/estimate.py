@@ -12,7 +12,9 @@ from predict_age.errors import InputError
 from predict_age.run.batching import number_of_batches
 from predict_age.run.budget import cost_usd
 from predict_age.run.run import RunPlan
+from predict_age.run.step_outputs import rules_of
 from predict_age.runtime.worker_pool import available_cores
+from predict_age.source.column_types import check_types
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split
 from predict_age.source.row_rules import RowRules, connect
@@ -52,14 +54,15 @@ class Estimate:
 def estimate(plan: RunPlan) -> Estimate:
     """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source."""
     config = plan.config
-    rules = RowRules(config.ages, plan.as_of)
+    rules = rules_of(plan)
     rows = text_rows = 0
     splits: list[Split] = []
     known: list[float] = []
     for number, file in enumerate(plan.files):
         if file.format == "parquet":
             parquet = open_parquet(file.path)
-            check_columns(parquet.schema_arrow.names, config.source, file.path)
+            check_columns(parquet.schema_arrow.names, config.source, file.path, ages_needed=not plan.base)
+            check_types(parquet.schema_arrow, config.source, file.path)
             groups = [parquet.metadata.row_group(g).num_rows for g in range(parquet.metadata.num_row_groups)]
             splits += [Split(0, number, file.path, g, n, 0, False) for g, n in enumerate(groups) if n]
             rows += sum(groups)
@@ -85,7 +88,11 @@ def _known_share(rules: RowRules, raw: pa.Table) -> float:
 def _sample_text(plan: RunPlan, number: int, rules: RowRules) -> tuple[int, float]:
     """Rows of a text file, scaled up from its first piece by bytes, and the share of known ages there."""
     file = plan.files[number]
-    reader = read_jsonl(file, plan.config.source) if file.format == "jsonl" else read_csv(file, plan.config.source)
+    reader = (
+        read_jsonl(file, plan.config.source)
+        if file.format == "jsonl"
+        else read_csv(file, plan.config.source, ages_needed=not plan.base)
+    )
     piece = next(reader, None)
     if piece is None or not piece.rows.num_rows:
         return (len(piece.broken) if piece else 0), 0.0

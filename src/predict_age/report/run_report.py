@@ -30,9 +30,9 @@ from predict_age.storage.workspace import RunFolder
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
 REASONS = {
-    "AGE_AND_BIRTH_YEAR_DISAGREE": "the given age and the birth year disagree by more than the configured years",
-    "IMPLAUSIBLE_AGE": "a given age or birth year lies outside the plausible window and was not used",
-    "UNREADABLE_AGE": "a given age or birth year is no whole number and was not used",
+    "AGE_AND_BIRTH_YEAR_DISAGREE": "two of age, date of birth and birth year disagree by more than the configured years",
+    "IMPLAUSIBLE_AGE": "a given age, date of birth or birth year lies outside the plausible window and was not used",
+    "UNREADABLE_AGE": "a given age, date of birth or birth year cannot be read and was not used",
     "NO_USABLE_PROFILE": "no age is known and the profile tells nothing: the default age, confidence 0",
 }
 EXAMPLES = 8

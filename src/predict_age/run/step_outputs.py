@@ -22,7 +22,7 @@ def rows_key(run: Run) -> str:
 
 def rules_of(plan: RunPlan) -> RowRules:
     """The row rules of a run."""
-    return RowRules(plan.config.ages, plan.as_of)
+    return RowRules(plan.config.ages, plan.as_of, plan.config.source.birth_date_format)
 
 
 def splits_of(folder: RunFolder) -> list[Split]:

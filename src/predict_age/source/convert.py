@@ -42,9 +42,11 @@ def write_set_aside(path: Path, file: str, positions: list[int], reasons: list[s
     return stream.sha256
 
 
-def convert(number: int, file: SourceFile, source: SourceConfig, folder: Path, set_aside: Path) -> Conversion:
+def convert(
+    number: int, file: SourceFile, source: SourceConfig, folder: Path, set_aside: Path, ages_needed: bool = True
+) -> Conversion:
     """Write ``folder/<number>.parquet`` with the usable records of a JSON lines or CSV file, and set the others aside."""
-    pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source)
+    pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source, ages_needed=ages_needed)
     path = folder / f"{number:05d}.parquet"
     broken: list[tuple[int, str]] = []
     with creating(path) as stream, RowGroupWriter(stream, WORKING, ROWS_PER_GROUP) as writer:
@@ -82,12 +84,7 @@ def route(
         for piece in read_split(split, source, with_profile=True):
             judged = rules.canonical(connection, piece.raw)
             usable = judged["pid"].is_valid()
-            columns = [
-                piece.raw[c].cast(pa.string())
-                if not pa.types.is_null(piece.raw[c].type)
-                else pa.nulls(piece.raw.num_rows, pa.string())
-                for c in ("birth_year", "approximate_age", "profile")
-            ]
+            columns = [piece.raw[c].cast(pa.string()) for c in ("birth_year", "approximate_age", "birth_date", "profile")]
             table = pa.table([pa.array(piece.positions), judged["pid"].cast(pa.string()), *columns], schema=WORKING)
             tables.append(table.filter(usable))
             mods.append(floor_mod(judged["pid"].filter(usable).to_numpy(), batches))

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
+from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, json_ready, plain_values, repeats_key
 from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.row_rules import connect, register
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
 LIGHT_ROWS = 1_000_000  # at most, without profiles
-LIGHT = ("pid", "birth_year", "approximate_age")
+LIGHT = ("pid", "birth_year", "approximate_age", "birth_date")  # names of ``SourceConfig.light_columns`` in a slice
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Slice:
-    """Some consecutive rows. ``raw`` has the columns pid, birth_year, approximate_age as found, and profile as text when asked."""
+    """Some consecutive rows. ``raw`` has the columns ``LIGHT`` as found, and profile as text when asked."""
 
     first: int  # position of the first row inside the split
     raw: pa.Table
@@ -62,30 +63,64 @@ def open_parquet(path: str) -> pq.ParquetFile:
         ) from None
 
 
-def check_columns(names: Sequence[str], source: SourceConfig, path: str) -> None:
-    """Raise InputError unless the file has a pid, an age and a profile column under the configured names."""
+def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages_needed: bool = True) -> None:
+    """Raise InputError unless the file has a pid, an age and a profile column under the configured names, each once.
+
+    ``ages_needed = False`` takes a file without an age column, because nobody's age is known; but a column whose name is an age
+    column's but for case or punctuation is taken for a slip.
+    """
     found = "columns " + ", ".join(names) if names else "no columns"
+    flat = source.profile_json == "*"
+    used = names if flat else [n for n in names if n in (*source.light_columns, source.profile_json)]
+    if twice := [name for name in dict.fromkeys(used) if used.count(name) > 1]:
+        raise InputError(
+            f"a column name appears twice in {path}",
+            expected="every name once",
+            found=", ".join(f'"{name}"' for name in twice),
+            fix="rename one",
+        )
     if source.pid not in names:
         raise InputError(
             f"no person identifier in {path}",
-            expected=f'a column "{source.pid}"',
+            expected=f'a column "{source.pid}"' + did_you_mean(source.pid, names),
             found=found,
             fix='name your column under [source] in the configuration: pid = "..."',
         )
-    if source.birth_year not in names and source.approximate_age not in names:
-        raise InputError(
-            f"no age in {path}",
-            expected=f'a column "{source.birth_year}" or "{source.approximate_age}"',
-            found=found,
-            fix='name your column under [source]: approximate_age = "..." or birth_year = "..."',
-        )
-    if source.profile_json != "*" and source.profile_json not in names:
+    if ages_needed and not any(name in names for name in source.age_columns):
+        raise no_age(source, path, found, names)
+    for name in source.age_columns:
+        if name not in names and (slips := [n for n in names if _letters(n) == _letters(name) and n not in source.light_columns]):
+            raise no_age(source, path, f'a column "{slips[0]}"', names)
+    if not flat and source.profile_json not in names:
         raise InputError(
             f"no profile in {path}",
-            expected=f'a column "{source.profile_json}"',
+            expected=f'a column "{source.profile_json}"' + did_you_mean(source.profile_json, names),
             found=found,
             fix='name your column under [source], or set profile_json = "*" to use all other columns as the profile',
         )
+
+
+def no_age(source: SourceConfig, where: str, found: str, names: Sequence[str] = ()) -> InputError:
+    """The error of a source in which no age column is found."""
+    wanted = " or ".join(f'"{name}"' + did_you_mean(name, names) for name in source.age_columns)
+    return InputError(
+        f"no age in {where}",
+        expected=f"a column {wanted}",
+        found=found,
+        fix='name your column under [source]: approximate_age = "...", birth_year = "..." or birth_date = "..."',
+    )
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """A hint at those ``names`` that differ from ``name`` in case, spaces and the like only, or by a letter or two; empty: none."""
+    import difflib
+
+    near = [n for n in names if _letters(n) == _letters(name)] or difflib.get_close_matches(name, names, 1, 0.8)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold())) or text
 
 
 @lru_cache(maxsize=8)
@@ -111,8 +146,8 @@ def read_split(
     if split.working:
         source = SourceConfig()
     else:
-        check_columns(names, source, split.path)
-    aged = [c for c in (source.pid, source.birth_year, source.approximate_age) if c in names]
+        check_columns(names, source, split.path, ages_needed=False)
+    aged = list(dict.fromkeys(c for c in source.light_columns if c in names))
     flat = source.profile_json == "*"
     rest = [n for n in names if n not in aged] if flat else [source.profile_json]
     numbered = split.working and with_ids
@@ -162,31 +197,11 @@ def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str], mos
 def _rename(table: pa.Table, source: SourceConfig, aged: list[str], profile: list[str] | None, flat: bool) -> pa.Table:
     absent = pa.nulls(table.num_rows)
     columns = {}
-    for name, column in zip(LIGHT, (source.pid, source.birth_year, source.approximate_age), strict=True):
-        columns[name] = _plain(table[column]) if column in aged else absent
+    for name, column in zip(LIGHT, source.light_columns, strict=True):
+        columns[name] = plain_values(table[column]) if column in aged else absent
     if profile is not None:
         columns["profile"] = flat_profile(table.select(profile)) if flat else profile_text(table[profile[0]])
     return pa.table(columns)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dictionary and binary columns become what they stand for."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return valid_text(column)
-    return column
-
-
-def valid_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """``column`` as text; a value that is not valid UTF-8 becomes one NUL character, which no JSON and no number is."""
-    try:
-        text = column.cast(pa.string())
-        text.validate(full=True)
-        return text
-    except pa.ArrowInvalid:
-        values = column.cast(pa.binary(), safe=False).to_pylist()
-        return pa.chunked_array([pa.array([_decode(v) for v in values], pa.string())])
 
 
 def text_buffers(text: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
@@ -196,44 +211,66 @@ def text_buffers(text: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.in
     return np.frombuffer(content if content is not None else b"\0", np.uint8), bounds
 
 
-def _decode(value: bytes | None) -> str | None:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return "\x00"
-
-
 def profile_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The profile column as JSON text: text stays, structs, maps and lists are written as JSON."""
+    column = json_ready(column)
     kind = column.type
-    if isinstance(kind, pa.BaseExtensionType):
-        column = pa.chunked_array([c.storage for c in column.chunks], kind.storage_type)
-        kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = _plain(column)
-        kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return valid_text(column)
+    if pa.types.is_string(kind):
+        return column
     if pa.types.is_null(kind):
         return column.cast(pa.string())
-    return _to_json(pa.table({"profile": column}), 'CASE WHEN "profile" IS NULL THEN NULL ELSE to_json("profile") END')
+    empty = column.is_null()
+    text = _as_json([_without_repeated_keys(column)], "CASE WHEN c0 IS NOT NULL THEN to_json(c0) END")
+    if text.null_count == empty.to_numpy().sum() or not has_maps(kind):
+        return text
+    return pc.if_else(pc.and_(pc.is_null(text), pc.invert(empty)), UNREADABLE_TEXT, text)
 
 
 def flat_profile(table: pa.Table) -> pa.ChunkedArray:
-    """One JSON object a row from the columns of a flat file; empty text counts as missing."""
-    if not table.num_columns:
+    """One JSON object a row from the columns of a flat file; empty text counts as missing.
+
+    A column that cannot be written as JSON is left out, and so is a map that has a key twice.
+    """
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        ready = json_ready(column)
+        if pa.types.is_string(ready.type):
+            ready = pc.if_else(pc.equal(ready, ""), None, ready)
+        if _is_written(ready.type):
+            columns.append((name, _without_repeated_keys(ready)))
+    if not columns:
         return pa.chunked_array([pa.repeat(pa.scalar("{}"), table.num_rows)])
-    fields = []
-    for name in table.column_names:
-        quoted = '"' + name.replace('"', '""') + '"'
-        value = f"nullif({quoted}, '')" if pa.types.is_string(table.schema.field(name).type) else quoted
-        fields.append(f"{quoted} := {value}")
-    table = pa.table({n: _plain(table[n]) for n in table.column_names})
-    return _to_json(table, f"to_json(struct_pack({', '.join(fields)}))")
+    fields = ", ".join(f"{_literal(name)}, c{number}" for number, (name, _) in enumerate(columns))
+    return _as_json([column for _, column in columns], f"json_object({fields})")
 
 
-def _to_json(table: pa.Table, expression: str) -> pa.ChunkedArray:
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@lru_cache(maxsize=256)
+def _is_written(kind: pa.DataType) -> bool:
+    """Whether DuckDB writes the type as JSON."""
+    import duckdb
+
+    try:
+        _as_json([pa.chunked_array([], kind)], "to_json(c0)")
+    except (duckdb.Error, pa.ArrowException):
+        return False
+    return True
+
+
+def _without_repeated_keys(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """``column``, NULL where a map has a key twice: DuckDB refuses those."""
+    if not has_maps(column.type):
+        return column
+    repeated = [repeats_key(value, column.type) for value in column.to_pylist()]
+    return pc.if_else(pa.array(repeated), pa.scalar(None, column.type), column) if any(repeated) else column
+
+
+def _as_json(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray:
+    """``expression`` over columns c0, c1 ...: their own names may differ in case only, which SQL does not tell apart."""
     connection = connect()
-    register(connection, "columns_of_profile", table)
+    register(connection, "columns_of_profile", pa.table({f"c{n}": column for n, column in enumerate(columns)}))
     result = connection.sql(f"SELECT CAST({expression} AS VARCHAR) AS profile FROM columns_of_profile").to_arrow_table()
     return pc.cast(result["profile"], pa.string())

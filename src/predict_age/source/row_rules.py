@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
 from predict_age.config import AgesConfig
+from predict_age.source.column_types import is_text
 
 if TYPE_CHECKING:
     import duckdb
 
-INT64_DIGITS = 19
-EXISTING = {"approximate_age": "EXISTING_APPROX_AGE", "birth_year": "EXISTING_BIRTH_YEAR"}
+EXISTING = {
+    "approximate_age": "EXISTING_APPROX_AGE",
+    "birth_date": "EXISTING_BIRTH_DATE",
+    "birth_year": "EXISTING_BIRTH_YEAR",
+}
+SINGLE_EXACT, DOUBLE_EXACT = 2**24, 2**53  # floats hold every whole number below; above, neighbours become one
+_WHITE = "".join(c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace())
+_WHOLE = "[+-]?[0-9]+([.]0*)?"
+_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
+_ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
+_COMPACT_DATE = "[0-9]{8}([.]0*)?"
+IdType = Literal["integer", "text"]
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -41,42 +53,122 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) 
     connection.register(name, table.combine_chunks())
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+def trimmed(column: str) -> str:
+    """SQL for text without white space around it, of any kind that Unicode knows."""
+    return f"trim(CAST({column} AS VARCHAR), '{_WHITE}')"
 
 
 def _whole_number(column: str, kind: pa.DataType) -> str:
-    """SQL for ``column`` as BIGINT, NULL where it is no whole number or does not fit. 12.0 is whole, 12.7 and true are not."""
-    name = f'"{column}"'
+    """SQL for ``column`` as BIGINT, NULL where it is no whole number, is not exact, or does not fit. 12.0 is whole, 12.7 is not."""
     if pa.types.is_integer(kind):
-        return f"TRY_CAST({name} AS BIGINT)"
+        return f"TRY_CAST({column} AS BIGINT)"
     if pa.types.is_floating(kind):
-        return f"CASE WHEN {name} = floor({name}) AND abs({name}) < 9007199254740992 THEN CAST({name} AS BIGINT) END"
-    if _is_text(kind) or pa.types.is_decimal(kind):
-        text = f"trim(CAST({name} AS VARCHAR))"
-        return f"CASE WHEN regexp_full_match({text}, '[+-]?[0-9]+([.]0*)?') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT) END"
+        exact = SINGLE_EXACT if kind.bit_width == 32 else DOUBLE_EXACT
+        return f"CASE WHEN {column} = floor({column}) AND abs({column}) < {exact} THEN CAST({column} AS BIGINT) END"
+    if is_text(kind) or pa.types.is_decimal(kind):
+        text = trimmed(column)
+        return f"CASE WHEN regexp_full_match({text}, '{_WHOLE}') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT) END"
     return "CAST(NULL AS BIGINT)"
+
+
+def _age(column: str, kind: pa.DataType) -> str:
+    """SQL for completed years as BIGINT: 34.7 is 34. NULL where there is no number."""
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return f"TRY_CAST(floor({column}) AS BIGINT)"
+    if is_text(kind):
+        text = trimmed(column)
+        rounded = f"TRY_CAST(floor(TRY_CAST({text} AS DOUBLE)) AS BIGINT)"
+        exact = f"WHEN regexp_full_match({text}, '[+]?[0-9]+[.]?[0-9]*') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT)"
+        return f"CASE {exact} WHEN regexp_full_match({text}, '{_NUMBER}') THEN {rounded} END"
+    return _whole_number(column, kind)
+
+
+def _year(column: str, kind: pa.DataType) -> str:
+    """SQL for a year as BIGINT; a whole date counts by its year."""
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return f"CAST(year({column}) AS BIGINT)"
+    number = _whole_number(column, kind)
+    if is_text(kind):
+        number = f"coalesce({number}, CAST(year({_iso_date(trimmed(column))}) AS BIGINT))"
+    return (
+        f"CASE WHEN {number} BETWEEN 10000101 AND 99991231 THEN coalesce(year({_compact_date(number)}), {number}) ELSE {number} END"
+    )
+
+
+def _date(column: str, kind: pa.DataType, pattern: str) -> str:
+    """SQL for a DATE: ISO, YYYYMMDD as a number or text, or text by a strptime ``pattern``; NULL where it is none."""
+    if pa.types.is_date(kind):
+        return column
+    if pa.types.is_timestamp(kind):
+        return f"TRY_CAST({column} AS DATE)"
+    if is_text(kind):
+        text = trimmed(column)
+        compact = f"CASE WHEN regexp_full_match({text}, '{_COMPACT_DATE}') THEN {_compact_date(f'substr({text}, 1, 8)')} END"
+        ways = [_iso_date(text), compact]
+        if pattern:
+            declared = f"TRY_CAST(TRY_STRPTIME({text}, {literal(pattern)}) AS DATE)"
+            ways = [declared] if pattern.startswith("%Y") else [declared, *ways]
+        return f"coalesce({', '.join(ways)})"
+    number = _whole_number(column, kind)
+    return f"CASE WHEN {number} BETWEEN 10000101 AND 99991231 THEN {_compact_date(number)} END"
+
+
+def _iso_date(text: str) -> str:
+    return f"CASE WHEN regexp_full_match({text}, '{_ISO_DATE}') THEN TRY_CAST(substr({text}, 1, 10) AS DATE) END"
+
+
+def _compact_date(digits: str) -> str:
+    """SQL for the DATE that eight digits are, NULL where they are none."""
+    return f"TRY_CAST(TRY_STRPTIME(CAST({digits} AS VARCHAR), '%Y%m%d') AS DATE)"
+
+
+def literal(text: str) -> str:
+    """SQL for a text."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _given(column: str, kind: pa.DataType) -> str:
     if pa.types.is_null(kind):
         return "FALSE"
-    if _is_text(kind):
-        return f'("{column}" IS NOT NULL AND trim("{column}") <> \'\')'
+    if is_text(kind):
+        return f"({column} IS NOT NULL AND {trimmed(column)} <> '')"
     if pa.types.is_floating(kind):
-        return f'("{column}" IS NOT NULL AND NOT isnan("{column}"))'
-    return f'("{column}" IS NOT NULL)'
+        return f"({column} IS NOT NULL AND NOT isnan({column}))"
+    return f"({column} IS NOT NULL)"
+
+
+def given_and_read(column: str, kind: pa.DataType, pattern: str = "") -> tuple[str, str]:
+    """SQL for whether an age ``column`` of a type holds something, and for what it means there; NULL where that cannot be read."""
+    if pa.types.is_null(kind):
+        return "FALSE", "NULL"
+    readers = {"approximate_age": _age, "birth_year": _year}
+    return _given(column, kind), _date(column, kind, pattern) if column == "birth_date" else readers[column](column, kind)
 
 
 @dataclass(frozen=True)
 class RowRules:
-    """What decides about a row: the age window and precedence, and the date at which people have that age."""
+    """What decides about a row: age window and precedence, the date at which people have that age, how dates are written."""
 
     ages: AgesConfig
     as_of: dt.date
+    birth_date_format: str = ""
+
+    def known(self, column: str, value: str) -> str:
+        """SQL for the age that ``value`` of an age column stands for, NULL outside the window.
+
+        Somebody born on 29 February has their birthday on 1 March in other years.
+        """
+        if column == "approximate_age":
+            return f"CASE WHEN {value} BETWEEN {self.ages.min} AND {self.ages.max} THEN {value} END"
+        year = self.as_of.year
+        if column == "birth_year":
+            return f"CASE WHEN {value} BETWEEN {year - self.ages.max} AND {year - self.ages.min} THEN {year} - {value} END"
+        later = f"CAST(month({value}) * 100 + day({value}) > {self.as_of.month * 100 + self.as_of.day} AS BIGINT)"
+        age = f"{year} - year({value}) - {later}"
+        return f"CASE WHEN {age} BETWEEN {self.ages.min} AND {self.ages.max} THEN {age} END"
 
     def canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...] = ("*",)) -> pa.Table:
-        """Judge ``raw`` (columns pid, birth_year, approximate_age of any type), keeping order and number of rows.
+        """Judge ``raw`` (columns pid and those of ages, of any type), keeping order and number of rows.
 
         ``only`` these columns of the result are made; all by default.
 
@@ -84,44 +176,44 @@ class RowRules:
         ``known_age`` INT years inside the window or NULL, ``known_source``; ``needs_prediction`` BOOL; and the counted
         oddities ``unreadable_age``, ``implausible_age``, ``conflicting_age`` BOOL.
         """
-        kinds = {name: raw.schema.field(name).type for name in ("pid", "birth_year", "approximate_age")}
-        window = f"BETWEEN {self.ages.min} AND {self.ages.max}"
-        ages = {
-            "approximate_age": f"CASE WHEN given_age {window} THEN given_age END",
-            "birth_year": f"CASE WHEN {self.as_of.year} - year {window} THEN {self.as_of.year} - year END",
-        }
-        chosen = ", ".join(f"{column}_known" for column in self.ages.precedence)
-        sources = " ".join(f"WHEN {c}_known IS NOT NULL THEN '{EXISTING[c]}'" for c in self.ages.precedence)
+        kinds = {f.name: f.type for f in raw.schema}
+        columns = [c for c in EXISTING if c in kinds and not pa.types.is_null(kinds[c])]
+        read = {c: given_and_read(c, kinds[c], self.birth_date_format) for c in columns}
+        values = "".join(f", {value} AS {c}_value, {given} AS {c}_given" for c, (given, value) in read.items())
+        known = "".join(f", {self.known(c, f'{c}_value')} AS {c}_known" for c in columns)
+        chosen = [f"{c}_known" for c in self.ages.precedence if c in columns]
+        age = f"coalesce({', '.join(chosen)})" if chosen else "NULL"
+        sources = " ".join(f"WHEN {c}_known IS NOT NULL THEN '{EXISTING[c]}'" for c in self.ages.precedence if c in columns)
+
+        def any_of(condition: str) -> str:
+            several = " OR ".join(f"({condition.format(c)})" for c in columns)
+            return f"pid IS NOT NULL AND ({several})" if several else "FALSE"
+
+        apart = ", ".join(f"{c}_known" for c in columns)
+        conflict = f"greatest({apart}) - least({apart}) > {self.ages.conflict_years}" if len(columns) > 1 else "FALSE"
         query = f"""
             WITH numbers AS (
                 SELECT {_whole_number("pid", kinds["pid"])} AS pid, {_given("pid", kinds["pid"])} AS pid_given,
-                       {self._digits(kinds["pid"])} AS pid_numeric,
-                       {_whole_number("birth_year", kinds["birth_year"])} AS year,
-                       {_whole_number("approximate_age", kinds["approximate_age"])} AS given_age,
-                       {_given("birth_year", kinds["birth_year"])} AS year_given,
-                       {_given("approximate_age", kinds["approximate_age"])} AS age_given
+                       {self._digits(kinds["pid"])} AS pid_numeric{values}
                 FROM raw
-            ), judged AS (
-                SELECT *, {ages["approximate_age"]} AS approximate_age_known, {ages["birth_year"]} AS birth_year_known FROM numbers
-            )
+            ), judged AS (SELECT *{known} FROM numbers)
             SELECT pid,
                    CASE WHEN pid IS NOT NULL THEN NULL WHEN NOT pid_given THEN 'pid_missing'
                         WHEN pid_numeric THEN 'pid_out_of_range' ELSE 'pid_not_an_integer' END AS problem,
-                   TRY_CAST(year AS INTEGER) AS birth_year, TRY_CAST(given_age AS INTEGER) AS approximate_age,
-                   CAST(coalesce({chosen}) AS INTEGER) AS known_age,
-                   CASE {sources} END AS known_source,
-                   pid IS NOT NULL AND coalesce({chosen}) IS NULL AS needs_prediction,
-                   pid IS NOT NULL AND ((year_given AND year IS NULL) OR (age_given AND given_age IS NULL)) AS unreadable_age,
-                   pid IS NOT NULL AND ((year IS NOT NULL AND birth_year_known IS NULL)
-                        OR (given_age IS NOT NULL AND approximate_age_known IS NULL)) AS implausible_age,
-                   pid IS NOT NULL AND coalesce(abs(birth_year_known - approximate_age_known) > {self.ages.conflict_years}, FALSE)
-                        AS conflicting_age
+                   TRY_CAST({"birth_year_value" if "birth_year" in columns else "NULL"} AS INTEGER) AS birth_year,
+                   TRY_CAST({"approximate_age_value" if "approximate_age" in columns else "NULL"} AS INTEGER) AS approximate_age,
+                   CAST({age} AS INTEGER) AS known_age,
+                   {f"CASE {sources} END" if sources else "CAST(NULL AS VARCHAR)"} AS known_source,
+                   pid IS NOT NULL AND {age} IS NULL AS needs_prediction,
+                   {any_of("{0}_given AND {0}_value IS NULL")} AS unreadable_age,
+                   {any_of("{0}_value IS NOT NULL AND {0}_known IS NULL")} AS implausible_age,
+                   pid IS NOT NULL AND coalesce({conflict}, FALSE) AS conflicting_age
             FROM judged"""
         register(connection, "raw", raw)
         return connection.sql(f"SELECT {', '.join(only)} FROM ({query})").to_arrow_table()
 
     @staticmethod
     def _digits(kind: pa.DataType) -> str:
-        if _is_text(kind):
-            return "coalesce(regexp_full_match(trim(\"pid\"), '[+-]?[0-9]+([.]0*)?'), FALSE)"
+        if is_text(kind):
+            return f"coalesce(regexp_full_match({trimmed('pid')}, '{_WHOLE}'), FALSE)"
         return "TRUE" if pa.types.is_integer(kind) else "FALSE"

@@ -1,6 +1,6 @@
 """Streaming readers of JSON lines and CSV: working rows as text, and broken records with position and reason.
 
-A working row is (position, pid, birth_year, approximate_age, profile), all text but the position. A broken record is
+A working row is (position, pid, birth_year, approximate_age, birth_date, profile), all text but the position. A broken record is
 (position, reason). Positions count records from 0; for JSON lines they are line numbers from 0.
 """
 
@@ -18,9 +18,10 @@ import pyarrow.csv as pacsv
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
+from predict_age.source.column_types import valid_text
 from predict_age.source.discovery import SourceFile
 from predict_age.source.filesystem import stream
-from predict_age.source.row_group_reader import check_columns, flat_profile, valid_text
+from predict_age.source.row_group_reader import check_columns, flat_profile
 from predict_age.source.row_rules import connect
 
 BLOCK_BYTES = 8 << 20
@@ -31,6 +32,7 @@ WORKING = pa.schema(
         ("pid", pa.string()),
         ("birth_year", pa.string()),
         ("approximate_age", pa.string()),
+        ("birth_date", pa.string()),
         ("profile_json", pa.string()),
     ]
 )
@@ -97,7 +99,7 @@ def read_jsonl(file: SourceFile, source: SourceConfig) -> Iterator[TextChunk]:
     """JSON lines, one object a line. Empty lines are no records."""
     connection = connect()
     flat = source.profile_json == "*"
-    keys = [source.pid, source.birth_year, source.approximate_age]
+    keys = list(source.light_columns)
     paths = [_json_path(k) for k in (keys if flat else [*keys, source.profile_json])]
     first = 0
     for block in _blocks(file):
@@ -106,8 +108,8 @@ def read_jsonl(file: SourceFile, source: SourceConfig) -> Iterator[TextChunk]:
         connection.register("lines", pa.table({"position": np.arange(first, first + len(text)), "line": text}))
         first += len(text)
         judged = connection.sql(
-            f"""SELECT position, v[1] AS pid, v[2] AS birth_year, v[3] AS approximate_age,
-                       {"line" if flat else "v[4]"} AS profile_json,
+            f"""SELECT position, v[1] AS pid, v[2] AS birth_year, v[3] AS approximate_age, v[4] AS birth_date,
+                       {"line" if flat else "v[5]"} AS profile_json,
                        CASE WHEN line = chr(0) THEN 'invalid_utf8' WHEN v IS NULL THEN 'malformed_json'
                             WHEN NOT starts_with(ltrim(line, ' \t'), '{{') THEN 'not_an_object' END AS problem
                 FROM (SELECT position, line, try(json_extract_string(line, {paths!r})) AS v FROM lines
@@ -144,12 +146,12 @@ class _QuoteCounter(io.RawIOBase):
         return block
 
 
-def read_csv(file: SourceFile, source: SourceConfig) -> Iterator[TextChunk]:
+def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True) -> Iterator[TextChunk]:
     """CSV with a header line, quoted by double quotes, line breaks allowed inside quotes; .tsv is tab-separated."""
     with open_bytes(file) as stream:
         head = stream.read(1 << 20)
     names = _header(head, file)
-    check_columns(names, source, file.path)
+    check_columns(names, source, file.path, ages_needed=ages_needed)
     skipped: list[int] = []
 
     def skip(row: pacsv.InvalidRow) -> str:
@@ -224,9 +226,9 @@ def _positions(seen: int, rows: int, broken: list[int]) -> np.ndarray:
 def _csv_piece(table: pa.Table, positions: np.ndarray, broken: list[tuple[int, str]], source: SourceConfig) -> TextChunk:
     names = table.column_names
     absent = pa.nulls(table.num_rows, pa.string())
-    light = [table[c] if c in names else absent for c in (source.pid, source.birth_year, source.approximate_age)]
+    light = [table[c] if c in names else absent for c in source.light_columns]
     if source.profile_json == "*":
-        own = {source.pid, source.birth_year, source.approximate_age}
+        own = set(source.light_columns)
         profile = flat_profile(table.select([n for n in names if n not in own]))
     else:
         profile = table[source.profile_json]

@@ -15,6 +15,7 @@ from predict_age.run.batching import number_of_batches
 from predict_age.run.run import Run, RunPlan
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of
 from predict_age.source import filesystem
+from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.row_group_reader import Split, check_columns, open_parquet
@@ -79,7 +80,7 @@ def _fingerprints(run: Run) -> list[str]:
 
 def _convert_text(run: Run, working: Path, set_aside: Path) -> list[Conversion]:
     texts = [(i, f) for i, f in enumerate(run.plan.files) if f.format != "parquet"]
-    tasks = [(i, f, run.plan.config.source, working, set_aside) for i, f in texts]
+    tasks = [(i, f, run.plan.config.source, working, set_aside, not run.plan.base) for i, f in texts]
     more = run.progress.part(len(tasks), "files converted")
     result: list[Conversion] = run.pool.run(convert, tasks, lambda *_: more(1), "conversion")
     return result
@@ -93,7 +94,8 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
         parquet = open_parquet(path)
         metadata = parquet.metadata
         if number not in working:
-            check_columns(parquet.schema_arrow.names, plan.config.source, path)
+            check_columns(parquet.schema_arrow.names, plan.config.source, path, ages_needed=not plan.base)
+            check_types(parquet.schema_arrow, plan.config.source, path)
         first = 0
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group).num_rows

@@ -10,7 +10,7 @@ from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import ReadSourceFacts, RowCounts
 from predict_age.tally import Tally
 
-EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR")
+EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_DATE", "EXISTING_BIRTH_YEAR")
 ML_PREDICTION = "ML_PREDICTION"
 DEFAULT = "DEFAULT"
 

@@ -1,0 +1,371 @@
+"""Values of people in any dress: whatever type, format or machine they come from, the same people have the same ids and ages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from predict_age.config import AgesConfig, SourceConfig
+from predict_age.errors import InputError
+from predict_age.source.column_types import check_types
+from predict_age.source.row_group_reader import Split, check_columns, flat_profile, profile_text, read_split
+from predict_age.source.row_rules import RowRules, connect
+
+AS_OF = dt.date(2025, 10, 23)
+RULES = RowRules(AgesConfig(), AS_OF)
+
+
+def judged(
+    tmp_path: Path, rules: RowRules = RULES, source: SourceConfig | None = None, **columns: pa.Array
+) -> list[dict[str, object]]:
+    """Canonical rows of a Parquet file with these columns."""
+    rows = len(next(iter(columns.values())))
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.parquet"
+    pq.write_table(pa.table({"pid": pa.array(range(rows)), **columns, "profile_json": pa.array(["{}"] * rows)}), path)
+    split = Split(0, 0, str(path), 0, rows, 0, False)
+    [piece] = read_split(split, source or SourceConfig(), with_profile=False)
+    return rules.canonical(connect(), piece.raw).to_pylist()
+
+
+BIG, ROUND = 2**53 + 1, 2**24 + 1
+
+
+@pytest.mark.parametrize(
+    ("pids", "expected"),
+    [
+        (pa.array([16777215, 16777216], pa.float32()), [16777215, "pid_not_an_integer"]),
+        (pa.array([-16777215, -16777216], pa.float32()), [-16777215, "pid_not_an_integer"]),
+        (pa.array([2**53 - 1, 2**53], pa.float64()), [2**53 - 1, "pid_not_an_integer"]),
+        (pa.array([2047.0, 2048.0, -2048.0]).cast(pa.float16()), [2047, "pid_not_an_integer", "pid_not_an_integer"]),
+        (pa.array([1.0, float("nan"), None, float("inf"), 1e300]), [1, "pid_missing", "pid_missing", *["pid_not_an_integer"] * 2]),
+        (pa.array([BIG, 7], pa.uint64()), [BIG, 7]),
+        (pa.array([2**63 - 1, 2**63, 2**64 - 1], pa.uint64()), [2**63 - 1, "pid_out_of_range", "pid_out_of_range"]),
+        (pa.array([BIG, ROUND]).dictionary_encode(), [BIG, ROUND]),
+        (pa.array([float(ROUND), 2.0**53]).dictionary_encode(), [ROUND, "pid_not_an_integer"]),
+        (pa.array([Decimal(BIG), Decimal(0)], pa.decimal128(20, 0)), [BIG, 0]),
+        (pa.array([Decimal("9007199254740993.00"), Decimal("1.50")], pa.decimal128(20, 2)), [BIG, "pid_not_an_integer"]),
+        (pa.array([Decimal("9007199254740993.00"), Decimal("0")], pa.decimal256(60, 10)), [BIG, 0]),
+        (pa.array([Decimal("12.0")], pa.decimal32(5, 1)), [12]),
+        (pa.array(["9007199254740993", "\t12\u00a0", "12.00", "1e3", "0x10"]), [BIG, 12, 12, *["pid_not_an_integer"] * 2]),
+        (pa.array(["9007199254740993"], pa.large_string()), [BIG]),
+        (pa.array(["9007199254740993", "1"], pa.string_view()), [BIG, 1]),
+        (pa.array([b"42"], pa.binary()), [42]),
+        (pa.array([b"42"], pa.binary_view()), [42]),
+        (pa.array([b"42"], pa.binary(2)), [42]),
+        (pa.array([True, False, None]), ["pid_not_an_integer", "pid_not_an_integer", "pid_missing"]),
+        (pa.array([5, -5], pa.int8()), [5, -5]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_ids_are_exact_or_rejected(tmp_path: Path, pids: pa.Array, expected: list[object]) -> None:
+    """No type of an id column merges neighbours: a number that its type does not hold exactly is rejected."""
+    rows = judged(tmp_path, pid=pids)
+    assert [row["pid"] if row["pid"] is not None else row["problem"] for row in rows] == expected
+
+
+DATES = [dt.date(1985, 10, 23), dt.date(1985, 10, 24), None, dt.date(1850, 1, 1), dt.date(2004, 2, 29)]
+AGES = [40, 39, None, None, 21]
+
+
+def _utc(day: dt.date | None) -> dt.datetime | None:
+    return day and dt.datetime(day.year, day.month, day.day, 23, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(DATES, pa.date32()),
+        pa.array(DATES, pa.date64()),
+        pa.array([d and d.isoformat() for d in DATES]),
+        pa.array([d and f" {d.isoformat()}T23:00:00+09:00" for d in DATES], pa.large_string()),
+        pa.array([d and f"{d:%Y%m%d}" for d in DATES]),
+        pa.array([d and f"{d:%Y%m%d}.0" for d in DATES]),
+        pa.array([d and int(f"{d:%Y%m%d}") for d in DATES], pa.int32()),
+        pa.array([d and float(f"{d:%Y%m%d}") for d in DATES], pa.float64()),
+        pa.array([d and Decimal(f"{d:%Y%m%d}") for d in DATES], pa.decimal128(10, 0)),
+        pa.array([_utc(d) for d in DATES], pa.timestamp("us", "Asia/Tokyo")),
+        pa.array([d and dt.datetime(d.year, d.month, d.day) for d in DATES], pa.timestamp("ns")),
+        pa.array([d and dt.datetime(d.year, d.month, d.day) for d in DATES], pa.timestamp("s")),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_dates_of_birth_give_completed_years(tmp_path: Path, column: pa.Array) -> None:
+    """Exact years at as_of, the birthday included, whatever a date is written as."""
+    rows = judged(tmp_path, birth_date=column)
+    assert [row["known_age"] for row in rows] == AGES
+    assert [row["known_source"] for row in rows] == [age and "EXISTING_BIRTH_DATE" for age in AGES]
+    assert [row["implausible_age"] for row in rows] == [False, False, False, True, False]
+    assert not any(row["unreadable_age"] for row in rows)
+
+
+@pytest.mark.parametrize(("as_of", "age"), [((2025, 2, 28), 20), ((2025, 3, 1), 21), ((2024, 2, 28), 19), ((2024, 2, 29), 20)])
+def test_born_on_29_february(tmp_path: Path, as_of: tuple[int, int, int], age: int) -> None:
+    """The year is completed on 1 March where there is no 29 February."""
+    rules = RowRules(AgesConfig(), dt.date(*as_of))
+    assert judged(tmp_path, rules, birth_date=pa.array([dt.date(2004, 2, 29)]))[0]["known_age"] == age
+
+
+@pytest.mark.parametrize("text", ["12/03/1985", "1985-13-01", "1985-02-30", "850312", "abc", "20251399", "1985-3-12", "NaN"])
+def test_what_is_no_date_is_unreadable(tmp_path: Path, text: str) -> None:
+    """A text that may be two dates, or none, is not guessed at."""
+    [row] = judged(tmp_path, birth_date=pa.array([text]))
+    assert (row["known_age"], row["unreadable_age"]) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts", "ages"),
+    [
+        ("%d/%m/%Y", ["12/03/1985", "1/2/1990", "31/02/1985", "1985-03-12", "19850312"], [40, 35, None, 40, 40]),
+        ("%m/%d/%Y", ["12/03/1985", "13/01/1985"], [39, None]),
+        ("%d.%m.%Y", ["24.10.1985", "23.10.1985"], [39, 40]),
+        ("%d %B %Y", ["3 March 1985", "3 Mars 1985"], [40, None]),
+        ("%Y-%d-%m", ["1985-24-10", "1985-10-24"], [39, None]),
+    ],
+)
+def test_declared_date_formats(tmp_path: Path, pattern: str, texts: list[str], ages: list[int | None]) -> None:
+    """``source.birth_date_format`` reads what ISO does not."""
+    rules = RowRules(AgesConfig(), AS_OF, pattern)
+    assert [row["known_age"] for row in judged(tmp_path, rules, birth_date=pa.array(texts))] == ages
+
+
+@pytest.mark.parametrize("pattern", ["%d/%m/%y", "%Y", "%Y%m", "dd/mm/yyyy"])
+def test_a_date_format_names_a_whole_date(pattern: str) -> None:
+    """Two-digit years and parts of dates are refused when the configuration is read."""
+    with pytest.raises(ValueError, match="birth_date_format"):
+        SourceConfig(birth_date_format=pattern)
+
+
+@pytest.mark.parametrize(
+    ("ages", "known"),
+    [
+        (pa.array([34.7, 34.999999, 13.9, 100.9, -0.5]), [34, 34, None, 100, None]),
+        (pa.array([34.75, 13.5], pa.float32()), [34, None]),
+        (pa.array([34.5]).cast(pa.float16()), [34]),
+        (pa.array([Decimal("34.70"), Decimal("99.99")], pa.decimal128(5, 2)), [34, 99]),
+        (pa.array([Decimal("34.70")], pa.decimal256(50, 2)), [34]),
+        (pa.array(["34.7", "34.99999999999999999999", " 34 ", "3.47e1", "34,7", "25-34"]), [34, 34, 34, 34, None, None]),
+        (pa.array(["34.7"]).dictionary_encode(), [34]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_fractional_ages_are_completed_years(tmp_path: Path, ages: pa.Array, known: list[int | None]) -> None:
+    """34.7 years are 34, in numbers, decimals and text."""
+    assert [row["known_age"] for row in judged(tmp_path, approximate_age=ages)] == known
+
+
+@pytest.mark.parametrize(
+    ("years", "known"),
+    [
+        (pa.array([1985.0, 1985.5, float("nan"), float("inf"), -1e308]), [40, None, None, None, None]),
+        (
+            pa.array(["1985", "1985.0", "1985.", "1985.5", "+1985", "1985-03-12", "19851224", "NaN"]),
+            [40, 40, 40, None, 40, 40, 40, None],
+        ),
+        (pa.array([19850312, 85, 0, -(2**63), 2**63 - 1]), [40, None, None, None, None]),
+        (pa.array([2**64 - 1, 1985], pa.uint64()), [None, 40]),
+        (pa.array([dt.date(1985, 12, 31)]), [40]),
+        (pa.array([dt.datetime(1985, 12, 31)], pa.timestamp("ms")), [40]),
+        (pa.array([Decimal("1985.00"), Decimal("1985.50")], pa.decimal128(10, 2)), [40, None]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_years_of_birth(tmp_path: Path, years: pa.Array, known: list[int | None]) -> None:
+    """A year in any dress; a date counts by its year; what is neither is no year."""
+    assert [row["known_age"] for row in judged(tmp_path, birth_year=years)] == known
+
+
+EXTREME = [-(2**63), 2**63 - 1, 10**15, -1]
+
+
+@pytest.mark.parametrize("column", ["birth_year", "approximate_age", "birth_date"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(EXTREME, pa.int64()),
+        pa.array([1e308, -1e308, float("inf"), 5e-324]),
+        pa.array([3e38, float("-inf")], pa.float32()),
+        pa.array([*map(str, EXTREME), "1e308", "-inf", "9" * 400, "1e999", "\x00", "{}"]),
+        pa.array([Decimal("9" * 38), Decimal("-" + "9" * 38)], pa.decimal128(38, 0)),
+        pa.array([Decimal("9" * 70)], pa.decimal256(76, 0)),
+        pa.array([True, False]),
+        pa.array([-(2**31), 2**31 - 1], pa.int32()).cast(pa.date32()),
+        pa.array([-(2**62), 2**62], pa.timestamp("us")),
+        pa.array([2**53], pa.timestamp("s")),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else value,
+)
+def test_extreme_ages_are_counted_and_stop_nothing(tmp_path: Path, column: str, values: pa.Array) -> None:
+    """Whatever an age column holds, the person is predicted, and the value is implausible or unreadable."""
+    for row in judged(tmp_path, **{column: values}):
+        assert row["pid"] is not None and row["needs_prediction"]
+        assert row["unreadable_age"] or row["implausible_age"], row
+
+
+def test_precedence_of_dates_of_birth(tmp_path: Path) -> None:
+    """approximate_age, birth_date, birth_year; those that disagree are said; a column left out of the precedence never counts."""
+    columns = {
+        "approximate_age": pa.array([30, None, None, 40]),
+        "birth_date": pa.array([dt.date(1985, 1, 1), dt.date(1985, 12, 1), None, dt.date(1985, 1, 1)]),
+        "birth_year": pa.array([1985, 1985, 1990, 1960]),
+    }
+    rows = judged(tmp_path, **columns)
+    assert [(r["known_age"], r["known_source"]) for r in rows] == [
+        (30, "EXISTING_APPROX_AGE"),
+        (39, "EXISTING_BIRTH_DATE"),
+        (35, "EXISTING_BIRTH_YEAR"),
+        (40, "EXISTING_APPROX_AGE"),
+    ]
+    assert [r["conflicting_age"] for r in rows] == [True, False, False, True]
+    only = RowRules(AgesConfig(precedence=("birth_year",)), AS_OF)
+    assert [r["known_age"] for r in judged(tmp_path, only, **columns)] == [40, 40, 35, 65]
+
+
+@pytest.mark.parametrize("column", ["pid", "birth_year", "approximate_age", "birth_date"])
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.int64()), pa.struct([("a", pa.int64())]), pa.map_(pa.string(), pa.int64()), pa.duration("s"), pa.time32("s")],
+)
+def test_types_that_hold_no_value_are_named(column: str, kind: pa.DataType) -> None:
+    """The error names file, column and type."""
+    schema = pa.schema([("pid", pa.int64()), ("birth_year", pa.int64()), ("profile_json", pa.string())])
+    schema = pa.schema([f for f in schema if f.name != column]).append(pa.field(column, kind))
+    with pytest.raises(InputError, match=rf'"{column}" of f\.parquet(.|\n)*found: ') as error:
+        check_types(schema, SourceConfig(), "f.parquet")
+    assert str(kind) in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.bool_(), pa.date32(), pa.float16(), pa.timestamp("us")])
+def test_types_that_hold_no_profile_are_named(kind: pa.DataType) -> None:
+    """A number is no profile: everybody would get the default age."""
+    with pytest.raises(InputError, match=r'"profile_json" of f\.parquet'):
+        check_types(pa.schema([("pid", pa.int64()), ("profile_json", kind)]), SourceConfig(), "f.parquet")
+
+
+PROFILE = {"a": 1, "b": "x", "c": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([json.dumps(PROFILE), None], pa.string_view()),
+        pa.array([json.dumps(PROFILE), None], pa.large_string()),
+        pa.array([json.dumps(PROFILE).encode(), None], pa.binary_view()),
+        pa.array([json.dumps(PROFILE).encode(), None], pa.large_binary()),
+        pa.array([json.dumps(PROFILE), None]).dictionary_encode(),
+        pa.array([PROFILE, None]),
+    ],
+    ids=lambda column: str(column.type)[:20],
+)
+def test_profiles_in_any_type(column: pa.Array) -> None:
+    """Text of every layout, binary and structs are the same profile."""
+    found = profile_text(pa.chunked_array([column])).to_pylist()
+    assert (json.loads(found[0]), found[1]) == (PROFILE, None)
+
+
+TWICE = pa.array([[("a", 1), ("b", 2)], [("a", 1), ("a", 2)], None], pa.map_(pa.string(), pa.int64()))
+
+
+def test_a_key_twice_in_a_map() -> None:
+    """A profile that says two things is malformed; an unused map column of a flat file does not matter."""
+    assert profile_text(pa.chunked_array([TWICE])).to_pylist() == ['{"a":1,"b":2}', "\x00", None]
+    inside = pa.StructArray.from_arrays([TWICE], ["m"])
+    assert profile_text(pa.chunked_array([inside])).to_pylist() == ['{"m":{"a":1,"b":2}}', "\x00", '{"m":null}']
+    listed = pa.array([[[("a", 1), ("a", 2)]], [[("a", 1)]]], pa.list_(TWICE.type))
+    assert profile_text(pa.chunked_array([listed])).to_pylist() == ["\x00", '[{"a":1}]']
+    flat = flat_profile(pa.table({"x": pa.array([1, 2, 3]), "m": TWICE}))
+    assert [json.loads(text) for text in flat.to_pylist()] == [
+        {"x": 1, "m": {"a": 1, "b": 2}},
+        {"x": 2, "m": None},
+        {"x": 3, "m": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pa.array([1.5, None]).cast(pa.float16()),
+        pa.array([Decimal("1" * 70), None], pa.decimal256(76, 0)),
+        pa.array([[1.5], None], pa.list_(pa.float32())).cast(pa.list_(pa.float16())),
+        pa.array([(1, 2, 3), None], pa.month_day_nano_interval()),
+        pa.array([b"\xff\x00", None]),
+        pa.array([[Decimal("1.5")], None], pa.list_(pa.decimal256(50, 1))),
+        pa.array([3, None], pa.duration("ns")),
+        TWICE[1:],
+        pa.nulls(2),
+        pa.array([[1, 2], None], pa.list_(pa.int64(), 2)),
+    ],
+    ids=lambda value: str(value.type),
+)
+def test_odd_columns_of_a_flat_file_do_not_matter(odd: pa.Array) -> None:
+    """Whatever type another column has, the profile keeps the columns that can be read."""
+    [first, second] = [json.loads(text) for text in flat_profile(pa.table({"x": pa.array([1, 2]), "odd": odd})).to_pylist()]
+    assert (first["x"], second["x"]) == (1, 2)
+
+
+def test_columns_that_differ_in_case_are_two() -> None:
+    """Names are JSON keys as they are: in case, empty, with quotes."""
+    table = pa.table({"City": pa.array(["a"]), "city": pa.array([2]), "": pa.array([3]), 'it\'s "x"': pa.array([4])})
+    assert json.loads(flat_profile(table)[0].as_py()) == {"City": "a", "city": 2, "": 3, 'it\'s "x"': 4}
+    nested = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], ["a", "A"])
+    assert json.loads(profile_text(pa.chunked_array([nested]))[0].as_py()) == {"a": 1, "A": 2}
+
+
+@pytest.mark.parametrize("twice", ["city", "pid", "age", ""])
+def test_a_column_name_twice_stops_with_its_name(twice: str) -> None:
+    """Nobody can say which of the two is meant."""
+    source = SourceConfig(profile_json="*", approximate_age="age")
+    with pytest.raises(InputError, match=rf'appears twice in f(.|\n)*found: "{twice}"'):
+        check_columns(["pid", "age", "city", "", twice], source, "f")
+    check_columns(["pid", "approximate_age", "profile_json", "x", "x"], SourceConfig(), "f")  # not used
+
+
+@pytest.mark.parametrize(("name", "hint"), [("Birth_Year", "Birth_Year"), ("birth year", "birth year"), ("birthyear", "birthyear")])
+def test_a_slip_in_an_age_column_is_named(name: str, hint: str) -> None:
+    """Also where no age is needed: people whose age is known would be predicted."""
+    for needed in (True, False):
+        with pytest.raises(InputError, match=f'no age in f(.|\n)*did you mean "{hint}"'):
+            check_columns(["pid", name, "profile_json"], SourceConfig(), "f", ages_needed=needed)
+    check_columns(["pid", "profile_json"], SourceConfig(), "f", ages_needed=False)
+
+
+NESTED = pa.struct([("at", pa.timestamp("ms", "Europe/Berlin")), ("list", pa.list_(pa.timestamp("ns", "UTC")))])
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_times_are_written_in_utc(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's zone decides nothing, for columns, structs, lists and maps."""
+    import time
+
+    moment = dt.datetime(2014, 1, 1, 3, 30, tzinfo=dt.UTC)
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        table = pa.table(
+            {
+                "at": pa.array([moment], pa.timestamp("us", "Asia/Tokyo")),
+                "nested": pa.array([{"at": moment, "list": [moment]}], NESTED),
+                "map": pa.array([[("k", moment)]], pa.map_(pa.string(), pa.timestamp("s", "UTC"))),
+            }
+        )
+        text = "2014-01-01 03:30:00"
+        expected = {"at": text, "nested": {"at": text, "list": [text]}, "map": {"k": text}}
+        assert json.loads(flat_profile(table)[0].as_py()) == expected
+        assert json.loads(profile_text(table["nested"])[0].as_py()) == expected["nested"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_half_precision_keeps_its_nulls() -> None:
+    """An id that is missing stays missing, and one beyond 2^11 becomes none."""
+    from predict_age.source.column_types import plain_values
+
+    column = pa.chunked_array([pa.array(np.array([1, 4096], np.float16)), pa.nulls(1, pa.float16())])
+    assert plain_values(column).to_pylist() == [1.0, float("inf"), None]
