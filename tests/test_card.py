@@ -18,8 +18,8 @@ from predict_age.evaluation.model_card.population import auc, covariate_shift
 from predict_age.evaluation.model_card.proxies import correlation_ratio, cramers_v
 from predict_age.features.spec import default_text
 from predict_age.models.bundle import Predictions
+from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import evaluate, weighted_metrics
-from predict_age.models.training import HeldOutPredictions
 
 Rows = list[dict[str, Any]]
 CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")
@@ -143,20 +143,20 @@ def test_group_numbers_equal_scipy_and_scikit_learn() -> None:
     label = np.random.default_rng(1).choice(["a", "b", "c"], 3000, p=[0.6, 0.38, 0.02])
     rows = metrics_by_group(people, pa.table({"g": label}), 40, 100)["g"]
     assert [r.group for r in rows] == ["a", "b", "all others"]
-    error = people.made.age - people.age
+    error = people.predictions.age - people.age
     for row in rows[:2]:
         mine = label == row.group
-        assert row.mae == pytest.approx(sk.mean_absolute_error(people.age[mine], people.made.age[mine]))
-        assert row.rmse == pytest.approx(sk.root_mean_squared_error(people.age[mine], people.made.age[mine]))
-        assert row.r2 == pytest.approx(sk.r2_score(people.age[mine], people.made.age[mine]))
+        assert row.mae == pytest.approx(sk.mean_absolute_error(people.age[mine], people.predictions.age[mine]))
+        assert row.rmse == pytest.approx(sk.root_mean_squared_error(people.age[mine], people.predictions.age[mine]))
+        assert row.r2 == pytest.approx(sk.r2_score(people.age[mine], people.predictions.age[mine]))
         welch = stats.ttest_ind(error[mine], error[~mine], equal_var=False)
         assert row.apart_z == pytest.approx(welch.statistic)
         low, high = stats.norm.interval(0.95, error[mine].mean(), stats.sem(error[mine]))
         assert row.bias_interval == pytest.approx([low, high], rel=1e-4)
-        side = sk.confusion_matrix(people.age[mine] >= 40, people.made.age[mine] >= 40, normalize="true")
+        side = sk.confusion_matrix(people.age[mine] >= 40, people.predictions.age[mine] >= 40, normalize="true")
         assert (row.made_older, row.made_younger) == pytest.approx((side[0, 1], side[1, 0]))
     weights = np.random.default_rng(2).random(3000)
-    made = people.made
+    made = people.predictions
     whole = weighted_metrics(people.age, made.age, made.lower, made.upper, weights)
     assert whole["mae"] == pytest.approx(sk.mean_absolute_error(people.age, made.age, sample_weight=weights))
     assert weighted_metrics(people.age, made.age, made.lower, made.upper, np.ones(3000)) == pytest.approx(

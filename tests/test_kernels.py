@@ -271,37 +271,37 @@ def test_slices_of_a_reading_are_one_text_after_another() -> None:
         bounds = [0, 0, 1, 2, 700, 700, 1500, 1510, 2999, len(texts)]
         for first, end in pairwise(bounds):
             reading.add(pa.chunked_array([profiles.slice(first, end - first)]), rows[first:end])
-        made = reading.end()
+        made = reading.finish()
         assert made.problem.equals(slow.problem)
         for name in slow.columns.column_names:
             assert made.columns[name].cast(slow.columns[name].type).equals(slow.columns[name]), name
-    assert FeatureReader(connect(), default_text(), AS_OF, kernels=True).end().columns.num_rows == 0
+    assert FeatureReader(connect(), default_text(), AS_OF, kernels=True).finish().columns.num_rows == 0
 
 
-def test_memo_forgets_and_knows_again() -> None:
-    """A memo that is full begins anew; categories keep their values."""
+def test_a_full_value_cache_is_evicted_and_refilled() -> None:
+    """A full column of the cache is emptied; categories keep their values."""
     text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
     reader = json_fast_path.FastPath(parse_features(text, "t"))
-    reader.memo = ValueCache(1, most=50)
+    reader.value_cache = ValueCache(1, max_texts=50)
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]
         profiles = pa.array([json.dumps({"c": v}) for v in values], pa.string())
-        reading = reader.reading(lambda _, texts: {"c": [json.loads(t)["c"] for t in texts]})
+        reading = reader.reader(lambda _, texts: {"c": [json.loads(t)["c"] for t in texts]})
         assert reading.add(profiles, np.arange(40)).all()
-        assert reading.end()["c"].to_pylist() == values
-        assert len(reader.memo.known[0]) <= 80
+        assert reading.finish()["c"].to_pylist() == values
+        assert len(reader.value_cache.known[0]) <= 80
 
 
 def test_collisions_are_no_matter() -> None:
     """More texts than places of a small table, equal lengths and equal beginnings."""
     texts = [f"{i:07d}".encode() for i in range(3000)]
-    memo = ValueCache(2)
-    memo.learn({0: {t: -float(i) for i, t in enumerate(texts)}, 1: {t: float(i) for i, t in enumerate(texts[::2])}})
+    cache = ValueCache(2)
+    cache.add({0: {t: -float(i) for i, t in enumerate(texts)}, 1: {t: float(i) for i, t in enumerate(texts[::2])}})
     data = np.frombuffer(b"".join(texts), np.uint8)
     starts = np.arange(0, len(data), 7, dtype=np.int32)[:, None]
     out = np.full((2, 3000), np.nan)
     ends, plain_, kinds = starts + np.int32(7), np.ones(3000, np.bool_), np.full(2, LOOKED_UP)
-    new = memo.read(data, starts, ends, starts, plain_, np.zeros(2, np.int64), kinds, np.zeros((2, 4)), out)
+    new = cache.read(data, starts, ends, starts, plain_, np.zeros(2, np.int64), kinds, np.zeros((2, 4)), out)
     assert out[0].tolist() == [-i for i in range(3000)] and out[1, ::2].tolist() == list(range(1500))
     assert new.tolist() == [[1, row] for row in range(1, 3000, 2)] and np.isnan(out[1, 1::2]).all()
 
@@ -312,7 +312,7 @@ def test_tokens_are_where_json_has_them() -> None:
     document = {"alphabetic": 1, "alphabetical": [1, 2], "a": {"b": [{"c": "x"}, 2, {"y": [5]}]}, "alphabeti": 0}
     text = json.dumps(document).encode()
     tokens = JsonScan(np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), PathTree(paths))
-    tokens.find(slice(0, 1))
+    tokens.scan_rows(slice(0, 1))
     assert tokens.plain.all()
     found = [json.loads(text[tokens.starts[0, i] : tokens.ends[0, i]]) for i in range(len(paths))]
     assert found == [[1, 2], 1, {"y": [5]}, document["a"], document["a"]["b"], "x"]
@@ -337,8 +337,8 @@ def test_what_lies_behind_a_text_is_no_matter(after: bytes) -> None:
     offsets = np.stack([ends - [len(t) for t in texts], ends], axis=1).ravel().astype(np.int32)
     for data in (whole, whole[: len(whole) - len(after)], whole + bytes(100)):
         tokens = JsonScan(np.frombuffer(data, np.uint8), offsets, np.arange(0, len(offsets), 2), PathTree(paths))
-        tokens.find(slice(0, 50))
-        tokens.find(slice(50, len(texts)))
+        tokens.scan_rows(slice(0, 50))
+        tokens.scan_rows(slice(50, len(texts)))
         assert np.flatnonzero(tokens.plain).tolist() == [len(document) - 1, len(document)]
         for row in np.flatnonzero(tokens.plain):
             found = [json.loads(data[s:e]) for s, e in zip(tokens.starts[row], tokens.ends[row], strict=True)]
@@ -356,7 +356,7 @@ def test_keys_are_told_apart(form: str) -> None:
     tokens = JsonScan(
         np.frombuffer(text, np.uint8), np.array([0, len(text)], np.int32), np.array([0]), PathTree([[key] for key in keys])
     )
-    tokens.find(slice(0, 1))
+    tokens.scan_rows(slice(0, 1))
     assert tokens.plain.all()
     found = [int(text[s:e]) if s >= 0 else None for s, e in zip(tokens.starts[0], tokens.ends[0], strict=True)]
     assert found == [i if i % 3 == 0 else None for i in range(0, 400, 2)]

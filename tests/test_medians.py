@@ -147,8 +147,8 @@ def test_nobody_learns_on_when_another_has_failed() -> None:
         done.append("learned all rounds")
 
     with pytest.raises(RuntimeError, match="of another"), TrainingThreads(1) as lanes:
-        at_work = lanes.begin(learn, lanes.stopped)
-        waiting = lanes.begin(done.append, "begun")
+        at_work = lanes.submit(learn, lanes.cancelled)
+        waiting = lanes.submit(done.append, "begun")
         assert begun.wait(60)
         raise RuntimeError("of another")
     assert isinstance(at_work.exception(), CancelledError)

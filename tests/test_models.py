@@ -100,7 +100,7 @@ def test_encoding() -> None:
     assert np.isnan(matrix[1, 0])
     assert matrix[1, 1] == pytest.approx(mean)
     assert np.isnan(matrix[2, 1])
-    assert made.unseen(new) == {"c": 1}
+    assert made.unseen_counts(new) == {"c": 1}
 
 
 def test_ridge_equals_scikit_learn() -> None:

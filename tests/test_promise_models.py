@@ -170,7 +170,7 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
 
     artifact.load_model.cache_clear()
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
-    bundle = replace(bundle, blend=replace(bundle.blend, weights=(0.5, 0.0, 0.5)))
+    bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(0.5, 0.0, 0.5)))
     matrix = np.zeros((3, len(bundle.features.names)), np.float32)
     assert len(bundle.predict(matrix).age) == 3
     monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.array([30, value, 40], np.float32))
@@ -184,7 +184,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     from predict_age.models import bundle as module
 
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
-    bundle = replace(bundle, blend=replace(bundle.blend, weights=(1.0, 0.0, 0.0)))
+    bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(1.0, 0.0, 0.0)))
     monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
     assert set(made.age.tolist()) == {14 if value < 0 else 100}
@@ -198,14 +198,14 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     made = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows[:200]), tmp_path / "w", config=config)
     artifact.load_model.cache_clear()
     bundle, _ = artifact.load_model(model_of(made), file_sha256(model_of(made) / "manifest.json"))
-    assert (bundle.blend.weights, bundle.blend.share) == ((1.0, 0.0, 0.0), 0.0)
+    assert (bundle.ensemble.weights, bundle.ensemble.network_share) == ((1.0, 0.0, 0.0), 0.0)
     monkeypatch.setattr("predict_age.models.density_network.DensityNetwork.distribution", None)
     monkeypatch.setattr("predict_age.models.lgbm_model.LightGBMModel.predict", None)
     matrix = np.zeros((2, len(bundle.features.names)), np.float32)
     ages = bundle.predict(matrix)
-    assert ages.age.tolist() == np.clip(np.floor(bundle.boosted.predict(matrix) + 0.5), 14, 100).tolist()
-    ends = quantiles(bundle.forest.distribution(with_point_prediction(matrix, bundle.boosted.predict(matrix))), 14, (0.05, 0.95))
-    widen = bundle.blend.calibration.widen(np.zeros(2, np.int64), bundle.boosted.predict(matrix).astype(float))
+    assert ages.age.tolist() == np.clip(np.floor(bundle.xgboost.predict(matrix) + 0.5), 14, 100).tolist()
+    ends = quantiles(bundle.forest.distribution(with_point_prediction(matrix, bundle.xgboost.predict(matrix))), 14, (0.05, 0.95))
+    widen = bundle.ensemble.calibration.widen(np.zeros(2, np.int64), bundle.xgboost.predict(matrix).astype(float))
     assert np.allclose(ages.lower, np.clip(np.minimum(ends[:, 0] - widen, ages.age), 14, 100), atol=0.011)
     twice = TINY.replace("[training]", '[training]\nmembers = ["xgboost", "xgboost"]')
     assert "twice" in tiny_run(tmp_path / "s.jsonl", tmp_path / "v", config=twice).said
@@ -217,8 +217,8 @@ def test_crossed_quantiles_come_out_in_order(trained: Outcome, monkeypatch: pyte
 
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     monkeypatch.setattr(module, "quantiles", lambda shares, _, levels: np.tile([60.0, 40.0, 20.0][: len(levels)], (len(shares), 1)))
-    inwards = replace(bundle.blend.calibration, years=(-5.0,) * len(bundle.blend.calibration.years))
-    made = replace(bundle, blend=replace(bundle.blend, calibration=inwards)).predict(
+    inwards = replace(bundle.ensemble.calibration, years=(-5.0,) * len(bundle.ensemble.calibration.years))
+    made = replace(bundle, ensemble=replace(bundle.ensemble, calibration=inwards)).predict(
         np.zeros((4, len(bundle.features.names)), np.float32)
     )
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))

@@ -41,7 +41,7 @@ class Encoders:
                 matrix[:, i] = column.to_numpy(zero_copy_only=False)
         return matrix
 
-    def unseen(self, columns: pa.Table) -> dict[str, int]:
+    def unseen_counts(self, columns: pa.Table) -> dict[str, int]:
         """How many rows carry a category that training did not know, by feature."""
         counts = {}
         for name, known in self.categories.items():

@@ -1,6 +1,6 @@
-"""Profiles to feature columns, vectorised: the feature file is compiled to one SQL statement without Python per row.
+"""Extraction of feature columns from JSON profiles: by SQL, or for many rows by kernels, which take a third of the time.
 
-Where there are many rows, kernels read the plain profiles among them, with the same result in a third of the time.
+Both give the same columns. Kernels read plain profiles only; SQL reads the others.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
     from predict_age.features.json_fast_path import FastPath
 
-MAX_PREPARED_PROFILES = 50  # profiles for which planning a statement takes longer than answering it
+MAX_PREPARED_PROFILES = 50  # up to this many profiles a prepared statement is used: planning would take longer than executing
 
 
 @dataclass(frozen=True)
 class ExtractedFeatures:
-    """Columns of n profiles.
+    """Feature columns of n profiles.
 
     ``columns``: one column a feature, DOUBLE (finite, inside the bounds) or VARCHAR (also by codes) for categories, NULL = missing.
     ``problem``: VARCHAR, why the profile cannot be used (profile_missing, profile_malformed, profile_not_an_object), or NULL.
@@ -49,21 +49,21 @@ class ExtractedFeatures:
     columns: pa.Table
     problem: pa.ChunkedArray
 
-    def in_words(self) -> pa.Table:
-        """``columns`` with categories as text: those of several slices, whose codes differ, can be put together."""
+    def with_text_categories(self) -> pa.Table:
+        """``columns`` with categories as text, so that slices with different codes can be concatenated."""
         return self.columns.cast(pa.schema(zip(self.columns.column_names, self._kinds(), strict=True)))
 
     def _kinds(self) -> list[pa.DataType]:
         return [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in self.columns.schema]
 
     def filter(self, rows: pa.Array) -> ExtractedFeatures:
-        """Only the marked ``rows`` (n,) of BOOLEAN."""
+        """Keep the rows where ``rows`` (n,) BOOLEAN is true."""
         return ExtractedFeatures(self.columns.filter(rows), self.problem.filter(rows))
 
 
 @lru_cache(maxsize=4)
 def compile_features(text: str, as_of: dt.date) -> tuple[FeatureSet, str]:
-    """The feature set of a checked file and its SQL; cached, because workers ask for every slice."""
+    """The feature set of a checked feature file and its SQL; cached, because workers need both for every slice."""
     features = parse_features(text, "the run's feature file")
     return features, SqlCompiler(features, as_of).sql
 
@@ -76,71 +76,71 @@ def extract_features(
     rows: NDArray[np.bool_] | None = None,
     kernels: bool | None = None,
 ) -> ExtractedFeatures:
-    """Feature columns of JSON ``profiles`` (n,), in order, by the feature file ``text`` at ``as_of``; of marked ``rows`` only.
+    """Feature columns of JSON ``profiles`` (n,), in order, by the feature file ``text`` at ``as_of``; of ``rows`` (n,) if given.
 
-    ``kernels`` read plain profiles where they can be used and there are many rows; what comes out is the same. None: let them.
+    ``kernels``: read plain profiles by kernels; None: if there are enough rows. The result does not depend on it.
     """
-    many = len(profiles) if rows is None else int(rows.sum())
+    row_count = len(profiles) if rows is None else int(rows.sum())
     if kernels is None:
-        kernels = pa.types.is_string(profiles.type) and use_kernels(many)
-    reading = FeatureReader(connection, text, as_of, kernels=kernels and many > 0)
-    reading.add(profiles, rows)
-    return reading.end()
+        kernels = pa.types.is_string(profiles.type) and use_kernels(row_count)
+    reader = FeatureReader(connection, text, as_of, kernels=kernels and row_count > 0)
+    reader.add(profiles, rows)
+    return reader.finish()
 
 
 class FeatureReader:
-    """Feature columns of one slice of profiles after another, by the feature file ``text`` at ``as_of``.
+    """Reader of feature columns, one slice of profiles after another, by the feature file ``text`` at ``as_of``.
 
-    Plain profiles by ``kernels``; whole profiles that are not plain, and features that kernels cannot read, by SQL.
+    With ``kernels``, plain profiles are read by kernels; other profiles, and features that kernels cannot read, by SQL.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, text: str, as_of: dt.date, *, kernels: bool) -> None:
         self._connection, self._text, self._as_of = connection, text, as_of
         self._features, _ = compile_features(text, as_of)
-        self._reading = _fast_path(text, as_of).reading(self._convert) if kernels else None
-        self._by_sql: list[pa.Array] = []  # profiles that SQL has to read
-        self._odd: list[pa.Array] = []  # among them, or besides, those that are not plain
-        self._is_odd: list[NDArray[np.bool_]] = []
+        self._fast_reader = _fast_path(text, as_of).reader(self._convert) if kernels else None
+        self._by_sql: list[pa.Array] = []  # profiles for the features that only SQL can read
+        self._irregular: list[pa.Array] = []  # profiles that are not plain
+        self._is_irregular: list[NDArray[np.bool_]] = []
 
     def add(self, profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> None:
         """Read ``profiles`` (n,), the marked ``rows`` (n,) only. Their memory is not needed afterwards."""
         profiles = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
-        if self._reading is None:
+        if self._fast_reader is None:
             self._by_sql += (profiles if rows is None else profiles.filter(pa.array(rows))).chunks
             return
         at = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
-        whole = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
-        odd = ~self._reading.add(whole, at)
-        self._is_odd.append(odd)
-        if odd.any():
-            self._odd.append(whole.take(pa.array(at[odd])))
-        if self._reading.plain.others:
-            self._by_sql.append(whole.take(pa.array(at)))
+        chunk = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
+        irregular = ~self._fast_reader.add(chunk, at)
+        self._is_irregular.append(irregular)
+        if irregular.any():
+            self._irregular.append(chunk.take(pa.array(at[irregular])))
+        if self._fast_reader.fast_path.sql_only_features:
+            self._by_sql.append(chunk.take(pa.array(at)))
 
-    def end(self) -> ExtractedFeatures:
-        """The columns of all rows, in order."""
+    def finish(self) -> ExtractedFeatures:
+        """The columns of all rows added, in order."""
         names = self._features.names
-        if self._reading is None:
+        if self._fast_reader is None:
             table = self._ask(names, pa.chunked_array(self._by_sql, pa.string()))
             return ExtractedFeatures(table.select(names), table["problem"])
-        made = self._reading.end()
-        others = self._reading.plain.others
-        if others:
-            rest = self._ask(others, pa.chunked_array(self._by_sql, pa.string()))
-            made |= {name: rest[name].combine_chunks() for name in others}
-        odd = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_odd]))
-        problem = pa.nulls(len(odd), pa.string())
-        if self._odd:
-            judged = self._ask(names, pa.chunked_array(self._odd, pa.string()))
-            problem = pc.replace_with_mask(problem, odd, judged["problem"].combine_chunks())
+        columns = self._fast_reader.finish()
+        sql_only_features = self._fast_reader.fast_path.sql_only_features
+        if sql_only_features:
+            rest = self._ask(sql_only_features, pa.chunked_array(self._by_sql, pa.string()))
+            columns |= {name: rest[name].combine_chunks() for name in sql_only_features}
+        irregular = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_irregular]))
+        problem = pa.nulls(len(irregular), pa.string())
+        if self._irregular:
+            irregular_columns = self._ask(names, pa.chunked_array(self._irregular, pa.string()))
+            problem = pc.replace_with_mask(problem, irregular, irregular_columns["problem"].combine_chunks())
             for name in names:
-                if name not in others:
-                    column = made[name].cast(judged[name].type)
-                    made[name] = pc.replace_with_mask(column, odd, judged[name].combine_chunks())
-        return ExtractedFeatures(pa.table({name: made[name] for name in names}), pa.chunked_array([problem]))
+                if name not in sql_only_features:
+                    column = columns[name].cast(irregular_columns[name].type)
+                    columns[name] = pc.replace_with_mask(column, irregular, irregular_columns[name].combine_chunks())
+        return ExtractedFeatures(pa.table({name: columns[name] for name in names}), pa.chunked_array([problem]))
 
     def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
-        """The features ``names`` by SQL."""
+        """The columns of the features ``names``, by SQL."""
         register(self._connection, "profiles", pa.table({"profile": profiles}))
         return self._connection.sql(_sql_of(self._text, self._as_of, tuple(names))).to_arrow_table()
 
@@ -154,7 +154,7 @@ class FeatureReader:
 
 
 class _PreparedStatement:
-    """The statement of one feature, planned once for all: planning takes ten times as long as answering for a few profiles."""
+    """Prepared statement of one feature: for a few profiles, planning takes ten times as long as executing."""
 
     def __init__(self, sql: str) -> None:
         self._connection = connect()
@@ -186,7 +186,7 @@ def _fast_path(text: str, as_of: dt.date) -> FastPath:
 def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
     """Run the compiled statement on a sample, feature by feature, so that a bad expression or pattern is named with its line.
 
-    Features without an expression of their own are tried together before, because it is the planning of statements that takes time.
+    Features of all kinds but ``sql`` are tried together first, because planning a statement takes most of the time.
     """
     import duckdb
 
@@ -202,12 +202,12 @@ def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
             line = line_of(features.text, ("features", name))
             raise ConfigError(
                 f"{where}{f', line {line}' if line else ''}: feature {name} does not compile: {str(error).splitlines()[0]}",
-                fix="mend its expression, rule or path",
+                fix="correct its expression, rule or path",
             ) from None
 
 
 def _run_on_sample(features: FeatureSet, names: list[str], as_of: dt.date) -> None:
-    """Run the statement of some features. Raises duckdb.Error or ValueError when it is none."""
+    """Run the statement of the features ``names`` on a sample. Raises duckdb.Error or ValueError when it fails."""
     import duckdb
 
     for feature in (features.features[name] for name in names):

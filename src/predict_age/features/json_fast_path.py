@@ -1,8 +1,8 @@
-"""Features of plain JSON profiles by kernels: the values are found in the text, and what a value means is asked of DuckDB once.
+"""Fast extraction of features from plain JSON profiles: kernels locate the values, DuckDB converts each distinct text once.
 
-Every value that is no plain number is looked up in a memo by its text. What is new there goes, alone in a small profile of its
-own, through the feature's SQL, so that it means here exactly what it means there. Profiles that are not plain are left to the
-SQL as a whole.
+Kernels convert plain numbers themselves. Any other value is looked up by its text in a cache. A text that is not cached is put into
+a minimal profile and converted by the feature's SQL, so both ways give the same result. Profiles that are not plain (malformed,
+escaped or repeated keys, deep nesting) are left to SQL as a whole.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from predict_age.kernels.json_scanner import JsonScan, PathTree
 from predict_age.kernels.value_cache import LIST_LENGTH, LOOKED_UP, PLAIN_NUMBER, ValueCache
 from predict_age.source.row_group_reader import text_buffers
 
-SCAN_CHUNK_ROWS = 1024  # rows: their text stays in the processor's cache while it is read a second time
+SCAN_CHUNK_ROWS = 1024  # rows whose text stays in the processor's cache between scanning and conversion
 _PLAIN_KEY = re.compile(r"[\w -]+")
-Converter = Callable[[list[str], list[str]], dict[str, list[float | str | None]]]  # values of features for profiles, by their SQL
-MAX_SHARED_TEXTS = 300  # new texts of a feature: they may as well go through the SQL of others; statements are what takes the time
+Converter = Callable[
+    [list[str], list[str]], dict[str, list[float | str | None]]
+]  # converts profiles by SQL: the values of each named feature
+MAX_SHARED_TEXTS = 300  # features with at most this many new texts share a statement: planning a statement takes most of the time
 
 
 def fixed_path(feature: Feature) -> list[str | int] | None:
-    """The path of a feature when it leads to one place in the text, counted from the front; None when only SQL can follow it."""
+    """The feature's path when it has neither wildcards nor negative items, which only SQL can follow; else None."""
     if isinstance(feature, Sql):
         return None
     steps = parse_path(feature.path)
@@ -37,7 +39,7 @@ def fixed_path(feature: Feature) -> list[str | int] | None:
 
 
 def minimal_profile(steps: list[str | int], value: str) -> str:
-    """The smallest profile that has the JSON text ``value`` at the path."""
+    """The smallest profile with the JSON text ``value`` at the path ``steps``."""
     for step in reversed(steps):
         value = (
             "{" + json.dumps(step, ensure_ascii=False) + ":" + value + "}"
@@ -49,7 +51,7 @@ def minimal_profile(steps: list[str | int], value: str) -> str:
 
 @dataclass
 class _Column:
-    """One feature: where its value is, and for a category the values that numbers stand for."""
+    """One feature: the slot of its path, its limits, and the numbers of a category's values."""
 
     name: str
     feature: Feature
@@ -68,14 +70,14 @@ class _Column:
             self.limits = np.zeros(4)
 
     def number(self, value: float | str | None) -> float:
-        """What stands for a value that SQL has made: for one of a category, its number; NaN = missing."""
+        """The number that stands for a value from SQL: a category's values are numbered in order of appearance; NaN = missing."""
         if value is None:
             return np.nan
         return float(self.values.setdefault(value, len(self.values))) if isinstance(value, str) else value
 
 
 class FastPath:
-    """The features of a set that kernels can read; ``others`` are left to SQL. One for a process: it remembers what texts mean."""
+    """The features that kernels can extract, with their value cache; one a process. ``sql_only_features`` are left to SQL."""
 
     def __init__(self, features: FeatureSet) -> None:
         paths: list[list[str | int]] = []
@@ -87,103 +89,105 @@ class FastPath:
                     paths.append(steps)
                 self.columns.append(_Column(name, feature, steps, paths.index(steps)))
         self.paths = PathTree(paths)
-        self.memo = ValueCache(len(self.columns))
+        self.value_cache = ValueCache(len(self.columns))
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
         mine = {c.name for c in self.columns}
-        self.others = [n for n in features.names if n not in mine]
+        self.sql_only_features = [n for n in features.names if n not in mine]
 
-    def renew(self) -> None:
-        """Forget what is too much: before anything is read, because numbers of values change."""
-        full = [number for number in range(len(self.columns)) if self.memo.full(number)]
+    def evict_full_columns(self) -> None:
+        """Empty the full columns of the cache; call before reading, because categories are numbered anew."""
+        full = [number for number in range(len(self.columns)) if self.value_cache.full(number)]
         if full:
-            self.memo.forget(full)
+            self.value_cache.evict(full)
         for number in full:
             self.columns[number].values.clear()
 
-    def read(self, tokens: JsonScan, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Fill ``out`` (columns, rows of ``block``) with numbers, for a category that of its value; NaN = missing or not plain.
+    def read(self, scan: JsonScan, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Fill ``out`` (n_columns, rows of ``block``) with numbers, a category's value by its number; NaN = missing or not plain.
 
-        Returns columns and rows (k, 2), counted from the first of the block, whose text is not known yet.
+        Returns columns and rows (k, 2), counted from the first of the block, whose text is not cached yet.
         """
-        starts, ends, counts = tokens.starts[block], tokens.ends[block], tokens.counts[block]
-        return self.memo.read(tokens.data, starts, ends, counts, tokens.plain[block], self._slots, self._kinds, self._limits, out)
+        starts, ends, counts = scan.starts[block], scan.ends[block], scan.counts[block]
+        return self.value_cache.read(
+            scan.data, starts, ends, counts, scan.plain[block], self._slots, self._kinds, self._limits, out
+        )
 
-    def reading(self, convert: Converter) -> FastPathReader:
-        """Begin to read profiles. Only one reading at a time: it may forget what another one has numbered."""
+    def reader(self, convert: Converter) -> FastPathReader:
+        """Start reading. Only one reader may be active: it may evict values that another one has numbered."""
         return FastPathReader(self, convert)
 
 
 class FastPathReader:
-    """The columns of ``plain`` for one slice of profiles after another. ``convert`` says what texts mean that were never met."""
+    """Reader of the columns of ``fast_path``, slice by slice of profiles; ``convert`` converts texts that are not cached."""
 
-    def __init__(self, plain: FastPath, convert: Converter) -> None:
-        self.plain, self._convert = plain, convert
+    def __init__(self, fast_path: FastPath, convert: Converter) -> None:
+        self.fast_path, self._convert = fast_path, convert
         self._values: list[NDArray[np.float64]] = []
-        self._new: list[list[tuple[int, bytes]]] = [[] for _ in plain.columns]  # of each column: rows, and their texts
+        self._new: list[list[tuple[int, bytes]]] = [[] for _ in fast_path.columns]  # of each column: rows, and their texts
         self._rows = 0
-        plain.renew()
+        fast_path.evict_full_columns()
 
     def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain: the others are NULL in every column."""
-        tokens = JsonScan(*text_buffers(profiles), rows, self.plain.paths)
+        scan = JsonScan(*text_buffers(profiles), rows, self.fast_path.paths)
         there = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
-        values = np.empty((len(self.plain.columns), len(rows)))
+        values = np.empty((len(self.fast_path.columns), len(rows)))
         for first in range(0, len(rows), SCAN_CHUNK_ROWS):
             block = slice(first, first + SCAN_CHUNK_ROWS)
-            tokens.find(block)
+            scan.scan_rows(block)
             if there is not None:
-                tokens.plain[block] &= there[block]
-            new = self.plain.read(tokens, block, values[:, block])
+                scan.plain[block] &= there[block]
+            new = self.fast_path.read(scan, block, values[:, block])
             for number in np.unique(new[:, 0]):
                 rows_of = new[new[:, 0] == number, 1] + first
-                self._new[number].extend(_texts(tokens, self.plain.columns[number].slot, rows_of, self._rows))
+                self._new[number].extend(_texts(scan, self.fast_path.columns[number].slot, rows_of, self._rows))
             if first == 0 and not self._values:  # when many are new, it is worth asking before the others are read
-                self._learn(values, SCAN_CHUNK_ROWS // 8)
+                self._convert_new_texts(values, SCAN_CHUNK_ROWS // 8)
         self._values.append(values)
         self._rows += len(rows)
-        return tokens.plain
+        return scan.plain
 
-    def end(self) -> dict[str, pa.Array]:
+    def finish(self) -> dict[str, pa.Array]:
         """The columns of all rows."""
-        read = np.concatenate(self._values, axis=1) if self._values else np.empty((len(self.plain.columns), 0))
-        self._learn(read, 0)
-        made = {}
-        for column, values in zip(self.plain.columns, read, strict=True):
+        read = np.concatenate(self._values, axis=1) if self._values else np.empty((len(self.fast_path.columns), 0))
+        self._convert_new_texts(read, 0)
+        columns = {}
+        for column, values in zip(self.fast_path.columns, read, strict=True):
             missing = np.isnan(values)
             if isinstance(column.feature, Category):
                 codes = pa.array(np.where(missing, 0, values).astype(np.int32), mask=missing)
-                made[column.name] = pa.DictionaryArray.from_arrays(codes, pa.array(list(column.values), pa.string()))
+                columns[column.name] = pa.DictionaryArray.from_arrays(codes, pa.array(list(column.values), pa.string()))
             else:
-                made[column.name] = pa.array(values, mask=missing)
-        return made
+                columns[column.name] = pa.array(values, mask=missing)
+        return columns
 
-    def _learn(self, values: NDArray[np.float64], more_than: int) -> None:
-        """Ask about the texts that were new in ``more_than`` rows: in one statement for all columns that have few of them."""
+    def _convert_new_texts(self, values: NDArray[np.float64], more_than: int) -> None:
+        """Convert the new texts of columns with more than ``more_than`` of them; columns with few share one statement."""
         asked = {number: sorted({text for _, text in new}) for number, new in enumerate(self._new) if len(new) > more_than}
         few = [number for number, texts in asked.items() if len(texts) <= MAX_SHARED_TEXTS]
-        learned = {}
+        new_values = {}
         for together in [*([few] if few else []), *([number] for number in asked if number not in few)]:
-            columns = [self.plain.columns[number] for number in together]
+            columns = [self.fast_path.columns[number] for number in together]
             profiles = [
                 minimal_profile(c.steps, t.decode()) for number, c in zip(together, columns, strict=True) for t in asked[number]
             ]
-            made = self._convert([c.name for c in columns], profiles)
+            converted = self._convert([c.name for c in columns], profiles)
             first = 0
             for number, column in zip(together, columns, strict=True):
                 texts = asked[number]
-                means = made[column.name][first : first + len(texts)]
-                learned[number] = dict(zip(texts, map(column.number, means), strict=True))
+                meanings = converted[column.name][first : first + len(texts)]
+                new_values[number] = dict(zip(texts, map(column.number, meanings), strict=True))
                 first += len(texts)
-        if learned:
-            self.plain.memo.learn(learned)
+        if new_values:
+            self.fast_path.value_cache.add(new_values)
         for number in asked:
             new = self._new[number]
-            values[number, [row for row, _ in new]] = [learned[number][text] for _, text in new]
+            values[number, [row for row, _ in new]] = [new_values[number][text] for _, text in new]
             new.clear()
 
 
-def _texts(tokens: JsonScan, slot: int, rows: NDArray[np.int64], before: int) -> list[tuple[int, bytes]]:
-    """The texts of ``rows`` with the numbers of the rows, counted on from ``before``."""
-    starts, ends = tokens.starts[rows, slot].tolist(), tokens.ends[rows, slot].tolist()
-    return [(before + row, tokens.data[s:e].tobytes()) for row, s, e in zip(rows.tolist(), starts, ends, strict=True)]
+def _texts(scan: JsonScan, slot: int, rows: NDArray[np.int64], before: int) -> list[tuple[int, bytes]]:
+    """The texts of ``rows``, each with its row number plus ``before``."""
+    starts, ends = scan.starts[rows, slot].tolist(), scan.ends[rows, slot].tolist()
+    return [(before + row, scan.data[s:e].tobytes()) for row, s, e in zip(rows.tolist(), starts, ends, strict=True)]

@@ -412,20 +412,20 @@ class JsonScan:
         self._marks, self._escapes = np.empty(longest + MASK_BYTES, np.int32), np.empty(longest + 1, np.int32)
         self._safe = int(np.searchsorted(ends, len(data) - MASK_BYTES, side="right"))
 
-    def find(self, block: slice) -> None:
+    def scan_rows(self, block: slice) -> None:
         """Fill the rows ``block`` of all arrays."""
         stop = min(block.stop, len(self._rows))
         safe = min(max(block.start, self._safe), stop)
-        self._find(self.data, self._offsets, block.start, safe)
+        self._scan(self.data, self._offsets, block.start, safe)
         if safe == stop:
             return
         begin = self._offsets[self._rows[safe]]  # what lies at the very end of the data is looked at in a copy
-        self._find(np.concatenate([self.data[begin:], np.zeros(MASK_BYTES, np.uint8)]), self._offsets - begin, safe, stop)
+        self._scan(np.concatenate([self.data[begin:], np.zeros(MASK_BYTES, np.uint8)]), self._offsets - begin, safe, stop)
         there = self.starts[safe:stop] >= 0
         self.starts[safe:stop][there] += begin
         self.ends[safe:stop][there] += begin
 
-    def _find(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], first: int, last: int) -> None:
+    def _scan(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], first: int, last: int) -> None:
         paths = self._paths
         scan_texts(
             _read_only(data),

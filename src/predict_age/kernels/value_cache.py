@@ -183,23 +183,23 @@ class ValueCache:
     A column forgets everything rather than grow beyond ``most`` texts or bytes.
     """
 
-    def __init__(self, columns: int, most: int = 50_000, most_bytes: int = 1 << 23) -> None:
-        self._most, self._most_bytes = most, most_bytes
+    def __init__(self, columns: int, max_texts: int = 50_000, max_bytes: int = 1 << 23) -> None:
+        self._max_texts, self._max_bytes = max_texts, max_bytes
         self.known: list[dict[bytes, float]] = [{} for _ in range(columns)]
         self._bytes = [0] * columns
         self._fill()
 
     def full(self, column: int) -> bool:
         """Whether it is time for the column to begin anew."""
-        return len(self.known[column]) > self._most or self._bytes[column] > self._most_bytes
+        return len(self.known[column]) > self._max_texts or self._bytes[column] > self._max_bytes
 
-    def forget(self, columns: list[int]) -> None:
+    def evict(self, columns: list[int]) -> None:
         """Let columns begin anew."""
         for column in columns:
             self.known[column], self._bytes[column] = {}, 0
         self._fill()
 
-    def learn(self, meanings: dict[int, dict[bytes, float]]) -> None:
+    def add(self, meanings: dict[int, dict[bytes, float]]) -> None:
         """Add texts, none of them empty, to columns."""
         for column, mine in meanings.items():
             self.known[column] |= mine

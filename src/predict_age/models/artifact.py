@@ -41,17 +41,16 @@ def challenger_folder(run: Path, number: int) -> Path:
 
 def save_model(bundle: Bundle, folder: Path, facts: dict[str, object]) -> str:
     """Write the artefact and return its version: "age-" and the first 12 digits of the hash over its files' hashes."""
-    for name, boosted in (("boosted.ubj", bundle.boosted), ("forest.ubj", bundle.forest.trees)):
+    for name, trees in (("boosted.ubj", bundle.xgboost), ("forest.ubj", bundle.forest.trees)):
         with creating(folder / name) as stream:
-            stream.write(boosted.content)
+            stream.write(trees.content)
     with creating(folder / "leaves.npz") as stream:
         stream.write(_npz_bytes({"leaf_of": bundle.forest.leaf_of, "shares": bundle.forest.shares}))
     with creating(folder / "light.txt") as stream:
-        stream.write(bundle.light.text.encode())
+        stream.write(bundle.lightgbm.text.encode())
     with creating(folder / "network.npz") as stream:
         stream.write(_npz_bytes(asdict(bundle.network)))
-    ridge = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(bundle.ridge).items()}
-    learned = {"encoders": asdict(bundle.encoders), "ridge": ridge, "blend": asdict(bundle.blend)}
+    learned = {"encoders": asdict(bundle.encoders), "ridge": _ridge_json(bundle.ridge), "blend": _ensemble_json(bundle.ensemble)}
     write_json(folder / "learned.json", learned)
     with creating(folder / "features.toml") as stream:
         stream.write(bundle.features.text.encode())
@@ -60,6 +59,29 @@ def save_model(bundle: Bundle, folder: Path, facts: dict[str, object]) -> str:
     manifest = {"format": MODEL_FORMAT, "version": version, "features": bundle.features.names, "files": hashes, **facts}
     write_json(folder / "manifest.json", manifest)
     return version
+
+
+def _ridge_json(ridge: RidgeModel) -> dict[str, Any]:
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(ridge).items()}
+
+
+def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, Any]:
+    """The keys of model format 2, in its order."""
+    return {
+        "weights": ensemble.weights,
+        "share": ensemble.network_share,
+        "calibration": {"few": ensemble.calibration.missing_threshold, "years": ensemble.calibration.years},
+        "coverage": ensemble.coverage,
+        "youngest": ensemble.youngest,
+        "oldest": ensemble.oldest,
+    }
+
+
+def _ensemble_from_json(saved: dict[str, Any]) -> EnsembleWeights:
+    calibration = Calibration(saved["calibration"]["few"], tuple(saved["calibration"]["years"]))
+    return EnsembleWeights(
+        tuple(saved["weights"]), saved["share"], calibration, saved["coverage"], saved["youngest"], saved["oldest"]
+    )
 
 
 def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -91,26 +113,24 @@ def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     content = {name: _read_verified(folder / name, manifest["files"][name]) for name in MODEL_FILES}
     learned = json.loads(content["learned.json"])
     features = parse_features(content["features.toml"].decode(), str(folder / "features.toml"))
-    boosted, forest = XGBoostModel(content["boosted.ubj"]), XGBoostModel(content["forest.ubj"])
-    light = LightGBMModel(content["light.txt"].decode())
-    if not features.names == manifest["features"] == boosted.feature_names == light.feature_names:
+    xgboost, forest = XGBoostModel(content["boosted.ubj"]), XGBoostModel(content["forest.ubj"])
+    lightgbm = LightGBMModel(content["light.txt"].decode())
+    if not features.names == manifest["features"] == xgboost.feature_names == lightgbm.feature_names:
         raise IntegrityError(
             "the model was trained on other features",
-            expected=str(boosted.feature_names),
+            expected=str(xgboost.feature_names),
             found=str(features.names),
             fix="train a new model: run without --base",
         )
-    calibration = learned["blend"].pop("calibration")
-    blend = EnsembleWeights(
-        **{**learned["blend"], "weights": tuple(learned["blend"]["weights"])},
-        calibration=Calibration(calibration["few"], tuple(calibration["years"])),
-    )
+    ensemble = _ensemble_from_json(learned["blend"])
     ridge: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in learned["ridge"].items()}
     with np.load(io.BytesIO(content["leaves.npz"]), allow_pickle=False) as leaves:
-        quantiles = QuantileForest(forest, leaves["leaf_of"], leaves["shares"])
+        quantile_forest = QuantileForest(forest, leaves["leaf_of"], leaves["shares"])
     with np.load(io.BytesIO(content["network.npz"]), allow_pickle=False) as arrays:
         network = DensityNetwork(**arrays)
-    bundle = Bundle(features, Encoders(**learned["encoders"]), RidgeModel(**ridge), boosted, light, network, quantiles, blend)
+    bundle = Bundle(
+        features, Encoders(**learned["encoders"]), RidgeModel(**ridge), xgboost, lightgbm, network, quantile_forest, ensemble
+    )
     return bundle, manifest["version"]
 
 

@@ -56,57 +56,60 @@ def with_point_prediction(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:
 
 @dataclass(frozen=True)
 class MemberOutputs:
-    """What the models say about n rows, years: ``points`` (n, 3) in the order of MEMBERS; ``ends`` (n, 3), the lower end,
-    median and upper end of the distribution, not calibrated; and ``unknown`` (n,), the number of features without a value.
+    """Outputs of the members for n rows, before they are combined.
+
+    ``points`` (n, 3): predicted ages in years, in the order of MEMBERS; ``interval_quantiles`` (n, 3): lower end, median and upper
+    end of the age distribution in years, not calibrated; ``missing_count`` (n,): number of features without a value.
     """
 
     points: NDArray[np.float64]
-    ends: NDArray[np.float64]
-    unknown: NDArray[np.int64]
+    interval_quantiles: NDArray[np.float64]
+    missing_count: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class EnsembleWeights:
-    """How what the models say becomes a prediction.
+    """Combination of member outputs into a prediction.
 
-    ``weights`` are those of MEMBERS, ``share`` the network's in the distribution that the interval is read from.
+    ``weights``: of MEMBERS, at least 0, sum 1; ``network_share`` in [0, 1]: weight of the network, against the forest, in the
+    distribution that gives the interval; ``coverage``: target share of ages inside the interval; ages in whole years.
     """
 
     weights: tuple[float, ...]
-    share: float
+    network_share: float
     calibration: Calibration
     coverage: float
     youngest: int
     oldest: int
 
     def levels(self) -> tuple[float, float, float]:
-        """Of the interval's ends and the median between them."""
+        """Quantile levels of the lower end, the median and the upper end."""
         tail = (1 - self.coverage) / 2
         return tail, 0.5, 1 - tail
 
-    def point(self, seen: MemberOutputs) -> NDArray[np.float64]:
+    def point_age(self, outputs: MemberOutputs) -> NDArray[np.float64]:
         """The ensemble's unrounded age (n,)."""
-        return seen.points @ np.array(self.weights)
+        return outputs.points @ np.array(self.weights)
 
-    def whole(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Whole years inside the age window."""
-        return np.clip(np.floor(point + 0.5), self.youngest, self.oldest)
+    def whole_years(self, point_age: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Ages rounded to whole years inside the age window."""
+        return np.clip(np.floor(point_age + 0.5), self.youngest, self.oldest)
 
-    def interval(self, seen: MemberOutputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def interval(self, outputs: MemberOutputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The calibrated interval alone, never crossed, inside the age window."""
-        widen = self.calibration.widen(seen.unknown, self.point(seen))
-        middle = seen.ends[:, 1]
-        lower = np.clip(np.minimum(seen.ends[:, 0] - widen, middle), self.youngest, self.oldest)
-        upper = np.clip(np.maximum(seen.ends[:, 2] + widen, middle), self.youngest, self.oldest)
+        widen = self.calibration.widen(outputs.missing_count, self.point_age(outputs))
+        middle = outputs.interval_quantiles[:, 1]
+        lower = np.clip(np.minimum(outputs.interval_quantiles[:, 0] - widen, middle), self.youngest, self.oldest)
+        upper = np.clip(np.maximum(outputs.interval_quantiles[:, 2] + widen, middle), self.youngest, self.oldest)
         return lower, upper
 
-    def predict(self, seen: MemberOutputs) -> Predictions:
+    def predict(self, outputs: MemberOutputs) -> Predictions:
         """Point by the ensemble, interval by the calibrated distribution, widened where needed to contain the point.
 
         Ends are rounded outwards, so that rounding takes no coverage away.
         """
-        age = self.whole(self.point(seen))
-        lower, upper = self.interval(seen)
+        age = self.whole_years(self.point_age(outputs))
+        lower, upper = self.interval(outputs)
         lower, upper = (
             np.floor(np.minimum(lower, age) * ROUNDING_STEPS_PER_YEAR) / ROUNDING_STEPS_PER_YEAR,
             np.ceil(np.maximum(upper, age) * ROUNDING_STEPS_PER_YEAR) / ROUNDING_STEPS_PER_YEAR,
@@ -121,52 +124,54 @@ class Bundle:
     features: FeatureSet
     encoders: Encoders
     ridge: RidgeModel
-    boosted: XGBoostModel
-    light: LightGBMModel
+    xgboost: XGBoostModel
+    lightgbm: LightGBMModel
     network: DensityNetwork
     forest: QuantileForest
-    blend: EnsembleWeights
+    ensemble: EnsembleWeights
 
     def predict(self, matrix: Matrix) -> Predictions:
         """Predict (n_rows, n_features), NaN = unknown. Raises IntegrityError when a model gives NaN or infinity."""
-        return self.blend.predict(self.see(matrix))
+        return self.ensemble.predict(self.member_outputs(matrix))
 
-    def see(self, matrix: Matrix, everything: bool = False) -> MemberOutputs:
-        """What the models say; those without weight are only asked for ``everything``."""
-        points, network, forest, ends = self.evaluated(matrix, everything)
-        if ends is None or forest is not None:
-            ends = quantiles(mix_distributions(network, forest, self.blend.share), self.blend.youngest, self.blend.levels())
-        return MemberOutputs(points, ends, np.isnan(matrix).sum(axis=1))
+    def member_outputs(self, matrix: Matrix, all_members: bool = False) -> MemberOutputs:
+        """Outputs of the members that have weight, or of ``all_members``."""
+        points, network, forest, interval_quantiles = self.evaluate_members(matrix, all_members)
+        if interval_quantiles is None or forest is not None:
+            interval_quantiles = quantiles(
+                mix_distributions(network, forest, self.ensemble.network_share), self.ensemble.youngest, self.ensemble.levels()
+            )
+        return MemberOutputs(points, interval_quantiles, np.isnan(matrix).sum(axis=1))
 
-    def evaluated(
-        self, matrix: Matrix, everything: bool
+    def evaluate_members(
+        self, matrix: Matrix, all_members: bool
     ) -> tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]:
         """The members' points (n, 3), 0 where a member was not asked, and the distributions (n, ages) of network and forest.
 
         Last the ``levels`` of the network's (n, 3).
         """
-        weights = self.blend.weights
+        weights = self.ensemble.weights
         points = np.zeros((len(matrix), len(MEMBERS)))
-        network = forest = ends = None
-        if everything or weights[2] or self.blend.share > 0:
+        network = forest = interval_quantiles = None
+        if all_members or weights[2] or self.ensemble.network_share > 0:
             network = self.network.distribution(matrix)
             _check_finite(network)
-            ends = quantiles(network, self.blend.youngest, self.blend.levels())
-            points[:, 2] = ends[:, 1]
-        needs_forest = everything or self.blend.share < 1
+            interval_quantiles = quantiles(network, self.ensemble.youngest, self.ensemble.levels())
+            points[:, 2] = interval_quantiles[:, 1]
+        needs_forest = all_members or self.ensemble.network_share < 1
         if needs_forest or weights[0]:
-            points[:, 0] = self.boosted.predict(matrix)
-        if everything or weights[1]:
-            points[:, 1] = self.light.predict(matrix)
+            points[:, 0] = self.xgboost.predict(matrix)
+        if all_members or weights[1]:
+            points[:, 1] = self.lightgbm.predict(matrix)
         _check_finite(points)
         if needs_forest:
             forest = self.forest.distribution(with_point_prediction(matrix, points[:, 0].astype(np.float32)))
             _check_finite(forest)
-        return points, network, forest, ends
+        return points, network, forest, interval_quantiles
 
 
-def _check_finite(*predicted: NDArray[Any]) -> None:
-    if not all(np.isfinite(p).all() for p in predicted):
+def _check_finite(*predictions: NDArray[Any]) -> None:
+    if not all(np.isfinite(p).all() for p in predictions):
         raise IntegrityError(
             "the model predicts something that is no number",
             expected="finite ages",

@@ -32,35 +32,35 @@ def conformal_correction(lower: Floats, upper: Floats, age: Floats, coverage: fl
 
 @dataclass(frozen=True)
 class Calibration:
-    """``years`` (14,): the correction of cell 2 x band + (more than ``few`` features are unknown)."""
+    """``years`` (14,): the correction of cell 2 x band + (more than ``missing_threshold`` features are unknown)."""
 
-    few: float
+    missing_threshold: float
     years: tuple[float, ...]
 
-    def cells(self, unknown: Counts, point: Floats) -> Counts:
+    def cells(self, missing_count: Counts, point_age: Floats) -> Counts:
         """The cell of each of n rows, by its number of unknown features and its predicted age."""
-        return 2 * np.searchsorted(BAND_STARTS, point, side="right") + (unknown > self.few)
+        return 2 * np.searchsorted(BAND_STARTS, point_age, side="right") + (missing_count > self.missing_threshold)
 
-    def widen(self, unknown: Counts, point: Floats) -> Floats:
+    def widen(self, missing_count: Counts, point_age: Floats) -> Floats:
         """Years (n,) by which both ends move outwards."""
-        return np.array(self.years)[self.cells(unknown, point)]
+        return np.array(self.years)[self.cells(missing_count, point_age)]
 
 
 NO_CALIBRATION = Calibration(0.0, (0.0,) * (2 * len(BAND_STARTS) + 2))
 
 
-def calibrate(unknown: Counts, point: Floats, lower: Floats, upper: Floats, age: Floats, coverage: float) -> Calibration:
+def calibrate(missing_count: Counts, point_age: Floats, lower: Floats, upper: Floats, age: Floats, coverage: float) -> Calibration:
     """Corrections from n rows that took no part in training: of a cell, else of its band, else of everybody."""
-    few = 0.0
-    if len(unknown):
-        middle = float(np.median(unknown))  # more than that, or at least that: whichever halves people better
-        few = min((middle, middle - 1), key=lambda most: abs(float((unknown > most).mean()) - 0.5))
-    empty = replace(NO_CALIBRATION, few=few)
-    cells = empty.cells(unknown, point)
+    missing_threshold = 0.0
+    if len(missing_count):
+        median = float(np.median(missing_count))  # more than that, or at least that: whichever halves people better
+        missing_threshold = min((median, median - 1), key=lambda threshold: abs(float((missing_count > threshold).mean()) - 0.5))
+    uncalibrated = replace(NO_CALIBRATION, missing_threshold=missing_threshold)
+    cells = uncalibrated.cells(missing_count, point_age)
     years = []
-    for cell in range(len(empty.years)):
+    for cell in range(len(uncalibrated.years)):
         for rows in (cells == cell, cells // 2 == cell // 2, np.ones(len(cells), bool)):
             if rows.sum() >= MIN_CELL_ROWS or rows.all():
                 years.append(conformal_correction(lower[rows], upper[rows], age[rows], coverage))
                 break
-    return Calibration(empty.few, tuple(years))
+    return Calibration(uncalibrated.missing_threshold, tuple(years))

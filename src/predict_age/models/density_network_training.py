@@ -124,7 +124,7 @@ def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, setti
 
 
 def train_one_network(
-    given: NetworkTrainingData, settings: TrainingConfig, number: int, stopped: CancelEvent = None
+    given: NetworkTrainingData, settings: TrainingConfig, number: int, cancelled: CancelEvent = None
 ) -> NetworkWeights:
     """The learned weights of the network ``number``.
 
@@ -154,7 +154,7 @@ def train_one_network(
     for _ in range(passes):
         order = rng.permutation(rows)
         for begin in range(0, rows, size):
-            check_cancelled(stopped)
+            check_cancelled(cancelled)
             some = order[begin : begin + size]
             gradient = _gradient({**given.fixed, **learned}, bin_indicator(at[some], m), given.truth[some])
             far = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))

@@ -35,7 +35,7 @@ def train_l1_booster(
     patience: int,
     names: list[str],
     drawn: float,
-    stopped: CancelEvent = None,
+    cancelled: CancelEvent = None,
 ) -> xgboost.Booster:
     """Up to ``rounds`` trees, from (n_rows, n_features) without NaN and ages (n_rows,); each learns from a share ``drawn`` of them.
 
@@ -54,7 +54,7 @@ def train_l1_booster(
     values: list[Floats] = []
     best, lowest = 0, np.inf
     for number in range(rounds):
-        check_cancelled(stopped)
+        check_cancelled(cancelled)
         some = rng.random(len(age), np.float32) < drawn
         left = age - predicted
         booster.boost(data, number, grad=np.where(some, -np.sign(left), np.float32(0)), hess=some.astype(np.float32))

@@ -82,7 +82,7 @@ def train_lightgbm(
     settings: TrainingConfig,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-    stopped: CancelEvent = None,
+    cancelled: CancelEvent = None,
 ) -> LightGBMModel:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
 
@@ -107,7 +107,7 @@ def train_lightgbm(
         "verbose": -1,
     }
     data = lightgbm.Dataset(matrix, age, feature_name=names, params=parameters)
-    callbacks: list[Callable[..., Any]] = [lambda _: check_cancelled(stopped)]
+    callbacks: list[Callable[..., Any]] = [lambda _: check_cancelled(cancelled)]
     valid: list[lightgbm.Dataset] = []
     if unseen is not None and len(unseen[1]):
         valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]

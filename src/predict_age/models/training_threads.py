@@ -15,24 +15,24 @@ T = TypeVar("T")
 CancelEvent = Event | None
 
 
-def check_cancelled(stopped: CancelEvent) -> None:
+def check_cancelled(cancelled: CancelEvent) -> None:
     """Raise CancelledError when nobody waits for what is being made any more."""
-    if stopped is not None and stopped.is_set():
+    if cancelled is not None and cancelled.is_set():
         raise CancelledError
 
 
 class TrainingThreads:
     """``threads`` that do what is begun, first come, first served. Inside, libraries of linear algebra use one thread each.
 
-    An error or a stop inside sets ``stopped``, for whoever is at work, and what has not begun never does.
+    An error or a stop inside sets ``cancelled``, for whoever is at work, and what has not begun never does.
     """
 
     def __init__(self, threads: int) -> None:
-        self.stopped = Event()
+        self.cancelled = Event()
         self._threads = ThreadPoolExecutor(threads)
         self._limits = threadpool_limits(1)
 
-    def begin(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
         """Have ``function`` called; its result is the future's."""
         return self._threads.submit(function, *arguments, **named)
 
@@ -41,6 +41,6 @@ class TrainingThreads:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
-            self.stopped.set()
+            self.cancelled.set()
         self._threads.shutdown(cancel_futures=kind is not None)
         self._limits.restore_original_limits()

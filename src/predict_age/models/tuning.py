@@ -47,7 +47,12 @@ class TuningResult:
 
 
 def tune(
-    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], lucky: NDArray[np.float64], config: Config, threads: int
+    features: FeatureSet,
+    columns: pa.Table,
+    age: NDArray[np.float32],
+    sampling_hashes: NDArray[np.float64],
+    config: Config,
+    threads: int,
 ) -> TuningResult:
     """Search for ``training.tune_minutes``: members take turns, the configured settings first, so that nothing gets worse.
 
@@ -56,42 +61,42 @@ def tune(
     settings = config.training
     began = time.monotonic()
     budget = settings.tune_minutes * 60
-    part = assign_roles(lucky, settings)
-    fit = np.flatnonzero(part == FIT)[:MAX_TUNING_ROWS]
+    roles = assign_roles(sampling_hashes, settings)
+    fit = np.flatnonzero(roles == FIT)[:MAX_TUNING_ROWS]
     encoders = fit_encoders(features, columns.take(pa.array(fit)), age[fit])
     matrix = encoders.encode(columns)
-    known, unseen = (matrix[fit], age[fit]), (matrix[part == VALIDATE], age[part == VALIDATE])
-    found = TuningResult(settings.tune_minutes)
+    fitting, validation = (matrix[fit], age[fit]), (matrix[roles == VALIDATE], age[roles == VALIDATE])
+    result = TuningResult(settings.tune_minutes)
     rng = np.random.default_rng(settings.seed)
     slowest = dict.fromkeys(SEARCH_SPACE, 0.0)
-    left = dict.fromkeys(SEARCH_SPACE)
-    if not len(unseen[1]):
-        return found
-    while left:
-        for member in tuple(left):
+    members = dict.fromkeys(SEARCH_SPACE)
+    if not len(validation[1]):
+        return result
+    while members:
+        for member in tuple(members):
             space = SEARCH_SPACE[member]
-            drawn = {k: v[int(rng.integers(len(v)))] for k, v in space.items()} if member in found.before else {}
+            drawn = {k: v[int(rng.integers(len(v)))] for k, v in space.items()} if member in result.before else {}
             start = time.monotonic()
             if start - began + slowest[member] > budget:
-                del left[member]
+                del members[member]
                 continue
             candidate = settings.model_copy(update=drawn)
-            error = _member_error(member, known, unseen, features.names, candidate, config, threads)
+            error = _member_error(member, fitting, validation, features.names, candidate, config, threads)
             slowest[member] = max(slowest[member], time.monotonic() - start)
-            found.tried += 1
-            if member not in found.before:
-                found.before[member] = found.after[member] = error
-            elif error < found.after[member]:
-                found.after[member] = error
+            result.tried += 1
+            if member not in result.before:
+                result.before[member] = result.after[member] = error
+            elif error < result.after[member]:
+                result.after[member] = error
                 changed = {k: v for k, v in drawn.items() if v != getattr(settings, k)}
-                found.settings = {k: v for k, v in found.settings.items() if k not in space} | changed
-    return found
+                result.settings = {k: v for k, v in result.settings.items() if k not in space} | changed
+    return result
 
 
 def _member_error(
     member: str,
-    known: tuple[Matrix, NDArray[np.float32]],
-    unseen: tuple[Matrix, NDArray[np.float32]],
+    fitting: tuple[Matrix, NDArray[np.float32]],
+    validation: tuple[Matrix, NDArray[np.float32]],
     names: list[str],
     settings: TrainingConfig,
     config: Config,
@@ -101,10 +106,10 @@ def _member_error(
     youngest, oldest = config.ages.min, config.ages.max
     predicted: NDArray[np.float64]
     if member == "xgboost":
-        predicted = train_xgboost(*known, names, settings, threads, unseen).predict(unseen[0]).astype(np.float64)
+        predicted = train_xgboost(*fitting, names, settings, threads, validation).predict(validation[0]).astype(np.float64)
     elif member == "lightgbm":
-        predicted = train_lightgbm(*known, names, settings, threads, unseen).predict(unseen[0])
+        predicted = train_lightgbm(*fitting, names, settings, threads, validation).predict(validation[0])
     else:
-        shares = train_network(*known, youngest, oldest, settings).distribution(unseen[0])
+        shares = train_network(*fitting, youngest, oldest, settings).distribution(validation[0])
         predicted = quantiles(shares, youngest, (0.5,))[:, 0]
-    return float(np.abs(np.clip(predicted, youngest, oldest) - unseen[1]).mean())
+    return float(np.abs(np.clip(predicted, youngest, oldest) - validation[1]).mean())

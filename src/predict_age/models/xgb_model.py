@@ -122,7 +122,7 @@ def train_xgboost(
     settings: TrainingConfig,
     threads: int,
     unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
-    stopped: CancelEvent = None,
+    cancelled: CancelEvent = None,
 ) -> XGBoostModel:
     """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed, whatever the ``threads``.
 
@@ -150,7 +150,7 @@ def train_xgboost(
             settings.stop_after_rounds,
             names,
             ROW_SAMPLE_SHARE,
-            stopped,
+            cancelled,
         )
     )
 

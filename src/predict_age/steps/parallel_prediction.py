@@ -114,7 +114,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
             missing = np.isnan(matrix).sum(axis=0).tolist()
             counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
-            counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen(made.columns).items()}
+            counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen_counts(made.columns).items()}
             tally += Tally(
                 counts,
                 {
@@ -179,10 +179,10 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
             size += texts.nbytes
             end = here.stop
             if size + CACHE_CHUNK_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
-                yield _together(found), reading.end()
+                yield _together(found), reading.finish()
                 reading, found, size, first = None, [], 0, end
         if reading is not None:
-            yield _together(found), reading.end()
+            yield _together(found), reading.finish()
 
 
 def _together(several: list[_Profiles]) -> _Profiles:

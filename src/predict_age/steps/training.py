@@ -97,7 +97,7 @@ def sample(number: int, splits: list[Split], drawing: Draw, folder: Path) -> tup
             profiles = piece.raw["profile"].filter(chosen)
             made = extract_features(connection, profiles, drawing.features, drawing.rules.as_of)
             groups = read_groups(connection, profiles, config.card.groups)
-            table = made.in_words().append_column("age", judged["known_age"].filter(chosen))
+            table = made.with_text_categories().append_column("age", judged["known_age"].filter(chosen))
             table = table.append_column("luck", pa.array(lucky[chosen]))
             for name in groups.column_names:
                 table = table.append_column(GROUP + name, groups[name])
@@ -154,12 +154,14 @@ def _train(run: Run) -> StepResult:
             fix="add rows with birth_year or approximate_age, or lower training.min_rows (20 at least)",
         )
     run.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
-    told = people.told()
+    told = people.leakage_scores()
     _refuse_leaks(told, plan.config.gates)
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(run, features, people)
     side_by_side = partial(run.pool.run, names="training turn")
-    bundle, metrics, judged = train_bundle(features, people.columns, people.age, people.luck, config, plan.workers, side_by_side)
+    bundle, metrics, judged = train_bundle(
+        features, people.columns, people.age, people.sampling_hashes, config, plan.workers, side_by_side
+    )
     version = save_model(
         bundle, run.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": as_json(metrics)}
     )
@@ -240,7 +242,7 @@ def _tuned(run: Run, features: FeatureSet, people: TrainingSample) -> tuple[Conf
         found = TuningResult(**{k: v for k, v in read_json(path).items() if k != "changed"})
     else:
         run.progress.note(f"looking for better settings, {config.training.tune_minutes:g} minutes at most")
-        found = tune(features, people.columns, people.age, people.luck, config, run.plan.workers)
+        found = tune(features, people.columns, people.age, people.sampling_hashes, config, run.plan.workers)
         write_json(path, found.as_json())
     changed = ", ".join(f"{k} = {v:g}" for k, v in found.settings.items()) or "none better than the configured ones"
     run.progress.note(f"{found.tried} settings tried: {changed}")

@@ -17,8 +17,8 @@ from predict_age.evaluation.model_card.population import MAX_SHIFT_ROWS, covaria
 from predict_age.evaluation.model_card.proxies import proxy_features
 from predict_age.features.spec import FeatureSet
 from predict_age.models.bundle import Bundle
+from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import evaluate, weighted_metrics
-from predict_age.models.training import HeldOutPredictions
 from predict_age.records.model_quality import BandQuality, Metrics
 
 CARD_LIMITS = (
@@ -34,26 +34,26 @@ CARD_LIMITS = (
 @dataclass(frozen=True)
 class TrainingSample:
     """People drawn from the source: ``columns`` (n features) and ``groups`` (n) of those with a known ``age`` (n,), in the order of
-    their ``luck`` (n,), and ``others``, ``other_groups`` of people without a known age.
+    their ``sampling_hashes`` (n,), and ``others``, ``other_groups`` of people without a known age.
     """
 
     columns: pa.Table
     age: NDArray[np.float32]
-    luck: NDArray[np.float64]
+    sampling_hashes: NDArray[np.float64]
     groups: pa.Table
     others: pa.Table
     other_groups: pa.Table
 
-    def told(self) -> list[LeakageScore]:
+    def leakage_scores(self) -> list[LeakageScore]:
         """What each feature alone tells about the age."""
         return univariate_leakage(self.columns, self.age)
 
 
 def build_card(
     sample: TrainingSample,
-    told: list[LeakageScore],
+    leakage_scores: list[LeakageScore],
     bundle: Bundle,
-    judged: HeldOutPredictions,
+    held_out: HeldOutPredictions,
     metrics: Metrics,
     subject: Subject,
     config: Config,
@@ -61,9 +61,9 @@ def build_card(
 ) -> Card:
     """The card; ``subject`` names the run, the data and the versions."""
     settings = config.card
-    made, target = judged.made, config.training.coverage
-    groups = metrics_by_group(judged, sample.groups, settings.around, settings.fewest_rows)
-    side = threshold_errors(judged.age, made.age, settings.around)
+    predictions, target = held_out.predictions, config.training.coverage
+    groups = metrics_by_group(held_out, sample.groups, settings.around, settings.fewest_rows)
+    side = threshold_errors(held_out.age, predictions.age, settings.around)
     card = Card(
         subject=subject,
         held_out=metrics.held_out,
@@ -72,13 +72,13 @@ def build_card(
         members=metrics.members,
         by_band=metrics.by_band,
         by_predicted_band=metrics.by_predicted_band,
-        by_unknown=_by_unknown(judged),
+        by_unknown=_by_unknown(held_out),
         by_confidence=metrics.by_confidence,
         confidence_is_monotone=metrics.confidence_is_monotone,
         groups=groups,
         around=AgeSides(settings.around, side.above, side.made_younger, side.below, side.made_older),
-        population=_population(sample, bundle, judged, config, threads),
-        leakage=told,
+        population=_population(sample, bundle, held_out, config, threads),
+        leakage=leakage_scores,
         proxies=proxy_features(_both(sample.columns, sample.others), _both(sample.groups, sample.other_groups)),
         ages=np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
         features=_features(bundle.features, metrics, sample.others),
@@ -92,33 +92,35 @@ def _both(first: pa.Table, second: pa.Table) -> pa.Table:
     return pa.concat_tables([t.slice(0, MAX_SHIFT_ROWS) for t in (first, second) if t.num_rows or not second.num_rows])
 
 
-def _by_unknown(judged: HeldOutPredictions) -> list[BandQuality]:
+def _by_unknown(held_out: HeldOutPredictions) -> list[BandQuality]:
     """Quality by the number of features without a value, in quarters of the people."""
-    edges = np.unique(np.quantile(judged.unknown, (0.25, 0.5, 0.75), method="lower"))
-    cell = np.searchsorted(edges, judged.unknown, side="left")
+    edges = np.unique(np.quantile(held_out.missing_count, (0.25, 0.5, 0.75), method="lower"))
+    cell = np.searchsorted(edges, held_out.missing_count, side="left")
     rows = []
     for number in np.unique(cell):
         chosen = cell == number
-        low, high = int(judged.unknown[chosen].min()), int(judged.unknown[chosen].max())
+        low, high = int(held_out.missing_count[chosen].min()), int(held_out.missing_count[chosen].max())
         name = f"{low}" if low == high else f"{low}\N{EN DASH}{high}"
-        made = judged.made
-        quality = evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen])
+        predictions = held_out.predictions
+        quality = evaluate(held_out.age[chosen], predictions.age[chosen], predictions.lower[chosen], predictions.upper[chosen])
         rows.append(BandQuality(name, **vars(quality)))
     return rows
 
 
 def _population(
-    sample: TrainingSample, bundle: Bundle, judged: HeldOutPredictions, config: Config, threads: int
+    sample: TrainingSample, bundle: Bundle, held_out: HeldOutPredictions, config: Config, threads: int
 ) -> Population | None:
     """Quality weighted so that the judged people look like the unlabelled ones; None where there are too few of either."""
-    rows = judged.rows[:MAX_SHIFT_ROWS]
+    rows = held_out.rows[:MAX_SHIFT_ROWS]
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
         return None
     known = bundle.encoders.encode(sample.columns.take(pa.array(rows)))
     alike = covariate_shift(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
-    made = judged.made
+    predictions = held_out.predictions
     some = slice(0, MAX_SHIFT_ROWS)
-    measured = weighted_metrics(judged.age[some], made.age[some], made.lower[some], made.upper[some], alike.weights)
+    measured = weighted_metrics(
+        held_out.age[some], predictions.age[some], predictions.lower[some], predictions.upper[some], alike.weights
+    )
     return Population(len(rows), sample.others.num_rows, alike.auc, alike.effective, **measured)
 
 

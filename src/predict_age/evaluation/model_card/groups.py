@@ -9,8 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.distributions import normal_upper_quantile
+from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import evaluate
-from predict_age.models.training import HeldOutPredictions
 from predict_age.records.model_quality import GroupQuality
 
 MAX_GROUPS = 15
@@ -36,7 +36,7 @@ def threshold_errors(age: NDArray[np.float64], predicted: NDArray[np.int32], aro
     )
 
 
-def metrics_by_group(judged: HeldOutPredictions, groups: pa.Table, around: int, fewest: int) -> dict[str, list[GroupQuality]]:
+def metrics_by_group(held_out: HeldOutPredictions, groups: pa.Table, around: int, fewest: int) -> dict[str, list[GroupQuality]]:
     """For each group field, a row of quality a value (the 15 commonest with ``fewest`` people, then all others), largest first.
 
     ``error_interval`` years: 95 % of the bias; ``apart``: bias minus everybody else's; ``apart_z``: the same in standard errors;
@@ -44,33 +44,33 @@ def metrics_by_group(judged: HeldOutPredictions, groups: pa.Table, around: int, 
     """
     found = {}
     for field in groups.column_names:
-        values = groups[field].take(pa.array(judged.rows)).to_numpy(zero_copy_only=False).astype(object)
+        values = groups[field].take(pa.array(held_out.rows)).to_numpy(zero_copy_only=False).astype(object)
         names, counts = np.unique(values.astype(str), return_counts=True)
         shown = [n for n, c in sorted(zip(names, counts, strict=True), key=lambda p: (-p[1], p[0])) if c >= fewest][:MAX_GROUPS]
-        rows = [_group_metrics(judged, values == name, str(name), around) for name in shown]
+        rows = [_group_metrics(held_out, values == name, str(name), around) for name in shown]
         rest = ~np.isin(values.astype(str), shown)
         if rest.any() and shown:
-            rows.append(_group_metrics(judged, rest, OTHER_GROUPS, around))
+            rows.append(_group_metrics(held_out, rest, OTHER_GROUPS, around))
         if rows:
             found[field] = rows
     return found
 
 
-def _group_metrics(judged: HeldOutPredictions, chosen: NDArray[np.bool_], name: str, around: int) -> GroupQuality:
-    made = judged.made
-    error = made.age - judged.age
+def _group_metrics(held_out: HeldOutPredictions, chosen: NDArray[np.bool_], name: str, around: int) -> GroupQuality:
+    predictions = held_out.predictions
+    error = predictions.age - held_out.age
     mine, others = error[chosen], error[~chosen]
     spread = float(mine.std(ddof=1) / np.sqrt(len(mine))) if len(mine) > 1 else float("nan")
     apart = float(mine.mean() - others.mean()) if len(others) else 0.0
     both = float(np.hypot(spread, others.std(ddof=1) / np.sqrt(len(others)))) if len(others) > 1 else float("nan")
-    side = threshold_errors(judged.age[chosen], made.age[chosen], around)
+    side = threshold_errors(held_out.age[chosen], predictions.age[chosen], around)
     return GroupQuality(
         group=name,
-        **vars(evaluate(judged.age[chosen], made.age[chosen], made.lower[chosen], made.upper[chosen])),
+        **vars(evaluate(held_out.age[chosen], predictions.age[chosen], predictions.lower[chosen], predictions.upper[chosen])),
         bias_interval=[float(mine.mean() - 1.96 * spread), float(mine.mean() + 1.96 * spread)],
         apart=apart,
         apart_z=apart / both if both and np.isfinite(both) else 0.0,
-        same_age=_bias_at_same_age(judged.age, error, chosen),
+        same_age=_bias_at_same_age(held_out.age, error, chosen),
         made_younger=side.made_younger,
         made_older=side.made_older,
     )

@@ -1,0 +1,114 @@
+"""Predictions for people whom no member was trained on, and the metrics that they give."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.features.encode import Matrix
+from predict_age.models.bundle import (
+    MEMBERS,
+    Bundle,
+    EnsembleWeights,
+    MemberOutputs,
+    Predictions,
+)
+from predict_age.models.metrics import (
+    errors_by_confidence,
+    errors_fall_with_confidence,
+    evaluate,
+    interval_quality,
+    metrics_by_band,
+    point_errors,
+)
+from predict_age.records.model_quality import AgePairs, MemberQuality, Metrics, TrainingRows
+
+PREDICTION_CHUNK_ROWS = 16_384  # rows
+
+
+@dataclass(frozen=True)
+class HeldOutPredictions:
+    """Predictions for m people of known ``age`` (m,) by models that did not learn from them; ``rows`` (m,) of the sample.
+
+    ``missing_count`` (m,) counts their features without a value.
+    """
+
+    rows: NDArray[np.int64]
+    age: NDArray[np.float64]
+    predictions: Predictions
+    missing_count: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class UnseenOutputs:
+    """What models say about people whom they did not learn from."""
+
+    outputs: MemberOutputs
+    age: NDArray[np.float64]
+    ridge: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, bundle: Bundle, matrix: Matrix, age: NDArray[np.float32], threads: int) -> UnseenOutputs:
+        """What all models of ``bundle`` say, asked by several threads for rows of the people each."""
+
+        def ask(rows: slice) -> UnseenOutputs:
+            return cls(
+                bundle.member_outputs(matrix[rows], all_members=True),
+                age[rows].astype(np.float64),
+                bundle.ridge.predict(matrix[rows]),
+            )
+
+        pieces = [slice(n, n + PREDICTION_CHUNK_ROWS) for n in range(0, max(1, len(matrix)), PREDICTION_CHUNK_ROWS)]
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                return cls.all_of(list(pool.map(ask, pieces)))
+            except BaseException:  # Ctrl-C, a time limit: nobody wants the rest
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    @classmethod
+    def all_of(cls, several: list[UnseenOutputs]) -> UnseenOutputs:
+        outputs = MemberOutputs(*(np.concatenate([getattr(o.outputs, f.name) for o in several]) for f in fields(MemberOutputs)))
+        return cls(outputs, np.concatenate([o.age for o in several]), np.concatenate([o.ridge for o in several]))
+
+
+def held_out_metrics(
+    ensemble: EnsembleWeights,
+    unseen_outputs: UnseenOutputs,
+    predictions: Predictions,
+    median: float,
+    *,
+    importance: dict[str, float],
+    missing: dict[str, float],
+    rows: TrainingRows,
+    refit_rows: int,
+) -> Metrics:
+    """Metrics of predictions for people with a known age whom no model saw; ``median`` of the known ages."""
+    outputs, truth = unseen_outputs.outputs, unseen_outputs.age
+    shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:3000])
+    steps = errors_by_confidence(predictions, truth)
+    members = [
+        MemberQuality(name, weight, **vars(point_errors(truth, ensemble.whole_years(outputs.points[:, i]))))
+        for i, (name, weight) in enumerate(zip(MEMBERS, ensemble.weights, strict=True))
+    ]
+    return Metrics(
+        held_out=evaluate(truth, predictions.age, predictions.lower, predictions.upper),
+        by_band=metrics_by_band(truth, predictions.age, predictions.lower, predictions.upper),
+        by_predicted_band=metrics_by_band(truth, predictions.age, predictions.lower, predictions.upper, of=predictions.age),
+        members=members,
+        ridge=point_errors(truth, ensemble.whole_years(unseen_outputs.ridge)),
+        median=point_errors(truth, np.full(len(truth), median)),
+        uncalibrated=interval_quality(truth, outputs.interval_quantiles[:, 0], outputs.interval_quantiles[:, 2]),
+        network_share=ensemble.network_share,
+        widen_years=list(ensemble.calibration.years),
+        by_confidence=steps,
+        confidence_is_monotone=errors_fall_with_confidence(steps),
+        sample=AgePairs(truth[shown].astype(int).tolist(), predictions.age[shown].tolist()),
+        importance=importance,
+        missing=missing,
+        rows=rows,
+        refit_rows=refit_rows,
+    )
