@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import cli
 from faults import call
@@ -156,3 +157,28 @@ def test_makefile_imports_modules_that_exist() -> None:
     names = used.split(", ")
     assert len(names) > 4
     assert all(importlib.util.find_spec(name) for name in names)
+
+
+def test_ci_runs_the_developers_commands_on_every_supported_python() -> None:
+    """The workflow runs ``.ci/run``, from the oldest Python that the package declares on; its actions have exact versions."""
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    job = yaml.safe_load(text)["jobs"]["check"]
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"].removeprefix(">=")
+    assert job["strategy"]["matrix"]["python"] == [oldest, "3.12", "3.13", "3.14"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    actions = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert len(actions) == 2
+    assert all(re.search(r"@v\d+\.\d+\.\d+$", action) for action in actions)
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+
+
+@pytest.mark.parametrize("name", ["bug", "feature"])
+def test_issue_forms_are_forms(name: str) -> None:
+    """Every field that asks something has an id and a label; at least one must be filled in."""
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml").read_text(encoding="utf-8"))
+    assert form["name"]
+    assert form["description"]
+    fields = [field for field in form["body"] if field["type"] != "markdown"]
+    assert len({field["id"] for field in fields}) == len(fields)
+    assert all(field["attributes"]["label"] for field in fields)
+    assert any(field.get("validations", {}).get("required") for field in fields)
