@@ -9,13 +9,21 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from predict_age.aws.lambdas import pre_cleanup
+from conftest import tiny_run, write_jsonl
+from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
+from predict_age.aws.lambdas import final_results, post_cleanup, pre_cleanup
+from predict_age.aws.lambdas.runtime import Call, call_of, object_tags
 from predict_age.aws.object_names import run_folder, run_id_of
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
-from predict_age.errors import ConfigError
-from predict_age.storage.durable_files import hashed_json
+from predict_age.errors import ConfigError, IntegrityError
+from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.storage.durable_files import hashed_json, read_json
 from predict_age.storage.publication import publish, raise_fence, read_published
+from predict_age.storage.result_files import is_temporary_file
+from predict_age.storage.row_accounting import RowAccounting
+from predict_age.storage.workspace import RunFolder, Workspace
+from predict_age.tally import Tally
 
 pytestmark = pytest.mark.filterwarnings("default")
 BUCKET = "company-predict-age"
@@ -124,3 +132,88 @@ def test_request_is_written_once(store: Store) -> None:
     assert clean(1) == clean(1)
     request = json.loads(store.get(f"{run_folder(clean(1))}/request.json")[0])
     assert request["run_id"] == clean(1)
+
+
+OUTPUTS = {
+    "read_source": ["source/splits.json", "source/duplicates.npy", "source/working/0.parquet", "source/routed/0.parquet"],
+    "training": ["model/manifest.json", "model/ridge.npz"],
+    "batch_generator": ["batches.json"],
+    "create_predictions_table": [],
+    "parallel_prediction": ["predictions/batch_0.parquet", "people/batch_0.parquet"],
+    "human_qa": [],
+    "final_results": [],
+}
+UNLOADED = {"human_qa": "qa", "final_results": "results"}
+
+
+@pytest.fixture(scope="module")
+def local_run(people_rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run on this machine: its records are the records of the run on AWS."""
+    folder = tmp_path_factory.mktemp("local")
+    outcome = tiny_run(write_jsonl(folder / "s.jsonl", people_rows[:100]), folder / "w")
+    return Workspace(folder / "w").run(outcome.run["run_id"])
+
+
+def merged_run(store: Store, local_run: RunFolder, keep_predictions: bool) -> Call:
+    """A run up to FinalResults, with all kinds of objects that the states before it write; as the functions see it."""
+    token = acquire_execution_lease(S3Documents(store), "arn:1", "run", lambda execution: True).token
+    call = call_of({"run_id": run_id_of(request_at(1)), "token": str(token)}, SimpleNamespace(aws_request_id="two"))
+    run = local_run.record | {"run_id": call.run_id}
+    run["config"]["running"]["keep_predictions"] = keep_predictions
+    store.put(call.name("run.json"), hashed_json(run).encode(), None)
+    put(store, call.run_id, "request.json", "steps/pre_cleanup.json", "tasks.json", "tasks/0.json", "map/0/manifest.json")
+    put(store, call.run_id, "receipts/batch_0.json", "qa/one/0", "qa/two/0", "results/one/0", "results/two/0", "costs/0.json")
+    for step, names in OUTPUTS.items():
+        put(store, call.run_id, *names)
+        record = read_json(local_run.step_file(step))
+        record["outputs"] = {name: store.head(call.name(name)).sha256 for name in names}
+        if step in UNLOADED:
+            record["facts"]["location"] = store.url(call.name(f"{UNLOADED[step]}/two")) + "/"
+        if step != "final_results":
+            store.put(call.name(f"steps/{step}.json"), hashed_json(record).encode(), None)
+    store.put(call.name("manifest.json"), manifest_of(call, record).encode(), None)
+    store.put(call.name("steps/final_results.json"), hashed_json(record).encode(), None)
+    return call
+
+
+def manifest_of(call: Call, final_record: dict[str, Any]) -> str:
+    """The manifest that FinalResults writes for this result."""
+    tally = Tally.from_json(final_record["facts"]["tally"])
+    accounting = RowAccounting.of(call.facts(ReadSourceFacts), tally)
+    return final_results.manifest_text(call, call.run(), accounting, tally, final_record["facts"]["location"])
+
+
+@pytest.mark.parametrize("keep_predictions", [True, False])
+def test_every_file_of_the_manifest_is_there_after_post_cleanup(store: Store, local_run: RunFolder, keep_predictions: bool) -> None:
+    """With the hash or the tag that the manifest names; temporary files are gone; predictions stay only when configured."""
+    call = merged_run(store, local_run, keep_predictions)
+    post_cleanup.handle(call.event, SimpleNamespace(aws_request_id="three"))
+    manifest = store.document(call.name("manifest.json"))
+    for name, digest in manifest["files"].items():
+        stored = store.head(call.name(name))
+        assert stored is not None, name
+        assert stored.sha256 == digest
+    assert manifest["athena"] == object_tags(call, store.url(call.name("results/two/")))
+    assert len(manifest["athena"]) == 1
+    left = {name.removeprefix(call.name("")) for name, _ in store.names(call.name(""))}
+    assert {n for n in left if is_temporary_file(n, keep_predictions)} == set()
+    assert ("predictions/batch_0.parquet" in left, "predictions/batch_0.parquet" in manifest["files"]) == (keep_predictions,) * 2
+    assert {"run.json", "steps/pre_cleanup.json", "steps/human_qa.json", "people/batch_0.parquet"} <= set(manifest["files"])
+    assert {"qa/one/0", "results/one/0", "tasks/0.json", "map/0/manifest.json", "source/working/0.parquet"} & left == set()
+    assert {"qa/two/0", "results/two/0", "tasks.json", "receipts/batch_0.json", "costs/0.json"} < left
+    lease = current_execution_lease(S3Documents(store))
+    assert lease is not None
+    assert lease.released
+
+
+def test_manifest_names_no_record_that_is_missing(store: Store, local_run: RunFolder) -> None:
+    """A record that is not there, or that nobody can vouch for, stops the run before it is published."""
+    call = merged_run(store, local_run, keep_predictions=True)
+    final_record = call.document("steps/final_results.json")
+    assert manifest_of(call, final_record).encode() == store.get(call.name("manifest.json"))[0]
+    store.s3.put_object(Bucket=BUCKET, Key=store.key(call.name("steps/pre_cleanup.json")), Body=b"{}")
+    with pytest.raises(IntegrityError, match="without SHA-256"):
+        manifest_of(call, final_record)
+    store.delete([call.name("steps/pre_cleanup.json")])
+    with pytest.raises(IntegrityError, match="no object"):
+        manifest_of(call, final_record)

@@ -118,6 +118,8 @@ def test_same_rows_as_on_one_machine(cloud: Cloud) -> None:
             for name, value in row.items():
                 assert same(value, other[renamed.get(name, name)]), (row, other)
     manifest = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/manifest.json")["Body"].read())
+    for name in [*manifest["files"], *manifest["athena"]]:
+        cloud.s3.head_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/{name}")  # raises for a file that is not there
     assert manifest["model"] == run["model_version"]
     assert manifest["checksum"] == str(
         json.loads((cloud.folder / "w" / "runs" / run["run_id"] / "manifest.json").read_text())["checksum"]

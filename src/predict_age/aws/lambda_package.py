@@ -31,6 +31,7 @@ PACKAGED_FILES = (
     "storage/lease.py",
     "storage/manifest.py",
     "storage/publication.py",
+    "storage/result_files.py",
     "storage/retention_rule.py",
     "storage/row_accounting.py",
     "storage/workspace.py",

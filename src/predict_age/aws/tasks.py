@@ -39,11 +39,11 @@ from predict_age.steps.human_qa import people_of
 from predict_age.steps.parallel_prediction import BatchContext, predict_batch, prediction_parts, summary
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import creating, hashed_json, make_folder, read_json, write_json
-from predict_age.storage.manifest import ON_THE_WAY
 from predict_age.storage.parquet_writer import parquet_options
+from predict_age.storage.result_files import WORKING_COPIES
 from predict_age.storage.workspace import RunFolder, Workspace
 
-LEFT_IN_S3 = (*ON_THE_WAY, "predictions/batch_", "people/")
+LEFT_IN_S3 = (*WORKING_COPIES, "predictions/batch_", "people/")
 IN_TRAINING = tuple(s for s in STEPS if s.state == "Training")
 
 

@@ -10,6 +10,7 @@ from predict_age.run.run import Run
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.step import STEPS, Step
 from predict_age.storage.durable_files import file_problem
+from predict_age.storage.result_files import is_temporary_file
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,6 @@ class Inspection:
         if self.missing:
             lines.append(f"still to do: {', '.join(self.missing)}")
         return lines
-
-
-INTERMEDIATE_FOLDERS = ("source/working/", "source/routed/")
-PREDICTIONS_FOLDER = "predictions/"
 
 
 def inspect_run(run: Run) -> Inspection:
@@ -73,8 +70,8 @@ def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
         outputs = run.outputs(step.name)
     except IntegrityError as error:
         problems, outputs = [str(error).splitlines()[0]], {}
-    passing = INTERMEDIATE_FOLDERS if run.plan.config.running.keep_predictions else (*INTERMEDIATE_FOLDERS, PREDICTIONS_FOLDER)
-    checked = {n: h for n, h in outputs.items() if wanted or not n.startswith(passing)}
+    keep_predictions = run.plan.config.running.keep_predictions
+    checked = {n: h for n, h in outputs.items() if wanted or not is_temporary_file(n, keep_predictions)}
     with ThreadPoolExecutor(available_cores()) as threads:
         problems += [p for p in threads.map(lambda n: file_problem(run.folder.path / n, checked[n], n), checked) if p]
     if not problems and _is_other_work(run, step):

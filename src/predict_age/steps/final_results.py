@@ -17,8 +17,9 @@ from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import check_hash, creating, file_sha256, key_of, write_json, write_receipt
-from predict_age.storage.manifest import ON_THE_WAY, RESULT_STEPS, manifest_contents
+from predict_age.storage.manifest import manifest_contents
 from predict_age.storage.parquet_writer import parquet_options
+from predict_age.storage.result_files import RESULT_STEPS, result_files
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, sum_tallies
 
@@ -72,12 +73,7 @@ def final_results(run: Run) -> StepResult:
 def _write_manifest(run: Run, results: dict[str, str], books: RowAccounting, tally: Tally) -> str:
     """Write ``manifest.json`` and return its seal. ``results`` are the result parts and their SHA-256."""
     plan = run.plan
-    files: dict[str, str] = {}
-    for step in RESULT_STEPS:
-        files |= run.outputs(step)
-    keep = plan.config.running.keep_predictions
-    files = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY) and (keep or not n.startswith("predictions/"))}
-    records = [f"steps/{step}.json" for step in ("pre_cleanup", *RESULT_STEPS)]
-    files |= {name: file_sha256(run.folder.path / name) for name in ("run.json", *records)}
+    outputs = [run.outputs(step) for step in RESULT_STEPS]
+    files = result_files(outputs, lambda name: file_sha256(run.folder.path / name), plan.config.running.keep_predictions)
     made = manifest_contents(plan.as_json(), run.facts(ReadSourceFacts), run.facts(TrainingFacts), books, tally, files | results)
     return write_json(run.folder.manifest_file, made)

@@ -1,4 +1,4 @@
-"""Step 9: remove what was only needed on the way; what is published stays."""
+"""Step 9: remove temporary files of the run; what is published stays."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ from predict_age.records.step_facts import PostCleanupFacts
 from predict_age.run.run import Run
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import TEMPORARY, folder_bytes
+from predict_age.storage.result_files import temporary_folders
 from predict_age.storage.retention import TEMPORARY_FILE
 
 
 def post_cleanup(run: Run) -> StepResult:
-    """Remove working copies of the source and, when so configured, the raw predictions. Returns the bytes freed as a fact."""
+    """Remove temporary folders (raw predictions too, when so configured) and temporary files of killed processes."""
     folder = run.folder.path
-    removable = [folder / "source" / "working", folder / "source" / "routed"]
-    removable += [
-        *folder.glob("training-*"),
-        *folder.glob("reuse-*"),
-        *(folder / "source").glob("scratch-*"),
-    ]  # also of attempts that were killed
-    if not run.plan.config.running.keep_predictions:
-        removable.append(folder / "predictions")
+    patterns = temporary_folders(run.plan.config.running.keep_predictions)
+    removable = [path for pattern in patterns for path in folder.glob(pattern.rstrip("/"))]
     removable += [p for p in folder.rglob(f"*{TEMPORARY}") if TEMPORARY_FILE.fullmatch(p.name)]
     freed = sum(folder_bytes(p) if p.is_dir() else p.stat().st_size for p in removable if p.exists())
     for path in removable:

@@ -17,8 +17,6 @@ from predict_age.storage.workspace import RunFolder, Workspace
 from predict_age.tally import Tally
 
 MANIFEST_FORMAT = 1
-ON_THE_WAY = ("source/working/", "source/routed/")  # working copies of the source: removed after the run
-RESULT_STEPS = ("read_source", "training", "batch_generator", "create_predictions_table", "parallel_prediction", "human_qa")
 
 
 def manifest_contents(

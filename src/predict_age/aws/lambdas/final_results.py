@@ -21,12 +21,11 @@ from predict_age.records.step_facts import FinalResultsFacts, ParallelPrediction
 from predict_age.sql import VIEW, for_athena
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import hashed_json, parse_hashed_json
-from predict_age.storage.manifest import ON_THE_WAY, manifest_contents
+from predict_age.storage.manifest import manifest_contents
 from predict_age.storage.publication import publish
+from predict_age.storage.result_files import RESULT_STEPS, result_files
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import AGE_BINS, PCT_BINS, Tally
-
-MADE_BEFORE = ("read_source", "training", "batch_generator", "parallel_prediction")
 
 
 @handler
@@ -56,7 +55,7 @@ def _merge(call: Call) -> StepResult:
     table = call.staged(RESULTS_TABLE)
     tally = _tally(call.athena.rows(for_athena("check_results", {RESULTS_TABLE: table})))
     books = _balanced(call, tally, table)
-    manifest = _manifest(call, run, books, tally, location)
+    manifest = manifest_text(call, run, books, tally, location)
     seal = parse_hashed_json(manifest.encode(), "manifest.json")[1]
     call.store.put_part(call.name("manifest.json"), manifest.encode())
     call.lease.check()
@@ -110,14 +109,25 @@ def _balanced(call: Call, tally: Tally, table: str) -> RowAccounting:
     return books
 
 
-def _manifest(call: Call, run: dict[str, Any], books: RowAccounting, tally: Tally, location: str) -> str:
-    """Every object of the result with what identifies it: SHA-256 for those that our tasks wrote, the tag for Athena's."""
-    files: dict[str, str] = {}
-    for step in MADE_BEFORE:
-        files |= call.step(step).outputs
-    kept = {n: h for n, h in files.items() if not n.startswith(ON_THE_WAY)}
-    made = manifest_contents(run, call.facts(ReadSourceFacts), call.facts(TrainingFacts), books, tally, kept)
-    return hashed_json({**made, "athena": object_tags(call, location)})
+def manifest_text(call: Call, run: dict[str, Any], books: RowAccounting, tally: Tally, location: str) -> str:
+    """Text of manifest.json: SHA-256 of each file that this program wrote, size and tag of each object that Athena wrote."""
+    outputs = [call.step(step).outputs for step in RESULT_STEPS]
+    files = result_files(outputs, lambda name: _record_hash(call, name), bool(run["config"]["running"]["keep_predictions"]))
+    contents = manifest_contents(run, call.facts(ReadSourceFacts), call.facts(TrainingFacts), books, tally, files)
+    return hashed_json({**contents, "athena": object_tags(call, location)})
+
+
+def _record_hash(call: Call, name: str) -> str:
+    """SHA-256 with which a record of the run was stored. Raises IntegrityError when it is missing or has no such hash."""
+    stored = call.store.head(call.name(name))
+    if stored is None or not stored.sha256:
+        raise IntegrityError(
+            f"{call.store.url(call.name(name))} cannot be named in the manifest",
+            expected="the record as a state of this run wrote it, with its SHA-256",
+            found="no object" if stored is None else "an object without SHA-256",
+            fix="start a new execution",
+        )
+    return stored.sha256
 
 
 def _show(call: Call, quarter: str) -> None:

@@ -81,7 +81,8 @@ class Call:
         return object_names.staging_table(table, self.run_id)
 
 
-def _call(event: Event, context: Any) -> Call:
+def call_of(event: Event, context: Any) -> Call:
+    """The invocation that ``event`` and Lambda's ``context`` describe; the workspace is named by the environment."""
     env = os.environ
     store = Store(env["PREDICT_AGE_BUCKET"], env.get("PREDICT_AGE_PREFIX", "predict-age"))
     return Call(event, str(context.aws_request_id), store, env["PREDICT_AGE_DATABASE"], env["PREDICT_AGE_WORKGROUP"])
@@ -95,7 +96,7 @@ def handler(function: Callable[[Call], Event]) -> Callable[[Event, Any], Event]:
         began = time.monotonic()
         said: Event = {"function": function.__module__.rpartition(".")[2], "run_id": event.get("run_id", "")}
         try:
-            result = function(_call(event, context))
+            result = function(call_of(event, context))
             said["outcome"] = "done"
             return result
         except PredictAgeError as error:
