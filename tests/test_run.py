@@ -19,12 +19,14 @@ import pytest
 
 from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
+from predict_age.pipeline.step_inputs import parallel_prediction_inputs
 from predict_age.run.run import Run, RunPlan
 from predict_age.runtime.progress import Console
 from predict_age.runtime.worker_pool import Pool
 from predict_age.sql import VIEW
 from predict_age.step import STEPS
-from predict_age.steps import parallel_prediction
+from predict_age.steps import batch_prediction
+from predict_age.steps.parallel_prediction import prediction_partitions
 from predict_age.storage.workspace import Workspace
 from processes import alive, server_of, start, wait_for, workers_of
 
@@ -87,18 +89,18 @@ def test_a_batch_is_the_same_in_bites_and_slices_of_any_size(
     workspace = Workspace(finished[0])
     folder = workspace.run(workspace.published.current)
     run = Run(RunPlan.from_json(folder.record), workspace, folder, Pool(1), Console(quiet=True), Anything())
-    part = parallel_prediction.prediction_parts(run)[0]
+    part = prediction_partitions(parallel_prediction_inputs(run))[0]
 
     def predicted(name: str) -> tuple[pa.Table, dict[str, Any]]:
-        receipt = parallel_prediction.predict_batch(tmp_path / f"{name}.parquet", "key", *part.needs)
+        receipt = batch_prediction.predict_batch(tmp_path / f"{name}.parquet", "key", *part.needs)
         return pq.read_table(tmp_path / f"{name}.parquet"), receipt
 
     expected, receipt = predicted("at once")
     slices = []
-    together = parallel_prediction._together
-    monkeypatch.setattr(parallel_prediction, "_together", lambda several: slices.append(len(several)) or together(several))
+    together = batch_prediction._together
+    monkeypatch.setattr(batch_prediction, "_together", lambda several: slices.append(len(several)) or together(several))
     for name, value in (("BITE_BYTES", bite), ("SLICE_BYTES", most), ("SLICE_ROWS", rows)):
-        monkeypatch.setattr(parallel_prediction, name, value)
+        monkeypatch.setattr(batch_prediction, name, value)
     monkeypatch.setattr("predict_age.source.row_group_reader.SLICE_ROWS", rows)
     made, other = predicted("in pieces")
     assert len(slices) > len(part.needs[0]) and receipt["rows"] == other["rows"] == expected.num_rows > 500

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from conftest import run_json
 from predict_age.config import TrainingConfig
 from predict_age.source.row_group_reader import Split
-from predict_age.steps.training import FEWEST_SPLITS, MORE_THAN_NEEDED, in_drift_sample
+from predict_age.steps.training_sample import MIN_SPLITS_TO_CHOOSE, OVERSAMPLING, choose_splits
 
 
 def splits(number: int) -> list[Split]:
@@ -20,20 +20,20 @@ def splits(number: int) -> list[Split]:
 def test_all_splits_are_read_when_few_people_are_known() -> None:
     """Up to four times as many known ages as needed, or few row groups, everything is looked at."""
     settings = TrainingConfig()
-    for number, labelled in ((1, 10), (80, 1_400_000), (200, 2 * MORE_THAN_NEEDED * settings.sample_rows - 1), (150, 10**9)):
-        assert in_drift_sample(splits(number), labelled, settings) == (splits(number), 1)
+    for number, labelled in ((1, 10), (80, 1_400_000), (200, 2 * OVERSAMPLING * settings.sample_rows - 1), (150, 10**9)):
+        assert choose_splits(splits(number), labelled, settings) == (splits(number), 1)
 
 
 def test_one_of_so_many_consecutive_splits() -> None:
     """378 million people: one row group of each 35, drawn by the seed, the same each time."""
     everything = splits(7561)
-    some, times = in_drift_sample(everything, 141_759_065, TrainingConfig(seed=7))
+    some, times = choose_splits(everything, 141_759_065, TrainingConfig(seed=7))
     assert times == 35 and len(some) == 217
     assert [s.id // 35 for s in some] == list(range(217))
     places = [s.id % 35 for s in some]
     assert len(set(places)) > 25  # a fixed place of each 35 would follow whatever rhythm the source has
-    assert in_drift_sample(everything, 141_759_065, TrainingConfig(seed=7)) == (some, times)
-    assert in_drift_sample(everything, 141_759_065, TrainingConfig(seed=8))[0] != some
+    assert choose_splits(everything, 141_759_065, TrainingConfig(seed=7)) == (some, times)
+    assert choose_splits(everything, 141_759_065, TrainingConfig(seed=8))[0] != some
     assert len(some) * 18_750 > 3 * 1_000_000
 
 
@@ -44,8 +44,8 @@ def test_as_many_people_as_asked_for(people: Path, quick: Path, tmp_path: Path) 
     pq.write_table(table, tmp_path / "s" / "people.parquet", row_group_size=5)
     config = tmp_path / "c.toml"
     config.write_text(quick.read_text().replace("[training]", "[training]\nsample_rows = 140"))
-    some, times = in_drift_sample(splits(600), 1125, TrainingConfig(sample_rows=140))
-    assert times == 2 and len(some) == 300 >= FEWEST_SPLITS
+    some, times = choose_splits(splits(600), 1125, TrainingConfig(sample_rows=140))
+    assert times == 2 and len(some) == 300 >= MIN_SPLITS_TO_CHOOSE
     run = run_json(tmp_path / "s", tmp_path / "w", "--config", config)
     assert run["rows"]["read"] == table.num_rows == 3000
     learned = next(s["rows"] for s in run["stages"] if s["name"] == "training")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from predict_age.errors import IntegrityError
 from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.step_facts import FACTS, Facts
+
+F_co = TypeVar("F_co", bound=Facts, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,16 @@ def step_named(name: str) -> Step:
 
 
 @dataclass(frozen=True)
-class StepResult:
+class StepResult(Generic[F_co]):
     """Result of a step: ``rows`` it handled, ``facts`` for later steps, and SHA-256 of the files it made, by name."""
 
     rows: int
-    facts: Facts
+    facts: F_co
     outputs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class StepRecord:
+class StepRecord(Generic[F_co]):
     """Record of a finished step. ``key`` stands for what the step worked on: another key, other work."""
 
     number: int
@@ -68,14 +70,14 @@ class StepRecord:
     seconds: float
     rows: int
     peak_rss_bytes: int
-    facts: Facts
+    facts: F_co
     outputs: dict[str, str]
     key: str
 
     @classmethod
-    def of(cls, step: Step, result: StepResult, seconds: float, peak_rss_bytes: int = 0, key: str = "") -> StepRecord:
+    def of(cls, step: Step, result: StepResult[Facts], seconds: float, peak_rss_bytes: int = 0, key: str = "") -> StepRecord[Facts]:
         """The record of ``step``, done in ``seconds``."""
-        return cls(
+        return StepRecord[Facts](
             STEPS.index(step) + 1,
             step.name,
             step.title,
@@ -92,7 +94,7 @@ class StepRecord:
         return as_json(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], name: str) -> StepRecord:
+    def from_json(cls, value: dict[str, Any], name: str) -> StepRecord[Facts]:
         """The record of the step ``name`` from its JSON object. Raises IntegrityError when it is not that."""
         try:
             if value["name"] != name:
@@ -107,7 +109,9 @@ class StepRecord:
                 found=found,
                 fix="`predict-age resume`, which does the step again, or a new run",
             ) from None
-        return cls(bare.number, name, bare.title, bare.seconds, bare.rows, bare.peak_rss_bytes, facts, bare.outputs, bare.key)
+        return StepRecord[Facts](
+            bare.number, name, bare.title, bare.seconds, bare.rows, bare.peak_rss_bytes, facts, bare.outputs, bare.key
+        )
 
 
 @dataclass(frozen=True)

@@ -10,75 +10,37 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from predict_age.aws import object_names
-from predict_age.aws.execution_lease import HeldLease
-from predict_age.aws.s3_documents import S3Documents
-from predict_age.aws.s3_store import Store
+from predict_age.aws.run_mirror import Job, RunMirror
 from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
 from predict_age.pipeline.runner import do_step, new_plan
-from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.pipeline.step_inputs import parallel_prediction_inputs
+from predict_age.records.step_facts import ParallelPredictionFacts
 from predict_age.run.budget import check_cost
 from predict_age.run.partitioned_output import Partition, Receipt
 from predict_age.run.quality_gates import GATES
-from predict_age.run.run import Run, RunPlan, code_hash
-from predict_age.runtime.progress import Console
+from predict_age.run.run import Run
 from predict_age.runtime.worker_pool import Pool, available_cores
 from predict_age.source.row_group_reader import Split
-from predict_age.step import STEPS, Step, StepResult
-from predict_age.steps.create_predictions_table import create_predictions_table
+from predict_age.step import STEPS, StepResult, step_named
+from predict_age.steps.batch_prediction import BatchContext, predict_batch
+from predict_age.steps.create_predictions_table import CreatePredictionsTableInputs, create_predictions_table
 from predict_age.steps.human_qa import people_of
-from predict_age.steps.parallel_prediction import BatchContext, predict_batch, prediction_parts, summary
+from predict_age.steps.parallel_prediction import prediction_partitions, summarize_batches
 from predict_age.storage.documents import ConflictError
-from predict_age.storage.durable_files import creating, hashed_json, make_folder, read_json, write_json
+from predict_age.storage.durable_files import creating, hashed_json, read_json, write_json
 from predict_age.storage.parquet_writer import parquet_options
-from predict_age.storage.result_files import WORKING_COPIES
-from predict_age.storage.workspace import RunFolder, Workspace
 
-LEFT_IN_S3 = (*WORKING_COPIES, "predictions/batch_", "people/")
 IN_TRAINING = tuple(s for s in STEPS if s.state == "Training")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a task is told: where the workspace lies, which run, under which lease."""
-
-    store: Store
-    run_id: str
-    token: int
-    accept: bool = False
-    task: int = 0  # which one of the map
-
-    @classmethod
-    def from_environment(cls) -> Job:
-        """From PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID, _TOKEN, _ACCEPT and _TASK. Raises ConfigError naming what is missing."""
-        try:
-            store = Store(os.environ["PREDICT_AGE_BUCKET"], os.environ.get("PREDICT_AGE_PREFIX", "predict-age"))
-            return cls(
-                store,
-                os.environ["PREDICT_AGE_RUN_ID"],
-                int(os.environ["PREDICT_AGE_TOKEN"]),
-                bool(os.environ.get("PREDICT_AGE_ACCEPT")),
-                int(os.environ.get("PREDICT_AGE_TASK", "0")),
-            )
-        except (KeyError, ValueError) as error:
-            raise ConfigError(
-                "this command runs inside a task of the state machine",
-                expected="its environment variables",
-                found=str(error),
-                fix="on one machine use `predict-age run`",
-            ) from None
-
-    def name(self, inside: str) -> str:
-        return f"{object_names.run_folder(self.run_id)}/{inside}"
 
 
 def _count(metric: str, workspace: str) -> None:
@@ -111,71 +73,9 @@ def recorded_cost(job: Job, what: str) -> Iterator[None]:
             job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), hashed_json(used).encode())
 
 
-class Mirror:
-    """The run's folder on this task's disk, and its original in S3."""
-
-    def __init__(self, job: Job, scratch: Path) -> None:
-        job.store.check_reachable()
-        self.job = job
-        self.workspace = Workspace(scratch)
-        self.folder = RunFolder(scratch / "runs" / job.run_id, job.store.url(object_names.run_folder(job.run_id)))
-        make_folder(self.folder.path / "steps")
-        self.bring_optional("published.json", scratch / "published.json")
-        self.bring_optional(job.name("run.json"), self.folder.path / "run.json")
-        self._bring_records(job.run_id, STEPS)
-        published = self.workspace.published.current
-        if published and published != job.run_id:  # the model that this one is compared with
-            self._bring_records(published, [s for s in STEPS if s.name in GATES])
-        for name, _ in job.store.names(job.name("gates/")):
-            self.bring_optional(name, scratch / name)
-
-    def _bring_records(self, run_id: str, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self.bring_optional(object_names.step_record(run_id, step.name), self.workspace.run(run_id).step_file(step.name))
-
-    def bring_optional(self, name: str, path: Path) -> bool:
-        """Download a sealed document, if it is there."""
-        with suppress(IntegrityError):
-            self.job.store.fetch(name, path, "")
-        return path.exists()
-
-    def bring(self, run: Run, *steps: str) -> None:
-        """Download what these steps made. Large files stay in S3 and are only compared there."""
-        for step in steps:
-            for name, digest in run.outputs(step).items():
-                if not name.startswith(LEFT_IN_S3):
-                    self.job.store.fetch(self.job.name(name), self.folder.path / name, digest)
-
-    def send(self, run: Run, step: Step) -> None:
-        """Upload what a finished step made, and then its record."""
-        for name in run.outputs(step.name):
-            path = self.folder.path / name
-            if path.exists():
-                self.job.store.put_part(self.job.name(name), path)
-        self.send_record(object_names.step_record(self.job.run_id, step.name), self.folder.step_file(step.name))
-
-    def send_record(self, name: str, path: Path) -> None:
-        """Upload a record. It may be there already with the same meaning: whoever was first stays."""
-        with suppress(ConflictError):
-            self.job.store.put(name, path, None)
-
-    def run(self, pool: Pool) -> Run:
-        """The run as the steps see it."""
-        plan = RunPlan.from_json(self.folder.record)
-        if (now := code_hash()) != plan.code:
-            raise ConfigError(
-                f"run {plan.run_id} was begun by another image",
-                expected=f"code {plan.code}",
-                found=f"code {now}",
-                fix="start a new run",
-            )
-        lease = HeldLease(S3Documents(self.job.store), self.job.token)
-        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, self.job.accept)
-
-
 def train(job: Job, scratch: Path) -> None:
     """Read the source and train: the state Training. Also writes the plan of the run, the first time."""
-    mirror = Mirror(job, scratch)
+    mirror = RunMirror(job, scratch)
     if not (mirror.folder.path / "run.json").exists():
         _write_plan(job, mirror)
     settings = read_json(mirror.folder.path / "run.json")
@@ -191,7 +91,7 @@ def train(job: Job, scratch: Path) -> None:
                 _gate(mirror, run, step.name)
 
 
-def _gate(mirror: Mirror, run: Run, step: str) -> None:
+def _gate(mirror: RunMirror, run: Run, step: str) -> None:
     try:
         GATES[step](run)
     finally:
@@ -199,7 +99,7 @@ def _gate(mirror: Mirror, run: Run, step: str) -> None:
             mirror.job.store.put_part(mirror.job.name(f"gates/{path.name}"), path)
 
 
-def _write_plan(job: Job, mirror: Mirror) -> None:
+def _write_plan(job: Job, mirror: RunMirror) -> None:
     """Fix everything that decides the result, as ``predict-age run`` does, from the event that PreCleanup accepted."""
     from predict_age.aws.cost_plan import estimate_run_cost
     from predict_age.features.extract import check_compiles
@@ -223,7 +123,7 @@ def _write_plan(job: Job, mirror: Mirror) -> None:
         job.store.fetch(job.name("run.json"), path, "")
 
 
-def _text(job: Job, mirror: Mirror, name: str, local: str) -> Path | None:
+def _text(job: Job, mirror: RunMirror, name: str, local: str) -> Path | None:
     if not name:
         return None
     path = mirror.workspace.root / local
@@ -234,14 +134,14 @@ def _text(job: Job, mirror: Mirror, name: str, local: str) -> Path | None:
 
 def predict(job: Job, scratch: Path) -> None:
     """Predict the batches of this task of the map; those that are in S3 with a valid receipt are not made again."""
-    mirror = Mirror(job, scratch)
+    mirror = RunMirror(job, scratch)
     settings = read_json(mirror.folder.path / "run.json")["config"]["running"]
     with Pool(available_cores(), settings["attempts"], settings["hang_seconds"]) as pool:
         run = mirror.run(pool)
         mirror.bring(run, "read_source", "training", "batch_generator")
         run.check_source()
-        create_predictions_table(run)  # the schema of the files, on this disk
-        parts = prediction_parts(run)
+        _write_schema(run)
+        parts = prediction_partitions(parallel_prediction_inputs(run))
         mine: list[int] = job.store.document(job.name(f"tasks/{job.task}.json"))["batches"]
         todo = [n for n in mine if receipt_in(job, n, parts[n].key) is None]
         run.progress.note(f"task {job.task}: batches {mine}, of which {len(mine) - len(todo)} are done")
@@ -288,20 +188,26 @@ def receipt_in(job: Job, batch: int, key: str) -> Receipt | None:
 
 def collect(job: Job, scratch: Path) -> None:
     """After the map: every batch is there, the books of the predictions, drift and its gate."""
-    mirror = Mirror(job, scratch)
-    step = next(s for s in STEPS if s.name == "parallel_prediction")
+    mirror = RunMirror(job, scratch)
+    step = step_named("parallel_prediction")
     with Pool(1) as pool:
         run = mirror.run(pool)
         if not run.is_done(step):
             mirror.bring(run, *step.needs)
-            do_step(run, step, lambda r: _collected(job, r))
+            do_step(run, step, lambda: _collect_batches(job, run))
             mirror.send(run, step)
         _gate(mirror, run, step.name)
 
 
-def _collected(job: Job, run: Run) -> StepResult:
-    create_predictions_table(run)
-    parts = prediction_parts(run)
+def _write_schema(run: Run) -> None:
+    """The schema of the predictions, on this disk: the table itself is Athena's."""
+    create_predictions_table(CreatePredictionsTableInputs(run.folder.path))
+
+
+def _collect_batches(job: Job, run: Run) -> StepResult[ParallelPredictionFacts]:
+    _write_schema(run)
+    inputs = parallel_prediction_inputs(run)
+    parts = prediction_partitions(inputs)
     receipts = []
     for number, part in enumerate(parts):
         receipt = receipt_in(job, number, part.key)
@@ -310,20 +216,20 @@ def _collected(job: Job, run: Run) -> StepResult:
                 f"batch {number} is missing or damaged", expected=f"{len(parts)} batches with receipts", fix="redrive the execution"
             )
         receipts.append(receipt)
-    made = summary(run, parts, receipts, 0, "")
+    facts = summarize_batches(inputs, receipts, 0, "")
     outputs = {f"predictions/batch_{n}.parquet": r["file_sha256"] for n, r in enumerate(receipts)}
     outputs |= {f"people/batch_{n}.parquet": r["people_sha256"] for n, r in enumerate(receipts)}
-    found, expected = sum(r["people"] for r in receipts), run.facts(ReadSourceFacts).distinct
+    found, expected = sum(r["people"] for r in receipts), inputs.source.facts.distinct
     if found != expected:
         raise IntegrityError("people are missing", expected=f"{expected:,} distinct people", found=f"{found:,} in all batches")
-    return StepResult(made.rows, made.facts, outputs)
+    return StepResult(inputs.source.facts.to_predict, facts, outputs)
 
 
 def report(job: Job, scratch: Path) -> None:
     """Write the report of the run, once its results are checked."""
     from predict_age.report import write_report
 
-    mirror = Mirror(job, scratch)
+    mirror = RunMirror(job, scratch)
     with Pool(1) as pool:
         run = mirror.run(pool)
         mirror.bring(run, "read_source", "training")

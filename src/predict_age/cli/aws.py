@@ -20,7 +20,8 @@ def aws_task_command(
     scratch: ScratchOption = "",
 ) -> None:
     """Do one state's work for the run that the environment names: bring, compute, put into S3."""
-    from predict_age.aws.tasks import COMMANDS, Job, recorded_cost
+    from predict_age.aws.run_mirror import Job
+    from predict_age.aws.tasks import COMMANDS, recorded_cost
 
     job = Job.from_environment()
     if what not in COMMANDS:

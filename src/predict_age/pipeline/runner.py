@@ -1,6 +1,7 @@
 """How a run goes through the steps: measured, retried, resumable.
 
-Every step is a function of the run; it may be run twice. A step with a record in ``steps/`` is done and is skipped.
+Every step is a function of its inputs (:mod:`predict_age.pipeline.step_inputs`); it may be run
+twice. A step with a record in ``steps/`` is done and is skipped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import cast
 from predict_age.config import Config, LimitsConfig
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
 from predict_age.pipeline.recovery import Inspection, inspect_run
+from predict_age.pipeline.step_inputs import run_step
+from predict_age.records.step_facts import Facts
 from predict_age.run.budget import Attempts, seconds_left, within
 from predict_age.run.quality_gates import GATES
 from predict_age.run.quarter import latest_complete_quarter
@@ -32,7 +35,6 @@ from predict_age.storage.durable_files import make_folder, remove, write_json
 from predict_age.storage.lease import Holder, Lease
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, INTERRUPTED, RUNNING, RunFolder, Workspace
 
-StepFunction = Callable[[Run], StepResult]
 TRANSIENT = {errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY, errno.ENETDOWN, errno.ECONNRESET}
 FIRST_WAIT_SECONDS = 0.5
 
@@ -246,13 +248,8 @@ def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, messag
             raise
 
 
-def step_function(step: Step) -> StepFunction:
-    """The function of ``step``, imported late: the runner itself needs no model."""
-    return cast(StepFunction, getattr(import_module(f"predict_age.steps.{step.name}"), step.name))
-
-
-def do_step(run: Run, step: Step, function: StepFunction | None = None) -> None:
-    """One step, by ``function`` where it is not its own: try it, again after a transient fault with growing waits.
+def do_step(run: Run, step: Step, work: Callable[[], StepResult[Facts]] | None = None) -> None:
+    """Do one step, by ``work`` where it is not :func:`run_step`, again after a transient fault with growing waits.
 
     When it is done it leaves a record.
     """
@@ -264,7 +261,7 @@ def do_step(run: Run, step: Step, function: StepFunction | None = None) -> None:
     with Measure() as measure:
         for attempt in range(1, attempts + 1):
             try:
-                result = (function or step_function(step))(run)
+                result = work() if work else run_step(run, step)
                 break
             except OSError as error:
                 if error.errno not in TRANSIENT or attempt == attempts:

@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.features.spec import FeatureSet, parse_features
-from predict_age.run.run import Run
+from predict_age.run.run import RunPlan
+from predict_age.runtime.worker_pool import Pool
 from predict_age.source.external_partition import bucket_of, buckets_for, scatter, together
 from predict_age.storage.durable_files import make_folder
-from predict_age.storage.manifest import VerifiedRun, verified_run
+from predict_age.storage.manifest import VerifiedRun
 
 PREDICTION_ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
@@ -29,14 +30,14 @@ def depends_on_date(features: FeatureSet) -> bool:
     return any(f.kind == "date" or (f.kind == "sql" and "as_of" in f.expression) for f in features.features.values())
 
 
-def obstacle(run: Run, base: VerifiedRun) -> str:
+def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
     """Why nothing of the base run's predictions can be taken over; empty when they can."""
-    if run.plan.challengers or run.workspace.run(run.plan.base).record.get("challengers"):
+    if plan.challengers or base.folder.record.get("challengers"):
         return "several models share the people"
-    if base.manifest["code"] != run.plan.code:
+    if base.manifest["code"] != plan.code:
         return "the base run was made by other code"
-    as_of = run.plan.as_of.isoformat()
-    if base.manifest["as_of"] != as_of and depends_on_date(parse_features(run.plan.features_text, run.plan.features_name)):
+    as_of = plan.as_of.isoformat()
+    if base.manifest["as_of"] != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name)):
         return f"features count from dates, and as_of moved from {base.manifest['as_of']} to {as_of}: every profile is new"
     if not base.named("predictions/batch_"):
         return "the base run did not keep its predictions (running.keep_predictions)"
@@ -66,14 +67,14 @@ class Reusable:
         return found, entries
 
 
-def build(run: Run, base: VerifiedRun, folder: Path) -> Reusable:
+def build(pool: Pool, base: VerifiedRun, folder: Path) -> Reusable:
     """Sort the base run's predictions into ``folder``; every file is compared with its hash first."""
     paths = base.checked("predictions/batch_")
     rows = sum(pq.read_metadata(p).num_rows for p in paths)
-    buckets = buckets_for(rows, run.pool.workers)
+    buckets = buckets_for(rows, pool.workers)
     make_folder(folder)
-    run.pool.run(_scatter, [(n, Path(p), buckets, folder) for n, p in enumerate(paths)], names="reading earlier predictions")
-    run.pool.run(_gather, [(b, len(paths), folder) for b in range(buckets)], names="sorting earlier predictions")
+    pool.run(_scatter, [(n, Path(p), buckets, folder) for n, p in enumerate(paths)], names="reading earlier predictions")
+    pool.run(_gather, [(b, len(paths), folder) for b in range(buckets)], names="sorting earlier predictions")
     return Reusable(folder, buckets)
 
 
@@ -99,10 +100,9 @@ def _bucket(folder: Path, number: int) -> tuple[NDArray[np.int64], np.ndarray]:
     return pids, entries
 
 
-def earlier_predictions(run: Run, folder: Path) -> tuple[Reusable | None, str]:
-    """What can be taken over from the plan's base run, or why nothing can."""
-    if not run.plan.base:
+def earlier_predictions(plan: RunPlan, base: VerifiedRun | None, pool: Pool, folder: Path) -> tuple[Reusable | None, str]:
+    """Predictions of the plan's ``base`` run that can be reused, sorted into ``folder``, or why there are none."""
+    if base is None:
         return None, "no base run"
-    base = verified_run(run.workspace, run.workspace.run(run.plan.base))
-    reason = obstacle(run, base)
-    return (None, reason) if reason else (build(run, base, folder), "")
+    reason = obstacle(plan, base)
+    return (None, reason) if reason else (build(pool, base, folder), "")

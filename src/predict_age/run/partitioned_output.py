@@ -1,4 +1,4 @@
-"""Files that a step makes one by one, in parallel: those that are whole are kept, the others are made."""
+"""Partitioned output: valid partitions are reused, missing ones are built in parallel."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predict_age.run.run import Run
+from predict_age.run.run import StepContext
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import valid_receipt
+from predict_age.storage.workspace import RunFolder
 
 Receipt = dict[str, Any]
 
@@ -32,7 +33,7 @@ def valid_partitions(parts: list[Partition]) -> dict[int, Receipt]:
 
 
 def build_missing(
-    run: Run,
+    context: StepContext,
     function: Callable[..., Receipt],
     parts: list[Partition],
     finished: dict[int, Receipt],
@@ -47,19 +48,19 @@ def build_missing(
     """
     receipts = dict(finished)
     todo = [n for n in range(len(parts)) if n not in receipts]
-    more = run.progress.part(total, unit, sum(rows(r) for r in receipts.values()))
+    more = context.progress.part(total, unit, sum(rows(r) for r in receipts.values()))
 
     def advance(task: int, receipt: Receipt) -> None:
         receipts[todo[task]] = receipt
         more(rows(receipt))
-        run.lease.check()
+        context.lease.check()
 
     tasks = [(parts[n].path, parts[n].key, *parts[n].needs) for n in todo]
-    run.pool.run(function, tasks, advance, [parts[n].path.stem for n in todo])
+    context.pool.run(function, tasks, advance, [parts[n].path.stem for n in todo])
     return [receipts[n] for n in range(len(parts))]
 
 
-def outputs_of(run: Run, parts: list[Partition], receipts: list[Receipt]) -> dict[str, str]:
+def outputs_of(folder: RunFolder, parts: list[Partition], receipts: list[Receipt]) -> dict[str, str]:
     """SHA-256 of the parts by name, for the step's record."""
-    names = run.named(*(p.path for p in parts))
+    names = folder.named(*(p.path for p in parts))
     return {name: receipt["file_sha256"] for name, receipt in zip(names, receipts, strict=True)}

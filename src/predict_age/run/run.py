@@ -154,7 +154,18 @@ def code_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-@dataclass
+@dataclass(frozen=True)
+class StepContext:
+    """What every step works with: the plan, the run's folder, worker processes, progress, and the lease that allows writing."""
+
+    plan: RunPlan
+    folder: RunFolder
+    pool: Pool
+    progress: Progress
+    lease: Permission
+
+
+@dataclass(frozen=True)
 class Run:
     """A run in progress: plan, folders, workers, and the lease that allows it to write."""
 
@@ -165,6 +176,11 @@ class Run:
     progress: Progress
     lease: Permission
     accept: bool = False  # go through gates that do not open by themselves
+
+    @property
+    def context(self) -> StepContext:
+        """The part of the run that its steps see."""
+        return StepContext(self.plan, self.folder, self.pool, self.progress, self.lease)
 
     def facts(self, kind: type[F]) -> F:
         """Facts of a finished step of this run."""
@@ -186,10 +202,6 @@ class Run:
     def outputs(self, step: str) -> dict[str, str]:
         """SHA-256 of each file that a finished step made, by its name inside the run's folder."""
         return self.folder.step(step).outputs
-
-    def named(self, *paths: Path) -> dict[str, Path]:
-        """``paths`` by their names inside the run's folder."""
-        return {p.relative_to(self.folder.path).as_posix(): p for p in paths}
 
     def check_inputs(self, steps: tuple[str, ...]) -> None:
         """Raise IntegrityError unless every file that these finished steps made is still what they made."""

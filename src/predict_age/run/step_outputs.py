@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from predict_age.run.run import Run, RunPlan
+from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.run.run import RunPlan
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
+from predict_age.step import StepRecord
 from predict_age.storage.durable_files import key_of, read_json
 from predict_age.storage.workspace import RunFolder
 
 ROWS_PER_TASK = 400_000
 
 
-def rows_key(run: Run) -> str:
+def rows_key(plan: RunPlan, source: StepRecord[ReadSourceFacts]) -> str:
     """Stands for which rows there are and which of them count: part of the key of everything made from them."""
-    outputs = run.outputs("read_source")
-    return key_of(run.plan.run_id, run.plan.identity, outputs["source/splits.json"], outputs["source/duplicates.npy"])
+    outputs = source.outputs
+    return key_of(plan.run_id, plan.identity, outputs["source/splits.json"], outputs["source/duplicates.npy"])
 
 
 def rules_of(plan: RunPlan) -> RowRules:
@@ -47,7 +49,7 @@ def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]
     return groups
 
 
-def batches_of(run: Run) -> list[list[int]]:
+def batches_of(folder: RunFolder) -> list[list[int]]:
     """Split ids by batch, as the batch generator wrote them."""
-    batches: list[list[int]] = read_json(run.folder.path / "batches.json")["batches"]
+    batches: list[list[int]] = read_json(folder.path / "batches.json")["batches"]
     return batches

@@ -60,7 +60,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
     return cleaned
 
 
-def _facts(steps: list[StepRecord], kind: type[F]) -> F | None:
+def _facts(steps: list[StepRecord[Facts]], kind: type[F]) -> F | None:
     return next((s.facts for s in steps if isinstance(s.facts, kind)), None)
 
 

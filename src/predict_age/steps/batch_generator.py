@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from predict_age.records.step_facts import BatchGeneratorFacts
 from predict_age.run.batching import plan_batches
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, read_json, write_json
 
-if TYPE_CHECKING:
-    from predict_age.run.run import Run
+
+@dataclass(frozen=True)
+class BatchGeneratorInputs:
+    """Inputs of the batch generator: the run's folder with ``source/splits.json``, most rows a batch, number of workers."""
+
+    folder: Path
+    batch_rows: int
+    workers: int
+    note: Callable[[str], None]
 
 
-def batch_generator(run: Run) -> StepResult:
+def batch_generator(inputs: BatchGeneratorInputs) -> StepResult[BatchGeneratorFacts]:
     """Write ``batches.json``. The number of batches is computed from counted rows; the formula is in the record."""
-    found = read_json(run.folder.path / "source" / "splits.json")
+    found = read_json(inputs.folder / "source" / "splits.json")
     to_predict, batch_of = found["to_predict"], found["batch_of"]
     if batch_of:
         number = max(batch_of) + 1
@@ -23,11 +32,11 @@ def batch_generator(run: Run) -> StepResult:
         batches = [b for b in batches if b]
         formula = f"floor modulo {number:,}"
     else:
-        plan = plan_batches(to_predict, run.plan.config.prediction.batch_rows, run.plan.workers)
+        plan = plan_batches(to_predict, inputs.batch_rows, inputs.workers)
         batches, formula = plan.batches, plan.formula
     rows = [sum(to_predict[s] for s in batch) for batch in batches]
-    path = run.folder.path / "batches.json"
+    path = inputs.folder / "batches.json"
     write_json(path, {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
-    run.progress.note(f"{len(batches):,} batches: {formula}")
+    inputs.note(f"{len(batches):,} batches: {formula}")
     facts = BatchGeneratorFacts(batches=len(batches), formula=formula, largest=max(rows), smallest=min(rows))
     return StepResult(sum(rows), facts, {"batches.json": file_sha256(path)})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.records.step_facts import CreatePredictionsTableFacts
-from predict_age.run.run import Run
 from predict_age.sql import columns
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import creating
@@ -25,9 +27,16 @@ def predictions_schema() -> pa.Schema:
     return pa.schema([(name, _ARROW[kind]) for name, kind in columns("predictions_table").items()])
 
 
-def create_predictions_table(run: Run) -> StepResult:
+@dataclass(frozen=True)
+class CreatePredictionsTableInputs:
+    """Inputs of create predictions table: the run's folder."""
+
+    folder: Path
+
+
+def create_predictions_table(inputs: CreatePredictionsTableInputs) -> StepResult[CreatePredictionsTableFacts]:
     """Write an empty file with the schema, so that the table exists and every batch can be checked against it."""
-    with creating(run.folder.path / "predictions" / "schema.parquet") as stream:
+    with creating(inputs.folder / "predictions" / "schema.parquet") as stream:
         pq.write_table(predictions_schema().empty_table(), stream)
     facts = CreatePredictionsTableFacts(columns=predictions_schema().names)
     return StepResult(0, facts, {"predictions/schema.parquet": stream.sha256})

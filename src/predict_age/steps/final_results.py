@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
-from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
+from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
 from predict_age.run.result_checks import describe, reconcile
-from predict_age.run.run import Run
+from predict_age.run.run import StepContext
 from predict_age.run.step_outputs import batches_of
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
-from predict_age.step import StepResult
-from predict_age.storage.durable_files import check_hash, creating, file_sha256, key_of, write_json, write_receipt
+from predict_age.step import StepRecord, StepResult
+from predict_age.storage.durable_files import check_hash, creating, key_of, write_json, write_receipt
 from predict_age.storage.manifest import manifest_contents
 from predict_age.storage.parquet_writer import parquet_options
-from predict_age.storage.result_files import RESULT_STEPS, result_files
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, sum_tallies
 
@@ -39,41 +40,56 @@ def result_part(
     return write_receipt(path, key, stream, describe(path))
 
 
-def final_results(run: Run) -> StepResult:
+@dataclass(frozen=True)
+class FinalResultsInputs:
+    """Inputs of final results.
+
+    ``files``: every file of the earlier steps that belongs to the result, with its SHA-256. ``publish`` shows readers the run
+    whose manifest has this content hash; None in a shadow run.
+    """
+
+    context: StepContext
+    source: ReadSourceFacts
+    training: TrainingFacts
+    prediction: ParallelPredictionFacts
+    human_qa: StepRecord[HumanQaFacts]
+    files: dict[str, str]
+    publish: Callable[[str], None] | None
+
+
+def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
     """Make the parts, check them against what the source holds, publish. Nothing is published unless the books balance."""
-    stamp = run.plan.timestamp[:19].replace("T", " ")
-    numbers = range(len(batches_of(run)))
-    checked = run.outputs("human_qa")
+    plan, folder = inputs.context.plan, inputs.context.folder
+    stamp = plan.timestamp[:19].replace("T", " ")
+    numbers = range(len(batches_of(folder)))
+    checked = inputs.human_qa.outputs
     parts = []
     for n in numbers:
-        made = checked[f"qa/{run.folder.qa_part(n).name}"]
-        how = (stamp, run.plan.run_id, run.plan.config.prediction.usable_from_pct)
-        parts.append(Partition(run.folder.result_part(n), key_of("result", made, *how), (run.folder.qa_part(n), made, *how)))
-    source = run.facts(ReadSourceFacts)
-    total = source.distinct
-    receipts = build_missing(run, result_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
+        made = checked[f"qa/{folder.qa_part(n).name}"]
+        how = (stamp, plan.run_id, plan.config.prediction.usable_from_pct)
+        parts.append(Partition(folder.result_part(n), key_of("result", made, *how), (folder.qa_part(n), made, *how)))
+    total = inputs.source.distinct
+    receipts = build_missing(inputs.context, result_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
     tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
-    books = reconcile(source, receipts, tally)
-    predicted = run.facts(ParallelPredictionFacts)
+    books = reconcile(inputs.source, receipts, tally)
+    predicted = inputs.prediction
     if books.predicted != predicted.predicted or books.default != sum(predicted.default.values()):
         raise IntegrityError(
             "results and predictions disagree, nothing was published",
             expected=f"{predicted.predicted:,} predicted, {sum(predicted.default.values()):,} default",
             found=f"{books.predicted:,} predicted, {books.default:,} default",
         )
-    outputs = outputs_of(run, parts, receipts)
-    seal = _write_manifest(run, outputs, books, tally)
-    if not run.plan.shadow:
-        run.workspace.publish(run.lease, run.plan.run_id, run.plan.quarter, seal)
-    table = "" if run.plan.shadow else f"predict_age_final_results_{run.plan.quarter}"
+    outputs = outputs_of(folder, parts, receipts)
+    seal = _write_manifest(inputs, outputs, books, tally)
+    if inputs.publish:
+        inputs.publish(seal)
+    table = "" if plan.shadow else f"predict_age_final_results_{plan.quarter}"
     facts = FinalResultsFacts(rows=books.counts(), quality=books.quality(tally), table=table, tally=tally, manifest=seal)
     return StepResult(books.distinct, facts, outputs)
 
 
-def _write_manifest(run: Run, results: dict[str, str], books: RowAccounting, tally: Tally) -> str:
-    """Write ``manifest.json`` and return its seal. ``results`` are the result parts and their SHA-256."""
-    plan = run.plan
-    outputs = [run.outputs(step) for step in RESULT_STEPS]
-    files = result_files(outputs, lambda name: file_sha256(run.folder.path / name), plan.config.running.keep_predictions)
-    made = manifest_contents(plan.as_json(), run.facts(ReadSourceFacts), run.facts(TrainingFacts), books, tally, files | results)
-    return write_json(run.folder.manifest_file, made)
+def _write_manifest(inputs: FinalResultsInputs, results: dict[str, str], books: RowAccounting, tally: Tally) -> str:
+    """Write ``manifest.json`` and return its content hash. ``results`` are the parts of the result and their SHA-256."""
+    files = inputs.files | results
+    manifest = manifest_contents(inputs.context.plan.as_json(), inputs.source, inputs.training, books, tally, files)
+    return write_json(inputs.context.folder.manifest_file, manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
-from predict_age.records.step_facts import HumanQaFacts, ReadSourceFacts
+from predict_age.records.step_facts import HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts
 from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
-from predict_age.run.run import Run
+from predict_age.run.run import StepContext
 from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules, connect, register
 from predict_age.source.scan import counting_rows
 from predict_age.sql import columns, for_duckdb
-from predict_age.step import StepResult
+from predict_age.step import StepRecord, StepResult
 from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
 from predict_age.storage.parquet_writer import parquet_options
 from predict_age.tally import Tally, sum_tallies
@@ -68,18 +69,28 @@ def qa_part(
     return write_receipt(path, key, stream, {"rows": table.num_rows, "tally": tally.as_json()})
 
 
-def human_qa(run: Run) -> StepResult:
+@dataclass(frozen=True)
+class HumanQaInputs:
+    """Inputs of human QA: records of reading the source and of the predictions."""
+
+    context: StepContext
+    source: StepRecord[ReadSourceFacts]
+    prediction: StepRecord[ParallelPredictionFacts]
+
+
+def human_qa(inputs: HumanQaInputs) -> StepResult[HumanQaFacts]:
     """Make every QA part that is not done."""
-    splits, batches = splits_of(run.folder), batches_of(run)
-    shared = (run.plan.config.source, rules_of(run.plan), duplicate_rows_file(run.folder))
-    rows, predicted = rows_key(run), run.outputs("parallel_prediction")
+    plan, folder = inputs.context.plan, inputs.context.folder
+    splits, batches = splits_of(folder), batches_of(folder)
+    shared = (plan.config.source, rules_of(plan), duplicate_rows_file(folder))
+    rows, predicted = rows_key(plan, inputs.source), inputs.prediction.outputs
     parts = []
     for n, batch in enumerate(batches):
-        made = predicted[f"predictions/{run.folder.batch(n).name}"]
-        needs = (run.folder.batch(n), made, [splits[s] for s in batch], *shared)
-        parts.append(Partition(run.folder.qa_part(n), key_of("qa", rows, made, batch), needs))
-    total = run.facts(ReadSourceFacts).distinct
-    receipts = build_missing(run, qa_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
+        made = predicted[f"predictions/{folder.batch(n).name}"]
+        needs = (folder.batch(n), made, [splits[s] for s in batch], *shared)
+        parts.append(Partition(folder.qa_part(n), key_of("qa", rows, made, batch), needs))
+    total = inputs.source.facts.distinct
+    receipts = build_missing(inputs.context, qa_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
     tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
     facts = HumanQaFacts(by_source=tally.group("source"), review=tally.group("review"))
-    return StepResult(sum(r["rows"] for r in receipts), facts, outputs_of(run, parts, receipts))
+    return StepResult(sum(r["rows"] for r in receipts), facts, outputs_of(folder, parts, receipts))

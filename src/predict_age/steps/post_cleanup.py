@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 from predict_age.records.step_facts import PostCleanupFacts
-from predict_age.run.run import Run
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import TEMPORARY, folder_bytes
 from predict_age.storage.result_files import temporary_folders
 from predict_age.storage.retention import TEMPORARY_FILE
 
 
-def post_cleanup(run: Run) -> StepResult:
+@dataclass(frozen=True)
+class PostCleanupInputs:
+    """Inputs of post-cleanup: the run's folder, and whether the raw predictions stay."""
+
+    folder: Path
+    keep_predictions: bool
+
+
+def post_cleanup(inputs: PostCleanupInputs) -> StepResult[PostCleanupFacts]:
     """Remove temporary folders (raw predictions too, when so configured) and temporary files of killed processes."""
-    folder = run.folder.path
-    patterns = temporary_folders(run.plan.config.running.keep_predictions)
+    folder = inputs.folder
+    patterns = temporary_folders(inputs.keep_predictions)
     removable = [path for pattern in patterns for path in folder.glob(pattern.rstrip("/"))]
     removable += [p for p in folder.rglob(f"*{TEMPORARY}") if TEMPORARY_FILE.fullmatch(p.name)]
     freed = sum(folder_bytes(p) if p.is_dir() else p.stat().st_size for p in removable if p.exists())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from predict_age.errors import InputError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.batching import number_of_batches
-from predict_age.run.run import Run, RunPlan
+from predict_age.run.run import RunPlan, StepContext
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of
 from predict_age.source import filesystem
 from predict_age.source.column_types import check_types
@@ -24,65 +24,73 @@ from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
 
 
-def read_source(run: Run) -> StepResult:
+@dataclass(frozen=True)
+class ReadSourceInputs:
+    """Inputs of reading the source: the plan names its files."""
+
+    context: StepContext
+
+
+def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     """Fill ``source/`` and ``set_aside/``. Raises InputError for an empty source or too many unusable rows."""
-    plan, folder = run.plan, run.folder.path
+    context = inputs.context
+    plan, folder = context.plan, context.folder.path
     source, set_aside = folder / "source", folder / "set_aside"
-    scratch = source / f"scratch-{run.lease.token}"  # of this attempt alone
+    scratch = source / f"scratch-{context.lease.token}"  # of this attempt alone
     shutil.rmtree(scratch, ignore_errors=True)
     make_folder(scratch)
     make_folder(set_aside)
 
-    hashes = _fingerprints(run)
-    conversions = _convert_text(run, source / "working", set_aside)
+    hashes = _fingerprints(context)
+    conversions = _convert_text(context, source / "working", set_aside)
     splits = _splits(plan, conversions)
-    counts = _scan(run, splits, scratch, set_aside)
+    counts = _scan(context, splits, scratch, set_aside)
     reasons = Counter[str]()
     for conversion in conversions:
         reasons.update(conversion.broken)
     for count in counts:
         reasons.update(count.set_aside)
     read = sum(c.read for c in counts) + sum(sum(c.broken.values()) for c in conversions)
-    _judge_set_aside(run, read, reasons)
+    _check_rejected(context, read, reasons)
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
-        splits, batch_of, routed = _route(run, splits, counts, source / "routed")
+        splits, batch_of, routed = _route(context, splits, counts, source / "routed")
         copies = {c.path for c in conversions}
         shutil.rmtree(source / "working", ignore_errors=True)
         written = {p: h for p, h in written.items() if p not in copies} | routed
-        counts = _scan(run, splits, scratch, None)
+        counts = _scan(context, splits, scratch, None)
     else:
         batch_of = []
-    duplicates = _find_duplicates(run, splits, scratch)
-    written[str(duplicate_rows_file(run.folder))] = write_duplicate_rows(duplicate_rows_file(run.folder), duplicates)
+    duplicates = _find_duplicates(context, splits, scratch)
+    written[str(duplicate_rows_file(context.folder))] = write_duplicate_rows(duplicate_rows_file(context.folder), duplicates)
     shutil.rmtree(scratch, ignore_errors=True)
     facts = _facts(read, reasons, counts, duplicates, hashes)
     write_json(
         source / "splits.json",
-        {"splits": [_stored(run, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
+        {"splits": [_stored(context, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
     )
     written[str(source / "splits.json")] = file_sha256(source / "splits.json")
-    outputs = {name: written[str(path)] for name, path in run.named(*map(Path, written)).items()}
+    outputs = {name: written[str(path)] for name, path in context.folder.named(*map(Path, written)).items()}
     return StepResult(read, facts, outputs)
 
 
-def _stored(run: Run, split: Split) -> dict[str, object]:
-    path = Path(split.path).relative_to(run.folder.path).as_posix() if split.working else split.path
+def _stored(context: StepContext, split: Split) -> dict[str, object]:
+    path = Path(split.path).relative_to(context.folder.path).as_posix() if split.working else split.path
     return {**asdict(split), "path": path}
 
 
-def _fingerprints(run: Run) -> list[str]:
-    more = run.progress.part(len(run.plan.files), "files fingerprinted")
-    paths = [(file.path,) for file in run.plan.files]
-    result: list[str] = run.pool.run(filesystem.content_sha256, paths, lambda *_: more(1), "fingerprint of source file")
+def _fingerprints(context: StepContext) -> list[str]:
+    more = context.progress.part(len(context.plan.files), "files fingerprinted")
+    paths = [(file.path,) for file in context.plan.files]
+    result: list[str] = context.pool.run(filesystem.content_sha256, paths, lambda *_: more(1), "fingerprint of source file")
     return result
 
 
-def _convert_text(run: Run, working: Path, set_aside: Path) -> list[Conversion]:
-    texts = [(i, f) for i, f in enumerate(run.plan.files) if f.format != "parquet"]
-    tasks = [(i, f, run.plan.config.source, working, set_aside, not run.plan.base) for i, f in texts]
-    more = run.progress.part(len(tasks), "files converted")
-    result: list[Conversion] = run.pool.run(convert, tasks, lambda *_: more(1), "conversion")
+def _convert_text(context: StepContext, working: Path, set_aside: Path) -> list[Conversion]:
+    texts = [(i, f) for i, f in enumerate(context.plan.files) if f.format != "parquet"]
+    tasks = [(i, f, context.plan.config.source, working, set_aside, not context.plan.base) for i, f in texts]
+    more = context.progress.part(len(tasks), "files converted")
+    result: list[Conversion] = context.pool.run(convert, tasks, lambda *_: more(1), "conversion")
     return result
 
 
@@ -105,41 +113,43 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
     return splits
 
 
-def _scan(run: Run, splits: list[Split], scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
+def _scan(context: StepContext, splits: list[Split], scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
     total = sum(s.rows for s in splits)
-    buckets = _buckets(run, splits)
-    files = [f.path for f in run.plan.files]
-    shared = (run.plan.config.source, rules_of(run.plan), buckets, scratch, set_aside, files)
+    buckets = _buckets(context, splits)
+    files = [f.path for f in context.plan.files]
+    shared = (context.plan.config.source, rules_of(context.plan), buckets, scratch, set_aside, files)
     tasks = [(n, group, *shared) for n, group in enumerate(grouped(splits))]
-    more = run.progress.part(total, "rows")
+    more = context.progress.part(total, "rows")
 
     def advance(_: int, counts: list[SplitCounts]) -> None:
         more(sum(c.read for c in counts))
 
-    return [c for counts in run.pool.run(scan, tasks, advance, "scan") for c in counts]
+    return [c for counts in context.pool.run(scan, tasks, advance, "scan") for c in counts]
 
 
-def _buckets(run: Run, splits: list[Split]) -> int:
-    return buckets_for(sum(s.rows for s in splits), run.pool.workers)
+def _buckets(context: StepContext, splits: list[Split]) -> int:
+    return buckets_for(sum(s.rows for s in splits), context.pool.workers)
 
 
-def _find_duplicates(run: Run, splits: list[Split], scratch: Path) -> list[DuplicateRows]:
+def _find_duplicates(context: StepContext, splits: list[Split], scratch: Path) -> list[DuplicateRows]:
     scans = list(range(len(grouped(splits))))
-    tasks = [(bucket, scans, scratch) for bucket in range(_buckets(run, splits))]
-    result: list[DuplicateRows] = run.pool.run(find_duplicates, tasks, names="duplicate search")
+    tasks = [(bucket, scans, scratch) for bucket in range(_buckets(context, splits))]
+    result: list[DuplicateRows] = context.pool.run(find_duplicates, tasks, names="duplicate search")
     return result
 
 
-def _route(run: Run, splits: list[Split], counts: list[SplitCounts], folder: Path) -> tuple[list[Split], list[int], dict[str, str]]:
+def _route(
+    context: StepContext, splits: list[Split], counts: list[SplitCounts], folder: Path
+) -> tuple[list[Split], list[int], dict[str, str]]:
     """Rewrite the rows by floor modulo; returns the new splits, the batch of each, and the SHA-256 of the files written."""
-    plan = run.plan
+    plan = context.plan
     number, _ = number_of_batches(sum(c.needs_prediction for c in counts), plan.config.prediction.batch_rows, plan.workers)
     groups = grouped(splits, 200_000)
     tasks = [(i, g, plan.config.source, rules_of(plan), number, folder) for i, g in enumerate(groups)]
     routed: list[Split] = []
     batch_of: list[int] = []
     written: dict[str, str] = {}
-    for group, (path, batches, seal) in zip(groups, run.pool.run(route, tasks, names="routing"), strict=True):
+    for group, (path, batches, seal) in zip(groups, context.pool.run(route, tasks, names="routing"), strict=True):
         written[path] = seal
         metadata = open_parquet(path).metadata
         for row_group, batch in enumerate(batches):
@@ -149,26 +159,28 @@ def _route(run: Run, splits: list[Split], counts: list[SplitCounts], folder: Pat
     return routed, batch_of, written
 
 
-def _judge_set_aside(run: Run, read: int, reasons: Counter[str]) -> None:
-    limits = run.plan.config.source
+def _check_rejected(context: StepContext, read: int, reasons: Counter[str]) -> None:
+    limits = context.plan.config.source
     bad = sum(reasons.values())
     shown = ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
     if read == 0:
-        raise InputError("the source holds no rows", expected="at least one record", found=f"{len(run.plan.files)} empty file(s)")
+        raise InputError(
+            "the source holds no rows", expected="at least one record", found=f"{len(context.plan.files)} empty file(s)"
+        )
     if bad == read:
         lines = " (a JSON array over many lines is no JSON lines file)" if reasons["malformed_json"] else ""
         raise InputError(
             "no row of the source can be used",
             expected=f"one record a line, whole numbers as pid{lines}",
             found=shown,
-            fix=f"the rows and reasons are in {run.folder.path / 'set_aside'}",
+            fix=f"the rows and reasons are in {context.folder.path / 'set_aside'}",
         )
     if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
         raise InputError(
             f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
             expected=f"at most {limits.max_set_aside_share:.2%}, or {limits.max_set_aside_floor} rows",
             found=shown,
-            fix=f"look at {run.folder.path / 'set_aside'}, mend the source, or raise max_set_aside_share under [source]",
+            fix=f"look at {context.folder.path / 'set_aside'}, mend the source, or raise max_set_aside_share under [source]",
         )
 
 

@@ -25,7 +25,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from predict_age.errors import ConfigError, IntegrityError, ResourceError
 from predict_age.records.step_facts import Facts
@@ -94,17 +94,23 @@ class RunFolder:
     def step_file(self, name: str) -> Path:
         return self.path / "steps" / f"{name}.json"
 
-    def step(self, name: str) -> StepRecord:
+    def step(self, name: str) -> StepRecord[Facts]:
         """The record of a finished step. Raises IntegrityError when it is missing, damaged or not that step's."""
         return StepRecord.from_json(read_json(self.step_file(name)), name)
 
-    def facts(self, kind: type[F]) -> F:
-        """Facts of the finished step that leaves this ``kind``, such as :class:`ReadSourceFacts`."""
-        facts = self.step(kind.step).facts
-        assert isinstance(facts, kind)
-        return facts
+    def finished(self, kind: type[F]) -> StepRecord[F]:
+        """The record of the finished step that leaves facts of this ``kind``, such as :class:`ReadSourceFacts`."""
+        return cast(StepRecord[F], self.step(kind.step))  # from_json has read them as this kind
 
-    def steps(self) -> list[StepRecord]:
+    def facts(self, kind: type[F]) -> F:
+        """Facts of the finished step that leaves this ``kind``."""
+        return self.finished(kind).facts
+
+    def named(self, *paths: Path) -> dict[str, Path]:
+        """``paths`` by their names inside the run's folder."""
+        return {p.relative_to(self.path).as_posix(): p for p in paths}
+
+    def steps(self) -> list[StepRecord[Facts]]:
         """Records of the finished steps, in their order."""
         return [self.step(s.name) for s in STEPS if self.step_file(s.name).exists()]
 

@@ -9,12 +9,11 @@ import tempfile
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from types import SimpleNamespace
 
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input
 from predict_age.records.step_facts import BatchGeneratorFacts
 from predict_age.step import StepResult
-from predict_age.steps.batch_generator import batch_generator
+from predict_age.steps.batch_generator import BatchGeneratorInputs, batch_generator
 from predict_age.storage.durable_files import hashed_json, read_json
 
 
@@ -32,26 +31,19 @@ def handle(call: Call) -> Event:
     return next_state_input(call)
 
 
-def _generate(call: Call) -> StepResult:
+def _generate(call: Call) -> StepResult[BatchGeneratorFacts]:
     """The pipeline's own step, on the two files it needs."""
     settings = call.run()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         splits = "source/splits.json"
         call.store.fetch(call.name(splits), path / splits, call.step("read_source").outputs[splits])
-        run = SimpleNamespace(
-            folder=SimpleNamespace(path=path),
-            plan=SimpleNamespace(
-                config=SimpleNamespace(prediction=SimpleNamespace(**settings["config"]["prediction"])), workers=settings["workers"]
-            ),
-            progress=SimpleNamespace(note=lambda text: None),
-        )
-        made = batch_generator(run)  # type: ignore[arg-type]  # it asks for nothing else
+        rows = settings["config"]["prediction"]["batch_rows"]
+        made = batch_generator(BatchGeneratorInputs(path, rows, settings["workers"], note=lambda text: None))
         batches = read_json(path / "batches.json")["batches"]
         call.store.put_part(call.name("batches.json"), path / "batches.json")
     tasks = tasks_of(len(batches), int(os.environ.get("PREDICT_AGE_BATCHES_PER_TASK", "16")))
     for number, mine in enumerate(tasks):
         call.store.put_part(call.name(f"tasks/{number}.json"), hashed_json({"batches": mine}).encode())
     call.store.put_part(call.name("tasks.json"), json.dumps([{"task": str(n)} for n in range(len(tasks))]).encode())
-    assert isinstance(made.facts, BatchGeneratorFacts)
     return StepResult(made.rows, replace(made.facts, tasks=len(tasks)), made.outputs)

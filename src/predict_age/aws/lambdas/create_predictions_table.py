@@ -15,7 +15,7 @@ def handle(call: Call) -> Event:
     return next_state_input(call)
 
 
-def _create(call: Call) -> StepResult:
+def _create(call: Call) -> StepResult[CreatePredictionsTableFacts]:
     for table in (PREDICTIONS_TABLE, PEOPLE_TABLE):
         create_table(call, table, call.store.url(call.name(STAGING_FOLDERS[table])) + "/")
     tables = [call.staged(PREDICTIONS_TABLE), call.staged(PEOPLE_TABLE)]

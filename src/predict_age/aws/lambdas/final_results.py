@@ -40,7 +40,7 @@ def handle(call: Call) -> Event:
     return next_state_input(call)
 
 
-def _merge(call: Call) -> StepResult:
+def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     run = call.run()
     stamp = run["timestamp"][:19].replace("T", " ")
     usable = float(run["config"]["prediction"]["usable_from_pct"])

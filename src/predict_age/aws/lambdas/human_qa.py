@@ -33,7 +33,7 @@ def check_only_ours(call: Call) -> None:
         )
 
 
-def _join(call: Call) -> StepResult:
+def _join(call: Call) -> StepResult[HumanQaFacts]:
     check_only_ours(call)
     tables = {"source_rows": call.staged(PEOPLE_TABLE), PREDICTIONS_TABLE: call.staged(PREDICTIONS_TABLE)}
     ages = call.run()["config"]["ages"]

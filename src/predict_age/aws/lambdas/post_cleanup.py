@@ -19,7 +19,7 @@ def handle(call: Call) -> Event:
     return next_state_input(call)
 
 
-def _clean(call: Call) -> StepResult:
+def _clean(call: Call) -> StepResult[PostCleanupFacts]:
     keep_predictions = bool(call.run()["config"]["running"]["keep_predictions"])
     run = call.name("")
     removable = [(n, size) for n, size in call.store.names(run) if is_temporary_file(n.removeprefix(run), keep_predictions)]

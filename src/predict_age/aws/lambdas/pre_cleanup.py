@@ -97,7 +97,7 @@ def _runs(execution: str) -> bool:
     return str(found["status"]) == EXECUTION_RUNNING
 
 
-def _remove_runs(call: Call, request: Event) -> StepResult:
+def _remove_runs(call: Call, request: Event) -> StepResult[PreCleanupFacts]:
     """Remove the runs that the retention rule gives up.
 
     The reader tables of each published quarter show the files of its run: all these runs are in use.

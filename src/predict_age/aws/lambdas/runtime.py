@@ -63,7 +63,7 @@ class Call:
         """A sealed document of the run. Raises IntegrityError when it is missing or damaged."""
         return self.store.document(self.name(name))
 
-    def step(self, name: str) -> StepRecord:
+    def step(self, name: str) -> StepRecord[Facts]:
         """The record of a finished step."""
         return StepRecord.from_json(self.document(f"steps/{name}.json"), name)
 
@@ -109,7 +109,7 @@ def handler(function: Callable[[Call], Event]) -> Callable[[Event, Any], Event]:
     return handle
 
 
-def do_step_once(call: Call, step: str, work: Callable[[], StepResult]) -> None:
+def do_step_once(call: Call, step: str, work: Callable[[], StepResult[Facts]]) -> None:
     """Do a step unless its record is there; leave the record when it is done. Only under a lease that still holds."""
     call.lease.check()
     if call.store.head(call.name(f"steps/{step}.json")) is not None:

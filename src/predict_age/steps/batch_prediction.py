@@ -1,0 +1,243 @@
+"""Prediction of one batch: the work of a worker process in step 6."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.config import SourceConfig
+from predict_age.evaluation.ab_test.assign import assign_arms
+from predict_age.evaluation.drift.sketch import SketchBuilder
+from predict_age.features.encode import Matrix
+from predict_age.features.extract import ExtractedFeatures, FeatureReader
+from predict_age.hashing import sampling_hash
+from predict_age.kernels import use_kernels
+from predict_age.models.artifact import load_model
+from predict_age.models.bundle import Bundle, Predictions, confidence_pct
+from predict_age.run.incremental import PREDICTION_ENTRY, Reusable
+from predict_age.source.profile_hash import profile_keys
+from predict_age.source.row_classifier import classify_rows
+from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.scan import counting_rows
+from predict_age.storage.durable_files import creating, write_receipt
+from predict_age.storage.parquet_writer import RowGroupWriter
+from predict_age.tally import AGE_BINS, PCT_BINS, Tally
+
+GROUP_ROWS = 30_000
+
+
+@dataclass(frozen=True)
+class BatchContext:
+    """What every batch of a run shares."""
+
+    source: SourceConfig
+    rules: RowRules
+    losers: Path
+    model: Path
+    model_sha256: str
+    timestamp: dt.datetime
+    schema: pa.Schema
+    reusable: Reusable | None
+    drift_seed: int
+    drift_share: float
+    arms: Arms
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The experiment of a run: its ``name``, the ``shares`` of people that each challenger predicts, and their models."""
+
+    name: str
+    shares: tuple[float, ...]
+    models: tuple[tuple[Path, str], ...]
+
+
+def predict_batch(path: Path, key: str, splits: list[Split], context: BatchContext) -> dict[str, Any]:
+    """Predict the rows of ``splits`` that need it and write ``path`` with its receipt.
+
+    Smart filter first, then inline parsing of only those profiles, then the models. A person whose profile is unchanged
+    since the base run keeps that run's prediction, which is what the models would say again. A row whose profile cannot be used,
+    or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later.
+    """
+    bundle, version = load_model(context.model, context.model_sha256)
+    names = pa.array([version, *(load_model(*model)[1] for model in context.arms.models)], pa.string())
+    tally, looked = Tally(), SketchBuilder(bundle.encoders)
+    rows = 0
+    with creating(path) as stream, RowGroupWriter(stream, context.schema, GROUP_ROWS) as writer:
+        for people, found in _read(splits, context, bundle.features.text):
+            made, kept = found, people.kept
+            matrix = bundle.encoders.encode(made.columns)
+            usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
+            looked.add(*_marked(made.columns, matrix, usable & people.looked_at))
+            if kept.any():
+                anew = people.anew
+                made, matrix, usable = made.filter(pa.array(anew)), matrix[anew], usable[anew]
+            reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
+            good = kept.copy()
+            good[~kept] = usable
+            arm = assign_arms(people.pids[good], context.arms.name, context.arms.shares)
+            columns, matrix = _marked(made.columns, matrix, usable)
+            fresh = _predicted(bundle, columns, matrix, context.arms, arm)
+            predictions = _merged(kept, people.entries, usable, fresh)
+            n = int(good.sum())
+            table = {
+                "pid": pa.array(people.pids[good]),
+                "predicted_age": pa.array(predictions.age),
+                "confidence_score": pa.array(predictions.width),
+                "age_lower": pa.array(predictions.lower),
+                "age_upper": pa.array(predictions.upper),
+                "model_version": names.take(pa.array(arm)),
+                "profile_key": pa.array(people.keys[good]),
+                "prediction_timestamp": pa.repeat(pa.scalar(context.timestamp, pa.timestamp("us")), n),
+            }
+            writer.write(pa.table([table[name] for name in context.schema.names], schema=context.schema))
+            rows += n
+            pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
+            counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
+            missing = np.isnan(matrix).sum(axis=0).tolist()
+            counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
+            counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen_counts(made.columns).items()}
+            tally += Tally(
+                counts,
+                {
+                    "predicted_age": np.bincount(predictions.age, minlength=AGE_BINS).tolist(),
+                    "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
+                },
+            )
+    return write_receipt(
+        path,
+        key,
+        stream,
+        {
+            "rows": rows,
+            "model_version": version,
+            "tally": tally.as_json(),
+            "sketch": looked.sketch().in_order(),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Profiles:
+    """Of n people to be predicted: ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
+
+    Of those whose profile is read: who is predicted ``anew``, and who is ``looked_at`` to see whether the data have changed.
+    """
+
+    pids: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    kept: NDArray[np.bool_]
+    entries: np.ndarray
+    anew: NDArray[np.bool_]
+    looked_at: NDArray[np.bool_]
+
+
+def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, ExtractedFeatures]]:
+    """The people of ``splits`` to be predicted, thousands together, and the features that ``text`` describes.
+
+    Profiles are looked through a bite at a time: reading them is a third faster where they stay in the processor's cache. Who is
+    together depends on the split alone, because the last bit of a prediction does on who is predicted beside.
+    """
+    several = _people(splits, context)
+    kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
+    connection = connect()
+    for split, people in zip(splits, several, strict=True):
+        reading, found, size, first = None, list[_Profiles](), 0, 0
+        for piece in read_split(split, context.source, with_profile=True, with_ids=False, most_bytes=CACHE_CHUNK_BYTES):
+            here = slice(piece.first, piece.first + piece.raw.num_rows)
+            texts, rows = piece.raw["profile"], people.needed[here]
+            pids = people.pids[here][rows]
+            if not len(pids):
+                continue
+            keys = profile_keys(texts, rows)
+            kept, entries = _kept(context.reusable, pids, keys)
+            looked_at = sampling_hash(pids, context.drift_seed) < context.drift_share
+            read = ~kept | looked_at
+            rows[np.flatnonzero(rows)[~read]] = False
+            if reading is None:
+                reading = FeatureReader(connection, text, context.rules.as_of, kernels=kernels)
+            reading.add(texts, rows)
+            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], looked_at[read]))
+            size += texts.nbytes
+            end = here.stop
+            if size + CACHE_CHUNK_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
+                yield _together(found), reading.finish()
+                reading, found, size, first = None, [], 0, end
+        if reading is not None:
+            yield _together(found), reading.finish()
+
+
+def _together(several: list[_Profiles]) -> _Profiles:
+    return _Profiles(*(np.concatenate([getattr(some, field.name) for some in several]) for field in fields(_Profiles)))
+
+
+@dataclass(frozen=True)
+class _People:
+    """The rows of a split: ``pids`` (rows,), 0 where there is none, and whose age is to be predicted."""
+
+    pids: NDArray[np.int64]
+    needed: NDArray[np.bool_]
+
+
+def _people(splits: list[Split], context: BatchContext) -> list[_People]:
+    """The smart filter."""
+    made = [_People(np.empty(split.rows, np.int64), np.empty(split.rows, np.bool_)) for split in splits]
+    by_split = {split.id: people for split, people in zip(splits, made, strict=True)}
+    for split, piece, found in classify_rows(splits, context.source, context.rules, ("pid", "needs_prediction")):
+        here = slice(piece.first, piece.first + len(found))
+        by_split[split.id].pids[here] = found["pid"].fill_null(0).to_numpy()
+        by_split[split.id].needed[here] = found["needs_prediction"].to_numpy()
+    for split, people in zip(splits, made, strict=True):
+        counting = counting_rows(split, context.losers)
+        if counting is not None:
+            people.needed[~counting] = False
+    return made
+
+
+def _marked(columns: pa.Table, matrix: Matrix, rows: NDArray[np.bool_]) -> tuple[pa.Table, Matrix]:
+    """The marked rows (n,) of feature ``columns`` (n rows) and of their ``matrix``: mostly all of them."""
+    return (columns, matrix) if rows.all() else (columns.filter(pa.array(rows)), matrix[rows])
+
+
+def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
+    """Which of n people keep an earlier prediction, and the entries (n,) that hold it."""
+    if reusable is None:
+        return np.zeros(len(keys), np.bool_), np.empty(0, PREDICTION_ENTRY)
+    return reusable.find(pids, keys)
+
+
+def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, arm: NDArray[np.int64]) -> Predictions:
+    """Of n people with features ``columns``, by the champion's ``matrix`` of them or, by ``arm`` (n,), by a challenger."""
+    predictions = bundle.predict(matrix)
+    for number, model in enumerate(arms.models, start=1):
+        mine = arm == number
+        if mine.any():
+            other = load_model(*model)[0]
+            made = other.predict(other.encoders.encode(columns.filter(pa.array(mine))))
+            for old, new in ((predictions.age, made.age), (predictions.lower, made.lower), (predictions.upper, made.upper)):
+                old[mine] = new
+    return predictions
+
+
+def _merged(kept: NDArray[np.bool_], entries: np.ndarray, usable: NDArray[np.bool_], fresh: Predictions) -> Predictions:
+    """Earlier and fresh predictions in the order of the rows; rows without either are left out."""
+    if not kept.any():
+        return fresh
+    from_base = np.flatnonzero(kept)
+    anew = np.flatnonzero(~kept)[usable]
+    order = np.argsort(np.concatenate([from_base, anew]), kind="stable")
+    old = entries[from_base]
+    return Predictions(
+        np.concatenate([old["age"], fresh.age])[order],
+        np.concatenate([old["lower"], fresh.lower])[order],
+        np.concatenate([old["upper"], fresh.upper])[order],
+    )

@@ -1,0 +1,118 @@
+"""Sample of people for step 3: which row groups are read, whose features are extracted, and reading the sample back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from predict_age.config import Config, TrainingConfig
+from predict_age.evaluation.model_card.card import TrainingSample
+from predict_age.features.extract import extract_features
+from predict_age.features.group_fields import NOT_GIVEN, read_groups
+from predict_age.hashing import sampling_hash, uniform_hash
+from predict_age.kernels import prepare_kernels
+from predict_age.source.row_group_reader import Split, read_split
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.scan import counting_rows
+from predict_age.storage.durable_files import creating
+
+GROUP = "group:"
+OVERSAMPLING = 4
+MIN_SPLITS_TO_CHOOSE = 100
+
+
+@dataclass(frozen=True)
+class SamplingTask:
+    """How people are drawn: the shares (0..1) of those with and without a known age, and whose profiles are read how."""
+
+    config: Config
+    rules: RowRules
+    duplicate_rows: Path
+    features: str
+    known: float
+    others: float
+
+
+def choose_splits(splits: list[Split], labelled: int, settings: TrainingConfig) -> tuple[list[Split], int]:
+    """Splits to draw people from, and how many times as many there are: with many more people than needed, not all are read.
+
+    Of so many consecutive splits one is drawn by the seed. All together hold :data:`OVERSAMPLING` times the people to draw,
+    so that a person's neighbours hardly matter: the sample is spread over the whole source, however it is sorted.
+    """
+    times = max(1, min(int(labelled / (OVERSAMPLING * settings.sample_rows)), len(splits) // MIN_SPLITS_TO_CHOOSE))
+    draws = uniform_hash(np.arange(len(splits) // times + 1, dtype=np.int64) + settings.seed * 1_000_003)
+    chosen = [
+        first + int(draw * min(times, len(splits) - first))
+        for first, draw in zip(range(0, len(splits), times), draws, strict=False)
+    ]
+    return [splits[i] for i in chosen], times
+
+
+def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder: Path) -> tuple[int, str]:
+    """Write features of people drawn from ``splits`` to ``folder/<number>.parquet``.
+
+    Returns the number of those with a known age, and the path or nothing when nobody was drawn.
+
+    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown) and ``luck``. A person is drawn when
+    their sampling hash is below the share; only then the profile is parsed.
+    """
+    connection = connect()
+    config = drawing.config
+    tables = []
+    prepare_kernels(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
+    for split in splits:
+        wanted = counting_rows(split, drawing.duplicate_rows)
+        for piece in read_split(split, config.source, with_profile=True, only=wanted):
+            judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age"))
+            usable = judged["pid"].is_valid().to_numpy()
+            known = judged["known_age"].is_valid().to_numpy()
+            lucky = sampling_hash(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
+            chosen = usable & (lucky < np.where(known, drawing.known, drawing.others))
+            if not chosen.any():
+                continue
+            profiles = piece.raw["profile"].filter(chosen)
+            made = extract_features(connection, profiles, drawing.features, drawing.rules.as_of)
+            groups = read_groups(connection, profiles, config.card.groups)
+            table = made.with_text_categories().append_column("age", judged["known_age"].filter(chosen))
+            table = table.append_column("luck", pa.array(lucky[chosen]))
+            for name in groups.column_names:
+                table = table.append_column(GROUP + name, groups[name])
+            tables.append(table.filter(made.problem.is_null()))
+    if not tables:
+        return 0, ""
+    path = folder / f"{number}.parquet"
+    drawn = pa.concat_tables(tables)
+    with creating(path) as stream:
+        pq.write_table(drawn, stream, compression="zstd")
+    return drawn.num_rows - drawn["age"].null_count, str(path)
+
+
+def load_sample(files: list[str], most: int) -> TrainingSample:
+    """The people drawn, in the order of their sampling hash: the same whatever the files were."""
+    if not files:
+        return TrainingSample(pa.table({}), np.empty(0, np.float32), np.empty(0), *(pa.table({}) for _ in range(3)))
+    table = pa.concat_tables([pq.read_table(f) for f in files])
+    table = table.take(pa.array(np.argsort(table["luck"].to_numpy(), kind="stable")))
+    known = table["age"].is_valid()
+    labelled, others = table.filter(known).slice(0, most), table.filter(pc.invert(known))
+    features = [n for n in table.column_names if not n.startswith(GROUP) and n not in ("age", "luck")]
+
+    def groups(of: pa.Table) -> pa.Table:
+        """Fields that occur: one that nobody has says nothing."""
+        named = {n.removeprefix(GROUP): table[n] for n in table.column_names if n.startswith(GROUP)}
+        there = [n for n, column in named.items() if not pc.all(pc.equal(column, NOT_GIVEN)).as_py()]
+        return of.select([GROUP + n for n in there]).rename_columns(there)
+
+    return TrainingSample(
+        labelled.select(features),
+        labelled["age"].to_numpy().astype(np.float32),
+        labelled["luck"].to_numpy(),
+        groups(labelled),
+        others.select(features),
+        groups(others),
+    )
