@@ -167,7 +167,7 @@ def make_batch(part: Partition, people: Path) -> Receipt:
 
 
 def _people(path: Path, splits: list[Split], context: BatchContext) -> Receipt:
-    table = people_of(splits, context.source, context.rules, context.losers)
+    table = people_of(splits, context.source, context.rules, context.duplicate_rows)
     with creating(path) as stream:
         pq.write_table(table, stream, **parquet_options(table.schema))
     return {"people": table.num_rows, "people_sha256": stream.sha256}

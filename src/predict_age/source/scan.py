@@ -166,19 +166,19 @@ DUPLICATE_ROW = np.dtype([("split", np.int32), ("row", np.uint32)])
 
 def write_duplicate_rows(path: Path, found: list[DuplicateRows]) -> str:
     """One sorted array of all duplicate rows; returns the file's SHA-256."""
-    losers = np.empty(sum(len(d.rows) for d in found), DUPLICATE_ROW)
-    if len(losers):
-        losers["split"] = np.concatenate([d.splits for d in found])
-        losers["row"] = np.concatenate([d.rows for d in found])
-        losers.sort(order=["split", "row"])
+    duplicates = np.empty(sum(len(d.rows) for d in found), DUPLICATE_ROW)
+    if len(duplicates):
+        duplicates["split"] = np.concatenate([d.splits for d in found])
+        duplicates["row"] = np.concatenate([d.rows for d in found])
+        duplicates.sort(order=["split", "row"])
     with creating(path) as stream:
-        np.save(stream, losers)
+        np.save(stream, duplicates)
     return stream.sha256
 
 
-def counting_rows(split: Split, losers: Path) -> NDArray[np.bool_] | None:
+def counting_rows(split: Split, duplicate_rows: Path) -> NDArray[np.bool_] | None:
     """A mask (rows of the split,) without the duplicates, or None when the split has none."""
-    table = np.load(losers, mmap_mode="r")
+    table = np.load(duplicate_rows, mmap_mode="r")
     low, high = np.searchsorted(table["split"], [split.id, split.id + 1])
     if low == high:
         return None

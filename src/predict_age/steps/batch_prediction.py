@@ -41,7 +41,7 @@ class BatchContext:
 
     source: SourceConfig
     rules: RowRules
-    losers: Path
+    duplicate_rows: Path
     model: Path
     model_sha256: str
     timestamp: dt.datetime
@@ -70,17 +70,17 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     """
     bundle, version = load_model(context.model, context.model_sha256)
     names = pa.array([version, *(load_model(*model)[1] for model in context.arms.models)], pa.string())
-    tally, looked = Tally(), SketchBuilder(bundle.encoders)
+    tally, drift_sample = Tally(), SketchBuilder(bundle.encoders)
     rows = 0
     with creating(path) as stream, RowGroupWriter(stream, context.schema, GROUP_ROWS) as writer:
         for people, found in _read(splits, context, bundle.features.text):
             made, kept = found, people.kept
             matrix = bundle.encoders.encode(made.columns)
             usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
-            looked.add(*_marked(made.columns, matrix, usable & people.looked_at))
+            drift_sample.add(*_marked(made.columns, matrix, usable & people.in_drift_sample))
             if kept.any():
-                anew = people.anew
-                made, matrix, usable = made.filter(pa.array(anew)), matrix[anew], usable[anew]
+                recomputed = people.recomputed
+                made, matrix, usable = made.filter(pa.array(recomputed)), matrix[recomputed], usable[recomputed]
             reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
             good = kept.copy()
             good[~kept] = usable
@@ -121,7 +121,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             "rows": rows,
             "model_version": version,
             "tally": tally.as_json(),
-            "sketch": looked.sketch().in_order(),
+            "sketch": drift_sample.sketch().in_order(),
         },
     )
 
@@ -130,22 +130,22 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
 class _Profiles:
     """Of n people to be predicted: ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
 
-    Of those whose profile is read: who is predicted ``anew``, and who is ``looked_at`` to see whether the data have changed.
+    Of those whose profile is read: whose prediction is ``recomputed``, and who is ``in_drift_sample``.
     """
 
     pids: NDArray[np.int64]
     keys: NDArray[np.int64]
     kept: NDArray[np.bool_]
     entries: np.ndarray
-    anew: NDArray[np.bool_]
-    looked_at: NDArray[np.bool_]
+    recomputed: NDArray[np.bool_]
+    in_drift_sample: NDArray[np.bool_]
 
 
 def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, ExtractedFeatures]]:
     """The people of ``splits`` to be predicted, thousands together, and the features that ``text`` describes.
 
-    Profiles are looked through a bite at a time: reading them is a third faster where they stay in the processor's cache. Who is
-    together depends on the split alone, because the last bit of a prediction does on who is predicted beside.
+    Profiles are read in cache-sized chunks, which is a third faster. Which people are predicted together depends on the split
+    alone, because the last bit of a prediction depends on who else is in its batch of rows.
     """
     several = _people(splits, context)
     kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
@@ -160,13 +160,13 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
                 continue
             keys = profile_keys(texts, rows)
             kept, entries = _kept(context.reusable, pids, keys)
-            looked_at = sampling_hash(pids, context.drift_seed) < context.drift_share
-            read = ~kept | looked_at
+            in_drift_sample = sampling_hash(pids, context.drift_seed) < context.drift_share
+            read = ~kept | in_drift_sample
             rows[np.flatnonzero(rows)[~read]] = False
             if reading is None:
                 reading = FeatureReader(connection, text, context.rules.as_of, kernels=kernels)
             reading.add(texts, rows)
-            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], looked_at[read]))
+            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], in_drift_sample[read]))
             size += texts.nbytes
             end = here.stop
             if size + CACHE_CHUNK_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
@@ -197,7 +197,7 @@ def _people(splits: list[Split], context: BatchContext) -> list[_People]:
         by_split[split.id].pids[here] = found["pid"].fill_null(0).to_numpy()
         by_split[split.id].needed[here] = found["needs_prediction"].to_numpy()
     for split, people in zip(splits, made, strict=True):
-        counting = counting_rows(split, context.losers)
+        counting = counting_rows(split, context.duplicate_rows)
         if counting is not None:
             people.needed[~counting] = False
     return made
@@ -233,8 +233,8 @@ def _merged(kept: NDArray[np.bool_], entries: np.ndarray, usable: NDArray[np.boo
     if not kept.any():
         return fresh
     from_base = np.flatnonzero(kept)
-    anew = np.flatnonzero(~kept)[usable]
-    order = np.argsort(np.concatenate([from_base, anew]), kind="stable")
+    recomputed = np.flatnonzero(~kept)[usable]
+    order = np.argsort(np.concatenate([from_base, recomputed]), kind="stable")
     old = entries[from_base]
     return Predictions(
         np.concatenate([old["age"], fresh.age])[order],

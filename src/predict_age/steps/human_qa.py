@@ -27,12 +27,12 @@ from predict_age.storage.parquet_writer import parquet_options
 from predict_age.tally import Tally, sum_tallies
 
 
-def people_of(splits: list[Split], source: SourceConfig, rules: RowRules, losers: Path) -> pa.Table:
+def people_of(splits: list[Split], source: SourceConfig, rules: RowRules, duplicate_rows: Path) -> pa.Table:
     """The canonical row of each person in ``splits``: the table ``source_rows`` of the statements."""
     rows = []
     for split, piece, found in classify_rows(splits, source, rules, tuple(columns("people_table"))):
         counts = found["pid"].is_valid().to_numpy()
-        counting = counting_rows(split, losers)
+        counting = counting_rows(split, duplicate_rows)
         if counting is not None:
             counts = counts & counting[piece.first : piece.first + len(found)]
         rows.append(found if counts.all() else found.filter(pa.array(counts)))
@@ -40,7 +40,14 @@ def people_of(splits: list[Split], source: SourceConfig, rules: RowRules, losers
 
 
 def qa_part(
-    path: Path, key: str, batch: Path, batch_sha256: str, splits: list[Split], source: SourceConfig, rules: RowRules, losers: Path
+    path: Path,
+    key: str,
+    batch: Path,
+    batch_sha256: str,
+    splits: list[Split],
+    source: SourceConfig,
+    rules: RowRules,
+    duplicate_rows: Path,
 ) -> dict[str, Any]:
     """Join one batch of the source with its predictions, one row a person, ordered by pid.
 
@@ -48,7 +55,7 @@ def qa_part(
     """
     check_hash(batch, batch_sha256)
     connection = connect()
-    people = people_of(splits, source, rules, losers)
+    people = people_of(splits, source, rules, duplicate_rows)
     register(connection, "source_rows", people)
     predictions = pq.read_table(batch)
     register(connection, "predict_age_predictions", predictions)

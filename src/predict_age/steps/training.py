@@ -99,8 +99,8 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
             fix="add rows with birth_year or approximate_age, or lower training.min_rows (20 at least)",
         )
     context.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
-    told = people.leakage_scores()
-    _refuse_leaks(told, plan.config.gates)
+    leakage = people.leakage_scores()
+    _refuse_leaks(leakage, plan.config.gates)
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(context, features, people)
     side_by_side = partial(context.pool.run, names="training turn")
@@ -128,7 +128,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         code=plan.code,
         tuned=tuned,
     )
-    card = build_card(people, told, bundle, judged, metrics, subject, plan.config, plan.workers)
+    card = build_card(people, leakage, bundle, judged, metrics, subject, plan.config, plan.workers)
     write_card(card, context.folder.model)
     shutil.rmtree(folder, ignore_errors=True)
     facts = TrainingFacts(
@@ -153,9 +153,9 @@ def _warm_up_workers(inputs: TrainingInputs) -> None:
         context.pool.ahead(warm_up, context.folder.model, seal, largest, context.plan.config.source, rules_of(context.plan))
 
 
-def _refuse_leaks(told: list[LeakageScore], gates: GatesConfig) -> None:
+def _refuse_leaks(leakage: list[LeakageScore], gates: GatesConfig) -> None:
     """Raise QualityError when a feature gives the age away."""
-    found = leaking_features(told, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
+    found = leaking_features(leakage, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
     if found:
         raise QualityError(
             f"a feature gives the age away: {', '.join(t.feature for t in found)}",

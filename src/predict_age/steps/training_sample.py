@@ -58,8 +58,8 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
 
     Returns the number of those with a known age, and the path or nothing when nobody was drawn.
 
-    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown) and ``luck``. A person is drawn when
-    their sampling hash is below the share; only then the profile is parsed.
+    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown) and ``sampling_hash``. A person is
+    drawn when that hash is below the share; only then the profile is parsed.
     """
     connection = connect()
     config = drawing.config
@@ -71,15 +71,15 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
             judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age"))
             usable = judged["pid"].is_valid().to_numpy()
             known = judged["known_age"].is_valid().to_numpy()
-            lucky = sampling_hash(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
-            chosen = usable & (lucky < np.where(known, drawing.known, drawing.others))
+            hashes = sampling_hash(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
+            chosen = usable & (hashes < np.where(known, drawing.known, drawing.others))
             if not chosen.any():
                 continue
             profiles = piece.raw["profile"].filter(chosen)
             made = extract_features(connection, profiles, drawing.features, drawing.rules.as_of)
             groups = read_groups(connection, profiles, config.card.groups)
             table = made.with_text_categories().append_column("age", judged["known_age"].filter(chosen))
-            table = table.append_column("luck", pa.array(lucky[chosen]))
+            table = table.append_column("sampling_hash", pa.array(hashes[chosen]))
             for name in groups.column_names:
                 table = table.append_column(GROUP + name, groups[name])
             tables.append(table.filter(made.problem.is_null()))
@@ -97,10 +97,10 @@ def load_sample(files: list[str], most: int) -> TrainingSample:
     if not files:
         return TrainingSample(pa.table({}), np.empty(0, np.float32), np.empty(0), *(pa.table({}) for _ in range(3)))
     table = pa.concat_tables([pq.read_table(f) for f in files])
-    table = table.take(pa.array(np.argsort(table["luck"].to_numpy(), kind="stable")))
+    table = table.take(pa.array(np.argsort(table["sampling_hash"].to_numpy(), kind="stable")))
     known = table["age"].is_valid()
     labelled, others = table.filter(known).slice(0, most), table.filter(pc.invert(known))
-    features = [n for n in table.column_names if not n.startswith(GROUP) and n not in ("age", "luck")]
+    features = [n for n in table.column_names if not n.startswith(GROUP) and n not in ("age", "sampling_hash")]
 
     def groups(of: pa.Table) -> pa.Table:
         """Fields that occur: one that nobody has says nothing."""
@@ -111,7 +111,7 @@ def load_sample(files: list[str], most: int) -> TrainingSample:
     return TrainingSample(
         labelled.select(features),
         labelled["age"].to_numpy().astype(np.float32),
-        labelled["luck"].to_numpy(),
+        labelled["sampling_hash"].to_numpy(),
         groups(labelled),
         others.select(features),
         groups(others),

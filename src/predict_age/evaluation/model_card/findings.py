@@ -83,12 +83,12 @@ def _group_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
 
 
 def _leakage(card: Card) -> Iterator[Sentence]:
-    for told in card.leakage:
-        if told.share < LEAKAGE_WARNING_SHARE:
+    for score in card.leakage:
+        if score.share < LEAKAGE_WARNING_SHARE:
             yield (
-                1 - told.share,
+                1 - score.share,
                 (
-                    f"The feature {told.feature} alone leaves {told.share:.0%} of the error of a constant: make sure that it "
+                    f"The feature {score.feature} alone leaves {score.share:.0%} of the error of a constant: make sure that it "
                     "is known before the age is."
                 ),
             )
