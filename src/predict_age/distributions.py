@@ -1,6 +1,7 @@
-"""Quantiles of the usual distributions, from ``scipy.special``: importing ``scipy.stats`` takes a second.
+"""Upper quantiles of the usual distributions, from ``scipy.special``.
 
-Even ``scipy.special`` takes a quarter of one, so it waits until somebody asks: workers, which import this module, never do.
+``scipy.stats`` takes a second to import, and ``scipy.special`` a quarter of one, so it is imported at the first call: workers,
+which import this module, never call it.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ def _special() -> Any:
     return import_module("scipy.special")
 
 
-def normal_upper_quantile(chance: float) -> float:
-    """What a standard normal variable exceeds with probability ``chance``."""
-    return float(-_special().ndtri(chance))
+def normal_upper_quantile(alpha: float) -> float:
+    """The value that a standard normal variable exceeds with probability ``alpha``."""
+    return float(-_special().ndtri(alpha))
 
 
-def student_t_upper_quantile(chance: float, freedom: float) -> float:
-    """The same of Student's t with ``freedom`` > 0 degrees."""
-    return float(-_special().stdtrit(freedom, chance))
+def student_t_upper_quantile(alpha: float, degrees: float) -> float:
+    """The value that Student's t with ``degrees`` > 0 degrees of freedom exceeds with probability ``alpha``."""
+    return float(-_special().stdtrit(degrees, alpha))
 
 
-def chi_squared_upper_quantile(chance: float, freedom: float) -> float:
-    """The same of chi-squared."""
-    return float(_special().chdtri(freedom, chance))
+def chi_squared_upper_quantile(alpha: float, degrees: float) -> float:
+    """The value that chi-squared with ``degrees`` > 0 degrees of freedom exceeds with probability ``alpha``."""
+    return float(_special().chdtri(degrees, alpha))
 
 
-def f_upper_quantile(chance: float, first: float, second: float) -> float:
-    """The same of Fisher's F."""
-    return float(_special().fdtri(first, second, 1 - chance))
+def f_upper_quantile(alpha: float, numerator: float, denominator: float) -> float:
+    """The value that Fisher's F with ``numerator`` and ``denominator`` degrees of freedom exceeds with probability ``alpha``."""
+    return float(_special().fdtri(numerator, denominator, 1 - alpha))

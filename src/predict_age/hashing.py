@@ -1,4 +1,4 @@
-"""Hashes of 64-bit ids: splitmix64, seeded sampling hashes, and the order-free checksum of a set of ids."""
+"""Hashes of 64-bit ids: splitmix64, seeded sampling hashes, and an order-independent checksum of a set of ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHUNK_IDS = 1 << 16  # pids whose mixed values stay in the processor's cache
 
 
 def splitmix64(pids: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A 64-bit mixing function (splitmix64 finaliser): buckets, seeded samples and checksums are taken from it."""
+    """Mix the bits of ids (n,) by the splitmix64 finaliser (Steele, Lea and Flood 2014), for samples, partitions and checksums."""
     x = pids.astype(np.uint64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -17,17 +17,17 @@ def splitmix64(pids: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def uniform_hash(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Numbers in [0, 1) from the upper 53 bits of :func:`splitmix64`."""
+    """Hash numbers (n,) to [0, 1), from the upper 53 bits of :func:`splitmix64`."""
     return np.asarray((splitmix64(numbers) >> np.uint64(11)) * 2.0**-53, np.float64)
 
 
 def sampling_hash(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each pid, fixed by the seed: sampling by it does not depend on order or files."""
+    """Hash each pid to [0, 1), depending on the seed only: a sample drawn by it does not depend on the order of rows or files."""
     salted = pids.astype(np.uint64) ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
     return uniform_hash(salted.astype(np.int64))
 
 
 def checksum(pids: NDArray[np.int64]) -> int:
-    """Order-free fingerprint of a set of pids: the sum of their mixed values modulo 2^64."""
+    """Order-independent fingerprint of a set of pids: the sum of their hashes modulo 2^64."""
     some = (pids[first : first + CHUNK_IDS] for first in range(0, len(pids), CHUNK_IDS))
     return sum(int(splitmix64(part + 1).sum(dtype=np.uint64)) for part in some) % 2**64

@@ -1,4 +1,4 @@
-"""Small statistics that batches emit and that add up exactly: the report never reads the rows again."""
+"""Counters and histograms that batches record and that add up exactly, so that the report need not read the rows again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PCT_BINS = 20  # confidence_pct in steps of 5; 100 falls into the last
 
 @dataclass
 class Tally:
-    """Named counters and named histograms. ``a + b`` is the tally of both together; order does not matter."""
+    """Named counters and named histograms. ``a + b`` is the tally of both; the order of additions does not matter."""
 
     counts: dict[str, int] = field(default_factory=dict)
     histograms: dict[str, list[int]] = field(default_factory=dict)
@@ -29,11 +29,11 @@ class Tally:
         return Tally(dict(counts), histograms)
 
     def count(self, name: str) -> int:
-        """A counter, 0 when it never occurred."""
+        """The value of a counter; 0 when it was never incremented."""
         return self.counts.get(name, 0)
 
     def group(self, prefix: str) -> dict[str, int]:
-        """Counters named ``prefix:something`` as {something: count}."""
+        """Counters named ``prefix:name`` as {name: count}."""
         start = prefix + ":"
         return {k.removeprefix(start): v for k, v in sorted(self.counts.items()) if k.startswith(start)}
 
@@ -46,7 +46,7 @@ class Tally:
 
 
 def sum_tallies(tallies: Iterable[Tally]) -> Tally:
-    """The tally of all together."""
+    """The sum of all tallies."""
     total = Tally()
     for tally in tallies:
         total = total + tally

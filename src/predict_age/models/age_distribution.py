@@ -1,4 +1,4 @@
-"""Distributions of the age over whole years, as every interval model gives them: one share for each age, rows sum to 1."""
+"""Distributions of the age over whole years: arrays of one probability for each age, whose rows sum to 1."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from predict_age.kernels.kinds import EXP_COEFFICIENTS, HALF, LN2_HIGH, LN2_LOW,
 
 Floats = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
-CUMULATIVE_TOLERANCE = 1e-5  # float32 sums of some dozen histograms are exact to about 1e-6
+CUMULATIVE_TOLERANCE = 1e-5  # float32 sums of a few dozen histograms are exact to about 1e-6
 
 
-def quantiles(shares: Probabilities, youngest: int, levels: tuple[float, ...]) -> NDArray[np.float64]:
-    """(n_rows, n_levels) quantiles, years, of ``shares`` (n_rows, n_ages), whose first column is the age ``youngest``.
+def quantiles(probabilities: Probabilities, youngest: int, levels: tuple[float, ...]) -> NDArray[np.float64]:
+    """Quantiles (n_rows, n_levels), years, of ``probabilities`` (n_rows, n_ages), whose first column is the age ``youngest``.
 
-    The share of a whole age a is spread evenly over a - 0.5 .. a + 0.5, so quantiles are continuous. They rise with the level.
+    The probability of a whole age a is spread evenly over a - 0.5 .. a + 0.5, so that quantiles are continuous. They rise with the
+    level.
     """
-    result = np.empty((len(shares), len(levels)))
-    if use_kernels(len(shares)):
+    result = np.empty((len(probabilities), len(levels)))
+    if use_kernels(len(probabilities)):
         from predict_age.kernels.density import distribution_quantiles
 
-        those = np.array(levels)
+        level_array = np.array(levels)
         distribution_quantiles(
-            np.ascontiguousarray(shares), those, (those - CUMULATIVE_TOLERANCE).astype(np.float32), youngest - 0.5, result
+            np.ascontiguousarray(probabilities),
+            level_array,
+            (level_array - CUMULATIVE_TOLERANCE).astype(np.float32),
+            youngest - 0.5,
+            result,
         )
         return result
-    cumulative = np.cumsum(shares, axis=1, dtype=np.float32)
-    rows = np.arange(len(shares))
+    cumulative = np.cumsum(probabilities, axis=1, dtype=np.float32)
+    rows = np.arange(len(probabilities))
     for i, level in enumerate(levels):
-        bin_ = (cumulative >= level - CUMULATIVE_TOLERANCE).argmax(axis=1)
-        share = shares[rows, bin_].astype(np.float64)
-        below = cumulative[rows, bin_] - share
-        within = np.clip((level - below) / np.where(share > 0, share, 1.0), 0.0, 1.0)
-        result[:, i] = youngest - 0.5 + bin_ + within
+        age_index = (cumulative >= level - CUMULATIVE_TOLERANCE).argmax(axis=1)
+        probability = probabilities[rows, age_index].astype(np.float64)
+        below = cumulative[rows, age_index] - probability
+        within = np.clip((level - below) / np.where(probability > 0, probability, 1.0), 0.0, 1.0)
+        result[:, i] = youngest - 0.5 + age_index + within
     return result
 
 
 def exponential(x: Floats) -> Floats:
-    """The exponentials of ``x``, numbers up to 0; 1.6e-38 below -87. Within two units of the last place.
+    """Exponentials of ``x`` (any shape), values up to 0, within two units in the last place; 1.6e-38 below -87, NaN stays NaN.
 
-    By steps that kernels and NumPy do alike, to the last bit: 2 to a whole power times a polynomial between -ln 2 / 2 and ln 2 / 2
-    (Moshier 1989, Cephes, ``expf``).
+    Kernels and NumPy take the same steps, so that both agree to the last bit: a power of 2 times a polynomial between -ln 2 / 2 and
+    ln 2 / 2 (Moshier 1989, Cephes, ``expf``).
     """
     x = np.maximum(x, MIN_EXPONENT)
     whole, y, product = np.empty_like(x), np.empty_like(x), np.empty_like(x)
@@ -70,38 +75,38 @@ def exponential(x: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class BandedBasis:
-    """A basis (k, a) of functions of the age, few of which are not 0 at any one age.
+    """A basis (k, a) of k functions of the age, of which few are nonzero at any one age.
 
-    ``first`` (a,): the first of them; ``values`` (w, a): of the w functions from there on.
+    ``first`` (a,): index of the first nonzero function; ``values`` (w, a): values of the w functions from nonzero on.
     """
 
     first: NDArray[np.int64]
     values: Floats
 
     @classmethod
-    def of(cls, basis: Floats, least: int) -> BandedBasis:
-        """The narrowest band that holds ``basis``, but at least ``least`` functions wide, where there are as many."""
+    def from_dense(cls, basis: Floats, min_width: int) -> BandedBasis:
+        """The narrowest band that holds ``basis`` (k, a), but at least ``min_width`` functions wide where there are as many."""
         functions, ages = basis.shape
-        there = basis != 0
-        first = np.where(there.any(axis=0), there.argmax(axis=0), 0)
-        last = np.where(there.any(axis=0), functions - 1 - there[::-1].argmax(axis=0), 0)
-        width = min(functions, max(least, int((last - first).max()) + 1))
+        nonzero = basis != 0
+        first = np.where(nonzero.any(axis=0), nonzero.argmax(axis=0), 0)
+        last = np.where(nonzero.any(axis=0), functions - 1 - nonzero[::-1].argmax(axis=0), 0)
+        width = min(functions, max(min_width, int((last - first).max()) + 1))
         first = np.minimum(first, functions - width)
         return cls(first, basis[first + np.arange(width)[:, np.newaxis], np.arange(ages)])
 
-    def shares(self, weights: Floats, prior: Floats) -> Floats:
-        """The distributions (a, n) with ``weights`` (k, n) of the functions and logarithms ``prior`` (a,)."""
+    def probabilities(self, weights: Floats, prior: Floats) -> Floats:
+        """Distributions (a, n) by function ``weights`` (k, n) and log-probabilities ``prior`` (a,): the softmax of their sum."""
         logits = weights[self.first] * self.values[0][:, np.newaxis]
-        of_next = np.empty_like(logits)
-        for place, values in enumerate(self.values[1:], start=1):
-            np.take(weights, self.first + place, axis=0, out=of_next, mode="clip")
-            of_next *= values[:, np.newaxis]
-            logits += of_next
+        next_term = np.empty_like(logits)
+        for offset, values in enumerate(self.values[1:], start=1):
+            np.take(weights, self.first + offset, axis=0, out=next_term, mode="clip")
+            next_term *= values[:, np.newaxis]
+            logits += next_term
         logits += prior[:, np.newaxis]
         logits -= logits.max(axis=0)
-        made = exponential(logits)
-        total = made[0].copy()
-        for shares in made[1:]:  # one after the other, as kernels do: NumPy's sums have an order of their own
-            total += shares
-        made *= ONE / total
-        return made
+        exponentials = exponential(logits)
+        total = exponentials[0].copy()
+        for exponentials_of_age in exponentials[1:]:  # one after another, as kernels do: NumPy sums in another order
+            total += exponentials_of_age
+        exponentials *= ONE / total
+        return exponentials

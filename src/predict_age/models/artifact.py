@@ -1,7 +1,7 @@
 """The model on disk: a folder of plain files with a manifest. No pickle: loading runs no code.
 
-``manifest.json`` names the format, the version, the feature columns in order, and the SHA-256 of every file. A model
-whose files do not match its manifest is refused before anything is loaded.
+``manifest.json`` names the format, the version, the feature columns in order, and the SHA-256 of every file. A model whose files do
+not match its manifest is refused before anything is loaded.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ MODEL_FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.
 
 
 def challenger_folder(run: Path, number: int) -> Path:
-    """Where a run keeps the model of its challenger ``number``, counted from 0."""
+    """The folder in a run of the model of challenger ``number``, counted from 0."""
     return run / f"challenger-{number + 1}"
 
 
 def save_model(bundle: Bundle, folder: Path, facts: dict[str, object]) -> str:
-    """Write the artefact and return its version: "age-" and the first 12 digits of the hash over its files' hashes."""
+    """Write the model's files and return its version: "age-" and the first 12 digits of the hash over the files' hashes."""
     for name, trees in (("boosted.ubj", bundle.xgboost), ("forest.ubj", bundle.forest.trees)):
         with creating(folder / name) as stream:
             stream.write(trees.content)
@@ -85,7 +85,7 @@ def _ensemble_from_json(saved: dict[str, Any]) -> EnsembleWeights:
 
 
 def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An .npz whose bytes follow from the arrays alone: those of ``numpy.savez`` differ between patch releases of Python."""
+    """An .npz whose bytes depend on the arrays only: those of ``numpy.savez`` differ between patch releases of Python."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for name, array in arrays.items():
@@ -97,9 +97,10 @@ def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 @lru_cache(maxsize=2)
 def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
-    """Check the manifest and every file it names, then load. Returns the bundle and its version; cached in a process.
+    """Verify the manifest and every file that it names, then load. Returns the bundle and its version; cached in a process.
 
-    ``manifest_sha256`` comes from whoever recorded the training: a manifest that was edited with its files is refused.
+    ``manifest_sha256`` comes from the run that recorded the training: a manifest that was edited together with its files is
+    refused. Raises IntegrityError.
     """
     manifest = json.loads(_read_verified(folder / "manifest.json", manifest_sha256))
     if manifest.get("format") != MODEL_FORMAT:
@@ -135,7 +136,7 @@ def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
 
 
 def _read_verified(path: Path, expected: str) -> bytes:
-    """The file's bytes, hashed after reading: what is loaded is what was checked."""
+    """The file's bytes, hashed after reading, so that the verified bytes are those that are loaded. Raises IntegrityError."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -153,7 +154,7 @@ def _read_verified(path: Path, expected: str) -> bytes:
 
 
 def copy_model(folder: Path, to: Path, manifest_sha256: str) -> None:
-    """Copy an artefact, file by file, checking each against the manifest, and the manifest against ``manifest_sha256``."""
+    """Copy a model file by file, verifying each against the manifest, and the manifest against ``manifest_sha256``."""
     files = json.loads(_read_verified(folder / "manifest.json", manifest_sha256))["files"]
     for name, expected in (*files.items(), ("manifest.json", manifest_sha256)):
         copy_verified_file(folder / name, to / name, expected)

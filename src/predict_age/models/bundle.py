@@ -1,4 +1,4 @@
-"""The trained models together: one matrix in, one prediction a row out."""
+"""The trained models of one version, and their combination into predictions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from predict_age.models.xgb_model import XGBoostModel
 
 YEARS_PER_PERCENT = 3.33
 MEMBERS = ("xgboost", "lightgbm", "network")
-ROUNDING_STEPS_PER_YEAR = 100  # of a year, in which ends of intervals are given
+ROUNDING_STEPS_PER_YEAR = 100  # interval ends are multiples of 1/100 year
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """For n rows: ``age`` (whole years, inside the window), ``lower`` <= age <= ``upper`` (years); width = upper - lower.
+    """Predictions for n rows: ``age`` (whole years, inside the age window) and the interval ``lower`` <= age <= ``upper`` (years).
 
-    Ends and width are whole hundredths of a year: finer ones would say nothing, and fill most of the disk.
+    Interval ends are whole hundredths of a year: more digits would carry no information and fill most of the disk.
     """
 
     age: NDArray[np.int32]
@@ -38,19 +38,19 @@ class Predictions:
 
     @property
     def width(self) -> NDArray[np.float64]:
-        """The document's confidence_score: the length of the interval in years; larger is less certain."""
+        """Length of the interval in years (n,), the published confidence_score: larger is less certain."""
         result: NDArray[np.float64] = np.round(self.upper - self.lower, 2)
         return result
 
 
 def confidence_pct(width: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The document's percentage: 100 - 3.33 for each year of interval, inside 0..100."""
+    """The published confidence percentage (n,): 100 - 3.33 for each year of ``width`` (n,), clipped to 0..100."""
     result: NDArray[np.float64] = np.clip(100 - YEARS_PER_PERCENT * np.abs(width), 0, 100)
     return result
 
 
 def with_point_prediction(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:
-    """The forest's matrix: all features and, as the last column, the boosted trees' unrounded prediction."""
+    """The forest's matrix: all features (n, f) and, as the last column, XGBoost's unrounded prediction ``raw`` (n,)."""
     return np.column_stack([matrix, raw])
 
 
@@ -88,7 +88,7 @@ class EnsembleWeights:
         return tail, 0.5, 1 - tail
 
     def point_age(self, outputs: MemberOutputs) -> NDArray[np.float64]:
-        """The ensemble's unrounded age (n,)."""
+        """The ensemble's unrounded age (n,), years."""
         return outputs.points @ np.array(self.weights)
 
     def whole_years(self, point_age: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,7 +96,7 @@ class EnsembleWeights:
         return np.clip(np.floor(point_age + 0.5), self.youngest, self.oldest)
 
     def interval(self, outputs: MemberOutputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The calibrated interval alone, never crossed, inside the age window."""
+        """Ends (n,), years, of the calibrated interval inside the age window; the lower end never exceeds the upper."""
         widen = self.calibration.widen(outputs.missing_count, self.point_age(outputs))
         middle = outputs.interval_quantiles[:, 1]
         lower = np.clip(np.minimum(outputs.interval_quantiles[:, 0] - widen, middle), self.youngest, self.oldest)
@@ -106,7 +106,7 @@ class EnsembleWeights:
     def predict(self, outputs: MemberOutputs) -> Predictions:
         """Point by the ensemble, interval by the calibrated distribution, widened where needed to contain the point.
 
-        Ends are rounded outwards, so that rounding takes no coverage away.
+        Ends are rounded outwards, so that rounding never reduces the coverage.
         """
         age = self.whole_years(self.point_age(outputs))
         lower, upper = self.interval(outputs)
@@ -119,7 +119,7 @@ class EnsembleWeights:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Everything that prediction needs."""
+    """A feature set, its encoders and all models trained on them."""
 
     features: FeatureSet
     encoders: Encoders
@@ -131,7 +131,7 @@ class Bundle:
     ensemble: EnsembleWeights
 
     def predict(self, matrix: Matrix) -> Predictions:
-        """Predict (n_rows, n_features), NaN = unknown. Raises IntegrityError when a model gives NaN or infinity."""
+        """Predict (n_rows, n_features), NaN = missing. Raises IntegrityError when a model returns NaN or infinity."""
         return self.ensemble.predict(self.member_outputs(matrix))
 
     def member_outputs(self, matrix: Matrix, all_members: bool = False) -> MemberOutputs:
@@ -146,9 +146,9 @@ class Bundle:
     def evaluate_members(
         self, matrix: Matrix, all_members: bool
     ) -> tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]:
-        """The members' points (n, 3), 0 where a member was not asked, and the distributions (n, ages) of network and forest.
+        """Points (n, 3) of the members, network and forest distributions (n, n_ages), and the network's quantiles (n, 3).
 
-        Last the ``levels`` of the network's (n, 3).
+        Members without weight are skipped unless ``all_members``: their points are 0, their distributions None.
         """
         weights = self.ensemble.weights
         points = np.zeros((len(matrix), len(MEMBERS)))

@@ -1,8 +1,8 @@
 """Conformal calibration of an interval (conformalised quantile regression, Romano, Patterson and Candès 2019), by group.
 
-One correction for all covers the stated share of people on average, and may leave a group uncovered. Groups that can be told
-before the age is known - the band of the predicted age, few or many unknown features - get corrections of their own where enough
-calibration rows are in them ("Mondrian" conformal prediction, Vovk, Gammerman and Shafer 2005, chapter 4).
+One correction for everybody reaches the target coverage on average, but may leave a group below it. Groups that are known before
+the age is - the band of the predicted age, few or many missing features - get corrections of their own where they have enough
+calibration rows ("Mondrian" conformal prediction, Vovk, Gammerman and Shafer 2005, chapter 4).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
-MIN_CELL_ROWS = 150  # the correction of 150 rows leaves the coverage of a group uncertain by 2.4 points
+MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard error of 2.4 points
 
 
 def conformal_correction(lower: Floats, upper: Floats, age: Floats, coverage: float) -> float:
     """Years to move both ends outwards (negative: inwards) so that at least ``coverage`` of new people are inside.
 
-    The ceil((n + 1) x coverage)-th smallest of max(lower - age, age - upper); with too few rows, the largest.
+    The ceil((n + 1) x coverage)-th smallest of max(lower - age, age - upper); with too few rows the largest, with none 0.
     """
     scores = np.sort(np.maximum(lower - age, age - upper))
     if not len(scores):
@@ -32,17 +32,17 @@ def conformal_correction(lower: Floats, upper: Floats, age: Floats, coverage: fl
 
 @dataclass(frozen=True)
 class Calibration:
-    """``years`` (14,): the correction of cell 2 x band + (more than ``missing_threshold`` features are unknown)."""
+    """Corrections ``years`` (14,) of the cells 2 x age band + (more than ``missing_threshold`` features are missing)."""
 
     missing_threshold: float
     years: tuple[float, ...]
 
     def cells(self, missing_count: Counts, point_age: Floats) -> Counts:
-        """The cell of each of n rows, by its number of unknown features and its predicted age."""
+        """The cell of each row (n,), from its number of missing features and its predicted age in years."""
         return 2 * np.searchsorted(BAND_STARTS, point_age, side="right") + (missing_count > self.missing_threshold)
 
     def widen(self, missing_count: Counts, point_age: Floats) -> Floats:
-        """Years (n,) by which both ends move outwards."""
+        """Years (n,) by which to move both ends outwards."""
         return np.array(self.years)[self.cells(missing_count, point_age)]
 
 
@@ -50,10 +50,10 @@ NO_CALIBRATION = Calibration(0.0, (0.0,) * (2 * len(BAND_STARTS) + 2))
 
 
 def calibrate(missing_count: Counts, point_age: Floats, lower: Floats, upper: Floats, age: Floats, coverage: float) -> Calibration:
-    """Corrections from n rows that took no part in training: of a cell, else of its band, else of everybody."""
+    """Corrections from n rows that took no part in training: those of the cell, else of its age band, else of all rows."""
     missing_threshold = 0.0
     if len(missing_count):
-        median = float(np.median(missing_count))  # more than that, or at least that: whichever halves people better
+        median = float(np.median(missing_count))  # of the two thresholds, the one that splits the rows more evenly
         missing_threshold = min((median, median - 1), key=lambda threshold: abs(float((missing_count > threshold).mean()) - 0.5))
     uncalibrated = replace(NO_CALIBRATION, missing_threshold=missing_threshold)
     cells = uncalibrated.cells(missing_count, point_age)

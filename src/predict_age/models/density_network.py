@@ -1,10 +1,10 @@
-"""Small neural networks for the whole distribution of the age.
+"""Neural networks that predict the whole distribution of the age.
 
-Every feature is cut into bins, one of them for "unknown"; each bin has a vector, and the vectors of a row's bins add up. Two layers
-later the network gives the weights of smooth basis functions of the age; their exponential, normalised, is the distribution (a
-multinomial logistic model, smooth in age as in Kooperberg and Stone 1991, "logspline density estimation"). Evidence about an age
-multiplies, so adding it up on the log scale fits what trees have to approximate step by step. Networks
-that started from different random weights err differently; their mean distribution is used. See ADR 5.
+Each feature is cut into bins, one of them for missing values. Each bin has a learned vector; the vectors of a row's bins are added.
+Two layers later the network gives weights of smooth basis functions of the age; the softmax of the weighted sum is the distribution
+(a multinomial logistic model, smooth in age as in Kooperberg and Stone 1991, "logspline density estimation"). Evidence about an age
+multiplies, so adding it up on the log scale fits directly what trees approximate step by step. Networks that start from different
+random weights err differently; the mean of their distributions is used. See ADR 5.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 LEARNED_ARRAYS = ("bins", "shift1", "hidden", "shift2", "last")
-NETWORK_CHUNK_ROWS = 512  # rows: what is known of them stays in the cache
-SPLINES_PER_AGE = 4  # cubic splines that are not 0 at an age; kernels know bases of so many
+NETWORK_CHUNK_ROWS = 512  # rows whose intermediate values stay in the processor's cache
+SPLINES_PER_AGE = 4  # nonzero cubic splines at any age; kernels support bases of this many only
 
 
 @dataclass(frozen=True)
 class DensityNetwork:
-    """For s networks, f features, m bins, width h, k basis functions, a ages.
+    """Networks with shared bins: s networks, f features, m bins, width h, k basis functions, a ages.
 
-    ``edges`` (all thresholds in a row), ``starts`` (f + 1,), where a feature's edges begin; ``bins`` (s, m, h); ``shift1`` (s, h);
-    ``hidden`` (s, h, h); ``shift2`` (s, h); ``last`` (s, 2h, k); ``basis`` (k, a); ``prior`` (a,) logarithms.
+    ``edges`` (thresholds of all features), ``starts`` (f + 1,), the offset of a feature's edges; ``bins`` (s, m, h); ``shift1`` (s,
+    h); ``hidden`` (s, h, h); ``shift2`` (s, h); ``last`` (s, 2h, k); ``basis`` (k, a); ``prior`` (a,) log-probabilities.
     """
 
     edges: Floats
@@ -48,15 +48,15 @@ class DensityNetwork:
     prior: Floats
 
     def distribution(self, matrix: Matrix) -> Probabilities:
-        """(n_rows, n_ages) shares of each whole age for (n_rows, n_features), NaN = unknown."""
+        """Probabilities (n_rows, n_ages) of each whole age for (n_rows, n_features), NaN = missing."""
         result = np.empty((len(matrix), len(self.prior)), np.float32)
-        make = self._by_kernels if use_kernels(len(matrix)) and len(self._band.values) == SPLINES_PER_AGE else self._by_numpy
+        evaluate = self._by_kernels if use_kernels(len(matrix)) and len(self._band.values) == SPLINES_PER_AGE else self._by_numpy
         with _blas().limit(limits=1):
-            make(matrix, result)
+            evaluate(matrix, result)
         return result
 
     def _by_numpy(self, matrix: Matrix, out: Probabilities) -> None:
-        """Fill ``out`` (n_rows, n_ages) with the mean distribution of all networks."""
+        """Fill ``out`` (n_rows, n_ages) with the mean distribution of all networks, by NumPy."""
         for start in range(0, len(matrix), NETWORK_CHUNK_ROWS):
             at = bin_features(matrix[start : start + NETWORK_CHUNK_ROWS], self.edges, self.starts)
             chosen = bin_indicator(at, self.bins.shape[1])
@@ -64,11 +64,11 @@ class DensityNetwork:
             for s in range(len(self.bins)):
                 first = np.maximum(chosen @ self.bins[s] + self.shift1[s], 0)
                 second = np.maximum(first @ self.hidden[s] + self.shift2[s], 0)
-                total += self._band.shares(self.last[s].T @ np.concatenate([first, second], axis=1).T, self.prior)
+                total += self._band.probabilities(self.last[s].T @ np.concatenate([first, second], axis=1).T, self.prior)
             out[start : start + NETWORK_CHUNK_ROWS] = (total * np.float32(1 / len(self.bins))).T
 
     def _by_kernels(self, matrix: Matrix, out: Probabilities) -> None:
-        """The same: matrix products by NumPy, what lies between by kernels."""
+        """Fill ``out`` as :meth:`_by_numpy` does, to the last bit: matrix products by NumPy, the steps between them by kernels."""
         from predict_age.kernels.density import feature_bins, first_layers, network_probabilities, second_layer
 
         networks, width, functions = self.last.shape[0], self.hidden.shape[1], self.last.shape[2]
@@ -79,9 +79,9 @@ class DensityNetwork:
         )
         weights = np.zeros((networks, functions, NETWORK_CHUNK_ROWS), np.float32)
         for start in range(0, len(matrix), NETWORK_CHUNK_ROWS):
-            some = matrix[start : start + NETWORK_CHUNK_ROWS]
-            n = len(some)
-            feature_bins(some, self.edges, self.starts, at[:n])
+            chunk = matrix[start : start + NETWORK_CHUNK_ROWS]
+            n = len(chunk)
+            feature_bins(chunk, self.edges, self.starts, at[:n])
             first_layers(at[:n], self._bins_beside, self.shift1, layers[:n])
             for s in range(networks):
                 np.matmul(layers[:n, s, :width], self.hidden[s], out=product[:n])
@@ -91,22 +91,22 @@ class DensityNetwork:
 
     @cached_property
     def _bins_beside(self) -> Floats:
-        """(m, s h): the vectors of a bin in all networks beside each other."""
+        """Bin vectors (m, s h): the vectors of a bin in all networks side by side."""
         return np.ascontiguousarray(self.bins.transpose(1, 0, 2)).reshape(self.bins.shape[1], -1)
 
     @cached_property
     def _band(self) -> BandedBasis:
-        return BandedBasis.of(self.basis, SPLINES_PER_AGE)
+        return BandedBasis.from_dense(self.basis, SPLINES_PER_AGE)
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The libraries of linear algebra that are loaded; to look for them takes a millisecond."""
+    """The loaded libraries of linear algebra; finding them takes a millisecond."""
     return ThreadpoolController()
 
 
 def bin_features(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Row numbers in ``bins`` (n_rows, n_features): below the first edge, between two, from the last on, unknown."""
+    """Row numbers in ``bins`` (n_rows, n_features): below the first edge, between edges, from the last edge on, missing."""
     result = np.empty(matrix.shape, np.int32)
     for feature in range(matrix.shape[1]):
         mine = edges[starts[feature] : starts[feature + 1]]
@@ -118,7 +118,7 @@ def bin_features(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> ND
 
 
 def bin_indicator(at: NDArray[np.int32], bins: int) -> csr_matrix:
-    """The (n_rows, m) matrix with a one for each bin of a row: times ``bins`` it adds up a row's vectors."""
+    """Sparse matrix (n_rows, m) with a one for each bin of a row: times ``bins`` it adds up a row's vectors."""
     from scipy.sparse import csr_matrix
 
     rows, features = at.shape

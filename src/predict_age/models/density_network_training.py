@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 NetworkWeights = dict[str, Floats]
 MAX_FEATURE_BINS = 96
-LEARNING_RATE = 0.005  # of Adam, falling to 0 along a cosine
-MAX_ROW_VISITS = 4_800_000  # bounds the time: fewer passes over more rows
+LEARNING_RATE = 0.005  # initial step size of Adam, falling to 0 along a cosine
+MAX_ROW_VISITS = 4_800_000  # upper bound of passes x rows, which bounds the training time
 
 
 def bin_edges(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
-    """Edges of every feature: halfway between its values when they are few, else quantiles."""
+    """Edges of every feature, and their offsets: midpoints between its values when there are few, else quantiles."""
     found = []
     for feature in range(matrix.shape[1]):
         values = matrix[:, feature]
@@ -41,9 +41,9 @@ def bin_edges(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
 
 
 def spline_basis(ages: int, functions: int) -> Floats:
-    """(functions, ages): cubic B-splines on even knots, of standard deviation 1 together; by the recursion of de Boor (1972).
+    """Cubic B-splines (functions, ages) on even knots, scaled to standard deviation 1; by the recursion of de Boor (1972).
 
-    SciPy's are the same, but take a third of a second to import.
+    SciPy's are equal, but take a third of a second to import.
     """
     knots = np.concatenate([[0.0] * 3, np.linspace(0.0, ages, functions - 2), [float(ages)] * 3])
     middle = np.arange(ages)[:, None] + 0.5
@@ -57,7 +57,7 @@ def spline_basis(ages: int, functions: int) -> Floats:
 
 
 def _forward(w: NetworkWeights, added: Floats) -> tuple[Floats, Floats, Floats]:
-    """Both hidden layers and the distribution of a block of rows, from the sums (n_rows, h) of their bins' vectors."""
+    """Both hidden layers and the distribution of n rows, from the sums ``added`` (n_rows, h) of their bins' vectors."""
     first = np.maximum(added + w["shift1"], 0)
     second = np.maximum(first @ w["hidden"] + w["shift2"], 0)
     shares = (np.concatenate([first, second], axis=1) @ w["last"]) @ w["basis"] + w["prior"]
@@ -68,7 +68,7 @@ def _forward(w: NetworkWeights, added: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _gradient(w: NetworkWeights, chosen: csr_matrix, truth: NDArray[np.int64]) -> NetworkWeights:
-    """Of the mean negative log-likelihood of ``truth`` (n_rows,), column numbers of ages."""
+    """Gradient of the mean negative log-likelihood of ``truth`` (n_rows,), column numbers of ages."""
     first, second, off = _forward(w, chosen @ w["bins"])
     off[np.arange(len(truth)), truth] -= 1
     off /= np.float32(len(truth))
@@ -88,9 +88,9 @@ def _gradient(w: NetworkWeights, chosen: csr_matrix, truth: NDArray[np.int64]) -
 
 @dataclass(frozen=True)
 class NetworkTrainingData:
-    """What all networks learn from: bins ``at`` (n_rows, n_features) between ``edges``, the age's column ``truth`` (n_rows,).
+    """Training data of all networks: bins ``at`` (n_rows, n_features) and the age's column ``truth`` (n_rows,).
 
-    ``starts``, and ``basis`` and ``prior``, which are ``fixed``: see :class:`DensityNetwork`.
+    ``edges``, ``starts``, and ``basis`` and ``prior``, which are ``fixed``: see :class:`DensityNetwork`.
     """
 
     at: NDArray[np.int32]
@@ -100,14 +100,14 @@ class NetworkTrainingData:
     fixed: NetworkWeights
 
     def network(self, learned: Sequence[NetworkWeights]) -> DensityNetwork:
-        """Several that have learned, together."""
+        """Combine trained weights to one model."""
         return DensityNetwork(
             self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED_ARRAYS}, **self.fixed
         )
 
 
 def network_training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> NetworkTrainingData:
-    """From (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest."""
+    """Bin (n_rows, n_features), NaN = missing, with whole ages (n_rows,) inside youngest..oldest, years."""
     edges, starts = bin_edges(matrix)
     truth = age.astype(np.int64) - youngest
     counts = np.bincount(truth, minlength=oldest - youngest + 1)
@@ -117,21 +117,21 @@ def network_training_data(matrix: Matrix, age: Floats, youngest: int, oldest: in
 
 
 def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> DensityNetwork:
-    """Fit on (n_rows, n_features), NaN = unknown, and whole ages (n_rows,) inside youngest..oldest, one network after the other."""
-    given = network_training_data(matrix, age, youngest, oldest, settings)
+    """Train the networks one after another on (n_rows, n_features), NaN = missing, and whole ages (n_rows,)."""
+    training_data = network_training_data(matrix, age, youngest, oldest, settings)
     with threadpool_limits(1):
-        return given.network([train_one_network(given, settings, n) for n in range(settings.networks)])
+        return training_data.network([train_one_network(training_data, settings, n) for n in range(settings.networks)])
 
 
 def train_one_network(
-    given: NetworkTrainingData, settings: TrainingConfig, number: int, cancelled: CancelEvent = None
+    training_data: NetworkTrainingData, settings: TrainingConfig, number: int, cancelled: CancelEvent = None
 ) -> NetworkWeights:
-    """The learned weights of the network ``number``.
+    """Train the network ``number`` and return its weights.
 
     Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019). ``network_decay`` is the decay over the
     whole training, whatever the number of steps. Deterministic for a seed and a number, in one thread of linear algebra.
     """
-    at, starts = given.at, given.starts
+    at, starts = training_data.at, training_data.starts
     rng = np.random.default_rng([settings.seed, number])
     width, (rows, features) = settings.network_width, at.shape
     m = int(starts[-1]) + 2 * features
@@ -156,23 +156,25 @@ def train_one_network(
         for begin in range(0, rows, size):
             check_cancelled(cancelled)
             some = order[begin : begin + size]
-            gradient = _gradient({**given.fixed, **learned}, bin_indicator(at[some], m), given.truth[some])
-            far = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
+            gradient = _gradient({**training_data.fixed, **learned}, bin_indicator(at[some], m), training_data.truth[some])
+            rate = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
             done += 1
             for name, one in adam.items():
-                one.step(gradient[name], done, far, 1 - far * settings.network_decay / (0.5 * LEARNING_RATE * steps))
+                one.step(gradient[name], done, rate, 1 - rate * settings.network_decay / (0.5 * LEARNING_RATE * steps))
     return _reset_unseen_embeddings(learned, at, m, starts)
 
 
 class _Adam:
-    """Adam with decoupled weight decay, in place: fresh arrays of this size for every term would take longer than the sums."""
+    """Adam with decoupled weight decay, in place: allocating arrays for every term would take longer than the arithmetic."""
 
     def __init__(self, weights: Floats) -> None:
         self.weights = weights
         self.mean, self.square, self.change, self.scale = (np.zeros_like(weights) for _ in range(4))
 
-    def step(self, gradient: Floats, number: int, far: float, keep: float) -> None:
-        """Change the weights for the ``number``-th time, from 1, ``far`` at most; ``keep``: the share of them that decay leaves."""
+    def step(self, gradient: Floats, number: int, rate: float, keep: float) -> None:
+        """Update the weights for the ``number``-th time, from 1, with step size ``rate``, after scaling by the decay factor
+        ``keep``.
+        """
         np.subtract(gradient, self.mean, out=self.change)
         self.change *= 0.1
         self.mean += self.change
@@ -183,14 +185,14 @@ class _Adam:
         np.divide(self.square, 1 - 0.999**number, out=self.scale)
         np.sqrt(self.scale, out=self.scale)
         self.scale += 1e-8
-        np.multiply(self.mean, np.float32(far / (1 - 0.9**number)), out=self.change)
+        np.multiply(self.mean, np.float32(rate / (1 - 0.9**number)), out=self.change)
         self.change /= self.scale
         self.weights -= self.change
         self.weights *= np.float32(keep)
 
 
 def _reset_unseen_embeddings(learned: NetworkWeights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> NetworkWeights:
-    """Bins that no training row was in still hold their random start: they become the mean of their feature's bins."""
+    """Set bins without a training row, which still hold random numbers, to the mean of their feature's bins."""
     rows = np.bincount(at.ravel(), minlength=m)
     bins = learned["bins"].copy()
     for feature in range(len(starts) - 1):

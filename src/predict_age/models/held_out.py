@@ -31,9 +31,9 @@ PREDICTION_CHUNK_ROWS = 16_384  # rows
 
 @dataclass(frozen=True)
 class HeldOutPredictions:
-    """Predictions for m people of known ``age`` (m,) by models that did not learn from them; ``rows`` (m,) of the sample.
+    """Predictions for m people of known ``age`` (m,), years, by models that were not trained on them.
 
-    ``missing_count`` (m,) counts their features without a value.
+    ``rows`` (m,): their numbers in the sample; ``missing_count`` (m,): number of features without a value.
     """
 
     rows: NDArray[np.int64]
@@ -44,7 +44,7 @@ class HeldOutPredictions:
 
 @dataclass(frozen=True)
 class UnseenOutputs:
-    """What models say about people whom they did not learn from."""
+    """Outputs of all models for people whom they were not trained on, and the people's ages (n,), years."""
 
     outputs: MemberOutputs
     age: NDArray[np.float64]
@@ -52,7 +52,7 @@ class UnseenOutputs:
 
     @classmethod
     def of(cls, bundle: Bundle, matrix: Matrix, age: NDArray[np.float32], threads: int) -> UnseenOutputs:
-        """What all models of ``bundle`` say, asked by several threads for rows of the people each."""
+        """Outputs of all models of ``bundle``, computed in chunks by several threads."""
 
         def ask(rows: slice) -> UnseenOutputs:
             return cls(
@@ -65,12 +65,13 @@ class UnseenOutputs:
         with ThreadPoolExecutor(threads) as pool:
             try:
                 return cls.all_of(list(pool.map(ask, pieces)))
-            except BaseException:  # Ctrl-C, a time limit: nobody wants the rest
+            except BaseException:  # Ctrl-C or a time limit: drop the remaining chunks
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     @classmethod
     def all_of(cls, several: list[UnseenOutputs]) -> UnseenOutputs:
+        """Concatenate the outputs of several groups of people."""
         outputs = MemberOutputs(*(np.concatenate([getattr(o.outputs, f.name) for o in several]) for f in fields(MemberOutputs)))
         return cls(outputs, np.concatenate([o.age for o in several]), np.concatenate([o.ridge for o in several]))
 
@@ -86,7 +87,7 @@ def held_out_metrics(
     rows: TrainingRows,
     refit_rows: int,
 ) -> Metrics:
-    """Metrics of predictions for people with a known age whom no model saw; ``median`` of the known ages."""
+    """Metrics of ``predictions`` for held-out people of known age; ``median``: of the known ages, as a baseline."""
     outputs, truth = unseen_outputs.outputs, unseen_outputs.age
     shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:3000])
     steps = errors_by_confidence(predictions, truth)

@@ -1,8 +1,8 @@
-"""Boosting for absolute error, with XGBoost's trees and our medians.
+"""Boosting for absolute error, with XGBoost's trees and medians of our own.
 
-A tree is grown by the signs of what is left to explain, then each of its leaves is given the median of what is left there (Friedman
-2001, "Greedy function approximation: a gradient boosting machine", algorithm 3). XGBoost's ``reg:absoluteerror`` is the same to the
-last bit, but spends three quarters of its time on those medians, mostly in one thread.
+A tree is grown on the signs of the residuals; then each leaf is given the median of its residuals (Friedman 2001, "Greedy function
+approximation: a gradient boosting machine", algorithm 3). XGBoost's ``reg:absoluteerror`` gives the same to the last bit, but
+spends three quarters of its time on these medians, mostly in one thread.
 """
 
 from __future__ import annotations
@@ -28,60 +28,61 @@ ROWS_PER_WALK = 4096  # rows that NumPy walks down a tree together
 
 
 def train_l1_booster(
-    known: tuple[Matrix, Floats],
-    unseen: tuple[Matrix, Floats] | None,
+    training: tuple[Matrix, Floats],
+    validation: tuple[Matrix, Floats] | None,
     parameters: dict[str, Any],
     rounds: int,
     patience: int,
     names: list[str],
-    drawn: float,
+    sample_share: float,
     cancelled: CancelEvent = None,
 ) -> xgboost.Booster:
-    """Up to ``rounds`` trees, from (n_rows, n_features) without NaN and ages (n_rows,); each learns from a share ``drawn`` of them.
+    """Grow up to ``rounds`` trees, each on a random ``sample_share`` of the rows.
 
-    ``parameters`` are XGBoost's. With ``unseen`` rows, some at least, it stops ``patience`` rounds after their mean absolute error
-    was lowest, and keeps the trees up to there. Deterministic for a seed: signs add up to the same in any number of threads.
+    ``training``: (n_rows, n_features) without NaN and ages (n_rows,), years. ``parameters`` are XGBoost's. With ``validation``
+    rows, at least one, growing stops ``patience`` rounds after their mean absolute error was lowest, and the trees up to there are
+    kept. Deterministic for a seed: sums of signs are exact in any number of threads.
     """
     import xgboost
 
-    matrix, age = known
+    matrix, age = training
     base, rate = np.float32(np.median(age)), np.float32(parameters["learning_rate"])
     data = xgboost.QuantileDMatrix(matrix, age, feature_names=names, max_bin=parameters["max_bin"], nthread=parameters["nthread"])
     booster = xgboost.Booster({**parameters, "objective": "reg:squarederror", "base_score": float(base)}, [data])
     rng = np.random.default_rng(parameters["seed"])
     predicted = np.full(len(age), base)
-    judged = np.full(len(unseen[1]) if unseen else 0, base)
+    validation_predicted = np.full(len(validation[1]) if validation else 0, base)
     values: list[Floats] = []
-    best, lowest = 0, np.inf
+    best_round, lowest_error = 0, np.inf
     for number in range(rounds):
         check_cancelled(cancelled)
-        some = rng.random(len(age), np.float32) < drawn
-        left = age - predicted
-        booster.boost(data, number, grad=np.where(some, -np.sign(left), np.float32(0)), hess=some.astype(np.float32))
+        sampled = rng.random(len(age), np.float32) < sample_share
+        residual = age - predicted
+        booster.boost(data, number, grad=np.where(sampled, -np.sign(residual), np.float32(0)), hess=sampled.astype(np.float32))
         tree, nodes = _newest_tree(booster, number)
         leaf = _leaf_of_rows(tree, matrix, nodes)
-        values.append(leaf_medians(leaf, left, some, nodes) * rate)
+        values.append(leaf_medians(leaf, residual, sampled, nodes) * rate)
         predicted += values[-1][leaf]
-        if unseen is not None:
-            judged += values[-1][_leaf_of_rows(tree, unseen[0], nodes)]
-            error = float(np.abs(judged - unseen[1]).mean(dtype=np.float64))
-            if error < lowest:
-                best, lowest = number, error
-            elif number - best >= patience:
+        if validation is not None:
+            validation_predicted += values[-1][_leaf_of_rows(tree, validation[0], nodes)]
+            error = float(np.abs(validation_predicted - validation[1]).mean(dtype=np.float64))
+            if error < lowest_error:
+                best_round, lowest_error = number, error
+            elif number - best_round >= patience:
                 break
-    kept = rounds if unseen is None else best + 1
+    kept = rounds if validation is None else best_round + 1
     return _with_leaf_values(booster[:kept], values)
 
 
 def _newest_tree(booster: xgboost.Booster, number: int) -> tuple[TreeNodes, int]:
-    """The tree of a round, whose leaves are its nodes' numbers, and how many nodes it has."""
+    """The tree of round ``number``, with node numbers as its leaves, and its number of nodes."""
     (tree,), _ = parse_xgboost_trees(ubjson.read(bytes(booster[number : number + 1].save_raw("ubj"))))
     nodes = len(tree.left)
     return flatten_trees([tree], np.float32(np.nan), np.arange(nodes, dtype=np.int32)[np.newaxis]), nodes
 
 
 def _leaf_of_rows(tree: TreeNodes, matrix: Matrix, nodes: int) -> NDArray[np.uint16]:
-    """The leaf (n_rows,) of one tree of ``nodes`` nodes that each row falls into."""
+    """The leaf (n_rows,), as a node number, that each row reaches in one tree of ``nodes`` nodes."""
     result = np.empty(len(matrix), np.uint16)
     if use_kernels(len(matrix)):
         from predict_age.kernels.leaf_medians import leaf_of_rows
@@ -93,32 +94,32 @@ def _leaf_of_rows(tree: TreeNodes, matrix: Matrix, nodes: int) -> NDArray[np.uin
     return result
 
 
-def leaf_medians(leaf: NDArray[np.uint16], values: Floats, drawn: NDArray[np.bool_], nodes: int) -> Floats:
-    """The median (nodes,) of those ``values`` (n,) of each ``leaf`` (n,) that are ``drawn`` (n,); 0 of none."""
+def leaf_medians(leaf: NDArray[np.uint16], values: Floats, in_sample: NDArray[np.bool_], nodes: int) -> Floats:
+    """Median (nodes,) of the ``values`` (n,) in each ``leaf`` (n,), of rows ``in_sample`` (n,) only; 0 where there are none."""
     result = np.zeros(nodes, np.float32)
     if use_kernels(len(values)):
         from predict_age.kernels.leaf_medians import medians_by_leaf as by_kernel
 
-        by_kernel(leaf, values, drawn, result)
+        by_kernel(leaf, values, in_sample, result)
         return result
-    leaf, values = leaf[drawn], values[drawn]
+    leaf, values = leaf[in_sample], values[in_sample]
     values = values[np.lexsort((values, leaf))]
     count = np.bincount(leaf, minlength=nodes)
-    there, first = count > 0, np.cumsum(count) - count
-    low, high = (values[(first + half)[there]] for half in (np.maximum(count - 1, 0) // 2, count // 2))
-    result[there] = low + 0.5 * (high - low).astype(np.float64)
+    nonempty, first = count > 0, np.cumsum(count) - count
+    low, high = (values[(first + half)[nonempty]] for half in (np.maximum(count - 1, 0) // 2, count // 2))
+    result[nonempty] = low + 0.5 * (high - low).astype(np.float64)
     return result
 
 
 def _with_leaf_values(booster: xgboost.Booster, values: list[Floats]) -> xgboost.Booster:
-    """``booster`` with the leaves' values of each tree, which XGBoost keeps where splits have their limit."""
+    """``booster`` with new leaf values of each tree, which XGBoost stores in the place of the splits' limits."""
     import xgboost
 
     model = json.loads(booster.save_raw("json"))
     trees = model["learner"]["gradient_booster"]["model"]["trees"]
-    for tree, mine in zip(trees, values, strict=False):
+    for tree, leaf_values in zip(trees, values, strict=False):
         tree["split_conditions"] = [
-            float(str(value)) if left < 0 else limit  # in as few digits as tell 32 bits apart: XGBoost reads no more
-            for left, limit, value in zip(tree["left_children"], tree["split_conditions"], mine, strict=True)
+            float(str(value)) if left < 0 else limit  # in the fewest digits that identify a float32: XGBoost reads no more
+            for left, limit, value in zip(tree["left_children"], tree["split_conditions"], leaf_values, strict=True)
         ]
     return xgboost.Booster(model_file=bytearray(json.dumps(model).encode()))

@@ -1,4 +1,4 @@
-"""The second boosted predictor: LightGBM with absolute error. It grows leaves where they help most, XGBoost level by level."""
+"""The second boosted member: LightGBM with absolute error. It grows leaf by leaf where XGBoost grows level by level."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LightGBMModel:
-    """``text`` is the model in LightGBM's own format; what predicts is made from it, so that saved and trained ones are equal.
+    """A LightGBM model in the library's text format, ``text``.
 
-    LightGBM itself is loaded as rarely as XGBoost.
+    All else is derived from the text, so that saved and trained models are equal. The library is imported only where neither
+    kernels nor NumPy serve.
     """
 
     text: str
 
     @property
     def feature_names(self) -> list[str]:
-        """Names of the columns that it learned from. Raises IntegrityError when the text is no model."""
+        """Names of the columns that it was trained on. Raises IntegrityError when the text is no model."""
         for line in self.text.split("\nTree=", 1)[0].splitlines():
             if line.startswith("feature_names="):
                 return line.removeprefix("feature_names=").split(" ")
         raise IntegrityError("a model of boosted trees cannot be read", expected="LightGBM's text format", found="no feature_names")
 
     def __reduce__(self) -> tuple[type[LightGBMModel], tuple[str]]:
-        """Between processes it travels without what was made from it."""
+        """Pickle the text only, not what is derived from it."""
         return LightGBMModel, (self.text,)
 
     @property
     def rounds(self) -> int:
-        """How many trees are added up."""
+        """The number of trees."""
         return self.text.count("\nTree=")
 
     @cached_property
     def booster(self) -> lightgbm.Booster:
-        """LightGBM's own."""
+        """The model as LightGBM's own object."""
         import lightgbm
 
         return lightgbm.Booster(model_str=self.text)
@@ -67,7 +68,7 @@ class LightGBMModel:
 
     @cached_property
     def _trees(self) -> TreeSum | None:
-        """The trees; None where only LightGBM understands them."""
+        """The parsed trees; None when they have splits that only LightGBM supports."""
         try:
             trees = parse_lightgbm_trees(self.text, len(self.feature_names))
         except UnsupportedTreeError:
@@ -81,12 +82,12 @@ def train_lightgbm(
     names: list[str],
     settings: TrainingConfig,
     threads: int,
-    unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+    validation: tuple[Matrix, NDArray[np.float32]] | None = None,
     cancelled: CancelEvent = None,
 ) -> LightGBMModel:
-    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,).
+    """Fit on (n_rows, n_features), NaN = missing, and ages (n_rows,), years.
 
-    With ``unseen`` rows it stops when their error no longer falls. Deterministic for a seed and threads.
+    With ``validation`` rows training stops when their error no longer falls. Deterministic for a seed and a number of threads.
     """
     import lightgbm
 
@@ -109,8 +110,8 @@ def train_lightgbm(
     data = lightgbm.Dataset(matrix, age, feature_name=names, params=parameters)
     callbacks: list[Callable[..., Any]] = [lambda _: check_cancelled(cancelled)]
     valid: list[lightgbm.Dataset] = []
-    if unseen is not None and len(unseen[1]):
-        valid = [lightgbm.Dataset(unseen[0], unseen[1], reference=data, params=parameters)]
+    if validation is not None and len(validation[1]):
+        valid = [lightgbm.Dataset(validation[0], validation[1], reference=data, params=parameters)]
         callbacks.append(lightgbm.early_stopping(settings.stop_after_rounds, verbose=False))
     booster = lightgbm.train(parameters, data, settings.light_rounds, valid_sets=valid, callbacks=callbacks)
     return LightGBMModel(booster.model_to_string(num_iteration=booster.best_iteration or -1))

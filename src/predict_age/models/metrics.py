@@ -1,4 +1,4 @@
-"""How good predictions are, all in years, and by age band."""
+"""Metrics of predictions, in years, for all rows and by age band."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGE_BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
 
 
 def band_name(band: tuple[int, int]) -> str:
-    """For people: "under 25", "25-34", ..., "65 and over"."""
+    """The band's name for people: "under 25", "25-34", ..., "65 and over"."""
     low, high = band
     return f"under {high + 1}" if low == 0 else f"{low} and over" if high == 120 else f"{low}\N{EN DASH}{high}"
 
@@ -36,7 +36,7 @@ def point_errors(age: NumberArray, predicted: NumberArray) -> PointErrors:
 
 
 def interval_quality(age: NumberArray, lower: NumberArray, upper: NumberArray) -> IntervalQuality:
-    """Coverage (share inside, ends included) and mean width in years."""
+    """Coverage (share of ages inside, ends included) and mean width in years. Empty input gives NaN."""
     if not len(age):
         return IntervalQuality(float("nan"), float("nan"))
     inside = (lower <= age) & (age <= upper)
@@ -44,14 +44,14 @@ def interval_quality(age: NumberArray, lower: NumberArray, upper: NumberArray) -
 
 
 def evaluate(age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray) -> Quality:
-    """Number of rows, errors and interval."""
+    """Number of rows, point errors and interval quality."""
     return Quality(len(age), **vars(point_errors(age, predicted)), **vars(interval_quality(age, lower, upper)))
 
 
 def weighted_metrics(
     age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray, weights: NDArray[np.float64]
 ) -> dict[str, float]:
-    """mae, rmse, bias, coverage and width of n rows with ``weights`` (n,)."""
+    """Metrics mae, rmse, bias, coverage and width of n rows with ``weights`` (n,)."""
     error = np.asarray(predicted, float) - age
     inside = (lower <= age) & (age <= upper)
 

@@ -1,8 +1,7 @@
-"""The quantile forest: trees grown by XGBoost, read out by the exact histogram of training ages in each leaf.
+"""The quantile forest: trees grown by XGBoost, whose leaves hold the histogram of their training ages.
 
-The conditional distribution of a row is the mean over trees of its leaf's normalised age histogram (Meinshausen 2006,
-"Quantile Regression Forests", eq. 5, with every training row in the leaves). Ages are whole years, so the histogram
-loses nothing. See ADR 2.
+The distribution for a row is the mean over trees of its leaf's normalised age histogram (Meinshausen 2006, "Quantile Regression
+Forests", eq. 5, with every training row in the leaves). Ages are whole years, so the histogram loses nothing. See ADR 2.
 """
 
 from __future__ import annotations
@@ -31,14 +30,17 @@ FOREST_CHUNK_ROWS = 2048
 
 @dataclass(frozen=True)
 class QuantileForest:
-    """``shares``: (n_leaves, n_ages) float32, row sums 1; ``leaf_of``: (n_trees, max_node + 1), the row of ``shares`` of a node."""
+    """The forest's trees and the age histograms of its leaves.
+
+    ``shares``: (n_leaves, n_ages) float32, row sums 1; ``leaf_of``: (n_trees, max_node + 1), the row of ``shares`` of a node.
+    """
 
     trees: XGBoostModel
     leaf_of: NDArray[np.int32]
     shares: Probabilities
 
     def __post_init__(self) -> None:
-        """Raises IntegrityError when a node's row is none: kernels look nothing up twice."""
+        """Raise IntegrityError when ``leaf_of`` names a row that does not exist: kernels do not check bounds."""
         if self.leaf_of.size and not 0 <= self.leaf_of.min() <= self.leaf_of.max() < len(self.shares):
             raise IntegrityError(
                 "the model's forest cannot be read",
@@ -47,18 +49,18 @@ class QuantileForest:
             )
 
     def __reduce__(self) -> tuple[type[QuantileForest], tuple[XGBoostModel, NDArray[np.int32], Probabilities]]:
-        """Between processes it travels without what was made from it."""
+        """Pickle the fields only, not what is derived from them."""
         return QuantileForest, (self.trees, self.leaf_of, self.shares)
 
     def leaves(self, matrix: Matrix) -> NDArray[Any]:
-        """Rows of ``shares`` that (n_rows, n_features) falls into: (n_rows, n_trees)."""
+        """Rows of ``shares`` (n_rows, n_trees) of the leaves that (n_rows, n_features) reaches."""
         if len(matrix) < MIN_KERNEL_ROWS:
             return self._nodes.walk(fill_missing(matrix))
         nodes = _leaf_nodes(self.trees.booster, matrix)
         return self.leaf_of[np.arange(self.leaf_of.shape[0]), nodes]
 
     def distribution(self, matrix: Matrix) -> Probabilities:
-        """(n_rows, n_ages) shares of each whole age, the youngest first."""
+        """Probabilities (n_rows, n_ages) of each whole age, the youngest first."""
         result = np.empty((len(matrix), self.shares.shape[1]), np.float32)
         if not len(matrix):
             return result
@@ -96,7 +98,7 @@ def _leaf_nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:
 def train_forest(
     matrix: Matrix, age: NDArray[np.float32], youngest: int, oldest: int, settings: TrainingConfig, threads: int
 ) -> QuantileForest:
-    """Grow the forest on (n_rows, n_features) and whole ages (n_rows,) inside youngest..oldest."""
+    """Grow the forest on (n_rows, n_features), NaN = missing, and whole ages (n_rows,) inside youngest..oldest."""
     import xgboost
 
     data = xgboost.QuantileDMatrix(fill_missing(matrix), age, max_bin=128, nthread=threads)

@@ -1,4 +1,4 @@
-"""Ridge regression, the honest baseline: standardised features, domain defaults for missing values, missing indicators."""
+"""Ridge regression, the baseline: standardised features, default values for missing ones, and missing indicators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RidgeModel:
-    """``intercept + ((filled - centre) / spread, missing) @ weights``, years."""
+    """Coefficients of ``intercept + ((filled - centre) / spread, missing) @ weights``, years."""
 
     fill: Floats
     centre: Floats
@@ -35,7 +35,7 @@ def _design(matrix: Matrix, fill: Floats, centre: Floats, spread: Floats) -> Flo
 
 
 def train_ridge(matrix: Matrix, age: NDArray[np.float32], fill: Floats, alpha: float = 1.0) -> RidgeModel:
-    """Fit on (n_rows, n_features) and ages (n_rows,); ``fill`` (n_features,) replaces missing values.
+    """Fit on (n_rows, n_features), NaN = missing, and ages (n_rows,), years; ``fill`` (n_features,) replaces missing values.
 
     Least squares with the penalty ``alpha`` on squared weights, not on the intercept (Hoerl and Kennard 1970), by the normal
     equations of centred columns: ``alpha`` > 0 keeps them solvable.

@@ -1,4 +1,4 @@
-"""Training: learn all models from people of known age, choose among them, calibrate the interval, judge on people held out."""
+"""Training: fit all members on people of known age, weigh them, calibrate the interval, and measure on held-out people."""
 
 from __future__ import annotations
 
@@ -32,21 +32,23 @@ from predict_age.models.xgb_model import gain_importance, train_xgboost
 from predict_age.records.model_quality import Metrics, TrainingRows
 
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
-MEMBER_COSTS = (5.0, 8.0, 1.0)  # of evaluating a member for a row, roughly
-MAX_EVALUATION_ROWS = 20_000  # more rows to calibrate or to validate would decide nothing better; fewer to learn from would
-TaskRunner = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]  # a function's results for several tasks
+MEMBER_COSTS = (5.0, 8.0, 1.0)  # relative cost of predicting a row, in the order of MEMBERS
+MAX_EVALUATION_ROWS = (
+    20_000  # rows that calibrate or validate, at most: more would gain little, and fewer would be left to train on
+)
+TaskRunner = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]  # calls a function for several tasks
 
 
 def run_in_turn(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The results of ``function`` for the ``tasks``, made in this process."""
+    """The results of ``function`` for the ``tasks``, one after another in this process."""
     return [function(*task) for task in tasks]
 
 
 @dataclass(frozen=True)
 class _CrossFitTurn:
-    """Models that learned from some of the people, and what they say about those whom they did not learn from.
+    """Models trained on some of the people, and their outputs for the others.
 
-    ``missing`` (features,): the share of people without a value; ``importance`` by feature.
+    ``missing`` (n_features,): share of people without a value; ``importance``: share of the gain by feature.
     """
 
     bundle: Bundle
@@ -59,7 +61,7 @@ class _CrossFitTurn:
 def _train_turn(
     features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], roles: NDArray[np.int8], config: Config, threads: int
 ) -> _CrossFitTurn:
-    """Learn from those whose ``roles`` (n,) is FIT or VALIDATE, and ask about the others."""
+    """Train on the rows whose ``roles`` (n,) are FIT or VALIDATE, and predict the others."""
     bundle, matrix = _train_members(features, columns, age, roles == FIT, roles == VALIDATE, config, threads)
     calibration, held_out = (
         UnseenOutputs.of(bundle, matrix[roles == role], age[roles == role], threads) for role in (CALIBRATE, HELD_OUT)
@@ -68,7 +70,7 @@ def _train_turn(
 
 
 def _train_on_all_rows(features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], config: Config, threads: int) -> Bundle:
-    """Learn from everybody."""
+    """Train on every row."""
     nobody = np.zeros(len(age), np.bool_)
     return _train_members(features, columns, age, ~nobody, nobody, config, threads)[0]
 
@@ -163,10 +165,10 @@ def _train_members(
     config: Config,
     threads: int,
 ) -> tuple[Bundle, Matrix]:
-    """All models, from the rows ``fit``; stopping and weights by the rows ``validate``. The interval is not calibrated yet.
+    """Train all models on the rows ``fit`` (n,); rows ``validate`` (n,) stop boosting and weigh members. No calibration yet.
 
-    The forest sees XGBoost's prediction as one more feature: for its training rows that prediction comes from two boosters
-    that did not see them (two folds, a third of the rounds). Returns the matrix of all rows, too.
+    XGBoost's prediction is one more feature of the forest. For the training rows, that prediction comes from two boosters that were
+    not trained on them (two folds, a third of the rounds). Also returns the matrix of all rows.
     """
     settings = config.training
     encoders = fit_encoders(features, columns.filter(pa.array(fit)), age[fit])
@@ -174,7 +176,7 @@ def _train_members(
     fit_matrix, ages, names = matrix[fit], age[fit], features.names
     validation = (matrix[validate], age[validate])
     youngest, oldest = config.ages.min, config.ages.max
-    with TrainingThreads(threads) as pool:  # what takes longest first
+    with TrainingThreads(threads) as pool:  # the longest tasks first
         lightgbm = pool.submit(train_lightgbm, fit_matrix, ages, names, settings, 1, validation, pool.cancelled)
         xgboost = pool.submit(train_xgboost, fit_matrix, ages, names, settings, max(1, threads // 2), validation, pool.cancelled)
         folds = np.arange(len(ages)) % 2 == 0
@@ -222,7 +224,7 @@ def _out_of_fold_predictions(
     rows: NDArray[np.bool_],
     cancelled: CancelEvent,
 ) -> NDArray[np.float32]:
-    """What a quicker booster that has learned from ``rows`` (n,) predicts for the others."""
+    """Predictions for the rows outside ``rows`` (n,) by a quickly trained booster that was fitted to ``rows``."""
     quick = settings.model_copy(
         update={"rounds": max(1, settings.rounds // 3), "learning_rate": min(1.0, settings.learning_rate * 2.5)}
     )

@@ -1,4 +1,4 @@
-"""Models that are made side by side: the same models, whatever the number of threads."""
+"""Threads that train models side by side: the models do not depend on the number of threads."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ CancelEvent = Event | None
 
 
 def check_cancelled(cancelled: CancelEvent) -> None:
-    """Raise CancelledError when nobody waits for what is being made any more."""
+    """Raise CancelledError when the training was cancelled."""
     if cancelled is not None and cancelled.is_set():
         raise CancelledError
 
 
 class TrainingThreads:
-    """``threads`` that do what is begun, first come, first served. Inside, libraries of linear algebra use one thread each.
+    """A pool of training threads, first come, first served. Inside, libraries of linear algebra use one thread each.
 
-    An error or a stop inside sets ``cancelled``, for whoever is at work, and what has not begun never does.
+    An error or a stop inside the block sets ``cancelled``, which running tasks check; tasks that have not started never do.
     """
 
     def __init__(self, threads: int) -> None:
@@ -33,7 +33,7 @@ class TrainingThreads:
         self._limits = threadpool_limits(1)
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
-        """Have ``function`` called; its result is the future's."""
+        """Queue a call of ``function``; the future gives its result."""
         return self._threads.submit(function, *arguments, **named)
 
     def __enter__(self) -> TrainingThreads:

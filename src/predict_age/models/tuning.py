@@ -1,4 +1,4 @@
-"""Better settings within a bounded time: random search (Bergstra and Bengio 2012), each member judged alone on validation rows."""
+"""Hyperparameter tuning within a time budget: random search (Bergstra and Bengio 2012), each member alone on validation rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.training import FIT, VALIDATE, assign_roles
 from predict_age.models.xgb_model import train_xgboost
 
-MAX_TUNING_ROWS = 60_000  # to learn from while searching
+MAX_TUNING_ROWS = 60_000  # training rows of a candidate
 SEARCH_SPACE: dict[str, dict[str, tuple[float, ...]]] = {
     "network": {"network_width": (24, 32, 48), "network_decay": (1.0, 2.0, 3.0, 4.5, 7.0), "network_passes": (8, 12, 18, 25)},
     "xgboost": {"max_depth": (4, 5, 6, 7, 8), "learning_rate": (0.03, 0.045, 0.06, 0.09)},
@@ -28,7 +28,7 @@ SEARCH_SPACE: dict[str, dict[str, tuple[float, ...]]] = {
 
 @dataclass
 class TuningResult:
-    """``settings`` to use instead of the configured ones, ``tried`` candidates, and the error of each member before and after."""
+    """Tuned settings, the number of candidates tried, and each member's error in years before and after."""
 
     minutes: float
     tried: int = 0
@@ -40,7 +40,7 @@ class TuningResult:
         return {**asdict(self), "changed": len(self.settings)}
 
     def applied(self, config: Config) -> Config:
-        """``config`` with the settings found."""
+        """``config`` with the tuned settings."""
         return config.model_copy(
             update={"training": TrainingConfig.model_validate({**config.training.model_dump(), **self.settings})}
         )
@@ -54,9 +54,9 @@ def tune(
     config: Config,
     threads: int,
 ) -> TuningResult:
-    """Search for ``training.tune_minutes``: members take turns, the configured settings first, so that nothing gets worse.
+    """Search for ``training.tune_minutes``: members take turns, the configured settings first, so that no member gets worse.
 
-    A candidate that would probably not end in time is not begun. How many are tried depends on the machine's speed.
+    A candidate that would probably exceed the time is not started. The number of candidates depends on the machine's speed.
     """
     settings = config.training
     began = time.monotonic()
@@ -102,7 +102,7 @@ def _member_error(
     config: Config,
     threads: int,
 ) -> float:
-    """Mean absolute error, years, of one member on rows that it did not learn from."""
+    """Mean absolute error, years, of one member on ``validation`` rows."""
     youngest, oldest = config.ages.min, config.ages.max
     predicted: NDArray[np.float64]
     if member == "xgboost":

@@ -1,4 +1,4 @@
-"""The primary predictor: XGBoost with absolute error, so that it predicts the median age."""
+"""The first boosted member: XGBoost with absolute error, so that it predicts the median age."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     import xgboost
 
 MISSING_VALUE = np.float32(-1e30)
-ROW_SAMPLE_SHARE = 0.8  # the share of the rows that a tree learns from
-MIN_ROWS_FOR_OWN_MEDIANS = 10_000  # with fewer, to take each new tree out of XGBoost costs more than its medians
+ROW_SAMPLE_SHARE = 0.8  # share of the rows that each tree is trained on
+MIN_ROWS_FOR_OWN_MEDIANS = 10_000  # with fewer rows, extracting each tree from XGBoost costs more than its medians
 
 
 def fill_missing(matrix: Matrix) -> Matrix:
-    """``matrix`` with unknown values moved below every real one.
+    """``matrix`` with missing values replaced by MISSING_VALUE, which lies below every real value.
 
-    A split can still tell unknown from known, and XGBoost evaluates a matrix without gaps three times as fast (ADR 3).
+    A split can still separate missing from known values, and XGBoost evaluates a matrix without NaN three times as fast (ADR 3).
     """
     return np.where(np.isnan(matrix), MISSING_VALUE, matrix)
 
@@ -49,21 +49,22 @@ def _unreadable_as_integrity_error() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class XGBoostModel:
-    """``content`` is a model in XGBoost's binary format; what predicts is made from it, so that saved and trained ones are equal.
+    """An XGBoost model in the library's binary format, ``content``.
 
-    XGBoost itself is loaded only where there are many rows and no kernels, or trees that it alone understands.
+    All else is derived from the content, so that saved and trained models are equal. The library is imported only for many rows
+    without kernels, or for trees that only it supports.
     """
 
     content: bytes
 
     @classmethod
     def of(cls, booster: xgboost.Booster) -> XGBoostModel:
-        """What ``booster`` has learned."""
+        """The model that ``booster`` was trained to."""
         return cls(bytes(booster.save_raw("ubj")))
 
     @cached_property
     def model(self) -> dict[str, Any]:
-        """The model as XGBoost's schema has it. Raises IntegrityError when the content is no such thing."""
+        """The model in XGBoost's JSON schema. Raises IntegrityError when the content is no model."""
         with _unreadable_as_integrity_error():
             made: dict[str, Any] = ubjson.read(self.content)
             made["learner"]["gradient_booster"]["model"]["trees"]
@@ -71,22 +72,22 @@ class XGBoostModel:
 
     @property
     def feature_names(self) -> list[str]:
-        """Names of the columns that it learned from. Raises IntegrityError when the content is no model."""
+        """Names of the columns that it was trained on. Raises IntegrityError when the content is no model."""
         with _unreadable_as_integrity_error():
             return list(ubjson.read_path(self.content, "learner", "feature_names"))
 
     def __reduce__(self) -> tuple[type[XGBoostModel], tuple[bytes]]:
-        """Between processes it travels without what was made from it."""
+        """Pickle the content only, not what is derived from it."""
         return XGBoostModel, (self.content,)
 
     @property
     def rounds(self) -> int:
-        """How many trees were added up, one after the other."""
+        """The number of boosting rounds."""
         return len(self.model["learner"]["gradient_booster"]["model"]["iteration_indptr"]) - 1
 
     @cached_property
     def booster(self) -> xgboost.Booster:
-        """XGBoost's own, of one thread."""
+        """The model as XGBoost's own object, set to one thread."""
         import xgboost
 
         made = xgboost.Booster(model_file=bytearray(self.content))
@@ -107,7 +108,7 @@ class XGBoostModel:
 
     @cached_property
     def _trees(self) -> tuple[TreeSum, np.float32] | None:
-        """The trees and what they are added to; None where only XGBoost understands them."""
+        """The parsed trees and their base score; None when they have splits that only XGBoost supports."""
         try:
             trees, base = parse_xgboost_trees(self.model)
         except UnsupportedTreeError:
@@ -121,12 +122,12 @@ def train_xgboost(
     names: list[str],
     settings: TrainingConfig,
     threads: int,
-    unseen: tuple[Matrix, NDArray[np.float32]] | None = None,
+    validation: tuple[Matrix, NDArray[np.float32]] | None = None,
     cancelled: CancelEvent = None,
 ) -> XGBoostModel:
-    """Fit on (n_rows, n_features), NaN = unknown, and ages (n_rows,) in years. Deterministic for a seed, whatever the ``threads``.
+    """Fit on (n_rows, n_features), NaN = missing, and ages (n_rows,), years. Deterministic for a seed, whatever the ``threads``.
 
-    With ``unseen`` rows it stops when their error no longer falls, and keeps the trees up to the best.
+    With ``validation`` rows training stops when their error no longer falls, and the trees up to the best round are kept.
     """
     parameters = {
         "tree_method": "hist",
@@ -137,7 +138,7 @@ def train_xgboost(
         "colsample_bytree": 0.8,
         "seed": settings.seed,
     }
-    judges = None if unseen is None or not len(unseen[1]) else (fill_missing(unseen[0]), unseen[1])
+    judges = None if validation is None or not len(validation[1]) else (fill_missing(validation[0]), validation[1])
     if len(age) < MIN_ROWS_FOR_OWN_MEDIANS:
         return XGBoostModel.of(_by_library((fill_missing(matrix), age), judges, parameters, names, settings))
     parameters["nthread"] = threads
@@ -157,19 +158,19 @@ def train_xgboost(
 
 def _by_library(
     known: tuple[Matrix, NDArray[np.float32]],
-    unseen: tuple[Matrix, NDArray[np.float32]] | None,
+    validation: tuple[Matrix, NDArray[np.float32]] | None,
     parameters: dict[str, Any],
     names: list[str],
     settings: TrainingConfig,
 ) -> xgboost.Booster:
-    """XGBoost's own way to the same, in one thread: which rows it draws for a tree depends on how many there are."""
+    """Train with XGBoost's own absolute error, in one thread: its row sampling depends on the number of threads."""
     import xgboost
 
     told = {**parameters, "objective": "reg:absoluteerror", "eval_metric": "mae", "subsample": ROW_SAMPLE_SHARE, "nthread": 1}
     data = xgboost.QuantileDMatrix(*known, feature_names=names, max_bin=parameters["max_bin"], nthread=1)
-    if unseen is None:
+    if validation is None:
         return xgboost.train(told, data, settings.rounds)
-    judge = xgboost.QuantileDMatrix(*unseen, feature_names=names, max_bin=parameters["max_bin"], nthread=1, ref=data)
+    judge = xgboost.QuantileDMatrix(*validation, feature_names=names, max_bin=parameters["max_bin"], nthread=1, ref=data)
     booster = xgboost.train(
         told, data, settings.rounds, evals=[(judge, "unseen")], early_stopping_rounds=settings.stop_after_rounds, verbose_eval=False
     )
@@ -177,7 +178,7 @@ def _by_library(
 
 
 def gain_importance(model: XGBoostModel) -> dict[str, float]:
-    """Share of the total gain by feature, 0..1; features that are never used are missing."""
+    """Share of the total gain by feature, 0..1; features without a split are left out."""
     gains = {str(k): float(np.sum(v)) for k, v in model.booster.get_score(importance_type="total_gain").items()}
     total = sum(gains.values()) or 1.0
     return {name: gain / total for name, gain in sorted(gains.items(), key=lambda item: -item[1])}

@@ -1,4 +1,4 @@
-"""Universal Binary JSON, as XGBoost writes its models: read without XGBoost, whose import takes longer than a small run's work."""
+"""Parser of Universal Binary JSON, XGBoost's model format: importing XGBoost takes longer than the work of a small run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CONSTANTS = {"Z": None, "T": True, "F": False}
 
 
 class UBJSONError(ValueError):
-    """The bytes are not what XGBoost writes."""
+    """The bytes are not in the format that XGBoost writes."""
 
 
 def read(content: bytes) -> Any:
-    """The value that ``content`` holds; arrays of one type of numbers become NumPy arrays. Runs nothing, whatever the content.
+    """The value of ``content``; arrays of one number type become NumPy arrays. Never executes anything, whatever the content.
 
     Format: ubjson.org, draft 12. Raises UBJSONError.
     """
@@ -34,7 +34,7 @@ def read(content: bytes) -> Any:
 
 
 def read_path(content: bytes, *path: str) -> Any:
-    """The value at ``path`` of nested objects; what comes after it is not looked at. Raises UBJSONError."""
+    """The value at ``path`` of nested objects; the rest of ``content`` is not parsed. Raises UBJSONError."""
     reader = _Reader(content)
     with reader.explained():
         for step in path:
@@ -52,7 +52,7 @@ class _Reader:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Whatever goes wrong inside is an UBJSONError."""
+        """Turn any error inside into an UBJSONError that names the byte."""
         try:
             yield
         except (IndexError, struct.error, UnicodeDecodeError, KeyError, RecursionError, ValueError) as error:
@@ -66,29 +66,29 @@ class _Reader:
         return self.content[self.at - count : self.at]
 
     def marker(self) -> str:
-        """The next letter that says what follows."""
+        """The next type marker."""
         return chr(self.take(1)[0])
 
     def numbers(self, kind: str, count: int) -> np.ndarray:
-        """``count`` numbers of a kind, in the machine's order of bytes."""
+        """Read ``count`` numbers of a type, in the machine's byte order."""
         dtype = ARRAY_DTYPES[kind]
         return np.frombuffer(self.take(count * dtype.itemsize), dtype).astype(dtype.newbyteorder("="))
 
     def number(self, kind: str) -> Any:
-        """One number of a kind."""
+        """Read one number of a type."""
         layout = NUMBER_FORMATS[kind]
         return layout.unpack(self.take(layout.size))[0]
 
     def count(self) -> int:
-        """A whole number that says how many."""
+        """Read a length."""
         return int(self.number(self.marker()))
 
     def text(self) -> str:
-        """A text after its length."""
+        """Read a text with its length."""
         return self.take(self.count()).decode()
 
     def value(self, kind: str) -> Any:
-        """What follows the marker ``kind``."""
+        """Read the value after the type marker ``kind``."""
         if kind in NUMBER_FORMATS:
             return self.number(kind)
         if kind in CONSTANTS:
