@@ -27,6 +27,7 @@ class _Feature(BaseModel):
 
     meaning: str = Field(min_length=1)
     unit: str = ""
+    may_be_absent: bool = False  # whether a source in which no profile has the feature is accepted
 
     @property
     def is_category(self) -> bool:
@@ -181,7 +182,7 @@ class FeatureSet:
     @property
     def hash(self) -> str:
         """SHA-256 of the meaning of the file: comments and layout do not change it."""
-        dumped = _FEATURES.dump_json(self.features)
+        dumped = _FEATURES.dump_json(self.features, exclude={name: {"may_be_absent"} for name in self.features})
         return hashlib.sha256(dumped).hexdigest()
 
     def __len__(self) -> int:

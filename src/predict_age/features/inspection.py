@@ -1,0 +1,184 @@
+"""Inspection of features in a sample of profiles: found where, readable in how many, and a likely path where a path leads nowhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from predict_age.features.extract import extract, json_path
+from predict_age.features.spec import Feature, FeatureSet, Sql, parse_path
+from predict_age.source.row_rules import register
+
+if TYPE_CHECKING:
+    import duckdb
+
+PROFILES_WALKED = 2_000  # profiles whose keys are collected for suggestions
+DEEPEST_KEY = 6  # steps of a path that a suggestion may have
+LONGEST_FORM = 24  # characters
+MIN_SIMILARITY = 0.6  # of a suggestion to the path that leads nowhere
+FEWEST_FOUND = 20  # values; when none of so many can be read, the feature's kind or format is wrong
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class FeatureCoverage:
+    """One feature in a sample of ``profiles`` profiles.
+
+    ``found``: profiles with a value at the feature's path; ``readable``: profiles with a value of the feature. ``form`` is the form of the
+    first value that cannot be read, digits as 9 and letters as a, so that no person's value is shown. ``suggestion`` is the path that
+    occurs and resembles the feature's path most, where nothing was found.
+    """
+
+    feature: str
+    path: str
+    profiles: int
+    found: int
+    readable: int
+    form: str = ""
+    suggestion: str = ""
+    may_be_absent: bool = False
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether no profile of the sample has a value at the path."""
+        return self.profiles > 0 and self.found == 0
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether there are values, and none of them can be read."""
+        return self.found >= FEWEST_FOUND and self.readable == 0
+
+    @property
+    def sentence(self) -> str:
+        """Problem of the feature in words; empty where there is none."""
+        if self.is_absent:
+            hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+            return f"{self.feature}: {self.path} is in none of {self.profiles:,} profiles{hint}"
+        if self.is_unreadable:
+            return f"{self.feature}: none of {self.found:,} values at {self.path} can be read; the first has the form {self.form!r}"
+        return ""
+
+
+def form_of(value: str) -> str:
+    """Form of a value without the value: digits become 9, letters a or A, everything else stays; shortened to 24 characters."""
+    form = re.sub(r"[^\W\d_]", lambda m: "A" if m[0].isupper() else "a", re.sub(r"\d", "9", value))
+    return form if len(form) <= LONGEST_FORM else form[: LONGEST_FORM - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def inspect_features(
+    connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray, features: FeatureSet, as_of: dt.date
+) -> list[FeatureCoverage]:
+    """Coverage of each feature in JSON ``profiles`` (n,), in the order of the feature file."""
+    extracted = extract(connection, profiles, features.text, as_of, kernels=False)
+    register(connection, "profiles", pa.table({"profile": profiles}))
+    known_paths: Counter[Path] | None = None
+    rows = []
+    for name, feature in features.features.items():
+        readable = len(profiles) - extracted.columns[name].null_count
+        if isinstance(feature, Sql):
+            rows.append(FeatureCoverage(name, "its expression", len(profiles), readable, readable, "", "", feature.may_be_absent))
+            continue
+        values = _values(connection, feature)
+        found = len(profiles) - values.null_count
+        form = suggestion = ""
+        if found and not readable:
+            form = form_of(values.drop_null()[0].as_py())
+        elif not found:
+            known_paths = paths_of(profiles) if known_paths is None else known_paths
+            suggestion = suggested(feature.path, known_paths)
+        rows.append(
+            FeatureCoverage(name, feature.path, len(profiles), found, max(readable, 0), form, suggestion, feature.may_be_absent)
+        )
+    return rows
+
+
+def _values(connection: duckdb.DuckDBPyConnection, feature: Feature) -> pa.ChunkedArray:
+    """Text at the feature's path in each of the registered profiles, NULL where there is none; the first item of a list with values."""
+    assert not isinstance(feature, Sql)
+    path = json_path(parse_path(feature.path))
+    value = "list_filter(try(json_extract_string(profile, $1)), lambda x: x IS NOT NULL)[1]"
+    if "[*]" not in path:
+        value = "try(json_extract_string(profile, $1))"
+    return connection.execute(f"SELECT nullif({value}, '') AS value FROM profiles", [path]).to_arrow_table()["value"]
+
+
+def paths_of(profiles: pa.ChunkedArray) -> Counter[Path]:
+    """Paths that lead to a value in the first 2,000 profiles, with "*" for every item of a list, and how often each occurs."""
+    counts: Counter[Path] = Counter()
+    for text in profiles.slice(0, PROFILES_WALKED).to_pylist():
+        try:
+            value = json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            continue
+        counts.update(set(_walk(value, ())))
+    return counts
+
+
+def _walk(value: object, at: Path) -> Iterable[Path]:
+    if at and value is not None:
+        yield at
+    if len(at) >= DEEPEST_KEY:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _walk(inner, (*at, key))
+    elif isinstance(value, list):
+        for inner in value[:20]:
+            yield from _walk(inner, (*at, "*"))
+
+
+def suggested(path: str, known: Counter[Path]) -> str:
+    """The known path that resembles ``path`` most, written as in a feature file; empty where none is similar enough.
+
+    Items of lists count as equal whatever their position, and the position of ``path`` is kept.
+    """
+    steps = parse_path(path)
+    wanted = _plain(steps)
+    best: tuple[float, int, Path] | None = None
+    for candidate, count in known.items():
+        if not candidate or all(step == "*" for step in candidate):
+            continue
+        score = _similarity(wanted, _plain(candidate))
+        if score >= MIN_SIMILARITY and (best is None or (score, count) > best[:2]):
+            best = (score, count, candidate)
+    return written(_with_positions(best[2], steps)) if best else ""
+
+
+def _plain(steps: Sequence[str | int]) -> str:
+    return ".".join("*" if isinstance(step, int) else step for step in steps).casefold()
+
+
+def _similarity(one: str, other: str) -> float:
+    """Similarity (0..1) of two paths; of their last keys alone, a little less, because a value may have moved to another place."""
+    last = SequenceMatcher(None, one.rpartition(".")[2], other.rpartition(".")[2]).ratio()
+    return max(SequenceMatcher(None, one, other).ratio(), 0.9 * last)
+
+
+def _with_positions(candidate: Path, steps: Sequence[str | int]) -> list[str | int]:
+    """``candidate`` with the list positions of ``steps`` where both have an item of a list."""
+    positions = [step for step in steps if isinstance(step, int) or step == "*"]
+    result: list[str | int] = []
+    for step in candidate:
+        result.append((positions.pop(0) if positions else 0) if step == "*" else step)
+    return result
+
+
+def written(steps: Sequence[str | int]) -> str:
+    """Steps as a path of a feature file: ``education[*].end_year``; keys with other characters are quoted."""
+    text = ""
+    for step in steps:
+        if isinstance(step, int) or step == "*":
+            text += f"[{step}]"
+        else:
+            key = step if re.fullmatch(r'[^.\[\]"]+', step) else f'"{step}"'
+            text += f".{key}" if text else key
+    return text
