@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from predict_age.cli.console import grid, stdout_console
 from predict_age.runtime.progress import counted, duration, size
 
 if TYPE_CHECKING:
     from predict_age.aws.cost_plan import AwsPlan
+    from predict_age.features.inspection import FeatureCoverage
     from predict_age.pipeline.estimate import Estimate
 
 
@@ -30,6 +33,20 @@ def show_estimate(found: Estimate) -> None:
     )
     table.add_row("cost", f"about ${found.cost_usd:.2f} ({price})")
     stdout_console().print(table)
+
+
+def show_features(coverage: list[FeatureCoverage]) -> None:
+    """Coverage of each feature in the sampled profiles, and what is wrong with those that no profile has or none can be read."""
+    profiles = max((c.profiles for c in coverage), default=0)
+    table = grid(f"Features, in {profiles:,} sampled profiles", ["feature", "path", "found in", "readable in"])
+    table.columns[1].justify = "left"
+    for c in coverage:
+        found, readable = (f"{n / c.profiles:.1%}" if c.profiles else "" for n in (c.found, c.readable))
+        table.add_row(c.feature, c.path, found, readable, style="yellow" if c.sentence else "")
+    stdout_console().print(table)
+    for c in coverage:
+        if c.sentence:
+            stdout_console().print(f"[yellow]{escape(c.sentence)}[/yellow]")
 
 
 def show_aws_plan(found: AwsPlan) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shlex
+import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,8 +107,9 @@ def plan_command(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a run would take - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
-    from predict_age.cli.render_plans import show_estimate
+    from predict_age.cli.render_plans import show_estimate, show_features
     from predict_age.pipeline.estimate import estimate
+    from predict_age.pipeline.feature_check import check_features
 
     if platform not in ("local", "aws"):
         raise ConfigError("--platform names none", expected="local or aws", found=platform)
@@ -115,8 +118,13 @@ def plan_command(
         return
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
-    found = estimate(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers))
-    print_line(json.dumps(found.as_json())) if as_json else show_estimate(found)
+    plan = checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers)
+    found, coverage = estimate(plan), check_features(plan)
+    if as_json:
+        print_line(json.dumps({**found.as_json(), "features": [asdict(c) for c in coverage]}))
+    else:
+        show_estimate(found)
+        show_features(coverage)
 
 
 def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
@@ -156,6 +164,7 @@ def run_command(
 
     With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
+    from predict_age.pipeline.feature_check import check_features
     from predict_age.pipeline.runner import start_run
     from predict_age.storage.workspace import Workspace
 
@@ -173,6 +182,8 @@ def run_command(
         model=model,
         shadow=shadow,
     )
+    for useless in (c for c in check_features(made) if c.sentence):
+        sys.stderr.write(f"  {useless.sentence}\n")
     if made.config.limits.max_minutes or made.config.limits.max_cost_usd:
         from predict_age.pipeline.estimate import estimate
         from predict_age.run.budget import check_affordable

@@ -1,4 +1,4 @@
-"""Inspection of features in a sample of profiles: found where, readable in how many, and a likely path where a path leads nowhere."""
+"""Inspection of features in a sample of profiles: how many have a value, how many can be read, and which path was meant."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ PROFILES_WALKED = 2_000  # profiles whose keys are collected for suggestions
 DEEPEST_KEY = 6  # steps of a path that a suggestion may have
 LONGEST_FORM = 24  # characters
 MIN_SIMILARITY = 0.6  # of a suggestion to the path that leads nowhere
+MOSTLY_READABLE = 0.9  # of the values; below that the inspection says so
 FEWEST_FOUND = 20  # values; when none of so many can be read, the feature's kind or format is wrong
 
 Path = tuple[str | int, ...]
@@ -33,9 +34,9 @@ Path = tuple[str | int, ...]
 class FeatureCoverage:
     """One feature in a sample of ``profiles`` profiles.
 
-    ``found``: profiles with a value at the feature's path; ``readable``: profiles with a value of the feature. ``form`` is the form of the
-    first value that cannot be read, digits as 9 and letters as a, so that no person's value is shown. ``suggestion`` is the path that
-    occurs and resembles the feature's path most, where nothing was found.
+    ``found``: profiles with a value at the feature's path; ``readable``: profiles with a value of the feature. ``form`` is the
+    form of the first value that cannot be read, digits as 9 and letters as a, so that no person's value is shown. ``suggestion``
+    is the path that occurs and resembles the feature's path most, where nothing was found.
     """
 
     feature: str
@@ -58,6 +59,16 @@ class FeatureCoverage:
         return self.found >= FEWEST_FOUND and self.readable == 0
 
     @property
+    def is_partly_unreadable(self) -> bool:
+        """Whether more than a tenth of the values, but not all, cannot be read."""
+        return self.found >= FEWEST_FOUND and 0 < self.readable < MOSTLY_READABLE * self.found
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether no model can learn from the feature, and the feature file does not say that this is expected."""
+        return (self.is_absent or self.is_unreadable) and not self.may_be_absent
+
+    @property
     def sentence(self) -> str:
         """Problem of the feature in words; empty where there is none."""
         if self.is_absent:
@@ -65,6 +76,9 @@ class FeatureCoverage:
             return f"{self.feature}: {self.path} is in none of {self.profiles:,} profiles{hint}"
         if self.is_unreadable:
             return f"{self.feature}: none of {self.found:,} values at {self.path} can be read; the first has the form {self.form!r}"
+        if self.is_partly_unreadable:
+            unread = f"{1 - self.readable / self.found:.0%} of {self.found:,} values at {self.path}"
+            return f"{self.feature}: {unread} cannot be read or lie outside its bounds; the first has the form {self.form!r}"
         return ""
 
 
@@ -90,25 +104,24 @@ def inspect_features(
         values = _values(connection, feature)
         found = len(profiles) - values.null_count
         form = suggestion = ""
-        if found and not readable:
-            form = form_of(values.drop_null()[0].as_py())
-        elif not found:
+        unread = values.filter(extracted.columns[name].is_null()).drop_null()
+        if len(unread):
+            form = form_of(unread[0].as_py())
+        if not found:
             known_paths = paths_of(profiles) if known_paths is None else known_paths
             suggestion = suggested(feature.path, known_paths)
-        rows.append(
-            FeatureCoverage(name, feature.path, len(profiles), found, max(readable, 0), form, suggestion, feature.may_be_absent)
-        )
+        rows.append(FeatureCoverage(name, feature.path, len(profiles), found, readable, form, suggestion, feature.may_be_absent))
     return rows
 
 
 def _values(connection: duckdb.DuckDBPyConnection, feature: Feature) -> pa.ChunkedArray:
-    """Text at the feature's path in each of the registered profiles, NULL where there is none; the first item of a list with values."""
+    """Text at the feature's path in each of the registered profiles: of a list, its first value; NULL where there is none."""
     assert not isinstance(feature, Sql)
     path = json_path(parse_path(feature.path))
     value = "list_filter(try(json_extract_string(profile, $1)), lambda x: x IS NOT NULL)[1]"
     if "[*]" not in path:
         value = "try(json_extract_string(profile, $1))"
-    return connection.execute(f"SELECT nullif({value}, '') AS value FROM profiles", [path]).to_arrow_table()["value"]
+    return connection.sql(f"SELECT nullif({value}, '') AS value FROM profiles", params=[path]).to_arrow_table()["value"]
 
 
 def paths_of(profiles: pa.ChunkedArray) -> Counter[Path]:
@@ -121,6 +134,12 @@ def paths_of(profiles: pa.ChunkedArray) -> Counter[Path]:
             continue
         counts.update(set(_walk(value, ())))
     return counts
+
+
+def keys_of(profiles: pa.ChunkedArray) -> list[str]:
+    """Top-level keys of the profiles, the commonest first."""
+    counts = sorted(paths_of(profiles).items(), key=lambda item: (-item[1], item[0]))
+    return [written(path) for path, _ in counts if len(path) == 1]
 
 
 def _walk(value: object, at: Path) -> Iterable[Path]:

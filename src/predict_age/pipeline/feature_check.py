@@ -1,0 +1,101 @@
+"""Check of the features against the source, before anything runs: a feature that no profile has stops ``plan`` and ``run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from predict_age.errors import ConfigError
+from predict_age.features.extract import compiled
+from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
+from predict_age.run.run import RunPlan
+from predict_age.source.row_group_reader import Split, open_parquet, read_split
+from predict_age.source.row_rules import connect
+from predict_age.source.text_readers import read_csv, read_jsonl
+
+PROFILES_SAMPLED = 3_000  # in plan's table
+PROFILES_SEARCHED = 100_000  # for a feature that the sample does not have
+PLACES = 6  # files, or row groups of a file, that the sample is taken from
+BUILT_IN = "built in"
+NAMED = 8  # absent features or keys that an error names
+
+
+def check_features(plan: RunPlan) -> list[FeatureCoverage]:
+    """Coverage of each feature in a sample of the source's profiles. Raises ConfigError for a feature that is of no use.
+
+    A feature of a feature file is of no use when none of 100,000 profiles (or of all, where there are fewer) has it, or when
+    none of its values can be read. Of the built-in features some may be absent, but not all of them.
+    """
+    features, _ = compiled(plan.features_text, plan.as_of)
+    profiles = _sample(plan, PROFILES_SAMPLED)
+    coverage = inspect_features(connect(), profiles, features, plan.as_of)
+    if any(c.is_absent for c in coverage) and len(profiles) >= PROFILES_SAMPLED:
+        wider = inspect_features(connect(), _sample(plan, PROFILES_SEARCHED), features, plan.as_of)
+        coverage = [w if c.is_absent else c for c, w in zip(coverage, wider, strict=True)]
+    if not len(profiles):
+        return coverage
+    built_in = plan.features_name == BUILT_IN
+    useless = [c for c in coverage if c.is_useless]
+    if useless and (not built_in or len(useless) == len(coverage)):
+        raise ConfigError(
+            _headline(useless, coverage),
+            expected="values at the path of every feature",
+            found="; ".join(c.sentence for c in useless[:NAMED]) + _more(useless, profiles),
+            fix=(
+                "write a feature file for your own columns (docs/feature-file.md) and give it with --features"
+                if built_in
+                else "correct the path or the kind, remove the feature, or write may_be_absent = true in its table"
+            ),
+        )
+    return coverage
+
+
+def _headline(useless: list[FeatureCoverage], coverage: list[FeatureCoverage]) -> str:
+    if len(useless) == len(coverage):
+        return f"none of the {len(coverage)} features can be read from a profile"
+    return f"{len(useless)} of {len(coverage)} features cannot be read from any profile"
+
+
+def _more(useless: list[FeatureCoverage], profiles: pa.ChunkedArray) -> str:
+    rest = f"; and {len(useless) - NAMED} more" if len(useless) > NAMED else ""
+    keys = keys_of(profiles)
+    return rest + (f". The profiles have {', '.join(keys[:NAMED])}" + (", ..." if len(keys) > NAMED else "") if keys else "")
+
+
+def _sample(plan: RunPlan, most: int) -> pa.ChunkedArray:
+    """Up to ``most`` profiles as JSON text, from the beginning of several files and row groups."""
+    chunks: list[pa.Array] = []
+    rows = 0
+    step = max(1, len(plan.files) // PLACES)
+    numbers = [*range(0, len(plan.files), step)]
+    for number in numbers:
+        share = max(1, most // min(len(numbers), PLACES))
+        for profiles in _profiles(plan, number, share):
+            chunks += profiles.chunks
+            rows += len(profiles)
+        if rows >= most:
+            break
+    return pa.chunked_array(chunks, pa.string())
+
+
+def _profiles(plan: RunPlan, number: int, most: int) -> Iterator[pa.ChunkedArray]:
+    """Up to ``most`` profiles of one file."""
+    file, source = plan.files[number], plan.config.source
+    left = most
+    if file.format == "parquet":
+        metadata = open_parquet(file.path).metadata
+        groups = [g for g in range(metadata.num_row_groups) if metadata.row_group(g).num_rows]
+        for group in groups[:: max(1, len(groups) // PLACES)]:
+            split = Split(0, number, file.path, group, metadata.row_group(group).num_rows, 0, False)
+            piece = next(read_split(split, source, with_profile=True, with_ids=False), None)
+            if piece is not None and left > 0:
+                share = max(1, min(left, most // PLACES + 1)) if len(groups) > 1 else left
+                yield piece.raw["profile"].slice(0, share)
+                left -= min(share, piece.raw.num_rows)
+        return
+    for chunk in read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source):
+        if left <= 0:
+            return
+        yield chunk.rows["profile_json"].slice(0, left)
+        left -= chunk.rows.num_rows
