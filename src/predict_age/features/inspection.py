@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from predict_age.features.extract import extract, json_path
+from predict_age.features.extract import extract_features, json_path
 from predict_age.features.spec import Feature, FeatureSet, Sql, parse_path
 from predict_age.source.row_rules import register
 
@@ -92,7 +92,7 @@ def inspect_features(
     connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray, features: FeatureSet, as_of: dt.date
 ) -> list[FeatureCoverage]:
     """Coverage of each feature in JSON ``profiles`` (n,), in the order of the feature file."""
-    extracted = extract(connection, profiles, features.text, as_of, kernels=False)
+    extracted = extract_features(connection, profiles, features.text, as_of, kernels=False)
     register(connection, "profiles", pa.table({"profile": profiles}))
     known_paths: Counter[Path] | None = None
     rows = []

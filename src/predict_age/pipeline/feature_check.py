@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from predict_age.errors import ConfigError
-from predict_age.features.extract import compiled
+from predict_age.features.extract import compile_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
 from predict_age.run.run import RunPlan
 from predict_age.source.row_group_reader import Split, open_parquet, read_split
@@ -27,7 +27,7 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
     A feature of a feature file is of no use when none of 100,000 profiles (or of all, where there are fewer) has it, or when
     none of its values can be read. Of the built-in features some may be absent, but not all of them.
     """
-    features, _ = compiled(plan.features_text, plan.as_of)
+    features, _ = compile_features(plan.features_text, plan.as_of)
     profiles = _sample(plan, PROFILES_SAMPLED)
     coverage = inspect_features(connect(), profiles, features, plan.as_of)
     if any(c.is_absent for c in coverage) and len(profiles) >= PROFILES_SAMPLED:
