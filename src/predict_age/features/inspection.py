@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from predict_age.features.extract import extract_features, json_path
+from predict_age.features.extract import extract_features
 from predict_age.features.spec import Feature, FeatureSet, Sql, parse_path
+from predict_age.features.sql_compiler import json_path
 from predict_age.source.row_rules import register
 
 if TYPE_CHECKING:
