@@ -81,7 +81,7 @@ def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:
     assert " resume --workspace " in shown[shown.index("\nNext ") :]
     assert f"{status['run_id']} failed: the model is not good enough" in cli("runs", "--workspace", tmp_path / "w").stdout
     again = cli("resume", "--workspace", tmp_path / "w", check=5)
-    assert "3 of 9 steps are done and whole" in again.stderr, "the model is not trained again"
+    assert "3 of 9 steps are finished and valid" in again.stderr, "the model is not trained again"
     done = json.loads(cli("resume", "--workspace", tmp_path / "w", "--accept", "--json").stdout)
     assert done["status"] == "done"
     assert "Published although the model gate did not open" in Path(done["report"]).read_text()

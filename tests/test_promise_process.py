@@ -260,7 +260,7 @@ def test_damage_before_a_resume(name: str, damage: str, people_rows: Rows, tmp_p
     assert outcome.code == 0, outcome.said
     step_itself_missing = damage == "missing" and name.startswith("steps/")
     assert step_itself_missing or Path(name).name in outcome.said
-    assert step_itself_missing or "done again" in outcome.said
+    assert step_itself_missing or "repeated, keeping" in outcome.said
     assert fingerprints(run) == expected
 
 
@@ -269,9 +269,9 @@ def test_resume_says_what_it_will_do(people_rows: Rows, tmp_path: Path) -> None:
     _, run, expected = interrupted(people_rows, tmp_path, after="batch")
     code, out, said = call(["resume", "--workspace", tmp_path / "w", "--json"])
     assert code == 0, said
-    assert "5 of 9 steps are done and whole" in said
-    assert "still to do: parallel_prediction, human_qa, final_results, post_cleanup" in said
-    assert said.index("still to do") < said.index("6/9 Parallel prediction")
+    assert "5 of 9 steps are finished and valid" in said
+    assert "remaining: parallel_prediction, human_qa, final_results, post_cleanup" in said
+    assert said.index("remaining: ") < said.index("6/9 Parallel prediction")
     kept = json.loads(out)["batches"]
     assert kept["kept"] == kept["batches"] - 2
     assert fingerprints(run) == expected
@@ -394,10 +394,10 @@ def test_time_limit_stops_cleanly(small_files: Path, quick: Path, tmp_path: Path
     done = cli(*run, "--max-minutes", "0.12", check=6)
     if "would take longer" in done.stderr:
         pytest.fail("the estimate is above the limit that this test needs")
-    assert "used up its time or money" in done.stderr
+    assert "reached its time or cost limit" in done.stderr
     assert json.loads(cli("status", "--workspace", tmp_path / "w", "--json").stdout)["status"] == "interrupted"
     again = cli("resume", "--workspace", tmp_path / "w", check=6)
-    assert "used up its time" in again.stderr
+    assert "reached its time" in again.stderr
     run = json.loads(cli("resume", "--workspace", tmp_path / "w", "--max-minutes", "30", "--json").stdout)
     assert run["status"] == "done"
     assert [a["outcome"] for a in run["attempts"]] == ["interrupted", "interrupted", "done"]
@@ -411,5 +411,5 @@ def test_unaffordable_run_is_refused(limit: str, code: int, people_rows: Rows, t
     outcome = tiny_run(source, tmp_path / "w", config=TINY + f"[limits]\nusd_per_hour = 36.0\n{limit}\n")
     assert outcome.code == code, outcome.said
     if code:
-        assert "than it may" in outcome.said
+        assert "the estimate exceeds the " in outcome.said
         assert not (tmp_path / "w").exists()

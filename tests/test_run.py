@@ -446,7 +446,7 @@ def test_killed_in_prediction_then_resumed(finished: Finished, small_files: Path
     for path in done:
         assert (path.stat().st_mtime_ns, path.read_bytes()) == before[path]
     assert result_rows(workspace) == result_rows(finished[0])
-    assert "nothing to resume" in cli("resume", "--workspace", workspace, check=2).stderr
+    assert "no run can be resumed" in cli("resume", "--workspace", workspace, check=2).stderr
 
 
 def test_a_damaged_batch_is_made_again(finished: Finished, small_files: Path, many_batches: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def start_threads() -> None:
 def test_limit_gets_through(work: Callable[[], None], capfd: pytest.CaptureFixture[str]) -> None:
     """The limit ends the work soon, as a LimitError, and nothing is printed by anybody."""
     began = time.monotonic()
-    with pytest.raises(LimitError, match="used up its time"), within(0.1):
+    with pytest.raises(LimitError, match="reached its time or cost limit"), within(0.1):
         work()
     assert time.monotonic() - began < 3
     assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""What a run will take, before anything runs: rows, batches, minutes, memory, disk."""
+"""Estimate of a run before it starts: rows, batches, minutes, memory, disk."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SAMPLED_SPLITS = 5
 READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
 RUN_START_SECONDS = 6.0
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
-SCRATCH_BYTES_A_ROW = 17  # while duplicates are looked for
+SCRATCH_BYTES_A_ROW = 17  # during the search for duplicates
 PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20, 500 << 20, 2000, 56
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate; ``exact_rows`` tells whether rows were counted (Parquet) or scaled up from a sample (text)."""
+    """Estimate of a run. ``exact_rows``: rows were counted (Parquet), not scaled up from a sample (text)."""
 
     rows: int
     exact_rows: bool
@@ -86,7 +86,7 @@ def _known_share(rules: RowRules, raw: pa.Table) -> float:
 
 
 def _sample_text(plan: RunPlan, number: int, rules: RowRules) -> tuple[int, float]:
-    """Rows of a text file, scaled up from its first piece by bytes, and the share of known ages there."""
+    """Rows of a text file, scaled up by bytes from its first chunk, and the share of known ages in that chunk."""
     file = plan.files[number]
     reader = (
         read_jsonl(file, plan.config.source)
@@ -115,7 +115,7 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
     )
     disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
     disk = max(disk, rows * SCRATCH_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW)
-    looking = workers * min(rows, BUCKET_ROWS) * BUCKET_BYTES_A_ROW  # for duplicates; at another time than training
+    looking = workers * min(rows, BUCKET_ROWS) * BUCKET_BYTES_A_ROW  # search for duplicates, which does not overlap with training
     memory = PARENT_BYTES + workers * WORKER_BYTES + max(sampled * TRAINING_BYTES_A_ROW, looking)
     minutes = seconds / 60
     return Estimate(

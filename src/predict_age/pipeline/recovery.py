@@ -1,4 +1,4 @@
-"""Before a run is continued: which finished work is still whole, and what has to be made again."""
+"""Inspection of a run before it is continued: valid steps are kept, damaged ones are repeated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from predict_age.storage.result_files import is_temporary_file
 
 @dataclass(frozen=True)
 class Inspection:
-    """``kept`` steps are done and all their files whole; ``redo`` steps were done, but ``problems`` says what is not whole."""
+    """``kept`` steps are finished and all their files valid; ``redo`` steps are finished, but some files have ``problems``."""
 
     kept: list[str]
     redo: list[str]
@@ -23,23 +23,23 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Lines for the user."""
         total = len(self.kept) + len(self.redo) + len(self.missing)
-        lines = [f"{len(self.kept)} of {total} steps are done and whole" + (f": {', '.join(self.kept)}" if self.kept else "")]
+        lines = [f"{len(self.kept)} of {total} steps are finished and valid" + (f": {', '.join(self.kept)}" if self.kept else "")]
         lines += self.problems[:20]
         if len(self.problems) > 20:
             lines.append(f"and {len(self.problems) - 20:,} more")
         if self.redo:
-            lines.append(f"done again, keeping their whole files: {', '.join(self.redo)}")
+            lines.append(f"repeated, keeping their valid files: {', '.join(self.redo)}")
         if self.missing:
-            lines.append(f"still to do: {', '.join(self.missing)}")
+            lines.append(f"remaining: {', '.join(self.missing)}")
         return lines
 
 
 def inspect_run(run: Run) -> Inspection:
     """Compare every file of every finished step with its recorded SHA-256.
 
-    Copies of the source that no step still to be done will read are not missed: the last step removes them.
+    Copies of the source may be missing when no remaining step reads them: the last step removes them.
     """
     found = Inspection([], [], [])
     wanted: set[str] = set()
@@ -53,7 +53,7 @@ def inspect_run(run: Run) -> Inspection:
 
 
 def _is_other_work(run: Run, step: Step) -> bool:
-    """Whether the record belongs to another run or other files. Where a needed step has no readable record nobody can say yet."""
+    """Whether the record belongs to another run or other input files. False while a needed step has no readable record."""
     try:
         run.key(step)
     except IntegrityError:
@@ -75,6 +75,6 @@ def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
     with ThreadPoolExecutor(available_cores()) as threads:
         problems += [p for p in threads.map(lambda n: file_problem(run.folder.path / n, checked[n], n), checked) if p]
     if not problems and _is_other_work(run, step):
-        problems.append(f"steps/{step.name}.json is the record of other work")
+        problems.append(f"steps/{step.name}.json belongs to another run or other input files")
     found.problems.extend(reversed(problems))
     (found.redo if problems else found.kept).append(step.name)

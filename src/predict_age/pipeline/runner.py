@@ -1,7 +1,7 @@
-"""How a run goes through the steps: measured, retried, resumable.
+"""Runner: takes a run through its steps, measures and retries them, and resumes an unfinished run.
 
-Every step is a function of its inputs (:mod:`predict_age.pipeline.step_inputs`); it may be run
-twice. A step with a record in ``steps/`` is done and is skipped.
+Each step is a function of its inputs (:mod:`predict_age.pipeline.step_inputs`) and may be repeated. A step with a record in
+``steps/`` is finished and is skipped.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ FIRST_WAIT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Overrides:
-    """What may differ from the plan when a run is continued: it decides nothing about the result. None: as planned.
+    """Settings that may differ from the plan when a run is resumed, because no result depends on them. None: as planned.
 
-    ``accept`` goes through gates that somebody has looked at.
+    ``accept`` overrides failed quality gates.
     """
 
     workers: int | None = None
@@ -63,10 +63,10 @@ def new_plan(
     challengers: tuple[tuple[str, str], ...] = (),
     shadow: bool = False,
 ) -> RunPlan:
-    """Look at the source and fix everything that decides the result. The only place where a run reads the clock.
+    """Inspect the source and fix everything that decides the result. Only here a run reads the clock.
 
-    ``timestamp`` replaces the clock: the same plan at the same time is the same run. ``base`` is the id of the run whose
-    model is used and the SHA-256 of that model's manifest; ``challengers`` are the same for each model with a share of the people.
+    ``timestamp`` replaces the clock: the same plan at the same time is the same run. ``base`` holds the id of the run whose
+    model is used and the SHA-256 of that model's manifest; so does each of ``challengers`` for a model with a share of the people.
     """
     now = (timestamp or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(microsecond=0)
     quarter = config.running.quarter or latest_complete_quarter(as_of)
@@ -96,7 +96,7 @@ def _run_id(time: dt.datetime, plan: RunPlan) -> str:
 
 
 def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
-    """The plan, moved on by a second while another run has its second: so the order of run ids is that of the runs."""
+    """The plan with the first timestamp that no other run has, in steps of a second: run ids then sort in the order of the runs."""
     known = {r.id for r in workspace.runs()}
     taken = {i.partition("-")[0] for i in known}
     while plan.run_id not in known and plan.run_id.partition("-")[0] in taken:
@@ -106,9 +106,9 @@ def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
 
 
 def start_run(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
-    """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead of begun again.
+    """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead.
 
-    The very same run (plan and timestamp), once it is done, is not done again.
+    A finished run with the same plan and timestamp is not repeated.
     """
     with _machine_errors():
         return _start(workspace, plan, console)
@@ -139,14 +139,14 @@ def resume_run(workspace: Workspace, console: Console, overrides: Overrides) -> 
             damaged = [r.id for r in workspace.runs() if r.status == DAMAGED]
             found = f"only finished ones; {', '.join(damaged)} cannot be read" if damaged else "only finished ones"
             raise ConfigError(
-                "there is nothing to resume", expected="an unfinished run", found=found, fix="start one: `predict-age run`"
+                "no run can be resumed", expected="an unfinished run", found=found, fix="start one: `predict-age run`"
             )
         return _continue(workspace, unfinished[-1], lease, console, overrides)
 
 
 @contextmanager
 def _machine_errors() -> Iterator[None]:
-    """A file operation that failed, wherever that was, is the machine's fault: exit code 6."""
+    """Turn a failed file operation into a ResourceError, exit code 6."""
     try:
         yield
     except OSError as error:
@@ -154,7 +154,7 @@ def _machine_errors() -> Iterator[None]:
 
 
 def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
-    """Go on with a run: say what is kept and what is made again, then do it."""
+    """Continue a run after reporting which steps are kept and which are repeated."""
     plan = RunPlan.from_json(folder.record)
     run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept)
     console.note(f"continuing run {folder.id}")
@@ -170,7 +170,7 @@ def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Co
 
 
 def _forget(run: Run, found: Inspection) -> None:
-    """Steps whose files are damaged are not done any more."""
+    """Remove the records of steps whose files are damaged, so that they are repeated."""
     for step in found.redo:
         remove(run.folder.step_file(step))
 
@@ -199,11 +199,11 @@ def _work(run: Run, limits: LimitsConfig, before: Holder | None) -> RunFolder:
             write_report(run.folder)
         outcome = DONE
     except (KeyboardInterrupt, LimitError) as stop:
-        outcome, message = INTERRUPTED, str(stop) or "stopped from outside"
+        outcome, message = INTERRUPTED, str(stop) or "stopped by a signal"
         raise
     except (PredictAgeError, OSError, RuntimeError, MemoryError) as error:
         message = str(error)
-        run.lease.check()  # whatever happened after the lease was lost is a consequence of that
+        run.lease.check()  # errors after the lease was lost are its consequences
         if isinstance(error, MemoryError):
             raise ResourceError("the memory is used up", fix="lower --workers: `predict-age resume --workers N`") from error
         if isinstance(error, RuntimeError) and isinstance(error.__cause__ or error.__context__, OSError):
@@ -216,16 +216,16 @@ def _work(run: Run, limits: LimitsConfig, before: Holder | None) -> RunFolder:
 
 @contextmanager
 def _imports_ahead(run: Run) -> Iterator[Callable[[Step], None]]:
-    """Yields what is told each step: at the first long one, in which it is the workers who work, a thread begins to import.
+    """Import modules of later steps in a thread, during the first long step, in which only the workers are busy.
 
-    What it imports is needed later: the report, quantiles of distributions, and for a model's card a classifier.
+    Yields a function to be called with each step. The modules: the report, distribution quantiles, the domain classifier.
     """
     names, long = ["predict_age.report", "scipy.special"], "parallel_prediction"
     if not run.plan.base:
         names, long = [*names, "lightgbm"], "training"
 
     def imports() -> None:
-        with suppress(Exception):  # whoever needs it meets the error
+        with suppress(Exception):  # the step that needs the module raises the error
             for name in names:
                 import_module(name)
 
@@ -238,7 +238,7 @@ def _imports_ahead(run: Run) -> Iterator[Callable[[Step], None]]:
 
 
 def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, message: str) -> None:
-    """Write how it ended. A full disk must not hide the error that it caused, and a lost lease allows no writing at all."""
+    """Record the outcome. A full disk must not hide its own error, and nothing is written after the lease is lost."""
     try:
         run.lease.check()
         attempts.end(seconds, outcome)
@@ -249,9 +249,9 @@ def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, messag
 
 
 def do_step(run: Run, step: Step, work: Callable[[], StepResult[Facts]] | None = None) -> None:
-    """Do one step, by ``work`` where it is not :func:`run_step`, again after a transient fault with growing waits.
+    """Run one step and write its record. After a transient fault it is tried again, with growing waits.
 
-    When it is done it leaves a record.
+    ``work`` replaces :func:`run_step`.
     """
     console = cast(Console, run.progress)
     run.lease.check()
@@ -270,7 +270,7 @@ def do_step(run: Run, step: Step, work: Callable[[], StepResult[Facts]] | None =
                 console.note(f"{step.title} failed ({error.strerror}); attempt {attempt + 1} of {attempts} in {wait:g} s")
                 time.sleep(wait)
     if step.reads_source:
-        run.check_source()  # what a step has read must still be what the plan names, or its output counts for nothing
+        run.check_source()  # a step's output counts only when the source did not change meanwhile
     run.lease.check()
     signals.check()
     record = StepRecord.of(step, result, measure.seconds, measure.peak_rss_bytes, run.key(step))

@@ -1,4 +1,4 @@
-"""Is a finished run still what it was? Reads every byte again, and keeps the books a second time."""
+"""Verification of a finished run: every byte is read and compared with its hash, and the row accounting is repeated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPARED_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "model_ver
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at: ``checks`` are sentences of what holds, ``problems`` of what does not."""
+    """Result of a verification: ``checks`` are sentences about what holds, ``problems`` about what does not."""
 
     run_id: str
     files: int
@@ -39,7 +39,7 @@ class Verification:
 
 
 def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
-    """Check a finished run. Damage is reported in ``problems``; only a run without a result raises IntegrityError."""
+    """Verify a finished run. Damage is reported in ``problems``; only a run without a result raises IntegrityError."""
     try:
         run = verified_run(workspace, folder)
     except IntegrityError as error:
@@ -50,14 +50,18 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
         problems = [p for p in threads.map(lambda n: file_problem(folder.path / n, run.files[n], n), run.files) if p]
     problems += _records(run)
     size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
-    checks = ["the pointer vouches for the manifest"] if folder.id in workspace.published.run_ids else ["not published now"]
+    checks = (
+        ["the manifest has the hash that published.json names"]
+        if folder.id in workspace.published.run_ids
+        else ["not published now"]
+    )
     if problems:
         return Verification(folder.id, len(run.files), size, 0, checks, problems)
     checks.append(f"{len(run.files):,} files have their recorded SHA-256")
     for what, check in (
-        ("every person of the source is there exactly once, and the books balance", _books),
-        ("predicted rows are what the models said", _predictions),
-        ("the model loads, and its features are those it was trained on", _model),
+        ("every person of the source occurs exactly once, and the row accounting reconciles", _books),
+        ("predicted rows equal the model's predictions", _predictions),
+        ("the model loads, and its features are those of its training", _model),
     ):
         try:
             check(run)
@@ -73,7 +77,7 @@ def _books(run: VerifiedRun) -> None:
     books = reconcile(run.folder.facts(ReadSourceFacts), parts, tally)
     if books.as_rows() != run.manifest["books"] or str(books.checksum) != run.manifest["checksum"]:
         raise IntegrityError(
-            "the books are not those of the manifest", expected=str(run.manifest["books"]), found=str(books.as_rows())
+            "the row accounting differs from the manifest's", expected=str(run.manifest["books"]), found=str(books.as_rows())
         )
 
 
@@ -84,9 +88,7 @@ def _predictions(run: VerifiedRun) -> None:
         shown = pq.read_table(run.folder.path / part, columns=[*COMPARED_COLUMNS, "prediction_source"])
         shown = shown.filter(pc.equal(shown["prediction_source"], "ML_PREDICTION")).select(list(COMPARED_COLUMNS)).sort_by("pid")
         if not made.equals(shown.cast(made.schema)):
-            raise IntegrityError(
-                f"{part} does not say what {batch} says", expected="the same people with the same ages", found="others"
-            )
+            raise IntegrityError(f"{part} differs from {batch}", expected="the same people with the same ages", found="others")
 
 
 def _model(run: VerifiedRun) -> None:
@@ -94,7 +96,7 @@ def _model(run: VerifiedRun) -> None:
 
 
 def _records(run: VerifiedRun) -> list[str]:
-    """What is wrong with files that the manifest does not name because they came later, or are only about others."""
+    """Problems of files that the manifest does not name: those written after it, and receipts."""
     problems = []
     parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTITION_FOLDERS)}
     receipts = {receipt_of(run.folder.path / name): seal for name, seal in parts.items()}
@@ -105,7 +107,7 @@ def _records(run: VerifiedRun) -> list[str]:
         try:
             value = read_json(path)
             if path in receipts and value["file_sha256"] != receipts[path]:
-                problems.append(f"{path.name} is the receipt of another file")
+                problems.append(f"{path.name} is the receipt of another file's content")
         except (IntegrityError, KeyError) as error:
             problems.append(str(error).splitlines()[0])
     if valid_receipt(run.folder.report, key_of(run.folder.id)) is None:

@@ -1,4 +1,4 @@
-"""Versions of the model: every finished run holds one; the champion is used where none is named."""
+"""Model versions: every finished run holds a model, and one of them is the champion."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CHAMPION, PREVIOUS_CHAMPION = "champion", "previous"
 
 @dataclass(frozen=True)
 class Version:
-    """A model: ``runs`` used it, newest last (the first of those that are still there was trained or took it over).
+    """A model version and the ``runs`` that used it, newest last.
 
-    Errors are years on held-out people; ``gate`` says how it got through: passed, accepted, or not judged.
+    Errors are years on held-out people; ``gate`` is the outcome of its quality gate: passed, accepted, or not judged.
     """
 
     version: str
@@ -59,7 +59,7 @@ def _version(name: str, uses: list[tuple[RunFolder, TrainingFacts]], champion: s
 
 
 def run_of(workspace: Workspace, name: str) -> RunFolder:
-    """The newest finished run with the model ``name``: a version (or its beginning), or "champion". ConfigError otherwise."""
+    """Newest finished run with the model ``name``: a version, a prefix of one, or "champion". ConfigError when there is none."""
     if name == CHAMPION:
         champion = workspace.published.champion
         if not champion:
@@ -69,7 +69,7 @@ def run_of(workspace: Workspace, name: str) -> RunFolder:
     found = [v for v in known if v.version.startswith(name) and len(name) >= len("age-") + 4]
     if len(found) != 1:
         raise ConfigError(
-            f"there is no model {name!r}" if not found else f"{name!r} is the beginning of several models",
+            f"there is no model {name!r}" if not found else f"{name!r} is a prefix of several models",
             expected='"champion" or a version',
             found=", ".join(v.version for v in (found or known)[-5:]) or "no finished run",
             fix="list them with `predict-age models`",
@@ -78,9 +78,9 @@ def run_of(workspace: Workspace, name: str) -> RunFolder:
 
 
 def promote_model(workspace: Workspace, name: str) -> tuple[str, RunFolder]:
-    """Make a model the champion, after its run was found whole; "previous" goes back. Returns version and run.
+    """Verify a model's run and make the model the champion; "previous" returns to the champion before. Returns version and run.
 
-    What readers see does not change: the next run without --model trains, the next with ``--model champion`` uses this one.
+    Published results stay. A run without --model trains a new model; ``--model champion`` uses this one.
     """
     folder = workspace.run(_previous(workspace)) if name == PREVIOUS_CHAMPION else run_of(workspace, name)
     run = verified_run(workspace, folder)

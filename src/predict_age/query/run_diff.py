@@ -1,4 +1,4 @@
-"""What changed between two runs, person by person: people should age a quarter of a year in a quarter."""
+"""Differences between two runs, person by person. In a quarter, people should age by a quarter of a year."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ML = "ML_PREDICTION"
 
 @dataclass(frozen=True)
 class Diff:
-    """Two runs compared. ``expected`` is the time between them in years; changes are later minus earlier, in years.
+    """Comparison of two runs. ``expected`` is the time between them in years; changes are later minus earlier, in years.
 
     ``moves`` counts people by source before and after, with the mean change; ``within`` is the share of the people
-    predicted in both whose change is no further from ``expected`` than so many years; ``jumps`` are the largest, first.
+    predicted in both whose change is within so many years of ``expected``; ``jumps`` are the largest, in descending order.
     """
 
     before: str
@@ -46,7 +46,7 @@ class Diff:
 
 
 def diff_runs(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
-    """Compare two finished runs; their result files are compared with the manifests' hashes first.
+    """Compare two finished runs, after their result files were compared with the hashes in their manifests.
 
     ``out`` receives all people whose age jumped, as CSV or Parquet by its ending; it must not exist yet.
     """
@@ -97,7 +97,7 @@ def _summary(
     table: list[tuple[Any, ...]],
     jumps: list[dict[str, Any]],
 ) -> Diff:
-    """From counts by (source before, source after, change): small, whatever the number of people."""
+    """Summary from counts by (source before, source after, change), whose number does not grow with that of the people."""
     moves: dict[tuple[str, str], list[tuple[int | None, int]]] = {}
     for source_before, source_after, change, people in table:
         moves.setdefault((source_before, source_after), []).append((change, people))

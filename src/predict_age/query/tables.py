@@ -1,4 +1,4 @@
-"""The tables of a workspace, read-only: what ``predict-age sql`` sees.
+"""Tables of a workspace, read-only, for ``predict-age sql``.
 
 ==============================================  ==========================================================
 predict_age_final_results_with_confidence        the view for users, over the current run
@@ -36,7 +36,7 @@ def _list(paths: list[str]) -> str:
 
 
 def _sources(workspace: Workspace) -> dict[str, tuple[RunFolder, tuple[str, ...]]]:
-    """For each table over files: the run, and the folders inside it whose files the manifest must name."""
+    """Run of each table, and the folders inside the run whose files the manifest must name."""
     published = workspace.published
     tables: dict[str, tuple[RunFolder, tuple[str, ...]]] = {}
     if published.current:
@@ -51,9 +51,9 @@ def _sources(workspace: Workspace) -> dict[str, tuple[RunFolder, tuple[str, ...]
 
 
 def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection:
-    """A connection whose views are the published tables. It can read files of the workspace only, and write none.
+    """Connection with the published tables as views. It can only read, and only files of the workspace.
 
-    Every file of a table that the query ``text`` mentions is compared with the hash in its run's manifest before.
+    First, every file of a table that the query ``text`` mentions is compared with the hash in its run's manifest.
     Raises IntegrityError when one differs. A file that no manifest names is not read.
     """
     connection = duckdb.connect()
@@ -68,10 +68,10 @@ def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection
             if used:
                 raise
             continue
-        with nullcontext() if used else suppress(duckdb.Error):  # what is damaged and not asked for is left out
+        with nullcontext() if used else suppress(duckdb.Error):  # a damaged table that the query does not mention is left out
             _view(connection, name, paths)
     if "predict_age_final_results" in sources:
-        with suppress(duckdb.CatalogException):  # not there when its run is damaged and the query does not ask for it
+        with suppress(duckdb.CatalogException):  # missing when its run is damaged and the query does not mention it
             connection.execute(f"CREATE VIEW {VIEW} AS {for_duckdb('final_view')}")
     root = str(workspace.root.resolve()).replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{root}/']")
@@ -88,13 +88,13 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) ->
 
 
 def query(workspace: Workspace, text: str) -> duckdb.DuckDBPyRelation:
-    """Run one reading statement. Raises ConfigError for anything else, and for what DuckDB refuses."""
+    """Run one statement that only reads. Raises ConfigError for any other, and for errors of DuckDB."""
     connection = connect_tables(workspace, text)
     try:
         statements = connection.extract_statements(text)
         if len(statements) != 1 or statements[0].type not in _READING:
             kinds = ", ".join(s.type.name for s in statements) or "nothing"
-            raise ConfigError("only one reading statement is possible", expected="SELECT ...", found=kinds)
+            raise ConfigError("sql runs exactly one statement that only reads", expected="SELECT ...", found=kinds)
         return connection.sql(text)
     except duckdb.Error as error:
         hint = "" if workspace.published.current else "; no run has been published in this workspace yet"
@@ -108,7 +108,7 @@ def rows_of(relation: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
 
 
 def write_csv(relation: duckdb.DuckDBPyRelation, stream: object) -> None:
-    """Stream the rows as CSV, RFC 4180, NULL as nothing."""
+    """Stream the rows as CSV, RFC 4180, NULL as an empty field."""
     import csv
 
     writer = csv.writer(stream, lineterminator="\n")  # type: ignore[arg-type]

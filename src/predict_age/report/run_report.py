@@ -1,4 +1,4 @@
-"""Gather what the steps recorded and render ``pages/report.html``."""
+"""Report of a run: gather the records of its steps and render ``html/report.html``."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from predict_age.storage.workspace import RunFolder
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
 REASONS = {
-    "AGE_AND_BIRTH_YEAR_DISAGREE": "two of age, date of birth and birth year disagree by more than the configured years",
+    "AGE_AND_BIRTH_YEAR_DISAGREE": "two of age, date of birth and birth year differ by more than ages.conflict_years",
     "IMPLAUSIBLE_AGE": "a given age, date of birth or birth year lies outside the plausible window and was not used",
     "UNREADABLE_AGE": "a given age, date of birth or birth year cannot be read and was not used",
-    "NO_USABLE_PROFILE": "no age is known and the profile tells nothing: the default age, confidence 0",
+    "NO_USABLE_PROFILE": "no age is known and the profile has no feature: the default age, confidence 0",
 }
 EXAMPLES = 8
 FINDINGS = 12
 
 
 def write_report(folder: RunFolder) -> Path:
-    """Write ``report.html`` into the run's folder; returns its path."""
+    """Write ``report.html`` into the run's folder and return its path."""
     html = page("report.html", **_context(folder))
     with creating(folder.report) as stream:
         stream.write(html)
@@ -106,7 +106,9 @@ class FeatureRow:
 
 
 def _features(metrics: Metrics, predictions: Tally) -> list[FeatureRow]:
-    rows = max(predictions.count("predicted") - predictions.count("reused"), 1)  # the others' features were not read again
+    rows = max(
+        predictions.count("predicted") - predictions.count("reused"), 1
+    )  # features of people with a reused prediction were not extracted
     missing = predictions.group("missing")
     features = (
         FeatureRow(name, metrics.importance.get(name, 0.0), share, missing.get(name, 0) / rows)

@@ -1,4 +1,4 @@
-"""How splits become batches. Pure arithmetic, shared by the plan command and the batch generator."""
+"""Batches of splits. Pure arithmetic, shared by the plan command and the batch generator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BatchPlan:
 
 
 def number_of_batches(to_predict: int, batch_rows: int, workers: int) -> tuple[int, str]:
-    """ceil(to_predict / batch_rows), but two for each worker while batches keep at least 20,000 rows; at least one."""
+    """Number of batches, and its formula: ceil(to_predict / batch_rows), or two for each worker while batches keep 20,000 rows."""
     wanted = ceil(to_predict / batch_rows)
     for_workers = min(2 * workers, ceil(to_predict / SMALLEST_USEFUL_BATCH))
     number = max(1, wanted, for_workers)
@@ -32,8 +32,8 @@ def plan_batches(to_predict: list[int], batch_rows: int, workers: int) -> BatchP
     """Cut the splits 0..n-1, in order, into consecutive groups of about equal work, and smaller ones at the end.
 
     ``to_predict[i]`` is the number of rows of split i that need a prediction. A batch never holds more than
-    ``batch_rows`` of them unless a single split does. Several ``workers`` are never of the same speed: so that they end together,
-    a batch takes at most half of a worker's share of what is left (guided self-scheduling, Polychronopoulos and Kuck 1987).
+    ``batch_rows`` of them unless a single split does. Workers differ in speed. So that they end together, a batch takes at most
+    half of a worker's share of the remaining rows (guided self-scheduling, Polychronopoulos and Kuck 1987).
     """
     left = sum(to_predict)
     number, formula = number_of_batches(left, batch_rows, workers)

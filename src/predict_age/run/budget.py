@@ -1,4 +1,4 @@
-"""Time and money: what a run may use up and what it has used up."""
+"""Budget of a run: limits of time and money, and the attempts that have used them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from predict_age.storage.workspace import RUNNING, RunFolder
 
 
 def cost_usd(minutes: float, limits: LimitsConfig) -> float:
-    """Dollars that this machine costs for ``minutes``."""
+    """Cost of this machine for ``minutes``, in dollars."""
     return minutes / 60 * limits.usd_per_hour
 
 
 def check_affordable(minutes: float, limits: LimitsConfig) -> None:
-    """Raise LimitError when a run of about ``minutes`` would go beyond ``limits``: before anything is done."""
+    """Raise LimitError when an estimate of ``minutes`` exceeds ``limits``. Called before the run starts."""
     if limits.max_minutes and minutes > limits.max_minutes:
         raise LimitError(
-            "the run would take longer than it may",
+            "the estimate exceeds the time limit",
             expected=f"at most {limits.max_minutes:g} minutes (limits.max_minutes)",
             found=f"about {minutes:.1f} minutes",
             fix="raise the limit, add workers, or take a smaller source",
@@ -34,10 +34,10 @@ def check_affordable(minutes: float, limits: LimitsConfig) -> None:
 
 
 def check_cost(usd: float, limits: LimitsConfig, why: str) -> None:
-    """Raise LimitError when a run of about ``usd`` would cost more than it may; ``why`` follows the amount."""
+    """Raise LimitError when an estimate of ``usd`` exceeds the limit; ``why`` follows the amount in the message."""
     if limits.max_cost_usd and usd > limits.max_cost_usd:
         raise LimitError(
-            "the run would cost more than it may",
+            "the estimate exceeds the cost limit",
             expected=f"at most ${limits.max_cost_usd:.2f} (limits.max_cost_usd)",
             found=f"about ${usd:.2f}{why}",
             fix="raise the limit, or take a smaller source",
@@ -46,12 +46,12 @@ def check_cost(usd: float, limits: LimitsConfig, why: str) -> None:
 
 @dataclass
 class Attempts:
-    """The attempts of a run, in ``attempts.json``: token of the lease, when it began, seconds, how it ended."""
+    """Attempts of a run, in ``attempts.json``: token of the lease, start time, seconds, outcome."""
 
     folder: RunFolder
 
     def all(self) -> list[dict[str, Any]]:
-        """All attempts, oldest first; none when the file is missing or damaged (it decides nothing about results)."""
+        """All attempts, oldest first. Empty when the file is missing or damaged: no result depends on it."""
         try:
             attempts: list[dict[str, Any]] = read_json(self.folder.path / "attempts.json")["attempts"]
             return attempts
@@ -59,7 +59,7 @@ class Attempts:
             return []
 
     def begin(self, token: int, before: Holder | None) -> None:
-        """Note a new attempt. One that was killed is closed with the last sign of life that its lease gave."""
+        """Record a new attempt. An attempt that was killed ends at the last heartbeat of its lease."""
         attempts = self.all()
         for attempt in attempts:
             if attempt["outcome"] == RUNNING:
@@ -93,14 +93,14 @@ def seconds_left(limits: LimitsConfig, used: float) -> float | None:
 
 @contextmanager
 def within(left: float | None) -> Iterator[None]:
-    """Raise LimitError in the block once ``left`` seconds have gone, at once when none are left; None: never."""
+    """Raise LimitError in the block after ``left`` seconds, at once when ``left`` is not positive, never when it is None."""
     try:
         with stopping_after(left):
             yield
     except OutOfTime:
         raise LimitError(
-            "the run has used up its time or money and was stopped",
-            expected="to be done by now",
-            found="unfinished work",
-            fix="raise the limit: `predict-age resume --max-minutes N`; finished work is kept",
+            "the run reached its time or cost limit and was stopped",
+            expected="a finished run",
+            found="unfinished steps",
+            fix="raise the limit: `predict-age resume --max-minutes N`; finished steps and batches are kept",
         ) from None

@@ -1,8 +1,8 @@
-"""Incremental runs: predictions of a finished run are taken over for everybody whose profile is unchanged.
+"""Incremental runs: people whose profile is unchanged keep their prediction from a finished run, the base run.
 
-A prediction depends on the model, the profile, the features and - where a feature is a date - on ``as_of``. All of these
-must be equal, and so must the code; then the row would come out the same to the last bit, and need not be made again.
-Predictions of the base run are sorted by pid in buckets, as memory-mapped arrays that all workers share.
+A prediction depends on the model, the profile, the features and, where a feature is a date, on ``as_of``. When all of these and
+the code are equal, a new prediction would be equal to the last bit, so it is not computed again. Predictions of the base run are
+sorted by pid in buckets, as memory-mapped arrays that all workers share.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ PREDICTION_ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.in
 
 
 def depends_on_date(features: FeatureSet) -> bool:
-    """Whether the same profile gives other features at another ``as_of``."""
+    """Whether features change with ``as_of`` while the profile stays."""
     return any(f.kind == "date" or (f.kind == "sql" and "as_of" in f.expression) for f in features.features.values())
 
 
 def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
-    """Why nothing of the base run's predictions can be taken over; empty when they can."""
+    """Reason why no prediction of the base run can be reused; empty when they can."""
     if plan.challengers or base.folder.record.get("challengers"):
         return "several models share the people"
     if base.manifest["code"] != plan.code:
@@ -46,13 +46,13 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
 
 @dataclass(frozen=True)
 class Reusable:
-    """Predictions of the base run by pid. Lookups read only the pages they touch."""
+    """Predictions of the base run by pid. A lookup reads only the pages it needs."""
 
     folder: Path
     buckets: int
 
     def find(self, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
-        """Which of n people have a prediction for this very profile, and those entries (n,); others are undefined."""
+        """Mask (n,) of the people with a prediction for this very profile, and their entries (n,), undefined outside the mask."""
         entries = np.zeros(len(pids), PREDICTION_ENTRY)
         found = np.zeros(len(pids), np.bool_)
         bucket = bucket_of(pids, self.buckets)
@@ -68,7 +68,7 @@ class Reusable:
 
 
 def build(pool: Pool, base: VerifiedRun, folder: Path) -> Reusable:
-    """Sort the base run's predictions into ``folder``; every file is compared with its hash first."""
+    """Sort the base run's predictions into ``folder``. Each file is first compared with its hash."""
     paths = base.checked("predictions/batch_")
     rows = sum(pq.read_metadata(p).num_rows for p in paths)
     buckets = buckets_for(rows, pool.workers)
@@ -90,18 +90,18 @@ def _gather(bucket: int, files: int, folder: Path) -> None:
     entries = together(folder, range(files), bucket, PREDICTION_ENTRY)
     in_order = entries[np.argsort(entries["pid"], kind="stable")]
     np.save(folder / f"bucket-{bucket}.npy", in_order)
-    np.save(folder / f"pids-{bucket}.npy", in_order["pid"])  # again, alone: NumPy copies a field before it searches in it
+    np.save(folder / f"pids-{bucket}.npy", in_order["pid"])  # stored twice: NumPy would copy the field before each search
 
 
 @lru_cache(maxsize=64)
 def _bucket(folder: Path, number: int) -> tuple[NDArray[np.int64], np.ndarray]:
-    """The pids of a bucket in order, and their entries."""
+    """Pids of a bucket in ascending order, and their entries."""
     pids, entries = (np.load(folder / f"{name}-{number}.npy", mmap_mode="r") for name in ("pids", "bucket"))
     return pids, entries
 
 
 def earlier_predictions(plan: RunPlan, base: VerifiedRun | None, pool: Pool, folder: Path) -> tuple[Reusable | None, str]:
-    """Predictions of the plan's ``base`` run that can be reused, sorted into ``folder``, or why there are none."""
+    """Predictions of the plan's ``base`` run that can be reused, sorted into ``folder``, or None and the reason."""
     if base is None:
         return None, "no base run"
     reason = obstacle(plan, base)

@@ -18,7 +18,7 @@ Receipt = dict[str, Any]
 
 @dataclass(frozen=True)
 class Partition:
-    """One file: where, the key of everything it is made from, and what its function needs besides."""
+    """A partition: its file, the key of all its inputs, and further arguments of the function that builds it."""
 
     path: Path
     key: str
@@ -26,7 +26,7 @@ class Partition:
 
 
 def valid_partitions(parts: list[Partition]) -> dict[int, Receipt]:
-    """Receipts, by number, of the files that are there, whole, and made from the same things."""
+    """Receipts of the valid partitions by number: the file exists, is undamaged, and was built from the same inputs."""
     with ThreadPoolExecutor(available_cores()) as threads:
         receipts = list(threads.map(lambda part: valid_receipt(part.path, part.key), parts))
     return {n: receipt for n, receipt in enumerate(receipts) if receipt is not None}
@@ -41,10 +41,9 @@ def build_missing(
     total: int,
     unit: str,
 ) -> list[Receipt]:
-    """``function(path, key, *needs)`` for every part that is not ``finished``; returns all receipts in the order of ``parts``.
+    """Call ``function(path, key, *needs)`` for each partition that is not ``finished``; return all receipts in order.
 
-    ``rows`` says how many of the ``total`` rows a receipt stands for: progress is reported in them. Stops as soon as
-    the run has lost its lease.
+    ``rows`` gives the rows of a receipt, for the progress out of ``total``. Stops as soon as the run has lost its lease.
     """
     receipts = dict(finished)
     todo = [n for n in range(len(parts)) if n not in receipts]
@@ -61,6 +60,6 @@ def build_missing(
 
 
 def outputs_of(folder: RunFolder, parts: list[Partition], receipts: list[Receipt]) -> dict[str, str]:
-    """SHA-256 of the parts by name, for the step's record."""
+    """SHA-256 of the partitions by name, for the step's record."""
     names = folder.named(*(p.path for p in parts))
     return {name: receipt["file_sha256"] for name, receipt in zip(names, receipts, strict=True)}

@@ -1,8 +1,7 @@
-"""Gates: what a model and its data must be like before anything is published. Each looks at recorded facts and says why not.
+"""Quality gates: requirements that a model and its data must meet before anything is published.
 
-A gate that does not open stops the run with exit code 5; what was made so far is kept, so that the run goes on from there after
-somebody has looked and accepted it (``predict-age resume --accept``). What was found, and that it was accepted, stays in
-``gates/<name>.json``.
+A failed gate stops the run with exit code 5 and keeps finished steps. ``predict-age resume --accept`` overrides the gate and
+continues from there. The checks, and whether the gate was overridden, are recorded in ``gates/<name>.json``.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
 
 MIN_ROWS_FOR_GATE = 100
-ALPHA = 1.645  # standard errors that one run in twenty exceeds by chance
+ALPHA = 1.645  # standard errors; one run in twenty exceeds them by chance
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: whether it is ``passed``, what was ``expected`` and what ``found``, for people."""
+    """Result of one check: ``passed``, and the ``expected`` and ``found`` values as text."""
 
     name: str
     passed: bool
@@ -99,7 +98,7 @@ def _standard_error(quality: Quality) -> float:
 
 
 def check_drift(drift: DriftComparison) -> list[Check]:
-    """Check the data that were predicted by what :mod:`predict_age.evaluation.drift` found."""
+    """Check the predicted data by the findings of :mod:`predict_age.evaluation.drift`."""
     return [Check(f"{f.of} {f.name}", not f.drifted, "no change beyond chance", f.sentence or "unchanged") for f in drift.findings]
 
 
@@ -115,7 +114,7 @@ def published_quality(run: Run) -> Quality | None:
 
 
 def after_training(run: Run) -> None:
-    """The gate between training and prediction. A model that was taken over has passed it before."""
+    """Apply the gate between training and prediction. A reused model passed it in its own run."""
     if run.plan.base:
         return
     evaluation = run.facts(TrainingFacts).evaluation
@@ -126,7 +125,7 @@ def after_training(run: Run) -> None:
 
 
 def after_prediction(run: Run) -> None:
-    """The gate between prediction and publication, where ``gates.drift`` is set."""
+    """Apply the gate between prediction and publication, where ``gates.drift`` is set."""
     if run.plan.config.gates.drift:
         _apply_gate(run, "drift", check_drift(run.facts(ParallelPredictionFacts).drift))
 
@@ -135,7 +134,7 @@ GATES = {"training": after_training, "parallel_prediction": after_prediction}
 
 
 def outcome(folder: RunFolder, name: str) -> dict[str, Any] | None:
-    """What the gate ``name`` of a run decided: ``checks``, ``passed`` and ``accepted``; None where it has not been reached."""
+    """Decision of the gate ``name`` of a run: ``checks``, ``passed`` and ``accepted``; None where the run has not reached it."""
     try:
         return read_json(folder.path / "gates" / f"{name}.json")
     except IntegrityError:
@@ -145,7 +144,7 @@ def outcome(folder: RunFolder, name: str) -> dict[str, Any] | None:
 def _apply_gate(run: Run, name: str, checks: list[Check]) -> None:
     before = outcome(run.folder, name)
     if before and (before["passed"] or before["accepted"]):
-        return  # decided when the run was here for the first time: another run may have been published since
+        return  # decided at the first attempt: another run may have been published since
     failed = [c for c in checks if not c.passed]
     record = {"passed": not failed, "accepted": bool(failed) and run.accept, "checks": [asdict(c) for c in checks]}
     write_json(run.folder.path / "gates" / f"{name}.json", record)

@@ -1,4 +1,4 @@
-"""Quarters, which name the published tables."""
+"""Quarters: the names of published tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime as dt
 
 
 def latest_complete_quarter(as_of: dt.date) -> str:
-    """The name of the last quarter that has ended by the evening of ``as_of``: 2025-10-23 -> "2025q3", 2020-06-30 -> "2020q2"."""
+    """Name of the last quarter that has ended by the evening of ``as_of``: 2025-10-23 -> "2025q3", 2020-06-30 -> "2020q2"."""
     quarter = (as_of.month - 1) // 3 + 1
     last_month = 3 * quarter
     if as_of >= dt.date(as_of.year, last_month, calendar.monthrange(as_of.year, last_month)[1]):

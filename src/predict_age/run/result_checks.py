@@ -1,4 +1,4 @@
-"""Checks of a written result: each part is read back, and the row accounting must reconcile with the source."""
+"""Checks of a written result: each partition is read back, and the row accounting must reconcile with the source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What a part of the result holds: rows, distinct pids and their fingerprint, and the tally of sources and ages."""
+    """Contents of a result partition: rows, distinct pids and their checksum, and the tally of sources and ages."""
     columns = ["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"]
     written = pq.read_table(path, columns=columns, read_dictionary=["prediction_source"]).combine_chunks()
     pids, ages, pct, usable = (written[name].to_numpy() for name in ("pid", "predicted_age", "confidence_pct", "usable"))
@@ -38,21 +38,21 @@ def describe(path: Path) -> dict[str, Any]:
                 f"pct:{source}": np.bincount(bins[mine], minlength=PCT_BINS).tolist(),
             },
         )
-    in_order = np.sort(pids, kind="stable")  # the parts are in order already: nothing to do but look
+    in_order = np.sort(pids, kind="stable")  # partitions are sorted already, so this is one pass
     distinct = int(np.count_nonzero(in_order[1:] != in_order[:-1])) + bool(len(pids))
     return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
 
 
 def reconcile(source: ReadSourceFacts, receipts: list[dict[str, Any]], tally: Tally) -> RowAccounting:
-    """The books of the run, checked; raises IntegrityError when an equation or the fingerprint of the pids does not hold."""
+    """Row accounting of the run. Raises IntegrityError when it does not reconcile or the checksum of the pids differs."""
     books = RowAccounting.of(source, tally)
     written = sum(int(r["checksum"]) for r in receipts) % 2**64
     people = sum(r["rows"] for r in receipts)
     if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:
         raise IntegrityError(
             "the result does not hold every person exactly once, nothing was published",
-            expected=f"{books.distinct:,} people, fingerprint {books.checksum:016x}",
-            found=f"{people:,} rows, fingerprint {written:016x}",
+            expected=f"{books.distinct:,} people, checksum {books.checksum:016x}",
+            found=f"{people:,} rows, checksum {written:016x}",
             fix="run again; if it happens twice, report it with the run folder's run.json",
         )
     if books.existing != source.known:

@@ -1,4 +1,4 @@
-"""What a run is: its plan (everything that decides the result) and the things its steps work with."""
+"""A run: its plan (everything that decides the result) and the services that its steps use."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm")
 
 
 class Progress(Protocol):
-    """Where a step reports how far it is."""
+    """Progress reports of a step."""
 
     def part(self, total: int, unit: str, done: int = 0) -> Callable[[int], None]:
-        """A part of a step begins: ``total`` units, ``done`` before. What this returns is told how many more are done."""
+        """Begin a part of a step with ``total`` units, ``done`` of them earlier. Returns a function that counts further units."""
 
     def note(self, text: str) -> None:
-        """Say something worth a line."""
+        """Print a line."""
 
 
 def _source_file(value: dict[str, Any]) -> SourceFile:
@@ -45,9 +45,9 @@ def _source_file(value: dict[str, Any]) -> SourceFile:
 class RunPlan:
     """Everything that decides the result. ``timestamp`` (UTC) is the one time of the run; no step reads the clock.
 
-    ``workers`` decides how batches are cut, and how many threads train; the models are the same for any. ``base`` is a finished
-    run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise. ``challengers`` are
-    the same for each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
+    ``workers`` decides the sizes of batches and the number of training threads; it changes no model. ``base`` is a finished
+    run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise. ``challengers`` name
+    run and SHA-256 of each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
     """
 
     run_id: str
@@ -141,12 +141,12 @@ class RunPlan:
 
 
 def library_versions() -> dict[str, str]:
-    """Of this package and of the libraries that decide numbers."""
+    """Versions of this package and of the libraries that affect numbers."""
     return {"predict-age": __version__, **{name: version(name) for name in LIBRARIES}}
 
 
 def code_hash() -> str:
-    """Hash of this package's own files and the versions below them: a run must be finished by the code that began it."""
+    """Hash of this package's files and the versions of its libraries: a run must be finished by the code that began it."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".sql", ".toml", ".html", ".css"}):
@@ -175,7 +175,7 @@ class Run:
     pool: Pool
     progress: Progress
     lease: Permission
-    accept: bool = False  # go through gates that do not open by themselves
+    accept: bool = False  # override failed gates
 
     @property
     def context(self) -> StepContext:
@@ -187,11 +187,11 @@ class Run:
         return self.folder.facts(kind)
 
     def key(self, step: Step) -> str:
-        """Stands for what a step works on: this run and the files of the steps that it needs."""
+        """Key of a step's inputs: this run and the files of the steps that it needs."""
         return key_of(self.plan.run_id, self.plan.identity, step.name, {n: self.outputs(n) for n in step.needs})
 
     def is_done(self, step: Step) -> bool:
-        """Whether the step has a record, and that record is of this run and of the files that are there now."""
+        """Whether the step has a record that belongs to this run and to the current input files."""
         if not self.folder.step_file(step.name).exists():
             return False
         try:
@@ -200,19 +200,19 @@ class Run:
             return False
 
     def outputs(self, step: str) -> dict[str, str]:
-        """SHA-256 of each file that a finished step made, by its name inside the run's folder."""
+        """SHA-256 of each output file of a finished step, by its name inside the run's folder."""
         return self.folder.step(step).outputs
 
     def check_inputs(self, steps: tuple[str, ...]) -> None:
-        """Raise IntegrityError unless every file that these finished steps made is still what they made."""
+        """Raise IntegrityError unless every output file of these finished steps is unchanged."""
         for step in steps:
             for name, expected in self.outputs(step).items():
                 if self.folder.remote and not (self.folder.path / name).exists():
-                    continue  # not brought here: the store has compared it
+                    continue  # stays in the store, which compares hashes itself
                 check_hash(self.folder.path / name, expected)
 
     def check_resumable(self) -> None:
-        """Raise when code or source are not what the run began with; the source is compared by content once it was read."""
+        """Raise when code or source have changed since the run began. A source that was read is compared by content."""
         if (now := code_hash()) != self.plan.code:
             raise ConfigError(
                 f"run {self.plan.run_id} was begun by other code",
@@ -231,6 +231,6 @@ class Run:
                     )
 
     def check_source(self) -> None:
-        """Raise InputError when a source file is not the one that the run began with, as far as size and time tell."""
+        """Raise InputError when size or modification time of a source file have changed since the run began."""
         for file in self.plan.files:
             file.check_unchanged()

@@ -1,4 +1,4 @@
-"""Outputs that finished steps hand on: splits, duplicate rows, batches, and the row rules they were made by."""
+"""Outputs of finished steps for later ones: splits, duplicate rows, batches, and the row rules behind them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ ROWS_PER_TASK = 400_000
 
 
 def rows_key(plan: RunPlan, source: StepRecord[ReadSourceFacts]) -> str:
-    """Stands for which rows there are and which of them count: part of the key of everything made from them."""
+    """Key of the rows and of the duplicates among them: part of the key of everything computed from them."""
     outputs = source.outputs
     return key_of(plan.run_id, plan.identity, outputs["source/splits.json"], outputs["source/duplicates.npy"])
 
 
 def rules_of(plan: RunPlan) -> RowRules:
-    """The row rules of a run."""
+    """Row rules of a run."""
     return RowRules(plan.config.ages, plan.as_of, plan.config.source.birth_date_format)
 
 
 def splits_of(folder: RunFolder) -> list[Split]:
-    """The splits that ``read_source`` found. Those of working copies are stored relative to the run: it may be moved."""
+    """Splits that ``read_source`` recorded. Paths of working copies are relative to the run, because its folder may be moved."""
     splits = [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
     return [replace(s, path=folder.place(s.path)) if s.working else s for s in splits]
 
 
 def duplicate_rows_file(folder: RunFolder) -> Path:
-    """The duplicates that ``read_source`` found."""
+    """File of the duplicate rows that ``read_source`` recorded."""
     return folder.path / "source" / "duplicates.npy"
 
 
 def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]:
-    """Consecutive splits of one file, about ``rows`` rows together."""
+    """Group consecutive splits of one file, about ``rows`` rows a group."""
     groups: list[list[Split]] = []
     for split in splits:
         if groups and groups[-1][0].file == split.file and sum(s.rows for s in groups[-1]) + split.rows <= rows:

@@ -24,7 +24,7 @@ def without_nan(value: Any) -> Any:
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
-    """The object that ``run --json`` and ``status --json`` print. Parts that are not there yet are empty."""
+    """Summary of a run. Entries of steps that are not finished are empty."""
     record = folder.record
     steps = folder.steps()
     source, training = _facts(steps, ReadSourceFacts), _facts(steps, TrainingFacts)

@@ -1,4 +1,4 @@
-"""Worker warm-up, done while a worker has nothing else to do, so that its first batch takes no longer than the others."""
+"""Worker warm-up, done while a worker is idle, so that its first batch takes no longer than the others."""
 
 from __future__ import annotations
 
