@@ -257,7 +257,7 @@ class Trials:
         self.broken()
         code, out, err = call([*command, "--workspace", workspace])
         print(out, err, sep="\n")
-        if "Traceback" in err or "should not happen" in err:
+        if "Traceback" in err or "internal error" in err:
             return 98
         if log is not None:
             log.write_text("\n".join(disk.log) + "\n")

@@ -1,4 +1,4 @@
-"""The program, which ``python -m predict_age`` starts, too: what comes before even the command line is imported."""
+"""Entry point of the program and of ``python -m predict_age``: signal handlers and workers, before the command line is imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WITH_WORKERS = ("run", "resume")
 
 
 def main() -> None:
-    """Entry point. Where workers will be needed, their server imports what they need while this process does so for itself."""
+    """Run the command line. For commands with workers, the fork server imports their modules in the background."""
     install_handlers()
     try:
         if sys.argv[1:2] and sys.argv[1] in WITH_WORKERS and not {"-h", "--help"} & set(sys.argv):
@@ -19,7 +19,7 @@ def main() -> None:
             prepare()
         from predict_age.cli import run_cli
 
-        check()  # a stop may have waited for these imports
+        check()  # raises a stop that waited for these imports
     except BaseException:
         if stop := requested_stop():
             sys.stderr.write("predict-age: stopped\n")

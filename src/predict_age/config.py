@@ -1,4 +1,4 @@
-"""The configuration: one frozen object, read once at the edge, written into the run record, passed down."""
+"""Configuration: a frozen object that the command line reads once, the run record keeps, and every step receives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ ShareOfRows = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # workers only read it
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, defer_build=True
+    )  # workers never validate it, so its schema is built on first use
 
 
 MISSING_VALUES = ("NA", "N/A", "<NA>", "NULL", "null", "None", "NaN", "nan", "\\N")
@@ -75,7 +77,7 @@ class SourceConfig(_Section):
 
 
 class AgesConfig(_Section):
-    """Which ages count. Years, whole numbers, at the run's ``as_of`` date."""
+    """Plausible ages and their precedence. Whole years at the run's ``as_of`` date."""
 
     min: int = Field(default=14, ge=0, le=120)
     max: int = Field(default=100, ge=1, le=120)
@@ -97,7 +99,7 @@ class AgesConfig(_Section):
 
 
 class TrainingConfig(_Section):
-    """How the models are trained and judged."""
+    """Training and evaluation of the models."""
 
     sample_rows: int = Field(default=1_000_000, ge=100)
     min_rows: int = Field(default=100, ge=20)
@@ -146,7 +148,7 @@ class TrainingConfig(_Section):
 
 
 class PredictionConfig(_Section):
-    """How prediction is cut into batches."""
+    """Batches of the prediction, and the models that share it."""
 
     batch_rows: int = Field(default=300_000, ge=1)
     partition: Literal["splits", "modulo"] = "splits"
@@ -162,7 +164,7 @@ class PredictionConfig(_Section):
 
 
 class CardConfig(_Section):
-    """What the model card looks at. ``groups``: name -> path inside the profile; read for the card alone, never a feature."""
+    """Groups of the model card. ``groups``: name -> path inside the profile; read for the card alone, never a feature."""
 
     groups: dict[str, str] = {"country": "country", "gender": "gender"}
     around: int = Field(default=40, ge=1, le=120)
@@ -181,7 +183,7 @@ class CardConfig(_Section):
 
 
 class GatesConfig(_Section):
-    """What a model must reach before anything is predicted with it; 0 switches a limit off. Years, or shares (0..1)."""
+    """Quality gates: limits that a model must meet before it predicts; 0 switches a limit off. Years, or shares (0..1)."""
 
     baselines: bool = True
     worse_share: float = Field(default=0.05, ge=0, le=1)
@@ -195,7 +197,7 @@ class GatesConfig(_Section):
 
 
 class DriftConfig(_Section):
-    """How changes of the data are told from chance. ``rows``: people looked at; ``false_alarms``: share of unchanged runs."""
+    """Drift detection. ``rows``: people in the drift sample; ``false_alarms``: share of unchanged runs that may raise an alarm."""
 
     rows: int = Field(default=1_000_000, ge=1000)
     false_alarms: float = Field(default=0.01, gt=0, lt=0.5)
@@ -203,7 +205,7 @@ class DriftConfig(_Section):
 
 
 class RunningConfig(_Section):
-    """Workers, retries, retention. ``workers = 0`` means one for each core; the others are seconds of silence."""
+    """Workers, retries, retention. ``workers = 0`` means one for each core; ``..._seconds`` are times without a heartbeat."""
 
     workers: int = Field(default=0, ge=0, le=512)
     attempts: int = Field(default=3, ge=1, le=10)
@@ -215,7 +217,7 @@ class RunningConfig(_Section):
 
 
 class LimitsConfig(_Section):
-    """What a run may use up, all its attempts together; 0 means no limit. ``usd_per_hour`` prices this machine."""
+    """Budget of a run over all its attempts; 0 means no limit. ``usd_per_hour`` is the price of this machine."""
 
     max_minutes: float = Field(default=0.0, ge=0)
     max_cost_usd: float = Field(default=0.0, ge=0)
@@ -223,7 +225,7 @@ class LimitsConfig(_Section):
 
 
 class Config(_Section):
-    """Everything that a run can be told, with defaults."""
+    """All settings of a run, with defaults."""
 
     source: SourceConfig = Field(default_factory=SourceConfig)
     ages: AgesConfig = Field(default_factory=AgesConfig)
@@ -261,7 +263,7 @@ def load_config(path: Path | None, overrides: dict[str, dict[str, Any]] | None =
 
 
 def _similar_key(keys: tuple[str, ...]) -> str:
-    """The key that ``keys`` (section, key) probably mean: the same key of another section, or a similar spelling; or empty."""
+    """Key that ``keys`` (section, key) probably mean: the same key of another section or a similar spelling; empty if none."""
     sections = {name: tuple(type_of.model_fields) for name, type_of in _sections().items()}
     if len(keys) == 1:
         return next(iter(difflib.get_close_matches(keys[0], sections, n=1)), "")
@@ -270,5 +272,5 @@ def _similar_key(keys: tuple[str, ...]) -> str:
 
 
 def _sections() -> dict[str, type[BaseModel]]:
-    """The class of each section, by its name in the file."""
+    """Class of each section, by its name in the file."""
     return {name: cast(type[BaseModel], field.annotation) for name, field in Config.model_fields.items()}

@@ -1,16 +1,16 @@
-"""The errors of predict-age, by what the caller can do about them.
+"""Errors of predict-age, by exit code.
 
 ::
 
     PredictAgeError
     |-- ConfigError      2   fix the command, the configuration or the feature file
     |-- InputError       3   fix or replace the source
-    |-- IntegrityError   4   files do not add up: nothing was published; see the message
+    |-- IntegrityError   4   files or rows do not reconcile: nothing was published; see the message
     |-- QualityError     5   the model is not good enough to publish
-    |-- ResourceError    6   disk, memory or a worker gave out: free some and resume
-    |   `-- LimitError       the run used up the time or the money it was given
+    |-- ResourceError    6   out of resources (disk, memory, workers): free some and resume
+    |   `-- LimitError       the run exceeds its time or cost limit
     `-- BusyError       75   another run holds the workspace: wait
-        `-- LeaseLostError   another run has taken this one's place: it may write nothing more
+        `-- LeaseLostError   another run took over the workspace: this run may write nothing more
 
 Every message says what was expected, what was found, and what to do. The numbers are the exit codes of the command line.
 """
@@ -21,7 +21,7 @@ import errno
 
 
 class PredictAgeError(Exception):
-    """Base of all errors that a user can meet."""
+    """Base of all errors that a user can see."""
 
     exit_code = 1
 
@@ -46,7 +46,7 @@ class InputError(PredictAgeError):
 
 
 class IntegrityError(PredictAgeError):
-    """The books do not balance, or a file is not what its receipt says."""
+    """The row accounting does not reconcile, or a file differs from its recorded hash."""
 
     exit_code = 4
 
@@ -58,7 +58,7 @@ class QualityError(PredictAgeError):
 
 
 class ResourceError(PredictAgeError):
-    """The machine gave out: disk, memory, or a worker that died too often."""
+    """The machine is out of resources: disk, memory, or a worker that died too often."""
 
     exit_code = 6
 
@@ -77,15 +77,15 @@ EXHAUSTED = {
 
 
 def resource_error(error: OSError) -> ResourceError:
-    """What a failed file operation means to a user."""
+    """ResourceError for a failed file operation, naming the resource."""
     reason = EXHAUSTED.get(error.errno or 0, error.strerror or str(error))
     return ResourceError(
-        f"the machine gave out: {reason}", found=str(error), fix="put that right, then try again (`predict-age resume` for a run)"
+        f"out of resources: {reason}", found=str(error), fix="correct that, then try again (`predict-age resume` for a run)"
     )
 
 
 class LimitError(ResourceError):
-    """The run used up the time or the money that it was given."""
+    """The run exceeds its time or cost limit."""
 
 
 class BusyError(PredictAgeError):
@@ -95,4 +95,4 @@ class BusyError(PredictAgeError):
 
 
 class LeaseLostError(BusyError):
-    """Another run took over the workspace while this one gave no sign of life; nothing that this one made is published."""
+    """The lease expired and another run took over the workspace; nothing of this run is published."""

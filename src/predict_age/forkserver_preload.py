@@ -1,4 +1,4 @@
-"""What worker processes work with, imported by the server that forks them. Nothing here may start a thread."""
+"""Modules that worker processes need, imported by the server that forks them. Nothing here may start a thread."""
 
 # ruff: noqa: E402
 from predict_age.runtime.forkserver import print_worker_error
@@ -23,6 +23,6 @@ import predict_age.steps.read_source
 import predict_age.steps.training  # noqa: F401
 
 sys.excepthook = print_worker_error
-pa.array(np.zeros(1))  # at its first array PyArrow looks for pandas, and imports it where there is one
-gc.freeze()  # what all workers share stays as it is: looking through it for garbage takes each of them time, and memory of its own
-atexit.register(gc.unfreeze)  # or DuckDB complains, at the server's end, that something is left
+pa.array(np.zeros(1))  # PyArrow imports pandas, where it is installed, for its first array
+gc.freeze()  # garbage collection would write to memory pages that all workers share, and so copy them
+atexit.register(gc.unfreeze)  # otherwise DuckDB reports leaked objects when the server ends

@@ -14,10 +14,10 @@ F_co = TypeVar("F_co", bound=Facts, covariant=True)
 
 @dataclass(frozen=True)
 class Step:
-    """A step: its name, which is also its module and function in ``predict_age.steps``, and what it does, for people.
+    """A step: its name, which is also its module and function in ``predict_age.steps``, and its title for people.
 
-    ``needs`` are the earlier steps whose files it reads: these are compared with their recorded hashes before it begins.
-    ``state`` is the state of the machine on AWS that does it.
+    ``needs`` are the earlier steps whose files it reads; before it begins, these are compared with their recorded hashes.
+    ``state`` is the state of the AWS state machine that performs it.
     """
 
     name: str
@@ -62,7 +62,7 @@ class StepResult(Generic[F_co]):
 
 @dataclass(frozen=True)
 class StepRecord(Generic[F_co]):
-    """Record of a finished step. ``key`` stands for what the step worked on: another key, other work."""
+    """Record of a finished step. ``key`` identifies its inputs: a record with another key belongs to other inputs."""
 
     number: int
     name: str

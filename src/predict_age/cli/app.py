@@ -1,4 +1,4 @@
-"""The program: its options that several commands share, how it ends, and what a user sees when something is wrong."""
+"""The program: options that several commands share, exit codes, and error messages."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ app = typer.Typer(
     help="Train on the people whose age is known, predict the others with an interval, publish one table with everybody once.",
 )
 
-AsOfOption = Annotated[str, typer.Option("--as-of", help="The date at which people have the age: YYYY-MM-DD.", metavar="DATE")]
-SourceOption = Annotated[
-    str, typer.Option("--source", help="A file, a folder or a glob: Parquet, JSON lines, CSV.", metavar="PATH")
+AsOfOption = Annotated[
+    str, typer.Option("--as-of", help="Date of the ages, YYYY-MM-DD: everybody gets the age on this day.", metavar="DATE")
 ]
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", help="The folder that holds runs and results.", metavar="DIR")]
+SourceOption = Annotated[str, typer.Option("--source", help="File, folder or glob: Parquet, JSON lines, CSV.", metavar="PATH")]
+WorkspaceOption = Annotated[Path, typer.Option("--workspace", help="Folder of runs and results.", metavar="DIR")]
 FeaturesOption = Annotated[
-    Path | None, typer.Option("--features", help="Feature file; without it, the document's profile.", metavar="FILE")
+    Path | None, typer.Option("--features", help="Feature file; default: features of the built-in profile.", metavar="FILE")
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", help="Worker processes; default: one for each core.", min=1, max=512)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 
 
 def parse_date(text: str) -> dt.date:
-    """A date, or ConfigError."""
+    """Date of an ISO text; ConfigError for any other text."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
@@ -54,7 +54,7 @@ def parse_date(text: str) -> dt.date:
 
 
 def open_workspace(path: Path) -> Workspace:
-    """The workspace at ``path``, or ConfigError when there is none."""
+    """Workspace at ``path``; ConfigError when there is none."""
     from predict_age.storage.workspace import Workspace
 
     return Workspace.existing(path)
@@ -62,7 +62,7 @@ def open_workspace(path: Path) -> Workspace:
 
 @contextmanager
 def stop_message(advice: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command with one sentence and their usual exit codes."""
+    """End the command with one sentence and the usual exit code when Ctrl-C or SIGTERM arrive in the block."""
     try:
         yield
     except KeyboardInterrupt as stop:
@@ -71,7 +71,7 @@ def stop_message(advice: str) -> Iterator[None]:
 
 
 def print_line(text: str) -> None:
-    """One line to stdout."""
+    """Write one line to stdout."""
     sys.stdout.write(text + "\n")
 
 
@@ -89,7 +89,7 @@ def _main(
 
 
 def run_cli() -> None:
-    """Entry point: every error is one clear message and its exit code; never a traceback for a known cause."""
+    """Run the command of ``sys.argv``. Every known error becomes one message and its exit code, without a traceback."""
     install_handlers()
     block_unused_imports()
     try:
@@ -99,31 +99,31 @@ def run_cli() -> None:
     except BrokenPipeError:
         raise SystemExit(141) from None
     except SystemExit as end:
-        if end.code == 130 and (stop := requested_stop()):  # Typer's code for any stop
+        if end.code == 130 and (stop := requested_stop()):  # Typer's exit code for any KeyboardInterrupt
             raise SystemExit(exit_code(stop)) from None
         raise
-    except (Exception, KeyboardInterrupt) as error:  # the latter while the command line itself is made ready
+    except (Exception, KeyboardInterrupt) as error:  # KeyboardInterrupt: before the command itself runs
         raise SystemExit(_say(error)) from None
     finally:
         forget_signal()
 
 
 def _prepare_help() -> None:
-    """Import what prints help without what it needs for Markdown and stack traces only, which would be most of its time."""
+    """Import the modules that print help, but not those for Markdown and stack traces, which would take most of the time."""
     with stub_imports(["attr"], {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}):
         import typer.rich_utils  # noqa: F401
 
 
 def _say(error: BaseException) -> int:
-    """Tell the user what ended the command; returns its exit code."""
-    if stop := requested_stop():  # in the middle of an import or a callback, a library's own error may be all that is left of it
+    """Print why the command ended and return its exit code."""
+    if stop := requested_stop():  # a library may have turned the stop into an error of its own
         sys.stderr.write("predict-age: stopped\n")
         return exit_code(stop)
     known = resource_error(error) if isinstance(error, OSError) else error
     if isinstance(known, PredictAgeError):
         sys.stderr.write(f"predict-age: {known}\n")
         return known.exit_code
-    return _crash(error)  # the last line of defence: a bug must not show a stranger a stack of our files
+    return _crash(error)  # a bug: the traceback goes into a file
 
 
 def _crash(error: BaseException) -> int:
@@ -133,7 +133,7 @@ def _crash(error: BaseException) -> int:
     with tempfile.NamedTemporaryFile("w", prefix="predict-age-", suffix=".txt", delete=False, encoding="utf-8") as stream:
         traceback.print_exception(error, file=stream)
     sys.stderr.write(
-        f"predict-age: an error that should not happen: {type(error).__name__}\n"
+        f"predict-age: internal error: {type(error).__name__}\n"
         f"  nothing new was published; details for the developers are in {stream.name}\n"
     )
     return 1

@@ -1,4 +1,4 @@
-"""Commands of the containers: they run inside a task of the state machine, not by hand."""
+"""Command of the containers: runs inside a task of the state machine, not by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def aws_task_command(
     what: Annotated[str, typer.Argument(help="train, predict, collect or report", metavar="WHAT")],
     scratch: ScratchOption = "",
 ) -> None:
-    """Do one state's work for the run that the environment names: bring, compute, put into S3."""
+    """Run one task of the state machine, for the run that the environment names: fetch inputs, compute, store outputs in S3."""
     from predict_age.aws.run_mirror import Job
     from predict_age.aws.tasks import COMMANDS, recorded_cost
 

@@ -1,4 +1,4 @@
-"""Building blocks of what commands print: the console, tables, numbers, labelled lines."""
+"""Building blocks of printed results: the console, tables, numbers, labelled lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def grid(title: str, columns: list[str], numbers: bool = True) -> Table:
 
 
 def program_name() -> str:
-    """How to call this program again: its name where that is on the PATH, else the path it was called by."""
+    """Command that calls this program: its name where that is on the PATH, else the path it was called by."""
     called = Path(sys.argv[0])
     if called.name != "predict-age" or shutil.which("predict-age"):
         return "predict-age"
@@ -39,5 +39,5 @@ def number_or_dash(value: float | None, text: str) -> str:
 
 
 def print_field(console: Console, label: str, text: str) -> None:
-    """One labelled line, never wrapped, so that paths and commands can be copied; further lines of ``text`` are indented."""
+    """Print a labelled line without wrapping, so that paths and commands can be copied. Further lines of ``text`` are indented."""
     console.print(f"{label:<8}{text}".replace("\n", "\n" + " " * 8), soft_wrap=True, markup=False)

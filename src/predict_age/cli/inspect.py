@@ -1,4 +1,4 @@
-"""Commands that look: status, runs, diff, sql, report."""
+"""Commands that inspect runs and results: status, runs, diff, sql, report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OutputFormat(StrEnum):
 
 @app.command("status", epilog="Example: predict-age status --workspace work")
 def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
-    """Say how the newest run stands, step by step."""
+    """Show the newest run: status, results, quality, steps."""
     from predict_age.cli.render_runs import show_run
     from predict_age.run.summary import run_summary
 
@@ -39,7 +39,7 @@ def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
 
 @app.command("runs", epilog="Example: predict-age runs --workspace work")
 def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
-    """List all runs, and which of them is published."""
+    """List all runs and those that are published."""
     from predict_age.cli.render_runs import run_rows, show_runs
 
     space = open_workspace(workspace)
@@ -49,15 +49,17 @@ def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> Non
 @app.command("diff", epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")
 def diff_command(
     before: Annotated[str, typer.Argument(metavar="RUN", help="Run id, published quarter, or current.")],
-    after: Annotated[str, typer.Argument(metavar="RUN", help="The later one.")],
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The later run.")],
     workspace: WorkspaceOption,
-    jump: Annotated[float, typer.Option(help="A change further than this from the expected one is a jump, years.", min=0)] = 5.0,
+    jump: Annotated[
+        float, typer.Option(help="Years by which a change may differ from the expected one before it counts as a jump.", min=0)
+    ] = 5.0,
     to: Annotated[
-        Path | None, typer.Option("--out", help="Write everybody who jumped to this new .csv or .parquet.", metavar="FILE")
+        Path | None, typer.Option("--out", help="Write all jumps to this new .csv or .parquet file.", metavar="FILE")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two finished runs person by person: who came, who went, whose age changed, and whose changed too much."""
+    """Compare two finished runs person by person: new people, missing people, changed ages, and jumps."""
     from predict_age.cli.render_runs import show_diff
     from predict_age.query.run_diff import diff_runs as compare
     from predict_age.storage.manifest import verified_run
@@ -113,7 +115,7 @@ def report_command(
     workspace: WorkspaceOption,
     run_id: Annotated[str, typer.Option("--run", help="Which run; default: the newest finished one.", metavar="RUN")] = "",
 ) -> None:
-    """Write the report of a run again and print its path."""
+    """Write the report of a finished run again and print its path."""
     from predict_age.report import write_report
     from predict_age.storage.workspace import DONE
 

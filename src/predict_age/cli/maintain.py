@@ -1,4 +1,4 @@
-"""Commands that keep results in order: verify, rollback, prune."""
+"""Commands that maintain results: verify, rollback, prune."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def verify_command(
     run_id: Annotated[str, typer.Option("--run", help="Run id, published quarter, or current.", metavar="RUN")] = "current",
     as_json: JsonOption = False,
 ) -> None:
-    """Read a finished run again: every byte against its hash, every person against the books. Exit code 4 if it is damaged."""
+    """Verify a finished run: compare every file with its hash and repeat the row accounting. Exit code 4 if it is damaged."""
     from predict_age.cli.render_runs import show_verified
     from predict_age.pipeline.verify import verify_run as check
 
@@ -27,9 +27,9 @@ def verify_command(
     if found.problems:
         raise IntegrityError(
             f"run {found.run_id} is damaged",
-            expected="every file as it was written",
+            expected="every file unchanged",
             found=found.problems[0],
-            fix="`predict-age rollback --to` a whole run, or run again",
+            fix="`predict-age rollback --to` a valid run, or run again",
         )
 
 
@@ -39,7 +39,7 @@ def rollback_command(
     to: Annotated[str, typer.Option("--to", help="Run id, published quarter, or previous.", metavar="RUN|QUARTER")] = "previous",
     as_json: JsonOption = False,
 ) -> None:
-    """Switch readers to an earlier run, after its files were found whole. One atomic replacement; nothing is deleted."""
+    """Verify an earlier run and publish it again. One atomic replacement; nothing is deleted."""
     from predict_age.storage.rollback import roll_back as switch
 
     published, folder = switch(open_workspace(workspace), to)
@@ -55,11 +55,11 @@ def rollback_command(
 @app.command("prune", epilog="Example: predict-age prune --workspace work --keep 2 --dry-run")
 def prune_command(
     workspace: WorkspaceOption,
-    keep: Annotated[int, typer.Option(help="Finished runs to keep; the current one stays in any case.", min=1)] = 4,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    keep: Annotated[int, typer.Option(help="Finished runs to keep; the published ones stay in any case.", min=1)] = 4,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove finished runs beyond the newest ones, and what killed runs left behind."""
+    """Remove finished runs beyond the newest ones, and leftovers of killed runs."""
     from predict_age.cli.render_runs import show_removals
     from predict_age.config import Config
     from predict_age.storage.retention import removable, remove_leftovers, remove_runs

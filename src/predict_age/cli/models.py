@@ -1,4 +1,4 @@
-"""Commands about models: models, promote, card, ab."""
+"""Commands for models: models, promote, card, ab."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from predict_age.errors import ConfigError, IntegrityError
 
 @app.command("models", epilog="Example: predict-age models --workspace work")
 def models_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
-    """List the models of all finished runs: error, coverage, gate, and which one is the champion."""
+    """List the models of all finished runs with error, coverage and gate, and mark the champion."""
     from predict_age.cli.render_models import show_models
     from predict_age.query.model_registry import model_versions
 
@@ -41,7 +41,7 @@ def card_command(
     run_id: Annotated[str, typer.Option("--run", help="Run id, published quarter, or current.", metavar="RUN")] = "current",
     as_json: JsonOption = False,
 ) -> None:
-    """Print the model card's findings and where the card is: for whom the model works how well."""
+    """Print the findings of the model card, by groups of people, and the path of the card."""
     from predict_age.cli.render_models import show_card
     from predict_age.storage.durable_files import check_hash
 
@@ -63,12 +63,16 @@ def ab_command(
     truth: Annotated[
         str, typer.Option("--truth", help="A later run whose given ages count, or a file of pid and true_age.", metavar="RUN|FILE")
     ],
-    least: Annotated[float, typer.Option(help="The least gain that counts, a share of the champion's error.", min=0.0001)] = 0.01,
-    chance: Annotated[float, typer.Option(help="Probability of deciding wrongly when there is no difference.", min=0.0001)] = 0.05,
-    power: Annotated[float, typer.Option(help="Probability of finding the least gain; advises on the number of people.")] = 0.80,
+    least: Annotated[
+        float, typer.Option(help="Minimum effect: the smallest gain that matters, as a share of the champion's error.", min=0.0001)
+    ] = 0.01,
+    chance: Annotated[float, typer.Option(help="Alpha: probability of a decision when there is no difference.", min=0.0001)] = 0.05,
+    power: Annotated[
+        float, typer.Option(help="Power: probability of detecting the minimum effect; decides the required number of people.")
+    ] = 0.80,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare models on people whose age became known: intervals, how many people are needed, and a decision."""
+    """Compare models on people whose age became known later: confidence intervals, required number of people, decision."""
     from predict_age.cli.render_models import show_read_out
     from predict_age.evaluation.ab_test.arms import evaluate_ab_test
     from predict_age.evaluation.ab_test.read_out import DecisionRules

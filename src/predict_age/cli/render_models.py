@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show_models(found: list[Version]) -> None:
-    """All models, for people."""
+    """Print all models."""
     if not found:
         stdout_console().print("There are no models yet: they are made by `predict-age run`.")
         return
@@ -32,12 +32,12 @@ def show_models(found: list[Version]) -> None:
 
 
 def show_card(card: dict[str, Any], path: Path) -> None:
-    """What the model card says first, and where the rest is."""
+    """Print the findings of a model card and its path."""
     console = stdout_console()
     held = card["held_out"]
     console.print(
         f"\n[bold]Model {card['model_version']}[/bold]  {held['mae']:.2f} years mean error, "
-        f"{held['coverage']:.1%} inside the interval, {held['rows']:,} people judged",
+        f"{held['coverage']:.1%} inside the interval, {held['rows']:,} people held out",
         soft_wrap=True,
     )
     for number, finding in enumerate(card["findings"], start=1):
@@ -48,7 +48,7 @@ def show_card(card: dict[str, Any], path: Path) -> None:
 
 
 def show_read_out(found: AbTestResult) -> None:
-    """An experiment, for people."""
+    """Print the result of an experiment."""
     console = stdout_console()
     how = "the same people predicted by each model" if found.paired else "each model with people of its own"
     console.print(f"\n[bold]Experiment[/bold]  {how}; true ages of {found.truth}", soft_wrap=True)
@@ -67,4 +67,6 @@ def show_read_out(found: AbTestResult) -> None:
     for d in found.decisions:
         between = f"{d.difference:+.3f} years ({d.low:+.3f} to {d.high:+.3f})" if d.needed else "no difference yet"
         console.print(f"[bold]{d.challenger}[/bold]: {d.decision}; {d.reason}", soft_wrap=True)
-        console.print(f"  challenger minus champion {between}; {d.needed:,} people find the least gain that counts", soft_wrap=True)
+        console.print(
+            f"  challenger minus champion {between}; {d.needed:,} people are required to detect the minimum effect", soft_wrap=True
+        )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show_estimate(found: Estimate) -> None:
-    """An estimate for people."""
+    """Print an estimate."""
     table = grid("Plan", ["", ""], numbers=False)
     about = "" if found.exact_rows else "about "
     table.add_row("rows", f"{about}{found.rows:,} in {size(found.source_bytes)}")
@@ -50,7 +50,7 @@ def show_features(coverage: list[FeatureCoverage]) -> None:
 
 
 def show_aws_plan(found: AwsPlan) -> None:
-    """A plan for AWS, with its arithmetic."""
+    """Print a plan for AWS with its arithmetic."""
     table = grid(f"Plan on AWS (prices of {found.prices})", ["", ""], numbers=False)
     table.add_row("people", f"{found.rows:,}, of whom {found.to_predict:,} need a prediction")
     for line in found.arithmetic:

@@ -46,7 +46,7 @@ def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 10
 
 
 def _text(value: object) -> str:
-    """A cell as text: NULL is empty, and a floating-point number has at most ten digits."""
+    """Text of a cell: NULL is empty, and a floating-point number has at most ten digits."""
     return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 

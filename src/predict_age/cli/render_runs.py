@@ -24,7 +24,7 @@ FIRST_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "prediction_s
 
 
 def show_run(folder: RunFolder) -> None:
-    """A run for people: result table, quality, steps, where to look next."""
+    """Print a run: result table, quality, steps, and the next command."""
     s = run_summary(folder)
     console = stdout_console()
     console.print(f"\n[bold]Run {s['run_id']}[/bold]  {s['status']}, as of {s['as_of']}")
@@ -36,9 +36,10 @@ def show_run(folder: RunFolder) -> None:
         table.add_row("[bold]every person once[/bold]", f"[bold]{rows['distinct']:,}[/bold]", "100.0%")
         quality = _quality(s["metrics"])
         console.print(table, quality)
-        aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} set aside; "
+        aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} rejected; "
         console.print(
-            f"Books: {aside}{rows['usable']:,} = {rows['distinct']:,} people + {rows['duplicate']:,} duplicates", soft_wrap=True
+            f"Row accounting: {aside}{rows['usable']:,} = {rows['distinct']:,} people + {rows['duplicate']:,} duplicates",
+            soft_wrap=True,
         )
     steps = grid("Steps", ["step", "time", "rows", "rows/s", "peak memory"])
     for stage in s["stages"]:
@@ -69,7 +70,7 @@ def show_run(folder: RunFolder) -> None:
 
 
 def _next_command(status: str, workspace: Path) -> str:
-    """The command to type after a run with this status."""
+    """Command to run after a run with this status."""
     called = f"{program_name()} {{}} --workspace {shlex.quote(str(workspace))}"
     if status == DONE:
         return called.format("sql") + f' "SELECT {", ".join(FIRST_COLUMNS)} FROM {VIEW} LIMIT 5"'
@@ -100,7 +101,7 @@ def _quality(m: dict[str, Any]) -> Group:
 
 
 def run_rows(workspace: Workspace) -> list[dict[str, Any]]:
-    """One row a run, oldest first, for ``runs``. A run whose records are damaged is listed as such."""
+    """One dictionary for each run, oldest first. A run with damaged records has the status "damaged"."""
     published = workspace.published
     rows = []
     for folder in workspace.runs():
@@ -129,7 +130,7 @@ def run_rows(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def show_runs(workspace: Workspace) -> None:
-    """The runs of a workspace for people."""
+    """Print the runs of a workspace."""
     table = grid("Runs", ["run", "status", "as of", "people", "error", "published as"], numbers=False)
     rows = run_rows(workspace)
     for row in rows:
@@ -144,7 +145,7 @@ def show_runs(workspace: Workspace) -> None:
 
 
 def show_verified(found: Verification) -> None:
-    """What was checked, for people."""
+    """Print the result of a verification."""
     console = stdout_console()
     console.print(f"\n[bold]Run {found.run_id}[/bold]  {found.files:,} files, {size(found.bytes)}, {found.rows:,} people")
     for text in found.checks:
@@ -154,7 +155,7 @@ def show_verified(found: Verification) -> None:
 
 
 def show_removals(removed: list[dict[str, Any]], dry_run: bool) -> None:
-    """What prune removed, or would remove."""
+    """Print the runs that prune removed, or would remove."""
     if not removed:
         stdout_console().print("Nothing to remove.")
         return
@@ -165,7 +166,7 @@ def show_removals(removed: list[dict[str, Any]], dry_run: bool) -> None:
 
 
 def show_diff(found: Diff) -> None:
-    """Two runs compared, for people."""
+    """Print the comparison of two runs."""
     console = stdout_console()
     console.print(f"\n[bold]{found.before}[/bold] against [bold]{found.after}[/bold]: {found.expected:+.2f} years later")
     console.print(

@@ -1,4 +1,4 @@
-"""Commands that work: generate, plan, run, resume."""
+"""Commands that compute: generate, plan, run, resume."""
 
 from __future__ import annotations
 
@@ -41,20 +41,16 @@ ModelOption = Annotated[
     str, typer.Option("--model", help='Use this model instead of training: a version, or "champion".', metavar="VERSION")
 ]
 TuneOption = Annotated[
-    float | None, typer.Option("--tune", help="Minutes to look for better settings before training.", min=0, max=1440)
+    float | None, typer.Option("--tune", help="Minutes of hyperparameter search before training.", min=0, max=1440)
 ]
-ShadowOption = Annotated[bool, typer.Option("--shadow", help="Finish and check the run, but do not publish it.")]
-AcceptOption = Annotated[
-    bool, typer.Option("--accept", help="Go through a gate that stopped the run, after you have looked at why.")
-]
+ShadowOption = Annotated[bool, typer.Option("--shadow", help="Finish and check the run without publishing it.")]
+AcceptOption = Annotated[bool, typer.Option("--accept", help="Override the quality gate that stopped the run.")]
 MaxMinutesOption = Annotated[
-    float | None, typer.Option("--max-minutes", help="Stop cleanly when the run, all its attempts together, took this long.", min=0)
+    float | None, typer.Option("--max-minutes", help="Stop cleanly after so many minutes, all attempts of the run together.", min=0)
 ]
 TimestampOption = Annotated[
     str,
-    typer.Option(
-        "--timestamp", help="The time to write into the run; default: now. The same event twice is one run.", metavar="TIME"
-    ),
+    typer.Option("--timestamp", help="Time of the run; default: now. The same plan at the same time is one run.", metavar="TIME"),
 ]
 
 
@@ -66,14 +62,14 @@ def generate_command(
     as_of: AsOfOption = "2025-10-23",
     workers: WorkersOption = None,
     shift: Annotated[
-        list[str] | None, typer.Option("--shift", help="Change the data: missing, longer, unseen or older; may be repeated.")
+        list[str] | None, typer.Option("--shift", help="Simulate drift: missing, longer, unseen or older; may be repeated.")
     ] = None,
     level: Annotated[
-        int, typer.Option("--level", help="Compression of the files, by zstd: higher is smaller and slower.", min=1, max=19)
+        int, typer.Option("--level", help="zstd compression level of the files: higher is smaller and slower.", min=1, max=19)
     ] = 3,
     quiet: QuietOption = False,
 ) -> None:
-    """Make people who never lived: 50 and more fields, 37.5 % with a known age, and a truth file."""
+    """Generate synthetic people: profiles with more than 50 fields, 37.5 % with a known age, and a file of true ages."""
     import time
 
     from predict_age.runtime.progress import Console
@@ -103,10 +99,10 @@ def plan_command(
     config: ConfigOption = None,
     workers: WorkersOption = None,
     platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
-    rows: Annotated[int, typer.Option(help="On aws: so many people, instead of looking at a source.", min=0)] = 0,
+    rows: Annotated[int, typer.Option(help="With --platform aws: number of people, instead of a source.", min=0)] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a run would take - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
+    """Estimate a run - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
     from predict_age.cli.render_plans import show_estimate, show_features
     from predict_age.pipeline.estimate import estimate
     from predict_age.pipeline.feature_check import check_features
@@ -160,9 +156,9 @@ def run_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Run all steps: train, predict, merge, check the books, publish. An unfinished equal run is continued.
+    """Run all steps: train, predict, merge, reconcile, publish. An unfinished run with the same inputs is continued.
 
-    With --base or --model no model is trained: that run's model is used, and only new or changed profiles are predicted.
+    With --base or --model, no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
     from predict_age.pipeline.feature_check import check_features
     from predict_age.pipeline.runner import start_run
@@ -201,7 +197,7 @@ def resume_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Finish the newest unfinished run: says what is whole and kept and what is made again, then makes it."""
+    """Finish the newest unfinished run. Valid steps are kept, damaged and missing ones are computed."""
     from predict_age.pipeline.runner import Overrides, resume_run
 
     space = open_workspace(workspace)

@@ -1,4 +1,4 @@
-"""The plan of a run from command-line options: everything that can be checked before a run is checked here."""
+"""Plan of a run from command-line options, with all checks that are possible before a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def checked_plan(
     model: str = "",
     shadow: bool = False,
 ) -> RunPlan:
-    """Check everything that can be checked before a run: configuration, feature file, source, and the run to build on."""
+    """Check configuration, feature file, source and base run, and return the plan of a run."""
     from predict_age.config import load_config
     from predict_age.features.group_fields import check_groups
     from predict_age.features.spec import load_features
@@ -46,7 +46,7 @@ def checked_plan(
     declared = load_features(features, settings.source.age_columns)
     name = str(features) if features else "built in"
     when = parse_date(as_of)
-    if features:  # the built-in ones were checked when they were built in
+    if features:  # a test checks the built-in features
         from predict_age.features.extract import check_compiles
 
         check_compiles(declared, when, name)
@@ -69,7 +69,7 @@ def checked_plan(
 def _models(
     workspace: Path | None, base: str, model: str, challengers: list[str], features: str
 ) -> tuple[tuple[str, str], tuple[tuple[str, str], ...]]:
-    """The run to build on, if any, and those of the challengers, each with the SHA-256 of its model's manifest."""
+    """Base run, if any, and the challengers' runs, each with the SHA-256 of its model's manifest."""
     from predict_age.query.model_registry import run_of
 
     if base and model:
@@ -94,16 +94,16 @@ def _timestamp(text: str) -> dt.datetime:
 
 
 def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:
-    """The run and the SHA-256 of its model's manifest. Raises ConfigError when its model knows other features."""
+    """Id of a run and the SHA-256 of its model's manifest. Raises ConfigError when its model has other features."""
     from predict_age.storage.manifest import verified_run
 
     run = verified_run(space, folder)
     run.checked("model/")
     if (run.folder.model / "features.toml").read_text(encoding="utf-8") != features:
         raise ConfigError(
-            f"run {run.folder.id} cannot be built on: its model was trained on another feature file",
+            f"run {run.folder.id} cannot be the base: its model was trained with another feature file",
             expected="the same --features",
             found="other features",
-            fix="run without it, which trains a new model",
+            fix="leave out --base or --model, which trains a new model",
         )
     return run.folder.id, run.files["model/manifest.json"]

@@ -1,4 +1,4 @@
-"""How pages look: one style, one set of filters, one kind of plot, for the report and the model card."""
+"""Templates, style and filters shared by the report and the model card."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def _environment() -> jinja2.Environment:
 
 
 def page(name: str, **values: Any) -> bytes:
-    """The page ``name`` with ``values``, as UTF-8."""
+    """Render the template ``name`` with ``values`` as UTF-8."""
     return _environment().get_template(name).render(**values).encode()

@@ -1,7 +1,7 @@
-"""Where worker processes come from: a server that has imported what all of them need forks one whenever it is asked to.
+"""Fork server: a process that has imported the modules that workers need, and forks each worker.
 
-Its imports happen once, beside those of the process that will need workers, instead of in every worker after that. Where forking
-is no good idea (macOS) or impossible (Windows), workers are started from nothing.
+The modules are imported once, in parallel with the main process's own imports, instead of in every worker. Where forking is
+unsafe (macOS) or impossible (Windows), workers are spawned.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BEAT_SECONDS = 1.0
 
 
 def prepare() -> bool:
-    """Start the server, if there is none yet: it imports while this process goes on. Returns whether it can be had here."""
+    """Start the server unless it runs already; it imports in the background. Returns whether a fork server is available here."""
     if sys.platform == "darwin" or "forkserver" not in multiprocessing.get_all_start_methods():
         return False
     from multiprocessing import forkserver
@@ -35,19 +35,19 @@ def prepare() -> bool:
         with _single_threaded(), _without_interrupts():
             forkserver.set_forkserver_preload(["predict_age.forkserver_preload"])
             forkserver.ensure_running()
-    except OSError:  # no place for a socket: a read-only or very long folder for temporary files
+    except OSError:  # the temporary folder is read-only, or its path too long for a socket
         return False
     return True
 
 
 def context() -> BaseContext:
-    """How ``multiprocessing`` makes a worker here."""
+    """Context with which ``multiprocessing`` starts workers on this platform."""
     return multiprocessing.get_context("forkserver" if prepare() else "spawn")
 
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """What is started inside hears that numerical libraries shall use one thread each."""
+    """Set the environment so that numerical libraries of processes started inside use one thread each."""
     before = dict(os.environ)
     os.environ.update(SINGLE_THREAD)
     try:
@@ -58,9 +58,9 @@ def _single_threaded() -> Iterator[None]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """What is started inside ignores Ctrl-C from its first moment, as does this thread for these milliseconds."""
+    """Ignore Ctrl-C in this thread, so that processes started inside ignore it from the beginning."""
     before = signal.getsignal(signal.SIGINT)
-    if before is None or threading.current_thread() is not threading.main_thread():  # only it may say what becomes of signals
+    if before is None or threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -77,15 +77,15 @@ def _set_environment(wanted: Mapping[str, str]) -> None:
 
 
 def print_worker_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What the server's children say when they cannot begin: nothing when whoever wanted them has gone, and its queue with it."""
+    """Print the error of a worker that cannot start, unless its parent has ended and closed the queue."""
     if not issubclass(kind, (FileNotFoundError, EOFError, BrokenPipeError)):
         sys.__excepthook__(kind, error, trace)
 
 
 def begin_work(beats: str, environment: Mapping[str, str]) -> None:
-    """First thing in a worker: it leaves Ctrl-C to the parent, shows that it lives, and does not outlive the parent.
+    """Initialize a worker: it leaves Ctrl-C to the parent, writes a heartbeat, and ends with the parent.
 
-    It is single-threaded, and its environment is the parent's of now: the server's is that of its own start.
+    The worker is single-threaded. Its environment is the parent's current one, not that of the server's start.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _set_environment({**environment, **SINGLE_THREAD})
@@ -94,7 +94,7 @@ def begin_work(beats: str, environment: Mapping[str, str]) -> None:
 
 
 def _live_with_parent(beat: Path, server: int) -> None:
-    """Touch ``beat`` until the process that wants the work, or the one that forked this one, is gone."""
+    """Touch ``beat`` until the parent process or the fork server has ended, then exit."""
     parent = multiprocessing.parent_process()
     while os.getppid() == server:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What libraries import where they can, and this program never uses, is kept from them: it takes longer than the work itself."""
+"""Import blocking: keeps libraries from importing optional modules that this program never uses, which would take seconds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from types import ModuleType
 
 
 def block_unused_imports() -> None:
-    """For the whole process: no scikit-learn, no reader of Fortran.
+    """Block scikit-learn and NumPy's Fortran parser in this process.
 
-    XGBoost and LightGBM would import scikit-learn, which takes a second; SciPy all that NumPy has, and with it a reader of Fortran,
-    which takes a tenth of one. They do without the former; SciPy does not ask, and gets an empty module.
+    XGBoost and LightGBM import scikit-learn where it is installed (1 s) and work without it. SciPy imports all of NumPy,
+    including ``numpy.f2py`` (0.1 s), which is replaced by an empty module.
     """
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
     if not any(isinstance(finder, _Empty) for finder in sys.meta_path):
@@ -22,23 +22,23 @@ def block_unused_imports() -> None:
 
 
 class _Empty:
-    """Finds a module that nobody needs, and nothing in it. Its base classes would be abstract, and slow to import."""
+    """Finder and loader of an empty module. It has no base class because importing those is slow."""
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
         return ModuleSpec(name, self) if name == "numpy.f2py" else None  # type: ignore[arg-type]
 
     def create_module(self, _spec: ModuleSpec) -> None:
-        """As usual."""
+        """Leave the creation to Python."""
 
     def exec_module(self, _module: ModuleType) -> None:
-        """Nothing."""
+        """Leave the module empty."""
 
 
 @contextmanager
 def stub_imports(absent: Sequence[str], empty: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Modules that are imported inside find none of ``absent``, and in each module of ``empty`` one class, which can do nothing.
+    """Hide the modules ``absent``, and replace each module in ``empty`` by one with a single empty class, for imports inside.
 
-    What has been imported before stays. No garbage is looked for meanwhile: nearly everything that an import makes is to stay.
+    Modules that were imported before stay. Garbage collection is off meanwhile: nearly all objects of an import are permanent.
     """
     instead: dict[str, ModuleType | None] = dict.fromkeys(absent)
     for name, held in (empty or {}).items():

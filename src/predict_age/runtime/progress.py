@@ -1,4 +1,4 @@
-"""What a person sees while a run works: a live bar on a terminal, plain lines when piped. Always on stderr."""
+"""Progress of a run on stderr: a live bar on a terminal, plain lines when piped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def duration(seconds: float) -> str:
-    """12.3 s, 4 min 05 s, 2 h 07 min."""
+    """Time for people: 12.3 s, 4 min 05 s, 2 h 07 min."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
@@ -26,7 +26,7 @@ def _rate(each_second: float) -> str:
 
 
 class Console:
-    """Progress of a run. ``quiet`` says nothing at all."""
+    """Progress of a run. ``quiet`` prints nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -45,12 +45,12 @@ class Console:
                 sys.stderr.flush()
 
     def begin(self, number: int, total: int, title: str) -> None:
-        """A step begins."""
+        """Begin a step."""
         self._label = f"{number}/{total} {title}"
         self._began = self._spoke = time.monotonic()
 
     def part(self, total: int, unit: str, done: int = 0) -> Callable[[int], None]:
-        """A part of a step begins, with a rate of its own: ``total`` units, ``done`` before. What this returns counts on."""
+        """Begin a part of a step with ``total`` units, ``done`` of them earlier. Returns a function that counts further units."""
         self._clear()
         self._began = self._spoke = time.monotonic()
 
@@ -62,7 +62,7 @@ class Console:
         return more
 
     def update(self, done: int, total: int, unit: str) -> None:
-        """``done`` of ``total`` units; shows the rate and the time left."""
+        """Show ``done`` of ``total`` units, the rate and the time left."""
         if self.quiet:
             return
         if self.live:
@@ -101,17 +101,17 @@ class Console:
             self._bar = self._task = None
 
     def note(self, text: str) -> None:
-        """A line between steps."""
+        """Print a line."""
         self._say(f"    {text}")
 
     def end(self, seconds: float, rows: int) -> None:
-        """A step is done."""
+        """End a step."""
         self._clear()
         rate = f", {rows / seconds:,.0f} rows/s" if rows and seconds > 0.05 else ""
         self._say(f"  {self._label:<30} {duration(seconds):>12}   {f'{rows:,} rows{rate}' if rows else ''}".rstrip())
 
     def close(self) -> None:
-        """Leave the terminal tidy, whatever happened."""
+        """Remove the live bar from the terminal."""
         self._clear()
 
 

@@ -1,10 +1,10 @@
-"""How work is stopped from outside or by a limit: by one kind of exception that no library takes for an error of its own.
+"""Stops: Ctrl-C, SIGTERM and time limits raise a KeyboardInterrupt in the main thread.
 
-An exception from a signal may strike anywhere in the main thread, inside other people's code, too. Everything here is a
-KeyboardInterrupt, because ``except Exception`` lets that pass: a library that caught the stop would go on, or tidy up after a fault
-that never was. Where Python cannot pass even that on (a callback from compiled code, ``__del__``), it calls
-``sys.unraisablehook``, and the stop strikes again a little later; until then :func:`check` says that work does not count. An import
-is waited for: a stop in the midst of it might leave the lock of all imports taken, and other threads waiting for it for ever.
+A signal raises its exception at any point of the main thread, also inside a library. All exceptions here derive from
+KeyboardInterrupt, because ``except Exception`` does not catch it: a library that caught the stop would continue, or handle an error
+that did not happen. Where Python cannot propagate an exception (a callback from compiled code, ``__del__``), it calls
+``sys.unraisablehook``; the stop is then raised again a little later, and until then :func:`check` raises it. A stop waits for a
+running import to end: otherwise the import lock might stay taken, and other threads would wait for it forever.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _IMPORTER = "<frozen importlib._bootstrap>"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: handled like Ctrl-C."""
+    """Stop by SIGTERM, handled like Ctrl-C."""
 
 
 class OutOfTime(KeyboardInterrupt):
-    """The time that :func:`stopping_after` allows has gone."""
+    """Stop by the time limit of :func:`stopping_after`."""
 
 
-_asked: list[type[KeyboardInterrupt]] = []  # the stop that was asked for and has not left the main thread's work yet
+_asked: list[type[KeyboardInterrupt]] = []  # the requested stop, until the main thread's work has ended
 
 
 def _strike(kind: type[KeyboardInterrupt]) -> NoReturn:
@@ -38,7 +38,7 @@ def _strike(kind: type[KeyboardInterrupt]) -> NoReturn:
 
 
 def _lost(problem: sys.UnraisableHookArgs) -> None:
-    """A stop that Python had to throw away strikes again; anything else is reported as always."""
+    """Raise a stop that Python could not propagate again later; report any other error as Python does."""
     if _asked and problem.exc_type is not None and issubclass(problem.exc_type, KeyboardInterrupt):
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
     else:
@@ -56,14 +56,14 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _imports(frame: FrameType | None) -> bool:
-    """Whether a module is being imported in ``frame`` or in what has called it."""
+    """Whether ``frame`` or one of its callers imports a module."""
     while frame is not None and frame.f_code.co_filename != _IMPORTER:
         frame = frame.f_back
     return frame is not None
 
 
 def install_handlers() -> None:
-    """SIGINT and SIGTERM stop what the main thread does from now on: the command line's first act."""
+    """Install the handlers of SIGINT, SIGTERM and SIGALRM. The command line calls this first."""
     _asked.clear()
     sys.unraisablehook = _lost
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
@@ -71,36 +71,35 @@ def install_handlers() -> None:
 
 
 def requested_stop() -> type[KeyboardInterrupt] | None:
-    """The stop that was asked for, if one was: an error that follows may be what a library has made of it."""
+    """The requested stop, if any. An error that follows may be a library's reaction to it."""
     return _asked[0] if _asked else None
 
 
 def exit_code(stop: type[BaseException]) -> int:
-    """What a command that was stopped ends with: 128 and the number of the signal."""
+    """Exit code of a stopped command: 128 plus the number of the signal."""
     return 128 + (signal.SIGTERM if issubclass(stop, Terminated) else signal.SIGINT)
 
 
 def forget_signal() -> None:
-    """Let the exit code be that of the command.
+    """Make the exit code that of the command, and cancel a stop that is still pending.
 
-    Python notes a KeyboardInterrupt that leaves code made from a string, as dataclasses and named tuples are, and would kill itself
-    with SIGINT at the end, although the stop was handled. It forgets the note when it next runs such code. And a stop that has not
-    struck yet shall not do so when nobody listens any more.
+    Python remembers a KeyboardInterrupt that left code compiled from a string, such as the methods of a dataclass, and would end
+    itself with SIGINT although the stop was handled. It resets this state when it next runs such code.
     """
     signal.setitimer(signal.ITIMER_REAL, 0)
     exec("")  # noqa: S102
 
 
 def check() -> None:
-    """Raise the stop that was asked for, in case it has been lost: called before a piece of work is declared done."""
+    """Raise the requested stop in case Python lost it. Called before work is recorded as finished."""
     if _asked and threading.current_thread() is threading.main_thread():
-        signal.setitimer(signal.ITIMER_REAL, 0)  # it strikes now
+        signal.setitimer(signal.ITIMER_REAL, 0)  # raised here instead
         raise _asked[0]
 
 
 @contextmanager
 def stopping_after(seconds: float | None) -> Iterator[None]:
-    """Raise OutOfTime in the block once ``seconds`` have gone; None: never. Only in the main thread, as signals do."""
+    """Raise OutOfTime in the block after ``seconds``; None: never. Works in the main thread only, as signals do."""
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Run tasks in worker processes; a worker that dies costs its task one attempt and nobody else anything."""
+"""Pool of worker processes. The death of a worker costs its task one attempt and does not affect other tasks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import Any, Self
 from predict_age.errors import PredictAgeError, ResourceError
 from predict_age.runtime.forkserver import BEAT_SECONDS, begin_work, context
 
-WORKER_START_SECONDS = 120.0  # a worker that is still importing has no beat yet
+WORKER_START_SECONDS = 120.0  # a worker that is still importing has no heartbeat yet
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pool:
     """Worker processes that are started once, used by every step, and replaced when one dies or hangs.
 
-    A task whose worker dies is tried again, alone, up to ``attempts`` times in all: so the culprit is known and the
-    tasks that merely ran beside it are not blamed. A worker without a sign of life for ``hang_seconds`` is killed, which
-    is a death like any other. An exception that a task raises is passed on at once.
+    A task whose worker dies is tried again alone, up to ``attempts`` times in all. This identifies the task that kills workers;
+    tasks that ran beside it lose no attempt. A worker without a heartbeat for ``hang_seconds`` is killed and counts as
+    dead. An exception that a task raises is propagated at once.
     """
 
     def __init__(self, workers: int, attempts: int = 3, hang_seconds: float = 60.0) -> None:
@@ -39,7 +39,7 @@ class Pool:
         self.hang_seconds = hang_seconds
         self._executor: ProcessPoolExecutor | None = None
         self._beats: TemporaryDirectory[str] | None = None
-        self._silent: dict[int, tuple[int, float]] = {}  # last beat (ns) and seconds since, of each worker
+        self._silent: dict[int, tuple[int, float]] = {}  # last heartbeat (ns) of each worker, and seconds since
         self._looked = 0.0
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class Pool:
             self._beats = None
 
     def close(self, *, kill: bool = False) -> None:
-        """Stop the workers; ``kill`` does not wait for what they are doing."""
+        """Stop the workers; ``kill`` does not wait for their tasks."""
         executor, self._executor = self._executor, None
         if executor is None:
             return
@@ -63,7 +63,7 @@ class Pool:
         executor.shutdown(wait=kill, cancel_futures=True)
         for process in processes:
             process.join(BEAT_SECONDS * 5)
-            if process.is_alive():  # a stopped worker never hears that it may go
+            if process.is_alive():  # a worker stopped by SIGSTOP does not react
                 process.kill()
                 process.join()
         self._silent.clear()
@@ -77,7 +77,7 @@ class Pool:
     ) -> list[Any]:
         """``[function(*task) for task in tasks]``, in parallel; ``done(i, result)`` is called as results arrive.
 
-        ``names`` are what a task is called when it has to be given up: one for each, or one word before its number.
+        ``names`` are the tasks' names in errors: one for each task, or one word to precede the number.
         """
         results: list[Any] = [None] * len(tasks)
         tries = [0] * len(tasks)
@@ -112,16 +112,16 @@ class Pool:
         return results
 
     def ahead(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Let every worker call ``function`` now, while none has work; nobody waits for it, or hears of it when it fails.
+        """Let every idle worker call ``function``, without waiting for the result and ignoring errors.
 
-        For what a worker's first task would have to do before it begins: that task does it then.
+        Intended for preparations that a worker's first task would otherwise have to do.
         """
         with suppress(BrokenProcessPool):
             for _ in range(self.workers):
                 self._pool().submit(function, *arguments)
 
     def _kill_silent(self) -> None:
-        """Kill workers that gave no sign of life; time in which this process itself stood still does not count."""
+        """Kill workers without a heartbeat. Time in which this process itself was suspended does not count."""
         now = time.monotonic()
         if self._executor is None or self._beats is None or now - self._looked < BEAT_SECONDS:
             return
@@ -159,7 +159,7 @@ class Pool:
         alone: bool,
         names: str | Sequence[str],
     ) -> None:
-        """Collect what still finished, queue the rest as suspects, start afresh."""
+        """Collect finished tasks, queue the others to run alone, and start new workers."""
         for future, task in sorted(running.items(), key=lambda item: item[1]):
             error = future.exception() if future.done() else None
             if isinstance(error, PredictAgeError):
@@ -173,11 +173,11 @@ class Pool:
                 raise ResourceError(
                     f"{name} killed its worker {tries[task]} times",
                     expected="a worker that finishes its work",
-                    found=f"the process died (out of memory, killed by hand, or {self.hang_seconds:g} s without a sign of life)",
+                    found=f"the process died (out of memory, killed by hand, or {self.hang_seconds:g} s without a heartbeat)",
                     fix="free memory or lower running.workers, then `predict-age resume`; finished work is kept",
                 )
             if not alone:
-                tries[task] -= 1  # it may only have run beside the culprit: it is tried alone next, and then it counts
+                tries[task] -= 1  # another task may have killed the worker; the next attempt runs alone and counts
             suspects.append(task)
         running.clear()
         self.close(kill=True)

@@ -1,4 +1,4 @@
-"""``python -m predict_age.sql`` writes ``duckdb/``: the statements that DuckDB runs, in its dialect. Needs sqlglot."""
+"""Transpiler of the statements for DuckDB: ``python -m predict_age.sql`` writes ``duckdb/``. Needs sqlglot."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from predict_age.sql import ON_DUCKDB, source_text
 
 
 def transpiled(name: str) -> str:
-    """``sql/<name>.sql`` for DuckDB, its placeholders as ``$name``."""
+    """Text of ``sql/<name>.sql`` in DuckDB's dialect, placeholders as ``$name``."""
     return sqlglot.parse_one(source_text(name), read="athena").sql(dialect="duckdb", pretty=True, comments=False) + "\n"
 
 
