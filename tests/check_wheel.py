@@ -1,6 +1,7 @@
 """Build the wheel, install it alone in a fresh environment, and run it from an empty folder. Run by ``make wheel-test``."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 def call(*command: object, cwd: Path) -> str:
     """Run a command and return what it printed; its failure is ours."""
-    done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True)
+    environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}}
+    done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True, env=environment)
     if done.returncode:
         sys.exit(f"{command}\n{done.stdout}\n{done.stderr}")
     return done.stdout
