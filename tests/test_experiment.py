@@ -84,7 +84,7 @@ def test_intervals_equal_scipy() -> None:
 def test_decisions_at_the_stated_rates() -> None:
     """No difference: promoted in 2.5 % of 1,000 experiments. The least gain, with the advised people: promoted in 80 %."""
     rng = np.random.default_rng(3)
-    rules = DecisionRules(least=0.10)
+    rules = DecisionRules(minimum_effect=0.10)
     wrong = sum(decide("x", arm(rng, 1500, 4.0)[0], arm(rng, 1500, 4.0)[0], rules).decision == PROMOTE for _ in range(1000))
     assert wrong <= 42  # 25 expected; more than 42 happens once in 1,000
     advised = decide("x", arm(rng, 20_000, 4.0)[0], arm(rng, 20_000, 3.6)[0], rules).needed
@@ -101,7 +101,7 @@ def test_undecided_says_how_many_more() -> None:
     rng = np.random.default_rng(4)
     few = decide("x", arm(rng, 50, 4.0)[0], arm(rng, 50, 3.0)[0], DecisionRules())
     assert (few.decision, few.needed) == (UNDECIDED, 0)
-    near = decide("x", arm(rng, 400, 4.0)[0], arm(rng, 400, 3.99)[0], DecisionRules(least=0.005))
+    near = decide("x", arm(rng, 400, 4.0)[0], arm(rng, 400, 3.99)[0], DecisionRules(minimum_effect=0.005))
     assert near.decision == UNDECIDED
     assert f"{near.needed - 800:,} more people" in near.reason
     good, _error = arm(rng, 3000, 3.0)

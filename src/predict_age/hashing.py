@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK_IDS = 1 << 16  # pids whose mixed values stay in the processor's cache
+CHUNK_IDS = 1 << 16  # ids whose hashes stay in the processor's cache
 
 
 def splitmix64(pids: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -29,5 +29,5 @@ def sampling_hash(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
 
 def checksum(pids: NDArray[np.int64]) -> int:
     """Order-independent fingerprint of a set of pids: the sum of their hashes modulo 2^64."""
-    some = (pids[first : first + CHUNK_IDS] for first in range(0, len(pids), CHUNK_IDS))
-    return sum(int(splitmix64(part + 1).sum(dtype=np.uint64)) for part in some) % 2**64
+    chunks = (pids[first : first + CHUNK_IDS] for first in range(0, len(pids), CHUNK_IDS))
+    return sum(int(splitmix64(chunk + 1).sum(dtype=np.uint64)) for chunk in chunks) % 2**64

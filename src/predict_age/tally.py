@@ -9,7 +9,7 @@ from typing import Any, Self
 
 HIGH_QUALITY_PCT = 60
 AGE_BINS = 121  # whole years 0..120
-PCT_BINS = 20  # confidence_pct in steps of 5; 100 falls into the last
+PCT_BINS = 20  # confidence_pct in steps of 5; 100 is in the last
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""Features are data: declared in a TOML file, compiled to SQL for extraction, encoded to one float32 matrix."""
+"""Features: declared in a TOML file, extracted by SQL or kernels, encoded to one float32 matrix."""

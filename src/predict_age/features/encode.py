@@ -1,4 +1,4 @@
-"""Feature columns to the (n_rows, n_features) float32 matrix that every model reads. NaN = unknown."""
+"""Encoding of feature columns to the (n_rows, n_features) float32 matrix of all models. NaN = missing."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MIN_CATEGORY_ROWS = 10
 
 @dataclass(frozen=True)
 class Encoders:
-    """What was learned about categories: value -> smoothed mean age in years of its training rows; ``mean`` for unseen values.
+    """Target encoders of the categories: value -> smoothed mean age of its training rows, years; ``mean`` for unseen values.
 
-    Target encoding after Micci-Barreca (2001): (sum of ages + 20 x mean) / (rows + 20).
+    Smoothing after Micci-Barreca (2001): (sum of ages + 20 x mean) / (rows + 20).
     """
 
     mean: float
     categories: dict[str, dict[str, float]]
 
     def encode(self, columns: pa.Table) -> Matrix:
-        """Matrix in column order. Missing stays NaN, an unseen category becomes the training mean."""
+        """Matrix (n_rows, n_features) in column order. Missing stays NaN, an unseen category becomes the training mean."""
         matrix = np.empty((columns.num_rows, columns.num_columns), np.float32)
         for i, name in enumerate(columns.column_names):
             column = columns[name]
@@ -42,7 +42,7 @@ class Encoders:
         return matrix
 
     def unseen_counts(self, columns: pa.Table) -> dict[str, int]:
-        """How many rows carry a category that training did not know, by feature."""
+        """Number of rows with a category unseen in training, by feature."""
         counts = {}
         for name, known in self.categories.items():
             values = pc.value_counts(columns[name].drop_null())
@@ -51,7 +51,7 @@ class Encoders:
 
 
 def fit_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.float32]) -> Encoders:
-    """Learn the category tables from training rows only. Values with fewer than 10 rows count as unseen."""
+    """Fit the encoders on training rows. Values with fewer than 10 rows count as unseen."""
     mean = float(age.mean(dtype=np.float64))
     categories = {}
     for name, feature in features.features.items():
@@ -71,7 +71,7 @@ def fit_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.float3
 
 
 def default_values(features: FeatureSet, encoders: Encoders) -> NDArray[np.float64]:
-    """The domain default of every feature (n_features,), in its own unit; the mean age for categories."""
+    """Default value of every feature (n_features,), in its own unit; the mean age for categories."""
     return np.array(
         [encoders.mean if isinstance(f, Category) else float(getattr(f, "default", 0.0)) for f in features.features.values()]
     )

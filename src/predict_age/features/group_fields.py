@@ -1,4 +1,4 @@
-"""Group fields of a profile, read for the model card alone: they judge predictions and are never a feature."""
+"""Group fields of a profile, read for the model card only: they evaluate predictions and are never a feature."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_GIVEN = "not given"
 
 
 def check_groups(groups: dict[str, str]) -> None:
-    """Raise ConfigError unless every path of ``card.groups`` can be read."""
+    """Raise ConfigError unless every path of ``card.groups`` can be parsed."""
     for name, path in groups.items():
         try:
             parse_path(path)

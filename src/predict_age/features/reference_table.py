@@ -1,4 +1,4 @@
-"""The features of a file as a table for people."""
+"""Reference table of a feature file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from predict_age.features.spec import Boolean, Category, Count, Date, FeatureSet
 
 
 def feature_table(features: FeatureSet) -> str:
-    """A Markdown table: name, where from, meaning, unit, range, default."""
+    """Markdown table of the features: name, path, meaning, unit, range, default."""
     lines = ["| # | feature | from | meaning | unit | range | default |", "|---|---|---|---|---|---|---|"]
     for number, (name, feature) in enumerate(features.features.items(), start=1):
         if isinstance(feature, Number | Date | Count | Sql):

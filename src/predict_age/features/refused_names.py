@@ -60,7 +60,7 @@ def _words(text: str) -> list[str]:
 
 
 def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
-    """Why a name must not become a feature: it is a protected attribute, or it is the age itself. None when it may."""
+    """The reason why a name must not become a feature: a protected attribute or the age itself. None when it may."""
     words = set(_words(text))
     if found := words & PROTECTED_WORDS:
         return f"{text!r} names a protected attribute ({', '.join(sorted(found))})"

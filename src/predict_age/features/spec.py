@@ -1,4 +1,4 @@
-"""The feature file: what a feature is, and every check that can be made before a row is read."""
+"""The feature file: kinds of features, and every check that is possible before a row is read."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Ordered(_FromPath):
 
 
 class Category(_FromPath):
-    """A text whose values are learned at training; unseen ones count as an average value."""
+    """A text whose values are encoded at training; unseen ones count as an average value."""
 
     kind: Literal["category"]
     max_values: int = Field(default=256, ge=2, le=10_000)
@@ -151,7 +151,7 @@ _FEATURES = TypeAdapter(dict[str, Feature])
 def parse_path(path: str) -> list[str | int]:
     """Split ``a.b[0].c``, ``a[-1]`` or ``a[*].b`` into steps; "*" stands for every item. Keys may be quoted: ``"a.b".c``.
 
-    Raises ValueError when the text is no path.
+    Raises ValueError when the text is not a path.
     """
     steps: list[str | int] = []
     end = 0
@@ -181,7 +181,7 @@ class FeatureSet:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the meaning of the file: comments and layout do not change it."""
+        """SHA-256 of the parsed features: comments, layout and ``may_be_absent`` do not change it."""
         dumped = _FEATURES.dump_json(self.features, exclude={name: {"may_be_absent"} for name in self.features})
         return hashlib.sha256(dumped).hexdigest()
 
@@ -190,7 +190,7 @@ class FeatureSet:
 
 
 def default_text() -> str:
-    """The feature file for the profile of the architecture document."""
+    """The default feature file, for the profile of the architecture document."""
     return files("predict_age.features").joinpath("default.toml").read_text(encoding="utf-8")
 
 

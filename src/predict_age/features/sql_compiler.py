@@ -12,7 +12,7 @@ MAX_CATEGORY_CHARS = 200
 
 
 def json_path(steps: list[str | int]) -> str:
-    """DuckDB's JSON path for parsed steps; negative items count from the end."""
+    """DuckDB's JSON path of parsed steps; negative items count from the end."""
     path = "$"
     for step in steps:
         if isinstance(step, int):
@@ -34,10 +34,10 @@ class _Column:
 
 
 class SqlCompiler:
-    """Compiles a feature set for one reference date.
+    """Compiler of a feature set for one reference date.
 
-    The statement has one layer of subquery for each of: look up all paths, read, convert, bound. Layers keep every
-    expression evaluated once, and they are plain projections, so rows keep their order.
+    The statement has one subquery for each step: extract all paths, read, convert, bound. Subqueries evaluate each expression once,
+    and they are plain projections, so rows keep their order.
     """
 
     def __init__(self, features: FeatureSet, as_of: dt.date) -> None:
@@ -48,7 +48,7 @@ class SqlCompiler:
 
     @property
     def sql(self) -> str:
-        """The statement: reads ``profiles(profile VARCHAR)``."""
+        """The statement, which reads ``profiles(profile VARCHAR)``."""
         paths = ", ".join(literal(p) for p in self._paths) or "'$'"
 
         def layer(expressions: dict[str, str]) -> str:
@@ -72,13 +72,13 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
              try(json_extract_string(profile, [{paths}])) AS v FROM profiles)))"""
 
     def _value(self, path: str) -> str:
-        """SQL for the text at ``path``: every path is looked up in one call; list position counts from 1."""
+        """SQL for the text at ``path``: all paths are extracted in one call, whose list counts from 1."""
         if path not in self._paths:
             self._paths.append(path)
         return f"v[{self._paths.index(path) + 1}]"
 
     def _from_path(self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{0}") -> _Column:
-        """Read the text at the feature's path and convert it; items of a ``[*]`` path are converted, then one is picked."""
+        """Read the text at the feature's path and convert it; with ``[*]``, convert all items, then pick one."""
         steps = parse_path(feature.path)
         if "*" not in steps:
             return _Column(self._value(json_path(steps)), convert, bound)
@@ -124,7 +124,7 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
         return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_within_bounds(feature.min, feature.max, clip=False))
 
     def _years(self, text: str) -> str:
-        """SQL for the years from an ISO date (or year, or year and month) to ``as_of``; NULL when it is none."""
+        """SQL for the years from an ISO date (or year, or year and month) to ``as_of``; NULL for any other text."""
         year = f"try_cast(substr({text}, 1, 4) AS DOUBLE)"
         month, day = (f"try_cast(nullif(substr({text}, {at}, 2), '') AS DOUBLE)" for at in (6, 9))
         months = f"CASE WHEN length({text}) < 7 THEN 0 WHEN {month} BETWEEN 1 AND 12 THEN ({self.as_of.month} - {month}) / 12.0 END"
@@ -139,7 +139,7 @@ def _escape_braces(text: str) -> str:
 
 
 def _within_bounds(low: float, high: float, *, clip: bool) -> str:
-    """SQL that keeps a number inside low..high; NaN and infinity are missing."""
+    """SQL that limits a number to low..high, by clipping or by NULL; NaN and infinity become NULL."""
     if clip:
         return f"CASE WHEN isfinite({{0}}) THEN greatest({low!r}, least({high!r}, {{0}})) END"
     return f"CASE WHEN {{0}} BETWEEN {low!r} AND {high!r} THEN {{0}} END"

@@ -1,4 +1,4 @@
-"""Counts of numbers on the grid of ``drift.sketch``: one pass over a matrix, whatever the numbers are."""
+"""Counts of numbers on the grid of ``drift.sketch``, in one pass over a matrix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from predict_age.kernels.jit import kernel
 
 @kernel
 def count_cells(bits: Any, counts: Any) -> None:
-    """Add to ``counts`` (f, cells) the cells of numbers given as ``bits`` (n, f): see ``drift.sketch.cells``; any NaN is one."""
+    """Add the grid cells of float32 ``bits`` (n, f) to ``counts`` (f, cells): see ``drift.sketch``. All NaN share a cell."""
     sign, infinite, nan = np.uint32(0x80000000), np.uint32(0x7F800000), np.uint32(0x7FC00000)
     for n in range(bits.shape[0]):
         for feature in range(bits.shape[1]):

@@ -1,4 +1,4 @@
-"""Bins, sums and quantiles of the density networks, row by row: the same operations in the same order as in ``models/``."""
+"""Bins, sums and quantiles of the density networks: the same operations in the same order as in ``models.density_network``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from predict_age.kernels.jit import inline, kernel, power_of_two
 from predict_age.kernels.kinds import EXP_COEFFICIENTS, HALF, LN2_HIGH, LN2_LOW, LOG2_E, MIN_EXPONENT, ONE
 
-ROWS_PER_BLOCK = 64  # whose shares are made together
+ROWS_PER_BLOCK = 64  # rows processed together
 
 
 @kernel
 def feature_bins(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
-    """Fill ``out`` (n, f) with the rows of a network's ``bins`` for ``matrix`` (n, f): see ``models.network.binned``.
+    """Fill ``out`` (n, f) with the rows of a network's ``bins`` for ``matrix`` (n, f): see ``models.density_network.bin_features``.
 
-    All edges are counted that a value has reached: eight values take one instruction, which is less than a search for each.
+    Counts all edges that a value has reached: vector instructions make that cheaper than a binary search for each value.
     """
     rows = matrix.shape[0]
     values, reached = np.empty(rows, np.float32), np.empty(rows, np.int32)
@@ -36,7 +36,10 @@ def feature_bins(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
 
 @kernel
 def first_layers(at: Any, bins: Any, shift: Any, out: Any) -> None:
-    """Fill ``out`` (n, s, 2h), up to h: rows ``at`` (n, f) of ``bins`` (m, s h) and ``shift`` (s, h), none below 0."""
+    """Fill ``out`` (n, s, 2h), up to h, with the first layers of n rows.
+
+    Sums of the rows ``at`` (n, f) of ``bins`` (m, s h), plus ``shift`` (s, h), at least 0.
+    """
     networks, width = shift.shape
     total = np.empty(networks * width, np.float32)
     for n in range(at.shape[0]):
@@ -53,7 +56,7 @@ def first_layers(at: Any, bins: Any, shift: Any, out: Any) -> None:
 
 @kernel
 def second_layer(values: Any, shift: Any, s: Any, out: Any) -> None:
-    """Fill ``out`` (n, s, 2h) of one network, from h on: ``values`` (n, h) and ``shift`` (h,), none below 0."""
+    """Fill ``out`` (n, s, 2h) of network s, from h on, with its second layer: ``values`` (n, h) plus ``shift`` (h,), at least 0."""
     width = values.shape[1]
     for n in range(values.shape[0]):
         row, made = values[n], out[n, s, width:]
@@ -63,7 +66,7 @@ def second_layer(values: Any, shift: Any, s: Any, out: Any) -> None:
 
 @inline
 def _exponential(x: Any) -> Any:
-    """See ``models.density.exponential``."""
+    """Exponential of a float32 up to 0: see ``models.age_distribution.exponential``."""
     x = MIN_EXPONENT if x < MIN_EXPONENT else x  # NaN stays what it is
     whole = np.floor(x * LOG2_E + HALF)
     x -= whole * LN2_HIGH
@@ -76,10 +79,10 @@ def _exponential(x: Any) -> Any:
 
 @kernel
 def network_probabilities(weights: Any, first: Any, band: Any, prior: Any, out: Any) -> None:
-    """Fill ``out`` (n, a) with the mean of the distributions that s networks make of ``weights`` (s, k, m) for n of m rows.
+    """Fill ``out`` (n, a) with the mean of the distributions that s networks give by ``weights`` (s, k, m) for n of m rows.
 
-    m is a multiple of ROWS. ``first`` (a,), ``band`` (4, a), ``prior`` (a,): see ``models.density.Band``. Neighbours in memory are
-    the same age of different rows, so that nothing has to be added up within what one instruction does.
+    m is a multiple of ROWS_PER_BLOCK. ``first`` (a,), ``band`` (4, a), ``prior`` (a,): see ``models.age_distribution.BandedBasis``.
+    Neighbours in memory are the same age of different rows, so that no sum runs inside a vector register.
     """
     networks, functions, most = weights.shape
     ages, rows = out.shape[1], out.shape[0]
@@ -121,9 +124,9 @@ def network_probabilities(weights: Any, first: Any, band: Any, prior: Any, out: 
 
 @kernel
 def distribution_quantiles(shares: Any, levels: Any, limits: Any, before: Any, out: Any) -> None:
-    """Fill ``out`` (n, k) with the ``levels`` (k,) of ``shares`` (n, a): see ``models.density.quantiles``.
+    """Fill ``out`` (n, k) with the quantiles ``levels`` (k,) of distributions (n, a): see ``models.age_distribution.quantiles``.
 
-    ``limits`` (k,) of float32: the cumulative share at which a level counts as reached; ``before``: where the first age begins.
+    ``limits`` (k,) float32: cumulative probability at which a level counts as reached; ``before``: start of the first age, years.
     """
     ages = shares.shape[1]
     cumulative = np.empty(ages, np.float32)

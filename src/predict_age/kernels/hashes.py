@@ -1,4 +1,4 @@
-"""A hash of each text in a column: see ``profile_keys``, whose NumPy code gives the same."""
+"""Hashes of texts, equal to the NumPy code of ``source.profile_hash``."""
 
 from __future__ import annotations
 

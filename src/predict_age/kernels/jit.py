@@ -1,4 +1,4 @@
-"""How kernels are compiled, and the few machine instructions that Python has no word for."""
+"""Compilation of kernels, and the machine instructions that Numba does not offer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numba import types
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
-MASK_BYTES = 64  # bytes that are looked at together
+MASK_BYTES = 64  # bytes compared with one instruction
 
 
 def kernel(function: F) -> F:
-    """Compile ``function`` at its first call; the machine code is kept beside the module, or in the user's cache folder.
+    """Compile ``function`` at its first call; the machine code is cached beside the module, or in the user's cache folder.
 
-    Where neither can be written to (a read-only container), it is compiled anew by each process.
+    Where neither is writable (a read-only container), each process compiles again.
     """
     made: Any
     try:
@@ -29,20 +29,20 @@ def kernel(function: F) -> F:
 
 
 def inline(function: F) -> F:
-    """A part of kernels: compiled into each of them."""
+    """Mark a function to be inlined into kernels."""
     return cast(F, numba.njit(nogil=True, forceinline=True)(function))
 
 
 def _instruction(build: Any) -> Any:
-    """Numba's ``intrinsic`` without its type, which asks callers for the context that the compiler gives."""
+    """Numba's ``intrinsic`` without its type, which would ask callers for the context that the compiler supplies."""
     return intrinsic(build)
 
 
 @_instruction
 def address(_context: Any, array: Any) -> Any:
-    """Where in memory the array begins. Parts of kernels are given that: for an array, each call would count its owners twice.
+    """The array's address in memory. Helpers take addresses, because an array argument costs two reference counts a call.
 
-    The array has to be one that the kernel was given: one of its own may be gone as soon as nobody mentions it.
+    The array must be an argument of the kernel: an array of its own may be freed after its last use by name.
     """
     signature = types.int64(array)
 
@@ -54,12 +54,12 @@ def address(_context: Any, array: Any) -> Any:
 
 
 def _load(builder: Any, arguments: Any, kind: Any) -> Any:
-    """A value of ``kind`` from ``at`` bytes behind an address on."""
+    """Load a value of ``kind`` from an address plus an offset in bytes."""
     return builder.load(builder.inttoptr(builder.add(*arguments), kind.as_pointer()), align=1)
 
 
 def _byte_mask(builder: Any, arguments: Any, marked: Callable[[Any, Callable[[int], Any]], Any]) -> Any:
-    """A bit for each of 64 bytes that is ``marked``, which is given the bytes and a way to repeat one."""
+    """A bit mask of 64 bytes, from ``marked``, which is given the bytes and a function that repeats one byte."""
     wide = ir.VectorType(ir.IntType(8), MASK_BYTES)
     found = marked(_load(builder, arguments, wide), lambda code: ir.Constant(wide, [code] * MASK_BYTES))
     return builder.bitcast(found, ir.IntType(MASK_BYTES))
@@ -90,7 +90,7 @@ def special_mask(_context: Any, text: Any, at: Any) -> Any:
 
 @_instruction
 def load_byte(_context: Any, text: Any, at: Any) -> Any:
-    """The byte at ``at`` as a whole number."""
+    """The byte at ``at`` as an int64."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.zext(_load(builder, arguments, ir.IntType(8)), ir.IntType(64))
@@ -100,7 +100,7 @@ def load_byte(_context: Any, text: Any, at: Any) -> Any:
 
 @_instruction
 def load_8_bytes(_context: Any, text: Any, at: Any) -> Any:
-    """The eight bytes from ``at`` on as one number, the first one lowest."""
+    """The eight bytes from ``at`` on as one number, little-endian."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return _load(builder, arguments, ir.IntType(64))
@@ -110,7 +110,7 @@ def load_8_bytes(_context: Any, text: Any, at: Any) -> Any:
 
 @_instruction
 def load_int32(_context: Any, notes: Any, at: Any) -> Any:
-    """Number ``at`` of the numbers of 32 bits at the address ``notes``."""
+    """The int32 number ``at`` of the array at the address ``notes``, as an int64."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         notes, at = arguments
@@ -122,7 +122,7 @@ def load_int32(_context: Any, notes: Any, at: Any) -> Any:
 
 @_instruction
 def store_int32(_context: Any, notes: Any, at: Any, value: Any) -> Any:
-    """Write ``value`` to where :func:`load_int32` finds it."""
+    """Store ``value`` as the int32 number ``at`` of the array at the address ``notes``."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         notes, at, value = arguments
@@ -134,10 +134,7 @@ def store_int32(_context: Any, notes: Any, at: Any, value: Any) -> Any:
 
 @inline
 def load_prefix(text: Any, begin: Any, length: Any, end: Any) -> Any:
-    """The first eight bytes of what has ``length`` at ``begin`` as one number, the first one lowest, 0 behind it.
-
-    Nothing is looked at from ``end`` on.
-    """
+    """The first eight of ``length`` bytes at ``begin``, little-endian, padded with 0. Reads nothing from ``end`` on."""
     if length <= 0:
         return np.uint64(0)
     if begin + 8 <= end:
@@ -151,7 +148,7 @@ def load_prefix(text: Any, begin: Any, length: Any, end: Any) -> Any:
 
 @_instruction
 def lowest_bit(_context: Any, bits: Any) -> Any:
-    """The place of the lowest bit that is set in ``bits``; 64 where none is."""
+    """Index of the lowest set bit of ``bits``; 64 when no bit is set."""
     signature = types.int64(types.uint64)
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
@@ -162,7 +159,7 @@ def lowest_bit(_context: Any, bits: Any) -> Any:
 
 @_instruction
 def count_bits(_context: Any, bits: Any) -> Any:
-    """How many bits are set in ``bits``."""
+    """The number of set bits of ``bits``."""
     signature = types.int64(types.uint64)
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
@@ -173,7 +170,7 @@ def count_bits(_context: Any, bits: Any) -> Any:
 
 @_instruction
 def power_of_two(_context: Any, exponent: Any) -> Any:
-    """2 to the power ``exponent``, a whole number of float32 from -126 to 127."""
+    """2 to the power ``exponent``, a whole float32 from -126 to 127."""
     signature = types.float32(types.float32)
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
@@ -191,10 +188,10 @@ def _probe(data: Any) -> Any:
 
 
 def kernels_work() -> bool:
-    """Compile and run the smallest kernel; False where that is impossible, or the machine orders bytes the other way round."""
+    """Compile and run the smallest kernel; False when that fails or the machine is big-endian."""
     text = np.frombuffer(b'abcdefgh"' + b"x" * MASK_BYTES, np.uint8)
     try:
         found = _probe(text)
-    except Exception:  # whatever a compiler says that does not fit this machine
+    except Exception:  # a compiler that does not support this machine may raise anything
         return False
     return tuple(found) == (8, int.from_bytes(b"abcdefgh", "little"))

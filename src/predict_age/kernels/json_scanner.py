@@ -1,7 +1,7 @@
-"""Where in a JSON text the values of some paths lie: strict JSON. Quotes are noted first, then one walk goes from string to string.
+"""Scanner of strict JSON: finds the values at given paths. Marks all quotes first, then walks from string to string.
 
-A text that is not plain (no object, malformed, a needed key twice or written with escapes, huge numbers, deep nesting) is not
-judged here but handed back: DuckDB decides about it. So whatever is accepted here is what DuckDB accepts, too.
+A text that is not plain (no object, malformed, a needed key twice or with escapes, huge numbers, deep nesting) is left to DuckDB,
+so every text that is accepted here is one that DuckDB accepts.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from predict_age.kernels.jit import (
 )
 
 MAX_DEPTH = 64
-MAX_NUMBER_CHARS = 17  # characters; longer ones may not fit what a double holds
+MAX_NUMBER_CHARS = 17  # longer numbers may not be exact in a double
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY, QUOTE, BACKSLASH, COMMA, COLON = b'{}[]"\\,:'
 MINUS, DOT, ZERO, NINE, BLANK = b"-.09 "
 NOT_FOUND = -1
 MARKS_PER_ROUND = 16
-COLLISION_FLAG = 1 << 31  # somebody else wanted this place, and went on to the next
+COLLISION_FLAG = 1 << 31  # another key hashed to this slot and was moved to the next
 BYTE_MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
 
 
 @inline
 def _after_escape(text: Any, at: Any, end: Any) -> Any:
-    r"""The place after the escape that begins at ``at``; -1 when it is none, or \u with a control character or a surrogate."""
+    r"""The position after the escape at ``at``; -1 when it is invalid, or \u with a control character or a surrogate."""
     if at + 1 >= end:
         return NOT_FOUND
     code = load_byte(text, at + 1)
@@ -61,10 +61,10 @@ def _after_escape(text: Any, at: Any, end: Any) -> Any:
 
 @inline
 def _mark_strings(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any:
-    """Note where strings begin and end in ``text[at:end]``, all quotes that are not escaped, and where escapes are.
+    """Store the positions of all unescaped quotes of ``text[at:end]`` in ``marks``, and those of escapes in ``escapes``.
 
-    Returns how many quotes there are; -1 when a string is not strict, or does not end. What comes after ``end`` is looked at, too,
-    up to a multiple of 64 bytes from ``at``.
+    Returns the number of quotes; -1 when a string is not strict JSON or not closed. Reads beyond ``end``, up to a multiple of 64
+    bytes from ``at``.
     """
     found_quotes, found_escapes, judged = np.int64(0), np.int64(0), at
     for base in range(at, end, MASK_BYTES):
@@ -75,7 +75,7 @@ def _mark_strings(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any
         if special == 0 and judged <= base:
             left = quote
             for some in range(0, MASK_BYTES, MARKS_PER_ROUND):
-                for i in range(some, some + MARKS_PER_ROUND):  # too many cost less than to ask how many there are
+                for i in range(some, some + MARKS_PER_ROUND):  # storing too many is cheaper than counting them first
                     store_int32(marks, found_quotes + i, base + lowest_bit(left))
                     left &= left - np.uint64(1)
                 if left == 0:
@@ -108,7 +108,7 @@ def _mark_strings(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any
 
 @inline
 def _after_digits(text: Any, at: Any, end: Any) -> Any:
-    """The place after the digits that begin at ``at``, eight looked at together; ``at`` when there are none."""
+    """The position after the digits at ``at``, eight compared at once; ``at`` when there are none."""
     while at < end:
         word = load_8_bytes(text, at) ^ np.uint64(0x3030303030303030)
         others = ((word + np.uint64(0x7676767676767676)) | word) & np.uint64(0x8080808080808080)
@@ -120,7 +120,7 @@ def _after_digits(text: Any, at: Any, end: Any) -> Any:
 
 @inline
 def _end_of_number(text: Any, at: Any, end: Any) -> Any:
-    """The place after the number that begins at ``at``; -1 when it is none, has an exponent or too many digits."""
+    """The position after the number at ``at``; -1 when it is invalid, has an exponent or too many digits."""
     begin = at
     if load_byte(text, at) == MINUS:
         at += 1
@@ -140,7 +140,7 @@ def _end_of_number(text: Any, at: Any, end: Any) -> Any:
 
 @inline
 def _end_of_word(text: Any, at: Any, end: Any) -> Any:
-    """The place after ``true``, ``false`` or ``null`` at ``at``; -1 when it is none of them."""
+    """The position after ``true``, ``false`` or ``null`` at ``at``; -1 for any other word."""
     if at + 4 <= end:
         a, b, c, d = load_byte(text, at), load_byte(text, at + 1), load_byte(text, at + 2), load_byte(text, at + 3)
         if (a == 0x74 and b == 0x72 and c == 0x75 and d == 0x65) or (a == 0x6E and b == 0x75 and c == 0x6C and d == 0x6C):
@@ -152,7 +152,7 @@ def _end_of_word(text: Any, at: Any, end: Any) -> Any:
 
 @inline
 def _skip_white_space(text: Any, at: Any, end: Any) -> Any:
-    """The place of the next character that is no white space."""
+    """The position of the next character that is not white space."""
     if load_byte(text, at) > BLANK:
         return at
     while at < end and (
@@ -164,9 +164,9 @@ def _skip_white_space(text: Any, at: Any, end: Any) -> Any:
 
 @inline
 def _child(text: Any, begin: Any, end: Any, node: Any, keys: Any, table: Any, mask: Any, nobody: Any) -> Any:
-    """The node that the key ``text[begin:end]`` leads to from ``node``; ``nobody`` when no path goes that way.
+    """The node that the key ``text[begin:end]`` leads to from ``node``; ``nobody`` when no path has that key.
 
-    Without a jump, but for long keys and where two keys want the same place: which key comes next cannot be foretold.
+    Branch-free, but for long keys and hash collisions: which key comes next is unpredictable.
     """
     length = end - begin
     some = BYTE_MASKS[np.uint64(min(length, 8))]
@@ -188,7 +188,7 @@ def _child(text: Any, begin: Any, end: Any, node: Any, keys: Any, table: Any, ma
 
 @inline
 def _child_in_slot(table: Any, place: Any, which: Any, first: Any, last: Any, nobody: Any) -> Any:
-    """The child at a place of the table when it is that of this key, as far as its ends say, else ``nobody``."""
+    """The child in a slot of the table if node, length and both ends of the key match, else ``nobody``."""
     at = place * 32
     same = (
         (load_8_bytes(table, at) == np.uint64(which))
@@ -200,19 +200,19 @@ def _child_in_slot(table: Any, place: Any, which: Any, first: Any, last: Any, no
 
 @inline
 def key_slot(word: Any, which: Any) -> Any:
-    """Where the search for a key begins: from its first eight bytes, and the node it is looked up in with its length."""
+    """Hash of a key, where its search starts: from its first eight bytes, its length and the node it is looked up in."""
     mixed = (word ^ (np.uint64(which) * np.uint64(0xD1B54A32D192ED03))) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed >> np.uint64(44))
 
 
 @kernel
 def key_slot_in_table(word: Any, which: int) -> int:
-    """:func:`key_slot` for whoever fills the table."""
+    """:func:`key_slot` for Python code that fills the table."""
     return key_slot(word, which)
 
 
 @kernel
-def scan_texts(  # noqa: PLR0915  # one loop without calls: it is what all the time goes into
+def scan_texts(  # noqa: PLR0915  # one loop without calls, because it takes nearly all the time
     data: Any,
     offsets: Any,
     rows: Any,
@@ -229,22 +229,22 @@ def scan_texts(  # noqa: PLR0915  # one loop without calls: it is what all the t
     of_marks: Any,
     of_escapes: Any,
 ) -> None:
-    """Find the values of all paths in the texts ``rows[first:last]`` of (n,), a text being ``data[offsets[r] : offsets[r + 1]]``.
+    """Find the values of all paths in the texts ``rows[first:last]`` of (n,), text r being ``data[offsets[r] : offsets[r + 1]]``.
 
-    At least 64 bytes of ``data`` have to follow each text: they are looked at, and change nothing.
+    At least 64 bytes of ``data`` must follow each text: they are read without effect.
 
-    The paths are a tree of nodes, the root is 0. ``table`` (m, 4), m a power of 2, has a place for each key that is looked for:
-    node * 2^32 + length of the key, its first and its last eight bytes as numbers, and where it begins in ``keys`` * 2^32 + child,
-    + TAKEN where another key went on from here. ``items`` (k, 3): node, number of the item, child. ``slots`` (nodes,): which value
-    a node is, or -1.
+    The paths are a tree of nodes with root 0. ``table`` (m, 4), m a power of 2, is a hash table of keys: node * 2^32 + length of
+    the key, its first and its last eight bytes as numbers, and its offset in ``keys`` * 2^32 + child, + COLLISION_FLAG where
+    another key was moved on. ``items`` (k, 3): node, number of the item, child. ``slots`` (nodes,): the number of the value at a
+    node, or -1.
 
-    Fills, for each row and slot: ``starts``, ``ends`` (n, slots): the text of the value, -1 where there is none; ``counts``
-    (n, slots): the items of a list, -1 for other values. ``plain`` (n,): False for a text that is not judged here. Memory to work
-    with: ``of_marks`` and ``of_escapes``, 64 and 1 longer than the longest text.
+    Fills, for each row and slot: ``starts``, ``ends`` (n, slots): position of the value's text, -1 if absent; ``counts`` (n,
+    slots): the length of a list, -1 for other values. ``plain`` (n,): False for a text that is left to DuckDB. Scratch memory:
+    ``of_marks`` and ``of_escapes``, 64 and 1 longer than the longest text.
     """
     text, known, entries, listed = address(data), address(keys), address(table), address(items)
     marks, escapes = address(of_marks), address(of_escapes)
-    nobody = np.int64(len(slots))  # the node of what no path leads to; its slot, and that of nodes that are no values, is the last
+    nobody = np.int64(len(slots))  # the node of values on no path; its slot, and that of inner nodes, is the last
     width = starts.shape[1] + 1
     slot_of = np.full(nobody + 1, width - 1, np.int64)
     for i in range(nobody):
@@ -271,9 +271,9 @@ def scan_texts(  # noqa: PLR0915  # one loop without calls: it is what all the t
             mark, escape, depth = np.int64(0), np.int64(0), np.int64(0)
             escaped = load_int32(escapes, 0)
             node = np.int64(0)
-            parent, parent_begins, is_list, number = nobody, at, False, np.int64(0)  # what the value lies in
+            parent, parent_begins, is_list, number = nobody, at, False, np.int64(0)  # the enclosing object or list
             while at < end:
-                # one value, which is that of ``node``, begins at ``at``
+                # the value of ``node`` begins at ``at``
                 code = load_byte(text, at)
                 begin = at
                 size = np.int64(NOT_FOUND)
@@ -286,7 +286,7 @@ def scan_texts(  # noqa: PLR0915  # one loop without calls: it is what all the t
                         break
                 elif code in (OPEN_OBJECT, OPEN_ARRAY):
                     at = _skip_white_space(text, at + 1, end)
-                    if load_byte(text, at) != code + 2:  # what closes it
+                    if load_byte(text, at) != code + 2:  # the closing bracket
                         if depth == MAX_DEPTH:
                             break
                         was_list[depth], node_of[depth], begin_of[depth], number_of[depth] = is_list, parent, parent_begins, number
@@ -307,7 +307,7 @@ def scan_texts(  # noqa: PLR0915  # one loop without calls: it is what all the t
                 if code != 0:
                     place = np.uint64(slot_of[np.uint64(node)])
                     start[place], stop[place], count[place] = begin, at, size
-                    # what comes after a value: the end of what it lies in, or the next one
+                    # after a value: the end of the enclosing object or list, or the next value
                     while depth > 0:
                         at = _skip_white_space(text, at, end)
                         code = load_byte(text, at)
@@ -368,7 +368,7 @@ def _child_of_item(items: Any, items_end: Any, node: Any, number: Any, nobody: A
 
 
 class PathTree:
-    """The tree of paths as :func:`scan_texts` takes it. ``paths``: steps of each, keys (str) and numbers of items (int, from 0)."""
+    """Tree of paths as arrays for :func:`scan_texts`. ``paths``: steps of each path, keys (str) and item numbers (int)."""
 
     def __init__(self, paths: list[list[str | int]]) -> None:
         children: dict[tuple[int, str | int], int] = {}
@@ -413,13 +413,13 @@ class JsonScan:
         self._safe = int(np.searchsorted(ends, len(data) - MASK_BYTES, side="right"))
 
     def scan_rows(self, block: slice) -> None:
-        """Fill the rows ``block`` of all arrays."""
+        """Scan the rows ``block`` and fill their part of all arrays."""
         stop = min(block.stop, len(self._rows))
         safe = min(max(block.start, self._safe), stop)
         self._scan(self.data, self._offsets, block.start, safe)
         if safe == stop:
             return
-        begin = self._offsets[self._rows[safe]]  # what lies at the very end of the data is looked at in a copy
+        begin = self._offsets[self._rows[safe]]  # texts at the end of the data are scanned in a padded copy
         self._scan(np.concatenate([self.data[begin:], np.zeros(MASK_BYTES, np.uint8)]), self._offsets - begin, safe, stop)
         there = self.starts[safe:stop] >= 0
         self.starts[safe:stop][there] += begin
@@ -447,7 +447,7 @@ class JsonScan:
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A view: a kernel is compiled anew for arrays that may be written to."""
+    """A read-only view: a kernel is compiled again for writable arrays."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -1,4 +1,4 @@
-"""Words and numbers that kernels share with their twins and with those who prepare their work; they are read without Numba."""
+"""Constants that kernels share with the NumPy code of the same results; importable without Numba."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ TWO_LEAVES, LEFT_LEAF, RIGHT_LEAF, NO_LEAF, FOUR_LEAVES = (
     2,
     3,
     4,
-)  # what is below a split: leaves, a leaf on one side, none, splits of leaves only
+)  # children of a split; FOUR_LEAVES: two splits of leaves
 
-MIN_EXPONENT = np.float32(-87)  # its exponential is the smallest that 32 bits hold with all their digits
+MIN_EXPONENT = np.float32(-87)  # its exponential is close to the smallest normal float32
 LOG2_E, HALF, ONE = np.float32(1.44269504088896341), np.float32(0.5), np.float32(1)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # the sum is ln 2; the first times a whole number is exact
 EXP_COEFFICIENTS = tuple(

@@ -1,4 +1,4 @@
-"""What boosting does with a tree that has just grown: which leaf a row is in, and the median of what is left there."""
+"""Kernels of boosting for absolute error: the leaf that each row reaches, and the median of the residuals in each leaf."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from predict_age.kernels.jit import kernel
 
-WALKED = 256  # rows that go down side by side
-MIN_PARTITIONED_VALUES = 64  # so few numbers are sorted sooner than halved
+WALKED = 256  # rows walked down side by side
+MIN_PARTITIONED_VALUES = 64  # fewer values are sorted faster than partitioned
 
 
 @kernel
 def leaf_of_rows(known: Any, features: Any, limits: Any, below: Any, leaves: Any, depth: Any, out: Any) -> None:
-    """Fill ``out`` (n,) with ``leaves`` of the node of one tree of ``depth`` levels that ``known`` (n, f), no NaN, falls into.
+    """Fill ``out`` (n,) with ``leaves`` of the node that ``known`` (n, f), without NaN, reaches in one tree of ``depth`` levels.
 
     Nodes are those of :func:`predict_age.kernels.tree_inference.add_leaf_probabilities`.
     """
@@ -34,9 +34,9 @@ def leaf_of_rows(known: Any, features: Any, limits: Any, below: Any, leaves: Any
 
 @kernel
 def medians_by_leaf(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
-    """Fill ``out`` (k,) with the median of those ``values`` (n,) that are ``drawn`` (n,) and whose ``leaf`` (n,) it is; 0 of none.
+    """Fill ``out`` (k,) with the median of the ``values`` (n,) in each ``leaf`` (n,), of rows ``drawn`` (n,) only; 0 for none.
 
-    The same as ``models.medians.medians`` by NumPy.
+    Equal to ``models.l1_boosting.leaf_medians`` by NumPy.
     """
     ends = np.zeros(len(out) + 1, np.int64)
     for n in range(len(leaf)):
@@ -44,7 +44,7 @@ def medians_by_leaf(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
     for k in range(len(out)):
         ends[k + 1] += ends[k]
     place = ends[:-1].copy()
-    by_leaf = np.empty(ends[-1] + 1, np.float32)  # one more, for those not drawn: to write them is cheaper than to jump over them
+    by_leaf = np.empty(ends[-1] + 1, np.float32)  # one more slot, for rows not drawn: writing them is cheaper than a branch
     for n in range(len(leaf)):
         by_leaf[place[leaf[n]] if drawn[n] else ends[-1]] = values[n]
         place[leaf[n]] += drawn[n]

@@ -1,9 +1,9 @@
-"""Boosted trees without branches, and forests read out leaf by leaf: the sums of the libraries, in their order.
+"""Branch-free boosted trees, and forests with leaf histograms: the libraries' sums, in their order.
 
-A boosted tree becomes a program over a few vectors: a split whose children are known says, for each of many rows at once, which of
-the two counts. Nothing is looked up and nothing is jumped over, so a machine does 8 or 16 rows with one instruction, and the time
-does not depend on the data. It evaluates every split of a tree, which pays for trees of up to some hundred; the deep trees of a
-forest are walked down instead, many rows side by side.
+A boosted tree becomes a program over a few vectors: a split whose children are computed selects, for many rows at once, one of the
+two. Without lookups and jumps, one instruction processes 8 or 16 rows, and the time does not depend on the data. A program
+evaluates every split, which pays for trees of up to some hundred splits; the deep trees of a forest are walked down instead, many
+rows side by side.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 from predict_age.kernels.jit import inline, kernel
 from predict_age.kernels.kinds import FOUR_LEAVES, LEFT_LEAF, NO_LEAF, RIGHT_LEAF
 
-ROWS_PER_PROGRAM = 512  # that go through a program together: their columns and the vectors stay in the nearest cache
-UNSIGNED_ROWS = np.uint64(ROWS_PER_PROGRAM)  # unsigned: what may be negative is looked at twice, and not done 8 at a time
-WALKED = 256  # rows that go down a tree side by side
+ROWS_PER_PROGRAM = 512  # rows of one program pass: their columns and vectors stay in the first-level cache
+UNSIGNED_ROWS = np.uint64(ROWS_PER_PROGRAM)  # unsigned, because checks of negative indices rule out vector instructions
+WALKED = 256  # rows walked down a tree side by side
 
 
 @inline
 def _split_value(value: Any, unknown: Any, tiny: Any) -> Any:
-    """What a tree sees of a value: ``unknown`` for NaN, 0 when it is not further from 0 than ``tiny``."""
+    """The value that a split compares: ``unknown`` for NaN, 0 when its size is at most ``tiny``."""
     if np.isnan(value):
         return unknown
     return np.float32(0) if abs(value) <= tiny else value
@@ -42,11 +42,11 @@ def add_tree_sums(
     vectors: Any,
     out: Any,
 ) -> None:
-    """Add to ``out`` (n,) what trees say about ``matrix`` (n, f), tree after tree; values up to a limit go left.
+    """Add the values of all trees for ``matrix`` (n, f) to ``out`` (n,), tree after tree; values up to a limit go left.
 
-    The steps of tree t are ``starts[t]`` to ``starts[t + 1]``. Step s makes vector ``slots[s, 0]`` of the vectors ``slots[s, 1]``
-    and ``slots[s, 2]``, or of the leaves ``values[s]``, by ``kinds[s]``. Column ``features[s]`` = b f + i is feature i with
-    ``unknown[b]`` for NaN. ``vectors`` ((slots + 1) ROWS,) is scratch, of the type of the sums.
+    The steps of tree t are ``starts[t]`` to ``starts[t + 1]``. Step s computes vector ``slots[s, 0]`` from the vectors ``slots[s,
+    1]`` and ``slots[s, 2]``, or from the leaf ``values[s]``, as ``kinds[s]`` says. Column ``features[s]`` = b f + i is feature i
+    with ``unknown[b]`` for NaN. ``vectors`` ((slots + 1) ROWS_PER_PROGRAM,) is scratch memory with the dtype of the sums.
     """
     rows, width = matrix.shape
     columns = np.zeros(len(unknown) * width * ROWS_PER_PROGRAM, np.float32)
@@ -112,11 +112,12 @@ def add_leaf_probabilities(
     places: Any,
     out: Any,
 ) -> None:
-    """Add to ``out`` (n, a) the shares of the leaf of each tree that ``matrix`` (n, f) falls into, tree after tree.
+    """Add the leaf probabilities that ``matrix`` (n, f) reaches in each tree to ``out`` (n, a), tree after tree.
 
     Node i sends values of feature ``features[i]`` up to ``limits[i]`` to node ``below[i]``, others to the next one. A leaf sends
-    all to itself: its limit is infinite and ``below`` its own number; its row is ``leaves[i]``. Tree t begins at ``roots[t]`` and
-    has ``depths[t]`` levels of splits. ``shares`` and ``places``: see ``models.trees.Ranges``.
+    all values to itself: its limit is infinite and ``below`` its own number; its row is ``leaves[i]``. Tree t begins at
+    ``roots[t]`` and has ``depths[t]`` levels of splits. ``shares`` and ``places``: see
+    ``models.tree_ensembles.nodes.LeafAgeRanges``.
     """
     rows, width = matrix.shape
     known = np.zeros(WALKED * width, np.float32)

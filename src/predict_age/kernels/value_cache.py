@@ -1,8 +1,8 @@
-"""What a text means, looked up by its bytes: most values of most fields have been seen before.
+"""Value cache: converted values of JSON texts, looked up by their bytes, because most values of most fields repeat.
 
-One table from texts of all columns to numbers, filled by whoever knows the meaning. Texts are compared byte by byte, so two of the
-same hash are no matter; most have no more than the first sixteen bytes, which stand in the table. Plain numbers are not looked up
-but read: a whole number below 2^53 divided by a power of ten up to 10^22 is correctly rounded (Clinger 1990, "How to read floating
+One hash table from texts of all columns to numbers, filled by the code that converts. Texts are compared byte by byte, so hash
+collisions are harmless; the first sixteen bytes, the whole of most texts, are stored in the table. Plain numbers are parsed, not
+looked up: a whole number below 2^53 divided by a power of ten up to 10^22 is correctly rounded (Clinger 1990, "How to read floating
 point numbers accurately").
 """
 
@@ -17,7 +17,7 @@ from predict_age.kernels.jit import address, inline, kernel, load_8_bytes, load_
 from predict_age.kernels.json_scanner import DOT, MINUS, NINE, ZERO
 
 EXACT_DIGITS = 15
-LOOKED_UP, PLAIN_NUMBER, LIST_LENGTH = 0, 1, 2  # what a value may be besides a text to look up
+LOOKED_UP, PLAIN_NUMBER, LIST_LENGTH = 0, 1, 2  # kinds of columns: looked up only, plain numbers parsed, lengths of lists
 POWERS_OF_TEN = 10.0 ** np.arange(23)
 
 
@@ -28,7 +28,7 @@ def _column_and_length(column: Any, length: Any) -> Any:
 
 @inline
 def _hash(text: Any, begin: Any, length: Any, first: Any, second: Any, which: Any, end: Any) -> Any:
-    """Of a text, of which ``first`` and ``second`` are the first sixteen bytes."""
+    """Hash of a text whose first sixteen bytes are ``first`` and ``second``."""
     mixed = (first ^ (which * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD1B54A32D192ED03)
     mixed ^= mixed >> np.uint64(29)
     mixed = (mixed ^ second) * np.uint64(0xD1B54A32D192ED03)
@@ -40,7 +40,7 @@ def _hash(text: Any, begin: Any, length: Any, first: Any, second: Any, which: An
 
 @inline
 def _digits(text: Any, begin: Any, end: Any, last: Any) -> Any:
-    """The number ``text[begin:end]`` of one to eight digits; -1 when it is anything else. All digits at once, as is well known."""
+    """The number ``text[begin:end]`` of one to eight digits; -1 for any other text. Converts all digits at once (SWAR)."""
     if end - begin > 8 or begin + 8 > last:
         return np.int64(-1)
     before = np.uint64(8 * (8 - (end - begin)))
@@ -55,7 +55,7 @@ def _digits(text: Any, begin: Any, end: Any, last: Any) -> Any:
 
 @inline
 def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
-    """The plain number ``text[begin:end]``; NaN when it is none, or one of more than 15 digits."""
+    """The plain number ``text[begin:end]``; NaN for any other text, or for more than 15 digits."""
     short = _digits(text, begin, end, last)
     if short >= 0:
         return np.float64(short)
@@ -81,8 +81,8 @@ def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
 
 @inline
 def _equal_bytes(text: Any, begin: Any, last: Any, texts: Any, first: Any, texts_end: Any, length: Any) -> Any:
-    """Whether ``length`` bytes are the same."""
-    for at in range(0, length, 8):  # all() would need a closure, which a kernel has not
+    """Compare ``length`` bytes of two texts."""
+    for at in range(0, length, 8):  # all() would need a closure, which kernels do not support
         if load_prefix(text, begin + at, length - at, last) != load_prefix(texts, first + at, length - at, texts_end):
             return False
     return True
@@ -92,7 +92,7 @@ def _equal_bytes(text: Any, begin: Any, last: Any, texts: Any, first: Any, texts
 def _slot_of_text(
     text: Any, begin: Any, end: Any, last: Any, column: Any, table: Any, mask: Any, texts: Any, texts_end: Any
 ) -> Any:
-    """Where ``table`` holds the text ``text[begin:end]`` of a column; -1 when it does not."""
+    """The slot of ``table`` that holds the text ``text[begin:end]`` of a column; -1 when it is absent."""
     length = end - begin
     first, second = load_prefix(text, begin, length, last), load_prefix(text, begin + 8, length - 8, last)
     which = _column_and_length(column, length)
@@ -126,11 +126,12 @@ def read_values(
     out: Any,
     missed: Any,
 ) -> Any:
-    """Write what ``data[starts[n, s] : ends[n, s]]`` means in column c, s = ``slots[c]``, to ``out[c, n]``.
+    """Convert ``data[starts[n, s] : ends[n, s]]`` for column c, s = ``slots[c]``, and write the number to ``out[c, n]``.
 
-    NaN where there is nothing or not ``plain`` (n,). ``kinds`` (c,): NUMBER reads plain numbers, ITEMS takes ``counts`` (n, slots)
-    from 0 on, both by ``limits`` (c, 4): a factor, the lowest and the highest value, and 1 to move what lies outside to them, 0 to
-    leave it out. Everything else is looked up; returns how many texts are not known, their columns and rows in ``missed`` (c n, 2).
+    NaN where there is no value or the row is not ``plain`` (n,). ``kinds`` (c,): PLAIN_NUMBER parses plain numbers, LIST_LENGTH
+    takes ``counts`` (n, slots) from 0 on, both by ``limits`` (c, 4): a factor, the lowest and the highest value, and 1 to clip
+    values outside, 0 to make them NaN. Everything else is looked up. Returns the number of texts not in the cache, with their
+    columns and rows in ``missed`` (c n, 2).
     """
     misses = 0
     text, last, entries, known = address(data), len(data), address(table), address(texts)
@@ -164,7 +165,7 @@ def read_values(
 
 @kernel
 def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, values: Any) -> None:
-    """Fill an empty table with texts ``texts[bounds[i] : bounds[i + 1]]`` of ``columns[i]``, all different, and what they mean."""
+    """Fill an empty table with texts ``texts[bounds[i] : bounds[i + 1]]`` of ``columns[i]``, all different."""
     mask, begin_of, end = len(table) - 1, address(texts), len(texts)
     for i in range(len(values)):
         begin, length = bounds[i], bounds[i + 1] - bounds[i]
@@ -178,9 +179,9 @@ def _insert(table: Any, means: Any, texts: Any, bounds: Any, columns: Any, value
 
 
 class ValueCache:
-    """Texts that have been met in each of some columns, and the numbers they mean there.
+    """Cache of the texts of several columns and their numbers.
 
-    A column forgets everything rather than grow beyond ``most`` texts or bytes.
+    A column is emptied rather than grow beyond ``max_texts`` texts or ``max_bytes`` bytes.
     """
 
     def __init__(self, columns: int, max_texts: int = 50_000, max_bytes: int = 1 << 23) -> None:
@@ -190,17 +191,17 @@ class ValueCache:
         self._fill()
 
     def full(self, column: int) -> bool:
-        """Whether it is time for the column to begin anew."""
+        """Return True when the column should be evicted."""
         return len(self.known[column]) > self._max_texts or self._bytes[column] > self._max_bytes
 
     def evict(self, columns: list[int]) -> None:
-        """Let columns begin anew."""
+        """Empty columns."""
         for column in columns:
             self.known[column], self._bytes[column] = {}, 0
         self._fill()
 
     def add(self, meanings: dict[int, dict[bytes, float]]) -> None:
-        """Add texts, none of them empty, to columns."""
+        """Add texts, none of them empty, and their numbers to columns."""
         for column, mine in meanings.items():
             self.known[column] |= mine
             self._bytes[column] += sum(map(len, mine))
@@ -229,7 +230,7 @@ class ValueCache:
         limits: NDArray[np.float64],
         out: NDArray[np.float64],
     ) -> NDArray[np.int64]:
-        """Fill ``out`` (columns, n) by :func:`read_values`; returns the columns and rows (k, 2) whose text is new."""
+        """Fill ``out`` (columns, n) by :func:`read_values`; returns the columns and rows (k, 2) whose text is not cached."""
         missed = np.empty((out.size, 2), np.int64)
         new = read_values(data, starts, ends, counts, plain, slots, kinds, limits, self.table, self.texts, self.means, out, missed)
         return missed[:new]

@@ -1,1 +1,1 @@
-"""Champion and challengers: who is predicted by which model, and which model was better once true ages are known."""
+"""A/B tests of models: assign people to the champion or a challenger, and compare both once true ages are known."""

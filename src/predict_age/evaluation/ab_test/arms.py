@@ -1,4 +1,4 @@
-"""Predictions of finished runs beside ages that became known later."""
+"""Evaluation of an A/B test: predictions of finished runs joined with true ages that became known later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ READ_BATCH_ROWS = 200_000
 
 @dataclass(frozen=True)
 class AbTestResult:
-    """``paired``: the same people were predicted by all; else each model had people of its own. The champion is the first arm."""
+    """Result of an A/B test; the champion is the first arm.
+
+    ``paired``: every model predicted the same people; otherwise each model predicted people of its own.
+    """
 
     paired: bool
     truth: str
@@ -38,10 +41,10 @@ class AbTestResult:
 
 
 def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: DecisionRules) -> AbTestResult:
-    """Compare the models of one run (each person has one) or of several runs (each person has one in each), champion first.
+    """Compare the models of one run (one model a person) or of several runs (every model for each person), champion first.
 
-    ``truth`` is a run or quarter, whose given ages count, or a .csv or .parquet file with pid and true_age at the date of the
-    first run. Ages given later are taken back by the years between. Raises ConfigError when there is nothing to compare.
+    ``truth`` is a run or quarter, whose given ages count, or a .csv or .parquet file with pid and true_age at the date of the first
+    run. Ages of a later run are reduced by the years between the runs. Raises ConfigError when there is nothing to compare.
     """
     runs = [verified_run(workspace, workspace.resolve(n)) for n in names]
     connection = duckdb.connect()

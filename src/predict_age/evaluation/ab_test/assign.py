@@ -1,4 +1,4 @@
-"""Which arm a person is in: decided by the pid and the experiment's name alone, so always the same."""
+"""Assignment of people to the arms of an A/B test, by a hash of the pid and the test's name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from predict_age.hashing import uniform_hash
 
 
 def assign_arms(pids: NDArray[np.int64], name: str, shares: Sequence[float]) -> NDArray[np.int64]:
-    """0 (champion) or the number of a challenger, from 1, for each pid (n,); challenger i gets ``shares[i - 1]`` of the people.
+    """The arm of each pid (n,): 0 for the champion, i for the challenger with the share ``shares[i - 1]`` of the people.
 
-    Another ``name`` deals people anew, independently of every earlier experiment.
+    Depends on pid and ``name`` only. Another ``name`` assigns people independently of every earlier test.
     """
     salt = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
     place = uniform_hash(pids ^ np.int64(salt))

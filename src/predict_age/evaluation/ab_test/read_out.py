@@ -1,8 +1,8 @@
-"""Which arm predicted better? Means, intervals and a decision from sums that add up exactly.
+"""Statistics and decision of an A/B test, from sums that add up exactly.
 
 Arms with different people are compared by Welch's t-test (1947), models that predicted the same people by the paired t-test, both
-on the absolute error in years. Several challengers share the chance of a false promotion (Bonferroni). The read-out is made for one
-look at a number of people that was planned before: whoever looks every day promotes by chance in the end.
+on the absolute error in years. Several challengers share the error rate ``alpha`` (Bonferroni). The test is valid for one
+evaluation at a sample size planned beforehand: repeated looks raise the chance of a false promotion.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROMOTE, KEEP, UNDECIDED = "promote", "keep the champion", "undecided"
 
 @dataclass(frozen=True)
 class ArmStatistics:
-    """Of n people: sums of the error, of its absolute value and square (years), of people inside the interval, of widths."""
+    """Sums over the n people of an arm: error, absolute and squared error (years), people inside the interval, interval widths."""
 
     rows: int = 0
     error: float = 0.0
@@ -38,7 +38,7 @@ class ArmStatistics:
 
     @classmethod
     def of(cls, age: Floats, predicted: Floats, lower: Floats, upper: Floats) -> Self:
-        """Of arrays (n,), years."""
+        """Sums of arrays (n,), years."""
         error = predicted - age
         inside = int(((lower <= age) & (age <= upper)).sum())
         return cls(
@@ -51,7 +51,7 @@ class ArmStatistics:
 
     @property
     def variance(self) -> float:
-        """Of the absolute error, years squared."""
+        """Variance of the absolute error, years squared; NaN below two rows."""
         return max(self.square - self.absolute**2 / self.rows, 0.0) / (self.rows - 1) if self.rows > 1 else math.nan
 
     def as_json(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class ArmStatistics:
 
 @dataclass(frozen=True)
 class PairedDifferences:
-    """Of n people whom both models predicted: sum and sum of squares of |challenger's error| - |champion's error|."""
+    """Sums over n people whom both models predicted, of |challenger's error| - |champion's error| and of its square."""
 
     rows: int = 0
     difference: float = 0.0
@@ -78,7 +78,7 @@ class PairedDifferences:
 
     @classmethod
     def of(cls, champion: Floats, challenger: Floats) -> Self:
-        """Of absolute errors (n,), years."""
+        """Sums of absolute errors (n,), years."""
         d = challenger - champion
         return cls(len(d), float(d.sum()), float((d**2).sum()))
 
@@ -89,18 +89,19 @@ class PairedDifferences:
 
 @dataclass(frozen=True)
 class DecisionRules:
-    """``chance`` of promoting or keeping by luck, two-sided; ``power`` to find a gain of ``least`` (of the champion's error)."""
+    """Two-sided error rate ``alpha``, ``power``, and ``minimum_effect``, a share of the champion's error."""
 
-    chance: float = 0.05
+    alpha: float = 0.05
     power: float = 0.80
-    least: float = 0.01
+    minimum_effect: float = 0.01
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One challenger against the champion: ``difference`` in mean error, years (negative: the challenger errs less), and interval.
+    """Comparison of one challenger with the champion.
 
-    ``needed`` people with a known age, in both arms together (of each pair once), find a gain of the least size that counts.
+    ``difference`` of the mean errors, years (negative: the challenger errs less), with its interval ``low``..``high``; ``needed``:
+    people with a known age, in both arms together (each pair once), to detect the minimum effect with the power asked for.
     """
 
     challenger: str
@@ -123,36 +124,46 @@ def decide(
     pairs: PairedDifferences | None = None,
     challengers: int = 1,
 ) -> Decision:
-    """Promote, keep or wait. ``pairs`` when both predicted the same people; else the arms are different people."""
+    """Decide to promote, to keep or not yet. ``pairs``: differences, when both models predicted the same people."""
     rows = pairs.rows if pairs else champion.rows + challenger.rows
     if min(champion.rows, challenger.rows) < MIN_ARM_ROWS:
         reason = f"at least {MIN_ARM_ROWS} people with a known age in each arm are needed to say anything"
         return Decision(name, math.nan, math.nan, math.nan, 0, UNDECIDED, reason)
-    chance = rules.chance / challengers
-    least = rules.least * champion.mae
-    z = normal_upper_quantile(chance / 2) + normal_upper_quantile(1 - rules.power)
+    alpha = rules.alpha / challengers
+    minimum_effect = rules.minimum_effect * champion.mae
+    z = normal_upper_quantile(alpha / 2) + normal_upper_quantile(1 - rules.power)
     if pairs:
-        difference, error, freedom = pairs.difference / pairs.rows, math.sqrt(pairs.variance / pairs.rows), pairs.rows - 1.0
-        needed = z**2 * pairs.variance / least**2
+        difference, error, degrees = pairs.difference / pairs.rows, math.sqrt(pairs.variance / pairs.rows), pairs.rows - 1.0
+        needed = z**2 * pairs.variance / minimum_effect**2
     else:
         difference = challenger.mae - champion.mae
         parts = (champion.variance / champion.rows, challenger.variance / challenger.rows)
         error = math.sqrt(sum(parts))
-        freedom = sum(parts) ** 2 / (parts[0] ** 2 / (champion.rows - 1) + parts[1] ** 2 / (challenger.rows - 1)) if error else 1.0
-        needed = z**2 * (champion.variance * rows / champion.rows + challenger.variance * rows / challenger.rows) / least**2
-    reach = student_t_upper_quantile(chance / 2, freedom) * error
+        degrees = sum(parts) ** 2 / (parts[0] ** 2 / (champion.rows - 1) + parts[1] ** 2 / (challenger.rows - 1)) if error else 1.0
+        needed = (
+            z**2 * (champion.variance * rows / champion.rows + challenger.variance * rows / challenger.rows) / minimum_effect**2
+        )
+    reach = student_t_upper_quantile(alpha / 2, degrees) * error
     low, high = difference - reach, difference + reach
     missed = champion.inside / champion.rows - challenger.inside / challenger.rows
-    doubt = 2 * math.sqrt(0.25 / min(champion.rows, challenger.rows))
-    wanted = math.ceil(needed)
-    if high < 0 and missed > MAX_COVERAGE_LOSS + doubt:
+    coverage_error = 2 * math.sqrt(0.25 / min(champion.rows, challenger.rows))
+    needed_rows = math.ceil(needed)
+    if high < 0 and missed > MAX_COVERAGE_LOSS + coverage_error:
         return Decision(
-            name, difference, low, high, wanted, KEEP, f"it errs less, but its interval covers {missed:.1%} fewer people"
+            name, difference, low, high, needed_rows, KEEP, f"it errs less, but its interval covers {missed:.1%} fewer people"
         )
     if high < 0:
-        return Decision(name, difference, low, high, wanted, PROMOTE, f"it errs {-high:.2f} to {-low:.2f} years less")
-    if low > -least:
-        return Decision(name, difference, low, high, wanted, KEEP, f"a gain of {rules.least:.0%} ({least:.2f} years) is excluded")
-    more = max(wanted - rows, 0)
+        return Decision(name, difference, low, high, needed_rows, PROMOTE, f"it errs {-high:.2f} to {-low:.2f} years less")
+    if low > -minimum_effect:
+        return Decision(
+            name,
+            difference,
+            low,
+            high,
+            needed_rows,
+            KEEP,
+            f"a gain of {rules.minimum_effect:.0%} ({minimum_effect:.2f} years) is excluded",
+        )
+    more = max(needed_rows - rows, 0)
     reason = f"about {more:,} more people with a known age decide" if more else "the gain, if any, is near the least that counts"
-    return Decision(name, difference, low, high, wanted, UNDECIDED, reason)
+    return Decision(name, difference, low, high, needed_rows, UNDECIDED, reason)

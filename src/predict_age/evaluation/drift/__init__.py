@@ -1,1 +1,1 @@
-"""Have the data changed? Small counts that every batch makes and that add up exactly, and a judgement against an earlier run."""
+"""Data drift: value counts that every batch records and that add up exactly, compared with those of an earlier run."""

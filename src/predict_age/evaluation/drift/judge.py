@@ -1,11 +1,10 @@
-"""Is a change more than chance, and large enough to matter?
+"""Drift tests: a change counts when it is statistically significant and large enough to matter.
 
-Chance is measured, not assumed from a rule of thumb. Were nothing changed, the population stability index of k cells would be
-distributed as chi-squared with k - 1 degrees of freedom times (1/n + 1/m) for samples of n and m people (Yurdakul 2018), and
-Kolmogorov and Smirnov's distance would exceed sqrt(-ln(a/2)/2 (1/n + 1/m)) with probability a at most. Both are widened by how much
-more the batches of either run differ from one another than drawing people by lot would make them (``Spread``), and the
-allowed share of false alarms is divided among all tests of a run (Bonferroni). With many people even nothing becomes
-"significant", so a change counts only when it moves at least a stated share of them.
+Without a change, the population stability index of k cells is distributed as chi-squared with k - 1 degrees of freedom times (1/n +
+1/m) for samples of n and m people (Yurdakul 2018), and the Kolmogorov-Smirnov distance exceeds sqrt(-ln(alpha/2)/2 (1/n + 1/m))
+with probability alpha at most. Both limits are widened by the over-dispersion of either run: the variance between its batches in
+excess of random sampling. The allowed share of false alarms is divided among all tests of a run (Bonferroni). With many people any
+change becomes significant, so a change must also move a minimum share of the people.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from predict_age.records.drift_state import Dispersion, DriftFinding
 
 Counts = NDArray[np.float64]
 MAX_PSI_CELLS = 20
-MIN_CELL_PEOPLE = 10  # people in a cell of the smaller sample, at least
+MIN_CELL_PEOPLE = 10  # in the smaller sample
 MIN_DRIFT_ROWS = 100
 MIN_DRIFT_BATCHES = 8
 TESTS_PER_FEATURE = 4  # stability index, distance, missing, unseen
 
 
 def align_counts(before: dict[str, int], now: dict[str, int]) -> tuple[Counts, Counts, bool]:
-    """Known values of both on the same keys, numbers in their order; and whether they are numbers."""
+    """Counts (k,) before and now on the same keys, numbers in ascending order; and True when the keys are numbers."""
     keys = sorted({*before, *now} - SPECIAL)
     numeric = bool(keys) and all(k.startswith("#") for k in keys)
     if numeric:
         keys.sort(key=lambda k: int(k[1:]))
-    else:  # a text that only one of both models knows cannot be compared by name
+    else:  # a text that only one of the models has seen cannot be compared by name
         common = {OTHER, *(k for k in keys if k in before and k in now)}
         before, now = _rest_together(before, common), _rest_together(now, common)
         keys = sorted(common)
@@ -48,7 +47,7 @@ def _rest_together(counts: dict[str, int], common: set[str]) -> dict[str, int]:
 
 
 def assign_cells(before: Counts, now: Counts, numeric: bool) -> NDArray[np.int64]:
-    """Which of at most 20 cells each key falls into, so that each holds enough people to compare. Decided by both together."""
+    """The cell of each key, of at most 20 cells that each hold enough people of both runs to compare."""
     both = before + now
     smaller = min(before.sum(), now.sum())
     if not smaller:
@@ -69,7 +68,7 @@ def assign_cells(before: Counts, now: Counts, numeric: bool) -> NDArray[np.int64
 
 
 def psi(before: Counts, now: Counts) -> float:
-    """Population stability index of counts in k cells; half a person is added to each cell so that none is empty."""
+    """Population stability index of counts (k,); half a person is added to each cell, so that no cell is empty."""
     p, q = ((c + 0.5) / (c.sum() + 0.5 * len(c)) for c in (before, now))
     return float(((p - q) * np.log(p / q)).sum())
 
@@ -105,7 +104,7 @@ class OverDispersion(Dispersion):
 
 
 def over_dispersion(parts: list[Sketch]) -> dict[str, OverDispersion]:
-    """How much the batches of a run differ, by feature; with fewer than eight batches they are taken to be drawn by lot."""
+    """Over-dispersion of a run's batches, by feature; fewer than eight batches count as random samples."""
     names = dict.fromkeys(n for p in parts for n in p.counts)
     return {n: _feature_over_dispersion([p.counts.get(n, {}) for p in parts]) for n in names}
 
@@ -134,15 +133,17 @@ def _feature_over_dispersion(counts: list[dict[str, int]]) -> OverDispersion:
     order = _variance_ratio(np.cumsum(table, axis=1, dtype=np.float64)[:, :-1], known[:, 0]) if numeric else 1.0
     if not directions:
         return OverDispersion(order=order, missing=missing, unseen=unseen, freedom=freedom)
-    inner = residual @ residual.T / (len(table) - 1)  # the same eigenvalues as of the cells' covariance
+    inner = residual @ residual.T / (len(table) - 1)  # has the eigenvalues of the cells' covariance
     variance = float(np.trace(inner) / directions)
-    chance_alone = directions / (len(table) - 1)  # eigenvalues of few batches differ even when the true ones do not
+    chance_alone = directions / (
+        len(table) - 1
+    )  # sampling error: eigenvalues of few batches differ even when the true ones are equal
     unevenness = float((inner**2).sum() / directions / variance**2 - 1 - chance_alone) if variance else 0.0
     return OverDispersion(max(1.0, variance), max(0.0, unevenness), order, missing, unseen, freedom)
 
 
 def _variance_ratio(counts: Counts, rows: Counts) -> float:
-    """Variance of shares between batches over that of drawing by lot, of (b, k) ``counts`` out of (b,) ``rows`` together."""
+    """Variance of shares between batches, relative to random sampling, of (b, k) ``counts`` out of (b,) ``rows``; at least 1."""
     share = counts.sum(axis=0) / rows.sum()
     lot = (share * (1 - share)).sum() * (len(rows) - 1)
     return max(1.0, float(((counts / rows[:, None] - share) ** 2 * rows[:, None]).sum() / lot)) if lot > 0 else 1.0
@@ -155,7 +156,10 @@ def compare_counts(
     settings: DriftConfig,
     kinds: Callable[[str], str] = lambda _: "feature",
 ) -> list[DriftFinding]:
-    """Judge everything that both know by counts of its values. ``spread``: dispersion by name; ``kinds`` says what a name is."""
+    """Compare the counts of all features that both runs have.
+
+    ``spread``: over-dispersion by feature; ``kinds`` maps a name to feature, prediction or label.
+    """
     names = [n for n in before if n in now]
     chance = settings.false_alarms / max(1, TESTS_PER_FEATURE * len(names))
     return [
@@ -201,7 +205,7 @@ def _compare_feature(
 
 
 def _standard_errors_apart(old: float, rows: int, new: float, rows_now: int) -> float:
-    """How many standard errors two shares are apart."""
+    """Difference of two shares in standard errors."""
     both = (old * rows + new * rows_now) / (rows + rows_now)
     error = np.sqrt(both * (1 - both) * (1 / rows + 1 / rows_now))
     return float(abs(new - old) / error) if error else 0.0

@@ -1,7 +1,7 @@
-"""Counts of feature values on a grid that never changes: made by a batch, added up exactly, comparable between any two runs.
+"""Counts of feature values on a fixed grid: recorded by batches, added up exactly, comparable between any two runs.
 
-The grid of numbers is that of floating point itself: sign, exponent and four bits of the fraction. It is exact for whole numbers up
-to 32 and never coarser than 1/16 of a value, so no edges have to be agreed upon before the data are seen.
+The grid of numbers is that of floating point: sign, exponent and four bits of the fraction. It is exact for whole numbers up to 32
+and never coarser than 1/16 of a value, so no edges have to be chosen before the data are read.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from predict_age.kernels import use_kernels
 MISSING, UNSEEN, OTHER = "missing", "unseen", "other"
 SPECIAL = frozenset({MISSING, UNSEEN})
 GRID_CELLS = 1 << 13
-MAX_SKETCH_VALUES = 50  # of a category, the commonest at training; the others count together
+MAX_SKETCH_VALUES = 50  # the commonest values of a category at training; all others count as one
 
 
 @dataclass
 class Sketch:
-    """``counts`` of each feature: "#<cell>" for numbers, "=<text>" for categories, "other", "missing", "unseen"."""
+    """Value counts by feature: "#<cell>" for numbers, "=<text>" for categories, "other", "missing", "unseen"."""
 
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -44,7 +44,7 @@ class Sketch:
 
 
 class SketchBuilder:
-    """Counts of people, slice by slice."""
+    """Builder of a sketch, one slice of people after another."""
 
     def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
@@ -53,7 +53,7 @@ class SketchBuilder:
         self._texts: dict[str, Counter[str | None]] = {name: Counter() for name in encoders.categories}
 
     def add(self, columns: pa.Table, matrix: Matrix) -> None:
-        """Some more people: their feature ``columns`` as read and their ``matrix`` (n, n_features), NaN = missing."""
+        """Count some people: their feature ``columns`` as read and their ``matrix`` (n, n_features), NaN = missing."""
         if not self._names:
             self._names = columns.column_names
             self._cells = np.zeros((len(self._names), GRID_CELLS), np.int64)
@@ -63,13 +63,13 @@ class SketchBuilder:
         _count(matrix, self._cells)
 
     def sketch(self) -> Sketch:
-        """The counts of all."""
+        """The sketch of all people added."""
         known, cells_of = self._encoders.categories, zip(self._names, self._cells, strict=True)
         return Sketch({n: _texts(self._texts[n], known[n]) if n in known else _numbers(c) for n, c in cells_of})
 
 
 def grid_cells(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The grid cell of values (n,) that are numbers; larger values have larger or equal cells. NaN has one, too, above all."""
+    """The grid cell of each number (n,), ascending with the numbers; NaN has the highest cell."""
     bits = (values + np.float32(0)).astype(np.float32).view(np.uint32)  # adding zero turns -0 into 0
     signs = (bits.view(np.int32) >> 31).view(np.uint32)  # all bits of negative numbers are turned round, of others the first one
     return ((bits ^ (signs | np.uint32(1 << 31))) >> np.uint32(19)).astype(np.int64)
@@ -79,21 +79,21 @@ NAN_CELL = int(grid_cells(np.array([np.nan], np.float32))[0])
 
 
 def cell_lower_bound(cell: int) -> float:
-    """The smallest value of a cell."""
+    """The smallest number in a cell."""
     ordered = np.uint32(cell << 19)
     bits = ordered & np.uint32(0x7FFFFFFF) if ordered >> 31 else ~ordered
     return float(np.array([bits], np.uint32).view(np.float32)[0])
 
 
 def number_counts(values: NDArray[np.float32]) -> dict[str, int]:
-    """Counts of numbers (n,), NaN = missing."""
+    """Counts by cell of numbers (n,), NaN = missing."""
     counts = np.zeros((1, GRID_CELLS), np.int64)
     _count(values[:, None], counts)
     return _numbers(counts[0])
 
 
 def _count(matrix: Matrix, counts: NDArray[np.int64]) -> None:
-    """Add to ``counts`` (f, CELLS) how often the numbers of ``matrix`` (n, f) are in each cell."""
+    """Add to ``counts`` (f, GRID_CELLS) the cells of the numbers of ``matrix`` (n, f)."""
     if use_kernels(len(matrix)):
         from predict_age.kernels.cells import count_cells
 
@@ -104,30 +104,30 @@ def _count(matrix: Matrix, counts: NDArray[np.int64]) -> None:
         counts[feature] += np.bincount(grid_cells(np.where(np.isnan(values), np.float32(np.nan), values)), minlength=GRID_CELLS)
 
 
-def _numbers(found: NDArray[np.int64]) -> dict[str, int]:
-    """The counts of a feature whose cells were ``found`` (CELLS,) so often."""
-    return {MISSING if cell == NAN_CELL else f"#{cell}": int(found[cell]) for cell in np.flatnonzero(found).tolist()}
+def _numbers(cell_counts: NDArray[np.int64]) -> dict[str, int]:
+    """Counts by key, from the counts (GRID_CELLS,) of a feature's cells."""
+    return {MISSING if cell == NAN_CELL else f"#{cell}": int(cell_counts[cell]) for cell in np.flatnonzero(cell_counts).tolist()}
 
 
 def histogram_counts(counts: Sequence[int]) -> dict[str, int]:
-    """The same from a histogram of the whole numbers 0, 1, 2 ..."""
-    found: Counter[str] = Counter()
+    """Counts by cell, from a histogram of the whole numbers 0, 1, 2 ..."""
+    cell_counts: Counter[str] = Counter()
     for cell, rows in zip(grid_cells(np.arange(len(counts), dtype=np.float32)).tolist(), counts, strict=True):
-        found[f"#{cell}"] += rows
-    return dict(+found)
+        cell_counts[f"#{cell}"] += rows
+    return dict(+cell_counts)
 
 
-def _texts(found: Counter[str | None], known: dict[str, float]) -> dict[str, int]:
+def _texts(cell_counts: Counter[str | None], known: dict[str, float]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     common = set(list(known)[:MAX_SKETCH_VALUES])
-    for value, rows in found.items():
+    for value, rows in cell_counts.items():
         key = MISSING if value is None else UNSEEN if value not in known else f"={value}" if value in common else OTHER
         counts[key] += rows
     return dict(counts)
 
 
 def sum_sketches(sketches: Iterable[Sketch]) -> Sketch:
-    """All together."""
+    """The sum of all sketches."""
     total: dict[str, Counter[str]] = {}
     for sketch in sketches:
         for name, counts in sketch.counts.items():

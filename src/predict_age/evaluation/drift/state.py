@@ -15,16 +15,16 @@ PREDICTED_AGE, KNOWN_AGE = "predicted age", "known age"
 def drift_state(
     run_id: str, as_of: str, model: str, parts: list[Sketch], predicted: list[list[int]], known: list[int]
 ) -> DriftState:
-    """The data of a run: sketches and predicted ages of its batches, and the known ages, both as counts of whole years."""
+    """Drift record of a run: sketches and predicted ages of its batches, and the known ages, as counts of whole years."""
     ages = [Sketch({PREDICTED_AGE: histogram_counts(h)}) for h in predicted]
     total = sum_sketches([*parts, *ages, Sketch({KNOWN_AGE: histogram_counts(known)})])
     return DriftState(run_id, as_of, model, total.in_order(), {**over_dispersion(parts), **over_dispersion(ages)})
 
 
 def compare_states(before: DriftState | None, now: DriftState, settings: DriftConfig) -> DriftComparison:
-    """The comparison of two states; without an earlier one nothing is found.
+    """Compare two runs; without an earlier run there are no findings.
 
-    Ages predicted by another model differ for that reason alone: how much is said, but not judged.
+    Predicted ages of different models differ for that reason alone, so their change is reported but never counts as drift.
     """
     if not before:
         return DriftComparison()

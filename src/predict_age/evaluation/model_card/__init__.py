@@ -1,1 +1,1 @@
-"""The model card: for whom the model works how well, what gives ages away, and what it must not be used for."""
+"""Model card: quality by group, leakage, covariate shift and proxy features of a trained model."""

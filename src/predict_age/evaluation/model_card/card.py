@@ -1,4 +1,4 @@
-"""Gather everything that the card says. Plain numbers first; sentences are made from them, the most serious one first."""
+"""Construction of the model card: figures first, then findings as sentences, the most serious first."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ CARD_LIMITS = (
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """People drawn from the source: ``columns`` (n features) and ``groups`` (n) of those with a known ``age`` (n,), in the order of
-    their ``sampling_hashes`` (n,), and ``others``, ``other_groups`` of people without a known age.
+    """People drawn from the source.
+
+    ``columns`` (n features), ``groups`` (n), ``age`` (n,) in years and ``sampling_hashes`` (n,), ascending, of people with a known
+    age; ``others`` and ``other_groups`` of people without one.
     """
 
     columns: pa.Table
@@ -45,7 +47,7 @@ class TrainingSample:
     other_groups: pa.Table
 
     def leakage_scores(self) -> list[LeakageScore]:
-        """What each feature alone tells about the age."""
+        """Univariate leakage score of each feature."""
         return univariate_leakage(self.columns, self.age)
 
 
@@ -59,7 +61,7 @@ def build_card(
     config: Config,
     threads: int,
 ) -> Card:
-    """The card; ``subject`` names the run, the data and the versions."""
+    """Build the card; ``subject`` names the run, the data and the versions."""
     settings = config.card
     predictions, target = held_out.predictions, config.training.coverage
     groups = metrics_by_group(held_out, sample.groups, settings.around, settings.fewest_rows)
@@ -88,12 +90,12 @@ def build_card(
 
 
 def _both(first: pa.Table, second: pa.Table) -> pa.Table:
-    """At most 50,000 rows of each."""
+    """Concatenate at most MAX_SHIFT_ROWS rows of each table."""
     return pa.concat_tables([t.slice(0, MAX_SHIFT_ROWS) for t in (first, second) if t.num_rows or not second.num_rows])
 
 
 def _by_unknown(held_out: HeldOutPredictions) -> list[BandQuality]:
-    """Quality by the number of features without a value, in quarters of the people."""
+    """Quality by the number of missing features, in quarters of the people."""
     edges = np.unique(np.quantile(held_out.missing_count, (0.25, 0.5, 0.75), method="lower"))
     cell = np.searchsorted(edges, held_out.missing_count, side="left")
     rows = []
@@ -110,7 +112,7 @@ def _by_unknown(held_out: HeldOutPredictions) -> list[BandQuality]:
 def _population(
     sample: TrainingSample, bundle: Bundle, held_out: HeldOutPredictions, config: Config, threads: int
 ) -> Population | None:
-    """Quality weighted so that the judged people look like the unlabelled ones; None where there are too few of either."""
+    """Quality weighted to the people without a known age; None where there are too few of either kind."""
     rows = held_out.rows[:MAX_SHIFT_ROWS]
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
         return None

@@ -1,4 +1,4 @@
-"""What a reader of the card must know, in sentences, the most serious first."""
+"""Findings of the model card: sentences for its readers, the most serious first."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.records.model_quality import CardFinding, NamedGroup
 
 MIN_GROUP_BIAS_YEARS = 1.0
-MIN_COVERAGE_GAP = 0.03  # of coverage
-COVERAGE_STANDARD_ERRORS = 2.6  # standard errors: 1 % by chance
-LEAKAGE_WARNING_SHARE = 0.35  # of the constant's error left
+MIN_COVERAGE_GAP = 0.03  # below the target coverage
+COVERAGE_STANDARD_ERRORS = 2.6  # 1 % false positives
+LEAKAGE_WARNING_SHARE = 0.35  # share of the constant's error that remains
 MIN_BAND_BIAS_YEARS = 2.0
 MIN_FINDING_ROWS = 100
-MIN_ERROR_INCREASE = 0.05  # of the error
+MIN_ERROR_INCREASE = 0.05  # relative to the held-out error
 
-Sentence = tuple[float, str]  # how serious among its kind, and the sentence
+Sentence = tuple[float, str]  # severity within its kind, and the sentence
 
 
 def findings(card: Card, coverage: float) -> list[CardFinding]:
-    """``kind``, ``size`` (how serious among its kind) and ``sentence`` of each; kinds in the order of their weight."""
+    """Findings with ``kind``, ``size`` (severity within the kind) and ``sentence``; kinds in order of severity."""
     kinds = {
         "group bias": _group_bias(card),
         "group coverage": _group_coverage(card, coverage),
@@ -39,7 +39,7 @@ def findings(card: Card, coverage: float) -> list[CardFinding]:
 
 
 def most_biased_group(card: Card) -> NamedGroup | None:
-    """The named group that is furthest apart from everybody else by more than chance, with its ``field``."""
+    """The named group whose bias differs most from everybody else's, by more than chance; None when there is none."""
     apart = list(_biased_groups(card))
     return max(apart, key=lambda r: abs(r.apart)) if apart else None
 
@@ -55,7 +55,7 @@ def _biased_groups(card: Card) -> Iterator[NamedGroup]:
 
 
 def _who(row: NamedGroup) -> str:
-    return f"People with {row.field} = {row.group} ({row.rows:,} judged)"
+    return f"People with {row.field} = {row.group} ({row.rows:,} evaluated)"
 
 
 def _direction(bias: float) -> str:
@@ -68,7 +68,7 @@ def _group_bias(card: Card) -> Iterator[Sentence]:
         yield (
             abs(row.apart),
             (
-                f"{_who(row)} are made {_direction(row.bias)} on average (95 % interval {low:+.1f} to {high:+.1f}), "
+                f"{_who(row)} are predicted {_direction(row.bias)} on average (95 % interval {low:+.1f} to {high:+.1f}), "
                 f"{abs(row.apart):.1f} years apart from everybody else."
             ),
         )
@@ -76,10 +76,10 @@ def _group_bias(card: Card) -> Iterator[Sentence]:
 
 def _group_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
     for row in _group_rows(card):
-        doubt = COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / row.rows)
-        if row.coverage < coverage - MIN_COVERAGE_GAP - doubt:
-            said = f"{_who(row)} are inside their {coverage:.0%} interval only in {row.coverage:.0%} of the cases."
-            yield coverage - row.coverage, said
+        margin = COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / row.rows)
+        if row.coverage < coverage - MIN_COVERAGE_GAP - margin:
+            sentence = f"{_who(row)} are inside their {coverage:.0%} interval only in {row.coverage:.0%} of the cases."
+            yield coverage - row.coverage, sentence
 
 
 def _leakage(card: Card) -> Iterator[Sentence]:
@@ -88,8 +88,8 @@ def _leakage(card: Card) -> Iterator[Sentence]:
             yield (
                 1 - score.share,
                 (
-                    f"The feature {score.feature} alone leaves {score.share:.0%} of the error of a constant: make sure that it "
-                    "is known before the age is."
+                    f"The feature {score.feature} alone reduces the error of the median age to {score.share:.0%}: "
+                    "make sure that it is known before the age is."
                 ),
             )
 
@@ -100,8 +100,8 @@ def _population(card: Card) -> Iterator[Sentence]:
         yield (
             population.mae - error,
             (
-                f"Among people like those who are predicted the error is about {population.mae:.2f} years, not {error:.2f}: "
-                "they differ from the people whose age is known."
+                f"The people to predict differ from those whose age is known: among people like them the error is about "
+                f"{population.mae:.2f} years, not {error:.2f}."
             ),
         )
 
@@ -112,8 +112,8 @@ def _age_bands(card: Card) -> Iterator[Sentence]:
             yield (
                 abs(row.bias),
                 (
-                    f"People aged {row.band} are made {_direction(row.bias)} on average and covered by their interval in "
-                    f"{row.coverage:.0%} of the cases ({row.rows:,} judged)."
+                    f"People aged {row.band} are predicted {_direction(row.bias)} on average and covered by their interval in "
+                    f"{row.coverage:.0%} of the cases ({row.rows:,} evaluated)."
                 ),
             )
 
@@ -137,7 +137,7 @@ def _proxies(card: Card) -> Iterator[Sentence]:
             yield (
                 rows[0].strength,
                 (
-                    f"{field} is no feature, but {', '.join(strong[:4])} tell much about it "
+                    f"{field} is not a feature, but {', '.join(strong[:4])} are strongly associated with it "
                     f"({rows[0].measure} {rows[0].strength:.2f})."
                 ),
             )

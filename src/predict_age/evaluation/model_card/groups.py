@@ -1,4 +1,4 @@
-"""Quality by group, with the uncertainty of small groups in view."""
+"""Quality by group, with confidence intervals for small groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHER_GROUPS = "all others"
 
 @dataclass(frozen=True)
 class ThresholdErrors:
-    """People on the wrong side of an age: shares of those at or above it, and of those below it; and how many there are."""
+    """Shares of people predicted on the wrong side of an age: of those at or above it and of those below it, with their numbers."""
 
     above: int
     made_younger: float
@@ -28,7 +28,7 @@ class ThresholdErrors:
 
 
 def threshold_errors(age: NDArray[np.float64], predicted: NDArray[np.int32], around: int) -> ThresholdErrors:
-    """How often ``around`` years separates truth (n,) and prediction (n,). NaN where nobody is on that side."""
+    """Compare true ages (n,) and predictions (n,) with the age ``around``, years. Shares are NaN where a side has nobody."""
     above = age >= around
     young, old = predicted[above] < around, predicted[~above] >= around
     return ThresholdErrors(
@@ -37,12 +37,12 @@ def threshold_errors(age: NDArray[np.float64], predicted: NDArray[np.int32], aro
 
 
 def metrics_by_group(held_out: HeldOutPredictions, groups: pa.Table, around: int, fewest: int) -> dict[str, list[GroupQuality]]:
-    """For each group field, a row of quality a value (the 15 commonest with ``fewest`` people, then all others), largest first.
+    """Quality of each value of each group field: the 15 commonest with ``fewest`` people, then all others, largest first.
 
-    ``error_interval`` years: 95 % of the bias; ``apart``: bias minus everybody else's; ``apart_z``: the same in standard errors;
-    ``same_age``: mean error compared with others of the same true age in five-year bands, years.
+    ``bias_interval``: 95 % interval of the bias, years; ``apart``: bias minus everybody else's; ``apart_z``: the same in standard
+    errors; ``same_age``: mean error minus that of others of the same true age in five-year bands, years.
     """
-    found = {}
+    tables = {}
     for field in groups.column_names:
         values = groups[field].take(pa.array(held_out.rows)).to_numpy(zero_copy_only=False).astype(object)
         names, counts = np.unique(values.astype(str), return_counts=True)
@@ -52,22 +52,22 @@ def metrics_by_group(held_out: HeldOutPredictions, groups: pa.Table, around: int
         if rest.any() and shown:
             rows.append(_group_metrics(held_out, rest, OTHER_GROUPS, around))
         if rows:
-            found[field] = rows
-    return found
+            tables[field] = rows
+    return tables
 
 
 def _group_metrics(held_out: HeldOutPredictions, chosen: NDArray[np.bool_], name: str, around: int) -> GroupQuality:
     predictions = held_out.predictions
     error = predictions.age - held_out.age
     mine, others = error[chosen], error[~chosen]
-    spread = float(mine.std(ddof=1) / np.sqrt(len(mine))) if len(mine) > 1 else float("nan")
+    standard_error = float(mine.std(ddof=1) / np.sqrt(len(mine))) if len(mine) > 1 else float("nan")
     apart = float(mine.mean() - others.mean()) if len(others) else 0.0
-    both = float(np.hypot(spread, others.std(ddof=1) / np.sqrt(len(others)))) if len(others) > 1 else float("nan")
+    both = float(np.hypot(standard_error, others.std(ddof=1) / np.sqrt(len(others)))) if len(others) > 1 else float("nan")
     side = threshold_errors(held_out.age[chosen], predictions.age[chosen], around)
     return GroupQuality(
         group=name,
         **vars(evaluate(held_out.age[chosen], predictions.age[chosen], predictions.lower[chosen], predictions.upper[chosen])),
-        bias_interval=[float(mine.mean() - 1.96 * spread), float(mine.mean() + 1.96 * spread)],
+        bias_interval=[float(mine.mean() - 1.96 * standard_error), float(mine.mean() + 1.96 * standard_error)],
         apart=apart,
         apart_z=apart / both if both and np.isfinite(both) else 0.0,
         same_age=_bias_at_same_age(held_out.age, error, chosen),
@@ -77,7 +77,7 @@ def _group_metrics(held_out: HeldOutPredictions, chosen: NDArray[np.bool_], name
 
 
 def _bias_at_same_age(age: NDArray[np.float64], error: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
-    """Mean error of the chosen minus that of others in the same five-year band of true age, over the chosen who have others."""
+    """Mean error of the ``chosen`` minus that of others of the same five-year band of true age, years; 0 without others."""
     band = (age // 5).astype(np.int64)
     size = int(band.max()) + 1
     others = np.bincount(band[~chosen], minlength=size)
@@ -87,5 +87,5 @@ def _bias_at_same_age(age: NDArray[np.float64], error: NDArray[np.float64], chos
 
 
 def critical_group_z(rows: int) -> float:
-    """Standard errors beyond which one of ``rows`` groups is apart by more than chance: 1 % for all together (Bonferroni)."""
+    """Critical value of ``apart_z`` for ``rows`` groups: 1 % false positives for all together (Bonferroni)."""
     return normal_upper_quantile(0.005 / max(rows, 1))

@@ -1,4 +1,4 @@
-"""Does a feature give the age away? A copied birth year makes every number about a model meaningless."""
+"""Target leakage: features that alone predict the age too well, such as a copied birth year."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 MAX_LEAKAGE_BINS = 256
 MAX_LEAKAGE_ROWS = 200_000
-MIN_LEAKAGE_ROWS = 100  # with fewer values of a feature nothing is said about it
+MIN_LEAKAGE_ROWS = 100  # features with fewer values get no score
 
 
 @dataclass(frozen=True)
 class LeakageScore:
-    """What a feature alone tells about the age of the ``rows`` people that have it, on people it did not learn from.
+    """Univariate leakage score of a feature, measured on ``rows`` people it was not fitted on.
 
-    ``error`` and ``constant_error`` are mean absolute errors in years, of the median age of the feature's bin and of the median
-    age of all; ``exact`` is the share of people whose age in whole years the bin's median names.
+    ``error`` and ``constant_error``: mean absolute errors in years when predicting the median age of the feature's bin and the
+    overall median; ``exact``: share of people whose age in whole years the bin's median hits.
     """
 
     feature: str
@@ -29,7 +29,7 @@ class LeakageScore:
 
     @property
     def share(self) -> float:
-        """Of the constant's error that is left; 0 gives the age away, 1 tells nothing."""
+        """Share of the constant's error that remains: 0 predicts the age exactly, 1 predicts nothing."""
         return self.error / self.constant_error if self.constant_error else 1.0
 
     def as_json(self) -> dict[str, object]:
@@ -37,35 +37,37 @@ class LeakageScore:
 
 
 def univariate_leakage(columns: pa.Table, age: NDArray[np.float32]) -> list[LeakageScore]:
-    """For each feature of (n, n_features), learned on the even rows and judged on the odd ones; the most telling first."""
+    """Leakage score of each feature of (n, n_features), fitted on even rows and measured on odd rows; the strongest first."""
     columns, age = columns.slice(0, MAX_LEAKAGE_ROWS), age[:MAX_LEAKAGE_ROWS]
-    found = []
+    scores = []
     for name in columns.column_names:
         column = columns[name]
-        has = column.is_valid().to_numpy()
-        if has.sum() < MIN_LEAKAGE_ROWS:
+        present = column.is_valid().to_numpy()
+        if present.sum() < MIN_LEAKAGE_ROWS:
             continue
-        truth = age[has].astype(np.float64)
-        found.append(_leakage_score(name, _bins(column.filter(pa.array(has))), truth))
-    return sorted(found, key=lambda t: (t.share, t.feature))
+        truth = age[present].astype(np.float64)
+        scores.append(_leakage_score(name, _bins(column.filter(pa.array(present))), truth))
+    return sorted(scores, key=lambda t: (t.share, t.feature))
 
 
 def _leakage_score(name: str, bins: NDArray[np.int64], age: NDArray[np.float64]) -> LeakageScore:
-    learn = np.arange(len(age)) % 2 == 0
-    median = np.full(bins.max() + 1, np.median(age[learn]))
-    order = np.lexsort((age[learn], bins[learn]))
-    sorted_bins, sorted_age = bins[learn][order], age[learn][order]
+    fitted = np.arange(len(age)) % 2 == 0
+    median = np.full(bins.max() + 1, np.median(age[fitted]))
+    order = np.lexsort((age[fitted], bins[fitted]))
+    sorted_bins, sorted_age = bins[fitted][order], age[fitted][order]
     starts = np.flatnonzero(np.concatenate([[True], sorted_bins[1:] != sorted_bins[:-1]]))
     sizes = np.diff(np.append(starts, len(sorted_bins)))
     median[sorted_bins[starts]] = (sorted_age[starts + (sizes - 1) // 2] + sorted_age[starts + sizes // 2]) / 2
-    truth = age[~learn]
-    said = median[bins[~learn]]
-    constant = float(np.abs(truth - np.median(age[learn])).mean())
-    return LeakageScore(name, len(age), float(np.abs(truth - said).mean()), constant, float((np.round(said) == truth).mean()))
+    truth = age[~fitted]
+    predicted = median[bins[~fitted]]
+    constant = float(np.abs(truth - np.median(age[fitted])).mean())
+    return LeakageScore(
+        name, len(age), float(np.abs(truth - predicted).mean()), constant, float((np.round(predicted) == truth).mean())
+    )
 
 
 def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Bin numbers (n,): each value its own when there are few; else 256 quantile bins, or the 255 commonest texts and the rest."""
+    """Bin numbers (n,): one a value when there are few; else 256 quantile bins, or the 255 commonest texts and the rest."""
     if pa.types.is_floating(column.type):
         values = column.to_numpy()
         distinct, place = np.unique(values, return_inverse=True)
@@ -80,12 +82,12 @@ def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def leaking_features(
-    found: list[LeakageScore], error_share: float, exact_share: float, allowed: tuple[str, ...]
+    scores: list[LeakageScore], error_share: float, exact_share: float, allowed: tuple[str, ...]
 ) -> list[LeakageScore]:
-    """Features that leave at most ``error_share`` of the error or name at least ``exact_share`` of the ages; 0 switches one off."""
+    """Scores with at most ``error_share`` of the error left or at least ``exact_share`` of ages hit; 0 disables a criterion."""
 
     def tells(t: LeakageScore) -> bool:
         near = bool(error_share) and t.share <= error_share
         return t.constant_error > 0 and (near or (bool(exact_share) and t.exact >= exact_share))
 
-    return [t for t in found if t.feature not in allowed and tells(t)]
+    return [t for t in scores if t.feature not in allowed and tells(t)]

@@ -1,4 +1,4 @@
-"""The card as files beside the model: ``card.json`` for programs, ``card.html`` for people."""
+"""Model card files beside the model: ``card.json`` for programs, ``card.html`` for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CARD_FILES = ("card.json", "card.html")
 
 
 def write_card(card: Card, folder: Path) -> None:
-    """Write both files. NaN (nobody there) becomes null."""
+    """Write both files. NaN (an empty group) becomes null."""
     from predict_age.html import page, plots
 
     contents = card.as_json()

@@ -1,4 +1,4 @@
-"""What the error is likely to be among the people who are predicted: they are not those whose age is known."""
+"""Covariate shift: the error to expect among people without a known age, who differ from those with one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_WEIGHT = 20.0
 
 @dataclass(frozen=True)
 class CovariateShift:
-    """``weights`` (n,), mean 1: how much rarer people like this one are among the known than among the unlabelled.
+    """Covariate-shift weights and the AUC of the domain classifier that gives them.
 
-    ``auc`` is how well known and unlabelled people can be told apart: 0.5 not at all, 1 always. ``effective`` rows of equal
-    weight would be as informative: (sum of weights)^2 / sum of squares (Kish 1965).
+    ``weights`` (n,), mean 1: density of the unlabelled relative to the known people. ``auc``: 0.5 when the domain classifier cannot
+    separate both, 1 when it always can.
     """
 
     weights: NDArray[np.float64]
@@ -26,14 +26,15 @@ class CovariateShift:
 
     @property
     def effective(self) -> float:
+        """Effective sample size: rows of equal weight that are as informative, (sum of weights)^2 / sum of squares (Kish 1965)."""
         return float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
 
 def covariate_shift(known: Matrix, unlabelled: Matrix, seed: int, threads: int) -> CovariateShift:
-    """Weights for ``known`` (n, f) that make its features look like those of ``unlabelled`` (m, f).
+    """Weights for ``known`` (n, f) that match its features to those of ``unlabelled`` (m, f).
 
-    The odds of a classifier between both (Bickel, Brückner and Scheffer 2009), each half judged by the other half's trees, cut at
-    1/20 and 20. What the features do not show, no weight corrects.
+    The odds of a domain classifier (Bickel, Brückner and Scheffer 2009), each half scored by trees trained on the other half,
+    clipped to 1/20 and 20. Differences that no feature shows are not corrected.
     """
     import lightgbm
 
@@ -61,7 +62,7 @@ def covariate_shift(known: Matrix, unlabelled: Matrix, seed: int, threads: int) 
 
 
 def auc(truth: NDArray[np.float64], score: NDArray[np.float64]) -> float:
-    """Area under the ROC curve: how often a one scores above a zero, ties count half (Mann and Whitney 1947)."""
+    """Area under the ROC curve: probability that a one scores above a zero, ties count half (Mann and Whitney 1947)."""
     _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
     rank = (np.cumsum(counts) - (counts - 1) / 2)[place]
     ones = truth.sum()

@@ -1,4 +1,4 @@
-"""Which features stand for a group that is no feature itself?"""
+"""Proxy features: features that are associated with a group although the group is not a feature."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MAX_PROXY_VALUES = 200
 
 
 def correlation_ratio(values: NDArray[np.float64], group: NDArray[np.int64]) -> float:
-    """Square root of the share of the variance of ``values`` (n,) that the ``group`` (n,), numbered from 0, explains; 0..1.
+    """Association of ``values`` (n,) with the ``group`` (n,), numbered from 0: square root of the explained variance, 0..1.
 
-    Pearson's eta, corrected for chance as epsilon squared (Kelley 1935), so that many small groups do not look like a relation.
+    Pearson's eta, corrected for chance as epsilon squared (Kelley 1935), so that many small groups do not look associated.
     """
     counts = np.bincount(group)
     used = counts > 0
@@ -45,7 +45,7 @@ def cramers_v(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
 
 
 def category_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Texts (n,) as numbers from 0, the commonest first, all beyond the 200 commonest together."""
+    """Numbers (n,) of texts, from 0 for the commonest; all beyond the 200 commonest share the last number."""
     codes = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
     rank = np.empty(codes.max() + 1, np.int64)
     rank[np.argsort(-np.bincount(codes), kind="stable")] = np.arange(len(rank))
@@ -53,13 +53,13 @@ def category_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def proxy_features(columns: pa.Table, groups: pa.Table) -> dict[str, list[Association]]:
-    """For each group field, the association of each feature with it among people that have the feature, strongest first."""
-    found: dict[str, list[Association]] = {}
+    """Association of each feature with each group field, among people with a value, the strongest first."""
+    associations: dict[str, list[Association]] = {}
     for field in groups.column_names:
         rows = []
         for name in columns.column_names:
-            has = columns[name].is_valid()
-            column, group = columns[name].filter(has), groups[field].filter(has)
+            present = columns[name].is_valid()
+            column, group = columns[name].filter(present), groups[field].filter(present)
             if len(column) < 2:
                 continue
             numeric = pa.types.is_floating(column.type)
@@ -69,5 +69,5 @@ def proxy_features(columns: pa.Table, groups: pa.Table) -> dict[str, list[Associ
                 else cramers_v(category_codes(column), category_codes(group))
             )
             rows.append(Association(name, strength, "correlation ratio" if numeric else "Cramér's V"))
-        found[field] = sorted(rows, key=lambda r: (-r.strength, r.feature))
-    return found
+        associations[field] = sorted(rows, key=lambda r: (-r.strength, r.feature))
+    return associations
