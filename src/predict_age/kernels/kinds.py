@@ -2,13 +2,7 @@
 
 import numpy as np
 
-TWO_LEAVES, LEFT_LEAF, RIGHT_LEAF, NO_LEAF, FOUR_LEAVES = (
-    0,
-    1,
-    2,
-    3,
-    4,
-)  # children of a split; FOUR_LEAVES: two splits of leaves
+TWO_LEAVES, LEFT_LEAF, RIGHT_LEAF, NO_LEAF, FOUR_LEAVES = range(5)  # children of a split; FOUR_LEAVES: two splits of leaves
 
 MIN_EXPONENT = np.float32(-87)  # its exponential is close to the smallest normal float32
 LOG2_E, HALF, ONE = np.float32(1.44269504088896341), np.float32(0.5), np.float32(1)
