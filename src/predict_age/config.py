@@ -33,6 +33,7 @@ class SourceConfig(_Section):
     """
 
     pid: str = "pid"
+    pid_type: Literal["auto", "integer", "text"] = "auto"
     birth_year: str = "birth_year"
     approximate_age: str = "approximate_age"
     birth_date: str = "birth_date"

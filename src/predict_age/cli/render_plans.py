@@ -20,6 +20,9 @@ def show_estimate(found: Estimate) -> None:
     table = grid("Plan", ["", ""], numbers=False)
     about = "" if found.exact_rows else "about "
     table.add_row("rows", f"{about}{found.rows:,} in {size(found.source_bytes)}")
+    odd = f"; {found.odd_ids:,} of those looked at are none and would be set aside" if found.odd_ids else ""
+    ids = "text; results carry it as source_id" if found.pid_type == "text" else "whole numbers"
+    table.add_row("ids", ids + odd)
     table.add_row("known ages", f"about {found.known_share:.1%}")
     table.add_row("to predict", f"about {found.to_predict:,}")
     table.add_row("batches", found.formula)

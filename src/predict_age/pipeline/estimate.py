@@ -6,18 +6,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from predict_age.config import Config
 from predict_age.errors import InputError
 from predict_age.run.batching import number_of_batches
 from predict_age.run.budget import cost_usd
 from predict_age.run.run import RunPlan
-from predict_age.run.step_outputs import rules_of
+from predict_age.run.step_outputs import rules_before_reading
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.source.column_types import check_types
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split
-from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules, connect
+from predict_age.source.scan import id_type
+from predict_age.source.text_ids import count_text_ids
 from predict_age.source.text_readers import open_bytes, read_csv, read_jsonl
 
 SAMPLED_SPLITS = 5
@@ -31,7 +34,10 @@ PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimate of a run. ``exact_rows``: rows were counted (Parquet), not scaled up from a sample (text)."""
+    """Estimate of a run. ``exact_rows``: rows were counted (Parquet), not scaled up from a sample (text).
+
+    ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else.
+    """
 
     rows: int
     exact_rows: bool
@@ -46,6 +52,8 @@ class Estimate:
     source_bytes: int
     usd_per_hour: float
     cost_usd: float
+    pid_type: str
+    odd_ids: int
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,10 +62,10 @@ class Estimate:
 def estimate(plan: RunPlan) -> Estimate:
     """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source."""
     config = plan.config
-    rules = rules_of(plan)
+    rules = rules_before_reading(plan)
     rows = text_rows = 0
     splits: list[Split] = []
-    known: list[float] = []
+    sample = _Sample(rules)
     for number, file in enumerate(plan.files):
         if file.format == "parquet":
             parquet = open_parquet(file.path)
@@ -67,26 +75,44 @@ def estimate(plan: RunPlan) -> Estimate:
             splits += [Split(0, number, file.path, g, n, 0, False) for g, n in enumerate(groups) if n]
             rows += sum(groups)
         else:
-            counted, share = _sample_text(plan, number, rules)
-            text_rows += counted
-            known.append(share)
+            text_rows += _sample_text(plan, number, sample)
     for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
         piece = next(read_split(split, config.source, with_profile=False))
-        known.append(_known_share(rules, piece.raw))
+        sample.add(piece.raw)
     rows += text_rows
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
-    share = sum(known) / len(known)
-    return _estimate(plan.config, rows, text_rows, share, sum(f.size for f in plan.files))
+    return _estimate(plan.config, rows, text_rows, sample, sum(f.size for f in plan.files))
 
 
-def _known_share(rules: RowRules, raw: pa.Table) -> float:
-    judged = rules.canonical(connect(), raw)
-    return 1 - judged["known_age"].null_count / max(judged.num_rows, 1)
+class _Sample:
+    """Some rows of each file or of some row groups: shares of known ages, and what ids are."""
+
+    def __init__(self, rules: RowRules) -> None:
+        self._rules = rules
+        self._shares: list[float] = []
+        self._numbers = self._texts = 0
+
+    def add(self, raw: pa.Table) -> None:
+        """Rows of one file or row group."""
+        canonical = self._rules.canonical(connect(), raw)
+        self._shares.append(1 - canonical["known_age"].null_count / max(canonical.num_rows, 1))
+        self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
+        no_integer = pc.fill_null(pc.equal(canonical["problem"], NOT_AN_INTEGER), False)
+        self._texts += count_text_ids(raw["pid"].filter(no_integer))
+
+    @property
+    def known_share(self) -> float:
+        return sum(self._shares) / max(len(self._shares), 1)
+
+    def ids(self, declared: str) -> tuple[str, int]:
+        """What the sampled ids are, and how many of them are something else."""
+        kind = id_type(self._texts, self._numbers) if declared == "auto" else declared
+        return kind, self._texts if kind == "integer" else 0
 
 
-def _sample_text(plan: RunPlan, number: int, rules: RowRules) -> tuple[int, float]:
-    """Rows of a text file, scaled up by bytes from its first chunk, and the share of known ages in that chunk."""
+def _sample_text(plan: RunPlan, number: int, sample: _Sample) -> int:
+    """Rows of a text file, scaled up by bytes from its first chunk, which is added to the ``sample``."""
     file = plan.files[number]
     reader = (
         read_jsonl(file, plan.config.source)
@@ -95,15 +121,17 @@ def _sample_text(plan: RunPlan, number: int, rules: RowRules) -> tuple[int, floa
     )
     piece = next(reader, None)
     if piece is None or not piece.rows.num_rows:
-        return (len(piece.broken) if piece else 0), 0.0
+        return len(piece.broken) if piece else 0
+    sample.add(piece.rows)
     with open_bytes(file) as stream:
-        sample = stream.read(8 << 20)
-    packed = pa.compress(sample, codec=file.compression, asbytes=True) if file.compression else sample
+        beginning = stream.read(8 << 20)
+    packed = pa.compress(beginning, codec=file.compression, asbytes=True) if file.compression else beginning
     factor = max(1.0, file.size / max(len(packed), 1))
-    return round((piece.rows.num_rows + len(piece.broken)) * factor), _known_share(rules, piece.rows)
+    return round((piece.rows.num_rows + len(piece.broken)) * factor)
 
 
-def _estimate(config: Config, rows: int, text_rows: int, share: float, source_bytes: int) -> Estimate:
+def _estimate(config: Config, rows: int, text_rows: int, sample: _Sample, source_bytes: int) -> Estimate:
+    share = sample.known_share
     workers = config.running.workers or available_cores()
     to_predict = round(rows * (1 - share))
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
@@ -132,4 +160,5 @@ def _estimate(config: Config, rows: int, text_rows: int, share: float, source_by
         source_bytes,
         config.limits.usd_per_hour,
         cost_usd(minutes, config.limits),
+        *sample.ids(config.source.pid_type),
     )

@@ -72,7 +72,8 @@ def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection
             _view(connection, name, paths)
     if "predict_age_final_results" in sources:
         with suppress(duckdb.CatalogException):  # missing when its run is damaged and the query does not mention it
-            connection.execute(f"CREATE VIEW {VIEW} AS {for_duckdb('final_view')}")
+            names = connection.table("predict_age_final_results").columns
+            connection.execute(f"CREATE VIEW {VIEW} AS {for_duckdb('final_view', source_ids='source_id' in names)}")
     root = str(workspace.root.resolve()).replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{root}/']")
     connection.execute("SET enable_external_access = false")

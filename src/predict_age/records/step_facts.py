@@ -36,7 +36,7 @@ class PreCleanupFacts(Facts):
 class ReadSourceFacts(Facts):
     """Row counts of the source. ``checksum`` is the order-free sum of hashed pids; ``known_ages`` counts whole years.
 
-    ``known`` and ``to_predict`` are people with and without a known age, duplicates left out.
+    ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are.
     """
 
     step: ClassVar[str] = "read_source"
@@ -53,6 +53,7 @@ class ReadSourceFacts(Facts):
     implausible_age: int
     conflicting_age: int
     source_sha256: list[str]
+    pid_type: str = "integer"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,15 @@ def rows_key(plan: RunPlan, source: StepRecord[ReadSourceFacts]) -> str:
     return key_of(plan.run_id, plan.identity, outputs["source/splits.json"], outputs["source/duplicates.npy"])
 
 
-def rules_of(plan: RunPlan) -> RowRules:
-    """Row rules of a run."""
-    return RowRules(plan.config.ages, plan.as_of, plan.config.source.birth_date_format)
+def rules_before_reading(plan: RunPlan) -> RowRules:
+    """Row rules of a plan, as long as the source was not read: ids are whole numbers unless the configuration says text."""
+    source = plan.config.source
+    return RowRules(plan.config.ages, plan.as_of, source.birth_date_format, "text" if source.pid_type == "text" else "integer")
+
+
+def rules_of(plan: RunPlan, source: ReadSourceFacts) -> RowRules:
+    """Row rules of a run whose ``source`` was read."""
+    return replace(rules_before_reading(plan), ids="text" if source.pid_type == "text" else "integer")
 
 
 def splits_of(folder: RunFolder) -> list[Split]:

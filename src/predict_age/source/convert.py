@@ -85,7 +85,10 @@ def route(
             judged = rules.canonical(connection, piece.raw)
             usable = judged["pid"].is_valid()
             columns = [piece.raw[c].cast(pa.string()) for c in ("birth_year", "approximate_age", "birth_date", "profile")]
-            table = pa.table([pa.array(piece.positions), judged["pid"].cast(pa.string()), *columns], schema=WORKING)
+            table = pa.table(
+                [pa.array(piece.positions), judged["source_id" if rules.ids == "text" else "pid"].cast(pa.string()), *columns],
+                schema=WORKING,
+            )
             tables.append(table.filter(usable))
             mods.append(floor_mod(judged["pid"].filter(usable).to_numpy(), batches))
     path = folder / f"routed-{number:05d}.parquet"

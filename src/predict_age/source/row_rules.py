@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from predict_age.config import AgesConfig
 from predict_age.source.column_types import is_text
+from predict_age.source.text_ids import read_text_ids
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,6 +29,7 @@ _WHOLE = "[+-]?[0-9]+([.]0*)?"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
 _ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
 _COMPACT_DATE = "[0-9]{8}([.]0*)?"
+NOT_AN_INTEGER = "pid_not_an_integer"
 IdType = Literal["integer", "text"]
 
 
@@ -152,6 +154,7 @@ class RowRules:
     ages: AgesConfig
     as_of: dt.date
     birth_date_format: str = ""
+    ids: IdType = "integer"
 
     def known(self, column: str, value: str) -> str:
         """SQL for the age that ``value`` of an age column stands for, NULL outside the window.
@@ -174,8 +177,26 @@ class RowRules:
 
         Returns: ``pid`` BIGINT (NULL when unusable) and ``problem`` (why); ``birth_year``, ``approximate_age`` INT as given;
         ``known_age`` INT years inside the window or NULL, ``known_source``; ``needs_prediction`` BOOL; and the counted
-        oddities ``unreadable_age``, ``implausible_age``, ``conflicting_age`` BOOL.
+        oddities ``unreadable_age``, ``implausible_age``, ``conflicting_age`` BOOL. Where ids are text, also ``source_id`` and
+        ``id_check``, a second hash of it.
         """
+        if self.ids == "text":
+            return self._with_text_ids(connection, raw, only)
+        return self._canonical(connection, raw, only)
+
+    def _with_text_ids(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...]) -> pa.Table:
+        ids = read_text_ids(raw["pid"])
+        mine = [name for name in ids.column_names if name != "pid"]
+        others = tuple(name for name in only if name not in mine) or ("pid",)
+        made = self._canonical(connection, raw.set_column(raw.schema.get_field_index("pid"), "pid", ids["pid"]), others)
+        for name in mine:
+            if name in made.column_names:
+                made = made.set_column(made.schema.get_field_index(name), name, ids[name])
+            else:
+                made = made.append_column(name, ids[name])
+        return made if only == ("*",) else made.select(list(only))
+
+    def _canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...]) -> pa.Table:
         kinds = {f.name: f.type for f in raw.schema}
         columns = [c for c in EXISTING if c in kinds and not pa.types.is_null(kinds[c])]
         read = {c: given_and_read(c, kinds[c], self.birth_date_format) for c in columns}
@@ -199,7 +220,7 @@ class RowRules:
             ), judged AS (SELECT *{known} FROM numbers)
             SELECT pid,
                    CASE WHEN pid IS NOT NULL THEN NULL WHEN NOT pid_given THEN 'pid_missing'
-                        WHEN pid_numeric THEN 'pid_out_of_range' ELSE 'pid_not_an_integer' END AS problem,
+                        WHEN pid_numeric THEN 'pid_out_of_range' ELSE '{NOT_AN_INTEGER}' END AS problem,
                    TRY_CAST({"birth_year_value" if "birth_year" in columns else "NULL"} AS INTEGER) AS birth_year,
                    TRY_CAST({"approximate_age_value" if "approximate_age" in columns else "NULL"} AS INTEGER) AS approximate_age,
                    CAST({age} AS INTEGER) AS known_age,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +17,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
+from predict_age.errors import InputError
 from predict_age.hashing import checksum
 from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
-from predict_age.source.row_rules import RowRules
+from predict_age.source.row_rules import NOT_AN_INTEGER, IdType, RowRules
+from predict_age.source.text_ids import count_text_ids
 from predict_age.storage.durable_files import creating
 
 ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("known", np.bool_)])
+TEXT_ENTRY = np.dtype([*ENTRY.descr, ("check", np.uint64)])  # two texts may have the same pid
+TEXT_SHARE = 0.1  # ids are text when more of them than this are no whole numbers
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class SplitCounts:
     implausible_age: int
     conflicting_age: int
     known_ages: list[int]  # histogram over ages 0..120
+    text_ids: int  # rejected rows whose id would be one if ids were text
     written: dict[str, str]  # path -> SHA-256 of the file of rows set aside
 
     @property
@@ -47,11 +53,22 @@ class SplitCounts:
         return self.read - sum(self.set_aside.values())
 
 
+def entry_of(ids: IdType) -> np.dtype[Any]:
+    """The type of an entry about a row."""
+    return TEXT_ENTRY if ids == "text" else ENTRY
+
+
+def id_type(texts: int, numbers: int) -> IdType:
+    """What the ids of a source are, ``numbers`` whole numbers and ``texts``: text when over a tenth are none."""
+    return "text" if texts > TEXT_SHARE * (texts + numbers) else "integer"
+
+
 class _Counting:
     """What has been seen of a split."""
 
-    def __init__(self) -> None:
-        self.read = self.needs = 0
+    def __init__(self, entry: np.dtype[Any]) -> None:
+        self._entry = entry
+        self.read = self.needs = self.text_ids = 0
         self.reasons: list[str] = []
         self.positions: list[int] = []
         self.known: Counter[str] = Counter()
@@ -65,6 +82,8 @@ class _Counting:
             bad = ~usable
             self.reasons += judged["problem"].filter(bad).to_pylist()
             self.positions += piece.positions[bad].tolist()
+            no_integer = pc.fill_null(pc.equal(judged["problem"], NOT_AN_INTEGER), False)
+            self.text_ids += count_text_ids(piece.raw["pid"].filter(no_integer))
         needed = judged["needs_prediction"].to_numpy()
         self.needs += int(needed.sum())
         for name in ("unreadable_age", "implausible_age", "conflicting_age"):
@@ -73,11 +92,13 @@ class _Counting:
             if pair["values"] is not None:
                 self.known[pair["values"]] += pair["counts"]
         self.ages += np.bincount(judged["known_age"].filter(usable).drop_null().to_numpy(), minlength=121)[:121]
-        entries = np.empty(int(usable.sum()), ENTRY)
+        entries = np.empty(int(usable.sum()), self._entry)
         entries["pid"] = judged["pid"].filter(usable).to_numpy()
         entries["split"] = split.id
         entries["row"] = self.read + np.flatnonzero(usable)
         entries["known"] = ~needed[usable]
+        if self._entry is TEXT_ENTRY:
+            entries["check"] = judged["id_check"].filter(usable).to_numpy()
         self.read += len(usable)
         return entries
 
@@ -97,6 +118,7 @@ class _Counting:
             self.odd["implausible_age"],
             self.odd["conflicting_age"],
             self.ages.tolist(),
+            self.text_ids,
             written,
         )
 
@@ -112,8 +134,9 @@ def scan(
     files: list[str],
 ) -> list[SplitCounts]:
     """Count the rows of each split; leave an entry about each usable row in ``scratch``, as number ``number``, by bucket."""
-    counting = {split.id: _Counting() for split in splits}
-    entries = [np.empty(0, ENTRY)]
+    entry = entry_of(rules.ids)
+    counting = {split.id: _Counting(entry) for split in splits}
+    entries = [np.empty(0, entry)]
     for split, piece, judged in classify_rows(splits, source, rules):
         entries.append(counting[split.id].add(split, piece, judged))
     scatter(scratch, number, np.concatenate(entries), buckets)
@@ -131,18 +154,24 @@ class DuplicateRows:
     checksum: int
 
 
-def find_duplicates(bucket: int, numbers: list[int], scratch: Path) -> DuplicateRows:
-    """Judge all rows whose pid falls into ``bucket``, from all ``numbers`` of scans. Memory: 9 bytes a row of the bucket."""
-    pids = together(scratch, numbers, bucket, ENTRY, "pid")
+def find_duplicates(bucket: int, numbers: list[int], scratch: Path, ids: IdType = "integer") -> DuplicateRows:
+    """Judge all rows whose pid falls into ``bucket``, from all ``numbers`` of scans. Memory: 9 bytes a row of the bucket.
+
+    Raises InputError when two different ids have the same pid.
+    """
+    entry = entry_of(ids)
+    pids = together(scratch, numbers, bucket, entry, "pid")
     pids.sort()
     more = pids[1:][pids[1:] == pids[:-1]]  # every row of a pid but one
     distinct, seal = len(pids) - len(more), (checksum(pids) - checksum(more)) % 2**64
     del pids
     several = np.unique(more)
     parts = gather(scratch, numbers, bucket) if len(several) else ()
-    entries = np.concatenate([np.empty(0, ENTRY), *(part[_contained(part["pid"], several)] for part in parts)])
+    entries = np.concatenate([np.empty(0, entry), *(part[_contained(part["pid"], several)] for part in parts)])
     order = np.argsort(entries["pid"], kind="stable")  # stable: equal pids stay in source order
     ordered = entries[order]
+    if ids == "text":
+        _refuse_collisions(ordered)
     first = np.searchsorted(several, ordered["pid"])  # of which pid, by number
     best = np.searchsorted(first, np.arange(len(several)))  # the first row of each
     candidates = np.flatnonzero(ordered["known"])
@@ -152,6 +181,20 @@ def find_duplicates(bucket: int, numbers: list[int], scratch: Path) -> Duplicate
     loses[best] = False
     lost = ordered[loses]
     return DuplicateRows(lost["split"], lost["row"], lost["known"], distinct, seal)
+
+
+def _refuse_collisions(ordered: np.ndarray) -> None:
+    """Raise InputError when neighbours of equal pid among ``ordered`` entries have different texts."""
+    same = ordered["pid"][1:] == ordered["pid"][:-1]
+    clash = np.flatnonzero(same & (ordered["check"][1:] != ordered["check"][:-1]))
+    if len(clash):
+        places = [f"row {ordered['row'][at]} of split {ordered['split'][at]}" for at in (clash[0], clash[0] + 1)]
+        raise InputError(
+            "two different ids have the same 63-bit pid: those people would become one",
+            expected="a pid of its own for each id (a clash is 0.8 % likely among 378 million)",
+            found=f"{len(clash):,} such, the first {' and '.join(places)}",
+            fix="write one of the two ids differently, or use a column of whole numbers as source.pid",
+        )
 
 
 def _contained(pids: NDArray[np.int64], those: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -15,13 +15,15 @@ ON_DUCKDB = ("human_qa", "final_results", "final_view")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 _DUCKDB_PLACEHOLDER = re.compile(r"\$([a-z_]+)\b")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_SOURCE_ID = re.compile(r"^.*\bsource_id\b.*\n", re.MULTILINE)
 _COLUMN = re.compile(r"^    (\w+) ([A-Z]+),?$", re.MULTILINE)
 _LOCATION = re.compile(r"LOCATION 's3://[^']*'")
 
 
-def source_text(name: str) -> str:
-    """Text of ``sql/<name>.sql``."""
-    return files("predict_age.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+def source_text(name: str, *, source_ids: bool = False) -> str:
+    """Text of ``sql/<name>.sql``; without the lines of the column ``source_id``, which only a source has whose ids are text."""
+    text = files("predict_age.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return text if source_ids else _SOURCE_ID.sub("", text)
 
 
 def literal(value: str | int | float) -> str:
@@ -30,17 +32,24 @@ def literal(value: str | int | float) -> str:
 
 
 @lru_cache(maxsize=32)
-def for_duckdb(name: str, **values: str | int | float) -> str:
+def for_duckdb(name: str, *, source_ids: bool = False, **values: str | int | float) -> str:
     """Statement ``name`` for DuckDB: every placeholder replaced by a literal. Raises KeyError for a missing value."""
-    return _filled(_DUCKDB_PLACEHOLDER, source_text(f"duckdb/{name}"), values)
+    return _filled(_DUCKDB_PLACEHOLDER, source_text(f"duckdb/{name}", source_ids=source_ids), values)
 
 
-def for_athena(name: str, tables: dict[str, str] | None = None, location: str = "", **values: str | int | float) -> str:
-    """Statement ``name`` for Athena: ``:name`` replaced by literals, ``tables`` by other names, LOCATION by ``location``.
+def for_athena(
+    name: str,
+    tables: dict[str, str] | None = None,
+    location: str = "",
+    *,
+    source_ids: bool = False,
+    **values: str | int | float,
+) -> str:
+    """Statement ``name`` for Athena: ``:name`` replaced by literals, ``tables`` by other names, and LOCATION by ``location``.
 
     Raises KeyError for a missing value.
     """
-    text = _filled(_PLACEHOLDER, _COMMENT.sub("", source_text(name)).strip(), values)
+    text = _filled(_PLACEHOLDER, _COMMENT.sub("", source_text(name, source_ids=source_ids)).strip(), values)
     for old, new in (tables or {}).items():
         text = re.sub(rf"\b{old}\b", new, text)
     return _LOCATION.sub(f"LOCATION {literal(location)}", text) if location else text
@@ -50,9 +59,9 @@ def _filled(placeholder: re.Pattern[str], text: str, values: dict[str, str | int
     return placeholder.sub(lambda found: literal(values[found.group(1)]), text)
 
 
-def columns(name: str) -> dict[str, str]:
+def columns(name: str, *, source_ids: bool = False) -> dict[str, str]:
     """Columns of the table that ``sql/<name>.sql`` declares, and their types in Athena."""
-    return dict(_COLUMN.findall(source_text(name)))
+    return dict(_COLUMN.findall(source_text(name, source_ids=source_ids)))
 
 
 def unload(query: str, location: str) -> str:

@@ -1,6 +1,7 @@
 -- Step 7. The published row of each person. Percentages are 0..100; a default row carries no confidence at all.
 SELECT
     CAST(q.pid AS BIGINT) AS pid,
+    CAST(q.source_id AS VARCHAR) AS source_id,
     CAST(q.final_age AS INTEGER) AS predicted_age,
     CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.confidence_score END AS DOUBLE) AS confidence_score,
     CAST(CASE

@@ -1,6 +1,7 @@
 -- Step 8, on AWS: the table over what the merge unloaded.
 CREATE EXTERNAL TABLE IF NOT EXISTS predict_age_final_results (
     pid BIGINT,
+    source_id STRING,
     predicted_age INT,
     confidence_score DOUBLE,
     confidence_pct DOUBLE,

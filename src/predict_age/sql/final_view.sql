@@ -1,6 +1,7 @@
 -- The stable view over the newest quarter's table.
 SELECT
     CAST(pid AS BIGINT) AS pid,
+    CAST(source_id AS VARCHAR) AS source_id,
     CAST(predicted_age AS INTEGER) AS predicted_age,
     CAST(confidence_score AS DOUBLE) AS confidence_score_original,
     CAST(confidence_pct AS DOUBLE) AS confidence_pct,

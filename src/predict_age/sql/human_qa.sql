@@ -1,6 +1,7 @@
 -- Step 6. One row for each person: what the source says, what the model says, what will be published, why to look at it.
 SELECT
     s.pid AS pid,
+    s.source_id AS source_id,
     s.birth_year AS birth_year,
     s.approximate_age AS approximate_age,
     p.predicted_age AS predicted_age,

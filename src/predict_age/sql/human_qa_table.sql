@@ -1,6 +1,7 @@
 -- Step 7, on AWS: the table over what the join unloaded.
 CREATE EXTERNAL TABLE IF NOT EXISTS predict_age_human_qa (
     pid BIGINT,
+    source_id STRING,
     birth_year INT,
     approximate_age INT,
     predicted_age INT,

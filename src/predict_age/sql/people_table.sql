@@ -1,6 +1,7 @@
 -- Between steps 5 and 6, on AWS: the canonical row of each person, one Parquet file a batch, written by the prediction tasks.
 CREATE EXTERNAL TABLE IF NOT EXISTS predict_age_people (
     pid BIGINT,
+    source_id STRING,
     birth_year INT,
     approximate_age INT,
     known_age INT,

@@ -31,8 +31,10 @@ def result_part(
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
     check_hash(qa, qa_sha256)
     connection = connect()
-    register(connection, "predict_age_human_qa", pq.read_table(qa))
-    query = for_duckdb("final_results", qa_timestamp=timestamp, run_id=run_id, usable_from_pct=usable_from_pct)
+    people = pq.read_table(qa)
+    register(connection, "predict_age_human_qa", people)
+    values = {"qa_timestamp": timestamp, "run_id": run_id, "usable_from_pct": usable_from_pct}
+    query = for_duckdb("final_results", source_ids="source_id" in people.column_names, **values)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:
         pq.write_table(table, stream, row_group_size=250_000, **parquet_options(table.schema))

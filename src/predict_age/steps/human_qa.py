@@ -30,7 +30,8 @@ from predict_age.tally import Tally, sum_tallies
 def people_of(splits: list[Split], source: SourceConfig, rules: RowRules, duplicate_rows: Path) -> pa.Table:
     """The canonical row of each person in ``splits``: the table ``source_rows`` of the statements."""
     rows = []
-    for split, piece, found in classify_rows(splits, source, rules, tuple(columns("people_table"))):
+    names = tuple(columns("people_table", source_ids=rules.ids == "text"))
+    for split, piece, found in classify_rows(splits, source, rules, names):
         counts = found["pid"].is_valid().to_numpy()
         counting = counting_rows(split, duplicate_rows)
         if counting is not None:
@@ -59,7 +60,7 @@ def qa_part(
     register(connection, "source_rows", people)
     predictions = pq.read_table(batch)
     register(connection, "predict_age_predictions", predictions)
-    joined = for_duckdb("human_qa", default_age=rules.ages.default)
+    joined = for_duckdb("human_qa", source_ids=rules.ids == "text", default_age=rules.ages.default)
     table = connection.sql(joined).to_arrow_table()
     table = table.take(pa.array(np.argsort(table["pid"].to_numpy(), kind="stable")))  # twice as fast as ORDER BY
     sources = {v["values"]: v["counts"] for v in table["prediction_source"].value_counts().to_pylist()}
@@ -89,7 +90,7 @@ def human_qa(inputs: HumanQaInputs) -> StepResult[HumanQaFacts]:
     """Make every QA part that is not done."""
     plan, folder = inputs.context.plan, inputs.context.folder
     splits, batches = splits_of(folder), batches_of(folder)
-    shared = (plan.config.source, rules_of(plan), duplicate_rows_file(folder))
+    shared = (plan.config.source, rules_of(plan, inputs.source.facts), duplicate_rows_file(folder))
     rows, predicted = rows_key(plan, inputs.source), inputs.prediction.outputs
     parts = []
     for n, batch in enumerate(batches):

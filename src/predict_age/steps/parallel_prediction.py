@@ -63,7 +63,7 @@ def prediction_partitions(inputs: ParallelPredictionInputs, reusable: Reusable |
     model = inputs.training.outputs["model/manifest.json"]
     context = BatchContext(
         plan.config.source,
-        rules_of(plan),
+        rules_of(plan, inputs.source.facts),
         duplicate_rows_file(folder),
         folder.model,
         model,

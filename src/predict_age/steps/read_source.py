@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ from predict_age.errors import InputError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.batching import number_of_batches
 from predict_age.run.run import RunPlan, StepContext
-from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of
+from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_before_reading
 from predict_age.source import filesystem
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.row_group_reader import Split, check_columns, open_parquet
-from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, scan, write_duplicate_rows
+from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules
+from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, write_duplicate_rows
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
 
@@ -44,7 +45,15 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     hashes = _fingerprints(context)
     conversions = _convert_text(context, source / "working", set_aside)
     splits = _splits(plan, conversions)
-    counts = _scan(context, splits, scratch, set_aside)
+    rules = rules_before_reading(plan)
+    counts = _scan(context, splits, rules, scratch, set_aside)
+    kind = id_type(sum(c.text_ids for c in counts), sum(c.usable for c in counts))
+    if plan.config.source.pid_type == "auto" and kind == "text":
+        rules = replace(rules, ids="text")
+        for path in (path for count in counts for path in count.written):
+            Path(path).unlink()
+        counts = _scan(context, splits, rules, scratch, set_aside)
+    _note_ids(context, rules, counts)
     reasons = Counter[str]()
     for conversion in conversions:
         reasons.update(conversion.broken)
@@ -54,17 +63,17 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     _check_rejected(context, read, reasons)
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
-        splits, batch_of, routed = _route(context, splits, counts, source / "routed")
+        splits, batch_of, routed = _route(context, splits, counts, rules, source / "routed")
         copies = {c.path for c in conversions}
         shutil.rmtree(source / "working", ignore_errors=True)
         written = {p: h for p, h in written.items() if p not in copies} | routed
-        counts = _scan(context, splits, scratch, None)
+        counts = _scan(context, splits, rules, scratch, None)
     else:
         batch_of = []
-    duplicates = _find_duplicates(context, splits, scratch)
+    duplicates = _find_duplicates(context, splits, rules, scratch)
     written[str(duplicate_rows_file(context.folder))] = write_duplicate_rows(duplicate_rows_file(context.folder), duplicates)
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = _facts(read, reasons, counts, duplicates, hashes)
+    facts = _facts(read, reasons, counts, duplicates, hashes, rules)
     write_json(
         source / "splits.json",
         {"splits": [_stored(context, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
@@ -113,11 +122,18 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
     return splits
 
 
-def _scan(context: StepContext, splits: list[Split], scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
+def _note_ids(context: StepContext, rules: RowRules, counts: list[SplitCounts]) -> None:
+    if rules.ids == "text":
+        context.progress.note("ids are text: each gets a 63-bit number as pid, and results carry it as source_id")
+    elif texts := sum(c.text_ids for c in counts):
+        context.progress.note(f'ids are whole numbers, {texts:,} are none and are set aside; source.pid_type = "text" takes them')
+
+
+def _scan(context: StepContext, splits: list[Split], rules: RowRules, scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
     total = sum(s.rows for s in splits)
     buckets = _buckets(context, splits)
     files = [f.path for f in context.plan.files]
-    shared = (context.plan.config.source, rules_of(context.plan), buckets, scratch, set_aside, files)
+    shared = (context.plan.config.source, rules, buckets, scratch, set_aside, files)
     tasks = [(n, group, *shared) for n, group in enumerate(grouped(splits))]
     more = context.progress.part(total, "rows")
 
@@ -131,21 +147,21 @@ def _buckets(context: StepContext, splits: list[Split]) -> int:
     return buckets_for(sum(s.rows for s in splits), context.pool.workers)
 
 
-def _find_duplicates(context: StepContext, splits: list[Split], scratch: Path) -> list[DuplicateRows]:
+def _find_duplicates(context: StepContext, splits: list[Split], rules: RowRules, scratch: Path) -> list[DuplicateRows]:
     scans = list(range(len(grouped(splits))))
-    tasks = [(bucket, scans, scratch) for bucket in range(_buckets(context, splits))]
+    tasks = [(bucket, scans, scratch, rules.ids) for bucket in range(_buckets(context, splits))]
     result: list[DuplicateRows] = context.pool.run(find_duplicates, tasks, names="duplicate search")
     return result
 
 
 def _route(
-    context: StepContext, splits: list[Split], counts: list[SplitCounts], folder: Path
+    context: StepContext, splits: list[Split], counts: list[SplitCounts], rules: RowRules, folder: Path
 ) -> tuple[list[Split], list[int], dict[str, str]]:
     """Rewrite the rows by floor modulo; returns the new splits, the batch of each, and the SHA-256 of the files written."""
     plan = context.plan
     number, _ = number_of_batches(sum(c.needs_prediction for c in counts), plan.config.prediction.batch_rows, plan.workers)
     groups = grouped(splits, 200_000)
-    tasks = [(i, g, plan.config.source, rules_of(plan), number, folder) for i, g in enumerate(groups)]
+    tasks = [(i, g, plan.config.source, rules, number, folder) for i, g in enumerate(groups)]
     routed: list[Split] = []
     batch_of: list[int] = []
     written: dict[str, str] = {}
@@ -163,6 +179,7 @@ def _check_rejected(context: StepContext, read: int, reasons: Counter[str]) -> N
     limits = context.plan.config.source
     bad = sum(reasons.values())
     shown = ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
+    text = ', or set pid_type = "text" under [source]' if reasons[NOT_AN_INTEGER] else ""
     if read == 0:
         raise InputError(
             "the source holds no rows", expected="at least one record", found=f"{len(context.plan.files)} empty file(s)"
@@ -180,7 +197,7 @@ def _check_rejected(context: StepContext, read: int, reasons: Counter[str]) -> N
             f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
             expected=f"at most {limits.max_set_aside_share:.2%}, or {limits.max_set_aside_floor} rows",
             found=shown,
-            fix=f"look at {context.folder.path / 'set_aside'}, mend the source, or raise max_set_aside_share under [source]",
+            fix=f"look at {context.folder.path / 'set_aside'}, mend the source, or raise max_set_aside_share under [source]{text}",
         )
 
 
@@ -194,7 +211,7 @@ def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> l
 
 
 def _facts(
-    read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[DuplicateRows], hashes: list[str]
+    read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[DuplicateRows], hashes: list[str], rules: RowRules
 ) -> ReadSourceFacts:
     known = Counter[str]()
     for count in counts:
@@ -216,4 +233,5 @@ def _facts(
         implausible_age=sum(c.implausible_age for c in counts),
         conflicting_age=sum(c.conflicting_age for c in counts),
         source_sha256=hashes,
+        pid_type=rules.ids,
     )

@@ -82,7 +82,8 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     splits, times = choose_splits(splits_of(context.folder), labelled, settings)
     share = min(1.0, times * settings.sample_rows / max(labelled, 1))
     others = min(1.0, times * plan.config.card.unlabelled_rows / max(inputs.source.to_predict, 1))
-    drawing = SamplingTask(plan.config, rules_of(plan), duplicate_rows_file(context.folder), plan.features_text, share, others)
+    rules = rules_of(plan, inputs.source)
+    drawing = SamplingTask(plan.config, rules, duplicate_rows_file(context.folder), plan.features_text, share, others)
     tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
     more = context.progress.part(round(labelled * share / times), "labelled people sampled")
 
@@ -150,7 +151,8 @@ def _warm_up_workers(inputs: TrainingInputs) -> None:
     largest = max(splits, key=lambda split: split.rows)
     if inputs.source.to_predict >= context.pool.workers * MIN_KERNEL_ROWS and largest.rows >= MIN_KERNEL_ROWS:
         seal = file_sha256(context.folder.model / "manifest.json")
-        context.pool.ahead(warm_up, context.folder.model, seal, largest, context.plan.config.source, rules_of(context.plan))
+        rules = rules_of(context.plan, inputs.source)
+        context.pool.ahead(warm_up, context.folder.model, seal, largest, context.plan.config.source, rules)
 
 
 def _refuse_leaks(leakage: list[LeakageScore], gates: GatesConfig) -> None:

@@ -8,7 +8,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-WITHOUT_DICTIONARY = ("pid", "profile_key")  # nearly every row has its own: a dictionary of them takes time and space
+WITHOUT_DICTIONARY = ("pid", "source_id", "profile_key")  # nearly every row has its own: a dictionary of them takes time and space
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:

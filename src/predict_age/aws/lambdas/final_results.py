@@ -10,6 +10,7 @@ from predict_age.aws.lambdas.runtime import (
     Event,
     do_step_once,
     handler,
+    has_source_ids,
     next_state_input,
     object_tags,
     point_table,
@@ -47,6 +48,7 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     query = for_athena(
         "final_results",
         {HUMAN_QA_TABLE: call.staged(HUMAN_QA_TABLE)},
+        source_ids=has_source_ids(call),
         qa_timestamp=stamp,
         run_id=call.run_id,
         usable_from_pct=usable,
@@ -134,4 +136,4 @@ def _show(call: Call, quarter: str) -> None:
     """Point the tables that readers know at this run's folders: each switch is one call, so a reader sees old or new, whole."""
     for name, table in reader_tables(quarter).items():
         point_table(call, name, call.staged(table))
-    call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{for_athena('final_view')}")
+    call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{for_athena('final_view', source_ids=has_source_ids(call))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input, unload_table
+from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, has_source_ids, next_state_input, unload_table
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PEOPLE_TABLE, PREDICTIONS_TABLE
 from predict_age.errors import IntegrityError
 from predict_age.records.step_facts import HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts
@@ -37,7 +37,8 @@ def _join(call: Call) -> StepResult[HumanQaFacts]:
     check_only_ours(call)
     tables = {"source_rows": call.staged(PEOPLE_TABLE), PREDICTIONS_TABLE: call.staged(PREDICTIONS_TABLE)}
     ages = call.run()["config"]["ages"]
-    location = unload_table(call, HUMAN_QA_TABLE, for_athena("human_qa", tables, default_age=ages["default"]))
+    query = for_athena("human_qa", tables, source_ids=has_source_ids(call), default_age=ages["default"])
+    location = unload_table(call, HUMAN_QA_TABLE, query)
     table = call.staged(HUMAN_QA_TABLE)
     sources, reviews = Counter[str](), Counter[str]()
     for row in call.athena.rows(for_athena("check_human_qa", {HUMAN_QA_TABLE: table})):

@@ -17,7 +17,7 @@ from predict_age.aws.execution_lease import HeldLease
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store, client, code_of
 from predict_age.errors import PredictAgeError
-from predict_age.records.step_facts import Facts
+from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.sql import for_athena, unload
 from predict_age.step import StepRecord, StepResult, step_named
 from predict_age.storage.durable_files import hashed_json
@@ -124,7 +124,13 @@ def do_step_once(call: Call, step: str, work: Callable[[], StepResult[Facts]]) -
 
 def create_table(call: Call, table: str, location: str) -> None:
     """The run's ``table`` over the files below ``location``."""
-    call.athena.run(for_athena(f"{table.removeprefix('predict_age_')}_table", {table: call.staged(table)}, location))
+    name = f"{table.removeprefix('predict_age_')}_table"
+    call.athena.run(for_athena(name, {table: call.staged(table)}, location, source_ids=has_source_ids(call)))
+
+
+def has_source_ids(call: Call) -> bool:
+    """Whether the ids of the run's source are text, so that its tables have the column ``source_id``."""
+    return call.facts(ReadSourceFacts).pid_type == "text"
 
 
 def unload_table(call: Call, table: str, query: str) -> str:

@@ -1,5 +1,6 @@
 SELECT
   CAST(q.pid AS BIGINT) AS pid,
+  CAST(q.source_id AS TEXT) AS source_id,
   CAST(q.final_age AS INT) AS predicted_age,
   CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.confidence_score END AS DOUBLE) AS confidence_score,
   CAST(CASE

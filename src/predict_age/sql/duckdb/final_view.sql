@@ -1,5 +1,6 @@
 SELECT
   CAST(pid AS BIGINT) AS pid,
+  CAST(source_id AS TEXT) AS source_id,
   CAST(predicted_age AS INT) AS predicted_age,
   CAST(confidence_score AS DOUBLE) AS confidence_score_original,
   CAST(confidence_pct AS DOUBLE) AS confidence_pct,

@@ -1,5 +1,6 @@
 SELECT
   s.pid AS pid,
+  s.source_id AS source_id,
   s.birth_year AS birth_year,
   s.approximate_age AS approximate_age,
   p.predicted_age AS predicted_age,

@@ -1,0 +1,99 @@
+"""Ids that are text: each becomes a 63-bit number, the same in every run, on every machine, and for every user who computes it.
+
+In a source whose ids are text, an id that is a whole number as it is usually written keeps its value. Every other one becomes the
+first eight bytes of the SHA-256 of its text, as a big-endian number without its highest bit; the text is trimmed and in Unicode's
+composed form (NFC). Athena, Spark and most databases can compute that. The next eight bytes tell apart two texts of one number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from predict_age.source.column_types import UNREADABLE_TEXT, is_text
+
+LARGEST = 2**63 - 1
+_PLAIN_NUMBER = re.compile(r"(?!-0)-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+_NO_ID = {UNREADABLE_TEXT, "true", "false"}
+COLUMNS = pa.schema([("pid", pa.int64()), ("source_id", pa.string()), ("id_check", pa.uint64()), ("problem", pa.string())])
+
+
+def pid_of(text: str) -> int:
+    """The pid of a text id, which is trimmed and composed already."""
+    return _pid_and_check(text)[0]
+
+
+def _pid_and_check(text: str) -> tuple[int, int]:
+    digest = hashlib.sha256(text.encode()).digest()
+    check = int.from_bytes(digest[8:16], "big")
+    if _PLAIN_NUMBER.fullmatch(text) and -LARGEST - 1 <= (number := int(text)) <= LARGEST:
+        return number, check
+    return int.from_bytes(digest[:8], "big") & LARGEST, check
+
+
+def id_text(value: str) -> str:
+    """The text that counts: without white space around it, composed."""
+    value = value.strip()
+    return value if value.isascii() else unicodedata.normalize("NFC", value)
+
+
+def is_id(text: str) -> bool:
+    """Whether ``text`` can be the id of one person: not a truth value, nor a JSON object or array, nor broken UTF-8."""
+    return text.lower() not in _NO_ID and not text.startswith(('{"', "{}", "["))
+
+
+def read_text_ids(column: pa.ChunkedArray) -> pa.Table:
+    """The ids of ``column`` (n,), which has a type of ``plain_values``, as the columns ``COLUMNS``.
+
+    ``pid`` is NULL where there is none, and ``problem`` says why: pid_missing, pid_unreadable.
+    """
+    pids, texts, checks, problems = list[int | None](), list[str | None](), list[int | None](), list[str | None]()
+    for value in _as_text(column).to_pylist():
+        text = None if value is None else id_text(value)
+        if not text or not is_id(text):
+            pids.append(None)
+            texts.append(None)
+            checks.append(None)
+            problems.append("pid_missing" if not text else "pid_unreadable")
+            continue
+        pid, check = _pid_and_check(text)
+        pids.append(pid)
+        texts.append(text)
+        checks.append(check)
+        problems.append(None)
+    return pa.table([pids, texts, checks, problems], schema=COLUMNS)
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers as their digits; what is no whole number, or is not exact in its type, as text that is no id."""
+    kind = column.type
+    if is_text(kind):
+        return column
+    if pa.types.is_null(kind):
+        return column.cast(pa.string())
+    if pa.types.is_integer(kind):
+        return column.cast(pa.string())
+    if pa.types.is_floating(kind):
+        exact = 2**24 if kind.bit_width == 32 else 2**53
+        whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less(pc.abs(column), float(exact)))
+        digits = pc.if_else(whole, column, None).cast(pa.int64()).cast(pa.string())
+        missing = pc.or_kleene(pc.is_null(column), pc.is_nan(column))
+        return pc.if_else(pc.and_(pc.is_null(digits), pc.invert(pc.fill_null(missing, True))), UNREADABLE_TEXT, digits)
+    values = column.to_pylist()
+    if pa.types.is_decimal(kind):
+        written = [None if v is None else str(int(v)) if v == int(v) else UNREADABLE_TEXT for v in values]
+    else:
+        written = [None if v is None else UNREADABLE_TEXT for v in values]
+    return pa.chunked_array([pa.array(written, pa.string())])
+
+
+def count_text_ids(column: pa.ChunkedArray) -> int:
+    """How many of the ids in ``column``, none of them whole numbers, are ids when text counts."""
+    if not is_text(column.type):
+        return 0
+    texts = (id_text(value) for value in column.to_pylist() if value is not None)
+    return sum(bool(text) and is_id(text) for text in texts)

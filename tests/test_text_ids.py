@@ -1,0 +1,247 @@
+"""Ids that are text: everybody has a pid of their own, the same everywhere, and the text comes back with the results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import TINY, cli, tiny_run, write_jsonl
+from faults import call
+from predict_age.errors import InputError
+from predict_age.source import text_ids
+from predict_age.source.column_types import plain_values
+from predict_age.source.external_partition import scatter
+from predict_age.source.scan import TEXT_ENTRY, find_duplicates
+from predict_age.source.text_ids import pid_of, read_text_ids
+from predict_age.sql import ON_DUCKDB, columns, for_athena, for_duckdb, source_text
+from predict_age.sql.__main__ import transpiled
+
+
+def documented(source_id: str) -> int:
+    """The five lines of docs/data-contract.md."""
+    text = unicodedata.normalize("NFC", source_id.strip())
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & (2**63 - 1)
+
+
+@given(st.text(min_size=1).filter(lambda t: t.strip() and not t.strip()[:1].isdigit() and t.strip()[0] not in '-{["\x00'))
+def test_pid_is_the_documented_function(text: str) -> None:
+    """What a user computes is what the pipeline computes."""
+    found = read_text_ids(pa.chunked_array([[f" {text}\t"]])).to_pylist()[0]
+    if found["problem"] is None:
+        assert found["pid"] == documented(text)
+    else:
+        assert text.strip().lower() in ("true", "false")
+
+
+def test_pids_never_change() -> None:
+    """Known answers: joins of users depend on them."""
+    assert pid_of("a") == 5374906597990186442
+    assert pid_of("550e8400-e29b-41d4-a716-446655440000") == 2569833472951765682
+
+
+IDS: list[tuple[str | None, int | str]] = [
+    ("u-1", documented("u-1")),
+    ("  u-1\u00a0", documented("u-1")),
+    ("Zoe\u0301", documented("Zo\u00e9")),
+    ("Zo\u00e9", documented("Zo\u00e9")),
+    ("U-1", documented("U-1")),
+    ("12", 12),
+    ("-7", -7),
+    ("012", documented("012")),
+    ("12.0", documented("12.0")),
+    ("+12", documented("+12")),
+    ("-0", documented("-0")),
+    ("1e3", documented("1e3")),
+    ("9223372036854775807", 2**63 - 1),
+    ("9223372036854775808", documented("9223372036854775808")),
+    ("\u0661\u0662", documented("\u0661\u0662")),
+    ("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", documented("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}")),
+    ("True", "pid_unreadable"),
+    ("false", "pid_unreadable"),
+    ('{"a":1}', "pid_unreadable"),
+    ("[1]", "pid_unreadable"),
+    ("\x00", "pid_unreadable"),
+    ("", "pid_missing"),
+    (" \t", "pid_missing"),
+    (None, "pid_missing"),
+]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), "dictionary"], ids=str)
+def test_text_ids(kind: Any) -> None:
+    """Trimmed, composed, case kept; whole numbers keep their value; what is no id is rejected with the reason."""
+    column = pa.array([text for text, _ in IDS], pa.string())
+    column = column.dictionary_encode() if kind == "dictionary" else column.cast(kind)
+    rows = read_text_ids(plain_values(pa.chunked_array([column]))).to_pylist()
+    assert [row["problem"] or row["pid"] for row in rows] == [expected for _, expected in IDS]
+    assert all((row["source_id"] is None) == (row["pid"] is None) == (row["id_check"] is None) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([12, None, -3]), [12, "pid_missing", -3]),
+        (pa.array([2**64 - 1, 5], pa.uint64()), [documented(str(2**64 - 1)), 5]),
+        (
+            pa.array([12.0, 1.5, float("nan"), 2.0**53, None]),
+            [12, "pid_unreadable", "pid_missing", "pid_unreadable", "pid_missing"],
+        ),
+        (pa.array([12.0, 2.0**24], pa.float32()), [12, "pid_unreadable"]),
+        (pa.array([True, None]), ["pid_unreadable", "pid_missing"]),
+        (pa.array([b"0123456789abcdef"], pa.binary(16)), [documented(str(uuid.UUID(bytes=b"0123456789abcdef")))]),
+        (pa.array([b"\xff\xfe", b"ab"]), ["pid_unreadable", documented("ab")]),
+        (pa.nulls(1), ["pid_missing"]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_other_types_beside_text(column: pa.Array, expected: list[object]) -> None:
+    """A column of numbers in one file is the same people as their digits in another."""
+    rows = read_text_ids(plain_values(pa.chunked_array([column]))).to_pylist()
+    assert [row["problem"] or row["pid"] for row in rows] == expected
+
+
+def test_two_texts_of_one_number_stop(tmp_path: Path) -> None:
+    """Never one person of two; the same text twice is a duplicate."""
+    entries = np.zeros(4, TEXT_ENTRY)
+    entries["pid"], entries["row"] = [5, 6, 6, 7], range(4)
+    entries["check"] = [1, 2, 2, 3]
+    scatter(tmp_path, 0, entries, 1)
+    found = find_duplicates(0, [0], tmp_path, "text")
+    assert (found.distinct, len(found.rows)) == (3, 1)
+    entries["check"][2] = 9
+    scatter(tmp_path, 0, entries, 1)
+    with pytest.raises(InputError, match="two different ids have the same 63-bit pid"):
+        find_duplicates(0, [0], tmp_path, "text")
+
+
+def people_with(ids: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "pid": i} for i, row in zip(ids, rows, strict=False)]
+
+
+@pytest.fixture(scope="module")
+def account_names(people_rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """300 people: names, UUIDs, a few whole numbers, one person twice in two spellings of the same letters."""
+    names = [f"user-{n}" if n % 3 else str(uuid.UUID(int=n)) for n in range(290)] + [str(n) for n in range(8)]
+    return people_with([*names, "Zo\u00e9", " Zoe\u0301 "], people_rows)
+
+
+def published_table(workspace: Path, name: str = "predict_age_final_results_with_confidence") -> list[dict[str, Any]]:
+    code, out, err = call(["sql", "--workspace", workspace, "--format", "jsonl", f"SELECT * FROM {name} ORDER BY pid"])
+    assert code == 0, err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_whole_runs_over_text_ids(account_names: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Split and modulo batches, an incremental run, the QA table and a comparison of runs: every name once, with its text."""
+    source = write_jsonl(tmp_path / "people.jsonl", account_names)
+    first = tiny_run(source, tmp_path / "w")
+    assert first.code == 0, first.said
+    assert "ids are text" in first.said
+    texts = {unicodedata.normalize("NFC", row["pid"].strip()) for row in account_names}
+    rows = published_table(tmp_path / "w")
+    assert {row["source_id"]: row["pid"] for row in rows} == {t: pid_of(t) for t in texts}
+    assert list(rows[0])[:2] == ["pid", "source_id"]
+    assert first.run["rows"]["duplicate"] == 1
+    for name in ("predict_age_human_qa", "predict_age_final_results"):
+        assert {row["source_id"] for row in published_table(tmp_path / "w", name)} == texts
+    assert first.run["rows"]["predicted"] == len(published_table(tmp_path / "w", "predict_age_predictions"))
+
+    again = tiny_run(source, tmp_path / "w", "--base", "current")
+    assert again.run["batches"]["reused"] == first.run["rows"]["predicted"]
+    code, out, _ = call(["diff", first.published, again.published, "--workspace", tmp_path / "w", "--json"])
+    assert code == 0
+    assert (json.loads(out)["both"], json.loads(out)["only_before"]) == (len(texts), 0)
+    assert call(["verify", "--workspace", tmp_path / "w"])[0] == 0
+
+    tiny_run(source, tmp_path / "m", config=TINY.replace("[prediction]", '[prediction]\npartition = "modulo"'))
+    assert {row["source_id"]: row["pid"] for row in published_table(tmp_path / "m")} == {t: pid_of(t) for t in texts}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_other_formats_give_the_same_people(account_names: list[dict[str, Any]], tmp_path: Path, suffix: str) -> None:
+    """CSV and Parquet sources have the same pids and texts."""
+    table = pa.Table.from_pylist([{**row, "profile_json": json.dumps(row["profile_json"])} for row in account_names])
+    source = tmp_path / f"people.{suffix}"
+    if suffix == "csv":
+        import csv
+
+        with source.open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(table.column_names)
+            writer.writerows(["" if v is None else v for v in row.values()] for row in table.to_pylist())
+    else:
+        pq.write_table(table, source, row_group_size=100)
+    done = tiny_run(source, tmp_path / "w")
+    assert done.code == 0, done.said
+    texts = {unicodedata.normalize("NFC", row["pid"].strip()) for row in account_names}
+    assert {row["source_id"]: row["pid"] for row in published_table(tmp_path / "w")} == {t: pid_of(t) for t in texts}
+
+
+@pytest.mark.parametrize(("texts", "declared", "outcome"), [(20, "auto", "set aside"), (40, "auto", "text"), (20, "text", "text")])
+def test_a_mixed_column_is_one_or_the_other(
+    people_rows: list[dict[str, Any]], tmp_path: Path, texts: int, declared: str, outcome: str
+) -> None:
+    """Under a tenth of text among numbers is rejected, over a tenth makes all of them text; the run says which."""
+    ids = [f"x{n}" if n < texts else str(n) for n in range(300)]
+    source = write_jsonl(tmp_path / "p.jsonl", people_with(ids, people_rows))
+    config = f'[source]\npid_type = "{declared}"\nmax_set_aside_share = 0.2\n{TINY}'
+    done = tiny_run(source, tmp_path / "w", config=config)
+    assert done.code == 0, done.said
+    if outcome == "text":
+        assert (done.run["rows"]["distinct"], done.run["rows"]["set_aside"]) == (300, 0)
+        assert "ids are text" in done.said
+    else:
+        assert (done.run["rows"]["distinct"], done.run["set_aside_reasons"]) == (280, {"pid_not_an_integer": 20})
+        assert 'source.pid_type = "text" takes them' in done.said
+        assert "source_id" not in published_table(tmp_path / "w")[0]
+    assert {row["pid"] for row in published_table(tmp_path / "w")} >= set(range(40, 300))
+
+
+def test_plan_says_what_ids_are(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    """From a sample, before anything runs."""
+    for ids, expected in (([f"x{n}" for n in range(100)], "text"), ([str(n) for n in range(100)], "whole numbers")):
+        source = write_jsonl(tmp_path / "p.jsonl", people_with(ids, people_rows))
+        assert expected in cli("plan", "--source", source).stdout
+
+
+@pytest.mark.parametrize("name", ON_DUCKDB)
+def test_statements_with_source_ids(name: str) -> None:
+    """The column is in both dialects, or in neither."""
+    assert source_text(f"duckdb/{name}", source_ids=True) == transpiled(name, source_ids=True)
+    assert source_text(f"duckdb/{name}") == transpiled(name)
+    values = {"default_age": 35, "qa_timestamp": "2025-10-23 08:00:00", "run_id": "r", "usable_from_pct": 40.0}
+    for statement in (for_duckdb, for_athena):
+        assert "source_id" in statement(name, source_ids=True, **values)
+        assert "source_id" not in statement(name, **values)
+
+
+@pytest.mark.parametrize("name", ["people_table", "human_qa_table", "final_results_table"])
+def test_tables_with_source_ids(name: str) -> None:
+    """The declared tables have one column more, the second."""
+    without, columns_with = columns(name), columns(name, source_ids=True)
+    assert list(columns_with)[:2] == ["pid", "source_id"]
+    assert columns_with == {"source_id": "STRING"} | without | {"source_id": "STRING"}
+
+
+def test_text_ids_of_a_weak_hash_are_kept_apart(
+    people_rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a function that gives two names the same number the run stops with exit code 3 and publishes nothing."""
+    strong = text_ids._pid_and_check
+    monkeypatch.setattr(text_ids, "_pid_and_check", lambda text: (strong(text)[0] % 50, strong(text)[1]))
+    source = write_jsonl(tmp_path / "p.jsonl", people_with([f"x{n}" for n in range(200)], people_rows))
+    done = tiny_run(source, tmp_path / "w")
+    assert done.code == 3
+    assert "two different ids have the same 63-bit pid" in done.said
+    assert not done.published
