@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from conftest import TINY, tiny_run, write_jsonl
-from predict_age.aws import execution_lease, lambda_package, s3_documents, s3_store, state_machine, tasks
+from predict_age.aws import execution_lease, lambda_package, run_mirror, s3_documents, s3_store, state_machine, tasks
 from predict_age.aws.lambdas import batch_generator, final_results, post_cleanup, pre_cleanup, runtime
 from predict_age.aws.lambdas import rollback as aws_rollback
 from predict_age.cli import maintain
 from predict_age.config import Config
-from predict_age.pipeline import recovery, runner
+from predict_age.pipeline import recovery, runner, step_inputs
 from predict_age.run import quality_gates
 from predict_age.steps import batch_generator as local_batch_generator
 from predict_age.steps import create_predictions_table as local_create_predictions_table
@@ -31,8 +31,8 @@ SAME: list[tuple[str, ModuleType, ModuleType]] = [  # rule, local side, AWS side
     ("removable_runs", retention, pre_cleanup),
     ("forget_and_delete", retention, pre_cleanup),
     ("RUN_ID", retention, pre_cleanup),
-    ("result_files", local_final_results, final_results),
-    ("RESULT_STEPS", local_final_results, final_results),
+    ("result_files", step_inputs, final_results),
+    ("RESULT_STEPS", step_inputs, final_results),
     ("manifest_contents", local_final_results, final_results),
     ("is_temporary_file", recovery, post_cleanup),
     ("RowAccounting", row_accounting, final_results),
@@ -52,7 +52,12 @@ SAME: list[tuple[str, ModuleType, ModuleType]] = [  # rule, local side, AWS side
     ("create_predictions_table", local_create_predictions_table, tasks),
     ("people_of", local_human_qa, tasks),
     ("predict_batch", local_parallel_prediction, tasks),
-    ("prediction_parts", local_parallel_prediction, tasks),
+    ("prediction_partitions", local_parallel_prediction, tasks),
+    ("summarize_batches", local_parallel_prediction, tasks),
+    ("parallel_prediction_inputs", step_inputs, tasks),
+    ("BatchGeneratorInputs", local_batch_generator, batch_generator),
+    ("StepResult", local_batch_generator, batch_generator),
+    ("Run", runner, run_mirror),
 ]
 
 
