@@ -20,6 +20,8 @@ import pytest
 from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
+from predict_age.records.receipts import BatchContents, Receipt
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.run import Run, RunPlan
 from predict_age.runtime.progress import Console
 from predict_age.runtime.worker_pool import Pool
@@ -27,7 +29,7 @@ from predict_age.sql import VIEW
 from predict_age.step import STEPS
 from predict_age.steps import batch_prediction
 from predict_age.steps.parallel_prediction import prediction_partitions
-from predict_age.storage.workspace import Workspace
+from predict_age.storage.workspace import RunFolder, Workspace
 from processes import alive, server_of, start, wait_for, workers_of
 
 Finished = tuple[Path, dict[str, Any]]
@@ -91,7 +93,7 @@ def test_a_batch_is_the_same_in_bites_and_slices_of_any_size(
     run = Run(RunPlan.from_json(folder.record), workspace, folder, Pool(1), Console(quiet=True), Anything())
     part = prediction_partitions(parallel_prediction_inputs(run))[0]
 
-    def predicted(name: str) -> tuple[pa.Table, dict[str, Any]]:
+    def predicted(name: str) -> tuple[pa.Table, Receipt[BatchContents]]:
         receipt = batch_prediction.predict_batch(tmp_path / f"{name}.parquet", "key", *part.needs)
         return pq.read_table(tmp_path / f"{name}.parquet"), receipt
 
@@ -99,16 +101,16 @@ def test_a_batch_is_the_same_in_bites_and_slices_of_any_size(
     slices = []
     together = batch_prediction._together
     monkeypatch.setattr(batch_prediction, "_together", lambda several: slices.append(len(several)) or together(several))
-    for name, value in (("BITE_BYTES", bite), ("SLICE_BYTES", most), ("SLICE_ROWS", rows)):
+    for name, value in (("CACHE_CHUNK_BYTES", bite), ("SLICE_BYTES", most), ("SLICE_ROWS", rows)):
         monkeypatch.setattr(batch_prediction, name, value)
     monkeypatch.setattr("predict_age.source.row_group_reader.SLICE_ROWS", rows)
     made, other = predicted("in pieces")
-    assert len(slices) > len(part.needs[0]) and receipt["rows"] == other["rows"] == expected.num_rows > 500
+    assert len(slices) > len(part.needs[0]) and receipt.contents.rows == other.contents.rows == expected.num_rows > 500
     assert made["pid"].equals(expected["pid"]) and made["profile_key"].equals(expected["profile_key"])
     for name, by in (("predicted_age", 1), ("age_lower", 0.011), ("age_upper", 0.011)):
         off = np.abs(made[name].to_numpy() - expected[name].to_numpy())
         assert off.max() <= by and (off > 0).mean() < 0.01
-    assert other["tally"]["counts"] == receipt["tally"]["counts"] and other["sketch"] == receipt["sketch"]
+    assert other.contents.tally.counts == receipt.contents.tally.counts and other.contents.sketch == receipt.contents.sketch
 
 
 class Anything:
@@ -552,14 +554,14 @@ def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) ->
     from predict_age.tally import Tally
 
     folder = finished[0] / "runs" / finished[1]["run_id"]
-    facts = json.loads((folder / "steps" / "read_source.json").read_text())["facts"]
+    facts = RunFolder(folder).facts(ReadSourceFacts)
     parts = sorted((folder / "results").glob("part_*.parquet"))
 
     def books(paths: list[Path]) -> None:
         receipts = [describe(p) for p in paths]
         total = Tally()
         for receipt in receipts:
-            total += Tally.from_json(receipt["tally"])
+            total += receipt.tally
         reconcile(facts, receipts, total)
 
     books(parts)

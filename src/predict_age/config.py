@@ -239,7 +239,7 @@ class Config(_Section):
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
 
-def load_config(path: Path | None, overrides: dict[str, dict[str, Any]] | None = None) -> Config:
+def load_config(path: Path | None, overrides: dict[str, dict[str, object]] | None = None) -> Config:
     """Read a TOML file (or nothing) and apply ``overrides`` (section -> key -> value).
 
     Raises ConfigError naming the file, the line, what was expected and what was found.

@@ -37,7 +37,7 @@ class Tally:
         start = prefix + ":"
         return {k.removeprefix(start): v for k, v in sorted(self.counts.items()) if k.startswith(start)}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod

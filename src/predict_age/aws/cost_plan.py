@@ -60,7 +60,7 @@ class AwsPlan:
         """Dollars altogether."""
         return sum(self.dollars.values())
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {**asdict(self), "total_usd": round(self.total, 4)}
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from predict_age.aws.s3_store import Store
 from predict_age.storage.documents import VersionedDocument
@@ -23,5 +23,5 @@ class S3Documents:
         value, _ = parse_hashed_json(found[0], self.store.url(f"{name}.json"))
         return VersionedDocument(value, found[1])
 
-    def put(self, name: str, value: dict[str, Any], replaces: str | None) -> None:
+    def put(self, name: str, value: Mapping[str, object], replaces: str | None) -> None:
         self.store.put(f"{name}.json", hashed_json(value).encode(), replaces)

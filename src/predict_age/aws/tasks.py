@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
 from predict_age.pipeline.runner import do_step, new_plan
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
+from predict_age.records.json_fields import as_json, from_json
+from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.records.step_facts import ParallelPredictionFacts
 from predict_age.run.budget import check_cost
-from predict_age.run.partitioned_output import Partition, Receipt
+from predict_age.run.partitioned_output import Partition
 from predict_age.run.quality_gates import GATES
 from predict_age.run.run import Run
 from predict_age.runtime.worker_pool import Pool, available_cores
@@ -146,44 +148,64 @@ def predict(job: Job, scratch: Path) -> None:
         todo = [n for n in mine if receipt_in(job, n, parts[n].key) is None]
         run.progress.note(f"task {job.task}: batches {mine}, of which {len(mine) - len(todo)} are done")
 
-        def put(index: int, made: Receipt) -> None:
+        def put(index: int, made: TaskReceipt) -> None:
             number = todo[index]
             run.lease.check()
             for kind in ("people", "predictions"):
                 path = mirror.folder.path / kind / f"batch_{number}.parquet"
                 job.store.put_part(object_names.batch_file(job.run_id, kind, number), path)
                 path.unlink()
-            job.store.put_part(object_names.receipt(job.run_id, number), hashed_json(made).encode())
+            job.store.put_part(object_names.receipt(job.run_id, number), hashed_json(made.as_json()).encode())
 
         tasks = [(parts[n], mirror.folder.path / "people" / f"batch_{n}.parquet") for n in todo]
         pool.run(make_batch, tasks, put, [f"batch_{n}" for n in todo])
 
 
-def make_batch(part: Partition, people: Path) -> Receipt:
-    """Predict one batch and write the canonical rows of its people beside: the join needs both."""
+@dataclass(frozen=True)
+class PeopleFile:
+    """Canonical rows of a batch's people: their number, and the SHA-256 of the file."""
+
+    people: int
+    people_sha256: str
+
+
+@dataclass(frozen=True)
+class TaskReceipt:
+    """Receipt of a batch on AWS: of its predictions and of its people, which the join needs both."""
+
+    batch: Receipt[BatchContents]
+    people: PeopleFile
+
+    def as_json(self) -> dict[str, object]:
+        """The contents of the receipt in S3: one flat object."""
+        return {**self.batch.as_json(), **as_json(self.people)}
+
+
+def make_batch(part: Partition, people: Path) -> TaskReceipt:
+    """Predict one batch and write the canonical rows of its people beside."""
     splits, context = part.needs
-    made = predict_batch(part.path, part.key, splits, context)
-    return {**made, **_people(people, splits, context)}
+    return TaskReceipt(predict_batch(part.path, part.key, splits, context), _write_people(people, splits, context))
 
 
-def _people(path: Path, splits: list[Split], context: BatchContext) -> Receipt:
+def _write_people(path: Path, splits: list[Split], context: BatchContext) -> PeopleFile:
     table = people_of(splits, context.source, context.rules, context.duplicate_rows)
     with creating(path) as stream:
         pq.write_table(table, stream, **parquet_options(table.schema))
-    return {"people": table.num_rows, "people_sha256": stream.sha256}
+    return PeopleFile(table.num_rows, stream.sha256)
 
 
-def receipt_in(job: Job, batch: int, key: str) -> Receipt | None:
+def receipt_in(job: Job, batch: int, key: str) -> TaskReceipt | None:
     """The receipt of a batch, if it and both files are in S3 as they were written, for ``key``; None: make it."""
     try:
-        receipt = job.store.document(object_names.receipt(job.run_id, batch))
-    except IntegrityError:
+        found = job.store.document(object_names.receipt(job.run_id, batch))
+        receipt = TaskReceipt(Receipt.from_json(BatchContents, found), from_json(PeopleFile, found))
+    except (IntegrityError, ValueError):
         return None
-    for kind, digest in (("predictions", "file_sha256"), ("people", "people_sha256")):
+    for kind, digest in (("predictions", receipt.batch.file_sha256), ("people", receipt.people.people_sha256)):
         stored = job.store.head(object_names.batch_file(job.run_id, kind, batch))
-        if stored is None or stored.sha256 != receipt.get(digest):
+        if stored is None or stored.sha256 != digest:
             return None
-    return receipt if receipt.get("key") == key else None
+    return receipt if receipt.batch.key == key else None
 
 
 def collect(job: Job, scratch: Path) -> None:
@@ -216,10 +238,10 @@ def _collect_batches(job: Job, run: Run) -> StepResult[ParallelPredictionFacts]:
                 f"batch {number} is missing or damaged", expected=f"{len(parts)} batches with receipts", fix="redrive the execution"
             )
         receipts.append(receipt)
-    facts = summarize_batches(inputs, receipts, 0, "")
-    outputs = {f"predictions/batch_{n}.parquet": r["file_sha256"] for n, r in enumerate(receipts)}
-    outputs |= {f"people/batch_{n}.parquet": r["people_sha256"] for n, r in enumerate(receipts)}
-    found, expected = sum(r["people"] for r in receipts), inputs.source.facts.distinct
+    facts = summarize_batches(inputs, [r.batch.contents for r in receipts], 0, "")
+    outputs = {f"predictions/batch_{n}.parquet": r.batch.file_sha256 for n, r in enumerate(receipts)}
+    outputs |= {f"people/batch_{n}.parquet": r.people.people_sha256 for n, r in enumerate(receipts)}
+    found, expected = sum(r.people.people for r in receipts), inputs.source.facts.distinct
     if found != expected:
         raise IntegrityError("people are missing", expected=f"{expected:,} distinct people", found=f"{found:,} in all batches")
     return StepResult(inputs.source.facts.to_predict, facts, outputs)

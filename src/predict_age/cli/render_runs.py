@@ -174,7 +174,7 @@ def show_diff(found: Diff) -> None:
     )
     table = grid("Where the age comes from", ["before", "after", "people", "mean change"], numbers=False)
     for move in found.moves:
-        table.add_row(move["before"], move["after"], f"{move['people']:,}", number_or_dash(move["mean_change"], "{:+.2f} years"))
+        table.add_row(move.before, move.after, f"{move.people:,}", number_or_dash(move.mean_change, "{:+.2f} years"))
     console.print(table)
     if found.predicted_in_both:
         near = ", ".join(f"{share:.1%} within {years}" for years, share in found.within.items())
@@ -187,5 +187,5 @@ def show_diff(found: Diff) -> None:
     if found.jumps:
         table = grid("Largest jumps", ["pid", "before", "after", "source before", "source after"])
         for row in found.jumps:
-            table.add_row(str(row["pid"]), str(row["age_before"]), str(row["age_after"]), row["source_before"], row["source_after"])
+            table.add_row(str(row.pid), str(row.age_before), str(row.age_after), row.source_before, row.source_after)
         console.print(table)

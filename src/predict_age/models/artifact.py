@@ -61,11 +61,11 @@ def save_model(bundle: Bundle, folder: Path, facts: dict[str, object]) -> str:
     return version
 
 
-def _ridge_json(ridge: RidgeModel) -> dict[str, Any]:
+def _ridge_json(ridge: RidgeModel) -> dict[str, object]:
     return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(ridge).items()}
 
 
-def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, Any]:
+def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, object]:
     """The keys of model format 2, in its order."""
     return {
         "weights": ensemble.weights,

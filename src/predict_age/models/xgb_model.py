@@ -159,7 +159,7 @@ def train_xgboost(
 def _by_library(
     known: tuple[Matrix, NDArray[np.float32]],
     validation: tuple[Matrix, NDArray[np.float32]] | None,
-    parameters: dict[str, Any],
+    parameters: dict[str, object],
     names: list[str],
     settings: TrainingConfig,
 ) -> xgboost.Booster:

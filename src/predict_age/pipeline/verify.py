@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
 from predict_age.models.artifact import load_model
+from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import RunFolder, Workspace
-from predict_age.tally import Tally, sum_tallies
+from predict_age.tally import sum_tallies
 
 PARTITION_FOLDERS = ("predictions/batch_", "qa/", "results/")
 COMPARED_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
@@ -34,7 +34,7 @@ class Verification:
     checks: list[str]
     problems: list[str]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -68,16 +68,16 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
             checks.append(what)
         except IntegrityError as error:
             problems.append(str(error))
-    return Verification(folder.id, len(run.files), size, int(run.manifest["books"]["distinct"]), checks, problems)
+    return Verification(folder.id, len(run.files), size, run.manifest.books.distinct, checks, problems)
 
 
 def _books(run: VerifiedRun) -> None:
     parts = [describe(run.folder.path / name) for name in run.named("results/")]
-    tally = sum_tallies(Tally.from_json(p["tally"]) for p in parts)
+    tally = sum_tallies(p.tally for p in parts)
     books = reconcile(run.folder.facts(ReadSourceFacts), parts, tally)
-    if books.as_rows() != run.manifest["books"] or str(books.checksum) != run.manifest["checksum"]:
+    if books.counts() != run.manifest.books or str(books.checksum) != run.manifest.checksum:
         raise IntegrityError(
-            "the row accounting differs from the manifest's", expected=str(run.manifest["books"]), found=str(books.as_rows())
+            "the row accounting differs from the manifest's", expected=str(as_json(run.manifest.books)), found=str(books.as_rows())
         )
 
 

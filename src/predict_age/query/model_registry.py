@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.records.step_facts import TrainingFacts
@@ -31,7 +30,7 @@ class Version:
     gate: str
     champion: bool
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -52,7 +51,7 @@ def model_versions(workspace: Workspace) -> list[Version]:
 def _version(name: str, uses: list[tuple[RunFolder, TrainingFacts]], champion: str) -> Version:
     facts = uses[0][1]
     judged = [o for f, _ in uses if (o := outcome(f, "model"))]
-    gate = "not judged" if not judged else "passed" if judged[0]["passed"] else "accepted"
+    gate = "not judged" if not judged else "passed" if judged[0].passed else "accepted"
     held, ridge = facts.metrics.held_out, facts.metrics.ridge
     ids = [f.id for f, _ in uses]
     return Version(name, facts.trained_at, ids, held.mae, ridge.mae, held.coverage, gate, champion in ids)
@@ -92,7 +91,7 @@ def promote_model(workspace: Workspace, name: str) -> tuple[str, RunFolder]:
         return now if now.champion == folder.id else now.with_champion(folder.id)
 
     update_pointer(workspace.documents, promoted)
-    return str(run.manifest["model"]), folder
+    return run.manifest.model, folder
 
 
 def _previous(workspace: Workspace) -> str:

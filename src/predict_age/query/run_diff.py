@@ -11,12 +11,35 @@ from typing import Any
 import duckdb
 
 from predict_age.errors import ConfigError
+from predict_age.records.json_fields import as_json
 from predict_age.storage.manifest import VerifiedRun
 
 JUMP_YEARS = 5.0
 LARGEST_JUMPS = 20
 NOT_IN_RUN = "(not there)"
 ML = "ML_PREDICTION"
+
+
+@dataclass(frozen=True)
+class Move:
+    """People whose age came from the source ``before`` and comes from ``after``, with their mean change in years."""
+
+    before: str
+    after: str
+    people: int
+    mean_change: float | None
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A person whose age changed much more or less than the time between the runs; ages and ``change`` in years."""
+
+    pid: int
+    source_before: str
+    source_after: str
+    age_before: int
+    age_after: int
+    change: int
 
 
 @dataclass(frozen=True)
@@ -33,16 +56,16 @@ class Diff:
     both: int
     only_before: int
     only_after: int
-    moves: list[dict[str, Any]]
+    moves: list[Move]
     predicted_in_both: int
     mean_change: float | None
     within: dict[int, float]
     jump_years: float
     jumped: int
-    jumps: list[dict[str, Any]]
+    jumps: list[Jump]
 
-    def as_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "within": {str(k): v for k, v in self.within.items()}}
+    def as_json(self) -> dict[str, object]:
+        return {**as_json(self), "within": {str(k): v for k, v in self.within.items()}}
 
 
 def diff_runs(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
@@ -56,7 +79,7 @@ def diff_runs(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_
             expected="a new file that ends in .csv or .parquet",
             found="an existing file" if out.exists() else out.suffix,
         )
-    days = dt.date.fromisoformat(after.manifest["as_of"]) - dt.date.fromisoformat(before.manifest["as_of"])
+    days = dt.date.fromisoformat(after.manifest.as_of) - dt.date.fromisoformat(before.manifest.as_of)
     expected = days.days / 365.25
     with tempfile.TemporaryDirectory(prefix="predict-age-diff-", dir=after.folder.path.parent.parent) as scratch:
         connection = duckdb.connect(config={"temp_directory": scratch, "memory_limit": "4GB", "preserve_insertion_order": False})
@@ -80,7 +103,7 @@ def diff_runs(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_
             f"ORDER BY abs(change - {expected}) DESC, pid"
         )
         largest = connection.sql(f"SELECT * FROM jumps LIMIT {LARGEST_JUMPS}")
-        jumps = [dict(zip(largest.columns, row, strict=True)) for row in largest.fetchall()]
+        jumps = [Jump(*row) for row in largest.fetchall()]
         if out is not None:
             target = "'" + str(out).replace("'", "''") + "'"
             connection.execute(
@@ -95,20 +118,18 @@ def _summary(
     expected: float,
     jump_years: float,
     table: list[tuple[Any, ...]],
-    jumps: list[dict[str, Any]],
+    jumps: list[Jump],
 ) -> Diff:
     """Summary from counts by (source before, source after, change), whose number does not grow with that of the people."""
     moves: dict[tuple[str, str], list[tuple[int | None, int]]] = {}
     for source_before, source_after, change, people in table:
         moves.setdefault((source_before, source_after), []).append((change, people))
-    listed: list[dict[str, Any]] = []
+    listed: list[Move] = []
     for (old, new), changes in moves.items():
         people = sum(n for _, n in changes)
         total = sum((c or 0) * n for c, n in changes)
-        listed.append(
-            {"before": old, "after": new, "people": people, "mean_change": None if NOT_IN_RUN in (old, new) else total / people}
-        )
-    listed.sort(key=lambda m: -m["people"])
+        listed.append(Move(old, new, people, None if NOT_IN_RUN in (old, new) else total / people))
+    listed.sort(key=lambda m: -m.people)
     both = [(c, n) for key, changes in moves.items() if NOT_IN_RUN not in key for c, n in changes if c is not None]
     predicted = [(c, n) for c, n in moves.get((ML, ML), []) if c is not None]
     count = sum(n for _, n in predicted)
@@ -118,8 +139,8 @@ def _summary(
         after.folder.id,
         expected,
         sum(n for _, n in both),
-        sum(m["people"] for m in listed if m["after"] == NOT_IN_RUN),
-        sum(m["people"] for m in listed if m["before"] == NOT_IN_RUN),
+        sum(m.people for m in listed if m.after == NOT_IN_RUN),
+        sum(m.people for m in listed if m.before == NOT_IN_RUN),
         listed,
         count,
         sum(c * n for c, n in predicted) / count if count else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -48,7 +47,7 @@ def write_report(folder: RunFolder) -> Path:
     return folder.report
 
 
-def _context(folder: RunFolder) -> dict[str, Any]:
+def _context(folder: RunFolder) -> dict[str, object]:
     summary = run_summary(folder)
     training, prediction = folder.facts(TrainingFacts), folder.facts(ParallelPredictionFacts)
     metrics, drift, review = training.metrics, prediction.drift, folder.facts(HumanQaFacts).review

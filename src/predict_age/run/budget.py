@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from predict_age.config import LimitsConfig
 from predict_age.errors import IntegrityError, LimitError
+from predict_age.records.json_fields import as_json, from_json
 from predict_age.runtime.signals import OutOfTime, stopping_after
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.lease import Holder
@@ -44,43 +44,54 @@ def check_cost(usd: float, limits: LimitsConfig, why: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt at a run: token of the lease, start time, seconds, outcome."""
+
+    token: int
+    began: str
+    seconds: float
+    outcome: str
+
+
 @dataclass
 class Attempts:
-    """Attempts of a run, in ``attempts.json``: token of the lease, start time, seconds, outcome."""
+    """Attempts of a run, in ``attempts.json``."""
 
     folder: RunFolder
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[Attempt]:
         """All attempts, oldest first. Empty when the file is missing or damaged: no result depends on it."""
         try:
-            attempts: list[dict[str, Any]] = read_json(self.folder.path / "attempts.json")["attempts"]
-            return attempts
-        except (IntegrityError, KeyError):
+            return [from_json(Attempt, a) for a in read_json(self.folder.path / "attempts.json")["attempts"]]
+        except (IntegrityError, KeyError, ValueError):
             return []
 
     def begin(self, token: int, before: Holder | None) -> None:
         """Record a new attempt. An attempt that was killed ends at the last heartbeat of its lease."""
-        attempts = self.all()
-        for attempt in attempts:
-            if attempt["outcome"] == RUNNING:
-                attempt["outcome"] = "killed"
-                if before is not None and before.token == attempt["token"]:
-                    attempt["seconds"] = round(max(0.0, before.beat - dt.datetime.fromisoformat(attempt["began"]).timestamp()), 1)
+        attempts = [self._closed(a, before) if a.outcome == RUNNING else a for a in self.all()]
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        self._write([*attempts, {"token": token, "began": now, "seconds": 0.0, "outcome": RUNNING}])
+        self._write([*attempts, Attempt(token, now, 0.0, RUNNING)])
+
+    @staticmethod
+    def _closed(attempt: Attempt, before: Holder | None) -> Attempt:
+        if before is None or before.token != attempt.token:
+            return replace(attempt, outcome="killed")
+        worked = before.beat - dt.datetime.fromisoformat(attempt.began).timestamp()
+        return replace(attempt, outcome="killed", seconds=round(max(0.0, worked), 1))
 
     def end(self, seconds: float, outcome: str) -> None:
         """Close the newest attempt."""
         attempts = self.all()
-        attempts[-1:] = [{**a, "seconds": round(seconds, 1), "outcome": outcome} for a in attempts[-1:]]
+        attempts[-1:] = [replace(a, seconds=round(seconds, 1), outcome=outcome) for a in attempts[-1:]]
         self._write(attempts)
 
     def seconds(self) -> float:
         """Time of all attempts, failed ones included."""
-        return float(sum(a["seconds"] for a in self.all()))
+        return float(sum(a.seconds for a in self.all()))
 
-    def _write(self, attempts: list[dict[str, Any]]) -> None:
-        write_json(self.folder.path / "attempts.json", {"attempts": attempts})
+    def _write(self, attempts: list[Attempt]) -> None:
+        write_json(self.folder.path / "attempts.json", {"attempts": [as_json(a) for a in attempts]})
 
 
 def seconds_left(limits: LimitsConfig, used: float) -> float | None:

@@ -34,11 +34,11 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
     """Reason why no prediction of the base run can be reused; empty when they can."""
     if plan.challengers or base.folder.record.get("challengers"):
         return "several models share the people"
-    if base.manifest["code"] != plan.code:
+    if base.manifest.code != plan.code:
         return "the base run was made by other code"
     as_of = plan.as_of.isoformat()
-    if base.manifest["as_of"] != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name)):
-        return f"features count from dates, and as_of moved from {base.manifest['as_of']} to {as_of}: every profile is new"
+    if base.manifest.as_of != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name)):
+        return f"features count from dates, and as_of moved from {base.manifest.as_of} to {as_of}: every profile is new"
     if not base.named("predictions/batch_"):
         return "the base run did not keep its predictions (running.keep_predictions)"
     return ""

@@ -7,12 +7,12 @@ continues from there. The checks, and whether the gate was overridden, are recor
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from predict_age.config import GatesConfig
 from predict_age.errors import IntegrityError, QualityError
 from predict_age.records.drift_state import DriftComparison
+from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.model_quality import ModelEvaluation, Quality
 from predict_age.records.step_facts import ParallelPredictionFacts, TrainingFacts
 from predict_age.run.run import Run
@@ -133,21 +133,30 @@ def after_prediction(run: Run) -> None:
 GATES = {"training": after_training, "parallel_prediction": after_prediction}
 
 
-def outcome(folder: RunFolder, name: str) -> dict[str, Any] | None:
-    """Decision of the gate ``name`` of a run: ``checks``, ``passed`` and ``accepted``; None where the run has not reached it."""
+@dataclass(frozen=True)
+class GateOutcome:
+    """Decision of a gate: whether all ``checks`` passed, and whether failed ones were ``accepted``."""
+
+    passed: bool
+    accepted: bool
+    checks: list[Check]
+
+
+def outcome(folder: RunFolder, name: str) -> GateOutcome | None:
+    """Decision of the gate ``name`` of a run; None where the run has not reached it."""
     try:
-        return read_json(folder.path / "gates" / f"{name}.json")
-    except IntegrityError:
+        return from_json(GateOutcome, read_json(folder.path / "gates" / f"{name}.json"))
+    except (IntegrityError, ValueError):
         return None
 
 
 def _apply_gate(run: Run, name: str, checks: list[Check]) -> None:
     before = outcome(run.folder, name)
-    if before and (before["passed"] or before["accepted"]):
+    if before and (before.passed or before.accepted):
         return  # decided at the first attempt: another run may have been published since
     failed = [c for c in checks if not c.passed]
-    record = {"passed": not failed, "accepted": bool(failed) and run.accept, "checks": [asdict(c) for c in checks]}
-    write_json(run.folder.path / "gates" / f"{name}.json", record)
+    decided = GateOutcome(not failed, bool(failed) and run.accept, checks)
+    write_json(run.folder.path / "gates" / f"{name}.json", as_json(decided))
     if failed and not run.accept:
         what = (
             "the model is not good enough to be published"

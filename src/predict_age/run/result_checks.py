@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +10,13 @@ import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
 from predict_age.hashing import checksum
+from predict_age.records.receipts import ResultContents
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
 
-def describe(path: Path) -> dict[str, Any]:
+def describe(path: Path) -> ResultContents:
     """Contents of a result partition: rows, distinct pids and their checksum, and the tally of sources and ages."""
     columns = ["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"]
     written = pq.read_table(path, columns=columns, read_dictionary=["prediction_source"]).combine_chunks()
@@ -40,15 +40,15 @@ def describe(path: Path) -> dict[str, Any]:
         )
     in_order = np.sort(pids, kind="stable")  # partitions are sorted already, so this is one pass
     distinct = int(np.count_nonzero(in_order[1:] != in_order[:-1])) + bool(len(pids))
-    return {"rows": written.num_rows, "distinct": distinct, "checksum": str(checksum(pids)), "tally": tally.as_json()}
+    return ResultContents(written.num_rows, distinct, str(checksum(pids)), tally)
 
 
-def reconcile(source: ReadSourceFacts, receipts: list[dict[str, Any]], tally: Tally) -> RowAccounting:
+def reconcile(source: ReadSourceFacts, parts: list[ResultContents], tally: Tally) -> RowAccounting:
     """Row accounting of the run. Raises IntegrityError when it does not reconcile or the checksum of the pids differs."""
     books = RowAccounting.of(source, tally)
-    written = sum(int(r["checksum"]) for r in receipts) % 2**64
-    people = sum(r["rows"] for r in receipts)
-    if written != books.checksum or people != books.distinct or sum(r["distinct"] for r in receipts) != people:
+    written = sum(int(p.checksum) for p in parts) % 2**64
+    people = sum(p.rows for p in parts)
+    if written != books.checksum or people != books.distinct or sum(p.distinct for p in parts) != people:
         raise IntegrityError(
             "the result does not hold every person exactly once, nothing was published",
             expected=f"{books.distinct:,} people, checksum {books.checksum:016x}",

@@ -88,7 +88,7 @@ class RunPlan:
         ]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The contents of run.json."""
         return {
             "run_id": self.run_id,

@@ -39,7 +39,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "as_of": record["as_of"],
         "quarter": record["quarter"],
         "base": record["base"],
-        "attempts": Attempts(folder).all(),
+        "attempts": [as_json(a) for a in Attempts(folder).all()],
         "table": final.table if final else "",
         "model_version": training.model_version if training else "",
         "rows": as_json(final.rows) if final else {},

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +21,15 @@ from predict_age.hashing import sampling_hash
 from predict_age.kernels import use_kernels
 from predict_age.models.artifact import load_model
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
+from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.run.incremental import PREDICTION_ENTRY, Reusable
+from predict_age.run.partitioned_output import write_partition_receipt
 from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.scan import counting_rows
-from predict_age.storage.durable_files import creating, write_receipt
+from predict_age.storage.durable_files import creating
 from predict_age.storage.parquet_writer import RowGroupWriter
 from predict_age.tally import AGE_BINS, PCT_BINS, Tally
 
@@ -61,7 +62,7 @@ class Arms:
     models: tuple[tuple[Path, str], ...]
 
 
-def predict_batch(path: Path, key: str, splits: list[Split], context: BatchContext) -> dict[str, Any]:
+def predict_batch(path: Path, key: str, splits: list[Split], context: BatchContext) -> Receipt[BatchContents]:
     """Predict the rows of ``splits`` that need it and write ``path`` with its receipt.
 
     Smart filter first, then inline parsing of only those profiles, then the models. A person whose profile is unchanged
@@ -113,17 +114,8 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
                     "confidence_pct": np.bincount(pct, minlength=PCT_BINS).tolist(),
                 },
             )
-    return write_receipt(
-        path,
-        key,
-        stream,
-        {
-            "rows": rows,
-            "model_version": version,
-            "tally": tally.as_json(),
-            "sketch": drift_sample.sketch().in_order(),
-        },
-    )
+    contents = BatchContents(rows, version, tally, drift_sample.sketch().in_order())
+    return write_partition_receipt(path, key, stream, contents)
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
+from predict_age.records.json_fields import as_json
+from predict_age.records.receipts import Receipt, ResultContents
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
-from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
+from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
 from predict_age.run.result_checks import describe, reconcile
 from predict_age.run.run import StepContext
 from predict_age.run.step_outputs import batches_of
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
 from predict_age.step import StepRecord, StepResult
-from predict_age.storage.durable_files import check_hash, creating, key_of, write_json, write_receipt
+from predict_age.storage.durable_files import check_hash, creating, key_of, write_json
 from predict_age.storage.manifest import manifest_contents
 from predict_age.storage.parquet_writer import parquet_options
 from predict_age.storage.row_accounting import RowAccounting
@@ -27,7 +28,7 @@ from predict_age.tally import Tally, sum_tallies
 
 def result_part(
     path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str, usable_from_pct: float
-) -> dict[str, Any]:
+) -> Receipt[ResultContents]:
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
     check_hash(qa, qa_sha256)
     connection = connect()
@@ -39,7 +40,7 @@ def result_part(
     with creating(path) as stream:
         pq.write_table(table, stream, row_group_size=250_000, **parquet_options(table.schema))
     check_hash(path, stream.sha256)
-    return write_receipt(path, key, stream, describe(path))
+    return write_partition_receipt(path, key, stream, describe(path))
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,11 @@ def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
         how = (stamp, plan.run_id, plan.config.prediction.usable_from_pct)
         parts.append(Partition(folder.result_part(n), key_of("result", made, *how), (folder.qa_part(n), made, *how)))
     total = inputs.source.distinct
-    receipts = build_missing(inputs.context, result_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
-    tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
-    books = reconcile(inputs.source, receipts, tally)
+    receipts = build_missing(
+        inputs.context, result_part, parts, valid_partitions(parts, ResultContents), lambda c: c.rows, total, "people"
+    )
+    tally = sum_tallies(r.contents.tally for r in receipts)
+    books = reconcile(inputs.source, [r.contents for r in receipts], tally)
     predicted = inputs.prediction
     if books.predicted != predicted.predicted or books.default != sum(predicted.default.values()):
         raise IntegrityError(
@@ -94,4 +97,4 @@ def _write_manifest(inputs: FinalResultsInputs, results: dict[str, str], books: 
     """Write ``manifest.json`` and return its content hash. ``results`` are the parts of the result and their SHA-256."""
     files = inputs.files | results
     manifest = manifest_contents(inputs.context.plan.as_json(), inputs.source, inputs.training, books, tally, files)
-    return write_json(inputs.context.folder.manifest_file, manifest)
+    return write_json(inputs.context.folder.manifest_file, as_json(manifest))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +11,9 @@ import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
+from predict_age.records.receipts import QaContents, Receipt
 from predict_age.records.step_facts import HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts
-from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
+from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
 from predict_age.run.run import StepContext
 from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
 from predict_age.source.row_classifier import classify_rows
@@ -22,7 +22,7 @@ from predict_age.source.row_rules import RowRules, connect, register
 from predict_age.source.scan import counting_rows
 from predict_age.sql import columns, for_duckdb
 from predict_age.step import StepRecord, StepResult
-from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
+from predict_age.storage.durable_files import check_hash, creating, key_of
 from predict_age.storage.parquet_writer import parquet_options
 from predict_age.tally import Tally, sum_tallies
 
@@ -49,7 +49,7 @@ def qa_part(
     source: SourceConfig,
     rules: RowRules,
     duplicate_rows: Path,
-) -> dict[str, Any]:
+) -> Receipt[QaContents]:
     """Join one batch of the source with its predictions, one row a person, ordered by pid.
 
     Raises IntegrityError when the batch file is damaged or holds somebody whom the source does not.
@@ -74,7 +74,7 @@ def qa_part(
         pq.write_table(table, stream, **parquet_options(table.schema))
     reviews = {v["values"]: v["counts"] for v in table["review_reason"].drop_null().value_counts().to_pylist()}
     tally = Tally({f"source:{k}": n for k, n in sources.items()} | {f"review:{k}": n for k, n in reviews.items()})
-    return write_receipt(path, key, stream, {"rows": table.num_rows, "tally": tally.as_json()})
+    return write_partition_receipt(path, key, stream, QaContents(table.num_rows, tally))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def human_qa(inputs: HumanQaInputs) -> StepResult[HumanQaFacts]:
         needs = (folder.batch(n), made, [splits[s] for s in batch], *shared)
         parts.append(Partition(folder.qa_part(n), key_of("qa", rows, made, batch), needs))
     total = inputs.source.facts.distinct
-    receipts = build_missing(inputs.context, qa_part, parts, valid_partitions(parts), lambda r: r["rows"], total, "people")
-    tally = sum_tallies(Tally.from_json(r["tally"]) for r in receipts)
+    receipts = build_missing(inputs.context, qa_part, parts, valid_partitions(parts, QaContents), lambda c: c.rows, total, "people")
+    tally = sum_tallies(r.contents.tally for r in receipts)
     facts = HumanQaFacts(by_source=tally.group("source"), review=tally.group("review"))
-    return StepResult(sum(r["rows"] for r in receipts), facts, outputs_of(folder, parts, receipts))
+    return StepResult(sum(r.contents.rows for r in receipts), facts, outputs_of(folder, parts, receipts))

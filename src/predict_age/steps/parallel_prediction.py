@@ -12,16 +12,17 @@ from predict_age.errors import IntegrityError
 from predict_age.evaluation.drift.sketch import Sketch
 from predict_age.evaluation.drift.state import compare_states, drift_state
 from predict_age.models.artifact import challenger_folder
+from predict_age.records.receipts import BatchContents
 from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.incremental import Reusable, earlier_predictions
-from predict_age.run.partitioned_output import Partition, Receipt, build_missing, outputs_of, valid_partitions
+from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
 from predict_age.run.run import StepContext
 from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
 from predict_age.step import StepRecord, StepResult
 from predict_age.steps.batch_prediction import Arms, BatchContext, predict_batch
 from predict_age.storage.durable_files import key_of
 from predict_age.storage.manifest import VerifiedRun
-from predict_age.tally import Tally, sum_tallies
+from predict_age.tally import sum_tallies
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ def parallel_prediction(inputs: ParallelPredictionInputs) -> StepResult[Parallel
     if plan.base and reason:
         context.progress.note(f"nothing of run {plan.base} is taken over: {reason}")
     partitions = prediction_partitions(inputs, reusable)
-    finished = valid_partitions(partitions)
+    finished = valid_partitions(partitions, BatchContents)
     if finished:
         context.progress.note(f"{len(finished)} of {len(partitions)} batches are already done and kept")
     total = inputs.source.facts.to_predict
     receipts = build_missing(context, predict_batch, partitions, finished, _rows_handled, total, "rows")
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = summarize_batches(inputs, receipts, len(finished), reason if plan.base else "")
+    facts = summarize_batches(inputs, [r.contents for r in receipts], len(finished), reason if plan.base else "")
     if reusable is not None:
         context.progress.note(
             f"{facts.reused:,} of {total:,} people have an unchanged profile and keep the prediction of {plan.base}"
@@ -83,31 +84,31 @@ def prediction_partitions(inputs: ParallelPredictionInputs, reusable: Reusable |
 
 
 def summarize_batches(
-    inputs: ParallelPredictionInputs, receipts: list[Receipt], kept: int, not_reused: str
+    inputs: ParallelPredictionInputs, batches: list[BatchContents], kept: int, not_reused: str
 ) -> ParallelPredictionFacts:
     """Facts of all batches together. Raises IntegrityError unless they hold every row that needs a prediction."""
     plan, training, total = inputs.context.plan, inputs.training.facts, inputs.source.facts.to_predict
-    tallies = [Tally.from_json(r["tally"]) for r in receipts]
+    tallies = [b.tally for b in batches]
     tally = sum_tallies(tallies)
-    done = sum(_rows_handled(r) for r in receipts)
+    done = sum(_rows_handled(b) for b in batches)
     if done != total:
         raise IntegrityError(
             "predictions are missing",
-            expected=f"{total:,} rows in {len(receipts)} batches",
-            found=f"{done:,} rows in {len(receipts)} batches",
+            expected=f"{total:,} rows in {len(batches)} batches",
+            found=f"{done:,} rows in {len(batches)} batches",
             fix="run `predict-age resume`",
         )
     now = drift_state(
         inputs.context.folder.id,
         plan.as_of.isoformat(),
         training.model_version,
-        [Sketch.from_json(r["sketch"]) for r in receipts],
+        [Sketch.from_json(b.sketch) for b in batches],
         [t.histograms.get("predicted_age", [0]) for t in tallies],
         inputs.source.facts.known_ages,
     )
     drift = compare_states(training.reference, now, plan.config.drift)
     return ParallelPredictionFacts(
-        batches=len(receipts),
+        batches=len(batches),
         kept=kept,
         predicted=tally.count("predicted"),
         reused=tally.count("reused"),
@@ -127,6 +128,5 @@ def _arms(inputs: ParallelPredictionInputs) -> Arms:
     return Arms(settings.experiment, tuple(settings.challengers.values()), models)
 
 
-def _rows_handled(receipt: Receipt) -> int:
-    tally = Tally.from_json(receipt["tally"])
-    return tally.count("predicted") + sum(tally.group("default").values())
+def _rows_handled(batch: BatchContents) -> int:
+    return batch.tally.count("predicted") + sum(batch.tally.group("default").values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class DocumentStore(Protocol):
     def get(self, name: str) -> VersionedDocument | None:
         """The document, or None when there is none. Raises IntegrityError when it is damaged."""
 
-    def put(self, name: str, value: dict[str, Any], replaces: str | None) -> None:
+    def put(self, name: str, value: Mapping[str, object], replaces: str | None) -> None:
         """Store ``value`` if the document still has the tag ``replaces`` (None: if there is none); Conflict otherwise.
 
         All or nothing: a reader sees the old document or the new one.
@@ -56,7 +56,7 @@ class LocalDocuments:
         path = self.folder / f"{name}.json"
         return VersionedDocument(*read_hashed_json(path)) if path.exists() else None
 
-    def put(self, name: str, value: dict[str, Any], replaces: str | None) -> None:
+    def put(self, name: str, value: Mapping[str, object], replaces: str | None) -> None:
         make_folder(self.folder)
         with self._guard():
             found = self.get(name)

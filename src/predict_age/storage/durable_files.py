@@ -11,7 +11,7 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,13 +134,13 @@ def remove(path: Path) -> None:
 _seen_whole: set[bytes] = set()  # SHA-256 of the files that were found to be as their seal says
 
 
-def hashed_json(value: dict[str, Any]) -> str:
+def hashed_json(value: Mapping[str, object]) -> str:
     """JSON text with a last key "sha256" over all others."""
     seal = hashlib.sha256(json.dumps(value).encode()).hexdigest()
     return json.dumps({**value, "sha256": seal}, indent=1) + "\n"
 
 
-def write_json(path: Path, value: dict[str, Any]) -> str:
+def write_json(path: Path, value: Mapping[str, object]) -> str:
     """Write ``value`` as JSON with a last key "sha256" over all others; returns that seal."""
     text = hashed_json(value)
     with creating(path) as stream:

@@ -6,11 +6,12 @@ each byte that a reader uses, and a file that is not named is never read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from predict_age.errors import IntegrityError
-from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts, TrainingFacts
+from predict_age.records.json_fields import OPTIONAL, from_json
+from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts, RowCounts, TrainingFacts
 from predict_age.storage.durable_files import check_hash, file_problem, key_of
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.storage.workspace import RunFolder, Workspace
@@ -19,30 +20,63 @@ from predict_age.tally import Tally
 MANIFEST_FORMAT = 1
 
 
+@dataclass(frozen=True)
+class ManifestSource:
+    """A source file with its size and SHA-256."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Contents of ``manifest.json``; ``athena``: on AWS, size and tag of every object of the result."""
+
+    format: int
+    run_id: str
+    quarter: str
+    as_of: str
+    timestamp: str
+    identity: str
+    code: str
+    seed: int
+    config: str
+    features: str
+    model: str
+    base: str
+    source: list[ManifestSource]
+    books: RowCounts
+    checksum: str
+    tally: Tally
+    files: dict[str, str]
+    athena: dict[str, str] | None = field(default=None, metadata=OPTIONAL)
+
+
 def manifest_contents(
     run: dict[str, Any], source: ReadSourceFacts, model: TrainingFacts, books: RowAccounting, tally: Tally, files: dict[str, str]
-) -> dict[str, Any]:
+) -> Manifest:
     """The manifest of a run: ``run`` is its run.json, ``source`` and ``model`` are the facts of reading and of training."""
     sources = zip(run["files"], source.source_sha256, strict=True)
-    return {
-        "format": MANIFEST_FORMAT,
-        "run_id": run["run_id"],
-        "quarter": run["quarter"],
-        "as_of": run["as_of"],
-        "timestamp": run["timestamp"],
-        "identity": run["identity"],
-        "code": run["code"],
-        "seed": run["config"]["training"]["seed"],
-        "config": key_of(run["config"]),
-        "features": key_of(run["features_text"]),
-        "model": model.model_version,
-        "base": run["base"],
-        "source": [{"path": f["path"], "bytes": f["size"], "sha256": h} for f, h in sources],
-        "books": books.as_rows(),
-        "checksum": str(books.checksum),
-        "tally": tally.as_json(),
-        "files": files,
-    }
+    return Manifest(
+        format=MANIFEST_FORMAT,
+        run_id=run["run_id"],
+        quarter=run["quarter"],
+        as_of=run["as_of"],
+        timestamp=run["timestamp"],
+        identity=run["identity"],
+        code=run["code"],
+        seed=run["config"]["training"]["seed"],
+        config=key_of(run["config"]),
+        features=key_of(run["features_text"]),
+        model=model.model_version,
+        base=run["base"],
+        source=[ManifestSource(f["path"], f["size"], h) for f, h in sources],
+        books=books.counts(),
+        checksum=str(books.checksum),
+        tally=tally,
+        files=files,
+    )
 
 
 @dataclass(frozen=True)
@@ -50,13 +84,12 @@ class VerifiedRun:
     """A run whose manifest is the one that was published (or, never published, the one that lies in its folder)."""
 
     folder: RunFolder
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def files(self) -> dict[str, str]:
         """Name inside the run's folder -> SHA-256."""
-        files: dict[str, str] = self.manifest["files"]
-        return files
+        return self.manifest.files
 
     def named(self, *prefixes: str) -> list[str]:
         """Names of the files under these folders, parts in the order of their numbers."""
@@ -93,4 +126,7 @@ def verified_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun:
         raise IntegrityError(
             f"unknown manifest format in {folder.path}", expected=f"format {MANIFEST_FORMAT}", found=str(manifest.get("format"))
         )
-    return VerifiedRun(folder, manifest)
+    try:
+        return VerifiedRun(folder, from_json(Manifest, manifest))
+    except ValueError as error:
+        raise IntegrityError(f"{folder.manifest_file} is damaged or from another version", found=str(error)) from None

@@ -33,7 +33,7 @@ def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
             fix="choose another run: `predict-age runs`",
         )
     seal = run.folder.facts(FinalResultsFacts).manifest
-    return update_pointer(workspace.documents, lambda now: now.rolled_back(folder.id, run.manifest["quarter"], seal)), folder
+    return update_pointer(workspace.documents, lambda now: now.rolled_back(folder.id, run.manifest.quarter, seal)), folder
 
 
 def _previous(workspace: Workspace) -> str:
@@ -61,7 +61,7 @@ def _rebuild(workspace: Workspace) -> None:
         run = _whole(workspace, folder)
         if run is not None:
             seal = folder.facts(FinalResultsFacts).manifest
-            published = published.with_current(folder.id, run.manifest["quarter"], seal, "found again")
+            published = published.with_current(folder.id, run.manifest.quarter, seal, "found again")
     workspace.documents.put(POINTER, asdict(replace(published, removing=[])), None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from predict_age.aws.lambdas.rollback import roll_back_tables
@@ -18,6 +19,7 @@ from predict_age.aws.lambdas.runtime import (
 )
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PEOPLE_TABLE, RESULTS_TABLE, reader_tables
 from predict_age.errors import IntegrityError
+from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.sql import VIEW, for_athena
 from predict_age.step import StepResult
@@ -115,8 +117,8 @@ def manifest_text(call: Call, run: dict[str, Any], books: RowAccounting, tally: 
     """Text of manifest.json: SHA-256 of each file that this program wrote, size and tag of each object that Athena wrote."""
     outputs = [call.step(step).outputs for step in RESULT_STEPS]
     files = result_files(outputs, lambda name: _record_hash(call, name), bool(run["config"]["running"]["keep_predictions"]))
-    contents = manifest_contents(run, call.facts(ReadSourceFacts), call.facts(TrainingFacts), books, tally, files)
-    return hashed_json({**contents, "athena": object_tags(call, location)})
+    manifest = manifest_contents(run, call.facts(ReadSourceFacts), call.facts(TrainingFacts), books, tally, files)
+    return hashed_json(as_json(replace(manifest, athena=object_tags(call, location))))
 
 
 def _record_hash(call: Call, name: str) -> str:

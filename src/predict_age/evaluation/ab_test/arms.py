@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -31,7 +30,7 @@ class AbTestResult:
     arms: dict[str, ArmStatistics]
     decisions: list[Decision]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "paired": self.paired,
             "truth": self.truth,
@@ -84,7 +83,7 @@ def _register_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace,
 
 
 def _year(run: VerifiedRun) -> int:
-    return dt.date.fromisoformat(run.manifest["as_of"]).year
+    return dt.date.fromisoformat(run.manifest.as_of).year
 
 
 def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -100,7 +99,7 @@ def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, 
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.model_version "
         f"FROM {_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
-    arms = {str(run.manifest["model"]): ArmStatistics()}
+    arms = {run.manifest.model: ArmStatistics()}
     for batch in connection.sql(query).to_arrow_reader(READ_BATCH_ROWS):
         versions = batch.column("model_version").to_numpy(zero_copy_only=False).astype(str)
         for version in np.unique(versions):
@@ -119,9 +118,9 @@ def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, 
 
 
 def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], truth: str, rules: DecisionRules) -> AbTestResult:
-    if len({r.manifest["as_of"] for r in runs}) > 1:
+    if len({r.manifest.as_of for r in runs}) > 1:
         raise ConfigError(
-            "the runs predict ages at different dates", expected="one as_of", found=", ".join(r.manifest["as_of"] for r in runs)
+            "the runs predict ages at different dates", expected="one as_of", found=", ".join(r.manifest.as_of for r in runs)
         )
     for number, run in enumerate(runs):
         connection.execute(
@@ -129,7 +128,7 @@ def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], trut
             f"age_upper AS age_upper_{number} FROM {_files(run)} WHERE prediction_source = 'ML_PREDICTION'"
         )
     joins = " ".join(f"JOIN run{number} USING (pid)" for number in range(len(runs)))
-    names = [f"{r.manifest['model']} ({r.folder.id})" for r in runs]
+    names = [f"{r.manifest.model} ({r.folder.id})" for r in runs]
     arms = {n: ArmStatistics() for n in names}
     pairs = {n: PairedDifferences() for n in names[1:]}
     for batch in connection.sql(f"SELECT * FROM truth {joins}").to_arrow_reader(READ_BATCH_ROWS):

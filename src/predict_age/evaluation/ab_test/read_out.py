@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class ArmStatistics:
         """Variance of the absolute error, years squared; NaN below two rows."""
         return max(self.square - self.absolute**2 / self.rows, 0.0) / (self.rows - 1) if self.rows > 1 else math.nan
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, float]:
         n = self.rows or math.nan
         return {
             "rows": self.rows,
@@ -112,7 +112,7 @@ class Decision:
     decision: str
     reason: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
