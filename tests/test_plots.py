@@ -145,6 +145,11 @@ def test_short_coverage_is_red_and_written_on_its_bar() -> None:
     unknown = plots.coverage(["under 25"], [math.nan], 0.9)
     assert not bars(unknown, svg.BLUE) + bars(unknown, svg.RED)
     assert "–" in [t.text for t in read(unknown).iter("text")]
+    short = plots.coverage(["under 25"], [0.02], 0.9)
+    [(_, top, _, _)] = bars(short, svg.RED)
+    [text] = [t for t in read(short).iter("text") if t.text == "2"]
+    assert float(text.attrib["y"]) < top
+    assert text.get("fill") is None
 
 
 def test_confidence_marks_the_high_quality_share() -> None:

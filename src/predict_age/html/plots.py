@@ -78,10 +78,11 @@ def coverage(names: Sequence[str], share: Sequence[float], target: float) -> str
     plot.x_names(names, "true age")
     for i, (name, inside) in enumerate(zip(names, share, strict=True)):
         plot.bar((i - 0.36, i + 0.36), (0, inside * 100), RED if inside < target - 0.03 else BLUE, f"{name}: {inside:.1%}")
-        if finite([inside]):
+        if inside >= 0.14:
             plot.note(f"{inside * 100:.0f}", (i, 7), text_anchor="middle", fill=PAPER, font_weight="bold")
-        else:
-            plot.note(DASH, (i, 7), text_anchor="middle")
+        else:  # no room inside the bar, or no bar
+            known = bool(finite([inside]))
+            plot.note(f"{inside * 100:.0f}" if known else DASH, (i, inside * 100 if known else 0), dy=-6, text_anchor="middle")
     plot.rule(y=target * 100)
     return plot.picture("Coverage by age band")
 
