@@ -17,21 +17,18 @@ PACKAGE = ROOT / "src" / "predict_age"
 PYTHON = {p.relative_to(PACKAGE).as_posix(): p.read_text(encoding="utf-8") for p in sorted(PACKAGE.rglob("*.py"))}
 
 MOST_LINES = 300
-MOST_UNTYPED = 46  # uses of dict[str, Any]; to be lowered with every record that becomes a class, to 25
+MOST_UNTYPED = 45  # uses of dict[str, Any]; to be lowered with every record that becomes a class, to 25
 MOST_UNFORMATTED = 10  # tables that the formatter would spoil
-LONG_MODULES = {"models/training.py"}  # still too long; nothing may be added here
 SHARED_NAMES = {"handle"}  # the function of each Lambda, by AWS's convention
 TWICE_STILL = {"Counts", "Floats", "LIGHT", "MINUS", "Partition", "TEMPORARY", "WALKED", "text"}
 BANNED = {"luck", "told", "vouched", "losers", "lesson", "bite", "anew", "lanes", "memo", "looked_at", "judge", "mended", "wrongs"}
 BANNED_STILL = {
     "aws/lambdas/rollback.py": {"vouched"},
     "evaluation/drift/judge.py": {"judge"},
-    "features/json_fast_path.py": {"memo"},
-    "models/training.py": {"lanes"},
     "models/xgb_model.py": {"judge", "told"},
     "source/discovery.py": {"told"},
 }
-RIDDLES_STILL = 116  # docstrings with a bad opening; to be lowered to 0
+RIDDLES_STILL = 35  # docstrings with a bad opening; to be lowered to 0
 DYNAMIC_IMPORTS = {  # module that imports by name -> the names it may import
     "distributions.py": {"scipy.special"},  # on first use: it takes a quarter of a second
     "pipeline/runner.py": {"predict_age.report", "scipy.special", "lightgbm"},  # each step when its turn comes
@@ -136,7 +133,7 @@ def layer_of(module: str) -> int:
 
 def test_modules_are_short() -> None:
     """No module has more than 300 lines, kernels excepted."""
-    assert not long_modules(PYTHON) - LONG_MODULES
+    assert not long_modules(PYTHON)
     assert long_modules({"a.py": "x = 1\n" * 301, "kernels/b.py": "x = 1\n" * 301, "c.py": "x = 1\n" * 300}) == {"a.py"}
 
 

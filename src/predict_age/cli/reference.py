@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import typer.main
+from typer.core import TyperCommand
 
 from predict_age.cli import COMMAND_ORDER, app
 
@@ -24,16 +25,16 @@ Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 res
 """
 
 
-def command_line() -> dict[str, Any]:
+def command_line() -> dict[str, TyperCommand]:
     """Every command of the program by its name, in the order of ``--help``."""
-    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands: dict[str, TyperCommand] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     return {name: commands[name] for name in COMMAND_ORDER}
 
 
 def reference() -> str:
     """The page: a table of all commands, then one section a command."""
     commands = command_line()
-    listed = "".join(f"| [`{name}`](#{name}) | {_cell(c.help.splitlines()[0])} |\n" for name, c in commands.items())
+    listed = "".join(f"| [`{name}`](#{name}) | {_cell((c.help or '').splitlines()[0])} |\n" for name, c in commands.items())
     return OPENING + listed + "".join(_section(name, command) for name, command in commands.items())
 
 

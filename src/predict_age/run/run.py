@@ -156,7 +156,7 @@ def code_hash() -> str:
 
 @dataclass(frozen=True)
 class StepContext:
-    """What every step works with: the plan, the run's folder, worker processes, progress, and the lease that allows writing."""
+    """Services of every step: the plan, the run's folder, worker processes, progress, and the lease that allows writing."""
 
     plan: RunPlan
     folder: RunFolder

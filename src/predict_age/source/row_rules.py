@@ -14,6 +14,7 @@ import pyarrow as pa
 from predict_age.config import AgesConfig
 from predict_age.source.column_types import is_text
 from predict_age.source.text_ids import read_text_ids
+from predict_age.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -122,11 +123,6 @@ def _iso_date(text: str) -> str:
 def _compact_date(digits: str) -> str:
     """SQL for the DATE that eight digits are, NULL where they are none."""
     return f"TRY_CAST(TRY_STRPTIME(CAST({digits} AS VARCHAR), '%Y%m%d') AS DATE)"
-
-
-def literal(text: str) -> str:
-    """SQL for a text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _given(column: str, kind: pa.DataType) -> str:
