@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from predict_age.synthetic.write import generate
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job inherits that, and so would every run that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 AS_OF = dt.date(2025, 10, 23)
 QUICK = """
 [training]
@@ -49,28 +53,44 @@ workers = 2
 """
 
 
-def cli(
-    *arguments: object, check: int | None = 0, env: dict[str, str] | None = None, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run predict-age as a user does; ``check`` is the exit code that must come back."""
-    done = subprocess.run(
-        [sys.executable, "-m", "predict_age", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-    )
+def cli_process(*arguments: object, check: int | None = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run predict-age as a user does, in a process of its own; ``check`` is the exit code that must come back."""
+    command = [sys.executable, "-m", "predict_age", *map(str, arguments)]
+    return checked(subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}), check)
+
+
+def cli(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """The same command in this process, for tests that look at what it does and not at how a process ends."""
+    code, out, err = call(arguments)
+    return checked(subprocess.CompletedProcess(["predict-age", *map(str, arguments)], code, out, err), check)
+
+
+def checked(done: subprocess.CompletedProcess[str], check: int | None) -> subprocess.CompletedProcess[str]:
+    """``done``, which must have ended with ``check`` and without a stack of files."""
     assert "Traceback" not in done.stderr, done.stderr
     if check is not None:
         assert done.returncode == check, f"exit code {done.returncode}, expected {check}\n{done.stdout}\n{done.stderr}"
     return done
 
 
-def run_json(source: object, workspace: object, *more: object, check: int = 0) -> dict[str, Any]:
+def run_json(source: object, workspace: object, *more: object, check: int = 0, run: Command = cli) -> dict[str, Any]:
     """``predict-age run --json`` as a dictionary."""
-    done = cli("run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--json", *more, check=check)
+    done = run("run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--json", *more, check=check)
     return json.loads(done.stdout) if check == 0 else {"error": done.stderr}
+
+
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    """A folder that ``make`` fills, once for all processes of a test session, and what it returned. Tests only read it."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, made = root / f"shared-{name}", root / f"shared-{name}.json"
+    with (root / f"shared-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            made.write_text(json.dumps(make(folder)))
+    return folder, json.loads(made.read_text())
 
 
 def result_rows(workspace: Path) -> list[tuple[Any, ...]]:
@@ -101,9 +121,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3,000 generated people: people/*.parquet and truth.parquet."""
-    out = tmp_path_factory.mktemp("generated")
-    generate(out, 3000, 5, AS_OF, 1)
-    return out
+
+    def make(folder: Path) -> dict[str, Any]:
+        generate(folder, 3000, 5, AS_OF, 1)
+        return {}
+
+    return shared(tmp_path_factory, "people", make)[0]
 
 
 @pytest.fixture(scope="session")
@@ -116,18 +139,25 @@ def people_rows(people: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def small_files(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same people as six Parquet files, so that a run has several batches."""
-    out = tmp_path_factory.mktemp("small")
-    table = pq.read_table(people / "people")
-    for i in range(6):
-        pq.write_table(table.slice(i * 500, 500), out / f"part-{i}.parquet")
-    return out
+
+    def make(folder: Path) -> dict[str, Any]:
+        table = pq.read_table(people / "people")
+        for i in range(6):
+            pq.write_table(table.slice(i * 500, 500), folder / f"part-{i}.parquet")
+        return {}
+
+    return shared(tmp_path_factory, "small", make)[0]
 
 
 @pytest.fixture(scope="session")
 def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A workspace with one published run over ``small_files``, and its JSON."""
-    workspace = tmp_path_factory.mktemp("finished") / "work space ü"
-    return workspace, run_json(small_files, workspace, "--config", quick)
+    """A workspace with one published run over ``small_files``, made by a process with two workers, and its JSON."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        return run_json(small_files, folder / "work space ü", "--config", quick, run=cli_process)
+
+    folder, run = shared(tmp_path_factory, "finished", make)
+    return folder / "work space ü", run
 
 
 TINY = """

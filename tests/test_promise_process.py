@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import AS_OF, TINY, cli, result_rows, tiny_run, write_jsonl
+from conftest import AS_OF, TINY, cli, result_rows, shared, tiny_run, write_jsonl
 from faults import call, fingerprints
 from predict_age.storage.workspace import Workspace
 from processes import alive, start, wait_for, workers_of, writer_of
 
 Finished = tuple[Path, dict[str, Any]]
 Rows = list[dict[str, Any]]
+Calm = tuple[Path, dict[str, Any]]  # a folder, and what :func:`calm_run` returns
 
 
 @pytest.fixture(scope="module")
@@ -205,15 +206,25 @@ def test_output_cannot_be_written(how: str, people_rows: Rows, tmp_path: Path) -
     assert "cannot be written" in said
 
 
-def interrupted(people_rows: Rows, tmp_path: Path, *, after: str = "parallel_prediction") -> tuple[Path, Path, dict[str, str]]:
-    """Source and workspace of a run that stopped after a step, and the fingerprints of the files of a calm one."""
-    source = tmp_path / "s.parquet"
+def calm_run(people_rows: Rows, folder: Path) -> dict[str, Any]:
+    """A finished run of 200 people of ``folder / "s.parquet"`` in ``folder / "calm"``: its id and the fingerprints of its files."""
     rows = [{**r, "profile_json": json.dumps(r["profile_json"])} for r in people_rows[:200]]
-    pq.write_table(pa.Table.from_pylist(rows), source, row_group_size=50)
-    when = ["--timestamp", "2025-10-23T06:00:00Z"]
-    calm = tiny_run(source, tmp_path / "calm", *when)
-    shutil.copytree(tmp_path / "calm", tmp_path / "w")
-    run = tmp_path / "w" / "runs" / calm.run["run_id"]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "s.parquet", row_group_size=50)
+    run = tiny_run(folder / "s.parquet", folder / "calm", "--timestamp", "2025-10-23T06:00:00Z").run["run_id"]
+    return {"run": run, "files": fingerprints(folder / "calm" / "runs" / run)}
+
+
+@pytest.fixture(scope="session")
+def calm(people_rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    """One such run, which tests copy and interrupt. Its source is never changed."""
+    return shared(tmp_path_factory, "calm", lambda folder: calm_run(people_rows, folder))
+
+
+def interrupted(calm: Calm, workspace: Path, *, after: str = "parallel_prediction") -> tuple[Path, Path, dict[str, str]]:
+    """Source and folder of a run that stopped after a step in ``workspace``, and the fingerprints of the files of a calm one."""
+    folder, made = calm
+    shutil.copytree(folder / "calm", workspace)
+    run = workspace / "runs" / made["run"]
     steps = ["human_qa", "final_results", "post_cleanup"]
     if after == "batch":  # in the middle of prediction
         steps.insert(0, "parallel_prediction")
@@ -224,11 +235,11 @@ def interrupted(people_rows: Rows, tmp_path: Path, *, after: str = "parallel_pre
     for name in ("qa", "results", "manifest.json", "report.html", "report.json"):
         path = run / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (tmp_path / "w" / "published.json").unlink()
+    (workspace / "published.json").unlink()
     from predict_age.storage.workspace import RunFolder
 
     RunFolder(run).set_status("interrupted", 1)
-    return source, run, fingerprints(tmp_path / "calm" / "runs" / calm.run["run_id"])
+    return folder / "s.parquet", run, made["files"]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "flipped"])
@@ -246,9 +257,9 @@ def interrupted(people_rows: Rows, tmp_path: Path, *, after: str = "parallel_pre
         "steps/parallel_prediction.json",
     ],
 )
-def test_damage_before_a_resume(name: str, damage: str, people_rows: Rows, tmp_path: Path) -> None:
+def test_damage_before_a_resume(name: str, damage: str, calm: Calm, tmp_path: Path) -> None:
     """Whatever was damaged while a run lay still is found beforehand, said, and made again: the result is that of a calm run."""
-    source, run, expected = interrupted(people_rows, tmp_path)
+    source, run, expected = interrupted(calm, tmp_path / "w")
     path = run / name
     content = bytearray(path.read_bytes())
     if damage == "missing":
@@ -264,9 +275,9 @@ def test_damage_before_a_resume(name: str, damage: str, people_rows: Rows, tmp_p
     assert fingerprints(run) == expected
 
 
-def test_resume_says_what_it_will_do(people_rows: Rows, tmp_path: Path) -> None:
+def test_resume_says_what_it_will_do(calm: Calm, tmp_path: Path) -> None:
     """Before any work: which steps are whole, what is missing; afterwards how many batches were kept."""
-    _, run, expected = interrupted(people_rows, tmp_path, after="batch")
+    _, run, expected = interrupted(calm, tmp_path / "w", after="batch")
     code, out, said = call(["resume", "--workspace", tmp_path / "w", "--json"])
     assert code == 0, said
     assert "5 of 9 steps are finished and valid" in said
@@ -277,9 +288,9 @@ def test_resume_says_what_it_will_do(people_rows: Rows, tmp_path: Path) -> None:
     assert fingerprints(run) == expected
 
 
-def test_planted_files_change_nothing(finished: Finished, people_rows: Rows, tmp_path: Path) -> None:
+def test_planted_files_change_nothing(finished: Finished, calm: Calm, tmp_path: Path) -> None:
     """Foreign, old and temporary files in every folder, receipts and all: the result files are byte for byte the same."""
-    source, run, expected = interrupted(people_rows, tmp_path, after="batch")
+    source, run, expected = interrupted(calm, tmp_path / "w", after="batch")
     foreign = finished[0] / "runs" / finished[1]["run_id"]
     for folder in ("predictions", "qa", "results", "model", "source", "set_aside", "steps"):
         (run / folder).mkdir(exist_ok=True)
@@ -310,9 +321,13 @@ def test_planted_files_change_nothing(finished: Finished, people_rows: Rows, tmp
 
 
 @pytest.mark.parametrize("what", ["code", "configuration", "source"])
-def test_resume_refuses_what_has_changed(what: str, people_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_refuses_what_has_changed(
+    what: str, calm: Calm, people_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Other code, an edited plan or another source: the run is not continued, and the difference is named."""
-    source, run, _ = interrupted(people_rows, tmp_path)
+    if what == "source":  # the shared one has to stay as it is
+        calm = (tmp_path, calm_run(people_rows, tmp_path))
+    source, run, _ = interrupted(calm, tmp_path / "w")
     if what == "code":
         monkeypatch.setattr("predict_age.run.run.code_hash", lambda: "0123456789abcdef")
         code, _, said = call(["resume", "--workspace", tmp_path / "w"])
@@ -331,9 +346,9 @@ def test_resume_refuses_what_has_changed(what: str, people_rows: Rows, tmp_path:
     assert Workspace(tmp_path / "w").published.current == ""
 
 
-def test_another_configuration_is_another_run(people_rows: Rows, tmp_path: Path) -> None:
+def test_another_configuration_is_another_run(calm: Calm, tmp_path: Path) -> None:
     """`run` with other settings does not continue an unfinished run with the old ones."""
-    source, run, _ = interrupted(people_rows, tmp_path)
+    source, run, _ = interrupted(calm, tmp_path / "w")
     outcome = tiny_run(source, tmp_path / "w", config=TINY.replace("rounds = 3", "rounds = 4"))
     assert outcome.code == 0
     assert outcome.run["run_id"] != run.name

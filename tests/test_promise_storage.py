@@ -348,30 +348,42 @@ def test_every_damage_to_a_published_run_is_found(copied: tuple[Path, list[str]]
     } <= kinds
     space = Workspace(workspace)
     assert verify_run(space, space.resolve("current")).problems == []
-    tried = missed = 0
-    for path in files:
-        content = path.read_bytes()
-        for damaged in damages(content):
-            if damaged == content:
-                continue
-            path.write_bytes(damaged)
-            tried += 1
-            missed += not noticed(space, path)
-        path.write_bytes(content)
+    contents = {path: path.read_bytes() for path in files}
+    alone = [run / "manifest.json", workspace / "published.json", workspace / "lease.json"]  # nothing below these is looked at
+    tried, missed = 0, []
+    for damaged in [{path: [d]} for path in alone for d in damages(contents[path])] + [
+        {path: chosen for path in files if path not in alone and (chosen := damages(contents[path])[n : n + 1])}
+        for n in range(max(len(damages(content)) for content in contents.values()))
+    ]:
+        now = {path: content for path, [content] in damaged.items() if content != contents[path]}
+        for path, content in now.items():
+            path.write_bytes(content)
+        tried += len(now)
+        missed += unnoticed(space, list(now))
+        for path in now:
+            path.write_bytes(contents[path])
     assert verify_run(space, space.resolve("current")).problems == []
     assert tried > 900
-    assert missed == 0
+    assert missed == []
 
 
-def noticed(space: Workspace, path: Path) -> bool:
-    """Whether the first who would use the file refuses it."""
+def unnoticed(space: Workspace, damaged: list[Path]) -> list[Path]:
+    """Which of the damaged files nobody refuses who would use them."""
     try:
-        if path.name == "lease.json":
+        if damaged and damaged[0].name == "lease.json":
             current_holder(space.documents)
-            return False
-        return bool(verify_run(space, space.resolve("current")).problems)
-    except (IntegrityError, ConfigError):
-        return True
+            return damaged
+        problems = verify_run(space, space.resolve("current")).problems
+    except (IntegrityError, ConfigError) as error:
+        problems = [str(error)]
+    return [path for path in damaged if not any(names(problem, path) for problem in problems)]
+
+
+def names(problem: str, path: Path) -> bool:
+    """Whether a problem names the file: by its path, by its name inside the run's folder, or as what belongs to the report."""
+    inside = path.as_posix().partition("/runs/")[2].partition("/")[2] or path.name
+    report = path.name in ("report.html", "report.json") and problem.startswith("report.html is missing or damaged")
+    return str(path) in problem or problem.startswith(f"{inside} ") or report
 
 
 def test_every_damage_to_a_part_or_its_receipt_is_found(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import cli
+from conftest import cli, cli_process
 from faults import call
 from predict_age import errors
 from predict_age.cli import COMMAND_ORDER, app
@@ -37,7 +37,10 @@ def test_help_lists_the_commands_in_the_order_of_a_run() -> None:
     """The program's commands are those of the list, each once, and ``--help`` shows all that are not hidden in its order."""
     visible = [name for name in COMMAND_ORDER if name != "aws-task"]
     assert sorted(c.name or "" for c in app.registered_commands) == sorted(COMMAND_ORDER)
-    assert re.findall(r"^\W*([a-z]+(?:-[a-z]+)*)  ", cli("--help", env={"COLUMNS": "200"}).stdout, re.M)[-len(visible) :] == visible
+    assert (
+        re.findall(r"^\W*([a-z]+(?:-[a-z]+)*)  ", cli_process("--help", env={"COLUMNS": "200"}).stdout, re.M)[-len(visible) :]
+        == visible
+    )
 
 
 def test_the_reference_of_the_command_line_is_current() -> None:

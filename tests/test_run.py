@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import AS_OF, cli, result_rows, run_json, write_jsonl
+from conftest import AS_OF, cli, cli_process, result_rows, run_json, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
 from predict_age.records.receipts import BatchContents, Receipt
@@ -177,7 +177,7 @@ def test_status_runs_report_plan(finished: Finished, small_files: Path, quick: P
     assert row["current"]
     assert row["published"] == "2025q3"
     assert "2025q3 (current)" in cli("runs", "--workspace", workspace).stdout
-    assert cli("report", "--workspace", workspace).stdout.strip() == run["report"]
+    assert cli_process("report", "--workspace", workspace).stdout.strip() == run["report"]
     plan = json.loads(cli("plan", "--source", small_files, "--as-of", AS_OF, "--config", quick, "--json").stdout)
     assert plan["rows"] == 3000
     assert plan["exact_rows"]

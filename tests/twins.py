@@ -34,13 +34,15 @@ def _in_place(path: Path) -> Iterator[durable_files.NewFile]:
 
 
 def _everywhere(name: str, value: Any) -> None:
-    """Replace a function of :mod:`predict_age.storage.durable_files` in every module that has imported it."""
+    """Replace a function of :mod:`predict_age.storage.durable_files` in every module that has imported it; there must be some."""
     import sys
 
     old = getattr(durable_files, name)
-    for module in list(sys.modules.values()):
-        if module.__name__.startswith("predict_age") and getattr(module, name, None) is old:
-            setattr(module, name, value)
+    modules = [m for m in list(sys.modules.values()) if m.__name__.startswith("predict_age") and getattr(m, name, None) is old]
+    if modules == [durable_files]:
+        raise LookupError(f"nothing has imported {name}: the twin would be the protocol itself")
+    for module in modules:
+        setattr(module, name, value)
 
 
 def _without_rename() -> None:
@@ -76,22 +78,21 @@ def _without_hashes() -> None:
         return receipt if receipt["key"] == key else None
 
     _everywhere("valid_receipt", believed)
-    _everywhere("damage", lambda *_: "")
+    _everywhere("file_problem", lambda *_: "")
     _everywhere("check_hash", lambda *_: None)
 
 
 def _publish_first() -> None:
     """The pointer moves before the manifest of the new run is written."""
     from predict_age.steps import final_results
-    from predict_age.storage import manifest
 
-    write = manifest.write_manifest
+    write = final_results._write_manifest
 
     def early(run: Any, *rest: Any) -> str:
         publication.publish(run.workspace.documents, run.lease.token, run.plan.run_id, run.plan.quarter, "0" * 64)
         return write(run, *rest)
 
-    final_results.write_manifest = early  # type: ignore[attr-defined]
+    final_results._write_manifest = early
 
 
 TWINS = {

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -88,16 +90,20 @@ def head(path: str, size: int, compression: str = "") -> bytes:
     return taken
 
 
-def stream_for_head(path: str, compression: str) -> Any:
+@contextmanager
+def stream_for_head(path: str, compression: str) -> Iterator[Any]:
     """The decompressed bytes of a file, opened without Arrow where that is possible: importing it takes longer than a look."""
-    opened = stream(path) if in_s3(path) else Path(path).open("rb")  # noqa: SIM115 - closed by whoever reads
-    if compression == "gzip":
-        return gzip.GzipFile(fileobj=opened)
-    if compression:
-        import pyarrow as pa
+    with stream(path) if in_s3(path) else Path(path).open("rb") as opened:
+        if compression == "gzip":
+            with gzip.GzipFile(fileobj=opened) as unpacked:  # it leaves the file that it was given open
+                yield unpacked
+        elif compression:
+            import pyarrow as pa
 
-        return pa.CompressedInputStream(opened if in_s3(path) else pa.OSFile(path), compression)
-    return opened
+            with pa.CompressedInputStream(opened, compression) as unpacked:
+                yield unpacked
+        else:
+            yield opened
 
 
 def cut_short(path: str, compression: str, error: Exception) -> InputError:

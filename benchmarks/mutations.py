@@ -1,0 +1,242 @@
+"""Do the tests notice wrong code? ``python benchmarks/mutations.py [WORD ...]`` changes one place at a time and runs the tests.
+
+Each mutation is one replacement in one file: an operator, a bound, a check that is skipped, arguments that are swapped. The tests
+that exercise the file run on a copy of the repository until the first failure. A mutation is *caught* when they fail or exceed
+the time limit, and has *survived* when they pass. With words, only mutations whose file or test contains one of them are tried.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path("src") / "predict_age"
+SECONDS = 420  # for the tests of one mutation
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """``old`` occurs once in ``file`` (below the package) and becomes ``new``; ``tests`` are those that exercise it."""
+
+    file: str
+    old: str
+    new: str
+    tests: str  # names of test files without "test_" and ".py"
+
+    @property
+    def title(self) -> str:
+        """The file and the first line of the replacement."""
+        lines = (line.strip() for line in (self.new if self.new.strip() else "(removed)").splitlines())
+        return f"{self.file}: {next(line for line in lines if line)[:90]}"
+
+
+MUTATIONS = (
+    # storage: what is written, believed, published and removed
+    Mutation("storage/durable_files.py", ' and receipt["file_sha256"] == sha256(path)', "", "promise_storage promise_process"),
+    Mutation(
+        "storage/durable_files.py", "            if sealed(value) != text:", "            if not sealed(value):", "promise_storage"
+    ),
+    Mutation(
+        "storage/durable_files.py", "        temporary.unlink(missing_ok=True)\n        raise", "        raise", "promise_storage"
+    ),
+    Mutation("storage/publication.py", "if now.fence != token:", "if now.fence < token:", "promise_storage"),
+    Mutation("storage/publication.py", "fence=max(now.fence, token)", "fence=now.fence", "promise_storage"),
+    Mutation(
+        "storage/lease.py",
+        "time.time() - self.beat > self.seconds",
+        "time.time() - self.beat > 9 * self.seconds",
+        "promise_storage",
+    ),
+    Mutation("storage/lease.py", "return not born or _born(pid) == born", "return True", "promise_storage"),
+    Mutation(
+        "storage/documents.py",
+        "if (found.tag if found else None) != replaces:",
+        "if found is None and replaces:",
+        "promise_storage",
+    ),
+    Mutation("storage/retention.py", "max(0, len(finished) - keep)", "max(0, len(finished) - keep - 1)", "promise_storage gates"),
+    Mutation("storage/publication.py", "return {self.current, self.champion}", "return {self.current}", "promise_storage gates"),
+    Mutation(
+        "storage/row_accounting.py", "self.usable, self.distinct + self.duplicate)", "self.usable, self.usable)", "arithmetic run"
+    ),
+    Mutation("storage/rollback.py", "if problems := run.problems():", "if problems := run.problems()[1:]:", "promise_storage"),
+    Mutation(
+        "storage/manifest.py", 'if manifest.get("format") != FORMAT:', 'if manifest.get("format") is None:', "promise_storage"
+    ),
+    # run and pipeline: order, limits, gates, what a resume believes
+    Mutation("pipeline/runner.py", "if step.reads_source:", "if not step.reads_source:", "run promise_process"),
+    Mutation(
+        "pipeline/runner.py",
+        "error.errno not in TRANSIENT or attempt == attempts",
+        "attempt == attempts",
+        "promise_process stopping run promise_input",
+    ),
+    Mutation(
+        "pipeline/recovery.py",
+        "(found.redo if problems else found.kept)",
+        "(found.redo if problems[1:] else found.kept)",
+        "promise_process",
+    ),
+    Mutation(
+        "pipeline/verify.py",
+        "if not made.equals(shown.cast(made.schema)):",
+        "if made.num_rows != shown.num_rows:",
+        "promise_storage",
+    ),
+    Mutation("run/budget.py", "min(minutes) * 60 - used", "min(minutes) * 60", "arithmetic promise_process"),
+    Mutation("run/quality_gates.py", 'if before and (before["passed"] or before["accepted"]):', "if before:", "gates drift"),
+    Mutation("run/quality_gates.py", "FEWEST_ROWS = 100", "FEWEST_ROWS = 99", "gates"),
+    Mutation("run/incremental.py", ' & (entries["key"][here] == keys[here])', "", "reuse promise_models"),
+    Mutation("run/partitioned_output.py", "        run.lease.check()\n", "", "promise_process promise_storage run"),
+    # steps
+    Mutation("steps/final_results.py", 'books.predicted != predicted["predicted"] or ', "", "run promise_storage promise_input"),
+    Mutation("steps/human_qa.py", "table.num_rows != people.num_rows or ", "", "run promise_input promise_process"),
+    Mutation("steps/parallel_prediction.py", '"reused": int(kept.sum())', '"reused": 0', "drift reuse"),
+    Mutation("steps/training.py", "times * settings.sample_rows / max", "settings.sample_rows / max", "training_sample"),
+    # source
+    Mutation("source/scan.py", "    best[groups] = candidates[at]", "    best[groups] = best[groups]", "scan run"),
+    Mutation("source/external_partition.py", "if len(found) != high - low:", "if len(found) > high - low:", "scan"),
+    Mutation(
+        "source/discovery.py", "(now.size, now.mtime_ns) != (self.size, self.mtime_ns)", "now.size != self.size", "sources run"
+    ),
+    Mutation("source/row_group_reader.py", "if first != split.rows:", "if first < split.rows:", "sources promise_input scan"),
+    Mutation("source/row_rules.py", "> {self.ages.conflict_years}", ">= {self.ages.conflict_years}", "rows sql"),
+    Mutation("source/text_readers.py", "([block[end:]], len(block) - end)", "([], 0)", "sources promise_input"),
+    # features and kernels
+    Mutation("features/encode.py", '["age_count"] >= FEWEST_ROWS', '["age_count"] > FEWEST_ROWS', "models features"),
+    Mutation("features/json_fast_path.py", "isinstance(s, int) and s >= 0", "isinstance(s, int)", "kernels"),
+    Mutation("features/spec.py", "if words & _AGE and words <= _AGE | _AROUND_AGE:", "if words == _AGE:", "features"),
+    Mutation("kernels/leaf_medians.py", "low = high if count % 2 else", "low = high if count % 3 else", "medians"),
+    Mutation(
+        "kernels/tree_inference.py", "> limits[node]\n                    at", ">= limits[node]\n                    at", "trees"
+    ),
+    Mutation("kernels/value_cache.py", "if digits > EXACT_DIGITS:", "if digits > EXACT_DIGITS + 3:", "kernels"),
+    # models
+    Mutation("models/conformal.py", "ceil((len(scores) + 1) * coverage)", "ceil(len(scores) * coverage)", "models promise_models"),
+    Mutation("models/ensemble.py", "losses[-1] <= min(losses) * (1 + worth)", "losses[-1] <= min(losses)", "models promise_models"),
+    Mutation(
+        "models/metrics.py",
+        "inside = (lower <= age) & (age <= upper)\n    return",
+        "inside = (lower < age) & (age <= upper)\n    return",
+        "models card",
+    ),
+    Mutation("models/density_network.py", "= len(mine) + 1\n", "= len(mine)\n", "models kernels"),
+    Mutation(
+        "models/bundle.py",
+        "np.floor(np.minimum(lower, age) * PARTS)",
+        "np.ceil(np.minimum(lower, age) * PARTS)",
+        "models promise_models",
+    ),
+    Mutation(
+        "models/artifact.py", "        if found == expected:\n", "        if found:\n", "models promise_models promise_storage"
+    ),
+    Mutation(
+        "models/training.py",
+        "result[place < calibrated] = CALIBRATE",
+        "result[place < calibrated] = VALIDATE",
+        "models promise_models",
+    ),
+    # evaluation
+    Mutation("evaluation/drift/judge.py", "if index > index_limit and moved >= least:", "if index > index_limit:", "drift"),
+    Mutation(
+        "evaluation/ab_test/read_out.py",
+        "if high < 0 and missed > WORSE_COVERAGE + doubt:",
+        "if high < 0 and missed > 1:",
+        "experiment",
+    ),
+    Mutation(
+        "evaluation/model_card/leakage.py",
+        "truth = age[~learn]\n    said = median[bins[~learn]]",
+        "truth = age[learn]\n    said = median[bins[learn]]",
+        "card",
+    ),
+    Mutation("evaluation/model_card/population.py", "ones * (ones + 1) / 2", "ones * ones / 2", "card"),
+    # query, AWS, command line, processes, what everything stands on
+    Mutation(
+        "query/tables.py", "run.checked(*prefixes) if used else", "run.checked(*prefixes) if not used else", "promise_storage run"
+    ),
+    Mutation(
+        "query/run_diff.py",
+        "predicted = [(c, n) for c, n in moves.get((ML, ML), [])",
+        "predicted = [(c, n) for c, n in both",
+        "promise_storage",
+    ),
+    Mutation(
+        "aws/execution_lease.py", 'if found and found.value["token"] == token:', "if found:", "aws_store aws_machine aws_emulator"
+    ),
+    Mutation("aws/s3_store.py", "if sha256 and have != sha256:", "if not have:", "aws_store aws_emulator"),
+    Mutation("aws/cost_plan.py", "max(seconds, 60.0)", "seconds", "aws_machine"),
+    Mutation("cli/run.py", "    if base and model:", "    if base and model and False:", "gates"),
+    Mutation("html/__init__.py", "autoescape=True", "autoescape=False", "run"),
+    Mutation("runtime/worker_pool.py", "if tries[task] >= self.attempts:", "if tries[task] > self.attempts + 1:", "pool"),
+    Mutation("runtime/signals.py", "    if not _imports(frame):\n", "    if frame is not None:\n", "stopping"),
+    Mutation("synthetic/write.py", "self.first // ROWS_PER_CHUNK]", "0]", "generator"),
+    Mutation("hashing.py", "splitmix64(part + 1)", "splitmix64(part)", "scan"),
+    Mutation("tally.py", "[a + b for a, b in", "[max(a, b) for a, b in", "arithmetic drift"),
+    Mutation("distributions.py", "-_special().ndtri(chance)", "_special().ndtri(chance)", "arithmetic experiment"),
+)
+
+
+def copied(folder: Path) -> Path:
+    """The tracked files and compiled kernels, times of change included: kernels that stay as they are need no compiler."""
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    compiled = (p.relative_to(ROOT).as_posix() for p in (ROOT / PACKAGE).rglob("__pycache__/*.nb[ci]"))
+    for name in (*names.stdout.splitlines(), *compiled):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def tried(mutation: Mutation, root: Path) -> str:
+    """Apply the mutation below ``root``, run its tests, restore the file: "caught by ...", "SURVIVED" or "STALE"."""
+    path = root / PACKAGE / mutation.file
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if text.count(mutation.old) != 1:
+        return f"STALE: the text to replace occurs {text.count(mutation.old)} times"
+    before = path.stat()
+    tests = [f"tests/test_{name}.py" for name in mutation.tests.split()]
+    environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    with tempfile.TemporaryDirectory() as kernels:
+        if mutation.file.startswith("kernels/"):  # kernels elsewhere have this one's functions compiled in
+            environment["NUMBA_CACHE_DIR"] = kernels
+        path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        try:
+            command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
+            done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return "caught by the time limit"
+        finally:
+            path.write_text(text, encoding="utf-8")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if done.returncode == 0:
+        return "SURVIVED"
+    return f"caught by {failed[0].split()[1] if failed else f'exit code {done.returncode}'}"
+
+
+def main(words: list[str]) -> int:
+    """Try the mutations one after the other; 1 when one survived or no longer fits the source."""
+    chosen = [m for m in MUTATIONS if not words or any(w in m.file or w in m.tests.split() for w in words)]
+    results = []
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        root = copied(Path(folder))
+        for number, mutation in enumerate(chosen, 1):
+            began = time.monotonic()
+            results.append(tried(mutation, root))
+            print(f"{number:3} {results[-1]:60} {time.monotonic() - began:5.0f} s  {mutation.title}", flush=True)
+    caught = sum(r.startswith("caught") for r in results)
+    survived = results.count("SURVIVED")
+    print(f"{len(results)} mutations: {caught} caught, {survived} survived, {len(results) - caught - survived} stale")
+    return 0 if caught == len(results) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
