@@ -15,7 +15,7 @@ from scipy import stats
 
 from conftest import AS_OF, QUICK, cli, run_json
 from predict_age.config import DriftConfig
-from predict_age.evaluation.drift.judge import OverDispersion, align_counts, assign_cells, compare_counts, over_dispersion, psi
+from predict_age.evaluation.drift.comparison import OverDispersion, align_counts, assign_cells, compare_counts, over_dispersion, psi
 from predict_age.evaluation.drift.sketch import Sketch, cell_lower_bound, grid_cells, histogram_counts, number_counts, sum_sketches
 from predict_age.records.drift_state import DriftFinding
 from predict_age.synthetic.model import draw

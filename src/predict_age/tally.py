@@ -24,8 +24,8 @@ class Tally:
         counts.update(other.counts)
         histograms = dict(self.histograms)
         for name, bins in other.histograms.items():
-            mine = histograms.get(name)
-            histograms[name] = list(bins) if mine is None else [a + b for a, b in zip(mine, bins, strict=True)]
+            own_bins = histograms.get(name)
+            histograms[name] = list(bins) if own_bins is None else [a + b for a, b in zip(own_bins, bins, strict=True)]
         return Tally(dict(counts), histograms)
 
     def count(self, name: str) -> int:

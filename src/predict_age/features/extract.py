@@ -108,14 +108,14 @@ class FeatureReader:
         if self._fast_reader is None:
             self._by_sql += (profiles if rows is None else profiles.filter(pa.array(rows))).chunks
             return
-        at = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
+        row_numbers = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
         chunk = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
-        irregular = ~self._fast_reader.add(chunk, at)
+        irregular = ~self._fast_reader.add(chunk, row_numbers)
         self._is_irregular.append(irregular)
         if irregular.any():
-            self._irregular.append(chunk.take(pa.array(at[irregular])))
+            self._irregular.append(chunk.take(pa.array(row_numbers[irregular])))
         if self._fast_reader.fast_path.sql_only_features:
-            self._by_sql.append(chunk.take(pa.array(at)))
+            self._by_sql.append(chunk.take(pa.array(row_numbers)))
 
     def finish(self) -> ExtractedFeatures:
         """The columns of all rows added, in order."""
@@ -191,11 +191,11 @@ def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:
     import duckdb
 
     ours = [name for name, feature in features.features.items() if not isinstance(feature, Sql)]
-    tried = set[str]()
+    compiled_features = set[str]()
     with suppress(duckdb.Error, ValueError):
         _run_on_sample(features, ours, as_of)
-        tried |= set(ours)
-    for name in [n for n in features.features if n not in tried]:
+        compiled_features |= set(ours)
+    for name in [n for n in features.features if n not in compiled_features]:
         try:
             _run_on_sample(features, [name], as_of)
         except (duckdb.Error, ValueError) as error:

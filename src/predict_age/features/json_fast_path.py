@@ -92,8 +92,8 @@ class FastPath:
         self.value_cache = ValueCache(len(self.columns))
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
-        mine = {c.name for c in self.columns}
-        self.sql_only_features = [n for n in features.names if n not in mine]
+        fast_names = {c.name for c in self.columns}
+        self.sql_only_features = [n for n in features.names if n not in fast_names]
 
     def evict_full_columns(self) -> None:
         """Empty the full columns of the cache; call before reading, because categories are numbered anew."""
@@ -131,13 +131,13 @@ class FastPathReader:
     def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain: the others are NULL in every column."""
         scan = JsonScan(*text_buffers(profiles), rows, self.fast_path.paths)
-        there = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
+        present = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
         values = np.empty((len(self.fast_path.columns), len(rows)))
         for first in range(0, len(rows), SCAN_CHUNK_ROWS):
             block = slice(first, first + SCAN_CHUNK_ROWS)
             scan.scan_rows(block)
-            if there is not None:
-                scan.plain[block] &= there[block]
+            if present is not None:
+                scan.plain[block] &= present[block]
             new = self.fast_path.read(scan, block, values[:, block])
             for number in np.unique(new[:, 0]):
                 rows_of = new[new[:, 0] == number, 1] + first
@@ -165,9 +165,9 @@ class FastPathReader:
     def _convert_new_texts(self, values: NDArray[np.float64], more_than: int) -> None:
         """Convert the new texts of columns with more than ``more_than`` of them; columns with few share one statement."""
         asked = {number: sorted({text for _, text in new}) for number, new in enumerate(self._new) if len(new) > more_than}
-        few = [number for number, texts in asked.items() if len(texts) <= MAX_SHARED_TEXTS]
+        small = [number for number, texts in asked.items() if len(texts) <= MAX_SHARED_TEXTS]
         new_values = {}
-        for together in [*([few] if few else []), *([number] for number in asked if number not in few)]:
+        for together in [*([small] if small else []), *([number] for number in asked if number not in small)]:
             columns = [self.fast_path.columns[number] for number in together]
             profiles = [
                 minimal_profile(c.steps, t.decode()) for number, c in zip(together, columns, strict=True) for t in asked[number]

@@ -62,10 +62,10 @@ def _words(text: str) -> list[str]:
 def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
     """The reason why a name must not become a feature: a protected attribute or the age itself. None when it may."""
     words = set(_words(text))
-    if found := words & PROTECTED_WORDS:
-        return f"{text!r} names a protected attribute ({', '.join(sorted(found))})"
-    if found := words & _BIRTH:
-        return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(found))})"
+    if refused := words & PROTECTED_WORDS:
+        return f"{text!r} names a protected attribute ({', '.join(sorted(refused))})"
+    if refused := words & _BIRTH:
+        return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(refused))})"
     if words & _AGE and words <= _AGE | _AROUND_AGE:
         return f"{text!r} is the age itself"
     if text in age_columns:

@@ -49,9 +49,9 @@ def first_layers(at: Any, bins: Any, shift: Any, out: Any) -> None:
             for i in range(len(total)):
                 total[i] += row[i]
         for s in range(networks):
-            sums, made = total[s * width : (s + 1) * width], out[n, s]
+            sums, layer = total[s * width : (s + 1) * width], out[n, s]
             for i in range(width):
-                made[i] = max(sums[i] + shift[s, i], np.float32(0))
+                layer[i] = max(sums[i] + shift[s, i], np.float32(0))
 
 
 @kernel
@@ -59,9 +59,9 @@ def second_layer(values: Any, shift: Any, s: Any, out: Any) -> None:
     """Fill ``out`` (n, s, 2h) of network s, from h on, with its second layer: ``values`` (n, h) plus ``shift`` (h,), at least 0."""
     width = values.shape[1]
     for n in range(values.shape[0]):
-        row, made = values[n], out[n, s, width:]
+        row, layer = values[n], out[n, s, width:]
         for i in range(width):
-            made[i] = max(row[i] + shift[i], np.float32(0))
+            layer[i] = max(row[i] + shift[i], np.float32(0))
 
 
 @inline
@@ -84,18 +84,18 @@ def network_probabilities(weights: Any, first: Any, band: Any, prior: Any, out: 
     m is a multiple of ROWS_PER_BLOCK. ``first`` (a,), ``band`` (4, a), ``prior`` (a,): see ``models.age_distribution.BandedBasis``.
     Neighbours in memory are the same age of different rows, so that no sum runs inside a vector register.
     """
-    networks, functions, most = weights.shape
+    networks, functions, capacity = weights.shape
     ages, rows = out.shape[1], out.shape[0]
     values = weights.reshape(-1)
     logits, total = np.empty(ages * ROWS_PER_BLOCK, np.float32), np.empty(ages * ROWS_PER_BLOCK, np.float32)
     highest, sums = np.empty(ROWS_PER_BLOCK, np.float32), np.empty(ROWS_PER_BLOCK, np.float32)
-    mean, wide, following = np.float32(1 / networks), np.uint64(ROWS_PER_BLOCK), np.uint64(most)
+    mean, wide, following = np.float32(1 / networks), np.uint64(ROWS_PER_BLOCK), np.uint64(capacity)
     for start in range(0, rows, ROWS_PER_BLOCK):
         total[:] = 0
         for s in range(networks):
             highest[:] = -np.inf
             sums[:] = 0
-            begin = np.uint64(s * functions * most + start)
+            begin = np.uint64(s * functions * capacity + start)
             for age in range(ages):
                 w0 = begin + np.uint64(first[age]) * following
                 w1, w2, w3 = w0 + following, w0 + following + following, w0 + following + following + following
@@ -136,12 +136,12 @@ def distribution_quantiles(shares: Any, levels: Any, limits: Any, before: Any, o
             total += shares[n, age]
             cumulative[age] = total
         for k in range(len(levels)):
-            found = 0
+            age_index = 0
             for age in range(ages):
                 if cumulative[age] >= limits[k]:
-                    found = age
+                    age_index = age
                     break
-            share = np.float64(shares[n, found])
-            below = np.float64(cumulative[found]) - share
+            share = np.float64(shares[n, age_index])
+            below = np.float64(cumulative[age_index]) - share
             within = (levels[k] - below) / (share if share > 0 else 1.0)
-            out[n, k] = before + found + min(max(within, 0.0), 1.0)
+            out[n, k] = before + age_index + min(max(within, 0.0), 1.0)

@@ -20,12 +20,12 @@ def kernel(function: F) -> F:
 
     Where neither is writable (a read-only container), each process compiles again.
     """
-    made: Any
+    compiled: Any
     try:
-        made = numba.njit(cache=True, nogil=True)(function)
+        compiled = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
-        made = numba.njit(nogil=True)(function)
-    return cast(F, made)
+        compiled = numba.njit(nogil=True)(function)
+    return cast(F, compiled)
 
 
 def inline(function: F) -> F:
@@ -61,8 +61,8 @@ def _load(builder: Any, arguments: Any, kind: Any) -> Any:
 def _byte_mask(builder: Any, arguments: Any, marked: Callable[[Any, Callable[[int], Any]], Any]) -> Any:
     """A bit mask of 64 bytes, from ``marked``, which is given the bytes and a function that repeats one byte."""
     wide = ir.VectorType(ir.IntType(8), MASK_BYTES)
-    found = marked(_load(builder, arguments, wide), lambda code: ir.Constant(wide, [code] * MASK_BYTES))
-    return builder.bitcast(found, ir.IntType(MASK_BYTES))
+    loaded = marked(_load(builder, arguments, wide), lambda code: ir.Constant(wide, [code] * MASK_BYTES))
+    return builder.bitcast(loaded, ir.IntType(MASK_BYTES))
 
 
 @_instruction
@@ -70,7 +70,7 @@ def quote_mask(_context: Any, text: Any, at: Any) -> Any:
     """A bit for each of the 64 bytes from ``at`` on that is a quote. Here and below, ``text`` is an address."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return _byte_mask(builder, arguments, lambda found, all_of: builder.icmp_unsigned("==", found, all_of(0x22)))
+        return _byte_mask(builder, arguments, lambda loaded, all_of: builder.icmp_unsigned("==", loaded, all_of(0x22)))
 
     return types.uint64(types.int64, types.int64), build
 
@@ -80,8 +80,8 @@ def special_mask(_context: Any, text: Any, at: Any) -> Any:
     """A bit for each of the 64 bytes from ``at`` on that is a backslash or a control character."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        def marked(found: Any, all_of: Any) -> Any:
-            return builder.or_(builder.icmp_unsigned("==", found, all_of(0x5C)), builder.icmp_unsigned("<", found, all_of(0x20)))
+        def marked(loaded: Any, all_of: Any) -> Any:
+            return builder.or_(builder.icmp_unsigned("==", loaded, all_of(0x5C)), builder.icmp_unsigned("<", loaded, all_of(0x20)))
 
         return _byte_mask(builder, arguments, marked)
 
@@ -114,8 +114,8 @@ def load_int32(_context: Any, notes: Any, at: Any) -> Any:
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         notes, at = arguments
-        found = _load(builder, (notes, builder.shl(at, ir.Constant(ir.IntType(64), 2))), ir.IntType(32))
-        return builder.sext(found, ir.IntType(64))
+        loaded = _load(builder, (notes, builder.shl(at, ir.Constant(ir.IntType(64), 2))), ir.IntType(32))
+        return builder.sext(loaded, ir.IntType(64))
 
     return types.int64(types.int64, types.int64), build
 
@@ -191,7 +191,7 @@ def kernels_work() -> bool:
     """Compile and run the smallest kernel; False when that fails or the machine is big-endian."""
     text = np.frombuffer(b'abcdefgh"' + b"x" * MASK_BYTES, np.uint8)
     try:
-        found = _probe(text)
+        loaded = _probe(text)
     except Exception:  # a compiler that does not support this machine may raise anything
         return False
-    return tuple(found) == (8, int.from_bytes(b"abcdefgh", "little"))
+    return tuple(loaded) == (8, int.from_bytes(b"abcdefgh", "little"))

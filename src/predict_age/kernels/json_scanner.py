@@ -29,7 +29,7 @@ from predict_age.kernels.jit import (
 MAX_DEPTH = 64
 MAX_NUMBER_CHARS = 17  # longer numbers may not be exact in a double
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY, QUOTE, BACKSLASH, COMMA, COLON = b'{}[]"\\,:'
-MINUS, DOT, ZERO, NINE, BLANK = b"-.09 "
+MINUS_SIGN, DOT, ZERO, NINE, BLANK = b"-.09 "
 NOT_FOUND = -1
 MARKS_PER_ROUND = 16
 COLLISION_FLAG = 1 << 31  # another key hashed to this slot and was moved to the next
@@ -66,16 +66,16 @@ def _mark_strings(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any
     Returns the number of quotes; -1 when a string is not strict JSON or not closed. Reads beyond ``end``, up to a multiple of 64
     bytes from ``at``.
     """
-    found_quotes, found_escapes, judged = np.int64(0), np.int64(0), at
+    found_quotes, found_escapes, escape_end = np.int64(0), np.int64(0), at
     for base in range(at, end, MASK_BYTES):
         quote, special = quote_mask(text, base), special_mask(text, base)
         if end - base < MASK_BYTES:
             ours = (np.uint64(1) << np.uint64(end - base)) - np.uint64(1)
             quote, special = quote & ours, special & ours
-        if special == 0 and judged <= base:
+        if special == 0 and escape_end <= base:
             left = quote
-            for some in range(0, MASK_BYTES, MARKS_PER_ROUND):
-                for i in range(some, some + MARKS_PER_ROUND):  # storing too many is cheaper than counting them first
+            for first_mark in range(0, MASK_BYTES, MARKS_PER_ROUND):
+                for i in range(first_mark, first_mark + MARKS_PER_ROUND):  # storing too many is cheaper than counting them first
                     store_int32(marks, found_quotes + i, base + lowest_bit(left))
                     left &= left - np.uint64(1)
                 if left == 0:
@@ -86,7 +86,7 @@ def _mark_strings(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any
         while left != 0:
             place = base + lowest_bit(left)
             left &= left - np.uint64(1)
-            if place < judged:
+            if place < escape_end:
                 continue
             code = load_byte(text, place)
             if code == QUOTE:
@@ -97,8 +97,8 @@ def _mark_strings(text: Any, at: Any, end: Any, marks: Any, escapes: Any) -> Any
                     return NOT_FOUND
                 store_int32(escapes, found_escapes, place)
                 found_escapes += 1
-                judged = _after_escape(text, place, end)
-                if judged == NOT_FOUND:
+                escape_end = _after_escape(text, place, end)
+                if escape_end == NOT_FOUND:
                     return NOT_FOUND
             elif found_quotes & 1 == 1:
                 return NOT_FOUND
@@ -122,7 +122,7 @@ def _after_digits(text: Any, at: Any, end: Any) -> Any:
 def _end_of_number(text: Any, at: Any, end: Any) -> Any:
     """The position after the number at ``at``; -1 when it is invalid, has an exponent or too many digits."""
     begin = at
-    if load_byte(text, at) == MINUS:
+    if load_byte(text, at) == MINUS_SIGN:
         at += 1
     digits = at
     at = _after_digits(text, digits, end)
@@ -169,8 +169,8 @@ def _child(text: Any, begin: Any, end: Any, node: Any, keys: Any, table: Any, ma
     Branch-free, but for long keys and hash collisions: which key comes next is unpredictable.
     """
     length = end - begin
-    some = BYTE_MASKS[np.uint64(min(length, 8))]
-    first, last = load_8_bytes(text, begin) & some, load_8_bytes(text, begin + max(length - 8, 0)) & some
+    first_mark = BYTE_MASKS[np.uint64(min(length, 8))]
+    first, last = load_8_bytes(text, begin) & first_mark, load_8_bytes(text, begin + max(length - 8, 0)) & first_mark
     which = (node << 32) | length
     place = key_slot(first, which) & mask
     while True:
@@ -280,7 +280,7 @@ def scan_texts(  # noqa: PLR0915  # one loop without calls, because it takes nea
                 if code == QUOTE:
                     at = load_int32(marks, mark + 1) + 1
                     mark += 2
-                elif code == MINUS or ZERO <= code <= NINE:
+                elif code == MINUS_SIGN or ZERO <= code <= NINE:
                     at = _end_of_number(text, at, end)
                     if at == NOT_FOUND:
                         break

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from predict_age.kernels.jit import kernel
+from predict_age.kernels.kinds import KERNEL_WALK_ROWS
 
-WALKED = 256  # rows walked down side by side
 MIN_PARTITIONED_VALUES = 64  # fewer values are sorted faster than partitioned
 
 
@@ -19,16 +19,16 @@ def leaf_of_rows(known: Any, features: Any, limits: Any, below: Any, leaves: Any
     Nodes are those of :func:`predict_age.kernels.tree_inference.add_leaf_probabilities`.
     """
     rows = known.shape[0]
-    at = np.zeros(WALKED, np.uint32)
-    for first in range(0, rows, WALKED):
-        some = min(WALKED, rows - first)
+    at = np.zeros(KERNEL_WALK_ROWS, np.uint32)
+    for first in range(0, rows, KERNEL_WALK_ROWS):
+        count_here = min(KERNEL_WALK_ROWS, rows - first)
         at[:] = 0
         for _ in range(depth):
-            for n in range(np.uint64(some)):
+            for n in range(np.uint64(count_here)):
                 node = np.uint64(at[n])
                 right = known[np.uint64(first) + n, np.uint64(features[node])] > limits[node]
                 at[n] = below[node] + np.uint32(right)
-        for n in range(some):
+        for n in range(count_here):
             out[first + n] = leaves[at[n]]
 
 
@@ -52,9 +52,9 @@ def medians_by_leaf(leaf: Any, values: Any, drawn: Any, out: Any) -> None:
         count = ends[k + 1] - ends[k]
         out[k] = np.float32(0)
         if count:
-            mine = by_leaf[ends[k] : ends[k + 1]]
+            in_leaf = by_leaf[ends[k] : ends[k + 1]]
             middle = count // 2
-            halved = np.sort(mine) if count < MIN_PARTITIONED_VALUES else np.partition(mine, middle)
+            halved = np.sort(in_leaf) if count < MIN_PARTITIONED_VALUES else np.partition(in_leaf, middle)
             high = halved[middle]
             low = high if count % 2 else halved[:middle].max()
             out[k] = np.float32(low + 0.5 * np.float64(high - low))

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from predict_age.kernels.jit import inline, kernel
-from predict_age.kernels.kinds import FOUR_LEAVES, LEFT_LEAF, NO_LEAF, RIGHT_LEAF
+from predict_age.kernels.kinds import FOUR_LEAVES, KERNEL_WALK_ROWS, LEFT_LEAF, NO_LEAF, RIGHT_LEAF
 
 ROWS_PER_PROGRAM = 512  # rows of one program pass: their columns and vectors stay in the first-level cache
 UNSIGNED_ROWS = np.uint64(ROWS_PER_PROGRAM)  # unsigned, because checks of negative indices rule out vector instructions
-WALKED = 256  # rows walked down a tree side by side
 
 
 @inline
@@ -52,8 +51,8 @@ def add_tree_sums(
     columns = np.zeros(len(unknown) * width * ROWS_PER_PROGRAM, np.float32)
     total = np.uint64(len(vectors) - ROWS_PER_PROGRAM)
     for first in range(0, rows, ROWS_PER_PROGRAM):
-        some = min(ROWS_PER_PROGRAM, rows - first)
-        for n in range(some):
+        chunk_rows = min(ROWS_PER_PROGRAM, rows - first)
+        for n in range(chunk_rows):
             for feature in range(width):
                 for bank in range(len(unknown)):
                     columns[(bank * width + feature) * ROWS_PER_PROGRAM + n] = _split_value(
@@ -62,7 +61,7 @@ def add_tree_sums(
             vectors[total + np.uint64(n)] = out[first + n]
         for tree in range(len(starts) - 1):
             for s in range(starts[tree], starts[tree + 1]):
-                made, x, y = (
+                target, x, y = (
                     np.uint64(slots[s, 0]) * UNSIGNED_ROWS,
                     np.uint64(slots[s, 1]) * UNSIGNED_ROWS,
                     np.uint64(slots[s, 2]) * UNSIGNED_ROWS,
@@ -75,26 +74,26 @@ def add_tree_sums(
                     for n in range(UNSIGNED_ROWS):
                         left = a if columns[column2 + n] <= limit2 else b
                         right = c if columns[column3 + n] <= limit3 else d
-                        vectors[made + n] = left if columns[column + n] <= limit else right
+                        vectors[target + n] = left if columns[column + n] <= limit else right
                 elif kind == NO_LEAF:
                     for n in range(UNSIGNED_ROWS):
                         left, right = vectors[x + n], vectors[y + n]
-                        vectors[made + n] = left if columns[column + n] <= limit else right
+                        vectors[target + n] = left if columns[column + n] <= limit else right
                 elif kind == LEFT_LEAF:
                     for n in range(UNSIGNED_ROWS):
                         right = vectors[y + n]
-                        vectors[made + n] = a if columns[column + n] <= limit else right
+                        vectors[target + n] = a if columns[column + n] <= limit else right
                 elif kind == RIGHT_LEAF:
                     for n in range(UNSIGNED_ROWS):
                         left = vectors[x + n]
-                        vectors[made + n] = left if columns[column + n] <= limit else b
+                        vectors[target + n] = left if columns[column + n] <= limit else b
                 else:
                     for n in range(UNSIGNED_ROWS):
-                        vectors[made + n] = a if columns[column + n] <= limit else b
-            made = np.uint64(slots[starts[tree + 1] - 1, 0]) * UNSIGNED_ROWS
+                        vectors[target + n] = a if columns[column + n] <= limit else b
+            target = np.uint64(slots[starts[tree + 1] - 1, 0]) * UNSIGNED_ROWS
             for n in range(UNSIGNED_ROWS):
-                vectors[total + n] += vectors[made + n]
-        for n in range(some):
+                vectors[total + n] += vectors[target + n]
+        for n in range(chunk_rows):
             out[first + n] = vectors[total + np.uint64(n)]
 
 
@@ -120,21 +119,21 @@ def add_leaf_probabilities(
     ``models.tree_ensembles.nodes.LeafAgeRanges``.
     """
     rows, width = matrix.shape
-    known = np.zeros(WALKED * width, np.float32)
-    at = np.zeros(WALKED, np.uint32)
-    for first in range(0, rows, WALKED):
-        some = min(WALKED, rows - first)
-        for n in range(some):
+    known = np.zeros(KERNEL_WALK_ROWS * width, np.float32)
+    at = np.zeros(KERNEL_WALK_ROWS, np.uint32)
+    for first in range(0, rows, KERNEL_WALK_ROWS):
+        chunk_rows = min(KERNEL_WALK_ROWS, rows - first)
+        for n in range(chunk_rows):
             for feature in range(width):
                 known[n * width + feature] = _split_value(matrix[first + n, feature], unknown, np.float32(-1))
         for tree in range(len(roots)):
             at[:] = roots[tree]
             for _ in range(depths[tree]):
-                for n in range(np.uint64(some)):
+                for n in range(np.uint64(chunk_rows)):
                     node = np.uint64(at[n])
                     right = known[n * np.uint64(width) + np.uint64(features[node])] > limits[node]
                     at[n] = below[node] + np.uint32(right)
-            for n in range(some):
+            for n in range(chunk_rows):
                 leaf = np.uint64(leaves[np.uint64(at[n])])
                 begin, age, length = np.uint64(places[leaf, 0]), np.uint64(places[leaf, 1]), np.uint64(places[leaf, 2])
                 sums = out[first + n]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.kernels.jit import address, inline, kernel, load_8_bytes, load_byte, load_prefix
-from predict_age.kernels.json_scanner import DOT, MINUS, NINE, ZERO
+from predict_age.kernels.json_scanner import DOT, MINUS_SIGN, NINE, ZERO
 
 EXACT_DIGITS = 15
 LOOKED_UP, PLAIN_NUMBER, LIST_LENGTH = 0, 1, 2  # kinds of columns: looked up only, plain numbers parsed, lengths of lists
@@ -60,9 +60,9 @@ def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
     if short >= 0:
         return np.float64(short)
     code = load_byte(text, begin)
-    if code != MINUS and not ZERO <= code <= NINE:
+    if code != MINUS_SIGN and not ZERO <= code <= NINE:
         return np.nan
-    at = begin + 1 if code == MINUS else begin
+    at = begin + 1 if code == MINUS_SIGN else begin
     whole, digits, fraction, pointed = 0, 0, 0, False
     while at < end:
         code = load_byte(text, at)
@@ -76,7 +76,7 @@ def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
     if digits > EXACT_DIGITS:
         return np.nan
     value = whole / POWERS_OF_TEN[fraction]
-    return -value if load_byte(text, begin) == MINUS else value
+    return -value if load_byte(text, begin) == MINUS_SIGN else value
 
 
 @inline
@@ -202,20 +202,20 @@ class ValueCache:
 
     def add(self, meanings: dict[int, dict[bytes, float]]) -> None:
         """Add texts, none of them empty, and their numbers to columns."""
-        for column, mine in meanings.items():
-            self.known[column] |= mine
-            self._bytes[column] += sum(map(len, mine))
+        for column, column_texts in meanings.items():
+            self.known[column] |= column_texts
+            self._bytes[column] += sum(map(len, column_texts))
         self._fill()
 
     def _fill(self) -> None:
-        texts = [text for mine in self.known for text in mine]
+        texts = [text for column_texts in self.known for text in column_texts]
         size = 1 << max(6, (4 * len(texts)).bit_length())
         self.table = np.zeros((size, 4), np.uint64)
         self.means = np.zeros(size)
         self.texts = np.frombuffer(b"".join(texts) or b"\0", np.uint8)
         bounds = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-        columns = np.repeat(np.arange(len(self.known)), [len(mine) for mine in self.known])
-        means = np.array([value for mine in self.known for value in mine.values()], np.float64)
+        columns = np.repeat(np.arange(len(self.known)), [len(column_texts) for column_texts in self.known])
+        means = np.array([value for column_texts in self.known for value in column_texts.values()], np.float64)
         _insert(self.table, self.means, self.texts, bounds, columns, means)
 
     def read(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from predict_age.arrays import Float32Array
 from predict_age.kernels import use_kernels
 from predict_age.kernels.kinds import EXP_COEFFICIENTS, HALF, LN2_HIGH, LN2_LOW, LOG2_E, MIN_EXPONENT, ONE
 
-Floats = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 CUMULATIVE_TOLERANCE = 1e-5  # float32 sums of a few dozen histograms are exact to about 1e-6
 
@@ -45,7 +45,7 @@ def quantiles(probabilities: Probabilities, youngest: int, levels: tuple[float, 
     return result
 
 
-def exponential(x: Floats) -> Floats:
+def exponential(x: Float32Array) -> Float32Array:
     """Exponentials of ``x`` (any shape), values up to 0, within two units in the last place; 1.6e-38 below -87, NaN stays NaN.
 
     Kernels and NumPy take the same steps, so that both agree to the last bit: a power of 2 times a polynomial between -ln 2 / 2 and
@@ -81,10 +81,10 @@ class BandedBasis:
     """
 
     first: NDArray[np.int64]
-    values: Floats
+    values: Float32Array
 
     @classmethod
-    def from_dense(cls, basis: Floats, min_width: int) -> BandedBasis:
+    def from_dense(cls, basis: Float32Array, min_width: int) -> BandedBasis:
         """The narrowest band that holds ``basis`` (k, a), but at least ``min_width`` functions wide where there are as many."""
         functions, ages = basis.shape
         nonzero = basis != 0
@@ -94,7 +94,7 @@ class BandedBasis:
         first = np.minimum(first, functions - width)
         return cls(first, basis[first + np.arange(width)[:, np.newaxis], np.arange(ages)])
 
-    def probabilities(self, weights: Floats, prior: Floats) -> Floats:
+    def probabilities(self, weights: Float32Array, prior: Float32Array) -> Float32Array:
         """Distributions (a, n) by function ``weights`` (k, n) and log-probabilities ``prior`` (a,): the softmax of their sum."""
         logits = weights[self.first] * self.values[0][:, np.newaxis]
         next_term = np.empty_like(logits)

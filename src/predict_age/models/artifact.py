@@ -86,13 +86,13 @@ def _ensemble_from_json(saved: dict[str, Any]) -> EnsembleWeights:
 
 def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """An .npz whose bytes depend on the arrays only: those of ``numpy.savez`` differ between patch releases of Python."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, array, allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 @lru_cache(maxsize=2)

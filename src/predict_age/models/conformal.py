@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from predict_age.arrays import Float64Array, Int64Array
+
 BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
 MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard error of 2.4 points
 
 
-def conformal_correction(lower: Floats, upper: Floats, age: Floats, coverage: float) -> float:
+def conformal_correction(lower: Float64Array, upper: Float64Array, age: Float64Array, coverage: float) -> float:
     """Years to move both ends outwards (negative: inwards) so that at least ``coverage`` of new people are inside.
 
     The ceil((n + 1) x coverage)-th smallest of max(lower - age, age - upper); with too few rows the largest, with none 0.
@@ -37,11 +36,11 @@ class Calibration:
     missing_threshold: float
     years: tuple[float, ...]
 
-    def cells(self, missing_count: Counts, point_age: Floats) -> Counts:
+    def cells(self, missing_count: Int64Array, point_age: Float64Array) -> Int64Array:
         """The cell of each row (n,), from its number of missing features and its predicted age in years."""
         return 2 * np.searchsorted(BAND_STARTS, point_age, side="right") + (missing_count > self.missing_threshold)
 
-    def widen(self, missing_count: Counts, point_age: Floats) -> Floats:
+    def widen(self, missing_count: Int64Array, point_age: Float64Array) -> Float64Array:
         """Years (n,) by which to move both ends outwards."""
         return np.array(self.years)[self.cells(missing_count, point_age)]
 
@@ -49,7 +48,9 @@ class Calibration:
 NO_CALIBRATION = Calibration(0.0, (0.0,) * (2 * len(BAND_STARTS) + 2))
 
 
-def calibrate(missing_count: Counts, point_age: Floats, lower: Floats, upper: Floats, age: Floats, coverage: float) -> Calibration:
+def calibrate(
+    missing_count: Int64Array, point_age: Float64Array, lower: Float64Array, upper: Float64Array, age: Float64Array, coverage: float
+) -> Calibration:
     """Corrections from n rows that took no part in training: those of the cell, else of its age band, else of all rows."""
     missing_threshold = 0.0
     if len(missing_count):

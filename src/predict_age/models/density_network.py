@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from predict_age.arrays import Float32Array
 from predict_age.features.encode import Matrix
 from predict_age.kernels import use_kernels
-from predict_age.models.age_distribution import BandedBasis, Floats, Probabilities
+from predict_age.models.age_distribution import BandedBasis, Probabilities
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -37,15 +38,15 @@ class DensityNetwork:
     h); ``hidden`` (s, h, h); ``shift2`` (s, h); ``last`` (s, 2h, k); ``basis`` (k, a); ``prior`` (a,) log-probabilities.
     """
 
-    edges: Floats
+    edges: Float32Array
     starts: NDArray[np.int64]
-    bins: Floats
-    shift1: Floats
-    hidden: Floats
-    shift2: Floats
-    last: Floats
-    basis: Floats
-    prior: Floats
+    bins: Float32Array
+    shift1: Float32Array
+    hidden: Float32Array
+    shift2: Float32Array
+    last: Float32Array
+    basis: Float32Array
+    prior: Float32Array
 
     def distribution(self, matrix: Matrix) -> Probabilities:
         """Probabilities (n_rows, n_ages) of each whole age for (n_rows, n_features), NaN = missing."""
@@ -90,7 +91,7 @@ class DensityNetwork:
             network_probabilities(weights, self._band.first, self._band.values, self.prior, out[start : start + NETWORK_CHUNK_ROWS])
 
     @cached_property
-    def _bins_beside(self) -> Floats:
+    def _bins_beside(self) -> Float32Array:
         """Bin vectors (m, s h): the vectors of a bin in all networks side by side."""
         return np.ascontiguousarray(self.bins.transpose(1, 0, 2)).reshape(self.bins.shape[1], -1)
 
@@ -105,15 +106,15 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def bin_features(matrix: Matrix, edges: Floats, starts: NDArray[np.int64]) -> NDArray[np.int32]:
+def bin_features(matrix: Matrix, edges: Float32Array, starts: NDArray[np.int64]) -> NDArray[np.int32]:
     """Row numbers in ``bins`` (n_rows, n_features): below the first edge, between edges, from the last edge on, missing."""
     result = np.empty(matrix.shape, np.int32)
     for feature in range(matrix.shape[1]):
-        mine = edges[starts[feature] : starts[feature + 1]]
+        feature_edges = edges[starts[feature] : starts[feature + 1]]
         values = matrix[:, feature]
-        place = np.searchsorted(mine, values, side="right")
-        place[np.isnan(values)] = len(mine) + 1
-        result[:, feature] = place + starts[feature] + 2 * feature
+        bin_index = np.searchsorted(feature_edges, values, side="right")
+        bin_index[np.isnan(values)] = len(feature_edges) + 1
+        result[:, feature] = bin_index + starts[feature] + 2 * feature
     return result
 
 

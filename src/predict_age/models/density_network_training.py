@@ -10,53 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from predict_age.arrays import Float32Array
 from predict_age.config import TrainingConfig
 from predict_age.features.encode import Matrix
-from predict_age.models.age_distribution import Floats
 from predict_age.models.density_network import LEARNED_ARRAYS, DensityNetwork, bin_features, bin_indicator
 from predict_age.models.training_threads import CancelEvent, check_cancelled
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-NetworkWeights = dict[str, Floats]
+NetworkWeights = dict[str, Float32Array]
 MAX_FEATURE_BINS = 96
 LEARNING_RATE = 0.005  # initial step size of Adam, falling to 0 along a cosine
 MAX_ROW_VISITS = 4_800_000  # upper bound of passes x rows, which bounds the training time
 
 
-def bin_edges(matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
+def bin_edges(matrix: Matrix) -> tuple[Float32Array, NDArray[np.int64]]:
     """Edges of every feature, and their offsets: midpoints between its values when there are few, else quantiles."""
-    found = []
+    edges_by_feature = []
     for feature in range(matrix.shape[1]):
         values = matrix[:, feature]
         values = values[np.isfinite(values)]
         distinct = np.unique(values)
         if len(distinct) <= MAX_FEATURE_BINS:
-            mine = distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
+            feature_edges = distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
         else:
-            mine = np.unique(np.quantile(values, np.arange(1, MAX_FEATURE_BINS) / MAX_FEATURE_BINS))
-        found.append(mine.astype(np.float32))
-    return np.concatenate(found), np.cumsum([0, *map(len, found)])
+            feature_edges = np.unique(np.quantile(values, np.arange(1, MAX_FEATURE_BINS) / MAX_FEATURE_BINS))
+        edges_by_feature.append(feature_edges.astype(np.float32))
+    return np.concatenate(edges_by_feature), np.cumsum([0, *map(len, edges_by_feature)])
 
 
-def spline_basis(ages: int, functions: int) -> Floats:
+def spline_basis(ages: int, functions: int) -> Float32Array:
     """Cubic B-splines (functions, ages) on even knots, scaled to standard deviation 1; by the recursion of de Boor (1972).
 
     SciPy's are equal, but take a third of a second to import.
     """
     knots = np.concatenate([[0.0] * 3, np.linspace(0.0, ages, functions - 2), [float(ages)] * 3])
     middle = np.arange(ages)[:, None] + 0.5
-    made = ((knots[:-1] <= middle) & (middle < knots[1:])).astype(float)
+    splines = ((knots[:-1] <= middle) & (middle < knots[1:])).astype(float)
     for degree in (1, 2, 3):
         low, high = knots[:-degree], knots[degree:]
         length = np.where(high > low, high - low, 1.0)  # a function on no length is 0
         rise = (middle - low) / length
-        made = rise[:, :-1] * made[:, :-1] + (1 - rise[:, 1:]) * made[:, 1:]
-    return (made.T / made.std()).astype(np.float32)
+        splines = rise[:, :-1] * splines[:, :-1] + (1 - rise[:, 1:]) * splines[:, 1:]
+    return (splines.T / splines.std()).astype(np.float32)
 
 
-def _forward(w: NetworkWeights, added: Floats) -> tuple[Floats, Floats, Floats]:
+def _forward(w: NetworkWeights, added: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
     """Both hidden layers and the distribution of n rows, from the sums ``added`` (n_rows, h) of their bins' vectors."""
     first = np.maximum(added + w["shift1"], 0)
     second = np.maximum(first @ w["hidden"] + w["shift2"], 0)
@@ -95,18 +95,20 @@ class NetworkTrainingData:
 
     at: NDArray[np.int32]
     truth: NDArray[np.int64]
-    edges: Floats
+    edges: Float32Array
     starts: NDArray[np.int64]
     fixed: NetworkWeights
 
-    def network(self, learned: Sequence[NetworkWeights]) -> DensityNetwork:
+    def network(self, weights: Sequence[NetworkWeights]) -> DensityNetwork:
         """Combine trained weights to one model."""
         return DensityNetwork(
-            self.edges, self.starts, **{name: np.stack([w[name] for w in learned]) for name in LEARNED_ARRAYS}, **self.fixed
+            self.edges, self.starts, **{name: np.stack([w[name] for w in weights]) for name in LEARNED_ARRAYS}, **self.fixed
         )
 
 
-def network_training_data(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> NetworkTrainingData:
+def network_training_data(
+    matrix: Matrix, age: Float32Array, youngest: int, oldest: int, settings: TrainingConfig
+) -> NetworkTrainingData:
     """Bin (n_rows, n_features), NaN = missing, with whole ages (n_rows,) inside youngest..oldest, years."""
     edges, starts = bin_edges(matrix)
     truth = age.astype(np.int64) - youngest
@@ -116,7 +118,7 @@ def network_training_data(matrix: Matrix, age: Floats, youngest: int, oldest: in
     return NetworkTrainingData(bin_features(matrix, edges, starts), truth, edges, starts, fixed)
 
 
-def train_network(matrix: Matrix, age: Floats, youngest: int, oldest: int, settings: TrainingConfig) -> DensityNetwork:
+def train_network(matrix: Matrix, age: Float32Array, youngest: int, oldest: int, settings: TrainingConfig) -> DensityNetwork:
     """Train the networks one after another on (n_rows, n_features), NaN = missing, and whole ages (n_rows,)."""
     training_data = network_training_data(matrix, age, youngest, oldest, settings)
     with threadpool_limits(1):
@@ -136,10 +138,10 @@ def train_one_network(
     width, (rows, features) = settings.network_width, at.shape
     m = int(starts[-1]) + 2 * features
 
-    def start(shape: tuple[int, int], spread: float) -> Floats:
+    def start(shape: tuple[int, int], spread: float) -> Float32Array:
         return (rng.standard_normal(shape) * spread).astype(np.float32)
 
-    learned: NetworkWeights = {
+    weights: NetworkWeights = {
         "bins": start((m, width), features**-0.5),
         "shift1": np.zeros(width, np.float32),
         "hidden": start((width, width), width**-0.5),
@@ -149,29 +151,29 @@ def train_one_network(
     size = int(np.clip(rows / 80, 32, 512))
     passes = max(1, min(settings.network_passes, MAX_ROW_VISITS // rows))
     steps = passes * -(-rows // size)
-    adam = {name: _Adam(weights) for name, weights in learned.items()}
+    adam = {name: _Adam(array) for name, array in weights.items()}
     done = 0
     for _ in range(passes):
         order = rng.permutation(rows)
         for begin in range(0, rows, size):
             check_cancelled(cancelled)
-            some = order[begin : begin + size]
-            gradient = _gradient({**training_data.fixed, **learned}, bin_indicator(at[some], m), training_data.truth[some])
+            batch = order[begin : begin + size]
+            gradient = _gradient({**training_data.fixed, **weights}, bin_indicator(at[batch], m), training_data.truth[batch])
             rate = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
             done += 1
             for name, one in adam.items():
                 one.step(gradient[name], done, rate, 1 - rate * settings.network_decay / (0.5 * LEARNING_RATE * steps))
-    return _reset_unseen_embeddings(learned, at, m, starts)
+    return _reset_unseen_embeddings(weights, at, m, starts)
 
 
 class _Adam:
     """Adam with decoupled weight decay, in place: allocating arrays for every term would take longer than the arithmetic."""
 
-    def __init__(self, weights: Floats) -> None:
+    def __init__(self, weights: Float32Array) -> None:
         self.weights = weights
         self.mean, self.square, self.change, self.scale = (np.zeros_like(weights) for _ in range(4))
 
-    def step(self, gradient: Floats, number: int, rate: float, keep: float) -> None:
+    def step(self, gradient: Float32Array, number: int, rate: float, keep: float) -> None:
         """Update the weights for the ``number``-th time, from 1, with step size ``rate``, after scaling by the decay factor
         ``keep``.
         """
@@ -191,12 +193,12 @@ class _Adam:
         self.weights *= np.float32(keep)
 
 
-def _reset_unseen_embeddings(learned: NetworkWeights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> NetworkWeights:
+def _reset_unseen_embeddings(weights: NetworkWeights, at: NDArray[np.int32], m: int, starts: NDArray[np.int64]) -> NetworkWeights:
     """Set bins without a training row, which still hold random numbers, to the mean of their feature's bins."""
     rows = np.bincount(at.ravel(), minlength=m)
-    bins = learned["bins"].copy()
+    bins = weights["bins"].copy()
     for feature in range(len(starts) - 1):
-        mine = slice(int(starts[feature]) + 2 * feature, int(starts[feature + 1]) + 2 * feature + 2)
-        mean = np.average(bins[mine], axis=0, weights=rows[mine])
-        bins[mine][rows[mine] == 0] = mean
-    return {**learned, "bins": bins}
+        feature_bins = slice(int(starts[feature]) + 2 * feature, int(starts[feature + 1]) + 2 * feature + 2)
+        mean = np.average(bins[feature_bins], axis=0, weights=rows[feature_bins])
+        bins[feature_bins][rows[feature_bins] == 0] = mean
+    return {**weights, "bins": bins}

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predict_age.arrays import Float32Array
 from predict_age.features.encode import Matrix
 from predict_age.kernels import use_kernels
-from predict_age.models.age_distribution import Floats
 from predict_age.models.training_threads import CancelEvent, check_cancelled
 from predict_age.models.tree_ensembles import ubjson
 from predict_age.models.tree_ensembles.nodes import TreeNodes, flatten_trees
@@ -28,8 +28,8 @@ ROWS_PER_WALK = 4096  # rows that NumPy walks down a tree together
 
 
 def train_l1_booster(
-    training: tuple[Matrix, Floats],
-    validation: tuple[Matrix, Floats] | None,
+    training: tuple[Matrix, Float32Array],
+    validation: tuple[Matrix, Float32Array] | None,
     parameters: dict[str, Any],
     rounds: int,
     patience: int,
@@ -52,7 +52,7 @@ def train_l1_booster(
     rng = np.random.default_rng(parameters["seed"])
     predicted = np.full(len(age), base)
     validation_predicted = np.full(len(validation[1]) if validation else 0, base)
-    values: list[Floats] = []
+    values: list[Float32Array] = []
     best_round, lowest_error = 0, np.inf
     for number in range(rounds):
         check_cancelled(cancelled)
@@ -94,7 +94,7 @@ def _leaf_of_rows(tree: TreeNodes, matrix: Matrix, nodes: int) -> NDArray[np.uin
     return result
 
 
-def leaf_medians(leaf: NDArray[np.uint16], values: Floats, in_sample: NDArray[np.bool_], nodes: int) -> Floats:
+def leaf_medians(leaf: NDArray[np.uint16], values: Float32Array, in_sample: NDArray[np.bool_], nodes: int) -> Float32Array:
     """Median (nodes,) of the ``values`` (n,) in each ``leaf`` (n,), of rows ``in_sample`` (n,) only; 0 where there are none."""
     result = np.zeros(nodes, np.float32)
     if use_kernels(len(values)):
@@ -111,7 +111,7 @@ def leaf_medians(leaf: NDArray[np.uint16], values: Floats, in_sample: NDArray[np
     return result
 
 
-def _with_leaf_values(booster: xgboost.Booster, values: list[Floats]) -> xgboost.Booster:
+def _with_leaf_values(booster: xgboost.Booster, values: list[Float32Array]) -> xgboost.Booster:
     """``booster`` with new leaf values of each tree, which XGBoost stores in the place of the splits' limits."""
     import xgboost
 

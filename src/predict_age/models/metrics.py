@@ -26,12 +26,12 @@ def point_errors(age: NumberArray, predicted: NumberArray) -> PointErrors:
     if not len(age):
         return PointErrors(*[float("nan")] * 4)
     error = np.asarray(predicted, float) - age
-    spread = float(np.sum((age - np.mean(age, dtype=float)) ** 2))
+    total_variation = float(np.sum((age - np.mean(age, dtype=float)) ** 2))
     return PointErrors(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt((error**2).mean())),
         bias=float(error.mean()),
-        r2=1 - float(np.sum(error**2)) / spread if spread else float("nan"),
+        r2=1 - float(np.sum(error**2)) / total_variation if total_variation else float("nan"),
     )
 
 
@@ -72,23 +72,23 @@ def metrics_by_band(
 ) -> list[BandQuality]:
     """:func:`evaluate` for each band of *true* age that occurs, or of the age ``of``, such as the predicted one."""
     rows = []
-    place = age if of is None else of
+    band_age = age if of is None else of
     for low, high in AGE_BANDS:
-        chosen = (place >= low) & (place <= high)
+        chosen = (band_age >= low) & (band_age <= high)
         if chosen.any():
             quality = evaluate(age[chosen], predicted[chosen], lower[chosen], upper[chosen])
             rows.append(BandQuality(band_name((low, high)), **vars(quality)))
     return rows
 
 
-def errors_by_confidence(made: Predictions, truth: NDArray[np.float64]) -> list[ConfidenceStep]:
+def errors_by_confidence(predictions: Predictions, truth: NDArray[np.float64]) -> list[ConfidenceStep]:
     """Error by confidence_pct in steps of 10: what the percentage means in years."""
-    pct = confidence_pct(made.width)
+    pct = confidence_pct(predictions.width)
     rows = []
     for low in range(0, 100, 10):
         chosen = (pct >= low) & ((pct < low + 10) | (low == 90))
         if chosen.any():
-            errors = np.abs(made.age[chosen] - truth[chosen])
+            errors = np.abs(predictions.age[chosen] - truth[chosen])
             rows.append(
                 ConfidenceStep(
                     low,

@@ -7,34 +7,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from predict_age.arrays import Float64Array
 from predict_age.features.encode import Matrix
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class RidgeModel:
     """Coefficients of ``intercept + ((filled - centre) / spread, missing) @ weights``, years."""
 
-    fill: Floats
-    centre: Floats
-    spread: Floats
-    weights: Floats
+    fill: Float64Array
+    centre: Float64Array
+    spread: Float64Array
+    weights: Float64Array
     intercept: float
 
-    def predict(self, matrix: Matrix) -> Floats:
+    def predict(self, matrix: Matrix) -> Float64Array:
         """Ages (n_rows,), years, unbounded."""
-        result: Floats = _design(matrix, self.fill, self.centre, self.spread) @ self.weights + self.intercept
+        result: Float64Array = _design(matrix, self.fill, self.centre, self.spread) @ self.weights + self.intercept
         return result
 
 
-def _design(matrix: Matrix, fill: Floats, centre: Floats, spread: Floats) -> Floats:
+def _design(matrix: Matrix, fill: Float64Array, centre: Float64Array, spread: Float64Array) -> Float64Array:
     missing = np.isnan(matrix)
     filled = (np.where(missing, fill, matrix) - centre) / spread
     return np.concatenate([filled, missing], axis=1)
 
 
-def train_ridge(matrix: Matrix, age: NDArray[np.float32], fill: Floats, alpha: float = 1.0) -> RidgeModel:
+def train_ridge(matrix: Matrix, age: NDArray[np.float32], fill: Float64Array, alpha: float = 1.0) -> RidgeModel:
     """Fit on (n_rows, n_features), NaN = missing, and ages (n_rows,), years; ``fill`` (n_features,) replaces missing values.
 
     Least squares with the penalty ``alpha`` on squared weights, not on the intercept (Hoerl and Kennard 1970), by the normal
@@ -47,5 +46,5 @@ def train_ridge(matrix: Matrix, age: NDArray[np.float32], fill: Floats, alpha: f
     design = _design(matrix, fill, centre, spread)
     means, mean_age = design.mean(axis=0), age.mean(dtype=np.float64)
     design -= means
-    weights: Floats = np.linalg.solve(design.T @ design + alpha * np.eye(design.shape[1]), design.T @ (age - mean_age))
+    weights: Float64Array = np.linalg.solve(design.T @ design + alpha * np.eye(design.shape[1]), design.T @ (age - mean_age))
     return RidgeModel(fill, centre, spread, weights, float(mean_age - means @ weights))

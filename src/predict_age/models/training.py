@@ -118,7 +118,7 @@ def train_bundle(
     held_out = UnseenOutputs.all_of([t.held_out for t in completed])
     predictions = bundle.ensemble.predict(held_out.outputs)
     rows = np.concatenate([np.flatnonzero(roles == HELD_OUT) for roles in all_roles])
-    judged = HeldOutPredictions(rows, held_out.age, predictions, held_out.outputs.missing_count)
+    held_out_predictions = HeldOutPredictions(rows, held_out.age, predictions, held_out.outputs.missing_count)
     metrics = held_out_metrics(
         bundle.ensemble,
         held_out,
@@ -137,7 +137,7 @@ def train_bundle(
         )
         (full,) = run(_train_on_all_rows, [(features, columns, age, refit_config, threads)])
         bundle = replace(full, ensemble=bundle.ensemble)
-    return bundle, metrics, judged
+    return bundle, metrics, held_out_predictions
 
 
 def assign_roles(sampling_hashes: NDArray[np.float64], settings: TrainingConfig, turn: float = 0.0) -> NDArray[np.int8]:
@@ -146,13 +146,13 @@ def assign_roles(sampling_hashes: NDArray[np.float64], settings: TrainingConfig,
     FIT: train; VALIDATE: stop boosting and weigh the members; CALIBRATE: correct the interval; HELD_OUT: measure the result.
     ``turn`` in [0, 1) shifts all roles: over 1 / test_share evenly spaced turns each row is held out once.
     """
-    place = (uniform_hash((sampling_hashes * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) + turn) % 1.0
-    most = MAX_EVALUATION_ROWS / max(len(sampling_hashes), 1)
-    calibrated = settings.test_share + min(settings.calibration_share, most)
+    position = (uniform_hash((sampling_hashes * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) + turn) % 1.0
+    max_share = MAX_EVALUATION_ROWS / max(len(sampling_hashes), 1)
+    calibrated = settings.test_share + min(settings.calibration_share, max_share)
     result = np.full(len(sampling_hashes), FIT, np.int8)
-    result[place < calibrated + min(settings.validation_share, most)] = VALIDATE
-    result[place < calibrated] = CALIBRATE
-    result[place < settings.test_share] = HELD_OUT
+    result[position < calibrated + min(settings.validation_share, max_share)] = VALIDATE
+    result[position < calibrated] = CALIBRATE
+    result[position < settings.test_share] = HELD_OUT
     return result
 
 

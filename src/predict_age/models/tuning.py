@@ -75,12 +75,12 @@ def tune(
     while members:
         for member in tuple(members):
             space = SEARCH_SPACE[member]
-            drawn = {k: v[int(rng.integers(len(v)))] for k, v in space.items()} if member in result.before else {}
+            drawn_settings = {k: v[int(rng.integers(len(v)))] for k, v in space.items()} if member in result.before else {}
             start = time.monotonic()
             if start - began + slowest[member] > budget:
                 del members[member]
                 continue
-            candidate = settings.model_copy(update=drawn)
+            candidate = settings.model_copy(update=drawn_settings)
             error = _member_error(member, fitting, validation, features.names, candidate, config, threads)
             slowest[member] = max(slowest[member], time.monotonic() - start)
             result.tried += 1
@@ -88,7 +88,7 @@ def tune(
                 result.before[member] = result.after[member] = error
             elif error < result.after[member]:
                 result.after[member] = error
-                changed = {k: v for k, v in drawn.items() if v != getattr(settings, k)}
+                changed = {k: v for k, v in drawn_settings.items() if v != getattr(settings, k)}
                 result.settings = {k: v for k, v in result.settings.items() if k not in space} | changed
     return result
 

@@ -66,9 +66,9 @@ class XGBoostModel:
     def model(self) -> dict[str, Any]:
         """The model in XGBoost's JSON schema. Raises IntegrityError when the content is no model."""
         with _unreadable_as_integrity_error():
-            made: dict[str, Any] = ubjson.read(self.content)
-            made["learner"]["gradient_booster"]["model"]["trees"]
-        return made
+            loaded: dict[str, Any] = ubjson.read(self.content)
+            loaded["learner"]["gradient_booster"]["model"]["trees"]
+        return loaded
 
     @property
     def feature_names(self) -> list[str]:
@@ -90,9 +90,9 @@ class XGBoostModel:
         """The model as XGBoost's own object, set to one thread."""
         import xgboost
 
-        made = xgboost.Booster(model_file=bytearray(self.content))
-        made.set_param({"nthread": 1})
-        return made
+        loaded = xgboost.Booster(model_file=bytearray(self.content))
+        loaded.set_param({"nthread": 1})
+        return loaded
 
     def predict(self, matrix: Matrix) -> NDArray[np.float32]:
         """Ages (n_rows,), years, unbounded."""
@@ -138,14 +138,14 @@ def train_xgboost(
         "colsample_bytree": 0.8,
         "seed": settings.seed,
     }
-    judges = None if validation is None or not len(validation[1]) else (fill_missing(validation[0]), validation[1])
+    validation_data = None if validation is None or not len(validation[1]) else (fill_missing(validation[0]), validation[1])
     if len(age) < MIN_ROWS_FOR_OWN_MEDIANS:
-        return XGBoostModel.of(_by_library((fill_missing(matrix), age), judges, parameters, names, settings))
+        return XGBoostModel.of(_by_library((fill_missing(matrix), age), validation_data, parameters, names, settings))
     parameters["nthread"] = threads
     return XGBoostModel.of(
         train_l1_booster(
             (fill_missing(matrix), age),
-            judges,
+            validation_data,
             parameters,
             settings.rounds,
             settings.stop_after_rounds,
@@ -166,13 +166,26 @@ def _by_library(
     """Train with XGBoost's own absolute error, in one thread: its row sampling depends on the number of threads."""
     import xgboost
 
-    told = {**parameters, "objective": "reg:absoluteerror", "eval_metric": "mae", "subsample": ROW_SAMPLE_SHARE, "nthread": 1}
+    own_parameters = {
+        **parameters,
+        "objective": "reg:absoluteerror",
+        "eval_metric": "mae",
+        "subsample": ROW_SAMPLE_SHARE,
+        "nthread": 1,
+    }
     data = xgboost.QuantileDMatrix(*known, feature_names=names, max_bin=parameters["max_bin"], nthread=1)
     if validation is None:
-        return xgboost.train(told, data, settings.rounds)
-    judge = xgboost.QuantileDMatrix(*validation, feature_names=names, max_bin=parameters["max_bin"], nthread=1, ref=data)
+        return xgboost.train(own_parameters, data, settings.rounds)
+    validation_matrix = xgboost.QuantileDMatrix(
+        *validation, feature_names=names, max_bin=parameters["max_bin"], nthread=1, ref=data
+    )
     booster = xgboost.train(
-        told, data, settings.rounds, evals=[(judge, "unseen")], early_stopping_rounds=settings.stop_after_rounds, verbose_eval=False
+        own_parameters,
+        data,
+        settings.rounds,
+        evals=[(validation_matrix, "unseen")],
+        early_stopping_rounds=settings.stop_after_rounds,
+        verbose_eval=False,
     )
     return booster[: booster.best_iteration + 1]
 

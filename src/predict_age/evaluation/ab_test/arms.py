@@ -103,8 +103,8 @@ def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, 
     for batch in connection.sql(query).to_arrow_reader(READ_BATCH_ROWS):
         versions = batch.column("model_version").to_numpy(zero_copy_only=False).astype(str)
         for version in np.unique(versions):
-            mine = batch.filter(pa.array(versions == version))
-            arms[str(version)] = arms.get(str(version), ArmStatistics()) + ArmStatistics.of(*_arrays(mine))
+            arm_rows = batch.filter(pa.array(versions == version))
+            arms[str(version)] = arms.get(str(version), ArmStatistics()) + ArmStatistics.of(*_arrays(arm_rows))
     if len(arms) < 2:
         raise ConfigError(
             f"run {run.folder.id} was predicted by one model, or no age of the others became known",

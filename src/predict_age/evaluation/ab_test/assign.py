@@ -17,7 +17,7 @@ def assign_arms(pids: NDArray[np.int64], name: str, shares: Sequence[float]) -> 
     Depends on pid and ``name`` only. Another ``name`` assigns people independently of every earlier test.
     """
     salt = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-    place = uniform_hash(pids ^ np.int64(salt))
-    ends = np.cumsum(shares)
-    number = np.searchsorted(ends, place, side="right") + 1
-    return np.where(number > len(ends), 0, number)
+    position = uniform_hash(pids ^ np.int64(salt))
+    cumulative_shares = np.cumsum(shares)
+    challenger = np.searchsorted(cumulative_shares, position, side="right") + 1
+    return np.where(challenger > len(cumulative_shares), 0, challenger)

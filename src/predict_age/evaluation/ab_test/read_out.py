@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predict_age.arrays import Float64Array
 from predict_age.distributions import normal_upper_quantile, student_t_upper_quantile
 
-Floats = NDArray[np.float64]
 MIN_ARM_ROWS = 100
 MAX_COVERAGE_LOSS = 0.01
 PROMOTE, KEEP, UNDECIDED = "promote", "keep the champion", "undecided"
@@ -37,7 +36,7 @@ class ArmStatistics:
         return ArmStatistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(ArmStatistics)))
 
     @classmethod
-    def of(cls, age: Floats, predicted: Floats, lower: Floats, upper: Floats) -> Self:
+    def of(cls, age: Float64Array, predicted: Float64Array, lower: Float64Array, upper: Float64Array) -> Self:
         """Sums of arrays (n,), years."""
         error = predicted - age
         inside = int(((lower <= age) & (age <= upper)).sum())
@@ -77,7 +76,7 @@ class PairedDifferences:
         return PairedDifferences(self.rows + other.rows, self.difference + other.difference, self.square + other.square)
 
     @classmethod
-    def of(cls, champion: Floats, challenger: Floats) -> Self:
+    def of(cls, champion: Float64Array, challenger: Float64Array) -> Self:
         """Sums of absolute errors (n,), years."""
         d = challenger - champion
         return cls(len(d), float(d.sum()), float((d**2).sum()))
@@ -137,9 +136,13 @@ def decide(
         needed = z**2 * pairs.variance / minimum_effect**2
     else:
         difference = challenger.mae - champion.mae
-        parts = (champion.variance / champion.rows, challenger.variance / challenger.rows)
-        error = math.sqrt(sum(parts))
-        degrees = sum(parts) ** 2 / (parts[0] ** 2 / (champion.rows - 1) + parts[1] ** 2 / (challenger.rows - 1)) if error else 1.0
+        variances = (champion.variance / champion.rows, challenger.variance / challenger.rows)
+        error = math.sqrt(sum(variances))
+        degrees = (
+            sum(variances) ** 2 / (variances[0] ** 2 / (champion.rows - 1) + variances[1] ** 2 / (challenger.rows - 1))
+            if error
+            else 1.0
+        )
         needed = (
             z**2 * (champion.variance * rows / champion.rows + challenger.variance * rows / challenger.rows) / minimum_effect**2
         )

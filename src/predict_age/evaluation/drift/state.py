@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from predict_age.config import DriftConfig
-from predict_age.evaluation.drift.judge import OverDispersion, compare_counts, over_dispersion
+from predict_age.evaluation.drift.comparison import OverDispersion, compare_counts, over_dispersion
 from predict_age.evaluation.drift.sketch import Sketch, histogram_counts, sum_sketches
 from predict_age.records.drift_state import DriftComparison, DriftState
 
@@ -13,12 +13,12 @@ PREDICTED_AGE, KNOWN_AGE = "predicted age", "known age"
 
 
 def drift_state(
-    run_id: str, as_of: str, model: str, parts: list[Sketch], predicted: list[list[int]], known: list[int]
+    run_id: str, as_of: str, model: str, batches: list[Sketch], predicted: list[list[int]], known: list[int]
 ) -> DriftState:
     """Drift record of a run: sketches and predicted ages of its batches, and the known ages, as counts of whole years."""
     ages = [Sketch({PREDICTED_AGE: histogram_counts(h)}) for h in predicted]
-    total = sum_sketches([*parts, *ages, Sketch({KNOWN_AGE: histogram_counts(known)})])
-    return DriftState(run_id, as_of, model, total.in_order(), {**over_dispersion(parts), **over_dispersion(ages)})
+    total = sum_sketches([*batches, *ages, Sketch({KNOWN_AGE: histogram_counts(known)})])
+    return DriftState(run_id, as_of, model, total.in_order(), {**over_dispersion(batches), **over_dispersion(ages)})
 
 
 def compare_states(before: DriftState | None, now: DriftState, settings: DriftConfig) -> DriftComparison:
@@ -32,8 +32,8 @@ def compare_states(before: DriftState | None, now: DriftState, settings: DriftCo
     first, second = ({n: OverDispersion(**asdict(s)) for n, s in of.dispersion.items()} for of in (before, now))
     spread = {n: first.get(n, OverDispersion()) | second.get(n, OverDispersion()) for n in now.counts}
     kinds = {PREDICTED_AGE: "prediction", KNOWN_AGE: "label"}
-    found = compare_counts(before.counts, now.counts, spread, settings, lambda n: kinds.get(n, "feature"))
-    found = [f if same or f.of != "prediction" else replace(f, drifted=False, sentence="") for f in found]
-    found.sort(key=lambda f: (not f.drifted, -f.moved))
-    drifted = tuple(f.sentence for f in found if f.drifted)
-    return DriftComparison(before.run, before.as_of, same, tuple(found), drifted)
+    findings = compare_counts(before.counts, now.counts, spread, settings, lambda n: kinds.get(n, "feature"))
+    findings = [f if same or f.of != "prediction" else replace(f, drifted=False, sentence="") for f in findings]
+    findings.sort(key=lambda f: (not f.drifted, -f.moved))
+    drifted = tuple(f.sentence for f in findings if f.drifted)
+    return DriftComparison(before.run, before.as_of, same, tuple(findings), drifted)

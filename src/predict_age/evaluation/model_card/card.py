@@ -117,13 +117,17 @@ def _population(
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
         return None
     known = bundle.encoders.encode(sample.columns.take(pa.array(rows)))
-    alike = covariate_shift(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
+    shift = covariate_shift(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
     predictions = held_out.predictions
-    some = slice(0, MAX_SHIFT_ROWS)
+    first_rows = slice(0, MAX_SHIFT_ROWS)
     measured = weighted_metrics(
-        held_out.age[some], predictions.age[some], predictions.lower[some], predictions.upper[some], alike.weights
+        held_out.age[first_rows],
+        predictions.age[first_rows],
+        predictions.lower[first_rows],
+        predictions.upper[first_rows],
+        shift.weights,
     )
-    return Population(len(rows), sample.others.num_rows, alike.auc, alike.effective, **measured)
+    return Population(len(rows), sample.others.num_rows, shift.auc, shift.effective, **measured)
 
 
 def _features(features: FeatureSet, metrics: Metrics, others: pa.Table) -> list[FeatureSummary]:

@@ -34,7 +34,9 @@ def findings(card: Card, coverage: float) -> list[CardFinding]:
         "proxy": _proxies(card),
     }
     return [
-        CardFinding(kind, size, sentence) for kind, found in kinds.items() for size, sentence in sorted(found, key=lambda f: -f[0])
+        CardFinding(kind, size, sentence)
+        for kind, of_kind in kinds.items()
+        for size, sentence in sorted(of_kind, key=lambda f: -f[0])
     ]
 
 

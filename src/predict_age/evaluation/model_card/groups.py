@@ -59,15 +59,15 @@ def metrics_by_group(held_out: HeldOutPredictions, groups: pa.Table, around: int
 def _group_metrics(held_out: HeldOutPredictions, chosen: NDArray[np.bool_], name: str, around: int) -> GroupQuality:
     predictions = held_out.predictions
     error = predictions.age - held_out.age
-    mine, others = error[chosen], error[~chosen]
-    standard_error = float(mine.std(ddof=1) / np.sqrt(len(mine))) if len(mine) > 1 else float("nan")
-    apart = float(mine.mean() - others.mean()) if len(others) else 0.0
+    chosen_error, others = error[chosen], error[~chosen]
+    standard_error = float(chosen_error.std(ddof=1) / np.sqrt(len(chosen_error))) if len(chosen_error) > 1 else float("nan")
+    apart = float(chosen_error.mean() - others.mean()) if len(others) else 0.0
     both = float(np.hypot(standard_error, others.std(ddof=1) / np.sqrt(len(others)))) if len(others) > 1 else float("nan")
     side = threshold_errors(held_out.age[chosen], predictions.age[chosen], around)
     return GroupQuality(
         group=name,
         **vars(evaluate(held_out.age[chosen], predictions.age[chosen], predictions.lower[chosen], predictions.upper[chosen])),
-        bias_interval=[float(mine.mean() - 1.96 * standard_error), float(mine.mean() + 1.96 * standard_error)],
+        bias_interval=[float(chosen_error.mean() - 1.96 * standard_error), float(chosen_error.mean() + 1.96 * standard_error)],
         apart=apart,
         apart_z=apart / both if both and np.isfinite(both) else 0.0,
         same_age=_bias_at_same_age(held_out.age, error, chosen),
@@ -82,8 +82,8 @@ def _bias_at_same_age(age: NDArray[np.float64], error: NDArray[np.float64], chos
     size = int(band.max()) + 1
     others = np.bincount(band[~chosen], minlength=size)
     mean = np.bincount(band[~chosen], error[~chosen], minlength=size) / np.maximum(others, 1)
-    mine = chosen & (others[band] > 0)
-    return float((error[mine] - mean[band[mine]]).mean()) if mine.any() else 0.0
+    chosen_error = chosen & (others[band] > 0)
+    return float((error[chosen_error] - mean[band[chosen_error]]).mean()) if chosen_error.any() else 0.0
 
 
 def critical_group_z(rows: int) -> float:

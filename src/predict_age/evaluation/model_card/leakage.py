@@ -70,9 +70,9 @@ def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Bin numbers (n,): one a value when there are few; else 256 quantile bins, or the 255 commonest texts and the rest."""
     if pa.types.is_floating(column.type):
         values = column.to_numpy()
-        distinct, place = np.unique(values, return_inverse=True)
+        distinct, code = np.unique(values, return_inverse=True)
         if len(distinct) <= MAX_LEAKAGE_BINS:
-            return place.astype(np.int64)
+            return code.astype(np.int64)
         edges = np.unique(np.quantile(values, np.arange(1, MAX_LEAKAGE_BINS) / MAX_LEAKAGE_BINS))
         return np.searchsorted(edges, values, side="right").astype(np.int64)
     codes = column.combine_chunks().dictionary_encode().indices.to_numpy()

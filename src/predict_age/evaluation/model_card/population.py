@@ -52,19 +52,19 @@ def covariate_shift(known: Matrix, unlabelled: Matrix, seed: int, threads: int) 
         "verbose": -1,
     }
     half = np.random.default_rng(seed).permutation(len(matrix)) % 2 == 0
-    chance = np.empty(len(matrix))
+    probability = np.empty(len(matrix))
     for rows in (half, ~half):
         booster = lightgbm.train(parameters, lightgbm.Dataset(matrix[rows], truth[rows], params=parameters), 60)
-        chance[~rows] = booster.predict(matrix[~rows], num_threads=threads)
-    odds = chance[: len(known)] / (1 - chance[: len(known)]) * len(known) / len(unlabelled)
+        probability[~rows] = booster.predict(matrix[~rows], num_threads=threads)
+    odds = probability[: len(known)] / (1 - probability[: len(known)]) * len(known) / len(unlabelled)
     weights = np.clip(odds, 1 / MAX_WEIGHT, MAX_WEIGHT)
-    return CovariateShift(weights / weights.mean(), auc(truth, chance))
+    return CovariateShift(weights / weights.mean(), auc(truth, probability))
 
 
 def auc(truth: NDArray[np.float64], score: NDArray[np.float64]) -> float:
     """Area under the ROC curve: probability that a one scores above a zero, ties count half (Mann and Whitney 1947)."""
-    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     ones = truth.sum()
     zeros = len(truth) - ones
     return float((rank[truth == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros)) if ones and zeros else 0.5

@@ -40,8 +40,8 @@ def cramers_v(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
         return 0.0
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / n
     phi = float(((table - expected) ** 2 / expected).sum() / n) - (rows - 1) * (columns - 1) / (n - 1)
-    least = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
-    return float(np.sqrt(max(phi, 0.0) / least)) if least > 0 else 0.0
+    largest_possible = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
+    return float(np.sqrt(max(phi, 0.0) / largest_possible)) if largest_possible > 0 else 0.0
 
 
 def category_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:

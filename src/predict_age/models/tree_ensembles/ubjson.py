@@ -98,12 +98,12 @@ class _Reader:
         if kind == "[":
             return self._array()
         if kind == "{":
-            made = {}
+            value_so_far = {}
             while self.content[self.at : self.at + 1] != b"}":
                 name = self.text()
-                made[name] = self.value(self.marker())
+                value_so_far[name] = self.value(self.marker())
             self.take(1)
-            return made
+            return value_so_far
         raise UBJSONError(f"an unknown kind {kind!r}")
 
     def _array(self) -> Any:
@@ -117,10 +117,10 @@ class _Reader:
         if self.content[self.at : self.at + 1] == b"#":
             self.take(1)
             count = self.count()
-        made: list[Any] = []
-        while len(made) != count:
+        value_so_far: list[Any] = []
+        while len(value_so_far) != count:
             kind = self.marker()
             if count < 0 and kind == "]":
                 break
-            made.append(self.value(kind))
-        return made
+            value_so_far.append(self.value(kind))
+        return value_so_far

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from predict_age.arrays import Float64Array
 from predict_age.config import DriftConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.evaluation.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
 from predict_age.records.drift_state import Dispersion, DriftFinding
 
-Counts = NDArray[np.float64]
 MAX_PSI_CELLS = 20
 MIN_CELL_PEOPLE = 10  # in the smaller sample
 MIN_DRIFT_ROWS = 100
@@ -28,8 +28,8 @@ MIN_DRIFT_BATCHES = 8
 TESTS_PER_FEATURE = 4  # stability index, distance, missing, unseen
 
 
-def align_counts(before: dict[str, int], now: dict[str, int]) -> tuple[Counts, Counts, bool]:
-    """Counts (k,) before and now on the same keys, numbers in ascending order; and True when the keys are numbers."""
+def align_counts(before: dict[str, int], now: dict[str, int]) -> tuple[Float64Array, Float64Array, bool]:
+    """Float64Array (k,) before and now on the same keys, numbers in ascending order; and True when the keys are numbers."""
     keys = sorted({*before, *now} - SPECIAL)
     numeric = bool(keys) and all(k.startswith("#") for k in keys)
     if numeric:
@@ -46,28 +46,28 @@ def _rest_together(counts: dict[str, int], common: set[str]) -> dict[str, int]:
     return {**{k: counts.get(k, 0) for k in common}, OTHER: counts.get(OTHER, 0) + rest}
 
 
-def assign_cells(before: Counts, now: Counts, numeric: bool) -> NDArray[np.int64]:
+def assign_cells(before: Float64Array, now: Float64Array, numeric: bool) -> NDArray[np.int64]:
     """The cell of each key, of at most 20 cells that each hold enough people of both runs to compare."""
     both = before + now
     smaller = min(before.sum(), now.sum())
     if not smaller:
         return np.zeros(len(both), np.int64)
     share = both / both.sum()
-    least = max(1 / MAX_PSI_CELLS, MIN_CELL_PEOPLE / smaller)
+    minimum = max(1 / MAX_PSI_CELLS, MIN_CELL_PEOPLE / smaller)
     cell = np.zeros(len(both), np.int64)
     order = range(len(both)) if numeric else np.argsort(-both, kind="stable")
     filled, number = 0.0, 0
     for key in order:
-        if filled >= least:
+        if filled >= minimum:
             number, filled = number + 1, 0.0
         cell[key] = number
         filled += share[key]
-    if filled < least and number:
+    if filled < minimum and number:
         cell[cell == number] = number - 1
     return cell
 
 
-def psi(before: Counts, now: Counts) -> float:
+def psi(before: Float64Array, now: Float64Array) -> float:
     """Population stability index of counts (k,); half a person is added to each cell, so that no cell is empty."""
     p, q = ((c + 0.5) / (c.sum() + 0.5 * len(c)) for c in (before, now))
     return float(((p - q) * np.log(p / q)).sum())
@@ -103,10 +103,10 @@ class OverDispersion(Dispersion):
         return float(np.sqrt(variance) * student_t_upper_quantile(chance / 2, self.freedom) / normal_upper_quantile(chance / 2))
 
 
-def over_dispersion(parts: list[Sketch]) -> dict[str, OverDispersion]:
+def over_dispersion(batches: list[Sketch]) -> dict[str, OverDispersion]:
     """Over-dispersion of a run's batches, by feature; fewer than eight batches count as random samples."""
-    names = dict.fromkeys(n for p in parts for n in p.counts)
-    return {n: _feature_over_dispersion([p.counts.get(n, {}) for p in parts]) for n in names}
+    names = dict.fromkeys(n for p in batches for n in p.counts)
+    return {n: _feature_over_dispersion([p.counts.get(n, {}) for p in batches]) for n in names}
 
 
 def _feature_over_dispersion(counts: list[dict[str, int]]) -> OverDispersion:
@@ -142,7 +142,7 @@ def _feature_over_dispersion(counts: list[dict[str, int]]) -> OverDispersion:
     return OverDispersion(max(1.0, variance), max(0.0, unevenness), order, missing, unseen, freedom)
 
 
-def _variance_ratio(counts: Counts, rows: Counts) -> float:
+def _variance_ratio(counts: Float64Array, rows: Float64Array) -> float:
     """Variance of shares between batches, relative to random sampling, of (b, k) ``counts`` out of (b,) ``rows``; at least 1."""
     share = counts.sum(axis=0) / rows.sum()
     lot = (share * (1 - share)).sum() * (len(rows) - 1)
@@ -169,7 +169,7 @@ def compare_counts(
 
 
 def _compare_feature(
-    kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: OverDispersion, chance: float, least: float
+    kind: str, name: str, before: dict[str, int], now: dict[str, int], spread: OverDispersion, chance: float, minimum: float
 ) -> DriftFinding:
     first, second, numeric = align_counts(before, now)
     n, m = first.sum(), second.sum()
@@ -189,17 +189,17 @@ def _compare_feature(
             distance = float(np.abs(np.cumsum(first) / n - np.cumsum(second) / m).max())
             distance_limit = float(np.sqrt(-np.log(chance / 2) / 2 * scale)) * spread.factor(spread.order, chance)
     reasons = []
-    if index > index_limit and moved >= least:
+    if index > index_limit and moved >= minimum:
         reasons.append(
             f"{moved:.1%} of the people have other values (stability index {index:.3f}, chance stays below {index_limit:.3f})"
         )
-    elif distance is not None and distance_limit is not None and distance > distance_limit and distance >= least:
+    elif distance is not None and distance_limit is not None and distance > distance_limit and distance >= minimum:
         reasons.append(f"values have moved (distance {distance:.3f}, chance stays below {distance_limit:.3f})")
     shares = (("missing", missing, spread.missing), ("new to the model", unseen, spread.unseen))
-    for what, (old, new), variance in shares:
+    for description, (old, new), variance in shares:
         limit = normal_upper_quantile(chance / 2) * spread.factor(variance, chance)
-        if abs(new - old) >= least and _standard_errors_apart(old, rows, new, rows_now) > limit:
-            reasons.append(f"{new:.1%} {what}, {old:.1%} before")
+        if abs(new - old) >= minimum and _standard_errors_apart(old, rows, new, rows_now) > limit:
+            reasons.append(f"{new:.1%} {description}, {old:.1%} before")
     sentence = f"{name}: {'; '.join(reasons)}" if reasons else ""
     return DriftFinding(kind, name, index, index_limit, distance, distance_limit, moved, missing, unseen, bool(reasons), sentence)
 
