@@ -77,7 +77,7 @@ def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, object]:
     }
 
 
-def _ensemble_from_json(saved: dict[str, Any]) -> EnsembleWeights:
+def _ensemble_from_json(saved: Any) -> EnsembleWeights:
     calibration = Calibration(saved["calibration"]["few"], tuple(saved["calibration"]["years"]))
     return EnsembleWeights(
         tuple(saved["weights"]), saved["share"], calibration, saved["coverage"], saved["youngest"], saved["oldest"]

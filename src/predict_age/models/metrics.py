@@ -102,7 +102,7 @@ def errors_by_confidence(predictions: Predictions, truth: NDArray[np.float64]) -
 
 
 def errors_fall_with_confidence(steps: list[ConfidenceStep]) -> bool:
-    """Whether no step of confidence has a larger error than the one before, by more than two standard errors of both."""
+    """Return True when no step of confidence has a larger error than the step before, by more than two standard errors of both."""
     return all(
         later.mae <= earlier.mae + 2 * float(np.hypot(later.standard_error, earlier.standard_error))
         for earlier, later in pairwise(steps)
