@@ -41,9 +41,9 @@ class SourceConfig(_Section):
     profile_json: str = "profile_json"
     format: Literal["auto", "parquet", "json", "csv"] = "auto"
     encoding: str = "auto"
-    csv_delimiter: str = Field(default="auto", pattern=r"^(auto|[^\r\n\"])$")
-    csv_quote: str = Field(default="auto", pattern=r"^(auto|[^\r\n]?)$")
-    csv_escape: str = Field(default="auto", pattern=r"^(auto|[^\r\n]?)$")
+    csv_delimiter: str = Field(default="auto", pattern=r'^(auto|[^\r\n"\x00\x80-\U0010ffff])$')
+    csv_quote: str = Field(default="auto", pattern=r"^(auto|[!-~]?)$")
+    csv_escape: str = Field(default="auto", pattern=r"^(auto|[!-~]?)$")
     csv_line_breaks: Literal["checked", "trusted"] = "checked"
     missing_values: tuple[str, ...] = Field(default=MISSING_VALUES, strict=False)
     max_set_aside_share: float = Field(default=0.001, ge=0, le=1)

@@ -20,7 +20,8 @@ from predict_age.source.row_group_reader import Split, check_columns, open_parqu
 from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules, connect
 from predict_age.source.scan import id_type
 from predict_age.source.text_ids import count_text_ids
-from predict_age.source.text_readers import open_bytes, read_csv, read_jsonl
+from predict_age.source.text_readers import read_text
+from predict_age.source.text_stream import open_bytes
 
 SAMPLED_SPLITS = 5
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
@@ -113,11 +114,7 @@ class _Sample:
 def _sample_text(plan: RunPlan, number: int, sample: _Sample) -> int:
     """Rows of a text file, scaled up by bytes from its first chunk, which is added to the ``sample``."""
     file = plan.files[number]
-    reader = (
-        read_jsonl(file, plan.config.source)
-        if file.format == "jsonl"
-        else read_csv(file, plan.config.source, ages_needed=not plan.base)
-    )
+    reader = read_text(file, plan.config.source, ages_needed=not plan.base)
     piece = next(reader, None)
     if piece is None or not piece.rows.num_rows:
         return len(piece.broken) if piece else 0

@@ -13,7 +13,8 @@ from predict_age.config import SourceConfig
 from predict_age.source.discovery import SourceFile
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
-from predict_age.source.text_readers import WORKING, read_csv, read_jsonl
+from predict_age.source.text_readers import read_text
+from predict_age.source.working_rows import WORKING
 from predict_age.storage.durable_files import creating
 from predict_age.storage.parquet_writer import RowGroupWriter
 
@@ -46,7 +47,7 @@ def convert(
     number: int, file: SourceFile, source: SourceConfig, folder: Path, set_aside: Path, ages_needed: bool = True
 ) -> Conversion:
     """Write ``folder/<number>.parquet`` with the usable records of a JSON lines or CSV file, and set the others aside."""
-    pieces = read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source, ages_needed=ages_needed)
+    pieces = read_text(file, source, ages_needed=ages_needed)
     path = folder / f"{number:05d}.parquet"
     broken: list[tuple[int, str]] = []
     with creating(path) as stream, RowGroupWriter(stream, WORKING, ROWS_PER_GROUP) as writer:

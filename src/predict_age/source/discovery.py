@@ -14,8 +14,10 @@ from urllib.parse import unquote
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source import file_kind, text_encoding
+from predict_age.source.csv_dialect import detect_dialect
 from predict_age.source.file_kind import KNOWN, Format
-from predict_age.source.filesystem import Found, head, in_s3, objects, stat
+from predict_age.source.filesystem import FileStatus, head, in_s3, objects, stat
+from predict_age.source.json_layout import detect_layout
 from predict_age.source.source_walk import Walk, is_glob, status
 
 Partition = tuple[tuple[str, str | None], ...]
@@ -29,7 +31,8 @@ REQUESTS_TOGETHER = 16
 class SourceFile:
     """One file of the source. ``size`` in bytes and ``mtime_ns`` tell whether it changed since.
 
-    ``partition`` are the columns that its folders (``key=value``) add. Text has an ``encoding``, CSV a dialect, JSON a ``layout``.
+    ``partition`` are the columns that its folders (``key=value``) add. Text has an ``encoding``, CSV a dialect;
+    ``layout`` says where records of a text end.
     """
 
     path: str
@@ -89,9 +92,9 @@ def list_source(source: str, settings: SourceConfig) -> SourceListing:
     passed: list[tuple[str, str]] = []
     found = _objects(source, passed) if in_s3(source) else _local_files(source, passed)
     with ThreadPoolExecutor(REQUESTS_TOGETHER if in_s3(source) else 1) as requests:
-        told = list(requests.map(lambda f: _tell(f[0], f[1], settings), found))
-    files = [f for f in told if isinstance(f, SourceFile)]
-    passed += [(str(f.path), reason) for (f, _), reason in zip(found, told, strict=True) if isinstance(reason, str)]
+        described = list(requests.map(lambda f: _describe(f[0], f[1], settings), found))
+    files = [f for f in described if isinstance(f, SourceFile)]
+    passed += [(str(f.path), reason) for (f, _), reason in zip(found, described, strict=True) if isinstance(reason, str)]
     if not files:
         raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source))
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
@@ -112,7 +115,7 @@ def _by_reason(passed: Iterable[tuple[str, str]]) -> tuple[PassedOver, ...]:
     return tuple(PassedOver(reason, len(paths), tuple(paths[:LISTED])) for reason, paths in sorted(reasons.items()))
 
 
-def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[Found, Partition]]:
+def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, Partition]]:
     root = Path(source)
     walk = Walk()
     if os.path.lexists(root):
@@ -129,11 +132,13 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[Found
     found = []
     for path in walk.files:
         now = status(path)
-        found.append((Found(os.path.realpath(path), now.st_size, now.st_mtime_ns), _partition(path.absolute(), base.absolute())))
+        found.append(
+            (FileStatus(os.path.realpath(path), now.st_size, now.st_mtime_ns), _partition(path.absolute(), base.absolute()))
+        )
     return found
 
 
-def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[Found, Partition]]:
+def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, Partition]]:
     root = source.rstrip("/")
     found = []
     for entry in objects(source):
@@ -161,7 +166,7 @@ def _partition(path: Path, base: Path) -> Partition:
     return tuple(pairs.items())
 
 
-def _tell(found: Found, partition: Partition, settings: SourceConfig) -> SourceFile | str:
+def _describe(found: FileStatus, partition: Partition, settings: SourceConfig) -> SourceFile | str:
     """The file as its content shows it, or the reason why it is passed over."""
     name = found.path.rsplit("/", 1)[-1]
     named, compressed = file_kind.named_kind(name)
@@ -195,14 +200,21 @@ def _tell(found: Found, partition: Partition, settings: SourceConfig) -> SourceF
 
 def _text(file: SourceFile, named: Format | None, first: bytes, settings: SourceConfig) -> SourceFile | str:
     text = text_encoding.decode_head(first, text_encoding.detect(first, western=False))
-    told = named if settings.format != "auto" else file_kind.text_format(text, named, settings.pid)
-    if told is None:
+    kind = named if settings.format != "auto" else file_kind.text_format(text, named, settings.pid)
+    if kind is None:
         return file_kind.NOT_DATA
-    encoding = text_encoding.detect(first, western=told == "csv")
+    encoding = text_encoding.detect(first, western=kind == "csv")
     if settings.encoding != "auto":
         text_encoding.check_claim(file.path, settings.encoding, encoding)
         encoding = settings.encoding
-    return replace(file, format=told, encoding=encoding)
+    file = replace(file, format=kind, encoding=encoding)
+    if kind == "csv":
+        text = text_encoding.decode_head(first, encoding)
+        dialect = detect_dialect(text.encode("utf-8", "replace"), settings, file.path, cut=len(first) >= file_kind.HEAD_BYTES)
+        file = replace(file, delimiter=dialect.delimiter, quote=dialect.quote, escape=dialect.escape, layout=dialect.lines)
+    else:
+        file = replace(file, layout=detect_layout(text_encoding.decode_head(first, encoding), settings.pid))
+    return file
 
 
 def _lies(path: str, expected: str, found: str, fix: str) -> InputError:

@@ -22,7 +22,7 @@ CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
-class Found:
+class FileStatus:
     """A file that is there: ``size`` in bytes, ``mtime_ns`` since 1970."""
 
     path: str
@@ -116,20 +116,20 @@ def cut_short(path: str, compression: str, error: Exception) -> InputError:
     )
 
 
-def stat(path: str) -> Found:
+def stat(path: str) -> FileStatus:
     """Size and time of one file. OSError when it is not there."""
     if not in_s3(path):
         found = Path(path).stat()
-        return Found(path, found.st_size, found.st_mtime_ns)
+        return FileStatus(path, found.st_size, found.st_mtime_ns)
     from pyarrow import fs
 
     info = _s3(os.getpid()).get_file_info(path.removeprefix(S3))
     if info.type != fs.FileType.File:
         raise FileNotFoundError(2, "No such object", path)
-    return Found(path, info.size, info.mtime_ns)
+    return FileStatus(path, info.size, info.mtime_ns)
 
 
-def objects(source: str) -> list[Found]:
+def objects(source: str) -> list[FileStatus]:
     """The objects at or below an ``s3://`` address, sorted by key. Raises InputError when they cannot be listed."""
     from pyarrow import fs
 
@@ -141,7 +141,7 @@ def objects(source: str) -> list[Found]:
             infos = _s3(os.getpid()).get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
     except OSError as error:
         raise _failed(source, error) from None
-    found = [Found(S3 + i.path, i.size, i.mtime_ns) for i in infos if i.type == fs.FileType.File]
+    found = [FileStatus(S3 + i.path, i.size, i.mtime_ns) for i in infos if i.type == fs.FileType.File]
     return sorted(found, key=lambda f: f.path)
 
 

@@ -64,6 +64,12 @@ def decode_head(head: bytes, encoding: str) -> str:
     return codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).removeprefix("\ufeff")
 
 
+def form_of(text: bytes) -> str:
+    """The form of a piece of text, for messages that must show no value of a person: letters become a, digits 9."""
+    shown = re.sub(r"[^\W\d_]", "a", text.decode("utf-8", "replace"))
+    return re.sub(r"\d", "9", shown).replace("\r", "\\r").replace("\n", "\\n")
+
+
 class Utf8Stream(io.RawIOBase):
     """The text of ``stream``, which is in ``encoding``, as UTF-8. A byte that the encoding does not know raises InputError."""
 

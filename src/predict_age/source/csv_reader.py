@@ -1,0 +1,106 @@
+"""CSV: records are found and checked in the bytes, Arrow reads the fields of the good ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from predict_age.config import SourceConfig
+from predict_age.errors import InputError
+from predict_age.source.csv_dialect import Dialect, declared_delimiter, dialect_of
+from predict_age.source.csv_framing import Framer, Records
+from predict_age.source.discovery import SourceFile
+from predict_age.source.row_group_reader import check_columns, flat_profile
+from predict_age.source.text_stream import utf8_blocks
+from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, constant, partition_columns
+
+
+def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True) -> Iterator[TextChunk]:
+    """Stream a CSV file with a header line. Raises InputError when columns are missing or quoting is not right."""
+    dialect = dialect_of(file)
+    blocks = utf8_blocks(file)
+    head, names, taken = _header(blocks, dialect, file)
+    added = partition_columns(file, names)
+    check_columns([n for n in names if n] + list(added), source, file.path, ages_needed=ages_needed)
+    pid = names.index(source.pid) if source.pid in names else 0
+    framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked")
+    framer.byte, framer.line = taken, head.count(dialect.line_end, 0, taken)
+    for records in framer.frame(chain([head[taken:]], blocks)):
+        yield _chunk(_parse(records, names, dialect, source, file.path), names, records, added, source)
+
+
+def _header(blocks: Iterator[bytes], dialect: Dialect, file: SourceFile) -> tuple[bytes, list[str], int]:
+    """The blocks that the header lies in, its names, and where the first record begins."""
+    head = b""
+    while True:
+        block = next(blocks, b"")
+        head += block
+        at = declared_delimiter(head)
+        while head[at : at + 1] in (b"\r", b"\n"):
+            at += 1
+        match = dialect.record.match(head, at)
+        if not block or (match and match.end() < len(head)) or len(head) > LONGEST_RECORD:
+            break
+    if match is None or len(head) > LONGEST_RECORD:
+        raise InputError(
+            f"the header of {file.path} is wrongly quoted",
+            expected="names of columns, every quoted one closed by a quote",
+            found=repr(head[at : at + 60]),
+            fix="mend the first line",
+        )
+    if not match.group():
+        return head, [], len(head)
+    try:
+        names = [name.decode() for name in dialect.fields(match.group())]
+    except UnicodeDecodeError:
+        raise InputError(
+            f"the header of {file.path} is not {file.encoding or 'UTF-8'}",
+            expected="text in that encoding",
+            found=repr(match.group()[:60]),
+            fix='name the encoding under [source]: encoding = "..."',
+        ) from None
+    return head, names, min(match.end() + 1, len(head))
+
+
+def _parse(records: Records, names: list[str], dialect: Dialect, source: SourceConfig, path: str) -> pa.Table:
+    """The needed columns of the good records, called by their numbers: names may be equal, or empty."""
+    flat = source.profile_json == "*"
+    needed = [str(i) for i, name in enumerate(names) if name and (flat or name in (*source.light_columns, source.profile_json))]
+    rows = len(records.positions)
+    if not rows:
+        return pa.table({n: pa.chunked_array([], pa.string()) for n in needed})
+    numbers = [str(i) for i in range(len(names))]
+    table = pacsv.read_csv(
+        pa.BufferReader(records.text),
+        read_options=pacsv.ReadOptions(use_threads=False, block_size=len(records.text) + 1, column_names=numbers),
+        parse_options=pacsv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char=dialect.quote or False,
+            double_quote=True,
+            escape_char=dialect.escape or False,
+            newlines_in_values=True,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(numbers, pa.string()),
+            include_columns=needed,
+            null_values=list(source.missing_values),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    check_count(path, rows, table.num_rows)
+    return table
+
+
+def _chunk(table: pa.Table, names: list[str], records: Records, added: dict[str, str | None], source: SourceConfig) -> TextChunk:
+    rows = table.num_rows
+    columns = {names[int(number)]: table[number] for number in table.column_names}
+    columns |= {name: constant(value, rows) for name, value in added.items()}
+    if source.profile_json == "*":
+        profile = flat_profile(pa.table(columns).select([n for n in columns if n not in source.light_columns]))
+    else:
+        profile = columns[source.profile_json]
+    return chunk_of(records.positions, columns, profile, records.rejected, source)

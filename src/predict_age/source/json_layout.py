@@ -1,0 +1,81 @@
+"""Layouts of JSON files, told by their beginning: a record a line, one array, an array inside one object, or values in a row."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+LINES, CR_LINES, ARRAY, VALUES, MEMBER = "lines", "lines ended by CR", "array", "values", "member "
+SAMPLED_LINES = 50
+_ARRAY_OF_OBJECTS = re.compile(r"\[\s*(?:\{|\])")
+
+
+@dataclass(frozen=True)
+class Member:
+    """An array inside an object: its ``name``, and the characters before its first element."""
+
+    name: str
+    begins: int
+
+
+def detect_layout(head: str, pid: str) -> str:
+    """How the records of a JSON text that begins with ``head`` follow each other. ``pid`` is a key of records."""
+    text = head.lstrip()
+    if text[:1] == "[" and not _is_line(text):
+        return ARRAY
+    if text[:1] == "{":
+        lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+        good = sum(_is_line(line) for line in lines[:SAMPLED_LINES])
+        wrapped = find_member(text, pid)
+        if wrapped and (len(lines) == 1 or good * 2 < min(len(lines), SAMPLED_LINES)):
+            return MEMBER + wrapped.name
+        if not good and _is_values(text):
+            return VALUES
+    return CR_LINES if "\r" in head and "\n" not in head else LINES
+
+
+def _is_line(line: str) -> bool:
+    """Whether a line is one record: an object, or an array that holds no objects."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) or (isinstance(value, list) and not any(isinstance(v, dict) for v in value))
+
+
+def _is_values(text: str) -> bool:
+    """Whether ``text`` begins with a whole object that is followed by another or by nothing."""
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return re.match(r'\{\s*"', text) is not None and re.search(r"[\r\n]", text) is not None and _goes_on(text)
+    return isinstance(value, dict) and (not text[end:].strip() or text[end:].lstrip()[0] == "{")
+
+
+def _goes_on(text: str) -> bool:
+    """Whether the first line is a part of an object that goes on in the second: it ends within one, outside of any string."""
+    first, _, second = text.replace("\r", "\n").partition("\n")
+    return first.rstrip()[-1:] in "{[,:" and bool(second.strip())
+
+
+def find_member(text: str, pid: str) -> Member | None:
+    """The first array of objects among the members of the object at the beginning of ``text``; None when ``pid`` comes before."""
+    decoder = json.JSONDecoder()
+    at = 1
+    while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, at):
+        name: Any = json.loads(match[1])
+        if name == pid:
+            return None
+        if _ARRAY_OF_OBJECTS.match(text, match.end()) and not _is_empty(text, match.end()):
+            return Member(name, match.end() + 1)
+        try:
+            _, at = decoder.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            return None
+    return None
+
+
+def _is_empty(text: str, at: int) -> bool:
+    return re.match(r"\[\s*\]", text[at : at + 1000]) is not None
