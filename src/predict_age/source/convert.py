@@ -24,7 +24,7 @@ SET_ASIDE = pa.schema([("file", pa.string()), ("position", pa.int64()), ("reason
 
 @dataclass(frozen=True)
 class Conversion:
-    """What became of one text file."""
+    """Outcome of converting one text file."""
 
     file: int
     path: str

@@ -17,7 +17,7 @@ import pyarrow as pa
 from predict_age.errors import InputError
 from predict_age.source.csv_blocks import Bounds, RecordBounds, find_together
 from predict_age.source.csv_dialect import CR, LF, Dialect
-from predict_age.source.text_encoding import form_of
+from predict_age.source.text_encoding import masked
 from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8
 
 RAGGED, STRAY_QUOTE = "wrong_number_of_columns", "stray_quote"
@@ -64,7 +64,7 @@ class Framer:
                     kept,
                     0,
                     f"a record is longer than {LONGEST_RECORD >> 20} MiB",
-                    found=f"it begins like {form_of(kept[:40])}",
+                    found=f"it begins like {masked(kept[:40])}",
                     fix="look for a quote that is never closed, or for a wrong delimiter",
                 )
         if kept:
@@ -130,7 +130,7 @@ class Framer:
                 data,
                 opened,
                 "a quote is opened and never closed: everything after it became part of one field",
-                found=form_of(data[opened : opened + 40]),
+                found=masked(data[opened : opened + 40]),
                 fix=self._fix(),
             )
         if not final and closed + 1 >= len(data):
@@ -145,7 +145,7 @@ class Framer:
                 data,
                 opened,
                 f"a quote is opened that is closed wrongly in line {line:,}: the lines between may be records",
-                found=f"{form_of(data[opened : opened + 40])} ... {form_of(data[max(closed - 20, opened) : closed + 20])}",
+                found=f"{masked(data[opened : opened + 40])} ... {masked(data[max(closed - 20, opened) : closed + 20])}",
                 fix=self._fix(),
             )
         return end
@@ -213,7 +213,7 @@ class Framer:
                 data,
                 opened,
                 f"a quoted field spans several lines, and its record has {found.fields[number]:,} fields",
-                found=form_of(data[opened : opened + 40]),
+                found=masked(data[opened : opened + 40]),
                 fix=self._fix(),
             )
         if not self.checked or self.columns < 2:
@@ -225,7 +225,7 @@ class Framer:
                     data,
                     opened,
                     "a quoted field spans lines that look like records",
-                    found=f"{form_of(line[:60])} inside the field that begins like {form_of(data[opened : opened + 40])}",
+                    found=f"{masked(line[:60])} inside the field that begins like {masked(data[opened : opened + 40])}",
                     fix=f'{self._fix()}; or set csv_line_breaks = "trusted" under [source] when the field is right as it is',
                 )
 

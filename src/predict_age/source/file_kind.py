@@ -81,7 +81,7 @@ def compression_of(head: bytes) -> str:
 
 
 def binary_kind(head: bytes) -> str:
-    """What a file that no reader takes is, by its magic number; "" when it has none."""
+    """Name the kind of a file that no reader takes, by its magic number; "" when it has none."""
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 

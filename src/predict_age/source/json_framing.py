@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from predict_age.errors import InputError
 from predict_age.source.json_layout import ARRAY, MEMBER, VALUES, find_member
-from predict_age.source.text_encoding import form_of
+from predict_age.source.text_encoding import masked
 from predict_age.source.working_rows import LONGEST_RECORD
 
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
@@ -46,14 +46,14 @@ class ElementFramer:
                 kept, ended = data[found.rest :], found.ended
                 self.byte += found.rest
             if len(kept) > LONGEST_RECORD:
-                self._stop(f"a value is longer than {LONGEST_RECORD >> 20} MiB", form_of(kept[:40]))
+                self._stop(f"a value is longer than {LONGEST_RECORD >> 20} MiB", masked(kept[:40]))
             if not block:
                 break
         if self.layout == VALUES:
             if kept.strip():
-                self._stop("the last value does not end", form_of(kept[:40]))
+                self._stop("the last value does not end", masked(kept[:40]))
         elif not ended:
-            self._stop("the array does not end", form_of(kept[-40:]))
+            self._stop("the array does not end", masked(kept[-40:]))
         else:
             self._check_end(before, kept)
 
@@ -69,7 +69,7 @@ class ElementFramer:
             blank = len(text) - len(text.lstrip())
             member = find_member(text.lstrip(), self.pid)
             if member is None:
-                self._stop("the array of people is not at the beginning of the object", form_of(head[:40]))
+                self._stop("the array of people is not at the beginning of the object", masked(head[:40]))
             begins = len(text[: blank + member.begins].encode("utf-8", "surrogateescape"))
         self.byte = begins
         return head[begins:], head[:begins]
@@ -82,13 +82,13 @@ class ElementFramer:
         if self.layout == VALUES:
             below = np.flatnonzero(depth < 0)
             if len(below):
-                self._stop("a bracket is closed that was never opened", form_of(data[: 1 + int(brackets[below[0]])][-40:]))
+                self._stop("a bracket is closed that was never opened", masked(data[: 1 + int(brackets[below[0]])][-40:]))
             ends = brackets[depth == 0] + 1
             return _Elements(self._texts(data, ends), int(ends[-1]) if len(ends) else 0, ended=False)
         closed = np.flatnonzero(depth < 0)
         end = int(brackets[closed[0]]) if len(closed) else len(data)
         if len(closed) and data[end : end + 1] != b"]":
-            self._stop("a brace is closed that was never opened", form_of(data[: end + 1][-40:]))
+            self._stop("a brace is closed that was never opened", masked(data[: end + 1][-40:]))
         commas = np.flatnonzero((codes[:end] == _COMMA) & ~inside[:end])
         level = np.searchsorted(brackets, commas)
         commas = commas[np.where(level == 0, 0, depth[np.maximum(level - 1, 0)] if len(depth) else 0) == 0]
@@ -111,7 +111,7 @@ class ElementFramer:
         """Raise InputError unless what stands around the array makes one JSON text without other people."""
         if self.layout == ARRAY:
             if rest.strip():
-                self._stop("something follows the array", form_of(rest.strip()[:40]))
+                self._stop("something follows the array", masked(rest.strip()[:40]))
             return
         try:
             whole = json.loads(before + b"]" + rest)

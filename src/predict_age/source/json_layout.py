@@ -21,7 +21,7 @@ class Member:
 
 
 def detect_layout(head: str, pid: str) -> str:
-    """How the records of a JSON text that begins with ``head`` follow each other. ``pid`` is a key of records."""
+    """Say how the records of a JSON text that begins with ``head`` follow each other. ``pid`` is a key of records."""
     text = head.lstrip()
     if text[:1] == "[" and not _is_line(text):
         return ARRAY

@@ -20,7 +20,7 @@ from predict_age.source.discovery import SourceFile
 from predict_age.source.json_framing import ElementFramer
 from predict_age.source.json_layout import CR_LINES, LINES
 from predict_age.source.row_rules import connect
-from predict_age.source.text_encoding import form_of
+from predict_age.source.text_encoding import masked
 from predict_age.source.text_stream import utf8_blocks
 from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8, TextChunk, check_count, chunk_of, constant, partition_columns
 
@@ -140,7 +140,7 @@ class _Reader:
         raise InputError(
             f"record {positions[row] + 1:,} of {self._file.path} is no JSON",
             expected="objects inside one JSON text, none of them damaged",
-            found=form_of(text[row].as_py()[:60].encode()),
+            found=masked(text[row].as_py()[:60].encode()),
             fix="mend the file, or write it as JSON lines (one record a line): there a damaged line is one rejected record",
         )
 

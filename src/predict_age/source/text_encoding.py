@@ -64,7 +64,7 @@ def decode_head(head: bytes, encoding: str) -> str:
     return codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).removeprefix("\ufeff")
 
 
-def form_of(text: bytes) -> str:
+def masked(text: bytes) -> str:
     """The form of a piece of text, for messages that must show no value of a person: letters become a, digits 9."""
     shown = re.sub(r"[^\W\d_]", "a", text.decode("utf-8", "replace"))
     return re.sub(r"\d", "9", shown).replace("\r", "\\r").replace("\n", "\\n")
