@@ -1,16 +1,22 @@
 """Gates, versions of the model, and tuning."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from conftest import QUICK, TINY, cli, run_json, tiny_run, write_jsonl
+from conftest import QUICK, TINY, call, cli, run_json, tiny_run, write_jsonl
 from predict_age.config import GatesConfig
-from predict_age.records.model_quality import BandQuality, ModelEvaluation, NamedGroup, PointErrors, Quality
-from predict_age.run.quality_gates import check_model
+from predict_age.models.metrics import paired_gain
+from predict_age.records.model_quality import BandQuality, ModelEvaluation, NamedGroup, PairedGain, PointErrors, Quality
+from predict_age.records.step_facts import ParallelPredictionFacts
+from predict_age.run.quality_gates import check_model, check_predicted_share
+from predict_age.storage.workspace import Workspace
+from predict_age.tally import Tally
 
 Rows = list[dict[str, Any]]
 STRICT = TINY.replace("baselines = false\n", "")
@@ -35,8 +41,10 @@ KENYA = NamedGroup(
 @pytest.mark.parametrize(
     ("what", "model", "published"),
     [
-        ("better than the median", replace(GOOD, median=replace(POINT, mae=2.9)), None),
-        ("better than Ridge", replace(GOOD, ridge=replace(POINT, mae=2.9)), None),
+        ("better than the constant median", replace(GOOD, median=replace(POINT, mae=2.9)), None),
+        ("better than the constant median", replace(GOOD, gain_over_median=PairedGain(0.04, 0.02, 5000)), None),
+        ("better than the constant median", replace(GOOD, gain_over_median=PairedGain(0.0, 0.0, 5000)), None),
+        ("not worse than Ridge", replace(GOOD, ridge=replace(POINT, mae=2.9)), None),
         ("not worse than published", GOOD, replace(HELD, mae=2.7, rmse=3.6)),
         ("worst age band", replace(GOOD, by_band=[BandQuality("65 and over", **vars(replace(HELD, rows=100, mae=15.1)))]), None),
         ("worst group", replace(GOOD, worst_group=KENYA), None),
@@ -63,6 +71,100 @@ def test_small_band_and_chance_are_forgiven() -> None:
     assert all(c.passed for c in check_model(rare, GatesConfig(), 0.9, replace(HELD, rows=60, mae=2.7, rmse=3.6)))
 
 
+def test_a_model_that_knows_nothing_hardly_ever_beats_the_median() -> None:
+    """4,000 models whose predictions are noise around the median: at most a few pass; one that knows a little passes from 200 people on."""
+    rng = np.random.default_rng(3)
+    passed = 0
+    for _ in range(4000):
+        age = rng.integers(20, 60, 60).astype(float)
+        gain = paired_gain(age, np.round(np.median(age) + rng.normal(0, 0.5, 60)), np.full(60, np.median(age)))
+        model = replace(GOOD, gain_over_median=gain)
+        passed += check_model(model, GatesConfig(), 0.9, None)[0].passed
+    assert passed <= 12  # 4 are expected of 4,000; more than 12 has a probability below 1 in 1,000
+    age = rng.integers(20, 60, 200).astype(float)
+    some = paired_gain(age, np.round(age + rng.normal(0, 8, 200)), np.full(200, np.median(age)))
+    assert check_model(replace(GOOD, gain_over_median=some), GatesConfig(), 0.9, None)[0].passed
+
+
+@pytest.mark.parametrize(
+    ("predicted", "default", "opens"),
+    [(0, {"profile_missing": 50}, False), (4, {"profile_malformed": 46}, False), (5, {"profile_missing": 45}, True), (0, {}, True)],
+)
+def test_enough_people_must_be_predicted(predicted: int, default: dict[str, int], opens: bool) -> None:
+    """Nobody or too few predicted closes the gate, with counts and reasons; nobody to predict does not; 0 switches it off."""
+    facts = ParallelPredictionFacts(batches=1, kept=0, predicted=predicted, default=default, tally=Tally())
+    checks = check_predicted_share(facts, 0.1)
+    assert all(c.passed for c in checks) is opens
+    for check in checks:
+        assert f"{predicted:,} of 50" in check.found
+        assert next(iter(default)) in check.found
+    assert check_predicted_share(facts, 0.0) == []
+
+
+WORTHLESS = """
+[source]
+approximate_age = "age"
+profile_json = "*"
+[training]
+rounds = 30
+light_rounds = 30
+networks = 1
+network_passes = 3
+forest_trees = 5
+min_rows = 20
+[prediction]
+batch_rows = 400
+[running]
+workers = 1
+"""
+FEATURE = 'format = 1\n[features.tenure]\nkind = "number"\npath = "tenure"\nmin = 0\nmax = 99\ndefault = 1\nmeaning = "m"\n'
+
+
+def _flat(folder: Path, rows: list[dict[str, object]]) -> Path:
+    path = folder / "people.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["shuffled", "constant", "thirty", "real"])
+def test_nothing_worthless_is_published(kind: str, tmp_path: Path) -> None:
+    """A label that the feature does not tell, a constant label, thirty people: exit code 5 with a sentence; a label that it tells: 0."""
+    rng = np.random.default_rng(11)
+    n = 60 if kind == "thirty" else 600
+    tenure = rng.integers(0, 40, n)
+    age = rng.integers(20, 60, n) if kind in ("shuffled", "thirty") else np.full(n, 40) if kind == "constant" else tenure + 20
+    age = 22 + (tenure - 20) ** 2 // 12 + rng.integers(-2, 3, n) if kind == "real" else age  # Ridge cannot follow a parabola
+    people = [{"pid": i + 1, "age": int(age[i]) if i % 2 else "", "tenure": int(tenure[i])} for i in range(n)]
+    (tmp_path / "c.toml").write_text(WORTHLESS)
+    (tmp_path / "f.toml").write_text(FEATURE)
+    source = _flat(tmp_path, people)
+    code, out, said = call(
+        [
+            "run",
+            "--source",
+            source,
+            "--features",
+            tmp_path / "f.toml",
+            "--config",
+            tmp_path / "c.toml",
+            "--as-of",
+            "2025-10-23",
+            "--workspace",
+            tmp_path / "w",
+            "--json",
+        ]
+    )
+    assert code == (0 if kind == "real" else 5), said
+    if kind != "real":
+        assert "better than the constant median" in said
+        assert not Workspace(tmp_path / "w").published.current
+    else:
+        assert json.loads(out)["metrics"]["mae"] < 5
+
+
 def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:
     """Worse than Ridge: exit code 5, readers see the old run, the model is kept, `resume --accept` publishes it and says so."""
     source = write_jsonl(tmp_path / "s.jsonl", people_rows[:1500])
@@ -70,7 +172,7 @@ def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:
     assert good.code == 0
     bad = tiny_run(source, tmp_path / "w", config=STRICT)
     assert bad.code == 5
-    assert "better than Ridge: a mean error below" in bad.said
+    assert "not worse than Ridge: an error below" in bad.said
     assert "resume --accept" in bad.said
     assert bad.published == good.published
     status = json.loads(cli("status", "--workspace", tmp_path / "w", "--json").stdout)

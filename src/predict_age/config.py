@@ -187,6 +187,7 @@ class GatesConfig(_Section):
     """Quality gates: limits that a model must meet before it predicts; 0 switches a limit off. Years, or shares (0..1)."""
 
     baselines: bool = True
+    predicted_share: float = Field(default=0.1, ge=0, le=1)
     worse_share: float = Field(default=0.05, ge=0, le=1)
     band_error_years: float = Field(default=15.0, ge=0)
     group_bias_years: float = Field(default=10.0, ge=0)

@@ -58,8 +58,10 @@ def show_run(folder: RunFolder) -> None:
         console.print(f"[red]Changed data[/red] against run {s['drift']['reference']}:", soft_wrap=True)
         for sentence in s["drift"]["drifted"][:5]:
             console.print(f"  {sentence}", soft_wrap=True, markup=False)
-    if s["findings"]:
-        print_field(console, "Card", s["findings"][0])
+    for sentence in s["run_findings"]:
+        print_field(console, "First", sentence)
+    if card := s["findings"][len(s["run_findings"]) :]:
+        print_field(console, "Card", card[0])
     if s["shadow"] and s["rows"]:
         print_field(console, "Shadow", f"not published; `predict-age rollback --to {s['run_id']}` publishes it")
     if s["table"]:
@@ -91,11 +93,11 @@ def _quality(m: dict[str, Any]) -> Group:
         number_or_dash(m["coverage"], "{:.1%}"),
         f"target {m['target_coverage']:.0%}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
     )
-    predicted = number_or_dash(m.get("high_quality_share_predicted"), "{:.1%}")
+    predicted, everybody = (number_or_dash(m.get(f"high_quality_share{of}"), "{:.1%}") for of in ("_predicted", ""))
     table.add_row(
-        "high quality",
-        number_or_dash(m.get("high_quality_share"), "{:.1%}"),
-        f"of all people at confidence 60 % or more; {predicted} of the predicted",
+        "usable",
+        number_or_dash(m.get("usable_share_predicted"), "{:.1%}"),
+        f"of the predictions; {predicted} at confidence 60 % or more ({everybody} of all people)",
     )
     return Group(table)
 

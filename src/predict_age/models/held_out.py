@@ -22,9 +22,10 @@ from predict_age.models.metrics import (
     evaluate,
     interval_quality,
     metrics_by_band,
+    paired_gain,
     point_errors,
 )
-from predict_age.records.model_quality import AgePairs, MemberQuality, Metrics, TrainingRows
+from predict_age.records.model_quality import AgePairs, MemberQuality, Metrics, PairedGain, TrainingRows
 
 PREDICTION_CHUNK_ROWS = 16_384  # rows
 
@@ -33,13 +34,26 @@ PREDICTION_CHUNK_ROWS = 16_384  # rows
 class HeldOutPredictions:
     """Predictions for m people of known ``age`` (m,), years, by models that were not trained on them.
 
-    ``rows`` (m,): their numbers in the sample; ``missing_count`` (m,): number of features without a value.
+    ``rows`` (m,): their numbers in the sample; ``missing_count`` (m,): number of features without a value; ``ridge`` (m,):
+    ages that Ridge predicts, whole years; ``median``: the median of all known ages.
     """
 
     rows: NDArray[np.int64]
     age: NDArray[np.float64]
     predictions: Predictions
     missing_count: NDArray[np.int64]
+    ridge: NDArray[np.float64]
+    median: float
+
+    @property
+    def gain_over_median(self) -> PairedGain:
+        """Gain of the model over the constant median."""
+        return paired_gain(self.age, self.predictions.age, np.full(len(self.age), self.median))
+
+    @property
+    def gain_over_ridge(self) -> PairedGain:
+        """Gain of the model over Ridge."""
+        return paired_gain(self.age, self.predictions.age, self.ridge)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.models.bundle import Predictions, confidence_pct
-from predict_age.records.model_quality import BandQuality, ConfidenceStep, IntervalQuality, PointErrors, Quality
+from predict_age.records.model_quality import BandQuality, ConfidenceStep, IntervalQuality, PairedGain, PointErrors, Quality
 
 NumberArray = NDArray[np.floating] | NDArray[np.integer]
 AGE_BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
@@ -33,6 +33,18 @@ def point_errors(age: NumberArray, predicted: NumberArray) -> PointErrors:
         bias=float(error.mean()),
         r2=1 - float(np.sum(error**2)) / total_variation if total_variation else float("nan"),
     )
+
+
+def paired_gain(age: NumberArray, predicted: NumberArray, baseline: NumberArray) -> PairedGain:
+    """Gain of ``predicted`` (n,) over ``baseline`` (n,) on the same people: positive where the model errs less, in years.
+
+    The standard error is that of the mean of n differences; 0 with fewer than two people.
+    """
+    gains = np.abs(np.asarray(baseline, float) - age) - np.abs(np.asarray(predicted, float) - age)
+    if not len(gains):
+        return PairedGain(0.0, 0.0, 0)
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
+    return PairedGain(float(gains.mean()), error, len(gains))
 
 
 def interval_quality(age: NumberArray, lower: NumberArray, upper: NumberArray) -> IntervalQuality:

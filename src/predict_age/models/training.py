@@ -118,7 +118,8 @@ def train_bundle(
     held_out = UnseenOutputs.all_of([t.held_out for t in completed])
     predictions = bundle.ensemble.predict(held_out.outputs)
     rows = np.concatenate([np.flatnonzero(roles == HELD_OUT) for roles in all_roles])
-    held_out_predictions = HeldOutPredictions(rows, held_out.age, predictions, held_out.outputs.missing_count)
+    ridge, median = bundle.ensemble.whole_years(held_out.ridge), float(np.median(age))
+    held_out_predictions = HeldOutPredictions(rows, held_out.age, predictions, held_out.outputs.missing_count, ridge, median)
     metrics = held_out_metrics(
         bundle.ensemble,
         held_out,

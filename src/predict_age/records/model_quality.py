@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from predict_age.records.json_fields import stored_as
+from predict_age.records.json_fields import OPTIONAL, stored_as
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,15 @@ class PointErrors:
     rmse: float
     bias: float
     r2: float
+
+
+@dataclass(frozen=True)
+class PairedGain:
+    """Mean over ``rows`` people of (error of a baseline) - (error of the model), both absolute, in years."""
+
+    years: float
+    standard_error: float
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -155,3 +164,5 @@ class ModelEvaluation:
     by_band: list[BandQuality]
     findings: list[CardFinding]
     worst_group: NamedGroup | None
+    gain_over_median: PairedGain | None = field(default=None, metadata=OPTIONAL)  # None in records of earlier versions
+    gain_over_ridge: PairedGain | None = field(default=None, metadata=OPTIONAL)

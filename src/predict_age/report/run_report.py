@@ -78,7 +78,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "unseen": {k: v for k, v in prediction.tally.group("unseen").items() if v},
         "threshold": HIGH_QUALITY_PCT,
         "judged": training.evaluation,
-        "gates": {name: found for name in ("model", "drift") if (found := outcome(folder, name))},
+        "gates": {name: found for name in ("model", "predictions", "drift") if (found := outcome(folder, name))},
         "drift": drift,
         "drift_rows": [f for i, f in enumerate(drift.findings) if f.drifted or i < FINDINGS or f.of != "feature"],
         "drift_sample_people": _in_drift_sample(prediction.state) if prediction.state else 0,

@@ -10,16 +10,18 @@ import math
 from dataclasses import dataclass
 
 from predict_age.config import GatesConfig
+from predict_age.distributions import student_t_upper_quantile
 from predict_age.errors import IntegrityError, QualityError
 from predict_age.records.drift_state import DriftComparison
 from predict_age.records.json_fields import as_json, from_json
-from predict_age.records.model_quality import ModelEvaluation, Quality
+from predict_age.records.model_quality import ModelEvaluation, PairedGain, Quality
 from predict_age.records.step_facts import ParallelPredictionFacts, TrainingFacts
 from predict_age.run.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
 
 MIN_ROWS_FOR_GATE = 100
+WORTHLESS_ALPHA = 0.001  # share of the trainings on nothing that beat the constant median
 ALPHA = 1.645  # standard errors; one run in twenty exceeds them by chance
 
 
@@ -37,10 +39,8 @@ def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, pu
     """Check a trained model; ``published`` is the held-out quality of the model that is published now."""
     held = model.held_out
     checks = []
-    for name, baseline in (("the median", model.median), ("Ridge", model.ridge)) if limits.baselines else ():
-        most = baseline.mae + ALPHA * _standard_error(held)
-        expected = f"a mean error below {most:.2f} years, that of {name} and chance"
-        checks.append(Check(f"better than {name}", held.mae < most, expected, f"{held.mae:.2f}"))
+    if limits.baselines:
+        checks += [_better_than_median(model), _not_worse_than_ridge(model)]
     if limits.worse_share and published:
         most = published.mae * (1 + limits.worse_share)
         doubt = ALPHA * math.hypot(_standard_error(held), _standard_error(published))
@@ -92,6 +92,37 @@ def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, pu
     return checks
 
 
+def _better_than_median(model: ModelEvaluation) -> Check:
+    """Paired test: a model without any information passes in at most one of a thousand trainings."""
+    found = f"{model.held_out.mae:.2f} years, constant median {model.median.mae:.2f}"
+    expected = "an error below that of the constant median by more than chance (1 in 1,000)"
+    gain = model.gain_over_median
+    if gain is None:  # a record of an earlier version: errors of the same people, taken for independent ones
+        gain = PairedGain(model.median.mae - model.held_out.mae, _standard_error(model.held_out), model.held_out.rows)
+    least = student_t_upper_quantile(WORTHLESS_ALPHA, max(gain.rows - 1, 1)) * gain.standard_error
+    found += f", difference {gain.years:.2f} where chance alone reaches {least:.2f}"
+    return Check("better than the constant median", gain.years > max(least, 0.0), expected, found)
+
+
+def _not_worse_than_ridge(model: ModelEvaluation) -> Check:
+    most = model.ridge.mae + ALPHA * _standard_error(model.held_out)
+    expected = f"an error below {most:.2f} years: Ridge's, {model.ridge.mae:.2f}, and chance"
+    return Check("not worse than Ridge", model.held_out.mae < most, expected, f"{model.held_out.mae:.2f} years")
+
+
+def check_predicted_share(facts: ParallelPredictionFacts, least: float) -> list[Check]:
+    """Whether enough of the people without a known age were predicted; the others get the default age."""
+    defaulted = sum(facts.default.values())
+    people = facts.predicted + defaulted
+    if not people or not least:
+        return []
+    share = facts.predicted / people
+    reasons = ", ".join(f"{reason}: {n:,}" for reason, n in facts.default.items() if n)
+    found = f"{facts.predicted:,} of {people:,} ({share:.1%}); the others get the default age ({reasons})"
+    expected = f"at least {least:.0%} of the people without a known age predicted"
+    return [Check("people predicted", share >= least, expected, found)]
+
+
 def _standard_error(quality: Quality) -> float:
     """Standard error of a mean absolute error: the variance of |error| is rmse^2 - mae^2."""
     return math.sqrt(max(quality.rmse**2 - quality.mae**2, 0.0) / max(quality.rows, 1))
@@ -125,11 +156,18 @@ def after_training(run: Run) -> None:
 
 
 def after_prediction(run: Run) -> None:
-    """Apply the gate between prediction and publication, where ``gates.drift`` is set."""
+    """Apply the gates before publication: enough people were predicted and, with ``gates.drift``, the data have not changed."""
+    facts = run.facts(ParallelPredictionFacts)
+    _apply_gate(run, "predictions", check_predicted_share(facts, run.plan.config.gates.predicted_share))
     if run.plan.config.gates.drift:
-        _apply_gate(run, "drift", check_drift(run.facts(ParallelPredictionFacts).drift))
+        _apply_gate(run, "drift", check_drift(facts.drift))
 
 
+SENTENCES = {
+    "model": "the model is not good enough to be published",
+    "predictions": "too few people could be predicted",
+    "drift": "the data have changed since the model was trained",
+}
 GATES = {"training": after_training, "parallel_prediction": after_prediction}
 
 
@@ -158,13 +196,8 @@ def _apply_gate(run: Run, name: str, checks: list[Check]) -> None:
     decided = GateOutcome(not failed, bool(failed) and run.accept, checks)
     write_json(run.folder.path / "gates" / f"{name}.json", as_json(decided))
     if failed and not run.accept:
-        what = (
-            "the model is not good enough to be published"
-            if name == "model"
-            else "the data have changed since the model was trained"
-        )
         raise QualityError(
-            what,
+            SENTENCES[name],
             expected="; ".join(f"{c.name}: {c.expected}" for c in failed[:5]),
             found="; ".join(c.found for c in failed[:5]),
             fix=f"look at {run.folder.model / 'card.html'}; then change data or configuration, or `predict-age resume --accept`",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import Facts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.budget import Attempts
+from predict_age.run.findings import run_findings
 from predict_age.step import StepRecord
 from predict_age.storage.workspace import RunFolder
 
@@ -30,6 +31,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
     source, training = _facts(steps, ReadSourceFacts), _facts(steps, TrainingFacts)
     prediction, final = _facts(steps, ParallelPredictionFacts), _facts(steps, FinalResultsFacts)
     findings = training.evaluation.findings if training and training.evaluation else []
+    about_run = run_findings(record["config"]["prediction"]["usable_from_pct"], source, training, prediction, final)
     summary = {
         "run_id": folder.id,
         "status": folder.status,
@@ -48,7 +50,8 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "batches": _batches(prediction),
         "stages": [{"name": s.name, "seconds": s.seconds, "rows": s.rows, "peak_rss_bytes": s.peak_rss_bytes} for s in steps],
         "shadow": record["shadow"],
-        "findings": [f.sentence for f in findings],
+        "findings": [*about_run, *(f.sentence for f in findings)],
+        "run_findings": about_run,
         "drift": {k: v for k, v in as_json(prediction.drift).items() if k != "as_of"} if prediction else {},
         "metrics": {
             **_quality(training),

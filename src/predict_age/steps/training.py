@@ -137,7 +137,16 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         sampled=len(people.age),
         labelled=labelled,
         metrics=metrics,
-        evaluation=ModelEvaluation(card.held_out, card.ridge, card.median, card.by_band, card.findings, most_biased_group(card)),
+        evaluation=ModelEvaluation(
+            card.held_out,
+            card.ridge,
+            card.median,
+            card.by_band,
+            card.findings,
+            most_biased_group(card),
+            judged.gain_over_median,
+            judged.gain_over_ridge,
+        ),
         trained_at=plan.timestamp,
         reference=inputs.reference,
     )

@@ -1,0 +1,80 @@
+"""Findings about a run, most important first: what a reader must know before using its predictions."""
+
+from __future__ import annotations
+
+from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
+
+FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
+MANY_DEFAULTS = 0.05  # share of the people without a known age
+MANY_IGNORED = 0.01  # share of the given ages
+NAMED = 5
+BEYOND_CHANCE = 1.645  # standard errors that one comparison in twenty exceeds without a difference
+
+
+def run_findings(
+    usable_from_pct: float,
+    source: ReadSourceFacts | None,
+    training: TrainingFacts | None,
+    prediction: ParallelPredictionFacts | None,
+    final: FinalResultsFacts | None,
+) -> list[str]:
+    """Sentences computed from the records of the finished steps; those that do not apply are left out."""
+    found = []
+    if final and final.rows.predicted:
+        found += _usability(usable_from_pct, final)
+    if training:
+        found += _baselines(training) + _absent_features(training)
+    if prediction:
+        found += _defaults(prediction)
+    if source:
+        found += _ignored_ages(source)
+    return found
+
+
+def _usability(usable_from_pct: float, final: FinalResultsFacts) -> list[str]:
+    share = final.quality.get("usable_share_predicted")
+    if share is None or share >= FEW_USABLE:
+        return []
+    unusable = round((1 - share) * final.rows.predicted)
+    return [
+        f"{1 - share:.1%} of the predictions ({unusable:,} of {final.rows.predicted:,}) are marked usable = false: "
+        f"their confidence is below {usable_from_pct:g} %."
+    ]
+
+
+def _baselines(training: TrainingFacts) -> list[str]:
+    gain = training.evaluation.gain_over_ridge if training.evaluation else None
+    if gain is None or gain.years > BEYOND_CHANCE * gain.standard_error:
+        return []
+    held, ridge = training.metrics.held_out.mae, training.metrics.ridge.mae
+    return [f"The model is not better than Ridge beyond chance: {held:.2f} against {ridge:.2f} years on held-out people."]
+
+
+def _absent_features(training: TrainingFacts) -> list[str]:
+    absent = [name for name, share in training.metrics.missing.items() if share == 1.0]
+    if not absent:
+        return []
+    more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+    features = "feature was" if len(absent) == 1 else "features were"
+    return [
+        f"{len(absent)} of {len(training.metrics.missing)} {features} in no training profile: {', '.join(absent[:NAMED])}{more}."
+    ]
+
+
+def _defaults(prediction: ParallelPredictionFacts) -> list[str]:
+    defaulted = sum(prediction.default.values())
+    people = prediction.predicted + defaulted
+    if not people or defaulted / people < MANY_DEFAULTS:
+        return []
+    return [f"{defaulted / people:.1%} of the people without a known age got the default age: their profile cannot be used."]
+
+
+def _ignored_ages(source: ReadSourceFacts) -> list[str]:
+    ignored = source.unreadable_age + source.implausible_age
+    given = source.known + ignored
+    if not given or ignored / given < MANY_IGNORED:
+        return []
+    return [
+        f"{ignored:,} of {given:,} given ages were not used: {source.implausible_age:,} outside the plausible window, "
+        f"{source.unreadable_age:,} unreadable."
+    ]
