@@ -18,7 +18,7 @@ PROFILES_SAMPLED = 3_000  # in plan's table
 PROFILES_SEARCHED = 100_000  # for a feature that the sample does not have
 PLACES = 6  # files, or row groups of a file, that the sample is taken from
 BUILT_IN = "built in"
-NAMED = 8  # absent features or keys that an error names
+MAX_FEATURES_NAMED = 8  # absent features or keys that an error names
 
 
 def check_features(plan: RunPlan) -> list[FeatureCoverage]:
@@ -41,7 +41,7 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
         raise ConfigError(
             _headline(useless, coverage),
             expected="values at the path of every feature",
-            found="; ".join(c.sentence for c in useless[:NAMED]) + _more(useless, profiles),
+            found="; ".join(c.sentence for c in useless[:MAX_FEATURES_NAMED]) + _more(useless, profiles),
             fix=(
                 "write a feature file for your own columns (docs/feature-file.md) and give it with --features"
                 if built_in
@@ -58,9 +58,13 @@ def _headline(useless: list[FeatureCoverage], coverage: list[FeatureCoverage]) -
 
 
 def _more(useless: list[FeatureCoverage], profiles: pa.ChunkedArray) -> str:
-    rest = f"; and {len(useless) - NAMED} more" if len(useless) > NAMED else ""
+    rest = f"; and {len(useless) - MAX_FEATURES_NAMED} more" if len(useless) > MAX_FEATURES_NAMED else ""
     keys = keys_of(profiles)
-    return rest + (f". The profiles have {', '.join(keys[:NAMED])}" + (", ..." if len(keys) > NAMED else "") if keys else "")
+    return rest + (
+        f". The profiles have {', '.join(keys[:MAX_FEATURES_NAMED])}" + (", ..." if len(keys) > MAX_FEATURES_NAMED else "")
+        if keys
+        else ""
+    )
 
 
 def _sample(plan: RunPlan, most: int) -> pa.ChunkedArray:
