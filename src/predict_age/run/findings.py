@@ -7,7 +7,7 @@ from predict_age.records.step_facts import FinalResultsFacts, ParallelPrediction
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
 MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
-MAX_ABSENT_NAMED = 5
+ABSENT_NAMED = 5
 BEYOND_CHANCE = 1.645  # standard errors that one comparison in twenty exceeds without a difference
 
 
@@ -54,10 +54,10 @@ def _absent_features(training: TrainingFacts) -> list[str]:
     absent = [name for name, share in training.metrics.missing.items() if share == 1.0]
     if not absent:
         return []
-    more = f" and {len(absent) - MAX_ABSENT_NAMED} more" if len(absent) > MAX_ABSENT_NAMED else ""
+    more = f" and {len(absent) - ABSENT_NAMED} more" if len(absent) > ABSENT_NAMED else ""
     features = "feature was" if len(absent) == 1 else "features were"
     return [
-        f"{len(absent)} of {len(training.metrics.missing)} {features} in no training profile: {', '.join(absent[:MAX_ABSENT_NAMED])}{more}."
+        f"{len(absent)} of {len(training.metrics.missing)} {features} in no training profile: {', '.join(absent[:ABSENT_NAMED])}{more}."
     ]
 
 
