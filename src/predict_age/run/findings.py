@@ -56,9 +56,8 @@ def _absent_features(training: TrainingFacts) -> list[str]:
         return []
     more = f" and {len(absent) - ABSENT_NAMED} more" if len(absent) > ABSENT_NAMED else ""
     features = "feature was" if len(absent) == 1 else "features were"
-    return [
-        f"{len(absent)} of {len(training.metrics.missing)} {features} in no training profile: {', '.join(absent[:ABSENT_NAMED])}{more}."
-    ]
+    of_all = f"{len(absent)} of {len(training.metrics.missing)}"
+    return [f"{of_all} {features} in no training profile: {', '.join(absent[:ABSENT_NAMED])}{more}."]
 
 
 def _defaults(prediction: ParallelPredictionFacts) -> list[str]:
