@@ -225,7 +225,7 @@ def test_drift_in_a_run(tmp_path: Path) -> None:
     assert finding["job_level"]["missing"][1] == pytest.approx(finding["job_level"]["missing"][0] * 0.85 + 0.15, abs=0.03)
     assert finding["email_provider"]["unseen"] == pytest.approx([0, 0.15], abs=0.02)
     report = Path(accepted["report"]).read_text()
-    assert "Published although the drift gate did not open" in report
+    assert "Published although the drift gate failed" in report
     assert "changed data" in report
     cli("verify", "--workspace", space)
 

@@ -186,7 +186,7 @@ def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:
     assert "3 of 9 steps are finished and valid" in again.stderr, "the model is not trained again"
     done = json.loads(cli("resume", "--workspace", tmp_path / "w", "--accept", "--json").stdout)
     assert done["status"] == "done"
-    assert "Published although the model gate did not open" in Path(done["report"]).read_text()
+    assert "Published although the model gate failed" in Path(done["report"]).read_text()
     rows = {v["version"]: v for v in json.loads(cli("models", "--workspace", tmp_path / "w", "--json").stdout)}
     assert [v["gate"] for v in rows.values()] == ["accepted"] or rows[done["model_version"]]["gate"] in ("accepted", "passed")
     cli("verify", "--workspace", tmp_path / "w")

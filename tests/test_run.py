@@ -194,7 +194,7 @@ def test_report_is_self_contained(finished: Finished) -> None:
     for outside in ('src="http', 'href="http', "@import", "url(http"):
         assert outside not in html
     for section in (
-        "The books",
+        "Row accounting",
         "Predicted against true",
         "Coverage by true age",
         "Importance",

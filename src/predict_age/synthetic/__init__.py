@@ -1,1 +1,1 @@
-"""People who never lived: a stated probabilistic model, its JSON profiles, and the best possible prediction."""
+"""Synthetic people: a probabilistic model, its JSON profiles, and the exact posterior of the age."""

@@ -1,7 +1,7 @@
-"""From drawn outcomes to profile JSON: every field is a table of ready-made text fragments, a profile is their join.
+"""Profile JSON from drawn outcomes: every field is a table of text fragments, and a profile is their concatenation.
 
-A fragment starts with its comma (``,"tenure_months":84``); outcome "not shown" is the empty text. Fields that tell nothing
-about the age (company, place, settings, activity) come in bundles of some thousand random variants.
+A fragment starts with its comma (``,"tenure_months":84``); the outcome "not shown" is the empty text. Fields that do not depend
+on the age (company, place, settings, activity) come in bundles of 512 random variants.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ STAGES = (
     "Decades in the industry, now mentoring others.",
 )
 SKILLS = tuple(SKILL_ERAS)
-EMAILS = (*EMAIL_ERAS, "brand-new.example")  # the last is drawn by nobody: it appears when the data are made to change
+EMAILS = (*EMAIL_ERAS, "brand-new.example")  # the last has probability 0: it appears in data with simulated drift only
 COUNTRIES = {
     "Germany": ("Berlin", "Hamburg", "München", "Köln"),
     "United States": ("Austin", "Boston", "Denver", "Seattle"),
@@ -89,14 +89,14 @@ VARIANTS = 512
 
 
 def connections(bucket: int) -> tuple[int, int]:
-    """The range [low, high) of connections in ``bucket`` 0..23: log-spaced, 1..30,000."""
+    """Range [low, high) of connections in ``bucket`` 0..23: log-spaced, 1..30,000."""
     edges = np.unique(np.round(np.geomspace(1, 30_000, 60)).astype(int))[-25:]
     edges[0] = 1
     return int(edges[bucket]), int(edges[bucket + 1])
 
 
 def salary(bucket: int) -> tuple[int, int]:
-    """The range [low, high) of the yearly salary in thousands of USD in ``bucket`` 0..23."""
+    """Range [low, high) of the yearly salary in thousands of USD in ``bucket`` 0..23."""
     return 12 + 8 * bucket, 20 + 8 * bucket
 
 
@@ -109,7 +109,7 @@ def _text(fragments: Sequence[str]) -> pa.Array:
 
 
 class _Spread:
-    """Outcome k of a variable becomes one of ``width`` equally likely fragments."""
+    """Fragments of a variable: each outcome has ``width`` equally likely ones."""
 
     def __init__(self, outcomes: int, width: int, text: Callable[[int, int], str], hidden: str = "") -> None:
         self.width = width
@@ -123,7 +123,7 @@ class _Spread:
 
 
 class Fields:
-    """All fragment tables for one reference date. ``render`` makes the profiles of drawn people."""
+    """Fragment tables for one reference date. ``render`` returns the profiles of drawn people."""
 
     def __init__(self, year: int, month: int) -> None:
         pick = random.Random(20_251_023)
@@ -273,5 +273,5 @@ class Fields:
 
 @lru_cache(maxsize=2)
 def fields(year: int, month: int) -> Fields:
-    """The fragment tables for a reference month, built once a process (about a second)."""
+    """Fragment tables for a reference month, built once in each process (about a second)."""
     return Fields(year, month)

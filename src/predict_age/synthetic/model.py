@@ -1,7 +1,7 @@
-"""The probabilistic model of a generated person.
+"""Probabilistic model of a synthetic person.
 
 Four hidden numbers describe a person: age ``a`` (18..75), education ``e`` (0..5), years since finishing education ``z``
-and years of work ``x``. Everything that a profile shows is drawn independently given one of them::
+and years of work ``x``. Every field of a profile is drawn independently given one of them::
 
     a -> e -> z -> x          z = max(0, a - finishing_age[e] - delay),   x = max(0, z + offset)
     a -> email provider, year of joining, first skill, photo, fixed line
@@ -57,7 +57,7 @@ def table(weights: Floats) -> Table:
 
 @dataclass(frozen=True)
 class Variable:
-    """Something a profile may show. Value 0 means "not shown"; value k >= 1 is the k-th outcome."""
+    """Field of a profile. Value 0 means "not shown"; value k >= 1 is the k-th outcome."""
 
     name: str
     parent: str  # "a", "e", "z", "x" or "xe" (job level: x * 6 + e)
@@ -209,7 +209,7 @@ def model() -> Model:
 
 @dataclass(frozen=True)
 class People:
-    """Drawn people: ``age`` (n,) in years, and what their profiles show, by variable name: (n,) uint8, 0 = not shown.
+    """Drawn people: ``age`` (n,) in years, and the outcomes of their profile fields by variable name: (n,) uint8, 0 = not shown.
 
     ``shown["graduation"]`` is 1 + years since finishing education, 0 = not shown.
     """
@@ -218,7 +218,7 @@ class People:
     shown: dict[str, NDArray[np.uint8]]
 
     def slice(self, start: int, stop: int) -> People:
-        """The people start..stop-1."""
+        """People start..stop-1."""
         return People(self.age[start:stop], {name: values[start:stop] for name, values in self.shown.items()})
 
 

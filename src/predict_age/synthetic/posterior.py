@@ -1,4 +1,4 @@
-"""The best possible prediction for a generated person: the exact posterior of the age given what the profile shows."""
+"""Best possible prediction for a synthetic person: the exact posterior of the age given the profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known changes of generated people: what a drift monitor must find."""
+"""Simulated drift of synthetic people, which a drift monitor must detect."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ SHARE = 0.15
 
 
 class Shift(StrEnum):
-    """``missing``: 15 % do not show their job level any more; ``longer``: 15 % show 8 years more of tenure; ``unseen``: 15 % have a
-    mail provider that did not exist; ``older``: 15 % are replaced by people over 50.
+    """Kinds of simulated drift, each in 15 % of the people.
+
+    ``missing``: the job level is missing; ``longer``: tenure is 8 years longer; ``unseen``: the mail provider is new; ``older``:
+    people are replaced by people over 50.
     """
 
     missing = "missing"
@@ -23,7 +25,7 @@ class Shift(StrEnum):
 
 
 def shifted(people: People, shifts: tuple[Shift, ...], rng: np.random.Generator) -> People:
-    """The people after all ``shifts``; the same people where there are none."""
+    """People after all ``shifts``, unchanged when there are none."""
     for shift in shifts:
         chosen = rng.random(len(people.age)) < SHARE
         if shift is Shift.older:

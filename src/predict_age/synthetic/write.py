@@ -1,4 +1,4 @@
-"""Write generated people to Parquet, in parallel, the same bytes for a seed whatever the number of workers."""
+"""Writer of synthetic people: Parquet files, in parallel, with bytes that depend on the seed but not on the number of workers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from predict_age.synthetic.shifts import Shift, shifted
 ROWS_PER_CHUNK = 50_000  # one row group, one random stream
 ROWS_PER_FILE = 250_000
 MAX_ROWS = 2**31
-PAGE_BYTES = 4 << 20  # of the profiles: zstd finds repetitions inside a page, and a page is what a reader holds at least
-BIRTH_YEAR_SHARE, BOTH_SHARE, APPROXIMATE_AGE_SHARE = 0.25, 0.025, 0.10  # together the document's 37.5 %
+PAGE_BYTES = 4 << 20  # of the profile column: zstd compresses each page alone, and a reader holds at least one page
+BIRTH_YEAR_SHARE, BOTH_SHARE, APPROXIMATE_AGE_SHARE = 0.25, 0.025, 0.10  # together 37.5 %
 
 PEOPLE_SCHEMA = pa.schema(
     [("pid", pa.int64()), ("birth_year", pa.int32()), ("approximate_age", pa.int32()), ("profile_json", pa.string())]
@@ -33,7 +33,7 @@ TRUTH_SCHEMA = pa.schema([("pid", pa.int64()), ("true_age", pa.int32())])
 
 @dataclass(frozen=True)
 class Chunk:
-    """Which rows to make: ``first`` row number, ``rows`` (at most 50,000), seed, reference date, and how the data have changed."""
+    """Rows of one row group: number of the ``first``, ``rows`` (at most 50,000), seed, reference date, simulated drift."""
 
     seed: int
     first: int
@@ -47,7 +47,7 @@ class Chunk:
 
 
 def people(chunk: Chunk) -> People:
-    """The people of ``chunk`` before they are written: what :func:`~predict_age.synthetic.posterior.posterior` needs."""
+    """People of ``chunk``, as :func:`~predict_age.synthetic.posterior.posterior` takes them."""
     return _drawn(chunk, chunk.rng)
 
 
@@ -63,7 +63,7 @@ def pids(chunk: Chunk) -> NDArray[np.int64]:
 
 
 def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """(people, truth) of a chunk as Arrow record batches."""
+    """Arrow record batches (people, truth) of a chunk."""
     rng = chunk.rng
     drawn = _drawn(chunk, rng)
     drawn_uniform = rng.random(chunk.rows)
@@ -102,8 +102,7 @@ def generate(
 ) -> None:
     """Write ``out/people/part-*.parquet`` and ``out/truth.parquet`` (pid, true_age). ``progress`` gets rows done so far.
 
-    ``level`` is zstd's: 5 makes files a sixth smaller and takes twice the time. ``shifts`` change the data in known ways, so that
-    whoever watches for changes can be tested.
+    ``level`` is zstd's: 5 makes files a sixth smaller and takes twice the time. ``shifts`` simulate drift.
     """
     if not 0 <= rows <= MAX_ROWS:
         raise ConfigError("cannot generate that many people", expected=f"0 to {MAX_ROWS:,} rows", found=f"{rows:,}")
