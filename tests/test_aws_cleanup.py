@@ -17,6 +17,7 @@ from predict_age.aws.object_names import run_folder, run_id_of
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.records.json_fields import from_json
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.storage.durable_files import hashed_json, read_json
 from predict_age.storage.publication import publish, raise_fence, read_published
@@ -178,7 +179,7 @@ def merged_run(store: Store, local_run: RunFolder, keep_predictions: bool) -> Ca
 
 def manifest_of(call: Call, final_record: dict[str, Any]) -> str:
     """The manifest that FinalResults writes for this result."""
-    tally = Tally.from_json(final_record["facts"]["tally"])
+    tally = from_json(Tally, final_record["facts"]["tally"])
     accounting = RowAccounting.of(call.facts(ReadSourceFacts), tally)
     return final_results.manifest_text(call, call.run(), accounting, tally, final_record["facts"]["location"])
 

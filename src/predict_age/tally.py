@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field
 
 HIGH_QUALITY_PCT = 60
 AGE_BINS = 121  # whole years 0..120
@@ -36,13 +35,6 @@ class Tally:
         """Counters named ``prefix:name`` as {name: count}."""
         start = prefix + ":"
         return {k.removeprefix(start): v for k, v in sorted(self.counts.items()) if k.startswith(start)}
-
-    def as_json(self) -> dict[str, object]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        return cls(value["counts"], value["histograms"])
 
 
 def sum_tallies(tallies: Iterable[Tally]) -> Tally:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from math import ceil
-from typing import Any
 
 from predict_age.aws.prices import PRICES, Prices
 from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, estimate
@@ -166,14 +165,24 @@ def _on_spot(share: float, prices: Prices) -> float:
     return share * prices.spot_share + 1 - share
 
 
-def spent_dollars(costs: list[dict[str, Any]], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
+@dataclass(frozen=True)
+class TaskCost:
+    """What a task used: seconds, vCPUs, GiB, and the share (0..1) of its kind that runs on Spot."""
+
+    what: str
+    outcome: str
+    seconds: float
+    vcpu: float
+    gib: float
+    spot: float
+
+
+def spent_dollars(costs: list[TaskCost], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
     """Dollars that a run has cost so far, from what its tasks noted (failed ones too) and what its statements read.
 
     A task that was killed could note nothing: it is missing here, and on the bill.
     """
     fargate = 0.0
     for cost in costs:
-        fargate += _on_spot(cost["spot"], prices) * task_dollars(
-            cost["vcpu"], cost["gib"], cost["seconds"] + TASK_START_SECONDS / 2, prices
-        )
+        fargate += _on_spot(cost.spot, prices) * task_dollars(cost.vcpu, cost.gib, cost.seconds + TASK_START_SECONDS / 2, prices)
     return {"Fargate": fargate, "Athena": scanned_bytes / 1e12 * prices.athena_tb}

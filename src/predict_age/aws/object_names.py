@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from collections.abc import Mapping
 
 PREDICTIONS_TABLE, HUMAN_QA_TABLE, RESULTS_TABLE = "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"
 PEOPLE_TABLE = "predict_age_people"
@@ -17,7 +17,7 @@ STAGING_FOLDERS = {
 }  # table -> folder of the run
 
 
-def run_id_of(event: dict[str, Any]) -> str:
+def run_id_of(event: Mapping[str, object]) -> str:
     """The run that an event asks for: its time, and a hash of everything that decides it. The same event twice is the same run."""
     stamp = re.sub(r"[-:]", "", str(event["time"])[:19])
     what = json.dumps({k: v for k, v in event.items() if k != "accept"}, sort_keys=True)

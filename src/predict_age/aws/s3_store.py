@@ -30,7 +30,7 @@ def client(service: str, attempts: int = REQUEST_ATTEMPTS) -> Any:
 
 def code_of(error: Exception) -> str:
     """The error code of a ClientError, else nothing."""
-    response: dict[str, Any] = getattr(error, "response", None) or {}
+    response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 

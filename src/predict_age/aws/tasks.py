@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from predict_age.aws import object_names
+from predict_age.aws.cost_plan import TaskCost, spent_dollars
 from predict_age.aws.run_mirror import Job, RunMirror
 from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
@@ -63,16 +63,10 @@ def recorded_cost(job: Job, what: str) -> Iterator[None]:
         outcome = "done"
         _count("TasksDone", job.store.bucket)
     finally:
-        used = {
-            "what": what,
-            "outcome": outcome,
-            "seconds": round(time.monotonic() - began, 1),
-            "vcpu": float(os.environ.get("PREDICT_AGE_VCPU", "0")),
-            "gib": float(os.environ.get("PREDICT_AGE_GIB", "0")),
-            "spot": float(os.environ.get("PREDICT_AGE_SPOT", "0")),
-        }
+        vcpu, gib, spot = (float(os.environ.get(f"PREDICT_AGE_{name}", "0")) for name in ("VCPU", "GIB", "SPOT"))
+        used = TaskCost(what, outcome, round(time.monotonic() - began, 1), vcpu, gib, spot)
         with suppress(PredictAgeError):  # the bill must not hide what went wrong
-            job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), hashed_json(used).encode())
+            job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), hashed_json(as_json(used)).encode())
 
 
 def train(job: Job, scratch: Path) -> None:
@@ -260,18 +254,17 @@ def report(job: Job, scratch: Path) -> None:
     job.store.put_part(job.name("report.html"), run.folder.report)
 
 
-def _cost(job: Job, run: Run) -> dict[str, Any]:
+def _cost(job: Job, run: Run) -> dict[str, object]:
     """What the run has cost, failed attempts included, by what was noted."""
-    from predict_age.aws.cost_plan import spent_dollars
     from predict_age.aws.prices import PRICES
 
-    costs = [job.store.document(name) for name, _ in job.store.names(job.name("costs/"))]
+    costs = [from_json(TaskCost, job.store.document(name)) for name, _ in job.store.names(job.name("costs/"))]
     scanned = sum(getattr(s.facts, "scanned_bytes", None) or 0 for s in run.folder.steps())
     dollars = spent_dollars(costs, scanned)
     return {
         "dollars": dollars,
         "total_usd": sum(dollars.values()),
-        "tasks": costs,
+        "tasks": [as_json(c) for c in costs],
         "scanned_bytes": scanned,
         "prices": PRICES.as_of,
     }

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,7 +44,7 @@ def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> Non
     from predict_age.cli.render_runs import run_rows, show_runs
 
     space = open_workspace(workspace)
-    print_line(json.dumps(run_rows(space))) if as_json else show_runs(space)
+    print_line(json.dumps([asdict(row) for row in run_rows(space)])) if as_json else show_runs(space)
 
 
 @app.command("diff", epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ def _next_command(status: str, workspace: Path) -> str:
     return called.format("resume")
 
 
-def _quality(m: dict[str, Any]) -> Group:
+def _quality(m: dict[str, float | None]) -> Group:
     table = grid("Quality, on people held out from training", ["", "value", ""], numbers=False)
     table.add_row(
         "mean absolute error",
@@ -102,31 +103,47 @@ def _quality(m: dict[str, Any]) -> Group:
     return Group(table)
 
 
-def run_rows(workspace: Workspace) -> list[dict[str, Any]]:
-    """One dictionary for each run, oldest first. A run with damaged records has the status "damaged"."""
+@dataclass(frozen=True)
+class RunRow:
+    """A run in the list of runs; None where its records are damaged or do not tell yet."""
+
+    run_id: str
+    published: str
+    current: bool
+    status: str
+    message: str | None = None
+    as_of: str | None = None
+    quarter: str | None = None
+    people: int | None = None
+    mae: float | None = None
+    model_version: str | None = None
+    base: str | None = None
+
+
+def run_rows(workspace: Workspace) -> list[RunRow]:
+    """One row for each run, oldest first. A run with damaged records has the status "damaged"."""
     published = workspace.published
     rows = []
     for folder in workspace.runs():
         quarters = [q for q, r in published.quarters.items() if r == folder.id]
-        row = {"run_id": folder.id, "published": ", ".join(quarters), "current": folder.id == published.current}
+        row = RunRow(folder.id, ", ".join(quarters), folder.id == published.current, DAMAGED)
         try:
             s = run_summary(folder)
         except (IntegrityError, KeyError):
-            nothing = dict.fromkeys(("message", "as_of", "quarter", "people", "mae", "model_version", "base"))
-            rows.append({**row, "status": DAMAGED, **nothing})
+            rows.append(row)
             continue
         rows.append(
-            {
-                **row,
-                "status": s["status"],
-                "message": s["message"],
-                "as_of": s["as_of"],
-                "quarter": s["quarter"],
-                "people": s["rows"].get("distinct"),
-                "mae": s["metrics"]["mae"],
-                "model_version": s["model_version"],
-                "base": s["base"],
-            }
+            replace(
+                row,
+                status=s["status"],
+                message=s["message"],
+                as_of=s["as_of"],
+                quarter=s["quarter"],
+                people=s["rows"].get("distinct"),
+                mae=s["metrics"]["mae"],
+                model_version=s["model_version"],
+                base=s["base"],
+            )
         )
     return rows
 
@@ -136,14 +153,14 @@ def show_runs(workspace: Workspace) -> None:
     table = grid("Runs", ["run", "status", "as of", "people", "error", "published as"], numbers=False)
     rows = run_rows(workspace)
     for row in rows:
-        people = f"{row['people']:,}" if row["people"] is not None else ""
-        name = f"{row['published']}{' (current)' if row['current'] else ''}"
-        table.add_row(row["run_id"], row["status"], row["as_of"] or "", people, number_or_dash(row["mae"], "{:.2f} years"), name)
+        people = f"{row.people:,}" if row.people is not None else ""
+        name = f"{row.published}{' (current)' if row.current else ''}"
+        table.add_row(row.run_id, row.status, row.as_of or "", people, number_or_dash(row.mae, "{:.2f} years"), name)
     console = stdout_console()
     console.print(table)
     for row in rows:
-        if row["message"]:
-            console.print(f"{row['run_id']} {row['status']}: {row['message'].splitlines()[0]}", soft_wrap=True, markup=False)
+        if row.message:
+            console.print(f"{row.run_id} {row.status}: {row.message.splitlines()[0]}", soft_wrap=True, markup=False)
 
 
 def show_verified(found: Verification) -> None:

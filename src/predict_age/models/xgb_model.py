@@ -66,9 +66,9 @@ class XGBoostModel:
     def model(self) -> dict[str, Any]:
         """The model in XGBoost's JSON schema. Raises IntegrityError when the content is no model."""
         with _unreadable_as_integrity_error():
-            loaded: dict[str, Any] = ubjson.read(self.content)
+            loaded = ubjson.read(self.content)
             loaded["learner"]["gradient_booster"]["model"]["trees"]
-        return loaded
+            return dict(loaded)
 
     @property
     def feature_names(self) -> list[str]:

@@ -45,7 +45,7 @@ def as_json(value: object) -> dict[str, object]:
 
 
 @cache
-def _types(kind: type) -> dict[str, Any]:
+def _types(kind: type) -> dict[str, object]:
     return get_type_hints(kind)
 
 

@@ -59,8 +59,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
             **(final.quality if final else {}),
         },
     }
-    cleaned: dict[str, Any] = without_nan(summary)
-    return cleaned
+    return dict(without_nan(summary))
 
 
 def _facts(steps: list[StepRecord[Facts]], kind: type[F]) -> F | None:

@@ -212,14 +212,13 @@ def receipt_of(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def write_receipt(path: Path, key: str, made: NewFile, facts: dict[str, Any]) -> dict[str, Any]:
+def write_receipt(path: Path, key: str, made: NewFile, facts: Mapping[str, object]) -> None:
     """Put ``facts`` beside a finished file, with its size, its SHA-256 and ``key``: from now on the file counts as done.
 
     ``key`` stands for everything that the file was made from; a file with another key is never taken for this one.
     """
     receipt = {**facts, "key": key, "file": path.name, "bytes": made.bytes, "file_sha256": made.sha256}
     write_json(receipt_of(path), receipt)
-    return receipt
 
 
 def valid_receipt(path: Path, key: str) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 WITHOUT_DICTIONARY = ("pid", "source_id", "profile_key")  # nearly every row has its own: a dictionary of them takes time and space
 
 
-def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+def parquet_options(schema: pa.Schema) -> dict[str, object]:
     """How PyArrow shall write a table of ``schema``."""
     return {
         "compression": "zstd",

@@ -78,15 +78,15 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     return StepResult(books.distinct, facts)
 
 
-def _tally(rows: list[dict[str, Any]]) -> Tally:
+def _tally(rows: list[dict[str, str | None]]) -> Tally:
     """The counters and histograms that the embedded pipeline takes from the written files."""
     total = Tally()
     for row in rows:
-        source, n = row["prediction_source"], int(row["n"])
+        source = row["prediction_source"]
+        n, age, pct_bin, high, usable = (int(row[c] or 0) for c in ("n", "predicted_age", "pct_bin", "high", "usable_rows"))
         ages, pct = [0] * AGE_BINS, [0] * PCT_BINS
-        ages[int(row["predicted_age"])] = n
-        pct[int(row["pct_bin"])] = n
-        counts = {f"rows:{source}": n, f"high:{source}": int(row["high"]), f"usable:{source}": int(row["usable_rows"])}
+        ages[age], pct[pct_bin] = n, n
+        counts = {f"rows:{source}": n, f"high:{source}": high, f"usable:{source}": usable}
         total += Tally(counts, {f"age:{source}": ages, f"pct:{source}": pct})
     return total
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from predict_age.aws.lambdas.runtime import Call, Event, object_tags, point_table
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PREDICTIONS_TABLE, RESULTS_TABLE, STAGING_FOLDERS, reader_tables
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.records.json_fields import from_json
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts
+from predict_age.storage.manifest import Manifest
 from predict_age.storage.publication import read_published, update_pointer
 
 
@@ -26,7 +27,7 @@ def roll_back_tables(call: Call, to: str) -> Event:
     made = then.facts(FinalResultsFacts)
     location = made.location or ""
     manifest = _vouched(then, made.manifest, location)
-    quarter = str(manifest["quarter"])
+    quarter = manifest.quarter
     update_pointer(call.documents, lambda now: now.rolled_back(then.run_id, quarter, made.manifest))
     locations = {
         PREDICTIONS_TABLE: call.store.url(then.name(STAGING_FOLDERS[PREDICTIONS_TABLE])) + "/",
@@ -38,10 +39,14 @@ def roll_back_tables(call: Call, to: str) -> Event:
     return {"run_id": then.run_id, "quarter": quarter, "before": before.current}
 
 
-def _vouched(then: Call, seal: str, location: str) -> dict[str, Any]:
+def _vouched(then: Call, seal: str, location: str) -> Manifest:
     """The manifest of a run, when its seal and every object of its result are those that were recorded."""
-    manifest, is_seal = then.store.read_document(then.name("manifest.json"))
-    written, now = manifest["athena"], object_tags(then, location)
+    found, is_seal = then.store.read_document(then.name("manifest.json"))
+    try:
+        manifest = from_json(Manifest, found)
+    except ValueError as error:
+        raise IntegrityError(f"the manifest of run {then.run_id} cannot be understood", found=str(error)) from None
+    written, now = manifest.athena or {}, object_tags(then, location)
     problems = [] if is_seal == seal else ["manifest.json is another one"]
     problems += [f"{name} is missing" for name in written.keys() - now.keys()]
     problems += [f"{name} is foreign" for name in now.keys() - written.keys()]
