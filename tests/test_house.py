@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "predict_age"
 PYTHON = {p.relative_to(PACKAGE).as_posix(): p.read_text(encoding="utf-8") for p in sorted(PACKAGE.rglob("*.py"))}
 
 MOST_LINES = 300
-MOST_UNTYPED = 31  # uses of dict[str, Any]; to be lowered with every record that becomes a class, to 25
+MOST_UNTYPED = 29  # uses of dict[str, Any]; to be lowered with every record that becomes a class, to 25
 MOST_UNFORMATTED = 10  # tables that the formatter would spoil
 SHARED_NAMES = {"handle"}  # the function of each Lambda, by AWS's convention
 TWICE_STILL = {"LIGHT", "Partition", "TEMPORARY", "text"}
@@ -25,7 +25,7 @@ BANNED = {"luck", "told", "vouched", "losers", "lesson", "bite", "anew", "lanes"
 BANNED_STILL = {
     "aws/lambdas/rollback.py": {"vouched"},
 }
-RIDDLES_STILL = 35  # docstrings with a bad opening; to be lowered to 0
+RIDDLES_STILL = 27  # docstrings with a bad opening; to be lowered to 0
 DYNAMIC_IMPORTS = {  # module that imports by name -> the names it may import
     "distributions.py": {"scipy.special"},  # on first use: it takes a quarter of a second
     "pipeline/runner.py": {"predict_age.report", "scipy.special", "lightgbm"},  # each step when its turn comes

@@ -167,7 +167,7 @@ def _on_spot(share: float, prices: Prices) -> float:
 
 @dataclass(frozen=True)
 class TaskCost:
-    """What a task used: seconds, vCPUs, GiB, and the share (0..1) of its kind that runs on Spot."""
+    """Resources that a task used: seconds, vCPUs, GiB, and the share (0..1) of its kind that runs on Spot."""
 
     what: str
     outcome: str

@@ -28,7 +28,7 @@ LEFT_IN_S3 = (*WORKING_COPIES, "predictions/batch_", "people/")
 
 @dataclass(frozen=True)
 class Job:
-    """What a task is told: where the workspace lies, which run, under which lease."""
+    """Job of a container: the store of the workspace, the run, and the token of its lease."""
 
     store: Store
     run_id: str

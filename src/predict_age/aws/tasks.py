@@ -1,4 +1,4 @@
-"""What runs in the containers: train, predict, collect, report. Each brings here what it needs, runs the pipeline's own step
+"""Tasks of the containers: train, predict, collect, report. Each brings here what it needs, runs the pipeline's own step
 functions on it, and puts what they made into S3, the record of the step last.
 """
 
@@ -255,7 +255,7 @@ def report(job: Job, scratch: Path) -> None:
 
 
 def _cost(job: Job, run: Run) -> dict[str, object]:
-    """What the run has cost, failed attempts included, by what was noted."""
+    """Cost of the run so far, failed attempts included, from what its tasks recorded."""
     from predict_age.aws.prices import PRICES
 
     costs = [from_json(TaskCost, job.store.document(name)) for name, _ in job.store.names(job.name("costs/"))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Dispersion:
-    """How much more the batches of a run differ in one feature than people drawn by lot would; as it stands, not at all.
+    """Over-dispersion of one feature between the batches of a run, against drawing people by lot; by default there is none.
 
     ``variance``: over the cells of the index on average, >= 1; ``unevenness``: the squared coefficient of variation of that
     variance over its directions (0: all vary alike; a shifted mean varies in one direction only); ``order``, ``missing``,

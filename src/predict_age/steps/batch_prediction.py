@@ -38,7 +38,7 @@ GROUP_ROWS = 30_000
 
 @dataclass(frozen=True)
 class BatchContext:
-    """What every batch of a run shares."""
+    """Inputs that all batches of a run share."""
 
     source: SourceConfig
     rules: RowRules
@@ -120,7 +120,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
 
 @dataclass(frozen=True)
 class _Profiles:
-    """Of n people to be predicted: ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
+    """People to be predicted, n of them: ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, its ``entries``.
 
     Of those whose profile is read: whose prediction is ``recomputed``, and who is ``in_drift_sample``.
     """
@@ -208,7 +208,7 @@ def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.i
 
 
 def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, arm: NDArray[np.int64]) -> Predictions:
-    """Of n people with features ``columns``, by the champion's ``matrix`` of them or, by ``arm`` (n,), by a challenger."""
+    """Predictions for n people with features ``columns``, by the champion's ``matrix`` of them or, by ``arm`` (n,), by a challenger."""
     predictions = bundle.predict(matrix)
     for number, model in enumerate(arms.models, start=1):
         mine = arm == number

@@ -28,7 +28,7 @@ MIN_SPLITS_TO_CHOOSE = 100
 
 @dataclass(frozen=True)
 class SamplingTask:
-    """How people are drawn: the shares (0..1) of those with and without a known age, and whose profiles are read how."""
+    """Settings of the sample: the shares (0..1) of people with and without a known age to draw, and how profiles are read."""
 
     config: Config
     rules: RowRules
