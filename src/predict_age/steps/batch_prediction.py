@@ -120,7 +120,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
 
 @dataclass(frozen=True)
 class _Profiles:
-    """People to be predicted, n of them: ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, its ``entries``.
+    """People to predict (n): ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
 
     Of those whose profile is read: whose prediction is ``recomputed``, and who is ``in_drift_sample``.
     """
@@ -208,7 +208,7 @@ def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.i
 
 
 def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, arm: NDArray[np.int64]) -> Predictions:
-    """Predictions for n people with features ``columns``, by the champion's ``matrix`` of them or, by ``arm`` (n,), by a challenger."""
+    """Predictions from the features ``columns`` (n rows), by the champion's ``matrix`` of them or, by ``arm`` (n,), by a challenger."""
     predictions = bundle.predict(matrix)
     for number, model in enumerate(arms.models, start=1):
         mine = arm == number
