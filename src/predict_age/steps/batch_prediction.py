@@ -208,7 +208,7 @@ def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.i
 
 
 def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, arm: NDArray[np.int64]) -> Predictions:
-    """Predictions from the features ``columns`` (n rows), by the champion's ``matrix`` of them or, by ``arm`` (n,), by a challenger."""
+    """Predictions from feature ``columns`` (n rows), by the champion from their ``matrix`` or, by ``arm`` (n,), by a challenger."""
     predictions = bundle.predict(matrix)
     for number, model in enumerate(arms.models, start=1):
         mine = arm == number
