@@ -2,7 +2,8 @@
 
 Each mutation is one replacement in one file: an operator, a bound, a check that is skipped, arguments that are swapped. The tests
 that exercise the file run on a copy of the repository until the first failure. A mutation is *caught* when they fail and has
-*survived* when they pass; nothing is known when they exceed the time limit. With words, only mutations whose file or test contains one of them are tried.
+*survived* when they pass; nothing is known when they exceed the time limit. With words, only mutations whose file or tests
+contain one of them are tried.
 """
 
 from __future__ import annotations
@@ -207,7 +208,10 @@ def copied(folder: Path) -> Path:
 
 
 def tried(mutation: Mutation, root: Path) -> str:
-    """Apply the mutation below ``root``, run its tests, restore the file: "caught by ...", "SURVIVED", "STALE ..." or "UNDECIDED ..."."""
+    """Apply the mutation below ``root``, run its tests, restore the file.
+
+    Returns "caught by ...", "SURVIVED", "STALE ..." (the text is not there any more) or "UNDECIDED ...".
+    """
     path = root / PACKAGE / mutation.file
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     if text.count(mutation.old) != 1:
