@@ -137,6 +137,7 @@ def predicted(space: Path, run: str) -> dict[int, int]:
     return dict(zip(*table.to_pydict().values(), strict=True))
 
 
+@pytest.mark.xdist_group("lab")  # made once, and runs are added to it
 def test_shadow_run_is_not_published(lab: dict[str, Any]) -> None:
     """It is finished, checked and listed, readers still see the other run, and the report says so."""
     published = json.loads((lab["space"] / "published.json").read_text())
@@ -147,6 +148,7 @@ def test_shadow_run_is_not_published(lab: dict[str, Any]) -> None:
     cli("verify", "--workspace", lab["space"], "--run", lab["good"]["run_id"])
 
 
+@pytest.mark.xdist_group("lab")  # made once, and runs are added to it
 def test_better_shadow_is_promoted(lab: dict[str, Any]) -> None:
     """Paired over the same people: the better model is to be promoted, the poor one is not; the errors are the true ones."""
     runs = [lab["poor"]["run_id"], lab["good"]["run_id"]]
@@ -162,6 +164,7 @@ def test_better_shadow_is_promoted(lab: dict[str, Any]) -> None:
     assert "promote" in said
 
 
+@pytest.mark.xdist_group("lab")  # made once, and runs are added to it
 def test_challenger_predicts_its_share(lab: dict[str, Any]) -> None:
     """Each person is predicted by the model of their arm and by no other; known ages of a later run decide."""
     folder, space = lab["folder"], lab["space"]
@@ -194,6 +197,7 @@ def test_challenger_predicts_its_share(lab: dict[str, Any]) -> None:
     assert "predicted by one model" in one
 
 
+@pytest.mark.xdist_group("lab")  # made once, and runs are added to it
 def test_truth_from_a_later_run(lab: dict[str, Any]) -> None:
     """Ages given two years later count, taken back by the years between."""
     truth = dict(zip(*pq.read_table(lab["truth"]).to_pydict().values(), strict=True))
@@ -224,6 +228,7 @@ def test_truth_from_a_later_run(lab: dict[str, Any]) -> None:
         assert by_run["arms"][name] == pytest.approx(numbers)
 
 
+@pytest.mark.xdist_group("lab")  # made once, and runs are added to it
 def test_bad_truth_is_one_sentence(lab: dict[str, Any], tmp_path: Path) -> None:
     """No file, other columns, a person twice, a share beyond 1: exit code 2."""
     (tmp_path / "a.csv").write_text("id,age\n1,2\n")

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import xgboost
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predict_age.errors import IntegrityError
@@ -71,6 +71,7 @@ def test_comparison_can_fail() -> None:
         assert not same(found, expected)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_broken_models_are_refused(data: st.DataObject) -> None:
     """Cut anywhere: refused. A byte changed anywhere: refused, or some value; never another error, never a hang."""
