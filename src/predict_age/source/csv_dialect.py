@@ -96,14 +96,15 @@ def dialect_of(file: SourceFile) -> Dialect:
     return Dialect(file.delimiter or ",", file.quote if file.delimiter else '"', file.escape, CR if file.layout == "CR" else LF)
 
 
-def line_end_of(head: bytes) -> bytes:
-    """The line end of a text by its beginning: LF, before which CR may stand, or CR where there is no LF."""
-    return CR if CR in head and LF not in head else LF
+def line_end_of(head: bytes, delimiter: str, quote: str) -> bytes:
+    """The line end of a text by that of its first line: LF, before which CR may stand, or CR alone."""
+    header = Dialect(delimiter, quote, "", CR).record.match(head, len(head) - len(head.lstrip(b"\r\n")))
+    following = re.match(rb"\r*\n|\r", head[header.end() :]) if header else None
+    return CR if following and following[0] == CR else LF
 
 
 def detect_dialect(head: bytes, settings: SourceConfig, path: str, *, cut: bool) -> Dialect:
     """The dialect of a file that begins with ``head`` (UTF-8), ``cut`` there or not. What is configured is not detected."""
-    line_end = line_end_of(head)
     usual = "\t" if ".tsv" in path.lower().rsplit("/", 1)[-1] else ","
     if settings.csv_delimiter != "auto":
         delimiters: tuple[str, ...] = (settings.csv_delimiter,)
@@ -114,9 +115,9 @@ def detect_dialect(head: bytes, settings: SourceConfig, path: str, *, cut: bool)
     quote = '"' if settings.csv_quote == "auto" else settings.csv_quote
     escape = "" if settings.csv_escape == "auto" else settings.csv_escape
     head = head[declared_delimiter(head) :]
-    best, best_score = Dialect(usual, quote, escape, line_end), (-1, -1.0)
+    best, best_score = Dialect(usual, quote, escape, line_end_of(head, usual, quote)), (-1, -1.0)
     for delimiter in delimiters:
-        dialect = Dialect(delimiter, quote, escape, line_end)
+        dialect = Dialect(delimiter, quote, escape, line_end_of(head, delimiter, quote))
         sample = _sample(head, dialect, cut)
         score = (_wanted(sample.names, settings), sample.even if len(sample.names) > 1 else 0.0)
         if score > best_score:

@@ -33,7 +33,7 @@ def detect_layout(head: str, pid: str) -> str:
             return MEMBER + wrapped.name
         if not good and _is_values(text):
             return VALUES
-    return CR_LINES if "\r" in head and "\n" not in head else LINES
+    return CR_LINES if len(re.findall(r"\r(?!\n)", head)) > head.count("\n") else LINES
 
 
 def _is_line(line: str) -> bool:
