@@ -62,13 +62,13 @@ def diff_command(
 ) -> None:
     """Compare two finished runs person by person: new people, missing people, changed ages, and jumps."""
     from predict_age.cli.render_runs import show_diff
-    from predict_age.query.run_diff import diff_runs as compare
+    from predict_age.query.run_diff import diff_runs
     from predict_age.storage.manifest import verified_run
 
     space = open_workspace(workspace)
     runs = [verified_run(space, space.resolve(name)) for name in (before, after)]
-    found = compare(runs[0], runs[1], jump, to)
-    print_line(json.dumps(found.as_json())) if as_json else show_diff(found)
+    comparison = diff_runs(runs[0], runs[1], jump, to)
+    print_line(json.dumps(comparison.as_json())) if as_json else show_diff(comparison)
 
 
 @app.command(

@@ -19,16 +19,16 @@ def verify_command(
 ) -> None:
     """Verify a finished run: compare every file with its hash and repeat the row accounting. Exit code 4 if it is damaged."""
     from predict_age.cli.render_runs import show_verified
-    from predict_age.pipeline.verify import verify_run as check
+    from predict_age.pipeline.verify import verify_run
 
     space = open_workspace(workspace)
-    found = check(space, space.resolve(run_id))
-    print_line(json.dumps(found.as_json())) if as_json else show_verified(found)
-    if found.problems:
+    verification = verify_run(space, space.resolve(run_id))
+    print_line(json.dumps(verification.as_json())) if as_json else show_verified(verification)
+    if verification.problems:
         raise IntegrityError(
-            f"run {found.run_id} is damaged",
+            f"run {verification.run_id} is damaged",
             expected="every file unchanged",
-            found=found.problems[0],
+            found=verification.problems[0],
             fix="`predict-age rollback --to` a valid run, or run again",
         )
 
@@ -40,9 +40,9 @@ def rollback_command(
     as_json: JsonOption = False,
 ) -> None:
     """Verify an earlier run and publish it again. One atomic replacement; nothing is deleted."""
-    from predict_age.storage.rollback import roll_back as switch
+    from predict_age.storage.rollback import roll_back
 
-    published, folder = switch(open_workspace(workspace), to)
+    published, folder = roll_back(open_workspace(workspace), to)
     if as_json:
         print_line(json.dumps({"current": published.current, "quarters": published.quarters}))
     else:
@@ -66,10 +66,10 @@ def prune_command(
 
     space = open_workspace(workspace)
     with space.hold("prune", Config().running.lease_seconds):
-        found = removable(space, keep)
-        listed = [{"run_id": r.run.id, "reason": r.reason, "bytes": r.bytes} for r in found]
+        removals = removable(space, keep)
+        listed = [{"run_id": r.run.id, "reason": r.reason, "bytes": r.bytes} for r in removals]
         if not dry_run:
-            gone = remove_runs(space, found)
+            gone = remove_runs(space, removals)
             listed = [row for row in listed if row["run_id"] in gone]
             remove_leftovers(space)
     print_line(json.dumps({"removed": listed, "dry_run": dry_run})) if as_json else show_removals(listed, dry_run)

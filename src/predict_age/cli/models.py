@@ -17,8 +17,8 @@ def models_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
     from predict_age.cli.render_models import show_models
     from predict_age.query.model_registry import model_versions
 
-    found = model_versions(open_workspace(workspace))
-    print_line(json.dumps([v.as_json() for v in found])) if as_json else show_models(found)
+    versions = model_versions(open_workspace(workspace))
+    print_line(json.dumps([v.as_json() for v in versions])) if as_json else show_models(versions)
 
 
 @app.command("promote", epilog="Example: predict-age promote age-3f2a91c07b5e --workspace work")
@@ -28,9 +28,9 @@ def promote_command(
     as_json: JsonOption = False,
 ) -> None:
     """Make a model the champion: `run --model champion` uses it. Published results stay; `rollback` switches both."""
-    from predict_age.query.model_registry import promote_model as switch
+    from predict_age.query.model_registry import promote_model
 
-    name, folder = switch(open_workspace(workspace), version)
+    name, folder = promote_model(open_workspace(workspace), version)
     text = f"the champion is now {name} of run {folder.id}; use it: predict-age run --model champion ..."
     print_line(json.dumps({"champion": name, "run_id": folder.id})) if as_json else print_line(text)
 
@@ -80,5 +80,5 @@ def ab_command(
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
-    found = evaluate_ab_test(open_workspace(workspace), runs, truth, DecisionRules(chance, power, least))
-    print_line(json.dumps(without_nan(found.as_json()))) if as_json else show_read_out(found)
+    result = evaluate_ab_test(open_workspace(workspace), runs, truth, DecisionRules(chance, power, least))
+    print_line(json.dumps(without_nan(result.as_json()))) if as_json else show_read_out(result)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from predict_age.query.model_registry import Version
 
 
-def show_models(found: list[Version]) -> None:
+def show_models(versions: list[Version]) -> None:
     """Print all models."""
-    if not found:
+    if not versions:
         stdout_console().print("There are no models yet: they are made by `predict-age run`.")
         return
     table = grid("Models", ["version", "error", "Ridge", "coverage", "gate", "runs", ""], numbers=False)
-    for v in found:
+    for v in versions:
         table.add_row(
             v.version,
             number_or_dash(v.mae, "{:.2f} years"),
@@ -47,13 +47,13 @@ def show_card(card: dict[str, Any], path: Path) -> None:
     console.print(f"Card    {path.resolve()}", soft_wrap=True, markup=False)
 
 
-def show_read_out(found: AbTestResult) -> None:
+def show_read_out(result: AbTestResult) -> None:
     """Print the result of an experiment."""
     console = stdout_console()
-    how = "the same people predicted by each model" if found.paired else "each model with people of its own"
-    console.print(f"\n[bold]Experiment[/bold]  {how}; true ages of {found.truth}", soft_wrap=True)
+    how = "the same people predicted by each model" if result.paired else "each model with people of its own"
+    console.print(f"\n[bold]Experiment[/bold]  {how}; true ages of {result.truth}", soft_wrap=True)
     table = grid("Arms", ["model", "people", "error", "bias", "coverage", "width"])
-    for name, sums in found.arms.items():
+    for name, sums in result.arms.items():
         row = sums.as_json()
         table.add_row(
             name,
@@ -64,7 +64,7 @@ def show_read_out(found: AbTestResult) -> None:
             number_or_dash(row["width"], "{:.1f}"),
         )
     console.print(table)
-    for d in found.decisions:
+    for d in result.decisions:
         between = f"{d.difference:+.3f} years ({d.low:+.3f} to {d.high:+.3f})" if d.needed else "no difference yet"
         console.print(f"[bold]{d.challenger}[/bold]: {d.decision}; {d.reason}", soft_wrap=True)
         console.print(

@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from predict_age.pipeline.estimate import Estimate
 
 
-def show_estimate(found: Estimate) -> None:
+def show_estimate(estimate: Estimate) -> None:
     """Print an estimate."""
     table = grid("Plan", ["", ""], numbers=False)
-    about = "" if found.exact_rows else "about "
-    table.add_row("rows", f"{about}{found.rows:,} in {size(found.source_bytes)}")
-    odd = f"; {found.odd_ids:,} of those looked at are none and would be set aside" if found.odd_ids else ""
-    ids = "text; results carry it as source_id" if found.pid_type == "text" else "whole numbers"
+    about = "" if estimate.exact_rows else "about "
+    table.add_row("rows", f"{about}{estimate.rows:,} in {size(estimate.source_bytes)}")
+    odd = f"; {estimate.odd_ids:,} of those looked at are none and would be set aside" if estimate.odd_ids else ""
+    ids = "text; results carry it as source_id" if estimate.pid_type == "text" else "whole numbers"
     table.add_row("ids", ids + odd)
-    table.add_row("known ages", f"about {found.known_share:.1%}")
-    table.add_row("to predict", f"about {found.to_predict:,}")
-    table.add_row("batches", found.formula)
-    table.add_row("time", f"about {duration(found.minutes * 60)} with {counted(found.workers, 'worker')}")
-    table.add_row("memory", f"about {size(found.memory_bytes)}")
-    table.add_row("disk", f"about {size(found.disk_bytes)} in the workspace")
+    table.add_row("known ages", f"about {estimate.known_share:.1%}")
+    table.add_row("to predict", f"about {estimate.to_predict:,}")
+    table.add_row("batches", estimate.formula)
+    table.add_row("time", f"about {duration(estimate.minutes * 60)} with {counted(estimate.workers, 'worker')}")
+    table.add_row("memory", f"about {size(estimate.memory_bytes)}")
+    table.add_row("disk", f"about {size(estimate.disk_bytes)} in the workspace")
     price = (
-        f"{found.minutes:.1f} minutes at ${found.usd_per_hour:g} an hour"
-        if found.usd_per_hour
+        f"{estimate.minutes:.1f} minutes at ${estimate.usd_per_hour:g} an hour"
+        if estimate.usd_per_hour
         else "limits.usd_per_hour is not set"
     )
-    table.add_row("cost", f"about ${found.cost_usd:.2f} ({price})")
+    table.add_row("cost", f"about ${estimate.cost_usd:.2f} ({price})")
     stdout_console().print(table)
 
 
@@ -52,19 +52,19 @@ def show_features(coverage: list[FeatureCoverage]) -> None:
             stdout_console().print(f"[yellow]{escape(c.sentence)}[/yellow]")
 
 
-def show_aws_plan(found: AwsPlan) -> None:
+def show_aws_plan(plan: AwsPlan) -> None:
     """Print a plan for AWS with its arithmetic."""
-    table = grid(f"Plan on AWS (prices of {found.prices})", ["", ""], numbers=False)
-    table.add_row("people", f"{found.rows:,}, of whom {found.to_predict:,} need a prediction")
-    for line in found.arithmetic:
+    table = grid(f"Plan on AWS (prices of {plan.prices})", ["", ""], numbers=False)
+    table.add_row("people", f"{plan.rows:,}, of whom {plan.to_predict:,} need a prediction")
+    for line in plan.arithmetic:
         name, _, rest = line.partition(" = " if " = ceil" in line else ": ") if ":" in line or " = ceil" in line else ("", "", line)
         table.add_row(name, rest or line)
-    table.add_row("time", f"about {duration(found.minutes * 60)}, {found.concurrency:,} tasks at a time")
-    for name, text in found.checks.items():
+    table.add_row("time", f"about {duration(plan.minutes * 60)}, {plan.concurrency:,} tasks at a time")
+    for name, text in plan.checks.items():
         table.add_row(name, text)
     money = grid("Dollars", ["service", "dollars"])
-    for name, dollars in found.dollars.items():
+    for name, dollars in plan.dollars.items():
         money.add_row(name, f"{dollars:.3f}")
-    money.add_row("altogether", f"{found.total:.2f}", style="bold")
+    money.add_row("altogether", f"{plan.total:.2f}", style="bold")
     stdout_console().print(table)
     stdout_console().print(money)

@@ -163,13 +163,13 @@ def show_runs(workspace: Workspace) -> None:
             console.print(f"{row.run_id} {row.status}: {row.message.splitlines()[0]}", soft_wrap=True, markup=False)
 
 
-def show_verified(found: Verification) -> None:
+def show_verified(result: Verification) -> None:
     """Print the result of a verification."""
     console = stdout_console()
-    console.print(f"\n[bold]Run {found.run_id}[/bold]  {found.files:,} files, {size(found.bytes)}, {found.rows:,} people")
-    for text in found.checks:
+    console.print(f"\n[bold]Run {result.run_id}[/bold]  {result.files:,} files, {size(result.bytes)}, {result.rows:,} people")
+    for text in result.checks:
         console.print(f"  [green]ok[/green]   {text}", soft_wrap=True)
-    for text in found.problems:
+    for text in result.problems:
         console.print("  [red]BAD[/red]  " + text.replace("\n", "\n       ").replace("[", "\\["), soft_wrap=True)
 
 
@@ -184,27 +184,25 @@ def show_removals(removed: list[dict[str, Any]], dry_run: bool) -> None:
     stdout_console().print(table)
 
 
-def show_diff(found: Diff) -> None:
+def show_diff(diff: Diff) -> None:
     """Print the comparison of two runs."""
     console = stdout_console()
-    console.print(f"\n[bold]{found.before}[/bold] against [bold]{found.after}[/bold]: {found.expected:+.2f} years later")
-    console.print(
-        f"{found.both:,} people in both, {found.only_before:,} only in the first, {found.only_after:,} only in the second"
-    )
+    console.print(f"\n[bold]{diff.before}[/bold] against [bold]{diff.after}[/bold]: {diff.expected:+.2f} years later")
+    console.print(f"{diff.both:,} people in both, {diff.only_before:,} only in the first, {diff.only_after:,} only in the second")
     table = grid("Where the age comes from", ["before", "after", "people", "mean change"], numbers=False)
-    for move in found.moves:
+    for move in diff.moves:
         table.add_row(move.before, move.after, f"{move.people:,}", number_or_dash(move.mean_change, "{:+.2f} years"))
     console.print(table)
-    if found.predicted_in_both:
-        near = ", ".join(f"{share:.1%} within {years}" for years, share in found.within.items())
+    if diff.predicted_in_both:
+        near = ", ".join(f"{share:.1%} within {years}" for years, share in diff.within.items())
         console.print(
-            f"Predicted in both: {found.predicted_in_both:,}; mean change {number_or_dash(found.mean_change, '{:+.2f}')} years, "
-            f"{found.expected:+.2f} expected; {near} years of it",
+            f"Predicted in both: {diff.predicted_in_both:,}; mean change {number_or_dash(diff.mean_change, '{:+.2f}')} years, "
+            f"{diff.expected:+.2f} expected; {near} years of it",
             soft_wrap=True,
         )
-    console.print(f"{found.jumped:,} people jumped by more than {found.jump_years:g} years", soft_wrap=True)
-    if found.jumps:
+    console.print(f"{diff.jumped:,} people jumped by more than {diff.jump_years:g} years", soft_wrap=True)
+    if diff.jumps:
         table = grid("Largest jumps", ["pid", "before", "after", "source before", "source after"])
-        for row in found.jumps:
+        for row in diff.jumps:
             table.add_row(str(row.pid), str(row.age_before), str(row.age_after), row.source_before, row.source_after)
         console.print(table)

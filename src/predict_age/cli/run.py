@@ -75,7 +75,7 @@ def generate_command(
     from predict_age.runtime.progress import Console
     from predict_age.runtime.worker_pool import available_cores
     from predict_age.synthetic.shifts import Shift
-    from predict_age.synthetic.write import generate as make
+    from predict_age.synthetic.write import generate
 
     try:
         shifts = tuple(Shift(s) for s in shift or ())
@@ -86,7 +86,7 @@ def generate_command(
     began = time.perf_counter()
     with stop_message(f"remove {folder} before you generate again"):
         advance = lambda done: console.update(done, rows, "people")  # noqa: E731
-        make(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts, level)
+        generate(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts, level)
     console.end(time.perf_counter() - began, rows)
     print_line(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
 
@@ -115,11 +115,11 @@ def plan_command(
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
     plan = checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers)
-    found, coverage = estimate(plan), check_features(plan)
+    estimated, coverage = estimate(plan), check_features(plan)
     if as_json:
-        print_line(json.dumps({**found.as_json(), "features": [asdict(c) for c in coverage]}))
+        print_line(json.dumps({**estimated.as_json(), "features": [asdict(c) for c in coverage]}))
     else:
-        show_estimate(found)
+        show_estimate(estimated)
         show_features(coverage)
 
 
@@ -132,11 +132,11 @@ def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | Non
     if not rows and not source:
         raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
     if rows:
-        found = estimate_cost(rows)
+        estimated = estimate_cost(rows)
     else:
-        found = estimate_run_cost(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
-    print_line(json.dumps(found.as_json())) if as_json else show_aws_plan(found)
-    check_cost(found.total, load_config(config, {}).limits, " on AWS")
+        estimated = estimate_run_cost(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
+    print_line(json.dumps(estimated.as_json())) if as_json else show_aws_plan(estimated)
+    check_cost(estimated.total, load_config(config, {}).limits, " on AWS")
 
 
 @app.command("run", epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")
@@ -164,7 +164,7 @@ def run_command(
     from predict_age.pipeline.runner import start_run
     from predict_age.storage.workspace import Workspace
 
-    made = checked_plan(
+    plan = checked_plan(
         source,
         as_of,
         features,
@@ -178,14 +178,14 @@ def run_command(
         model=model,
         shadow=shadow,
     )
-    for useless in (c for c in check_features(made) if c.sentence):
+    for useless in (c for c in check_features(plan) if c.sentence):
         sys.stderr.write(f"  {useless.sentence}\n")
-    if made.config.limits.max_minutes or made.config.limits.max_cost_usd:
+    if plan.config.limits.max_minutes or plan.config.limits.max_cost_usd:
         from predict_age.pipeline.estimate import estimate
         from predict_age.run.budget import check_affordable
 
-        check_affordable(estimate(made).minutes, made.config.limits)
-    _go(lambda console: start_run(Workspace(workspace), made, console), workspace, as_json, quiet)
+        check_affordable(estimate(plan).minutes, plan.config.limits)
+    _go(lambda console: start_run(Workspace(workspace), plan, console), workspace, as_json, quiet)
 
 
 @app.command("resume", epilog="Example: predict-age resume --workspace work")

@@ -85,12 +85,12 @@ def _models(
 
 def _timestamp(text: str) -> dt.datetime:
     try:
-        found = dt.datetime.fromisoformat(text)
+        time = dt.datetime.fromisoformat(text)
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        time = None
+    if time is None or time.tzinfo is None:
         raise ConfigError("--timestamp is not a time with a zone", expected="such as 2025-10-23T06:00:00Z", found=text) from None
-    return found
+    return time
 
 
 def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:

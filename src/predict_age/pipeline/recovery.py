@@ -41,15 +41,15 @@ def inspect_run(run: Run) -> Inspection:
 
     Copies of the source may be missing when no remaining step reads them: the last step removes them.
     """
-    found = Inspection([], [], [])
+    inspection = Inspection([], [], [])
     wanted: set[str] = set()
     for step in reversed(STEPS):
-        _look(run, step, step.name in wanted, found)
-        if step.name not in found.kept:
+        _look(run, step, step.name in wanted, inspection)
+        if step.name not in inspection.kept:
             wanted.update(step.needs)
-    for names in (found.kept, found.redo, found.missing, found.problems):
+    for names in (inspection.kept, inspection.redo, inspection.missing, inspection.problems):
         names.reverse()
-    return found
+    return inspection
 
 
 def _is_other_work(run: Run, step: Step) -> bool:
@@ -61,9 +61,9 @@ def _is_other_work(run: Run, step: Step) -> bool:
     return not run.is_done(step)
 
 
-def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
+def _look(run: Run, step: Step, wanted: bool, inspection: Inspection) -> None:
     if not run.folder.step_file(step.name).exists():
-        found.missing.append(step.name)
+        inspection.missing.append(step.name)
         return
     problems = []
     try:
@@ -76,5 +76,5 @@ def _look(run: Run, step: Step, wanted: bool, found: Inspection) -> None:
         problems += [p for p in threads.map(lambda n: file_problem(run.folder.path / n, checked[n], n), checked) if p]
     if not problems and _is_other_work(run, step):
         problems.append(f"steps/{step.name}.json belongs to another run or other input files")
-    found.problems.extend(reversed(problems))
-    (found.redo if problems else found.kept).append(step.name)
+    inspection.problems.extend(reversed(problems))
+    (inspection.redo if problems else inspection.kept).append(step.name)

@@ -159,19 +159,19 @@ def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Co
     run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept)
     console.note(f"continuing run {folder.id}")
     run.check_resumable()
-    found = inspect_run(run)
-    for line in found.lines():
+    inspection = inspect_run(run)
+    for line in inspection.lines():
         console.note(line)
-    _forget(run, found)
+    _forget(run, inspection)
     limits = plan.config.limits
     if overrides.max_minutes is not None:
         limits = limits.model_copy(update={"max_minutes": overrides.max_minutes, "max_cost_usd": 0.0})
     return _work(run, limits, lease.previous)
 
 
-def _forget(run: Run, found: Inspection) -> None:
+def _forget(run: Run, inspection: Inspection) -> None:
     """Remove the records of steps whose files are damaged, so that they are repeated."""
-    for step in found.redo:
+    for step in inspection.redo:
         remove(run.folder.step_file(step))
 
 

@@ -58,14 +58,14 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
     if problems:
         return Verification(folder.id, len(run.files), size, 0, checks, problems)
     checks.append(f"{len(run.files):,} files have their recorded SHA-256")
-    for what, check in (
+    for claim, check in (
         ("every person of the source occurs exactly once, and the row accounting reconciles", _books),
         ("predicted rows equal the model's predictions", _predictions),
         ("the model loads, and its features are those of its training", _model),
     ):
         try:
             check(run)
-            checks.append(what)
+            checks.append(claim)
         except IntegrityError as error:
             problems.append(str(error))
     return Verification(folder.id, len(run.files), size, run.manifest.books.distinct, checks, problems)
@@ -84,10 +84,10 @@ def _books(run: VerifiedRun) -> None:
 def _predictions(run: VerifiedRun) -> None:
     batches = run.named("predictions/batch_")
     for batch, part in zip(batches, run.named("results/"), strict=True) if batches else ():
-        made = pq.read_table(run.folder.path / batch, columns=list(COMPARED_COLUMNS)).sort_by("pid")
+        predicted = pq.read_table(run.folder.path / batch, columns=list(COMPARED_COLUMNS)).sort_by("pid")
         shown = pq.read_table(run.folder.path / part, columns=[*COMPARED_COLUMNS, "prediction_source"])
         shown = shown.filter(pc.equal(shown["prediction_source"], "ML_PREDICTION")).select(list(COMPARED_COLUMNS)).sort_by("pid")
-        if not made.equals(shown.cast(made.schema)):
+        if not predicted.equals(shown.cast(predicted.schema)):
             raise IntegrityError(f"{part} differs from {batch}", expected="the same people with the same ages", found="others")
 
 

@@ -36,16 +36,16 @@ class Version:
 
 def model_versions(workspace: Workspace) -> list[Version]:
     """All models of finished runs, the oldest first."""
-    found: dict[str, list[tuple[RunFolder, TrainingFacts]]] = {}
+    runs_by_version: dict[str, list[tuple[RunFolder, TrainingFacts]]] = {}
     for folder in workspace.runs():
         if folder.status == DONE:
             try:
                 facts = folder.facts(TrainingFacts)
-                found.setdefault(facts.model_version, []).append((folder, facts))
+                runs_by_version.setdefault(facts.model_version, []).append((folder, facts))
             except IntegrityError:
                 continue
     champion = workspace.published.champion
-    return [_version(name, uses, champion) for name, uses in found.items()]
+    return [_version(name, uses, champion) for name, uses in runs_by_version.items()]
 
 
 def _version(name: str, uses: list[tuple[RunFolder, TrainingFacts]], champion: str) -> Version:
@@ -65,15 +65,15 @@ def run_of(workspace: Workspace, name: str) -> RunFolder:
             raise ConfigError("there is no champion yet", expected="a published run", fix="run once without --model")
         return workspace.run(champion)
     known = model_versions(workspace)
-    found = [v for v in known if v.version.startswith(name) and len(name) >= len("age-") + 4]
-    if len(found) != 1:
+    matching = [v for v in known if v.version.startswith(name) and len(name) >= len("age-") + 4]
+    if len(matching) != 1:
         raise ConfigError(
-            f"there is no model {name!r}" if not found else f"{name!r} is a prefix of several models",
+            f"there is no model {name!r}" if not matching else f"{name!r} is a prefix of several models",
             expected='"champion" or a version',
-            found=", ".join(v.version for v in (found or known)[-5:]) or "no finished run",
+            found=", ".join(v.version for v in (matching or known)[-5:]) or "no finished run",
             fix="list them with `predict-age models`",
         )
-    return workspace.run(found[0].runs[-1])
+    return workspace.run(matching[0].runs[-1])
 
 
 def promote_model(workspace: Workspace, name: str) -> tuple[str, RunFolder]:

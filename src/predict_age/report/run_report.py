@@ -145,11 +145,11 @@ def _examples(folder: RunFolder) -> dict[str, list[dict[str, object]]]:
         check_hash(folder.path / name, expected)
     table = ds.dataset([str(folder.path / name) for name, _ in named], format="parquet")
     columns = ["pid", "birth_year", "approximate_age", "predicted_age", "final_age", "review_reason"]
-    found = table.to_table(columns=columns, filter=pc.field("review_reason").is_valid())
+    review = table.to_table(columns=columns, filter=pc.field("review_reason").is_valid())
     year = int(folder.record["as_of"][:4])
     examples: dict[str, list[dict[str, object]]] = {}
     for reason in REASONS:
-        rows = found.filter(pc.equal(found["review_reason"], reason))
+        rows = review.filter(pc.equal(review["review_reason"], reason))
         gap = pc.abs(pc.subtract(pc.subtract(year, rows["birth_year"]), rows["approximate_age"]))
         order = pc.sort_indices(pc.fill_null(gap, 0), sort_keys=[("", "descending")]) if rows.num_rows else None
         if order is not None:

@@ -54,7 +54,7 @@ class Reusable:
     def find(self, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
         """Mask (n,) of the people with a prediction for this very profile, and their entries (n,), undefined outside the mask."""
         entries = np.zeros(len(pids), PREDICTION_ENTRY)
-        found = np.zeros(len(pids), np.bool_)
+        reusable = np.zeros(len(pids), np.bool_)
         bucket = bucket_of(pids, self.buckets)
         for number in np.unique(bucket):
             known, table = _bucket(self.folder, int(number))
@@ -63,8 +63,8 @@ class Reusable:
                 continue
             at = np.minimum(np.searchsorted(known, pids[here]), len(table) - 1)
             entries[here] = table[at]
-            found[here] = (entries["pid"][here] == pids[here]) & (entries["key"][here] == keys[here])
-        return found, entries
+            reusable[here] = (entries["pid"][here] == pids[here]) & (entries["key"][here] == keys[here])
+        return reusable, entries
 
 
 def build(pool: Pool, base: VerifiedRun, folder: Path) -> Reusable:

@@ -28,10 +28,10 @@ class Partition:
     needs: tuple[Any, ...]
 
 
-def write_partition_receipt(path: Path, key: str, made: NewFile, contents: C) -> Receipt[C]:
+def write_partition_receipt(path: Path, key: str, file: NewFile, contents: C) -> Receipt[C]:
     """Write the receipt of a finished file: from now on the file counts as done."""
-    receipt = Receipt(contents, key, path.name, made.bytes, made.sha256)
-    write_receipt(path, key, made, as_json(contents))
+    receipt = Receipt(contents, key, path.name, file.bytes, file.sha256)
+    write_receipt(path, key, file, as_json(contents))
     return receipt
 
 

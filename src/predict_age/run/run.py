@@ -73,7 +73,7 @@ class RunPlan:
         config = self.config.model_dump(mode="json")
         del config["running"], config["limits"]
         files = [asdict(f) for f in self.files]
-        what = [
+        decisive = [
             self.as_of.isoformat(),
             self.quarter,
             files,
@@ -86,7 +86,7 @@ class RunPlan:
             self.challengers,
             self.shadow,
         ]
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, object]:
         """The contents of run.json."""

@@ -56,7 +56,7 @@ def for_athena(
 
 
 def _filled(placeholder: re.Pattern[str], text: str, values: dict[str, str | int | float]) -> str:
-    return placeholder.sub(lambda found: literal(values[found.group(1)]), text)
+    return placeholder.sub(lambda match: literal(values[match.group(1)]), text)
 
 
 def columns(name: str, *, source_ids: bool = False) -> dict[str, str]:
