@@ -37,7 +37,7 @@ def states() -> dict[str, Any]:
 
 def test_definition_is_the_committed_one() -> None:
     """The file that Terraform uses is what the order of the steps makes; the document's eight states are in it, in order."""
-    assert (ROOT / "terraform" / "state_machine.json").read_text() == state_machine.text()
+    assert (ROOT / "terraform" / "state_machine.json").read_text() == state_machine.terraform_template()
     document = [
         "PreCleanup",
         "Training",

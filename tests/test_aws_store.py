@@ -141,9 +141,9 @@ def test_records_and_lease(s3: tuple[Store, Faults]) -> None:
     with pytest.raises(LeaseLostError):
         HeldLease(documents, first.token).check()
     with pytest.raises(LeaseLostError):
-        publish(documents, first.token, "r1", "2025q3", "seal")
+        publish(documents, first.token, "r1", "2025q3", "hash")
     assert read_published(documents).current == ""
-    publish(documents, second.token, "r2", "2025q3", "seal")
+    publish(documents, second.token, "r2", "2025q3", "hash")
     release_execution_lease(documents, first.token)
     assert not current_execution_lease(documents).released
     release_execution_lease(documents, second.token)

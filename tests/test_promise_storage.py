@@ -101,23 +101,23 @@ def test_dead_holder_is_replaced_at_once(records: DocumentStore) -> None:
 
 def test_late_commit_of_a_former_holder_is_refused(records: DocumentStore) -> None:
     """A holder that was silent for too long, and wakes up after another took over, can publish nothing: not even by force."""
-    first = take(records, "slow", seconds=0.2)  # never entered: it gives no sign of life
+    first = take(records, "slow", seconds=0.2)  # never entered: it is never renewed
     time.sleep(0.3)
     with take(records, "quick") as second:
-        publish(records, second.token, "B", "2025q3", "seal-b")
-        with pytest.raises(LeaseLostError, match="lost its place"):
+        publish(records, second.token, "B", "2025q3", "hash-b")
+        with pytest.raises(LeaseLostError, match="the lease expired"):
             first.check()
         with pytest.raises(LeaseLostError, match="comes too late"):
-            publish(records, first.token, "A", "2025q3", "seal-a")
+            publish(records, first.token, "A", "2025q3", "hash-a")
     with pytest.raises(LeaseLostError, match="comes too late"):
-        publish(records, first.token, "A", "2025q3", "seal-a")
+        publish(records, first.token, "A", "2025q3", "hash-a")
     assert read_published(records).current == "B"
 
 
 def test_the_fence_counts_even_before_the_new_holder_does_anything(records: DocumentStore) -> None:
     """Between reading the pointer and replacing it, a takeover makes the replacement fail: there is no moment in between."""
     old = take(records, "old", seconds=0.1)
-    publish(records, old.token, "A", "2025q3", "seal-a")
+    publish(records, old.token, "A", "2025q3", "hash-a")
     before = records.get("published")
     assert before is not None
     time.sleep(0.2)
@@ -303,8 +303,8 @@ def test_verify_notices_rows_that_were_changed_with_their_hashes(copied: tuple[P
     write_json(path.with_suffix(".json"), {**receipt, "file_sha256": file_sha256(path)})
     manifest, _ = read_hashed_json(run / "manifest.json")
     manifest["files"]["results/part_0.parquet"] = file_sha256(path)
-    seal = write_json(run / "manifest.json", manifest)
-    update_pointer(LocalDocuments(workspace), lambda now: replace(now, manifests={**now.manifests, second: seal}))
+    content_hash = write_json(run / "manifest.json", manifest)
+    update_pointer(LocalDocuments(workspace), lambda now: replace(now, manifests={**now.manifests, second: content_hash}))
     code, out, said = call(["verify", "--workspace", workspace])
     assert code == 4
     assert "books do not balance" in out + said or "every person exactly once" in out + said

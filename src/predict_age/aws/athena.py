@@ -1,4 +1,4 @@
-"""Athena: start a statement, wait for it, read its rows, add up what was scanned. Imports boto3 only."""
+"""Athena: start a statement, wait for it, read its rows, add up the bytes scanned. Imports boto3 only."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class Athena:
 
     def run(self, statement: str) -> str:
         """Run one statement to its end; returns its id. Raises ResourceError with Athena's reason when it fails."""
-        reply = self.api.start_query_execution(
+        response = self.api.start_query_execution(
             QueryString=statement,
             QueryExecutionContext={"Database": self.database},
             WorkGroup=self.workgroup,
             ClientRequestToken=uuid.uuid4().hex,  # a retried call starts no second query
         )
-        query: str = reply["QueryExecutionId"]
+        query: str = response["QueryExecutionId"]
         wait = FIRST_WAIT
         while True:
-            found = self.api.get_query_execution(QueryExecutionId=query)["QueryExecution"]
-            if found["Status"]["State"] in ENDED:
+            execution = self.api.get_query_execution(QueryExecutionId=query)["QueryExecution"]
+            if execution["Status"]["State"] in ENDED:
                 break
             time.sleep(wait)
             wait = min(wait * 1.5, LONGEST_WAIT)
-        self.scanned += int(found.get("Statistics", {}).get("DataScannedInBytes", 0))
-        if found["Status"]["State"] != "SUCCEEDED":
+        self.scanned += int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
+        if execution["Status"]["State"] != "SUCCEEDED":
             raise ResourceError(
-                f"Athena {found['Status']['State'].lower()} a statement",
+                f"Athena {execution['Status']['State'].lower()} a statement",
                 expected="SUCCEEDED",
-                found=str(found["Status"].get("StateChangeReason", ""))[:500],
+                found=str(execution["Status"].get("StateChangeReason", ""))[:500],
                 fix=f"look at query {query} in workgroup {self.workgroup}",
             )
         return query

@@ -1,7 +1,7 @@
-"""What a run on AWS takes: tasks, minutes, bytes, quotas, dollars by service - before it begins, and from its records afterwards.
+"""Cost of a run on AWS: tasks, minutes, bytes, quotas, dollars by service; estimated before it, and counted from its records.
 
 Every rate is measured on the machine that docs/performance.md names. A Fargate vCPU is one hardware thread of unknown make, so a
-vCPU is taken for ``VCPU`` of a measured core. What a first real run finds goes here.
+vCPU counts as ``CORES_PER_VCPU`` of a measured core. Correct the rates here after the first real run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EVENTS_OF_PARENT, EVENT_LIMIT = 120, 25_000
 
 @dataclass(frozen=True)
 class Fleet:
-    """The variables of the Terraform module that decide time and money."""
+    """Variables of the Terraform module that decide time and money."""
 
     training_vcpu: int = 16
     training_gib: int = 64
@@ -39,7 +39,7 @@ class Fleet:
 
 @dataclass(frozen=True)
 class AwsPlan:
-    """The estimate. ``dollars`` by service; ``arithmetic`` says how each came about; ``checks`` are limits of the platform."""
+    """Estimate: ``dollars`` by service, ``arithmetic`` with each formula, ``checks`` against limits of the platform."""
 
     rows: int
     to_predict: int
@@ -155,13 +155,13 @@ def _checks(tasks: int, concurrency: int, fleet: Fleet) -> dict[str, str]:
 
 
 def estimate_run_cost(run: RunPlan) -> AwsPlan:
-    """The same for a run whose source can be looked at."""
+    """Estimate a run whose source can be read."""
     counted = estimate(run)
     return estimate_cost(counted.rows, counted.known_share, any(f.format != "parquet" for f in run.files))
 
 
 def _on_spot(share: float, prices: Prices) -> float:
-    """What a task costs of the price on demand when ``share`` (0..1) of its kind run on Spot."""
+    """Average price of a task, as a share of the price on demand, when ``share`` (0..1) of its kind run on Spot."""
     return share * prices.spot_share + 1 - share
 
 
@@ -180,7 +180,7 @@ class TaskCost:
 def spent_dollars(costs: list[TaskCost], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
     """Dollars that a run has cost so far, from what its tasks noted (failed ones too) and what its statements read.
 
-    A task that was killed could note nothing: it is missing here, and on the bill.
+    A killed task records no cost: it is missing here, but on the bill.
     """
     fargate = 0.0
     for cost in costs:

@@ -1,4 +1,4 @@
-"""The lease of an execution: held while the execution runs, found out by asking the service, not by a clock."""
+"""Execution lease: in force while the execution runs, which Step Functions is asked for; no clock decides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEASE_TRIES = 20
 
 @dataclass(frozen=True)
 class ExecutionLease:
-    """Who may write: the execution ``execution`` (its ARN) for the run ``run_id``."""
+    """Permission to write of the execution ``execution`` (its ARN) for the run ``run_id``."""
 
     token: int
     execution: str
@@ -24,53 +24,55 @@ class ExecutionLease:
 
 
 def current_execution_lease(documents: DocumentStore) -> ExecutionLease | None:
-    """The last claim, whether it still holds or not."""
-    found = documents.get(LEASE_DOCUMENT)
-    return ExecutionLease(**found.value) if found else None
+    """The last execution lease, whether it is still in force or not."""
+    stored = documents.get(LEASE_DOCUMENT)
+    return ExecutionLease(**stored.value) if stored else None
 
 
-def acquire_execution_lease(documents: DocumentStore, execution: str, run_id: str, runs: Callable[[str], bool]) -> ExecutionLease:
-    """Claim the workspace for ``execution``; the same execution keeps its claim. Raises BusyError naming the holder.
+def acquire_execution_lease(
+    documents: DocumentStore, execution: str, run_id: str, is_running: Callable[[str], bool]
+) -> ExecutionLease:
+    """Take the lease for ``execution``; the same execution keeps its lease. Raises BusyError naming the holder.
 
-    ``runs`` says whether another execution still runs. Taking a claim raises the fence of the published pointer, so that
-    whatever an earlier holder does later is not published.
+    ``is_running`` tells whether another execution still runs. Taking the lease raises the fence of the published pointer,
+    so that an earlier holder cannot publish any more.
     """
     for _ in range(LEASE_TRIES):
-        found = documents.get(LEASE_DOCUMENT)
-        before = ExecutionLease(**found.value) if found else None
+        stored = documents.get(LEASE_DOCUMENT)
+        before = ExecutionLease(**stored.value) if stored else None
         if before and before.execution == execution and before.run_id == run_id and not before.released:
-            mine = before
+            lease = before
         else:
-            if before and not before.released and before.execution != execution and runs(before.execution):
+            if before and not before.released and before.execution != execution and is_running(before.execution):
                 raise BusyError(
                     "the workspace is in use",
                     expected="one execution at a time",
                     found=f"run {before.run_id} of execution {before.execution.rpartition(':')[2]}",
                     fix="wait until it has ended",
                 )
-            mine = ExecutionLease(max(before.token if before else 0, raise_fence(documents, 0)) + 1, execution, run_id)
+            lease = ExecutionLease(max(before.token if before else 0, raise_fence(documents, 0)) + 1, execution, run_id)
             try:
-                documents.put(LEASE_DOCUMENT, asdict(mine), found.tag if found else None)
+                documents.put(LEASE_DOCUMENT, asdict(lease), stored.tag if stored else None)
             except ConflictError:
                 continue
-        raise_fence(documents, mine.token)
-        return mine
-    raise BusyError("the lease changes all the time", expected="a moment of rest", fix="start the execution again")
+        raise_fence(documents, lease.token)
+        return lease
+    raise BusyError("the lease changes all the time", expected="no concurrent writer", fix="start the execution again")
 
 
 def release_execution_lease(documents: DocumentStore, token: int) -> None:
-    """Give the workspace free, if it is still held under ``token``."""
-    found = documents.get(LEASE_DOCUMENT)
-    if found and found.value["token"] == token:
+    """Release the lease, if it is still held under ``token``."""
+    stored = documents.get(LEASE_DOCUMENT)
+    if stored and stored.value["token"] == token:
         try:
-            documents.put(LEASE_DOCUMENT, asdict(replace(ExecutionLease(**found.value), released=True)), found.tag)
+            documents.put(LEASE_DOCUMENT, asdict(replace(ExecutionLease(**stored.value), released=True)), stored.tag)
         except ConflictError:
             return
 
 
 @dataclass(frozen=True)
 class HeldLease:
-    """A claim as the permission of a run."""
+    """Execution lease as the write permission of a run."""
 
     documents: DocumentStore
     token: int
@@ -80,7 +82,7 @@ class HeldLease:
         now = current_execution_lease(self.documents)
         if now is None or now.token != self.token:
             raise LeaseLostError(
-                "this run lost its place; nothing of it is published",
+                "the execution lease was taken by another execution; nothing of this run is published",
                 expected=f"the lease with token {self.token}",
                 found=f"run {now.run_id} of {now.execution}" if now else "no lease at all",
                 fix="let the other execution finish",

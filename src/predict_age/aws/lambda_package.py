@@ -41,18 +41,18 @@ LONG_AGO = (2020, 1, 1, 0, 0, 0)
 
 
 def packaged_paths() -> list[Path]:
-    """What the functions are made of."""
+    """Files of the package."""
     return sorted({path for pattern in PACKAGED_FILES for path in ROOT.glob(pattern)})
 
 
 def build_package(target: Path) -> None:
-    """Write the zip."""
+    """Write the zip file."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in packaged_paths():
             entry = zipfile.ZipInfo(path.relative_to(ROOT.parent).as_posix(), LONG_AGO)
             entry.external_attr = 0o644 << 16
-            made.writestr(entry, path.read_bytes())
+            archive.writestr(entry, path.read_bytes())
 
 
 if __name__ == "__main__":

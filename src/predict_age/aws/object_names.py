@@ -18,34 +18,34 @@ STAGING_FOLDERS = {
 
 
 def run_id_of(event: Mapping[str, object]) -> str:
-    """The run that an event asks for: its time, and a hash of everything that decides it. The same event twice is the same run."""
+    """Id of the run that an event requests: its time, and a hash of everything that decides the result. Equal events, equal ids."""
     stamp = re.sub(r"[-:]", "", str(event["time"])[:19])
-    what = json.dumps({k: v for k, v in event.items() if k != "accept"}, sort_keys=True)
-    return f"{stamp}Z-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+    identity = json.dumps({k: v for k, v in event.items() if k != "accept"}, sort_keys=True)
+    return f"{stamp}Z-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 
 def run_folder(run_id: str) -> str:
-    """Where the run's objects lie."""
+    """Folder of the run's objects."""
     return f"runs/{run_id}"
 
 
 def step_record(run_id: str, step: str) -> str:
-    """The record of a finished step."""
+    """Name of the record of a finished step."""
     return f"{run_folder(run_id)}/steps/{step}.json"
 
 
 def receipt(run_id: str, batch: int) -> str:
-    """The receipt of a batch. Not beside it: Athena reads every object of a table's folder."""
+    """Name of the receipt of a batch. Not in the batch's folder: Athena reads every object of a table's folder."""
     return f"{run_folder(run_id)}/receipts/batch_{batch}.json"
 
 
 def batch_file(run_id: str, kind: str, batch: int) -> str:
-    """A file of a batch; ``kind`` is "predictions" or "people"."""
+    """Name of a file of a batch; ``kind`` is "predictions" or "people"."""
     return f"{run_folder(run_id)}/{kind}/batch_{batch}.parquet"
 
 
 def reader_tables(quarter: str) -> dict[str, str]:
-    """The tables that readers know, each with the table of a run that it shows, in the order in which they are switched."""
+    """Readers' tables, each with the table of a run that it shows, in the order in which they are switched."""
     return {
         PREDICTIONS_TABLE: PREDICTIONS_TABLE,
         HUMAN_QA_TABLE: HUMAN_QA_TABLE,

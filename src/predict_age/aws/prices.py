@@ -1,4 +1,4 @@
-"""What the services cost, as dated data: us-east-1, on demand, from the public price pages. Look again before you rely on it."""
+"""Prices of the services, dated: us-east-1, on demand, from the public price pages. Check them before you rely on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Prices:
-    """Dollars."""
+    """Prices in dollars."""
 
     as_of: str = "2026-11-01"
     region: str = "us-east-1"

@@ -1,4 +1,4 @@
-"""The documents that executions may change, in S3: the condition is ``If-Match`` on the tag that was read."""
+"""Documents in S3 that executions may change: the condition is ``If-Match`` on the tag that was read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class S3Documents:
     store: Store
 
     def get(self, name: str) -> VersionedDocument | None:
-        found = self.store.get(f"{name}.json")
-        if found is None:
+        stored = self.store.get(f"{name}.json")
+        if stored is None:
             return None
-        value, _ = parse_hashed_json(found[0], self.store.url(f"{name}.json"))
-        return VersionedDocument(value, found[1])
+        value, _ = parse_hashed_json(stored[0], self.store.url(f"{name}.json"))
+        return VersionedDocument(value, stored[1])
 
     def put(self, name: str, value: Mapping[str, object], replaces: str | None) -> None:
         self.store.put(f"{name}.json", hashed_json(value).encode(), replaces)

@@ -1,4 +1,4 @@
-"""Files of a workspace in S3: every put carries its SHA-256, and none replaces what it did not read. Imports boto3 only."""
+"""Files of a workspace in S3: every put carries its SHA-256 and replaces only the version that was read. Imports boto3 only."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def client(service: str, attempts: int = REQUEST_ATTEMPTS) -> Any:
 
 
 def code_of(error: Exception) -> str:
-    """The error code of a ClientError, else nothing."""
+    """Error code of a ClientError; empty for other errors."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
 @dataclass(frozen=True)
 class Object:
-    """What is stored under a name: ``tag`` names this very version, ``sha256`` (hex) is what it was put with."""
+    """Version of an object: ``tag`` identifies it, ``sha256`` (hex) is the hash that it was stored with."""
 
     tag: str
     sha256: str
@@ -62,50 +62,50 @@ class Store:
         try:
             client("s3", attempts=2).head_bucket(Bucket=self.bucket)
         except Exception as error:
-            raise self._failed("look at", "", error) from error
+            raise self._failed("read the metadata of", "", error) from error
 
     def head(self, name: str) -> Object | None:
-        """What is there now, or None."""
+        """The version that is stored now, or None."""
         try:
-            found = self.s3.head_object(Bucket=self.bucket, Key=self.key(name))
+            stored = self.s3.head_object(Bucket=self.bucket, Key=self.key(name))
         except Exception as error:
             if code_of(error) in ABSENT_CODES:
                 return None
-            raise self._failed("look at", name, error) from error
-        return Object(found["ETag"], found["Metadata"].get("sha256", ""), found["ContentLength"])
+            raise self._failed("read the metadata of", name, error) from error
+        return Object(stored["ETag"], stored["Metadata"].get("sha256", ""), stored["ContentLength"])
 
     def get(self, name: str) -> tuple[bytes, str] | None:
         """Content and tag, or None."""
         try:
-            found = self.s3.get_object(Bucket=self.bucket, Key=self.key(name))
-            return found["Body"].read(), found["ETag"]
+            stored = self.s3.get_object(Bucket=self.bucket, Key=self.key(name))
+            return stored["Body"].read(), stored["ETag"]
         except Exception as error:
             if code_of(error) in ABSENT_CODES:
                 return None
             raise self._failed("read", name, error) from error
 
     def document(self, name: str) -> dict[str, Any]:
-        """The value of :meth:`read_document`."""
+        """Read a JSON file with a content hash: the value alone."""
         return self.read_document(name)[0]
 
     def read_document(self, name: str) -> tuple[dict[str, Any], str]:
-        """The value of a sealed JSON file, and its seal. Raises IntegrityError when it is missing or damaged."""
-        found = self.get(name)
-        if found is None:
+        """Read a JSON file with a content hash: the value and its hash. Raises IntegrityError when it is missing or damaged."""
+        stored = self.get(name)
+        if stored is None:
             raise IntegrityError(
                 f"{self.url(name)} is missing", expected="what an earlier state wrote", fix="start a new execution"
             )
-        return parse_hashed_json(found[0], self.url(name))
+        return parse_hashed_json(stored[0], self.url(name))
 
     def put(self, name: str, data: bytes | Path, replaces: str | None) -> None:
         """Store ``data`` if the object still has the tag ``replaces`` (None: if there is none); ConflictError otherwise.
 
-        A reply that was lost is no conflict: what lies there then is ``data`` itself.
+        A reply that was lost is no conflict: ``data`` itself is stored then.
         """
         self._put(name, data, replaces, _digest(data))
 
     def _put(self, name: str, data: bytes | Path, replaces: str | None, digest: bytes) -> None:
-        how = {
+        arguments = {
             "Bucket": self.bucket,
             "Key": self.key(name),
             "Metadata": {"sha256": digest.hex()},
@@ -115,9 +115,9 @@ class Store:
         try:
             if isinstance(data, Path):
                 with data.open("rb") as body:
-                    self.s3.put_object(Body=body, **how)
+                    self.s3.put_object(Body=body, **arguments)
             else:
-                self.s3.put_object(Body=data, **how)
+                self.s3.put_object(Body=data, **arguments)
         except Exception as error:
             if code_of(error) not in CONFLICTS | ABSENT_CODES:
                 raise self._failed("write", name, error) from error
@@ -126,17 +126,17 @@ class Store:
                 raise ConflictError(name) from None
 
     def put_part(self, name: str, data: bytes | Path) -> None:
-        """Store a file that no receipt vouches for yet: the same content stays, other content is replaced."""
+        """Store a file that no receipt names yet: equal content stays, other content is replaced."""
         now, digest = self.head(name), _digest(data)
         if now is None or now.sha256 != digest.hex():
             self._put(name, data, now.tag if now else None, digest)
 
     def fetch(self, name: str, path: Path, sha256: str) -> None:
-        """Download to ``path`` and compare; IntegrityError when it is missing or has another SHA-256. Whole or not at all."""
-        found = self.get(name)
-        if found is None:
+        """Download to ``path`` and compare; IntegrityError when it is missing or has another SHA-256. Complete or not at all."""
+        stored = self.get(name)
+        if stored is None:
             raise IntegrityError(f"{self.url(name)} is missing", expected="the object as it was written", fix="start a new run")
-        data = found[0]
+        data = stored[0]
         have = hashlib.sha256(data).hexdigest()
         if sha256 and have != sha256:
             raise IntegrityError(
@@ -152,8 +152,8 @@ class Store:
         cut = len(self.key(""))
         try:
             for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(prefix)):
-                for found in page.get("Contents", []):
-                    yield found["Key"][cut:], found["Size"]
+                for stored in page.get("Contents", []):
+                    yield stored["Key"][cut:], stored["Size"]
         except Exception as error:
             raise self._failed("list", prefix, error) from error
 
@@ -169,7 +169,7 @@ class Store:
                 raise ResourceError(f"{len(reply['Errors'])} objects could not be deleted", found=str(reply["Errors"][0]))
 
     def _failed(self, what: str, name: str, error: Exception) -> Exception:
-        """What a failed call means to a user. Errors of our own code pass."""
+        """Error for the user of a failed call. Errors of this program are returned as they are."""
         if not type(error).__module__.startswith(("botocore", "urllib3", "boto3")) and not isinstance(error, OSError):
             return error
         advice = {

@@ -2,8 +2,8 @@
 
 Terraform fills in the names in ``${...}``. A test compares the file with what this module makes.
 
-Every state may be entered again: what has its record is not done twice. An execution that is started with the same event as a
-failed one therefore goes on where that one stopped, and ``ResumeFrom`` does not even start containers for what is finished.
+Every state may be entered again: a step with a record is not done twice. An execution that is started with the event of a
+failed one therefore continues where that one stopped, and ``ResumeFrom`` starts no containers for finished steps.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LAMBDAS = {
     "PostCleanup": "post_cleanup",
 }
 TASKS = {"Training": ("training", "train"), "CollectPredictions": ("collect", "collect"), "Report": ("report", "report")}
-AFTER = {"ParallelPrediction": "CollectPredictions", "FinalResults": "Report"}  # what needs more than a function has
-HOPELESS = ["ConfigError", "InputError", "IntegrityError", "QualityError", "BusyError", "LeaseLostError"]
+AFTER = {"ParallelPrediction": "CollectPredictions", "FinalResults": "Report"}  # states that need more than a function can have
+NOT_RETRIED = ["ConfigError", "InputError", "IntegrityError", "QualityError", "BusyError", "LeaseLostError"]
 TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 12 * 3600
 
 
@@ -40,8 +40,8 @@ def order() -> list[str]:
     return states
 
 
-def _again(hopeless: bool) -> list[State]:
-    """Three more tries with growing, random waits; none for what another try cannot change."""
+def _again(fail_fast: bool) -> list[State]:
+    """Three more tries with growing, random waits; none for errors that another try cannot change."""
     retry: State = {
         "ErrorEquals": ["States.ALL"],
         "IntervalSeconds": 5,
@@ -50,7 +50,7 @@ def _again(hopeless: bool) -> list[State]:
         "MaxDelaySeconds": 120,
         "JitterStrategy": "FULL",
     }
-    return [{"ErrorEquals": HOPELESS, "MaxAttempts": 0}, retry] if hopeless else [retry]
+    return [{"ErrorEquals": NOT_RETRIED, "MaxAttempts": 0}, retry] if fail_fast else [retry]
 
 
 CATCH = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "NotifyFailure"}]
@@ -62,7 +62,7 @@ def _function(name: str) -> State:
         "Resource": "arn:${partition}:states:::lambda:invoke",
         "Parameters": {"FunctionName": f"${{{LAMBDAS[name]}_function}}"},
         "TimeoutSeconds": FUNCTION_SECONDS,
-        "Retry": _again(hopeless=True),
+        "Retry": _again(fail_fast=True),
         "Catch": CATCH,
     }
     if name == "PreCleanup":
@@ -99,12 +99,12 @@ def _container(family: str, command: list[str], spot: bool, environment: list[St
             "Overrides": {"ContainerOverrides": [{"Name": family, "Command": command, "Environment": variables}]},
         },
         "TimeoutSeconds": TASK_SECONDS,
-        "Retry": _again(hopeless=False),
+        "Retry": _again(fail_fast=False),
     }
 
 
 def _map() -> State:
-    """A distributed map: an inline one stops at 40 at a time and at 25,000 events."""
+    """Distributed map: an inline one stops at 40 at a time and at 25,000 events."""
     task = _container(
         "prediction", ["aws-task", "predict"], spot=True, environment=[{"Name": "PREDICT_AGE_TASK", "Value.$": "$.task"}]
     )
@@ -134,18 +134,18 @@ def _map() -> State:
 
 
 def definition() -> State:
-    """The whole machine in Amazon States Language."""
+    """The state machine in Amazon States Language."""
     states: dict[str, State] = {}
     names = order()
     for name, following in zip(names, [*names[1:], "Done"], strict=True):
         if name in LAMBDAS:
-            made = _function(name)
+            state = _function(name)
         elif name in TASKS:
             family, command = TASKS[name]
-            made = {**_container(family, ["aws-task", command], False, []), "ResultPath": None, "Catch": CATCH}
+            state = {**_container(family, ["aws-task", command], False, []), "ResultPath": None, "Catch": CATCH}
         else:
-            made = _map()
-        states[name] = {**made, "Next": "ResumeFrom" if name == names[0] else following}
+            state = _map()
+        states[name] = {**state, "Next": "ResumeFrom" if name == names[0] else following}
     states["ResumeFrom"] = {
         "Type": "Choice",
         "Choices": [
@@ -164,7 +164,7 @@ def definition() -> State:
             "input, or redrive it: finished work is kept.', $$.Execution.Id, $.failure.Error)",
         },
         "ResultPath": None,
-        "Retry": _again(hopeless=False),
+        "Retry": _again(fail_fast=False),
         "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Failed"}],
         "Next": "Failed",
     }
@@ -178,13 +178,13 @@ def definition() -> State:
     }
 
 
-def text() -> str:
-    """The template for Terraform: JSON but for the places of numbers and lists."""
-    made = json.dumps(definition(), indent=2) + "\n"
+def terraform_template() -> str:
+    """Template for Terraform: JSON, but for the placeholders of numbers and lists."""
+    template = json.dumps(definition(), indent=2) + "\n"
     for place in ("max_concurrency", "subnets"):
-        made = made.replace(f'"${{{place}}}"', f"${{{place}}}")
-    return made
+        template = template.replace(f'"${{{place}}}"', f"${{{place}}}")
+    return template
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    sys.stdout.write(terraform_template())

@@ -1,7 +1,7 @@
-"""The few small documents of a workspace that several processes may change: read, and conditionally replaced.
+"""Small documents of a workspace that several processes may change: read, and conditionally replaced.
 
-This is the seam between the commit protocol and where it is kept. A local disk gives the condition by a lock around
-compare and rename; an object store gives it by a conditional put (``If-Match`` and ``If-None-Match`` on the tag).
+Interface between the commit protocol and its storage. A local disk implements the condition by a lock around compare
+and rename; an object store by a conditional put (``If-Match`` and ``If-None-Match`` on the tag).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GUARD_SECONDS = 20.0
 
 
 class ConflictError(Exception):
-    """The document is not the one that was read: somebody else replaced it. Read again and decide again."""
+    """Another process replaced the document after it was read. Read again and decide again."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DocumentStore(Protocol):
         """The document, or None when there is none. Raises IntegrityError when it is damaged."""
 
     def put(self, name: str, value: Mapping[str, object], replaces: str | None) -> None:
-        """Store ``value`` if the document still has the tag ``replaces`` (None: if there is none); Conflict otherwise.
+        """Store ``value`` if the document still has the tag ``replaces`` (None: if there is none); ConflictError otherwise.
 
         All or nothing: a reader sees the old document or the new one.
         """
@@ -59,8 +59,8 @@ class LocalDocuments:
     def put(self, name: str, value: Mapping[str, object], replaces: str | None) -> None:
         make_folder(self.folder)
         with self._guard():
-            found = self.get(name)
-            if (found.tag if found else None) != replaces:
+            stored = self.get(name)
+            if (stored.tag if stored else None) != replaces:
                 raise ConflictError(name)
             write_json(self.folder / f"{name}.json", value)
 
@@ -78,7 +78,7 @@ class LocalDocuments:
                     if time.monotonic() > end:
                         raise BusyError(
                             f"{self.folder} has been guarded by another process for {GUARD_SECONDS:.0f} s",
-                            expected="a moment",
+                            expected="a commit takes a moment",
                             fix="continue or end the process that was stopped in the middle of a commit",
                         ) from None
                     time.sleep(0.01)

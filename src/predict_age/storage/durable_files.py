@@ -1,7 +1,7 @@
-"""Durable local files: written under a temporary name, hashed on the way, flushed, renamed; and JSON that seals itself.
+"""Durable local files: written under a temporary name, hashed on the way, flushed, renamed; and JSON with a content hash.
 
-A file is there whole or not at all. What a file must contain is said by a receipt or a record that is written after it,
-so whoever reads compares hashes first. See ``docs/commit-protocol.md``.
+A file is complete or absent. A receipt or a record, written after the file, holds its SHA-256: readers compare hashes
+first. See ``docs/commit-protocol.md``.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Hashed(io.RawIOBase):
 
 
 class NewFile(io.BufferedWriter):
-    """A file in the making. ``sha256`` (hex) and ``bytes`` describe all that was written, once it is closed."""
+    """File being written. ``sha256`` (hex) and ``bytes`` describe all that was written, once it is closed."""
 
     def __init__(self, path: Path) -> None:
         self._hashed = _Hashed(path)
@@ -105,7 +105,7 @@ def _flush_folder(path: Path) -> None:
 
 @contextmanager
 def creating(path: Path) -> Iterator[NewFile]:
-    """A stream whose content becomes ``path``, whole and durable, when the block ends well; otherwise nothing remains."""
+    """Stream whose content becomes ``path``, complete and durable, when the block ends without error; else nothing remains."""
     make_folder(path.parent)
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
@@ -116,7 +116,7 @@ def creating(path: Path) -> Iterator[NewFile]:
             disk.fsync(stream._hashed.descriptor, temporary)
             stream.close()
         except BaseException:
-            stream._hashed.close()  # without flushing: what is buffered is not wanted any more
+            stream._hashed.close()  # without flushing: buffered data is discarded
             raise
         disk.rename(temporary, path)
         _flush_folder(path.parent)
@@ -131,17 +131,17 @@ def remove(path: Path) -> None:
     _flush_folder(path.parent)
 
 
-_seen_whole: set[bytes] = set()  # SHA-256 of the files that were found to be as their seal says
+_verified_digests: set[bytes] = set()  # SHA-256 of files whose content hash was checked
 
 
 def hashed_json(value: Mapping[str, object]) -> str:
     """JSON text with a last key "sha256" over all others."""
-    seal = hashlib.sha256(json.dumps(value).encode()).hexdigest()
-    return json.dumps({**value, "sha256": seal}, indent=1) + "\n"
+    content_hash = hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    return json.dumps({**value, "sha256": content_hash}, indent=1) + "\n"
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> str:
-    """Write ``value`` as JSON with a last key "sha256" over all others; returns that seal."""
+    """Write ``value`` as JSON with a last key "sha256" over all others; returns that content hash."""
     text = hashed_json(value)
     with creating(path) as stream:
         stream.write(text.encode())
@@ -149,7 +149,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> str:
 
 
 def read_hashed_json(path: Path) -> tuple[dict[str, Any], str]:
-    """Read what :func:`write_json` wrote: the value and its seal.
+    """Read a file that :func:`write_json` wrote: the value and its content hash.
 
     Raises IntegrityError unless the file is, byte for byte, what the program writes for this value.
     """
@@ -163,23 +163,25 @@ def read_hashed_json(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def parse_hashed_json(data: bytes, name: str) -> tuple[dict[str, Any], str]:
-    """The same from the bytes of a file called ``name``."""
+    """Parse the bytes of a file called ``name`` that :func:`write_json` wrote: the value and its content hash."""
     try:
         text = data.decode("ascii")
         value = json.loads(text)
-        seal = value.pop("sha256")
-        whole = hashlib.sha256(data).digest()
-        if whole not in _seen_whole:  # a step's record is read some ten times; to write it anew takes much longer than that
+        content_hash = value.pop("sha256")
+        digest = hashlib.sha256(data).digest()
+        if digest not in _verified_digests:  # a step's record is read about ten times; formatting it again takes much longer
             if hashed_json(value) != text:
-                raise ValueError("its content does not match its seal (sha256)")
-            _seen_whole.add(whole)
+                raise ValueError("its content does not match its content hash (sha256)")
+            _verified_digests.add(digest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError(f"{name} is damaged", expected="a sealed JSON file written by predict-age", found=str(error)) from None
-    return value, seal
+        raise IntegrityError(
+            f"{name} is damaged", expected="a JSON file with a content hash, written by predict-age", found=str(error)
+        ) from None
+    return value, content_hash
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The value of :func:`read_hashed_json`."""
+    """Read a JSON file that :func:`write_json` wrote: the value alone."""
     return read_hashed_json(path)[0]
 
 
@@ -190,7 +192,7 @@ def file_sha256(path: Path) -> str:
 
 
 def file_problem(path: Path, expected: str, name: str = "") -> str:
-    """What is wrong with a file that should have this SHA-256, in a few words; nothing when it has."""
+    """Problem of a file that should have this SHA-256, in a few words; empty when there is none."""
     name = name or path.name
     try:
         found = file_sha256(path)
@@ -208,21 +210,21 @@ def check_hash(path: Path, expected: str) -> None:
 
 
 def receipt_of(path: Path) -> Path:
-    """Where the receipt of a data file lies."""
+    """Path of the receipt of a data file."""
     return path.with_suffix(".json")
 
 
-def write_receipt(path: Path, key: str, made: NewFile, facts: Mapping[str, object]) -> None:
+def write_receipt(path: Path, key: str, written: NewFile, facts: Mapping[str, object]) -> None:
     """Put ``facts`` beside a finished file, with its size, its SHA-256 and ``key``: from now on the file counts as done.
 
     ``key`` stands for everything that the file was made from; a file with another key is never taken for this one.
     """
-    receipt = {**facts, "key": key, "file": path.name, "bytes": made.bytes, "file_sha256": made.sha256}
+    receipt = {**facts, "key": key, "file": path.name, "bytes": written.bytes, "file_sha256": written.sha256}
     write_json(receipt_of(path), receipt)
 
 
 def valid_receipt(path: Path, key: str) -> dict[str, Any] | None:
-    """The receipt, if file and receipt are whole, belong together and were made for ``key``; None: it has to be made again."""
+    """The receipt, if file and receipt are valid, belong together and were made for ``key``; otherwise None."""
     try:
         receipt = read_json(receipt_of(path))
         good = receipt["key"] == key and receipt["file_sha256"] == file_sha256(path)
@@ -231,9 +233,9 @@ def valid_receipt(path: Path, key: str) -> dict[str, Any] | None:
     return receipt if good else None
 
 
-def key_of(*what: object) -> str:
-    """A short hash over plain values: the key of a part."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:32]
+def key_of(*values: object) -> str:
+    """Short hash over plain values: the key of a partition."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def folder_bytes(path: Path) -> int:

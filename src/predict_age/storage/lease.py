@@ -1,4 +1,4 @@
-"""Who may write: a lease with a fencing token. One run at a time, and a run that was taken for dead stays out.
+"""Write lease with a fencing token: one run at a time, and a run whose lease expired cannot publish any more.
 
 Taking the lease raises the token, and the new token is written into the published pointer as its fence. A former holder
 that wakes up still carries the old token: the pointer refuses it, however late it comes (Kleppmann, "How to do
@@ -25,7 +25,7 @@ LEASE_DOCUMENT = "lease"
 
 
 def _born(pid: int) -> str:
-    """When a process of this machine began, to tell it from a later one with the same number; empty where unknown."""
+    """Start time of a process of this machine, which tells it from a later one with the same number; empty where unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -54,7 +54,7 @@ def _alive(pid: int, born: str) -> bool:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has the lease: ``beat`` is its last sign of life (seconds since 1970), silence of ``seconds`` frees the lease."""
+    """Holder of the lease: ``beat`` is its last renewal (seconds since 1970); after ``seconds`` without one the lease expires."""
 
     token: int
     purpose: str
@@ -66,14 +66,14 @@ class Holder:
     released: bool = False
 
     def holds(self) -> bool:
-        """Whether others have to keep out. A dead process of this machine does not hold anything; a silent one only for a while."""
+        """Whether the lease is in force: renewed in time, and its process, where it can be looked up, still runs."""
         if self.released or time.time() - self.beat > self.seconds:
             return False
         return self.machine != _machine() or _alive(self.pid, self.born)
 
     @property
     def silence(self) -> float:
-        """Seconds since the last sign of life."""
+        """Seconds since the last renewal."""
         return max(0.0, time.time() - self.beat)
 
 
@@ -89,11 +89,11 @@ def _get(documents: DocumentStore) -> VersionedDocument | None:
         raise IntegrityError(f"the lease is damaged: {error}", fix="remove lease.json when no run is going on") from None
 
 
-def _holder(found: VersionedDocument | None) -> Holder | None:
-    if found is None:
+def _holder(stored: VersionedDocument | None) -> Holder | None:
+    if stored is None:
         return None
     try:
-        return Holder(**found.value)
+        return Holder(**stored.value)
     except TypeError as error:
         raise IntegrityError(
             "the lease cannot be understood", found=str(error), fix="remove lease.json when no run is going on"
@@ -101,21 +101,21 @@ def _holder(found: VersionedDocument | None) -> Holder | None:
 
 
 class Permission(Protocol):
-    """What allows a run to write: a lease, held by a process or by an execution of a state machine."""
+    """Permission of a run to write: a lease, held by a process or by an execution of a state machine."""
 
     @property
     def token(self) -> int:
         """Larger than that of every earlier holder."""
 
     def check(self) -> None:
-        """Raise LeaseLostError when somebody else has it now."""
+        """Raise LeaseLostError when another holder has it now."""
 
 
 class Lease:
-    """A lease that is held: renews itself in the background, knows when it was lost.
+    """Lease held by this process: it renews itself in the background and knows when it was lost.
 
     ``fence`` is called with the new token before the lease counts; it must make every commit of older tokens impossible.
-    Raises BusyError, naming the holder, when somebody else has it.
+    Raises BusyError, naming the holder, when another process has it.
     """
 
     def __init__(self, documents: DocumentStore, purpose: str, seconds: float, fence: Callable[[int], int]) -> None:
@@ -128,8 +128,8 @@ class Lease:
 
     def _take(self, purpose: str, seconds: float, fenced: int) -> Holder | None:
         while True:
-            found = _get(self._documents)
-            before = _holder(found)
+            stored = _get(self._documents)
+            before = _holder(stored)
             if before is not None and before.holds():
                 raise BusyError(
                     "the workspace is in use",
@@ -140,7 +140,7 @@ class Lease:
             token = max(before.token if before else 0, fenced) + 1
             self._mine = Holder(token, purpose, _machine(), os.getpid(), _born(os.getpid()), time.time(), seconds)
             try:
-                self._documents.put(LEASE_DOCUMENT, asdict(self._mine), found.tag if found else None)
+                self._documents.put(LEASE_DOCUMENT, asdict(self._mine), stored.tag if stored else None)
             except ConflictError:
                 continue
             return before
@@ -151,14 +151,14 @@ class Lease:
         return self._mine.token
 
     def check(self) -> None:
-        """Raise LeaseLostError when somebody else has taken the lease."""
+        """Raise LeaseLostError when another process has taken the lease."""
         if not self._lost:
             now = current_holder(self._documents)
             if now is None or now.token != self.token:
                 self._lost = f"{now.purpose} by process {now.pid}" if now else "no lease at all"
         if self._lost:
             raise LeaseLostError(
-                "this run lost its place while it gave no sign of life; nothing of it was published",
+                "the lease expired and another run has taken it; nothing of this run was published",
                 expected=f"the lease with token {self.token}",
                 found=self._lost,
                 fix="let the other run finish",
@@ -167,13 +167,13 @@ class Lease:
     def _beat(self) -> None:
         while not self._over.wait(self._mine.seconds / 4):
             with suppress(OSError, IntegrityError, BusyError):  # a full disk or a guard in use: the next beat may succeed
-                found = self._documents.get(LEASE_DOCUMENT)
-                now = _holder(found)
-                if found is None or now is None or now.token != self.token:
+                stored = self._documents.get(LEASE_DOCUMENT)
+                now = _holder(stored)
+                if stored is None or now is None or now.token != self.token:
                     self._lost = f"{now.purpose} by process {now.pid}" if now else "no lease at all"
                     return
                 with suppress(ConflictError):
-                    self._documents.put(LEASE_DOCUMENT, asdict(replace(now, beat=time.time())), found.tag)
+                    self._documents.put(LEASE_DOCUMENT, asdict(replace(now, beat=time.time())), stored.tag)
 
     def __enter__(self) -> Self:
         self._beating.start()
@@ -183,7 +183,7 @@ class Lease:
         self._over.set()
         self._beating.join()
         with suppress(OSError, IntegrityError, BusyError, ConflictError):  # not released: it ends with this process anyway
-            found = self._documents.get(LEASE_DOCUMENT)
-            now = _holder(found)
-            if found is not None and now is not None and now.token == self.token:
-                self._documents.put(LEASE_DOCUMENT, asdict(replace(now, released=True, beat=time.time())), found.tag)
+            stored = self._documents.get(LEASE_DOCUMENT)
+            now = _holder(stored)
+            if stored is not None and now is not None and now.token == self.token:
+                self._documents.put(LEASE_DOCUMENT, asdict(replace(now, released=True, beat=time.time())), stored.tag)

@@ -1,7 +1,7 @@
-"""The manifest of a finished run: every file of the result with its SHA-256, and what the run was made from.
+"""The manifest of a finished run: every file of the result with its SHA-256, and the inputs of the run.
 
-The published pointer holds the manifest's seal, the manifest holds the hash of every file: so the pointer vouches for
-each byte that a reader uses, and a file that is not named is never read.
+The published pointer holds the content hash of the manifest, and the manifest holds the hash of every file. Readers can
+therefore verify each byte that they use; they never read a file that the manifest does not name.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def manifest_contents(
 
 @dataclass(frozen=True)
 class VerifiedRun:
-    """A run whose manifest is the one that was published (or, never published, the one that lies in its folder)."""
+    """Run whose manifest is the published one (or, if the run was never published, the one that its last record names)."""
 
     folder: RunFolder
     manifest: Manifest
@@ -92,12 +92,12 @@ class VerifiedRun:
         return self.manifest.files
 
     def named(self, *prefixes: str) -> list[str]:
-        """Names of the files under these folders, parts in the order of their numbers."""
+        """Names of the files under these folders, partitions in the order of their numbers."""
         names = [n for n in self.files if n.startswith(prefixes)]
         return sorted(names, key=lambda n: (len(n), n))
 
     def checked(self, *prefixes: str) -> list[str]:
-        """Paths of the files under these folders, after each was compared with its hash; IntegrityError for one that differs."""
+        """Paths of the files under these folders, after each was compared with its hash; IntegrityError for a file that differs."""
         names = self.named(*prefixes)
         for name in names:
             check_hash(self.folder.path / name, self.files[name])
@@ -109,11 +109,11 @@ class VerifiedRun:
 
 
 def verified_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun:
-    """The run with its manifest. Raises IntegrityError when the manifest is missing, damaged or another than was published."""
-    seal = workspace.published.manifests.get(folder.id, "")
-    if not seal:
+    """The run with its manifest. Raises IntegrityError when the manifest is missing, damaged or not the published one."""
+    content_hash = workspace.published.manifests.get(folder.id, "")
+    if not content_hash:
         try:
-            seal = folder.facts(FinalResultsFacts).manifest
+            content_hash = folder.facts(FinalResultsFacts).manifest
         except IntegrityError:
             raise IntegrityError(
                 f"run {folder.id} has no result",
@@ -121,7 +121,7 @@ def verified_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun:
                 found=f"status {folder.status}",
                 fix="`predict-age resume`, or choose another run",
             ) from None
-    manifest = folder.manifest(seal)
+    manifest = folder.manifest(content_hash)
     if manifest.get("format") != MANIFEST_FORMAT:
         raise IntegrityError(
             f"unknown manifest format in {folder.path}", expected=f"format {MANIFEST_FORMAT}", found=str(manifest.get("format"))

@@ -1,4 +1,4 @@
-"""How tables about people are written to Parquet; and many of them to one file in row groups of a size, however large each is."""
+"""Parquet options of tables about people, and a writer that cuts many tables into row groups of one size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WITHOUT_DICTIONARY = ("pid", "source_id", "profile_key")  # nearly every row has
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, object]:
-    """How PyArrow shall write a table of ``schema``."""
+    """PyArrow's options for writing a table of ``schema``."""
     return {
         "compression": "zstd",
         "compression_level": 1,
@@ -21,7 +21,7 @@ def parquet_options(schema: pa.Schema) -> dict[str, object]:
 
 
 class RowGroupWriter:
-    """A file of ``schema`` in ``stream``: groups of ``rows`` rows, and what is left when the block ends well."""
+    """Writer of a file of ``schema`` to ``stream`` in groups of ``rows`` rows; the last group may be smaller."""
 
     def __init__(self, stream: IO[bytes], schema: pa.Schema, rows: int) -> None:
         self._writer = pq.ParquetWriter(stream, schema, **parquet_options(schema))
@@ -37,11 +37,11 @@ class RowGroupWriter:
         self._writer.close()
 
     def write(self, table: pa.Table) -> None:
-        """Write ``table``, now or together with later ones."""
+        """Write ``table``, now or together with later tables."""
         self._waiting.append(table)
         rows = sum(t.num_rows for t in self._waiting)
         full = rows // self._rows * self._rows
         if full:
-            whole = pa.concat_tables(self._waiting)
-            self._writer.write_table(whole.slice(0, full), row_group_size=self._rows)
-            self._waiting = [whole.slice(full)] if full < rows else []
+            table = pa.concat_tables(self._waiting)
+            self._writer.write_table(table.slice(0, full), row_group_size=self._rows)
+            self._waiting = [table.slice(full)] if full < rows else []

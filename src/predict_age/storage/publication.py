@@ -17,10 +17,10 @@ POINTER_TRIES = 50
 
 @dataclass(frozen=True)
 class Published:
-    """What readers see.
+    """The published pointer: the runs that readers see.
 
-    ``current`` is a run id or empty; ``quarters`` names the run of each quarter; ``manifests`` holds the seal of each of
-    these runs' manifests, so that the pointer vouches for every byte below it. ``fence`` is the newest lease token: a
+    ``current`` is a run id or empty; ``quarters`` names the run of each quarter; ``manifests`` holds the content hash
+    of each of these runs' manifests, so that every byte of a result can be verified. ``fence`` is the newest lease token: a
     publication with an older one is refused. ``removing`` are runs that are being deleted and must not be published again.
     ``champion`` is the run whose model is used where none is named.
     """
@@ -43,10 +43,10 @@ class Published:
         """Runs that retention must not remove, whatever their age."""
         return {self.current, self.champion} - {""}
 
-    def with_current(self, run_id: str, quarter: str, seal: str, event: str) -> Published:
+    def with_current(self, run_id: str, quarter: str, content_hash: str, event: str) -> Published:
         """The pointer after ``run_id`` has become current and the result of its quarter, and its model the champion."""
         quarters = {**self.quarters, quarter: run_id}
-        manifests = {**self.manifests, run_id: seal}
+        manifests = {**self.manifests, run_id: content_hash}
         named = {run_id, *quarters.values()}
         now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
         entry = {"at": now, "event": event, "run": run_id, "before": self.current}
@@ -59,16 +59,17 @@ class Published:
             history=[*self.history, entry][-HISTORY_ENTRIES:],
         )
 
-    def rolled_back(self, run_id: str, quarter: str, seal: str) -> Published:
+    def rolled_back(self, run_id: str, quarter: str, content_hash: str) -> Published:
         """The pointer after readers went back to ``run_id``; unchanged when they are there.
 
-        ``seal`` counts where the pointer has none for the run. Raises ConfigError when the run is being removed.
+        ``content_hash`` of the manifest counts where the pointer has none for the run. Raises ConfigError when the run is
+        being removed.
         """
         if run_id in self.removing:
             raise ConfigError(f"run {run_id} is being removed", fix="choose another run: `predict-age runs`")
         if self.current == run_id and self.quarters.get(quarter) == run_id:
             return self
-        return self.with_current(run_id, quarter, self.manifests.get(run_id, seal), "rolled back")
+        return self.with_current(run_id, quarter, self.manifests.get(run_id, content_hash), "rolled back")
 
     def with_champion(self, run_id: str) -> Published:
         """The pointer after the model of ``run_id`` has become the champion; what readers see stays."""
@@ -79,8 +80,8 @@ class Published:
 
 def read_published(documents: DocumentStore) -> Published:
     """The pointer as it is now. Raises IntegrityError when it is damaged."""
-    found = documents.get(POINTER)
-    return _parse(found.value) if found else Published()
+    stored = documents.get(POINTER)
+    return _parse(stored.value) if stored else Published()
 
 
 def _parse(value: dict[str, Any]) -> Published:
@@ -92,20 +93,20 @@ def _parse(value: dict[str, Any]) -> Published:
         ) from None
 
 
-def update_pointer(documents: DocumentStore, how: Callable[[Published], Published]) -> Published:
-    """Replace the pointer by ``how(pointer)``; when somebody else was quicker, decide again on what they left."""
+def update_pointer(documents: DocumentStore, change: Callable[[Published], Published]) -> Published:
+    """Replace the pointer by ``change(pointer)``; when another process was quicker, decide again on its pointer."""
     for _ in range(POINTER_TRIES):
-        found = documents.get(POINTER)
-        before = _parse(found.value) if found else Published()
-        after = how(before)
-        if found and after == before:
+        stored = documents.get(POINTER)
+        before = _parse(stored.value) if stored else Published()
+        after = change(before)
+        if stored and after == before:
             return before
         try:
-            documents.put(POINTER, asdict(after), found.tag if found else None)
+            documents.put(POINTER, asdict(after), stored.tag if stored else None)
         except ConflictError:
             continue
         return after
-    raise BusyError("the published pointer changes all the time", expected="a moment of rest", fix="try again")
+    raise BusyError("the published pointer changes all the time", expected="no concurrent writer", fix="try again")
 
 
 def raise_fence(documents: DocumentStore, token: int) -> int:
@@ -115,7 +116,7 @@ def raise_fence(documents: DocumentStore, token: int) -> int:
     return update_pointer(documents, lambda now: replace(now, fence=max(now.fence, token))).fence
 
 
-def publish(documents: DocumentStore, token: int, run_id: str, quarter: str, seal: str) -> None:
+def publish(documents: DocumentStore, token: int, run_id: str, quarter: str, content_hash: str) -> None:
     """Switch readers to ``run_id``. Raises LeaseLostError when a newer lease than ``token`` has been given out."""
 
     def switched(now: Published) -> Published:
@@ -126,6 +127,6 @@ def publish(documents: DocumentStore, token: int, run_id: str, quarter: str, sea
                 found=f"fence {now.fence}",
                 fix="another run took over the workspace: let it finish",
             )
-        return now.with_current(run_id, quarter, seal, "published")
+        return now.with_current(run_id, quarter, content_hash, "published")
 
     update_pointer(documents, switched)

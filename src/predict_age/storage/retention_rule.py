@@ -73,12 +73,12 @@ def forget_and_delete(documents: DocumentStore, run_ids: Collection[str], delete
         return []
 
     def forgotten(now: Published) -> Published:
-        gone = set(run_ids) - now.kept
+        forgotten_ids = set(run_ids) - now.kept
         return replace(
             now,
-            quarters={q: r for q, r in now.quarters.items() if r not in gone},
-            manifests={r: s for r, s in now.manifests.items() if r not in gone},
-            removing=sorted(gone | set(now.removing)),
+            quarters={q: r for q, r in now.quarters.items() if r not in forgotten_ids},
+            manifests={r: s for r, s in now.manifests.items() if r not in forgotten_ids},
+            removing=sorted(forgotten_ids | set(now.removing)),
         )
 
     after = update_pointer(documents, forgotten)

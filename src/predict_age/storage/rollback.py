@@ -1,4 +1,4 @@
-"""Going back: readers are switched to an earlier run by one conditional replacement, after that run was found whole."""
+"""Rollback: switch readers to an earlier run by one conditional replacement, after all its files were verified."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     """Make ``to`` current: a run id, a published quarter, or "previous". Returns the pointer and the run.
 
     Takes no lease, so that it works while a run is going on (which will publish its own result when it is done). A
-    damaged pointer is set aside and made again from the finished runs. Raises ConfigError for a run that is not there,
-    IntegrityError for one that is not whole; then nothing has changed.
+    damaged pointer is moved away and rebuilt from the finished runs. Raises ConfigError for a run that is not there,
+    IntegrityError for one with a file problem; then nothing has changed.
     """
     if _pointer_is_damaged(workspace):
         _rebuild(workspace)
@@ -27,13 +27,13 @@ def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     run = verified_run(workspace, folder)
     if problems := run.problems():
         raise IntegrityError(
-            f"run {folder.id} is not whole and was not published",
+            f"run {folder.id} is not valid and was not published",
             expected="every file as it was written",
             found="; ".join(problems[:5]),
             fix="choose another run: `predict-age runs`",
         )
-    seal = run.folder.facts(FinalResultsFacts).manifest
-    return update_pointer(workspace.documents, lambda now: now.rolled_back(folder.id, run.manifest.quarter, seal)), folder
+    content_hash = run.folder.facts(FinalResultsFacts).manifest
+    return update_pointer(workspace.documents, lambda now: now.rolled_back(folder.id, run.manifest.quarter, content_hash)), folder
 
 
 def _previous(workspace: Workspace) -> str:
@@ -53,19 +53,19 @@ def _pointer_is_damaged(workspace: Workspace) -> bool:
 
 
 def _rebuild(workspace: Workspace) -> None:
-    """Set the damaged pointer aside and write one that names the newest whole run of each quarter."""
+    """Move the damaged pointer away and write one that names the newest valid run of each quarter."""
     pointer = workspace.root / f"{POINTER}.json"
     pointer.replace(pointer.with_suffix(".damaged"))
     published = Published(fence=holder.token if (holder := current_holder(workspace.documents)) else 0)
     for folder in workspace.runs():
-        run = _whole(workspace, folder)
+        run = _valid_run(workspace, folder)
         if run is not None:
-            seal = folder.facts(FinalResultsFacts).manifest
-            published = published.with_current(folder.id, run.manifest.quarter, seal, "found again")
+            content_hash = folder.facts(FinalResultsFacts).manifest
+            published = published.with_current(folder.id, run.manifest.quarter, content_hash, "found again")
     workspace.documents.put(POINTER, asdict(replace(published, removing=[])), None)
 
 
-def _whole(workspace: Workspace, folder: RunFolder) -> VerifiedRun | None:
+def _valid_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun | None:
     if folder.status != DONE:
         return None
     try:

@@ -2,8 +2,8 @@
 
 ::
 
-    published.json            which run readers see, and the run of each quarter; vouches for their manifests
-    lease.json                who may write: holder, token, last sign of life
+    published.json            which run readers see, and the run of each quarter; with the content hashes of their manifests
+    lease.json                who may write: holder, token, time of the last renewal
     guard                     locked for the moment of a conditional replacement
     runs/<run_id>/run.json    the plan: source, configuration, features, as_of, code, seed
         attempts.json         when the run was worked on, and how that ended
@@ -41,7 +41,7 @@ DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "inte
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run. ``remote``: an address (``s3://...``) below which those lie that were not brought to ``path``."""
+    """Files of one run. ``remote``: address (``s3://...``) of those files that were not downloaded to ``path``."""
 
     path: Path
     remote: str = ""
@@ -51,7 +51,7 @@ class RunFolder:
         return self.path.name
 
     def place(self, name: str) -> str:
-        """Where to read a large file that is not always brought here: its path, or its address below ``remote``."""
+        """Place to read a large file that is not always downloaded: its path, or its address below ``remote``."""
         path = self.path / name
         return str(path) if path.exists() or not self.remote else f"{self.remote}/{name}"
 
@@ -65,17 +65,17 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """done, running, failed, interrupted (also when nobody works on it any more), or damaged (run.json is)."""
+        """done, running, failed, interrupted (also when its lease expired), or damaged (run.json is)."""
         try:
             self.record  # noqa: B018 - reading it is the check
         except IntegrityError:
             return DAMAGED
         try:
-            found = read_json(self.path / "status.json")
-            if found["status"] != RUNNING:
-                return str(found["status"])
+            stored = read_json(self.path / "status.json")
+            if stored["status"] != RUNNING:
+                return str(stored["status"])
             holder = current_holder(LocalDocuments(self.path.parent.parent))
-            return RUNNING if holder is not None and holder.token == found["token"] and holder.holds() else INTERRUPTED
+            return RUNNING if holder is not None and holder.token == stored["token"] and holder.holds() else INTERRUPTED
         except (IntegrityError, KeyError):
             return INTERRUPTED
 
@@ -135,14 +135,14 @@ class RunFolder:
     def manifest_file(self) -> Path:
         return self.path / "manifest.json"
 
-    def manifest(self, seal: str) -> dict[str, Any]:
-        """The manifest, which must have the ``seal`` that the pointer names; IntegrityError otherwise."""
-        value, found = read_hashed_json(self.manifest_file)
-        if found != seal:
+    def manifest(self, content_hash: str) -> dict[str, Any]:
+        """The manifest, which must have the ``content_hash`` that the pointer names; IntegrityError otherwise."""
+        value, stored_hash = read_hashed_json(self.manifest_file)
+        if stored_hash != content_hash:
             raise IntegrityError(
                 f"{self.manifest_file} is not the one that was published",
-                expected=f"seal {seal[:12]}",
-                found=f"seal {found[:12]}",
+                expected=f"content hash {content_hash[:12]}",
+                found=f"content hash {stored_hash[:12]}",
                 fix="`predict-age rollback --to` another run",
             )
         return value
@@ -192,9 +192,9 @@ class Workspace:
     def published(self) -> Published:
         return read_published(self.documents)
 
-    def publish(self, lease: Permission, run_id: str, quarter: str, seal: str) -> None:
-        """Switch readers to ``run_id``, whose manifest has ``seal``, by one conditional replacement."""
-        publish(self.documents, lease.token, run_id, quarter, seal)
+    def publish(self, lease: Permission, run_id: str, quarter: str, content_hash: str) -> None:
+        """Switch readers to ``run_id``, whose manifest has ``content_hash``, by one conditional replacement."""
+        publish(self.documents, lease.token, run_id, quarter, content_hash)
 
     def resolve(self, name: str) -> RunFolder:
         """The run that ``name`` means: a run id, a published quarter, or "current". ConfigError when there is none."""

@@ -1,1 +1,1 @@
-"""The six Lambda functions of the state machine. They import boto3 and light modules only: a test says so."""
+"""The six Lambda functions of the state machine. They import boto3 and light modules only, which a test checks."""

@@ -26,7 +26,7 @@ def tasks_of(batches: int, batches_per_task: int) -> list[list[int]]:
 
 @handler
 def handle(call: Call) -> Event:
-    """Writes batches.json, tasks/N.json and tasks.json, the list that the map reads."""
+    """Write batches.json, tasks/N.json and tasks.json, the list that the map reads."""
     do_step_once(call, "batch_generator", lambda: _generate(call))
     return next_state_input(call)
 
@@ -39,11 +39,11 @@ def _generate(call: Call) -> StepResult[BatchGeneratorFacts]:
         splits = "source/splits.json"
         call.store.fetch(call.name(splits), path / splits, call.step("read_source").outputs[splits])
         rows = settings["config"]["prediction"]["batch_rows"]
-        made = batch_generator(BatchGeneratorInputs(path, rows, settings["workers"], note=lambda text: None))
+        result = batch_generator(BatchGeneratorInputs(path, rows, settings["workers"], note=lambda text: None))
         batches = read_json(path / "batches.json")["batches"]
         call.store.put_part(call.name("batches.json"), path / "batches.json")
     tasks = tasks_of(len(batches), int(os.environ.get("PREDICT_AGE_BATCHES_PER_TASK", "16")))
     for number, mine in enumerate(tasks):
         call.store.put_part(call.name(f"tasks/{number}.json"), hashed_json({"batches": mine}).encode())
     call.store.put_part(call.name("tasks.json"), json.dumps([{"task": str(n)} for n in range(len(tasks))]).encode())
-    return StepResult(made.rows, replace(made.facts, tasks=len(tasks)), made.outputs)
+    return StepResult(result.rows, replace(result.facts, tasks=len(tasks)), result.outputs)

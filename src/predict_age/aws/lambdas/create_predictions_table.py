@@ -10,7 +10,7 @@ from predict_age.step import StepResult
 
 @handler
 def handle(call: Call) -> Event:
-    """Creates the tables for predictions and people under names of this run."""
+    """Create the tables for predictions and people under names of this run."""
     do_step_once(call, "create_predictions_table", lambda: _create(call))
     return next_state_input(call)
 

@@ -1,4 +1,4 @@
-"""State FinalResults: merge, balance the books, and only then show it to readers."""
+"""State FinalResults: merge, reconcile the row accounting, and only then publish."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from predict_age.tally import AGE_BINS, PCT_BINS, Tally
 
 @handler
 def handle(call: Call) -> Event:
-    """Unloads the result, checks it, and switches the published tables and the pointer to it.
+    """Unload the result, check it, and switch the published tables and the pointer to it.
 
-    Invoked by hand with ``{"rollback_to": QUARTER or RUN}`` it switches them to a result that is there.
+    Invoked by hand with ``{"rollback_to": QUARTER or RUN}``: switch them to an earlier result.
     """
     if "rollback_to" in call.event:
         return roll_back_tables(call, str(call.event["rollback_to"]))
@@ -58,20 +58,20 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     location = unload_table(call, RESULTS_TABLE, query)
     table = call.staged(RESULTS_TABLE)
     tally = _tally(call.athena.rows(for_athena("check_results", {RESULTS_TABLE: table})))
-    books = _balanced(call, tally, table)
+    books = _reconciled(call, tally, table)
     manifest = manifest_text(call, run, books, tally, location)
-    seal = parse_hashed_json(manifest.encode(), "manifest.json")[1]
+    content_hash = parse_hashed_json(manifest.encode(), "manifest.json")[1]
     call.store.put_part(call.name("manifest.json"), manifest.encode())
     call.lease.check()
     quarter = run["quarter"]
-    publish(call.documents, int(call.event["token"]), call.run_id, quarter, seal)
+    publish(call.documents, int(call.event["token"]), call.run_id, quarter, content_hash)
     _show(call, quarter)
     facts = FinalResultsFacts(
         rows=books.counts(),
         quality=books.quality(tally),
         table=f"{RESULTS_TABLE}_{quarter}",
         tally=tally,
-        manifest=seal,
+        manifest=content_hash,
         location=location,
         scanned_bytes=call.athena.scanned,
     )
@@ -79,7 +79,7 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
 
 
 def _tally(rows: list[dict[str, str | None]]) -> Tally:
-    """The counters and histograms that the embedded pipeline takes from the written files."""
+    """Counters and histograms of the result, as the local pipeline takes them from the written files."""
     total = Tally()
     for row in rows:
         source = row["prediction_source"]
@@ -91,8 +91,8 @@ def _tally(rows: list[dict[str, str | None]]) -> Tally:
     return total
 
 
-def _balanced(call: Call, tally: Tally, table: str) -> RowAccounting:
-    """The books, checked against the source's; raises IntegrityError when anything differs."""
+def _reconciled(call: Call, tally: Tally, table: str) -> RowAccounting:
+    """Row accounting of the result, reconciled with the source; raises IntegrityError when a number differs."""
     source = call.facts(ReadSourceFacts)
     books = RowAccounting.of(source, tally)
     people = call.athena.rows(for_athena("check_people", {RESULTS_TABLE: table, PEOPLE_TABLE: call.staged(PEOPLE_TABLE)}))[0]
@@ -135,7 +135,7 @@ def _record_hash(call: Call, name: str) -> str:
 
 
 def _show(call: Call, quarter: str) -> None:
-    """Point the tables that readers know at this run's folders: each switch is one call, so a reader sees old or new, whole."""
+    """Point the readers' tables at this run's folders: each switch is one call, so a reader sees the old or the new result."""
     for name, table in reader_tables(quarter).items():
         point_table(call, name, call.staged(table))
     call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{for_athena('final_view', source_ids=has_source_ids(call))}")

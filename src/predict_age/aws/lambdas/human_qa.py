@@ -14,27 +14,27 @@ from predict_age.step import StepResult
 
 @handler
 def handle(call: Call) -> Event:
-    """Unloads the join into a folder of this attempt and puts a table over it."""
+    """Unload the join into a folder of this attempt and create a table over it."""
     do_step_once(call, "human_qa", lambda: _join(call))
     return next_state_input(call)
 
 
-def check_only_ours(call: Call) -> None:
-    """Every object below the tables' folders is one that a receipt names: a planted one would be read by Athena."""
+def check_no_foreign_objects(call: Call) -> None:
+    """Raise IntegrityError unless receipts name every object below the tables' folders: Athena would read a foreign one."""
     outputs = call.step("parallel_prediction").outputs
-    ours = {call.name(n) for n in outputs if n.startswith(("predictions/", "people/"))}
-    found = {name for kind in ("predictions/", "people/") for name, _ in call.store.names(call.name(kind))}
-    if odd := found ^ ours:
+    expected_objects = {call.name(n) for n in outputs if n.startswith(("predictions/", "people/"))}
+    stored = {name for kind in ("predictions/", "people/") for name, _ in call.store.names(call.name(kind))}
+    if differing := stored ^ expected_objects:
         raise IntegrityError(
-            f"{len(odd)} objects of the run are not those that its tasks made",
-            expected=f"{len(ours)} objects",
-            found=f"{len(found)}, for example {sorted(odd)[0]}",
+            f"{len(differing)} objects of the run are not those that its tasks made",
+            expected=f"{len(expected_objects)} objects",
+            found=f"{len(stored)}, for example {sorted(differing)[0]}",
             fix="remove foreign objects, then start a new execution",
         )
 
 
 def _join(call: Call) -> StepResult[HumanQaFacts]:
-    check_only_ours(call)
+    check_no_foreign_objects(call)
     tables = {"source_rows": call.staged(PEOPLE_TABLE), PREDICTIONS_TABLE: call.staged(PREDICTIONS_TABLE)}
     ages = call.run()["config"]["ages"]
     query = for_athena("human_qa", tables, source_ids=has_source_ids(call), default_age=ages["default"])
@@ -49,7 +49,7 @@ def _join(call: Call) -> StepResult[HumanQaFacts]:
     people, predicted = call.facts(ReadSourceFacts).distinct, call.facts(ParallelPredictionFacts).predicted
     if sources.total() != people or sources["ML_PREDICTION"] != predicted:
         raise IntegrityError(
-            "people and predictions do not fit together",
+            "people and predictions disagree",
             expected=f"{people:,} people, {predicted:,} predictions",
             found=f"{sources.total():,} people, {sources['ML_PREDICTION']:,} predictions",
         )

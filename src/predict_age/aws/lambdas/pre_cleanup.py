@@ -51,9 +51,9 @@ def _checked(event: Event) -> Event:
 
 @handler
 def handle(call: Call) -> Event:
-    """Returns run_id, token, accept, and the ``next`` state: the first one that is not finished.
+    """Return run_id, token, accept, and the ``next`` state: the first one that is not finished.
 
-    "Done" when this very run is finished, or in the hands of another execution: the same event twice is one run.
+    "Done" when this run is finished, or another execution works on it: the same event twice is one run.
     """
     execution = str(call.event["execution"])
     request = _checked(call.event)
@@ -62,13 +62,13 @@ def handle(call: Call) -> Event:
     if _finished(call, "post_cleanup"):
         return {**call.event, "next": "Done", "why": f"run {run_id} is finished"}
     try:
-        claim = acquire_execution_lease(call.documents, execution, run_id, _runs)
+        lease = acquire_execution_lease(call.documents, execution, run_id, _is_running)
     except BusyError:
         now = current_execution_lease(call.documents)
         if now is not None and now.run_id == run_id:
             return {**call.event, "next": "Done", "why": f"run {run_id} is being done by {now.execution}"}
         raise
-    call.event["token"] = str(claim.token)
+    call.event["token"] = str(lease.token)
     try:
         call.store.put(call.name("request.json"), hashed_json({**request, "run_id": run_id}).encode(), None)
     except ConflictError:
@@ -86,15 +86,15 @@ def _finished(call: Call, step: str) -> bool:
     return call.store.head(call.name(f"steps/{step}.json")) is not None
 
 
-def _runs(execution: str) -> bool:
-    """Whether an execution of the state machine still runs. One that the service does not know any more does not."""
+def _is_running(execution: str) -> bool:
+    """Whether an execution of the state machine still runs. False for one that Step Functions does not know any more."""
     try:
-        found = client("stepfunctions").describe_execution(executionArn=execution)
+        described = client("stepfunctions").describe_execution(executionArn=execution)
     except Exception as error:
         if getattr(error, "response", {}).get("Error", {}).get("Code") == "ExecutionDoesNotExist":
             return False
         raise
-    return str(found["status"]) == EXECUTION_RUNNING
+    return str(described["status"]) == EXECUTION_RUNNING
 
 
 def _remove_runs(call: Call, request: Event) -> StepResult[PreCleanupFacts]:

@@ -1,4 +1,4 @@
-"""Going back: readers are switched to an earlier run's result, after its objects were found as they were written."""
+"""Rollback on AWS: switch readers to an earlier run's result, after its objects were verified."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from predict_age.storage.publication import read_published, update_pointer
 
 
 def roll_back_tables(call: Call, to: str) -> Event:
-    """Make ``to``, a published quarter or a finished run, current: the pointer first, then the tables. Twice is the same as once.
+    """Make ``to``, a published quarter or a finished run, current: first the pointer, then the tables. Repeating changes nothing.
 
     Takes no lease: an execution that goes on publishes its own result when it is done. Raises ConfigError for a run that is
-    not there, IntegrityError for one that is not whole; then nothing has changed.
+    not there, IntegrityError for one that is not valid; then nothing has changed.
     """
     before = read_published(call.documents)
     then = replace(call, event={"run_id": before.quarters.get(to, to)})
     if call.store.head(then.name("steps/final_results.json")) is None:
         known = ", ".join([*before.quarters, *sorted(before.run_ids)])
         raise ConfigError(f"there is no finished run {to}", expected=f"a quarter or a finished run: {known}", found=to)
-    made = then.facts(FinalResultsFacts)
-    location = made.location or ""
-    manifest = _vouched(then, made.manifest, location)
+    result = then.facts(FinalResultsFacts)
+    location = result.location or ""
+    manifest = _verified_manifest(then, result.manifest, location)
     quarter = manifest.quarter
-    update_pointer(call.documents, lambda now: now.rolled_back(then.run_id, quarter, made.manifest))
+    update_pointer(call.documents, lambda pointer: pointer.rolled_back(then.run_id, quarter, result.manifest))
     locations = {
         PREDICTIONS_TABLE: call.store.url(then.name(STAGING_FOLDERS[PREDICTIONS_TABLE])) + "/",
         HUMAN_QA_TABLE: then.facts(HumanQaFacts).location or "",
@@ -39,21 +39,21 @@ def roll_back_tables(call: Call, to: str) -> Event:
     return {"run_id": then.run_id, "quarter": quarter, "before": before.current}
 
 
-def _vouched(then: Call, seal: str, location: str) -> Manifest:
-    """The manifest of a run, when its seal and every object of its result are those that were recorded."""
-    found, is_seal = then.store.read_document(then.name("manifest.json"))
+def _verified_manifest(then: Call, content_hash: str, location: str) -> Manifest:
+    """The manifest of a run, after its content hash and the tag of every object of its result were compared."""
+    document, stored_hash = then.store.read_document(then.name("manifest.json"))
     try:
-        manifest = from_json(Manifest, found)
+        manifest = from_json(Manifest, document)
     except ValueError as error:
         raise IntegrityError(f"the manifest of run {then.run_id} cannot be understood", found=str(error)) from None
-    written, now = manifest.athena or {}, object_tags(then, location)
-    problems = [] if is_seal == seal else ["manifest.json is another one"]
-    problems += [f"{name} is missing" for name in written.keys() - now.keys()]
-    problems += [f"{name} is foreign" for name in now.keys() - written.keys()]
-    problems += [f"{name} was changed" for name in written.keys() & now.keys() if now[name] != written[name]]
+    recorded, stored = manifest.athena or {}, object_tags(then, location)
+    problems = [] if stored_hash == content_hash else ["manifest.json is not the recorded one"]
+    problems += [f"{name} is missing" for name in recorded.keys() - stored.keys()]
+    problems += [f"{name} is foreign" for name in stored.keys() - recorded.keys()]
+    problems += [f"{name} was changed" for name in recorded.keys() & stored.keys() if stored[name] != recorded[name]]
     if problems:
         raise IntegrityError(
-            f"run {then.run_id} is not whole and was not published",
+            f"run {then.run_id} is not valid and was not published",
             expected="every object as it was written",
             found="; ".join(sorted(problems)[:5]),
             fix="choose another run, or bring the objects' earlier versions back",

@@ -1,4 +1,4 @@
-"""What the six functions share: where they are, the run they work for, its lease, its records."""
+"""Common parts of the six functions: their environment, the run, its lease, its records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ F = TypeVar("F", bound=Facts)
 
 @dataclass
 class Call:
-    """One invocation. ``event`` has run_id and token once PreCleanup is done; ``attempt`` names this very invocation."""
+    """One invocation. ``event`` has run_id and token once PreCleanup is done; ``attempt`` identifies this invocation."""
 
     event: Event
     attempt: str
@@ -60,7 +60,7 @@ class Call:
         return f"{object_names.run_folder(self.run_id)}/{inside}"
 
     def document(self, name: str) -> dict[str, Any]:
-        """A sealed document of the run. Raises IntegrityError when it is missing or damaged."""
+        """A document of the run with a content hash. Raises IntegrityError when it is missing or damaged."""
         return self.store.document(self.name(name))
 
     def step(self, name: str) -> StepRecord[Facts]:
@@ -94,26 +94,26 @@ def handler(function: Callable[[Call], Event]) -> Callable[[Event, Any], Event]:
     @wraps(function)
     def handle(event: Event, context: Any) -> Event:
         began = time.monotonic()
-        said: Event = {"function": function.__module__.rpartition(".")[2], "run_id": event.get("run_id", "")}
+        entry: Event = {"function": function.__module__.rpartition(".")[2], "run_id": event.get("run_id", "")}
         try:
             result = function(call_of(event, context))
-            said["outcome"] = "done"
+            entry["outcome"] = "done"
             return result
         except PredictAgeError as error:
-            said |= {"outcome": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}
+            entry |= {"outcome": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}
             raise
         finally:
-            said["seconds"] = round(time.monotonic() - began, 3)
-            logger.warning(json.dumps(said))
+            entry["seconds"] = round(time.monotonic() - began, 3)
+            logger.warning(json.dumps(entry))
 
     return handle
 
 
 def do_step_once(call: Call, step: str, work: Callable[[], StepResult[Facts]]) -> None:
-    """Do a step unless its record is there; leave the record when it is done. Only under a lease that still holds."""
+    """Do a step unless its record exists, then write the record. Requires a lease that is in force."""
     call.lease.check()
     if call.store.head(call.name(f"steps/{step}.json")) is not None:
-        call.step(step)  # must be whole
+        call.step(step)  # raises IntegrityError when it is damaged
         return
     began = time.monotonic()
     result = work()
@@ -123,7 +123,7 @@ def do_step_once(call: Call, step: str, work: Callable[[], StepResult[Facts]]) -
 
 
 def create_table(call: Call, table: str, location: str) -> None:
-    """The run's ``table`` over the files below ``location``."""
+    """Create the run's ``table`` over the files below ``location``."""
     name = f"{table.removeprefix('predict_age_')}_table"
     call.athena.run(for_athena(name, {table: call.staged(table)}, location, source_ids=has_source_ids(call)))
 
@@ -134,7 +134,7 @@ def has_source_ids(call: Call) -> bool:
 
 
 def unload_table(call: Call, table: str, query: str) -> str:
-    """Unload the rows of ``query`` into a folder of this attempt and put the run's ``table`` over it; returns the folder."""
+    """Unload the rows of ``query`` into a folder of this attempt and create the run's ``table`` over it; returns the folder."""
     location = call.store.url(call.name(f"{object_names.STAGING_FOLDERS[table]}/{call.attempt}")) + "/"
     call.athena.run(unload(query, location))
     call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of an attempt that ended in between
@@ -154,7 +154,7 @@ def object_tags(call: Call, location: str) -> dict[str, str]:
 def point_table(call: Call, name: str, like: str, location: str = "") -> None:
     """Make the table ``name`` read what the table ``like`` reads, or the files below ``location``.
 
-    One call to the catalogue: a reader sees what was there before or what comes now, whole.
+    One call to the catalogue: a reader sees the old location or the new one.
     """
     glue = client("glue")
     found = glue.get_table(DatabaseName=call.database, Name=like)["Table"]
@@ -175,5 +175,5 @@ def point_table(call: Call, name: str, like: str, location: str = "") -> None:
 
 
 def next_state_input(call: Call) -> Event:
-    """What the next state gets: small, whatever the run's size."""
+    """Input of the next state: small, whatever the run's size."""
     return {k: call.event[k] for k in ("run_id", "token")}
