@@ -31,7 +31,7 @@ class Published:
     fence: int = 0
     removing: list[str] = field(default_factory=list)
     champion: str = ""
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def run_ids(self) -> set[str]:
