@@ -79,11 +79,11 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
 
 
 def _tally(rows: list[dict[str, str | None]]) -> Tally:
-    """Counters and histograms of the result, as the local pipeline takes them from the written files."""
+    """Counters and histograms of the result, as the local pipeline takes them from the written files. ValueError for NULL."""
     total = Tally()
     for row in rows:
         source = row["prediction_source"]
-        n, age, pct_bin, high, usable = (int(row[c] or 0) for c in ("n", "predicted_age", "pct_bin", "high", "usable_rows"))
+        n, age, pct_bin, high, usable = (int(str(row[c])) for c in ("n", "predicted_age", "pct_bin", "high", "usable_rows"))
         ages, pct = [0] * AGE_BINS, [0] * PCT_BINS
         ages[age], pct[pct_bin] = n, n
         counts = {f"rows:{source}": n, f"high:{source}": high, f"usable:{source}": usable}
