@@ -19,6 +19,7 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "models",
     "card",
     "promote",
+    "score",
     "ab",
     "aws-task",
 )

@@ -35,7 +35,7 @@ def program_name() -> str:
 
 def number_or_dash(value: float | None, text: str) -> str:
     """``value`` in the format ``text``, or a dash where there is none."""
-    return "\N{EN DASH}" if value is None else text.format(value)
+    return "\N{EN DASH}" if value is None or value != value else text.format(value)  # noqa: PLR0124 - NaN is unequal to itself
 
 
 def print_field(console: Console, label: str, text: str) -> None:

@@ -82,3 +82,21 @@ def ab_command(
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
     result = evaluate_ab_test(open_workspace(workspace), runs, truth, DecisionRules(chance, power, least))
     print_line(json.dumps(without_nan(result.as_json()))) if as_json else show_read_out(result)
+
+
+@app.command("score", epilog="Example: predict-age score 2025q3 --truth ages.csv --workspace work")
+def score_command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a published quarter, or current.")],
+    workspace: WorkspaceOption,
+    truth: Annotated[
+        str, typer.Option("--truth", help="A later run whose given ages count, or a file of pid and true_age.", metavar="RUN|FILE")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate the predictions of one run on people whose age became known later: error, bias, coverage, with 95 % intervals."""
+    from predict_age.cli.render_models import show_score
+    from predict_age.evaluation.ab_test.score import score_run
+    from predict_age.run.summary import without_nan
+
+    found = score_run(open_workspace(workspace), run, truth)
+    print_line(json.dumps(without_nan(found.as_json()))) if as_json else show_score(found)

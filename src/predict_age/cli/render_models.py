@@ -9,6 +9,7 @@ from predict_age.cli.console import grid, number_or_dash, stdout_console
 
 if TYPE_CHECKING:
     from predict_age.evaluation.ab_test.arms import AbTestResult
+    from predict_age.evaluation.ab_test.score import RunScore
     from predict_age.query.model_registry import Version
 
 
@@ -70,3 +71,34 @@ def show_read_out(result: AbTestResult) -> None:
         console.print(
             f"  challenger minus champion {between}; {d.needed:,} people are required to detect the minimum effect", soft_wrap=True
         )
+
+
+def show_score(found: RunScore) -> None:
+    """Print the score of a run."""
+    console = stdout_console()
+    counts = found.counts
+    console.print(f"\n[bold]Run {found.run_id}[/bold]  against true ages of {found.truth}", soft_wrap=True)
+    console.print(
+        f"{counts.used:,} true ages, {found.all.rows:,} of them of predicted people; not used: {counts.unknown:,} unknown, "
+        f"{counts.outside:,} outside the age window",
+        soft_wrap=True,
+    )
+    table = grid("Predictions, years, with 95 % intervals", ["people", "number", "error", "bias", "coverage", "width"])
+    sections = [[found.all, found.usable], found.by_predicted_band, found.by_confidence]
+    names = ["", "aged ", "confidence "]
+    for prefix, scores in zip(names, sections, strict=True):
+        for s in scores:
+            table.add_row(
+                prefix + s.group,
+                f"{s.rows:,}",
+                _with_interval(s.mae, s.mae_interval, "{:.2f}"),
+                _with_interval(s.bias, s.bias_interval, "{:+.2f}"),
+                _with_interval(s.coverage, s.coverage_interval, "{:.1%}"),
+                number_or_dash(s.width, "{:.1f}"),
+            )
+    console.print(table)
+
+
+def _with_interval(value: float, interval: tuple[float, float], form: str) -> str:
+    low, high = (number_or_dash(end, form) for end in interval)
+    return f"{number_or_dash(value, form)} ({low} to {high})"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from predict_age.errors import ConfigError
-from predict_age.evaluation.ab_test.read_out import ArmStatistics, Decision, DecisionRules, PairedDifferences, decide
+from predict_age.evaluation.ab_test.read_out import (
+    UNDECIDED,
+    ArmStatistics,
+    Decision,
+    DecisionRules,
+    PairedDifferences,
+    decide,
+    sample_ratio_mismatch,
+)
+from predict_age.evaluation.ab_test.truth import load_truth, result_files
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
@@ -47,43 +54,10 @@ def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: 
     """
     runs = [verified_run(workspace, workspace.resolve(n)) for n in names]
     connection = duckdb.connect()
-    _register_truth(connection, workspace, truth, runs[0])
+    load_truth(connection, workspace, truth, runs[0])
     if len(runs) > 1:
         return _paired(connection, runs, truth, rules)
     return _split(connection, runs[0], truth, rules)
-
-
-def _files(run: VerifiedRun) -> str:
-    return "read_parquet([" + ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/")) + "])"
-
-
-def _register_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, first: VerifiedRun) -> None:
-    path = Path(truth)
-    if path.suffix in (".csv", ".parquet"):
-        if not path.is_file():
-            raise ConfigError(f"there is no file {truth}", expected="a .csv or .parquet file with pid and true_age")
-        read = "read_csv" if path.suffix == ".csv" else "read_parquet"
-        name = "'" + truth.replace("'", "''") + "'"
-        query = f"SELECT CAST(pid AS BIGINT) AS pid, CAST(true_age AS DOUBLE) AS age FROM {read}({name}) WHERE true_age IS NOT NULL"
-    else:
-        later = verified_run(workspace, workspace.resolve(truth))
-        years = _year(later) - _year(first)
-        query = (
-            f"SELECT pid, CAST(predicted_age - {years} AS DOUBLE) AS age FROM {_files(later)} "
-            "WHERE prediction_source LIKE 'EXISTING%'"
-        )
-    try:
-        connection.execute(f"CREATE TABLE truth AS {query}")
-    except duckdb.Error as error:
-        raise ConfigError(
-            f"the true ages in {truth} cannot be read", expected="columns pid and true_age", found=str(error).splitlines()[0]
-        ) from None
-    if connection.sql("SELECT count(*) <> count(DISTINCT pid) FROM truth").fetchall()[0][0]:
-        raise ConfigError(f"{truth} names a person twice", expected="every pid once")
-
-
-def _year(run: VerifiedRun) -> int:
-    return dt.date.fromisoformat(run.manifest.as_of).year
 
 
 def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -97,7 +71,7 @@ def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.nda
 def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, rules: DecisionRules) -> AbTestResult:
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.model_version "
-        f"FROM {_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
+        f"FROM {result_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
     arms = {run.manifest.model: ArmStatistics()}
     for batch in connection.sql(query).to_arrow_reader(READ_BATCH_ROWS):
@@ -110,10 +84,14 @@ def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, 
             f"run {run.folder.id} was predicted by one model, or no age of the others became known",
             expected="a run with prediction.challengers, or several runs",
             found=", ".join(arms),
-            fix="name two runs, champion first",
+            fix="name two runs, champion first; `predict-age score` evaluates one run",
         )
     (_, champion), *others = arms.items()
     decisions = [decide(name, champion, sums, rules, challengers=len(others)) for name, sums in others]
+    shares: dict[str, float] = run.folder.record["config"]["prediction"]["challengers"]
+    expected = [1 - sum(shares.values()), *(shares.get(name, 0.0) for name, _ in others)]
+    if reason := sample_ratio_mismatch([champion.rows, *(sums.rows for _, sums in others)], expected):
+        decisions = [replace(d, decision=UNDECIDED, reason=reason) for d in decisions]
     return AbTestResult(False, truth, arms, decisions)
 
 
@@ -125,7 +103,7 @@ def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], trut
     for number, run in enumerate(runs):
         connection.execute(
             f"CREATE VIEW run{number} AS SELECT pid, predicted_age AS predicted_age_{number}, age_lower AS age_lower_{number}, "
-            f"age_upper AS age_upper_{number} FROM {_files(run)} WHERE prediction_source = 'ML_PREDICTION'"
+            f"age_upper AS age_upper_{number} FROM {result_files(run)} WHERE prediction_source = 'ML_PREDICTION'"
         )
     joins = " ".join(f"JOIN run{number} USING (pid)" for number in range(len(runs)))
     names = [f"{r.manifest.model} ({r.folder.id})" for r in runs]

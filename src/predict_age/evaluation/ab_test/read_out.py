@@ -14,10 +14,11 @@ from typing import Self
 import numpy as np
 
 from predict_age.arrays import Float64Array
-from predict_age.distributions import normal_upper_quantile, student_t_upper_quantile
+from predict_age.distributions import chi_squared_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 
 MIN_ARM_ROWS = 100
 MAX_COVERAGE_LOSS = 0.01
+RATIO_ALPHA = 0.001  # of the sample-ratio test
 PROMOTE, KEEP, UNDECIDED = "promote", "keep the champion", "undecided"
 
 
@@ -113,6 +114,24 @@ class Decision:
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
+
+
+def sample_ratio_mismatch(rows: list[int], expected: list[float]) -> str:
+    """Reason not to decide when the arms' numbers of people do not fit their shares (chi-squared test); empty when they do.
+
+    ``expected``: shares of the arms, at least 0; arms whose share is not known (0) are left out. People with a known age are as
+    likely in one arm as in another, so a mismatch means that some of them were lost or added (Fabijan et al. 2019).
+    """
+    arms = [(n, share) for n, share in zip(rows, expected, strict=True) if share > 0]
+    total, shares = sum(n for n, _ in arms), sum(share for _, share in arms)
+    if len(arms) < 2 or not total:
+        return ""
+    statistic = sum((n - total * share / shares) ** 2 / (total * share / shares) for n, share in arms)
+    if statistic <= chi_squared_upper_quantile(RATIO_ALPHA, len(arms) - 1):
+        return ""
+    people = ", ".join(f"{n:,}" for n, _ in arms)
+    wanted = ", ".join(f"{share / shares:.0%}" for _, share in arms)
+    return f"the arms have {people} people where {wanted} were assigned: find out who is missing before you compare"
 
 
 def decide(

@@ -1,0 +1,124 @@
+"""Score of one run: errors and coverage of its predictions, once true ages are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import duckdb
+import numpy as np
+
+from predict_age.arrays import Float64Array
+from predict_age.distributions import normal_upper_quantile
+from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth, result_files
+from predict_age.models.metrics import AGE_BANDS, band_name
+from predict_age.storage.manifest import verified_run
+from predict_age.storage.workspace import Workspace
+
+CONFIDENCE_STEPS = ((0, 20), (20, 40), (40, 60), (60, 80), (80, 101))  # confidence_pct, lower end included
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """Quality of the predictions for the people of a ``group``, years; intervals are 95 % confidence intervals.
+
+    ``bias`` is predicted - true: positive = too old. The interval of the coverage is Wilson's (1927).
+    """
+
+    group: str
+    rows: int
+    mae: float
+    mae_interval: tuple[float, float]
+    bias: float
+    bias_interval: tuple[float, float]
+    coverage: float
+    coverage_interval: tuple[float, float]
+    width: float
+
+
+@dataclass(frozen=True)
+class RunScore:
+    """Quality of the predictions of a run: ``all`` of them, by band of predicted age, by confidence, and usable ones."""
+
+    run_id: str
+    truth: str
+    counts: TruthCounts
+    all: GroupScore
+    by_predicted_band: list[GroupScore]
+    by_confidence: list[GroupScore]
+    usable: GroupScore
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def score_run(workspace: Workspace, name: str, truth: str) -> RunScore:
+    """Compare the predictions of run ``name`` with true ages, see :func:`predict_age.evaluation.ab_test.truth.load_truth`.
+
+    Only people whose age the run predicted are counted. Without any of them, all numbers are NaN.
+    """
+    run = verified_run(workspace, workspace.resolve(name))
+    connection = duckdb.connect()
+    counts = load_truth(connection, workspace, truth, run)
+    query = (
+        "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.confidence_pct, r.usable "
+        f"FROM {result_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
+    )
+    table = connection.sql(query).to_arrow_table()
+    age, predicted, lower, upper, confidence, usable = (
+        table[c].to_numpy().astype(np.float64)
+        for c in ("age", "predicted_age", "age_lower", "age_upper", "confidence_pct", "usable")
+    )
+
+    def of(group: str, rows: np.ndarray) -> GroupScore:
+        return group_score(group, age[rows], predicted[rows], lower[rows], upper[rows])
+
+    bands = [(band_name(b), (predicted >= b[0]) & (predicted <= b[1])) for b in AGE_BANDS]
+    steps = [(f"{a} to {min(b, 100)} %", (confidence >= a) & (confidence < b)) for a, b in CONFIDENCE_STEPS]
+    return RunScore(
+        run.folder.id,
+        truth,
+        counts,
+        of("all", np.ones(len(age), np.bool_)),
+        [of(g, rows) for g, rows in bands if rows.any()],
+        [of(g, rows) for g, rows in steps if rows.any()],
+        of("usable", usable > 0),
+    )
+
+
+def group_score(group: str, age: Float64Array, predicted: Float64Array, lower: Float64Array, upper: Float64Array) -> GroupScore:
+    """Score of n people from arrays (n,), years."""
+    n = len(age)
+    if not n:
+        nan = (math.nan, math.nan)
+        return GroupScore(group, 0, math.nan, nan, math.nan, nan, math.nan, nan, math.nan)
+    error = predicted - age
+    inside = (lower <= age) & (age <= upper)
+    absolute = np.abs(error)
+    coverage = float(inside.mean())
+    return GroupScore(
+        group,
+        n,
+        float(absolute.mean()),
+        _mean_interval(absolute),
+        float(error.mean()),
+        _mean_interval(error),
+        coverage,
+        wilson_interval(coverage, n),
+        float((upper - lower).mean()),
+    )
+
+
+def _mean_interval(values: Float64Array) -> tuple[float, float]:
+    if len(values) < 2:
+        return math.nan, math.nan
+    reach = normal_upper_quantile(0.025) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()) - reach, float(values.mean()) + reach
+
+
+def wilson_interval(share: float, rows: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927)."""
+    z = normal_upper_quantile(0.025)
+    center = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    reach = z / (1 + z**2 / rows) * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
+    return center - reach, center + reach

@@ -1,0 +1,107 @@
+"""True ages that became known after a run: from a later run, or from a file of pid and true_age."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from predict_age.errors import ConfigError
+from predict_age.storage.manifest import VerifiedRun, verified_run
+from predict_age.storage.workspace import Workspace
+
+READERS = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
+FIRST_YEAR = 1900
+FEW_YEARS = 0.05  # share of values that look like birth years; with more, the column holds no ages
+
+
+@dataclass(frozen=True)
+class TruthCounts:
+    """Rows of a truth: ``used`` ages; ``unknown`` ones (NULL, NaN, no number); ``outside`` ages.min..ages.max of the run."""
+
+    used: int
+    unknown: int
+    outside: int
+
+
+def result_files(run: VerifiedRun) -> str:
+    """SQL that reads the verified result files of a run."""
+    return "read_parquet([" + ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/")) + "])"
+
+
+def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, run: VerifiedRun) -> TruthCounts:
+    """Create the table ``truth(pid, age)``: ages in years at the date of ``run``, each person once, inside the run's age window.
+
+    ``truth`` is a run or quarter, whose given ages count, or a .csv, .tsv or .parquet file with pid and true_age. Ages of a
+    later run are reduced by the years between the runs. Raises ConfigError when the file holds no ages.
+    """
+    if Path(truth).suffix.lower() in READERS:
+        values = _file_values(truth)
+    else:
+        later = verified_run(workspace, workspace.resolve(truth))
+        years = _year(later) - _year(run)
+        values = (
+            f"SELECT CAST(pid AS VARCHAR) AS pid, CAST(predicted_age - {years} AS DOUBLE) AS age, FALSE AS is_unknown "
+            f"FROM {result_files(later)} WHERE prediction_source LIKE 'EXISTING%'"
+        )
+    try:
+        connection.execute(f"CREATE TABLE given AS {values}")
+    except duckdb.Error as error:
+        raise ConfigError(
+            f"the true ages in {truth} cannot be read", expected="columns pid and true_age", found=str(error).splitlines()[0]
+        ) from None
+    return _usable_ages(connection, truth, run)
+
+
+def _file_values(truth: str) -> str:
+    if not Path(truth).is_file():
+        raise ConfigError(f"there is no file {truth}", expected="a .csv, .tsv or .parquet file with pid and true_age")
+    reader = READERS[Path(truth).suffix.lower()]
+    options = ", all_varchar = true" if reader == "read_csv" else ""
+    name = "'" + truth.replace("'", "''") + "'"
+    age = "try_cast(trim(CAST(true_age AS VARCHAR)) AS DOUBLE)"
+    return (
+        f"SELECT trim(CAST(pid AS VARCHAR)) AS pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown "
+        f"FROM {reader}({name}{options})"
+    )
+
+
+def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: VerifiedRun) -> TruthCounts:
+    ages = _age_window(run)
+    year = _year(run)
+    query = f"""SELECT count(*) FILTER (NOT is_unknown AND age BETWEEN {ages[0]} AND {ages[1]}), count(*) FILTER (is_unknown),
+        count(*) FILTER (NOT is_unknown AND age NOT BETWEEN {ages[0]} AND {ages[1]}),
+        count(*) FILTER (NOT is_unknown AND age BETWEEN {FIRST_YEAR} AND {year}),
+        count(*) FILTER (try_cast(pid AS BIGINT) IS NULL) FROM given"""
+    used, unknown, outside, years, no_pid = connection.sql(query).fetchall()[0]
+    expected = f"ages in years at the date of the run, from {ages[0]} to {ages[1]}"
+    if no_pid:
+        raise ConfigError(f"{truth} holds {no_pid:,} persons without a pid", expected="the pid of the results, a whole number")
+    if years > FEW_YEARS * max(used + outside, 1):
+        raise ConfigError(
+            f"true_age in {truth} holds birth years",
+            expected=expected,
+            found=f"{years:,} of {used + outside:,} values from {FIRST_YEAR} to {year}",
+            fix="write the age instead: the year of the run minus the birth year",
+        )
+    if not used:
+        raise ConfigError(f"{truth} holds no true age", expected=expected, found=f"{unknown:,} unknown, {outside:,} outside")
+    connection.execute(
+        "CREATE TABLE truth AS SELECT CAST(pid AS BIGINT) AS pid, age FROM given "
+        f"WHERE NOT is_unknown AND age BETWEEN {ages[0]} AND {ages[1]}"
+    )
+    if connection.sql("SELECT count(*) <> count(DISTINCT pid) FROM truth").fetchall()[0][0]:
+        raise ConfigError(f"{truth} names a person twice", expected="every pid once")
+    return TruthCounts(used, unknown, outside)
+
+
+def _age_window(run: VerifiedRun) -> tuple[int, int]:
+    ages: dict[str, Any] = run.folder.record["config"]["ages"]
+    return int(ages["min"]), int(ages["max"])
+
+
+def _year(run: VerifiedRun) -> int:
+    return dt.date.fromisoformat(run.manifest.as_of).year

@@ -1,0 +1,160 @@
+"""True ages that became known later: which of them count, the score of one run, and the sample-ratio test."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import cli, result_rows
+from predict_age.evaluation.ab_test.read_out import sample_ratio_mismatch
+from predict_age.evaluation.ab_test.score import group_score, wilson_interval
+from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth
+from predict_age.storage.manifest import verified_run
+from predict_age.storage.workspace import Workspace
+
+Finished = tuple[Path, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def ages(finished: Finished, people: Path) -> dict[int, int]:
+    """True ages of the predicted people, by pid."""
+    truth = pq.read_table(people / "truth.parquet").to_pydict()
+    predicted = {row[0] for row in result_rows(finished[0]) if row[4] == "ML_PREDICTION"}
+    column = next(name for name in truth if name != "pid" and "age" in name)
+    return {pid: age for pid, age in zip(truth["pid"], truth[column], strict=True) if pid in predicted}
+
+
+def written(path: Path, rows: list[tuple[object, object]], separator: str = ",") -> Path:
+    """A text file of pid and true_age."""
+    path.write_text("".join(f"{a}{separator}{b}\n" for a, b in [("pid", "true_age"), *rows]))
+    return path
+
+
+def loaded(finished: Finished, truth: Path) -> tuple[TruthCounts, dict[int, float]]:
+    """Counts and ages that a truth file gives."""
+    import duckdb
+
+    workspace, connection = Workspace(finished[0]), duckdb.connect()
+    counts = load_truth(connection, workspace, str(truth), verified_run(workspace, workspace.resolve("current")))
+    return counts, dict(connection.sql("SELECT pid, age FROM truth").fetchall())
+
+
+@pytest.mark.parametrize(
+    ("given", "counts"),
+    [
+        (["nan", "NaN", "", "NULL", "unknown"], TruthCounts(3, 5, 0)),
+        (["inf", "-inf", "Infinity"], TruthCounts(3, 3, 0)),
+        (["-1", "999", "150", "0"], TruthCounts(3, 0, 4)),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "T.CSV", "t.tsv"])
+def test_values_that_are_no_ages_are_counted(
+    given: list[str], counts: TruthCounts, name: str, finished: Finished, tmp_path: Path
+) -> None:
+    """Unknown values and ages outside the window are left out, counted, and change nothing else."""
+    good = [(1, 30), (2, 40.5), (3, 50)]
+    rows = [*good, *((10 + i, value) for i, value in enumerate(given))]
+    found, used = loaded(finished, written(tmp_path / name, rows, "\t" if name.endswith("tsv") else ","))
+    assert found == counts
+    assert used == {1: 30, 2: 40.5, 3: 50}
+
+
+def test_nan_in_parquet_is_unknown(finished: Finished, tmp_path: Path) -> None:
+    """NaN, infinity and NULL in a Parquet file of any numeric type."""
+    table = pa.table(
+        {"pid": pa.array([1, 2, 3, 4], pa.int32()), "true_age": pa.array([33, math.nan, math.inf, None], pa.float32())}
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert loaded(finished, tmp_path / "t.parquet") == (TruthCounts(1, 3, 0), {1: 33.0})
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([(1, 1985), (2, 1990), (3, 40)], "holds birth years"),
+        ([(1, -1), (2, "nan")], "holds no true age"),
+        ([("abc", 40)], "1 persons without a pid"),
+        ([(1, 40), (1, 41)], "names a person twice"),
+    ],
+)
+def test_a_file_without_ages_is_refused(
+    rows: list[tuple[object, object]], sentence: str, finished: Finished, tmp_path: Path
+) -> None:
+    """Birth years, no usable age, no pid, a person twice: exit code 2 from score and from ab, with what was expected."""
+    path = written(tmp_path / "t.csv", rows)
+    for command in (("score", "current"), ("ab", "current", "current")):
+        done = cli(*command, "--truth", path, "--workspace", finished[0], check=2)
+        assert sentence in done.stderr
+        assert "expected" in done.stderr
+
+
+def test_score_equals_numpy(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:
+    """Error, bias, coverage and width of one run, on the people whose age became known; groups add up to all."""
+    some = dict(list(ages.items())[::2])
+    path = written(tmp_path / "truth.csv", list(some.items()))
+    found = json.loads(cli("score", "current", "--truth", path, "--workspace", finished[0], "--json").stdout)
+    rows = [row for row in result_rows(finished[0]) if row[0] in some]
+    age = np.array([some[row[0]] for row in rows], float)
+    predicted, lower, upper = (np.array([row[i] for row in rows], float) for i in (1, 5, 6))
+    everybody = found["all"]
+    assert everybody["rows"] == len(some) == found["counts"]["used"]
+    assert everybody["mae"] == pytest.approx(np.abs(predicted - age).mean())
+    assert everybody["bias"] == pytest.approx((predicted - age).mean())
+    assert everybody["coverage"] == pytest.approx(((lower <= age) & (age <= upper)).mean())
+    assert everybody["mae_interval"][0] < everybody["mae"] < everybody["mae_interval"][1]
+    for groups in ("by_predicted_band", "by_confidence"):
+        assert sum(group["rows"] for group in found[groups]) == len(some)
+    shown = cli("score", "current", "--truth", path, "--workspace", finished[0]).stdout
+    assert f"{len(some):,} true ages" in shown
+    assert "aged 25" in shown
+
+
+def test_a_run_of_one_model_is_sent_to_score(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:
+    """ab of one run without challengers names the command that evaluates it."""
+    path = written(tmp_path / "truth.csv", list(ages.items()))
+    assert "predict-age score" in cli("ab", "current", "--truth", path, "--workspace", finished[0], check=2).stderr
+
+
+def test_intervals_cover() -> None:
+    """The 95 % intervals of error, bias and coverage hold the true value in about 95 % of 2,000 samples."""
+    rng = np.random.default_rng(5)
+    hits = np.zeros(3)
+    for _ in range(2000):
+        age = rng.integers(20, 60, 150).astype(float)
+        error = rng.normal(1, 5, 150)
+        score = group_score("x", age, age + error, age + error - 8, age + error + 8)
+        true_mae = 4.0782  # E|N(1, 5)| = 5 sqrt(2/pi) exp(-0.02) + erf(0.2 / sqrt 2)
+        true_coverage = 0.8849  # P(|N(1, 5)| <= 8)
+        hits += [
+            score.mae_interval[0] <= true_mae <= score.mae_interval[1],
+            score.bias_interval[0] <= 1 <= score.bias_interval[1],
+            score.coverage_interval[0] <= true_coverage <= score.coverage_interval[1],
+        ]
+    assert (np.abs(hits / 2000 - 0.95) < 0.02).all()
+    assert wilson_interval(0.0, 10)[0] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "shares", "mismatch"),
+    [
+        ([930, 9346], [0.5, 0.5], True),
+        ([5000, 5100], [0.5, 0.5], False),
+        ([9000, 1010], [0.9, 0.1], False),
+        ([9000, 700], [0.9, 0.1], True),
+        ([0, 0], [0.5, 0.5], False),
+        ([800, 100, 300], [0.8, 0.1, 0.1], True),
+        ([500, 3], [0.9, 0.0], False),
+    ],
+)
+def test_sample_ratio(rows: list[int], shares: list[float], mismatch: bool) -> None:
+    """Arms whose sizes do not fit their shares are not compared; chance and unknown shares are accepted."""
+    reason = sample_ratio_mismatch(rows, shares)
+    assert bool(reason) is mismatch
+    assert not mismatch or f"{rows[0]:,}" in reason
