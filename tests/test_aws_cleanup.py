@@ -181,7 +181,7 @@ def manifest_of(call: Call, final_record: dict[str, Any]) -> str:
     """The manifest that FinalResults writes for this result."""
     tally = from_json(Tally, final_record["facts"]["tally"])
     accounting = RowAccounting.of(call.facts(ReadSourceFacts), tally)
-    return final_results.manifest_text(call, call.run(), accounting, tally, final_record["facts"]["location"])
+    return final_results.manifest_text(call, accounting, tally, final_record["facts"]["location"])
 
 
 @pytest.mark.parametrize("keep_predictions", [True, False])

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "predict_age"
 PYTHON = {p.relative_to(PACKAGE).as_posix(): p.read_text(encoding="utf-8") for p in sorted(PACKAGE.rglob("*.py"))}
 
 MOST_LINES = 300
-MOST_UNTYPED = 29  # uses of dict[str, Any]; to be lowered with every record that becomes a class, to 25
+MOST_UNTYPED = 25  # uses of dict[str, Any]; to be lowered with every record that becomes a class, to 25
 MOST_UNFORMATTED = 10  # tables that the formatter would spoil
 SHARED_NAMES = {"handle"}  # the function of each Lambda, by AWS's convention
 TWICE_STILL = {"LIGHT", "Partition", "TEMPORARY"}

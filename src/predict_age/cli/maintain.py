@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -60,16 +61,19 @@ def prune_command(
     as_json: JsonOption = False,
 ) -> None:
     """Remove finished runs beyond the newest ones, and leftovers of killed runs."""
-    from predict_age.cli.render_runs import show_removals
+    from predict_age.cli.render_runs import RemovedRun, show_removals
     from predict_age.config import Config
     from predict_age.storage.retention import removable, remove_leftovers, remove_runs
 
     space = open_workspace(workspace)
     with space.hold("prune", Config().running.lease_seconds):
         removals = removable(space, keep)
-        listed = [{"run_id": r.run.id, "reason": r.reason, "bytes": r.bytes} for r in removals]
+        listed = [RemovedRun(r.run.id, r.reason, r.bytes) for r in removals]
         if not dry_run:
             gone = remove_runs(space, removals)
-            listed = [row for row in listed if row["run_id"] in gone]
+            listed = [row for row in listed if row.run_id in gone]
             remove_leftovers(space)
-    print_line(json.dumps({"removed": listed, "dry_run": dry_run})) if as_json else show_removals(listed, dry_run)
+    if as_json:
+        print_line(json.dumps({"removed": [asdict(row) for row in listed], "dry_run": dry_run}))
+    else:
+        show_removals(listed, dry_run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 
@@ -173,14 +173,23 @@ def show_verified(result: Verification) -> None:
         console.print("  [red]BAD[/red]  " + text.replace("\n", "\n       ").replace("[", "\\["), soft_wrap=True)
 
 
-def show_removals(removed: list[dict[str, Any]], dry_run: bool) -> None:
+@dataclass(frozen=True)
+class RemovedRun:
+    """A run that prune removed, or would remove."""
+
+    run_id: str
+    reason: str
+    bytes: int
+
+
+def show_removals(removed: list[RemovedRun], dry_run: bool) -> None:
     """Print the runs that prune removed, or would remove."""
     if not removed:
         stdout_console().print("Nothing to remove.")
         return
     table = grid("Would be removed" if dry_run else "Removed", ["run", "why", "size"], numbers=False)
     for row in removed:
-        table.add_row(row["run_id"], row["reason"], size(row["bytes"]))
+        table.add_row(row.run_id, row.reason, size(row.bytes))
     stdout_console().print(table)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,8 +37,9 @@ class Progress(Protocol):
         """Print a line."""
 
 
-def _source_file(value: dict[str, Any]) -> SourceFile:
-    return SourceFile(**{**value, "partition": tuple((str(k), v) for k, v in value.get("partition", ()))})
+def _source_file(partition: Iterable[tuple[str, Any]] = (), **fields: Any) -> SourceFile:
+    """A source file from its JSON object, in which the pairs of ``partition`` are lists."""
+    return SourceFile(**fields, partition=tuple((str(k), v) for k, v in partition))
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class RunPlan:
                 dt.date.fromisoformat(value["as_of"]),
                 value["quarter"],
                 value["source"],
-                tuple(_source_file(f) for f in value["files"]),
+                tuple(_source_file(**f) for f in value["files"]),
                 config,
                 value["features_text"],
                 value["features_name"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from predict_age.aws.lambdas.rollback import roll_back_tables
 from predict_age.aws.lambdas.runtime import (
@@ -59,7 +58,7 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     table = call.staged(RESULTS_TABLE)
     tally = _tally(call.athena.rows(for_athena("check_results", {RESULTS_TABLE: table})))
     books = _reconciled(call, tally, table)
-    manifest = manifest_text(call, run, books, tally, location)
+    manifest = manifest_text(call, books, tally, location)
     content_hash = parse_hashed_json(manifest.encode(), "manifest.json")[1]
     call.store.put_part(call.name("manifest.json"), manifest.encode())
     call.lease.check()
@@ -113,8 +112,9 @@ def _reconciled(call: Call, tally: Tally, table: str) -> RowAccounting:
     return books
 
 
-def manifest_text(call: Call, run: dict[str, Any], books: RowAccounting, tally: Tally, location: str) -> str:
+def manifest_text(call: Call, books: RowAccounting, tally: Tally, location: str) -> str:
     """Text of manifest.json: SHA-256 of each file that this program wrote, size and tag of each object that Athena wrote."""
+    run = call.run()
     outputs = [call.step(step).outputs for step in RESULT_STEPS]
     files = result_files(outputs, lambda name: _record_hash(call, name), bool(run["config"]["running"]["keep_predictions"]))
     manifest = manifest_contents(run, call.facts(ReadSourceFacts), call.facts(TrainingFacts), books, tally, files)
