@@ -154,7 +154,7 @@ def test_short_coverage_is_red_and_written_on_its_bar() -> None:
 
 def test_confidence_marks_the_high_quality_share() -> None:
     """Bars from the threshold on are blue, those below are light; each is as high as its count."""
-    light, blue = bars(PICTURES["confidence"], svg.LIGHT), bars(PICTURES["confidence"], svg.BLUE)
+    light, blue = bars(PICTURES["confidence"], svg.LINE_COLOUR), bars(PICTURES["confidence"], svg.BLUE)
     assert (len(light), len(blue)) == (12, 8)
     assert blue[0][3] / light[0][3] == pytest.approx(200, rel=0.02)
 

@@ -102,7 +102,7 @@ class Plot:
         """Grid lines, tick texts and a title below the plot area."""
         for value, text in zip(ticks.values, ticks.texts, strict=True):
             self._grid_line(self.x(value), self.x(value), self.y.start, self.y.end)
-            self._texts.append(svg.text(text, self.x(value), self.y.start + 18, text_anchor="middle"))
+            self._texts.append(svg.svg_text(text, self.x(value), self.y.start + 18, text_anchor="middle"))
         self.x_title(name)
 
     def x_names(self, names: Sequence[str], name: str) -> None:
@@ -114,31 +114,31 @@ class Plot:
         for i, text in enumerate(lines):
             for row, line in enumerate(text):
                 y = self.y.start + 18 + 15 * row
-                self._texts.append(svg.text(line, self.x(i), y, text_anchor="middle", font_size=size))
+                self._texts.append(svg.svg_text(line, self.x(i), y, text_anchor="middle", font_size=size))
         self.x_title(name)
 
     def x_title(self, name: str) -> None:
         """The title of the horizontal axis."""
-        self._texts.append(svg.text(name, (self.x.start + self.x.end) / 2, self.height - 8, text_anchor="middle"))
+        self._texts.append(svg.svg_text(name, (self.x.start + self.x.end) / 2, self.height - 8, text_anchor="middle"))
 
     def y_axis(self, ticks: Ticks, name: str) -> None:
         """Grid lines, tick texts on the left, and a title above them."""
         for value, text in zip(ticks.values, ticks.texts, strict=True):
             self._grid_line(self.x.start, self.x.end, self.y(value), self.y(value))
-            self._texts.append(svg.text(text, self.x.start - 7, self.y(value) + 5, text_anchor="end"))
-        self._texts.append(svg.text(name, 2, self.y.end - 16))
+            self._texts.append(svg.svg_text(text, self.x.start - 7, self.y(value) + 5, text_anchor="end"))
+        self._texts.append(svg.svg_text(name, 2, self.y.end - 16))
 
     def y_names(self, names: Sequence[str]) -> None:
         """A name on the left of each of the places 0, -1, -2, ...: the first on top."""
         for i, text in enumerate(names):
-            self._texts.append(svg.text(text, self.x.start - 7, self.y(-i) + 5, text_anchor="end"))
+            self._texts.append(svg.svg_text(text, self.x.start - 7, self.y(-i) + 5, text_anchor="end"))
 
     def legend(self, entries: Sequence[tuple[str, str]]) -> None:
         """A line of (colour, name) at the top."""
         x = 2.0
         for colour, name in entries:
             self._texts.append(svg.element("rect", x=x, y=5, width=12, height=12, rx=2, fill=colour))
-            self._texts.append(svg.text(name, x + 18, 16))
+            self._texts.append(svg.svg_text(name, x + 18, 16))
             x += 18 + len(name) * svg.LETTER + 18
 
     def _grid_line(self, x1: float, x2: float, y1: float, y2: float) -> None:
@@ -186,12 +186,12 @@ class Plot:
 
     def note(self, text: str, point: Point, dx: float = 0.0, dy: float = 5.0, **style: str | float) -> None:
         """Text at a point of the plot area, moved by ``dx`` and ``dy`` units."""
-        self._marks.append(svg.text(text, self.x(point[0]) + dx, self.y(point[1]) + dy, **style))
+        self._marks.append(svg.svg_text(text, self.x(point[0]) + dx, self.y(point[1]) + dy, **style))
 
     def _places(self, points: Sequence[Point]) -> list[Point]:
         return [(self.x(x), self.y(y)) for x, y in points if len(finite((x, y))) == 2]
 
     def picture(self, label: str) -> str:
         """The finished SVG text; ``label`` is what a screen reader says."""
-        grid = [svg.element("g", "".join(self._grid), stroke=svg.LIGHT)] if self._grid else []
+        grid = [svg.element("g", "".join(self._grid), stroke=svg.LINE_COLOUR)] if self._grid else []
         return svg.picture([*grid, *self._marks, *self._texts], WIDTH, self.height, label)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from predict_age.html.axes import WIDTH, Plot, Point, finite, nice_ticks
-from predict_age.html.svg import BLUE, GREY, LETTER, LIGHT, ORANGE, PAPER, RED
+from predict_age.html.svg import BLUE, GREY, LETTER, LINE_COLOUR, ORANGE, PAPER, RED
 
 LONGEST_NAME = 24  # letters
 TWO_LINES = 64.0  # below a plot area: names on two lines and the title of the axis
@@ -112,7 +112,7 @@ def confidence(counts: Sequence[int], threshold: int) -> str:
     plot.x_axis(nice_ticks(0, 100), "confidence, %")
     for i, height in enumerate(heights):
         low = i * 5
-        colour = BLUE if low >= threshold else LIGHT
+        colour = BLUE if low >= threshold else LINE_COLOUR
         hint = f"confidence {low} to {low + 5} %: {height:.1f} % of the predicted people"
         plot.bar((low + 0.3, low + 4.7), (0, height), colour, hint, stroke=BLUE, stroke_width=0.8)
     plot.rule(x=threshold)

@@ -9,7 +9,7 @@ BLUE = "var(--blue, #2563a8)"
 ORANGE = "var(--orange, #c2701c)"
 RED = "var(--red, #b3403a)"
 GREY = "var(--soft, #5f6b7a)"
-LIGHT = "var(--line, #dfe5ec)"
+LINE_COLOUR = "var(--line, #dfe5ec)"
 PAPER = "var(--paper, #ffffff)"
 
 FONT = 14.0  # units; a picture is WIDTH units wide and as wide as its card on the page
@@ -31,7 +31,7 @@ def element(name: str, content: str = "", /, **attributes: str | float) -> str:
     return f"<{name}{written}>{content}</{name}>" if content else f"<{name}{written}/>"
 
 
-def text(content: str, x: float, y: float, **attributes: str | float) -> str:
+def svg_text(content: str, x: float, y: float, **attributes: str | float) -> str:
     """A line of text; ``content`` is escaped."""
     return element("text", escape(content), x=x, y=y, **attributes)
 

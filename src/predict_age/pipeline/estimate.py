@@ -106,7 +106,7 @@ class _Sample:
         return sum(self._shares) / max(len(self._shares), 1)
 
     def ids(self, declared: str) -> tuple[str, int]:
-        """What the sampled ids are, and how many of them are something else."""
+        """Type of the sampled ids, and the number of ids of another type."""
         kind = id_type(self._texts, self._numbers) if declared == "auto" else declared
         return kind, self._texts if kind == "integer" else 0
 

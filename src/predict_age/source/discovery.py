@@ -20,7 +20,7 @@ from predict_age.source.filesystem import FileStatus, head, in_s3, objects, stat
 from predict_age.source.json_layout import detect_layout
 from predict_age.source.source_walk import Walk, is_glob, status
 
-Partition = tuple[tuple[str, str | None], ...]
+PathPartition = tuple[tuple[str, str | None], ...]
 _PARTITION = re.compile(r"([A-Za-z_][^=/]*)=(.*)", re.DOTALL)
 NO_PARTITION_VALUE = "__HIVE_DEFAULT_PARTITION__"
 LISTED = 5  # names shown of what was passed over for one reason
@@ -45,7 +45,7 @@ class SourceFile:
     quote: str = ""
     escape: str = ""
     layout: str = ""
-    partition: Partition = ()
+    partition: PathPartition = ()
 
     def check_unchanged(self) -> None:
         """Raise InputError when the file is gone or not the one that was found at the start of the run."""
@@ -115,7 +115,7 @@ def _by_reason(passed: Iterable[tuple[str, str]]) -> tuple[PassedOver, ...]:
     return tuple(PassedOver(reason, len(paths), tuple(paths[:LISTED])) for reason, paths in sorted(reasons.items()))
 
 
-def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, Partition]]:
+def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, PathPartition]]:
     root = Path(source)
     walk = Walk()
     if os.path.lexists(root):
@@ -138,7 +138,7 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileS
     return found
 
 
-def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, Partition]]:
+def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, PathPartition]]:
     root = source.rstrip("/")
     found = []
     for entry in objects(source):
@@ -150,7 +150,7 @@ def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatu
     return found
 
 
-def _partition(path: Path, base: Path) -> Partition:
+def _partition(path: Path, base: Path) -> PathPartition:
     """Columns from folders called ``key=value``: those below the source, and those that lead to it without a gap."""
     inner = path.relative_to(base).parts[:-1] if path.is_relative_to(base) else path.parts[:-1]
     outer: list[str] = []
@@ -166,12 +166,12 @@ def _partition(path: Path, base: Path) -> Partition:
     return tuple(pairs.items())
 
 
-def _describe(found: FileStatus, partition: Partition, settings: SourceConfig) -> SourceFile | str:
+def _describe(found: FileStatus, partition: PathPartition, settings: SourceConfig) -> SourceFile | str:
     """The file as its content shows it, or the reason why it is passed over."""
     name = found.path.rsplit("/", 1)[-1]
     named, compressed = file_kind.named_kind(name)
     if file_kind.is_temporary(name):
-        return file_kind.TEMPORARY
+        return file_kind.TEMPORARY_FILE
     if settings.format != "auto":
         named = file_kind.FORMATS[settings.format]
     plain = SourceFile(found.path, named or "csv", "", found.size, found.mtime_ns, partition=partition)
