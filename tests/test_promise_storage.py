@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Outcome, cli, tiny_run, write_jsonl
+from conftest import Outcome, cli, shared, tiny_run, write_jsonl
 from faults import call
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
 from predict_age.pipeline.verify import verify_run
@@ -173,12 +173,16 @@ def test_contenders_never_hold_the_same_token(processes: int, tmp_path: Path) ->
 @pytest.fixture(scope="module")
 def two_runs(people_rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A workspace with two published runs over different people, of two quarters."""
-    folder = tmp_path_factory.mktemp("two")
-    outcomes = [
-        tiny_run(write_jsonl(folder / f"{n}.jsonl", people_rows[n * 100 : n * 100 + 100 + n]), folder / "w", as_of=as_of)
-        for n, as_of in ((0, "2025-07-20"), (1, "2025-10-23"))
-    ]
-    return folder / "w", [o.run["run_id"] for o in outcomes]
+
+    def make(folder: Path) -> dict[str, Any]:
+        outcomes = [
+            tiny_run(write_jsonl(folder / f"{n}.jsonl", people_rows[n * 100 : n * 100 + 100 + n]), folder / "w", as_of=as_of)
+            for n, as_of in ((0, "2025-07-20"), (1, "2025-10-23"))
+        ]
+        return {"runs": [o.run["run_id"] for o in outcomes]}
+
+    folder, made = shared(tmp_path_factory, "two-runs", make)
+    return folder / "w", made["runs"]
 
 
 @pytest.fixture

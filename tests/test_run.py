@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import AS_OF, cli, cli_process, result_rows, run_json, write_jsonl
+from conftest import AS_OF, TINY, cli, cli_process, result_rows, run_json, shared, tiny_run, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
 from predict_age.records.receipts import BatchContents, Receipt
@@ -316,10 +316,13 @@ def messy_run(
     people_rows: list[dict[str, Any]], quick: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """A finished run over the messy source."""
-    folder = tmp_path_factory.mktemp("messy")
     lines, expected = messy(people_rows)
-    source = write_jsonl(folder / "people.jsonl", lines)
-    return folder / "w", run_json(source, folder / "w", "--config", quick), expected
+
+    def make(folder: Path) -> dict[str, Any]:
+        return run_json(write_jsonl(folder / "people.jsonl", lines), folder / "w", "--config", quick)
+
+    folder, run = shared(tmp_path_factory, "messy", make)
+    return folder / "w", run, expected
 
 
 def test_books_of_a_messy_source(messy_run: tuple[Path, dict[str, Any], dict[str, Any]]) -> None:
@@ -578,14 +581,14 @@ def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) ->
             books([path, *parts[1:]])
 
 
-def test_retention_never_removes_the_published_run(small_files: Path, quick: Path, tmp_path: Path) -> None:
+def test_retention_never_removes_the_published_run(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
     """With keep_runs = 1, a third run removes the first, the current one stays, and old quarters without a run are forgotten."""
-    config = tmp_path / "c.toml"
-    config.write_text(quick.read_text() + "keep_runs = 1\n")
+    source = write_jsonl(tmp_path / "s.jsonl", people_rows[:100])
     ids = []
     for as_of in ("2025-01-10", "2025-04-10", "2025-07-10"):
-        done = cli("run", "--source", small_files, "--workspace", tmp_path / "w", "--as-of", as_of, "--config", config, "--json")
-        ids.append(json.loads(done.stdout)["run_id"])
+        outcome = tiny_run(source, tmp_path / "w", config=TINY + "keep_runs = 1\n", as_of=as_of)
+        assert outcome.code == 0, outcome.said
+        ids.append(outcome.run["run_id"])
     assert sorted(p.name for p in (tmp_path / "w" / "runs").iterdir()) == ids[1:]
     published = Workspace(tmp_path / "w").published
     assert (published.current, published.quarters) == (ids[2], {"2025q1": ids[1], "2025q2": ids[2]})

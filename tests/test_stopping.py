@@ -152,6 +152,22 @@ def test_error_that_a_stop_became_is_a_stop() -> None:
     assert (done.returncode, done.stderr) == (130, "predict-age: stopped\n")
 
 
+def test_error_that_a_time_limit_became_is_the_limit() -> None:
+    """A library that makes an error of its own from the time limit does not make a bug of it; any other error stays."""
+
+    def interrupted() -> None:
+        try:
+            while True:
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            raise RuntimeError("Query interrupted") from None
+
+    with pytest.raises(signals.OutOfTime), signals.stopping_after(0.05):
+        interrupted()
+    with pytest.raises(RuntimeError, match="of its own"), signals.stopping_after(60):
+        raise RuntimeError("of its own")
+
+
 @pytest.mark.parametrize(("last", "code"), [("forget_signal()", 130), ("", -signal.SIGINT)])
 def test_stop_out_of_a_string_of_code_leaves_the_exit_code(last: str, code: int, tmp_path: Path) -> None:
     """Python would end such a module by the signal; without the last line it does."""
