@@ -18,7 +18,7 @@ from predict_age.evaluation.ab_test.read_out import (
     decide,
     sample_ratio_mismatch,
 )
-from predict_age.evaluation.ab_test.truth import load_truth, result_files
+from predict_age.evaluation.ab_test.truth import load_truth, result_table_sql
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
@@ -71,7 +71,7 @@ def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.nda
 def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, rules: DecisionRules) -> AbTestResult:
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.model_version "
-        f"FROM {result_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
+        f"FROM {result_table_sql(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
     arms = {run.manifest.model: ArmStatistics()}
     for batch in connection.sql(query).to_arrow_reader(READ_BATCH_ROWS):
@@ -103,7 +103,7 @@ def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], trut
     for number, run in enumerate(runs):
         connection.execute(
             f"CREATE VIEW run{number} AS SELECT pid, predicted_age AS predicted_age_{number}, age_lower AS age_lower_{number}, "
-            f"age_upper AS age_upper_{number} FROM {result_files(run)} WHERE prediction_source = 'ML_PREDICTION'"
+            f"age_upper AS age_upper_{number} FROM {result_table_sql(run)} WHERE prediction_source = 'ML_PREDICTION'"
         )
     joins = " ".join(f"JOIN run{number} USING (pid)" for number in range(len(runs)))
     names = [f"{r.manifest.model} ({r.folder.id})" for r in runs]

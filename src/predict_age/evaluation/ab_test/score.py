@@ -10,7 +10,7 @@ import numpy as np
 
 from predict_age.arrays import Float64Array
 from predict_age.distributions import normal_upper_quantile
-from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth, result_files
+from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth, result_table_sql
 from predict_age.models.metrics import AGE_BANDS, band_name
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.workspace import Workspace
@@ -62,7 +62,7 @@ def score_run(workspace: Workspace, name: str, truth: str) -> RunScore:
     counts = load_truth(connection, workspace, truth, run)
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.confidence_pct, r.usable "
-        f"FROM {result_files(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
+        f"FROM {result_table_sql(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
     table = connection.sql(query).to_arrow_table()
     age, predicted, lower, upper, confidence, usable = (

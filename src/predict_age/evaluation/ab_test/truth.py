@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -27,7 +26,7 @@ class TruthCounts:
     outside: int
 
 
-def result_files(run: VerifiedRun) -> str:
+def result_table_sql(run: VerifiedRun) -> str:
     """SQL that reads the verified result files of a run."""
     return "read_parquet([" + ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/")) + "])"
 
@@ -45,7 +44,7 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
         years = _year(later) - _year(run)
         values = (
             f"SELECT CAST(pid AS VARCHAR) AS pid, CAST(predicted_age - {years} AS DOUBLE) AS age, FALSE AS is_unknown "
-            f"FROM {result_files(later)} WHERE prediction_source LIKE 'EXISTING%'"
+            f"FROM {result_table_sql(later)} WHERE prediction_source LIKE 'EXISTING%'"
         )
     try:
         connection.execute(f"CREATE TABLE given AS {values}")
@@ -99,7 +98,7 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
 
 
 def _age_window(run: VerifiedRun) -> tuple[int, int]:
-    ages: dict[str, Any] = run.folder.record["config"]["ages"]
+    ages = run.folder.record["config"]["ages"]
     return int(ages["min"]), int(ages["max"])
 
 
