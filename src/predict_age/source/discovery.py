@@ -171,7 +171,7 @@ def _describe(found: FileStatus, partition: PathPartition, settings: SourceConfi
     name = found.path.rsplit("/", 1)[-1]
     named, compressed = file_kind.named_kind(name)
     if file_kind.is_temporary(name):
-        return file_kind.TEMPORARY_FILE
+        return file_kind.BACKUP_FILE
     if settings.format != "auto":
         named = file_kind.FORMATS[settings.format]
     plain = SourceFile(found.path, named or "csv", "", found.size, found.mtime_ns, partition=partition)

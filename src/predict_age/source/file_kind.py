@@ -22,7 +22,7 @@ FORMATS: dict[str, Format] = {"parquet": "parquet", "json": "jsonl", "csv": "csv
 HEAD_BYTES, MAGIC_BYTES = 1 << 20, 64
 
 HIDDEN = "hidden: the name begins with . or _"
-TEMPORARY_FILE = "temporary or backup file"
+BACKUP_FILE = "temporary or backup file"
 NOT_DATA = "no table of people recognised in it"
 EMPTY = "empty, without a known ending"
 _TEMPORARY = (".tmp", ".temp", ".bak", ".swp", ".part", ".partial", ".crdownload", ".inprogress", ".crc", ".lock")
