@@ -1,4 +1,4 @@
-# One image, four commands. A task has its own disk at /scratch; the rest of its file system is read-only.
+# One image with four commands. Each task has a scratch disk at /scratch; the rest of its file system is read-only.
 
 locals {
   image = var.image != "" ? var.image : "${aws_ecr_repository.main.repository_url}@sha256:${sha256("no image has been pushed yet")}"

@@ -1,4 +1,4 @@
-# One role for each state's work. local.rights is the table to read: what each may read, write and delete in the bucket, and which other
+# One role for each function and each task. local.rights lists what a role may read, write and delete in the bucket, and which other
 # services it may call. Everything else is denied.
 
 locals {
@@ -149,7 +149,7 @@ locals {
 resource "aws_iam_role" "work" {
   for_each    = local.rights
   name        = "${local.name}-${replace(each.key, "_", "-")}"
-  description = "What the state's ${contains(keys(local.functions), each.key) ? "function" : "container"} ${each.key} may do."
+  description = "Rights of the ${contains(keys(local.functions), each.key) ? "function" : "container"} ${each.key}."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -171,7 +171,7 @@ resource "aws_iam_role_policy" "work" {
   policy   = jsonencode({ Version = "2012-10-17", Statement = local.statements[each.key] })
 }
 
-# X-Ray needs a right that has no resource.
+# Traces of X-Ray: these actions have no narrower resource than "*".
 resource "aws_iam_role_policy" "trace" {
   for_each = local.functions
   name     = "trace"
@@ -183,10 +183,10 @@ resource "aws_iam_role_policy" "trace" {
   })
 }
 
-# Fargate itself: pull the image, write the log.
+# Execution role of Fargate: pull the image, write the log.
 resource "aws_iam_role" "start_tasks" {
   name        = "${local.name}-start-tasks"
-  description = "How Fargate starts a task: image and log."
+  description = "Execution role of Fargate: pulls the image and writes the log."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -217,10 +217,10 @@ resource "aws_iam_role_policy" "start_tasks" {
   })
 }
 
-# The state machine: start what it orders, hand each task its own role and no other, tell about failures.
+# State machine: start functions and tasks, pass each task its own role and no other, notify about failures.
 resource "aws_iam_role" "machine" {
   name        = "${local.name}-machine"
-  description = "How the state machine starts functions and tasks."
+  description = "Role of the state machine: starts functions and tasks."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -278,7 +278,7 @@ resource "aws_iam_role_policy" "machine" {
 
 resource "aws_iam_role" "scheduler" {
   name        = "${local.name}-scheduler"
-  description = "How the schedule starts the state machine."
+  description = "Role of the schedule: starts the state machine."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -10,9 +10,9 @@ locals {
 }
 
 resource "aws_lambda_function" "main" {
-  # checkov:skip=CKV_AWS_115: one execution calls each function once; a reservation would take from the account's other work
-  # checkov:skip=CKV_AWS_116: called synchronously by the state machine, which tells about failures; a dead letter queue would stay empty
-  # checkov:skip=CKV_AWS_117: calls AWS services only; inside the network it would need the NAT gateway for nothing
+  # checkov:skip=CKV_AWS_115: one execution calls each function once; reserved concurrency would be taken from the account's other functions
+  # checkov:skip=CKV_AWS_116: called synchronously by the state machine, which notifies about failures; a dead letter queue would stay empty
+  # checkov:skip=CKV_AWS_117: calls AWS services only; inside the VPC it would need the NAT gateway without any benefit
   # checkov:skip=CKV_AWS_173: names of resources, no secrets
   # checkov:skip=CKV_AWS_272: Terraform uploads the package that it has hashed, and nobody else may change the function
   for_each         = local.functions

@@ -5,7 +5,7 @@ locals {
 
 resource "aws_cloudwatch_log_group" "functions" {
   # checkov:skip=CKV_AWS_158: no personal data are logged, CloudWatch's own encryption is enough
-  # checkov:skip=CKV_AWS_338: seven days, as the architecture asks; what a run must keep is in its folder
+  # checkov:skip=CKV_AWS_338: seven days, as the architecture requires; records that must be kept are in the run's folder
   for_each          = local.functions
   name              = local.log_groups[each.key]
   retention_in_days = var.log_days
@@ -13,7 +13,7 @@ resource "aws_cloudwatch_log_group" "functions" {
 
 resource "aws_cloudwatch_log_group" "tasks" {
   # checkov:skip=CKV_AWS_158: no personal data are logged, CloudWatch's own encryption is enough
-  # checkov:skip=CKV_AWS_338: seven days, as the architecture asks; what a run must keep is in its folder
+  # checkov:skip=CKV_AWS_338: seven days, as the architecture requires; records that must be kept are in the run's folder
   for_each          = toset([for task in local.tasks : task.log])
   name              = each.key
   retention_in_days = var.log_days
@@ -21,14 +21,14 @@ resource "aws_cloudwatch_log_group" "tasks" {
 
 resource "aws_cloudwatch_log_group" "machine" {
   # checkov:skip=CKV_AWS_158: no personal data are logged, CloudWatch's own encryption is enough
-  # checkov:skip=CKV_AWS_338: seven days, as the architecture asks; what a run must keep is in its folder
+  # checkov:skip=CKV_AWS_338: seven days, as the architecture requires; records that must be kept are in the run's folder
   name              = "/aws/states/${local.name}-pipeline"
   retention_in_days = var.log_days
 }
 
-# Alarms may not publish to a topic that is encrypted with SNS's own key: its policy cannot be changed to let them in.
+# CloudWatch alarms cannot publish to a topic that is encrypted with SNS's own key, because the policy of that key cannot be changed.
 resource "aws_kms_key" "alerts" {
-  description             = "Alerts of ${local.name} at rest."
+  description             = "Encryption of the alerts of ${local.name}."
   enable_key_rotation     = true
   deletion_window_in_days = 7
 
@@ -57,7 +57,7 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = var.alert_email
 }
 
-# Failure of an execution: also those that failed before they could say so themselves.
+# Failed executions, including those that failed before they could send a notification.
 resource "aws_cloudwatch_metric_alarm" "execution_failed" {
   alarm_name          = "${local.name}-execution-failed"
   alarm_description   = "An execution of the pipeline failed. Look at its failed state, then start it again with the same input."
@@ -73,7 +73,7 @@ resource "aws_cloudwatch_metric_alarm" "execution_failed" {
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }
 
-# Did not finish: aborted, or beyond its time.
+# Executions that did not finish: aborted or timed out.
 resource "aws_cloudwatch_metric_alarm" "not_finished" {
   alarm_name          = "${local.name}-not-finished"
   alarm_description   = "An execution of the pipeline was stopped or ran beyond its time."
@@ -107,7 +107,7 @@ resource "aws_cloudwatch_metric_alarm" "not_finished" {
   }
 }
 
-# Did not start: the schedule could not deliver its event.
+# Executions that did not start: the schedule could not deliver its event.
 resource "aws_cloudwatch_metric_alarm" "not_started" {
   alarm_name          = "${local.name}-not-started"
   alarm_description   = "The quarterly event could not start the pipeline; it waits in the queue."
@@ -123,10 +123,10 @@ resource "aws_cloudwatch_metric_alarm" "not_started" {
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }
 
-# Fargate: tasks count themselves when they begin and when they end well; a task that is killed ends otherwise.
+# Failed Fargate tasks. Each task reports a metric when it begins and when it succeeds; a killed task reports no success.
 resource "aws_cloudwatch_metric_alarm" "tasks_failed" {
   alarm_name          = "${local.name}-tasks-failed"
-  alarm_description   = "More than 5 % of the Fargate tasks of an hour did not end well."
+  alarm_description   = "More than 5 % of the Fargate tasks of an hour failed."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 5
   evaluation_periods  = 1
@@ -192,7 +192,7 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
 
 resource "aws_cloudwatch_metric_alarm" "scanned" {
   alarm_name          = "${local.name}-bytes-scanned"
-  alarm_description   = "Athena read more in an hour than $10 pay for. A single statement is cut off earlier by the workgroup."
+  alarm_description   = "Athena scanned more than $10 worth of data in an hour. The workgroup stops a single statement earlier."
   namespace           = "AWS/Athena"
   metric_name         = "ProcessedBytes"
   dimensions          = { WorkGroup = aws_athena_workgroup.main.name }

@@ -1,8 +1,8 @@
-# Tasks live in private subnets. S3, where the bytes are, is reached through a gateway endpoint, which costs nothing; everything else
-# (image layers' registry calls, logs, Step Functions) goes through one NAT gateway.
+# Tasks run in private subnets. They reach S3 through a gateway endpoint, which costs nothing. All other traffic (image registry,
+# logs, Step Functions) goes through one NAT gateway.
 
 resource "aws_vpc" "main" {
-  # checkov:skip=CKV2_AWS_11: nothing comes in, HTTPS to AWS goes out, tasks live for minutes; flow logs are the account's decision
+  # checkov:skip=CKV2_AWS_11: no inbound traffic, outbound HTTPS to AWS only, tasks run for minutes; flow logs are decided for the whole account
   cidr_block           = var.vpc_cidr
   enable_dns_hostnames = true
   enable_dns_support   = true
@@ -87,7 +87,7 @@ resource "aws_vpc_endpoint" "s3" {
 }
 
 resource "aws_security_group" "tasks" {
-  # checkov:skip=CKV2_AWS_5: attached to every task by the definition of the state machine
+  # checkov:skip=CKV2_AWS_5: the state machine attaches it to every task
   name        = "${local.name}-tasks"
   description = "Tasks of predict-age: nothing comes in, HTTPS goes out."
   vpc_id      = aws_vpc.main.id

@@ -4,10 +4,10 @@ locals {
 }
 
 resource "aws_s3_bucket" "data" {
-  # checkov:skip=CKV2_AWS_62: the state machine knows what it wrote; nobody listens
-  # checkov:skip=CKV_AWS_18: who read what is CloudTrail's data events, a decision for the whole account
-  # checkov:skip=CKV_AWS_144: personal data stay in one region; versions bring lost objects back
-  # checkov:skip=CKV_AWS_145: SSE-S3, as the architecture asks: a key of our own would need rights in every role and a call for every object
+  # checkov:skip=CKV2_AWS_62: no consumer needs event notifications; the state machine knows its objects
+  # checkov:skip=CKV_AWS_18: reads are logged by CloudTrail data events, which are decided for the whole account
+  # checkov:skip=CKV_AWS_144: personal data stay in one region; lost objects are restored from their versions
+  # checkov:skip=CKV_AWS_145: SSE-S3, as the architecture requires: an own KMS key would need rights in every role and a call for every object
   bucket        = var.bucket
   force_destroy = var.force_destroy
 }

@@ -1,4 +1,4 @@
-# The event carries the scheduled time, so that the same event delivered twice is one run.
+# The event contains the scheduled time: an event that is delivered twice starts one run.
 
 resource "aws_sqs_queue" "not_started" {
   name                      = "${local.name}-not-started"
@@ -7,7 +7,7 @@ resource "aws_sqs_queue" "not_started" {
 }
 
 resource "aws_scheduler_schedule" "quarterly" {
-  # checkov:skip=CKV_AWS_297: the event names a place, it holds no data
+  # checkov:skip=CKV_AWS_297: the event contains an S3 address and no data
   name                         = "${local.name}-quarterly"
   description                  = "The quarterly run of predict-age."
   schedule_expression          = var.schedule

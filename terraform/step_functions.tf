@@ -1,4 +1,4 @@
-# The definition is made from the order of the steps: python -m predict_age.aws.state_machine > terraform/state_machine.json
+# The definition is generated from the order of the steps: python -m predict_age.aws.state_machine > terraform/state_machine.json
 
 resource "aws_sfn_state_machine" "main" {
   # checkov:skip=CKV_AWS_285: errors are logged, payloads are not

@@ -1,12 +1,12 @@
 variable "region" {
   type        = string
-  description = "AWS region of everything."
+  description = "AWS region of all resources."
   default     = "us-east-1"
 }
 
 variable "name" {
   type        = string
-  description = "Prefix of the names of all resources; two installations in one account need two names."
+  description = "Prefix of the names of all resources; each installation in an account needs its own."
   default     = "predict-age"
 
   validation {
@@ -93,13 +93,13 @@ variable "prediction_memory" {
 
 variable "batches_per_task" {
   type        = number
-  description = "Batches of 300,000 rows that one prediction task does. Fargate bills a minute at least, so tasks are few and large."
+  description = "Batches of 300,000 rows that one prediction task predicts. Fargate bills at least one minute, so tasks are few and large."
   default     = 16
 }
 
 variable "max_concurrency" {
   type        = number
-  description = "Prediction tasks at a time. The account's quota of Fargate vCPUs must allow it."
+  description = "Prediction tasks that run at the same time. The account's quota of Fargate vCPUs must allow it."
   default     = 500
 
   validation {
@@ -110,25 +110,25 @@ variable "max_concurrency" {
 
 variable "scan_cutoff_bytes" {
   type        = number
-  description = "Athena stops a statement that reads more. 200 GB cost a dollar."
+  description = "Athena stops a statement that scans more bytes. 200 GB cost a dollar."
   default     = 200000000000
 }
 
 variable "athena_alarm_bytes" {
   type        = number
-  description = "Alarm when the workgroup reads more in an hour. 2 TB cost $10."
+  description = "Alarm when the workgroup scans more bytes in an hour. 2 TB cost $10."
   default     = 2000000000000
 }
 
 variable "schedule" {
   type        = string
-  description = "When the quarterly run begins, in UTC."
+  description = "Start of the quarterly run, in UTC."
   default     = "cron(0 6 5 1,4,7,10 ? *)"
 }
 
 variable "schedule_enabled" {
   type        = bool
-  description = "Whether the schedule starts runs by itself."
+  description = "Whether the schedule is enabled."
   default     = false
 }
 
@@ -146,7 +146,7 @@ variable "features" {
 
 variable "alert_email" {
   type        = string
-  description = "Who is told about failures. Empty: subscribe to the topic yourself."
+  description = "E-mail address for failures and alarms. Empty: subscribe to the topic yourself."
   default     = ""
 }
 
@@ -170,6 +170,6 @@ variable "force_destroy" {
 
 variable "s3_use_path_style" {
   type        = bool
-  description = "Address buckets by path. For tests on one machine."
+  description = "Use path-style addresses of buckets. For tests on one machine."
   default     = false
 }

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Where the state lies: terraform init -backend-config=backend.hcl (docs/aws.md).
+  # Backend of the Terraform state: terraform init -backend-config=backend.hcl (docs/aws.md).
   backend "s3" {
     encrypt      = true
     use_lockfile = true
