@@ -1,4 +1,4 @@
-"""Copy of a run's folder on the disk of a container: brings from S3 what a step reads, and sends there what it made."""
+"""Copy of a run's folder on the disk of a container: downloads the inputs of a step from S3 and uploads its outputs."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Job:
     run_id: str
     token: int
     accept: bool = False
-    task: int = 0  # which one of the map
+    task: int = 0  # index of the task in the map
 
     @classmethod
     def from_environment(cls) -> Job:
-        """From PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID, _TOKEN, _ACCEPT and _TASK. Raises ConfigError naming what is missing."""
+        """Read PREDICT_AGE_BUCKET, _PREFIX, _RUN_ID, _TOKEN, _ACCEPT and _TASK. Raises ConfigError naming what is missing."""
         try:
             store = Store(os.environ["PREDICT_AGE_BUCKET"], os.environ.get("PREDICT_AGE_PREFIX", "predict-age"))
             return cls(
@@ -83,7 +83,7 @@ class RunMirror:
             self.bring_optional(object_names.step_record(run_id, step.name), self.workspace.run(run_id).step_file(step.name))
 
     def bring_optional(self, name: str, path: Path) -> bool:
-        """Download a sealed document, if it is there."""
+        """Download a document with a content hash, if it exists."""
         with suppress(IntegrityError):
             self.job.store.fetch(name, path, "")
         return path.exists()

@@ -160,8 +160,8 @@ def definition() -> State:
         "Parameters": {
             "TopicArn": "${topic}",
             "Subject": "predict-age: the run failed",
-            "Message.$": "States.Format('Execution {} failed with {}. See Step Functions for the cause; start it again with the same "
-            "input, or redrive it: finished work is kept.', $$.Execution.Id, $.failure.Error)",
+            "Message.$": "States.Format('Execution {} failed with {}. See Step Functions for the cause; start it again with the "
+            "same input, or redrive it: finished work is kept.', $$.Execution.Id, $.failure.Error)",
         },
         "ResultPath": None,
         "Retry": _again(fail_fast=False),
