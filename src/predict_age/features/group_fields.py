@@ -9,6 +9,7 @@ import pyarrow as pa
 from predict_age.errors import ConfigError
 from predict_age.features.spec import parse_path
 from predict_age.features.sql_compiler import json_path
+from predict_age.features.text_rule import tidy_sql
 from predict_age.source.row_rules import register
 from predict_age.sql import literal
 
@@ -35,8 +36,9 @@ def read_groups(connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray
     register(connection, "profiles", pa.table({"profile": profiles}))
     paths = [literal(json_path(parse_path(path))) for path in groups.values()]
     columns = ", ".join(
-        f"coalesce(nullif(left(trim(v[{i}]), {MAX_GROUP_CHARS}), ''), '{NOT_GIVEN}') AS \"{name}\""
+        f"coalesce(nullif(left({tidy_sql(f'v{i}')}, {MAX_GROUP_CHARS}), ''), '{NOT_GIVEN}') AS \"{name}\""
         for i, name in enumerate(groups, start=1)
     )
-    read = f"SELECT try(json_extract_string(profile, [{', '.join(paths)}])) AS v FROM profiles"
+    values = ", ".join(f"v[{i}] AS v{i}" for i in range(1, len(groups) + 1))
+    read = f"SELECT {values} FROM (SELECT try(json_extract_string(profile, [{', '.join(paths)}])) AS v FROM profiles)"
     return connection.sql(f"SELECT {columns} FROM ({read})").to_arrow_table()

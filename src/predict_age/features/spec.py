@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from predict_age.errors import ConfigError
 from predict_age.features.refused_names import refusal_reason
+from predict_age.features.text_rule import fold_text
 from predict_age.toml_lines import explain, line_of
 
 FEATURE_FILE_FORMAT = 1
@@ -82,7 +83,7 @@ class Ordered(_FromPath):
 
     @model_validator(mode="after")
     def _distinct(self) -> Ordered:
-        names = [name.strip().lower() for level in self.synonyms for name in level]
+        names = [fold_text(name) for level in self.synonyms for name in level]
         if len(set(names)) != len(names):
             raise ValueError("levels name the same value twice")
         return self

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from predict_age.features.spec import Boolean, Category, Count, Date, Feature, FeatureSet, Number, Ordered, Text, parse_path
+from predict_age.features.text_rule import fold_sql, fold_text, tidy_sql
 from predict_age.sql import literal
 
 MAX_CATEGORY_CHARS = 200
+TIDY, FOLD = tidy_sql("{0}"), fold_sql("{0}")
 
 
 def json_path(steps: list[str | int]) -> str:
@@ -26,9 +29,10 @@ def json_path(steps: list[str | int]) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """Three layers of SQL for one feature: read a value, convert it, bound it. ``{0}`` is the layer below."""
+    """Four layers of SQL for one feature: read a value, tidy its text, convert it, bound it. ``{0}`` is the layer below."""
 
     read: str
+    tidy: str = "{0}"
     convert: str = "{0}"
     bound: str = "{0}"
 
@@ -56,12 +60,15 @@ class SqlCompiler:
 
         columns = {f'"{name}"': column for name, column in self._columns.items()}  # a feature may be called "order"
         read = layer({name: column.read for name, column in columns.items()})
+        tidy = layer({name: column.tidy.format(name) for name, column in columns.items()})
         convert = layer({name: column.convert.format(name) for name, column in columns.items()})
         bound = layer({name: column.bound.format(name) for name, column in columns.items()})
         return f"""SELECT problem,
     {bound}
 FROM (SELECT problem,
     {convert}
+FROM (SELECT problem,
+    {tidy}
 FROM (SELECT
     CASE WHEN v IS NOT NULL AND starts_with(profile, '{{') THEN NULL
          WHEN profile IS NULL OR trim(profile, E' \\t\\r\\n') IN ('', 'null') THEN 'profile_missing'
@@ -69,7 +76,7 @@ FROM (SELECT
          WHEN NOT starts_with(ltrim(profile, E' \\t\\r\\n'), '{{') THEN 'profile_not_an_object' END AS problem,
     {read}
 FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
-             try(json_extract_string(profile, [{paths}])) AS v FROM profiles)))"""
+             try(json_extract_string(profile, [{paths}])) AS v FROM profiles))))"""
 
     def _value(self, path: str) -> str:
         """SQL for the text at ``path``: all paths are extracted in one call, whose list counts from 1."""
@@ -77,17 +84,20 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
             self._paths.append(path)
         return f"v[{self._paths.index(path) + 1}]"
 
-    def _from_path(self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{0}") -> _Column:
-        """Read the text at the feature's path and convert it; with ``[*]``, convert all items, then pick one."""
+    def _from_path(
+        self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{0}", tidy: str = "{0}"
+    ) -> _Column:
+        """Read the text at the feature's path, tidy and convert it; with ``[*]``, all items, then pick one."""
         steps = parse_path(feature.path)
         if "*" not in steps:
-            return _Column(self._value(json_path(steps)), convert, bound)
+            return _Column(self._value(json_path(steps)), tidy, convert, bound)
         star = steps.index("*")
         outer = self._value(json_path(steps[:star]))
         inner = json_path(["*", *steps[star + 1 :]])
         items = f"CASE WHEN starts_with({outer}, '[') THEN try(json_extract_string({outer}, {literal(inner)})) END"
+        tidied = f"list_transform({{0}}, lambda x: {tidy.format('x')})" if tidy != "{0}" else tidy
         each = f"list_transform({{0}}, lambda x: {convert.format('x')})"
-        return _Column(items, f"list_{feature.pick}(list_filter({each}, lambda x: x IS NOT NULL))", bound)
+        return _Column(items, tidied, f"list_{feature.pick}(list_filter({each}, lambda x: x IS NOT NULL))", bound)
 
     def _column(self, feature: Feature) -> _Column:
         if isinstance(feature, Number):
@@ -95,32 +105,29 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
             bound = _within_bounds(feature.min, feature.max, clip=feature.outside == "clip")
             return self._from_path(feature, f"(try_cast({{0}} AS DOUBLE){scale})", bound)
         if isinstance(feature, Date):
-            return self._from_path(feature, self._years("{0}"), _within_bounds(feature.min, feature.max, clip=False))
+            return self._from_path(feature, self._years("{0}"), _within_bounds(feature.min, feature.max, clip=False), TIDY)
         if isinstance(feature, Ordered):
             ranks = " ".join(
-                f"WHEN {literal(name.strip().lower())} THEN {rank}.0"
-                for rank, level in enumerate(feature.synonyms)
-                for name in level
+                f"WHEN {literal(fold_text(name))} THEN {rank}.0" for rank, level in enumerate(feature.synonyms) for name in level
             )
-            return self._from_path(feature, f"CAST(CASE lower(trim({{0}})) {_escape_braces(ranks)} END AS DOUBLE)")
+            return self._from_path(feature, f"CAST(CASE {{0}} {_escape_braces(ranks)} END AS DOUBLE)", tidy=FOLD)
         if isinstance(feature, Boolean):
-            yes, no = "('true', 'yes', 'y', '1', 't', '1.0')", "('false', 'no', 'n', '0', 'f', '0.0')"
-            sql = f"CAST(CASE WHEN lower(trim({{0}})) IN {yes} THEN 1 WHEN lower(trim({{0}})) IN {no} THEN 0 END AS DOUBLE)"
-            return self._from_path(feature, sql)
+            yes, no = "('true', 'yes', 'y', '1', 't')", "('false', 'no', 'n', '0', 'f')"
+            sql = f"CAST(CASE WHEN {{0}} IN {yes} THEN 1 WHEN {{0}} IN {no} THEN 0 END AS DOUBLE)"
+            return self._from_path(feature, sql, tidy=FOLD)
         if isinstance(feature, Count):
             items = self._value(json_path(parse_path(feature.path)))
             length = "CASE WHEN starts_with({0}, '[') THEN CAST(try(json_array_length({0})) AS DOUBLE) END"
-            return _Column(items, length, _within_bounds(feature.min, feature.max, clip=True))
+            return _Column(items, "{0}", length, _within_bounds(feature.min, feature.max, clip=True))
         if isinstance(feature, Text):
             rules = " ".join(
-                f"WHEN regexp_matches({{0}}, {_escape_braces(literal(rule.match))}, 'i') THEN {rule.value!r}"
+                f"WHEN regexp_matches({{0}}, {_escape_braces(literal(normalize('NFC', rule.match)))}, 'i') THEN {rule.value!r}"
                 for rule in feature.rules
             )
-            return self._from_path(
-                feature, f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
-            )
+            sql = f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
+            return self._from_path(feature, sql, tidy=TIDY)
         if isinstance(feature, Category):
-            return self._from_path(feature, f"nullif(left(trim({{0}}), {MAX_CATEGORY_CHARS}), '')")
+            return self._from_path(feature, f"nullif(left({{0}}, {MAX_CATEGORY_CHARS}), '')", tidy=TIDY)
         return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_within_bounds(feature.min, feature.max, clip=False))
 
     def _years(self, text: str) -> str:

@@ -18,6 +18,10 @@ import pyarrow.compute as pc
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 
+WHITE_SPACE = (  # as Unicode has it
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 HALF_EXACT = 2**11  # half-precision numbers hold every whole number below it
 UNREADABLE_TEXT = "\x00"  # no JSON, no number and no id
 UUID_BYTES = 16

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from predict_age.config import AgesConfig
-from predict_age.source.column_types import is_text
+from predict_age.source.column_types import WHITE_SPACE, is_text
 from predict_age.source.text_ids import read_text_ids
 from predict_age.sql import literal
 
@@ -25,7 +24,6 @@ EXISTING = {
     "birth_year": "EXISTING_BIRTH_YEAR",
 }
 SINGLE_EXACT, DOUBLE_EXACT = 2**24, 2**53  # floats hold every whole number below; above, neighbours become one
-_WHITE = "".join(c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace())
 _WHOLE = "[+-]?[0-9]+([.]0*)?"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
 _ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
@@ -58,7 +56,7 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) 
 
 def trimmed(column: str) -> str:
     """SQL for text without white space around it, of any kind that Unicode knows."""
-    return f"trim(CAST({column} AS VARCHAR), '{_WHITE}')"
+    return f"trim(CAST({column} AS VARCHAR), '{WHITE_SPACE}')"
 
 
 def _whole_number(column: str, kind: pa.DataType) -> str:
