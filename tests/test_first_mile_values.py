@@ -15,7 +15,15 @@ import pytest
 from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_types import check_types
-from predict_age.source.row_group_reader import Split, check_columns, flat_profile, profile_text, read_split
+from predict_age.source.row_group_reader import (
+    Split,
+    check_columns,
+    flat_profile,
+    open_parquet,
+    profile_text,
+    read_split,
+    splits_of_file,
+)
 from predict_age.source.row_rules import RowRules, connect
 
 AS_OF = dt.date(2025, 10, 23)
@@ -369,3 +377,57 @@ def test_half_precision_keeps_its_nulls() -> None:
 
     column = pa.chunked_array([pa.array(np.array([1, 4096], np.float16)), pa.nulls(1, pa.float16())])
     assert plain_values(column).to_pylist() == [1.0, float("inf"), None]
+
+
+def test_many_small_row_groups_are_read_together(tmp_path: Path) -> None:
+    """10,000 row groups of one row are a few splits, with the rows, positions and canonical rows of one large group."""
+    import time
+
+    rows = 10_000
+    table = pa.table({"pid": np.arange(rows), "approximate_age": np.arange(rows) % 150, "profile_json": ['{"a": 1}'] * rows})
+    pq.write_table(table, tmp_path / "small.parquet", row_group_size=1)
+    pq.write_table(table, tmp_path / "large.parquet")
+    began = time.process_time()
+    splits = {n: splits_of_file(open_parquet(str(tmp_path / n)).metadata, 7, 3, str(tmp_path / n), working=False) for n in SIZES}
+    assert splits["large.parquet"] == [Split(7, 3, str(tmp_path / "large.parquet"), 0, rows, 0, False)]
+    assert (len(splits["small.parquet"]), splits["small.parquet"][0].row_groups) == (1, rows)
+    found = {}
+    for name, several in splits.items():
+        pieces = [piece for split in several for piece in read_split(split, SourceConfig(), with_profile=True)]
+        raw = pa.concat_tables([piece.raw for piece in pieces])
+        found[name] = (raw, np.concatenate([piece.positions for piece in pieces]).tolist(), RULES.canonical(connect(), raw))
+    assert found["small.parquet"] == found["large.parquet"]
+    assert found["small.parquet"][1] == list(range(rows))
+    assert time.process_time() - began < 10
+
+
+SIZES = ("small.parquet", "large.parquet")
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([3, 0, 4], [(0, 7, 3)]),
+        ([0, 5, 0], [(1, 5, 1)]),
+        ([20_000, 5_000, 1], [(0, 25_000, 2), (2, 1, 1)]),
+        ([25_001, 1, 1], [(0, 25_001, 1), (1, 2, 2)]),
+        ([], []),
+    ],
+)
+def test_row_groups_that_make_a_slice(tmp_path: Path, groups: list[int], expected: list[tuple[int, int, int]]) -> None:
+    """As many as fit into one slice; empty ones neither count nor divide; rows stay at their places."""
+    schema = pa.schema([("pid", pa.int64())])
+    with pq.ParquetWriter(tmp_path / "f.parquet", schema) as writer:
+        for rows in groups:
+            writer.write_table(pa.table({"pid": np.arange(rows)}, schema=schema), row_group_size=max(rows, 1))
+    splits = splits_of_file(pq.read_metadata(tmp_path / "f.parquet"), 0, 0, "f", working=False)
+    assert [(s.row_group, s.rows, s.row_groups) for s in splits] == expected
+    assert [s.first_row for s in splits] == [sum(s.rows for s in splits[:n]) for n in range(len(splits))]
+
+
+def test_large_row_groups_stay_alone(tmp_path: Path) -> None:
+    """A few people with enormous profiles are a slice of their own."""
+    table = pa.table({"pid": np.arange(4), "profile_json": [str(n) * 10_000_000 for n in range(4)]})
+    pq.write_table(table, tmp_path / "f.parquet", row_group_size=1, compression="none", use_dictionary=False)
+    splits = splits_of_file(pq.read_metadata(tmp_path / "f.parquet"), 0, 0, "f", working=False)
+    assert [s.rows for s in splits] == [2, 2]

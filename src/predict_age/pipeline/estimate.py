@@ -16,7 +16,7 @@ from predict_age.run.step_outputs import rules_before_reading
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.source.column_types import check_types
 from predict_age.source.external_partition import BUCKET_ROWS
-from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split
+from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules, connect
 from predict_age.source.scan import id_type
 from predict_age.source.text_ids import count_text_ids
@@ -71,9 +71,8 @@ def estimate(plan: RunPlan) -> Estimate:
             parquet = open_parquet(file.path)
             check_columns(parquet.schema_arrow.names, config.source, file.path, ages_needed=not plan.base)
             check_types(parquet.schema_arrow, config.source, file.path)
-            groups = [parquet.metadata.row_group(g).num_rows for g in range(parquet.metadata.num_row_groups)]
-            splits += [Split(0, number, file.path, g, n, 0, False) for g, n in enumerate(groups) if n]
-            rows += sum(groups)
+            splits += splits_of_file(parquet.metadata, len(splits), number, file.path, working=False)
+            rows += parquet.metadata.num_rows
         else:
             text_rows += _sample_text(plan, number, sample)
     for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:

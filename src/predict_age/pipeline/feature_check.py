@@ -10,7 +10,7 @@ from predict_age.errors import ConfigError
 from predict_age.features.extract import compile_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
 from predict_age.run.run import RunPlan
-from predict_age.source.row_group_reader import Split, open_parquet, read_split
+from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import connect
 from predict_age.source.text_readers import read_csv, read_jsonl
 
@@ -88,13 +88,11 @@ def _profiles(plan: RunPlan, number: int, most: int) -> Iterator[pa.ChunkedArray
     file, source = plan.files[number], plan.config.source
     left = most
     if file.format == "parquet":
-        metadata = open_parquet(file.path).metadata
-        groups = [g for g in range(metadata.num_row_groups) if metadata.row_group(g).num_rows]
-        for group in groups[:: max(1, len(groups) // PLACES)]:
-            split = Split(0, number, file.path, group, metadata.row_group(group).num_rows, 0, False)
+        splits = splits_of_file(open_parquet(file.path).metadata, 0, number, file.path, working=False)
+        for split in splits[:: max(1, len(splits) // PLACES)]:
             piece = next(read_split(split, source, with_profile=True, with_ids=False), None)
             if piece is not None and left > 0:
-                share = max(1, min(left, most // PLACES + 1)) if len(groups) > 1 else left
+                share = max(1, min(left, most // PLACES + 1)) if len(splits) > 1 else left
                 yield piece.raw["profile"].slice(0, share)
                 left -= min(share, piece.raw.num_rows)
         return

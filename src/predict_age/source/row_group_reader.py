@@ -1,9 +1,9 @@
-"""The unit of reading: one row group of a Parquet file, in slices of bounded size."""
+"""The unit of reading: a row group of a Parquet file, or several small ones, in slices of bounded size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,8 +26,9 @@ LIGHT = ("pid", "birth_year", "approximate_age", "birth_date")  # names of ``Sou
 
 @dataclass(frozen=True)
 class Split:
-    """One row group. ``file`` indexes the source files; ``first_row`` is its first record's number in that file (from 0).
+    """A row group, or several small ones in a row: ``row_group`` is the first of ``row_groups``.
 
+    ``file`` indexes the source files; ``first_row`` is the number of its first record in that file (from 0).
     ``working`` marks a converted file: its columns have canonical names, all text, and records carry their own numbers.
     """
 
@@ -38,6 +39,12 @@ class Split:
     rows: int
     first_row: int
     working: bool
+    row_groups: int = 1
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of its row groups."""
+        return list(range(self.row_group, self.row_group + self.row_groups))
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,25 @@ def open_parquet(path: str) -> pq.ParquetFile:
             found=reason,
             fix="replace or remove the file",
         ) from None
+
+
+def splits_of_file(metadata: pq.FileMetaData, first_id: int, file: int, path: str, *, working: bool) -> list[Split]:
+    """Splits of a Parquet file, in order: row groups that together fit into one slice are one split; empty ones are left out."""
+    splits: list[Split] = []
+    first_row = size = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        rows, size = group.num_rows, size + group.total_byte_size
+        if not rows:
+            continue
+        last = splits[-1] if splits else None
+        if last is not None and last.rows + rows <= SLICE_ROWS and size <= SLICE_BYTES:
+            splits[-1] = replace(last, rows=last.rows + rows, row_groups=number - last.row_group + 1)
+        else:
+            splits.append(Split(first_id + len(splits), file, path, number, rows, first_row, working))
+            size = group.total_byte_size
+        first_row += rows
+    return splits
 
 
 def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages_needed: bool = True) -> None:
@@ -155,8 +181,8 @@ def read_split(
     columns = columns or aged[:1]  # rows are counted by some column
     first = 0
     try:
-        together = _rows_together(file, split.row_group, columns, SLICE_ROWS if with_profile else LIGHT_ROWS, most_bytes)
-        for batch in file.iter_batches(together, row_groups=[split.row_group], columns=columns, use_threads=False):
+        together = _rows_together(file, split, columns, SLICE_ROWS if with_profile else LIGHT_ROWS, most_bytes)
+        for batch in file.iter_batches(together, row_groups=split.numbers, columns=columns, use_threads=False):
             table = pa.Table.from_batches([batch])
             rows = table.num_rows
             if first + rows > split.rows:  # said below, before anybody counts on the split's rows
@@ -185,13 +211,13 @@ def read_split(
         )
 
 
-def _rows_together(file: pq.ParquetFile, row_group: int, columns: list[str], most: int, most_bytes: int) -> int:
+def _rows_together(file: pq.ParquetFile, split: Split, columns: list[str], most: int, most_bytes: int) -> int:
     """How many rows make a slice of ``columns``, ``most`` of them: as few slices as the limits allow, of the same size."""
-    group = file.metadata.row_group(row_group)
-    chunks = [group.column(i) for i in range(group.num_columns)]
-    size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in columns)
-    slices = max(-(-group.num_rows // most), -(-size // most_bytes), 1)
-    return max(-(-group.num_rows // slices), 1)
+    read = [i for i in range(file.metadata.num_columns) if file.metadata.schema.column(i).path.split(".")[0] in columns]
+    groups = [file.metadata.row_group(number) for number in split.numbers]
+    size = sum(group.column(i).total_uncompressed_size for group in groups for i in read)
+    slices = max(-(-split.rows // most), -(-size // most_bytes), 1)
+    return max(-(-split.rows // slices), 1)
 
 
 def _rename(table: pa.Table, source: SourceConfig, aged: list[str], profile: list[str] | None, flat: bool) -> pa.Table:

@@ -18,7 +18,7 @@ from predict_age.source import filesystem
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
-from predict_age.source.row_group_reader import Split, check_columns, open_parquet
+from predict_age.source.row_group_reader import Split, check_columns, open_parquet, splits_of_file
 from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules
 from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, write_duplicate_rows
 from predict_age.step import StepResult
@@ -109,16 +109,10 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
     for number, file in enumerate(plan.files):
         path = working.get(number, file.path)
         parquet = open_parquet(path)
-        metadata = parquet.metadata
         if number not in working:
             check_columns(parquet.schema_arrow.names, plan.config.source, path, ages_needed=not plan.base)
             check_types(parquet.schema_arrow, plan.config.source, path)
-        first = 0
-        for group in range(metadata.num_row_groups):
-            rows = metadata.row_group(group).num_rows
-            if rows:
-                splits.append(Split(len(splits), number, path, group, rows, first, number in working))
-            first += rows
+        splits += splits_of_file(parquet.metadata, len(splits), number, path, working=number in working)
     return splits
 
 
