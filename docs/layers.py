@@ -1,4 +1,4 @@
-"""Draw docs/layers.svg from the layers contract in .importlinter and the first sentence of each package: ``python docs/layers.py``."""
+"""Draw docs/layers.svg from the layers contract in .importlinter and the packages' docstrings: ``python docs/layers.py``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "predict_age"
 TARGET = ROOT / "docs" / "layers.svg"
 WIDTH, HEIGHT, GAP, LETTERS = 1080, 58, 10, 7.1  # pixels; LETTERS: pixels a letter of the smaller type
+
+RULE = "A package imports only from layers below its own. Boxes of one layer do not import each other."
 
 
 def layers() -> list[list[str]]:
@@ -59,7 +61,7 @@ def drawing() -> str:
             parts.append(f'<text class="n" x="{left + 10:.0f}" y="{top + 20}">{escape(name + folder)}</text>')
             for number, line in enumerate(wrapped(sentence(name), width - 20, 2)):
                 parts.append(f'<text class="d" x="{left + 10:.0f}" y="{top + 37 + 15 * number}">{escape(line)}</text>')
-    parts.append(f'<text class="d" x="{GAP}" y="{height - 9}">A package imports only from layers below its own. Boxes of one layer do not import each other.</text>')
+    parts.append(f'<text class="d" x="{GAP}" y="{height - 9}">{RULE}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 

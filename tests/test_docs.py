@@ -3,6 +3,7 @@
 import csv
 import random
 import re
+import runpy
 from pathlib import Path
 
 from conftest import cli, run_json
@@ -72,3 +73,31 @@ def test_the_readme_names_commands_that_exist() -> None:
     for page in [DOCS.parent / "README.md", *DOCS.glob("*.md")]:
         for command in re.findall(r"(?:^|`)predict-age ([a-z]+)", page.read_text(encoding="utf-8"), re.M):
             assert f" {command} " in listed, (page.name, command)
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """Every relative link in README, ARCHITECTURE, docs, decisions and examples names a file, and a heading of it, that exist."""
+    root = DOCS.parent
+    pages = [*root.glob("*.md"), *DOCS.rglob("*.md"), *(root / "examples").rglob("*.md")]
+    broken = []
+    for page in pages:
+        for link in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{page.relative_to(root)}: {link}")
+    assert not broken
+    assert len(pages) > 15
+
+
+def test_picture_of_the_layers_is_current() -> None:
+    """docs/layers.svg is drawn from the import contract and the packages' docstrings."""
+    namespace = runpy.run_path(str(DOCS / "layers.py"))
+    assert (DOCS / "layers.svg").read_text(encoding="utf-8") == namespace["drawing"]()
+    assert {"cli", "steps", "errors"} <= {name for row in namespace["layers"]() for name in row}
