@@ -120,7 +120,7 @@ MUTATIONS = (
     ),
     Mutation("source/row_group_reader.py", "if first != split.rows:", "if first < split.rows:", "sources promise_input scan"),
     Mutation("source/row_rules.py", "> {self.ages.conflict_years}", ">= {self.ages.conflict_years}", "rows sql"),
-    Mutation("source/text_readers.py", "([block[end:]], len(block) - end)", "([], 0)", "sources promise_input"),
+    Mutation("source/json_reader.py", "([block[end:]], len(block) - end)", "([], 0)", "sources promise_input"),
     # features and kernels
     Mutation("features/encode.py", '["age_count"] >= MIN_CATEGORY_ROWS', '["age_count"] > MIN_CATEGORY_ROWS', "models features"),
     Mutation("features/json_fast_path.py", "isinstance(s, int) and s >= 0", "isinstance(s, int)", "kernels"),

@@ -58,6 +58,8 @@ def test_pid(pid: object, expected: int | None, problem: str | None) -> None:
         ("1985", None, 40, "EXISTING_BIRTH_YEAR", None),
         (1985.0, None, 40, "EXISTING_BIRTH_YEAR", None),
         (1985, 41, 41, "EXISTING_APPROX_AGE", None),
+        (1985, 42, 42, "EXISTING_APPROX_AGE", None),  # two years apart, which is still allowed
+        (1985, 43, 43, "EXISTING_APPROX_AGE", "conflicting_age"),
         (1985, 60, 60, "EXISTING_APPROX_AGE", "conflicting_age"),
         (1850, None, None, None, "implausible_age"),
         (2031, None, None, None, "implausible_age"),
