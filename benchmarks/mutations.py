@@ -61,8 +61,8 @@ MUTATIONS = (
     Mutation("storage/lease.py", "return not born or _born(pid) == born", "return True", "promise_storage"),
     Mutation(
         "storage/documents.py",
-        "if (found.tag if found else None) != replaces:",
-        "if found is None and replaces:",
+        "if (stored.tag if stored else None) != replaces:",
+        "if stored is None and replaces:",
         "promise_storage",
     ),
     Mutation(
@@ -92,14 +92,14 @@ MUTATIONS = (
     ),
     Mutation(
         "pipeline/recovery.py",
-        "(found.redo if problems else found.kept)",
-        "(found.redo if problems[1:] else found.kept)",
+        "(inspection.redo if problems else inspection.kept)",
+        "(inspection.redo if problems[1:] else inspection.kept)",
         "promise_process",
     ),
     Mutation(
         "pipeline/verify.py",
-        "if not made.equals(shown.cast(made.schema)):",
-        "if made.num_rows != shown.num_rows:",
+        "if not predicted.equals(shown.cast(predicted.schema)):",
+        "if predicted.num_rows != shown.num_rows:",
         "promise_storage",
     ),
     Mutation("run/budget.py", "min(minutes) * 60 - used", "min(minutes) * 60", "arithmetic promise_process"),
@@ -139,7 +139,7 @@ MUTATIONS = (
         "inside = (lower < age) & (age <= upper)\n    return",
         "models card",
     ),
-    Mutation("models/density_network.py", "= len(mine) + 1\n", "= len(mine)\n", "models kernels"),
+    Mutation("models/density_network.py", "= len(feature_edges) + 1\n", "= len(feature_edges)\n", "models kernels"),
     Mutation(
         "models/bundle.py",
         "np.floor(np.minimum(lower, age)",
@@ -151,12 +151,12 @@ MUTATIONS = (
     ),
     Mutation(
         "models/training.py",
-        "result[place < calibrated] = CALIBRATE",
-        "result[place < calibrated] = VALIDATE",
+        "result[position < calibrated] = CALIBRATE",
+        "result[position < calibrated] = VALIDATE",
         "models promise_models",
     ),
     # evaluation
-    Mutation("evaluation/drift/judge.py", "if index > index_limit and moved >= least:", "if index > index_limit:", "drift"),
+    Mutation("evaluation/drift/comparison.py", "if index > index_limit and moved >= minimum:", "if index > index_limit:", "drift"),
     Mutation(
         "evaluation/ab_test/read_out.py",
         "if high < 0 and missed > MAX_COVERAGE_LOSS + coverage_error:",
@@ -181,7 +181,10 @@ MUTATIONS = (
         "promise_storage",
     ),
     Mutation(
-        "aws/execution_lease.py", 'if found and found.value["token"] == token:', "if found:", "aws_store aws_machine aws_emulator"
+        "aws/execution_lease.py",
+        'if stored and stored.value["token"] == token:',
+        "if stored:",
+        "aws_store aws_machine aws_emulator",
     ),
     Mutation("aws/s3_store.py", "if sha256 and have != sha256:", "if not have:", "aws_store aws_emulator"),
     Mutation("aws/cost_plan.py", "max(seconds, 60.0)", "seconds", "aws_machine"),

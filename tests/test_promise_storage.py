@@ -293,8 +293,14 @@ def test_verify_says_what_it_looked_at(copied: tuple[Path, list[str]]) -> None:
     assert call(["verify", "--workspace", workspace, "--run", "nothing"])[0] == 2
 
 
-def test_verify_notices_rows_that_were_changed_with_their_hashes(copied: tuple[Path, list[str]]) -> None:
-    """Not only hashes: a result that lost a person, with every hash corrected around it, does not balance."""
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [("a person is lost", "books do not balance"), ("somebody is a year older", "differs from predictions/batch_0.parquet")],
+)
+def test_verify_notices_rows_that_were_changed_with_their_hashes(change: str, problem: str, copied: tuple[Path, list[str]]) -> None:
+    """Not only hashes: a result that was changed, with every hash corrected around it, is no longer what the run found."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     from predict_age.storage.durable_files import file_sha256
@@ -302,7 +308,14 @@ def test_verify_notices_rows_that_were_changed_with_their_hashes(copied: tuple[P
     workspace, (_, second) = copied
     run = workspace / "runs" / second
     path = run / "results" / "part_0.parquet"
-    pq.write_table(pq.read_table(path).slice(1), path)
+    table = pq.read_table(path)
+    if change == "a person is lost":
+        table = table.slice(1)
+    else:
+        one = pc.equal(table["pid"], pc.max(table.filter(pc.equal(table["prediction_source"], "ML_PREDICTION"))["pid"]))
+        place, name = table.column_names.index("predicted_age"), table.schema.field("predicted_age")
+        table = table.set_column(place, name, pc.add(table["predicted_age"], one.cast(pa.int32())).cast(name.type))
+    pq.write_table(table, path)
     receipt, _ = read_hashed_json(path.with_suffix(".json"))
     write_json(path.with_suffix(".json"), {**receipt, "file_sha256": file_sha256(path)})
     manifest, _ = read_hashed_json(run / "manifest.json")
@@ -311,7 +324,17 @@ def test_verify_notices_rows_that_were_changed_with_their_hashes(copied: tuple[P
     update_pointer(LocalDocuments(workspace), lambda now: replace(now, manifests={**now.manifests, second: content_hash}))
     code, out, said = call(["verify", "--workspace", workspace])
     assert code == 4
-    assert "books do not balance" in out + said or "every person exactly once" in out + said
+    assert problem in out + said
+
+
+def test_manifest_of_another_format_is_not_read(copied: tuple[Path, list[str]]) -> None:
+    """A manifest that a later version has written, hashes and all: exit code 4, and which format it has."""
+    workspace, (_, second) = copied
+    path = workspace / "runs" / second / "manifest.json"
+    content_hash = write_json(path, {**read_hashed_json(path)[0], "format": 99})
+    update_pointer(LocalDocuments(workspace), lambda now: replace(now, manifests={**now.manifests, second: content_hash}))
+    code, _, said = call(["sql", "--workspace", workspace, SEEN])
+    assert (code, "99" in said) == (4, True)
 
 
 EVERY = 97

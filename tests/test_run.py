@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,15 @@ from predict_age.pipeline.step_inputs import parallel_prediction_inputs
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.run import Run, RunPlan
+from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rules_of, splits_of
 from predict_age.runtime.progress import Console
 from predict_age.runtime.worker_pool import Pool
 from predict_age.sql import VIEW
 from predict_age.step import STEPS
 from predict_age.steps import batch_prediction
+from predict_age.steps.human_qa import qa_part
 from predict_age.steps.parallel_prediction import prediction_partitions
+from predict_age.storage.durable_files import file_sha256
 from predict_age.storage.workspace import RunFolder, Workspace
 from processes import alive, server_of, start, wait_for, workers_of
 
@@ -111,6 +115,22 @@ def test_a_batch_is_the_same_in_bites_and_slices_of_any_size(
         off = np.abs(made[name].to_numpy() - expected[name].to_numpy())
         assert off.max() <= by and (off > 0).mean() < 0.01
     assert other.contents.tally.counts == receipt.contents.tally.counts and other.contents.sketch == receipt.contents.sketch
+
+
+def test_batch_with_somebody_twice_does_not_become_a_result(finished: Finished, tmp_path: Path) -> None:
+    """Each prediction finds its person, and yet there are more rows than people: the batch does not fit."""
+    workspace = Workspace(finished[0])
+    folder = workspace.run(workspace.published.current)
+    plan = RunPlan.from_json(folder.record)
+    source = folder.finished(ReadSourceFacts)
+    splits = [splits_of(folder)[s] for s in batches_of(folder)[0]]
+    shared_inputs = (plan.config.source, rules_of(plan, source.facts), duplicate_rows_file(folder))
+    batch = pq.read_table(folder.batch(0))
+    for rows, fits in ((batch, True), (pa.concat_tables([batch, batch.slice(0, 1)]), False)):
+        path = tmp_path / f"batch-{fits}.parquet"
+        pq.write_table(rows, path)
+        with nullcontext() if fits else pytest.raises(IntegrityError, match="does not fit its source rows"):
+            qa_part(tmp_path / f"qa-{fits}.parquet", "key", path, file_sha256(path), splits, *shared_inputs)
 
 
 class Anything:
