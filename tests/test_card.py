@@ -15,11 +15,12 @@ from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
 from predict_age.evaluation.model_card.groups import critical_group_z, metrics_by_group, threshold_errors
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 from predict_age.evaluation.model_card.population import auc, covariate_shift
-from predict_age.evaluation.model_card.proxies import correlation_ratio, cramers_v
+from predict_age.evaluation.model_card.proxies import correlation_ratio, cramers_v, proxy_features
 from predict_age.features.spec import default_text
 from predict_age.models.bundle import Predictions
 from predict_age.models.held_out import HeldOutPredictions
-from predict_age.models.metrics import evaluate, weighted_metrics
+from predict_age.models.metrics import confidence_sentence, evaluate, weighted_metrics
+from predict_age.records.model_quality import ConfidenceStep
 
 Rows = list[dict[str, Any]]
 CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")
@@ -229,3 +230,60 @@ def test_auc_correlation_ratio_and_cramers_v() -> None:
     assert cramers_v(group, rng.integers(0, 5, 500)) < 0.15
     assert correlation_ratio(rng.normal(0, 1, 500), group) < 0.2
     assert correlation_ratio(np.ones(500), group) == 0.0
+
+
+def test_a_cohort_of_one_age_leaks_nothing() -> None:
+    """98 % of the people are 21: hitting the commonest age is no leakage, whatever the feature; a copy of the age still is."""
+    rng = np.random.default_rng(2)
+    age = np.where(rng.random(3000) < 0.98, 21, rng.integers(22, 27, 3000)).astype(np.float32)
+    columns = pa.table(
+        {
+            "grade": rng.integers(0, 5, 3000).astype(float),
+            "start": rng.normal(2020, 2, 3000),
+            "city": pa.array([f"c{n}" for n in rng.integers(0, 9, 3000)]),
+            "copy": 2025.0 - age.astype(float),
+        }
+    )
+    scores = univariate_leakage(columns, age)
+    assert min(s.exact for s in scores) > 0.9
+    assert [s.feature for s in leaking_features(scores, 0.0, 0.8, ())] == ["copy"]
+    assert [s.feature for s in leaking_features(scores, 0.15, 0.8, ())] == ["copy"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "doubt", "begins"),
+    [
+        ([9.0, 7.0, 5.0, 5.0], 0.1, "Error falls with confidence: no step errs more"),
+        (
+            [9.0, 7.0, 7.1, 5.0],
+            0.2,
+            "Error falls with confidence within chance (two standard errors); largest rise at 20 to 30 %: 7.10",
+        ),
+        (
+            [9.0, 2.73, 3.13, 2.0],
+            0.05,
+            "Error does not fall with confidence everywhere: 20 to 30 %: 3.13 years, the step before 2.73",
+        ),
+    ],
+)
+def test_the_sentence_on_confidence_is_computed(errors: list[float], doubt: float, begins: str) -> None:
+    """It names a rise where there is one, and calls it chance only where it is."""
+    steps = [ConfidenceStep(10 * n, 100, error, error * 2, doubt) for n, error in enumerate(errors)]
+    assert confidence_sentence(steps).startswith(begins)
+
+
+def test_a_feature_is_no_proxy_of_itself() -> None:
+    """A feature that reads the field of a group, and features with few values, are not listed as proxies of it."""
+    rng = np.random.default_rng(1)
+    country = rng.integers(0, 3, 500)
+    columns = pa.table(
+        {
+            "country_feature": pa.array([f"c{n}" for n in country]),
+            "city": pa.array([f"c{n}{rng.integers(2)}" for n in country]),
+            "rare": pa.array([float(n) if i < 16 else None for i, n in enumerate(country)]),
+        }
+    )
+    groups = pa.table({"country": pa.array([f"c{n}" for n in country])})
+    listed = proxy_features(columns, groups, {("country_feature", "country")})["country"]
+    assert [a.feature for a in listed] == ["city"]
+    assert {a.feature for a in proxy_features(columns, groups)["country"]} == {"country_feature", "city"}

@@ -232,7 +232,7 @@ def test_truth_from_a_later_run(lab: dict[str, Any]) -> None:
 def test_bad_truth_is_one_sentence(lab: dict[str, Any], tmp_path: Path) -> None:
     """No file, other columns, a person twice, a share beyond 1: exit code 2."""
     (tmp_path / "a.csv").write_text("id,age\n1,2\n")
-    (tmp_path / "b.csv").write_text("pid,true_age\n1,2\n1,3\n")
+    (tmp_path / "b.csv").write_text("pid,true_age\n1,42\n1,43\n")
     names = [lab["poor"]["run_id"], lab["good"]["run_id"]]
     for truth, said in (("no.csv", "there is no file"), ("a.csv", "cannot be read"), ("b.csv", "names a person twice")):
         assert said in cli("ab", *names, "--workspace", lab["space"], "--truth", tmp_path / truth, check=2).stderr

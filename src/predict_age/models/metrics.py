@@ -113,6 +113,18 @@ def errors_by_confidence(predictions: Predictions, truth: NDArray[np.float64]) -
     return rows
 
 
+def confidence_sentence(steps: list[ConfidenceStep]) -> str:
+    """The relation of confidence and error in words: it falls, it falls but for differences within chance, or it does not."""
+    rises = [(a, b) for a, b in pairwise(steps) if b.mae > a.mae]
+    if not rises:
+        return "Error falls with confidence: no step errs more than the one before."
+    before, after = max(rises, key=lambda pair: pair[1].mae - pair[0].mae)
+    where = f"{after.low} to {after.low + 10} %: {after.mae:.2f} years, the step before {before.mae:.2f}"
+    if errors_fall_with_confidence(steps):
+        return f"Error falls with confidence within chance (two standard errors); largest rise at {where}."
+    return f"Error does not fall with confidence everywhere: {where}."
+
+
 def errors_fall_with_confidence(steps: list[ConfidenceStep]) -> bool:
     """Return True when no step of confidence has a larger error than the step before, by more than two standard errors of both."""
     return all(

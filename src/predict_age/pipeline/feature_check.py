@@ -9,6 +9,7 @@ import pyarrow as pa
 from predict_age.errors import ConfigError
 from predict_age.features.extract import compile_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
+from predict_age.pipeline.estimate import estimate
 from predict_age.run.run import RunPlan
 from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import connect
@@ -35,6 +36,8 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
         coverage = [w if c.is_absent else c for c, w in zip(coverage, wider, strict=True)]
     if not len(profiles):
         return coverage
+    if plan.base and estimate(plan).to_predict == 0:
+        return coverage  # no profile will be read
     built_in = plan.features_name == BUILT_IN
     useless = [c for c in coverage if c.is_useless]
     if useless and (not built_in or len(useless) == len(coverage)):

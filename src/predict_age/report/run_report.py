@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 
 from predict_age.evaluation.drift.state import KNOWN_AGE, PREDICTED_AGE
 from predict_age.html import page, plots, svg
+from predict_age.models.metrics import confidence_sentence
 from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import Metrics
@@ -76,6 +77,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "reasons": REASONS,
         "examples": _examples(folder) if review else {},
         "unseen": {k: v for k, v in prediction.tally.group("unseen").items() if v},
+        "confidence_sentence": confidence_sentence(metrics.by_confidence),
         "threshold": HIGH_QUALITY_PCT,
         "judged": training.evaluation,
         "gates": {name: found for name in ("model", "predictions", "drift") if (found := outcome(folder, name))},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from predict_age.evaluation.model_card.proxies import proxy_features
 from predict_age.features.spec import FeatureSet
 from predict_age.models.bundle import Bundle
 from predict_age.models.held_out import HeldOutPredictions
-from predict_age.models.metrics import evaluate, weighted_metrics
+from predict_age.models.metrics import confidence_sentence, evaluate, weighted_metrics
 from predict_age.records.model_quality import BandQuality, Metrics
 
 CARD_LIMITS = (
@@ -77,16 +78,27 @@ def build_card(
         by_unknown=_by_unknown(held_out),
         by_confidence=metrics.by_confidence,
         confidence_is_monotone=metrics.confidence_is_monotone,
+        confidence_sentence=confidence_sentence(metrics.by_confidence),
         groups=groups,
         around=AgeSides(settings.around, side.above, side.made_younger, side.below, side.made_older),
         population=_population(sample, bundle, held_out, config, threads),
         leakage=leakage_scores,
-        proxies=proxy_features(_both(sample.columns, sample.others), _both(sample.groups, sample.other_groups)),
+        proxies=proxy_features(
+            _both(sample.columns, sample.others),
+            _both(sample.groups, sample.other_groups),
+            _same_path(bundle.features, settings.groups),
+        ),
         ages=np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
         features=_features(bundle.features, metrics, sample.others),
         limits=list(CARD_LIMITS),
     )
     return replace(card, findings=findings(card, target))
+
+
+def _same_path(features: FeatureSet, groups: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Pairs of a feature and a group field that read the same path of the profile."""
+    paths = {name: getattr(feature, "path", None) for name, feature in features.features.items()}
+    return {(name, field) for name, path in paths.items() for field, group in groups.items() if path == group}
 
 
 def _both(first: pa.Table, second: pa.Table) -> pa.Table:

@@ -102,6 +102,7 @@ class Card:
     by_unknown: list[BandQuality]
     by_confidence: list[ConfidenceStep]
     confidence_is_monotone: bool
+    confidence_sentence: str
     groups: dict[str, list[GroupQuality]]
     around: AgeSides
     population: Population | None

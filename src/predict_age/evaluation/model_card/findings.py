@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from predict_age.evaluation.model_card.contents import Card
+from predict_age.evaluation.model_card.contents import Card, Population
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.records.model_quality import CardFinding, NamedGroup
 
 MIN_GROUP_BIAS_YEARS = 1.0
 MIN_COVERAGE_GAP = 0.03  # below the target coverage
+AUC_STANDARD_ERRORS = 2.6  # 1 % false positives
 COVERAGE_STANDARD_ERRORS = 2.6  # 1 % false positives
 LEAKAGE_WARNING_SHARE = 0.35  # share of the constant's error that remains
 MIN_BAND_BIAS_YEARS = 2.0
@@ -43,7 +44,7 @@ def findings(card: Card, coverage: float) -> list[CardFinding]:
 def most_biased_group(card: Card) -> NamedGroup | None:
     """The named group whose bias differs most from everybody else's, by more than chance; None when there is none."""
     apart = list(_biased_groups(card))
-    return max(apart, key=lambda r: abs(r.apart)) if apart else None
+    return max(apart, key=lambda r: (round(abs(r.apart), 9), abs(r.bias))) if apart else None
 
 
 def _group_rows(card: Card) -> list[NamedGroup]:
@@ -65,10 +66,12 @@ def _direction(bias: float) -> str:
 
 
 def _group_bias(card: Card) -> Iterator[Sentence]:
-    for row in _biased_groups(card):
+    biased = list(_biased_groups(card))
+    wrong = [row for row in biased if abs(row.bias) >= abs(row.apart) / 2]  # of two groups, the one that is wrong, not the other
+    for row in wrong or biased:
         low, high = row.bias_interval
         yield (
-            abs(row.apart),
+            abs(row.bias),
             (
                 f"{_who(row)} are predicted {_direction(row.bias)} on average (95 % interval {low:+.1f} to {high:+.1f}), "
                 f"{abs(row.apart):.1f} years apart from everybody else."
@@ -98,7 +101,7 @@ def _leakage(card: Card) -> Iterator[Sentence]:
 
 def _population(card: Card) -> Iterator[Sentence]:
     population, error = card.population, card.held_out.mae
-    if population and population.mae > error * (1 + MIN_ERROR_INCREASE):
+    if population and population.mae > error * (1 + MIN_ERROR_INCREASE) and _differs(population):
         yield (
             population.mae - error,
             (
@@ -106,6 +109,15 @@ def _population(card: Card) -> Iterator[Sentence]:
                 f"{population.mae:.2f} years, not {error:.2f}."
             ),
         )
+
+
+def _differs(population: Population) -> bool:
+    """Whether the domain classifier tells both groups of people apart by more than chance (Hanley and McNeil 1982)."""
+    first, second = population.rows, population.unlabelled
+    if not first or not second:
+        return False
+    error = np.sqrt((first + second + 1) / (12 * first * second))  # of the AUC where both are alike
+    return bool(population.auc - 0.5 > AUC_STANDARD_ERRORS * error)
 
 
 def _age_bands(card: Card) -> Iterator[Sentence]:

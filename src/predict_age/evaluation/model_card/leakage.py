@@ -18,7 +18,8 @@ class LeakageScore:
     """Univariate leakage score of a feature, measured on ``rows`` people it was not fitted on.
 
     ``error`` and ``constant_error``: mean absolute errors in years when predicting the median age of the feature's bin and the
-    overall median; ``exact``: share of people whose age in whole years the bin's median hits.
+    overall median; ``exact``: share of people whose age in whole years the bin's median hits; ``constant_exact``: share of people
+    who have the commonest age, which no feature is needed to hit.
     """
 
     feature: str
@@ -26,11 +27,17 @@ class LeakageScore:
     error: float
     constant_error: float
     exact: float
+    constant_exact: float = 0.0
 
     @property
     def share(self) -> float:
         """Share of the constant's error that remains: 0 predicts the age exactly, 1 predicts nothing."""
         return self.error / self.constant_error if self.constant_error else 1.0
+
+    @property
+    def exact_skill(self) -> float:
+        """Share of the ages hit among those that the commonest age does not hit: 0 for a constant, 1 for a copy of the age."""
+        return (self.exact - self.constant_exact) / (1 - self.constant_exact) if self.constant_exact < 1 else 0.0
 
     def as_json(self) -> dict[str, object]:
         return {**asdict(self), "share": self.share}
@@ -61,8 +68,14 @@ def _leakage_score(name: str, bins: NDArray[np.int64], age: NDArray[np.float64])
     truth = age[~fitted]
     predicted = median[bins[~fitted]]
     constant = float(np.abs(truth - np.median(age[fitted])).mean())
+    commonest = np.bincount(age[fitted].astype(np.int64)).argmax()
     return LeakageScore(
-        name, len(age), float(np.abs(truth - predicted).mean()), constant, float((np.round(predicted) == truth).mean())
+        name,
+        len(age),
+        float(np.abs(truth - predicted).mean()),
+        constant,
+        float((np.round(predicted) == truth).mean()),
+        float((truth == commonest).mean()),
     )
 
 
@@ -84,10 +97,10 @@ def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
 def leaking_features(
     scores: list[LeakageScore], error_share: float, exact_share: float, allowed: tuple[str, ...]
 ) -> list[LeakageScore]:
-    """Scores with at most ``error_share`` of the error left or at least ``exact_share`` of ages hit; 0 disables a criterion."""
+    """Scores with at most ``error_share`` of the error left or ``exact_share`` of the rarer ages hit; 0 disables a criterion."""
 
     def tells(t: LeakageScore) -> bool:
         near = bool(error_share) and t.share <= error_share
-        return t.constant_error > 0 and (near or (bool(exact_share) and t.exact >= exact_share))
+        return t.constant_error > 0 and (near or (bool(exact_share) and t.exact_skill >= exact_share))
 
     return [t for t in scores if t.feature not in allowed and tells(t)]

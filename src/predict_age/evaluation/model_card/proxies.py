@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from predict_age.evaluation.model_card.contents import Association
 
 STRONG_ASSOCIATION = 0.3
 MAX_PROXY_VALUES = 200
+MIN_PROXY_ROWS = 100  # people with a value; fewer say nothing about an association
 
 
 def correlation_ratio(values: NDArray[np.float64], group: NDArray[np.int64]) -> float:
@@ -52,15 +55,18 @@ def category_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.minimum(rank[codes], MAX_PROXY_VALUES)
 
 
-def proxy_features(columns: pa.Table, groups: pa.Table) -> dict[str, list[Association]]:
-    """Association of each feature with each group field, among people with a value, the strongest first."""
+def proxy_features(columns: pa.Table, groups: pa.Table, excluded: Collection[tuple[str, str]] = ()) -> dict[str, list[Association]]:
+    """Association of each feature with each group field, among people with a value, the strongest first.
+
+    ``excluded`` pairs of feature and field are left out: a feature that is the field itself is no proxy of it.
+    """
     associations: dict[str, list[Association]] = {}
     for field in groups.column_names:
         rows = []
         for name in columns.column_names:
             present = columns[name].is_valid()
             column, group = columns[name].filter(present), groups[field].filter(present)
-            if len(column) < 2:
+            if len(column) < MIN_PROXY_ROWS or (name, field) in excluded:
                 continue
             numeric = pa.types.is_floating(column.type)
             strength = (
