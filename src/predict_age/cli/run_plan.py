@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predict_age.cli.app import open_workspace, parse_date
-from predict_age.errors import ConfigError
+from predict_age.errors import ConfigError, IntegrityError
+
+FIRST_YEAR, LAST_YEAR = 1970, 9998  # of a run's time
 
 if TYPE_CHECKING:
     from predict_age.run.run import RunPlan
@@ -52,35 +55,43 @@ def checked_plan(
         check_compiles(declared, when, name)
     check_groups(settings.card.groups)
     stamp = _timestamp(timestamp) if timestamp else None
-    built_on, challengers = _models(workspace, base, model, list(settings.prediction.challengers), declared.text)
-    return new_plan(
-        source,
-        when,
-        settings,
-        declared.text,
-        name,
-        timestamp=stamp,
-        base=built_on,
-        challengers=challengers,
-        shadow=shadow,
-    )
-
-
-def _models(
-    workspace: Path | None, base: str, model: str, challengers: list[str], features: str
-) -> tuple[tuple[str, str], tuple[tuple[str, str], ...]]:
-    """Base run, if any, and the challengers' runs, each with the SHA-256 of its model's manifest."""
-    from predict_age.query.model_registry import run_of
-
+    challengers = list(settings.prediction.challengers)
     if base and model:
         raise ConfigError("--base and --model both name a model", fix="give one of them")
+    plan = new_plan(source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow)
     if workspace is None or not (base or model or challengers):
-        return ("", ""), ()
-    space = open_workspace(workspace)
+        return plan
+    return _with_models(plan, open_workspace(workspace), base, model, challengers, exact=bool(stamp))
+
+
+def _with_models(plan: RunPlan, space: Workspace, base: str, model: str, challengers: list[str], *, exact: bool) -> RunPlan:
+    """The plan with base run and challengers, each with the SHA-256 of its model's manifest.
+
+    ``exact``: the time was given, and the same event twice is one run. What "champion" and "current" mean changes with that run,
+    so they mean what they meant the first time.
+    """
+    import hashlib
+
+    from predict_age.pipeline.runner import with_models
+    from predict_age.query.model_registry import run_of
+
+    asked = repr((plan.timestamp, plan.identity, base, model, challengers))
+    event = hashlib.sha256(asked.encode()).hexdigest() if exact else ""
+    for folder in reversed(space.runs()) if exact else ():
+        with suppress(IntegrityError):
+            record = folder.record
+            if record.get("event") == event:
+                return with_models(
+                    plan,
+                    event,
+                    (record["base"], record["base_model"]),
+                    tuple((str(run), str(seal)) for run, seal in record["challengers"]),
+                )
     built_on = ("", "")
     if base or model:
-        built_on = _usable_model(space, space.resolve(base) if base else run_of(space, model), features)
-    return built_on, tuple(_usable_model(space, run_of(space, name), features) for name in challengers)
+        built_on = _usable_model(space, space.resolve(base) if base else run_of(space, model), plan.features_text)
+    others = tuple(_usable_model(space, run_of(space, name), plan.features_text) for name in challengers)
+    return with_models(plan, event, built_on, others)
 
 
 def _timestamp(text: str) -> dt.datetime:
@@ -90,6 +101,12 @@ def _timestamp(text: str) -> dt.datetime:
         time = None
     if time is None or time.tzinfo is None:
         raise ConfigError("--timestamp is not a time with a zone", expected="such as 2025-10-23T06:00:00Z", found=text) from None
+    try:
+        time = time.astimezone(dt.UTC)
+    except OverflowError:
+        time = dt.datetime.max.replace(tzinfo=dt.UTC)
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        raise ConfigError("--timestamp is out of range", expected=f"a time from {FIRST_YEAR} to {LAST_YEAR}, in UTC", found=text)
     return time
 
 

@@ -91,6 +91,14 @@ def new_plan(
     return replace(plan, run_id=_run_id(now, plan))
 
 
+def with_models(
+    plan: RunPlan, event: str, base: tuple[str, str] = ("", ""), challengers: tuple[tuple[str, str], ...] = ()
+) -> RunPlan:
+    """The plan with the models that the names in its ``event`` stand for."""
+    made = replace(plan, base=base[0], base_model=base[1], challengers=challengers, event=event)
+    return replace(made, run_id=_run_id(dt.datetime.fromisoformat(plan.timestamp), made))
+
+
 def _run_id(time: dt.datetime, plan: RunPlan) -> str:
     return f"{time:%Y%m%dT%H%M%SZ}-{plan.identity[:8]}"
 

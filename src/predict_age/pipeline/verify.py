@@ -16,7 +16,8 @@ from predict_age.run.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
 from predict_age.storage.manifest import VerifiedRun, verified_run
-from predict_age.storage.workspace import RunFolder, Workspace
+from predict_age.storage.publication import read_published
+from predict_age.storage.workspace import DONE, RunFolder, Workspace
 from predict_age.tally import sum_tallies
 
 PARTITION_FOLDERS = ("predictions/batch_", "qa/", "results/")
@@ -48,7 +49,8 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
         raise
     with ThreadPoolExecutor(available_cores()) as threads:
         problems = [p for p in threads.map(lambda n: file_problem(folder.path / n, run.files[n], n), run.files) if p]
-    problems += _records(run)
+    interrupted = folder.status != DONE and folder.id in read_published(workspace.documents).run_ids
+    problems += _records(run, may_be_missing=interrupted)
     size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
     checks = (
         ["the manifest has the hash that published.json names"]
@@ -57,6 +59,8 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
     )
     if problems:
         return Verification(folder.id, len(run.files), size, 0, checks, problems)
+    if interrupted:
+        checks.append("the run was interrupted after it was published; `predict-age resume` writes its last records")
     checks.append(f"{len(run.files):,} files have their recorded SHA-256")
     for claim, check in (
         ("every person of the source occurs exactly once, and the row accounting reconciles", _books),
@@ -95,8 +99,8 @@ def _model(run: VerifiedRun) -> None:
     load_model(run.folder.model, run.files["model/manifest.json"])
 
 
-def _records(run: VerifiedRun) -> list[str]:
-    """Problems of files that the manifest does not name: those written after it, and receipts."""
+def _records(run: VerifiedRun, *, may_be_missing: bool) -> list[str]:
+    """Problems of files that the manifest does not name: those written after it, which ``may_be_missing``, and receipts."""
     problems = []
     parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTITION_FOLDERS)}
     receipts = {receipt_of(run.folder.path / name): seal for name, seal in parts.items()}
@@ -104,12 +108,15 @@ def _records(run: VerifiedRun) -> list[str]:
     later += [p.relative_to(run.folder.path).as_posix() for p in sorted(run.folder.path.glob("gates/*.json"))]
     later += ["tuning.json"] if (run.folder.path / "tuning.json").exists() else []
     for path in [*receipts, *(run.folder.path / name for name in later)]:
+        if may_be_missing and path not in receipts and not path.exists():
+            continue
         try:
             value = read_json(path)
             if path in receipts and value["file_sha256"] != receipts[path]:
                 problems.append(f"{path.name} is the receipt of another file's content")
         except (IntegrityError, KeyError) as error:
             problems.append(str(error).splitlines()[0])
-    if valid_receipt(run.folder.report, key_of(run.folder.id)) is None:
+    unwritten = may_be_missing and not run.folder.report.exists()
+    if not unwritten and valid_receipt(run.folder.report, key_of(run.folder.id)) is None:
         problems.append("report.html is missing or damaged; `predict-age report` writes it again")
     return problems

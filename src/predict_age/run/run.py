@@ -49,6 +49,7 @@ class RunPlan:
     ``workers`` decides the sizes of batches and the number of training threads; it changes no model. ``base`` is a finished
     run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise. ``challengers`` name
     run and SHA-256 of each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
+    ``event`` is the hash of what was asked for where that names models: "champion" is another run after this one.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class RunPlan:
     challengers: tuple[tuple[str, str], ...] = ()
     shadow: bool = False
     passed_over: tuple[PassedOver, ...] = ()
+    event: str = ""
 
     @property
     def identity(self) -> str:
@@ -110,6 +112,7 @@ class RunPlan:
             "challengers": self.challengers,
             "shadow": self.shadow,
             "passed_over": [asdict(p) for p in self.passed_over],
+            "event": self.event,
         }
 
     @classmethod
@@ -134,6 +137,7 @@ class RunPlan:
                 tuple((str(r), str(m)) for r, m in value["challengers"]),
                 bool(value["shadow"]),
                 tuple(PassedOver(p["reason"], p["files"], tuple(p["first"])) for p in value.get("passed_over", ())),
+                value.get("event", ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(

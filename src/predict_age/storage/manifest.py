@@ -13,6 +13,7 @@ from predict_age.errors import IntegrityError
 from predict_age.records.json_fields import OPTIONAL, from_json
 from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts, RowCounts, TrainingFacts
 from predict_age.storage.durable_files import check_hash, file_problem, key_of
+from predict_age.storage.publication import read_published
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.storage.workspace import RunFolder, Workspace
 from predict_age.tally import Tally
@@ -110,7 +111,7 @@ class VerifiedRun:
 
 def verified_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun:
     """The run with its manifest. Raises IntegrityError when the manifest is missing, damaged or not the published one."""
-    content_hash = workspace.published.manifests.get(folder.id, "")
+    content_hash = read_published(workspace.documents).manifests.get(folder.id, "")
     if not content_hash:
         try:
             content_hash = folder.facts(FinalResultsFacts).manifest

@@ -46,16 +46,17 @@ def _previous(workspace: Workspace) -> str:
 
 def _pointer_is_damaged(workspace: Workspace) -> bool:
     try:
-        workspace.documents.get(POINTER)
+        workspace.published  # noqa: B018 - reading it is the check
     except IntegrityError:
         return True
     return False
 
 
 def _rebuild(workspace: Workspace) -> None:
-    """Move the damaged pointer away and write one that names the newest valid run of each quarter."""
+    """Move a damaged pointer away and write one that names the newest valid run of each quarter."""
     pointer = workspace.root / f"{POINTER}.json"
-    pointer.replace(pointer.with_suffix(".damaged"))
+    if pointer.exists():
+        pointer.replace(pointer.with_suffix(".damaged"))
     published = Published(fence=holder.token if (holder := current_holder(workspace.documents)) else 0)
     for folder in workspace.runs():
         run = _valid_run(workspace, folder)

@@ -33,7 +33,7 @@ from predict_age.step import STEPS, StepRecord
 from predict_age.storage.documents import LocalDocuments
 from predict_age.storage.durable_files import make_folder, read_hashed_json, read_json, remove, write_json
 from predict_age.storage.lease import Lease, Permission, current_holder
-from predict_age.storage.publication import Published, publish, raise_fence, read_published
+from predict_age.storage.publication import POINTER, Published, publish, raise_fence, read_published
 
 F = TypeVar("F", bound=Facts)
 DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
@@ -190,6 +190,16 @@ class Workspace:
 
     @property
     def published(self) -> Published:
+        """The pointer. Raises IntegrityError when it is damaged, or missing beside finished runs."""
+        if not (self.root / f"{POINTER}.json").exists():
+            finished = [r.id for r in self.runs() if r.status == DONE]
+            if finished:
+                raise IntegrityError(
+                    f"{POINTER}.json is missing: which run readers see is not known",
+                    expected="the file beside finished runs",
+                    found=f"{len(finished)} finished runs, the newest {finished[-1]}",
+                    fix="`predict-age rollback --to RUN` writes it again from the finished runs",
+                )
         return read_published(self.documents)
 
     def publish(self, lease: Permission, run_id: str, quarter: str, content_hash: str) -> None:
@@ -217,7 +227,11 @@ class Workspace:
         return self.run(run_id)
 
     def hold(self, purpose: str, seconds: float) -> Lease:
-        """Take the lease, or raise BusyError naming its holder. To be used in a ``with`` statement."""
+        """Take the lease, or raise BusyError naming its holder. To be used in a ``with`` statement.
+
+        Raises IntegrityError when the pointer is damaged or missing: what is published is not known.
+        """
+        self.published  # noqa: B018 - reading it is the check
         return Lease(self.documents, purpose, seconds, lambda token: raise_fence(self.documents, token))
 
 
