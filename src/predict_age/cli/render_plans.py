@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def show_estimate(estimate: Estimate) -> None:
-    """Print an estimate."""
+    """Print an estimate: how the files are read, and what the run takes."""
+    show_reading(estimate)
     table = grid("Plan", ["", ""], numbers=False)
     about = "" if estimate.exact_rows else "about "
     table.add_row("rows", f"{about}{estimate.rows:,} in {size(estimate.source_bytes)}")
@@ -35,6 +37,25 @@ def show_estimate(estimate: Estimate) -> None:
         else "limits.usd_per_hour is not set"
     )
     table.add_row("cost", f"about ${estimate.cost_usd:.2f} ({price})")
+    stdout_console().print(table)
+
+
+def show_reading(found: Estimate) -> None:
+    """Print how the files of the source are read, and which are passed over."""
+    table = grid("Reading plan", ["files", "format", "read as", "size"], numbers=False)
+    for group in found.reading:
+        name = escape(Path(group.first).name)
+        table.add_row(
+            name if group.files == 1 else f"{name} and {group.files - 1:,} more",
+            group.format,
+            escape(group.details),
+            size(group.bytes),
+        )
+    for passed in found.passed_over:
+        name = escape(Path(passed.first[0]).name)
+        table.add_row(
+            name if passed.files == 1 else f"{name} and {passed.files - 1:,} more", "passed over", passed.reason, "", style="yellow"
+        )
     stdout_console().print(table)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predict_age.config import Config
 from predict_age.errors import InputError
 from predict_age.run.batching import number_of_batches
 from predict_age.run.budget import cost_usd
@@ -15,15 +15,20 @@ from predict_age.run.run import RunPlan
 from predict_age.run.step_outputs import rules_before_reading
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.source.column_types import check_types
+from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
-from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split, splits_of_file
+from predict_age.source.reading_plan import ReadingGroup, reading_plan
+from predict_age.source.rejected_rows import FileRows, check_rejected
+from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split, splits_of_file, with_folders
 from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules, connect
 from predict_age.source.scan import id_type
 from predict_age.source.text_ids import count_text_ids
 from predict_age.source.text_readers import read_text
 from predict_age.source.text_stream import open_bytes
+from predict_age.source.working_rows import TextChunk
 
 SAMPLED_SPLITS = 5
+COUNTED_TEXT_BYTES, UNPACKED = 64 << 20, 8  # text up to this size is read as a whole; how much larger it is when it is packed
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
 READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
 RUN_START_SECONDS = 6.0
@@ -34,7 +39,7 @@ PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimate of a run. ``exact_rows``: rows were counted (Parquet), not scaled up from a sample (text).
+    """Estimate of a run. ``exact_rows``: rows were counted, not scaled up from a sample of a large text.
 
     ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else.
     """
@@ -54,34 +59,44 @@ class Estimate:
     cost_usd: float
     pid_type: str
     odd_ids: int
+    reading: list[ReadingGroup]
+    passed_over: list[PassedOver]
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
 def estimate(plan: RunPlan) -> Estimate:
-    """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source."""
+    """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source.
+
+    Text of moderate size is read as a whole and refused as a run would refuse it; of larger text only the beginning is read.
+    """
     config = plan.config
-    rules = rules_before_reading(plan)
     rows = text_rows = 0
     splits: list[Split] = []
-    sample = _Sample(rules)
+    sample = _Sample(rules_before_reading(plan))
+    texts = [f for f in plan.files if f.format != "parquet"]
+    whole = sum(f.size * (UNPACKED if f.compression else 1) for f in texts) <= COUNTED_TEXT_BYTES
     for number, file in enumerate(plan.files):
         if file.format == "parquet":
             parquet = open_parquet(file.path)
-            check_columns(parquet.schema_arrow.names, config.source, file.path, ages_needed=not plan.base)
+            names = with_folders(parquet.schema_arrow.names, file.partition)
+            check_columns(names, config.source, file.path, ages_needed=not plan.base)
             check_types(parquet.schema_arrow, config.source, file.path)
-            splits += splits_of_file(parquet.metadata, len(splits), number, file.path, working=False)
+            splits += splits_of_file(parquet.metadata, len(splits), number, file.path, working=False, partition=file.partition)
             rows += parquet.metadata.num_rows
+            sample.files.append(FileRows(file.path, parquet.metadata.num_rows, Counter()))
         else:
-            text_rows += _sample_text(plan, number, sample)
+            text_rows += _sample_text(plan, number, sample, whole=whole)
     for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
         piece = next(read_split(split, config.source, with_profile=False))
         sample.add(piece.raw)
     rows += text_rows
+    if whole:
+        check_rejected(sample.rows_by_file(config.source.pid_type), config.source, "look at the source")
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
-    return _estimate(plan.config, rows, text_rows, sample, sum(f.size for f in plan.files))
+    return _estimate(plan, rows, text_rows, sample, exact=whole)
 
 
 class _Sample:
@@ -91,14 +106,35 @@ class _Sample:
         self._rules = rules
         self._shares: list[float] = []
         self._numbers = self._texts = 0
+        self._texts_by_file: dict[str, int] = {}
+        self.files: list[FileRows] = []
 
-    def add(self, raw: pa.Table) -> None:
-        """Rows of one file or row group."""
+    def add_chunk(self, path: str, chunk: TextChunk) -> None:
+        """Rows and rejected records of a text file."""
+        before = self._texts
+        reasons = Counter(reason for _, reason in chunk.broken)
+        if chunk.rows.num_rows:
+            reasons.update(p for p in self.add(chunk.rows).to_pylist() if p is not None)
+        self._texts_by_file[path] = self._texts_by_file.get(path, 0) + self._texts - before
+        if not self.files or self.files[-1].path != path:
+            self.files.append(FileRows(path, 0, Counter()))
+        self.files[-1] = FileRows(path, self.files[-1].records + chunk.records, self.files[-1].rejected + reasons)
+
+    def rows_by_file(self, declared: str) -> list[FileRows]:
+        """Records and rejected ones of each file; text ids are no reason where ids are text."""
+        if self.ids(declared)[0] != "text":
+            return self.files
+        texts = self._texts_by_file
+        return [FileRows(f.path, f.records, f.rejected - Counter({NOT_AN_INTEGER: texts.get(f.path, 0)})) for f in self.files]
+
+    def add(self, raw: pa.Table) -> pa.ChunkedArray:
+        """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
         canonical = self._rules.canonical(connect(), raw)
         self._shares.append(1 - canonical["known_age"].null_count / max(canonical.num_rows, 1))
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
         no_integer = pc.fill_null(pc.equal(canonical["problem"], NOT_AN_INTEGER), False)
         self._texts += count_text_ids(raw["pid"].filter(no_integer))
+        return canonical["problem"]
 
     @property
     def known_share(self) -> float:
@@ -110,23 +146,26 @@ class _Sample:
         return kind, self._texts if kind == "integer" else 0
 
 
-def _sample_text(plan: RunPlan, number: int, sample: _Sample) -> int:
-    """Rows of a text file, scaled up by bytes from its first chunk, which is added to the ``sample``."""
+def _sample_text(plan: RunPlan, number: int, sample: _Sample, *, whole: bool) -> int:
+    """Rows of a text file: counted where it is read as a ``whole``, else scaled up by bytes from its first chunk."""
     file = plan.files[number]
-    reader = read_text(file, plan.config.source, ages_needed=not plan.base)
-    piece = next(reader, None)
-    if piece is None or not piece.rows.num_rows:
-        return len(piece.broken) if piece else 0
-    sample.add(piece.rows)
+    chunks = read_text(file, plan.config.source, ages_needed=not plan.base)
+    rows = 0
+    for chunk in chunks:
+        sample.add_chunk(file.path, chunk)
+        rows += chunk.records
+        if not whole:
+            break
+    if whole or not rows:
+        return rows
     with open_bytes(file) as stream:
         beginning = stream.read(8 << 20)
     packed = pa.compress(beginning, codec=file.compression, asbytes=True) if file.compression else beginning
-    factor = max(1.0, file.size / max(len(packed), 1))
-    return round((piece.rows.num_rows + len(piece.broken)) * factor)
+    return round(rows * max(1.0, file.size / max(len(packed), 1)))
 
 
-def _estimate(config: Config, rows: int, text_rows: int, sample: _Sample, source_bytes: int) -> Estimate:
-    share = sample.known_share
+def _estimate(plan: RunPlan, rows: int, text_rows: int, sample: _Sample, *, exact: bool) -> Estimate:
+    config, share = plan.config, sample.known_share
     workers = config.running.workers or available_cores()
     to_predict = round(rows * (1 - share))
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
@@ -143,7 +182,7 @@ def _estimate(config: Config, rows: int, text_rows: int, sample: _Sample, source
     minutes = seconds / 60
     return Estimate(
         rows,
-        text_rows == 0,
+        exact,
         share,
         to_predict,
         batches,
@@ -152,8 +191,10 @@ def _estimate(config: Config, rows: int, text_rows: int, sample: _Sample, source
         minutes,
         memory,
         disk,
-        source_bytes,
+        sum(f.size for f in plan.files),
         config.limits.usd_per_hour,
         cost_usd(minutes, config.limits),
         *sample.ids(config.source.pid_type),
+        reading_plan(plan.files),
+        list(plan.passed_over),
     )

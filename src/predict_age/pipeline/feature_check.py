@@ -13,7 +13,7 @@ from predict_age.pipeline.estimate import estimate
 from predict_age.run.run import RunPlan
 from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import connect
-from predict_age.source.text_readers import read_csv, read_jsonl
+from predict_age.source.text_readers import read_text
 
 PROFILES_SAMPLED = 3_000  # in plan's table
 PROFILES_SEARCHED = 100_000  # for a feature that the sample does not have
@@ -91,7 +91,8 @@ def _profiles(plan: RunPlan, number: int, most: int) -> Iterator[pa.ChunkedArray
     file, source = plan.files[number], plan.config.source
     left = most
     if file.format == "parquet":
-        splits = splits_of_file(open_parquet(file.path).metadata, 0, number, file.path, working=False)
+        metadata = open_parquet(file.path).metadata
+        splits = splits_of_file(metadata, 0, number, file.path, working=False, partition=file.partition)
         for split in splits[:: max(1, len(splits) // PLACES)]:
             piece = next(read_split(split, source, with_profile=True, with_ids=False), None)
             if piece is not None and left > 0:
@@ -99,7 +100,7 @@ def _profiles(plan: RunPlan, number: int, most: int) -> Iterator[pa.ChunkedArray
                 yield piece.raw["profile"].slice(0, share)
                 left -= min(share, piece.raw.num_rows)
         return
-    for chunk in read_jsonl(file, source) if file.format == "jsonl" else read_csv(file, source):
+    for chunk in read_text(file, source, ages_needed=not plan.base):
         if left <= 0:
             return
         yield chunk.rows["profile_json"].slice(0, left)

@@ -33,10 +33,28 @@ class PreCleanupFacts(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceFileFacts:
+    """Records of one source file, and how it was read; ``delimiter``, ``quote`` and ``escape`` are those of CSV."""
+
+    path: str
+    format: str
+    compression: str
+    encoding: str
+    delimiter: str
+    quote: str
+    escape: str
+    layout: str
+    bytes: int
+    records: int
+    rejected: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadSourceFacts(Facts):
     """Row counts of the source. ``checksum`` is the order-free sum of hashed pids; ``known_ages`` counts whole years.
 
-    ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are.
+    ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are;
+    ``files`` accounts for each file from its bytes on.
     """
 
     step: ClassVar[str] = "read_source"
@@ -54,6 +72,7 @@ class ReadSourceFacts(Facts):
     conflicting_age: int
     source_sha256: list[str]
     pid_type: str = "integer"
+    files: list[SourceFileFacts] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ from predict_age.records.step_facts import (
 from predict_age.run.quality_gates import outcome
 from predict_age.run.summary import run_summary
 from predict_age.runtime.progress import duration, size
+from predict_age.source.discovery import source_file_from_json
+from predict_age.source.reading_plan import ReadingGroup, reading_plan
 from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
 from predict_age.storage.workspace import RunFolder
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
@@ -68,6 +70,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "config": folder.record["config"],
         "source": as_json(folder.facts(ReadSourceFacts)),
         "record": folder.record,
+        "reading": _reading(folder),
         "metrics": as_json(metrics),
         "bands": metrics.by_band,
         "stages": stages,
@@ -89,6 +92,12 @@ def _context(folder: RunFolder) -> dict[str, object]:
         ),
         "features": _features(metrics, prediction.tally),
     }
+
+
+def _reading(folder: RunFolder) -> list[ReadingGroup]:
+    """Files of the source by how they were read; runs of earlier versions have no records of them."""
+    counts = [(f.records, f.rejected) for f in folder.facts(ReadSourceFacts).files]
+    return reading_plan([source_file_from_json(f) for f in folder.record["files"]], counts) if counts else []
 
 
 def _in_drift_sample(state: DriftState) -> int:

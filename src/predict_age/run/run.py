@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from predict_age.errors import ConfigError, InputError, IntegrityError
 from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source import filesystem
-from predict_age.source.discovery import PassedOver, SourceFile
+from predict_age.source.discovery import PassedOver, SourceFile, source_file_from_json
 from predict_age.step import Step
 from predict_age.storage.durable_files import check_hash, key_of
 from predict_age.storage.lease import Permission
@@ -35,11 +35,6 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Print a line."""
-
-
-def _source_file(partition: Iterable[tuple[str, Any]] = (), **fields: Any) -> SourceFile:
-    """A source file from its JSON object, in which the pairs of ``partition`` are lists."""
-    return SourceFile(**fields, partition=tuple((str(k), v) for k, v in partition))
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,7 @@ class RunPlan:
                 dt.date.fromisoformat(value["as_of"]),
                 value["quarter"],
                 value["source"],
-                tuple(_source_file(**f) for f in value["files"]),
+                tuple(source_file_from_json(f) for f in value["files"]),
                 config,
                 value["features_text"],
                 value["features_name"],

@@ -35,7 +35,8 @@ def rules_of(plan: RunPlan, source: ReadSourceFacts) -> RowRules:
 
 def splits_of(folder: RunFolder) -> list[Split]:
     """Splits that ``read_source`` recorded. Paths of working copies are relative to the run, because its folder may be moved."""
-    splits = [Split(**s) for s in read_json(folder.path / "source" / "splits.json")["splits"]]
+    stored = read_json(folder.path / "source" / "splits.json")["splits"]
+    splits = [Split(**{**s, "partition": tuple((str(k), v) for k, v in s.get("partition", ()))}) for s in stored]
     return [replace(s, path=folder.place(s.path)) if s.working else s for s in splits]
 
 

@@ -50,6 +50,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "batches": _batches(prediction),
         "stages": [{"name": s.name, "seconds": s.seconds, "rows": s.rows, "peak_rss_bytes": s.peak_rss_bytes} for s in steps],
         "shadow": record["shadow"],
+        "passed_over": record.get("passed_over", []),
         "findings": [*about_run, *(f.sentence for f in findings)],
         "run_findings": about_run,
         "drift": {k: v for k, v in as_json(prediction.drift).items() if k != "as_of"} if prediction else {},

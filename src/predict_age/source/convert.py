@@ -30,6 +30,7 @@ class Conversion:
     path: str
     broken: dict[str, int]  # reason -> records
     written: dict[str, str]  # path -> SHA-256 of the files written
+    records: int  # in the bytes of the file
 
 
 def write_set_aside(path: Path, file: str, positions: list[int], reasons: list[str]) -> str:
@@ -50,10 +51,12 @@ def convert(
     pieces = read_text(file, source, ages_needed=ages_needed)
     path = folder / f"{number:05d}.parquet"
     broken: list[tuple[int, str]] = []
+    records = 0
     with creating(path) as stream, RowGroupWriter(stream, WORKING, ROWS_PER_GROUP) as writer:
         for piece in pieces:
             writer.write(piece.rows)
             broken += piece.broken
+            records += piece.records
     counts: dict[str, int] = {}
     written = {str(path): stream.sha256}
     for _, reason in broken:
@@ -62,7 +65,7 @@ def convert(
         aside = set_aside / f"read-{number:05d}.parquet"
         written[str(aside)] = write_set_aside(aside, file.path, [p for p, _ in broken], [r for _, r in broken])
     file.check_unchanged()
-    return Conversion(number, str(path), counts, written)
+    return Conversion(number, str(path), counts, written, records)
 
 
 def floor_mod(pids: np.ndarray, batches: int) -> np.ndarray:

@@ -13,9 +13,9 @@ from predict_age.errors import InputError
 from predict_age.source.csv_dialect import Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
 from predict_age.source.discovery import SourceFile
-from predict_age.source.row_group_reader import check_columns, flat_profile
+from predict_age.source.row_group_reader import check_columns, flat_profile, repeated_text
 from predict_age.source.text_stream import utf8_blocks
-from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, constant, partition_columns
+from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, partition_columns
 
 
 def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True) -> Iterator[TextChunk]:
@@ -98,9 +98,10 @@ def _parse(records: Records, names: list[str], dialect: Dialect, source: SourceC
 def _chunk(table: pa.Table, names: list[str], records: Records, added: dict[str, str | None], source: SourceConfig) -> TextChunk:
     rows = table.num_rows
     columns = {names[int(number)]: table[number] for number in table.column_names}
-    columns |= {name: constant(value, rows) for name, value in added.items()}
+    columns |= {name: repeated_text(value, rows) for name, value in added.items()}
     if source.profile_json == "*":
         profile = flat_profile(pa.table(columns).select([n for n in columns if n not in source.light_columns]))
     else:
         profile = columns[source.profile_json]
-    return chunk_of(records.positions, columns, profile, records.rejected, source)
+    records_read = len(records.positions) + len(records.rejected)
+    return chunk_of(records.positions, columns, profile, records.rejected, source, records_read)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from predict_age.config import SourceConfig
@@ -60,6 +61,11 @@ class SourceFile:
                 found=f"{now.size:,} bytes, modified at {now.mtime_ns} ns",
                 fix="start a new run on a source that nobody writes to",
             )
+
+
+def source_file_from_json(value: dict[str, Any]) -> SourceFile:
+    """A source file as run.json has it; entries of earlier versions have fewer keys."""
+    return SourceFile(**{**value, "partition": tuple((str(k), v) for k, v in value.get("partition", ()))})
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from predict_age.source.column_types import UNREADABLE_TEXT, valid_text
 from predict_age.source.discovery import SourceFile
 from predict_age.source.json_framing import ElementFramer
 from predict_age.source.json_layout import CR_LINES, LINES
+from predict_age.source.row_group_reader import repeated_text
 from predict_age.source.row_rules import connect
 from predict_age.source.text_encoding import masked
 from predict_age.source.text_stream import utf8_blocks
-from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8, TextChunk, check_count, chunk_of, constant, partition_columns
+from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8, TextChunk, check_count, chunk_of, partition_columns
 
 BRACE, MOST_DIGITS = ord("{"), 40
 NOT_PLAIN = r"^(-?[0-9]+[.eE].*|-?[iI]nf.*|-?[nN]a[nN]|true|false|\{.*|\[.*)$"  # an id that is no text and no integer, perhaps
@@ -124,7 +125,7 @@ class _Reader:
             columns, positions = columns.filter(pa.array(good)), positions[good]
         check_count(self._file.path, len(text), columns.num_rows + len(broken))
         light = {name: columns[name] for name in self._source.light_columns}
-        return chunk_of(positions, light, columns[PROFILE], broken, self._source)
+        return chunk_of(positions, light, columns[PROFILE], broken, self._source, len(text))
 
     def _divide(self, text: pa.ChunkedArray, objects: Flags, positions: Numbers, several: dict[int, list[str]]) -> TextChunk:
         """The records once more: a line that holds several objects is as many records, all at its position."""
@@ -162,7 +163,7 @@ class _Reader:
         columns[self._source.pid] = self._exact_ids(text, columns[self._source.pid], problems)
         for name, value in self._added.items():
             if name in columns and value is not None:
-                columns[name] = pc.coalesce(columns[name], constant(value, len(text)))
+                columns[name] = pc.coalesce(columns[name], repeated_text(value, len(text)))
         columns[PROFILE] = self._with_folders(text) if self._flat else values[f"v{len(names)}"]
         return pa.table(columns)
 

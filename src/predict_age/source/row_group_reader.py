@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, json_ready, plain_values, repeats_key
+from predict_age.source.discovery import Partition
 from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.row_rules import connect, register
 
@@ -30,6 +31,7 @@ class Split:
 
     ``file`` indexes the source files; ``first_row`` is the number of its first record in that file (from 0).
     ``working`` marks a converted file: its columns have canonical names, all text, and records carry their own numbers.
+    ``partition`` are columns that the folders of the file add.
     """
 
     id: int
@@ -40,6 +42,7 @@ class Split:
     first_row: int
     working: bool
     row_groups: int = 1
+    partition: Partition = ()
 
     @property
     def numbers(self) -> list[int]:
@@ -70,7 +73,9 @@ def open_parquet(path: str) -> pq.ParquetFile:
         ) from None
 
 
-def splits_of_file(metadata: pq.FileMetaData, first_id: int, file: int, path: str, *, working: bool) -> list[Split]:
+def splits_of_file(
+    metadata: pq.FileMetaData, first_id: int, file: int, path: str, *, working: bool, partition: Partition = ()
+) -> list[Split]:
     """Splits of a Parquet file, in order: row groups that together fit into one slice are one split; empty ones are left out."""
     splits: list[Split] = []
     first_row = size = 0
@@ -83,7 +88,7 @@ def splits_of_file(metadata: pq.FileMetaData, first_id: int, file: int, path: st
         if last is not None and last.rows + rows <= SLICE_ROWS and size <= SLICE_BYTES:
             splits[-1] = replace(last, rows=last.rows + rows, row_groups=number - last.row_group + 1)
         else:
-            splits.append(Split(first_id + len(splits), file, path, number, rows, first_row, working))
+            splits.append(Split(first_id + len(splits), file, path, number, rows, first_row, working, partition=partition))
             size = group.total_byte_size
         first_row += rows
     return splits
@@ -149,6 +154,16 @@ def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold())) or text
 
 
+def with_folders(names: Sequence[str], partition: Partition) -> list[str]:
+    """Names of the columns of a file, those that its folders add included; a column that the file has itself counts."""
+    return [*names, *(name for name, _ in partition if name not in names)]
+
+
+def repeated_text(value: str | None, rows: int) -> pa.ChunkedArray:
+    """A column of ``rows`` times the same text."""
+    return pa.chunked_array([pa.nulls(rows, pa.string()) if value is None else pa.repeat(pa.scalar(value, pa.string()), rows)])
+
+
 @lru_cache(maxsize=8)
 def _cached_file(path: str) -> pq.ParquetFile:
     return open_parquet(path)
@@ -172,13 +187,14 @@ def read_split(
     if split.working:
         source = SourceConfig()
     else:
-        check_columns(names, source, split.path, ages_needed=False)
-    aged = list(dict.fromkeys(c for c in source.light_columns if c in names))
+        check_columns(with_folders(names, split.partition), source, split.path, ages_needed=False)
+    every = with_folders(names, split.partition)
+    aged = list(dict.fromkeys(c for c in source.light_columns if c in every))
     flat = source.profile_json == "*"
-    rest = [n for n in names if n not in aged] if flat else [source.profile_json]
+    rest = [n for n in every if n not in aged] if flat else [source.profile_json]
     numbered = split.working and with_ids
     columns = (aged if with_ids else []) + (rest if with_profile else []) + (["position"] if numbered else [])
-    columns = columns or aged[:1]  # rows are counted by some column
+    columns = [c for c in columns if c in names] or names[:1]  # rows are counted by some column
     first = 0
     try:
         together = _rows_together(file, split, columns, SLICE_ROWS if with_profile else LIGHT_ROWS, most_bytes)
@@ -193,6 +209,9 @@ def read_split(
                 keep = only[first : first + rows]
                 table, positions = table.filter(pa.array(keep)), positions[keep]
             if table.num_rows:
+                for name, value in split.partition:
+                    if name not in names:
+                        table = table.append_column(name, repeated_text(value, table.num_rows))
                 raw = _rename(table, source, aged if with_ids else [], rest if with_profile else None, flat)
                 yield Slice(first, raw, positions)
             first += rows

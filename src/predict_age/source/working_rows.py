@@ -27,6 +27,7 @@ class TextChunk:
 
     rows: pa.Table
     broken: list[tuple[int, str]] = field(default_factory=list)
+    records: int = 0  # that the bytes have, as they were counted before anything read them
 
 
 def chunk_of(
@@ -35,21 +36,17 @@ def chunk_of(
     profile: pa.ChunkedArray,
     broken: list[tuple[int, str]],
     source: SourceConfig,
+    records: int,
 ) -> TextChunk:
     """A chunk from columns of text: ``light`` are those of ids and ages that the file has, by its own names for them."""
     absent = pa.nulls(len(positions), pa.string())
     columns = [light.get(name, absent) for name in source.light_columns]
-    return TextChunk(pa.table([pa.array(positions), *columns, profile], schema=WORKING), broken)
+    return TextChunk(pa.table([pa.array(positions), *columns, profile], schema=WORKING), broken, records)
 
 
 def partition_columns(file: SourceFile, names: list[str]) -> dict[str, str | None]:
     """Columns that the folders of ``file`` add; a column that the file has itself counts instead."""
     return {name: value for name, value in file.partition if name not in names}
-
-
-def constant(value: str | None, rows: int) -> pa.ChunkedArray:
-    """A column of ``rows`` times the same text."""
-    return pa.chunked_array([pa.nulls(rows, pa.string()) if value is None else pa.repeat(pa.scalar(value, pa.string()), rows)])
 
 
 def check_count(path: str, expected: int, found: int) -> None:

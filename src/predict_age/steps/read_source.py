@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from predict_age.errors import InputError
-from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.records.step_facts import ReadSourceFacts, SourceFileFacts
 from predict_age.run.batching import number_of_batches
 from predict_age.run.run import RunPlan, StepContext
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_before_reading
@@ -18,8 +17,9 @@ from predict_age.source import filesystem
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
-from predict_age.source.row_group_reader import Split, check_columns, open_parquet, splits_of_file
-from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules
+from predict_age.source.rejected_rows import FileRows, check_converted, check_rejected
+from predict_age.source.row_group_reader import Split, check_columns, open_parquet, splits_of_file, with_folders
+from predict_age.source.row_rules import RowRules
 from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, write_duplicate_rows
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
@@ -54,13 +54,10 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
             Path(path).unlink()
         counts = _scan(context, splits, rules, scratch, set_aside)
     _note_ids(context, rules, counts)
-    reasons = Counter[str]()
-    for conversion in conversions:
-        reasons.update(conversion.broken)
-    for count in counts:
-        reasons.update(count.set_aside)
-    read = sum(c.read for c in counts) + sum(sum(c.broken.values()) for c in conversions)
-    _check_rejected(context, read, reasons)
+    files = _files(plan, conversions, counts, splits)
+    check_rejected(files, plan.config.source, f"look at {set_aside}")
+    reasons = sum((f.rejected for f in files), Counter[str]())
+    read = sum(f.records for f in files)
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
         splits, batch_of, routed = _route(context, splits, counts, rules, source / "routed")
@@ -73,7 +70,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     duplicates = _find_duplicates(context, splits, rules, scratch)
     written[str(duplicate_rows_file(context.folder))] = write_duplicate_rows(duplicate_rows_file(context.folder), duplicates)
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = _facts(read, reasons, counts, duplicates, hashes, rules)
+    facts = _facts(read, reasons, counts, duplicates, hashes, rules, _file_facts(plan, files))
     write_json(
         source / "splits.json",
         {"splits": [_stored(context, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
@@ -85,7 +82,10 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
 
 def _stored(context: StepContext, split: Split) -> dict[str, object]:
     path = Path(split.path).relative_to(context.folder.path).as_posix() if split.working else split.path
-    return {**asdict(split), "path": path}
+    stored = {**asdict(split), "path": path}
+    if not split.partition:
+        del stored["partition"]
+    return stored
 
 
 def _fingerprints(context: StepContext) -> list[str]:
@@ -110,9 +110,11 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
         path = working.get(number, file.path)
         parquet = open_parquet(path)
         if number not in working:
-            check_columns(parquet.schema_arrow.names, plan.config.source, path, ages_needed=not plan.base)
+            names = with_folders(parquet.schema_arrow.names, file.partition)
+            check_columns(names, plan.config.source, path, ages_needed=not plan.base)
             check_types(parquet.schema_arrow, plan.config.source, path)
-        splits += splits_of_file(parquet.metadata, len(splits), number, path, working=number in working)
+        partition = () if number in working else file.partition
+        splits += splits_of_file(parquet.metadata, len(splits), number, path, working=number in working, partition=partition)
     return splits
 
 
@@ -169,30 +171,37 @@ def _route(
     return routed, batch_of, written
 
 
-def _check_rejected(context: StepContext, read: int, reasons: Counter[str]) -> None:
-    limits = context.plan.config.source
-    bad = sum(reasons.values())
-    shown = ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
-    text = ', or set pid_type = "text" under [source]' if reasons[NOT_AN_INTEGER] else ""
-    if read == 0:
-        raise InputError(
-            "the source holds no rows", expected="at least one record", found=f"{len(context.plan.files)} empty file(s)"
+def _files(plan: RunPlan, conversions: list[Conversion], counts: list[SplitCounts], splits: list[Split]) -> list[FileRows]:
+    """Records and rejected ones of each file. Raises IntegrityError when a text has other records than were converted."""
+    read, rejected = [0] * len(plan.files), [Counter[str]() for _ in plan.files]
+    for split, count in zip(splits, counts, strict=True):
+        read[split.file] += count.read
+        rejected[split.file].update(count.set_aside)
+    for conversion in conversions:
+        broken = Counter(conversion.broken)
+        check_converted(plan.files[conversion.file].path, conversion.records - broken.total(), read[conversion.file])
+        read[conversion.file] += broken.total()
+        rejected[conversion.file].update(broken)
+    return [FileRows(f.path, n, reasons) for f, n, reasons in zip(plan.files, read, rejected, strict=True)]
+
+
+def _file_facts(plan: RunPlan, files: list[FileRows]) -> list[SourceFileFacts]:
+    return [
+        SourceFileFacts(
+            path=file.path,
+            format=file.format,
+            compression=file.compression,
+            encoding=file.encoding,
+            delimiter=file.delimiter,
+            quote=file.quote,
+            escape=file.escape,
+            layout=file.layout,
+            bytes=file.size,
+            records=rows.records,
+            rejected=rows.rejected.total(),
         )
-    if bad == read:
-        lines = " (a JSON array over many lines is no JSON lines file)" if reasons["malformed_json"] else ""
-        raise InputError(
-            "no row of the source can be used",
-            expected=f"one record a line, whole numbers as pid{lines}",
-            found=shown,
-            fix=f"the rows and reasons are in {context.folder.path / 'set_aside'}",
-        )
-    if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
-        raise InputError(
-            f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
-            expected=f"at most {limits.max_set_aside_share:.2%}, or {limits.max_set_aside_floor} rows",
-            found=shown,
-            fix=f"look at {context.folder.path / 'set_aside'}, mend the source, or raise max_set_aside_share under [source]{text}",
-        )
+        for file, rows in zip(plan.files, files, strict=True)
+    ]
 
 
 def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> list[int]:
@@ -205,7 +214,13 @@ def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> l
 
 
 def _facts(
-    read: int, reasons: Counter[str], counts: list[SplitCounts], duplicates: list[DuplicateRows], hashes: list[str], rules: RowRules
+    read: int,
+    reasons: Counter[str],
+    counts: list[SplitCounts],
+    duplicates: list[DuplicateRows],
+    hashes: list[str],
+    rules: RowRules,
+    files: list[SourceFileFacts],
 ) -> ReadSourceFacts:
     known = Counter[str]()
     for count in counts:
@@ -228,4 +243,5 @@ def _facts(
         conflicting_age=sum(c.conflicting_age for c in counts),
         source_sha256=hashes,
         pid_type=rules.ids,
+        files=files,
     )

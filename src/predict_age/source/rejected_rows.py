@@ -1,0 +1,64 @@
+"""Rejected rows: how many there may be before a run stops, by the same sentences for the plan and for the run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from predict_age.config import SourceConfig
+from predict_age.errors import InputError, IntegrityError
+from predict_age.source.row_rules import NOT_AN_INTEGER
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Records of one source file, and those among them that are rejected, by reason."""
+
+    path: str
+    records: int
+    rejected: Counter[str]
+
+
+def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) -> None:
+    """Raise InputError when there are no rows, when a file has no usable one, or when too many cannot be used."""
+    read = sum(f.records for f in files)
+    reasons = sum((f.rejected for f in files), Counter[str]())
+    bad = reasons.total()
+    text = ', or set pid_type = "text" under [source]' if reasons[NOT_AN_INTEGER] else ""
+    if read == 0:
+        raise InputError("the source holds no rows", expected="at least one record", found=f"{len(files)} empty file(s)")
+    if bad == read:
+        raise InputError(
+            "no row of the source can be used", expected="records that can be read, each with an id", found=_shown(reasons), fix=fix
+        )
+    for file in files:
+        if file.records and file.rejected.total() == file.records:
+            raise InputError(
+                f"no row of {file.path} can be used",
+                expected="records that can be read, each with an id",
+                found=_shown(file.rejected),
+                fix=f"{fix}; or remove the file from the source",
+            )
+    if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
+        raise InputError(
+            f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
+            expected=f"at most {limits.max_set_aside_share:.2%}, or {limits.max_set_aside_floor} rows",
+            found=_shown(reasons),
+            fix=f"{fix}, mend the source, or raise max_set_aside_share under [source]{text}",
+        )
+
+
+def _shown(reasons: Counter[str]) -> str:
+    return ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
+
+
+def check_converted(path: str, expected: int, found: int) -> None:
+    """Raise IntegrityError when the rows of a converted file are not those that its bytes have."""
+    if expected != found:
+        raise IntegrityError(
+            f"the rows of {path} changed on their way",
+            expected=f"{expected:,} usable records, as its bytes have",
+            found=f"{found:,} rows",
+            fix="run again; if it happens twice, report it with the run folder's run.json",
+        )
