@@ -14,10 +14,10 @@ import pytest
 
 from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import InputError
+from predict_age.source.column_names import check_columns
 from predict_age.source.column_types import check_types
 from predict_age.source.row_group_reader import (
     Split,
-    check_columns,
     flat_profile,
     open_parquet,
     profile_text,

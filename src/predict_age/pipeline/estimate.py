@@ -14,12 +14,13 @@ from predict_age.run.budget import cost_usd
 from predict_age.run.run import RunPlan
 from predict_age.run.step_outputs import rules_before_reading
 from predict_age.runtime.worker_pool import available_cores
+from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
 from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
 from predict_age.source.rejected_rows import FileRows, check_rejected
-from predict_age.source.row_group_reader import Split, check_columns, open_parquet, read_split, splits_of_file, with_folders
+from predict_age.source.row_group_reader import Split, open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules, connect
 from predict_age.source.scan import id_type
 from predict_age.source.text_ids import count_text_ids

@@ -97,7 +97,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
 def _reading(folder: RunFolder) -> list[ReadingGroup]:
     """Files of the source by how they were read; runs of earlier versions have no records of them."""
     counts = [(f.records, f.rejected) for f in folder.facts(ReadSourceFacts).files]
-    return reading_plan([source_file_from_json(f) for f in folder.record["files"]], counts) if counts else []
+    return reading_plan([source_file_from_json(**f) for f in folder.record["files"]], counts) if counts else []
 
 
 def _in_drift_sample(state: DriftState) -> int:

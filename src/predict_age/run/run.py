@@ -121,7 +121,7 @@ class RunPlan:
                 dt.date.fromisoformat(value["as_of"]),
                 value["quarter"],
                 value["source"],
-                tuple(source_file_from_json(f) for f in value["files"]),
+                tuple(source_file_from_json(**f) for f in value["files"]),
                 config,
                 value["features_text"],
                 value["features_name"],

@@ -63,9 +63,9 @@ class SourceFile:
             )
 
 
-def source_file_from_json(value: dict[str, Any]) -> SourceFile:
-    """A source file as run.json has it; entries of earlier versions have fewer keys."""
-    return SourceFile(**{**value, "partition": tuple((str(k), v) for k, v in value.get("partition", ()))})
+def source_file_from_json(partition: Iterable[tuple[str, Any]] = (), **fields: Any) -> SourceFile:
+    """A source file from its JSON object, in which the pairs of ``partition`` are lists; earlier versions wrote fewer keys."""
+    return SourceFile(**fields, partition=tuple((str(k), v) for k, v in partition))
 
 
 @dataclass(frozen=True)

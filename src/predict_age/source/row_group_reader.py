@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
+from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, json_ready, plain_values, repeats_key
-from predict_age.source.discovery import Partition
+from predict_age.source.discovery import PathPartition
 from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.row_rules import connect, register
 
@@ -42,7 +43,7 @@ class Split:
     first_row: int
     working: bool
     row_groups: int = 1
-    partition: Partition = ()
+    partition: PathPartition = ()
 
     @property
     def numbers(self) -> list[int]:
@@ -74,7 +75,7 @@ def open_parquet(path: str) -> pq.ParquetFile:
 
 
 def splits_of_file(
-    metadata: pq.FileMetaData, first_id: int, file: int, path: str, *, working: bool, partition: Partition = ()
+    metadata: pq.FileMetaData, first_id: int, file: int, path: str, *, working: bool, partition: PathPartition = ()
 ) -> list[Split]:
     """Splits of a Parquet file, in order: row groups that together fit into one slice are one split; empty ones are left out."""
     splits: list[Split] = []
@@ -92,71 +93,6 @@ def splits_of_file(
             size = group.total_byte_size
         first_row += rows
     return splits
-
-
-def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages_needed: bool = True) -> None:
-    """Raise InputError unless the file has a pid, an age and a profile column under the configured names, each once.
-
-    ``ages_needed = False`` takes a file without an age column, because nobody's age is known; but a column whose name is an age
-    column's but for case or punctuation is taken for a slip.
-    """
-    found = "columns " + ", ".join(names) if names else "no columns"
-    flat = source.profile_json == "*"
-    used = names if flat else [n for n in names if n in (*source.light_columns, source.profile_json)]
-    if twice := [name for name in dict.fromkeys(used) if used.count(name) > 1]:
-        raise InputError(
-            f"a column name appears twice in {path}",
-            expected="every name once",
-            found=", ".join(f'"{name}"' for name in twice),
-            fix="rename one",
-        )
-    if source.pid not in names:
-        raise InputError(
-            f"no person identifier in {path}",
-            expected=f'a column "{source.pid}"' + did_you_mean(source.pid, names),
-            found=found,
-            fix='name your column under [source] in the configuration: pid = "..."',
-        )
-    if ages_needed and not any(name in names for name in source.age_columns):
-        raise no_age(source, path, found, names)
-    for name in source.age_columns:
-        if name not in names and (slips := [n for n in names if _letters(n) == _letters(name) and n not in source.light_columns]):
-            raise no_age(source, path, f'a column "{slips[0]}"', names)
-    if not flat and source.profile_json not in names:
-        raise InputError(
-            f"no profile in {path}",
-            expected=f'a column "{source.profile_json}"' + did_you_mean(source.profile_json, names),
-            found=found,
-            fix='name your column under [source], or set profile_json = "*" to use all other columns as the profile',
-        )
-
-
-def no_age(source: SourceConfig, where: str, found: str, names: Sequence[str] = ()) -> InputError:
-    """The error of a source in which no age column is found."""
-    wanted = " or ".join(f'"{name}"' + did_you_mean(name, names) for name in source.age_columns)
-    return InputError(
-        f"no age in {where}",
-        expected=f"a column {wanted}",
-        found=found,
-        fix='name your column under [source]: approximate_age = "...", birth_year = "..." or birth_date = "..."',
-    )
-
-
-def did_you_mean(name: str, names: Sequence[str]) -> str:
-    """A hint at those ``names`` that differ from ``name`` in case, spaces and the like only, or by a letter or two; empty: none."""
-    import difflib
-
-    near = [n for n in names if _letters(n) == _letters(name)] or difflib.get_close_matches(name, names, 1, 0.8)
-    return f' (did you mean "{near[0]}"?)' if near else ""
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold())) or text
-
-
-def with_folders(names: Sequence[str], partition: Partition) -> list[str]:
-    """Names of the columns of a file, those that its folders add included; a column that the file has itself counts."""
-    return [*names, *(name for name, _ in partition if name not in names)]
 
 
 def repeated_text(value: str | None, rows: int) -> pa.ChunkedArray:

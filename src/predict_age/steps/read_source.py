@@ -14,11 +14,12 @@ from predict_age.run.batching import number_of_batches
 from predict_age.run.run import RunPlan, StepContext
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_before_reading
 from predict_age.source import filesystem
+from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.rejected_rows import FileRows, check_converted, check_rejected
-from predict_age.source.row_group_reader import Split, check_columns, open_parquet, splits_of_file, with_folders
+from predict_age.source.row_group_reader import Split, open_parquet, splits_of_file
 from predict_age.source.row_rules import RowRules
 from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, write_duplicate_rows
 from predict_age.step import StepResult
