@@ -147,17 +147,18 @@ class InlinePool:
 
 def warm() -> None:
     """Import what a run imports, once, before forking. Nothing here may start a thread."""
+    from importlib import import_module
+
     import xgboost  # noqa: F401
 
     import predict_age.cli
     import predict_age.pipeline.verify
     import predict_age.query.tables
     import predict_age.report.run_report  # noqa: F401
-    from predict_age.pipeline.runner import step_function
     from predict_age.step import STEPS
 
     for step in STEPS:
-        step_function(step)
+        import_module(f"predict_age.steps.{step.name}")
 
 
 @contextmanager

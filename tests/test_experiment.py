@@ -202,7 +202,9 @@ def test_truth_from_a_later_run(lab: dict[str, Any]) -> None:
     """Ages given two years later count, taken back by the years between."""
     truth = dict(zip(*pq.read_table(lab["truth"]).to_pydict().values(), strict=True))
     later = lab["folder"] / "later.csv"
-    lines = ["pid,approximate_age,profile_json"] + [f'{pid},{age + 2},"{{}}"' for pid, age in sorted(truth.items())]
+    lines = ["pid,approximate_age,profile_json"] + [
+        f'{pid},{age + 2},"{{""tenure_months"": 40}}"' for pid, age in sorted(truth.items())
+    ]
     later.write_text("\n".join(lines) + "\n")
     (lab["folder"] / "two.toml").write_text('[running]\nquarter = "2027q3"\n')
     done = cli(

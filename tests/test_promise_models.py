@@ -147,7 +147,7 @@ def test_feature_file_newer_than_the_model(base: Outcome, trained: Outcome, tmp_
     )
     outcome = tiny_run(trained.workspace.parent / "s.jsonl", base.workspace, "--base", "current", "--features", tmp_path / "f.toml")
     assert outcome.code == 2
-    assert "trained on another feature file" in outcome.said
+    assert "trained with another feature file" in outcome.said
 
 
 @pytest.mark.parametrize("format_number", [0, 1, 3, None])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predict_age.storage import durable_files, publication
+from predict_age.storage import durable_files
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,10 @@ def _publish_first() -> None:
 
     write = final_results._write_manifest
 
-    def early(run: Any, *rest: Any) -> str:
-        publication.publish(run.workspace.documents, run.lease.token, run.plan.run_id, run.plan.quarter, "0" * 64)
-        return write(run, *rest)
+    def early(inputs: final_results.FinalResultsInputs, *rest: Any) -> str:
+        assert inputs.publish is not None
+        inputs.publish("0" * 64)
+        return write(inputs, *rest)
 
     final_results._write_manifest = early
 
