@@ -225,19 +225,25 @@ def tried(mutation: Mutation, root: Path) -> str:
     with tempfile.TemporaryDirectory() as kernels:
         if mutation.file.startswith("kernels/"):  # kernels elsewhere have this one's functions compiled in
             environment["NUMBA_CACHE_DIR"] = kernels
+
+        def run(*what: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--no-header", *what]
+            return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
         try:
-            command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
-            done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+            done = run(*tests)
         except subprocess.TimeoutExpired:
             return "UNDECIDED: the tests took too long"
         finally:
             path.write_text(text, encoding="utf-8")
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    if done.returncode == 0:
-        return "SURVIVED"
-    return f"caught by {failed[0].split()[1] if failed else f'exit code {done.returncode}'}"
+        if done.returncode == 0:
+            return "SURVIVED"
+        failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        if failed and run(failed[0]).returncode:
+            return f"UNDECIDED: {failed[0]} fails without the mutation, too"
+    return f"caught by {failed[0] if failed else f'exit code {done.returncode}'}"
 
 
 def main(words: list[str]) -> int:

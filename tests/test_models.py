@@ -37,7 +37,7 @@ from predict_age.models.density_network_training import (
 )
 from predict_age.models.ensemble import choose_network_share, choose_point_weights, mix_distributions, pinball_loss
 from predict_age.models.lgbm_model import train_lightgbm
-from predict_age.models.metrics import evaluate, metrics_by_band, point_errors
+from predict_age.models.metrics import evaluate, interval_quality, metrics_by_band, point_errors, weighted_metrics
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
 from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles, run_in_turn, train_bundle
@@ -500,3 +500,10 @@ def test_conformal_correction_equals_mapie(rows: int, coverage: float) -> None:
     years = conformal_correction(low.predict(x[held]), high.predict(x[held]), y[held], coverage)
     assert ends[:, 0, 0] == pytest.approx(low.predict(x[2 * rows :]) - years)
     assert ends[:, 1, 0] == pytest.approx(high.predict(x[2 * rows :]) + years)
+
+
+def test_ends_of_the_interval_are_inside() -> None:
+    """Somebody whose age is an end of the interval is covered; a year beyond it is not."""
+    age, lower, upper = np.array([20, 30, 40, 50]), np.array([20, 25, 41, 45]), np.array([24, 30, 45, 49])
+    assert interval_quality(age, lower, upper).coverage == 0.5
+    assert weighted_metrics(age, age, lower, upper, np.ones(4))["coverage"] == 0.5
