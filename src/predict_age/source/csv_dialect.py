@@ -74,7 +74,7 @@ class Dialect:
 
     def fields(self, record: bytes) -> list[bytes]:
         """The values of one record."""
-        found, at = [], 0
+        found, at, record = [], 0, record.rstrip(CR)
         while match := self.field.match(record, at):
             found.append(self._value(match.group()))
             at = match.end() + 1

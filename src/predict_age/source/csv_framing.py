@@ -89,6 +89,8 @@ class Framer:
                 problems[len(bounds)] = STRAY_QUOTE
             else:
                 end = match.end()
+                while self.dialect.line_end == LF and data[end : end + 1] == CR:
+                    end += 1
             if end >= len(data) and not final:
                 break
             raw = data[at:end]
@@ -103,7 +105,8 @@ class Framer:
         return RecordBounds(starts, ends, fields, problems, several, min(at, len(data)))
 
     def _bounds(self, record: bytes) -> Iterator[tuple[int, int]]:
-        at = 0
+        """Where the fields of a record begin and end."""
+        at, record = 0, record.rstrip(CR)
         while match := self.dialect.field.match(record, at):
             yield match.span()
             if match.end() >= len(record):

@@ -77,8 +77,9 @@ class ElementFramer:
     def _elements(self, data: bytes) -> _Elements:
         codes = np.frombuffer(data, np.uint8)
         inside = _inside_strings(codes)
-        brackets = np.flatnonzero((np.isin(codes, _OPENING) | np.isin(codes, _CLOSING)) & ~inside)
-        depth = np.cumsum(np.where(np.isin(codes[brackets], _OPENING), 1, -1))
+        opening = (codes == _OPENING[0]) | (codes == _OPENING[1])
+        brackets = np.flatnonzero((opening | (codes == _CLOSING[0]) | (codes == _CLOSING[1])) & ~inside)
+        depth = np.cumsum(np.where(opening[brackets], 1, -1))
         if self.layout == VALUES:
             below = np.flatnonzero(depth < 0)
             if len(below):
@@ -151,4 +152,4 @@ def _inside_strings(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
         lengths = np.diff(np.append(np.flatnonzero(first), len(slashes)))
         escaped = (begins + lengths)[lengths % 2 == 1]
         quotes[escaped[escaped < len(codes)]] = False
-    return np.logical_xor.accumulate(quotes)
+    return np.bitwise_xor.accumulate(quotes.view(np.uint8)).view(np.bool_)

@@ -23,7 +23,7 @@ class Member:
 def detect_layout(head: str, pid: str) -> str:
     """Say how the records of a JSON text that begins with ``head`` follow each other. ``pid`` is a key of records."""
     text = head.lstrip()
-    if text[:1] == "[" and not _is_line(text):
+    if text[:1] == "[" and (not _is_line(text) or not text.strip("[ \t\r\n]")):
         return ARRAY
     if text[:1] == "{":
         lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]

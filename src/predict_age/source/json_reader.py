@@ -28,7 +28,7 @@ from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8, TextChunk,
 BRACE, MOST_DIGITS = ord("{"), 40
 NOT_PLAIN = r"^(-?[0-9]+[.eE].*|-?[iI]nf.*|-?[nN]a[nN]|true|false|\{.*|\[.*)$"  # an id that is no text and no integer, perhaps
 MALFORMED, NO_OBJECT = "malformed_json", "not_an_object"
-PROFILE = ""
+PROFILE = "\0profile"  # no column of a source has this name
 _SPACE = re.compile(r"\s*")
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
