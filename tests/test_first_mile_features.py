@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import call
-from predict_age.features.inspection import FeatureCoverage, form_of, inspect_features, paths_of, suggested
+from predict_age.features.inspection import FeatureCoverage, inspect_features, paths_of, suggested
 from predict_age.features.spec import default_text, parse_features
 from predict_age.source.row_rules import connect
+from predict_age.source.value_form import form_of
 from predict_age.synthetic.write import Chunk, record_batch
 
 AS_OF = dt.date(2025, 10, 23)

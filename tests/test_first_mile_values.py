@@ -6,12 +6,15 @@ import datetime as dt
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from conftest import TINY, tiny_run, write_jsonl
+from faults import call
 from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
@@ -431,3 +434,85 @@ def test_large_row_groups_stay_alone(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "f.parquet", row_group_size=1, compression="none", use_dictionary=False)
     splits = splits_of_file(pq.read_metadata(tmp_path / "f.parquet"), 0, 0, "f", working=False)
     assert [s.rows for s in splits] == [2, 2]
+
+
+def forms(tmp_path: Path, **columns: pa.Array) -> list[tuple[str, str, int, str]]:
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.parquet"
+    rows = len(next(iter(columns.values())))
+    pq.write_table(pa.table({"pid": pa.array(range(rows)), **columns, "profile_json": pa.array(["{}"] * rows)}), path)
+    [piece] = read_split(Split(0, 0, str(path), 0, rows, 0, False), SourceConfig(), with_profile=False)
+    return [(u.column, u.reason, u.rows, u.form) for u in RULES.unusable(connect(), piece.raw)]
+
+
+def test_unusable_ages_are_counted_by_reason_and_form(tmp_path: Path) -> None:
+    """By column and reason, with the first one's form and never with a value of a person."""
+    found = forms(
+        tmp_path,
+        approximate_age=pa.array(["25-34", "31", "unknown", "150", "Zoë B.\x01", None]),
+        birth_year=pa.array([1850, 1985, 9999, None, 2031, 1990]),
+        birth_date=pa.array([None, "12/03/1985", "1985-03-12", "0001-01-01", "", " "]),
+    )
+    assert found == [
+        ("approximate_age", "implausible", 1, "999"),
+        ("approximate_age", "unreadable", 3, "99-99"),
+        ("birth_date", "implausible", 1, "9999-99-99"),
+        ("birth_date", "unreadable", 1, "99/99/9999"),
+        ("birth_year", "implausible", 3, "9999"),
+    ]
+    assert forms(tmp_path, birth_year=pa.array([1985, None])) == []
+    assert forms(tmp_path, birth_year=pa.array([1850.0])) == [("birth_year", "implausible", 1, "9999.9")]
+    assert forms(tmp_path, birth_date=pa.array([dt.date(1850, 1, 2)])) == [("birth_date", "implausible", 1, "9999-99-99")]
+
+
+def test_unusable_ages_are_said_after_the_result(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    """In the terminal, in the JSON, and instead of "0 of 0 with a known age"."""
+    rows = [{**row, "approximate_age": 40, "birth_year": None} for row in people_rows[:200]]
+    for n in range(25):
+        rows[n] = {**rows[n], "approximate_age": "25-34"} if n % 5 else {**rows[n], "approximate_age": None, "birth_year": 1850}
+    source = write_jsonl(tmp_path / "people.jsonl", rows)
+    done = tiny_run(source, tmp_path / "w")
+    assert done.code == 0, done.said
+    assert [sentence.split(" values")[0] for sentence in done.run["unusable_ages"]] == ["20", "5"]
+    shown = call(["status", "--workspace", tmp_path / "w"])[1]
+    assert "20 values of approximate_age cannot be read and were not used; the first has the form 99-99" in shown
+    assert "5 values of birth_year lie outside the plausible window" in shown
+
+    write_jsonl(source, [{**row, "approximate_age": "25-34"} for row in rows])
+    refused = tiny_run(source, tmp_path / "v")
+    assert refused.code == 3
+    assert "200 values of approximate_age cannot be read" in refused.said
+    assert "0 of 0 with a known age" in refused.said
+
+
+RECORDS = {
+    "lines": lambda rows: "\n".join(map(json.dumps, rows)),
+    "array": json.dumps,
+    "pretty": lambda rows: json.dumps(rows, indent=2),
+    "people": lambda rows: json.dumps({"people": rows}),
+}
+
+
+@pytest.mark.parametrize("layout", RECORDS)
+@pytest.mark.parametrize(
+    ("config", "message", "hint"),
+    [
+        ('profile_json = "profile"', "no profile in", 'did you mean "profile_json"'),
+        ('profile_json = "Profile_JSON"', "no profile in", 'did you mean "profile_json"'),
+        (
+            'approximate_age = "aproximate_age"\nbirth_year = "yob"\nbirth_date = "dob"',
+            "no age in",
+            'did you mean "approximate_age"',
+        ),
+        ('birth_year = "birthYear"', "no age in", 'did you mean "birth_year"'),
+    ],
+)
+def test_a_key_that_no_record_has_is_named(
+    people_rows: list[dict[str, Any]], tmp_path: Path, layout: str, config: str, message: str, hint: str
+) -> None:
+    """As a column is that a CSV or Parquet file does not have, whatever the layout: exit code 3 and the key that was meant."""
+    source = tmp_path / "people.json"
+    source.write_text(RECORDS[layout](people_rows[:120]))
+    done = tiny_run(source, tmp_path / "w", config=f"[source]\n{config}\n{TINY}")
+    assert done.code == 3, done.said
+    assert message in done.said
+    assert hint in done.said

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from predict_age.cli.app import open_workspace, parse_date
 from predict_age.errors import ConfigError, IntegrityError
 
-FIRST_YEAR, LAST_YEAR = 1970, 9998  # of a run's time
+FIRST_RUN_YEAR, LAST_RUN_YEAR = 1970, 9998  # of a run's time
 
 if TYPE_CHECKING:
     from predict_age.run.run import RunPlan
@@ -105,8 +105,10 @@ def _timestamp(text: str) -> dt.datetime:
         time = time.astimezone(dt.UTC)
     except OverflowError:
         time = dt.datetime.max.replace(tzinfo=dt.UTC)
-    if not FIRST_YEAR <= time.year <= LAST_YEAR:
-        raise ConfigError("--timestamp is out of range", expected=f"a time from {FIRST_YEAR} to {LAST_YEAR}, in UTC", found=text)
+    if not FIRST_RUN_YEAR <= time.year <= LAST_RUN_YEAR:
+        raise ConfigError(
+            "--timestamp is out of range", expected=f"a time from {FIRST_RUN_YEAR} to {LAST_RUN_YEAR}, in UTC", found=text
+        )
     return time
 
 

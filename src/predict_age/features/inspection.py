@@ -17,13 +17,13 @@ from predict_age.features.extract import extract_features
 from predict_age.features.spec import Feature, FeatureSet, Sql, parse_path
 from predict_age.features.sql_compiler import json_path
 from predict_age.source.row_rules import register
+from predict_age.source.value_form import form_of
 
 if TYPE_CHECKING:
     import duckdb
 
 PROFILES_WALKED = 2_000  # profiles whose keys are collected for suggestions
 DEEPEST_KEY = 6  # steps of a path that a suggestion may have
-LONGEST_FORM = 24  # characters
 MIN_SIMILARITY = 0.6  # of a suggestion to the path that leads nowhere
 MOSTLY_READABLE = 0.9  # of the values; below that the inspection says so
 FEWEST_FOUND = 20  # values; when none of so many can be read, the feature's kind or format is wrong
@@ -81,12 +81,6 @@ class FeatureCoverage:
             unread = f"{1 - self.readable / self.found:.0%} of {self.found:,} values at {self.path}"
             return f"{self.feature}: {unread} cannot be read or lie outside its bounds; the first has the form {self.form!r}"
         return ""
-
-
-def form_of(value: str) -> str:
-    """Form of a value without the value: digits become 9, letters a or A, everything else stays; shortened to 24 characters."""
-    form = re.sub(r"[^\W\d_]", lambda m: "A" if m[0].isupper() else "a", re.sub(r"\d", "9", value))
-    return form if len(form) <= LONGEST_FORM else form[: LONGEST_FORM - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def inspect_features(

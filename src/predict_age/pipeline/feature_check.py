@@ -11,6 +11,7 @@ from predict_age.features.extract import compile_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
 from predict_age.pipeline.estimate import estimate
 from predict_age.run.run import RunPlan
+from predict_age.source.missing_keys import check_profile_key
 from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import connect
 from predict_age.source.text_readers import read_text
@@ -103,5 +104,8 @@ def _profiles(plan: RunPlan, number: int, most: int) -> Iterator[pa.ChunkedArray
     for chunk in read_text(file, source, ages_needed=not plan.base):
         if left <= 0:
             return
-        yield chunk.rows["profile_json"].slice(0, left)
+        profiles = chunk.rows["profile_json"]
+        if len(profiles) and profiles.null_count == len(profiles):
+            check_profile_key(file, source)
+        yield profiles.slice(0, left)
         left -= chunk.rows.num_rows

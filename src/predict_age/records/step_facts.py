@@ -32,6 +32,23 @@ class PreCleanupFacts(Facts):
     needed_bytes: int | None = field(default=None, metadata=OPTIONAL)
 
 
+@dataclass(frozen=True)
+class UnusableAgesRecord:
+    """Values of an age column that stand for no known age: name of the column, why, how many, and the form of the first."""
+
+    column: str
+    reason: str
+    rows: int
+    form: str
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        why = "cannot be read" if self.reason == "unreadable" else "lie outside the plausible window"
+        form = f"the first has the form {self.form} (9: a digit, a: a letter)"
+        return f"{self.rows:,} values of {self.column} {why} and were not used; {form}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceFileFacts:
     """Records of one source file, and how it was read; ``delimiter``, ``quote`` and ``escape`` are those of CSV."""
@@ -73,6 +90,7 @@ class ReadSourceFacts(Facts):
     source_sha256: list[str]
     pid_type: str = "integer"
     files: list[SourceFileFacts] = field(default_factory=list)
+    unusable_ages: list[UnusableAgesRecord] | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)

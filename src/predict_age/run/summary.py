@@ -46,6 +46,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "model_version": training.model_version if training else "",
         "rows": as_json(final.rows) if final else {},
         "set_aside_reasons": source.rejected if source else {},
+        "unusable_ages": [ages.sentence for ages in source.unusable_ages or []] if source else [],
         "default_reasons": prediction.default if prediction else {},
         "batches": _batches(prediction),
         "stages": [{"name": s.name, "seconds": s.seconds, "rows": s.rows, "peak_rss_bytes": s.peak_rss_bytes} for s in steps],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.discovery import PathPartition
+
+SHORTEST_PART = 3  # letters of a name that tell nothing inside another one
 
 
 def with_folders(names: Sequence[str], partition: PathPartition) -> list[str]:
@@ -40,7 +43,8 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
     if ages_needed and not any(name in names for name in source.age_columns):
         raise no_age(source, path, found, names)
     for name in source.age_columns:
-        if name not in names and (slips := [n for n in names if _letters(n) == _letters(name) and n not in source.light_columns]):
+        slips = [n for n in names if letters_of(n) == letters_of(name) and n not in source.light_columns]
+        if name not in names and slips:
             raise no_age(source, path, f'a column "{slips[0]}"', names)
     if not flat and source.profile_json not in names:
         raise InputError(
@@ -63,12 +67,12 @@ def no_age(source: SourceConfig, where: str, found: str, names: Sequence[str] = 
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
-    """A hint at those ``names`` that differ from ``name`` in case, spaces and the like only, or by a letter or two; empty: none."""
-    import difflib
-
-    near = [n for n in names if _letters(n) == _letters(name)] or difflib.get_close_matches(name, names, 1, 0.8)
+    """A hint at those ``names`` that differ from ``name`` in case, spaces, a letter or two, or that contain it; empty: none."""
+    near = [n for n in names if letters_of(n) == letters_of(name)] or difflib.get_close_matches(name, names, 1, 0.8)
+    near = near or [n for n in names if len(name) > SHORTEST_PART and letters_of(name) in letters_of(n)]
     return f' (did you mean "{near[0]}"?)' if near else ""
 
 
-def _letters(text: str) -> str:
+def letters_of(text: str) -> str:
+    """Letters and digits of a name, whatever their case and what is between them."""
     return "".join(filter(str.isalnum, text.casefold())) or text

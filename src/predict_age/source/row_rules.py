@@ -13,6 +13,7 @@ import pyarrow as pa
 from predict_age.config import AgesConfig
 from predict_age.source.column_types import WHITE_SPACE, is_text
 from predict_age.source.text_ids import read_text_ids
+from predict_age.source.value_form import form_of
 from predict_age.sql import literal
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
 _ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
 _COMPACT_DATE = "[0-9]{8}([.]0*)?"
 NOT_AN_INTEGER = "pid_not_an_integer"
+UNREADABLE, IMPLAUSIBLE = "unreadable", "implausible"
 IdType = Literal["integer", "text"]
 
 
@@ -142,6 +144,16 @@ def given_and_read(column: str, kind: pa.DataType, pattern: str = "") -> tuple[s
 
 
 @dataclass(frozen=True)
+class UnusableAges:
+    """Values of an age column that stand for no known age: why, how many, and the form of the first."""
+
+    column: str
+    reason: str
+    rows: int
+    form: str
+
+
+@dataclass(frozen=True)
 class RowRules:
     """What decides about a row: age window and precedence, the date at which people have that age, how dates are written."""
 
@@ -163,6 +175,21 @@ class RowRules:
         later = f"CAST(month({value}) * 100 + day({value}) > {self.as_of.month * 100 + self.as_of.day} AS BIGINT)"
         age = f"{year} - year({value}) - {later}"
         return f"CASE WHEN {age} BETWEEN {self.ages.min} AND {self.ages.max} THEN {age} END"
+
+    def unusable(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table) -> list[UnusableAges]:
+        """Count the values of age columns in ``raw`` that stand for no known age, by column and reason."""
+        found = []
+        for column in (c for c in EXISTING if c in raw.column_names and not pa.types.is_null(raw[c].type)):
+            given, value = given_and_read(column, raw[column].type, self.birth_date_format)
+            register(connection, "raw", raw)
+            read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
+            query = f"""
+                SELECT CASE WHEN value IS NULL THEN '{UNREADABLE}' ELSE '{IMPLAUSIBLE}' END AS reason,
+                       count(*), first(text ORDER BY row)
+                FROM (SELECT {read} FROM raw)
+                WHERE given AND {self.known(column, "value")} IS NULL GROUP BY reason ORDER BY reason"""
+            found += [UnusableAges(column, reason, rows, form_of(text)) for reason, rows, text in connection.sql(query).fetchall()]
+        return found
 
     def canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...] = ("*",)) -> pa.Table:
         """Judge ``raw`` (columns pid and those of ages, of any type), keeping order and number of rows.

@@ -7,7 +7,8 @@ row. "First" means source order: files sorted by path, then position. All other 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
-from predict_age.source.row_rules import NOT_AN_INTEGER, IdType, RowRules
+from predict_age.source.row_rules import NOT_AN_INTEGER, IdType, RowRules, UnusableAges, connect
 from predict_age.source.text_ids import count_text_ids
 from predict_age.storage.durable_files import creating
 
@@ -46,6 +47,7 @@ class SplitCounts:
     conflicting_age: int
     known_ages: list[int]  # histogram over ages 0..120
     text_ids: int  # rejected rows whose id would be one if ids were text
+    unusable_ages: list[UnusableAges]
     written: dict[str, str]  # path -> SHA-256 of the file of rows set aside
 
     @property
@@ -63,11 +65,22 @@ def id_type(texts: int, numbers: int) -> IdType:
     return "text" if texts > TEXT_SHARE * (texts + numbers) else "integer"
 
 
+def sum_unusable(several: Iterable[UnusableAges]) -> list[UnusableAges]:
+    """One entry a column and reason, with the form that comes first."""
+    total: dict[tuple[str, str], UnusableAges] = {}
+    for found in several:
+        before = total.get((found.column, found.reason), replace(found, rows=0))
+        total[found.column, found.reason] = replace(before, rows=before.rows + found.rows)
+    return [total[key] for key in sorted(total)]
+
+
 class _Counting:
     """What has been seen of a split."""
 
-    def __init__(self, entry: np.dtype[Any]) -> None:
-        self._entry = entry
+    def __init__(self, rules: RowRules) -> None:
+        self._rules = rules
+        self._entry = entry_of(rules.ids)
+        self._unusable: list[UnusableAges] = []
         self.read = self.needs = self.text_ids = 0
         self.reasons: list[str] = []
         self.positions: list[int] = []
@@ -88,6 +101,9 @@ class _Counting:
         self.needs += int(needed.sum())
         for name in ("unreadable_age", "implausible_age", "conflicting_age"):
             self.odd[name] += pc.sum(judged[name]).as_py() or 0
+        odd = pc.or_(judged["unreadable_age"], judged["implausible_age"])
+        if pc.any(odd).as_py():
+            self._unusable += self._rules.unusable(connect(), piece.raw.filter(odd))
         for pair in judged["known_source"].filter(usable).value_counts().to_pylist():
             if pair["values"] is not None:
                 self.known[pair["values"]] += pair["counts"]
@@ -119,6 +135,7 @@ class _Counting:
             self.odd["conflicting_age"],
             self.ages.tolist(),
             self.text_ids,
+            sum_unusable(self._unusable),
             written,
         )
 
@@ -134,9 +151,8 @@ def scan(
     files: list[str],
 ) -> list[SplitCounts]:
     """Count the rows of each split; leave an entry about each usable row in ``scratch``, as number ``number``, by bucket."""
-    entry = entry_of(rules.ids)
-    counting = {split.id: _Counting(entry) for split in splits}
-    entries = [np.empty(0, entry)]
+    counting = {split.id: _Counting(rules) for split in splits}
+    entries = [np.empty(0, entry_of(rules.ids))]
     for split, piece, judged in classify_rows(splits, source, rules):
         entries.append(counting[split.id].add(split, piece, judged))
     scatter(scratch, number, np.concatenate(entries), buckets)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from predict_age.records.step_facts import ReadSourceFacts, SourceFileFacts
+from predict_age.config import SourceConfig
+from predict_age.records.step_facts import ReadSourceFacts, SourceFileFacts, UnusableAgesRecord
 from predict_age.run.batching import number_of_batches
 from predict_age.run.run import RunPlan, StepContext
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_before_reading
@@ -18,10 +19,11 @@ from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
+from predict_age.source.missing_keys import check_keys, no_known_age
 from predict_age.source.rejected_rows import FileRows, check_converted, check_rejected
 from predict_age.source.row_group_reader import Split, open_parquet, splits_of_file
 from predict_age.source.row_rules import RowRules
-from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, write_duplicate_rows
+from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, sum_unusable, write_duplicate_rows
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
 
@@ -45,6 +47,8 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
 
     hashes = _fingerprints(context)
     conversions = _convert_text(context, source / "working", set_aside)
+    for conversion in conversions:
+        check_keys(plan.files[conversion.file], conversion.path, plan.config.source)
     splits = _splits(plan, conversions)
     rules = rules_before_reading(plan)
     counts = _scan(context, splits, rules, scratch, set_aside)
@@ -59,6 +63,8 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     check_rejected(files, plan.config.source, f"look at {set_aside}")
     reasons = sum((f.rejected for f in files), Counter[str]())
     read = sum(f.records for f in files)
+    if not plan.base and not any(sum(c.known.values()) + c.unreadable_age + c.implausible_age for c in counts):
+        raise no_known_age(plan.files, plan.source, plan.config.source)
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
         splits, batch_of, routed = _route(context, splits, counts, rules, source / "routed")
@@ -71,7 +77,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     duplicates = _find_duplicates(context, splits, rules, scratch)
     written[str(duplicate_rows_file(context.folder))] = write_duplicate_rows(duplicate_rows_file(context.folder), duplicates)
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = _facts(read, reasons, counts, duplicates, hashes, rules, _file_facts(plan, files))
+    facts = _facts(plan.config.source, read, reasons, counts, duplicates, hashes, rules, _file_facts(plan, files))
     write_json(
         source / "splits.json",
         {"splits": [_stored(context, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
@@ -215,6 +221,7 @@ def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> l
 
 
 def _facts(
+    source: SourceConfig,
     read: int,
     reasons: Counter[str],
     counts: list[SplitCounts],
@@ -245,4 +252,9 @@ def _facts(
         source_sha256=hashes,
         pid_type=rules.ids,
         files=files,
+        unusable_ages=[
+            UnusableAgesRecord(str(getattr(source, found.column)), found.reason, found.rows, found.form)
+            for found in sum_unusable(ages for count in counts for ages in count.unusable_ages)
+        ]
+        or None,
     )

@@ -93,11 +93,12 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     drawn = context.pool.run(draw_people, tasks, advance, "sampling")
     people = load_sample([path for _, path in drawn if path], settings.sample_rows)
     if len(people.age) < settings.min_rows:
+        unused = [ages.sentence for ages in inputs.source.unusable_ages or []]
         raise InputError(
             "too few people with a known age to train on",
             expected=f"at least {settings.min_rows} with a usable profile",
-            found=f"{len(people.age)} of {labelled} with a known age",
-            fix="add rows with birth_year or approximate_age, or lower training.min_rows (20 at least)",
+            found="; ".join([f"{len(people.age)} of {labelled} with a known age", *unused]),
+            fix="add rows with an age, birth date or birth year, or lower training.min_rows (20 at least)",
         )
     context.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
     leakage = people.leakage_scores()
