@@ -22,7 +22,7 @@ from predict_age.step import STEPS, StepRecord, StepResult, step_named
 from predict_age.storage.durable_files import hashed_json, read_json
 from predict_age.storage.workspace import RunFolder
 
-NEWER = {"read_source": {"pid_type": "integer"}}  # keys that version 0.2.0 did not write, with their defaults
+NEWER = {"read_source": {"pid_type": "integer", "files": []}}  # keys that version 0.2.0 did not write, with their defaults
 GOLDEN = Path(__file__).parent / "golden" / "records-0.2.0"
 
 

@@ -45,8 +45,8 @@ def show_run(folder: RunFolder) -> None:
     if s["passed_over"]:
         passed = "; ".join(f"{p['files']:,} {p['reason']} ({Path(p['first'][0]).name})" for p in s["passed_over"])
         print_field(console, "Unread", f"passed over: {passed}")
-        for sentence in s["unusable_ages"]:
-            print_field(console, "Ages", sentence)
+    for sentence in s["unusable_ages"]:
+        print_field(console, "Ages", sentence)
     steps = grid("Steps", ["step", "time", "rows", "rows/s", "peak memory"])
     for stage in s["stages"]:
         rate = stage["rows"] / stage["seconds"] if stage["seconds"] > 0.05 and stage["rows"] else 0
