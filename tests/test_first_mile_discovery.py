@@ -216,9 +216,30 @@ def test_a_name_that_lies_stops(name: str, content: bytes, found: str, folder: P
         files(folder)
 
 
+@pytest.mark.parametrize("content", [b"1,30,Ulm\n2,31,Bonn\n", b"Obj\x01", b"ORC\0"])
+@pytest.mark.parametrize("name", ["part-00001", "000001_0", "20251101_1", "part_7"])
+def test_a_part_that_nothing_tells_stops(name: str, content: bytes, folder: Path) -> None:
+    """A part file beside others is data, not a note: when its format cannot be told the run stops."""
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match="named like a part of a data set"):
+        files(folder)
+
+
+def test_links_name_what_they_lead_to(tmp_path: Path) -> None:
+    """A link's own name tells the kind of a file whose real name is a number in a store."""
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "9f2c.tmp").write_bytes(b"a\tb\n1\t2\n")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "people.tsv").symlink_to(store / "9f2c.tmp")
+    [file] = files(source)
+    assert (file.path, file.format, file.delimiter) == (str(store / "9f2c.tmp"), "csv", "\t")
+
+
 def test_a_forced_format_decides(tmp_path: Path) -> None:
     """``source.format`` names what files without a telling content are."""
-    (tmp_path / "part-0").write_bytes(b"id;when\n1;2\n")
+    (tmp_path / "export").write_bytes(b"id;when\n1;2\n")
     with pytest.raises(InputError, match="no data files"):
         files(tmp_path)
     for name, format_ in (("csv", "csv"), ("json", "jsonl"), ("parquet", "parquet")):

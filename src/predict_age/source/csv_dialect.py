@@ -103,9 +103,9 @@ def line_end_of(head: bytes, delimiter: str, quote: str) -> bytes:
     return CR if following and following[0] == CR else LF
 
 
-def detect_dialect(head: bytes, settings: SourceConfig, path: str, *, cut: bool) -> Dialect:
+def detect_dialect(head: bytes, settings: SourceConfig, name: str, *, cut: bool) -> Dialect:
     """The dialect of a file that begins with ``head`` (UTF-8), ``cut`` there or not. What is configured is not detected."""
-    usual = "\t" if ".tsv" in path.lower().rsplit("/", 1)[-1] else ","
+    usual = "\t" if ".tsv" in name.lower() else ","
     if settings.csv_delimiter != "auto":
         delimiters: tuple[str, ...] = (settings.csv_delimiter,)
     elif declared := re.match(rb"sep=([\x01-\x7f])\r?\n", head):

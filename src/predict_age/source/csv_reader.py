@@ -24,6 +24,8 @@ def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True
     dialect = dialect_of(file)
     blocks = utf8_blocks(file)
     head, names, taken = _header(blocks, dialect, file)
+    if not names and not head.strip():
+        return  # an empty file, as programs write it for an empty part
     added = partition_columns(file, names)
     check_columns([n for n in names if n] + list(added), source, file.path, ages_needed=ages_needed)
     pid = names.index(source.pid) if source.pid in names else 0

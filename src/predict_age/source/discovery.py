@@ -85,6 +85,15 @@ class SourceListing:
     passed_over: tuple[PassedOver, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A file that was reached as ``name``, which a link may have given it, below folders that add columns."""
+
+    file: FileStatus
+    name: str
+    partition: PathPartition
+
+
 def discover(source: str, settings: SourceConfig | None = None) -> list[SourceFile]:
     """The files of ``source``, sorted by path: those of :func:`list_source`."""
     return list(list_source(source, settings or SourceConfig()).files)
@@ -98,9 +107,9 @@ def list_source(source: str, settings: SourceConfig) -> SourceListing:
     passed: list[tuple[str, str]] = []
     found = _objects(source, passed) if in_s3(source) else _local_files(source, passed)
     with ThreadPoolExecutor(REQUESTS_TOGETHER if in_s3(source) else 1) as requests:
-        described = list(requests.map(lambda f: _describe(f[0], f[1], settings), found))
+        described = list(requests.map(lambda entry: _describe(entry, settings), found))
     files = [f for f in described if isinstance(f, SourceFile)]
-    passed += [(str(f.path), reason) for (f, _), reason in zip(found, described, strict=True) if isinstance(reason, str)]
+    passed += [(entry.file.path, reason) for entry, reason in zip(found, described, strict=True) if isinstance(reason, str)]
     if not files:
         raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source))
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
@@ -121,7 +130,7 @@ def _by_reason(passed: Iterable[tuple[str, str]]) -> tuple[PassedOver, ...]:
     return tuple(PassedOver(reason, len(paths), tuple(paths[:LISTED])) for reason, paths in sorted(reasons.items()))
 
 
-def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, PathPartition]]:
+def _local_files(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
     root = Path(source)
     walk = Walk()
     if os.path.lexists(root):
@@ -138,13 +147,12 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileS
     found = []
     for path in walk.files:
         now = status(path)
-        found.append(
-            (FileStatus(os.path.realpath(path), now.st_size, now.st_mtime_ns), _partition(path.absolute(), base.absolute()))
-        )
+        real = FileStatus(os.path.realpath(path), now.st_size, now.st_mtime_ns)
+        found.append(_Entry(real, path.name, _partition(path.absolute(), base.absolute())))
     return found
 
 
-def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatus, PathPartition]]:
+def _objects(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
     root = source.rstrip("/")
     found = []
     for entry in objects(source):
@@ -152,7 +160,7 @@ def _objects(source: str, passed: list[tuple[str, str]]) -> list[tuple[FileStatu
         if any(file_kind.is_hidden(part) for part in inner):
             passed.append((entry.path, file_kind.HIDDEN))
         else:
-            found.append((entry, _partition(Path(entry.path), Path(root))))
+            found.append(_Entry(entry, entry.path.rsplit("/", 1)[-1], _partition(Path(entry.path), Path(root))))
     return found
 
 
@@ -172,9 +180,9 @@ def _partition(path: Path, base: Path) -> PathPartition:
     return tuple(pairs.items())
 
 
-def _describe(found: FileStatus, partition: PathPartition, settings: SourceConfig) -> SourceFile | str:
+def _describe(entry: _Entry, settings: SourceConfig) -> SourceFile | str:
     """The file as its content shows it, or the reason why it is passed over."""
-    name = found.path.rsplit("/", 1)[-1]
+    found, name, partition = entry.file, entry.name, entry.partition
     named, compressed = file_kind.named_kind(name)
     if file_kind.is_temporary(name):
         return file_kind.BACKUP_FILE
@@ -198,25 +206,40 @@ def _describe(found: FileStatus, partition: PathPartition, settings: SourceConfi
     if kind := file_kind.binary_kind(first):
         if named:
             raise _lies(found.path, named, kind, "save it as CSV, JSON lines or Parquet, or remove it from the source")
-        return kind
+        return _passed_over(entry, kind)
     if named == "parquet":
         return replace(plain, compression=compression)  # opening it says why it is none
-    return _text(replace(plain, compression=compression), named, first, settings)
+    described = _text(replace(plain, compression=compression), name, named, first, settings)
+    return described or _passed_over(entry, file_kind.NOT_DATA)
 
 
-def _text(file: SourceFile, named: Format | None, first: bytes, settings: SourceConfig) -> SourceFile | str:
-    text = text_encoding.decode_head(first, text_encoding.detect(first, western=False))
+def _passed_over(entry: _Entry, reason: str) -> str:
+    """The ``reason`` for passing over a file. Raises InputError when its name is that of a part of a data set."""
+    if file_kind.is_part_name(entry.name):
+        raise InputError(
+            f"{entry.file.path} is named like a part of a data set, and its content does not tell its format",
+            expected="Parquet, JSON objects, or CSV whose first line names the column of ids",
+            found=reason,
+            fix='name the format under [source]: format = "csv", "json" or "parquet"; or remove the file from the source',
+        )
+    return reason
+
+
+def _text(file: SourceFile, name: str, named: Format | None, first: bytes, settings: SourceConfig) -> SourceFile | None:
+    """The text file with its format, encoding and dialect; None where nothing says that it holds people."""
+    claimed = settings.encoding if settings.encoding != "auto" else ""
+    text = text_encoding.decode_head(first, claimed or text_encoding.detect(first, western=False))
     kind = named if settings.format != "auto" else file_kind.text_format(text, named, settings.pid)
     if kind is None:
-        return file_kind.NOT_DATA
+        return None
     encoding = text_encoding.detect(first, western=kind == "csv")
-    if settings.encoding != "auto":
-        text_encoding.check_claim(file.path, settings.encoding, encoding)
-        encoding = settings.encoding
+    if claimed:
+        text_encoding.check_claim(file.path, claimed, encoding)
+        encoding = claimed
     file = replace(file, format=kind, encoding=encoding)
     if kind == "csv":
         text = text_encoding.decode_head(first, encoding)
-        dialect = detect_dialect(text.encode("utf-8", "replace"), settings, file.path, cut=len(first) >= file_kind.HEAD_BYTES)
+        dialect = detect_dialect(text.encode("utf-8", "replace"), settings, name, cut=len(first) >= file_kind.HEAD_BYTES)
         file = replace(file, delimiter=dialect.delimiter, quote=dialect.quote, escape=dialect.escape, layout=dialect.lines)
     else:
         file = replace(file, layout=detect_layout(text_encoding.decode_head(first, encoding), settings.pid))

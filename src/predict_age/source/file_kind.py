@@ -62,6 +62,11 @@ def is_temporary(name: str) -> bool:
     return name.endswith("~") or name.lower().endswith(_TEMPORARY)
 
 
+def is_part_name(name: str) -> bool:
+    """Whether programs name the parts of a data set like this: without an ending, ``part-...`` or with a long number."""
+    return "." not in name and re.search(r"^part[-_]|\d{4}", name) is not None
+
+
 def named_kind(name: str) -> tuple[Format | None, str]:
     """Format and compression that the endings of ``name`` claim; None and "" where they claim nothing."""
     suffixes = [s.lower() for s in re.findall(r"\.[^.]*", name)]

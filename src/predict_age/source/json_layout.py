@@ -28,12 +28,21 @@ def detect_layout(head: str, pid: str) -> str:
     if text[:1] == "{":
         lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
         good = sum(_is_line(line) for line in lines[:SAMPLED_LINES])
-        wrapped = find_member(text, pid)
+        wrapped = find_member(text, pid) if not _begins_with_record(text, pid) else None
         if wrapped and (len(lines) == 1 or good * 2 < min(len(lines), SAMPLED_LINES)):
             return MEMBER + wrapped.name
         if not good and _is_values(text):
             return VALUES
     return CR_LINES if len(re.findall(r"\r(?!\n)", head)) > head.count("\n") else LINES
+
+
+def _begins_with_record(text: str, pid: str) -> bool:
+    """Whether ``text`` begins with a whole object that has the key ``pid``, or that another value follows."""
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return pid in value or bool(text[end:].strip())
 
 
 def _is_line(line: str) -> bool:

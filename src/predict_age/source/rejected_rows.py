@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError, IntegrityError
 from predict_age.source.row_rules import NOT_AN_INTEGER
+from predict_age.source.working_rows import NOT_UTF8
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) ->
     reasons = sum((f.rejected for f in files), Counter[str]())
     bad = reasons.total()
     text = ', or set pid_type = "text" under [source]' if reasons[NOT_AN_INTEGER] else ""
+    text += ', or name the encoding under [source]: encoding = "..."' if reasons[NOT_UTF8] else ""
     if read == 0:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(files)} empty file(s)")
     if bad == read:
