@@ -17,7 +17,9 @@ import pytest
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
+from predict_age.source import filesystem
 from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.text_readers import read_text
 
 CSV = b"pid,age\n1,30\n"
 LINES = b'{"pid": 1, "birth_year": 1980}\n'
@@ -261,3 +263,50 @@ def test_partition_folders_are_columns(tmp_path: Path) -> None:
     (lake / "grade=mid").unlink()
     (lake / "grade=mid").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     assert {"grade": "mid", "year": "2024"} in [dict(f.partition) for f in files(lake)]
+
+
+@pytest.mark.xdist_group("cloud")
+@pytest.mark.filterwarnings("default")
+def test_objects_are_listed_by_the_same_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In S3, too: hidden names, partition folders, parts without ending, compressed text, names that lie."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    for name, value in {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "root", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        filesystem._s3.cache_clear()
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="people-of-tests")
+        for key, content in {
+            "in/grade=low/a.parquet": parquet(tmp_path / "a.parquet"),
+            "in/part-0": LINES,
+            "in/x.csv.gz": gzip.compress(b"pid;birth_year;profile_json\n1;1980;{}\n"),
+            "in/all.json": b'[{"pid": 1}, {"pid": 2}]',
+            "in/_SUCCESS": b"",
+            "in/_tmp/y.csv": CSV,
+            "in/notes.txt": b"hello",
+        }.items():
+            s3.put_object(Bucket="people-of-tests", Key=key, Body=content)
+        listing = list_source("s3://people-of-tests/in", SourceConfig())
+        assert [(f.path.rsplit("/", 1)[-1], f.format, f.compression, f.partition) for f in listing.files] == [
+            ("all.json", "jsonl", "", ()),
+            ("a.parquet", "parquet", "", (("grade", "low"),)),
+            ("part-0", "jsonl", "", ()),
+            ("x.csv.gz", "csv", "gzip", ()),
+        ]
+        assert {p.reason: p.files for p in listing.passed_over} == {
+            "hidden: the name begins with . or _": 2,
+            "no table of people recognised in it": 1,
+        }
+        read = [sum(c.records for c in read_text(f, SourceConfig())) for f in listing.files if f.format != "parquet"]
+        assert read == [2, 1, 1]
+        s3.put_object(Bucket="people-of-tests", Key="in/z.csv.gz", Body=CSV)
+        with pytest.raises(InputError, match="no compressed data"):
+            files("s3://people-of-tests/in")
+    finally:
+        server.stop()
+        filesystem._s3.cache_clear()

@@ -68,7 +68,9 @@ def stream(path: str) -> Any:
     """The bytes of the file from its beginning."""
     import pyarrow as pa
 
-    return _s3(os.getpid()).open_input_stream(path.removeprefix(S3)) if in_s3(path) else pa.OSFile(path)
+    if in_s3(path):  # as it is: Arrow would decompress by the ending
+        return _s3(os.getpid()).open_input_stream(path.removeprefix(S3), compression=None)
+    return pa.OSFile(path)
 
 
 def head(path: str, size: int, compression: str = "") -> bytes:
