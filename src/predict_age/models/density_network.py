@@ -21,12 +21,24 @@ from predict_age.arrays import Float32Array
 from predict_age.features.encode import Matrix
 from predict_age.kernels import use_kernels
 from predict_age.models.age_distribution import BandedBasis, Probabilities
+from predict_age.models.structure import ArrayRule, StructureError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 LEARNED_ARRAYS = ("bins", "shift1", "hidden", "shift2", "last")
 NETWORK_CHUNK_ROWS = 512  # rows whose intermediate values stay in the processor's cache
+NETWORK_ARRAYS = {
+    "edges": ArrayRule(np.float32, ("edges",), may_be_empty=True),
+    "starts": ArrayRule(np.int64, ("starts",), 0, 2**31 - 1),
+    "bins": ArrayRule(np.float32, ("networks", "bins", "width")),
+    "shift1": ArrayRule(np.float32, ("networks", "width")),
+    "hidden": ArrayRule(np.float32, ("networks", "width", "width")),
+    "shift2": ArrayRule(np.float32, ("networks", "width")),
+    "last": ArrayRule(np.float32, ("networks", "2width", "functions")),
+    "basis": ArrayRule(np.float32, ("functions", "ages")),
+    "prior": ArrayRule(np.float32, ("ages",)),
+}
 SPLINES_PER_AGE = 4  # nonzero cubic splines at any age; kernels support bases of this many only
 
 
@@ -47,6 +59,17 @@ class DensityNetwork:
     last: Float32Array
     basis: Float32Array
     prior: Float32Array
+
+    def check_structure(self) -> None:
+        """Raise StructureError unless the edges of every feature rise and every bin has a vector."""
+        if self.starts[0] != 0 or self.starts[-1] != len(self.edges) or (np.diff(self.starts) < 0).any():
+            raise StructureError("starts", expected=f"rising numbers from 0 to {len(self.edges)}", found=str(self.starts)[:80])
+        falls = np.flatnonzero(np.diff(self.edges) < 0) + 1  # allowed where the next feature begins
+        if len(np.setdiff1d(falls, self.starts)):
+            raise StructureError("edges", expected="rising edges of each feature", found=f"a fall at {falls[0]}")
+        bins = len(self.edges) + 2 * (len(self.starts) - 1)
+        if self.bins.shape[1] != bins:
+            raise StructureError("bins", expected=f"{bins} bins", found=str(self.bins.shape[1]))
 
     def distribution(self, matrix: Matrix) -> Probabilities:
         """Probabilities (n_rows, n_ages) of each whole age for (n_rows, n_features), NaN = missing."""

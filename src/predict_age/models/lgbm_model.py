@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
+from predict_age.models.structure import StructureError
 from predict_age.models.training_threads import CancelEvent, check_cancelled
-from predict_age.models.tree_ensembles.lightgbm_trees import LIGHTGBM_ZERO_THRESHOLD, parse_lightgbm_trees
-from predict_age.models.tree_ensembles.tree import UnsupportedTreeError
+from predict_age.models.tree_ensembles.lightgbm_trees import LIGHTGBM_ZERO_THRESHOLD, check_layout, lightgbm_tree_arrays
+from predict_age.models.tree_ensembles.tree import TreeArrays, UnsupportedTreeError
 from predict_age.models.tree_ensembles.tree_sum import TreeSum
 
 if TYPE_CHECKING:
@@ -66,14 +67,24 @@ class LightGBMModel:
                 return ages
         return np.asarray(self.booster.predict(matrix, num_threads=1), np.float64)
 
+    def check_structure(self) -> None:
+        """Raise an error when the trees are not what training makes: split indices, children and header are in bounds."""
+        check_layout(self.text, len(self.feature_names))
+        if self._parsed is None:
+            raise StructureError("trees", expected="splits by numbers, NaN for missing values", found="others")
+
+    @cached_property
+    def _parsed(self) -> TreeArrays | None:
+        try:
+            return lightgbm_tree_arrays(self.text, len(self.feature_names))
+        except UnsupportedTreeError:
+            return None
+
     @cached_property
     def _trees(self) -> TreeSum | None:
         """The parsed trees; None when they have splits that only LightGBM supports."""
-        try:
-            trees = parse_lightgbm_trees(self.text, len(self.feature_names))
-        except UnsupportedTreeError:
-            return None
-        return TreeSum(trees, [np.nan, -np.inf], np.float64, LIGHTGBM_ZERO_THRESHOLD)
+        trees = self._parsed
+        return None if trees is None else TreeSum(trees.trees(), [np.nan, -np.inf], np.float64, LIGHTGBM_ZERO_THRESHOLD)
 
 
 def train_lightgbm(

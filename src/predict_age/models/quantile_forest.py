@@ -18,14 +18,19 @@ from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.kernels import MIN_KERNEL_ROWS, use_kernels
 from predict_age.models.age_distribution import Probabilities
+from predict_age.models.structure import SHARES, ArrayRule, StructureError
 from predict_age.models.tree_ensembles.nodes import LeafAgeRanges, TreeNodes, flatten_trees
-from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 from predict_age.models.xgb_model import MISSING_VALUE, XGBoostModel, fill_missing
 
 if TYPE_CHECKING:
     import xgboost
 
 FOREST_CHUNK_ROWS = 2048
+SUM_TOLERANCE = 1e-3  # float32 shares of a leaf sum to 1 within about 1e-6
+LEAF_ARRAYS = {
+    "leaf_of": ArrayRule(np.int32, ("trees", "nodes"), 0, 2**31 - 1),
+    "shares": ArrayRule(np.float32, ("leaves", "ages"), *SHARES),
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,19 @@ class QuantileForest:
     def __reduce__(self) -> tuple[type[QuantileForest], tuple[XGBoostModel, NDArray[np.int32], Probabilities]]:
         """Pickle the fields only, not what is derived from them."""
         return QuantileForest, (self.trees, self.leaf_of, self.shares)
+
+    def check_structure(self) -> None:
+        """Raise StructureError unless every leaf of the checked trees has a histogram, and histograms sum to 1."""
+        assert self.trees.parsed is not None  # the trees have been checked
+        trees = self.trees.parsed[0]
+        if len(trees.sizes) != len(self.leaf_of):
+            raise StructureError("leaf_of", expected=f"{len(trees.sizes)} trees", found=str(len(self.leaf_of)))
+        last = int(trees.sizes.max()) - 1  # the last node of a tree is a leaf
+        if last >= self.leaf_of.shape[1]:
+            raise StructureError("leaf_of", expected=f"nodes up to {last}", found=f"up to {self.leaf_of.shape[1] - 1}")
+        totals = self.shares @ np.ones(self.shares.shape[1], np.float32)
+        if not np.abs(totals - 1).max() < SUM_TOLERANCE:
+            raise StructureError("shares", expected="rows that sum to 1", found=f"{totals.min():g}..{totals.max():g}")
 
     def leaves(self, matrix: Matrix) -> NDArray[Any]:
         """Rows of ``shares`` (n_rows, n_trees) of the leaves that (n_rows, n_features) reaches."""
@@ -84,7 +102,9 @@ class QuantileForest:
 
     @cached_property
     def _nodes(self) -> TreeNodes:
-        return flatten_trees(parse_xgboost_trees(self.trees.model)[0], MISSING_VALUE, self.leaf_of)
+        parsed = self.trees.parsed
+        assert parsed is not None  # the forest is trained without categories
+        return flatten_trees(parsed[0].trees(), MISSING_VALUE, self.leaf_of)
 
 
 def _leaf_nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:

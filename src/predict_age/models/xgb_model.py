@@ -15,11 +15,12 @@ from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.models.l1_boosting import train_l1_booster
+from predict_age.models.structure import StructureError
 from predict_age.models.training_threads import CancelEvent
 from predict_age.models.tree_ensembles import ubjson
-from predict_age.models.tree_ensembles.tree import UnsupportedTreeError
+from predict_age.models.tree_ensembles.tree import TreeArrays, UnsupportedTreeError
 from predict_age.models.tree_ensembles.tree_sum import TreeSum
-from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
+from predict_age.models.tree_ensembles.xgboost_trees import check_library_fields, xgboost_tree_arrays
 
 if TYPE_CHECKING:
     import xgboost
@@ -106,14 +107,27 @@ class XGBoostModel:
         result: NDArray[np.float32] = self.booster.inplace_predict(fill_missing(matrix), validate_features=False)
         return result
 
+    def check_structure(self, columns: int) -> None:
+        """Raise an error when the trees are not what training makes: split indices, children and counts are in bounds."""
+        check_library_fields(self.model, columns)
+        if self.parsed is None:
+            raise StructureError("trees", expected="splits by numbers", found="splits by category")
+
     @cached_property
-    def _trees(self) -> tuple[TreeSum, np.float32] | None:
-        """The parsed trees and their base score; None when they have splits that only XGBoost supports."""
+    def parsed(self) -> tuple[TreeArrays, np.float32] | None:
+        """The trees and their base score; None when they have splits that only XGBoost supports."""
         try:
-            trees, base = parse_xgboost_trees(self.model)
+            return xgboost_tree_arrays(self.model)
         except UnsupportedTreeError:
             return None
-        return TreeSum(trees, [float(MISSING_VALUE)], np.float32), base
+
+    @cached_property
+    def _trees(self) -> tuple[TreeSum, np.float32] | None:
+        """The trees ready for prediction and their base score."""
+        if self.parsed is None:
+            return None
+        trees, base = self.parsed
+        return TreeSum(trees.trees(), [float(MISSING_VALUE)], np.float32), base
 
 
 def train_xgboost(

@@ -20,7 +20,6 @@ from predict_age.run.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
 
-MIN_PEOPLE_FOR_SHARE = 20  # fewer people without a known age say nothing about the share that can be predicted
 MIN_ROWS_FOR_GATE = 100
 WORTHLESS_ALPHA = 0.001  # share of the trainings on nothing that beat the constant median
 ALPHA = 1.645  # standard errors; one run in twenty exceeds them by chance
@@ -115,7 +114,7 @@ def check_predicted_share(facts: ParallelPredictionFacts, least: float) -> list[
     """Whether enough of the people without a known age were predicted; the others get the default age."""
     defaulted = sum(facts.default.values())
     people = facts.predicted + defaulted
-    if people < MIN_PEOPLE_FOR_SHARE or not least:
+    if not people or not least:
         return []
     share = facts.predicted / people
     reasons = ", ".join(f"{reason}: {n:,}" for reason, n in facts.default.items() if n)

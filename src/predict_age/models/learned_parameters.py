@@ -1,0 +1,119 @@
+"""Schema of a model's learned.json: encoders, Ridge baseline, ensemble weights. Values out of range are refused."""
+
+from __future__ import annotations
+
+from math import isclose
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from predict_age.features.encode import Encoders
+from predict_age.features.spec import Category, FeatureSet
+from predict_age.models.bundle import MEMBERS, EnsembleWeights
+from predict_age.models.conformal import NO_CALIBRATION, Calibration
+from predict_age.models.ridge import RidgeModel
+from predict_age.models.structure import StructureError
+
+OLDEST = 120
+_Age = Annotated[float, Field(ge=0, le=OLDEST)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_WEIGHT_TOLERANCE = 1e-6
+
+
+class _Saved(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class _Encoders(_Saved):
+    mean: _Age
+    categories: dict[str, dict[str, _Age]]
+
+
+class _Ridge(_Saved):
+    fill: list[float]
+    centre: list[float]
+    spread: list[Annotated[float, Field(gt=0)]]
+    weights: list[float]
+    intercept: float
+
+
+class _Calibration(_Saved):
+    few: float
+    years: Annotated[
+        list[Annotated[float, Field(ge=-OLDEST, le=OLDEST)]],
+        Field(min_length=len(NO_CALIBRATION.years), max_length=len(NO_CALIBRATION.years)),
+    ]
+
+
+class _Blend(_Saved):
+    weights: Annotated[list[_Share], Field(min_length=len(MEMBERS), max_length=len(MEMBERS))]
+    share: _Share
+    calibration: _Calibration
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+    youngest: Annotated[int, Field(ge=0, le=OLDEST)]
+    oldest: Annotated[int, Field(ge=0, le=OLDEST)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _Blend:
+        if not isclose(sum(self.weights), 1, abs_tol=_WEIGHT_TOLERANCE):
+            raise ValueError(f"weights must sum to 1, not {sum(self.weights):g}")
+        if self.youngest > self.oldest:
+            raise ValueError(f"youngest ({self.youngest}) must not exceed oldest ({self.oldest})")
+        return self
+
+
+class LearnedParameters(_Saved):
+    """The content of learned.json, checked."""
+
+    encoders: _Encoders
+    ridge: _Ridge
+    blend: _Blend
+    sha256: str
+
+    @classmethod
+    def read(cls, content: bytes, features: FeatureSet) -> LearnedParameters:
+        """Parse the file and compare its lengths and names with ``features``. Raises StructureError."""
+        try:
+            learned = cls.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "content"
+            raise StructureError(where, expected=first["msg"], found=f"{error.error_count()} wrong values") from None
+        learned._check_features(features)
+        return learned
+
+    def _check_features(self, features: FeatureSet) -> None:
+        categories = {name: f.max_values for name, f in features.features.items() if isinstance(f, Category)}
+        if set(self.encoders.categories) != set(categories):
+            raise StructureError(
+                "encoders.categories", expected=", ".join(categories) or "none", found=", ".join(self.encoders.categories) or "none"
+            )
+        for name, table in self.encoders.categories.items():
+            if len(table) > categories[name]:
+                raise StructureError(f"encoders.categories.{name}", expected=f"at most {categories[name]}", found=str(len(table)))
+        columns = len(features)
+        for label, values, length in (
+            ("fill", self.ridge.fill, columns),
+            ("centre", self.ridge.centre, columns),
+            ("spread", self.ridge.spread, columns),
+            ("weights", self.ridge.weights, 2 * columns),
+        ):
+            if len(values) != length:
+                raise StructureError(f"ridge.{label}", expected=f"{length} numbers", found=str(len(values)))
+
+    @property
+    def fitted_encoders(self) -> Encoders:
+        return Encoders(self.encoders.mean, self.encoders.categories)
+
+    @property
+    def ridge_model(self) -> RidgeModel:
+        saved = self.ridge
+        fill, centre, spread, weights = (np.array(v) for v in (saved.fill, saved.centre, saved.spread, saved.weights))
+        return RidgeModel(fill, centre, spread, weights, saved.intercept)
+
+    @property
+    def ensemble(self) -> EnsembleWeights:
+        saved = self.blend
+        calibration = Calibration(saved.calibration.few, tuple(saved.calibration.years))
+        return EnsembleWeights(tuple(saved.weights), saved.share, calibration, saved.coverage, saved.youngest, saved.oldest)
