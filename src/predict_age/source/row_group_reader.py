@@ -75,9 +75,19 @@ def open_parquet(path: str) -> pq.ParquetFile:
 
 
 def splits_of_file(
-    metadata: pq.FileMetaData, first_id: int, file: int, path: str, *, working: bool, partition: PathPartition = ()
+    metadata: pq.FileMetaData,
+    first_id: int,
+    file: int,
+    path: str,
+    *,
+    working: bool,
+    partition: PathPartition = (),
+    most_rows: int = SLICE_ROWS,
 ) -> list[Split]:
-    """Splits of a Parquet file, in order: row groups that together fit into one slice are one split; empty ones are left out."""
+    """Splits of a Parquet file, in order: row groups that together fit into one slice are one split; empty ones are left out.
+
+    ``most_rows`` bounds the rows of several groups together: a batch holds whole splits.
+    """
     splits: list[Split] = []
     first_row = size = 0
     for number in range(metadata.num_row_groups):
@@ -86,7 +96,7 @@ def splits_of_file(
         if not rows:
             continue
         last = splits[-1] if splits else None
-        if last is not None and last.rows + rows <= SLICE_ROWS and size <= SLICE_BYTES:
+        if last is not None and last.rows + rows <= min(SLICE_ROWS, most_rows) and size <= SLICE_BYTES:
             splits[-1] = replace(last, rows=last.rows + rows, row_groups=number - last.row_group + 1)
         else:
             splits.append(Split(first_id + len(splits), file, path, number, rows, first_row, working, partition=partition))

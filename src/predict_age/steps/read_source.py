@@ -121,7 +121,15 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
             check_columns(names, plan.config.source, path, ages_needed=not plan.base)
             check_types(parquet.schema_arrow, plan.config.source, path)
         partition = () if number in working else file.partition
-        splits += splits_of_file(parquet.metadata, len(splits), number, path, working=number in working, partition=partition)
+        splits += splits_of_file(
+            parquet.metadata,
+            len(splits),
+            number,
+            path,
+            working=number in working,
+            partition=partition,
+            most_rows=plan.config.prediction.batch_rows,
+        )
     return splits
 
 
