@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import byte_oracle
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.discovery import list_source
+from predict_age.source.rejected_rows import FileRows, check_rejected
 from predict_age.source.text_readers import read_text
 
 EXAMPLES = int(os.environ.get("FIRST_MILE_EXAMPLES", "100"))
@@ -154,7 +156,11 @@ def read(path: Path) -> tuple[dict[int, list[tuple[int, str]]], int, int]:
     people: dict[int, list[tuple[int, str]]] = {}
     rows = rejected = 0
     for file in list_source(str(path), FLAT).files:
-        for chunk in read_text(file, FLAT):
+        reasons: Counter[str] = Counter()
+        chunks = list(read_text(file, FLAT))
+        reasons.update(reason for chunk in chunks for _, reason in chunk.broken)
+        check_rejected([FileRows(file.path, sum(c.records for c in chunks), reasons)], FLAT, "")
+        for chunk in chunks:
             rows += chunk.rows.num_rows
             rejected += len(chunk.broken)
             for row in chunk.rows.to_pylist():

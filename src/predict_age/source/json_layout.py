@@ -74,12 +74,12 @@ def find_member(text: str, pid: str) -> Member | None:
     decoder = json.JSONDecoder()
     at = 1
     while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, at):
-        name: Any = json.loads(match[1])
-        if name == pid:
-            return None
-        if _ARRAY_OF_OBJECTS.match(text, match.end()) and not _is_empty(text, match.end()):
-            return Member(name, match.end() + 1)
         try:
+            name: Any = json.loads(match[1])
+            if name == pid:
+                return None
+            if _ARRAY_OF_OBJECTS.match(text, match.end()) and not _is_empty(text, match.end()):
+                return Member(name, match.end() + 1)
             _, at = decoder.raw_decode(text, match.end())
         except (ValueError, RecursionError):
             return None
