@@ -49,8 +49,8 @@ def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> Non
 
 @app.command("diff", epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")
 def diff_command(
-    before: Annotated[str, typer.Argument(metavar="RUN", help="Run id, published quarter, or current.")],
-    after: Annotated[str, typer.Argument(metavar="RUN", help="The later run.")],
+    before: Annotated[str, typer.Argument(metavar="EARLIER", help="Run id, published quarter, or current.")],
+    after: Annotated[str, typer.Argument(metavar="LATER", help="The later run.")],
     workspace: WorkspaceOption,
     jump: Annotated[
         float, typer.Option(help="Years by which a change may differ from the expected one before it counts as a jump.", min=0)

@@ -56,7 +56,14 @@ def rollback_command(
 @app.command("prune", epilog="Example: predict-age prune --workspace work --keep 2 --dry-run")
 def prune_command(
     workspace: WorkspaceOption,
-    keep: Annotated[int, typer.Option(help="Finished runs to keep; the published ones stay in any case.", min=1)] = 4,
+    keep: Annotated[
+        int,
+        typer.Option(
+            help="Finished runs to keep. The current run and the champion's run always stay; "
+            "a result of an older quarter goes with its run.",
+            min=1,
+        ),
+    ] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -61,7 +61,12 @@ def ab_command(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="One run with challengers, or several runs, champion first.")],
     workspace: WorkspaceOption,
     truth: Annotated[
-        str, typer.Option("--truth", help="A later run whose given ages count, or a file of pid and true_age.", metavar="RUN|FILE")
+        str,
+        typer.Option(
+            "--truth",
+            help="A later run, whose known ages are taken as true, or a file with columns pid and true_age.",
+            metavar="RUN|FILE",
+        ),
     ],
     least: Annotated[
         float, typer.Option(help="Minimum effect: the smallest gain that matters, as a share of the champion's error.", min=0.0001)
@@ -89,7 +94,12 @@ def score_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a published quarter, or current.")],
     workspace: WorkspaceOption,
     truth: Annotated[
-        str, typer.Option("--truth", help="A later run whose given ages count, or a file of pid and true_age.", metavar="RUN|FILE")
+        str,
+        typer.Option(
+            "--truth",
+            help="A later run, whose known ages are taken as true, or a file with columns pid and true_age.",
+            metavar="RUN|FILE",
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:

@@ -62,7 +62,12 @@ def generate_command(
     as_of: AsOfOption = "2025-10-23",
     workers: WorkersOption = None,
     shift: Annotated[
-        list[str] | None, typer.Option("--shift", help="Simulate drift: missing, longer, unseen or older; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--shift",
+            help="Simulate drift in 15 % of the people: missing (no job level), longer (8 more years of tenure), "
+            "unseen (new mail provider), older (over 50); may be repeated.",
+        ),
     ] = None,
     level: Annotated[
         int, typer.Option("--level", help="zstd compression level of the files: higher is smaller and slower.", min=1, max=19)

@@ -1,4 +1,4 @@
--- Step 7. The published row of each person. Percentages are 0..100; a default row carries no confidence at all.
+-- Step 8. The published row of each person. Percentages are 0..100; a default row carries no confidence at all.
 SELECT
     CAST(q.pid AS BIGINT) AS pid,
     CAST(q.source_id AS VARCHAR) AS source_id,

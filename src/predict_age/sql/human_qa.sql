@@ -1,4 +1,4 @@
--- Step 6. One row for each person: what the source says, what the model says, what will be published, why to look at it.
+-- Step 7. One row for each person: what the source says, what the model says, what will be published, why to look at it.
 SELECT
     s.pid AS pid,
     s.source_id AS source_id,

@@ -1,4 +1,4 @@
--- Between steps 5 and 6, on AWS: the canonical row of each person, one Parquet file a batch, written by the prediction tasks.
+-- Between steps 6 and 7, on AWS: the canonical row of each person, one Parquet file a batch, written by the prediction tasks.
 CREATE EXTERNAL TABLE IF NOT EXISTS predict_age_people (
     pid BIGINT,
     source_id STRING,

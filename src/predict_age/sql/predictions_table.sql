@@ -1,4 +1,4 @@
--- Step 4. The table of raw predictions; one Parquet file a batch.
+-- Step 5. The table of raw predictions; one Parquet file a batch.
 CREATE EXTERNAL TABLE IF NOT EXISTS predict_age_predictions (
     pid BIGINT,
     predicted_age INT,

@@ -1,1 +1,1 @@
-"""The steps of the pipeline, in the order of :data:`predict_age.pipeline.runner.STEPS`; each module has one public function."""
+"""The steps of the pipeline, in the order of ``step.STEPS``: one module and one public function each."""

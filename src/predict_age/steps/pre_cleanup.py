@@ -24,7 +24,7 @@ class PreCleanupInputs:
 def pre_cleanup(inputs: PreCleanupInputs) -> StepResult[PreCleanupFacts]:
     """Remove leftover temporary files and runs beyond the retention, and check that the disk has room.
 
-    Nothing that is published, and nothing that a resume could finish for the newest unfinished run, is touched.
+    The current run, the champion's run and the newest unfinished run always stay.
     """
     plan, workspace = inputs.plan, inputs.workspace
     removed = remove_runs(workspace, removable(workspace, plan.config.running.keep_runs, plan.run_id))
