@@ -43,7 +43,7 @@ class UnusableAgesRecord:
 
     @property
     def sentence(self) -> str:
-        """The same in words."""
+        """Sentence that says so."""
         why = "cannot be read" if self.reason == "unreadable" else "lie outside the plausible window"
         form = f"the first has the form {self.form} (9: a digit, a: a letter)"
         return f"{self.rows:,} values of {self.column} {why} and were not used; {form}"

@@ -17,7 +17,7 @@ BUCKET_ROWS = 16_000_000  # at most, on average
 
 
 def buckets_for(rows: int, workers: int) -> int:
-    """How many buckets ``rows`` are divided into: none is too large, and where that is worth it there is one for each worker."""
+    """Number of buckets for ``rows``: at least one a worker where that pays, and none above BUCKET_ROWS on average."""
     return max(1, -(-rows // BUCKET_ROWS), min(workers, rows // 100_000))
 
 
@@ -48,7 +48,7 @@ def gather(folder: Path, numbers: Iterable[int], bucket: int) -> Iterator[np.nda
 
 
 def together(folder: Path, numbers: Iterable[int], bucket: int, kind: np.dtype[Any], field: str = "") -> np.ndarray:
-    """What :func:`gather` yields, which is of ``kind``, in one array; one ``field`` of it, where it is named."""
+    """Concatenate the arrays of ``kind`` that :func:`gather` yields; of one ``field`` only, where it is named."""
     bounds = {number: _bounds(folder, number, bucket) for number in numbers}
     made = np.empty(sum(high - low for low, high in bounds.values()), kind[field] if field else kind)
     first = 0

@@ -177,7 +177,7 @@ def read_split(
 
 
 def _rows_together(file: pq.ParquetFile, split: Split, columns: list[str], most: int, most_bytes: int) -> int:
-    """How many rows make a slice of ``columns``, ``most`` of them: as few slices as the limits allow, of the same size."""
+    """Rows of a slice of ``columns``, at most ``most``: as few slices as the limits allow, of equal size."""
     read = [i for i in range(file.metadata.num_columns) if file.metadata.schema.column(i).path.split(".")[0] in columns]
     groups = [file.metadata.row_group(number) for number in split.numbers]
     size = sum(group.column(i).total_uncompressed_size for group in groups for i in read)

@@ -155,7 +155,7 @@ class UnusableAges:
 
 @dataclass(frozen=True)
 class RowRules:
-    """What decides about a row: age window and precedence, the date at which people have that age, how dates are written."""
+    """Rules that decide about a row: age window and precedence, the date at which people have that age, how dates are written."""
 
     ages: AgesConfig
     as_of: dt.date

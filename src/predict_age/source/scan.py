@@ -35,7 +35,7 @@ TEXT_SHARE = 0.1  # ids are text when more of them than this are no whole number
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What one split holds. ``known`` counts usable rows by where their age comes from; duplicates are still in."""
+    """Counts of one split. ``known`` counts usable rows by where their age comes from; duplicates are still in."""
 
     split: int
     read: int
@@ -61,7 +61,7 @@ def entry_of(ids: IdType) -> np.dtype[Any]:
 
 
 def id_type(texts: int, numbers: int) -> IdType:
-    """What the ids of a source are, ``numbers`` whole numbers and ``texts``: text when over a tenth are none."""
+    """Type of the ids of a source with ``numbers`` whole numbers and ``texts`` others: text when over a tenth are texts."""
     return "text" if texts > TEXT_SHARE * (texts + numbers) else "integer"
 
 
@@ -75,7 +75,7 @@ def sum_unusable(several: Iterable[UnusableAges]) -> list[UnusableAges]:
 
 
 class _Counting:
-    """What has been seen of a split."""
+    """Counts of a split while it is read."""
 
     def __init__(self, rules: RowRules) -> None:
         self._rules = rules

@@ -92,7 +92,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def count_text_ids(column: pa.ChunkedArray) -> int:
-    """How many of the ids in ``column``, none of them whole numbers, are ids when text counts."""
+    """Number of ids in ``column``, none of them whole numbers, that count as text ids."""
     if not is_text(column.type):
         return 0
     texts = (id_text(value) for value in column.to_pylist() if value is not None)
