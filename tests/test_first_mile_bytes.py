@@ -39,7 +39,7 @@ NAMES = (
 )
 DAMAGES = (
     "none", "none", "none", "quote in", "quote out", "two quotes in", "cut", "byte out", "bad byte", "delimiter in", "nul", "line end out",
-    "garbage line", "line end in", "packing cut",
+    "garbage line", "line end in", "packing cut", "quotes around rows", "quotes around rows",
 )  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def make(seed: int) -> Made:
     damage = made.damage = draw.choice(DAMAGES)
     lines = _damaged(lines, damage, made, draw, delimiter if kind == "csv" else ",")
     text = end.join(lines) + (end if draw.random() < 0.7 else "")
-    made.records = byte_oracle.csv_records(text, delimiter) if kind == "csv" else byte_oracle.json_records(text)
+    counted = byte_oracle.csv_records(text, delimiter) if kind == "csv" else byte_oracle.json_records(text)
+    made.records = None if made.records == -1 else counted
     made.data = (text.replace("\udcff", "\ufffd") if encoding == "utf-16" else text).encode(encoding, "surrogateescape")
     if damage == "cut":
         place = draw.randrange(len(made.data) // 3, len(made.data))
@@ -120,6 +121,10 @@ def _damaged(lines: list[str], damage: str, made: Made, draw: random.Random, del
         if len(lines) >= 3 or damage in ("none", "cut", "packing cut"):
             return lines
     around = 6 if lines[-1].strip() in ("]", "}") else 1  # an object may stand on five lines
+    if damage == "quotes around rows" and len(lines) < 4:
+        return lines
+    if damage == "quotes around rows":
+        return _swallowed(lines, made, draw, delimiter)
     rows = [draw.randrange(min(1, len(lines) - 1), len(lines)) for _ in range(2 if damage == "two quotes in" else 1)]
     for row in rows:
         line = lines[row]
@@ -141,6 +146,21 @@ def _damaged(lines: list[str], damage: str, made: Made, draw: random.Random, del
         lines[row] = edits[damage]
     if damage == "line end out" and rows[0] + 1 < len(lines):
         lines[rows[0] : rows[0] + 2] = [lines[rows[0]] + lines[rows[0] + 1]]
+    return lines
+
+
+def _swallowed(lines: list[str], made: Made, draw: random.Random, delimiter: str) -> list[str]:
+    """A quote before a field of one line and one after that field of a later line: often one valid field over several records."""
+    first = draw.randrange(1, len(lines) - 1)
+    last = min(first + draw.randint(1, 4), len(lines) - 1)
+    column = draw.randrange(3)
+    for row, quoted in ((first, '"{}'), (last, '{}"')):
+        cells = lines[row].split(delimiter)
+        if len(cells) > column and '"' not in lines[row]:
+            cells[column] = quoted.format(cells[column])
+        lines[row] = delimiter.join(cells)
+    made.touched |= {pid for pid in made.people if str(pid) in lines[first] or str(pid) in lines[last]}
+    made.records = -1  # not what the characters say
     return lines
 
 
