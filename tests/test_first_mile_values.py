@@ -320,6 +320,17 @@ def test_odd_columns_of_a_flat_file_do_not_matter(odd: pa.Array) -> None:
     assert (first["x"], second["x"]) == (1, 2)
 
 
+def test_bytes_inside_structs_are_text() -> None:
+    """As in columns of their own; what is no UTF-8 is written somehow, and loses nobody."""
+    inner = pa.StructArray.from_arrays([pa.array(["Zürich".encode(), None]), pa.array([[b"a"], []])], ["t", "l"])
+    assert [json.loads(text) for text in profile_text(pa.chunked_array([inner])).to_pylist()] == [
+        {"t": "Zürich", "l": ["a"]},
+        {"t": None, "l": []},
+    ]
+    broken = pa.StructArray.from_arrays([pa.array([b"\xff"]), pa.array([1.5]).cast(pa.float16())], ["t", "x"])
+    assert json.loads(profile_text(pa.chunked_array([broken]))[0].as_py())["x"] == 1.5
+
+
 def test_columns_that_differ_in_case_are_two() -> None:
     """Names are JSON keys as they are: in case, empty, with quotes."""
     table = pa.table({"City": pa.array(["a"]), "city": pa.array([2]), "": pa.array([3]), 'it\'s "x"': pa.array([4])})
@@ -391,6 +402,16 @@ def test_many_small_row_groups_are_read_together(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "small.parquet", row_group_size=1)
     pq.write_table(table, tmp_path / "large.parquet")
     began = time.process_time()
+    codes = pa.array(["a", "b"] * (rows // 2)).dictionary_encode()
+    odd = table.set_column(2, "profile_json", pa.StructArray.from_arrays([codes], ["d"])).append_column("approximate", codes)
+    pq.write_table(odd, tmp_path / "codes.parquet", row_group_size=1)
+    [split] = splits_of_file(
+        open_parquet(str(tmp_path / "codes.parquet")).metadata, 0, 0, str(tmp_path / "codes.parquet"), working=False
+    )
+    coded = SourceConfig(birth_year="approximate")
+    [piece] = read_split(split, coded, with_profile=True)
+    assert piece.raw["profile"].to_pylist()[:2] == ['{"d":"a"}', '{"d":"b"}']
+    assert piece.raw["birth_year"].to_pylist()[:2] == ["a", "b"]
     splits = {n: splits_of_file(open_parquet(str(tmp_path / n)).metadata, 7, 3, str(tmp_path / n), working=False) for n in SIZES}
     assert splits["large.parquet"] == [Split(7, 3, str(tmp_path / "large.parquet"), 0, rows, 0, False)]
     assert (len(splits["small.parquet"]), splits["small.parquet"][0].row_groups) == (1, rows)

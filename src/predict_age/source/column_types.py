@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -155,18 +156,34 @@ def json_ready(column: pa.ChunkedArray) -> pa.ChunkedArray:
     wanted = _json_type(column.type)
     if is_text(wanted) or is_bytes(wanted):
         return valid_text(column)
-    if wanted != column.type:
+    if wanted == column.type:
+        return column
+    for kind in (wanted, _json_type(column.type, decoded=False)):  # the latter where bytes inside are no UTF-8
         try:
-            return column.cast(wanted, safe=False)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a decimal of more digits, or nested where Arrow casts nothing
-            return pa.chunked_array([pa.array(column.to_pylist(), _json_type(column.type, wide=pa.float64()))])
-    return column
+            made = column.cast(kind, safe=False)
+            made.validate(full=True)
+            return made
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            continue
+    wide = _json_type(column.type, pa.float64(), decoded=False)  # a decimal of more digits, or nested where Arrow casts nothing
+    return pa.chunked_array([pa.array([_with_floats(value) for value in column.to_pylist()], wide)])
 
 
-def _json_type(kind: pa.DataType, wide: pa.DataType | None = None) -> pa.DataType:
-    """The type to hand to DuckDB. ``wide`` replaces decimals of more than 38 digits; by default as many as fit."""
+def _with_floats(value: Any) -> Any:
+    """A Python value, decimals in it as floats."""
+    if isinstance(value, dict):
+        return {name: _with_floats(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_with_floats(inner) for inner in value)
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _json_type(kind: pa.DataType, wide: pa.DataType | None = None, *, decoded: bool = True) -> pa.DataType:
+    """The type to hand to DuckDB, bytes ``decoded``. ``wide`` replaces decimals of more than 38 digits; by default what fits."""
     kind = storage_type(kind)
-    below: Callable[[pa.DataType], pa.DataType] = lambda inner: _json_type(inner, wide)  # noqa: E731
+    below: Callable[[pa.DataType], pa.DataType] = lambda inner: _json_type(inner, wide, decoded=decoded)  # noqa: E731
+    if decoded and is_bytes(kind):
+        return pa.string()
     if pa.types.is_timestamp(kind) and kind.tz:
         return pa.timestamp("us")
     if pa.types.is_float16(kind):
@@ -184,6 +201,15 @@ def _json_type(kind: pa.DataType, wide: pa.DataType | None = None) -> pa.DataTyp
     if pa.types.is_list(kind) or pa.types.is_list_view(kind):
         return pa.list_(below(kind.value_type))
     return kind
+
+
+@lru_cache(maxsize=256)
+def has_nested_dictionary(kind: pa.DataType) -> bool:
+    """Whether a dictionary-encoded column is inside a nested one: Arrow reads those one row group at a time."""
+    if not pa.types.is_nested(kind):
+        return False
+    inner = [kind.field(i).type for i in range(kind.num_fields)]
+    return any(pa.types.is_dictionary(t) or has_nested_dictionary(t) for t in inner)
 
 
 @lru_cache(maxsize=256)

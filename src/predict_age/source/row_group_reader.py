@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
-from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, json_ready, plain_values, repeats_key
+from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, has_nested_dictionary, json_ready, plain_values, repeats_key
 from predict_age.source.discovery import PathPartition
 from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.row_rules import connect, register
@@ -144,8 +144,8 @@ def read_split(
     first = 0
     try:
         together = _rows_together(file, split, columns, SLICE_ROWS if with_profile else LIGHT_ROWS, most_bytes)
-        for batch in file.iter_batches(together, row_groups=split.numbers, columns=columns, use_threads=False):
-            table = pa.Table.from_batches([batch])
+        for read in _tables(file, split, columns, together):
+            table = read
             rows = table.num_rows
             if first + rows > split.rows:  # said below, before anybody counts on the split's rows
                 first += rows
@@ -174,6 +174,21 @@ def read_split(
             found=f"{first:,}",
             fix="start a new run on a source that nobody writes to",
         )
+
+
+def _tables(file: pq.ParquetFile, split: Split, columns: list[str], together: int) -> Iterator[pa.Table]:
+    """The ``columns`` of ``split``, ``together`` rows at a time: also where Arrow gives them row group by row group."""
+    alone = any(has_nested_dictionary(field.type) for field in file.schema_arrow if field.name in columns)
+    waiting, rows = list[pa.RecordBatch](), 0
+    for groups in [[number] for number in split.numbers] if alone else [split.numbers]:
+        for batch in file.iter_batches(together, row_groups=groups, columns=columns, use_threads=False):
+            if waiting and rows + batch.num_rows > together:
+                yield pa.Table.from_batches(waiting)
+                waiting, rows = [], 0
+            waiting.append(batch)
+            rows += batch.num_rows
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _rows_together(file: pq.ParquetFile, split: Split, columns: list[str], most: int, most_bytes: int) -> int:
