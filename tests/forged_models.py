@@ -86,7 +86,7 @@ class Model:
         for name in artifact.MODEL_FILES:
             (folder / name).write_bytes(self.raw[name] if name in self.raw else content[name]())
         manifest = dict(self.manifest)
-        if isinstance(manifest.get("files"), dict) and "files" not in self.raw:
+        if isinstance(manifest.get("files"), dict) and manifest["files"]:
             manifest["files"] = {name: file_sha256(folder / name) for name in artifact.MODEL_FILES}
         (folder / "manifest.json").write_bytes(self.raw.get("manifest.json", json.dumps(manifest).encode()))
         return file_sha256(folder / "manifest.json")

@@ -145,10 +145,10 @@ def read_model_files(folder: Path, manifest_sha256: str) -> ModelFiles:
         files, version, names = manifest.get("files"), manifest.get("version"), manifest.get("features")
     if manifest.get("format") != MODEL_FORMAT:
         raise IntegrityError(
-            f"unknown model format in {folder}", expected=f"format {MODEL_FORMAT}", found=str(manifest.get("format"))
+            f"unknown model format in {folder}", expected=f"format {MODEL_FORMAT}", found=repr(manifest.get("format"))
         )
     if not isinstance(files, dict) or set(files) != set(MODEL_FILES):
-        found = ", ".join(files) if isinstance(files, dict) else type(files).__name__
+        found = ", ".join(files) or "none" if isinstance(files, dict) else type(files).__name__
         raise IntegrityError(f"the model in {folder} has other files", expected=", ".join(MODEL_FILES), found=found)
     if not isinstance(version, str) or not isinstance(names, list):
         raise unusable(folder / "manifest.json", "version, features", "a text and a list", f"{version!r}, {type(names).__name__}")

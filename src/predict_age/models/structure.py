@@ -97,7 +97,7 @@ def read_arrays(content: bytes, rules: Mapping[str, ArrayRule], sizes: dict[str,
         members = archive.infolist()
         names = [member.filename.removesuffix(".npy") for member in members]
         if sorted(names) != sorted(rules):
-            raise StructureError("members", expected=", ".join(rules), found=", ".join(names)[:200])
+            raise StructureError("members", expected=", ".join(rules), found=", ".join(names)[:200] or "none")
         for member in members:
             if member.compress_type != zipfile.ZIP_STORED or not member.file_size == member.compress_size <= len(content):
                 raise StructureError(member.filename, expected="a stored member", found=f"{member.file_size} bytes, compressed")
