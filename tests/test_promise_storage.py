@@ -215,7 +215,8 @@ for n in range(100):
     seen: dict[str, int] = {}
     writer = subprocess.Popen([sys.executable, "-c", code, str(workspace)], stderr=subprocess.PIPE)
     while writer.poll() is None:
-        [(rows, distinct, runs, run)] = list(rows_of(query(Workspace(workspace), SEEN)))
+        with query(Workspace(workspace), SEEN) as relation:
+            [(rows, distinct, runs, run)] = list(rows_of(relation))
         assert (rows, distinct, runs) == ({first: 100, second: 101}[run], rows, 1)
         seen[run] = seen.get(run, 0) + 1
     assert writer.returncode == 0, writer.stderr and writer.stderr.read()

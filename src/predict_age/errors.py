@@ -8,7 +8,8 @@
     |-- IntegrityError   4   files or rows do not reconcile: nothing was published; see the message
     |-- QualityError     5   the model is not good enough to publish
     |-- ResourceError    6   out of resources (disk, memory, workers): free some and resume
-    |   `-- LimitError       the run exceeds its time or cost limit
+    |   |-- LimitError       a run or a query exceeds its time or cost limit
+    |   `-- OutputError      the result was computed, but stdout cannot be written
     `-- BusyError       75   another run holds the workspace: wait
         `-- LeaseLostError   another run took over the workspace: this run may write nothing more
 
@@ -84,8 +85,28 @@ def resource_error(error: OSError) -> ResourceError:
     )
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, Arrow or DuckDB ran out of memory. DuckDB's class is told by its name: nothing is imported here."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, MemoryError) or "OutOfMemoryException" in names or str(error).startswith("Out of Memory Error")
+
+
+def memory_error(error: BaseException, fix: str = "") -> ResourceError:
+    """ResourceError for an error that :func:`is_out_of_memory` recognises."""
+    found = str(error).partition("\n")[0] or type(error).__name__
+    return ResourceError(
+        "out of resources: the memory is used up",
+        found=found,
+        fix=fix or "lower --workers (`predict-age resume --workers N` for a run), or use a machine with more memory",
+    )
+
+
 class LimitError(ResourceError):
-    """The run exceeds its time or cost limit."""
+    """A run or a query exceeds its time or cost limit."""
+
+
+class OutputError(ResourceError):
+    """Standard output is closed, or what it leads to is full."""
 
 
 class BusyError(PredictAgeError):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
 from predict_age.errors import ConfigError
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class OutputFormat(StrEnum):
@@ -80,35 +81,42 @@ def sql_command(
     workspace: WorkspaceOption,
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print the rows.")] = OutputFormat.table,
     to: Annotated[Path | None, typer.Option("--out", help="Write to this new file (needed for parquet).", metavar="FILE")] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Stop the query after so many seconds, printing included; 0: no limit.", min=0, metavar="SECONDS")
+    ] = 3600,
 ) -> None:
     """Query the published tables, read-only; the query "SHOW TABLES" lists them."""
+    from predict_age.query import tables
+
+    if to is not None and to.exists():
+        raise ConfigError(f"{to} exists already", fix="choose another --out")
+    if output is OutputFormat.parquet and to is None:
+        raise ConfigError("--format parquet needs --out FILE")
+    with tables.query(open_workspace(workspace), query, timeout) as relation:
+        if to is None:
+            _write(relation, output, sys.stdout)
+            return
+        try:
+            if output is OutputFormat.parquet:
+                tables.write_parquet(relation, to)
+            else:
+                with to.open("w", encoding="utf-8", newline="") as stream:
+                    _write(relation, output, stream)
+        except BaseException:
+            to.unlink(missing_ok=True)  # no half result
+            raise
+
+
+def _write(relation: duckdb.DuckDBPyRelation, output: OutputFormat, stream: IO[str]) -> None:
     from predict_age.cli.render_rows import show_rows
     from predict_age.query import tables
 
-    relation = tables.query(open_workspace(workspace), query)
-    if to is not None and to.exists():
-        raise ConfigError(f"{to} exists already", fix="choose another --out")
-    if output is OutputFormat.parquet:
-        if to is None:
-            raise ConfigError("--format parquet needs --out FILE")
-        tables.write_parquet(relation, to)
-        return
-    with _stream(to) as stream:
-        if output is OutputFormat.csv:
-            tables.write_csv(relation, stream)
-        elif output is OutputFormat.jsonl:
-            tables.write_jsonl(relation, stream)
-        else:
-            show_rows(relation, stream)
-
-
-@contextmanager
-def _stream(to: Path | None) -> Iterator[Any]:
-    if to is None:
-        yield sys.stdout
+    if output is OutputFormat.csv:
+        tables.write_csv(relation, stream)
+    elif output is OutputFormat.jsonl:
+        tables.write_jsonl(relation, stream)
     else:
-        with to.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
+        show_rows(relation, stream)
 
 
 @app.command("report", epilog="Example: predict-age report --workspace work")

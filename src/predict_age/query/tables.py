@@ -14,21 +14,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from threading import Timer
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from predict_age.errors import ConfigError, IntegrityError
+from predict_age.errors import ConfigError, IntegrityError, LimitError, PredictAgeError, memory_error
 from predict_age.sql import VIEW, for_duckdb
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.workspace import RunFolder, Workspace
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 NOTHING_SET_ASIDE = (
     "SELECT CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS position, CAST(NULL AS VARCHAR) AS reason WHERE FALSE"
 )
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.RELATION}
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.RELATION}
+_EXPLAIN = re.compile(r"^\s*EXPLAIN(\s+ANALYZE)?(\s*\([^)]*\))?(?=\W)", re.IGNORECASE)
+CANDIDATES = 5  # functions that a message proposes at most
 
 
 def _list(paths: list[str]) -> str:
@@ -88,23 +94,90 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) ->
         connection.execute(f"CREATE VIEW {name} AS {NOTHING_SET_ASIDE}")
 
 
-def query(workspace: Workspace, text: str) -> duckdb.DuckDBPyRelation:
-    """Run one statement that only reads. Raises ConfigError for any other, and for errors of DuckDB."""
+@contextmanager
+def query(workspace: Workspace, text: str, timeout: float = 0) -> Iterator[duckdb.DuckDBPyRelation]:
+    """Run one statement that only reads, and stop it after ``timeout`` seconds (0: never), reading of the rows included.
+
+    Raises ConfigError for any other statement and for errors of DuckDB, also those in the block, where rows are read;
+    ResourceError when the memory is used up; LimitError after the timeout.
+    """
+    hint = "" if workspace.published.current else "; no run has been published in this workspace yet"
     connection = connect_tables(workspace, text)
+    timer = Timer(timeout, connection.interrupt)
+    timer.daemon = True
     try:
-        statements = connection.extract_statements(text)
-        if len(statements) != 1 or statements[0].type not in _READING:
-            kinds = ", ".join(s.type.name for s in statements) or "nothing"
-            raise ConfigError("sql runs exactly one statement that only reads", expected="SELECT ...", found=kinds)
-        return connection.sql(text)
-    except duckdb.Error as error:
-        hint = "" if workspace.published.current else "; no run has been published in this workspace yet"
-        raise ConfigError(f"the query failed: {str(error).splitlines()[0]}{hint}") from None
+        if timeout:
+            timer.start()
+        with _errors():
+            _check_reads_only(connection, text)
+            relation = connection.sql(text)
+        yield relation
+    except QueryError as error:
+        raise _explained(str(error), hint, timeout) from None
+    finally:
+        timer.cancel()
+
+
+class QueryError(Exception):
+    """A sentence of DuckDB about a statement or about the rows that it was computing."""
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn errors of DuckDB into a QueryError. Arrow wraps those that occur while rows are fetched into an OSError."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise QueryError(str(error)) from None
+
+
+def _explained(said: str, hint: str, timeout: float) -> PredictAgeError:
+    if said.startswith("INTERRUPT Error"):
+        return LimitError(
+            "the query was stopped by its time limit",
+            expected=f"all rows within {timeout:g} s",
+            found="no end",
+            fix="ask for less, or give a higher --timeout (0: no limit); a recursive query needs a condition that ends it",
+        )
+    if said.startswith("Out of Memory Error"):
+        return memory_error(QueryError(said), "ask for fewer rows or groups, or use a machine with more memory")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    advice = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate"))]
+    if advice and advice[0] == "Candidate functions:":
+        advice += lines[lines.index(advice[0]) + 1 :][:CANDIDATES]
+    return ConfigError("\n  ".join([f"the query failed: {lines[0]}{hint}", *advice]))
+
+
+def _check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Raise ConfigError unless ``text`` is one statement that only reads; EXPLAIN ANALYZE would run what it explains."""
+    statements = connection.extract_statements(text)
+    if len(statements) == 1 and statements[0].type == duckdb.StatementType.EXPLAIN:
+        explained = _EXPLAIN.sub("", text, count=1)
+        statements = connection.extract_statements(explained) if explained != text else []
+    if len(statements) != 1 or statements[0].type not in _READING:
+        kinds = ", ".join(s.type.name for s in statements) or "nothing"
+        raise ConfigError("sql runs exactly one statement that only reads", expected="SELECT ...", found=kinds)
+
+
+def row_batches(relation: duckdb.DuckDBPyRelation, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Schema of the result, and its batches of up to ``rows`` rows, streamed. Raises QueryError."""
+    with _errors():
+        reader = relation.to_arrow_reader(rows)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        while True:
+            with _errors():
+                batch = next(reader, None)
+            if batch is None:
+                return
+            yield batch
+
+    return reader.schema, batches()
 
 
 def rows_of(relation: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
     """The rows as Python values, streamed."""
-    for batch in relation.to_arrow_reader(10_000):
+    for batch in row_batches(relation, 10_000)[1]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
@@ -129,7 +202,7 @@ def write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
     """Write the rows to a new Parquet file."""
     import pyarrow.parquet as pq
 
-    reader = relation.to_arrow_reader(100_000)
-    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
-        for batch in reader:
+    schema, batches = row_batches(relation, 100_000)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
             writer.write_batch(batch)
