@@ -138,8 +138,8 @@ def _wrong_side(card: Card) -> Iterator[Sentence]:
         yield (
             side.made_younger,
             (
-                f"Of the people of {side.age} and over, {side.made_younger:.0%} are predicted to be younger than that; "
-                f"of those below, {side.made_older:.0%} are predicted to be {side.age} or older."
+                f"{side.made_younger:.0%} of the people aged {side.age} and over are predicted to be younger than that; "
+                f"{side.made_older:.0%} of the younger ones are predicted to be {side.age} or older."
             ),
         )
 
