@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import platform
 import signal
+import subprocess
 import sys
 import time
 import uuid
@@ -16,7 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from cloud import compute, iam, server
+from cloud import compute, iam, image, server
 
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -177,6 +179,39 @@ def test_what_a_task_says_is_logged(small: Small) -> None:
     found = boto3.client("logs").filter_log_events(logGroupName=small.name)["events"]
     assert "hello" in [e["message"] for e in found]
     assert {e["logStreamName"].rpartition("/")[0] for e in found} == {"t/work"}
+
+
+def test_task_computes_with_this_machines_instructions(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its linear algebra is that of a process beside it; how many threads a task uses remains the program's choice."""
+    found = tmp_path / "found"
+    script = (
+        "import json, numpy, threadpoolctl; names = [n for n in os.environ if n.startswith(('OPENBLAS_', 'NPY_', 'OMP_'))];"
+        f"libraries = [i.get('architecture') for i in threadpoolctl.threadpool_info()]; open({str(found)!r}, 'w').write("
+        "json.dumps([libraries, sorted(names)]))"
+    )
+    for name in [n for n in os.environ if n.startswith(("OPENBLAS_", "NPY_", "OMP_"))]:
+        monkeypatch.delenv(name)
+    kinds = []
+    for kind in ("Nehalem", "Haswell"):
+        monkeypatch.setenv("OPENBLAS_CORETYPE", kind)
+        subprocess.run([sys.executable, "-c", f"import os; {script}"], check=True)
+        beside, _ = json.loads(found.read_text())
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+        state = small.run_task({"Name": "SCRIPT", "Value": script})
+        assert small.execute(small.machine(state))["status"] == "SUCCEEDED"
+        assert json.loads(found.read_text()) == [beside, ["OPENBLAS_CORETYPE"]]
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+        kinds.append(beside)
+    assert platform.machine() != "x86_64" or kinds[0] != kinds[1], "the variable has no effect here"
+
+
+def test_image_gets_this_machines_instructions(tmp_path: Path) -> None:
+    """... as the task's process gets them without an image; other variables of the process stay outside."""
+    container = object.__new__(image.Container)
+    container.name = "c"
+    given = {"OPENBLAS_CORETYPE": "Haswell", "PREDICT_AGE_TASK": "1", "PATH": "/bin", "OPENBLAS_NUM_THREADS": "1"}
+    names = {a.split("=")[1] for a in container.command(["aws-task"], given, tmp_path) if a.startswith("--env=")}
+    assert names == {"OPENBLAS_CORETYPE", "PREDICT_AGE_TASK", "PREDICT_AGE_SCRATCH", "TMPDIR"}
 
 
 def test_execution_has_a_name(small: Small) -> None:

@@ -1,5 +1,6 @@
 """Lambda functions and Fargate tasks that really run: the deployed package in a process that sees boto3 and nothing else of this
-environment, the container's command as a process with the variables of its task definition and of the call.
+environment, the container's command as a process with the variables of its task definition and of the call, and with those that say
+which instructions this machine's numerical libraries use.
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ except BaseException as error:
 print("\\n" + json.dumps(reply))
 """
 INTERRUPTED = 143
+PROCESSOR = (  # which instructions numerical libraries use: a property of the machine, on which the last digits of a model depend
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+)
 
 
 def here(command: list[str], env: dict[str, str], scratch: Path) -> list[str]:
@@ -181,6 +190,7 @@ class RunningEcs(EC2ContainerServiceBackend):
         container = definition.container_definitions[0]
         override = next((o for o in task.overrides.get("containerOverrides", []) if o["name"] == container["name"]), {})
         env = _environment(self.region_name, definition.task_role_arn)
+        env |= {name: os.environ[name] for name in PROCESSOR if name in os.environ}
         for given in (container.get("environment", []), override.get("environment", [])):
             env |= {e["name"]: str(e["value"]) for e in given}
         scratch = tempfile.mkdtemp(prefix="scratch-")

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cloud.compute import PROCESSOR
+
 BASE, RELEASE, NAME = "docker.io/library/python:3.11-slim", "bookworm", "localhost/predict-age:test"
 PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -98,7 +100,7 @@ class Container:
         Not at the image's /scratch, which buildah shares between the commands of a container.
         """
         scratch.chmod(0o777)
-        mine = {name: value for name, value in env.items() if name.startswith(("AWS_", "PREDICT_AGE_"))}
+        mine = {name: value for name, value in env.items() if name.startswith(("AWS_", "PREDICT_AGE_")) or name in PROCESSOR}
         given = [f"--env={name}={value}" for name, value in (mine | {"PREDICT_AGE_SCRATCH": TASK, "TMPDIR": TASK}).items()]
         start = ["python", "-m", "predict_age", *arguments]
         return ["env", *STORAGE, "buildah", "run", *given, "--volume", f"{scratch}:{TASK}", self.name, "--", *start]
