@@ -113,7 +113,7 @@ def test_score_equals_numpy(finished: Finished, ages: dict[int, int], tmp_path: 
         assert sum(group["rows"] for group in found[groups]) == len(some)
     shown = cli("score", "current", "--truth", path, "--workspace", finished[0]).stdout
     assert f"{len(some):,} true ages" in shown
-    assert "aged 25" in shown
+    assert "predicted 25" in shown
 
 
 def test_a_run_of_one_model_is_sent_to_score(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:

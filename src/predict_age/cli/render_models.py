@@ -85,7 +85,7 @@ def show_score(found: RunScore) -> None:
     )
     table = grid("Predictions, years, with 95 % intervals", ["people", "number", "error", "bias", "coverage", "width"])
     sections = [[found.all, found.usable], found.by_predicted_band, found.by_confidence]
-    names = ["", "aged ", "confidence "]
+    names = ["", "predicted ", "confidence "]
     for prefix, scores in zip(names, sections, strict=True):
         for s in scores:
             table.add_row(
@@ -100,5 +100,6 @@ def show_score(found: RunScore) -> None:
 
 
 def _with_interval(value: float, interval: tuple[float, float], form: str) -> str:
-    low, high = (number_or_dash(end, form) for end in interval)
-    return f"{number_or_dash(value, form)} ({low} to {high})"
+    """``value`` and half the width of its interval."""
+    half = number_or_dash((interval[1] - interval[0]) / 2, form.replace("+", ""))
+    return f"{number_or_dash(value, form)} \N{PLUS-MINUS SIGN} {half}"

@@ -74,7 +74,7 @@ def score_run(workspace: Workspace, name: str, truth: str) -> RunScore:
         return group_score(group, age[rows], predicted[rows], lower[rows], upper[rows])
 
     bands = [(band_name(b), (predicted >= b[0]) & (predicted <= b[1])) for b in AGE_BANDS]
-    steps = [(f"{a} to {min(b, 100)} %", (confidence >= a) & (confidence < b)) for a, b in CONFIDENCE_STEPS]
+    steps = [(f"{a}\N{EN DASH}{min(b, 100)} %", (confidence >= a) & (confidence < b)) for a, b in CONFIDENCE_STEPS]
     return RunScore(
         run.folder.id,
         truth,
