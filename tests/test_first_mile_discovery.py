@@ -239,6 +239,21 @@ def test_links_name_what_they_lead_to(tmp_path: Path) -> None:
     assert (file.path, file.format, file.delimiter) == (str(store / "9f2c.tmp"), "csv", "\t")
 
 
+@pytest.mark.parametrize("name", [b"M\xfcnchen.csv", b"gr\xfcn=1/a.csv"])
+def test_names_that_are_not_utf8_stop(name: bytes, tmp_path: Path) -> None:
+    """Such a file is data all the same: it is not left out, and nothing ends in an error that should not happen."""
+    path = tmp_path / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(CSV)
+    with pytest.raises(InputError, match=r"is not UTF-8: .*udcfc"):
+        files(tmp_path)
+    path.unlink()
+    Path(tmp_path / "odd \n name [1].csv").write_bytes(CSV)
+    (tmp_path / os.fsdecode(b"\xff.xlsx")).write_bytes(b"PK\x03\x04")
+    assert [f.path for f in files(tmp_path)] == [str(tmp_path / "odd \n name [1].csv")]
+    assert passed(tmp_path) == {"ZIP archive or Office file": ["\\udcff.xlsx"]}
+
+
 def test_a_forced_format_decides(tmp_path: Path) -> None:
     """``source.format`` names what files without a telling content are."""
     (tmp_path / "export").write_bytes(b"id;when\n1;2\n")

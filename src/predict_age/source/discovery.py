@@ -110,6 +110,8 @@ def list_source(source: str, settings: SourceConfig) -> SourceListing:
         described = list(requests.map(lambda entry: _describe(entry, settings), found))
     files = [f for f in described if isinstance(f, SourceFile)]
     passed += [(entry.file.path, reason) for entry, reason in zip(found, described, strict=True) if isinstance(reason, str)]
+    for file in files:
+        _check_name(file)
     if not files:
         raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source))
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
@@ -126,7 +128,7 @@ def _nothing(passed: list[tuple[str, str]], source: str) -> str:
 def _by_reason(passed: Iterable[tuple[str, str]]) -> tuple[PassedOver, ...]:
     reasons: dict[str, list[str]] = {}
     for path, reason in sorted(passed):
-        reasons.setdefault(reason, []).append(path)
+        reasons.setdefault(reason, []).append(path.encode("utf-8", "backslashreplace").decode())
     return tuple(PassedOver(reason, len(paths), tuple(paths[:LISTED])) for reason, paths in sorted(reasons.items()))
 
 
@@ -150,6 +152,16 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
         real = FileStatus(os.path.realpath(path), now.st_size, now.st_mtime_ns)
         found.append(_Entry(real, path.name, _partition(path.absolute(), base.absolute())))
     return found
+
+
+def _check_name(file: SourceFile) -> None:
+    """Raise InputError when the name of a file, which libraries and records have to write, is not UTF-8."""
+    name = "/".join((file.path, *(f"{key}={value}" for key, value in file.partition)))
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    if shown != name:
+        raise InputError(
+            f"the name of a source file is not UTF-8: {shown}", expected="names in UTF-8", found=Path(shown).name, fix="rename it"
+        )
 
 
 def _objects(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
