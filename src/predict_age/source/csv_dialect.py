@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", ";", "\t", "|")
 UNQUOTED_DUMPS = ("\t", "|")  # programs that write these often quote nothing
-SAMPLED_RECORDS = 1000
+SAMPLED_RECORDS, COMPARED_RECORDS = 1000, 30  # looked at for wrong quotes; for choosing the delimiter
 LF, CR = b"\n", b"\r"
 
 
@@ -118,10 +118,12 @@ def detect_dialect(head: bytes, settings: SourceConfig, name: str, *, cut: bool)
     best, best_score = Dialect(usual, quote, escape, line_end_of(head, usual, quote)), (-1, -1.0)
     for delimiter in delimiters:
         dialect = Dialect(delimiter, quote, escape, line_end_of(head, delimiter, quote))
-        sample = _sample(head, dialect, cut)
+        sample = _sample(head, dialect, cut, COMPARED_RECORDS)
         score = (_wanted(sample.names, settings), sample.even if len(sample.names) > 1 else 0.0)
         if score > best_score:
             best, best_score = dialect, score
+        if score[0] > 1 and score[1] == 1.0:
+            break
     return _with_quoting(best, head, settings, cut)
 
 
@@ -158,12 +160,12 @@ class _Sample:
     wrapped: bool  # some field begins and ends with a double quote
 
 
-def _sample(head: bytes, dialect: Dialect, cut: bool) -> _Sample:
+def _sample(head: bytes, dialect: Dialect, cut: bool, most: int = SAMPLED_RECORDS) -> _Sample:
     names: list[str] = []
     counts: list[int] = []
     clean, wrapped, at = True, False, 0
     delimiter = dialect.delimiter.encode()
-    while at < len(head) and len(counts) <= SAMPLED_RECORDS:
+    while at < len(head) and len(counts) <= most:
         match = dialect.record.match(head, at)
         if match is None:
             opened = dialect.good_fields.match(head, at).end()  # type: ignore[union-attr]
@@ -174,12 +176,16 @@ def _sample(head: bytes, dialect: Dialect, cut: bool) -> _Sample:
             break
         raw = match.group()
         if raw.strip(b"\r"):
-            fields = dialect.fields(raw)
-            counts.append(len(fields))
-            names = names or [f.decode("utf-8", "replace") for f in fields]
-            wrapped = wrapped or (not dialect.quote and any(len(f) > 1 and f[:1] == f[-1:] == b'"' for f in fields))
-            lines = raw.split(dialect.line_end)[1:]
-            clean = clean and not any(line.count(delimiter) == counts[0] - 1 > 0 for line in lines)
+            if names and dialect.quote and dialect.quote.encode() not in raw:
+                counts.append(raw.count(delimiter) + 1)
+            else:
+                fields = dialect.fields(raw)
+                counts.append(len(fields))
+                names = names or [f.decode("utf-8", "replace") for f in fields]
+                wrapped = wrapped or (not dialect.quote and any(len(f) > 1 and f[:1] == f[-1:] == b'"' for f in fields))
+            if dialect.line_end in raw:
+                lines = raw.split(dialect.line_end)[1:]
+                clean = clean and not any(line.count(delimiter) == counts[0] - 1 > 0 for line in lines)
         at = match.end() + 1
     even = sum(n == counts[0] for n in counts[1:]) / (len(counts) - 1) if len(counts) > 1 else 0.5
     return _Sample(names, even, clean, wrapped)

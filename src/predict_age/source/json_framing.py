@@ -116,7 +116,7 @@ class ElementFramer:
             return
         try:
             whole = json.loads(before + b"]" + rest)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._stop("the object around the array is damaged", str(error))
         others = [
             name
