@@ -121,5 +121,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes as MiB or GiB."""
-    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"
+    """Bytes as KiB, MiB or GiB; less than a KiB as bytes."""
+    if number >= 2**30:
+        return f"{number / 2**30:.1f} GiB"
+    if number >= 2**20:
+        return f"{number / 2**20:.0f} MiB"
+    return f"{number / 2**10:.0f} KiB" if number >= 2**10 else f"{number:.0f} bytes"
