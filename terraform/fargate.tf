@@ -60,6 +60,8 @@ resource "aws_ecs_task_definition" "main" {
       { name = "PREDICT_AGE_GIB", value = tostring(each.value.memory / 1024) },
       { name = "PREDICT_AGE_SPOT", value = each.key == "prediction" ? "0.8" : "0" },
       { name = "TMPDIR", value = "/scratch" },
+      # Fargate's processors are of several generations; with the same instructions on each, a task's last digits do not depend on which it gets.
+      { name = "OPENBLAS_CORETYPE", value = "Haswell" },
     ]
     logConfiguration = {
       logDriver = "awslogs"

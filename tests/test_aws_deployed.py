@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloud import compute, iam, image, policy, server, terraform
-from conftest import AS_OF, QUICK, run_json
+from conftest import AS_OF, QUICK, cli_process, run_json
 from predict_age.aws.athena import Athena
 from predict_age.aws.lambda_package import build_package
 from predict_age.synthetic.write import generate
@@ -107,7 +108,8 @@ def test_same_rows_as_on_one_machine(cloud: Cloud) -> None:
     assert len(cloud.names(run_id, "receipts/")) == BATCHES
     assert len([t for t in compute.Settings.started if t["command"] == "aws-task predict"]) == BATCHES // 2
     (cloud.folder / "c.toml").write_text(SETTINGS)
-    run = run_json(cloud.folder / "people" / "people", cloud.folder / "w", "--config", cloud.folder / "c.toml")
+    with_kernels = partial(cli_process, env={"OPENBLAS_CORETYPE": "Haswell"})  # those of the task definition
+    run = run_json(cloud.folder / "people" / "people", cloud.folder / "w", "--config", cloud.folder / "c.toml", run=with_kernels)
     parts = sorted((cloud.folder / "w" / "runs" / run["run_id"] / "results").glob("part_*.parquet"))
     found = cloud.results()
     assert len(found) == PEOPLE
