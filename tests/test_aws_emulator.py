@@ -296,6 +296,16 @@ def test_rights_are_those_of_the_role(small: Small) -> None:
     del iam.REFUSED[refused:]
 
 
+def test_rights_are_checked_while_the_server_runs_only() -> None:
+    """Tests that follow in the process use moto without rights."""
+    script = (
+        "import os, boto3\nfrom moto import mock_aws\nfrom cloud import server\nwith server.running(): pass\n"
+        "del os.environ['AWS_ENDPOINT_URL']\nwith mock_aws(): boto3.client('s3').create_bucket(Bucket='people')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_versioned_bucket_can_be_emptied(small: Small) -> None:
     """Also after its versioning has ended, with delete markers in it: so does ``terraform destroy`` find it."""
     s3, bucket = boto3.client("s3"), f"v-{small.name}"

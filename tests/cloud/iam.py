@@ -5,8 +5,11 @@ of what a role may do, and for moto, whose own evaluation takes an unmet conditi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 ALLOWED, DENIED, NEUTRAL = "allowed", "denied", "neutral"
 OPERATOR = "Credential=root/"
@@ -59,8 +62,12 @@ def decision(statements: Iterable[dict[str, Any]], action: str, resource: str, *
 REFUSED: list[str] = []  # what was denied while the test ran
 
 
-def install() -> None:
-    """Let moto decide with these rules. Outside S3 it does not know the resource, so only the action is checked there."""
+@contextmanager
+def enforced() -> Iterator[None]:
+    """Let moto decide with these rules. Outside S3 it does not know the resource, so only the action is checked there.
+
+    Afterwards moto allows everything, as before: other tests of the process know no rights.
+    """
     from moto import settings
     from moto.core.authorization import ActionAuthenticatorMixin
     from moto.iam import access_control
@@ -83,8 +90,6 @@ def install() -> None:
         context = {"aws:SecureTransport": "true", **(incoming_condition_values or {})}
         return results[effect(statement, SAME.get(action, action), resource, context)]
 
-    access_control.IAMPolicyStatement.is_action_permitted = permitted
-    settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from the first call on; moto never begins otherwise
     inner = ActionAuthenticatorMixin._authenticate_and_authorize_action
 
     def check(self: Any, request: type, resource: str = "*") -> None:
@@ -96,7 +101,11 @@ def install() -> None:
             REFUSED.append(f"{self._get_action()} on {resource}")
             raise
 
-    ActionAuthenticatorMixin._authenticate_and_authorize_action = check
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access_control.IAMPolicyStatement, "is_action_permitted", permitted)
+        patch.setattr(ActionAuthenticatorMixin, "_authenticate_and_authorize_action", check)
+        patch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)  # from the first call on; moto never begins otherwise
+        yield
 
 
 def credentials(role: str) -> dict[str, str]:

@@ -24,7 +24,6 @@ def running(patience: float = 0.02) -> Iterator[str]:
     default_user_config["lambda"]["use_docker"] = False
     athena.install()
     compute.install()
-    iam.install()
     compute.Settings.credentials = staticmethod(iam.credentials)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -35,6 +34,7 @@ def running(patience: float = 0.02) -> Iterator[str]:
     FakeDeleteMarker.dispose = lambda self, *args, **kwargs: None  # missing: a versioned bucket could not be emptied
     machine.install(endpoint, patience)
     try:
-        yield endpoint
+        with iam.enforced():
+            yield endpoint
     finally:
         server.stop()
