@@ -254,3 +254,14 @@ def test_default_and_example_files() -> None:
     example = load_features(Path(__file__).parents[1] / "examples" / "it-survey" / "features.toml")
     for declared in (features, example):
         check_compiles(declared, AS_OF, "example")
+
+
+def test_a_few_profiles_are_read_as_many() -> None:
+    """A statement planned once for a few profiles says what the one for many says: quotes, control characters, nothing at all."""
+    texts = ["\x00", "{}", None, '{"current_title": "it\'s"}', "'; --", '{"a": "\x01"}', '{"current_title": "x\\u0000y"}', "[]"]
+    many = extract_features(connect(), pa.chunked_array([texts * 20], pa.string()), default_text(), AS_OF, kernels=False)
+    for few in (texts, [None], []):
+        made = extract_features(connect(), pa.chunked_array([few], pa.string()), default_text(), AS_OF, kernels=False)
+        at = pa.array([texts.index(text) for text in few], pa.int64())
+        assert made.problem.to_pylist() == many.problem.take(at).to_pylist()
+        assert made.columns.equals(many.columns.take(at))

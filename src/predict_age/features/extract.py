@@ -141,33 +141,44 @@ class FeatureReader:
 
     def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
         """The columns of the features ``names``, by SQL."""
+        if len(profiles) <= MAX_PREPARED_PROFILES:
+            return _prepared_statement(os.getpid(), self._text, self._as_of, tuple(names)).table(profiles.to_pylist())
         register(self._connection, "profiles", pa.table({"profile": profiles}))
         return self._connection.sql(_sql_of(self._text, self._as_of, tuple(names))).to_arrow_table()
 
     def _convert(self, names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
         """The values of the features ``names`` of a few small profiles."""
         if len(texts) <= MAX_PREPARED_PROFILES:
-            return {name: _prepared_statement(os.getpid(), self._text, self._as_of, name).ask(texts) for name in names}
+            return {name: _prepared_statement(os.getpid(), self._text, self._as_of, (name,)).ask(texts) for name in names}
         self._connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))
         rows = self._connection.execute(_sql_of(self._text, self._as_of, tuple(names))).fetchall()
         return dict(zip(names, map(list, list(zip(*rows, strict=True))[1:]), strict=True))
 
 
 class _PreparedStatement:
-    """Prepared statement of one feature: for a few profiles, planning takes ten times as long as executing."""
+    """Prepared statement of some features: for a few profiles, planning takes ten times as long as executing."""
 
     def __init__(self, sql: str) -> None:
         self._connection = connect()
         self._connection.execute(f"PREPARE few AS WITH profiles AS (SELECT unnest($1::VARCHAR[]) AS profile) {sql}")
 
     def ask(self, profiles: list[str]) -> list[float | str | None]:
-        """The feature's values of ``profiles``."""
-        return [value for _, value in self._connection.execute(f"EXECUTE few([{', '.join(map(literal, profiles))}])").fetchall()]
+        """The values of ``profiles`` for the statement's one feature."""
+        return [value for _, value in self._connection.execute(self._call(profiles)).fetchall()]
+
+    def table(self, profiles: list[str | None]) -> pa.Table:
+        """The problem and the features of ``profiles``."""
+        return self._connection.sql(self._call(profiles)).to_arrow_table()
+
+    @staticmethod
+    def _call(profiles: Sequence[str | None]) -> str:
+        texts = ", ".join("NULL" if text is None else literal(text) for text in profiles)
+        return f"EXECUTE few([{texts}]::VARCHAR[])"
 
 
 @lru_cache(maxsize=256)
-def _prepared_statement(_process: int, text: str, as_of: dt.date, name: str) -> _PreparedStatement:
-    return _PreparedStatement(_sql_of(text, as_of, (name,)))
+def _prepared_statement(_process: int, text: str, as_of: dt.date, names: tuple[str, ...]) -> _PreparedStatement:
+    return _PreparedStatement(_sql_of(text, as_of, names))
 
 
 @lru_cache(maxsize=256)
