@@ -145,6 +145,7 @@ def test_passed_over_files_are_named_by_reason(folder: Path) -> None:
         "people.csv.bz2": b"BZh91AY",
         "people.tar.xz": b"\xfd7zXZ\x00",
         "part.avro": b"Obj\x01",
+        "people.tar": b"people.csv".ljust(257, b"\0") + b"ustar",
         "notes.txt": b"remember the milk",
         "README": b"pid is the person",
         "people.csv.tmp": CSV,
@@ -162,6 +163,7 @@ def test_passed_over_files_are_named_by_reason(folder: Path) -> None:
         "empty, without a known ending": ["empty"],
         "hidden: the name begins with . or _": [".a.csv.crc", ".git", "_SUCCESS"],
         "no table of people recognised in it": ["README", "notes.txt"],
+        "tar archive": ["people.tar"],
         "temporary or backup file": ["a.csv~", "people.csv.tmp"],
         "xz file": ["people.tar.xz"],
     }

@@ -8,6 +8,7 @@ import io
 import json
 import random
 import tracemalloc
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,22 @@ def test_a_file_that_is_not_its_encoding_stops_or_rejects(tmp_path: Path) -> Non
             rows_of(path, cut)
     rows, rejected = rows_of(path, b"pid,age,city\n1,30,Ulm\n2,31,U\0m\n")
     assert ([r["pid"] for r in rows], rejected) == (["1"], [(1, "nul_character")])
+
+
+def test_two_encodings_in_one_file_stop(tmp_path: Path) -> None:
+    """A file put together from two of different encodings: no value is read in the wrong one."""
+    one, other = ([f"{i},{20 + i % 50},Köln\n" for i in range(a, a + 120_000)] for a in (0, 120_000))
+    head = b"pid,age,city\n"
+    for first, second in (("cp1252", "utf-8"), ("utf-8", "cp1252")):
+        text = head + "".join(one).encode(first) + "".join(other).encode(second)
+        path = tmp_path / "a.csv"
+        path.write_bytes(text)
+        with pytest.raises(InputError, match="a part of it is UTF-8") if first == "cp1252" else nullcontext():
+            _, rejected = rows_of(path)
+            assert len(rejected) == 120_000
+            assert {r for _, r in rejected} == {"invalid_utf8"}
+    _, rejected = rows_of(path, head + b"1,30,K\xf6ln\n2,31,Z\xc3\xbcrich\n")
+    assert rejected == [(0, "invalid_utf8")]
 
 
 HEAD = b"pid,name,age,city\n"

@@ -87,6 +87,8 @@ def compression_of(head: bytes) -> str:
 
 def binary_kind(head: bytes) -> str:
     """Name the kind of a file that no reader takes, by its magic number; "" when it has none."""
+    if head[257:262] == b"ustar":
+        return "tar archive"
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 

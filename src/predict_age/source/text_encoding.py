@@ -17,6 +17,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+ONE_BYTE = ("cp1252", "iso8859-1", "iso8859-15")
+FEW_BYTES = 20  # fewer outside ASCII tell nothing
 # Characters that European texts in Windows-1252 have outside ASCII: letters, quotes, dashes, signs of money and units.
 _WESTERN = re.compile(rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xff]")
 _OUTSIDE_ASCII = re.compile(rb"[\x80-\xff]")
@@ -37,8 +39,22 @@ def detect(head: bytes, *, western: bool) -> str:
         return UTF_8
     outside = _OUTSIDE_ASCII.findall(head)
     in_utf8 = sum(len(found) for found in _MULTIBYTE.findall(head))
-    damaged = in_utf8 * 2 > len(outside) or not all(_WESTERN.match(byte) for byte in set(outside))
+    damaged = in_utf8 * 50 > len(outside) or not all(_WESTERN.match(byte) for byte in set(outside))
     return UTF_8 if damaged else "cp1252"  # records of damaged UTF-8 are rejected one by one
+
+
+def check_single_bytes(path: str, block: bytes, encoding: str) -> None:
+    """Raise InputError when a block of text in ``encoding``, which has one byte a character, holds UTF-8 instead."""
+    if block.isascii():
+        return
+    outside, in_utf8 = len(_OUTSIDE_ASCII.findall(block)), sum(len(found) for found in _MULTIBYTE.findall(block))
+    if in_utf8 * 2 > outside > FEW_BYTES:
+        raise InputError(
+            f"{path} is not {encoding} throughout: a part of it is UTF-8",
+            expected=f"text in {encoding}",
+            found=f"{in_utf8:,} of {outside:,} bytes outside ASCII are UTF-8 in one block",
+            fix="write the file again in one encoding, or name another one under [source]",
+        )
 
 
 def check_claim(path: str, claimed: str, shown: str) -> None:
@@ -85,6 +101,8 @@ class Utf8Stream(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         while True:
             block = self._stream.read(size)
+            if self._encoding in ONE_BYTE:
+                check_single_bytes(self._path, block, self._encoding)
             kept = len(self._decoder.getstate()[0])
             try:
                 text = self._decoder.decode(block, final=not block)
