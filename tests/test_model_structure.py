@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,8 @@ BROKEN: dict[str, tuple[str, str, Change]] = {  # what -> (file, member in the m
             ("gradient_booster/model/trees/0/right_children", [1, 2], "right_children"),
             ("gradient_booster/model/trees/0/left_children", KeyError, "content"),
             ("gradient_booster/name", "dart", "name"),
+            ("gradient_booster/name", "", "name"),
+            ("learner_model_param/num_target", "", "num_target"),
         )
     },
     "forest: other number of columns": (
@@ -379,7 +382,10 @@ def fuzz(trained: Path, folder: Path, seeds: range, counts: Any, current: Any) -
     for seed in seeds:
         current.value = seed
         model, random_ = copy.deepcopy(original), random.Random(seed)
-        what = [mutate(model, random_) for _ in range(1 + (random_.random() < 0.2))]
+        what = [mutate(model, random_)]
+        if random_.random() < 0.2:
+            with suppress(LookupError, TypeError, ValueError):  # what the first mutation left cannot be changed everywhere
+                what.append(mutate(model, random_))
         expected = model.write(folder)
         try:
             outcome = predict_or_refuse(folder, expected)

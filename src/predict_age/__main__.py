@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 
 from predict_age.runtime.signals import check, exit_code, install_handlers, requested_stop
+from predict_age.runtime.standard_files import open_standard_files
 
 WITH_WORKERS = ("run", "resume")
 
 
 def main() -> None:
     """Run the command line. For commands with workers, the fork server imports their modules in the background."""
+    open_standard_files()
     install_handlers()
     try:
         if sys.argv[1:2] and sys.argv[1] in WITH_WORKERS and not {"-h", "--help"} & set(sys.argv):

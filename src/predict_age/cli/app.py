@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predict_age import __version__
-from predict_age.errors import ConfigError, PredictAgeError, resource_error
+from predict_age.cli.output import checked_stdout
+from predict_age.errors import ConfigError, PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
 
@@ -95,7 +96,8 @@ def run_cli() -> None:
     try:
         if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
             _prepare_help()
-        app()
+        with checked_stdout():
+            app()
     except BrokenPipeError:
         raise SystemExit(141) from None
     except SystemExit as end:
@@ -119,7 +121,11 @@ def _say(error: BaseException) -> int:
     if stop := requested_stop():  # a library may have turned the stop into an error of its own
         sys.stderr.write("predict-age: stopped\n")
         return exit_code(stop)
-    known = resource_error(error) if isinstance(error, OSError) else error
+    known = error
+    if is_out_of_memory(error):
+        known = memory_error(error)
+    elif isinstance(error, OSError):
+        known = resource_error(error)
     if isinstance(known, PredictAgeError):
         sys.stderr.write(f"predict-age: {known}\n")
         return known.exit_code
@@ -134,6 +140,6 @@ def _crash(error: BaseException) -> int:
         traceback.print_exception(error, file=stream)
     sys.stderr.write(
         f"predict-age: internal error: {type(error).__name__}\n"
-        f"  nothing new was published; details for the developers are in {stream.name}\n"
+        f"  `predict-age runs` lists what is published; details for the developers are in {stream.name}\n"
     )
     return 1

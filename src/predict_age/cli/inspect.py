@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
+from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -133,4 +134,5 @@ def report_command(
     if not done:
         raise ConfigError(f"no finished run {run_id}".rstrip(), fix="list them with `predict-age runs`")
     write_report(done[-1])
+    completed(f"the report {done[-1].report} was written", "")
     print_line(str(done[-1].report.resolve()))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
+from predict_age.cli.output import completed
 from predict_age.errors import IntegrityError
 
 
@@ -37,13 +38,16 @@ def verify_command(
 @app.command("rollback", epilog="Example: predict-age rollback --workspace work --to 2025q2")
 def rollback_command(
     workspace: WorkspaceOption,
-    to: Annotated[str, typer.Option("--to", help="Run id, published quarter, or previous.", metavar="RUN|QUARTER")] = "previous",
+    to: Annotated[
+        str, typer.Option("--to", help="Run id or its unique beginning, published quarter, or previous.", metavar="RUN|QUARTER")
+    ] = "previous",
     as_json: JsonOption = False,
 ) -> None:
     """Verify an earlier run and publish it again. One atomic replacement; nothing is deleted."""
     from predict_age.storage.rollback import roll_back
 
     published, folder = roll_back(open_workspace(workspace), to)
+    completed(f"current is now run {folder.id}", "`predict-age runs`")
     if as_json:
         print_line(json.dumps({"current": published.current, "quarters": published.quarters}))
     else:
@@ -80,6 +84,7 @@ def prune_command(
             gone = remove_runs(space, removals)
             listed = [row for row in listed if row.run_id in gone]
             remove_leftovers(space)
+            completed(f"{len(listed)} runs were removed", "`predict-age runs`")
     if as_json:
         print_line(json.dumps({"removed": [asdict(row) for row in listed], "dry_run": dry_run}))
     else:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
+from predict_age.cli.output import completed
 from predict_age.errors import ConfigError, IntegrityError
 
 
@@ -32,6 +33,7 @@ def promote_command(
 
     name, folder = promote_model(open_workspace(workspace), version)
     text = f"the champion is now {name} of run {folder.id}; use it: predict-age run --model champion ..."
+    completed(f"the champion is now {name}", "`predict-age models`")
     print_line(json.dumps({"champion": name, "run_id": folder.id})) if as_json else print_line(text)
 
 

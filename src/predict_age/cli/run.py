@@ -28,6 +28,7 @@ from predict_age.cli.app import (
     print_line,
     stop_message,
 )
+from predict_age.cli.output import completed
 from predict_age.cli.run_plan import checked_plan
 from predict_age.errors import ConfigError
 
@@ -93,6 +94,7 @@ def generate_command(
         advance = lambda done: console.update(done, rows, "people")  # noqa: E731
         generate(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts, level)
     console.end(time.perf_counter() - began, rows)
+    completed(f"{rows:,} people were written to {folder}", "")
     print_line(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
 
 
@@ -213,6 +215,7 @@ def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet:
     from predict_age.cli.render_runs import show_run
     from predict_age.run.summary import run_summary
     from predict_age.runtime.progress import Console
+    from predict_age.storage.workspace import Workspace
 
     console = Console(quiet=quiet)
     try:
@@ -220,4 +223,6 @@ def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet:
             folder = work(console)
     finally:
         console.close()
+    state = "published" if Workspace(workspace).published.current == folder.id else "finished; it is not the current result"
+    completed(f"run {folder.id} is {state}", f"`predict-age status --workspace {shlex.quote(str(workspace))}`")
     print_line(json.dumps(run_summary(folder))) if as_json else show_run(folder)

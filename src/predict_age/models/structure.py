@@ -32,7 +32,7 @@ class StructureError(ValueError):
 
     def __init__(self, member: str, *, expected: str, found: str) -> None:
         super().__init__(f"{member}: expected {expected}, found {found}")
-        self.member, self.expected, self.found = member, expected, found
+        self.member, self.expected, self.found = member, expected, found or "an empty text"
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import cast
 
 from predict_age.config import Config, LimitsConfig
-from predict_age.errors import ConfigError, LimitError, PredictAgeError, ResourceError, resource_error
+from predict_age.errors import ConfigError, LimitError, PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.pipeline.recovery import Inspection, inspect_run
 from predict_age.pipeline.step_inputs import run_step
 from predict_age.records.step_facts import Facts
@@ -158,7 +158,7 @@ def _machine_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise resource_error(error) from error
+        raise (memory_error if is_out_of_memory(error) else resource_error)(error) from error
 
 
 def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
@@ -209,11 +209,12 @@ def _work(run: Run, limits: LimitsConfig, before: Holder | None) -> RunFolder:
     except (KeyboardInterrupt, LimitError) as stop:
         outcome, message = INTERRUPTED, str(stop) or "stopped by a signal"
         raise
-    except (PredictAgeError, OSError, RuntimeError, MemoryError) as error:
-        message = str(error)
+    except Exception as error:
+        out_of_memory = memory_error(error) if is_out_of_memory(error) else None
+        message = str(out_of_memory or error) or type(error).__name__
         run.lease.check()  # errors after the lease was lost are its consequences
-        if isinstance(error, MemoryError):
-            raise ResourceError("the memory is used up", fix="lower --workers: `predict-age resume --workers N`") from error
+        if out_of_memory is not None:
+            raise out_of_memory from error
         if isinstance(error, RuntimeError) and isinstance(error.__cause__ or error.__context__, OSError):
             raise (error.__cause__ or error.__context__) from None  # type: ignore[misc]  # a library wrapped a failed file operation
         raise

@@ -116,6 +116,8 @@ def query(workspace: Workspace, text: str, timeout: float = 0) -> Iterator[duckd
         raise _explained(str(error), hint, timeout) from None
     finally:
         timer.cancel()
+        if timer.ident is not None:
+            timer.join()  # a thread that still runs when the program ends makes DuckDB complain
 
 
 class QueryError(Exception):

@@ -207,24 +207,23 @@ class Workspace:
         publish(self.documents, lease.token, run_id, quarter, content_hash)
 
     def resolve(self, name: str) -> RunFolder:
-        """The run that ``name`` means: a run id, a published quarter, or "current". ConfigError when there is none."""
+        """The run that ``name`` means: a run id or the beginning of only one, a published quarter, or "current".
+
+        Raises ConfigError when there is none, or when several run ids begin so.
+        """
         published = self.published
         run_id = published.current if name == "current" else published.quarters.get(name, name)
-        if (
-            "/" in run_id
-            or "\\" in run_id
-            or not run_id
-            or run_id.startswith(".")
-            or not (self.run(run_id).path / "run.json").is_file()
-        ):
-            known = [r.id for r in self.runs()][-5:]
+        ids = [r.id for r in self.runs()]
+        begun = [i for i in ids if i == run_id] or [i for i in ids if run_id and i.startswith(run_id)]
+        if len(begun) != 1:
             raise ConfigError(
-                f"there is no run {name!r}",
-                expected='"current", a published quarter such as 2025q3, or a run id',
-                found=f"quarters {', '.join(sorted(published.quarters)) or 'none'}; newest runs {', '.join(known) or 'none'}",
+                f"several run ids begin with {name!r}" if begun else f"there is no run {name!r}",
+                expected='"current", a published quarter such as 2025q3, or a run id or its unique beginning',
+                found=", ".join(begun[-5:])
+                or f"quarters {', '.join(sorted(published.quarters)) or 'none'}; newest runs {', '.join(ids[-5:]) or 'none'}",
                 fix="list them with `predict-age runs`",
             )
-        return self.run(run_id)
+        return self.run(begun[0])
 
     def hold(self, purpose: str, seconds: float) -> Lease:
         """Take the lease, or raise BusyError naming its holder. To be used in a ``with`` statement.

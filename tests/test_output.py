@@ -1,0 +1,241 @@
+"""A closed or full stdout, too little memory, odd timestamps, beginnings of run ids: the right code and a true sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from conftest import AS_OF, TINY, cli, shared, tiny_run, write_jsonl
+from predict_age.errors import is_out_of_memory
+from predict_age.storage.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def two_runs(people_rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a source and a workspace of two published runs; tests copy it."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        write_jsonl(folder / "s.jsonl", people_rows[:160])
+        for hour in ("01", "02"):
+            outcome = tiny_run(folder / "s.jsonl", folder / "w", "--timestamp", f"2026-11-{hour}T00:00:00Z")
+            assert outcome.code == 0, outcome.said
+        return {}
+
+    return shared(tmp_path_factory, "two-runs", make)[0]
+
+
+def said(redirection: str, *arguments: object) -> tuple[int, str]:
+    """Exit code and stderr of a command in a shell whose stdout is ``redirection``."""
+    command = 'exec "$0" -m predict_age "$@" ' + redirection
+    shell = ["/bin/sh", "-c", command, sys.executable, *map(str, arguments)]
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, timeout=120, env=dict(os.environ))
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    return done.returncode, done.stderr
+
+
+BROKEN_OUTPUT = {"closed": ">&-", "full": ">/dev/full"}
+
+
+@pytest.mark.parametrize("output", BROKEN_OUTPUT)
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_published_run_that_cannot_be_printed(output: str, form: tuple[str, ...], two_runs: Path, tmp_path: Path) -> None:
+    """The run is published, stderr says so, and the exit code is 6."""
+    shutil.copytree(two_runs, tmp_path / "c")
+    source, workspace = tmp_path / "c" / "s.jsonl", tmp_path / "c" / "w"
+    before = Workspace(workspace).published.current
+    run = ["run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--base", "current", "--quiet", *form]
+    (tmp_path / "c" / "t.toml").write_text(TINY)
+    code, stderr = said(BROKEN_OUTPUT[output], *run, "--config", tmp_path / "c" / "t.toml")
+    current = Workspace(workspace).published.current
+    assert code == 6
+    assert current != before
+    assert f"predict-age: run {current} is published, but the output could not be written" in stderr
+    assert ("it is closed" if output == "closed" else "the disk is full") in stderr
+    assert "nothing new was published" not in stderr
+    assert f"`predict-age status --workspace {workspace}` prints it" in stderr
+
+
+@pytest.mark.parametrize("output", BROKEN_OUTPUT)
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        (("rollback", "--to", "previous"), "current is now run 20261101T000000Z-"),
+        (("prune", "--keep", "1"), "1 runs were removed, but"),
+        (("report",), "was written, but"),
+        (("status",), "predict-age: the output could not be written"),
+        (("status", "--json"), "predict-age: the output could not be written"),
+        (("runs",), "predict-age: the output could not be written"),
+        (("verify",), "predict-age: the output could not be written"),
+        (("card",), "predict-age: the output could not be written"),
+        (("models",), "predict-age: the output could not be written"),
+        (("sql", "SHOW TABLES"), "predict-age: the output could not be written"),
+        (("sql", "--format", "csv", "SELECT * FROM range(100000)"), "predict-age: the output could not be written"),
+    ],
+)
+def test_other_commands_that_cannot_print(
+    output: str, arguments: tuple[str, ...], fact: str, two_runs: Path, tmp_path: Path
+) -> None:
+    """Exit code 6 and a sentence about the output, for what changes something and for what only prints."""
+    shutil.copytree(two_runs / "w", tmp_path / "w")
+    code, stderr = said(BROKEN_OUTPUT[output], *arguments, "--workspace", tmp_path / "w")
+    assert (code, "internal error" in stderr) == (6, False), stderr
+    assert fact in stderr
+
+
+def test_help_and_version_with_a_full_stdout() -> None:
+    for arguments in (("--version",), ("--help",), ("sql", "--help")):
+        assert said(">/dev/full", *arguments)[0] == 6
+        assert said(">/dev/null", *arguments) == (0, "")
+
+
+def test_closed_stdout_is_no_files_number(two_runs: Path, tmp_path: Path) -> None:
+    """What libraries print to file 1 must not reach a file of the run; without anything to print, nothing is wrong."""
+    out = tmp_path / "o.csv"
+    code, stderr = said(">&- <&-", "sql", "--workspace", two_runs / "w", "--format", "csv", "--out", out, "SELECT 7 AS a")
+    assert (code, stderr) == (0, "")
+    assert out.read_text() == "a\n7\n"
+    code, _ = said(">&- 2>&-", "sql", "--workspace", two_runs / "w", "SELECT 7 AS a")
+    assert code == 6
+
+
+def test_reader_that_ends_is_no_error_of_ours(two_runs: Path) -> None:
+    code, stderr = said(
+        "| head -1 >/dev/null", "sql", "--workspace", two_runs / "w", "--format", "csv", "SELECT * FROM range(3000000)"
+    )
+    assert (code, stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 5 TiB"),
+        duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block of size 256.0 KiB"),
+        OSError("Out of Memory Error: failed to allocate data"),  # Arrow's, around DuckDB's
+    ],
+)
+@pytest.mark.parametrize("step", ["read_source", "training", "final_results"])
+def test_too_little_memory_in_a_step(
+    error: Exception, step: str, two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 6 with advice, the sentence in the status, and the run can be resumed."""
+    from predict_age.pipeline import runner
+
+    real = runner.run_step
+
+    def strike(run: Any, which: Any) -> Any:
+        if which.name == step:
+            raise error
+        return real(run, which)
+
+    monkeypatch.setattr(runner, "run_step", strike)
+    outcome = tiny_run(two_runs / "s.jsonl", tmp_path / "w")
+    assert outcome.code == 6
+    assert "out of resources: the memory is used up" in outcome.said
+    assert "resume --workers" in outcome.said
+    shown = json.loads(cli("status", "--workspace", tmp_path / "w", "--json").stdout)
+    assert (shown["status"], "the memory is used up" in shown["message"]) == ("failed", True)
+    monkeypatch.undo()
+    cli("resume", "--workspace", tmp_path / "w")
+
+
+def test_other_errors_are_not_taken_for_memory() -> None:
+    others: list[BaseException] = [OSError("disk"), duckdb.ConversionException("Conversion Error: Out of Memory"), ValueError("x")]
+    assert not any(map(is_out_of_memory, others))
+
+
+@pytest.mark.parametrize("command", ["status", "runs", "verify", "sql"])
+def test_memory_of_other_commands(command: str, two_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sentence and code wherever DuckDB runs out of memory."""
+
+    def strike(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("Out of Memory Error: could not allocate")
+
+    monkeypatch.setattr(Workspace, "runs", strike)
+    monkeypatch.setattr(Workspace, "resolve", strike)
+    monkeypatch.setattr("predict_age.query.tables.connect_tables", strike)
+    done = cli(command, "--workspace", two_runs / "w", *(["SELECT 1"] if command == "sql" else []), check=6)
+    assert "the memory is used up" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9999-12-31T23:59:59-12:00",
+        "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+12:00",
+        "0001-01-01T00:00:00Z",
+        "1969-12-31T00:00:00Z",
+        "2025-10-23T06:00:00",
+        "2025-13-01T00:00:00Z",
+        "now",
+    ],
+)
+def test_timestamps_that_no_run_can_have(text: str, two_runs: Path, tmp_path: Path) -> None:
+    outcome = tiny_run(two_runs / "s.jsonl", tmp_path / "w", "--timestamp", text)
+    assert outcome.code == 2
+    assert "--timestamp is " in outcome.said
+    assert not (tmp_path / "w").exists()
+
+
+def test_last_possible_timestamp(two_runs: Path, tmp_path: Path) -> None:
+    """The latest time can be used twice: the second run is a second later."""
+    for _ in range(2):
+        assert tiny_run(two_runs / "s.jsonl", tmp_path / "w", "--timestamp", "9998-12-31T11:59:59-12:00", "--shadow").code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("rollback", "--to"), ("verify", "--run"), ("card", "--run")],
+)
+def test_unique_beginning_of_a_run_id(command: str, option: str, two_runs: Path, tmp_path: Path) -> None:
+    """The beginning of one run's id names it; that of several is refused with their ids, and so is what none begins with."""
+    shutil.copytree(two_runs / "w", tmp_path / "w")
+    space = Workspace(tmp_path / "w")
+    first, second = (r.id for r in space.runs())
+    for unique in (first, first[:8], first[:-1]):
+        cli(command, "--workspace", space.root, option, unique)
+        assert command != "rollback" or space.published.current == first
+    for ambiguous in ("2", "202611", first[:7]):
+        done = cli(command, "--workspace", space.root, option, ambiguous, check=2)
+        assert f"several run ids begin with {ambiguous!r}" in done.stderr
+        assert f"found: {first}, {second}" in done.stderr
+    for nothing in ("", "x", first + "0", "../" + first, "."):
+        assert "there is no run" in cli(command, "--workspace", space.root, option, nothing, check=2).stderr
+
+
+def test_whole_id_wins_over_beginnings(two_runs: Path, tmp_path: Path) -> None:
+    """A run whose id begins another's is meant by its own id."""
+    shutil.copytree(two_runs / "w", tmp_path / "w")
+    space = Workspace(tmp_path / "w")
+    first = space.runs()[0].id
+    shutil.copytree(space.run(first).path, space.run(first + "0").path)
+    assert space.resolve(first).id == first
+    assert space.resolve(first + "0").id == first + "0"
+
+
+def test_output_check_can_fail(monkeypatch: pytest.MonkeyPatch, two_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the checked stdout, a failed write is reported as one of the machine, without what was done."""
+    from contextlib import nullcontext
+
+    app = sys.modules["predict_age.cli.app"]
+
+    class Full:
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(app, "checked_stdout", nullcontext)
+    monkeypatch.setattr(sys, "stdout", Full())
+    monkeypatch.setattr(sys, "argv", ["predict-age", "runs", "--json", "--workspace", str(two_runs / "w")])
+    with pytest.raises(SystemExit) as end:
+        app.run_cli()
+    assert end.value.code == 6
+    assert "the output could not be written" not in capsys.readouterr().err
