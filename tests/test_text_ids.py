@@ -22,6 +22,7 @@ from predict_age.errors import InputError
 from predict_age.source import text_ids
 from predict_age.source.column_types import plain_values
 from predict_age.source.external_partition import scatter
+from predict_age.source.row_rules import connect
 from predict_age.source.scan import TEXT_ENTRY, find_duplicates
 from predict_age.source.text_ids import pid_of, read_text_ids
 from predict_age.sql import ON_DUCKDB, columns, for_athena, for_duckdb, source_text
@@ -42,6 +43,18 @@ def test_pid_is_the_documented_function(text: str) -> None:
         assert found["pid"] == documented(text)
     else:
         assert text.strip().lower() in ("true", "false")
+
+
+@given(st.lists(st.text(min_size=1), min_size=1))
+def test_sql_gives_the_same_pid(texts: list[str]) -> None:
+    """The statement for tables of true ages is the same function."""
+    ids = [
+        text for text in map(text_ids.id_text, [*texts, "12", "-0", "012", "-9223372036854775808"]) if text and "\x00" not in text
+    ]
+    connection = connect()
+    connection.register("ids", pa.table({"id": ids}))
+    found = connection.sql(f"SELECT {text_ids.pid_sql('id')} FROM ids").fetchall()
+    assert [pid for (pid,) in found] == [pid_of(text) for text in ids]
 
 
 def test_pids_never_change() -> None:
@@ -163,6 +176,14 @@ def test_whole_runs_over_text_ids(account_names: list[dict[str, Any]], tmp_path:
     assert code == 0
     assert (json.loads(out)["both"], json.loads(out)["only_before"]) == (len(texts), 0)
     assert call(["verify", "--workspace", tmp_path / "w"])[0] == 0
+    guessed = published_table(tmp_path / "w", "predict_age_final_results")
+    truth = tmp_path / "truth.csv"
+    for column in ("source_id", "pid"):  # true ages by the ids of the source, or by those of the results
+        lines = [f'"{row[column]}",{row["predicted_age"] + 1}' for row in guessed if row["prediction_source"] == "ML_PREDICTION"]
+        truth.write_text("\n".join(["pid,true_age", *lines]) + "\n", encoding="utf-8")
+        code, out, err = call(["score", "current", "--truth", truth, "--workspace", tmp_path / "w", "--json"])
+        assert code == 0, err
+        assert f'"used": {len(lines)}' in out
 
     tiny_run(source, tmp_path / "m", config=TINY.replace("[prediction]", '[prediction]\npartition = "modulo"'))
     assert {row["source_id"]: row["pid"] for row in published_table(tmp_path / "m")} == {t: pid_of(t) for t in texts}

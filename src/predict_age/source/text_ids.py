@@ -35,6 +35,13 @@ def _pid_and_check(text: str) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "big") & LARGEST, check
 
 
+def pid_sql(text: str) -> str:
+    """SQL of DuckDB for :func:`pid_of` of the expression ``text``, as BIGINT."""
+    digest = f"CAST('0x' || substr(sha256(nfc_normalize({text})), 1, 16) AS UBIGINT)"
+    number = f"WHEN regexp_full_match({text}, '0|-?[1-9][0-9]{{0,18}}') AND try_cast({text} AS BIGINT) IS NOT NULL"
+    return f"CASE {number} THEN try_cast({text} AS BIGINT) ELSE CAST({digest} & {LARGEST}::UBIGINT AS BIGINT) END"
+
+
 def id_text(value: str) -> str:
     """The text that counts: without white space around it, composed."""
     value = value.strip()

@@ -9,6 +9,8 @@ from pathlib import Path
 import duckdb
 
 from predict_age.errors import ConfigError
+from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.source.text_ids import pid_sql
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
@@ -52,6 +54,9 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
         raise ConfigError(
             f"the true ages in {truth} cannot be read", expected="columns pid and true_age", found=str(error).splitlines()[0]
         ) from None
+    if run.folder.facts(ReadSourceFacts).pid_type == "text":  # ids of the source, or pids of the results: those stay as they are
+        pid = f"CAST(CASE WHEN pid <> '' THEN {pid_sql('pid')} END AS VARCHAR)"
+        connection.execute(f"CREATE OR REPLACE TABLE given AS SELECT {pid} AS pid, age, is_unknown FROM given")
     return _usable_ages(connection, truth, run)
 
 
@@ -78,7 +83,10 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
     used, unknown, outside, years, no_pid = connection.sql(query).fetchall()[0]
     expected = f"ages in years at the date of the run, from {ages[0]} to {ages[1]}"
     if no_pid:
-        raise ConfigError(f"{truth} holds {no_pid:,} persons without a pid", expected="the pid of the results, a whole number")
+        raise ConfigError(
+            f"{truth} holds {no_pid:,} persons without a pid",
+            expected="the pid of the results, a whole number, or text ids as the source has them",
+        )
     if years > FEW_YEARS * max(used + outside, 1):
         raise ConfigError(
             f"true_age in {truth} holds birth years",
