@@ -18,6 +18,7 @@ from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
 from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
+from predict_age.source.missing_keys import no_known_age
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
 from predict_age.source.rejected_rows import FileRows, check_rejected
 from predict_age.source.row_group_reader import Split, open_parquet, read_split, splits_of_file
@@ -97,6 +98,9 @@ def estimate(plan: RunPlan) -> Estimate:
         check_rejected(sample.rows_by_file(config.source.pid_type), config.source, "look at the source")
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
+    everything = sample.rows + sum(f.rejected.total() for f in sample.files) >= rows
+    if everything and not sample.ages and not plan.base:
+        raise no_known_age(plan.files, plan.source, config.source)
     return _estimate(plan, rows, text_rows, sample, exact=whole)
 
 
@@ -107,6 +111,7 @@ class _Sample:
         self._rules = rules
         self._shares: list[float] = []
         self._numbers = self._texts = 0
+        self.rows = self.ages = 0  # looked at; and those with a value in some age column
         self._texts_by_file: dict[str, int] = {}
         self.files: list[FileRows] = []
 
@@ -132,6 +137,9 @@ class _Sample:
         """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
         canonical = self._rules.canonical(connect(), raw)
         self._shares.append(1 - canonical["known_age"].null_count / max(canonical.num_rows, 1))
+        self.rows += canonical.num_rows
+        known = canonical.num_rows - canonical["known_age"].null_count
+        self.ages += known + sum(pc.sum(canonical[odd]).as_py() or 0 for odd in ("unreadable_age", "implausible_age"))
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
         no_integer = pc.fill_null(pc.equal(canonical["problem"], NOT_AN_INTEGER), False)
         self._texts += count_text_ids(raw["pid"].filter(no_integer))
