@@ -120,6 +120,8 @@ def test_reader_that_ends_is_no_error_of_ours(two_runs: Path) -> None:
         MemoryError("Unable to allocate 5 TiB"),
         duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block of size 256.0 KiB"),
         OSError("Out of Memory Error: failed to allocate data"),  # Arrow's, around DuckDB's
+        ImportError("/x/_duckdb.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
     ],
 )
 @pytest.mark.parametrize("step", ["read_source", "training", "final_results"])
@@ -148,7 +150,13 @@ def test_too_little_memory_in_a_step(
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
-    others: list[BaseException] = [OSError("disk"), duckdb.ConversionException("Conversion Error: Out of Memory"), ValueError("x")]
+    others: list[BaseException] = [
+        OSError("disk"),
+        duckdb.ConversionException("Conversion Error: Out of Memory"),
+        ValueError("x"),
+        RuntimeError("x"),
+        ImportError("no module"),
+    ]
     assert not any(map(is_out_of_memory, others))
 
 

@@ -85,10 +85,19 @@ def resource_error(error: OSError) -> ResourceError:
     )
 
 
+NO_MEMORY_TEXTS = {  # what errors of other types say when there is no memory for a block, a library or a thread
+    OSError: ("Out of Memory Error",),
+    ImportError: ("failed to map segment", "cannot allocate memory", "Cannot allocate memory"),
+    RuntimeError: ("can't start new thread",),
+}
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether Python, NumPy, Arrow or DuckDB ran out of memory. DuckDB's class is told by its name: nothing is imported here."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return isinstance(error, MemoryError) or "OutOfMemoryException" in names or str(error).startswith("Out of Memory Error")
+    if isinstance(error, MemoryError) or "OutOfMemoryException" in names:
+        return True
+    return any(text in str(error) for kind, texts in NO_MEMORY_TEXTS.items() if isinstance(error, kind) for text in texts)
 
 
 def memory_error(error: BaseException, fix: str = "") -> ResourceError:
