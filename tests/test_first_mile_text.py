@@ -496,8 +496,13 @@ def test_partition_folders_are_columns_in_every_format(kind: str, tmp_path: Path
         ("a.csv", b""),
         ("a.parquet", b"PAR1 no"),
         ("a.csv", b"PK\x03\x04"),
+        (
+            "a.csv",
+            HEAD
+            + GOOD.replace(b",2", b",x").replace(b",3", b",x").replace(b",4", b",x").replace(b",5", b",x").replace(b",6", b",x"),
+        ),
     ],
-    ids=["quote", "cut", "array cut", "no record", "no pid", "ragged", "empty", "no Parquet", "Office"],
+    ids=["quote", "cut", "array cut", "no record", "no pid", "ragged", "empty", "no Parquet", "Office", "nobody known"],
 )
 def test_plan_refuses_what_run_refuses(name: str, content: bytes, tmp_path: Path) -> None:
     """The same source gives the same sentence and the same code, before anything runs and after."""

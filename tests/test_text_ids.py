@@ -231,7 +231,7 @@ def test_a_mixed_column_is_one_or_the_other(
 
 def test_plan_says_what_ids_are(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
     """From a sample, before anything runs."""
-    for ids, expected in (([f"x{n}" for n in range(100)], "text"), ([str(n) for n in range(100)], "whole numbers")):
+    for ids, expected in (([f"x{n}" for n in range(300)], "text"), ([str(n) for n in range(300)], "whole numbers")):
         source = write_jsonl(tmp_path / "p.jsonl", people_with(ids, people_rows))
         assert expected in cli("plan", "--source", source).stdout
 

@@ -20,7 +20,7 @@ from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.missing_keys import no_known_age
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
-from predict_age.source.rejected_rows import FileRows, check_rejected
+from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_known
 from predict_age.source.row_group_reader import Split, open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules, connect
 from predict_age.source.scan import id_type
@@ -30,6 +30,7 @@ from predict_age.source.text_stream import open_bytes
 from predict_age.source.working_rows import TextChunk
 
 SAMPLED_SPLITS = 5
+COUNTED_ROWS = 200_000  # of Parquet: ids and ages of so many are read
 COUNTED_TEXT_BYTES, UNPACKED = 64 << 20, 8  # text up to this size is read as a whole; how much larger it is when it is packed
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
 READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
@@ -90,9 +91,12 @@ def estimate(plan: RunPlan) -> Estimate:
             sample.files.append(FileRows(file.path, parquet.metadata.num_rows, Counter()))
         else:
             text_rows += _sample_text(plan, number, sample, whole=whole)
-    for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
-        piece = next(read_split(split, config.source, with_profile=False))
-        sample.add(piece.raw)
+    counted = whole and rows <= COUNTED_ROWS
+    for split in splits if counted else splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
+        for piece in read_split(split, config.source, with_profile=False):
+            sample.add(piece.raw)
+            if not counted:
+                break
     rows += text_rows
     if whole:
         check_rejected(sample.rows_by_file(config.source.pid_type), config.source, "look at the source")
@@ -101,6 +105,8 @@ def estimate(plan: RunPlan) -> Estimate:
     everything = sample.rows + sum(f.rejected.total() for f in sample.files) >= rows
     if everything and not sample.ages and not plan.base:
         raise no_known_age(plan.files, plan.source, config.source)
+    if counted and not plan.base and sample.known < config.training.min_rows:
+        raise too_few_known(config.training.min_rows, f"{sample.known} of {rows} with a known age")
     return _estimate(plan, rows, text_rows, sample, exact=whole)
 
 
@@ -110,6 +116,7 @@ class _Sample:
     def __init__(self, rules: RowRules) -> None:
         self._rules = rules
         self._shares: list[float] = []
+        self.known = 0
         self._numbers = self._texts = 0
         self.rows = self.ages = 0  # looked at; and those with a value in some age column
         self._texts_by_file: dict[str, int] = {}
@@ -136,9 +143,10 @@ class _Sample:
     def add(self, raw: pa.Table) -> pa.ChunkedArray:
         """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
         canonical = self._rules.canonical(connect(), raw)
-        self._shares.append(1 - canonical["known_age"].null_count / max(canonical.num_rows, 1))
-        self.rows += canonical.num_rows
         known = canonical.num_rows - canonical["known_age"].null_count
+        self._shares.append(known / max(canonical.num_rows, 1))
+        self.rows += canonical.num_rows
+        self.known += known
         self.ages += known + sum(pc.sum(canonical[odd]).as_py() or 0 for odd in ("unreadable_age", "implausible_age"))
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
         no_integer = pc.fill_null(pc.equal(canonical["problem"], NOT_AN_INTEGER), False)

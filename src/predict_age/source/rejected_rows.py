@@ -51,6 +51,16 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) ->
         )
 
 
+def too_few_known(least: int, found: str) -> InputError:
+    """The error of a source in which too few ages are known."""
+    return InputError(
+        "too few people with a known age to train on",
+        expected=f"at least {least} with a usable profile",
+        found=found,
+        fix="add rows with an age, birth date or birth year, or lower training.min_rows (20 at least)",
+    )
+
+
 def _shown(reasons: Counter[str]) -> str:
     return ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
 

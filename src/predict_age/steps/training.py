@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from predict_age.config import Config, GatesConfig
-from predict_age.errors import InputError, QualityError
+from predict_age.errors import QualityError
 from predict_age.evaluation.model_card.card import TrainingSample, build_card
 from predict_age.evaluation.model_card.contents import Subject
 from predict_age.evaluation.model_card.findings import most_biased_group
@@ -27,6 +27,7 @@ from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
 from predict_age.run.run import StepContext, library_versions
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
 from predict_age.run.warm_up import warm_up
+from predict_age.source.rejected_rows import too_few_known
 from predict_age.step import StepRecord, StepResult
 from predict_age.steps.training_sample import SamplingTask, choose_splits, draw_people, load_sample
 from predict_age.storage.durable_files import file_sha256, make_folder, read_json, write_json
@@ -94,12 +95,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     people = load_sample([path for _, path in drawn if path], settings.sample_rows)
     if len(people.age) < settings.min_rows:
         unused = [ages.sentence for ages in inputs.source.unusable_ages or []]
-        raise InputError(
-            "too few people with a known age to train on",
-            expected=f"at least {settings.min_rows} with a usable profile",
-            found="; ".join([f"{len(people.age)} of {labelled} with a known age", *unused]),
-            fix="add rows with an age, birth date or birth year, or lower training.min_rows (20 at least)",
-        )
+        raise too_few_known(settings.min_rows, "; ".join([f"{len(people.age)} of {labelled} with a known age", *unused]))
     context.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
     leakage = people.leakage_scores()
     _refuse_leaks(leakage, plan.config.gates)
