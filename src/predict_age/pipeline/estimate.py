@@ -104,7 +104,7 @@ def estimate(plan: RunPlan) -> Estimate:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
     everything = sample.rows + sum(f.rejected.total() for f in sample.files) >= rows
     if everything and not sample.ages and not plan.base:
-        raise no_known_age(plan.files, plan.source, config.source)
+        raise no_known_age(plan.files, plan.source, config.source, config.training.min_rows)
     if counted and not plan.base and sample.known < config.training.min_rows:
         raise too_few_known(config.training.min_rows, f"{sample.known} of {rows} with a known age")
     return _estimate(plan, rows, text_rows, sample, exact=whole)

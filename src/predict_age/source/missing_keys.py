@@ -11,6 +11,7 @@ from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import did_you_mean, letters_of, no_age
 from predict_age.source.discovery import SourceFile
+from predict_age.source.rejected_rows import too_few_known
 from predict_age.source.row_group_reader import open_parquet
 from predict_age.source.text_stream import utf8_blocks
 
@@ -28,7 +29,7 @@ def keys_of_first_record(file: SourceFile) -> list[str]:
             return []
         try:
             found: Any = json.JSONDecoder().raw_decode(text, at)[0]
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         inner = [v for v in found.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
         return list(inner[0][0]) if inner and len(found) == 1 else list(found)
@@ -76,8 +77,9 @@ def _is_empty(metadata: pq.FileMetaData, name: str) -> bool:
     return all(s is not None and s.null_count is not None and s.num_values == 0 for s in chunks)
 
 
-def no_known_age(files: tuple[SourceFile, ...], where: str, source: SourceConfig) -> InputError:
-    """The error of a source whose rows have no value in any age column, when a model is to be trained."""
+def no_known_age(files: tuple[SourceFile, ...], where: str, source: SourceConfig, least: int) -> InputError:
+    """The error of a source whose rows have no value in any age column, when a model is to be trained on ``least`` people."""
     keys = next((keys for file in files if file.format == "jsonl" and (keys := keys_of_first_record(file))), [])
-    found = "a first record with the keys " + ", ".join(keys) if keys else "no value in any row"
-    return no_age(source, where, found, keys)
+    if not keys or any(name in keys for name in source.age_columns):
+        return too_few_known(least, "no value in any age column")
+    return no_age(source, where, "a first record with the keys " + ", ".join(keys), keys)

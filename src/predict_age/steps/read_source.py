@@ -64,7 +64,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     reasons = sum((f.rejected for f in files), Counter[str]())
     read = sum(f.records for f in files)
     if not plan.base and not any(sum(c.known.values()) + c.unreadable_age + c.implausible_age for c in counts):
-        raise no_known_age(plan.files, plan.source, plan.config.source)
+        raise no_known_age(plan.files, plan.source, plan.config.source, plan.config.training.min_rows)
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
         splits, batch_of, routed = _route(context, splits, counts, rules, source / "routed")
