@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from predict_age.errors import IntegrityError
 
 NPY_VERSION = (1, 0)
 MAX_HEADER_BYTES = 1000
+CHUNK_BYTES = 1 << 18
 FLOAT32_LIMIT = float(np.finfo(np.float32).max)
 SHARES = (0.0, 1.0)
 TRAIN_AGAIN = "use another run's model, or train a new one: run without --base and --model"
@@ -101,20 +102,30 @@ def read_arrays(content: bytes, rules: Mapping[str, ArrayRule], sizes: dict[str,
         for member in members:
             if member.compress_type != zipfile.ZIP_STORED or not member.file_size == member.compress_size <= len(content):
                 raise StructureError(member.filename, expected="a stored member", found=f"{member.file_size} bytes, compressed")
-        arrays = {name: _array(name, archive.read(member)) for name, member in zip(names, members, strict=True)}
+        arrays = {}
+        for name, member in zip(names, members, strict=True):
+            with archive.open(member) as stream:
+                arrays[name] = _array(name, stream, member.file_size)
     for name, rule in rules.items():
         rule.check(name, arrays[name], sizes)
     return {name: arrays[name] for name in rules}
 
 
-def _array(name: str, content: bytes) -> NDArray[Any]:
-    """The array of a .npy member, a copy that owns its memory: the layout that ``np.load`` gives."""
-    stream = io.BytesIO(content)
+def _array(name: str, stream: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of a .npy member of ``size`` bytes, in the layout that ``np.load`` gives."""
     if np.lib.format.read_magic(stream) != NPY_VERSION:
         raise StructureError(name, expected="the .npy format 1.0", found="another version")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=MAX_HEADER_BYTES)
-    data = len(content) - stream.tell()
-    if dtype.hasobject or any(n < 0 for n in shape) or prod(shape) * dtype.itemsize != data or dtype.itemsize == 0:
+    data = size - stream.tell()
+    if dtype.kind not in "fiu" or any(n < 0 for n in shape) or prod(shape) * dtype.itemsize != data:
         raise StructureError(name, expected=f"{data} bytes of numbers", found=f"an array {shape} of {dtype}")
-    values = np.frombuffer(content, dtype, offset=stream.tell()).copy()
+    values = np.empty(prod(shape), dtype)
+    buffer = values.view(np.uint8)
+    at = 0
+    while at < data:
+        chunk = stream.read(min(CHUNK_BYTES, data - at))
+        if not chunk:
+            raise StructureError(name, expected=f"{data} bytes", found=str(at))
+        buffer[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        at += len(chunk)
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
