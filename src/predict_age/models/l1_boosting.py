@@ -19,7 +19,7 @@ from predict_age.kernels import use_kernels
 from predict_age.models.training_threads import CancelEvent, check_cancelled
 from predict_age.models.tree_ensembles import ubjson
 from predict_age.models.tree_ensembles.nodes import TreeNodes, flatten_trees
-from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
+from predict_age.models.tree_ensembles.xgboost_trees import xgboost_tree_arrays
 
 if TYPE_CHECKING:
     import xgboost
@@ -76,9 +76,9 @@ def train_l1_booster(
 
 def _newest_tree(booster: xgboost.Booster, number: int) -> tuple[TreeNodes, int]:
     """The tree of round ``number``, with node numbers as its leaves, and its number of nodes."""
-    (tree,), _ = parse_xgboost_trees(ubjson.read(bytes(booster[number : number + 1].save_raw("ubj"))))
-    nodes = len(tree.left)
-    return flatten_trees([tree], np.float32(np.nan), np.arange(nodes, dtype=np.int32)[np.newaxis]), nodes
+    arrays, _ = xgboost_tree_arrays(ubjson.read(bytes(booster[number : number + 1].save_raw("ubj"))))
+    nodes = len(arrays.left)
+    return flatten_trees(arrays, np.float32(np.nan), np.arange(nodes, dtype=np.int32)[np.newaxis]), nodes
 
 
 def _leaf_of_rows(tree: TreeNodes, matrix: Matrix, nodes: int) -> NDArray[np.uint16]:

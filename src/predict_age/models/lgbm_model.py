@@ -84,7 +84,7 @@ class LightGBMModel:
     def _trees(self) -> TreeSum | None:
         """The parsed trees; None when they have splits that only LightGBM supports."""
         trees = self._parsed
-        return None if trees is None else TreeSum(trees.trees(), [np.nan, -np.inf], np.float64, LIGHTGBM_ZERO_THRESHOLD)
+        return None if trees is None else TreeSum(trees, [np.nan, -np.inf], np.float64, LIGHTGBM_ZERO_THRESHOLD)
 
 
 def train_lightgbm(

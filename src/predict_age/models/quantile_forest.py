@@ -104,7 +104,7 @@ class QuantileForest:
     def _nodes(self) -> TreeNodes:
         parsed = self.trees.parsed
         assert parsed is not None  # the forest is trained without categories
-        return flatten_trees(parsed[0].trees(), MISSING_VALUE, self.leaf_of)
+        return flatten_trees(parsed[0], MISSING_VALUE, self.leaf_of)
 
 
 def _leaf_nodes(trees: xgboost.Booster, matrix: Matrix) -> NDArray[np.int32]:

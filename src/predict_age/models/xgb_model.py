@@ -127,7 +127,7 @@ class XGBoostModel:
         if self.parsed is None:
             return None
         trees, base = self.parsed
-        return TreeSum(trees.trees(), [float(MISSING_VALUE)], np.float32), base
+        return TreeSum(trees, [float(MISSING_VALUE)], np.float32), base
 
 
 def train_xgboost(

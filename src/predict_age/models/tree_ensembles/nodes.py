@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
-from predict_age.models.tree_ensembles.tree import Tree
+from predict_age.models.tree_ensembles.tree import NO_CHILD, TreeArrays
 
 VECTOR_FLOATS = 8  # float32 numbers that most machines add with one instruction
 
@@ -79,43 +79,36 @@ class LeafAgeRanges:
         return cls(table[row, age], np.column_stack([begin, first, length]).astype(np.uint32))
 
 
-def flatten_trees(trees: list[Tree], missing_value: np.float32, leaf_of: NDArray[np.int32]) -> TreeNodes:
-    """Number the nodes level by level, the children of one node side by side.
+def flatten_trees(trees: TreeArrays, missing_value: np.float32, leaf_of: NDArray[np.int32]) -> TreeNodes:
+    """Number the nodes of each tree level by level, the children of one node side by side.
 
     ``leaf_of`` (n_trees, n_nodes): what ``leaves`` holds for a leaf, such as its row in a table of histograms.
     """
-    roots, depths = [], []
-    features: list[int] = []
-    limits: list[float] = []
-    children: list[int] = []
-    leaves: list[int] = []
-    for number, tree in enumerate(trees):
-        roots.append(len(features))
-        level, depth = [0], 0
-        while level:
-            next_level: list[int] = []
-            end = len(features) + len(level)
-            for node in level:
-                if tree.is_leaf(node):
-                    features.append(0)
-                    limits.append(np.inf)
-                    children.append(len(children))
-                    leaves.append(int(leaf_of[number, node]))
-                    continue
-                features.append(tree.feature[node])
-                limits.append(tree.limit[node])
-                children.append(end + len(next_level))
-                leaves.append(0)
-                next_level += [tree.left[node], tree.right[node]]
-            depth += bool(next_level)
-            level = next_level
-        depths.append(depth)
+    first = np.cumsum(trees.sizes) - trees.sizes
+    tree_of = np.repeat(np.arange(len(trees.sizes)), trees.sizes)
+    depths = np.zeros(len(trees.sizes), np.int64)
+    levels, level = [first], first
+    while True:
+        splits = level[trees.left[level] != NO_CHILD]
+        if not len(splits):
+            break
+        children = np.column_stack([trees.left[splits], trees.right[splits]]) + first[tree_of[splits]][:, np.newaxis]
+        level = children.ravel()
+        levels.append(level)
+        depths[tree_of[level]] = len(levels) - 1
+    order = np.concatenate(levels)
+    order = order[np.argsort(tree_of[order], kind="stable")]
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    is_leaf = trees.left[order] == NO_CHILD
+    left = np.where(is_leaf, 0, trees.left[order] + first[tree_of[order]])
+    node = order - first[tree_of[order]]
     return TreeNodes(
         missing_value,
-        np.array(roots, np.int64),
-        np.array(depths, np.int64),
-        np.array(features, np.uint32),
-        np.array(limits, np.float32),
-        np.array(children, np.uint32),
-        np.array(leaves, np.uint32),
+        position[first],
+        depths,
+        np.where(is_leaf, 0, trees.feature[order]).astype(np.uint32),
+        np.where(is_leaf, np.float32(np.inf), trees.limit[order]).astype(np.float32),
+        np.where(is_leaf, np.arange(len(order)), position[left]).astype(np.uint32),
+        np.where(is_leaf, leaf_of[tree_of[order], np.where(is_leaf, node, 0)], 0).astype(np.uint32),
     )

@@ -17,7 +17,7 @@ from predict_age.features.encode import Matrix
 from predict_age.kernels import MIN_KERNEL_ROWS, use_kernels
 from predict_age.models.tree_ensembles.nodes import TreeNodes, flatten_trees
 from predict_age.models.tree_ensembles.program import NO_ZERO_THRESHOLD, TreeProgram, compile_trees
-from predict_age.models.tree_ensembles.tree import Tree
+from predict_age.models.tree_ensembles.tree import TreeArrays
 
 WALK_CHUNK_ROWS = 256  # rows that NumPy walks down all trees together
 
@@ -26,7 +26,7 @@ class TreeSum:
     """The sum of ``trees`` in ``dtype``; ``missing_values`` and ``zero_threshold`` are those of :func:`compile_trees`."""
 
     def __init__(
-        self, trees: list[Tree], missing_values: Iterable[float], dtype: type, zero_threshold: np.float32 = NO_ZERO_THRESHOLD
+        self, trees: TreeArrays, missing_values: Iterable[float], dtype: type, zero_threshold: np.float32 = NO_ZERO_THRESHOLD
     ) -> None:
         self._trees, self._missing_values = trees, list(missing_values)
         self._dtype, self._zero_threshold = dtype, zero_threshold
@@ -52,17 +52,15 @@ class TreeSum:
 
     @cached_property
     def _program(self) -> TreeProgram | None:
-        return compile_trees(self._trees, self._missing_values, self._dtype, self._zero_threshold)
+        return compile_trees(self._trees.trees(), self._missing_values, self._dtype, self._zero_threshold)
 
     @cached_property
     def _nodes(self) -> tuple[TreeNodes, NDArray[Any]]:
         """The trees' nodes, and the values of all nodes of all trees, which the entries of ``leaves`` index."""
-        most = max((len(tree.value) for tree in self._trees), default=0)
-        values: NDArray[Any] = np.zeros((len(self._trees), most), self._dtype)
-        for number, tree in enumerate(self._trees):
-            values[number, : len(tree.value)] = tree.value
-        indices = np.arange(values.size, dtype=np.int32).reshape(values.shape)
-        return flatten_trees(self._trees, np.float32(0), indices), values.ravel()
+        sizes = self._trees.sizes
+        indices = np.full((len(sizes), sizes.max()), -1, np.int32)  # of a node in all trees' values
+        indices[np.arange(sizes.max()) < sizes[:, np.newaxis]] = np.arange(sizes.sum())
+        return flatten_trees(self._trees, np.float32(0), indices), self._trees.value.astype(self._dtype, copy=False)
 
     def _columns(self, matrix: Matrix) -> Matrix:
         """The columns that splits compare (n_rows, n_banks * n_features): one bank for each number that replaces NaN."""
