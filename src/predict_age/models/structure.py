@@ -22,7 +22,7 @@ from predict_age.errors import IntegrityError
 
 NPY_VERSION = (1, 0)
 MAX_HEADER_BYTES = 1000
-CHUNK_BYTES = 1 << 18
+MEMBER_CHUNK_BYTES = 1 << 18
 FLOAT32_LIMIT = float(np.finfo(np.float32).max)
 SHARES = (0.0, 1.0)
 TRAIN_AGAIN = "use another run's model, or train a new one: run without --base and --model"
@@ -123,7 +123,7 @@ def _array(name: str, stream: IO[bytes], size: int) -> NDArray[Any]:
     buffer = values.view(np.uint8)
     at = 0
     while at < data:
-        chunk = stream.read(min(CHUNK_BYTES, data - at))
+        chunk = stream.read(min(MEMBER_CHUNK_BYTES, data - at))
         if not chunk:
             raise StructureError(name, expected=f"{data} bytes", found=str(at))
         buffer[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
