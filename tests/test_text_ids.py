@@ -6,6 +6,7 @@ import hashlib
 import json
 import unicodedata
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,23 @@ def test_a_mixed_column_is_one_or_the_other(
         assert 'source.pid_type = "text" takes them' in done.said
         assert "source_id" not in published_table(tmp_path / "w")[0]
     assert {row["pid"] for row in published_table(tmp_path / "w")} >= set(range(40, 300))
+
+
+@pytest.mark.parametrize("kind", ["uint64", "decimal", "digits"])
+def test_numbers_beyond_64_bits_are_text(people_rows: list[dict[str, Any]], tmp_path: Path, kind: str) -> None:
+    """Hashes and long account numbers do not fit a BIGINT: nobody is lost, and results carry the digits."""
+    ids = [2**64 - 1 - 7 * n for n in range(150)]
+    column = {
+        "uint64": pa.array(ids, pa.uint64()),
+        "decimal": pa.array([Decimal(i) for i in ids], pa.decimal128(38, 0)),
+        "digits": pa.array([f"{i}" for i in ids]),
+    }[kind]
+    rows = {name: [row[name] for row in people_rows[:150]] for name in ("birth_year", "approximate_age")}
+    profiles = [json.dumps(row["profile_json"]) for row in people_rows[:150]]
+    pq.write_table(pa.table({"pid": column, **rows, "profile_json": profiles}), tmp_path / "p.parquet")
+    done = tiny_run(tmp_path / "p.parquet", tmp_path / "w")
+    assert done.code == 0, done.said
+    assert {row["source_id"]: row["pid"] for row in published_table(tmp_path / "w")} == {str(i): documented(str(i)) for i in ids}
 
 
 def test_plan_says_what_ids_are(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:

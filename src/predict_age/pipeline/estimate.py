@@ -22,9 +22,9 @@ from predict_age.source.missing_keys import no_known_age
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
 from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_known
 from predict_age.source.row_group_reader import Split, open_parquet, read_split, splits_of_file
-from predict_age.source.row_rules import NOT_AN_INTEGER, RowRules, connect
+from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.scan import id_type
-from predict_age.source.text_ids import count_text_ids
+from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
 from predict_age.source.text_readers import read_text
 from predict_age.source.text_stream import open_bytes
 from predict_age.source.working_rows import TextChunk
@@ -138,7 +138,8 @@ class _Sample:
         if self.ids(declared)[0] != "text":
             return self.files
         texts = self._texts_by_file
-        return [FileRows(f.path, f.records, f.rejected - Counter({NOT_AN_INTEGER: texts.get(f.path, 0)})) for f in self.files]
+        reasons = (NOT_AN_INTEGER, OUT_OF_RANGE)
+        return [FileRows(f.path, f.records, f.rejected - Counter(dict.fromkeys(reasons, texts.get(f.path, 0)))) for f in self.files]
 
     def add(self, raw: pa.Table) -> pa.ChunkedArray:
         """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
@@ -149,8 +150,7 @@ class _Sample:
         self.known += known
         self.ages += known + sum(pc.sum(canonical[odd]).as_py() or 0 for odd in ("unreadable_age", "implausible_age"))
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
-        no_integer = pc.fill_null(pc.equal(canonical["problem"], NOT_AN_INTEGER), False)
-        self._texts += count_text_ids(raw["pid"].filter(no_integer))
+        self._texts += count_text_ids(raw["pid"], canonical["problem"])
         return canonical["problem"]
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError, IntegrityError
-from predict_age.source.row_rules import NOT_AN_INTEGER
+from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE
 from predict_age.source.working_rows import NOT_UTF8
 
 
@@ -26,7 +26,7 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) ->
     read = sum(f.records for f in files)
     reasons = sum((f.rejected for f in files), Counter[str]())
     bad = reasons.total()
-    text = ', or set pid_type = "text" under [source]' if reasons[NOT_AN_INTEGER] else ""
+    text = ', or set pid_type = "text" under [source]' if reasons[NOT_AN_INTEGER] or reasons[OUT_OF_RANGE] else ""
     text += ', or name the encoding under [source]: encoding = "..."' if reasons[NOT_UTF8] else ""
     if read == 0:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(files)} empty file(s)")

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from predict_age.config import AgesConfig
 from predict_age.source.column_types import WHITE_SPACE, is_text
-from predict_age.source.text_ids import read_text_ids
+from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
 from predict_age.source.value_form import form_of
 from predict_age.sql import literal
 
@@ -29,7 +29,6 @@ _WHOLE = "[+-]?[0-9]+([.]0*)?"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
 _ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
 _COMPACT_DATE = "[0-9]{8}([.]0*)?"
-NOT_AN_INTEGER = "pid_not_an_integer"
 UNREADABLE, IMPLAUSIBLE = "unreadable", "implausible"
 IdType = Literal["integer", "text"]
 
@@ -241,7 +240,7 @@ class RowRules:
             ), judged AS (SELECT *{known} FROM numbers)
             SELECT pid,
                    CASE WHEN pid IS NOT NULL THEN NULL WHEN NOT pid_given THEN 'pid_missing'
-                        WHEN pid_numeric THEN 'pid_out_of_range' ELSE '{NOT_AN_INTEGER}' END AS problem,
+                        WHEN pid_numeric THEN '{OUT_OF_RANGE}' ELSE '{NOT_AN_INTEGER}' END AS problem,
                    TRY_CAST({"birth_year_value" if "birth_year" in columns else "NULL"} AS INTEGER) AS birth_year,
                    TRY_CAST({"approximate_age_value" if "approximate_age" in columns else "NULL"} AS INTEGER) AS approximate_age,
                    CAST({age} AS INTEGER) AS known_age,
@@ -256,6 +255,6 @@ class RowRules:
 
     @staticmethod
     def _digits(kind: pa.DataType) -> str:
-        if is_text(kind):
+        if is_text(kind) or pa.types.is_decimal(kind):
             return f"coalesce(regexp_full_match({trimmed('pid')}, '{_WHOLE}'), FALSE)"
         return "TRUE" if pa.types.is_integer(kind) else "FALSE"

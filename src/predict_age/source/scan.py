@@ -24,7 +24,7 @@ from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
-from predict_age.source.row_rules import NOT_AN_INTEGER, IdType, RowRules, UnusableAges, connect
+from predict_age.source.row_rules import IdType, RowRules, UnusableAges, connect
 from predict_age.source.text_ids import count_text_ids
 from predict_age.storage.durable_files import creating
 
@@ -95,8 +95,7 @@ class _Counting:
             bad = ~usable
             self.reasons += judged["problem"].filter(bad).to_pylist()
             self.positions += piece.positions[bad].tolist()
-            no_integer = pc.fill_null(pc.equal(judged["problem"], NOT_AN_INTEGER), False)
-            self.text_ids += count_text_ids(piece.raw["pid"].filter(no_integer))
+            self.text_ids += count_text_ids(piece.raw["pid"], judged["problem"])
         needed = judged["needs_prediction"].to_numpy()
         self.needs += int(needed.sum())
         for name in ("unreadable_age", "implausible_age", "conflicting_age"):

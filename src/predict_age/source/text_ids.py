@@ -18,6 +18,7 @@ from predict_age.source.column_types import UNREADABLE_TEXT, is_text
 
 LARGEST = 2**63 - 1
 _PLAIN_NUMBER = re.compile(r"(?!-0)-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+NOT_AN_INTEGER, OUT_OF_RANGE = "pid_not_an_integer", "pid_out_of_range"  # why an id is no whole number of 64 bits
 _NO_ID = {UNREADABLE_TEXT, "true", "false"}
 COLUMNS = pa.schema([("pid", pa.int64()), ("source_id", pa.string()), ("id_check", pa.uint64()), ("problem", pa.string())])
 
@@ -98,9 +99,12 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(written, pa.string())])
 
 
-def count_text_ids(column: pa.ChunkedArray) -> int:
-    """Number of ids in ``column``, none of them whole numbers, that count as text ids."""
-    if not is_text(column.type):
-        return 0
-    texts = (id_text(value) for value in column.to_pylist() if value is not None)
-    return sum(bool(text) and is_id(text) for text in texts)
+def count_text_ids(ids: pa.ChunkedArray, problems: pa.ChunkedArray) -> int:
+    """How many of ``ids`` (n,) are ids as text, and none as whole numbers: by their ``problems`` (n,), NULL where there is none."""
+    large = pc.fill_null(pc.equal(problems, OUT_OF_RANGE), False)
+    odd = pc.fill_null(pc.equal(problems, NOT_AN_INTEGER), False)
+    several = pc.sum(large).as_py() or 0
+    if is_text(ids.type) and pc.any(odd).as_py():
+        texts = (id_text(value) for value in ids.filter(odd).to_pylist() if value is not None)
+        several += sum(bool(text) and is_id(text) for text in texts)
+    return int(several)
