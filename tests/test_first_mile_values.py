@@ -539,32 +539,16 @@ def test_a_key_that_no_record_has_is_named(
     assert hint in done.said
 
 
-@pytest.mark.parametrize("suffix", ["json", "parquet", "csv"])
-def test_plan_refuses_what_run_refuses(people_rows: list[dict[str, Any]], tmp_path: Path, suffix: str) -> None:
-    """A source without any age, by the same sentence; with a model to use it is none of their business."""
-    rows = [
-        {"pid": n, "approximate_age": None, "profile_json": json.dumps(row["profile_json"])}
-        for n, row in enumerate(people_rows[:120])
-    ]
-    source = tmp_path / f"people.{suffix}"
-    if suffix == "parquet":
-        pq.write_table(
-            pa.Table.from_pylist(
-                rows, pa.schema([("pid", pa.int64()), ("approximate_age", pa.int64()), ("profile_json", pa.string())])
-            ),
-            source,
-        )
-    elif suffix == "json":
-        source.write_text(json.dumps(rows))
-    else:
-        import csv
-
-        with source.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+@pytest.mark.parametrize("layout", RECORDS)
+def test_plan_refuses_what_run_refuses(people_rows: list[dict[str, Any]], tmp_path: Path, layout: str) -> None:
+    """A source without an age key, by the same sentence; one with the key and no age has too few people to train on."""
+    source = tmp_path / "people.json"
+    rows = [{"pid": n, "profile_json": row["profile_json"]} for n, row in enumerate(people_rows[:120])]
+    source.write_text(RECORDS[layout](rows))
     done = tiny_run(source, tmp_path / "w")
     code, _, said = call(["plan", "--source", source])
     assert (done.code, code) == (3, 3), (done.said, said)
     sentence = next(line for line in said.splitlines() if "too few people with a known age" in line)
     assert sentence in done.said
+    source.write_text(RECORDS[layout]([{**row, "birth_year": None} for row in rows]))
+    assert "too few people with a known age" in tiny_run(source, tmp_path / "v").said
