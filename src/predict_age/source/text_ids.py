@@ -100,7 +100,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def count_text_ids(ids: pa.ChunkedArray, problems: pa.ChunkedArray) -> int:
-    """How many of ``ids`` (n,) are ids as text, and none as whole numbers: by their ``problems`` (n,), NULL where there is none."""
+    """Number of ``ids`` (n,) that are ids as text but no whole numbers: by their ``problems`` (n,), NULL where there is none."""
     large = pc.fill_null(pc.equal(problems, OUT_OF_RANGE), False)
     odd = pc.fill_null(pc.equal(problems, NOT_AN_INTEGER), False)
     several = pc.sum(large).as_py() or 0
