@@ -70,9 +70,10 @@ def _narrower_intervals(training: TrainingFacts, prediction: ParallelPredictionF
     width, held_out = mean_width(prediction.tally.histograms.get("confidence_pct", [])), training.metrics.held_out
     if not training.metrics.refit_rows or width is None or width >= held_out.width * (1 - NARROWER):
         return []
+    widths = f"about {width:.1f} against {held_out.width:.1f} years"
     return [
-        f"The published intervals are narrower than the evaluated ones, about {width:.1f} against {held_out.width:.1f} years: after "
-        f"the evaluation the models were fitted again to all people. Their coverage may be below the evaluated {held_out.coverage:.1%}."
+        f"The published intervals are narrower than the evaluated ones, {widths}: after the evaluation the models were fitted "
+        f"again to all people. Their coverage may be below the evaluated {held_out.coverage:.1%}."
     ]
 
 
