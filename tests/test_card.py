@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
+from predict_age.config import CardConfig
+from predict_age.evaluation.model_card.contents import AgeSides, Card, Subject
+from predict_age.evaluation.model_card.findings import findings
 from predict_age.evaluation.model_card.groups import critical_group_z, metrics_by_group, threshold_errors
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
+from predict_age.evaluation.model_card.page import write_card
 from predict_age.evaluation.model_card.population import auc, covariate_shift
 from predict_age.evaluation.model_card.proxies import correlation_ratio, cramers_v, proxy_features
 from predict_age.features.spec import default_text
 from predict_age.models.bundle import Predictions
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import confidence_sentence, evaluate, weighted_metrics
-from predict_age.records.model_quality import ConfidenceStep
+from predict_age.records.model_quality import BandQuality, ConfidenceStep, GroupQuality, PointErrors, Quality
 
 Rows = list[dict[str, Any]]
 CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")
@@ -287,3 +292,92 @@ def test_a_feature_is_no_proxy_of_itself() -> None:
     listed = proxy_features(columns, groups, {("country_feature", "country")})["country"]
     assert [a.feature for a in listed] == ["city"]
     assert {a.feature for a in proxy_features(columns, groups)["country"]} == {"country_feature", "city"}
+
+
+def band(name: str, rows: int, coverage: float, bias: float = 0.0) -> BandQuality:
+    return BandQuality(name, rows, 5.0, 6.0, bias, 0.5, coverage, 20.0)
+
+
+def card_with(by_band: list[BandQuality], by_predicted_band: list[BandQuality]) -> Card:
+    """A card without groups on which nothing but the bands can stand out."""
+    point, nobody = PointErrors(5.0, 6.0, 0.0, 0.5), Quality(1000, 5.0, 6.0, 0.0, 0.5, 0.9, 20.0)
+    subject = Subject("m", "", "2025-10-23", "2025q3", "r", "s", "f", "h", 1000, 1000, 0, 0.9, {"predict-age": "0"}, "c", None)
+    return Card(
+        subject=subject,
+        held_out=nobody,
+        ridge=point,
+        median=point,
+        members=[],
+        by_band=by_band,
+        by_predicted_band=by_predicted_band,
+        by_unknown=[],
+        by_confidence=[],
+        confidence_is_monotone=True,
+        confidence_sentence="",
+        groups={},
+        around=AgeSides(40, 0, 0.0, 0, 0.0),
+        population=None,
+        leakage=[],
+        proxies={},
+        ages=[0] * 121,
+        features=[],
+        limits=[],
+    )
+
+
+def test_short_bands_are_findings() -> None:
+    """Bands of true and of predicted age that are short by 3 points and by two standard errors; a biased band is named once."""
+    true = [
+        band("17\N{EN DASH}24", 400, 0.86),  # 4 points, standard error 1.5
+        band("25\N{EN DASH}34", 400, 0.88),  # 2 points
+        band("35\N{EN DASH}44", 100, 0.85),  # 5 points, standard error 3
+        band("45\N{EN DASH}54", 19, 0.0),
+        band("55\N{EN DASH}64", 20, 0.5),
+        band("65 and over", 200, 0.2, bias=-9.0),
+    ]
+    card = card_with(true, [band("under 17", 50, 0.4)])
+    found = [f for f in findings(card, 0.9, CardConfig(), ["country"]) if f.kind.startswith("age band")]
+    assert [(f.kind, f.sentence.partition(" are ")[0]) for f in found] == [
+        ("age band", "People aged 65 and over"),
+        ("age band coverage", "People whose predicted age is under 17 (50 evaluated)"),
+        ("age band coverage", "People aged 55\N{EN DASH}64 (20 evaluated)"),
+        ("age band coverage", "People aged 17\N{EN DASH}24 (400 evaluated)"),
+    ]
+    assert "covered by their interval in 20% of the cases" in found[0].sentence
+    assert found[1].sentence.endswith("are inside their 90% interval only in 40% of the cases.")
+
+
+def test_cells_of_few_people_are_never_red(tmp_path: Path) -> None:
+    """In the card, a short coverage of 20 people is red and one of 19 is not."""
+    write_card(card_with([band("few", 19, 0.1), band("some", 20, 0.11)], []), tmp_path)
+    page = (tmp_path / "card.html").read_text()
+    assert re.findall(r'class="warn">([^<]*)<', page) == ["11.0%"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "fields", "sentence"),
+    [
+        ({"country": "country", "gender": "gender"}, [], "No group was found: country, gender are in no profile; set card.groups."),
+        ({"city": "home.city"}, [], "No group was found: city is in no profile; set card.groups."),
+        (
+            {"city": "city", "gender": "gender"},
+            ["city"],
+            "No group was found: no value of city is that of 50 evaluated people (card.fewest_rows).",
+        ),
+        ({}, [], "No group was found: card.groups is empty."),
+    ],
+)
+def test_no_groups_is_the_last_finding(groups: dict[str, str], fields: list[str], sentence: str, tmp_path: Path) -> None:
+    """A card without groups says so and why, after everything else, and the page says it where the groups would be."""
+    card = card_with([band("17\N{EN DASH}24", 400, 0.5)], [])
+    found = findings(card, 0.9, CardConfig(groups=groups), fields)
+    assert [f.kind for f in found] == ["age band coverage", "no groups"]
+    assert found[-1].sentence == sentence
+    write_card(replace(card, findings=found), tmp_path)
+    page = (tmp_path / "card.html").read_text()
+    assert page.count(sentence) == 2
+    with_groups = replace(card, groups={"city": [GROUP]})
+    assert "no groups" not in {f.kind for f in findings(with_groups, 0.9, CardConfig(), ["city"])}
+
+
+GROUP = GroupQuality("Rome", 100, 5.0, 6.0, 0.0, 0.5, 0.9, 20.0, [-1.0, 1.0], 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -24,7 +24,7 @@ PREDICTED = [0] * 19 + [9, 60, 160, 190, 100, 30] + [0] * 76
 PICTURES = {
     "ages": plots.ages(KNOWN, PREDICTED),
     "bands": plots.bands(BANDS, [2.1, 2.4, 3.0, 3.4, 3.9, 7.2], [1.6, 0.6, -0.7, -1.3, -2.9, -7.0]),
-    "coverage": plots.coverage(BANDS, [0.89, 0.93, 0.91, 0.89, 0.88, 0.69], 0.9),
+    "coverage": plots.coverage(BANDS, [0.89, 0.93, 0.91, 0.89, 0.88, 0.69], [False] * 5 + [True], 0.9),
     "true": plots.true_against_predicted([20, 20, 30, 40, 40, 40], [22, 22, 30, 39, 39, 39]),
     "confidence": plots.confidence([1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 120, 160, 200, 170, 90, 40, 9, 4, 0, 0], 60),
     "error": plots.error_by_confidence([0, 10, 20, 30], [6.8, 5.0, 4.0, 2.0], [15.0, 11.0, 8.0, 4.0]),
@@ -37,7 +37,7 @@ PICTURES = {
 EMPTY = {
     "ages": plots.ages([0] * 101, [0] * 101),
     "bands": plots.bands([], [], []),
-    "coverage": plots.coverage([], [], 0.9),
+    "coverage": plots.coverage([], [], [], 0.9),
     "true": plots.true_against_predicted([], []),
     "confidence": plots.confidence([0] * 20, 60),
     "error": plots.error_by_confidence([], [], []),
@@ -142,21 +142,34 @@ def test_short_coverage_is_red_and_written_on_its_bar() -> None:
     assert len(bars(PICTURES["coverage"], svg.BLUE)) == 5
     texts = [t.text for t in read(PICTURES["coverage"]).iter("text") if t.get("font-weight")]
     assert texts == ["89", "93", "91", "89", "88", "69"]
-    unknown = plots.coverage(["under 25"], [math.nan], 0.9)
+    unknown = plots.coverage(["under 25"], [math.nan], [False], 0.9)
     assert not bars(unknown, svg.BLUE) + bars(unknown, svg.RED)
     assert "–" in [t.text for t in read(unknown).iter("text")]
-    short = plots.coverage(["under 25"], [0.02], 0.9)
+    short = plots.coverage(["under 25"], [0.02], [True], 0.9)
     [(_, top, _, _)] = bars(short, svg.RED)
     [text] = [t for t in read(short).iter("text") if t.text == "2"]
     assert float(text.attrib["y"]) < top
     assert text.get("fill") is None
 
 
-def test_confidence_marks_the_high_quality_share() -> None:
-    """Bars from the threshold on are blue, those below are light; each is as high as its count."""
+def test_confidence_marks_the_usable_share() -> None:
+    """Bars from prediction.usable_from_pct on are blue, those below are light; each is as high as its count."""
     light, blue = bars(PICTURES["confidence"], svg.LINE_COLOUR), bars(PICTURES["confidence"], svg.BLUE)
     assert (len(light), len(blue)) == (12, 8)
     assert blue[0][3] / light[0][3] == pytest.approx(200, rel=0.02)
+
+
+@pytest.mark.parametrize("usable_from", [0, 40, 47, 100])
+def test_confidence_is_dark_from_where_predictions_are_usable(usable_from: int) -> None:
+    """The line stands at the percentage, no dark bar begins before it and no light one ends behind it; a bar around it has both."""
+    drawn = plots.confidence([10] * 20, usable_from)
+    [line] = [e for e in read(drawn).iter("line") if e.get("stroke-dasharray")]
+    x = float(line.attrib["x1"])
+    light, dark = bars(drawn, svg.LINE_COLOUR), bars(drawn, svg.BLUE)
+    assert all(bar[0] >= x - 0.01 for bar in dark)
+    assert all(bar[0] + bar[2] <= x + 0.01 for bar in light)
+    assert len(light) + len(dark) == (21 if usable_from == 47 else 20)
+    assert len(dark) == {0: 20, 40: 12, 47: 11, 100: 0}[usable_from]
 
 
 def test_dots_stand_where_the_people_are() -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ import pytest
 
 from conftest import AS_OF, TINY, cli, cli_process, result_rows, run_json, shared, tiny_run, write_jsonl
 from predict_age.errors import BusyError, IntegrityError
+from predict_age.html import page, svg
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
 from predict_age.records.receipts import BatchContents, Receipt
-from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts, TrainingFacts
+from predict_age.report import run_report
+from predict_age.run.findings import run_findings
 from predict_age.run.run import Run, RunPlan
 from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rules_of, splits_of
 from predict_age.runtime.progress import Console
@@ -223,6 +227,42 @@ def test_report_is_self_contained(finished: Finished) -> None:
         "Time and memory",
     ):
         assert section in html
+
+
+def test_report_without_usable_predictions(finished: Finished) -> None:
+    """Nothing usable: the tile is red and the first finding says so. Rare values are counted as what they are."""
+    workspace, run = finished
+    folder = Workspace(workspace).run(run["run_id"])
+    final = folder.facts(FinalResultsFacts)
+    nothing = replace(final, quality={**final.quality, "usable_share_predicted": 0.0})
+    [finding] = run_findings(40, None, None, None, nothing)
+    assert finding == (
+        f"No prediction is usable: all {final.rows.predicted:,} are marked usable = false, their confidence is below 40 %."
+    )
+    context: dict[str, Any] = run_report._context(folder)
+    assert '<div class="tile bad">' not in page("report.html", **context).decode()
+    context["s"]["metrics"]["usable_share_predicted"] = 0.0
+    context["unseen"] = {"state": 164, "city": 1}
+    text = page("report.html", **context).decode()
+    assert '<div class="tile bad"><b>0.0%</b>' in text
+    assert "<p>state: 164 people have a value that fewer than 10 training people have</p>" in text
+    assert "<p>city: 1 person has a value that fewer than 10 training people have</p>" in text
+
+
+def test_bands_of_few_people_are_not_red_in_the_report(finished: Finished) -> None:
+    """A short band of 20 people is red in the table, one of 19 is not; the picture's red bars follow the same rule."""
+    workspace, run = finished
+    folder = Workspace(workspace).run(run["run_id"])
+    metrics = folder.facts(TrainingFacts).metrics
+    context: dict[str, Any] = run_report._context(folder)
+    few, some = (replace(metrics.by_band[0], rows=rows, coverage=rows / 1000) for rows in (19, 20))
+    context["bands"], context["metrics"]["by_predicted_band"] = [few, some], []
+    table = page("report.html", **context).decode().partition('<table class="bands">')[2].partition("</table>")[0]
+    assert 'class="warn">2.0%' in table
+    assert table.count("warn") == 1
+    tally = folder.facts(FinalResultsFacts).tally
+    drawn = run_report._plots(replace(metrics, by_band=[few, some]), tally, tally, 0.9, 40)["coverage"]
+    assert drawn.count(f'fill="{svg.RED}"') == 1
 
 
 def test_same_run_twice_gives_identical_rows(finished: Finished, small_files: Path, quick: Path, tmp_path: Path) -> None:

@@ -70,14 +70,14 @@ def bands(names: Sequence[str], error: Sequence[float], bias: Sequence[float]) -
     return plot.picture("Error and bias by age band")
 
 
-def coverage(names: Sequence[str], share: Sequence[float], target: float) -> str:
-    """Share of people inside their interval by band of true age."""
+def coverage(names: Sequence[str], share: Sequence[float], short: Sequence[bool], target: float) -> str:
+    """Share of people inside their interval by band of true age; the bars of ``short`` bands are red."""
     y = nice_ticks(0, 100)
     plot = Plot((-0.5, max(len(names), 1) - 0.5), (0, 104), bottom=TWO_LINES)
     plot.y_axis(y, "% inside the interval")
     plot.x_names(names, "true age")
-    for i, (name, inside) in enumerate(zip(names, share, strict=True)):
-        plot.bar((i - 0.36, i + 0.36), (0, inside * 100), RED if inside < target - 0.03 else BLUE, f"{name}: {inside:.1%}")
+    for i, (name, inside, red) in enumerate(zip(names, share, short, strict=True)):
+        plot.bar((i - 0.36, i + 0.36), (0, inside * 100), RED if red else BLUE, f"{name}: {inside:.1%}")
         if inside >= 0.14:
             plot.note(f"{inside * 100:.0f}", (i, 7), text_anchor="middle", fill=PAPER, font_weight="bold")
         else:  # no room inside the bar, or no bar
@@ -103,8 +103,8 @@ def true_against_predicted(true: Sequence[int], predicted: Sequence[int]) -> str
     return plot.picture("Predicted against true age on held-out people")
 
 
-def confidence(counts: Sequence[int], threshold: int) -> str:
-    """Distribution of confidence_pct of predicted people, in steps of 5."""
+def confidence(counts: Sequence[int], usable_from: float) -> str:
+    """Distribution of confidence_pct of predicted people, in steps of 5; dark from the percentage ``usable_from`` on."""
     heights = _percentages(counts)
     y = nice_ticks(0, max(heights, default=0))
     plot = Plot((0, 100), y.range)
@@ -112,10 +112,13 @@ def confidence(counts: Sequence[int], threshold: int) -> str:
     plot.x_axis(nice_ticks(0, 100), "confidence, %")
     for i, height in enumerate(heights):
         low = i * 5
-        colour = BLUE if low >= threshold else LINE_COLOUR
+        start, end = low + 0.3, low + 4.7
+        dark_from = min(max(usable_from, start), end) if low < usable_from else start
         hint = f"confidence {low} to {low + 5} %: {height:.1f} % of the predicted people"
-        plot.bar((low + 0.3, low + 4.7), (0, height), colour, hint, stroke=BLUE, stroke_width=0.8)
-    plot.rule(x=threshold)
+        for part, colour in (((start, dark_from), LINE_COLOUR), ((dark_from, end), BLUE)):
+            if part[0] < part[1]:
+                plot.bar(part, (0, height), colour, hint, stroke=BLUE, stroke_width=0.8)
+    plot.rule(x=usable_from)
     return plot.picture("Confidence of the predictions")
 
 

@@ -93,6 +93,15 @@ def metrics_by_band(
     return rows
 
 
+MIN_COVERAGE_ROWS = 20  # with fewer people, a share inside the interval says little
+MIN_COVERAGE_GAP = 0.03  # below the target coverage
+
+
+def is_short_of_coverage(rows: int, coverage: float, target: float) -> bool:
+    """Whether at least 20 people are covered more than 3 points below the ``target``: what the pages print in red."""
+    return rows >= MIN_COVERAGE_ROWS and coverage < target - MIN_COVERAGE_GAP
+
+
 def errors_by_confidence(predictions: Predictions, truth: NDArray[np.float64]) -> list[ConfidenceStep]:
     """Error by confidence_pct in steps of 10: what the percentage means in years."""
     pct = confidence_pct(predictions.width)

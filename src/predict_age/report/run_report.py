@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from predict_age.evaluation.drift.state import KNOWN_AGE, PREDICTED_AGE
+from predict_age.features.encode import MIN_CATEGORY_ROWS
 from predict_age.html import page, plots, svg
-from predict_age.models.metrics import confidence_sentence
+from predict_age.models.metrics import confidence_sentence, is_short_of_coverage
 from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import Metrics
@@ -54,6 +55,8 @@ def _context(folder: RunFolder) -> dict[str, object]:
     summary = run_summary(folder)
     training, prediction = folder.facts(TrainingFacts), folder.facts(ParallelPredictionFacts)
     metrics, drift, review = training.metrics, prediction.drift, folder.facts(HumanQaFacts).review
+    config = folder.record["config"]
+    usable_from = config["prediction"]["usable_from_pct"]
     total_seconds = sum(s["seconds"] for s in summary["stages"]) or 1
     stages = [
         {
@@ -67,7 +70,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
     ]
     return {
         "s": summary,
-        "config": folder.record["config"],
+        "config": config,
         "source": as_json(folder.facts(ReadSourceFacts)),
         "record": folder.record,
         "reading": _reading(folder),
@@ -87,8 +90,10 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "drift": drift,
         "drift_rows": [f for i, f in enumerate(drift.findings) if f.drifted or i < FINDINGS or f.of != "feature"],
         "drift_sample_people": _in_drift_sample(prediction.state) if prediction.state else 0,
+        "min_category_rows": MIN_CATEGORY_ROWS,
+        "short": is_short_of_coverage,
         "plots": _plots(
-            metrics, folder.facts(FinalResultsFacts).tally, prediction.tally, folder.record["config"]["training"]["coverage"]
+            metrics, folder.facts(FinalResultsFacts).tally, prediction.tally, config["training"]["coverage"], usable_from
         ),
         "features": _features(metrics, prediction.tally),
     }
@@ -127,7 +132,7 @@ def _features(metrics: Metrics, predictions: Tally) -> list[FeatureRow]:
     return sorted(features, key=lambda f: -f.importance)
 
 
-def _plots(metrics: Metrics, results: Tally, predictions: Tally, coverage: float) -> dict[str, str]:
+def _plots(metrics: Metrics, results: Tally, predictions: Tally, coverage: float, usable_from: float) -> dict[str, str]:
     known = [0] * AGE_BINS
     for name, bins in results.histograms.items():
         if name.startswith("age:EXISTING"):
@@ -135,12 +140,13 @@ def _plots(metrics: Metrics, results: Tally, predictions: Tally, coverage: float
     bands, steps = metrics.by_band, metrics.by_confidence
     names = [b.band for b in bands]
     shown = _features(metrics, predictions)
+    short = [is_short_of_coverage(b.rows, b.coverage, coverage) for b in bands]
     return {
         "ages": plots.ages(known, predictions.histograms.get("predicted_age", [0] * AGE_BINS)),
         "bands": plots.bands(names, [b.mae for b in bands], [b.bias for b in bands]),
-        "coverage": plots.coverage(names, [b.coverage for b in bands], coverage),
+        "coverage": plots.coverage(names, [b.coverage for b in bands], short, coverage),
         "true": plots.true_against_predicted(metrics.sample.true, metrics.sample.predicted),
-        "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), HIGH_QUALITY_PCT),
+        "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), usable_from),
         "error": plots.error_by_confidence([s.low for s in steps], [s.mae for s in steps], [s.p90 for s in steps]),
         "importance": plots.horizontal([f.name for f in shown], [f.importance for f in shown], "share of the gain, %"),
         "missing": plots.horizontal(

@@ -40,6 +40,11 @@ def _usability(usable_from_pct: float, final: FinalResultsFacts) -> list[str]:
     share = final.quality.get("usable_share_predicted")
     if share is None or share >= FEW_USABLE:
         return []
+    if share == 0:
+        return [
+            f"No prediction is usable: all {final.rows.predicted:,} are marked usable = false, "
+            f"their confidence is below {usable_from_pct:g} %."
+        ]
     unusable = round((1 - share) * final.rows.predicted)
     return [
         f"{1 - share:.1%} of the predictions ({unusable:,} of {final.rows.predicted:,}) are marked usable = false: "

@@ -92,7 +92,7 @@ def build_card(
         features=_features(bundle.features, metrics, sample.others),
         limits=list(CARD_LIMITS),
     )
-    return replace(card, findings=findings(card, target))
+    return replace(card, findings=findings(card, target, settings, sample.groups.column_names))
 
 
 def _same_path(features: FeatureSet, groups: Mapping[str, str]) -> set[tuple[str, str]]:

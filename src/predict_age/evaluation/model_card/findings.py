@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from predict_age.config import CardConfig
 from predict_age.evaluation.model_card.contents import Card, Population
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
-from predict_age.records.model_quality import CardFinding, NamedGroup
+from predict_age.models.metrics import MIN_COVERAGE_GAP, is_short_of_coverage
+from predict_age.records.model_quality import BandQuality, CardFinding, NamedGroup
 
 MIN_GROUP_BIAS_YEARS = 1.0
-MIN_COVERAGE_GAP = 0.03  # below the target coverage
 AUC_STANDARD_ERRORS = 2.6  # 1 % false positives
 COVERAGE_STANDARD_ERRORS = 2.6  # 1 % false positives
+BAND_COVERAGE_STANDARD_ERRORS = 2.0
 LEAKAGE_WARNING_SHARE = 0.35  # share of the constant's error that remains
 MIN_BAND_BIAS_YEARS = 2.0
 MIN_FINDING_ROWS = 100
@@ -23,16 +25,21 @@ MIN_ERROR_INCREASE = 0.05  # relative to the held-out error
 Sentence = tuple[float, str]  # severity within its kind, and the sentence
 
 
-def findings(card: Card, coverage: float) -> list[CardFinding]:
-    """Findings with ``kind``, ``size`` (severity within the kind) and ``sentence``; kinds in order of severity."""
+def findings(card: Card, coverage: float, settings: CardConfig, fields: Sequence[str]) -> list[CardFinding]:
+    """Findings with ``kind``, ``size`` (severity within the kind) and ``sentence``; kinds in order of severity.
+
+    ``fields``: group fields that at least one profile has.
+    """
     kinds = {
         "group bias": _group_bias(card),
         "group coverage": _group_coverage(card, coverage),
         "telling feature": _leakage(card),
         "other population": _population(card),
         "age band": _age_bands(card),
+        "age band coverage": _band_coverage(card, coverage),
         "wrong side": _wrong_side(card),
         "proxy": _proxies(card),
+        "no groups": _no_groups(card, settings, fields),
     }
     return [
         CardFinding(kind, size, sentence)
@@ -120,9 +127,13 @@ def _differs(population: Population) -> bool:
     return bool(population.auc - 0.5 > AUC_STANDARD_ERRORS * error)
 
 
+def _is_biased(band: BandQuality) -> bool:
+    return band.rows >= MIN_FINDING_ROWS and abs(band.bias) >= MIN_BAND_BIAS_YEARS
+
+
 def _age_bands(card: Card) -> Iterator[Sentence]:
     for row in card.by_band:
-        if row.rows >= MIN_FINDING_ROWS and abs(row.bias) >= MIN_BAND_BIAS_YEARS:
+        if _is_biased(row):
             yield (
                 abs(row.bias),
                 (
@@ -130,6 +141,37 @@ def _age_bands(card: Card) -> Iterator[Sentence]:
                     f"{row.coverage:.0%} of the cases ({row.rows:,} evaluated)."
                 ),
             )
+
+
+def _band_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
+    """Bands whose coverage is short by more than chance; the finding on a biased band of true age says its coverage already."""
+    bands = [("aged", row) for row in card.by_band if not _is_biased(row)]
+    bands += [("whose predicted age is", row) for row in card.by_predicted_band]
+    for who, row in bands:
+        short = coverage - row.coverage
+        chance = BAND_COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / max(row.rows, 1))
+        if is_short_of_coverage(row.rows, row.coverage, coverage) and short > chance:
+            yield (
+                short,
+                (
+                    f"People {who} {row.band} ({row.rows:,} evaluated) are inside their {coverage:.0%} interval only in "
+                    f"{row.coverage:.0%} of the cases."
+                ),
+            )
+
+
+def _no_groups(card: Card, settings: CardConfig, fields: Sequence[str]) -> Iterator[Sentence]:
+    """Sentence that the card compares no groups of people, and why."""
+    if card.groups:
+        return
+    names, verb = ", ".join(settings.groups), "is" if len(settings.groups) == 1 else "are"
+    if fields:
+        why = f"no value of {', '.join(fields)} is that of {settings.fewest_rows} evaluated people (card.fewest_rows)"
+    elif names:
+        why = f"{names} {verb} in no profile; set card.groups"
+    else:
+        why = "card.groups is empty"
+    yield 0.0, f"No group was found: {why}."
 
 
 def _wrong_side(card: Card) -> Iterator[Sentence]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from predict_age.evaluation.model_card.contents import Card
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
+from predict_age.models.metrics import is_short_of_coverage
 from predict_age.run.summary import without_nan
 from predict_age.storage.durable_files import creating
 
@@ -29,4 +30,5 @@ def write_card(card: Card, folder: Path) -> None:
     shown["ages"] = plots.known_ages(card.ages)
     limit = critical_group_z(sum(len(rows) for rows in card.groups.values()))
     with creating(folder / "card.html") as stream:
-        stream.write(page("card.html", c=contents, plots=shown, surprising=limit, strong=STRONG_ASSOCIATION))
+        values = {"surprising": limit, "strong": STRONG_ASSOCIATION, "short": is_short_of_coverage}
+        stream.write(page("card.html", c=contents, plots=shown, **values))
