@@ -173,7 +173,7 @@ def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:
     bad = tiny_run(source, tmp_path / "w", config=STRICT)
     assert bad.code == 5
     assert "not worse than Ridge: an error below" in bad.said
-    assert "resume --accept" in bad.said
+    assert f"`predict-age resume --accept --workspace {tmp_path / 'w'}`" in bad.said
     assert bad.published == good.published
     status = json.loads(cli("status", "--workspace", tmp_path / "w", "--json").stdout)
     assert (status["status"], status["stages"][-1]["name"]) == ("failed", "training")

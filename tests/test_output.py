@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pytest
 
 from conftest import AS_OF, TINY, cli, shared, tiny_run, write_jsonl
 from predict_age.errors import is_out_of_memory
+from predict_age.runtime.named_commands import given_workspace, with_workspace
+from predict_age.sql import VIEW
 from predict_age.storage.workspace import Workspace
 
 
@@ -247,3 +250,75 @@ def test_output_check_can_fail(monkeypatch: pytest.MonkeyPatch, two_runs: Path, 
         app.run_cli()
     assert end.value.code == 6
     assert "the output could not be written" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "completed"),
+    [
+        ("or `predict-age resume --accept`", "or `predict-age resume --accept --workspace 'my work'`"),
+        (
+            "`predict-age resume`, or `predict-age runs`",
+            "`predict-age resume --workspace 'my work'`, or `predict-age runs --workspace 'my work'`",
+        ),
+        ("`predict-age rollback --to` a valid run", "`predict-age rollback --workspace 'my work' --to` a valid run"),
+        ("`predict-age rollback --to RUN` writes it", "`predict-age rollback --to RUN --workspace 'my work'` writes it"),
+        ("`predict-age resume --workspace other`", "`predict-age resume --workspace other`"),
+        ("`predict-age run` and `predict-age runsx` and `resume`", "`predict-age run` and `predict-age runsx` and `resume`"),
+    ],
+)
+def test_named_commands_can_be_copied(text: str, completed: str) -> None:
+    """Commands in messages name the workspace, quoted where needed, once, and before an option whose value follows in words."""
+    assert with_workspace(text, Path("my work")) == completed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "workspace"),
+    [
+        (["runs", "--workspace", "w"], Path("w")),
+        (["runs", "--workspace=w/x", "--json"], Path("w/x")),
+        (["runs", "--workspace"], None),
+        (["runs"], None),
+    ],
+)
+def test_workspace_of_the_command(arguments: list[str], workspace: Path | None) -> None:
+    assert given_workspace(arguments) == workspace
+
+
+def test_errors_name_the_workspace(two_runs: Path) -> None:
+    """A message of a command on a workspace names commands that work as they stand."""
+    space = two_runs / "w"
+    said = cli("verify", "--workspace", space, "--run", "nothing", check=2).stderr
+    assert f"`predict-age runs --workspace {space}`" in said
+
+
+def test_diff_of_a_run_with_itself(two_runs: Path) -> None:
+    """Two names of one run are refused with a sentence that names the run and what to do."""
+    space = Workspace(two_runs / "w")
+    published = space.published
+    quarter = next(q for q, r in published.quarters.items() if r == published.current)
+    said = cli("diff", quarter, "current", "--workspace", space.root, check=2).stderr
+    assert "both names mean the same run" in said
+    assert f"{quarter} and current are run {published.current}" in said
+    assert f"name the earlier run by its id; `predict-age runs --workspace {space.root}` lists them" in said
+
+
+def test_unknown_table_names_those_that_exist(two_runs: Path) -> None:
+    said = cli("sql", "--workspace", two_runs / "w", "SELECT * FROM results", check=2).stderr
+    tables = said.partition("tables: ")[2].strip().split(", ")
+    assert {VIEW, "predict_age_final_results", "predict_age_human_qa"} <= set(tables)
+    assert "tables: " not in cli("sql", "--workspace", two_runs / "w", f"SELECT nothing FROM {VIEW}", check=2).stderr
+
+
+def test_next_query_can_be_run(two_runs: Path) -> None:
+    """The query of the line Next gives the columns to look at first: with usable, and with source_id only for ids that are text."""
+    said = cli("status", "--workspace", two_runs / "w").stdout
+    [query] = re.findall(r'^Next .*"(SELECT [^"]*)"', said, re.MULTILINE)
+    header = cli("sql", "--workspace", two_runs / "w", "--format", "csv", query).stdout.splitlines()[0]
+    assert header == "pid,predicted_age,age_lower,age_upper,usable,prediction_source"
+    assert "of all people" not in said
+
+
+@pytest.mark.parametrize("command", ["run", "diff", "sql", "status"])
+def test_missing_options_show_an_example(command: str) -> None:
+    done = cli(command, check=2)
+    assert f"Example: predict-age {command} " in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 import uuid
 from decimal import Decimal
@@ -173,10 +174,13 @@ def test_whole_runs_over_text_ids(account_names: list[dict[str, Any]], tmp_path:
 
     again = tiny_run(source, tmp_path / "w", "--base", "current")
     assert again.run["batches"]["reused"] == first.run["rows"]["predicted"]
-    code, out, _ = call(["diff", first.published, again.published, "--workspace", tmp_path / "w", "--json"])
+    code, out, _ = call(["diff", first.run["run_id"], again.run["run_id"], "--workspace", tmp_path / "w", "--json"])
     assert code == 0
     assert (json.loads(out)["both"], json.loads(out)["only_before"]) == (len(texts), 0)
     assert call(["verify", "--workspace", tmp_path / "w"])[0] == 0
+    [query] = re.findall(r'^Next .*"(SELECT [^"]*)"', call(["status", "--workspace", tmp_path / "w"])[1], re.MULTILINE)
+    code, out, _ = call(["sql", "--workspace", tmp_path / "w", "--format", "csv", query])
+    assert (code, out.splitlines()[0].split(",")[:2]) == (0, ["pid", "source_id"])
     guessed = published_table(tmp_path / "w", "predict_age_final_results")
     truth = tmp_path / "truth.csv"
     for column in ("source_id", "pid"):  # true ages by the ids of the source, or by those of the results

@@ -15,10 +15,13 @@ from predict_age import __version__
 from predict_age.cli.output import checked_stdout
 from predict_age.errors import ConfigError, PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
+from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import Workspace
+
+USAGE_ERROR = 2  # exit code of Typer; an error of predict-age itself is raised instead
 
 app = typer.Typer(
     name="predict-age",
@@ -101,6 +104,8 @@ def run_cli() -> None:
     except BrokenPipeError:
         raise SystemExit(141) from None
     except SystemExit as end:
+        if end.code == USAGE_ERROR:
+            _say_example(sys.argv[1:])
         if end.code == 130 and (stop := requested_stop()):  # Typer's exit code for any KeyboardInterrupt
             raise SystemExit(exit_code(stop)) from None
         raise
@@ -116,6 +121,13 @@ def _prepare_help() -> None:
         import typer.rich_utils  # noqa: F401
 
 
+def _say_example(arguments: list[str]) -> None:
+    """Print the example of the command that was called with unusable options, below the message about them."""
+    for command in app.registered_commands:
+        if arguments[:1] == [command.name] and command.epilog:
+            sys.stderr.write(f"{command.epilog}\n")
+
+
 def _say(error: BaseException) -> int:
     """Print why the command ended and return its exit code."""
     if stop := requested_stop():  # a library may have turned the stop into an error of its own
@@ -127,7 +139,9 @@ def _say(error: BaseException) -> int:
     elif isinstance(error, OSError):
         known = resource_error(error)
     if isinstance(known, PredictAgeError):
-        sys.stderr.write(f"predict-age: {known}\n")
+        workspace = given_workspace(sys.argv)
+        message = with_workspace(str(known), workspace) if workspace else str(known)
+        sys.stderr.write(f"predict-age: {message}\n")
         return known.exit_code
     return _crash(error)  # a bug: the traceback goes into a file
 

@@ -68,8 +68,16 @@ def diff_command(
     from predict_age.storage.manifest import verified_run
 
     space = open_workspace(workspace)
-    runs = [verified_run(space, space.resolve(name)) for name in (before, after)]
-    comparison = diff_runs(runs[0], runs[1], jump, to)
+    folders = [space.resolve(name) for name in (before, after)]
+    if folders[0].id == folders[1].id:
+        raise ConfigError(
+            "nothing to compare: both names mean the same run",
+            expected="two different runs",
+            found=f"{before} and {after} are run {folders[0].id}",
+            fix="name the earlier run by its id; `predict-age runs` lists them",
+        )
+    earlier, later = (verified_run(space, folder) for folder in folders)
+    comparison = diff_runs(earlier, later, jump, to)
     print_line(json.dumps(comparison.as_json())) if as_json else show_diff(comparison)
 
 

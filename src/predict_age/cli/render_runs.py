@@ -11,7 +11,9 @@ from rich.console import Group
 
 from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
 from predict_age.errors import IntegrityError
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.summary import run_summary
+from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import duration, size
 from predict_age.sql import VIEW
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RunFolder, Workspace
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
     from predict_age.query.run_diff import Diff
 
 
-FIRST_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "prediction_source")
+FIRST_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "usable", "prediction_source")
 
 
 def show_run(folder: RunFolder) -> None:
     """Print a run: result table, quality, steps, and the next command."""
     s = run_summary(folder)
-    console = stdout_console()
+    console, workspace = stdout_console(), folder.path.parent.parent
     console.print(f"\n[bold]Run {s['run_id']}[/bold]  {s['status']}, as of {s['as_of']}")
     if rows := s["rows"]:
         table = grid("Results", ["source of the age", "people", "share"])
@@ -59,7 +61,7 @@ def show_run(folder: RunFolder) -> None:
         )
     console.print(steps)
     if s["message"]:
-        print_field(console, "Why", s["message"])
+        print_field(console, "Why", with_workspace(s["message"], workspace))
     if s["drift"].get("drifted"):
         console.print(f"[red]Changed data[/red] against run {s['drift']['reference']}:", soft_wrap=True)
         for sentence in s["drift"]["drifted"][:5]:
@@ -69,19 +71,26 @@ def show_run(folder: RunFolder) -> None:
     if card := s["findings"][len(s["run_findings"]) :]:
         print_field(console, "Card", card[0])
     if s["shadow"] and s["rows"]:
-        print_field(console, "Shadow", f"not published; `predict-age rollback --to {s['run_id']}` publishes it")
+        rollback = with_workspace(f"`predict-age rollback --to {s['run_id']}`", workspace)
+        print_field(console, "Shadow", f"not published; {rollback} publishes it")
     if s["table"]:
         print_field(console, "Table", f"{s['table']}, view {VIEW}")
     if s["report"]:
         print_field(console, "Report", s["report"])
-    print_field(console, "Next", _next_command(s["status"], folder.path.parent.parent))
+    print_field(console, "Next", _next_command(s["status"], workspace, _has_text_ids(folder)))
 
 
-def _next_command(status: str, workspace: Path) -> str:
+def _has_text_ids(folder: RunFolder) -> bool:
+    """Whether the ids of the source are text, so that the results have the column ``source_id``."""
+    return any(isinstance(s.facts, ReadSourceFacts) and s.facts.pid_type != "integer" for s in folder.steps())
+
+
+def _next_command(status: str, workspace: Path, text_ids: bool) -> str:
     """Command to run after a run with this status."""
     called = f"{program_name()} {{}} --workspace {shlex.quote(str(workspace))}"
     if status == DONE:
-        return called.format("sql") + f' "SELECT {", ".join(FIRST_COLUMNS)} FROM {VIEW} LIMIT 5"'
+        columns = [FIRST_COLUMNS[0], *(["source_id"] if text_ids else []), *FIRST_COLUMNS[1:]]
+        return called.format("sql") + f' "SELECT {", ".join(columns)} FROM {VIEW} LIMIT 5"'
     if status == FAILED:
         return called.format("resume") + "; after a change of source, features or configuration `predict-age run` starts a new run"
     return called.format("resume")
@@ -99,11 +108,11 @@ def _quality(m: dict[str, float | None]) -> Group:
         number_or_dash(m["coverage"], "{:.1%}"),
         f"target {m['target_coverage']:.0%}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
     )
-    predicted, everybody = (number_or_dash(m.get(f"high_quality_share{of}"), "{:.1%}") for of in ("_predicted", ""))
+    high_quality = number_or_dash(m.get("high_quality_share_predicted"), "{:.1%}")
     table.add_row(
         "usable",
         number_or_dash(m.get("usable_share_predicted"), "{:.1%}"),
-        f"of the predictions; {predicted} at confidence 60 % or more ({everybody} of all people)",
+        f"of the predictions; {high_quality} at confidence 60 % or more",
     )
     return Group(table)
 

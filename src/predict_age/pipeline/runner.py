@@ -26,6 +26,7 @@ from predict_age.run.quality_gates import GATES
 from predict_age.run.quarter import latest_complete_quarter
 from predict_age.run.run import Run, RunPlan, code_hash
 from predict_age.runtime import signals
+from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import Console
 from predict_age.runtime.resource_usage import Measure
 from predict_age.runtime.worker_pool import Pool, available_cores
@@ -251,7 +252,7 @@ def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, messag
     try:
         run.lease.check()
         attempts.end(seconds, outcome)
-        run.folder.set_status(outcome, run.lease.token, message)
+        run.folder.set_status(outcome, run.lease.token, with_workspace(message, run.workspace.root))
     except (OSError, PredictAgeError):
         if outcome == DONE:
             raise

@@ -34,6 +34,7 @@ NOTHING_SET_ASIDE = (
 )
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.RELATION}
 _EXPLAIN = re.compile(r"^\s*EXPLAIN(\s+ANALYZE)?(\s*\([^)]*\))?(?=\W)", re.IGNORECASE)
+_UNKNOWN_TABLE = re.compile(r"^Catalog Error: Table with name .* does not exist")
 CANDIDATES = 5  # functions that a message proposes at most
 
 
@@ -113,7 +114,8 @@ def query(workspace: Workspace, text: str, timeout: float = 0) -> Iterator[duckd
             relation = connection.sql(text)
         yield relation
     except QueryError as error:
-        raise _explained(str(error), hint, timeout) from None
+        names = _table_names(connection) if _UNKNOWN_TABLE.search(str(error)) else []
+        raise _explained(str(error), hint, timeout, names) from None
     finally:
         timer.cancel()
         if timer.ident is not None:
@@ -133,7 +135,12 @@ def _errors() -> Iterator[None]:
         raise QueryError(str(error)) from None
 
 
-def _explained(said: str, hint: str, timeout: float) -> PredictAgeError:
+def _table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
+
+
+def _explained(said: str, hint: str, timeout: float, tables: list[str]) -> PredictAgeError:
+    """Error for what DuckDB ``said``; ``tables`` are those that exist, where the query names another."""
     if said.startswith("INTERRUPT Error"):
         return LimitError(
             "the query was stopped by its time limit",
@@ -147,7 +154,8 @@ def _explained(said: str, hint: str, timeout: float) -> PredictAgeError:
     advice = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate"))]
     if advice and advice[0] == "Candidate functions:":
         advice += lines[lines.index(advice[0]) + 1 :][:CANDIDATES]
-    return ConfigError("\n  ".join([f"the query failed: {lines[0]}{hint}", *advice]))
+    existing = [f"tables: {', '.join(tables)}"] if tables else []
+    return ConfigError("\n  ".join([f"the query failed: {lines[0]}{hint}", *advice, *existing]))
 
 
 def _check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> None:

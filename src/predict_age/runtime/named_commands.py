@@ -1,0 +1,36 @@
+"""Commands named in messages, completed by the workspace so that they can be copied."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+COMMANDS = ("resume", "rollback", "runs", "models", "report", "verify", "status", "promote", "card", "prune")
+_NAMED = re.compile(rf"`predict-age ({'|'.join(COMMANDS)})((?: [^`]*)?)`")
+
+
+def with_workspace(text: str, workspace: Path) -> str:
+    """``text`` in which each command between backticks names the ``workspace``."""
+    named = f" --workspace {shlex.quote(str(workspace))}"
+
+    def complete(found: re.Match[str]) -> str:
+        command, options = found[1], found[2]
+        if " --workspace" in options:
+            return found[0]
+        if options.endswith(" --to"):  # the sentence goes on with the run
+            return f"`predict-age {command}{named}{options}`"
+        return f"`predict-age {command}{options}{named}`"
+
+    return _NAMED.sub(complete, text)
+
+
+def given_workspace(arguments: Sequence[str]) -> Path | None:
+    """Workspace that the ``arguments`` of a command name; None where they name none."""
+    for argument, following in pairwise([*arguments, ""]):
+        option, equals, value = argument.partition("=")
+        if option == "--workspace" and (value if equals else following):
+            return Path(value if equals else following)
+    return None
