@@ -303,9 +303,12 @@ def test_diff_of_a_run_with_itself(two_runs: Path) -> None:
 
 
 def test_unknown_table_names_those_that_exist(two_runs: Path) -> None:
-    said = cli("sql", "--workspace", two_runs / "w", "SELECT * FROM results", check=2).stderr
+    said = cli("sql", "--workspace", two_runs / "w", "SELECT * FROM foo", check=2).stderr
     tables = said.partition("tables: ")[2].strip().split(", ")
     assert {VIEW, "predict_age_final_results", "predict_age_human_qa"} <= set(tables)
+    assert "pg_" not in said, "tables of DuckDB's own catalogue are not proposed"
+    near = cli("sql", "--workspace", two_runs / "w", "SELECT * FROM predict_age_human_q", check=2).stderr
+    assert 'Did you mean "predict_age_human_qa' in near
     assert "tables: " not in cli("sql", "--workspace", two_runs / "w", f"SELECT nothing FROM {VIEW}", check=2).stderr
 
 

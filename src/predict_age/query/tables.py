@@ -154,8 +154,10 @@ def _explained(said: str, hint: str, timeout: float, tables: list[str]) -> Predi
     advice = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate"))]
     if advice and advice[0] == "Candidate functions:":
         advice += lines[lines.index(advice[0]) + 1 :][:CANDIDATES]
-    existing = [f"tables: {', '.join(tables)}"] if tables else []
-    return ConfigError("\n  ".join([f"the query failed: {lines[0]}{hint}", *advice, *existing]))
+    if tables:  # DuckDB may propose one of its own catalogue
+        advice = [line for line in advice if any(f'"{name}"' in line for name in tables)]
+        advice.append(f"tables: {', '.join(tables)}")
+    return ConfigError("\n  ".join([f"the query failed: {lines[0]}{hint}", *advice]))
 
 
 def _check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-COMMANDS = ("resume", "rollback", "runs", "models", "report", "verify", "status", "promote", "card", "prune")
-_NAMED = re.compile(rf"`predict-age ({'|'.join(COMMANDS)})((?: [^`]*)?)`")
+WORKSPACE_COMMANDS = ("resume", "rollback", "runs", "models", "report", "verify", "status", "promote", "card", "prune")
+_NAMED = re.compile(rf"`predict-age ({'|'.join(WORKSPACE_COMMANDS)})((?: [^`]*)?)`")
 
 
 def with_workspace(text: str, workspace: Path) -> str:
