@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from predict_age.config import LimitsConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.errors import IntegrityError
 from predict_age.run.batching import number_of_batches, plan_batches
+from predict_age.run.budget import seconds_left
 from predict_age.run.quarter import latest_complete_quarter
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, sum_tallies
@@ -96,6 +98,19 @@ def test_merging_ignores_order(parts: list[Tally], random: object) -> None:
     shuffled = list(parts)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert sum_tallies(parts) == sum_tallies(shuffled)
+
+
+def test_merging_adds_counters_and_histograms() -> None:
+    """Counters and the bins of histograms of both are added; what only one has is kept."""
+    merged = sum_tallies([Tally({"a": 1, "b": 2}, {"h": [1, 2, 0]}), Tally({"a": 3}, {"h": [4, 1, 0], "k": [5]})])
+    assert merged == Tally({"a": 4, "b": 2}, {"h": [5, 3, 0], "k": [5]})
+
+
+def test_time_that_is_left_counts_the_time_used() -> None:
+    """The tighter limit counts, time or money, less the time of earlier attempts; no limit, no number."""
+    assert seconds_left(LimitsConfig(max_minutes=2), 50) == 70
+    assert seconds_left(LimitsConfig(max_minutes=2, max_cost_usd=0.5, usd_per_hour=30), 50) == 10
+    assert seconds_left(LimitsConfig(), 50) is None
 
 
 def test_line_of() -> None:

@@ -13,7 +13,7 @@ import sqlglot
 
 from conftest import cli
 from predict_age.aws import state_machine
-from predict_age.aws.cost_plan import Fleet, estimate_cost
+from predict_age.aws.cost_plan import Fleet, estimate_cost, task_dollars
 from predict_age.aws.lambda_package import build_package
 from predict_age.aws.lambdas.batch_generator import tasks_of
 from predict_age.sql import for_athena, literal, source_text, unload
@@ -156,6 +156,13 @@ def test_plan_costs_less_than_a_dollar() -> None:
     small = estimate_cost(1000)
     assert (small.batches, small.tasks) == (1, 1)
     assert estimate_cost(378_024_173, text=True).total > document.total
+
+
+def test_a_task_costs_a_minute_at_least() -> None:
+    """The platform bills the first minute in full, then seconds."""
+    minute = task_dollars(vcpu=2, gib=4, seconds=60)
+    assert task_dollars(vcpu=2, gib=4, seconds=1) == minute > 0
+    assert task_dollars(vcpu=2, gib=4, seconds=90) == pytest.approx(1.5 * minute)
 
 
 def test_plan_command(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -39,10 +40,11 @@ def test_one_of_so_many_consecutive_splits() -> None:
 
 
 def test_as_many_people_as_asked_for(people: Path, quick: Path, tmp_path: Path) -> None:
-    """A run over 200 small row groups reads a part of them and draws the people it is told to, from all over the source."""
+    """A run over 200 small files reads a part of them and draws the people it is told to, from all over the source."""
     table = pq.read_table(people / "people")
     (tmp_path / "s").mkdir()
-    pq.write_table(table, tmp_path / "s" / "people.parquet", row_group_size=15)
+    for number in range(200):  # small row groups of one file would be joined to one split
+        pq.write_table(table.slice(15 * number, 15), tmp_path / "s" / f"people-{number:03}.parquet")
     config = tmp_path / "c.toml"
     config.write_text(quick.read_text().replace("[training]", "[training]\nsample_rows = 140"))
     assert kernels_usable()  # kernels that are loaded already read even so few rows: much sooner than SQL does
@@ -50,5 +52,7 @@ def test_as_many_people_as_asked_for(people: Path, quick: Path, tmp_path: Path) 
     assert times == 2 and len(some) == 100 >= MIN_SPLITS_TO_CHOOSE
     run = run_json(tmp_path / "s", tmp_path / "w", "--config", config)
     assert run["rows"]["read"] == table.num_rows == 3000
+    (recorded,) = (tmp_path / "w").rglob("source/splits.json")
+    assert len(json.loads(recorded.read_text())["splits"]) == 200
     learned = next(s["rows"] for s in run["stages"] if s["name"] == "training")
     assert 110 <= learned <= 140  # a binomial number of mean 140, cut at 140
