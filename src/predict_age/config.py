@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import codecs
 import difflib
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from predict_age.errors import ConfigError
-from predict_age.toml_lines import explain
+from predict_age.toml_lines import explain, parse_toml
 
 ShareOfRows = Annotated[float, Field(gt=0, lt=1)]
 
@@ -52,10 +51,13 @@ class SourceConfig(_Section):
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
+        if value == "auto":
+            return value
         try:
-            return value if value == "auto" else codecs.lookup(value).name
-        except LookupError:
-            raise ValueError("no encoding has this name; write auto, utf-8, utf-16, cp1252, iso8859-1 ...") from None
+            "pid".encode(value)  # also refuses encodings that are none of text
+            return codecs.lookup(value).name
+        except (LookupError, ValueError):
+            raise ValueError("no encoding of text has this name; write auto, utf-8, utf-16, cp1252, iso8859-1 ...") from None
 
     @property
     def age_columns(self) -> tuple[str, str, str]:
@@ -251,12 +253,9 @@ def load_config(path: Path | None, overrides: dict[str, dict[str, object]] | Non
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read the configuration {path}: {error}") from None
-    try:
-        data: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    data = parse_toml(text, str(path))
     for section, values in (overrides or {}).items():
-        if values:
+        if values and isinstance(data.get(section, {}), dict):  # validation names a section that is no table
             data[section] = {**data.get(section, {}), **values}
     try:
         return Config.model_validate(data)

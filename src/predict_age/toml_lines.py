@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
+from predict_age.errors import ConfigError
+
+MAX_SHOWN = 300  # characters of a value in a message
 _HEADER = re.compile(r"^\s*\[\s*([^\]\[]+?)\s*\]")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[\w-]+)\s*=""")
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Parse the text of a file, which ``where`` names. Raises ConfigError for what is not TOML, too deep, or too long a number."""
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except RecursionError:
+        problem = "values are nested too deeply"
+    except ValueError as error:  # TOMLDecodeError, and an integer or a date that Python refuses
+        problem = str(error)
+    raise ConfigError(f"{where} is not valid TOML: {problem}")
 
 
 def explain(
@@ -32,12 +48,21 @@ def explain(
         line = line_of(text, keys)
         place = f"{where}, line {line}" if line else where
         message = problem["msg"].removeprefix("Value error, ")
-        found = "" if isinstance(problem["input"], dict) or not keys else f"; found {problem['input']!r}"
+        found = "" if isinstance(problem["input"], dict) or not keys else f"; found {_shown(problem['input'])}"
         if problem["type"] == "extra_forbidden":
             meant = similar(keys)
             message, found = f"unknown key; did you mean {meant}?" if meant else "unknown key; look for a spelling mistake", ""
         problems.append(f"{place}: {'.'.join(keys) or 'file'}: {message}{found}")
     return "\n".join(problems)
+
+
+def _shown(value: object) -> str:
+    """A value in a message: its beginning where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number of more than 4,300 digits"
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + " ..."
 
 
 def line_of(text: str, keys: Sequence[str]) -> int | None:

@@ -122,7 +122,8 @@ def plan_command(
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
     plan = checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers)
-    estimated, coverage = estimate(plan), check_features(plan)
+    coverage = check_features(plan)  # in the order of `run`, so that both refuse a source with the same sentence
+    estimated = estimate(plan)
     if as_json:
         print_line(json.dumps({**estimated.as_json(), "features": [asdict(c) for c in coverage]}))
     else:

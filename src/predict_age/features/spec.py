@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from predict_age.errors import ConfigError
 from predict_age.features.refused_names import refusal_reason
 from predict_age.features.text_rule import fold_text
-from predict_age.toml_lines import explain, line_of
+from predict_age.toml_lines import explain, line_of, parse_toml
 
 FEATURE_FILE_FORMAT = 1
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")
@@ -208,10 +207,7 @@ def load_features(path: Path | None, age_columns: Collection[str] = ()) -> Featu
 
 def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> FeatureSet:
     """Parse and check the text of a feature file; ``where`` names it in errors."""
-    try:
-        data: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not valid TOML: {error}") from None
+    data = parse_toml(text, where)
 
     def wrong(keys: tuple[str, ...], problem: str, fix: str = "") -> ConfigError:
         line = line_of(text, keys)

@@ -105,8 +105,8 @@ def estimate(plan: RunPlan) -> Estimate:
     everything = sample.rows + sum(f.rejected.total() for f in sample.files) >= rows
     if everything and not sample.ages and not plan.base:
         raise no_known_age(plan.files, plan.source, config.source, config.training.min_rows)
-    if counted and not plan.base and sample.known < config.training.min_rows:
-        raise too_few_known(config.training.min_rows, f"{sample.known} of {rows} with a known age")
+    if counted and not plan.base and (known := sample.people_known(config.source.pid_type)) < config.training.min_rows:
+        raise too_few_known(config.training.min_rows, f"{known} of {rows} with a known age")
     return _estimate(plan, rows, text_rows, sample, exact=whole)
 
 
@@ -116,7 +116,10 @@ class _Sample:
     def __init__(self, rules: RowRules) -> None:
         self._rules = rules
         self._shares: list[float] = []
-        self.known = 0
+        self._known_numbers, self._known_texts = (
+            set[int | None](),
+            set[object](),
+        )  # ids of people with a known age, read and as found
         self._numbers = self._texts = 0
         self.rows = self.ages = 0  # looked at; and those with a value in some age column
         self._texts_by_file: dict[str, int] = {}
@@ -147,11 +150,17 @@ class _Sample:
         known = canonical.num_rows - canonical["known_age"].null_count
         self._shares.append(known / max(canonical.num_rows, 1))
         self.rows += canonical.num_rows
-        self.known += known
+        is_known = pc.is_valid(canonical["known_age"])
+        self._known_numbers.update(canonical["pid"].filter(is_known).to_pylist())
+        self._known_texts.update(raw["pid"].filter(is_known).to_pylist())
         self.ages += known + sum(pc.sum(canonical[odd]).as_py() or 0 for odd in ("unreadable_age", "implausible_age"))
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
         self._texts += count_text_ids(raw["pid"], canonical["problem"])
         return canonical["problem"]
+
+    def people_known(self, declared: str) -> int:
+        """Number of different people with a usable id and a known age among the rows looked at."""
+        return len((self._known_texts if self.ids(declared)[0] == "text" else self._known_numbers) - {None})
 
     @property
     def known_share(self) -> float:

@@ -166,7 +166,22 @@ def json_ready(column: pa.ChunkedArray) -> pa.ChunkedArray:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             continue
     wide = _json_type(column.type, pa.float64(), decoded=False)  # a decimal of more digits, or nested where Arrow casts nothing
-    return pa.chunked_array([pa.array([_with_floats(value) for value in column.to_pylist()], wide)])
+    return pa.chunked_array([pa.array([_with_floats(value) for value in python_values(column)], wide)])
+
+
+def python_values(column: pa.ChunkedArray) -> list[Any]:
+    """Values of ``column`` in Python; None also for one with a date or time beyond those that Python has."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return [_python_value(value) for value in column]
+
+
+def _python_value(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return None
 
 
 def _with_floats(value: Any) -> Any:

@@ -240,7 +240,7 @@ def _passed_over(entry: _Entry, reason: str) -> str:
 def _text(file: SourceFile, name: str, named: Format | None, first: bytes, settings: SourceConfig) -> SourceFile | None:
     """The text file with its format, encoding and dialect; None where nothing says that it holds people."""
     claimed = settings.encoding if settings.encoding != "auto" else ""
-    text = text_encoding.decode_head(first, claimed or text_encoding.detect(first, western=False))
+    text = text_encoding.decode_head(first, claimed or text_encoding.detect(first, western=False), file.path)
     kind = named if settings.format != "auto" else file_kind.text_format(text, named, settings.pid)
     if kind is None:
         return None
@@ -250,11 +250,11 @@ def _text(file: SourceFile, name: str, named: Format | None, first: bytes, setti
         encoding = claimed
     file = replace(file, format=kind, encoding=encoding)
     if kind == "csv":
-        text = text_encoding.decode_head(first, encoding)
+        text = text_encoding.decode_head(first, encoding, file.path)
         dialect = detect_dialect(text.encode("utf-8", "replace"), settings, name, cut=len(first) >= file_kind.HEAD_BYTES)
         file = replace(file, delimiter=dialect.delimiter, quote=dialect.quote, escape=dialect.escape, layout=dialect.lines)
     else:
-        file = replace(file, layout=detect_layout(text_encoding.decode_head(first, encoding), settings.pid))
+        file = replace(file, layout=detect_layout(text_encoding.decode_head(first, encoding, file.path), settings.pid))
     return file
 
 

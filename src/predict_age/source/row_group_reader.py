@@ -8,17 +8,16 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
-from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, has_nested_dictionary, json_ready, plain_values, repeats_key
+from predict_age.source.column_types import has_nested_dictionary, plain_values
 from predict_age.source.discovery import PathPartition
 from predict_age.source.filesystem import in_s3, random_access
-from predict_age.source.row_rules import connect, register
+from predict_age.source.profile_json import flat_profile, profile_text
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
@@ -215,68 +214,3 @@ def text_buffers(text: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.in
     _, offsets, content = text.buffers()
     bounds = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1] if len(text) else np.zeros(1, np.int32)
     return np.frombuffer(content if content is not None else b"\0", np.uint8), bounds
-
-
-def profile_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The profile column as JSON text: text stays, structs, maps and lists are written as JSON."""
-    column = json_ready(column)
-    kind = column.type
-    if pa.types.is_string(kind):
-        return column
-    if pa.types.is_null(kind):
-        return column.cast(pa.string())
-    empty = column.is_null()
-    text = _as_json([_without_repeated_keys(column)], "CASE WHEN c0 IS NOT NULL THEN to_json(c0) END")
-    if text.null_count == empty.to_numpy().sum() or not has_maps(kind):
-        return text
-    return pc.if_else(pc.and_(pc.is_null(text), pc.invert(empty)), UNREADABLE_TEXT, text)
-
-
-def flat_profile(table: pa.Table) -> pa.ChunkedArray:
-    """One JSON object a row from the columns of a flat file; empty text counts as missing.
-
-    A column that cannot be written as JSON is left out, and so is a map that has a key twice.
-    """
-    columns = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        ready = json_ready(column)
-        if pa.types.is_string(ready.type):
-            ready = pc.if_else(pc.equal(ready, ""), None, ready)
-        if _is_written(ready.type):
-            columns.append((name, _without_repeated_keys(ready)))
-    if not columns:
-        return pa.chunked_array([pa.repeat(pa.scalar("{}"), table.num_rows)])
-    fields = ", ".join(f"{_literal(name)}, c{number}" for number, (name, _) in enumerate(columns))
-    return _as_json([column for _, column in columns], f"json_object({fields})")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-@lru_cache(maxsize=256)
-def _is_written(kind: pa.DataType) -> bool:
-    """Whether DuckDB writes the type as JSON."""
-    import duckdb
-
-    try:
-        _as_json([pa.chunked_array([], kind)], "to_json(c0)")
-    except (duckdb.Error, pa.ArrowException):
-        return False
-    return True
-
-
-def _without_repeated_keys(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """``column``, NULL where a map has a key twice: DuckDB refuses those."""
-    if not has_maps(column.type):
-        return column
-    repeated = [repeats_key(value, column.type) for value in column.to_pylist()]
-    return pc.if_else(pa.array(repeated), pa.scalar(None, column.type), column) if any(repeated) else column
-
-
-def _as_json(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray:
-    """``expression`` over columns c0, c1 ...: their own names may differ in case only, which SQL does not tell apart."""
-    connection = connect()
-    register(connection, "columns_of_profile", pa.table({f"c{n}": column for n, column in enumerate(columns)}))
-    result = connection.sql(f"SELECT CAST({expression} AS VARCHAR) AS profile FROM columns_of_profile").to_arrow_table()
-    return pc.cast(result["profile"], pa.string())

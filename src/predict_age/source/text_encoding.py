@@ -57,6 +57,9 @@ def check_single_bytes(path: str, block: bytes, encoding: str) -> None:
         )
 
 
+MARKED = ("utf-16", "utf-32")  # begin with a byte order mark
+
+
 def check_claim(path: str, claimed: str, shown: str) -> None:
     """Raise InputError when a file's byte order mark contradicts the encoding ``claimed`` for it."""
     family = shown.removesuffix("-sig").removesuffix("-le").removesuffix("-be")
@@ -75,9 +78,26 @@ def is_utf8_prefix(head: bytes) -> bool:
     return True
 
 
-def decode_head(head: bytes, encoding: str) -> str:
-    """``head`` as text for looking at it: what cannot be decoded is replaced, a byte order mark left out."""
-    return codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).removeprefix("\ufeff")
+def decode_head(head: bytes, encoding: str, path: str) -> str:
+    """``head`` as text for looking at it: what cannot be decoded is replaced, a byte order mark left out.
+
+    Raises InputError where the encoding replaces nothing, such as UTF-16 without a byte order mark.
+    """
+    try:
+        return codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).removeprefix("\ufeff")
+    except UnicodeError as error:
+        raise not_decoded(path, encoding, str(error)) from None
+
+
+def not_decoded(path: str, encoding: str, found: str) -> InputError:
+    """The error of a file that is not in ``encoding`` as a whole."""
+    return InputError(
+        f"{path} is not {encoding}",
+        expected=f"text in {encoding}"
+        + (f"; without a byte order mark it is {encoding}-le or {encoding}-be" if encoding in MARKED else ""),
+        found=found,
+        fix='save the file as UTF-8, or name its encoding under [source]: encoding = "..."',
+    )
 
 
 def masked(text: bytes) -> str:
@@ -114,6 +134,8 @@ class Utf8Stream(io.RawIOBase):
                     found=f"byte 0x{error.object[error.start]:02x}: {error.reason}",
                     fix='save the file as UTF-8, or name its encoding under [source]: encoding = "..."',
                 ) from None
+            except UnicodeError as error:
+                raise not_decoded(self._path, self._encoding, str(error)) from None
             if self._read == 0:
                 text = text.removeprefix("\ufeff")
             self._read += len(block)
