@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -52,6 +51,8 @@ def _literal(text: str) -> str:
 @lru_cache(maxsize=256)
 def _is_written(kind: pa.DataType) -> bool:
     """Whether DuckDB writes the type as JSON."""
+    import duckdb
+
     try:
         _write_json([pa.chunked_array([], kind)], "to_json(c0)")
     except (duckdb.Error, pa.ArrowException):
@@ -69,6 +70,8 @@ def _without_repeated_keys(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _without_unwritable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """``column``, NULL where DuckDB cannot write a value as JSON, such as a duration beyond its longest one."""
+    import duckdb
+
     try:
         _write_json([column], "to_json(c0)")
     except duckdb.Error:
@@ -81,6 +84,8 @@ def _without_unwritable(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _as_json(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray:
     """``expression`` over columns c0, c1 ..., NULL for single values that cannot be written."""
+    import duckdb
+
     try:
         return _write_json(columns, expression)
     except duckdb.Error:
