@@ -435,9 +435,11 @@ def test_many_mutated_models(trained: Path, tmp_path: Path) -> None:
 
 def test_fuzzer_notices_unchecked_models(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the checks the same mutations do what they must not: the fuzzer can fail."""
+    from predict_age.kernels import kernel_switch
     from predict_age.models.tree_ensembles.tree import TreeArrays
 
     monkeypatch.setattr(TreeArrays, "check", lambda *_: None)
+    monkeypatch.setattr(kernel_switch, "on", False)  # kernels that are loaded already would read foreign memory
     original = Model.read(trained)
     model = copy.deepcopy(original)
     model.trees("boosted")[0]["split_indices"][0] = 25

@@ -33,7 +33,7 @@ def two_runs(people_rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPat
             assert outcome.code == 0, outcome.said
         return {}
 
-    return shared(tmp_path_factory, "two-runs", make)[0]
+    return shared(tmp_path_factory, "output-runs", make)[0]
 
 
 def said(redirection: str, *arguments: object) -> tuple[int, str]:
