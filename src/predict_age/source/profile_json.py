@@ -7,13 +7,14 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from predict_age.source.calendar_range import without_times_beyond_calendar
 from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, json_ready, python_values, repeats_key
 from predict_age.source.row_rules import connect, register
 
 
 def profile_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The profile column as JSON text: text stays, structs, maps and lists are written as JSON."""
-    column = json_ready(column)
+    column = without_times_beyond_calendar(json_ready(column))
     kind = column.type
     if pa.types.is_string(kind):
         return column
@@ -33,7 +34,7 @@ def flat_profile(table: pa.Table) -> pa.ChunkedArray:
     """
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
-        ready = json_ready(column)
+        ready = without_times_beyond_calendar(json_ready(column))
         if pa.types.is_string(ready.type):
             ready = pc.if_else(pc.equal(ready, ""), None, ready)
         if _is_written(ready.type):
@@ -75,8 +76,8 @@ def _without_unwritable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         _write_json([column], "to_json(c0)")
     except duckdb.Error:
-        if len(column) == 1:
-            return pa.chunked_array([pa.nulls(1, column.type)])
+        if len(column) <= 1:
+            return pa.chunked_array([pa.nulls(len(column), column.type)])
         halves = [_without_unwritable(column.slice(0, len(column) // 2)), _without_unwritable(column.slice(len(column) // 2))]
         return pa.chunked_array([chunk for half in halves for chunk in half.chunks], column.type)
     return column
