@@ -135,7 +135,8 @@ def test_stop_at_any_moment(number: signal.Signals, seconds: float, small_files:
         process.terminate()
     _, err = process.communicate(timeout=20)
     early = {-number} if number == signal.SIGTERM else set()  # a slow machine has not begun to listen
-    assert process.returncode in {128 + number, 0, *early}, err  # 0: a fast machine was done
+    ending = {-number} if "9/9 Post-cleanup" in err else set()  # a fast machine was done, and Python no longer listened
+    assert process.returncode in {128 + number, 0, *early, *ending}, err  # 0: a fast machine was done
     assert "Traceback" not in err and "internal error" not in err and "compile" not in err, err
 
 
