@@ -69,7 +69,7 @@ def test_values_in_another_form_are_named_without_being_shown(values: list[str],
     people = pa.chunked_array([pa.array([json.dumps({"x": values[n % len(values)]}) for n in range(40)])])
     (found,) = inspected(f'format = 1\n[features.f]\nmeaning = "m"\npath = "x"\n{declaration}\n', people).values()
     assert (found.found, found.readable, found.form, found.is_useless) == (40, 0, form, True)
-    assert f"none of 40 values at x can be read; the first has the form {form!r}" in found.sentence
+    assert f"none of 40 values at x can be read or lies inside its bounds; the first has the form {form!r}" in found.sentence
 
 
 def test_partly_unreadable_values_are_named_but_accepted() -> None:

@@ -76,7 +76,8 @@ class FeatureCoverage:
             hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
             return f"{self.feature}: {self.path} is in none of {self.profiles:,} profiles{hint}"
         if self.is_unreadable:
-            return f"{self.feature}: none of {self.found:,} values at {self.path} can be read; the first has the form {self.form!r}"
+            unread = f"none of {self.found:,} values at {self.path} can be read or lies inside its bounds"
+            return f"{self.feature}: {unread}; the first has the form {self.form!r}"
         if self.is_partly_unreadable:
             unread = f"{1 - self.readable / self.found:.0%} of {self.found:,} values at {self.path}"
             return f"{self.feature}: {unread} cannot be read or lie outside its bounds; the first has the form {self.form!r}"

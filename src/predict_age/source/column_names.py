@@ -38,7 +38,8 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
             f"no person identifier in {path}",
             expected=f'a column "{source.pid}"' + did_you_mean(source.pid, names),
             found=found,
-            fix='name your column under [source] in the configuration: pid = "..."',
+            fix='name your column under [source] in the configuration: pid = "..."; a column without a name, as pandas writes its '
+            "index, is ignored: give it a name in the header",
         )
     if ages_needed and not any(name in names for name in source.age_columns):
         raise no_age(source, path, found, names)
