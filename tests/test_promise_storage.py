@@ -19,6 +19,7 @@ from conftest import Outcome, cli, shared, tiny_run, write_jsonl
 from faults import call
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
 from predict_age.pipeline.verify import verify_run
+from predict_age.storage import durable_files
 from predict_age.storage import lease as lease_module
 from predict_age.storage.documents import ConflictError, DocumentStore, LocalDocuments, VersionedDocument
 from predict_age.storage.durable_files import creating, key_of, read_hashed_json, valid_receipt, write_json, write_receipt
@@ -554,3 +555,12 @@ def test_empty_pointer_reads_as_nothing_published(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="no previous run"):
         roll_back(workspace, "previous")
+
+
+def test_a_file_that_could_not_be_created_is_closed_in_silence(tmp_path: Path) -> None:
+    """Python closes it when it is forgotten; from 3.13 on an error in that is printed as a traceback."""
+    file = durable_files._Hashed.__new__(durable_files._Hashed)
+    with pytest.raises(FileNotFoundError):
+        file.__init__(tmp_path / "missing" / "file")  # type: ignore[misc]
+    file.close()
+    assert file.closed

@@ -48,6 +48,7 @@ class _Hashed(io.RawIOBase):
     """A raw file that hashes what is written to it."""
 
     def __init__(self, path: Path) -> None:
+        self.descriptor = -1  # until the file exists: Python closes this object even when creating the file fails
         self.descriptor = disk.create(path)
         self.digest = hashlib.sha256()
         self.count = 0
@@ -66,7 +67,7 @@ class _Hashed(io.RawIOBase):
         return self.count
 
     def close(self) -> None:
-        if not self.closed:
+        if not self.closed and self.descriptor >= 0:
             os.close(self.descriptor)
         super().close()
 
