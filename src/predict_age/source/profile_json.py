@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from predict_age.source.calendar_range import without_times_beyond_calendar
 from predict_age.source.column_types import UNREADABLE_TEXT, has_maps, json_ready, python_values, repeats_key
 from predict_age.source.row_rules import connect, register
+from predict_age.sql import literal
 
 
 def profile_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -41,12 +42,8 @@ def flat_profile(table: pa.Table) -> pa.ChunkedArray:
             columns.append((name, _without_repeated_keys(ready)))
     if not columns:
         return pa.chunked_array([pa.repeat(pa.scalar("{}"), table.num_rows)])
-    fields = ", ".join(f"{_literal(name)}, c{number}" for number, (name, _) in enumerate(columns))
+    fields = ", ".join(f"{literal(name)}, c{number}" for number, (name, _) in enumerate(columns))
     return _as_json([column for _, column in columns], f"json_object({fields})")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 @lru_cache(maxsize=256)

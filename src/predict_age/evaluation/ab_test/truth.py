@@ -11,6 +11,7 @@ import duckdb
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.source.text_ids import pid_sql
+from predict_age.sql import literal
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
@@ -30,7 +31,7 @@ class TruthCounts:
 
 def result_table_sql(run: VerifiedRun) -> str:
     """SQL that reads the verified result files of a run."""
-    return "read_parquet([" + ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/")) + "])"
+    return "read_parquet([" + ", ".join(map(literal, run.checked("results/"))) + "])"
 
 
 def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, run: VerifiedRun) -> TruthCounts:
@@ -65,11 +66,10 @@ def _file_values(truth: str) -> str:
         raise ConfigError(f"there is no file {truth}", expected="a .csv, .tsv or .parquet file with pid and true_age")
     reader = READERS[Path(truth).suffix.lower()]
     options = ", all_varchar = true" if reader == "read_csv" else ""
-    name = "'" + truth.replace("'", "''") + "'"
     age = "try_cast(trim(CAST(true_age AS VARCHAR)) AS DOUBLE)"
     return (
         f"SELECT trim(CAST(pid AS VARCHAR)) AS pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown "
-        f"FROM {reader}({name}{options})"
+        f"FROM {reader}({literal(truth)}{options})"
     )
 
 
