@@ -78,6 +78,18 @@ def test_books_balance() -> None:
     assert GOOD.existing == 30
 
 
+def test_suppressed_people_are_distinct_ones_who_are_not_in_the_result() -> None:
+    """They balance the books as a source of age does, and shares are those of the others."""
+    books = replace(GOOD, distinct=84, usable=94, read=104, suppressed=4)
+    books.check()
+    assert books.people == books.counts().people == 80
+    tally = Tally({"high:ML_PREDICTION": 40})
+    assert books.quality(tally)["high_quality_share"] == 0.5
+    with pytest.raises(IntegrityError, match="suppressed"):
+        replace(books, suppressed=5).check()
+    assert (books.as_rows()["suppressed"], "suppressed" in GOOD.as_rows()) == (4, False)
+
+
 @pytest.mark.parametrize("field", ["read", "set_aside", "usable", "distinct", "duplicate", "predicted", "default"])
 def test_one_row_off_is_an_integrity_error(field: str) -> None:
     """Any single count that is off by one is noticed, with both numbers."""

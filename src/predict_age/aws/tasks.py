@@ -235,9 +235,9 @@ def _collect_batches(job: Job, run: Run) -> StepResult[ParallelPredictionFacts]:
     facts = summarize_batches(inputs, [r.batch.contents for r in receipts], 0, "")
     outputs = {f"predictions/batch_{n}.parquet": r.batch.file_sha256 for n, r in enumerate(receipts)}
     outputs |= {f"people/batch_{n}.parquet": r.people.people_sha256 for n, r in enumerate(receipts)}
-    found, expected = sum(r.people.people for r in receipts), inputs.source.facts.distinct
+    found, expected = sum(r.people.people for r in receipts), inputs.source.facts.people
     if found != expected:
-        raise IntegrityError("people are missing", expected=f"{expected:,} distinct people", found=f"{found:,} in all batches")
+        raise IntegrityError("people are missing", expected=f"{expected:,} people", found=f"{found:,} in all batches")
     return StepResult(inputs.source.facts.to_predict, facts, outputs)
 
 

@@ -34,14 +34,16 @@ def show_run(folder: RunFolder) -> None:
     if rows := s["rows"]:
         table = grid("Results", ["source of the age", "people", "share"])
         sources = {**rows["existing_by_source"], "ML_PREDICTION": rows["predicted"], "DEFAULT": rows["default"]}
+        people = rows["distinct"] - rows.get("suppressed", 0)
         for name, n in sources.items():
-            table.add_row(name, f"{n:,}", f"{n / rows['distinct']:.1%}")
-        table.add_row("[bold]every person once[/bold]", f"[bold]{rows['distinct']:,}[/bold]", "100.0%")
+            table.add_row(name, f"{n:,}", f"{n / people:.1%}")
+        table.add_row("[bold]every person once[/bold]", f"[bold]{people:,}[/bold]", "100.0%")
         quality = _quality(s["metrics"])
         console.print(table, quality)
         aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} rejected; "
+        hidden = f" + {rows['suppressed']:,} suppressed" if "suppressed" in rows else ""
         console.print(
-            f"Row accounting: {aside}{rows['usable']:,} = {rows['distinct']:,} people + {rows['duplicate']:,} duplicates",
+            f"Row accounting: {aside}{rows['usable']:,} = {people:,} people{hidden} + {rows['duplicate']:,} duplicates",
             soft_wrap=True,
         )
     if s["passed_over"]:
@@ -153,7 +155,7 @@ def run_rows(workspace: Workspace) -> list[RunRow]:
                 message=s["message"],
                 as_of=s["as_of"],
                 quarter=s["quarter"],
-                people=s["rows"].get("distinct"),
+                people=s["rows"]["distinct"] - s["rows"].get("suppressed", 0) if s["rows"] else None,
                 mae=s["metrics"]["mae"],
                 model_version=s["model_version"],
                 base=s["base"],

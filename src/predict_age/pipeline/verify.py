@@ -72,7 +72,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
             checks.append(claim)
         except IntegrityError as error:
             problems.append(str(error))
-    return Verification(folder.id, len(run.files), size, run.manifest.books.distinct, checks, problems)
+    return Verification(folder.id, len(run.files), size, run.manifest.books.people, checks, problems)
 
 
 def _books(run: VerifiedRun) -> None:

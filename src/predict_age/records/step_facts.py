@@ -71,7 +71,8 @@ class ReadSourceFacts(Facts):
     """Row counts of the source. ``checksum`` is the order-free sum of hashed pids; ``known_ages`` counts whole years.
 
     ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are;
-    ``files`` accounts for each file from its bytes on.
+    ``files`` accounts for each file from its bytes on. ``suppressed`` people are hidden by the suppression list: they are in
+    ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where the workspace has no list.
     """
 
     step: ClassVar[str] = "read_source"
@@ -91,6 +92,12 @@ class ReadSourceFacts(Facts):
     pid_type: str = "integer"
     files: list[SourceFileFacts] = field(default_factory=list)
     unusable_ages: list[UnusableAgesRecord] | None = field(default=None, metadata=OPTIONAL)
+    suppressed: int | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def people(self) -> int:
+        """Distinct people who are in the result."""
+        return self.distinct - (self.suppressed or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +174,10 @@ class HumanQaFacts(Facts):
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Row accounting of a finished run: read = usable + rejected, usable = distinct + duplicate, and the distinct by source."""
+    """Row accounting of a finished run: read = usable + rejected, usable = distinct + duplicate, and the distinct by source.
+
+    ``suppressed`` people are distinct ones who are not in the result; None where the workspace has no suppression list.
+    """
 
     read: int
     rejected: int = field(metadata=stored_as("set_aside"))
@@ -178,6 +188,12 @@ class RowCounts:
     predicted: int
     default: int
     existing: int
+    suppressed: int | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def people(self) -> int:
+        """Distinct people who are in the result."""
+        return self.distinct - (self.suppressed or 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,6 +70,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
     ]
     return {
         "s": summary,
+        "people": folder.facts(FinalResultsFacts).rows.people,
         "config": config,
         "source": as_json(folder.facts(ReadSourceFacts)),
         "record": folder.record,

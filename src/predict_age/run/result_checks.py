@@ -48,10 +48,10 @@ def reconcile(source: ReadSourceFacts, parts: list[ResultContents], tally: Tally
     books = RowAccounting.of(source, tally)
     written = sum(int(p.checksum) for p in parts) % 2**64
     people = sum(p.rows for p in parts)
-    if written != books.checksum or people != books.distinct or sum(p.distinct for p in parts) != people:
+    if written != books.checksum or people != books.people or sum(p.distinct for p in parts) != people:
         raise IntegrityError(
             "the result does not hold every person exactly once, nothing was published",
-            expected=f"{books.distinct:,} people, checksum {books.checksum:016x}",
+            expected=f"{books.people:,} people, checksum {books.checksum:016x}",
             found=f"{people:,} rows, checksum {written:016x}",
             fix="run again; if it happens twice, report it with the run folder's run.json",
         )

@@ -71,7 +71,7 @@ def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
         made = checked[f"qa/{folder.qa_part(n).name}"]
         how = (stamp, plan.run_id, plan.config.prediction.usable_from_pct)
         parts.append(Partition(folder.result_part(n), key_of("result", made, *how), (folder.qa_part(n), made, *how)))
-    total = inputs.source.distinct
+    total = inputs.source.people
     receipts = build_missing(
         inputs.context, result_part, parts, valid_partitions(parts, ResultContents), lambda c: c.rows, total, "people"
     )
@@ -90,7 +90,7 @@ def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
         inputs.publish(seal)
     table = "" if plan.shadow else f"predict_age_final_results_{plan.quarter}"
     facts = FinalResultsFacts(rows=books.counts(), quality=books.quality(tally), table=table, tally=tally, manifest=seal)
-    return StepResult(books.distinct, facts, outputs)
+    return StepResult(books.people, facts, outputs)
 
 
 def _write_manifest(inputs: FinalResultsInputs, results: dict[str, str], books: RowAccounting, tally: Tally) -> str:

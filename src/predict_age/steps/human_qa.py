@@ -97,7 +97,7 @@ def human_qa(inputs: HumanQaInputs) -> StepResult[HumanQaFacts]:
         made = predicted[f"predictions/{folder.batch(n).name}"]
         needs = (folder.batch(n), made, [splits[s] for s in batch], *shared)
         parts.append(Partition(folder.qa_part(n), key_of("qa", rows, made, batch), needs))
-    total = inputs.source.facts.distinct
+    total = inputs.source.facts.people
     receipts = build_missing(inputs.context, qa_part, parts, valid_partitions(parts, QaContents), lambda c: c.rows, total, "people")
     tally = sum_tallies(r.contents.tally for r in receipts)
     facts = HumanQaFacts(by_source=tally.group("source"), review=tally.group("review"))

@@ -28,6 +28,7 @@ class RowAccounting:
     existing_by_source: dict[str, int] = field(default_factory=dict)
     predicted: int = 0
     default: int = 0
+    suppressed: int | None = None
 
     @classmethod
     def of(cls, source: ReadSourceFacts, tally: Tally) -> Self:
@@ -43,6 +44,7 @@ class RowAccounting:
             existing_by_source={k: n for k, n in rows.items() if k.startswith("EXISTING")},
             predicted=rows.get(ML_PREDICTION, 0),
             default=rows.get(DEFAULT, 0),
+            suppressed=source.suppressed,
         )
         books.check()
         return books
@@ -52,12 +54,18 @@ class RowAccounting:
         """People whose age was known."""
         return sum(self.existing_by_source.values())
 
+    @property
+    def people(self) -> int:
+        """Distinct people who are in the result."""
+        return self.distinct - (self.suppressed or 0)
+
     def check(self) -> None:
         """Raise IntegrityError unless all three equations hold."""
+        shown = self.existing + self.predicted + self.default
         equations = (
             ("read = usable + set aside", self.read, self.usable + self.set_aside),
             ("usable = distinct + duplicate", self.usable, self.distinct + self.duplicate),
-            ("distinct = existing + predicted + default", self.distinct, self.existing + self.predicted + self.default),
+            ("distinct = existing + predicted + default + suppressed", self.distinct, shown + (self.suppressed or 0)),
         )
         for name, left, right in equations:
             if left != right:
@@ -73,7 +81,7 @@ class RowAccounting:
         high = tally.group("high")
         predicted = self.predicted or float("nan")
         return {
-            "high_quality_share": sum(high.values()) / self.distinct,
+            "high_quality_share": sum(high.values()) / self.people,
             "usable_share_predicted": tally.count(f"usable:{ML_PREDICTION}") / predicted,
             "high_quality_share_predicted": high.get(ML_PREDICTION, 0) / predicted,
         }
@@ -90,6 +98,7 @@ class RowAccounting:
             self.predicted,
             self.default,
             self.existing,
+            self.suppressed,
         )
 
     def as_rows(self) -> dict[str, object]:

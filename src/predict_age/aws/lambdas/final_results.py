@@ -74,7 +74,7 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
         location=location,
         scanned_bytes=call.athena.scanned,
     )
-    return StepResult(books.distinct, facts)
+    return StepResult(books.people, facts)
 
 
 def _tally(rows: list[dict[str, str | None]]) -> Tally:
@@ -96,10 +96,10 @@ def _reconciled(call: Call, tally: Tally, table: str) -> RowAccounting:
     books = RowAccounting.of(source, tally)
     people = call.athena.rows(for_athena("check_people", {RESULTS_TABLE: table, PEOPLE_TABLE: call.staged(PEOPLE_TABLE)}))[0]
     counts = [int(people[k] or 0) for k in ("result_rows", "people", "matched")]
-    if counts != [books.distinct] * 3:
+    if counts != [books.people] * 3:
         raise IntegrityError(
             "the result does not hold every person exactly once, nothing was published",
-            expected=f"{books.distinct:,} rows, people, and people of the source",
+            expected=f"{books.people:,} rows, people, and people of the source",
             found=", ".join(f"{n:,}" for n in counts),
         )
     predicted = call.facts(ParallelPredictionFacts).predicted

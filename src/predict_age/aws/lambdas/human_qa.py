@@ -46,7 +46,7 @@ def _join(call: Call) -> StepResult[HumanQaFacts]:
         sources[str(row["prediction_source"])] += rows
         if row["review_reason"]:
             reviews[row["review_reason"]] += rows
-    people, predicted = call.facts(ReadSourceFacts).distinct, call.facts(ParallelPredictionFacts).predicted
+    people, predicted = call.facts(ReadSourceFacts).people, call.facts(ParallelPredictionFacts).predicted
     if sources.total() != people or sources["ML_PREDICTION"] != predicted:
         raise IntegrityError(
             "people and predictions disagree",
