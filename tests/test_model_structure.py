@@ -62,6 +62,20 @@ def test_model_written_again_loads_and_predicts_the_same(trained: Path, model: M
     assert ubjson.read(ubjson_bytes(model.boosted)).keys() == model.boosted.keys()
 
 
+def test_model_of_format_2_predicts_without_what_it_lacks(trained: Path, model: Model, tmp_path: Path) -> None:
+    """Format 2 has three weights and no distribution around the point: both count as 0."""
+    model.manifest["format"] = 2
+    model.learned["blend"]["weights"] = [0.5, 0.25, 0.25]
+    del model.learned["blend"]["residual_share"], model.learned["blend"]["residuals"]
+    old = load(tmp_path / "m", model.write(tmp_path / "m"))
+    assert old.ensemble.weights == (0.5, 0.25, 0.25, 0.0)
+    assert (old.ensemble.residual_share, old.ensemble.residuals) == (0.0, ())
+    matrix = np.random.default_rng(1).uniform(0, 40, (300, len(old.features))).astype(np.float32)
+    points = 0.5 * old.xgboost.predict(matrix) + 0.25 * old.lightgbm.predict(matrix)
+    points = points + 0.25 * old.evaluate_members(matrix, True)[0][:, 2]
+    assert old.predict(matrix).age.tolist() == np.clip(np.floor(points + 0.5), 14, 100).tolist()
+
+
 def tree_value(which: str, name: str, node: int, value: float) -> Change:
     def change(model: Model) -> None:
         model.trees(which)[0][name][node] = value
@@ -114,6 +128,10 @@ def json_value(root: str, path: str, value: Any) -> Change:
             node[int(last) if isinstance(node, list) else last] = value
 
     return change
+
+
+def no_residuals(model: Model) -> None:
+    model.learned["blend"] |= {"residual_share": 0.5, "residuals": [0.0]}
 
 
 def light(name: str, at: int, word: str | None) -> Change:
@@ -279,6 +297,12 @@ BROKEN: dict[str, tuple[str, str, Change]] = {  # what -> (file, member in the m
             ("blend/weights/0", "1"),
             ("blend/share", float("inf")),
             ("blend/share", -1),
+            ("blend/residual_share", 1.01),
+            ("blend/residual_share", float("nan")),
+            ("blend/residuals/1", float("inf")),
+            ("blend/residuals/1", "0"),
+            ("blend/residuals", [0.0] * 202),
+            ("blend/weights", [0.2] * 5),
             ("blend/coverage", 1.0),
             ("blend/coverage", 0),
             ("blend/youngest", -1),
@@ -303,6 +327,8 @@ BROKEN: dict[str, tuple[str, str, Change]] = {  # what -> (file, member in the m
             ("encoders", [1]),
         )
     },
+    "learned: residuals fall": ("learned.json", "must rise", json_value("learned", "blend/residuals", [1.0, 0.0])),
+    "learned: share of no residuals": ("learned.json", "at least two", no_residuals),
     "learned: weights sum to 0": ("learned.json", "sum to 1", json_value("learned", "blend/weights", [0, 0, 0])),
     "learned: youngest above oldest": ("learned.json", "must not exceed", json_value("learned", "blend/youngest", 101)),
     "learned: no ridge": ("learned.json", "ridge", json_value("learned", "ridge", KeyError)),

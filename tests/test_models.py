@@ -35,7 +35,15 @@ from predict_age.models.density_network_training import (
     spline_basis,
     train_network,
 )
-from predict_age.models.ensemble import choose_network_share, choose_point_weights, mix_distributions, pinball_loss
+from predict_age.models.ensemble import (
+    choose_network_share,
+    choose_point_weights,
+    choose_residual_share,
+    distribution_around,
+    mix_distributions,
+    pinball_loss,
+    residual_quantiles,
+)
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.metrics import evaluate, interval_quality, metrics_by_band, point_errors, weighted_metrics
 from predict_age.models.quantile_forest import train_forest
@@ -296,12 +304,61 @@ def test_point_weights_find_the_best_and_drop_what_is_not_worth_it() -> None:
     ours = np.abs(members @ weights - truth).mean()
     assert best - 1e-9 <= ours <= best * 1.005  # the grid is 1/20 wide
     same = np.column_stack([members[:, 0]] * 3)
-    assert choose_point_weights(same, truth, (5.0, 8.0, 1.0), 0.0, ALL).tolist() == [0, 0, 1]
+    assert choose_point_weights(same, truth, (5.0, 8.0, 1.0), 0.02, ALL).tolist() == [0, 0, 1]
     assert choose_point_weights(members, truth, (1.0, 1.0, 9.0), 0.5, ALL).tolist()[2] == 0
     assert choose_point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, ALL).tolist() == pytest.approx([1 / 3] * 3)
     two = np.array([True, False, True])
     assert choose_point_weights(members[:0], truth[:0], (1.0, 1.0, 1.0), 0.0, two).tolist() == [0.5, 0, 0.5]
-    assert choose_point_weights(same, truth, (5.0, 0.0, 8.0), 0.0, two).tolist() == [1, 0, 0]
+    assert choose_point_weights(same, truth, (5.0, 0.0, 8.0), 0.02, two).tolist() == [1, 0, 0]
+
+
+def test_few_people_give_nearly_equal_weights_and_evidence_overrules_them() -> None:
+    """Members that are equally good get stable weights from few people; one that is far worse gets none; more people tell more."""
+    truth = np.random.default_rng(3).uniform(20, 60, (30, 200))
+    errors = np.random.default_rng(4).normal(size=(30, 200, 3))
+    chosen = np.array(
+        [choose_point_weights(t[:, None] + 3 * e, t, (1.0,) * 3, 0.0, ALL) for t, e in zip(truth, errors, strict=True)]
+    )
+    assert chosen.std(axis=0).max() < 0.08, "the plain minimum scatters by more than 0.1"
+    assert np.allclose(chosen.mean(axis=0), 1 / 3, atol=0.03)
+    worse = truth[0][:, None] + errors[0] * [3.0, 3.0, 12.0]
+    assert choose_point_weights(worse, truth[0], (1.0,) * 3, 0.0, ALL)[2] <= 0.05
+    age = truth.ravel()
+    unequal = age[:, None] + errors.reshape(-1, 3) * [2.0, 3.0, 3.0]
+    many = choose_point_weights(unequal, age, (1.0,) * 3, 0.0, ALL)[0]
+    assert many >= 0.45, "a member that is a third better gets more than an equal share"
+
+
+def test_distribution_around_a_point_has_the_residuals_as_quantiles() -> None:
+    """Sums to 1 for every point, also outside the window; its median and ends are the point plus the residuals' quantiles."""
+    residuals = np.random.default_rng(5).gamma(2.0, 2.0, 20_000) - 4
+    saved = np.array(residual_quantiles(residuals))
+    assert len(saved) == 201
+    assert np.all(np.diff(saved) >= 0)
+    point = np.array([30.0, 30.4, 55.7])
+    made = distribution_around(point, saved, 14, 100)
+    assert made.shape == (3, 87) and np.allclose(made.sum(axis=1), 1, atol=1e-6)
+    wanted = point[:, None] + np.quantile(residuals, (0.05, 0.5, 0.95))
+    assert np.allclose(quantiles(made, 14, (0.05, 0.5, 0.95)), wanted, atol=0.2)  # probability is even inside each year
+    far = distribution_around(np.array([-500.0, 500.0]), saved, 14, 100)
+    assert far[0, 0] == 1 and far[1, -1] == 1
+    steps = distribution_around(np.array([40.0]), np.array(residual_quantiles(np.array([-1.0, -1.0, -1.0, 2.0]))), 14, 100)
+    assert steps[0, 39 - 14] == pytest.approx(2 / 3, abs=0.2) and steps.sum() == pytest.approx(1)
+    assert residual_quantiles(np.empty(0)) == () and len(residual_quantiles(np.array([1.5]))) == 2
+
+
+def test_residual_share_is_the_minimum_of_the_pinball_loss() -> None:
+    """The distribution around the point takes over where it is right, and gets nothing where it is not worth it."""
+    n = 400
+    point = np.random.default_rng(6).uniform(30, 70, n)
+    errors = np.random.default_rng(7).normal(0, 3, n)
+    age = np.round(point + errors).astype(np.float32)
+    right = distribution_around(point, np.array(residual_quantiles(age - point)), 14, 100)
+    flat = np.full((n, 87), 1 / 87, np.float32)
+    assert choose_residual_share(flat, right, 14, (0.05, 0.95), age, 0.0) == 1.0
+    assert choose_residual_share(right, flat, 14, (0.05, 0.95), age, 0.0) == 0.0
+    assert choose_residual_share(right, right, 14, (0.05, 0.95), age, 0.0) == 0.0
+    assert choose_residual_share(flat[:0], right[:0], 14, (0.05, 0.95), age[:0], 0.0) == 0.0
 
 
 def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:

@@ -150,7 +150,7 @@ def test_feature_file_newer_than_the_model(base: Outcome, trained: Outcome, tmp_
     assert "trained with another feature file" in outcome.said
 
 
-@pytest.mark.parametrize("format_number", [0, 1, 3, None])
+@pytest.mark.parametrize("format_number", [0, 1, 4, None])
 def test_unknown_format_is_refused(format_number: int | None, trained: Outcome, tmp_path: Path) -> None:
     """An artefact of another format number is not guessed at."""
     folder = tmp_path / "m"
@@ -170,7 +170,7 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
 
     artifact.load_model.cache_clear()
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
-    bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(0.5, 0.0, 0.5)))
+    bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(0.5, 0.0, 0.5, 0.0)))
     matrix = np.zeros((3, len(bundle.features.names)), np.float32)
     assert len(bundle.predict(matrix).age) == 3
     monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.array([30, value, 40], np.float32))
@@ -184,7 +184,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     from predict_age.models import bundle as module
 
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
-    bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(1.0, 0.0, 0.0)))
+    bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(1.0, 0.0, 0.0, 0.0)))
     monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
     assert set(made.age.tolist()) == {14 if value < 0 else 100}
@@ -198,7 +198,7 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     made = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows[:200]), tmp_path / "w", config=config)
     artifact.load_model.cache_clear()
     bundle, _ = artifact.load_model(model_of(made), file_sha256(model_of(made) / "manifest.json"))
-    assert (bundle.ensemble.weights, bundle.ensemble.network_share) == ((1.0, 0.0, 0.0), 0.0)
+    assert (bundle.ensemble.weights, bundle.ensemble.network_share) == ((1.0, 0.0, 0.0, 0.0), 0.0)
     monkeypatch.setattr("predict_age.models.density_network.DensityNetwork.distribution", None)
     monkeypatch.setattr("predict_age.models.lgbm_model.LightGBMModel.predict", None)
     matrix = np.zeros((2, len(bundle.features.names)), np.float32)

@@ -126,10 +126,10 @@ class TrainingConfig(_Section):
     network_functions: int = Field(default=20, ge=5, le=60)
     network_passes: int = Field(default=12, ge=1, le=200)
     network_decay: float = Field(default=3.0, ge=0, le=50)
-    members: tuple[Literal["xgboost", "lightgbm", "network"], ...] = Field(
-        default=("xgboost", "lightgbm", "network"), strict=False, min_length=1
+    members: tuple[Literal["xgboost", "lightgbm", "network", "ridge"], ...] = Field(
+        default=("xgboost", "lightgbm", "network", "ridge"), strict=False, min_length=1
     )
-    worth: float = Field(default=0.002, ge=0, le=0.1)
+    worth: float = Field(default=0.0005, ge=0, le=0.1)
     forest_trees: int = Field(default=30, ge=1, le=500)
     forest_depth: int = Field(default=12, ge=1, le=16)
     tune_minutes: float = Field(default=0.0, ge=0, le=1440)

@@ -29,7 +29,8 @@ from predict_age.models.structure import decoding, read_arrays, unusable
 from predict_age.models.xgb_model import XGBoostModel
 from predict_age.storage.durable_files import creating, file_sha256, write_json
 
-MODEL_FORMAT = 2
+MODEL_FORMAT = 3
+READABLE_FORMATS = (2, 3)  # 2 has no weight of Ridge and no distribution around the point
 MODEL_FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
 
 
@@ -65,7 +66,7 @@ def _ridge_json(ridge: RidgeModel) -> dict[str, object]:
 
 
 def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, object]:
-    """The keys of model format 2, in its order."""
+    """The keys on disk, in their order."""
     return {
         "weights": ensemble.weights,
         "share": ensemble.network_share,
@@ -73,6 +74,8 @@ def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, object]:
         "coverage": ensemble.coverage,
         "youngest": ensemble.youngest,
         "oldest": ensemble.oldest,
+        "residual_share": ensemble.residual_share,
+        "residuals": ensemble.residuals,
     }
 
 
@@ -143,10 +146,9 @@ def read_model_files(folder: Path, manifest_sha256: str) -> ModelFiles:
     with decoding(folder / "manifest.json", "a JSON object"):
         manifest = dict(json.loads(content))
         files, version, names = manifest.get("files"), manifest.get("version"), manifest.get("features")
-    if manifest.get("format") != MODEL_FORMAT:
-        raise IntegrityError(
-            f"unknown model format in {folder}", expected=f"format {MODEL_FORMAT}", found=repr(manifest.get("format"))
-        )
+    if manifest.get("format") not in READABLE_FORMATS:
+        expected = f"format {' or '.join(map(str, READABLE_FORMATS))}"
+        raise IntegrityError(f"unknown model format in {folder}", expected=expected, found=repr(manifest.get("format")))
     if not isinstance(files, dict) or set(files) != set(MODEL_FILES):
         found = ", ".join(files) or "none" if isinstance(files, dict) else type(files).__name__
         raise IntegrityError(f"the model in {folder} has other files", expected=", ".join(MODEL_FILES), found=found)

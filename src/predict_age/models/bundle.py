@@ -14,14 +14,14 @@ from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import Probabilities, quantiles
 from predict_age.models.conformal import Calibration
 from predict_age.models.density_network import DensityNetwork
-from predict_age.models.ensemble import mix_distributions
+from predict_age.models.ensemble import distribution_around, mix_distributions
 from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
 from predict_age.models.xgb_model import XGBoostModel
 
 YEARS_PER_PERCENT = 3.33
-MEMBERS = ("xgboost", "lightgbm", "network")
+MEMBERS = ("xgboost", "lightgbm", "network", "ridge")
 ROUNDING_STEPS_PER_YEAR = 100  # interval ends are multiples of 1/100 year
 
 
@@ -58,7 +58,7 @@ def with_point_prediction(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:
 class MemberOutputs:
     """Outputs of the members for n rows, before they are combined.
 
-    ``points`` (n, 3): predicted ages in years, in the order of MEMBERS; ``interval_quantiles`` (n, 3): lower end, median and upper
+    ``points`` (n, 4): predicted ages in years, in the order of MEMBERS; ``interval_quantiles`` (n, 3): lower end, median and upper
     end of the age distribution in years, not calibrated; ``missing_count`` (n,): number of features without a value.
     """
 
@@ -73,6 +73,8 @@ class EnsembleWeights:
 
     ``weights``: of MEMBERS, at least 0, sum 1; ``network_share`` in [0, 1]: weight of the network, against the forest, in the
     distribution that gives the interval; ``coverage``: target share of ages inside the interval; ages in whole years.
+    ``residual_share`` in [0, 1]: weight, against both, of the distribution around the ensemble's point; ``residuals``: evenly
+    spaced quantiles of age - point, years, of people whom no member was trained on.
     """
 
     weights: tuple[float, ...]
@@ -81,6 +83,8 @@ class EnsembleWeights:
     coverage: float
     youngest: int
     oldest: int
+    residual_share: float = 0.0
+    residuals: tuple[float, ...] = ()
 
     def levels(self) -> tuple[float, float, float]:
         """Quantile levels of the lower end, the median and the upper end."""
@@ -90,6 +94,20 @@ class EnsembleWeights:
     def point_age(self, outputs: MemberOutputs) -> NDArray[np.float64]:
         """The ensemble's unrounded age (n,), years."""
         return outputs.points @ np.array(self.weights)
+
+    def around_point(self, points: NDArray[np.float64]) -> Probabilities:
+        """Distributions (n, n_ages) around the ensemble's point, from the members' ``points`` (n, 4)."""
+        return distribution_around(points @ np.array(self.weights), np.array(self.residuals), self.youngest, self.oldest)
+
+    def interval_quantiles(
+        self, points: NDArray[np.float64], network: Probabilities | None, forest: Probabilities | None
+    ) -> NDArray[np.float64]:
+        """Lower end, median and upper end (n, 3), years, of the mixture of all distributions; None for one without weight."""
+        mixture = None if self.residual_share == 1 else mix_distributions(network, forest, self.network_share)
+        if self.residual_share > 0:
+            mixture = mix_distributions(self.around_point(points), mixture, self.residual_share)
+        assert mixture is not None
+        return quantiles(mixture, self.youngest, self.levels())
 
     def whole_years(self, point_age: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ages rounded to whole years inside the age window."""
@@ -137,33 +155,34 @@ class Bundle:
     def member_outputs(self, matrix: Matrix, all_members: bool = False) -> MemberOutputs:
         """Outputs of the members that have weight, or of ``all_members``."""
         points, network, forest, interval_quantiles = self.evaluate_members(matrix, all_members)
-        if interval_quantiles is None or forest is not None:
-            interval_quantiles = quantiles(
-                mix_distributions(network, forest, self.ensemble.network_share), self.ensemble.youngest, self.ensemble.levels()
-            )
+        if interval_quantiles is None or forest is not None or self.ensemble.residual_share > 0:
+            interval_quantiles = self.ensemble.interval_quantiles(points, network, forest)
         return MemberOutputs(points, interval_quantiles, np.isnan(matrix).sum(axis=1))
 
     def evaluate_members(
         self, matrix: Matrix, all_members: bool
     ) -> tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]:
-        """Points (n, 3) of the members, network and forest distributions (n, n_ages), and the network's quantiles (n, 3).
+        """Points (n, 4) of the members, network and forest distributions (n, n_ages), and the network's quantiles (n, 3).
 
-        Members without weight are skipped unless ``all_members``: their points are 0, their distributions None.
+        Members without weight are skipped unless ``all_members``: their points mean nothing, their distributions are None.
         """
-        weights = self.ensemble.weights
+        weights, residuals_alone = self.ensemble.weights, self.ensemble.residual_share == 1
         points = np.zeros((len(matrix), len(MEMBERS)))
         network = forest = interval_quantiles = None
-        if all_members or weights[2] or self.ensemble.network_share > 0:
+        if all_members or weights[2] or (self.ensemble.network_share > 0 and not residuals_alone):
             network = self.network.distribution(matrix)
             _check_finite(network)
             interval_quantiles = quantiles(network, self.ensemble.youngest, self.ensemble.levels())
             points[:, 2] = interval_quantiles[:, 1]
-        needs_forest = all_members or self.ensemble.network_share < 1
+        needs_forest = all_members or (self.ensemble.network_share < 1 and not residuals_alone)
         if needs_forest or weights[0]:
             points[:, 0] = self.xgboost.predict(matrix)
         if all_members or weights[1]:
             points[:, 1] = self.lightgbm.predict(matrix)
+        if all_members or weights[3]:
+            points[:, 3] = self.ridge.predict(matrix)
         _check_finite(points)
+        points[:, 3] = np.clip(points[:, 3], self.ensemble.youngest, self.ensemble.oldest)  # a line has no bounds
         if needs_forest:
             forest = self.forest.distribution(with_point_prediction(matrix, points[:, 0].astype(np.float32)))
             _check_finite(forest)

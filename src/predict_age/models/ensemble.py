@@ -1,8 +1,9 @@
-"""Ensemble weights: those with the least error on people whom no member was trained on."""
+"""Ensemble weights: those with the least error on people whom no member was trained on, shrunk towards equal ones."""
 
 from __future__ import annotations
 
 from itertools import product
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,31 +11,37 @@ from numpy.typing import NDArray
 from predict_age.models.age_distribution import Probabilities, quantiles
 
 WEIGHT_GRID_STEPS = 20  # weights are multiples of 1/20
+SHRINKAGE = 0.5  # penalty on weights that differ from equal ones, as a share of the error; it falls with the root of the rows
+SHARES_TRIED = np.arange(5) / 4
+MAX_RESIDUAL_QUANTILES = 201
 
 
 def choose_point_weights(
-    members: NDArray[np.float64], age: NDArray[np.float32], costs: tuple[float, ...], worth: float, allowed: NDArray[np.bool_]
+    members: NDArray[np.float64], age: NDArray[np.floating], costs: tuple[float, ...], worth: float, allowed: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Weights (n_members,), at least 0, sum 1, that minimise the mean absolute error of ``members`` (n_rows, n_members).
+    """Weights (n_members,), at least 0, sum 1, for ``members`` (n_rows, n_members), predictions by models that never saw the rows.
 
-    All multiples of 1/20 are tried: the error is convex in the weights, so a finer grid would gain next to nothing. A member that
-    reduces the error by less than the share ``worth`` gets no weight, the most expensive by ``costs`` (n_members,) first, because
-    each member with weight is evaluated for everybody. Members that are not ``allowed`` (n_members,) get none. Without rows the
-    others weigh the same.
+    They minimise the mean absolute error plus a penalty, SHRINKAGE x the least error x the squared distance from equal weights /
+    sqrt(n_rows): few people cannot tell good weights from lucky ones. All multiples of 1/20 are tried: the sum is convex in the
+    weights, so a finer grid would gain next to nothing. A member that lowers the sum by less than the share ``worth`` gets no
+    weight, the most expensive by ``costs`` (n_members,) first, because each member with weight is evaluated for everybody. Members
+    that are not ``allowed`` (n_members,) get none. Without rows the others weigh the same.
     """
+    equal = allowed / allowed.sum()
     if not len(age):
-        return allowed / allowed.sum()
+        return equal
     candidates = (
         np.array([w for w in product(*(range(WEIGHT_GRID_STEPS * bool(a) + 1) for a in allowed)) if sum(w) == WEIGHT_GRID_STEPS])
         / WEIGHT_GRID_STEPS
     )
     errors = np.array([np.abs(members @ w - age).mean() for w in candidates])
+    penalised = errors + SHRINKAGE * errors.min() / sqrt(len(age)) * np.square(candidates - equal).sum(axis=1)
     cost = (candidates > 0) @ np.array(costs)
-    good = np.flatnonzero(errors <= errors.min() * (1 + worth))
-    return candidates[good[np.lexsort((errors[good], cost[good]))[0]]]
+    good = np.flatnonzero(penalised <= penalised.min() * (1 + worth))
+    return candidates[good[np.lexsort((penalised[good], cost[good]))[0]]]
 
 
-def pinball_loss(interval_quantiles: NDArray[np.float64], levels: tuple[float, ...], age: NDArray[np.float32]) -> float:
+def pinball_loss(interval_quantiles: NDArray[np.float64], levels: tuple[float, ...], age: NDArray[np.floating]) -> float:
     """Mean pinball loss, years, of quantiles (n_rows, n_levels): least for the true quantiles (Koenker and Bassett 1978)."""
     error = age[:, None] - interval_quantiles
     return float(np.mean(np.maximum(np.array(levels) * error, (np.array(levels) - 1) * error)))
@@ -45,7 +52,7 @@ def choose_network_share(
     forest: Probabilities,
     youngest: int,
     levels: tuple[float, float],
-    age: NDArray[np.float32],
+    age: NDArray[np.floating],
     worth: float,
 ) -> float:
     """The network's weight (0, 1/4 ... 1) in the mixture whose quantiles at ``levels`` have the least pinball loss.
@@ -54,9 +61,28 @@ def choose_network_share(
     """
     if not len(age):
         return 0.5
-    candidates = np.arange(5) / 4
-    losses = [pinball_loss(quantiles(mix_distributions(network, forest, w), youngest, levels), levels, age) for w in candidates]
-    return 1.0 if losses[-1] <= min(losses) * (1 + worth) else float(candidates[int(np.argmin(losses))])
+    losses = [pinball_loss(quantiles(mix_distributions(network, forest, w), youngest, levels), levels, age) for w in SHARES_TRIED]
+    return 1.0 if losses[-1] <= min(losses) * (1 + worth) else float(SHARES_TRIED[int(np.argmin(losses))])
+
+
+def choose_residual_share(
+    mixture: Probabilities,
+    around_point: Probabilities,
+    youngest: int,
+    levels: tuple[float, float],
+    age: NDArray[np.floating],
+    worth: float,
+) -> float:
+    """Weight (0, 1/4 ... 1) of the distributions ``around_point`` (n_rows, n_ages), the rest for ``mixture``: least pinball loss.
+
+    0 when they reduce it by less than the share ``worth``, or without rows.
+    """
+    if not len(age):
+        return 0.0
+    losses = [
+        pinball_loss(quantiles(mix_distributions(around_point, mixture, w), youngest, levels), levels, age) for w in SHARES_TRIED
+    ]
+    return 0.0 if losses[0] <= min(losses) * (1 + worth) else float(SHARES_TRIED[int(np.argmin(losses))])
 
 
 def mix_distributions(network: Probabilities | None, forest: Probabilities | None, share: float) -> Probabilities:
@@ -66,3 +92,22 @@ def mix_distributions(network: Probabilities | None, forest: Probabilities | Non
         assert alone is not None
         return alone
     return np.float32(share) * network + np.float32(1 - share) * forest
+
+
+def residual_quantiles(residuals: NDArray[np.float64]) -> tuple[float, ...]:
+    """Evenly spaced quantiles of ``residuals`` (n,), years, from the least to the largest; at most as many as there are rows."""
+    levels = np.linspace(0, 1, min(MAX_RESIDUAL_QUANTILES, max(2, len(residuals))))
+    return tuple(np.quantile(residuals, levels).tolist()) if len(residuals) else ()
+
+
+def distribution_around(point: NDArray[np.float64], residuals: NDArray[np.float64], youngest: int, oldest: int) -> Probabilities:
+    """Distributions (n_rows, n_ages) of whole ages whose distance from ``point`` (n_rows,) has the quantiles ``residuals`` (k,).
+
+    Ages outside the window count as its ends. A whole age a stands for a - 0.5 .. a + 0.5.
+    """
+    ends = np.arange(youngest, oldest) + 0.5
+    levels = np.linspace(0, 1, len(residuals))
+    distinct = np.append(np.diff(residuals) > 0, True)  # of equal quantiles the highest level: the distribution function jumps
+    below = np.interp(ends - point[:, np.newaxis], residuals[distinct], levels[distinct], left=0.0, right=1.0)
+    cumulative = np.column_stack([np.zeros(len(point)), below, np.ones(len(point))])
+    return np.diff(cumulative, axis=1).astype(np.float32)

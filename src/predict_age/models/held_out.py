@@ -126,4 +126,5 @@ def held_out_metrics(
         missing=missing,
         rows=rows,
         refit_rows=refit_rows,
+        residual_share=ensemble.residual_share,
     )

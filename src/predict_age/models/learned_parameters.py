@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import isclose
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from predict_age.features.encode import Encoders
 from predict_age.features.spec import Category, FeatureSet
 from predict_age.models.bundle import MEMBERS, EnsembleWeights
 from predict_age.models.conformal import NO_CALIBRATION, Calibration
+from predict_age.models.ensemble import MAX_RESIDUAL_QUANTILES
 from predict_age.models.ridge import RidgeModel
 from predict_age.models.structure import StructureError
 
@@ -19,6 +21,7 @@ OLDEST = 120
 _Age = Annotated[float, Field(ge=0, le=OLDEST)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _WEIGHT_TOLERANCE = 1e-6
+MEMBERS_BEFORE_RIDGE = 3  # in model format 2, Ridge has no weight
 
 
 class _Saved(BaseModel):
@@ -47,12 +50,14 @@ class _Calibration(_Saved):
 
 
 class _Blend(_Saved):
-    weights: Annotated[list[_Share], Field(min_length=len(MEMBERS), max_length=len(MEMBERS))]
+    weights: Annotated[list[_Share], Field(min_length=MEMBERS_BEFORE_RIDGE, max_length=len(MEMBERS))]
     share: _Share
     calibration: _Calibration
     coverage: Annotated[float, Field(gt=0, lt=1)]
     youngest: Annotated[int, Field(ge=0, le=OLDEST)]
     oldest: Annotated[int, Field(ge=0, le=OLDEST)]
+    residual_share: _Share = 0.0
+    residuals: Annotated[list[Annotated[float, Field(ge=-1e6, le=1e6)]], Field(max_length=MAX_RESIDUAL_QUANTILES)] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> _Blend:
@@ -60,6 +65,10 @@ class _Blend(_Saved):
             raise ValueError(f"weights must sum to 1, not {sum(self.weights):g}")
         if self.youngest > self.oldest:
             raise ValueError(f"youngest ({self.youngest}) must not exceed oldest ({self.oldest})")
+        if any(b < a for a, b in pairwise(self.residuals)):
+            raise ValueError("residuals must rise")
+        if self.residual_share > 0 and len(self.residuals) < 2:
+            raise ValueError("residual_share needs residuals, at least two")
         return self
 
 
@@ -116,4 +125,14 @@ class LearnedParameters(_Saved):
     def ensemble(self) -> EnsembleWeights:
         saved = self.blend
         calibration = Calibration(saved.calibration.few, tuple(saved.calibration.years))
-        return EnsembleWeights(tuple(saved.weights), saved.share, calibration, saved.coverage, saved.youngest, saved.oldest)
+        weights = (*saved.weights, *[0.0] * (len(MEMBERS) - len(saved.weights)))
+        return EnsembleWeights(
+            weights,
+            saved.share,
+            calibration,
+            saved.coverage,
+            saved.youngest,
+            saved.oldest,
+            saved.residual_share,
+            tuple(saved.residuals),
+        )

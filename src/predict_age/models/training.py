@@ -14,6 +14,7 @@ from predict_age.config import Config, TrainingConfig
 from predict_age.features.encode import Matrix, default_values, fit_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.hashing import uniform_hash
+from predict_age.models.age_distribution import Probabilities
 from predict_age.models.bundle import (
     MEMBERS,
     Bundle,
@@ -22,7 +23,13 @@ from predict_age.models.bundle import (
 )
 from predict_age.models.conformal import NO_CALIBRATION, calibrate
 from predict_age.models.density_network_training import network_training_data, train_one_network
-from predict_age.models.ensemble import choose_network_share, choose_point_weights
+from predict_age.models.ensemble import (
+    choose_network_share,
+    choose_point_weights,
+    choose_residual_share,
+    mix_distributions,
+    residual_quantiles,
+)
 from predict_age.models.held_out import HeldOutPredictions, UnseenOutputs, held_out_metrics
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
@@ -32,7 +39,7 @@ from predict_age.models.xgb_model import gain_importance, train_xgboost
 from predict_age.records.model_quality import Metrics, TrainingRows
 
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
-MEMBER_COSTS = (5.0, 8.0, 1.0)  # relative cost of predicting a row, in the order of MEMBERS
+MEMBER_COSTS = (5.0, 8.0, 1.0, 0.1)  # relative cost of predicting a row, in the order of MEMBERS
 MAX_EVALUATION_ROWS = (
     20_000  # rows that calibrate or validate, at most: more would gain little, and fewer would be left to train on
 )
@@ -205,16 +212,34 @@ def _train_members(
         )
     points, network, by_forest, _ = bundle.evaluate_members(validation[0], all_members=True)
     assert network is not None and by_forest is not None
-    low, _, high = bundle.ensemble.levels()
+    weighed = weighed_ensemble(bundle.ensemble, points, network, by_forest, validation[1], settings)
+    return replace(bundle, ensemble=weighed), matrix
+
+
+def weighed_ensemble(
+    ensemble: EnsembleWeights,
+    points: NDArray[np.float64],
+    network: Probabilities,
+    forest: Probabilities,
+    age: NDArray[np.floating],
+    settings: TrainingConfig,
+) -> EnsembleWeights:
+    """The ``ensemble`` with weights from outputs of all members for people whom none was trained on.
+
+    ``points`` (n, n_members); ``network`` and ``forest`` (n, n_ages); ``age`` (n,): years. The distribution around the point takes
+    part together with Ridge, which has no other.
+    """
+    (low, _, high), youngest, worth = ensemble.levels(), ensemble.youngest, settings.worth
     allowed = np.array([name in settings.members for name in MEMBERS])
-    ensemble = replace(
-        bundle.ensemble,
-        weights=tuple(choose_point_weights(points, validation[1], MEMBER_COSTS, settings.worth, allowed).tolist()),
-        network_share=choose_network_share(network, by_forest, youngest, (low, high), validation[1], settings.worth)
-        if allowed[2]
-        else 0.0,
-    )
-    return replace(bundle, ensemble=ensemble), matrix
+    weights = choose_point_weights(points, age, MEMBER_COSTS, worth, allowed)
+    share = choose_network_share(network, forest, youngest, (low, high), age, worth) if "network" in settings.members else 0.0
+    residuals = residual_quantiles(age - points @ weights)
+    weighed = replace(ensemble, weights=tuple(weights.tolist()), network_share=share, residuals=residuals)
+    if "ridge" not in settings.members or not len(age):
+        return weighed
+    mixture = mix_distributions(network, forest, share)
+    residual_share = choose_residual_share(mixture, weighed.around_point(points), youngest, (low, high), age, worth)
+    return replace(weighed, residual_share=residual_share)
 
 
 def _out_of_fold_predictions(
