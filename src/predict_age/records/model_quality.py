@@ -116,7 +116,7 @@ class Metrics:
     missing: dict[str, float]
     rows: TrainingRows
     refit_rows: int
-    residual_share: float = field(default=0.0, metadata=OPTIONAL)  # not in records of earlier versions
+    residual_share: float | None = field(default=None, metadata=OPTIONAL)  # None in records of earlier versions
 
 
 @dataclass(frozen=True)
