@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,17 @@ from predict_age.features.spec import parse_features
 from predict_age.hashing import sampling_hash
 from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
-from predict_age.models.bundle import confidence_pct
-from predict_age.models.conformal import BAND_STARTS, MIN_CELL_ROWS, calibrate, conformal_correction
+from predict_age.models.bundle import EnsembleWeights, MemberOutputs, confidence_pct
+from predict_age.models.bundle_training import run_in_turn, train_bundle
+from predict_age.models.conformal import (
+    BAND_STARTS,
+    CELLS,
+    MIN_CELL_ROWS,
+    NO_CALIBRATION,
+    RawIntervals,
+    calibrate,
+    conformal_correction,
+)
 from predict_age.models.density_network import LEARNED_ARRAYS, bin_features, bin_indicator
 from predict_age.models.density_network_training import (
     MAX_FEATURE_BINS,
@@ -48,7 +58,7 @@ from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.metrics import evaluate, interval_quality, metrics_by_band, point_errors, weighted_metrics
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
-from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles, run_in_turn, train_bundle
+from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles
 from predict_age.models.xgb_model import fill_missing, train_xgboost
 from predict_age.records.json_fields import as_json
 from predict_age.runtime.worker_pool import Pool
@@ -386,46 +396,82 @@ def test_group_calibration_covers_each_group() -> None:
     point = RNG.uniform(20, 65, n)
     unknown = RNG.choice([1, 2, 8], n, p=[0.1, 0.3, 0.6])
     spread = np.where(point < 40, 2.0, 6.0) + np.where(unknown > 4, 3.0, 0.0)
-    age = point + RNG.normal(size=n) * spread
-    lower, upper = point - 5, point + 5
-    first, second = slice(0, n // 2), slice(n // 2, n)
-    made = calibrate(unknown[first], point[first], lower[first], upper[first], age[first], 0.9)
-    widen = made.widen(unknown[second], point[second])
-    inside = (lower[second] - widen <= age[second]) & (age[second] <= upper[second] + widen)
-    one = conformal_correction(lower[first], upper[first], age[first], 0.9)
-    flat = (lower[second] - one <= age[second]) & (age[second] <= upper[second] + one)
+    age, predicted = np.floor(point + RNG.normal(size=n) * spread), np.floor(point)
+    raw = RawIntervals(unknown, point, point - 5, point + 5)
+    first, second = np.arange(n) < n // 2, np.arange(n) >= n // 2
+
+    def only(rows: np.ndarray) -> RawIntervals:
+        return RawIntervals(unknown[rows], point[rows], raw.lower[rows], raw.upper[rows])
+
+    made = calibrate(only(first), age[first], predicted[first], 0.9)
+    widen = made.widen(raw)
+    inside = (raw.lower - widen <= age) & (age <= raw.upper + widen)
+    one = conformal_correction(only(first).needed(age[first], predicted[first]), 0.9) * raw.unit
+    flat = (raw.lower - one <= age) & (age <= raw.upper + one)
     for group in ((point < 40), (point >= 40) & (unknown > 4), (point >= 55), (unknown > 4)):
-        mine = group[second]
-        assert abs(inside[mine].mean() - 0.9) < 0.015
-    assert flat[(point >= 40)[second] & (unknown > 4)[second]].mean() < 0.8, "the check can fail"
-    few = calibrate(unknown[:100], point[:100], lower[:100], upper[:100], age[:100], 0.9)
-    assert set(few.years) == {conformal_correction(lower[:100], upper[:100], age[:100], 0.9)}, "too few rows for groups"
+        assert abs(inside[second & group].mean() - 0.9) < 0.015
+    assert flat[second & (point >= 40) & (unknown > 4)].mean() < 0.8, "the check can fail"
+    few = np.arange(n) < 100
+    made = calibrate(only(few), age[few], predicted[few], 0.9)
+    expected = conformal_correction(only(few).needed(age[few], predicted[few]), 0.9)
+    assert np.allclose(made.shares(only(few)), expected), "too few rows for groups"
     assert MIN_CELL_ROWS > 100
-    assert len(made.years) == 2 * len(BAND_STARTS) + 2
-    nobody = np.empty(0)
-    assert set(calibrate(nobody.astype(int), nobody, nobody, nobody, nobody, 0.9).years) == {0.0}
+    assert len(made.by_cell) == CELLS == 2 * len(BAND_STARTS) + 2
+    nobody = np.zeros(n, np.bool_)
+    assert set(calibrate(only(nobody), age[nobody], predicted[nobody], 0.9).shares(only(few))) == {0.0}
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 60)), min_size=1, max_size=60),
-    st.sampled_from([0.5, 0.8, 0.9]),
-)
-def test_conformal_correction_is_the_smallest_that_covers(rows: list[tuple[int, int, int]], coverage: float) -> None:
-    """With the correction at least ceil((n + 1) c) of n rows are inside; with any less, fewer."""
-    lower, upper, age = (np.array(c, float) for c in zip(*[(min(a, b), max(a, b), y) for a, b, y in rows], strict=True))
-    widen = conformal_correction(lower, upper, age, coverage)
-    needed = min(int(np.ceil((len(rows) + 1) * coverage)), len(rows))
-    assert np.sum((lower - widen <= age) & (age <= upper + widen)) >= needed
-    assert np.sum((lower - widen + 1e-6 <= age) & (age <= upper + widen - 1e-6)) < needed
+def test_narrow_and_wide_raw_intervals_are_covered_alike() -> None:
+    """Raw intervals that are too narrow where they are narrowest: the most confident fifth is covered as everybody is."""
+    n = 20_000
+    width = RNG.uniform(2, 12, n)
+    spread = 2 + 0.2 * width
+    point = RNG.uniform(20, 70, n)
+    age = np.floor(point + RNG.normal(size=n) * spread)
+    raw = RawIntervals(np.zeros(n, np.int64), point, point - width / 2, point + width / 2)
+    made = calibrate(raw, age, np.floor(point), 0.9)
+    widen = made.widen(raw)
+    inside = (raw.lower - widen <= age) & (age <= raw.upper + widen)
+    one = conformal_correction(raw.needed(age, np.floor(point)), 0.9) * raw.unit
+    confident = width <= np.quantile(width, 0.2)
+    assert abs(inside[confident].mean() - 0.9) < 0.02
+    assert ((raw.lower - one <= age) & (age <= raw.upper + one))[confident].mean() < 0.85, "the check can fail"
+
+
+@given(st.lists(st.integers(-60, 60), min_size=1, max_size=60), st.sampled_from([0.5, 0.8, 0.9]))
+def test_conformal_correction_is_the_smallest_that_covers(scores: list[int], coverage: float) -> None:
+    """With the correction at least ceil((n + 1) c) of n people are inside; with any less, fewer."""
+    needed = np.array(scores, float)
+    correction = conformal_correction(needed, coverage)
+    wanted = min(int(np.ceil((len(scores) + 1) * coverage)), len(scores))
+    assert np.sum(needed <= correction) >= wanted
+    assert np.sum(needed <= correction - 1e-6) < wanted
+
+
+@given(st.lists(st.tuples(st.floats(14, 100), st.floats(0, 30), st.floats(0, 30), st.integers(14, 100)), min_size=1, max_size=30))
+def test_needed_correction_just_reaches_the_age(rows: list[tuple[float, float, float, int]]) -> None:
+    """A person is inside the delivered interval with the correction that ``needed`` names and a trifle more, not with less."""
+    point, left, right, truth = (np.array(c, float) for c in zip(*rows, strict=True))
+    nothing, predicted = np.zeros(len(rows), np.int64), np.clip(np.floor(point + 0.5), 14, 100)
+    raw = RawIntervals(nothing, point, point - left, point + right)
+    needed = raw.needed(truth, predicted)
+    outputs = MemberOutputs(np.tile(point, (4, 1)).T, np.column_stack([raw.lower, point, raw.upper]), nothing)
+    for row, correction in enumerate(needed):
+        for more, inside in ((1e-9, True), (-1e-6, False)):
+            flat = replace(NO_CALIBRATION, by_width=(float(correction + more),))
+            made = EnsembleWeights((0.25,) * 4, 1.0, flat, 0.9, 14, 100).predict(outputs)
+            covered = made.lower[row] <= truth[row] <= made.upper[row]
+            assert covered == (inside or correction == -1.0)
+            assert made.lower[row] <= made.age[row] <= made.upper[row]
+            assert (made.lower[row] % 1, made.upper[row] % 1) == (0, 0)
 
 
 def test_conformal_coverage_on_new_people() -> None:
     """Over 200 draws of 500 calibration rows, coverage of new rows averages 90 %, within 4 standard errors."""
     covered = []
     for _ in range(200):
-        y = RNG.normal(size=1500)
-        widen = conformal_correction(np.full(500, -0.3), np.full(500, 0.5), y[:500], 0.9)
-        covered.append(np.mean((y[500:] >= -0.3 - widen) & (y[500:] <= 0.5 + widen)))
+        scores = np.abs(RNG.normal(size=1500))
+        covered.append(np.mean(scores[500:] <= conformal_correction(scores[:500], 0.9)))
     assert abs(np.mean(covered) - 0.9) < 4 * np.std(covered) / np.sqrt(200) + 1 / 501
 
 
@@ -554,7 +600,8 @@ def test_conformal_correction_equals_mapie(rows: int, coverage: float) -> None:
     mapie.conformalize(x[rows : 2 * rows], y[rows : 2 * rows])
     _, ends = mapie.predict_interval(x[2 * rows :], symmetric_correction=True)
     held = slice(rows, 2 * rows)
-    years = conformal_correction(low.predict(x[held]), high.predict(x[held]), y[held], coverage)
+    scores = np.maximum(low.predict(x[held]) - y[held], y[held] - high.predict(x[held]))
+    years = conformal_correction(scores, coverage)
     assert ends[:, 0, 0] == pytest.approx(low.predict(x[2 * rows :]) - years)
     assert ends[:, 1, 0] == pytest.approx(high.predict(x[2 * rows :]) + years)
 

@@ -30,7 +30,7 @@ from predict_age.models.xgb_model import XGBoostModel
 from predict_age.storage.durable_files import creating, file_sha256, write_json
 
 MODEL_FORMAT = 3
-READABLE_FORMATS = (2, 3)  # 2 has no weight of Ridge and no distribution around the point
+READABLE_FORMATS = (2, 3)  # 2 has no weight of Ridge, no distribution around the point, no correction by width
 MODEL_FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
 
 
@@ -70,7 +70,13 @@ def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, object]:
     return {
         "weights": ensemble.weights,
         "share": ensemble.network_share,
-        "calibration": {"few": ensemble.calibration.missing_threshold, "years": ensemble.calibration.years},
+        "calibration": {
+            "few": ensemble.calibration.missing_threshold,
+            "years": ensemble.calibration.years,
+            "by_cell": ensemble.calibration.by_cell,
+            "width_edges": ensemble.calibration.width_edges,
+            "by_width": ensemble.calibration.by_width,
+        },
         "coverage": ensemble.coverage,
         "youngest": ensemble.youngest,
         "oldest": ensemble.oldest,

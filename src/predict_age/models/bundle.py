@@ -12,7 +12,7 @@ from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders, Matrix
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import Probabilities, quantiles
-from predict_age.models.conformal import Calibration
+from predict_age.models.conformal import Calibration, RawIntervals
 from predict_age.models.density_network import DensityNetwork
 from predict_age.models.ensemble import distribution_around, mix_distributions
 from predict_age.models.lgbm_model import LightGBMModel
@@ -22,14 +22,13 @@ from predict_age.models.xgb_model import XGBoostModel
 
 YEARS_PER_PERCENT = 3.33
 MEMBERS = ("xgboost", "lightgbm", "network", "ridge")
-ROUNDING_STEPS_PER_YEAR = 100  # interval ends are multiples of 1/100 year
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for n rows: ``age`` (whole years, inside the age window) and the interval ``lower`` <= age <= ``upper`` (years).
+    """Predictions for n rows: ``age`` and the interval ``lower`` <= age <= ``upper``, all whole years inside the age window.
 
-    Interval ends are whole hundredths of a year: more digits would carry no information and fill most of the disk.
+    Both ends belong to the interval: "from 23 to 34". Ages are whole, so an end between two ages would say nothing more.
     """
 
     age: NDArray[np.int32]
@@ -38,9 +37,8 @@ class Predictions:
 
     @property
     def width(self) -> NDArray[np.float64]:
-        """Length of the interval in years (n,), the published confidence_score: larger is less certain."""
-        result: NDArray[np.float64] = np.round(self.upper - self.lower, 2)
-        return result
+        """Upper end - lower end in years (n,), the published confidence_score: larger is less certain; 0 names one age."""
+        return self.upper - self.lower
 
 
 def confidence_pct(width: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,25 +111,21 @@ class EnsembleWeights:
         """Ages rounded to whole years inside the age window."""
         return np.clip(np.floor(point_age + 0.5), self.youngest, self.oldest)
 
-    def interval(self, outputs: MemberOutputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ends (n,), years, of the calibrated interval inside the age window; the lower end never exceeds the upper."""
-        widen = self.calibration.widen(outputs.missing_count, self.point_age(outputs))
-        middle = outputs.interval_quantiles[:, 1]
-        lower = np.clip(np.minimum(outputs.interval_quantiles[:, 0] - widen, middle), self.youngest, self.oldest)
-        upper = np.clip(np.maximum(outputs.interval_quantiles[:, 2] + widen, middle), self.youngest, self.oldest)
-        return lower, upper
+    def raw_intervals(self, outputs: MemberOutputs) -> RawIntervals:
+        """Intervals before calibration."""
+        lower, _, upper = outputs.interval_quantiles.T
+        return RawIntervals(outputs.missing_count, self.point_age(outputs), lower, upper)
 
     def predict(self, outputs: MemberOutputs) -> Predictions:
-        """Point by the ensemble, interval by the calibrated distribution, widened where needed to contain the point.
+        """Point by the ensemble, interval by the calibrated distribution.
 
-        Ends are rounded outwards, so that rounding never reduces the coverage.
+        Ends move inwards to the next whole year, which loses no age, and outwards to the predicted age where it lies outside.
         """
-        age = self.whole_years(self.point_age(outputs))
-        lower, upper = self.interval(outputs)
-        lower, upper = (
-            np.floor(np.minimum(lower, age) * ROUNDING_STEPS_PER_YEAR) / ROUNDING_STEPS_PER_YEAR,
-            np.ceil(np.maximum(upper, age) * ROUNDING_STEPS_PER_YEAR) / ROUNDING_STEPS_PER_YEAR,
-        )
+        raw = self.raw_intervals(outputs)
+        age = self.whole_years(raw.point_age)
+        widen = self.calibration.widen(raw)
+        lower = np.minimum(np.clip(np.ceil(raw.lower - widen), self.youngest, self.oldest), age)
+        upper = np.maximum(np.clip(np.floor(raw.upper + widen), self.youngest, self.oldest), age)
         return Predictions(age.astype(np.int32), lower, upper)
 
 

@@ -1,8 +1,10 @@
 """Conformal calibration of an interval (conformalised quantile regression, Romano, Patterson and Candès 2019), by group.
 
 One correction for everybody reaches the target coverage on average, but may leave a group below it. Groups that are known before
-the age is - the band of the predicted age, few or many missing features - get corrections of their own where they have enough
-calibration rows ("Mondrian" conformal prediction, Vovk, Gammerman and Shafer 2005, chapter 4).
+the age is - narrow or wide raw intervals, the band of the predicted age, few or many missing features - get corrections of their
+own where they have enough calibration rows ("Mondrian" conformal prediction, Vovk, Gammerman and Shafer 2005, chapter 4). A person
+belongs to several groups, so the corrections are added up, each fitted to what the others leave over (Jung et al. 2023, "Batch
+multivalid conformal prediction"). Corrections are shares of the raw width, because uncertain predictions err by more years.
 """
 
 from __future__ import annotations
@@ -12,56 +14,127 @@ from math import ceil
 
 import numpy as np
 
-from predict_age.arrays import Float64Array, Int64Array
+from predict_age.arrays import BoolArray, Float64Array, Int64Array
 
 BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
+CELLS = 2 * len(BAND_STARTS) + 2
 MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard error of 2.4 points
+MAX_WIDTH_GROUPS = 10
+FITTING_PASSES = 3
+UNIT_YEARS = 1.0  # added to the raw width, so that an interval without width can be widened, too
+MOST_INWARDS = -1.0  # moves each end beyond the other: only the predicted age is left
 
 
-def conformal_correction(lower: Float64Array, upper: Float64Array, age: Float64Array, coverage: float) -> float:
-    """Years to move both ends outwards (negative: inwards) so that at least ``coverage`` of new people are inside.
+def conformal_correction(scores: Float64Array, coverage: float) -> float:
+    """Smallest correction that covers at least ``coverage`` of new people: the ceil((n + 1) x coverage)-th smallest score.
 
-    The ceil((n + 1) x coverage)-th smallest of max(lower - age, age - upper); with too few rows the largest, with none 0.
+    ``scores`` (n,): the correction that each person needs to be inside. With too few rows the largest, with none 0.
     """
-    scores = np.sort(np.maximum(lower - age, age - upper))
     if not len(scores):
         return 0.0
-    return float(scores[min(ceil((len(scores) + 1) * coverage), len(scores)) - 1])
+    return float(np.sort(scores)[min(ceil((len(scores) + 1) * coverage), len(scores)) - 1])
+
+
+@dataclass(frozen=True)
+class RawIntervals:
+    """Intervals of n people before calibration: ends ``lower`` and ``upper`` and the unrounded ``point_age``, years (n,).
+
+    ``missing_count`` (n,): number of features without a value.
+    """
+
+    missing_count: Int64Array
+    point_age: Float64Array
+    lower: Float64Array
+    upper: Float64Array
+
+    @property
+    def width(self) -> Float64Array:
+        """Raw width, years (n,)."""
+        return self.upper - self.lower
+
+    @property
+    def unit(self) -> Float64Array:
+        """Years (n,) by which a correction of 1 moves each end."""
+        return np.maximum(self.width, 0.0) + UNIT_YEARS
+
+    def needed(self, age: Float64Array, predicted: Float64Array) -> Float64Array:
+        """Corrections (n,) with which the interval, extended to the ``predicted`` age, just contains ``age``: whole years (n,)."""
+        years = np.where(age < predicted, self.lower - age, np.where(age > predicted, age - self.upper, -np.inf))
+        return np.maximum(years / self.unit, MOST_INWARDS)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Corrections ``years`` (14,) of the cells 2 x age band + (more than ``missing_threshold`` features are missing)."""
+    """Corrections, as shares of the raw width and a year: the sum of two, by cell and by raw width.
+
+    ``by_cell`` (14,): of the cells 2 x age band + (more than ``missing_threshold`` features are missing); ``by_width`` (k,): of the
+    groups between the ``width_edges`` (k - 1,), years. Models of format 2 have corrections in ``years`` (14,) by cell instead.
+    """
 
     missing_threshold: float
     years: tuple[float, ...]
+    by_cell: tuple[float, ...]
+    width_edges: tuple[float, ...]
+    by_width: tuple[float, ...]
 
-    def cells(self, missing_count: Int64Array, point_age: Float64Array) -> Int64Array:
+    def cells(self, raw: RawIntervals) -> Int64Array:
         """The cell of each row (n,), from its number of missing features and its predicted age in years."""
-        return 2 * np.searchsorted(BAND_STARTS, point_age, side="right") + (missing_count > self.missing_threshold)
+        bands = np.searchsorted(BAND_STARTS, raw.point_age, side="right")
+        return 2 * bands + (raw.missing_count > self.missing_threshold)
 
-    def widen(self, missing_count: Int64Array, point_age: Float64Array) -> Float64Array:
+    def widths(self, raw: RawIntervals) -> Int64Array:
+        """The group of raw width of each row (n,)."""
+        return np.searchsorted(np.array(self.width_edges), raw.width, side="right")
+
+    def shares(self, raw: RawIntervals) -> Float64Array:
+        """Corrections (n,)."""
+        return np.array(self.by_cell)[self.cells(raw)] + np.array(self.by_width)[self.widths(raw)]
+
+    def widen(self, raw: RawIntervals) -> Float64Array:
         """Years (n,) by which to move both ends outwards."""
-        return np.array(self.years)[self.cells(missing_count, point_age)]
+        return np.maximum(self.shares(raw), MOST_INWARDS) * raw.unit + np.array(self.years)[self.cells(raw)]
+
+    def mean_years(self, raw: RawIntervals) -> list[float]:
+        """Mean years of widening in each cell (14,); 0 where there is nobody."""
+        rows = np.bincount(self.cells(raw), minlength=CELLS)
+        years = np.bincount(self.cells(raw), self.widen(raw), minlength=CELLS)
+        return (years / np.maximum(rows, 1)).tolist()
 
 
-NO_CALIBRATION = Calibration(0.0, (0.0,) * (2 * len(BAND_STARTS) + 2))
+NO_CALIBRATION = Calibration(0.0, (0.0,) * CELLS, (0.0,) * CELLS, (), (0.0,))
 
 
-def calibrate(
-    missing_count: Int64Array, point_age: Float64Array, lower: Float64Array, upper: Float64Array, age: Float64Array, coverage: float
-) -> Calibration:
-    """Corrections from n rows that took no part in training: those of the cell, else of its age band, else of all rows."""
+def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, coverage: float) -> Calibration:
+    """Corrections from n people who took no part in training, of whole ``age`` (n,), predicted to be ``predicted`` (n,) years old.
+
+    A cell with few rows gets the correction of its age band, else that of all rows; groups of raw width are equally large and never
+    small.
+    """
+    needed = raw.needed(age, predicted)
     missing_threshold = 0.0
-    if len(missing_count):
-        median = float(np.median(missing_count))  # of the two thresholds, the one that splits the rows more evenly
-        missing_threshold = min((median, median - 1), key=lambda threshold: abs(float((missing_count > threshold).mean()) - 0.5))
-    uncalibrated = replace(NO_CALIBRATION, missing_threshold=missing_threshold)
-    cells = uncalibrated.cells(missing_count, point_age)
-    years = []
-    for cell in range(len(uncalibrated.years)):
-        for rows in (cells == cell, cells // 2 == cell // 2, np.ones(len(cells), bool)):
-            if rows.sum() >= MIN_CELL_ROWS or rows.all():
-                years.append(conformal_correction(lower[rows], upper[rows], age[rows], coverage))
-                break
-    return Calibration(uncalibrated.missing_threshold, tuple(years))
+    if len(age):
+        median = float(np.median(raw.missing_count))  # of the two thresholds, the one that splits the rows more evenly
+        missing_threshold = min((median, median - 1), key=lambda limit: abs(float((raw.missing_count > limit).mean()) - 0.5))
+    groups = int(np.clip(len(age) // MIN_CELL_ROWS, 1, MAX_WIDTH_GROUPS))
+    edges = np.unique(np.quantile(raw.width, np.arange(1, groups) / groups)) if groups > 1 else np.empty(0)
+    blank = replace(
+        NO_CALIBRATION,
+        missing_threshold=missing_threshold,
+        width_edges=tuple(edges.tolist()),
+        by_width=(0.0,) * (len(edges) + 1),
+    )
+    cells, widths = blank.cells(raw), blank.widths(raw)
+    by_cell, by_width = np.zeros(CELLS), np.zeros(len(edges) + 1)
+    everybody = np.ones(len(age), np.bool_)
+    for _ in range(FITTING_PASSES):
+        left = needed - by_width[widths]
+        by_cell = np.array([_of_first_large((cells == c, cells // 2 == c // 2, everybody), left, coverage) for c in range(CELLS)])
+        left = needed - by_cell[cells]
+        by_width = np.array([_of_first_large((widths == w, everybody), left, coverage) for w in range(len(by_width))])
+    return replace(blank, by_cell=tuple(by_cell.tolist()), by_width=tuple(by_width.tolist()))
+
+
+def _of_first_large(groups: tuple[BoolArray, ...], scores: Float64Array, coverage: float) -> float:
+    """Conformal correction of the first of the ``groups`` (n,) with enough rows; the last holds everybody."""
+    chosen = next((rows for rows in groups[:-1] if rows.sum() >= MIN_CELL_ROWS), groups[-1])
+    return conformal_correction(scores[chosen], coverage)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
+from predict_age.models.age_distribution import Probabilities
 from predict_age.models.bundle import (
     MEMBERS,
     Bundle,
@@ -90,6 +91,45 @@ class UnseenOutputs:
         return cls(outputs, np.concatenate([o.age for o in several]), np.concatenate([o.ridge for o in several]))
 
 
+@dataclass(frozen=True)
+class UnseenMembers:
+    """Outputs of all models for n people whom they were not trained on, before the models are weighed.
+
+    ``rows`` (n,): the people's numbers in the sample; ``age`` (n,), years; ``points`` (n, 4) in the order of MEMBERS; ``network``
+    and ``forest`` (n, n_ages): distributions of the age; ``missing_count`` (n,): features without a value; ``ridge`` (n,).
+    """
+
+    rows: NDArray[np.int64]
+    age: NDArray[np.float64]
+    points: NDArray[np.float64]
+    network: Probabilities
+    forest: Probabilities
+    missing_count: NDArray[np.int64]
+    ridge: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, bundle: Bundle, matrix: Matrix, rows: NDArray[np.int64], age: NDArray[np.float32]) -> UnseenMembers:
+        """Outputs of all models of ``bundle`` for the people ``rows`` (n,) of ``matrix`` and ``age``, those of the sample."""
+        chosen = matrix[rows]
+        points, network, forest, _ = bundle.evaluate_members(chosen, all_members=True)
+        assert network is not None and forest is not None
+        missing_count = np.isnan(chosen).sum(axis=1)
+        return cls(rows, age[rows].astype(np.float64), points, network, forest, missing_count, bundle.ridge.predict(chosen))
+
+    @classmethod
+    def all_of(cls, several: list[UnseenMembers]) -> UnseenMembers:
+        """Concatenate the outputs of several groups of people."""
+        return cls(*(np.concatenate([getattr(some, f.name) for some in several]) for f in fields(cls)))
+
+    def only(self, chosen: NDArray[np.bool_]) -> UnseenMembers:
+        """Outputs for the ``chosen`` (n,) people alone."""
+        return UnseenMembers(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    def outputs(self, ensemble: EnsembleWeights) -> MemberOutputs:
+        """Member outputs whose distribution is mixed by ``ensemble``."""
+        return MemberOutputs(self.points, ensemble.interval_quantiles(self.points, self.network, self.forest), self.missing_count)
+
+
 def held_out_metrics(
     ensemble: EnsembleWeights,
     unseen_outputs: UnseenOutputs,
@@ -118,7 +158,7 @@ def held_out_metrics(
         median=point_errors(truth, np.full(len(truth), median)),
         uncalibrated=interval_quality(truth, outputs.interval_quantiles[:, 0], outputs.interval_quantiles[:, 2]),
         network_share=ensemble.network_share,
-        widen_years=list(ensemble.calibration.years),
+        widen_years=ensemble.calibration.mean_years(ensemble.raw_intervals(outputs)),
         by_confidence=steps,
         confidence_is_monotone=errors_fall_with_confidence(steps),
         sample=AgePairs(truth[shown].astype(int).tolist(), predictions.age[shown].tolist()),

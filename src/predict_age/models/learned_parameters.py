@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from predict_age.features.encode import Encoders
 from predict_age.features.spec import Category, FeatureSet
 from predict_age.models.bundle import MEMBERS, EnsembleWeights
-from predict_age.models.conformal import NO_CALIBRATION, Calibration
+from predict_age.models.conformal import CELLS, MAX_WIDTH_GROUPS, NO_CALIBRATION, Calibration
 from predict_age.models.ensemble import MAX_RESIDUAL_QUANTILES
 from predict_age.models.ridge import RidgeModel
 from predict_age.models.structure import StructureError
@@ -41,12 +41,23 @@ class _Ridge(_Saved):
     intercept: float
 
 
+_Correction = Annotated[float, Field(ge=-OLDEST, le=OLDEST)]
+
+
 class _Calibration(_Saved):
     few: float
-    years: Annotated[
-        list[Annotated[float, Field(ge=-OLDEST, le=OLDEST)]],
-        Field(min_length=len(NO_CALIBRATION.years), max_length=len(NO_CALIBRATION.years)),
-    ]
+    years: Annotated[list[_Correction], Field(min_length=CELLS, max_length=CELLS)]
+    by_cell: Annotated[list[_Correction], Field(min_length=CELLS, max_length=CELLS)] = list(NO_CALIBRATION.by_cell)
+    width_edges: Annotated[list[_Age], Field(max_length=MAX_WIDTH_GROUPS - 1)] = []
+    by_width: Annotated[list[_Correction], Field(min_length=1, max_length=MAX_WIDTH_GROUPS)] = [0.0]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _Calibration:
+        if len(self.by_width) != len(self.width_edges) + 1:
+            raise ValueError(f"by_width must have {len(self.width_edges) + 1} numbers, not {len(self.by_width)}")
+        if self.width_edges != sorted(self.width_edges):
+            raise ValueError("width_edges must rise")
+        return self
 
 
 class _Blend(_Saved):
@@ -124,7 +135,10 @@ class LearnedParameters(_Saved):
     @property
     def ensemble(self) -> EnsembleWeights:
         saved = self.blend
-        calibration = Calibration(saved.calibration.few, tuple(saved.calibration.years))
+        found = saved.calibration
+        calibration = Calibration(
+            found.few, tuple(found.years), tuple(found.by_cell), tuple(found.width_edges), tuple(found.by_width)
+        )
         weights = (*saved.weights, *[0.0] * (len(MEMBERS) - len(saved.weights)))
         return EnsembleWeights(
             weights,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +19,7 @@ from predict_age.models.bundle import (
     EnsembleWeights,
     with_point_prediction,
 )
-from predict_age.models.conformal import NO_CALIBRATION, calibrate
+from predict_age.models.conformal import NO_CALIBRATION
 from predict_age.models.density_network_training import network_training_data, train_one_network
 from predict_age.models.ensemble import (
     choose_network_share,
@@ -30,122 +28,41 @@ from predict_age.models.ensemble import (
     mix_distributions,
     residual_quantiles,
 )
-from predict_age.models.held_out import HeldOutPredictions, UnseenOutputs, held_out_metrics
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import train_ridge
 from predict_age.models.training_threads import CancelEvent, TrainingThreads
-from predict_age.models.xgb_model import gain_importance, train_xgboost
-from predict_age.records.model_quality import Metrics, TrainingRows
+from predict_age.models.xgb_model import train_xgboost
 
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
 MEMBER_COSTS = (5.0, 8.0, 1.0, 0.1)  # relative cost of predicting a row, in the order of MEMBERS
 MAX_EVALUATION_ROWS = (
     20_000  # rows that calibrate or validate, at most: more would gain little, and fewer would be left to train on
 )
-TaskRunner = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]  # calls a function for several tasks
-
-
-def run_in_turn(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The results of ``function`` for the ``tasks``, one after another in this process."""
-    return [function(*task) for task in tasks]
 
 
 @dataclass(frozen=True)
-class _CrossFitTurn:
-    """Models trained on some of the people, and their outputs for the others.
+class TrainingPeople:
+    """The people of known ``age`` (n,) with their feature ``columns`` (n rows), and the settings of the training."""
 
-    ``missing`` (n_features,): share of people without a value; ``importance``: share of the gain by feature.
-    """
+    features: FeatureSet
+    columns: pa.Table
+    age: NDArray[np.float32]
+    config: Config
 
-    bundle: Bundle
-    calibration: UnseenOutputs
-    held_out: UnseenOutputs
-    missing: NDArray[np.float64]
-    importance: dict[str, float]
+    def with_rounds(self, xgboost: int, lightgbm: int) -> TrainingPeople:
+        """Return the people with settings for boosters of so many trees."""
+        settings = self.config.training.model_copy(update={"rounds": max(1, xgboost), "light_rounds": max(1, lightgbm)})
+        return replace(self, config=self.config.model_copy(update={"training": settings}))
 
+    def train(self, fit: NDArray[np.bool_], validate: NDArray[np.bool_], threads: int) -> tuple[Bundle, Matrix]:
+        """Train all members on the people ``fit`` (n,); ``validate`` (n,) stops boosting and weighs the members."""
+        return _train_members(self.features, self.columns, self.age, fit, validate, self.config, threads)
 
-def _train_turn(
-    features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], roles: NDArray[np.int8], config: Config, threads: int
-) -> _CrossFitTurn:
-    """Train on the rows whose ``roles`` (n,) are FIT or VALIDATE, and predict the others."""
-    bundle, matrix = _train_members(features, columns, age, roles == FIT, roles == VALIDATE, config, threads)
-    calibration, held_out = (
-        UnseenOutputs.of(bundle, matrix[roles == role], age[roles == role], threads) for role in (CALIBRATE, HELD_OUT)
-    )
-    return _CrossFitTurn(bundle, calibration, held_out, np.isnan(matrix).mean(axis=0), gain_importance(bundle.xgboost))
-
-
-def _train_on_all_rows(features: FeatureSet, columns: pa.Table, age: NDArray[np.float32], config: Config, threads: int) -> Bundle:
-    """Train on every row."""
-    nobody = np.zeros(len(age), np.bool_)
-    return _train_members(features, columns, age, ~nobody, nobody, config, threads)[0]
-
-
-def train_bundle(
-    features: FeatureSet,
-    columns: pa.Table,
-    age: NDArray[np.float32],
-    sampling_hashes: NDArray[np.float64],
-    config: Config,
-    threads: int,
-    run_tasks: TaskRunner = run_in_turn,
-) -> tuple[Bundle, Metrics, HeldOutPredictions]:
-    """Train and weigh the members, calibrate the interval, and measure the result on held-out people.
-
-    ``columns``: feature table (n rows); ``age`` (n,): whole years; ``sampling_hashes`` (n,): in [0, 1). :func:`assign_roles` gives
-    each row a role. With fewer than ``cross_fit_below_rows`` rows the training is repeated in turns (cross-fitting) until each row
-    was held out once, because few held-out rows would measure badly. ``run_tasks`` runs turns side by side, each in one thread:
-    few rows keep few threads busy. With fewer than ``refit_below_rows`` rows the models are then trained again on all rows, with
-    the number of trees, the weights and the calibration of the turns. Returns the bundle, the metrics, and the held-out
-    predictions that the metrics measure.
-    """
-    settings = config.training
-    turns = round(1 / settings.test_share) if len(age) < settings.cross_fit_below_rows else 1
-    run, threads = (run_tasks, 1) if turns > 1 else (run_in_turn, threads)
-    all_roles = [assign_roles(sampling_hashes, settings, turn / turns) for turn in range(turns)]
-    completed: list[_CrossFitTurn] = run(_train_turn, [(features, columns, age, roles, config, threads) for roles in all_roles])
-    last = completed[-1]
-    ensemble = replace(
-        last.bundle.ensemble,
-        weights=tuple(np.mean([t.bundle.ensemble.weights for t in completed], axis=0).tolist()),
-        network_share=float(np.mean([t.bundle.ensemble.network_share for t in completed])),
-    )
-    unseen_outputs = UnseenOutputs.all_of([t.calibration for t in completed])
-    interval_quantiles = unseen_outputs.outputs.interval_quantiles
-    calibration = calibrate(
-        unseen_outputs.outputs.missing_count,
-        ensemble.point_age(unseen_outputs.outputs),
-        interval_quantiles[:, 0],
-        interval_quantiles[:, 2],
-        unseen_outputs.age,
-        settings.coverage,
-    )
-    bundle = replace(last.bundle, ensemble=replace(ensemble, calibration=calibration))
-    held_out = UnseenOutputs.all_of([t.held_out for t in completed])
-    predictions = bundle.ensemble.predict(held_out.outputs)
-    rows = np.concatenate([np.flatnonzero(roles == HELD_OUT) for roles in all_roles])
-    ridge, median = bundle.ensemble.whole_years(held_out.ridge), float(np.median(age))
-    held_out_predictions = HeldOutPredictions(rows, held_out.age, predictions, held_out.outputs.missing_count, ridge, median)
-    metrics = held_out_metrics(
-        bundle.ensemble,
-        held_out,
-        predictions,
-        float(np.median(age)),
-        importance=last.importance,
-        missing=dict(zip(features.names, last.missing.tolist(), strict=True)),
-        rows=TrainingRows(int((all_roles[-1] == FIT).sum()), len(rows), turns),
-        refit_rows=len(age) if len(age) < settings.refit_below_rows else 0,
-    )
-    if metrics.refit_rows:
-        rounds = [(t.bundle.xgboost.rounds, t.bundle.lightgbm.rounds) for t in completed]
-        xgboost, lightgbm = (max(1, int(n)) for n in np.median(rounds, axis=0))
-        refit_config = config.model_copy(
-            update={"training": settings.model_copy(update={"rounds": xgboost, "light_rounds": lightgbm})}
-        )
-        (full,) = run(_train_on_all_rows, [(features, columns, age, refit_config, threads)])
-        bundle = replace(full, ensemble=bundle.ensemble)
-    return bundle, metrics, held_out_predictions
+    def train_on_all(self, threads: int) -> Bundle:
+        """Train all members on everybody, with the configured numbers of trees."""
+        everybody = np.ones(len(self.age), np.bool_)
+        return self.train(everybody, ~everybody, threads)[0]
 
 
 def assign_roles(sampling_hashes: NDArray[np.float64], settings: TrainingConfig, turn: float = 0.0) -> NDArray[np.int8]:
@@ -154,7 +71,7 @@ def assign_roles(sampling_hashes: NDArray[np.float64], settings: TrainingConfig,
     FIT: train; VALIDATE: stop boosting and weigh the members; CALIBRATE: correct the interval; HELD_OUT: measure the result.
     ``turn`` in [0, 1) shifts all roles: over 1 / test_share evenly spaced turns each row is held out once.
     """
-    position = (uniform_hash((sampling_hashes * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D)) + turn) % 1.0
+    position = (second_hash(sampling_hashes) + turn) % 1.0
     max_share = MAX_EVALUATION_ROWS / max(len(sampling_hashes), 1)
     calibrated = settings.test_share + min(settings.calibration_share, max_share)
     result = np.full(len(sampling_hashes), FIT, np.int8)
@@ -162,6 +79,11 @@ def assign_roles(sampling_hashes: NDArray[np.float64], settings: TrainingConfig,
     result[position < calibrated] = CALIBRATE
     result[position < settings.test_share] = HELD_OUT
     return result
+
+
+def second_hash(sampling_hashes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hashes (n,) in [0, 1) from further bits of the sampling hashes, so that they do not follow the sample."""
+    return uniform_hash((sampling_hashes * 2.0**53).astype(np.int64) ^ np.int64(0x5DEECE66D))
 
 
 def _train_members(

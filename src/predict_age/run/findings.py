@@ -8,9 +8,6 @@ FEW_USABLE = 0.5  # share of the predictions below which this is the first findi
 MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
 ABSENT_NAMED = 5
-NARROWER = 0.05  # share of the evaluated width
-LOWEST_BIN_SHARE = 0.02
-YEARS_TO_PERCENT = 3.33  # percent of confidence for each year of width, see results
 BEYOND_CHANCE = 1.645  # standard errors that one comparison in twenty exceeds without a difference
 
 
@@ -27,8 +24,6 @@ def run_findings(
         found += _usability(usable_from_pct, final)
     if training:
         found += _baselines(training) + _absent_features(training)
-    if training and prediction:
-        found += _narrower_intervals(training, prediction)
     if prediction:
         found += _defaults(prediction)
     if source:
@@ -68,31 +63,6 @@ def _absent_features(training: TrainingFacts) -> list[str]:
     features = "feature was" if len(absent) == 1 else "features were"
     of_all = f"{len(absent)} of {len(training.metrics.missing)}"
     return [f"{of_all} {features} in no training profile: {', '.join(absent[:ABSENT_NAMED])}{more}."]
-
-
-def _narrower_intervals(training: TrainingFacts, prediction: ParallelPredictionFacts) -> list[str]:
-    """Models that are refitted after the evaluation give narrower intervals, with the calibration of the evaluated ones."""
-    width, held_out = mean_width(prediction.tally.histograms.get("confidence_pct", [])), training.metrics.held_out
-    if not training.metrics.refit_rows or width is None or width >= held_out.width * (1 - NARROWER):
-        return []
-    widths = f"about {width:.1f} against {held_out.width:.1f} years"
-    return [
-        f"The published intervals are narrower than the evaluated ones, {widths}: after the evaluation the models were fitted "
-        f"again to all people. Their coverage may be below the evaluated {held_out.coverage:.1%}."
-    ]
-
-
-def mean_width(confidence_bins: list[int]) -> float | None:
-    """Mean width of intervals in years, from counts of confidence_pct in bins of equal size.
-
-    None without intervals, or where more than 2 % are in the lowest bin, which has no upper limit of the width.
-    """
-    people = sum(confidence_bins)
-    if not people or confidence_bins[0] > LOWEST_BIN_SHARE * people:
-        return None
-    size = 100 / len(confidence_bins)
-    percent = sum(n * (number + 0.5) * size for number, n in enumerate(confidence_bins)) / people
-    return (100 - percent) / YEARS_TO_PERCENT
 
 
 def _defaults(prediction: ParallelPredictionFacts) -> list[str]:

@@ -18,7 +18,7 @@ from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
 from predict_age.kernels import MIN_KERNEL_ROWS
 from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, save_model
-from predict_age.models.training import train_bundle
+from predict_age.models.bundle_training import train_bundle
 from predict_age.models.tuning import TuningResult, tune
 from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json

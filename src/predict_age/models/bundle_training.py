@@ -1,0 +1,202 @@
+"""Training of the delivered models: in folds or by roles, so that weights, calibration and metrics rest on unseen people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.config import Config, TrainingConfig
+from predict_age.features.encode import fit_encoders
+from predict_age.features.spec import FeatureSet
+from predict_age.models.bundle import Bundle, EnsembleWeights, MemberOutputs, Predictions
+from predict_age.models.conformal import calibrate
+from predict_age.models.held_out import HeldOutPredictions, UnseenMembers, UnseenOutputs, held_out_metrics
+from predict_age.models.lgbm_model import train_lightgbm
+from predict_age.models.training import (
+    CALIBRATE,
+    FIT,
+    HELD_OUT,
+    VALIDATE,
+    TrainingPeople,
+    assign_roles,
+    second_hash,
+    weighed_ensemble,
+)
+from predict_age.models.xgb_model import gain_importance, train_xgboost
+from predict_age.records.model_quality import Metrics, TrainingRows
+
+FOLDS_BELOW_ROWS = ((2_000, 20), (10_000, 10))  # folds with fewer people than these
+CLAIM_PARTS = 5  # what is claimed for a fifth of the people rests on weights and a calibration from the others
+TaskRunner = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]  # calls a function for several tasks
+
+
+def run_in_turn(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The results of ``function`` for the ``tasks``, one after another in this process."""
+    return [function(*task) for task in tasks]
+
+
+def train_bundle(
+    features: FeatureSet,
+    columns: pa.Table,
+    age: NDArray[np.float32],
+    sampling_hashes: NDArray[np.float64],
+    config: Config,
+    threads: int,
+    run_tasks: TaskRunner = run_in_turn,
+) -> tuple[Bundle, Metrics, HeldOutPredictions]:
+    """Train and weigh the members, calibrate the interval, and measure the result on held-out people.
+
+    ``columns``: feature table (n rows); ``age`` (n,): whole years; ``sampling_hashes`` (n,): in [0, 1). Fewer than
+    ``cross_fit_below_rows`` people are all held out once (:func:`_train_in_folds`), more are given roles once
+    (:func:`_train_by_roles`). Returns the bundle, the metrics, and the held-out predictions that the metrics measure.
+    """
+    people = TrainingPeople(features, columns, age, config)
+    if len(age) < config.training.cross_fit_below_rows:
+        return _train_in_folds(people, sampling_hashes, run_tasks)
+    return _train_by_roles(people, sampling_hashes, threads)
+
+
+def _train_in_folds(
+    people: TrainingPeople, sampling_hashes: NDArray[np.float64], run_tasks: TaskRunner
+) -> tuple[Bundle, Metrics, HeldOutPredictions]:
+    """Train on all people but one fold, for each fold; weigh, calibrate and measure on everybody, each predicted by the models
+    that did not see them; then train on all.
+
+    The delivered models are made as those of the folds are: the same settings, the same numbers of trees, nearly as many people.
+    What holds for the folds' predictions therefore holds for theirs, which is what cross-conformal prediction rests on (Vovk 2015;
+    Barber, Candès, Ramdas and Tibshirani 2021). The numbers of trees are chosen first, by boosters that stop early. Weights and
+    calibration of the measured predictions come from other people than those whom they are applied to. ``run_tasks`` runs folds
+    side by side, each in one thread: few rows keep few threads busy.
+    """
+    settings, n = people.config.training, len(people.age)
+    stops = run_tasks(_best_rounds, [(people, fold, 1) for fold in _folds(sampling_hashes, round(1 / settings.test_share))])
+    people = people.with_rounds(*(int(rounds) for rounds in np.median(stops, axis=0)))
+    folds = _folds(sampling_hashes, fold_count(n, settings))
+    completed: list[_Fold] = run_tasks(_train_fold, [(people, fold, 1) for fold in folds])
+    unseen, unweighed = UnseenMembers.all_of([fold.unseen for fold in completed]), completed[-1].bundle.ensemble
+    ensemble = _fitted(unweighed, unseen, settings)
+    part_of = np.arange(n) % CLAIM_PARTS
+    claimed = []
+    for part in range(CLAIM_PARTS):
+        mine = unseen.only(part_of == part)
+        by_others = _fitted(unweighed, unseen.only(part_of != part), settings)
+        claimed.append(by_others.predict(mine.outputs(by_others)))
+    order = np.argsort(np.argsort(part_of, kind="stable"))
+    predictions = Predictions(*(np.concatenate([getattr(made, f.name) for made in claimed])[order] for f in fields(Predictions)))
+    refit = n < settings.refit_below_rows
+    bundle = run_tasks(_train_on_all, [(people, 1)])[0] if refit else completed[-1].bundle
+    bundle = replace(bundle, ensemble=ensemble)
+    held_out = UnseenOutputs(unseen.outputs(ensemble), unseen.age, unseen.ridge)
+    rows = TrainingRows(n - int(folds[-1].sum()), n, len(folds))
+    return bundle, *_measured(people, bundle, held_out, predictions, unseen.rows, rows, completed[-1].missing, n if refit else 0)
+
+
+def _measured(
+    people: TrainingPeople,
+    bundle: Bundle,
+    held_out: UnseenOutputs,
+    predictions: Predictions,
+    numbers: NDArray[np.int64],
+    rows: TrainingRows,
+    missing: NDArray[np.float64],
+    refit_rows: int,
+) -> tuple[Metrics, HeldOutPredictions]:
+    """Metrics of ``predictions`` for ``held_out`` people, who have these ``numbers`` (m,) in the sample."""
+    ridge, median = bundle.ensemble.whole_years(held_out.ridge), float(np.median(people.age))
+    metrics = held_out_metrics(
+        bundle.ensemble,
+        held_out,
+        predictions,
+        median,
+        importance=gain_importance(bundle.xgboost),
+        missing=dict(zip(people.features.names, missing.tolist(), strict=True)),
+        rows=rows,
+        refit_rows=refit_rows,
+    )
+    return metrics, HeldOutPredictions(numbers, held_out.age, predictions, held_out.outputs.missing_count, ridge, median)
+
+
+def _fitted(ensemble: EnsembleWeights, unseen: UnseenMembers, settings: TrainingConfig) -> EnsembleWeights:
+    """The ``ensemble`` with weights and calibration from people whom no member was trained on."""
+    weighed = weighed_ensemble(ensemble, unseen.points, unseen.network, unseen.forest, unseen.age, settings)
+    return _calibrated(weighed, unseen.outputs(weighed), unseen.age)
+
+
+def _calibrated(ensemble: EnsembleWeights, outputs: MemberOutputs, age: NDArray[np.float64]) -> EnsembleWeights:
+    """The ``ensemble`` with a calibration from the ``outputs`` for people of known ``age`` (n,)."""
+    raw = ensemble.raw_intervals(outputs)
+    return replace(ensemble, calibration=calibrate(raw, age, ensemble.whole_years(raw.point_age), ensemble.coverage))
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Models trained on all people but those of one fold, and their outputs for these.
+
+    ``missing`` (n_features,): share of people without a value.
+    """
+
+    bundle: Bundle
+    unseen: UnseenMembers
+    missing: NDArray[np.float64]
+
+
+def _train_fold(people: TrainingPeople, fold: NDArray[np.bool_], threads: int) -> _Fold:
+    """Train on the people outside ``fold`` (n,), with the configured numbers of trees, and predict those in it."""
+    bundle, matrix = people.train(~fold, np.zeros_like(fold), threads)
+    unseen = UnseenMembers.of(bundle, matrix, np.flatnonzero(fold), people.age)
+    return _Fold(bundle, unseen, np.isnan(matrix).mean(axis=0))
+
+
+def _train_on_all(people: TrainingPeople, threads: int) -> Bundle:
+    return people.train_on_all(threads)
+
+
+def _best_rounds(people: TrainingPeople, fold: NDArray[np.bool_], threads: int) -> tuple[int, int]:
+    """Numbers of trees of XGBoost and LightGBM, trained outside ``fold`` (n,), with the least error inside."""
+    settings, names = people.config.training, people.features.names
+    encoders = fit_encoders(people.features, people.columns.filter(pa.array(~fold)), people.age[~fold])
+    matrix = encoders.encode(people.columns)
+    fit, ages, validation = matrix[~fold], people.age[~fold], (matrix[fold], people.age[fold])
+    xgboost = train_xgboost(fit, ages, names, settings, threads, validation)
+    return xgboost.rounds, train_lightgbm(fit, ages, names, settings, threads, validation).rounds
+
+
+def _folds(sampling_hashes: NDArray[np.float64], count: int) -> list[NDArray[np.bool_]]:
+    """Masks (n,) of ``count`` equally large folds, drawn by further bits of the sampling hashes."""
+    order = np.argsort(np.argsort(second_hash(sampling_hashes), kind="stable"), kind="stable")
+    return [order % count == number for number in range(count)]
+
+
+def fold_count(people: int, settings: TrainingConfig) -> int:
+    """Number of folds: the fewer ``people``, the more, so that their models resemble the delivered one."""
+    return max(2, round(1 / settings.test_share), *(folds for below, folds in FOLDS_BELOW_ROWS if people < below))
+
+
+def _train_by_roles(
+    people: TrainingPeople, sampling_hashes: NDArray[np.float64], threads: int
+) -> tuple[Bundle, Metrics, HeldOutPredictions]:
+    """Give each person a role (:func:`assign_roles`): train, stop boosting and weigh, calibrate, or measure.
+
+    With fewer than ``refit_below_rows`` people the models are then trained again on all, with the same number of trees.
+    """
+    settings, n = people.config.training, len(people.age)
+    roles = assign_roles(sampling_hashes, settings)
+    bundle, matrix = people.train(roles == FIT, roles == VALIDATE, threads)
+    calibration, held_out = (
+        UnseenOutputs.of(bundle, matrix[roles == role], people.age[roles == role], threads) for role in (CALIBRATE, HELD_OUT)
+    )
+    bundle = replace(bundle, ensemble=_calibrated(bundle.ensemble, calibration.outputs, calibration.age))
+    numbers = np.flatnonzero(roles == HELD_OUT)
+    rows = TrainingRows(int((roles == FIT).sum()), len(numbers), 1)
+    missing, refit_rows = np.isnan(matrix).mean(axis=0), n if n < settings.refit_below_rows else 0
+    predictions = bundle.ensemble.predict(held_out.outputs)
+    measured = _measured(people, bundle, held_out, predictions, numbers, rows, missing, refit_rows)
+    if refit_rows:
+        again = people.with_rounds(bundle.xgboost.rounds, bundle.lightgbm.rounds)
+        bundle = replace(again.train_on_all(threads), ensemble=bundle.ensemble)
+    return bundle, *measured
