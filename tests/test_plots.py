@@ -25,7 +25,9 @@ PICTURES = {
     "ages": plots.ages(KNOWN, PREDICTED),
     "bands": plots.bands(BANDS, [2.1, 2.4, 3.0, 3.4, 3.9, 7.2], [1.6, 0.6, -0.7, -1.3, -2.9, -7.0]),
     "coverage": plots.coverage(BANDS, [0.89, 0.93, 0.91, 0.89, 0.88, 0.69], [False] * 5 + [True], 0.9),
-    "true": plots.true_against_predicted([20, 20, 30, 40, 40, 40], [22, 22, 30, 39, 39, 39]),
+    "true": plots.true_against_predicted(
+        [([0, 24], [0, 29], 40), ([25, 64], [0, 29], 25), ([25, 64], [30, 120], 90), ([65, 120], [0, 120], 30)]
+    ),
     "confidence": plots.confidence([1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 120, 160, 200, 170, 90, 40, 9, 4, 0, 0], 60),
     "error": plots.error_by_confidence([0, 10, 20, 30], [6.8, 5.0, 4.0, 2.0], [15.0, 11.0, 8.0, 4.0]),
     "importance": plots.horizontal(
@@ -38,7 +40,7 @@ EMPTY = {
     "ages": plots.ages([0] * 101, [0] * 101),
     "bands": plots.bands([], [], []),
     "coverage": plots.coverage([], [], [], 0.9),
-    "true": plots.true_against_predicted([], []),
+    "true": plots.true_against_predicted([]),
     "confidence": plots.confidence([0] * 20, 60),
     "error": plots.error_by_confidence([], [], []),
     "importance": plots.horizontal([], [], "share of the gain, %"),
@@ -172,16 +174,20 @@ def test_confidence_is_dark_from_where_predictions_are_usable(usable_from: int) 
     assert len(dark) == {0: 20, 40: 12, 47: 11, 100: 0}[usable_from]
 
 
-def test_dots_stand_where_the_people_are() -> None:
-    """One dot a pair of ages, the larger the more people; equal ages lie on the diagonal."""
-    dots = [numbers(e, "cx", "cy", "r") for e in read(PICTURES["true"]).iter("circle")]
-    assert len(dots) == 3
-    (x20, _, r20), (x30, y30, r30), (x40, _, r40) = dots
-    assert x30 - x20 == pytest.approx(x40 - x30, abs=0.02)
-    assert r30 < r20 < r40
+def test_cells_stand_where_the_people_are() -> None:
+    """One rectangle a cell, the darker the more people for each year of its sides; equal ages lie on the diagonal."""
+    cells = [e for e in read(PICTURES["true"]).iter("rect") if e.get("fill") == svg.BLUE]
+    assert len(cells) == 4
+    (x0, _, w0, _), (x25, y25, w25, _), _, _ = (numbers(e, "x", "y", "width", "height") for e in cells)
+    assert x0 + w0 == pytest.approx(x25, abs=0.02)
+    assert w25 / w0 == pytest.approx(40 / 10, abs=0.02)
+    dark = [numbers(e, "fill-opacity")[0] for e in cells]
+    assert dark[0] > dark[1] > dark[3]
+    assert "true age 25 to 64, predicted 15 to 29: 25 people" in PICTURES["true"]
     diagonal = re.findall(r"[-\d.]+", next(read(PICTURES["true"]).iter("path")).attrib["d"])
     x1, y1, x2, y2 = map(float, diagonal)
-    assert y1 + (y2 - y1) * (x30 - x1) / (x2 - x1) == pytest.approx(y30, abs=0.05)
+    year = w0 / 10
+    assert y1 + (y2 - y1) * (x25 + 5 * year - x1) / (x2 - x1) == pytest.approx(y25, abs=0.05)
 
 
 def test_bias_dots_lie_within_their_intervals() -> None:

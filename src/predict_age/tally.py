@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 HIGH_QUALITY_PCT = 60
 AGE_BINS = 121  # whole years 0..120
 PCT_BINS = 20  # confidence_pct in steps of 5; 100 is in the last
+MIN_SHOWN_PEOPLE = 20  # a value of people's data is written down, outside their own rows, only when so many share it
 
 
 @dataclass
@@ -43,3 +44,45 @@ def sum_tallies(tallies: Iterable[Tally]) -> Tally:
     for tally in tallies:
         total = total + tally
     return total
+
+
+def fold_small_counts(counts: Mapping[str, int], rest: str, kept: Collection[str] = ()) -> dict[str, int]:
+    """Counts of people by value, with values of fewer than 20 people under ``rest``, which has none or at least 20 itself.
+
+    Where only a few people are left over, the smallest shown value joins them: its count and the total would give them away.
+    ``kept`` are keys that are no values and stay as they are.
+    """
+    small = {k: n for k, n in counts.items() if n < MIN_SHOWN_PEOPLE and k != rest and k not in kept}
+    shown = {k: n for k, n in counts.items() if k != rest and k not in small}
+    folded = counts.get(rest, 0) + sum(small.values())
+    for key in sorted((k for k in shown if k not in kept), key=lambda k: (shown[k], k)):
+        if not 0 < folded < MIN_SHOWN_PEOPLE:
+            break
+        folded += shown.pop(key)
+    return {**shown, rest: folded} if folded or rest in counts else shown
+
+
+def pooled(counts: Sequence[int]) -> list[float]:
+    """Histogram of people in which neighbouring bins share their mean, so that no step of the picture stands for fewer than 20.
+
+    Bins without anybody stay empty between two such groups. With fewer than 20 people in all, every bin is empty.
+    """
+    heights = [0.0] * len(counts)
+    if sum(counts) < MIN_SHOWN_PEOPLE:
+        return heights
+    groups: list[tuple[int, int, int]] = []  # first bin, bin after the last, people
+    for at, people in enumerate(counts):
+        if not people:
+            continue
+        if groups and groups[-1][2] < MIN_SHOWN_PEOPLE:
+            first, _, before = groups.pop()
+            groups.append((first, at + 1, before + people))
+        else:
+            groups.append((at, at + 1, people))
+    if len(groups) > 1 and groups[-1][2] < MIN_SHOWN_PEOPLE:
+        _, end, people = groups.pop()
+        first, _, before = groups.pop()
+        groups.append((first, end, before + people))
+    for first, end, people in groups:
+        heights[first:end] = [people / (end - first)] * (end - first)
+    return heights

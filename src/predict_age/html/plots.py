@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from predict_age.html.axes import WIDTH, Plot, Point, finite, nice_ticks
@@ -10,16 +9,17 @@ from predict_age.html.svg import BLUE, GREY, LETTER, LINE_COLOUR, ORANGE, PAPER,
 
 LONGEST_NAME = 24  # letters
 TWO_LINES = 64.0  # below a plot area: names on two lines and the title of the axis
+YOUNGEST_DRAWN, OLDEST_DRAWN = 15, 84  # ends of open ranges of ages
 DASH = "\N{EN DASH}"
 TOO_OLD = "bias (+ = made too old)"
 
 
-def _percentages(counts: Sequence[int]) -> list[float]:
+def _percentages(counts: Sequence[float]) -> list[float]:
     total = sum(counts) or 1
     return [count / total * 100 for count in counts]
 
 
-def _occupied(counts: Sequence[int]) -> Point:
+def _occupied(counts: Sequence[float]) -> Point:
     """The range of the bins that are not empty, with one more on each side; everything if all are."""
     shown = [i for i, count in enumerate(counts) if count]
     return (shown[0] - 1, shown[-1] + 1) if shown else (0, max(len(counts), 1))
@@ -39,7 +39,7 @@ def _named(names: Sequence[str]) -> tuple[list[str], float]:
     return short, 14 + LETTER * max((len(name) for name in short), default=1)
 
 
-def ages(known: Sequence[int], predicted: Sequence[int]) -> str:
+def ages(known: Sequence[float], predicted: Sequence[float]) -> str:
     """Distribution of known against predicted ages; both are counts over whole years."""
     both = [a + b for a, b in zip(known, predicted, strict=True)]
     shown = _occupied(both)
@@ -87,20 +87,32 @@ def coverage(names: Sequence[str], share: Sequence[float], short: Sequence[bool]
     return plot.picture("Coverage by age band")
 
 
-def true_against_predicted(true: Sequence[int], predicted: Sequence[int]) -> str:
-    """A sample of held-out people: area of the mark = number of people."""
-    pairs = Counter(zip(true, predicted, strict=True))
-    every = [age for pair in pairs for age in pair]
-    shown = (min(every) - 1, max(every) + 1) if every else (0, 100)
+def true_against_predicted(cells: Sequence[tuple[Sequence[int], Sequence[int], int]]) -> str:
+    """Held-out people by true and predicted age: the darker a cell, the more people for each year of its sides.
+
+    ``cells``: range of the true age, range of the predicted age, people.
+    """
+    inner = [(_inside(true), _inside(predicted), people) for true, predicted, people in cells]
+    every = [age for true, predicted, _ in inner for age in (*true, *predicted)]
+    shown = (min(every) - 1, max(every) + 2) if every else (0, 100)
     ticks = nice_ticks(*shown, 8, inside=True)
     plot = Plot(shown, shown, height=420)
     plot.y_axis(ticks, "predicted age")
     plot.x_axis(ticks, "true age")
+    density = [people / ((t[1] - t[0] + 1) * (p[1] - p[0] + 1)) for t, p, people in inner]
+    most = max(density, default=1)
+    for (true, predicted, people), dark in zip(inner, density, strict=True):
+        hint = f"true age {true[0]} to {true[1]}, predicted {predicted[0]} to {predicted[1]}: {people:,} people"
+        opacity = 0.06 + 0.84 * (dark / most) ** 0.5
+        plot.bar((true[0], true[1] + 1), (predicted[0], predicted[1] + 1), BLUE, hint, fill_opacity=opacity)
     plot.line([(shown[0],) * 2, (shown[1],) * 2], GREY, stroke_dasharray="5 4")
-    most = max(pairs.values(), default=1)
-    for pair, count in sorted(pairs.items()):
-        plot.dot(pair, (1.2 + 12 * count / most) ** 0.5, BLUE, fill_opacity=0.45)
     return plot.picture("Predicted against true age on held-out people")
+
+
+def _inside(ages: Sequence[int]) -> tuple[int, int]:
+    """An open range of ages (0 to 24, 65 to 120) as it is drawn."""
+    low, high = ages
+    return max(low, min(YOUNGEST_DRAWN, high)), min(high, max(OLDEST_DRAWN, low))
 
 
 def confidence(counts: Sequence[int], usable_from: float) -> str:
@@ -170,7 +182,7 @@ def biases(names: Sequence[str], bias: Sequence[float], interval: Sequence[Seque
     return plot.picture("Bias by group")
 
 
-def known_ages(counts: Sequence[int]) -> str:
+def known_ages(counts: Sequence[float]) -> str:
     """Distribution of the ages that were learned from; counts over whole years."""
     shown = _occupied(counts)
     heights = _percentages(counts)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Matrix
+from predict_age.models.age_cells import age_cells
 from predict_age.models.age_distribution import Probabilities
 from predict_age.models.bundle import (
     MEMBERS,
@@ -26,7 +27,7 @@ from predict_age.models.metrics import (
     paired_gain,
     point_errors,
 )
-from predict_age.records.model_quality import AgePairs, MemberQuality, Metrics, PairedGain, TrainingRows
+from predict_age.records.model_quality import MemberQuality, Metrics, PairedGain, TrainingRows
 
 PREDICTION_CHUNK_ROWS = 16_384  # rows
 
@@ -143,7 +144,6 @@ def held_out_metrics(
 ) -> Metrics:
     """Metrics of ``predictions`` for held-out people of known age; ``median``: of the known ages, as a baseline."""
     outputs, truth = unseen_outputs.outputs, unseen_outputs.age
-    shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:3000])
     steps = errors_by_confidence(predictions, truth)
     members = [
         MemberQuality(name, weight, **vars(point_errors(truth, ensemble.whole_years(outputs.points[:, i]))))
@@ -161,10 +161,10 @@ def held_out_metrics(
         widen_years=ensemble.calibration.mean_years(ensemble.raw_intervals(outputs)),
         by_confidence=steps,
         confidence_is_monotone=errors_fall_with_confidence(steps),
-        sample=AgePairs(truth[shown].astype(int).tolist(), predictions.age[shown].tolist()),
         importance=importance,
         missing=missing,
         rows=rows,
         refit_rows=refit_rows,
+        age_cells=age_cells(truth, predictions.age),
         residual_share=ensemble.residual_share,
     )

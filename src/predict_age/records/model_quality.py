@@ -81,10 +81,19 @@ class ConfidenceStep:
 
 @dataclass(frozen=True)
 class AgePairs:
-    """True and predicted ages of some held-out people, for a plot."""
+    """True and predicted ages of single held-out people, in records of earlier versions."""
 
     true: list[int]
     predicted: list[int]
+
+
+@dataclass(frozen=True)
+class AgeCell:
+    """Number of held-out ``people`` whose true and whose predicted age lie in two ranges of years, ends included."""
+
+    true: list[int]
+    predicted: list[int]
+    people: int
 
 
 @dataclass(frozen=True)
@@ -111,11 +120,12 @@ class Metrics:
     widen_years: list[float]
     by_confidence: list[ConfidenceStep]
     confidence_is_monotone: bool
-    sample: AgePairs
+    sample: AgePairs | None = field(default=None, metadata=OPTIONAL, kw_only=True)  # earlier versions alone
     importance: dict[str, float]
     missing: dict[str, float]
     rows: TrainingRows
     refit_rows: int
+    age_cells: list[AgeCell] | None = field(default=None, metadata=OPTIONAL)  # None in records of earlier versions
     residual_share: float | None = field(default=None, metadata=OPTIONAL)  # None in records of earlier versions
 
 

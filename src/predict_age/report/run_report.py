@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-
 from predict_age.evaluation.drift.state import KNOWN_AGE, PREDICTED_AGE
 from predict_age.features.encode import MIN_CATEGORY_ROWS
 from predict_age.html import page, plots, svg
+from predict_age.models.age_cells import without_single_ages
 from predict_age.models.metrics import confidence_sentence, is_short_of_coverage
 from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
@@ -28,9 +26,9 @@ from predict_age.run.summary import run_summary
 from predict_age.runtime.progress import duration, size
 from predict_age.source.discovery import source_file_from_json
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
-from predict_age.storage.durable_files import check_hash, creating, key_of, write_receipt
+from predict_age.storage.durable_files import creating, key_of, write_receipt
 from predict_age.storage.workspace import RunFolder
-from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
+from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally, pooled
 
 REASONS = {
     "AGE_AND_BIRTH_YEAR_DISAGREE": "two of age, date of birth and birth year differ by more than ages.conflict_years",
@@ -38,7 +36,6 @@ REASONS = {
     "UNREADABLE_AGE": "a given age, date of birth or birth year cannot be read and was not used",
     "NO_USABLE_PROFILE": "no age is known and the profile has no feature: the default age, confidence 0",
 }
-EXAMPLES = 8
 FINDINGS = 12
 
 
@@ -54,7 +51,7 @@ def write_report(folder: RunFolder) -> Path:
 def _context(folder: RunFolder) -> dict[str, object]:
     summary = run_summary(folder)
     training, prediction = folder.facts(TrainingFacts), folder.facts(ParallelPredictionFacts)
-    metrics, drift, review = training.metrics, prediction.drift, folder.facts(HumanQaFacts).review
+    metrics, drift, review = without_single_ages(training.metrics), prediction.drift, folder.facts(HumanQaFacts).review
     config = folder.record["config"]
     usable_from = config["prediction"]["usable_from_pct"]
     total_seconds = sum(s["seconds"] for s in summary["stages"]) or 1
@@ -82,7 +79,6 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "formula": folder.facts(BatchGeneratorFacts).formula,
         "review": review,
         "reasons": REASONS,
-        "examples": _examples(folder) if review else {},
         "unseen": {k: v for k, v in prediction.tally.group("unseen").items() if v},
         "confidence_sentence": confidence_sentence(metrics.by_confidence),
         "threshold": HIGH_QUALITY_PCT,
@@ -143,10 +139,10 @@ def _plots(metrics: Metrics, results: Tally, predictions: Tally, coverage: float
     shown = _features(metrics, predictions)
     short = [is_short_of_coverage(b.rows, b.coverage, coverage) for b in bands]
     return {
-        "ages": plots.ages(known, predictions.histograms.get("predicted_age", [0] * AGE_BINS)),
+        "ages": plots.ages(pooled(known), pooled(predictions.histograms.get("predicted_age", [0] * AGE_BINS))),
         "bands": plots.bands(names, [b.mae for b in bands], [b.bias for b in bands]),
         "coverage": plots.coverage(names, [b.coverage for b in bands], short, coverage),
-        "true": plots.true_against_predicted(metrics.sample.true, metrics.sample.predicted),
+        "true": plots.true_against_predicted([(c.true, c.predicted, c.people) for c in metrics.age_cells or []]),
         "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), usable_from),
         "error": plots.error_by_confidence([s.low for s in steps], [s.mae for s in steps], [s.p90 for s in steps]),
         "importance": plots.horizontal([f.name for f in shown], [f.importance for f in shown], "share of the gain, %"),
@@ -154,22 +150,3 @@ def _plots(metrics: Metrics, results: Tally, predictions: Tally, coverage: float
             [f.name for f in shown], [f.predicted for f in shown], "missing among the predicted, %", svg.GREY
         ),
     }
-
-
-def _examples(folder: RunFolder) -> dict[str, list[dict[str, object]]]:
-    """A few rows for each review reason from the QA table, largest disagreement first; bounded, whatever the run's size."""
-    named = list(folder.step("human_qa").outputs.items())[:50]
-    for name, expected in named:
-        check_hash(folder.path / name, expected)
-    table = ds.dataset([str(folder.path / name) for name, _ in named], format="parquet")
-    columns = ["pid", "birth_year", "approximate_age", "predicted_age", "final_age", "review_reason"]
-    review = table.to_table(columns=columns, filter=pc.field("review_reason").is_valid())
-    year = int(folder.record["as_of"][:4])
-    examples: dict[str, list[dict[str, object]]] = {}
-    for reason in REASONS:
-        rows = review.filter(pc.equal(review["review_reason"], reason))
-        gap = pc.abs(pc.subtract(pc.subtract(year, rows["birth_year"]), rows["approximate_age"]))
-        order = pc.sort_indices(pc.fill_null(gap, 0), sort_keys=[("", "descending")]) if rows.num_rows else None
-        if order is not None:
-            examples[reason] = rows.take(order[:EXAMPLES]).to_pylist()
-    return examples

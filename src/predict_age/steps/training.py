@@ -17,6 +17,7 @@ from predict_age.evaluation.model_card.page import CARD_FILES, write_card
 from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
 from predict_age.kernels import MIN_KERNEL_ROWS
+from predict_age.models.age_cells import without_single_ages
 from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, save_model
 from predict_age.models.bundle_training import train_bundle
 from predict_age.models.tuning import TuningResult, tune
@@ -183,7 +184,11 @@ def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFa
     for name in CARD_FILES:
         copy_verified_file(base.model / name, model / name, outputs[f"model/{name}"])
     context.progress.note(f"model {facts.model_version} of run {base.run_id} is used; nothing is trained")
-    return StepResult(0, replace(facts, base=base.run_id, reference=inputs.reference), _outputs(context.folder))
+    return StepResult(
+        0,
+        replace(facts, metrics=without_single_ages(facts.metrics), base=base.run_id, reference=inputs.reference),
+        _outputs(context.folder),
+    )
 
 
 def _tuned(context: StepContext, features: FeatureSet, people: TrainingSample) -> tuple[Config, dict[str, object] | None]:

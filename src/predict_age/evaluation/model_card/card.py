@@ -21,6 +21,7 @@ from predict_age.models.bundle import Bundle
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import confidence_sentence, evaluate, weighted_metrics
 from predict_age.records.model_quality import BandQuality, Metrics
+from predict_age.tally import AGE_BINS, pooled
 
 CARD_LIMITS = (
     "A predicted age is an estimate about a person, not a fact. Age is a protected attribute in many laws (ADEA, 2000/78/EC): do "
@@ -88,7 +89,7 @@ def build_card(
             _both(sample.groups, sample.other_groups),
             _same_path(bundle.features, settings.groups),
         ),
-        ages=np.bincount(sample.age.astype(np.int64), minlength=121).tolist(),
+        ages=pooled(np.bincount(sample.age.astype(np.int64), minlength=AGE_BINS).tolist()),
         features=_features(bundle.features, metrics, sample.others),
         limits=list(CARD_LIMITS),
     )

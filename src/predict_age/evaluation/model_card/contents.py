@@ -108,7 +108,7 @@ class Card:
     population: Population | None
     leakage: list[LeakageScore]
     proxies: dict[str, list[Association]]
-    ages: list[int]
+    ages: list[float]
     features: list[FeatureSummary]
     limits: list[str]
     findings: list[CardFinding] = field(default_factory=list)
