@@ -1,10 +1,11 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, inspect, maintain, models, run
+from predict_age.cli import aws, init, inspect, maintain, models, run
 from predict_age.cli.app import app, run_cli
 
 COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and of the reference
     "generate",
+    "init",
     "plan",
     "run",
     "resume",
@@ -25,4 +26,4 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
 )
 app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))
 
-__all__ = ["COMMAND_ORDER", "app", "aws", "inspect", "maintain", "models", "run", "run_cli"]
+__all__ = ["COMMAND_ORDER", "app", "aws", "init", "inspect", "maintain", "models", "run", "run_cli"]

@@ -36,6 +36,11 @@ def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True
         yield _chunk(_parse(records, names, dialect, source, file.path), names, records, added, source)
 
 
+def header_of(file: SourceFile) -> list[str]:
+    """Names in the header line of a CSV file, empty where a column has none. Raises InputError when it is wrongly quoted."""
+    return _header(utf8_blocks(file), dialect_of(file), file)[1]
+
+
 def _header(blocks: Iterator[bytes], dialect: Dialect, file: SourceFile) -> tuple[bytes, list[str], int]:
     """The blocks that the header lies in, its names, and where the first record begins."""
     head = b""

@@ -1,0 +1,126 @@
+"""The command that proposes a configuration and a feature file for a source."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from predict_age.cli.app import JsonOption, SourceOption, app, parse_date, print_line
+from predict_age.errors import ConfigError
+
+if TYPE_CHECKING:
+    from predict_age.proposal.columns import ColumnGuess, Role
+    from predict_age.proposal.proposal import Proposal
+
+CONFIG_NAME, FEATURES_NAME = "predict-age.toml", "features.toml"
+LEFT_OUT_SHOWN = 12
+
+
+@app.command("init", epilog="Example: predict-age init --source people.csv")
+def init_command(
+    source: SourceOption,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the two files.", metavar="DIR")] = Path(),
+    pid: Annotated[str, typer.Option("--pid", help="Column of ids; default: guessed.", metavar="COLUMN")] = "",
+    age: Annotated[str, typer.Option("--age", help="Column of ages in years.", metavar="COLUMN")] = "",
+    birth_year: Annotated[str, typer.Option("--birth-year", help="Column of birth years.", metavar="COLUMN")] = "",
+    birth_date: Annotated[str, typer.Option("--birth-date", help="Column of dates of birth.", metavar="COLUMN")] = "",
+    as_of: Annotated[str, typer.Option("--as-of", help="Date of the ages, YYYY-MM-DD; default: today.", metavar="DATE")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the best guess.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the two files where they exist.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose a configuration and a feature file for a source: read a sample, guess columns and features, write two TOML files."""
+    from predict_age.features.spec import parse_features
+    from predict_age.proposal.files import config_text, features_text
+    from predict_age.proposal.proposal import propose_for
+
+    config, features = folder / CONFIG_NAME, folder / FEATURES_NAME
+    existing = [str(path) for path in (config, features) if path.exists()]
+    if existing and not force:
+        raise ConfigError(
+            f"{' and '.join(existing)} exist already", expected="no such file", fix="give another folder with --out, or --force"
+        )
+    given: dict[Role, str] = {}
+    for role, name in (("pid", pid), ("approximate_age", age), ("birth_year", birth_year), ("birth_date", birth_date)):
+        if name:
+            given[role] = name  # type: ignore[index]
+    interactive = not yes and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+    when = parse_date(as_of) if as_of else dt.date.today()
+    proposal = propose_for(source, when, given, _ask if interactive else lambda guess: guess.name)
+    if not proposal.features:
+        raise ConfigError(
+            f"no field of {source} can become a feature",
+            expected="fields that several people have and that differ between people",
+            found="; ".join(f"{o.field}: {o.reason}" for o in proposal.left_out[:LEFT_OUT_SHOWN]) or "no field",
+            fix="write a feature file by hand: docs/feature-file.md",
+        )
+    text = features_text(proposal.features, proposal.left_out, len(proposal.sample.records))
+    parse_features(text, str(features), tuple(a.name for a in proposal.columns.ages))
+    folder.mkdir(parents=True, exist_ok=True)
+    config.write_text(config_text(proposal), encoding="utf-8")
+    features.write_text(text, encoding="utf-8")
+    if as_json:
+        print_line(json.dumps(_as_json(proposal, config, features), ensure_ascii=False))
+        return
+    for line in _summary(proposal, config, features):
+        print_line(line)
+
+
+def _ask(guess: ColumnGuess) -> str:
+    """Ask on the terminal which column has the role; the guess is the default."""
+    question = {
+        "pid": "Which column identifies a person?",
+        "approximate_age": "Which column is the age in years?",
+        "birth_year": "Which column is the year of birth?",
+        "birth_date": "Which column is the date of birth?",
+    }[guess.role]
+    return str(typer.prompt(f"{question} ({guess.evidence})", default=guess.name, err=True))
+
+
+def _as_json(proposal: Proposal, config: Path, features: Path) -> dict[str, object]:
+    columns = proposal.columns
+    return {
+        "config": str(config),
+        "features_file": str(features),
+        "records": len(proposal.sample.records),
+        "columns": {guess.role: guess.name for guess in (columns.pid, *columns.ages)} | {"profile_json": columns.profile},
+        "known_ages": proposal.known,
+        "as_of": proposal.as_of.isoformat(),
+        "features": {feature.name: feature.settings["kind"] for feature in proposal.features},
+        "left_out": {left.field: left.reason for left in proposal.left_out},
+        "groups": proposal.groups,
+    }
+
+
+def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
+    import shlex
+
+    columns, rows = proposal.columns, len(proposal.sample.records)
+    lines = [f"{proposal.source}: {rows:,} records read of {len(proposal.sample.files):,} file(s)", ""]
+    for guess in (columns.pid, *columns.ages):
+        lines.append(f"  {guess.role:<16} {guess.name:<24} {guess.evidence}" + ("" if guess.sure else "  (a guess: check it)"))
+    lines.append(f"  {'profile_json':<16} {columns.profile:<24} " + ("all other columns" if columns.profile == "*" else "JSON"))
+    lines.append(f"  {'known ages':<16} {proposal.known:,} of {rows:,}, counted at {proposal.as_of.isoformat()}")
+    kinds: dict[str, int] = {}
+    for feature in proposal.features:
+        kinds[str(feature.settings["kind"])] = kinds.get(str(feature.settings["kind"]), 0) + 1
+    lines += ["", f"{len(proposal.features)} features: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items())]
+    if proposal.left_out:
+        lines.append(f"{len(proposal.left_out)} fields left out:")
+        lines += [f"  {left.field}: {left.reason}" for left in proposal.left_out[:LEFT_OUT_SHOWN]]
+        if len(proposal.left_out) > LEFT_OUT_SHOWN:
+            lines.append(f"  and {len(proposal.left_out) - LEFT_OUT_SHOWN} more, all of them at the end of {features}")
+    options = f"--source {shlex.quote(proposal.source)} --config {shlex.quote(str(config))} --features {shlex.quote(str(features))}"
+    when = f"--as-of {proposal.as_of.isoformat()}"
+    return [
+        *lines,
+        "",
+        f"Written: {config}, {features}. Look through both, then:",
+        f"  predict-age plan {options} {when}",
+        f"  predict-age run {options} {when} --workspace work",
+    ]

@@ -1,0 +1,1 @@
+"""Proposed configuration and feature file for a source that nobody has described yet: ``predict-age init``."""

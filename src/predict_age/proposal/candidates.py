@@ -1,0 +1,245 @@
+"""Features proposed for the fields of a sample: kind, bounds and default from the values, or the reason for leaving a field out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from predict_age.features.inspection import written
+from predict_age.features.refused_names import refusal_reason
+from predict_age.features.spec import FEATURE_NAME, parse_path
+from predict_age.proposal.columns import words_of
+from predict_age.proposal.fields import Field, FieldPath
+from predict_age.proposal.text_candidates import (
+    COVERED_SHARE,
+    Settings,
+    item_flags,
+    json_place,
+    level_share,
+    meaning_of,
+    sql_settings,
+    text_features,
+)
+
+FEWEST_ROWS = 20  # with a value, for a field to be proposed
+YEARS_BACK = 100
+_PERSON_NAME_WORDS = frozenset(
+    [
+        "name",
+        "names",
+        "full",
+        "first",
+        "last",
+        "middle",
+        "given",
+        "family",
+        "surname",
+        "forename",
+        "nickname",
+        "initials",
+        "display",
+    ]
+)
+_YEAR_WORDS = frozenset(
+    ["year", "yr", "since", "start", "started", "end", "grad", "graduation", "joined", "hired", "founded", "debut"]
+)
+_ID_WORDS = frozenset(["id", "uuid", "guid", "key", "no", "nr", "number", "phone", "zip", "postcode", "hash", "code", "index"])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A proposed feature: its table in the feature file as ``settings``, and ``about``, which says on what it rests."""
+
+    name: str
+    settings: Settings
+    about: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A field that becomes no feature, and the reason in words."""
+
+    field: str
+    reason: str
+
+
+def propose(
+    fields: dict[FieldPath, Field], rows: int, ages: Sequence[float | None], as_of: dt.date, taken: Iterable[str]
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Candidates for the ``fields`` of ``rows`` profiles. Known ``ages`` (rows,) choose words; ``taken``: id and age columns."""
+    used: set[str] = set()
+    candidates: list[Candidate] = []
+    left: list[LeftOut] = []
+    for path, field in fields.items():
+        shown = written(path)
+        reason = next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
+        reason = reason or _unreachable(path) or _unusable(field, rows)
+        made = [] if reason else _features_of(field, rows, ages, as_of)
+        if not made:
+            left.append(LeftOut(shown, reason or "nothing in it that a model can use"))
+        for suffix, settings in made:
+            name = _name_of(path, suffix, used)
+            if refused := refusal_reason(name):
+                left.append(LeftOut(shown, refused))
+                continue
+            used.add(name)
+            candidates.append(Candidate(name, settings, _about(field, rows)))
+    return candidates, left
+
+
+def _unreachable(path: FieldPath) -> str:
+    """Reason why no path of a feature file leads to a field; empty where one does."""
+    try:
+        parse_path(written(path))
+    except ValueError:
+        return "a feature file has no path to a name like this, or to lists inside lists"
+    return ""
+
+
+def _unusable(field: Field, rows: int) -> str:
+    """Reason for leaving out a field whatever its kind; empty where there is none."""
+    if len(field.rows) < max(FEWEST_ROWS, rows // 1000):
+        return f"only {len(field.rows):,} of {rows:,} profiles have it"
+    if field.lengths:
+        return ""
+    if len(field.counts) == 1:
+        return "the same value everywhere"
+    if set(words_of(field.path[-1])) <= _PERSON_NAME_WORDS:
+        return "a name of a person"
+    if _is_identifier(field):
+        return "nearly every person has a value of their own: an identifier"
+    return ""
+
+
+def _is_identifier(field: Field) -> bool:
+    if len(field.counts) < 0.98 * len(field.values) or len(field.values) < 100:
+        return False
+    if len(field.numbers) == len(field.values):
+        whole = all(n.is_integer() for n in field.numbers)
+        dense = max(field.numbers) - min(field.numbers) < 3 * len(field.numbers)
+        return whole and (dense or bool(_ID_WORDS & set(words_of(field.path[-1]))))
+    known_form = field.is_iso_date or field.date_format or field.has_decimal_comma
+    return not known_form and not any(" " in t for t in field.texts[:200])
+
+
+def _features_of(field: Field, rows: int, ages: Sequence[float | None], as_of: dt.date) -> list[tuple[str, Settings]]:
+    """Suffix of the name and settings of each feature that a field gives."""
+    if field.lengths:
+        top = float(max(field.lengths))
+        settings: Settings = {"kind": "count", "path": written(field.path[:-1]), "max": max(10.0, 2 * top)}
+        count = [("count", settings | {"meaning": meaning_of(field, "number of items")})] if len(set(field.lengths)) > 1 else []
+        return count + item_flags(field, ages)
+    if "*" in field.path:
+        return _of_items(field, as_of)
+    if field.is_boolean:
+        return [("", {"kind": "boolean", "path": written(field.path), "meaning": meaning_of(field, "true or false")})]
+    if scalar := _number_or_date(field, as_of):
+        return [("", {**scalar, "path": written(field.path)})]
+    if field.has_decimal_comma:
+        return [("", _decimal_comma(field))]
+    return text_features(field, ages)
+
+
+def _of_items(field: Field, as_of: dt.date) -> list[tuple[str, Settings]]:
+    """Smallest and largest number or date of all items; the first value of texts."""
+    made: list[tuple[str, Settings]] = []
+    if scalar := _number_or_date(field, as_of):
+        for pick in ("min", "max"):
+            made.append((pick, {**scalar, "path": written(field.path), "pick": pick}))
+    elif level_share(field) >= COVERED_SHARE:
+        for pick in ("first", "last"):
+            settings = {"kind": "category", "path": written(field.path), "pick": pick, "max_values": 1000}
+            made.append((pick, {**settings, "meaning": meaning_of(field, f"value of the {pick} item")}))
+    return made
+
+
+def _number_or_date(field: Field, as_of: dt.date) -> Settings:
+    """Settings of a number or date without its path; empty where the values are neither."""
+    words = set(words_of(field.path[-1]))
+    if field.is_iso_date:
+        return _date(field, [_years_since(t, as_of) for t in field.texts], as_of)
+    if len(field.numbers) < 0.95 * len(field.values):
+        return {}
+    numbers = sorted(field.numbers)
+    whole = all(n.is_integer() for n in numbers)
+    if (
+        whole
+        and numbers[0] >= as_of.year - YEARS_BACK
+        and numbers[-1] <= as_of.year + 1
+        and (words & _YEAR_WORDS or len(field.counts) > 5)
+    ):
+        return _date(field, [as_of.year - n for n in numbers], as_of)
+    low, high = numbers[0], numbers[-1]
+    margin = (high - low) / 2
+    return {
+        "kind": "number",
+        "min": 0.0 if low >= 0 else _rounded(low - margin, down=True),
+        "max": _rounded(high + margin, down=False),
+        "default": _rounded(median(numbers), down=True) if low >= 0 else median(numbers),
+        "outside": "clip",
+        "meaning": meaning_of(field, "a number"),
+    }
+
+
+def _date(field: Field, years: list[float | None], as_of: dt.date) -> Settings:
+    known = [y for y in years if y is not None and 0 <= y <= YEARS_BACK]
+    if len(known) < FEWEST_ROWS:
+        return {}
+    return {
+        "kind": "date",
+        "max": float(math.ceil(max(known)) + 10),
+        "default": float(round(median(known))),
+        "unit": "years",
+        "meaning": meaning_of(field, "years since then"),
+    }
+
+
+def _years_since(text: str, as_of: dt.date) -> float | None:
+    try:
+        date = dt.date.fromisoformat(text[:10] if len(text) >= 10 else f"{text[:7]}-01")
+    except ValueError:
+        return None
+    return (as_of - date).days / 365.25
+
+
+def _rounded(value: float, *, down: bool) -> float:
+    """``value`` to two significant digits, down or up."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    return round((math.floor if down else math.ceil)(value / unit) * unit, 10)
+
+
+def _decimal_comma(field: Field) -> Settings:
+    numbers = [float(t.replace(".", "").replace(",", ".")) for t in field.texts if re.fullmatch(r"[+-]?[\d.]+(,\d+)?", t)]
+    text = f"replace(replace(json_extract_string(profile, {json_place(field)}), '.', ''), ',', '.')"
+    bounds = (min(0.0, _rounded(2 * min(numbers), down=True)), _rounded(2 * max(numbers), down=False), median(numbers))
+    return sql_settings(f"CAST({text} AS DOUBLE)", bounds, meaning_of(field, "a number with a decimal comma"))
+
+
+def _about(field: Field, rows: int) -> str:
+    text = f"in {len(field.rows):,} of {rows:,} profiles"
+    if field.lengths:
+        return f"{text}, up to {max(field.lengths):,} items"
+    if len(field.numbers) >= 0.95 * len(field.values) and field.numbers:
+        return f"{text}, {min(field.numbers):g} to {max(field.numbers):g}, median {median(field.numbers):g}"
+    return f"{text}, {len(field.counts):,} different values"
+
+
+def _name_of(path: FieldPath, suffix: str, used: set[str]) -> str:
+    """Name of a feature in lower_case_with_underscores, unique among those ``used``; the last keys of the path tell most."""
+    keys = [step for step in path if step != "*"]
+    for first in range(len(keys) - 1, -1, -1):
+        text = "_".join(words_of(" ".join([*keys[first:], suffix])))
+        text = re.sub(r"[^a-z0-9_]", "", text.encode("ascii", "ignore").decode())[:50].strip("_")
+        name = text if re.match(r"[a-z]", text) else f"field_{text}".strip("_")
+        if name not in used and FEATURE_NAME.match(name):
+            return name
+    number = 2
+    while f"{name}_{number}" in used:
+        number += 1
+    return f"{name}_{number}"

@@ -1,0 +1,203 @@
+"""Columns of ids, ages and profiles, guessed by name and content."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from predict_age.errors import ConfigError
+from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column
+from predict_age.proposal.sample import SourceSample
+
+Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
+AGE_ROLES: tuple[Role, ...] = ("approximate_age", "birth_year", "birth_date")
+OLDEST_AGE = 120  # years
+UNIQUE_SHARE = 0.98  # of the ids that differ; some rows may be duplicates
+READABLE_SHARE = 0.8  # of the values of an age column that can be ages
+_ID_NAMES = ("pid", "person_id", "personid", "id", "uuid", "guid", "key")
+_ID_WORDS = frozenset(
+    [
+        "id",
+        "pid",
+        "uuid",
+        "guid",
+        "key",
+        "no",
+        "nr",
+        "num",
+        "number",
+        "code",
+        "index",
+        "idx",
+        "seq",
+        "serial",
+        "respondent",
+        "person",
+    ]
+)
+_AGE_NAMES = frozenset(["age", "alter", "edad", "idade", "eta", "leeftijd", "wiek", "approximateage", "ageyears", "ageinyears"])
+_NO_AGE_WORDS = frozenset(
+    ["group", "band", "range", "cat", "category", "class", "bracket", "first", "start", "end", "days", "months"]
+)
+_YEAR_NAMES = frozenset(["birthyear", "yearofbirth", "yob", "byear", "birthyr", "yrborn", "yearborn", "geburtsjahr", "born"])
+_DATE_NAMES = frozenset(
+    [
+        "birthdate",
+        "dateofbirth",
+        "dob",
+        "birthday",
+        "bdate",
+        "geburtsdatum",
+        "geburtstag",
+        "fechanacimiento",
+        "datenaissance",
+        "born",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ColumnGuess:
+    """Column for a ``role``: its name, the evidence in words, and whether a person should be asked."""
+
+    role: Role
+    name: str
+    evidence: str
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a source. ``profile``: the column of JSON profiles, or "*" for all columns together."""
+
+    pid: ColumnGuess
+    ages: tuple[ColumnGuess, ...]
+    birth_date_format: str
+    profile: str
+
+    @property
+    def taken(self) -> list[str]:
+        """Names of the columns of ids and ages."""
+        return [self.pid.name, *(age.name for age in self.ages)]
+
+
+def words_of(name: str) -> list[str]:
+    """Words of a column's name in lower case: ``dateOfBirth`` and ``date_of_birth`` have the same."""
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    return [w for w in re.split(r"[\W_]+", spaced.casefold()) if w]
+
+
+def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], ask: Callable[[ColumnGuess], str]) -> Columns:
+    """Guess the columns of ``sample``. ``given`` are known already; ``ask`` returns the column to take where a guess is unsure.
+
+    Raises ConfigError when no column can be the id or none the age, or when a given one does not exist.
+    """
+    fields = collect_fields(sample.records)
+    top = {path[0]: field for path, field in fields.items() if len(path) == 1}
+    for role, name in given.items():
+        if name not in top:
+            raise ConfigError(f"there is no column {name!r} for {role}", expected="one of " + ", ".join(sample.columns), found=name)
+    rows = len(sample.records)
+    ages = [ColumnGuess(role, given[role], _evidence(top[given[role]], rows), True) for role in AGE_ROLES if role in given]
+    if not ages:
+        ages = _guess_ages(top, rows, as_of)
+        ages = [_confirmed(guess, ask, top) if not guess.sure else guess for guess in ages]
+    if not ages:
+        raise ConfigError(
+            "no column looks like an age",
+            expected="a column named age, birth_year, date_of_birth or the like, with such values",
+            found="columns " + ", ".join(sample.columns),
+            fix="name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN",
+        )
+    others = [name for name in sample.columns if name not in {a.name for a in ages}]
+    pid = _id_column(top, others, rows, given.get("pid", ""), ask)
+    date = next((a.name for a in ages if a.role == "birth_date"), "")
+    pattern = "" if not date or top[date].is_iso_date else top[date].date_format
+    rest = [name for name in others if name != pid.name]
+    return Columns(pid, tuple(ages), pattern, _profile_column(sample, fields, rest))
+
+
+def _profile_column(sample: SourceSample, fields: dict[FieldPath, Field], rest: Sequence[str]) -> str:
+    if text := json_column(sample.records, rest):
+        return text
+    if len(rest) == 1 and any(len(path) > 1 and path[0] == rest[0] and path[1] != "*" for path in fields):
+        return rest[0]
+    return "*"
+
+
+def _guess_ages(top: dict[str, Field], rows: int, as_of: dt.date) -> list[ColumnGuess]:
+    """Best column of each age role. Names decide, and the values must fit."""
+    found: list[ColumnGuess] = []
+    for role in AGE_ROLES:
+        fitting = [(score, name) for name, f in top.items() if (score := _age_score(role, name, f, as_of))]
+        if fitting:
+            score, name = max(fitting, key=lambda pair: (pair[0], len(top[pair[1]].values)))
+            if name not in {guess.name for guess in found}:
+                found.append(ColumnGuess(role, name, _evidence(top[name], rows), score >= 2))
+    sure = [guess for guess in found if guess.sure]
+    return sure or found[:1]
+
+
+def _age_score(role: Role, name: str, field: Field, as_of: dt.date) -> int:
+    """2 when name and values say that the column has this role, 1 when a part of the name does, 0 otherwise."""
+    letters, words = "".join(words_of(name)), words_of(name)
+    if role == "birth_date":
+        fits = field.is_iso_date or bool(field.date_format)
+        return (2 if letters in _DATE_NAMES else int("birth" in letters)) if fits else 0
+    numbers = field.numbers
+    low, high = (as_of.year - OLDEST_AGE, as_of.year) if role == "birth_year" else (0, OLDEST_AGE)
+    readable = sum(low <= n <= high for n in numbers)
+    if not field.texts or readable < READABLE_SHARE * len(field.texts) or len(field.counts) < 3:
+        return 0
+    if role == "birth_year":
+        return 2 if letters in _YEAR_NAMES else int("birth" in letters or "born" in words)
+    if letters in _AGE_NAMES:
+        return 2
+    return int(any((w.startswith("age") and len(w) <= 4) or w in _AGE_NAMES for w in words) and not _NO_AGE_WORDS & set(words))
+
+
+def _id_column(
+    top: dict[str, Field], names: Sequence[str], rows: int, given: str, ask: Callable[[ColumnGuess], str]
+) -> ColumnGuess:
+    if given:
+        return ColumnGuess("pid", given, _evidence(top[given], rows), True)
+    scored = []
+    for position, name in enumerate(names):
+        field = top.get(name)
+        if field is None or len(field.values) < rows * UNIQUE_SHARE or len(field.counts) < len(field.values) * UNIQUE_SHARE:
+            continue
+        words = set(words_of(name))
+        named = 3 if "".join(words_of(name)) in {"".join(words_of(n)) for n in _ID_NAMES} else 2 if words & _ID_WORDS else 0
+        whole = all(re.fullmatch(r"\d{1,19}", t) for t in field.texts[:1000])
+        short = all(len(t) <= 64 and " " not in t for t in field.texts[:1000])
+        if named or whole or (short and position == 0):
+            scored.append((named, position == 0, whole, -position, name))
+    if not scored:
+        raise ConfigError(
+            "no column looks like an identifier of people",
+            expected="a column with another value in each row: whole numbers, or texts such as UUIDs",
+            found="columns " + ", ".join(names),
+            fix="name it: --pid COLUMN; a source without one needs a column with a number for each row",
+        )
+    named, _, _, _, name = max(scored)
+    guess = ColumnGuess("pid", name, _evidence(top[name], rows), named >= 2)
+    return guess if guess.sure else _confirmed(guess, ask, top)
+
+
+def _confirmed(guess: ColumnGuess, ask: Callable[[ColumnGuess], str], top: dict[str, Field]) -> ColumnGuess:
+    """The guess after somebody was asked; ConfigError when the answer is no column."""
+    name = ask(guess)
+    if name not in top:
+        raise ConfigError(f"there is no column {name!r}", expected="one of " + ", ".join(top), found=name)
+    return replace(guess, name=name, sure=True)
+
+
+def _evidence(field: Field, rows: int) -> str:
+    """Contents of the column in words: how many values, how many different ones, smallest and largest number."""
+    text = f"{len(field.values):,} of {rows:,} rows, {len(field.counts):,} different values"
+    if len(field.numbers) == len(field.values) and 0 < len(field.counts) < len(field.values):
+        text += f", {min(field.numbers):g} to {max(field.numbers):g}"
+    return text

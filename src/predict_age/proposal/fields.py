@@ -1,0 +1,169 @@
+"""Fields of a sample of records: every path that leads to values, with these values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from predict_age.proposal.sample import Record
+
+DEEPEST = 5  # steps of a path
+ITEMS_READ = 20  # of a list
+JSON_SHARE = 0.9  # of the values of a text column that are JSON objects, for a column of profiles
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+_ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?")
+_DATE_FORMS = {
+    re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"): ("%d.%m.%Y",),
+    re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%d/%m/%Y", "%m/%d/%Y"),
+    re.compile(r"\d{1,2}-\d{1,2}-\d{4}"): ("%d-%m-%Y", "%m-%d-%Y"),
+    re.compile(r"\d{4}/\d{1,2}/\d{1,2}"): ("%Y/%m/%d",),
+}
+_TRUTH = frozenset(["true", "false", "yes", "no", "1", "0"])
+MISSING_TEXTS = frozenset(["", "?", "-", "na", "n/a", "nan", "none", "null", "unknown"])
+
+FieldPath = tuple[str, ...]
+
+
+@dataclass
+class Field:
+    """Values at one path: ``rows`` (positions in the sample) and the scalar ``values`` there; ``lengths`` of lists instead.
+
+    A step "*" stands for every item of a list; of such a path, ``values`` holds those of the first item that has one.
+    """
+
+    path: FieldPath
+    rows: list[int] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    items: list[list[object]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """FieldPath in words, for messages."""
+        return ".".join(self.path)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Values as text: 10.0 is "10"."""
+        return [_text(value) for value in self.values]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Number of occurrences of each text."""
+        return Counter(self.texts)
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """Values that are numbers, or text that is one."""
+        found = [float(t) for t in self.texts if _NUMBER.fullmatch(t)]
+        return [n for n in found if abs(n) < 1e300]
+
+    def share(self, pattern: re.Pattern[str]) -> float:
+        """Share (0..1) of the values that match ``pattern`` as a whole."""
+        return sum(bool(pattern.fullmatch(t)) for t in self.texts) / max(len(self.texts), 1)
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether all values are true and false, yes and no, or 1 and 0."""
+        return len(self.counts) == 2 and {t.casefold() for t in self.counts} <= _TRUTH
+
+    @property
+    def is_iso_date(self) -> bool:
+        """Whether nearly all values are dates or months as ISO 8601 writes them."""
+        return self.share(_ISO) >= 0.95
+
+    @property
+    def has_decimal_comma(self) -> bool:
+        """Whether the values are numbers some of which have a decimal comma."""
+        commas = self.share(_DECIMAL_COMMA)
+        return commas >= 0.05 and commas + len(self.numbers) / max(len(self.texts), 1) >= 0.95
+
+    @property
+    def date_format(self) -> str:
+        """Strptime format of values that are dates of another form; of day and month, the order in which all values are dates."""
+        for form, formats in _DATE_FORMS.items():
+            if self.share(form) >= 0.95:
+                return next((f for f in formats if _is_possible(self.texts, f)), "")
+        return ""
+
+
+def _is_possible(texts: list[str], pattern: str) -> bool:
+    """Whether months are 1 to 12 in all but a few texts read by ``pattern``."""
+    month = re.findall(r"%([dmY])", pattern).index("m")
+    parts = [re.split(r"[./-]", text) for text in texts]
+    good = sum(len(p) == 3 and p[month].isdigit() and 1 <= int(p[month]) <= 12 for p in parts)
+    return good >= 0.99 * len(texts)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value).strip()
+
+
+def collect_fields(records: Iterable[Record]) -> dict[FieldPath, Field]:
+    """Fields of ``records`` by path, in the order in which they come first. Empty texts and NULL are no values."""
+    fields: dict[FieldPath, Field] = {}
+    for row, record in enumerate(records):
+        _walk(record, (), row, fields)
+    return fields
+
+
+def _walk(value: object, at: FieldPath, row: int, fields: dict[FieldPath, Field]) -> None:
+    if value is None or len(at) > DEEPEST:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _walk(inner, (*at, str(key)), row, fields)
+        return
+    if isinstance(value, list):
+        found = fields.setdefault((*at, "*"), Field((*at, "*")))
+        found.rows.append(row)
+        found.lengths.append(len(value))
+        scalars = [item for item in value[:ITEMS_READ] if item is not None and not isinstance(item, (dict, list))]
+        found.items.append(scalars)
+        for key in dict.fromkeys(str(k) for item in value[:ITEMS_READ] if isinstance(item, dict) for k in item):
+            inner = [item.get(key) for item in value[:ITEMS_READ] if isinstance(item, dict)]
+            _items([v for v in inner if v is not None and not isinstance(v, (dict, list))], (*at, "*", key), row, fields)
+        return
+    text = _text(value)
+    if text.casefold() in MISSING_TEXTS:
+        return
+    found = fields.setdefault(at, Field(at))
+    found.rows.append(row)
+    found.values.append(value)
+
+
+def _items(values: list[object], at: FieldPath, row: int, fields: dict[FieldPath, Field]) -> None:
+    """Scalars of one key in all items of a list."""
+    good = [v for v in values if _text(v).casefold() not in MISSING_TEXTS]
+    if good:
+        found = fields.setdefault(at, Field(at))
+        found.rows.append(row)
+        found.values.append(good[0])
+        found.items.append(good)
+
+
+def json_column(records: list[Record], columns: Iterable[str]) -> str:
+    """Name of a text column whose values are JSON objects; empty where there is none."""
+    for column in columns:
+        texts = [v for record in records if isinstance(v := record.get(column), str) and v.strip()]
+        if texts and sum(_is_object(t) for t in texts[:1000]) >= JSON_SHARE * len(texts[:1000]):
+            return column
+    return ""
+
+
+def _is_object(text: str) -> bool:
+    if not text.lstrip().startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,155 @@
+"""Proposal for a source: its columns, and features that a model may learn from, each with what it rests on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.config import GatesConfig
+from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
+from predict_age.features.extract import extract_features
+from predict_age.proposal.candidates import Candidate, LeftOut, propose
+from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns, words_of
+from predict_age.proposal.fields import Field, FieldPath, collect_fields
+from predict_age.proposal.files import features_text
+from predict_age.proposal.sample import Record, SourceSample, sample_source
+from predict_age.source.row_rules import connect
+
+SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy
+MOST_GROUP_VALUES = 60  # of a protected attribute that becomes a group of the model card
+GROUP_WORDS = frozenset(["gender", "sex", "race", "ethnicity", "country", "region", "nationality"])
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Columns, features, fields left out, and groups of the model card (name -> path) for a source."""
+
+    source: str
+    sample: SourceSample
+    columns: Columns
+    as_of: dt.date
+    known: int
+    features: list[Candidate]
+    left_out: list[LeftOut]
+    groups: dict[str, str]
+
+
+def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callable[[ColumnGuess], str]) -> Proposal:
+    """Propose a configuration for ``source``. ``given``: columns known already; ``ask`` confirms an unsure guess.
+
+    Raises InputError for an unreadable source, ConfigError when ids or ages are not found.
+    """
+    sample = sample_source(source)
+    columns = guess_columns(sample, as_of, given, ask)
+    profiles = _profiles(sample.records, columns)
+    ages = [_known_age(record, columns, as_of) for record in sample.records]
+    fields = collect_fields(profiles)
+    candidates, left = propose(fields, len(profiles), ages, as_of, columns.taken)
+    kept, dropped = _without_copies_and_leaks(candidates, profiles, ages, as_of)
+    known = sum(age is not None for age in ages)
+    return Proposal(source, sample, columns, as_of, known, kept, left + dropped, _groups(fields))
+
+
+def _profiles(records: list[Record], columns: Columns) -> list[Record]:
+    if columns.profile == "*":
+        taken = set(columns.taken)
+        return [{k: v for k, v in record.items() if k not in taken} for record in records]
+    return [_parsed(record.get(columns.profile)) for record in records]
+
+
+def _parsed(value: object) -> Record:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _known_age(record: Record, columns: Columns, as_of: dt.date) -> float | None:
+    """Age in years by the first column that has one between 14 and 100."""
+    for guess in columns.ages:
+        value = record.get(guess.name)
+        try:
+            if guess.role == "approximate_age":
+                age = float(str(value))
+            elif guess.role == "birth_year":
+                age = as_of.year - float(str(value)[:4])
+            else:
+                born = dt.datetime.strptime(str(value)[:10], columns.birth_date_format or "%Y-%m-%d").date()
+                age = (as_of - born).days // 365.25
+        except ValueError:
+            continue
+        if 14 <= age <= 100:
+            return age
+    return None
+
+
+def _without_copies_and_leaks(
+    candidates: list[Candidate], profiles: list[Record], ages: Sequence[float | None], as_of: dt.date
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Candidates that can be read, say more than an earlier one, and do not give the age away."""
+    if not candidates:
+        return [], []
+    texts = pa.chunked_array([pa.array([json.dumps(p, ensure_ascii=False) for p in profiles], pa.string())])
+    columns = extract_features(connect(), texts, features_text(candidates), as_of).columns
+    dropped: dict[str, str] = {}
+    matrix = {c.name: _numbers(columns[c.name]) for c in candidates}
+    for number, candidate in enumerate(candidates):
+        values = matrix[candidate.name]
+        if np.isnan(values).all() or np.unique(values[~np.isnan(values)]).size < 2:
+            dropped[candidate.name] = "the same value everywhere"
+            continue
+        for earlier in candidates[:number]:
+            if earlier.name not in dropped and _tell_the_same(matrix[earlier.name], values):
+                dropped[candidate.name] = f"tells the same as {earlier.name}"
+                break
+    known = np.array([age is not None for age in ages])
+    truth = np.array([age for age in ages if age is not None], np.float32)
+    gates = GatesConfig()
+    scores = univariate_leakage(
+        columns.filter(pa.array(known)).select([c.name for c in candidates if c.name not in dropped]), truth
+    )
+    for leak in leaking_features(scores, gates.leak_error_share, gates.leak_exact_share, ()):
+        dropped[leak.feature] = (
+            f"gives the age away: {leak.share:.0%} of the error of a constant left, {leak.exact:.0%} named to the year"
+        )
+    kept = [c for c in candidates if c.name not in dropped]
+    return kept, [LeftOut(name, reason) for name, reason in dropped.items()]
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """A feature column as numbers, categories by their position among the values."""
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+        codes = column.combine_chunks()
+        codes = codes if pa.types.is_dictionary(codes.type) else codes.dictionary_encode()
+        column = pa.chunked_array([codes.indices])
+    return np.asarray(column.to_numpy(), np.float64)
+
+
+def _tell_the_same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether one of two columns (n,) follows from the other for nearly everybody, missing values included."""
+    both = ~np.isnan(one) & ~np.isnan(other)
+    if (np.isnan(one) != np.isnan(other)).mean() > 1 - SAME_SHARE or both.sum() < 20:
+        return False
+    first, second = np.unique(one[both], return_inverse=True)[1], np.unique(other[both], return_inverse=True)[1]
+    if first.max() != second.max():
+        return False
+    pairs = np.unique(first.astype(np.int64) * (int(second.max()) + 1) + second).size
+    return bool(pairs <= (int(first.max()) + 1) / SAME_SHARE)
+
+
+def _groups(fields: dict[FieldPath, Field]) -> dict[str, str]:
+    """Groups of the model card: protected attributes and countries with few values; they are never features."""
+    groups = {}
+    for path, field in fields.items():
+        is_group = set(words_of(path[-1])) & GROUP_WORDS and all(step.isidentifier() for step in path)
+        if is_group and 2 <= len(field.counts) <= MOST_GROUP_VALUES:
+            groups[path[-1]] = ".".join(path)
+    return groups

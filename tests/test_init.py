@@ -1,0 +1,185 @@
+"""``predict-age init``: a table that nobody has described gets a configuration and a feature file that ``plan`` accepts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import cli
+
+AS_OF = "2025-10-23"
+Row = dict[str, Any]
+
+
+def people(rows: int = 600, seed: int = 1) -> list[Row]:
+    """People whose salary, start date, role and skills follow their age; two thirds have a known age."""
+    draw = random.Random(seed)
+    made = []
+    for number in range(rows):
+        age = draw.randint(19, 66)
+        start = 2025 - max(0, int((age - 18) * draw.random()))
+        role = draw.choices(["Trainee", "Clerk", "Manager"], [66 - age, 20, age - 18])[0]
+        made.append(
+            {
+                "staff_no": 5000 + 7 * number,
+                "age": age if number % 3 else None,
+                "role": role,
+                "salary": round(20000 + 600 * age + draw.gauss(0, 6000), 2),
+                "started": f"{start}-{draw.randint(1, 9):02d}-11",
+                "remote": draw.choice(["yes", "no"]),
+                "years": age,
+            }
+        )
+    return made
+
+
+def write(rows: list[Row], path: Path) -> Path:
+    """Write rows as the suffix says."""
+    if path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+def init(source: Path, *more: object) -> dict[str, Any]:
+    """Result of ``init --json`` with the files written beside the source."""
+    done = cli("init", "--source", source, "--out", source.parent / "made", "--as-of", AS_OF, "--force", "--json", *more)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_proposal_is_accepted_by_plan(tmp_path: Path, suffix: str) -> None:
+    """Columns and kinds are right in each format, and ``plan`` takes the two files as they are."""
+    rows = [{k: v for k, v in row.items() if k != "years"} for row in people()]
+    source = write(rows, tmp_path / f"staff{suffix}")
+    made = init(source)
+    assert made["columns"] == {"pid": "staff_no", "approximate_age": "age", "profile_json": "*"}
+    assert made["features"] == {"role": "category", "salary": "number", "started": "date", "remote": "boolean"}
+    assert made["known_ages"] == 400
+    options = ("--config", made["config"], "--features", made["features_file"])
+    plan = cli("plan", "--source", source, *options, "--as-of", AS_OF, "--json")
+    assert json.loads(plan.stdout)
+
+
+def _shifted(by: int) -> Callable[[Row, random.Random], object]:
+    return lambda row, _: row["years"] + by
+
+
+LEAKS: dict[str, Callable[[Row, random.Random], object]] = {
+    "copy": _shifted(0),
+    "off by one": _shifted(1),
+    "birth year": lambda row, _: 2025 - row["years"],
+    "in months": lambda row, _: 12 * row["years"],
+    "date of birth": lambda row, draw: f"{2025 - row['years']}-{draw.randint(1, 9):02d}-17",
+    "text": lambda row, _: f"Y{row['years']}",
+    "negative": lambda row, _: -row["years"],
+}
+IDS: dict[str, Callable[[Row, random.Random], object]] = {
+    "random hex": lambda _, draw: f"{draw.getrandbits(64):016x}",
+    "mail": lambda row, draw: f"{draw.getrandbits(30):x}@example.org",
+    "counter": lambda row, _: row["staff_no"] * 3 + 1,
+    "constant": lambda _, draw: "x",
+    "few": lambda row, draw: "rare" if row["staff_no"] < 5050 else None,
+}
+PROTECTED = ["gender", "Sex", "ethnicity", "maritalStatus", "religion", "disability_status", "birth_year2", "date of birth"]
+NAMES = ["Name", "first_name", "fullName"]
+
+
+@pytest.mark.parametrize("kind", [*LEAKS, *IDS, *PROTECTED, *NAMES])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_traps_are_left_out_with_a_reason(tmp_path: Path, kind: str, suffix: str) -> None:
+    """Leaks, ids, constants, protected attributes and names of people never become a feature, and the file says why."""
+    draw = random.Random(kind)
+    column = kind if kind in [*PROTECTED, *NAMES] else "x7"
+    value = {**LEAKS, **IDS}.get(kind, lambda _, draw: draw.choice(["A", "B", "C"]))
+    rows = [{**row, column: value(row, draw)} for row in people()]
+    for row in rows:
+        del row["years"]
+    made = init(write(rows, tmp_path / f"staff{suffix}"), "--age", "age", "--pid", "staff_no")
+    text = Path(made["features_file"]).read_text(encoding="utf-8")
+    paths = [table.get("path", table.get("expression", "")) for table in tomllib.loads(text)["features"].values()]
+    assert not [path for path in paths if column in path]
+    assert [name for name in made["left_out"] if column.casefold().replace(" ", "_") in name.casefold().replace(" ", "_")]
+    assert {"role", "salary", "started", "remote"} <= set(made["features"])
+
+
+def test_values_of_many_forms_become_features_that_can_be_read(tmp_path: Path) -> None:
+    """Nested values, lists, dates of other forms, decimal commas, free text and odd names are read by what is written for them."""
+    draw = random.Random(5)
+    rows = []
+    for row in people(800):
+        age = row["years"]
+        profile = {
+            "job": {"title": f"{'senior ' if age > 40 else 'junior '}{draw.choice(['nurse', 'clerk'])} {draw.randint(1, 400)}"},
+            "since": f"{draw.randint(1, 28):02d}.{draw.randint(1, 12):02d}.{2025 - max(0, age - 25)}",
+            "pay": f"{draw.randint(1, 9)}.{draw.randint(100, 999)},{draw.randint(10, 99)}",
+            "skills": draw.sample(["sql", "fax" if age > 45 else "tik", "law", "art"], draw.randint(1, 3)),
+            "posts": [
+                {"from": 2025 - draw.randint(0, max(1, age - 18)), "place": draw.choice("XYZ")} for _ in range(draw.randint(1, 3))
+            ],
+            'odd."key"': draw.random(),
+            "größe in cm": draw.randint(150, 200),
+        }
+        rows.append({"id": row["staff_no"], "dob": f"{2025 - age}-01-05" if row["age"] else None, "data": profile})
+    source = write(rows, tmp_path / "people.jsonl")
+    made = init(source)
+    assert made["columns"] == {"pid": "id", "birth_date": "dob", "profile_json": "data"}
+    kinds = made["features"]
+    assert kinds["since"] == kinds["pay"] == "sql"
+    assert kinds["skills_count"] == "count" and kinds["skills_has_fax"] == "sql"
+    assert kinds["from_min"] == kinds["from_max"] == "date"
+    assert {"title_has_senior", "title_has_junior"} & set(kinds)  # one follows from the other
+    assert any("odd" in name for name in made["left_out"])
+    options = ("--config", made["config"], "--features", made["features_file"])
+    plan = json.loads(cli("plan", "--source", source, *options, "--as-of", AS_OF, "--json").stdout)
+    assert plan
+
+
+def test_files_of_the_user_are_not_replaced(tmp_path: Path) -> None:
+    """Existing files stop the command unless it is forced; nothing is written then."""
+    source = write(people(), tmp_path / "staff.csv")
+    (tmp_path / "features.toml").write_text("mine")
+    done = cli("init", "--source", source, "--out", tmp_path, check=2)
+    assert "exist already" in done.stderr and "features.toml" in done.stderr
+    assert (tmp_path / "features.toml").read_text() == "mine"
+    assert not (tmp_path / "predict-age.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("drop", "options", "sentence"),
+    [
+        ("age", (), "no column looks like an age"),
+        ("staff_no", (), "no column looks like an identifier"),
+        ("role", ("--pid", "nobody"), "there is no column 'nobody'"),
+    ],
+)
+def test_columns_that_are_not_there_are_named(tmp_path: Path, drop: str, options: tuple[str, ...], sentence: str) -> None:
+    """A table without ids or ages ends with exit code 2 and the option that names the column."""
+    rows = [{k: v for k, v in row.items() if k not in (drop, "years", "salary")} for row in people()]
+    done = cli("init", "--source", write(rows, tmp_path / "staff.csv"), "--out", tmp_path, *options, check=2)
+    assert sentence in done.stderr
+    assert "--" in done.stderr or "one of" in done.stderr
+
+
+def test_the_leak_check_is_what_leaves_a_copy_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the age becomes a feature as soon as nobody checks for leaks: the traps above can fail."""
+    source = write(people(), tmp_path / "staff.csv")
+    assert "years" not in init(source, "--age", "age")["features"]
+    monkeypatch.setattr("predict_age.proposal.proposal.leaking_features", lambda *_: [])
+    assert "years" in init(source, "--age", "age")["features"]
