@@ -27,6 +27,7 @@ class PredictAgeError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, expected: str = "", found: str = "", fix: str = "") -> None:
+        self.message, self.expected, self.found, self.fix = message, expected, found, fix
         parts = [message]
         for label, text in (("expected", expected), ("found", found), ("to fix", fix)):
             if text:

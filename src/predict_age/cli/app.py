@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predict_age import __version__
+from predict_age.cli.failure import print_failure
 from predict_age.cli.output import checked_stdout
 from predict_age.errors import ConfigError, PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
@@ -107,10 +108,14 @@ def run_cli() -> None:
         if end.code == USAGE_ERROR:
             _say_example(sys.argv[1:])
         if end.code == 130 and (stop := requested_stop()):  # Typer's exit code for any KeyboardInterrupt
+            print_failure(sys.argv[1:], exit_code(stop))
             raise SystemExit(exit_code(stop)) from None
+        print_failure(sys.argv[1:], end.code if isinstance(end.code, int) else 0)
         raise
     except (Exception, KeyboardInterrupt) as error:  # KeyboardInterrupt: before the command itself runs
-        raise SystemExit(_say(error)) from None
+        code, known = _say(error)
+        print_failure(sys.argv[1:], code, known)
+        raise SystemExit(code) from None
     finally:
         forget_signal()
 
@@ -128,11 +133,11 @@ def _say_example(arguments: list[str]) -> None:
             sys.stderr.write(f"{command.epilog}\n")
 
 
-def _say(error: BaseException) -> int:
-    """Print why the command ended and return its exit code."""
+def _say(error: BaseException) -> tuple[int, PredictAgeError | None]:
+    """Print why the command ended; return its exit code and the error, where it is a known one."""
     if stop := requested_stop():  # a library may have turned the stop into an error of its own
         sys.stderr.write("predict-age: stopped\n")
-        return exit_code(stop)
+        return exit_code(stop), None
     known = error
     if is_out_of_memory(error):
         known = memory_error(error)
@@ -142,8 +147,8 @@ def _say(error: BaseException) -> int:
         workspace = given_workspace(sys.argv)
         message = with_workspace(str(known), workspace) if workspace else str(known)
         sys.stderr.write(f"predict-age: {message}\n")
-        return known.exit_code
-    return _crash(error)  # a bug: the traceback goes into a file
+        return known.exit_code, known
+    return _crash(error), None  # a bug: the traceback goes into a file
 
 
 def _crash(error: BaseException) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from predict_age.errors import EXHAUSTED, OutputError
 
 STDOUT = 1
+_written: list[bool] = []  # whether the command has written anything
 _completed: list[tuple[str, str]] = []  # what the command has done, and the command that prints it
 
 
@@ -35,6 +36,7 @@ class CheckedOutput:
         """Write ``text``. Raises OutputError, or BrokenPipeError when a reader such as ``head`` has ended."""
         if self._stream is None:
             raise _output_error("it is closed")
+        _written[:] = [True]
         with _failures():
             return int(self._stream.write(text))
 
@@ -56,6 +58,22 @@ def _failures() -> Iterator[None]:
         raise _output_error(EXHAUSTED.get(number or 0, str(error))) from error
 
 
+def has_written() -> bool:
+    """Whether the command has written anything to stdout."""
+    return bool(_written)
+
+
+def write_after_failure(text: str) -> None:
+    """Write ``text`` where stdout takes it; the exit code tells of the failure anyway."""
+    stream = sys.stdout
+    try:
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
+    except (OSError, ValueError):
+        _discard(stream)
+
+
 def completed(fact: str, again: str) -> None:
     """Note ``fact``, which the command has done, and the command that prints it ``again``; both are said when printing fails."""
     _completed[:] = [(fact, again)]
@@ -74,6 +92,7 @@ def checked_stdout() -> Iterator[None]:
     stream, checked = sys.stdout, CheckedOutput(sys.stdout)
     sys.stdout = checked
     _completed.clear()
+    _written.clear()
     try:
         try:
             yield

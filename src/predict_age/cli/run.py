@@ -28,6 +28,7 @@ from predict_age.cli.app import (
     print_line,
     stop_message,
 )
+from predict_age.cli.failure import note_run
 from predict_age.cli.output import completed
 from predict_age.cli.run_plan import checked_plan
 from predict_age.errors import ConfigError
@@ -193,7 +194,7 @@ def run_command(
         from predict_age.run.budget import check_affordable
 
         check_affordable(estimate(plan).minutes, plan.config.limits)
-    _go(lambda console: start_run(Workspace(workspace), plan, console), workspace, as_json, quiet)
+    _go(lambda console: start_run(Workspace(workspace), plan, console, note_run), workspace, as_json, quiet)
 
 
 @app.command("resume", epilog="Example: predict-age resume --workspace work")
@@ -209,7 +210,7 @@ def resume_command(
     from predict_age.pipeline.runner import Overrides, resume_run
 
     space = open_workspace(workspace)
-    _go(lambda console: resume_run(space, console, Overrides(workers, max_minutes, accept)), workspace, as_json, quiet)
+    _go(lambda console: resume_run(space, console, Overrides(workers, max_minutes, accept), note_run), workspace, as_json, quiet)
 
 
 def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet: bool) -> None:

@@ -114,21 +114,26 @@ def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
     return plan
 
 
-def start_run(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
+def _ignore(_: RunFolder) -> None:
+    """Nobody wants to know which run is worked on."""
+
+
+def start_run(workspace: Workspace, plan: RunPlan, console: Console, begun: Callable[[RunFolder], None] = _ignore) -> RunFolder:
     """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead.
 
-    A finished run with the same plan and timestamp is not repeated.
+    A finished run with the same plan and timestamp is not repeated. ``begun`` is called with the run before work on it begins.
     """
     with _machine_errors():
-        return _start(workspace, plan, console)
+        return _start(workspace, plan, console, begun)
 
 
-def _start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
+def _start(workspace: Workspace, plan: RunPlan, console: Console, begun: Callable[[RunFolder], None]) -> RunFolder:
     workspace.create()
     with workspace.hold(f"run {plan.run_id}", plan.config.running.lease_seconds) as lease:
         for folder in reversed(workspace.unfinished()):
             record = folder.record
             if record.get("identity") == plan.identity:
+                begun(folder)
                 return _continue(workspace, folder, lease, console, Overrides())
         plan = _in_order(workspace, plan)
         folder = workspace.run(plan.run_id)
@@ -137,10 +142,13 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console) -> RunFolder:
             return folder
         make_folder(folder.path)
         write_json(folder.path / "run.json", plan.as_json())
+        begun(folder)
         return _work(Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease), plan.config.limits, lease.previous)
 
 
-def resume_run(workspace: Workspace, console: Console, overrides: Overrides) -> RunFolder:
+def resume_run(
+    workspace: Workspace, console: Console, overrides: Overrides, begun: Callable[[RunFolder], None] = _ignore
+) -> RunFolder:
     """Finish the newest unfinished run. Raises ConfigError when there is none, or when code or source have changed."""
     with _machine_errors(), workspace.hold("resume", Config().running.lease_seconds) as lease:
         unfinished = workspace.unfinished()
@@ -150,6 +158,7 @@ def resume_run(workspace: Workspace, console: Console, overrides: Overrides) -> 
             raise ConfigError(
                 "no run can be resumed", expected="an unfinished run", found=found, fix="start one: `predict-age run`"
             )
+        begun(unfinished[-1])
         return _continue(workspace, unfinished[-1], lease, console, overrides)
 
 

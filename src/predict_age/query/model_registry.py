@@ -51,7 +51,8 @@ def model_versions(workspace: Workspace) -> list[Version]:
 def _version(name: str, uses: list[tuple[RunFolder, TrainingFacts]], champion: str) -> Version:
     facts = uses[0][1]
     judged = [o for f, _ in uses if (o := outcome(f, "model"))]
-    gate = "not judged" if not judged else "passed" if judged[0].passed else "accepted"
+    leaks = [o for f, _ in uses if (o := outcome(f, "leaks"))]
+    gate = "not judged" if not judged else "passed" if all(o.passed for o in judged[:1] + leaks[:1]) else "accepted"
     held, ridge = facts.metrics.held_out, facts.metrics.ridge
     ids = [f.id for f, _ in uses]
     return Version(name, facts.trained_at, ids, held.mae, ridge.mae, held.coverage, gate, champion in ids)

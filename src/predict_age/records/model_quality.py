@@ -165,9 +165,54 @@ class CardFinding:
     sentence: str
 
 
+LEAK_NEAR_SKILL = 0.95  # of twenty people whom a constant misses by years, a copy of the age misses at most one
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """Distance of predicted ages from the true ones of ``rows`` people among whom no age dominates.
+
+    ``near``: share of people less than ``years`` + 1 off; ``constant_near``: the largest share that one constant has so near;
+    ``beyond``: error beyond ``years``, relative to that of the constant median; ``exact``, ``constant_exact``: shares hit exactly.
+    """
+
+    rows: int
+    years: int
+    near: float
+    constant_near: float
+    beyond: float
+    exact: float
+    constant_exact: float
+
+    @property
+    def near_skill(self) -> float:
+        """Share of the people whom the best constant misses by more that are near."""
+        return (self.near - self.constant_near) / (1 - self.constant_near) if self.constant_near < 1 else 0.0
+
+    @property
+    def exact_skill(self) -> float:
+        """Share of the ages hit among those that the commonest age does not hit: 0 for a constant, 1 for a copy of the age."""
+        return (self.exact - self.constant_exact) / (1 - self.constant_exact) if self.constant_exact < 1 else 0.0
+
+    @property
+    def sentence(self) -> str:
+        """The shares in words."""
+        near = f"{self.near:.1%} within {self.years} years (a constant: {self.constant_near:.1%}), " if self.years else ""
+        return f"of {self.rows:,} ages {near}{self.exact:.1%} exact (a constant: {self.constant_exact:.1%})"
+
+    def is_the_age(self, error_share: float, exact_share: float) -> bool:
+        """Whether only the age itself, in whatever form, is so near; 0 disables a criterion."""
+        is_near = self.near_skill >= LEAK_NEAR_SKILL and self.beyond <= error_share
+        return (bool(error_share) and is_near) or (bool(exact_share) and self.exact_skill >= exact_share)
+
+
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """The part of the model card that gates, summary and report use."""
+    """The part of the model card that gates, summary and report use.
+
+    ``closeness``: of the held-out predictions; where they are too close and the configuration allows features to tell the age
+    (``allowed_leaks``), of predictions without those features.
+    """
 
     held_out: Quality
     ridge: PointErrors
@@ -177,3 +222,5 @@ class ModelEvaluation:
     worst_group: NamedGroup | None
     gain_over_median: PairedGain | None = field(default=None, metadata=OPTIONAL)  # None in records of earlier versions
     gain_over_ridge: PairedGain | None = field(default=None, metadata=OPTIONAL)
+    closeness: Closeness | None = field(default=None, metadata=OPTIONAL)
+    allowed_leaks: tuple[str, ...] | None = field(default=None, metadata=OPTIONAL)

@@ -21,7 +21,7 @@ from predict_age.records.step_facts import (
     ReadSourceFacts,
     TrainingFacts,
 )
-from predict_age.run.quality_gates import outcome
+from predict_age.run.quality_gates import GATE_NAMES, outcome
 from predict_age.run.summary import run_summary
 from predict_age.runtime.progress import duration, size
 from predict_age.source.discovery import source_file_from_json
@@ -83,7 +83,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "confidence_sentence": confidence_sentence(metrics.by_confidence),
         "threshold": HIGH_QUALITY_PCT,
         "judged": training.evaluation,
-        "gates": {name: found for name in ("model", "predictions", "drift") if (found := outcome(folder, name))},
+        "gates": {name: found for name in GATE_NAMES if (found := outcome(folder, name))},
         "drift": drift,
         "drift_rows": [f for i, f in enumerate(drift.findings) if f.drifted or i < FINDINGS or f.of != "feature"],
         "drift_sample_people": _in_drift_sample(prediction.state) if prediction.state else 0,

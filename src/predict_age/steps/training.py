@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from predict_age.config import Config, GatesConfig
-from predict_age.errors import QualityError
+from predict_age.config import Config
 from predict_age.evaluation.model_card.card import TrainingSample, build_card
 from predict_age.evaluation.model_card.contents import Subject
 from predict_age.evaluation.model_card.findings import most_biased_group
 from predict_age.evaluation.model_card.leakage import LeakageScore, leaking_features
+from predict_age.evaluation.model_card.leakage_together import closeness_that_counts
 from predict_age.evaluation.model_card.page import CARD_FILES, write_card
 from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
@@ -25,6 +25,7 @@ from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import ModelEvaluation
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
+from predict_age.run.quality_gates import Check, apply_gate, leak_limits
 from predict_age.run.run import StepContext, library_versions
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
 from predict_age.run.warm_up import warm_up
@@ -48,7 +49,8 @@ class BaseModel:
 class TrainingInputs:
     """Inputs of training: the record of reading the source, models of other runs, and the data to be compared with.
 
-    ``challengers``: folder and SHA-256 of the manifest of each model that predicts a share of the people.
+    ``challengers``: folder and SHA-256 of the manifest of each model that predicts a share of the people; ``accept``: go on
+    although a feature gives the age away.
     """
 
     context: StepContext
@@ -56,6 +58,7 @@ class TrainingInputs:
     base: BaseModel | None
     challengers: tuple[tuple[Path, str], ...]
     reference: DriftState | None
+    accept: bool = False
 
 
 def training(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
@@ -99,7 +102,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         raise too_few_known(settings.min_rows, "; ".join([f"{len(people.age)} of {labelled} with a known age", *unused]))
     context.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
     leakage = people.leakage_scores()
-    _refuse_leaks(leakage, plan.config.gates)
+    _refuse_leaks(leakage, inputs)
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(context, features, people)
     side_by_side = partial(context.pool.run, names="training turn")
@@ -144,6 +147,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
             most_biased_group(card),
             judged.gain_over_median,
             judged.gain_over_ridge,
+            *closeness_that_counts(people, bundle, judged, plan.config, plan.workers),
         ),
         trained_at=plan.timestamp,
         reference=inputs.reference,
@@ -162,17 +166,18 @@ def _warm_up_workers(inputs: TrainingInputs) -> None:
         context.pool.ahead(warm_up, context.folder.model, seal, largest, context.plan.config.source, rules)
 
 
-def _refuse_leaks(leakage: list[LeakageScore], gates: GatesConfig) -> None:
-    """Raise QualityError when a feature gives the age away."""
-    found = leaking_features(leakage, gates.leak_error_share, gates.leak_exact_share, gates.not_leaks)
-    if found:
-        raise QualityError(
-            f"a feature gives the age away: {', '.join(t.feature for t in found)}",
-            expected=f"more than {gates.leak_error_share:.0%} of the error of a constant left, "
-            f"fewer than {gates.leak_exact_share:.0%} of the ages named to the year",
-            found="; ".join(f"{t.feature} leaves {t.share:.1%} and names {t.exact:.1%} of {t.rows:,} ages" for t in found),
-            fix="remove it from the feature file; where it is honestly known before the age is, name it in gates.not_leaks",
-        )
+def _refuse_leaks(leakage: list[LeakageScore], inputs: TrainingInputs) -> None:
+    """Apply the gate on target leakage, before any model is trained. Raises QualityError when a feature gives the age away."""
+    context, limits = inputs.context, inputs.context.plan.config.gates
+    found = leaking_features(leakage, limits.leak_error_share, limits.leak_exact_share, limits.not_leaks)
+    check = Check("target leakage", not found, leak_limits(limits), "; ".join(score.sentence for score in found) or "no feature")
+    names = ", ".join(score.feature for score in found)
+    fix = (
+        "remove it from the feature file; where it is honestly known before the age is, name it in gates.not_leaks; "
+        "or `predict-age resume --accept`"
+    )
+    note = context.progress.note
+    apply_gate(context.folder, "leaks", [check], inputs.accept, note, f"a feature gives the age away: {names}", fix)
 
 
 def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFacts]:

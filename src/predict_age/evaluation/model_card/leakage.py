@@ -1,4 +1,9 @@
-"""Target leakage: features that alone predict the age too well, such as a copied birth year."""
+"""Target leakage: features that are the age itself in another form, such as a copied birth year.
+
+Whatever its form - off by a year, with a little noise, encoded, in bands, inside an id - a copy leaves nobody far from the best
+prediction of the age that can be made from it. Life courses do: however strongly the start of a career tells the age, some people
+start late. So the share of people who are far off tells both apart, and the mean error does not.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +13,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-MAX_LEAKAGE_BINS = 256
-MAX_LEAKAGE_ROWS = 200_000
+from predict_age.arrays import Float64Array, Int64Array
+from predict_age.evaluation.model_card.age_maps import best_map
+from predict_age.evaluation.model_card.closeness import closeness, evenly_aged
+from predict_age.evaluation.model_card.readings import Reading, partial_readings, read_part
+from predict_age.records.model_quality import Closeness
+
+MAX_LEAKAGE_ROWS = 5_000  # thousands show a share of one in twenty; more would only cost time
+MAX_PART_ROWS = 2_000  # parts of values are read of so many people
 MIN_LEAKAGE_ROWS = 100  # features with fewer values get no score
+MIN_EVEN_ROWS = 30
+MIN_READ_SHARE = 0.5  # of the people must have the part of a value
 
 
 @dataclass(frozen=True)
 class LeakageScore:
-    """Univariate leakage score of a feature, measured on ``rows`` people it was not fitted on.
+    """Univariate leakage score of a feature: how well it alone predicts the ages of ``rows`` people, each from the others.
 
-    ``error`` and ``constant_error``: mean absolute errors in years when predicting the median age of the feature's bin and the
-    overall median; ``exact``: share of people whose age in whole years the bin's median hits; ``constant_exact``: share of people
-    who have the commonest age, which no feature is needed to hit.
+    ``error`` and ``constant_error``: mean absolute errors in years of the best map from values to ages and of the overall median;
+    ``exact``: share of people whose age in whole years the map hits; ``constant_exact``: share of people who have the commonest
+    age, which no feature is needed to hit. ``part``: the part of the value that was read, such as "the first year", or "".
+    ``closeness`` is measured on people among whom no age dominates.
     """
 
     feature: str
@@ -27,7 +41,9 @@ class LeakageScore:
     error: float
     constant_error: float
     exact: float
-    constant_exact: float = 0.0
+    constant_exact: float
+    part: str
+    closeness: Closeness | None
 
     @property
     def share(self) -> float:
@@ -35,72 +51,72 @@ class LeakageScore:
         return self.error / self.constant_error if self.constant_error else 1.0
 
     @property
-    def exact_skill(self) -> float:
-        """Share of the ages hit among those that the commonest age does not hit: 0 for a constant, 1 for a copy of the age."""
-        return (self.exact - self.constant_exact) / (1 - self.constant_exact) if self.constant_exact < 1 else 0.0
+    def sentence(self) -> str:
+        """Sentence on how near the feature alone comes to the ages."""
+        what = f"{self.feature} ({self.part})" if self.part else self.feature
+        return f"{what}: {self.closeness.sentence if self.closeness else 'too few people'}"
 
     def as_json(self) -> dict[str, object]:
         return {**asdict(self), "share": self.share}
 
 
 def univariate_leakage(columns: pa.Table, age: NDArray[np.float32]) -> list[LeakageScore]:
-    """Leakage score of each feature of (n, n_features), fitted on even rows and measured on odd rows; the strongest first."""
-    columns, age = columns.slice(0, MAX_LEAKAGE_ROWS), age[:MAX_LEAKAGE_ROWS]
+    """Leakage score of each feature of (n, n_features), by the part of its values that tells most; the strongest first."""
     scores = []
     for name in columns.column_names:
         column = columns[name]
-        present = column.is_valid().to_numpy()
-        if present.sum() < MIN_LEAKAGE_ROWS:
+        rows = np.flatnonzero(column.is_valid().to_numpy())
+        if len(rows) < MIN_LEAKAGE_ROWS:
             continue
-        truth = age[present].astype(np.float64)
-        scores.append(_leakage_score(name, _bins(column.filter(pa.array(present))), truth))
+        even = rows[evenly_aged(age[rows].astype(np.float64))]
+        score = _leakage_score(name, column, age.astype(np.float64), rows[:MAX_LEAKAGE_ROWS], even[:MAX_LEAKAGE_ROWS])
+        scores += [score] if score else []
     return sorted(scores, key=lambda t: (t.share, t.feature))
 
 
-def _leakage_score(name: str, bins: NDArray[np.int64], age: NDArray[np.float64]) -> LeakageScore:
-    fitted = np.arange(len(age)) % 2 == 0
-    median = np.full(bins.max() + 1, np.median(age[fitted]))
-    order = np.lexsort((age[fitted], bins[fitted]))
-    sorted_bins, sorted_age = bins[fitted][order], age[fitted][order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_bins[1:] != sorted_bins[:-1]]))
-    sizes = np.diff(np.append(starts, len(sorted_bins)))
-    median[sorted_bins[starts]] = (sorted_age[starts + (sizes - 1) // 2] + sorted_age[starts + sizes // 2]) / 2
-    truth = age[~fitted]
-    predicted = median[bins[~fitted]]
-    constant = float(np.abs(truth - np.median(age[fitted])).mean())
-    commonest = np.bincount(age[fitted].astype(np.int64)).argmax()
+def _leakage_score(
+    name: str, column: pa.ChunkedArray, age: Float64Array, rows: Int64Array, even: Int64Array
+) -> LeakageScore | None:
+    """Score of a feature among ``rows``; its closeness among ``even`` rows, where no age dominates."""
+    few = even[:MAX_PART_ROWS]
+    parts = [(r.part, _error(r, age[few])) for r in partial_readings(column.take(pa.array(few)))]
+    best_part, least = min(parts, key=lambda p: p[1], default=("", np.inf))
+    plain = read_part(column.take(pa.array(few)), "")
+    if plain is None:
+        return None
+    part = best_part if least < _error(plain, age[few]) else ""
+    whole, spread = (read_part(column.take(pa.array(r)), part) for r in (rows, even))
+    if whole is None or spread is None:
+        return None
+    predicted, near = best_map(whole, age[rows]), best_map(spread, age[even])
+    known, near_known = ~np.isnan(predicted), ~np.isnan(near)
+    if known.sum() < MIN_LEAKAGE_ROWS * MIN_READ_SHARE:
+        return LeakageScore(name, len(rows), 0.0, 0.0, 0.0, 0.0, "", None)
+    truth = age[rows][known]
     return LeakageScore(
         name,
-        len(age),
-        float(np.abs(truth - predicted).mean()),
-        constant,
-        float((np.round(predicted) == truth).mean()),
-        float((truth == commonest).mean()),
+        len(truth),
+        float(np.abs(predicted[known] - truth).mean()),
+        float(np.abs(np.median(truth) - truth).mean()),
+        float((np.floor(predicted[known] + 0.5) == truth).mean()),
+        float(np.bincount(truth.astype(np.int64)).max() / len(truth)),
+        part,
+        closeness(age[even][near_known], near[near_known]) if near_known.sum() >= MIN_EVEN_ROWS else None,
     )
 
 
-def _bins(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Bin numbers (n,): one a value when there are few; else 256 quantile bins, or the 255 commonest texts and the rest."""
-    if pa.types.is_floating(column.type):
-        values = column.to_numpy()
-        distinct, code = np.unique(values, return_inverse=True)
-        if len(distinct) <= MAX_LEAKAGE_BINS:
-            return code.astype(np.int64)
-        edges = np.unique(np.quantile(values, np.arange(1, MAX_LEAKAGE_BINS) / MAX_LEAKAGE_BINS))
-        return np.searchsorted(edges, values, side="right").astype(np.int64)
-    codes = column.combine_chunks().dictionary_encode().indices.to_numpy()
-    rank = np.empty(codes.max() + 1, np.int64)
-    rank[np.argsort(-np.bincount(codes), kind="stable")] = np.arange(len(rank))
-    return np.minimum(rank[codes], MAX_LEAKAGE_BINS - 1)
+def _error(reading: Reading, age: Float64Array) -> float:
+    """Mean error of the reading's best map, relative to the constant's among the same people; infinite where it reads too few."""
+    predicted = best_map(reading, age)
+    known = ~np.isnan(predicted)
+    if known.mean() < MIN_READ_SHARE or known.sum() < MIN_EVEN_ROWS:
+        return float("inf")
+    constant = np.abs(np.median(age[known]) - age[known]).mean()
+    return float(np.abs(predicted[known] - age[known]).mean() / constant) if constant else float("inf")
 
 
 def leaking_features(
     scores: list[LeakageScore], error_share: float, exact_share: float, allowed: tuple[str, ...]
 ) -> list[LeakageScore]:
-    """Scores with at most ``error_share`` of the error left or ``exact_share`` of the rarer ages hit; 0 disables a criterion."""
-
-    def tells(t: LeakageScore) -> bool:
-        near = bool(error_share) and t.share <= error_share
-        return t.constant_error > 0 and (near or (bool(exact_share) and t.exact_skill >= exact_share))
-
-    return [t for t in scores if t.feature not in allowed and tells(t)]
+    """Scores of features that can only be the age itself, see :class:`Closeness`; 0 disables a criterion."""
+    return [t for t in scores if t.feature not in allowed and t.closeness and t.closeness.is_the_age(error_share, exact_share)]
