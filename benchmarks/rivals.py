@@ -114,7 +114,7 @@ def script(bundle: Bundle) -> Callable[[str], list[float]]:
         for name in ("title_seniority", "career_stage")
     }
     otherwise = {name: features[name].otherwise for name in rules}
-    categories, mean = bundle.encoders.categories, bundle.encoders.mean
+    encoders = bundle.encoders
 
     def rank(name: str, value: object) -> float:
         return ranks[name].get(value.strip().lower(), np.nan) if isinstance(value, str) else np.nan
@@ -125,7 +125,7 @@ def script(bundle: Bundle) -> Callable[[str], list[float]]:
         return next((v for pattern, v in rules[name] if pattern.search(str(value))), otherwise[name])
 
     def category(name: str, value: object) -> float:
-        return categories[name].get(str(value).strip(), mean) if value not in (None, "") else np.nan
+        return encoders.known(name, [text := str(value).strip()]).get(text, encoders.mean) if value not in (None, "") else np.nan
 
     def row(profile: str) -> list[float]:
         p = json.loads(profile)

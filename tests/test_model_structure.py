@@ -328,6 +328,8 @@ BROKEN: dict[str, tuple[str, str, Change]] = {  # what -> (file, member in the m
             ("encoders/categories", {}),
             ("encoders/categories/primary_skill", {"PHP": -3}),
             ("encoders/categories/primary_skill", {str(i): 30 for i in range(10_001)}),
+            ("encoders/categories/primary_skill", {"PHP": 30}),
+            ("encoders/salt", "0123"),
             ("encoders", [1]),
         )
     },

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from predict_age.config import DriftConfig
+from predict_age.evaluation.drift.sketch import SketchBuilder, text_key
+from predict_age.evaluation.drift.state import compare_states, drift_state, without_small_groups
+from predict_age.evaluation.model_card.groups import metrics_by_group
+from predict_age.features.encode import Encoders, fit_encoders
+from predict_age.features.spec import parse_features
 from predict_age.models.age_cells import age_cells
+from predict_age.models.bundle import Predictions
+from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import AGE_BANDS
-from predict_age.tally import fold_small_counts, pooled
+from predict_age.records.json_fields import as_json
+from predict_age.tally import fold_small_counts, fold_tails, pooled
+
+CATEGORY = """format = 1
+
+[features.c]
+kind = "category"
+path = "c"
+meaning = "A text."
+"""
 
 AGES = st.lists(st.tuples(st.integers(0, 120), st.integers(18, 90)), max_size=400)
 
@@ -61,3 +82,86 @@ def test_a_pooled_histogram_has_no_step_of_fewer_than_twenty(counts: list[int]) 
             end += 1
         assert heights[at] == 0 or round(sum(heights[at:end])) >= 20
         at = end
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=80))
+def test_the_ends_of_a_histogram_are_not_single_people(counts: list[int]) -> None:
+    folded = fold_tails(counts)
+    assert sum(folded) == sum(counts)
+    shown = [n for n in folded if n]
+    if sum(counts) >= 40:
+        assert min(shown[0], shown[-1]) >= 20
+    else:
+        assert len(shown) <= 1
+    for at in range(len(counts)):  # nobody is moved by more than the ends
+        assert sum(folded[: at + 1]) in (0, sum(counts), sum(counts[: at + 1]))
+
+
+def test_a_drift_record_names_no_text_and_no_small_group() -> None:
+    columns = pa.table({"c": pa.array(["Nightjar"] * 40 + ["Sandpiper"] * 30 + ["Corncrake"] * 19 + [None] * 3)})
+    encoders = fit_encoders(parse_features(CATEGORY, "the test"), columns, np.full(92, 40, np.float32))
+    assert encoders.unseen_counts(columns) == {"c": 19}
+    builder = SketchBuilder(encoders)
+    builder.add(pa.table({"c": pa.array(["Nightjar"] * 50 + ["Sandpiper"] * 7 + ["Corncrake"] * 25 + [None])}), np.zeros((83, 1)))
+    state = drift_state("r", "2025-10-23", "m", [builder.sketch()], [[0] * 30 + [30, 1]], [0] * 20 + [3, 50, 2])
+    assert not any(bird in json.dumps(as_json(state)) for bird in ("Nightjar", "Sandpiper", "Corncrake"))
+    assert state.counts["c"] == {"other": 57, "unseen": 25, "missing": 1}, "7 would follow from the total"
+    assert sorted(state.counts["known age"].values()) == [55]
+    before = replace(state, counts={"c": {"=Nightjar": 50, "=Sandpiper": 33, "=Corncrake": 12, "missing": 1, "other": 9}})
+    converted = without_small_groups(before).counts["c"]
+    assert converted == {text_key("c", "Nightjar"): 50, text_key("c", "Sandpiper"): 33, "missing": 1, "other": 21}
+
+
+def test_drift_of_categories_is_found_between_runs_with_different_models() -> None:
+    """Hashes of a value are equal in all drift records, so that a changed share of a value shows."""
+    states = []
+    for share, age in ((300, 40), (600, 50)):
+        values = ["Nightjar"] * share + ["Sandpiper"] * (1000 - share)
+        columns = pa.table({"c": pa.array(values)})
+        encoders = fit_encoders(parse_features(CATEGORY, "the test"), columns, np.full(1000, age, np.float32))
+        builder = SketchBuilder(encoders)
+        builder.add(columns, encoders.encode(columns))
+        states.append(drift_state("r", "2025-10-23", f"m{age}", [builder.sketch()], [[0, 1000]], [0, 1000]))
+    found = {f.name: f for f in compare_states(*states, DriftConfig()).findings}
+    assert found["c"].drifted
+    assert found["c"].moved == pytest.approx(0.3)
+
+
+def test_models_hold_hashes_that_depend_on_the_model_and_the_feature() -> None:
+    columns = pa.table({"c": pa.array(["Nightjar"] * 30), "d": pa.array(["Nightjar"] * 30)})
+    features = parse_features(CATEGORY + CATEGORY.replace("[features.c]", "[features.d]").partition("\n\n")[2], "the test")
+    first, other = (fit_encoders(features, columns, np.full(30, age, np.float32)) for age in (40, 41))
+    again = fit_encoders(features, columns, np.full(30, 40, np.float32))
+    assert again == first
+    keys = [*first.categories["c"], *first.categories["d"], *other.categories["c"]]
+    assert len(set(keys)) == 3
+    assert "Nightjar" not in json.dumps(asdict(first))
+
+
+def test_models_of_earlier_versions_predict_the_same() -> None:
+    """Their categories are texts."""
+    columns = pa.table({"c": pa.array(["Nightjar"] * 30 + ["Sandpiper"] * 30 + ["rare", None])})
+    age = np.array([30] * 30 + [60] * 31 + [50], np.float32)
+    now = fit_encoders(parse_features(CATEGORY, "the test"), columns, age)
+    before = Encoders(now.mean, {"c": now.known("c", ["Nightjar", "Sandpiper", "rare"])})
+    assert len(before.categories["c"]) == 2
+    np.testing.assert_array_equal(before.encode(columns), now.encode(columns))
+    assert before.unseen_counts(columns) == now.unseen_counts(columns) == {"c": 1}
+    for encoders in (before, now):
+        builder = SketchBuilder(encoders)
+        builder.add(columns, encoders.encode(columns))
+        assert builder.sketch().counts["c"][text_key("c", "Nightjar")] == 30
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown"), [((300, 60, 12), ["a"]), ((300, 60, 19, 3), ["a", "b", "all others"]), ((300, 60), ["a", "b"])]
+)
+def test_the_card_shows_no_group_of_few(sizes: tuple[int, ...], shown: list[str]) -> None:
+    """Twelve left over would follow from the total: the smallest group joins them."""
+    names = [name for name, size in zip("abcd", sizes, strict=False) for _ in range(size)]
+    n = len(names)
+    age = np.linspace(20, 70, n)
+    people = HeldOutPredictions(Predictions(np.full(n, 45, np.int32), age - 20, age + 20), age, np.arange(n), np.zeros(n, np.int64))
+    rows = metrics_by_group(people, pa.table({"g": names}), 40, 10)["g"]
+    assert [r.group for r in rows] == [*shown, *(["all others"] if shown == ["a"] else [])]
+    assert min(r.rows for r in rows) >= 20

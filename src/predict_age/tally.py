@@ -62,6 +62,26 @@ def fold_small_counts(counts: Mapping[str, int], rest: str, kept: Collection[str
     return {**shown, rest: folded} if folded or rest in counts else shown
 
 
+def fold_tails(counts: Sequence[int]) -> list[int]:
+    """Histogram of people whose first and last bins that are not empty hold at least 20: the extremes are those of single people.
+
+    People further out are counted in these bins; with fewer than 20 people in all, in the middle one of them.
+    """
+    if sum(counts) < 2 * MIN_SHOWN_PEOPLE:
+        middle = next((i for i in range(len(counts)) if 2 * sum(counts[: i + 1]) >= sum(counts)), 0)
+        return [sum(counts) if i == middle else 0 for i in range(len(counts))]
+    folded = list(counts)
+    for order in (range(len(folded)), range(len(folded) - 1, -1, -1)):
+        outside = 0
+        for at in order:
+            outside += folded[at]
+            folded[at] = 0
+            if outside >= MIN_SHOWN_PEOPLE:
+                folded[at] = outside
+                break
+    return folded
+
+
 def pooled(counts: Sequence[int]) -> list[float]:
     """Histogram of people in which neighbouring bins share their mean, so that no step of the picture stands for fewer than 20.
 

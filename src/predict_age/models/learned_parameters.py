@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from math import isclose
 from typing import Annotated
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from predict_age.features.encode import Encoders
 from predict_age.features.spec import Category, FeatureSet
+from predict_age.features.value_hashes import DIGEST_BYTES, SALT_BYTES
 from predict_age.models.bundle import MEMBERS, EnsembleWeights
 from predict_age.models.conformal import CELLS, MAX_WIDTH_GROUPS, NO_CALIBRATION, Calibration
 from predict_age.models.ensemble import MAX_RESIDUAL_QUANTILES
@@ -18,6 +20,7 @@ from predict_age.models.ridge import RidgeModel
 from predict_age.models.structure import StructureError
 
 OLDEST = 120
+_DIGEST = re.compile(rf"[0-9a-f]{{{2 * DIGEST_BYTES}}}")
 _Age = Annotated[float, Field(ge=0, le=OLDEST)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _WEIGHT_TOLERANCE = 1e-6
@@ -31,6 +34,7 @@ class _Saved(BaseModel):
 class _Encoders(_Saved):
     mean: _Age
     categories: dict[str, dict[str, _Age]]
+    salt: Annotated[str, Field(pattern=rf"^([0-9a-f]{{{2 * SALT_BYTES}}})?$")] = ""  # empty: keys are texts, in earlier versions
 
 
 class _Ridge(_Saved):
@@ -98,7 +102,7 @@ class LearnedParameters(_Saved):
             learned = cls.model_validate_json(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "content"
+            where = ".".join(map(str, first["loc"][:3])) or "content"  # no deeper: a key may be a value of people's data
             raise StructureError(where, expected=first["msg"], found=f"{error.error_count()} wrong values") from None
         learned._check_features(features)
         return learned
@@ -112,6 +116,10 @@ class LearnedParameters(_Saved):
         for name, table in self.encoders.categories.items():
             if len(table) > categories[name]:
                 raise StructureError(f"encoders.categories.{name}", expected=f"at most {categories[name]}", found=str(len(table)))
+            if self.encoders.salt and not all(map(_DIGEST.fullmatch, table)):
+                raise StructureError(
+                    f"encoders.categories.{name}", expected=f"hashes of {2 * DIGEST_BYTES} digits as keys", found="others"
+                )
         columns = len(features)
         for label, values, length in (
             ("fill", self.ridge.fill, columns),
@@ -124,7 +132,7 @@ class LearnedParameters(_Saved):
 
     @property
     def fitted_encoders(self) -> Encoders:
-        return Encoders(self.encoders.mean, self.encoders.categories)
+        return Encoders(self.encoders.mean, self.encoders.categories, self.encoders.salt)
 
     @property
     def ridge_model(self) -> RidgeModel:

@@ -84,15 +84,18 @@ def _reference(run: Run, base: TrainingFacts | None) -> DriftState | None:
 
     The record of training keeps it, so that it outlives that run.
     """
+    from predict_age.evaluation.drift.state import without_small_groups
+
     if base and base.base:
-        return base.reference
+        return without_small_groups(base.reference) if base.reference else None
     earlier = run.plan.base or run.workspace.published.current
     if not earlier or earlier == run.folder.id:
         return None
     try:
-        return run.workspace.run(earlier).facts(ParallelPredictionFacts).state
+        state = run.workspace.run(earlier).facts(ParallelPredictionFacts).state
     except IntegrityError:
         return None
+    return without_small_groups(state) if state else None
 
 
 def parallel_prediction_inputs(run: Run) -> ParallelPredictionInputs:

@@ -68,7 +68,8 @@ class SourceFileFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadSourceFacts(Facts):
-    """Row counts of the source. ``checksum`` is the order-free sum of hashed pids; ``known_ages`` counts whole years.
+    """Row counts of the source. ``checksum`` is the order-free sum of hashed pids; ``known_ages`` counts whole years, the ends
+    folded (:func:`~predict_age.tally.fold_tails`).
 
     ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are;
     ``files`` accounts for each file from its bytes on. ``suppressed`` people are hidden by the suppression list: they are in

@@ -26,6 +26,7 @@ from predict_age.source.row_rules import RowRules
 from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, sum_unusable, write_duplicate_rows
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
+from predict_age.tally import fold_tails
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,7 @@ def _facts(
         checksum=sum(d.checksum for d in duplicates) % 2**64,
         known=sum(known.values()) - lost_known,
         to_predict=sum(_to_predict(counts, duplicates)),
-        known_ages=known_ages,
+        known_ages=fold_tails(known_ages),
         unreadable_age=sum(c.unreadable_age for c in counts),
         implausible_age=sum(c.implausible_age for c in counts),
         conflicting_age=sum(c.conflicting_age for c in counts),

@@ -16,17 +16,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.encode import Encoders, Matrix
+from predict_age.features.value_hashes import salt_of, value_hashes
 from predict_age.kernels import use_kernels
 
 MISSING, UNSEEN, OTHER = "missing", "unseen", "other"
 SPECIAL = frozenset({MISSING, UNSEEN})
 GRID_CELLS = 1 << 13
 MAX_SKETCH_VALUES = 50  # the commonest values of a category at training; all others count as one
+DRIFT_SALT = salt_of("drift record")  # one for all models: runs with different models are compared
 
 
 @dataclass
 class Sketch:
-    """Value counts by feature: "#<cell>" for numbers, "=<text>" for categories, "other", "missing", "unseen"."""
+    """Value counts by feature: "#<cell>" for numbers, "~<hash>" for categories, "other", "missing", "unseen"."""
 
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -64,8 +66,9 @@ class SketchBuilder:
 
     def sketch(self) -> Sketch:
         """The sketch of all people added."""
-        known, cells_of = self._encoders.categories, zip(self._names, self._cells, strict=True)
-        return Sketch({n: _texts(self._texts[n], known[n]) if n in known else _numbers(c) for n, c in cells_of})
+        cells_of = zip(self._names, self._cells, strict=True)
+        texts = self._texts
+        return Sketch({n: _texts(texts[n], self._encoders, n) if n in texts else _numbers(c) for n, c in cells_of})
 
 
 def grid_cells(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -117,12 +120,20 @@ def histogram_counts(counts: Sequence[int]) -> dict[str, int]:
     return dict(+cell_counts)
 
 
-def _texts(cell_counts: Counter[str | None], known: dict[str, float]) -> dict[str, int]:
+def text_key(name: str, value: str) -> str:
+    """Key of a category's ``value`` in a sketch."""
+    return "~" + value_hashes(DRIFT_SALT, name)[value]
+
+
+def _texts(cell_counts: Counter[str | None], encoders: Encoders, name: str) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    common = set(list(known)[:MAX_SKETCH_VALUES])
+    common = set(list(encoders.categories[name])[:MAX_SKETCH_VALUES])
+    keys, known = encoders.keys(name), encoders.known(name, [v for v in cell_counts if v is not None])
     for value, rows in cell_counts.items():
-        key = MISSING if value is None else UNSEEN if value not in known else f"={value}" if value in common else OTHER
-        counts[key] += rows
+        if value is None or value not in known:
+            counts[MISSING if value is None else UNSEEN] += rows
+        else:
+            counts[text_key(name, value) if (value if keys is None else keys[value]) in common else OTHER] += rows
     return dict(counts)
 
 

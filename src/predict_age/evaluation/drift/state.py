@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 
 from predict_age.config import DriftConfig
 from predict_age.evaluation.drift.comparison import OverDispersion, compare_counts, over_dispersion
-from predict_age.evaluation.drift.sketch import Sketch, histogram_counts, sum_sketches
+from predict_age.evaluation.drift.sketch import OTHER, SPECIAL, Sketch, histogram_counts, sum_sketches, text_key
 from predict_age.records.drift_state import DriftComparison, DriftState
+from predict_age.tally import fold_small_counts, fold_tails
 
 PREDICTED_AGE, KNOWN_AGE = "predicted age", "known age"
 
@@ -18,7 +19,27 @@ def drift_state(
     """Drift record of a run: sketches and predicted ages of its batches, and the known ages, as counts of whole years."""
     ages = [Sketch({PREDICTED_AGE: histogram_counts(h)}) for h in predicted]
     total = sum_sketches([*batches, *ages, Sketch({KNOWN_AGE: histogram_counts(known)})])
-    return DriftState(run_id, as_of, model, total.in_order(), {**over_dispersion(batches), **over_dispersion(ages)})
+    state = DriftState(run_id, as_of, model, total.in_order(), {**over_dispersion(batches), **over_dispersion(ages)})
+    return without_small_groups(state)
+
+
+def without_small_groups(state: DriftState) -> DriftState:
+    """State that shows a category's value, or the ends of a feature's range, only where at least 20 people share them.
+
+    Values of fewer people are counted together. Texts of categories, which earlier versions recorded, become hashes.
+    """
+    return replace(state, counts={name: _shown(name, counts) for name, counts in state.counts.items()})
+
+
+def _shown(name: str, counts: dict[str, int]) -> dict[str, int]:
+    numbers = sorted((k for k in counts if k.startswith("#")), key=lambda k: int(k[1:]))
+    if numbers:
+        folded = zip(numbers, fold_tails([counts[k] for k in numbers]), strict=True)
+        shown = {k: n for k, n in counts.items() if k in SPECIAL} | {k: n for k, n in folded if n}
+    else:
+        hashed = {text_key(name, k[1:]) if k.startswith("=") else k: n for k, n in counts.items()}
+        shown = fold_small_counts(hashed, OTHER, SPECIAL)
+    return dict(sorted(shown.items()))
 
 
 def compare_states(before: DriftState | None, now: DriftState, settings: DriftConfig) -> DriftComparison:

@@ -12,6 +12,7 @@ from predict_age.distributions import normal_upper_quantile
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import evaluate
 from predict_age.records.model_quality import GroupQuality
+from predict_age.tally import MIN_SHOWN_PEOPLE
 
 MAX_GROUPS = 15
 OTHER_GROUPS = "all others"
@@ -39,6 +40,7 @@ def threshold_errors(age: NDArray[np.float64], predicted: NDArray[np.int32], aro
 def metrics_by_group(held_out: HeldOutPredictions, groups: pa.Table, around: int, fewest: int) -> dict[str, list[GroupQuality]]:
     """Quality of each value of each group field: the 15 commonest with ``fewest`` people, then all others, largest first.
 
+    No group has fewer than 20 people, not even all others: where fewer are left over, the smallest group joins them.
     ``bias_interval``: 95 % interval of the bias, years; ``apart``: bias minus everybody else's; ``apart_z``: the same in standard
     errors; ``same_age``: mean error minus that of others of the same true age in five-year bands, years.
     """
@@ -46,7 +48,12 @@ def metrics_by_group(held_out: HeldOutPredictions, groups: pa.Table, around: int
     for field in groups.column_names:
         values = groups[field].take(pa.array(held_out.rows)).to_numpy(zero_copy_only=False).astype(object)
         names, counts = np.unique(values.astype(str), return_counts=True)
-        shown = [n for n, c in sorted(zip(names, counts, strict=True), key=lambda p: (-p[1], p[0])) if c >= fewest][:MAX_GROUPS]
+        shown = [
+            n for n, c in sorted(zip(names, counts, strict=True), key=lambda p: (-p[1], p[0])) if c >= max(fewest, MIN_SHOWN_PEOPLE)
+        ]
+        shown = shown[:MAX_GROUPS]
+        while shown and 0 < int((~np.isin(values.astype(str), shown)).sum()) < MIN_SHOWN_PEOPLE:
+            shown.pop()
         rows = [_group_metrics(held_out, values == name, str(name), around) for name in shown]
         rest = ~np.isin(values.astype(str), shown)
         if rest.any() and shown:
