@@ -102,7 +102,8 @@ class LearnedParameters(_Saved):
             learned = cls.model_validate_json(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"][:3])) or "content"  # no deeper: a key may be a value of people's data
+            member = first["loc"][:3] if first["loc"][:1] == ("encoders",) else first["loc"]  # below are values of people's data
+            where = ".".join(map(str, member)) or "content"
             raise StructureError(where, expected=first["msg"], found=f"{error.error_count()} wrong values") from None
         learned._check_features(features)
         return learned
