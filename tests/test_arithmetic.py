@@ -90,6 +90,17 @@ def test_suppressed_people_are_distinct_ones_who_are_not_in_the_result() -> None
     assert (books.as_rows()["suppressed"], "suppressed" in GOOD.as_rows()) == (4, False)
 
 
+def test_withheld_people_are_in_the_result_without_an_age() -> None:
+    """They balance the books, keep their row, and are in no share."""
+    books = replace(GOOD, distinct=84, usable=94, read=104, withheld=4)
+    books.check()
+    assert books.people == books.counts().people == 84
+    assert books.quality(Tally({"high:ML_PREDICTION": 40}))["high_quality_share"] == 0.5
+    with pytest.raises(IntegrityError, match="withheld"):
+        replace(books, withheld=3).check()
+    assert (books.as_rows()["withheld"], "withheld" in GOOD.as_rows()) == (4, False)
+
+
 @pytest.mark.parametrize("field", ["read", "set_aside", "usable", "distinct", "duplicate", "predicted", "default"])
 def test_one_row_off_is_an_integrity_error(field: str) -> None:
     """Any single count that is off by one is noticed, with both numbers."""

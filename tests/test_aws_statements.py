@@ -24,26 +24,27 @@ pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("defa
 INT = pa.int32()
 PEOPLE = pa.table(
     {
-        "pid": [1, 2, 3, 4, 5, -6, 2**62],
-        "birth_year": pa.array([1985, 1990, None, 1850, None, None, None], INT),
-        "approximate_age": pa.array([41, None, None, None, None, 14, None], INT),
-        "known_age": pa.array([41, 35, None, None, None, 14, None], INT),
-        "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None, "EXISTING_APPROX_AGE", None],
-        "unreadable_age": [False, False, False, False, True, False, False],
-        "implausible_age": [False, False, False, True, False, False, False],
-        "conflicting_age": [True] + [False] * 6,
+        "pid": [1, 2, 3, 4, 5, -6, 2**62, 7, 8],
+        "birth_year": pa.array([1985, 1990, None, 1850, None, None, None, None, 1850], INT),
+        "approximate_age": pa.array([41, None, None, None, None, 19, None, None, 150], INT),
+        "known_age": pa.array([41, 35, None, None, None, 19, None, None, None], INT),
+        "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None, "EXISTING_APPROX_AGE", None, None, None],
+        "withheld": [False] * 7 + [True, False],
+        "unreadable_age": [False, False, False, False, True, False, False, False, False],
+        "implausible_age": [False, False, False, True, False, False, False, False, True],
+        "conflicting_age": [True] + [False] * 8,
     }
 )
 PREDICTIONS = pa.table(
     {
-        "pid": [3, 4, 2**62],
-        "predicted_age": pa.array([50, 60, 33], INT),
-        "confidence_score": [40.0, 12.0, 30.03003],
-        "age_lower": [30.0, 54.0, 20.5],
-        "age_upper": [70.0, 66.0, 50.53003],
-        "model_version": ["m", "m", None],
-        "profile_key": [1, 2, 3],
-        "prediction_timestamp": pa.array([dt.datetime(2025, 10, 23, 8)] * 3, pa.timestamp("us")),
+        "pid": [3, 4, 2**62, 8],
+        "predicted_age": pa.array([50, 60, 33, None], INT),
+        "confidence_score": [40.0, 12.0, 30.03003, None],
+        "age_lower": [30.0, 54.0, 20.5, None],
+        "age_upper": [70.0, 66.0, 50.53003, None],
+        "model_version": ["m", "m", None, None],
+        "profile_key": [1, 2, 3, 4],
+        "prediction_timestamp": pa.array([dt.datetime(2025, 10, 23, 8)] * 4, pa.timestamp("us")),
     }
 )
 FINAL: dict[str, Any] = {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r'1", "usable_from_pct": 40.0}
@@ -93,6 +94,8 @@ def test_same_rows_on_both_engines(engine: tuple[Athena, Any, str]) -> None:
     made.run(for_athena("human_qa_table", location=f"s3://{bucket}/qa/"))
     qa = duck.sql(for_duckdb("human_qa", default_age=35)).to_arrow_table()
     assert unloaded(s3, bucket, "qa/") == sorted(qa.to_pylist(), key=lambda r: r["pid"])
+    told = {r["pid"]: {k for k, v in r.items() if v is not None} for r in qa.to_pylist()}
+    assert told[7] == told[8] == {"pid", "prediction_source"}
     duck.register("predict_age_human_qa", qa)
     made.run(unload(for_athena("final_results", **FINAL), f"s3://{bucket}/results/"))
     made.run(for_athena("final_results_table", location=f"s3://{bucket}/results/"))
@@ -101,6 +104,9 @@ def test_same_rows_on_both_engines(engine: tuple[Athena, Any, str]) -> None:
     assert found == sorted(final.to_pylist(), key=lambda r: r["pid"])
     assert [r["prediction_source"] for r in found].count("DEFAULT") == 1
     assert None in [r["confidence_score"] for r in found]
+    told = {r["pid"]: {k for k, v in r.items() if v is not None} for r in found}
+    assert told[7] == told[8] == {"pid", "prediction_source", "qa_timestamp", "run_id", "usable"}
+    assert [r["usable"] for r in found if r["prediction_source"] == "WITHHELD"] == [False, False]
     duck.register("predict_age_final_results", final)
     made.run(f"CREATE OR REPLACE VIEW v AS\n{for_athena('final_view')}")
     queries = [("SELECT * FROM v", for_duckdb("final_view"))]

@@ -65,7 +65,7 @@ def test_pid(pid: object, expected: int | None, problem: str | None) -> None:
         (2031, None, None, None, "implausible_age"),
         (0, None, None, None, "implausible_age"),
         (-1, None, None, None, "implausible_age"),
-        (None, 0, None, None, "implausible_age"),
+        (None, 0, None, None, "withheld"),
         (None, 150, None, None, "implausible_age"),
         (None, -3, None, None, "implausible_age"),
         (1850, 33, 33, "EXISTING_APPROX_AGE", "implausible_age"),
@@ -73,8 +73,9 @@ def test_pid(pid: object, expected: int | None, problem: str | None) -> None:
         ("nineteen", None, None, None, "unreadable_age"),
         ("true", None, None, None, "unreadable_age"),
         (None, 33.5, 33, "EXISTING_APPROX_AGE", None),
-        (2011, None, 14, "EXISTING_BIRTH_YEAR", None),
-        (2012, None, None, None, "implausible_age"),
+        (2007, None, 18, "EXISTING_BIRTH_YEAR", None),
+        (2008, None, None, None, "withheld"),
+        (2012, None, None, None, "withheld"),
         (1925, None, 100, "EXISTING_BIRTH_YEAR", None),
         (None, None, None, None, None),
         ("", "", None, None, None),
@@ -84,8 +85,16 @@ def test_known_age(birth_year: object, age: object, known: int | None, source: s
     """One precedence, a plausibility window at as_of, and every oddity is counted under its name."""
     row = judge(1, birth_year, age)
     assert (row["known_age"], row["known_source"]) == (known, source)
-    assert row["needs_prediction"] == (known is None)
-    assert {k for k in ("conflicting_age", "implausible_age", "unreadable_age") if row[k]} == ({odd} if odd else set())
+    assert row["needs_prediction"] == (known is None and odd != "withheld")
+    oddities = ("conflicting_age", "implausible_age", "unreadable_age", "withheld")
+    assert {k for k in oddities if row[k]} == ({odd} if odd else set())
+
+
+@pytest.mark.parametrize(("age", "known", "odd"), [(0, None, True), (13, None, True), (14, 14, False), (17, 17, False)])
+def test_where_nobody_is_withheld_the_window_decides(age: int, known: int | None, odd: bool) -> None:
+    """With ages.min_age = 0, ages from ages.min are known ones, and younger ones implausible."""
+    row = judge(1, None, age, RowRules(AgesConfig(min_age=0), dt.date(2025, 10, 23)))
+    assert (row["known_age"], row["implausible_age"], row["withheld"]) == (known, odd, False)
 
 
 def test_as_of_decides_the_age() -> None:

@@ -18,7 +18,7 @@ from predict_age.source.external_partition import bucket_of, gather, scatter, to
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
-from predict_age.source.scan import ENTRY, counting_rows, find_duplicates, scan, write_duplicate_rows
+from predict_age.source.scan import ENTRY, NO_AGE, WITHHELD, counting_rows, find_duplicates, scan, write_duplicate_rows
 
 RULES = RowRules(AgesConfig(), dt.date(2025, 10, 23))
 ROWS = st.lists(
@@ -32,7 +32,7 @@ ROWS = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(ROWS, min_size=1, max_size=3), buckets=st.integers(1, 4))
 def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | None, int | None]]], buckets: int) -> None:
-    """The first row with a known age wins, else the first row; every pid is counted once, whatever the buckets."""
+    """The first minor wins, else the first row with a known age, else the first row; every pid is counted once."""
     splits = []
     for i, rows in enumerate(files):
         columns = {"pid": pa.array([r[0] for r in rows], pa.int64()), "approximate_age": pa.array([r[1] for r in rows], pa.int64())}
@@ -50,15 +50,20 @@ def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | N
     found = [find_duplicates(b, [0, 1], scratch) for b in range(buckets)]
     write_duplicate_rows(tmp_path / "losers.npy", found)
 
-    winners: dict[int, tuple[int, int, bool]] = {}
+    winners: dict[int, tuple[int, int, int]] = {}
     filled = [rows for rows in files if rows]
     for split, rows in enumerate(filled):
         for row, (pid, age) in enumerate(rows):
-            known = age is not None and 14 <= age <= 100
-            if pid is not None and (pid not in winners or (known and not winners[pid][2])):
+            known = 0 if age is None or not 0 <= age <= 100 else 2 if age < 18 else 1
+            if pid is not None and (pid not in winners or known > winners[pid][2]):
                 winners[pid] = (split, row, known)
     assert sum(d.distinct for d in found) == len(winners)
     assert sum(d.checksum for d in found) % 2**64 == checksum(np.array(list(winners), np.int64))
+    rank = [sum(r == wanted for _, _, r in winners.values()) for wanted in (0, 1, 2)]
+    lost = np.concatenate([d.ages for d in found])
+    assert rank[0] == sum(c.needs_prediction for c in counts) - (lost == NO_AGE).sum()
+    assert rank[1] == sum(sum(c.known.values()) for c in counts) - (lost < WITHHELD).sum()
+    assert rank[2] == sum(c.withheld for c in counts) - (lost == WITHHELD).sum()
     kept = set()
     for split, rows in enumerate(filled):
         mask = counting_rows(splits[split], tmp_path / "losers.npy")

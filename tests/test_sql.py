@@ -32,6 +32,7 @@ def rows() -> list[dict[str, object]]:
             "approximate_age": pa.array([41, None, None, None, None], pa.int32()),
             "known_age": pa.array([41, 35, None, None, None], pa.int32()),
             "known_source": ["EXISTING_APPROX_AGE", "EXISTING_BIRTH_YEAR", None, None, None],
+            "withheld": [False] * 5,
             "unreadable_age": [False] * 5,
             "implausible_age": [False, False, False, True, False],
             "conflicting_age": [True, False, False, False, False],

@@ -80,7 +80,11 @@ class SourceConfig(_Section):
 
 
 class AgesConfig(_Section):
-    """Plausible ages and their precedence. Whole years at the run's ``as_of`` date."""
+    """Plausible ages and their precedence. Whole years at the run's ``as_of`` date.
+
+    People younger than ``min_age`` are withheld: known ones, and those whom the model takes for younger with at least
+    ``withhold_probability``. 0 withholds nobody. ``zero`` says what an approximate age of 0 stands for.
+    """
 
     min: int = Field(default=14, ge=0, le=120)
     max: int = Field(default=100, ge=1, le=120)
@@ -89,11 +93,23 @@ class AgesConfig(_Section):
     )
     default: int = 35
     conflict_years: int = Field(default=2, ge=0)
+    min_age: int = Field(default=18, ge=0, le=120)
+    withhold_probability: float = Field(default=0.2, gt=0, le=1)
+    zero: Literal["minor", "missing"] = "minor"
+
+    @property
+    def youngest(self) -> int:
+        """The youngest age that is used and published."""
+        return max(self.min, self.min_age)
 
     @model_validator(mode="after")
     def _ordered(self) -> AgesConfig:
         if self.min >= self.max:
             raise ValueError("ages.min must be below ages.max")
+        if self.min_age >= self.max:
+            raise ValueError("ages.min_age must be below ages.max: everybody would be withheld")
+        if self.min <= self.default < self.min_age <= self.max:
+            raise ValueError("ages.default must not be below ages.min_age: younger people are withheld")
         if not self.min <= self.default <= self.max:
             raise ValueError("ages.default must lie between ages.min and ages.max")
         if len(set(self.precedence)) != len(self.precedence):

@@ -74,6 +74,8 @@ class ReadSourceFacts(Facts):
     ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are;
     ``files`` accounts for each file from its bytes on. ``suppressed`` people are hidden by the suppression list: they are in
     ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where the workspace has no list.
+    ``withheld`` people are known minors, None where ``ages.min_age`` is 0; ``zero_ages`` rows of theirs have nothing but the
+    approximate age 0. They are in no count of ages.
     """
 
     step: ClassVar[str] = "read_source"
@@ -94,6 +96,8 @@ class ReadSourceFacts(Facts):
     files: list[SourceFileFacts] = field(default_factory=list)
     unusable_ages: list[UnusableAgesRecord] | None = field(default=None, metadata=OPTIONAL)
     suppressed: int | None = field(default=None, metadata=OPTIONAL)
+    withheld: int | None = field(default=None, metadata=OPTIONAL)
+    zero_ages: int | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def people(self) -> int:
@@ -146,7 +150,7 @@ class ParallelPredictionFacts(Facts):
     """Predictions of all batches together.
 
     ``kept`` batches were there from an earlier attempt, ``reused`` people keep the prediction of the base run, ``default``
-    counts people without a usable profile by reason.
+    counts people without a usable profile by reason; ``withheld`` people are too young, or too probably so, for a prediction.
     """
 
     step: ClassVar[str] = "parallel_prediction"
@@ -159,6 +163,7 @@ class ParallelPredictionFacts(Facts):
     tally: Tally
     state: DriftState | None = None
     drift: DriftComparison = field(default_factory=DriftComparison)
+    withheld: int | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +183,7 @@ class RowCounts:
     """Row accounting of a finished run: read = usable + rejected, usable = distinct + duplicate, and the distinct by source.
 
     ``suppressed`` people are distinct ones who are not in the result; None where the workspace has no suppression list.
+    ``withheld`` people are in the result without an age: minors; None where ``ages.min_age`` is 0.
     """
 
     read: int
@@ -190,6 +196,7 @@ class RowCounts:
     default: int
     existing: int
     suppressed: int | None = field(default=None, metadata=OPTIONAL)
+    withheld: int | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def people(self) -> int:

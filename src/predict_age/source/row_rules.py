@@ -162,24 +162,40 @@ class RowRules:
     ids: IdType = "integer"
 
     def known(self, column: str, value: str) -> str:
-        """SQL for the age that ``value`` of an age column stands for, NULL outside the window.
+        """SQL for the age that ``value`` of an age column stands for, NULL outside the window."""
+        return f"CASE WHEN {self._between(column, value, self.ages.youngest, self.ages.max)} THEN {self._years(column, value)} END"
 
-        Somebody born on 29 February has their birthday on 1 March in other years.
-        """
+    def is_minor(self, column: str, value: str) -> str:
+        """SQL for whether ``value`` of an age column stands for an age from 0 to below ``ages.min_age``."""
+        return self._between(column, value, 0, self.ages.min_age - 1) if self.ages.min_age else "FALSE"
+
+    def _years(self, column: str, value: str) -> str:
+        """SQL for the age that ``value`` stands for. Somebody born on 29 February has their birthday on 1 March in other years."""
         if column == "approximate_age":
-            return f"CASE WHEN {value} BETWEEN {self.ages.min} AND {self.ages.max} THEN {value} END"
-        year = self.as_of.year
+            return value
         if column == "birth_year":
-            return f"CASE WHEN {value} BETWEEN {year - self.ages.max} AND {year - self.ages.min} THEN {year} - {value} END"
+            return f"{self.as_of.year} - {value}"
         later = f"CAST(month({value}) * 100 + day({value}) > {self.as_of.month * 100 + self.as_of.day} AS BIGINT)"
-        age = f"{year} - year({value}) - {later}"
-        return f"CASE WHEN {age} BETWEEN {self.ages.min} AND {self.ages.max} THEN {age} END"
+        return f"{self.as_of.year} - year({value}) - {later}"
+
+    def _between(self, column: str, value: str, low: int, high: int) -> str:
+        """SQL for whether ``value`` stands for an age from ``low`` to ``high``. Years are compared as they are: none overflows."""
+        if column == "birth_year":
+            return f"{value} BETWEEN {self.as_of.year - high} AND {self.as_of.year - low}"
+        return f"{self._years(column, value)} BETWEEN {low} AND {high}"
+
+    def given_and_read(self, column: str, kind: pa.DataType) -> tuple[str, str]:
+        """As :func:`given_and_read`; an approximate age of 0 is none where ``ages.zero`` says so."""
+        given, value = given_and_read(column, kind, self.birth_date_format)
+        if column == "approximate_age" and self.ages.zero == "missing":
+            return f"({given} AND coalesce({value} <> 0, TRUE))", f"nullif({value}, 0)"
+        return given, value
 
     def unusable(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table) -> list[UnusableAges]:
         """Count the values of age columns in ``raw`` that stand for no known age, by column and reason."""
         found = []
         for column in (c for c in EXISTING if c in raw.column_names and not pa.types.is_null(raw[c].type)):
-            given, value = given_and_read(column, raw[column].type, self.birth_date_format)
+            given, value = self.given_and_read(column, raw[column].type)
             register(connection, "raw", raw)
             read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
             query = f"""
@@ -196,9 +212,10 @@ class RowRules:
         ``only`` these columns of the result are made; all by default.
 
         Returns: ``pid`` BIGINT (NULL when unusable) and ``problem`` (why); ``birth_year``, ``approximate_age`` INT as given;
-        ``known_age`` INT years inside the window or NULL, ``known_source``; ``needs_prediction`` BOOL; and the counted
-        oddities ``unreadable_age``, ``implausible_age``, ``conflicting_age`` BOOL. Where ids are text, also ``source_id`` and
-        ``id_check``, a second hash of it.
+        ``known_age`` INT years inside the window or NULL, ``known_source``; ``needs_prediction`` BOOL; ``withheld`` BOOL, somebody
+        whom any age column makes younger than ``ages.min_age``, and ``zero_age`` BOOL, where nothing but an approximate age of 0
+        does; and the counted oddities ``unreadable_age``, ``implausible_age``, ``conflicting_age`` BOOL. A withheld row has neither
+        ages nor oddities. Where ids are text, also ``source_id`` and ``id_check``, a second hash of it.
         """
         if self.ids == "text":
             return self._with_text_ids(connection, raw, only)
@@ -219,16 +236,23 @@ class RowRules:
     def _canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...]) -> pa.Table:
         kinds = {f.name: f.type for f in raw.schema}
         columns = [c for c in EXISTING if c in kinds and not pa.types.is_null(kinds[c])]
-        read = {c: given_and_read(c, kinds[c], self.birth_date_format) for c in columns}
+        read = {c: self.given_and_read(c, kinds[c]) for c in columns}
         values = "".join(f", {value} AS {c}_value, {given} AS {c}_given" for c, (given, value) in read.items())
         known = "".join(f", {self.known(c, f'{c}_value')} AS {c}_known" for c in columns)
         chosen = [f"{c}_known" for c in self.ages.precedence if c in columns]
-        age = f"coalesce({', '.join(chosen)})" if chosen else "NULL"
+        age = f"CASE WHEN NOT withheld THEN coalesce({', '.join(chosen)}) END" if chosen else "NULL"
+        minor = {c: f"coalesce({self.is_minor(c, f'{c}_value')}, FALSE)" for c in columns}
+        withheld = f"pid IS NOT NULL AND ({' OR '.join(minor.values())})" if minor else "FALSE"
+        older = "".join(f" AND NOT {sql}" for c, sql in minor.items() if c != "approximate_age")
+        zero = f"withheld AND coalesce(approximate_age_value = 0, FALSE){older}" if "approximate_age" in minor else "FALSE"
         sources = " ".join(f"WHEN {c}_known IS NOT NULL THEN '{EXISTING[c]}'" for c in self.ages.precedence if c in columns)
 
         def any_of(condition: str) -> str:
             several = " OR ".join(f"({condition.format(c)})" for c in columns)
-            return f"pid IS NOT NULL AND ({several})" if several else "FALSE"
+            return f"pid IS NOT NULL AND NOT withheld AND ({several})" if several else "FALSE"
+
+        def as_given(column: str) -> str:
+            return f"CASE WHEN NOT withheld THEN TRY_CAST({column}_value AS INTEGER) END" if column in columns else "NULL::INTEGER"
 
         apart = ", ".join(f"{c}_known" for c in columns)
         conflict = f"greatest({apart}) - least({apart}) > {self.ages.conflict_years}" if len(columns) > 1 else "FALSE"
@@ -237,18 +261,19 @@ class RowRules:
                 SELECT {_whole_number("pid", kinds["pid"])} AS pid, {_given("pid", kinds["pid"])} AS pid_given,
                        {self._digits(kinds["pid"])} AS pid_numeric{values}
                 FROM raw
-            ), judged AS (SELECT *{known} FROM numbers)
+            ), judged AS (SELECT *{known}, {withheld} AS withheld FROM numbers)
             SELECT pid,
                    CASE WHEN pid IS NOT NULL THEN NULL WHEN NOT pid_given THEN 'pid_missing'
                         WHEN pid_numeric THEN '{OUT_OF_RANGE}' ELSE '{NOT_AN_INTEGER}' END AS problem,
-                   TRY_CAST({"birth_year_value" if "birth_year" in columns else "NULL"} AS INTEGER) AS birth_year,
-                   TRY_CAST({"approximate_age_value" if "approximate_age" in columns else "NULL"} AS INTEGER) AS approximate_age,
+                   {as_given("birth_year")} AS birth_year,
+                   {as_given("approximate_age")} AS approximate_age,
                    CAST({age} AS INTEGER) AS known_age,
-                   {f"CASE {sources} END" if sources else "CAST(NULL AS VARCHAR)"} AS known_source,
-                   pid IS NOT NULL AND {age} IS NULL AS needs_prediction,
+                   {f"CASE WHEN withheld THEN NULL {sources} END" if sources else "CAST(NULL AS VARCHAR)"} AS known_source,
+                   pid IS NOT NULL AND NOT withheld AND {age} IS NULL AS needs_prediction,
+                   withheld, {zero} AS zero_age,
                    {any_of("{0}_given AND {0}_value IS NULL")} AS unreadable_age,
                    {any_of("{0}_value IS NOT NULL AND {0}_known IS NULL")} AS implausible_age,
-                   pid IS NOT NULL AND coalesce({conflict}, FALSE) AS conflicting_age
+                   pid IS NOT NULL AND NOT withheld AND coalesce({conflict}, FALSE) AS conflicting_age
             FROM judged"""
         register(connection, "raw", raw)
         return connection.sql(f"SELECT {', '.join(only)} FROM ({query})").to_arrow_table()

@@ -1,7 +1,8 @@
 """The light pass over ids and ages: counts for every split, rows set aside, and which of several equal pids counts.
 
-Rule for duplicates: among rows with the same pid, the first one *with a known age* counts; when none has one, the first
-row. "First" means source order: files sorted by path, then position. All other rows are duplicates.
+Rule for duplicates: among rows with the same pid, the first one that is withheld (a known minor) counts, else the first one
+*with a known age*, else the first row. "First" means source order: files sorted by path, then position. All other rows are
+duplicates.
 """
 
 from __future__ import annotations
@@ -28,20 +29,26 @@ from predict_age.source.row_rules import IdType, RowRules, UnusableAges, connect
 from predict_age.source.text_ids import count_text_ids
 from predict_age.storage.durable_files import creating
 
-ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("known", np.bool_)])
+NO_AGE, WITHHELD = 255, 254  # in the place of a known age
+ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("age", np.uint8)])
 TEXT_ENTRY = np.dtype([*ENTRY.descr, ("check", np.uint64)])  # two texts may have the same pid
 TEXT_SHARE = 0.1  # ids are text when more of them than this are no whole numbers
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """Counts of one split. ``known`` counts usable rows by where their age comes from; duplicates are still in."""
+    """Counts of one split. ``known`` counts usable rows by where their age comes from; duplicates are still in.
+
+    ``withheld`` rows are those of known minors, of which ``zero_ages`` have nothing but an approximate age of 0.
+    """
 
     split: int
     read: int
     set_aside: dict[str, int]
     known: dict[str, int]
     needs_prediction: int
+    withheld: int
+    zero_ages: int
     unreadable_age: int
     implausible_age: int
     conflicting_age: int
@@ -98,7 +105,7 @@ class _Counting:
             self.text_ids += count_text_ids(piece.raw["pid"], judged["problem"])
         needed = judged["needs_prediction"].to_numpy()
         self.needs += int(needed.sum())
-        for name in ("unreadable_age", "implausible_age", "conflicting_age"):
+        for name in ("withheld", "zero_age", "unreadable_age", "implausible_age", "conflicting_age"):
             self.odd[name] += pc.sum(judged[name]).as_py() or 0
         odd = pc.or_(judged["unreadable_age"], judged["implausible_age"])
         if pc.any(odd).as_py():
@@ -111,7 +118,8 @@ class _Counting:
         entries["pid"] = judged["pid"].filter(usable).to_numpy()
         entries["split"] = split.id
         entries["row"] = self.read + np.flatnonzero(usable)
-        entries["known"] = ~needed[usable]
+        entries["age"] = judged["known_age"].filter(usable).fill_null(NO_AGE).to_numpy()
+        entries["age"][judged["withheld"].filter(usable).to_numpy()] = WITHHELD
         if self._entry is TEXT_ENTRY:
             entries["check"] = judged["id_check"].filter(usable).to_numpy()
         self.read += len(usable)
@@ -129,6 +137,8 @@ class _Counting:
             dict(Counter(self.reasons)),
             dict(self.known),
             self.needs,
+            self.odd["withheld"],
+            self.odd["zero_age"],
             self.odd["unreadable_age"],
             self.odd["implausible_age"],
             self.odd["conflicting_age"],
@@ -160,13 +170,21 @@ def scan(
 
 @dataclass(frozen=True)
 class DuplicateRows:
-    """Losers of one bucket: (split, row inside the split, had a known age), and the fingerprint of the distinct pids."""
+    """Losers of one bucket: (split, row inside the split, known age), and the fingerprint of the distinct pids.
+
+    ``ages`` are NO_AGE or WITHHELD where there is none.
+    """
 
     splits: NDArray[np.int32]
     rows: NDArray[np.uint32]
-    known: NDArray[np.bool_]
+    ages: NDArray[np.uint8]
     distinct: int
     checksum: int
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether a row has a known age."""
+        return self.ages < WITHHELD
 
 
 def find_duplicates(bucket: int, numbers: list[int], scratch: Path, ids: IdType = "integer") -> DuplicateRows:
@@ -189,13 +207,14 @@ def find_duplicates(bucket: int, numbers: list[int], scratch: Path, ids: IdType 
         _refuse_collisions(ordered)
     first = np.searchsorted(several, ordered["pid"])  # of which pid, by number
     best = np.searchsorted(first, np.arange(len(several)))  # the first row of each
-    candidates = np.flatnonzero(ordered["known"])
-    groups, at = np.unique(first[candidates], return_index=True)
-    best[groups] = candidates[at]  # the first known row takes its place
+    for takes_precedence in (ordered["age"] < WITHHELD, ordered["age"] == WITHHELD):
+        candidates = np.flatnonzero(takes_precedence)
+        groups, at = np.unique(first[candidates], return_index=True)
+        best[groups] = candidates[at]  # the first row with a known age takes its place, then the first that is withheld
     loses = np.ones(len(ordered), bool)
     loses[best] = False
     lost = ordered[loses]
-    return DuplicateRows(lost["split"], lost["row"], lost["known"], distinct, seal)
+    return DuplicateRows(lost["split"], lost["row"], lost["age"], distinct, seal)
 
 
 def _refuse_collisions(ordered: np.ndarray) -> None:

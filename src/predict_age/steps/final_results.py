@@ -78,11 +78,13 @@ def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
     tally = sum_tallies(r.contents.tally for r in receipts)
     books = reconcile(inputs.source, [r.contents for r in receipts], tally)
     predicted = inputs.prediction
-    if books.predicted != predicted.predicted or books.default != sum(predicted.default.values()):
+    expected = (predicted.predicted, sum(predicted.default.values()), (inputs.source.withheld or 0) + (predicted.withheld or 0))
+    found = (books.predicted, books.default, books.withheld or 0)
+    if found != expected:
         raise IntegrityError(
             "results and predictions disagree, nothing was published",
-            expected=f"{predicted.predicted:,} predicted, {sum(predicted.default.values()):,} default",
-            found=f"{books.predicted:,} predicted, {books.default:,} default",
+            expected="{:,} predicted, {:,} default, {:,} withheld".format(*expected),
+            found="{:,} predicted, {:,} default, {:,} withheld".format(*found),
         )
     outputs = outputs_of(folder, parts, receipts)
     seal = _write_manifest(inputs, outputs, books, tally)

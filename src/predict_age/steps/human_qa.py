@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
@@ -24,6 +25,7 @@ from predict_age.sql import columns, for_duckdb
 from predict_age.step import StepRecord, StepResult
 from predict_age.storage.durable_files import check_hash, creating, key_of
 from predict_age.storage.parquet_writer import parquet_options
+from predict_age.storage.row_accounting import WITHHELD_MINOR
 from predict_age.tally import Tally, sum_tallies
 
 
@@ -64,11 +66,15 @@ def qa_part(
     table = connection.sql(joined).to_arrow_table()
     table = table.take(pa.array(np.argsort(table["pid"].to_numpy(), kind="stable")))  # twice as fast as ORDER BY
     sources = {v["values"]: v["counts"] for v in table["prediction_source"].value_counts().to_pylist()}
-    if table.num_rows != people.num_rows or sources.get("ML_PREDICTION", 0) != predictions.num_rows:
+    minors = (pc.sum(people["withheld"]).as_py() or 0) + predictions["predicted_age"].null_count
+    predicted = predictions.num_rows - predictions["predicted_age"].null_count
+    expected = (people.num_rows, predicted, minors)
+    found = (table.num_rows, sources.get("ML_PREDICTION", 0), sources.get(WITHHELD_MINOR, 0))
+    if found != expected:
         raise IntegrityError(
             f"{batch.name} does not fit its source rows",
-            expected=f"{people.num_rows:,} people, {predictions.num_rows:,} predictions",
-            found=f"{table.num_rows:,} people, {sources.get('ML_PREDICTION', 0):,} predictions",
+            expected="{:,} people, {:,} predictions, {:,} withheld".format(*expected),
+            found="{:,} people, {:,} predictions, {:,} withheld".format(*found),
         )
     with creating(path) as stream:
         pq.write_table(table, stream, **parquet_options(table.schema))

@@ -23,7 +23,17 @@ from predict_age.source.missing_keys import check_keys, no_known_age
 from predict_age.source.rejected_rows import FileRows, check_converted, check_rejected
 from predict_age.source.row_group_reader import Split, open_parquet, splits_of_file
 from predict_age.source.row_rules import RowRules
-from predict_age.source.scan import DuplicateRows, SplitCounts, find_duplicates, id_type, scan, sum_unusable, write_duplicate_rows
+from predict_age.source.scan import (
+    NO_AGE,
+    WITHHELD,
+    DuplicateRows,
+    SplitCounts,
+    find_duplicates,
+    id_type,
+    scan,
+    sum_unusable,
+    write_duplicate_rows,
+)
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
 from predict_age.tally import fold_tails
@@ -64,7 +74,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     check_rejected(files, plan.config.source, f"look at {set_aside}")
     reasons = sum((f.rejected for f in files), Counter[str]())
     read = sum(f.records for f in files)
-    if not plan.base and not any(sum(c.known.values()) + c.unreadable_age + c.implausible_age for c in counts):
+    if not plan.base and not any(sum(c.known.values()) + c.withheld + c.unreadable_age + c.implausible_age for c in counts):
         raise no_known_age(plan.files, plan.source, plan.config.source, plan.config.training.min_rows)
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
@@ -224,7 +234,7 @@ def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> l
     """Rows of each split that need a prediction, duplicates left out."""
     rows = np.array([c.needs_prediction for c in counts], np.int64)
     for found in duplicates:
-        np.subtract.at(rows, found.splits[~found.known], 1)
+        np.subtract.at(rows, found.splits[found.ages == NO_AGE], 1)
     result: list[int] = rows.tolist()
     return result
 
@@ -242,19 +252,20 @@ def _facts(
     known = Counter[str]()
     for count in counts:
         known.update(count.known)
-    lost = sum(len(d.rows) for d in duplicates)
-    lost_known = sum(int(d.known.sum()) for d in duplicates)
-    known_ages: list[int] = np.array([c.known_ages for c in counts], np.int64).sum(axis=0).tolist()  # duplicates are still in
+    lost_ages = np.concatenate([np.empty(0, np.uint8), *(d.ages for d in duplicates)])
+    known_ages = np.array([c.known_ages for c in counts], np.int64).sum(axis=0)
+    known_ages -= np.bincount(lost_ages[lost_ages < WITHHELD], minlength=len(known_ages))
+    lost_withheld = int((lost_ages == WITHHELD).sum())
     return ReadSourceFacts(
         read=read,
         rejected=dict(reasons.most_common()),
         usable=read - sum(reasons.values()),
         distinct=sum(d.distinct for d in duplicates),
-        duplicate=lost,
+        duplicate=len(lost_ages),
         checksum=sum(d.checksum for d in duplicates) % 2**64,
-        known=sum(known.values()) - lost_known,
+        known=sum(known.values()) - int((lost_ages < WITHHELD).sum()),
         to_predict=sum(_to_predict(counts, duplicates)),
-        known_ages=fold_tails(known_ages),
+        known_ages=fold_tails(known_ages.tolist()),
         unreadable_age=sum(c.unreadable_age for c in counts),
         implausible_age=sum(c.implausible_age for c in counts),
         conflicting_age=sum(c.conflicting_age for c in counts),
@@ -266,4 +277,6 @@ def _facts(
             for found in sum_unusable(ages for count in counts for ages in count.unusable_ages)
         ]
         or None,
+        withheld=sum(c.withheld for c in counts) - lost_withheld if rules.ages.min_age else None,
+        zero_ages=sum(c.zero_ages for c in counts) or None,
     )

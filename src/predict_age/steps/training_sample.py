@@ -68,8 +68,8 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
     for split in splits:
         wanted = counting_rows(split, drawing.duplicate_rows)
         for piece in read_split(split, config.source, with_profile=True, only=wanted):
-            judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age"))
-            usable = judged["pid"].is_valid().to_numpy()
+            judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age", "withheld"))
+            usable = judged["pid"].is_valid().to_numpy() & ~judged["withheld"].to_numpy()
             known = judged["known_age"].is_valid().to_numpy()
             hashes = sampling_hash(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
             chosen = usable & (hashes < np.where(known, drawing.known, drawing.others))

@@ -13,6 +13,7 @@ from predict_age.tally import Tally
 EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_DATE", "EXISTING_BIRTH_YEAR")
 ML_PREDICTION = "ML_PREDICTION"
 DEFAULT = "DEFAULT"
+WITHHELD_MINOR = "WITHHELD"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class RowAccounting:
     predicted: int = 0
     default: int = 0
     suppressed: int | None = None
+    withheld: int | None = None
 
     @classmethod
     def of(cls, source: ReadSourceFacts, tally: Tally) -> Self:
@@ -45,6 +47,7 @@ class RowAccounting:
             predicted=rows.get(ML_PREDICTION, 0),
             default=rows.get(DEFAULT, 0),
             suppressed=source.suppressed,
+            withheld=rows.get(WITHHELD_MINOR) if source.withheld is None else rows.get(WITHHELD_MINOR, 0),
         )
         books.check()
         return books
@@ -61,11 +64,15 @@ class RowAccounting:
 
     def check(self) -> None:
         """Raise IntegrityError unless all three equations hold."""
-        shown = self.existing + self.predicted + self.default
+        shown = self.existing + self.predicted + self.default + (self.withheld or 0)
         equations = (
             ("read = usable + set aside", self.read, self.usable + self.set_aside),
             ("usable = distinct + duplicate", self.usable, self.distinct + self.duplicate),
-            ("distinct = existing + predicted + default + suppressed", self.distinct, shown + (self.suppressed or 0)),
+            (
+                "distinct = existing + predicted + default + withheld + suppressed",
+                self.distinct,
+                shown + (self.suppressed or 0),
+            ),
         )
         for name, left, right in equations:
             if left != right:
@@ -77,11 +84,15 @@ class RowAccounting:
                 )
 
     def quality(self, tally: Tally) -> dict[str, float]:
-        """Shares (0..1) of people with high confidence and of predictions that are usable; NaN where nobody is predicted."""
+        """Shares (0..1) of people with high confidence and of predictions that are usable; NaN where there is nobody.
+
+        Withheld people have no age, so they are in no share.
+        """
         high = tally.group("high")
         predicted = self.predicted or float("nan")
+        with_age = self.people - (self.withheld or 0) or float("nan")
         return {
-            "high_quality_share": sum(high.values()) / self.people,
+            "high_quality_share": sum(high.values()) / with_age,
             "usable_share_predicted": tally.count(f"usable:{ML_PREDICTION}") / predicted,
             "high_quality_share_predicted": high.get(ML_PREDICTION, 0) / predicted,
         }
@@ -99,6 +110,7 @@ class RowAccounting:
             self.default,
             self.existing,
             self.suppressed,
+            self.withheld,
         )
 
     def as_rows(self) -> dict[str, object]:

@@ -26,7 +26,7 @@ from predict_age.storage.durable_files import hashed_json, parse_hashed_json
 from predict_age.storage.manifest import manifest_contents
 from predict_age.storage.publication import publish
 from predict_age.storage.result_files import RESULT_STEPS, result_files
-from predict_age.storage.row_accounting import RowAccounting
+from predict_age.storage.row_accounting import WITHHELD_MINOR, RowAccounting
 from predict_age.tally import AGE_BINS, PCT_BINS, Tally
 
 
@@ -78,10 +78,18 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
 
 
 def _tally(rows: list[dict[str, str | None]]) -> Tally:
-    """Counters and histograms of the result, as the local pipeline takes them from the written files. ValueError for NULL."""
+    """Counters and histograms of the result, as the local pipeline takes them from the written files.
+
+    Raises ValueError where anybody but a withheld person has NULL, and IntegrityError where a withheld one has a number.
+    """
     total = Tally()
     for row in rows:
         source = row["prediction_source"]
+        if source == WITHHELD_MINOR:
+            if row["predicted_age"] is not None or row["pct_bin"] is not None or row["usable_rows"] != "0":
+                raise IntegrityError("a withheld person has a number, nothing was published", found=str(row))
+            total += Tally({f"rows:{source}": int(str(row["n"]))})
+            continue
         n, age, pct_bin, high, usable = (int(str(row[c])) for c in ("n", "predicted_age", "pct_bin", "high", "usable_rows"))
         ages, pct = [0] * AGE_BINS, [0] * PCT_BINS
         ages[age], pct[pct_bin] = n, n
@@ -102,12 +110,14 @@ def _reconciled(call: Call, tally: Tally, table: str) -> RowAccounting:
             expected=f"{books.people:,} rows, people, and people of the source",
             found=", ".join(f"{n:,}" for n in counts),
         )
-    predicted = call.facts(ParallelPredictionFacts).predicted
-    if (books.predicted, books.existing) != (predicted, source.known):
+    prediction = call.facts(ParallelPredictionFacts)
+    expected = (prediction.predicted, source.known, (source.withheld or 0) + (prediction.withheld or 0))
+    found = (books.predicted, books.existing, books.withheld or 0)
+    if found != expected:
         raise IntegrityError(
             "results and predictions disagree, nothing was published",
-            expected=f"{predicted:,} predicted, {source.known:,} known",
-            found=f"{books.predicted:,} predicted, {books.existing:,} known",
+            expected="{:,} predicted, {:,} known, {:,} withheld".format(*expected),
+            found="{:,} predicted, {:,} known, {:,} withheld".format(*found),
         )
     return books
 

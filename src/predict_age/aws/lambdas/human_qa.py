@@ -10,6 +10,7 @@ from predict_age.errors import IntegrityError
 from predict_age.records.step_facts import HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts
 from predict_age.sql import for_athena
 from predict_age.step import StepResult
+from predict_age.storage.row_accounting import WITHHELD_MINOR
 
 
 @handler
@@ -46,12 +47,14 @@ def _join(call: Call) -> StepResult[HumanQaFacts]:
         sources[str(row["prediction_source"])] += rows
         if row["review_reason"]:
             reviews[row["review_reason"]] += rows
-    people, predicted = call.facts(ReadSourceFacts).people, call.facts(ParallelPredictionFacts).predicted
-    if sources.total() != people or sources["ML_PREDICTION"] != predicted:
+    source, prediction = call.facts(ReadSourceFacts), call.facts(ParallelPredictionFacts)
+    expected = (source.people, prediction.predicted, (source.withheld or 0) + (prediction.withheld or 0))
+    found = (sources.total(), sources["ML_PREDICTION"], sources[WITHHELD_MINOR])
+    if found != expected:
         raise IntegrityError(
             "people and predictions disagree",
-            expected=f"{people:,} people, {predicted:,} predictions",
-            found=f"{sources.total():,} people, {sources['ML_PREDICTION']:,} predictions",
+            expected="{:,} people, {:,} predictions, {:,} withheld".format(*expected),
+            found="{:,} people, {:,} predictions, {:,} withheld".format(*found),
         )
     facts = HumanQaFacts(
         by_source=dict(sources), review=dict(reviews), table=table, location=location, scanned_bytes=call.athena.scanned

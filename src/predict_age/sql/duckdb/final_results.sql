@@ -4,6 +4,8 @@ SELECT
   CAST(q.final_age AS INT) AS predicted_age,
   CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.confidence_score END AS DOUBLE) AS confidence_score,
   CAST(CASE
+    WHEN q.prediction_source = 'WITHHELD'
+    THEN NULL
     WHEN q.prediction_source = 'DEFAULT'
     THEN 0.0e0
     WHEN q.prediction_source = 'ML_PREDICTION'
@@ -35,19 +37,19 @@ SELECT
   CAST(CASE
     WHEN q.prediction_source = 'ML_PREDICTION'
     THEN q.age_lower
-    WHEN q.prediction_source <> 'DEFAULT'
+    WHEN NOT q.prediction_source IN ('DEFAULT', 'WITHHELD')
     THEN CAST(q.final_age AS DOUBLE)
   END AS DOUBLE) AS age_lower,
   CAST(CASE
     WHEN q.prediction_source = 'ML_PREDICTION'
     THEN q.age_upper
-    WHEN q.prediction_source <> 'DEFAULT'
+    WHEN NOT q.prediction_source IN ('DEFAULT', 'WITHHELD')
     THEN CAST(q.final_age AS DOUBLE)
   END AS DOUBLE) AS age_upper,
   CAST(CASE WHEN q.prediction_source = 'ML_PREDICTION' THEN q.model_version END AS TEXT) AS model_version,
   CAST($run_id AS TEXT) AS run_id,
   CAST(CASE
-    WHEN q.prediction_source = 'DEFAULT'
+    WHEN q.prediction_source IN ('DEFAULT', 'WITHHELD')
     THEN FALSE
     WHEN q.prediction_source = 'ML_PREDICTION'
     THEN 100.0e0 - ABS(q.confidence_score) * 3.33e0 >= CAST($usable_from_pct AS DOUBLE)

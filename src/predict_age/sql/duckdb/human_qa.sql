@@ -1,14 +1,28 @@
 SELECT
   s.pid AS pid,
   s.source_id AS source_id,
-  s.birth_year AS birth_year,
-  s.approximate_age AS approximate_age,
+  CASE
+    WHEN NOT s.withheld AND (
+      p.pid IS NULL OR NOT p.predicted_age IS NULL
+    )
+    THEN s.birth_year
+  END AS birth_year,
+  CASE
+    WHEN NOT s.withheld AND (
+      p.pid IS NULL OR NOT p.predicted_age IS NULL
+    )
+    THEN s.approximate_age
+  END AS approximate_age,
   p.predicted_age AS predicted_age,
   p.confidence_score AS confidence_score,
   p.age_lower AS age_lower,
   p.age_upper AS age_upper,
   p.model_version AS model_version,
   CAST(CASE
+    WHEN s.withheld OR (
+      NOT p.pid IS NULL AND p.predicted_age IS NULL
+    )
+    THEN NULL
     WHEN NOT s.known_age IS NULL
     THEN s.known_age
     WHEN NOT p.predicted_age IS NULL
@@ -16,6 +30,10 @@ SELECT
     ELSE $default_age
   END AS INT) AS final_age,
   CASE
+    WHEN s.withheld OR (
+      NOT p.pid IS NULL AND p.predicted_age IS NULL
+    )
+    THEN 'WITHHELD'
     WHEN NOT s.known_source IS NULL
     THEN s.known_source
     WHEN NOT p.predicted_age IS NULL
@@ -23,6 +41,10 @@ SELECT
     ELSE 'DEFAULT'
   END AS prediction_source,
   CASE
+    WHEN s.withheld OR (
+      NOT p.pid IS NULL AND p.predicted_age IS NULL
+    )
+    THEN NULL
     WHEN s.conflicting_age
     THEN 'AGE_AND_BIRTH_YEAR_DISAGREE'
     WHEN s.implausible_age
