@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,12 +37,21 @@ def whole(value: Any) -> int | None:
     return number if -(2**63) <= number < 2**63 else None
 
 
+def years(value: Any) -> float | None:
+    """An age in years, whole or not, as the data contract says; None for anything else."""
+    with suppress(ValueError, TypeError, OverflowError):
+        if not isinstance(value, bool) and re.fullmatch("[-+0-9.e ]+", str(value)):
+            return math.floor(float(value))
+    return None
+
+
 @dataclass
 class Oracle:
     """The books and the known ages of a source, by the words of docs/data-contract.md."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     people: dict[int, list[tuple[int | None, str, bool]]] = field(default_factory=dict)
+    minors: set[int] = field(default_factory=set)
 
     def add(self, row: dict[str, Any] | bytes) -> None:
         if isinstance(row, bytes):
@@ -55,17 +66,23 @@ class Oracle:
             self.reasons["pid_missing" if missing else "pid_out_of_range" if digits else "pid_not_an_integer"] += 1
             return
         age, year = whole(row.get("approximate_age")), whole(row.get("birth_year"))
-        if age is not None and 14 <= age <= 100:
+        given = years(row.get("approximate_age"))
+        if (given is not None and 0 <= given < 18) or (year is not None and 0 <= AS_OF.year - year < 18):
+            self.minors.add(pid)
+        if age is not None and 18 <= age <= 100:
             found: tuple[int | None, str] = (age, "EXISTING_APPROX_AGE")
-        elif year is not None and 14 <= AS_OF.year - year <= 100:
+        elif year is not None and 18 <= AS_OF.year - year <= 100:
             found = (AS_OF.year - year, "EXISTING_BIRTH_YEAR")
         else:
             found = (None, "")
         self.people.setdefault(pid, []).append((*found, bool(row.get("profile_json"))))
 
     def winners(self) -> dict[int, tuple[int | None, str, bool]]:
-        """For each person the first row with a known age, or the first row."""
-        return {pid: next((r for r in rows if r[0] is not None), rows[0]) for pid, rows in self.people.items()}
+        """For each person but a minor the first row with a known age, or the first row."""
+        return {
+            pid: (None, "WITHHELD", False) if pid in self.minors else next((r for r in rows if r[0] is not None), rows[0])
+            for pid, rows in self.people.items()
+        }
 
 
 NUMBERS = st.one_of(
@@ -124,13 +141,17 @@ def test_books_and_known_ages_equal_the_oracle(rows: list[Any], files: int) -> N
         assert books["set_aside"] == oracle.reasons.total()
         assert books["duplicate"] == sum(len(r) for r in oracle.people.values()) - len(winners)
         assert books["distinct"] == len(winners)
-        assert {k: n for k, n in books["existing_by_source"].items() if n} == dict(Counter(s for _, s, _ in winners.values() if s))
-        assert books["default"] == sum(age is None and not profile for age, _, profile in winners.values())
+        origins = Counter(s for _, s, _ in winners.values() if s)
+        assert books["withheld"] == origins.pop("WITHHELD", 0)
+        assert {k: n for k, n in books["existing_by_source"].items() if n} == dict(origins)
+        assert books["default"] == sum(age is None and not profile and not s for age, s, profile in winners.values())
         published = outcome.rows
         assert set(published) == set(winners)
         for pid, (age, origin, profile) in winners.items():
             row = published[pid]
-            if age is not None:
+            if origin == "WITHHELD":
+                assert (row[1], row[3], row[4]) == (None, None, origin)
+            elif age is not None:
                 assert (row[1], row[3], row[4]) == (age, 100, origin)
             else:
                 assert row[4] == ("ML_PREDICTION" if profile else "DEFAULT")

@@ -34,6 +34,8 @@ def show_run(folder: RunFolder) -> None:
     if rows := s["rows"]:
         table = grid("Results", ["source of the age", "people", "share"])
         sources = {**rows["existing_by_source"], "ML_PREDICTION": rows["predicted"], "DEFAULT": rows["default"]}
+        if "withheld" in rows:
+            sources["WITHHELD"] = rows["withheld"]
         people = rows["distinct"] - rows.get("suppressed", 0)
         for name, n in sources.items():
             table.add_row(name, f"{n:,}", f"{n / people:.1%}")

@@ -7,6 +7,7 @@ from predict_age.records.step_facts import FinalResultsFacts, ParallelPrediction
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
 MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
+MANY_ZEROS = 0.01  # share of the rows
 ABSENT_NAMED = 5
 BEYOND_CHANCE = 1.645  # standard errors that one comparison in twenty exceeds without a difference
 
@@ -27,7 +28,7 @@ def run_findings(
     if prediction:
         found += _defaults(prediction)
     if source:
-        found += _ignored_ages(source)
+        found += _zero_ages(source) + _ignored_ages(source)
     return found
 
 
@@ -71,6 +72,17 @@ def _defaults(prediction: ParallelPredictionFacts) -> list[str]:
     if not people or defaulted / people < MANY_DEFAULTS:
         return []
     return [f"{defaulted / people:.1%} of the people without a known age got the default age: their profile cannot be used."]
+
+
+def _zero_ages(source: ReadSourceFacts) -> list[str]:
+    """An age of 0 is often a code for an unknown one."""
+    zero = source.zero_ages or 0
+    if not source.usable or zero / source.usable <= MANY_ZEROS:
+        return []
+    return [
+        f"{zero:,} rows ({zero / source.usable:.1%}) have the age 0, and their people are withheld as minors. "
+        'Where 0 stands for an unknown age, set ages.zero = "missing".'
+    ]
 
 
 def _ignored_ages(source: ReadSourceFacts) -> list[str]:
