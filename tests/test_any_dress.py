@@ -113,8 +113,10 @@ def expected(people: list[Person]) -> list[tuple[int, int | None]]:
     for p in people:
         born = p.birth_date
         years = None if born is None else AS_OF.year - born.year - ((AS_OF.month, AS_OF.day) < (born.month, born.day))
-        known = [age for age in (p.age, years) if age is not None and 14 <= age <= 100]
-        rows.append((p.pid, known[0] if known else None))
+        given = [age for age in (p.age, years) if age is not None]
+        known = [age for age in given if 18 <= age <= 100]
+        is_minor = any(0 <= age < 18 for age in given)
+        rows.append((p.pid, known[0] if known and not is_minor else None))
     return sorted(rows)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from conftest import TINY, Outcome, tiny_run, write_jsonl
 from predict_age.run.run import Run
+from predict_age.storage.row_accounting import WITHHELD_MINOR
 
 GOOD = 120
 Rows = list[dict[str, Any]]
@@ -33,7 +34,7 @@ def books(outcome: Outcome) -> tuple[int, int, int, int, int]:
     r = outcome.run["rows"]
     assert r["read"] == r["usable"] + r["set_aside"]
     assert r["usable"] == r["distinct"] + r["duplicate"]
-    assert r["distinct"] == r["existing"] + r["predicted"] + r["default"] == len(outcome.rows)
+    assert r["distinct"] == r["existing"] + r["predicted"] + r["default"] + r["withheld"] == len(outcome.rows)
     return r["read"], r["set_aside"], r["duplicate"], r["distinct"], r["default"]
 
 
@@ -246,7 +247,7 @@ def test_duplicate_pid(first: int | None, second: int | None, age: int | None, g
 
 
 KNOWN: dict[str, tuple[dict[str, Any], int | None, str]] = {
-    # name: columns, age that counts, review reason
+    # name: columns, age that counts, review reason or that the person is withheld
     "birth year 1850": ({"birth_year": 1850}, None, "IMPLAUSIBLE_AGE"),
     "birth year 2031": ({"birth_year": 2031}, None, "IMPLAUSIBLE_AGE"),
     "birth year 0": ({"birth_year": 0}, None, "IMPLAUSIBLE_AGE"),
@@ -254,11 +255,13 @@ KNOWN: dict[str, tuple[dict[str, Any], int | None, str]] = {
     "birth year as text": ({"birth_year": "1985"}, 40, ""),
     "birth year in words": ({"birth_year": "nineteen"}, None, "UNREADABLE_AGE"),
     "birth year true": ({"birth_year": True}, None, "UNREADABLE_AGE"),
-    "age 0": ({"approximate_age": 0}, None, "IMPLAUSIBLE_AGE"),
+    "age 0": ({"approximate_age": 0}, None, WITHHELD_MINOR),
     "age 150": ({"approximate_age": 150}, None, "IMPLAUSIBLE_AGE"),
     "age -3": ({"approximate_age": -3}, None, "IMPLAUSIBLE_AGE"),
-    "age 17": ({"approximate_age": 17}, 17, ""),
-    "age 13": ({"approximate_age": 13}, None, "IMPLAUSIBLE_AGE"),
+    "age 18": ({"approximate_age": 18}, 18, ""),
+    "age 17": ({"approximate_age": 17}, None, WITHHELD_MINOR),
+    "age 13": ({"approximate_age": 13}, None, WITHHELD_MINOR),
+    "age 40 and birth year 2015": ({"approximate_age": 40, "birth_year": 2015}, None, WITHHELD_MINOR),
     "disagree by 20": ({"birth_year": 1985, "approximate_age": 60}, 60, "AGE_AND_BIRTH_YEAR_DISAGREE"),
 }
 
@@ -271,9 +274,12 @@ def test_known_age(name: str, good: Rows, tmp_path: Path) -> None:
     outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [*good, row]), tmp_path / "w")
     assert books(outcome) == (GOOD + 1, 0, 0, GOOD + 1, 0)
     found = outcome.rows[-7]
-    assert found[4] == (
-        "ML_PREDICTION" if age is None else "EXISTING_APPROX_AGE" if "approximate_age" in columns else "EXISTING_BIRTH_YEAR"
-    )
+    if review == WITHHELD_MINOR:
+        assert (found[1], found[3], found[4]) == (None, None, review)
+        review = ""
+    else:
+        known = "EXISTING_APPROX_AGE" if "approximate_age" in columns else "EXISTING_BIRTH_YEAR"
+        assert found[4] == ("ML_PREDICTION" if age is None else known)
     assert age is None or (found[1], found[3]) == (age, 100)
     qa = outcome.workspace / "runs" / outcome.run["run_id"] / "qa"
     reasons = {r["pid"]: r["review_reason"] for p in qa.glob("part_*.parquet") for r in pq.read_table(p).to_pylist()}

@@ -494,7 +494,7 @@ def test_diff(people_rows: Rows, tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", rows)
     first: Outcome = tiny_run(source, tmp_path / "w", as_of="2025-07-20")
     known = [i for i, r in enumerate(rows) if r.get("approximate_age")]
-    rows[known[0]]["approximate_age"] = 14 + (rows[known[0]]["approximate_age"] + 40) % 80
+    rows[known[0]]["approximate_age"] = 18 + (rows[known[0]]["approximate_age"] + 40) % 80
     source = write_jsonl(tmp_path / "b.jsonl", [*rows[3:], {"pid": -1, "approximate_age": 50}])
     second = tiny_run(source, tmp_path / "w", "--base", "current", as_of="2025-10-23")
     assert second.code == 0, second.said
