@@ -127,7 +127,7 @@ def test_values_of_many_forms_become_features_that_can_be_read(tmp_path: Path) -
         age = row["years"]
         profile = {
             "job": {"title": f"{'senior ' if age > 40 else 'junior '}{draw.choice(['nurse', 'clerk'])} {draw.randint(1, 400)}"},
-            "since": f"{draw.randint(1, 28):02d}.{draw.randint(1, 12):02d}.{2025 - max(0, age - 25)}",
+            "since": f"{draw.randint(1, 28):02d}.{draw.randint(1, 12):02d}.{2025 - draw.randint(0, max(1, age - 20))}",
             "pay": f"{draw.randint(1, 9)}.{draw.randint(100, 999)},{draw.randint(10, 99)}",
             "skills": draw.sample(["sql", "fax" if age > 45 else "tik", "law", "art"], draw.randint(1, 3)),
             "posts": [
