@@ -188,7 +188,7 @@ MUTATIONS = (
     ),
     Mutation("aws/s3_store.py", "if sha256 and have != sha256:", "if not have:", "aws_store aws_emulator"),
     Mutation("aws/cost_plan.py", "max(seconds, 60.0)", "seconds", "aws_machine"),
-    Mutation("cli/run_plan.py", "    if base and model:", "    if base and model and False:", "gates"),
+    Mutation("pipeline/run_plan.py", "    if base and model:", "    if base and model and False:", "gates"),
     Mutation("html/__init__.py", "autoescape=True", "autoescape=False", "run"),
     Mutation("runtime/worker_pool.py", "if tries[task] >= self.attempts:", "if tries[task] > self.attempts + 1:", "pool"),
     Mutation("runtime/signals.py", "    if not _imports(frame):\n", "    if frame is not None:\n", "stopping"),

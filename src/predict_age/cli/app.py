@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import typer
 from predict_age import __version__
 from predict_age.cli.failure import print_failure
 from predict_age.cli.output import checked_stdout
-from predict_age.errors import ConfigError, PredictAgeError, is_out_of_memory, memory_error, resource_error
+from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
 from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
@@ -48,14 +47,6 @@ WorkersOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
-
-
-def parse_date(text: str) -> dt.date:
-    """Date of an ISO text; ConfigError for any other text."""
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError("--as-of is not a date", expected="YYYY-MM-DD, such as 2025-10-23", found=text) from None
 
 
 def open_workspace(path: Path) -> Workspace:

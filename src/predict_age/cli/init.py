@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, SourceOption, app, parse_date, print_line
+from predict_age.cli.app import JsonOption, SourceOption, app, print_line
 from predict_age.errors import ConfigError
+from predict_age.pipeline.run_plan import parse_date
 
 if TYPE_CHECKING:
     from predict_age.proposal.columns import ColumnGuess, Role

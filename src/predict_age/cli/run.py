@@ -24,14 +24,13 @@ from predict_age.cli.app import (
     WorkspaceOption,
     app,
     open_workspace,
-    parse_date,
     print_line,
     stop_message,
 )
 from predict_age.cli.failure import note_run
 from predict_age.cli.output import completed
-from predict_age.cli.run_plan import checked_plan
 from predict_age.errors import ConfigError
+from predict_age.pipeline.run_plan import checked_plan, parse_date
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder

@@ -1,4 +1,4 @@
-"""Plan of a run from command-line options, with all checks that are possible before a run."""
+"""Plan of a run from the options of a command or of the Python interface, with all checks that are possible before a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from predict_age.cli.app import open_workspace, parse_date
 from predict_age.errors import ConfigError, IntegrityError
 
 FIRST_RUN_YEAR, LAST_RUN_YEAR = 1970, 9998  # of a run's time
@@ -15,6 +14,14 @@ FIRST_RUN_YEAR, LAST_RUN_YEAR = 1970, 9998  # of a run's time
 if TYPE_CHECKING:
     from predict_age.run.run import RunPlan
     from predict_age.storage.workspace import RunFolder, Workspace
+
+
+def parse_date(text: str) -> dt.date:
+    """Date of an ISO text; ConfigError for any other text."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError("--as-of is not a date", expected="YYYY-MM-DD, such as 2025-10-23", found=text) from None
 
 
 def checked_plan(
@@ -37,6 +44,7 @@ def checked_plan(
     from predict_age.features.group_fields import check_groups
     from predict_age.features.spec import load_features
     from predict_age.pipeline.runner import new_plan
+    from predict_age.storage.workspace import Workspace
 
     settings = load_config(
         config,
@@ -61,7 +69,7 @@ def checked_plan(
     plan = new_plan(source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow)
     if workspace is None or not (base or model or challengers):
         return plan
-    return _with_models(plan, open_workspace(workspace), base, model, challengers, exact=bool(stamp))
+    return _with_models(plan, Workspace.existing(workspace), base, model, challengers, exact=bool(stamp))
 
 
 def _with_models(plan: RunPlan, space: Workspace, base: str, model: str, challengers: list[str], *, exact: bool) -> RunPlan:
