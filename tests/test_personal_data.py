@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
+import traceback
 from dataclasses import asdict, replace
+from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import AS_OF, cli
+from faults import call
+from personal_traces import Needles, traces
 from predict_age.config import DriftConfig
+from predict_age.errors import ConfigError
 from predict_age.evaluation.drift.sketch import SketchBuilder, text_key
 from predict_age.evaluation.drift.state import compare_states, drift_state, without_small_groups
 from predict_age.evaluation.model_card.groups import metrics_by_group
@@ -21,7 +30,12 @@ from predict_age.models.age_cells import age_cells
 from predict_age.models.bundle import Predictions
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import AGE_BANDS
+from predict_age.query.tables import _explained
 from predict_age.records.json_fields import as_json
+from predict_age.runtime.crash_file import described
+from predict_age.runtime.worker_pool import Pool
+from predict_age.source.value_form import without_values
+from predict_age.storage.workspace import Workspace
 from predict_age.tally import fold_small_counts, fold_tails, pooled
 
 CATEGORY = """format = 1
@@ -161,7 +175,111 @@ def test_the_card_shows_no_group_of_few(sizes: tuple[int, ...], shown: list[str]
     names = [name for name, size in zip("abcd", sizes, strict=False) for _ in range(size)]
     n = len(names)
     age = np.linspace(20, 70, n)
-    people = HeldOutPredictions(Predictions(np.full(n, 45, np.int32), age - 20, age + 20), age, np.arange(n), np.zeros(n, np.int64))
+    guess = Predictions(np.full(n, 45, np.int32), age - 20, age + 20)
+    people = HeldOutPredictions(np.arange(n), age, guess, np.zeros(n, np.int64), age, 45.0)
     rows = metrics_by_group(people, pa.table({"g": names}), 40, 10)["g"]
     assert [r.group for r in rows] == [*shown, *(["all others"] if shown == ["a"] else [])]
     assert min(r.rows for r in rows) >= 20
+
+
+NAME, NUMBER = "Corncrake", 7_412_903_318_227_605_113
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            f"Conversion Error: Could not convert string '{NAME}' to INT32",
+            "Conversion Error: Could not convert string 'Aaaaaaaaa' to INT32",
+        ),
+        (
+            f"Conversion Error: Type INT64 with value {NUMBER} can't be cast because the value is out of range for the destination type INT8",
+            "",
+        ),
+        (f"Invalid Input Error: {NAME}", ""),
+        (f"Invalid Input Error: Malformed JSON at byte 3 of input: unexpected character. Input: {NAME.lower()}@crake.example", ""),
+        (f"Out of Range Error: Overflow in multiplication of INT64 ({NUMBER} * 2)!", ""),
+        (f"could not convert string to float: '{NAME} {NUMBER}'", ""),
+        (f"\n\nInvalid: CSV conversion error to int64: invalid value '{NAME}-{NUMBER}'\nline two {NAME}", ""),
+        ('Binder Error: Referenced column "agee" not found', 'Binder Error: Referenced column "agee" not found'),
+    ],
+)
+def test_messages_of_libraries_lose_their_values(said: str, shown: str) -> None:
+    found = without_values(said)
+    assert not re.search(rf"{NAME}|{NUMBER}", found, re.IGNORECASE)
+    assert found.split()[0] == said.split(maxsplit=1)[0]
+    assert found == shown or not shown
+
+
+def test_the_users_own_statement_is_quoted() -> None:
+    said = "Conversion Error: Could not convert string 'Nightjar' to INT32"
+    assert without_values(said, "SELECT CAST('Nightjar' AS INT)") == said
+
+
+@pytest.mark.parametrize(
+    "command", ["SELECT CAST(source_id AS INT) FROM t", "SELECT error(source_id) FROM t", "SELECT CAST(pid AS TINYINT) FROM t"]
+)
+def test_errors_of_a_query_quote_no_row(command: str) -> None:
+    connection = duckdb.connect()
+    connection.execute(f"CREATE TABLE t AS SELECT '{NAME}' AS source_id, {NUMBER} AS pid")
+    with pytest.raises(ConfigError) as refused:
+        try:
+            connection.sql(command).fetchall()
+        except duckdb.Error as error:
+            assert re.search(f"{NAME}|{NUMBER}", str(error)), "DuckDB quotes it"
+            raise _explained(str(error), command, "", 0, []) from None
+    assert not re.search(f"{NAME}|{NUMBER}", str(refused.value))
+
+
+def test_a_first_record_in_the_place_of_names_is_not_shown(tmp_path: Path) -> None:
+    """A CSV file without a header; the names of a file that has one are shown."""
+    (tmp_path / "s.csv").write_text(f'{NUMBER},1980,{NAME},"{{}}"\n{NUMBER + 1},1981,{NAME},"{{}}"\n')
+    (tmp_path / "c.toml").write_text('[source]\nformat = "csv"\n')
+    where = ["--source", tmp_path / "s.csv", "--config", tmp_path / "c.toml"]
+    for command in (["plan"], ["run", "--workspace", tmp_path / "w", "--as-of", AS_OF]):
+        done = cli(*command, *where, check=3)
+        assert not re.search(f"{NAME}|{NUMBER}", done.stderr)
+        assert "columns 9999999999999999999, 9999, Aaaaaaaaa" in done.stderr
+    (tmp_path / "s.csv").write_text("person,year of birth,x\n1,1980,{}\n")
+    assert "columns person, year of birth, x" in cli("plan", *where, check=3).stderr
+
+
+def _fails_with(value: str) -> None:
+    try:
+        int(value)
+    except ValueError as error:
+        raise KeyError(value) from error
+
+
+def test_a_crash_file_holds_types_and_lines_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the error, its cause, and what a worker process sends as text."""
+    with pytest.raises(KeyError) as raised, Pool(1) as pool:
+        pool.run(_fails_with, [(NAME,)])
+    assert NAME in "".join(traceback.format_exception(raised.value)), "the text is there to be left out"
+    found = described(raised.value)
+    assert NAME not in found
+    assert "KeyError" in found
+    assert re.search(r"in a worker process:\n(  .*\n)*  .*test_personal_data.py:\d+ in _fails_with", found)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("predict_age.storage.workspace.Workspace.runs", lambda _: _fails_with(NAME))
+    (tmp_path / "w" / "runs").mkdir(parents=True)
+    code, out, err = call(["status", "--workspace", tmp_path / "w"])
+    assert code == 1
+    assert "internal error: KeyError" in err
+    (crash,) = tmp_path.glob("predict-age-*.txt")
+    text = crash.read_text()
+    assert NAME not in text + out + err
+    assert re.search(
+        r"builtins.ValueError\n(  .*\n)+builtins.KeyError\n(  .*\n)*  .*test_personal_data.py:\d+ in _fails_with", text
+    )
+
+
+def test_an_unexpected_error_leaves_its_type_in_the_status(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predict_age.steps.read_source.read_source", lambda _: _fails_with(NAME))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code, _, err = call(["run", "--source", people / "people", "--workspace", tmp_path / "w", "--as-of", AS_OF, "-q"])
+    assert code == 1
+    (run,) = Workspace(tmp_path / "w").runs()
+    assert run.message == "internal error: KeyError"
+    assert traces(Needles.of([NAME]), [tmp_path]) == []
+    assert NAME not in err

@@ -33,7 +33,7 @@ def files_of(folder: Path) -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        (NO_NUMBER, "Conversion Error: Could not convert string 'x"),
+        (NO_NUMBER, "Conversion Error: Could not convert string 'a9999"),
         ("SELECT error('no ' || pid) FROM predict_age_human_qa", "Invalid Input Error: no "),
         ("SELECT CAST(pid AS TINYINT) FROM predict_age_final_results_with_confidence", "Conversion Error"),
         ("SELECT DATE '2025-01-01' + INTERVAL (pid * 1000000000) YEAR FROM predict_age_final_results", "out of range"),

@@ -144,12 +144,13 @@ def _say(error: BaseException) -> tuple[int, PredictAgeError | None]:
 
 def _crash(error: BaseException) -> int:
     import tempfile
-    import traceback
+
+    from predict_age.runtime.crash_file import described, type_of
 
     with tempfile.NamedTemporaryFile("w", prefix="predict-age-", suffix=".txt", delete=False, encoding="utf-8") as stream:
-        traceback.print_exception(error, file=stream)
+        stream.write(described(error))
     sys.stderr.write(
-        f"predict-age: internal error: {type(error).__name__}\n"
+        f"predict-age: internal error: {type_of(error)}\n"
         f"  `predict-age runs` lists what is published; details for the developers are in {stream.name}\n"
     )
     return 1

@@ -221,7 +221,8 @@ def _work(run: Run, limits: LimitsConfig, before: Holder | None) -> RunFolder:
         raise
     except Exception as error:
         out_of_memory = memory_error(error) if is_out_of_memory(error) else None
-        message = str(out_of_memory or error) or type(error).__name__
+        message = str(out_of_memory or error) if out_of_memory or isinstance(error, PredictAgeError | OSError) else ""
+        message = message or f"internal error: {type(error).__name__}"  # whose text may quote a value
         run.lease.check()  # errors after the lease was lost are its consequences
         if out_of_memory is not None:
             raise out_of_memory from error

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from predict_age.errors import ConfigError, IntegrityError, LimitError, PredictAgeError, memory_error
+from predict_age.source.value_form import without_values
 from predict_age.sql import VIEW, for_duckdb
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.workspace import RunFolder, Workspace
@@ -115,7 +116,7 @@ def query(workspace: Workspace, text: str, timeout: float = 0) -> Iterator[duckd
         yield relation
     except QueryError as error:
         names = _table_names(connection) if _UNKNOWN_TABLE.search(str(error)) else []
-        raise _explained(str(error), hint, timeout, names) from None
+        raise _explained(str(error), text, hint, timeout, names) from None
     finally:
         timer.cancel()
         if timer.ident is not None:
@@ -139,8 +140,11 @@ def _table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
 
 
-def _explained(said: str, hint: str, timeout: float, tables: list[str]) -> PredictAgeError:
-    """Error for what DuckDB ``said``; ``tables`` are those that exist, where the query names another."""
+def _explained(said: str, text: str, hint: str, timeout: float, tables: list[str]) -> PredictAgeError:
+    """Error for what DuckDB ``said`` about the query ``text``; ``tables`` are those that exist, where the query names another.
+
+    It repeats no value of the rows.
+    """
     if said.startswith("INTERRUPT Error"):
         return LimitError(
             "the query was stopped by its time limit",
@@ -157,7 +161,7 @@ def _explained(said: str, hint: str, timeout: float, tables: list[str]) -> Predi
     if tables:  # DuckDB may propose one of its own catalogue
         advice = [line for line in advice if any(f'"{name}"' in line for name in tables)]
         advice.append(f"tables: {', '.join(tables)}")
-    return ConfigError("\n  ".join([f"the query failed: {lines[0]}{hint}", *advice]))
+    return ConfigError("\n  ".join([f"the query failed: {without_values(said, text)}{hint}", *advice]))
 
 
 def _check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> None:

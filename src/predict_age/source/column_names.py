@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.discovery import PathPartition
+from predict_age.source.value_form import shown_names
 
 SHORTEST_PART = 3  # letters of a name that tell nothing inside another one
 
@@ -23,7 +24,7 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
     ``ages_needed = False`` takes a file without an age column, because nobody's age is known; but a column whose name is an age
     column's but for case or punctuation is taken for a slip.
     """
-    found = "columns " + ", ".join(names) if names else "no columns"
+    found = "columns " + shown_names(names) if names else "no columns"
     flat = source.profile_json == "*"
     used = names if flat else [n for n in names if n in (*source.light_columns, source.profile_json)]
     if twice := [name for name in dict.fromkeys(used) if used.count(name) > 1]:

@@ -16,6 +16,7 @@ from predict_age.source.csv_framing import Framer, Records
 from predict_age.source.discovery import SourceFile
 from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_group_reader import repeated_text
+from predict_age.source.text_encoding import masked
 from predict_age.source.text_stream import utf8_blocks
 from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, partition_columns
 
@@ -57,7 +58,7 @@ def _header(blocks: Iterator[bytes], dialect: Dialect, file: SourceFile) -> tupl
         raise InputError(
             f"the header of {file.path} is wrongly quoted",
             expected="names of columns, every quoted one closed by a quote",
-            found=repr(head[at : at + 60]),
+            found=masked(head[at : at + 60]),
             fix="mend the first line",
         )
     if not match.group():
@@ -68,7 +69,7 @@ def _header(blocks: Iterator[bytes], dialect: Dialect, file: SourceFile) -> tupl
         raise InputError(
             f"the header of {file.path} is not {file.encoding or 'UTF-8'}",
             expected="text in that encoding",
-            found=repr(match.group()[:60]),
+            found=masked(match.group()[:60]),
             fix='name the encoding under [source]: encoding = "..."',
         ) from None
     return head, names, min(match.end() + 1, len(head))

@@ -18,6 +18,7 @@ from predict_age.source.column_types import has_nested_dictionary, plain_values
 from predict_age.source.discovery import PathPartition
 from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.profile_json import flat_profile, profile_text
+from predict_age.source.value_form import without_values
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
@@ -64,7 +65,7 @@ def open_parquet(path: str) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(random_access(path), pre_buffer=in_s3(path))
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = without_values(str(error), path) if isinstance(error, pa.ArrowException) else str(error).splitlines()[0]
         raise InputError(
             f"not a readable Parquet file: {path}",
             expected="Parquet with a valid footer",
@@ -163,7 +164,7 @@ def read_split(
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"a Parquet file is damaged: {split.path}, row group {split.row_group}",
-            found=str(error).splitlines()[0],
+            found=without_values(str(error), split.path),
             fix="replace the file and start a new run",
         ) from None
     if first != split.rows:

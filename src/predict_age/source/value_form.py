@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST_FORM = 24  # characters
+_WORD = re.compile(r"[^\W_]\w*(?:[.@:/+-]\w+)*")
+_OF_THE_STATEMENT = ("Parser", "Syntax", "Binder", "Catalog", "Permission", "INTERRUPT", "Out of Memory", "IO", "Not implemented")
+# What libraries say when they cannot read or convert a value, without the value.
+_WORDS = """
+a after an and are argument arguments arithmetic array as at be because been before between bigint bit bits
+blob bool boolean brotli by byte bytes can cannot cast casting column columns constraint conversion convert
+converted converting corrupt could couldn data date day decimal deserialize destination digits division does
+don double element empty end error evaluating exceeded exceeds expected expects expression failed failure
+field file files float float32 float64 for format found from function greater gzip has have hugeint id in
+index input int int128 int16 int32 int64 int8 integer interval into invalid is it its json key large least
+length less line list long loss lz4 magic malformed map match maximum message minimum missing more must
+negative no not null number of on only operation or out overflow overflows page parquet parse parsing position
+precision query range read reading real regular result row rows scalar scale schema should size small smallint
+snappy sorry string strings struct substring subtract t text than that the there thrift time timestamp tinyint
+to too tried try try_cast type types ubigint uhugeint uint128 uint16 uint32 uint64 uint8 uinteger unable
+underflow unexpected unknown unsupported use using usmallint utc utf-8 utf8 utinyint uuid valid value values
+varchar vector was when which while width with within year zero zone zstd
+"""
+_VOCABULARY = frozenset(re.findall(r"\S+", _WORDS))
 
 
 def form_of(value: str) -> str:
@@ -12,3 +32,32 @@ def form_of(value: str) -> str:
     value = "".join(c if c.isprintable() else " " for c in value)
     form = re.sub(r"[^\W\d_]", lambda m: "A" if m[0].isupper() else "a", re.sub(r"\d", "9", value))
     return form if len(form) <= LONGEST_FORM else form[: LONGEST_FORM - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def without_values(message: str, known: str = "") -> str:
+    """First line of a library's ``message`` about a value, with forms instead of all words that it does not always say.
+
+    Words of ``known``, such as the user's own statement, stay. So does a message about the statement itself, of DuckDB.
+    """
+    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    if line.partition(" Error")[0] in _OF_THE_STATEMENT:
+        return line
+    allowed = _VOCABULARY | {word.casefold() for word in _WORD.findall(known)}
+    allowed |= {part for word in allowed for part in re.split(r"[.@:/+-]", word)}
+
+    def shown(match: re.Match[str]) -> str:
+        word = match[0].casefold()
+        parts = re.split(r"[.@:/+-]", word)
+        return match[0] if word in allowed or all(part in allowed for part in parts) else form_of(match[0])
+
+    return _WORD.sub(shown, line)
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Names of columns for a message; their forms where a first record seems to stand in the place of the names."""
+    return ", ".join(map(form_of, names) if any(map(_is_value, names)) else names)
+
+
+def _is_value(name: str) -> bool:
+    """Whether a column's name is a number, a date, an e-mail address or JSON: no one calls a column that."""
+    return bool(re.fullmatch(r"[-+]?[\d.,:/ T-]*\d[\d.,:/ TZ-]*|[^@\s]+@[^@\s]+|\s*[\[{].*", name, re.DOTALL))

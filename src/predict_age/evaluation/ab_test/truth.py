@@ -11,6 +11,7 @@ import duckdb
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.source.text_ids import pid_sql
+from predict_age.source.value_form import without_values
 from predict_age.sql import literal
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
@@ -53,7 +54,7 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
         connection.execute(f"CREATE TABLE given AS {values}")
     except duckdb.Error as error:
         raise ConfigError(
-            f"the true ages in {truth} cannot be read", expected="columns pid and true_age", found=str(error).splitlines()[0]
+            f"the true ages in {truth} cannot be read", expected="columns pid and true_age", found=without_values(str(error), truth)
         ) from None
     if run.folder.facts(ReadSourceFacts).pid_type == "text":  # ids of the source, or pids of the results: those stay as they are
         pid = f"CAST(CASE WHEN pid <> '' THEN {pid_sql('pid')} END AS VARCHAR)"
