@@ -115,6 +115,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("lab")
     generate(folder / "g", 8000, 6, AS_OF, 1)
     poor = QUICK.replace("rounds = 30", "rounds = 1").replace("network_passes = 4", "network_passes = 1")
+    poor = poor.replace("[training]", '[training]\nmembers = ["xgboost", "lightgbm", "network"]')  # Ridge would save it
     (folder / "poor.toml").write_text(poor.replace("max_depth = 5", "max_depth = 1"))
     (folder / "good.toml").write_text(QUICK.replace("passes = 4", "passes = 20").replace("below_rows = 0", "below_rows = 30000"))
     source, space = folder / "g" / "people", folder / "w"
@@ -206,7 +207,7 @@ def test_truth_from_a_later_run(lab: dict[str, Any]) -> None:
         f'{pid},{age + 2},"{{""tenure_months"": 40}}"' for pid, age in sorted(truth.items())
     ]
     later.write_text("\n".join(lines) + "\n")
-    (lab["folder"] / "two.toml").write_text('[running]\nquarter = "2027q3"\n')
+    (lab["folder"] / "two.toml").write_text('[running]\nquarter = "2027q3"\n[gates]\nworse_share = 0.0\ncoverage_below = 0.0\n')
     done = cli(
         "run",
         "--source",

@@ -40,7 +40,7 @@ def show_run(folder: RunFolder) -> None:
         for name, n in sources.items():
             table.add_row(name, f"{n:,}", f"{n / people:.1%}")
         table.add_row("[bold]every person once[/bold]", f"[bold]{people:,}[/bold]", "100.0%")
-        quality = _quality(s["metrics"])
+        quality = _quality(s["metrics"], s.get("reused_model"), s.get("training_metrics"))
         console.print(table, quality)
         aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} rejected; "
         hidden = f" + {rows['suppressed']:,} suppressed" if "suppressed" in rows else ""
@@ -100,8 +100,13 @@ def _next_command(status: str, workspace: Path, text_ids: bool) -> str:
     return called.format("resume")
 
 
-def _quality(m: dict[str, float | None]) -> Group:
-    table = grid("Quality, on people held out from training", ["", "value", ""], numbers=False)
+def _quality(m: dict[str, float | None], reused: dict[str, object] | None, trained: dict[str, float | None] | None) -> Group:
+    """Quality of the delivered predictions; of a reused model also that of its training."""
+    title = "Quality, on people held out from training"
+    if reused:
+        measured = reused["measured_in_this_run"]
+        title = f"Quality of the reused model, {reused['sentence']}" if measured else "Quality of the reused model, at its training"
+    table = grid(title, ["", "value", ""], numbers=False)
     table.add_row(
         "mean absolute error",
         number_or_dash(m["mae"], "{:.2f} years"),
@@ -112,6 +117,11 @@ def _quality(m: dict[str, float | None]) -> Group:
         number_or_dash(m["coverage"], "{:.1%}"),
         f"target {m['target_coverage']:.0%}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
     )
+    if reused and trained and reused["measured_in_this_run"]:
+        then = f"interval {number_or_dash(trained['coverage'], '{:.1%}')}, {number_or_dash(trained['width'], '{:.1f}')} years wide"
+        table.add_row("when it was trained", number_or_dash(trained["mae"], "{:.2f} years"), then)
+    elif reused:
+        table.add_row("in this run", "not measured", str(reused["sentence"]))
     high_quality = number_or_dash(m.get("high_quality_share_predicted"), "{:.1%}")
     table.add_row(
         "usable",

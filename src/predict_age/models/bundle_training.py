@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from predict_age.models.bundle import Bundle, EnsembleWeights, MemberOutputs, Pr
 from predict_age.models.conformal import calibrate
 from predict_age.models.held_out import HeldOutPredictions, UnseenMembers, UnseenOutputs, held_out_metrics
 from predict_age.models.lgbm_model import train_lightgbm
+from predict_age.models.reuse import in_order
 from predict_age.models.training import (
     CALIBRATE,
     FIT,
@@ -86,8 +87,7 @@ def _train_in_folds(
         mine = unseen.only(part_of == part)
         by_others = _fitted(unweighed, unseen.only(part_of != part), settings)
         claimed.append(by_others.predict(mine.outputs(by_others)))
-    order = np.argsort(np.argsort(part_of, kind="stable"))
-    predictions = Predictions(*(np.concatenate([getattr(made, f.name) for made in claimed])[order] for f in fields(Predictions)))
+    predictions = in_order(claimed, part_of)
     refit = n < settings.refit_below_rows
     bundle = run_tasks(_train_on_all, [(people, 1)])[0] if refit else completed[-1].bundle
     bundle = replace(bundle, ensemble=ensemble)

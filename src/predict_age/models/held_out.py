@@ -91,6 +91,11 @@ class UnseenOutputs:
         outputs = MemberOutputs(*(np.concatenate([getattr(o.outputs, f.name) for o in several]) for f in fields(MemberOutputs)))
         return cls(outputs, np.concatenate([o.age for o in several]), np.concatenate([o.ridge for o in several]))
 
+    def only(self, chosen: NDArray[np.bool_]) -> UnseenOutputs:
+        """Outputs for the ``chosen`` (n,) people alone."""
+        outputs = MemberOutputs(*(getattr(self.outputs, f.name)[chosen] for f in fields(MemberOutputs)))
+        return UnseenOutputs(outputs, self.age[chosen], self.ridge[chosen])
+
 
 @dataclass(frozen=True)
 class UnseenMembers:

@@ -6,8 +6,11 @@ The order of the fields is that of the keys on disk. Where a class has several b
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import sqrt
 
 from predict_age.records.json_fields import OPTIONAL, stored_as
+
+BEYOND_DOUBT = 3.89  # standard errors; one unchanged run in ten thousand exceeds them by chance, on either side
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class _Counted:
 @dataclass(frozen=True)
 class Quality(IntervalQuality, PointErrors, _Counted):
     """Errors and interval of ``rows`` people."""
+
+    @property
+    def mae_doubt(self) -> float:
+        """Standard error of the mean absolute error: the variance of |error| is rmse^2 - mae^2."""
+        return sqrt(max(self.rmse**2 - self.mae**2, 0.0) / max(self.rows, 1))
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,32 @@ class Metrics:
     refit_rows: int
     age_cells: list[AgeCell] | None = field(default=None, metadata=OPTIONAL)  # None in records of earlier versions
     residual_share: float | None = field(default=None, metadata=OPTIONAL)  # None in records of earlier versions
+
+
+@dataclass(frozen=True)
+class IntervalCorrection:
+    """Corrections of a run's intervals, instead of those in the model; see :class:`predict_age.models.conformal.Calibration`."""
+
+    few: float
+    years: list[float]
+    by_cell: list[float]
+    width_edges: list[float]
+    by_width: list[float]
+
+
+@dataclass(frozen=True)
+class ReusedModelQuality:
+    """Quality of a model in a run that did not train it, on ``people`` of known age whom it was not trained on.
+
+    ``metrics`` of the delivered intervals; ``as_trained``: the intervals before the run's ``correction``. None where there are too
+    few such people, or where it cannot be told who they are; ``sentence`` says so.
+    """
+
+    people: int
+    sentence: str
+    metrics: Metrics | None
+    as_trained: IntervalQuality | None
+    correction: IntervalCorrection | None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from predict_age.records.drift_state import DriftComparison, DriftState
 from predict_age.records.json_fields import OPTIONAL, stored_as
-from predict_age.records.model_quality import Metrics, ModelEvaluation
+from predict_age.records.model_quality import IntervalCorrection, Metrics, ModelEvaluation, ReusedModelQuality
 from predict_age.tally import Tally
 
 
@@ -109,7 +109,8 @@ class ReadSourceFacts(Facts):
 class TrainingFacts(Facts):
     """The model: its version, on how many people it was trained, and how good it is.
 
-    ``reference`` is the state of the data that this run's will be compared with; ``base`` the run whose model was taken over.
+    ``reference`` is the state of the data that this run's will be compared with; ``base`` the run whose model was taken over, and
+    ``reused`` how good that model is in this run.
     """
 
     step: ClassVar[str] = "training"
@@ -121,6 +122,17 @@ class TrainingFacts(Facts):
     trained_at: str = ""
     reference: DriftState | None = None
     base: str | None = field(default=None, metadata=OPTIONAL)
+    reused: ReusedModelQuality | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def delivered(self) -> Metrics:
+        """Metrics of the intervals and ages that this run delivers: measured in it where the model was reused, if possible."""
+        return self.reused.metrics if self.reused and self.reused.metrics else self.metrics
+
+    @property
+    def correction(self) -> IntervalCorrection | None:
+        """Corrections of this run's intervals; None for those in the model."""
+        return self.reused.correction if self.reused else None
 
 
 @dataclass(frozen=True, kw_only=True)

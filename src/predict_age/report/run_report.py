@@ -51,7 +51,7 @@ def write_report(folder: RunFolder) -> Path:
 def _context(folder: RunFolder) -> dict[str, object]:
     summary = run_summary(folder)
     training, prediction = folder.facts(TrainingFacts), folder.facts(ParallelPredictionFacts)
-    metrics, drift, review = without_single_ages(training.metrics), prediction.drift, folder.facts(HumanQaFacts).review
+    metrics, drift, review = without_single_ages(training.delivered), prediction.drift, folder.facts(HumanQaFacts).review
     config = folder.record["config"]
     usable_from = config["prediction"]["usable_from_pct"]
     total_seconds = sum(s["seconds"] for s in summary["stages"]) or 1
@@ -67,6 +67,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
     ]
     return {
         "s": summary,
+        "reused": summary.get("reused_model"),
         "people": folder.facts(FinalResultsFacts).rows.people,
         "config": config,
         "source": as_json(folder.facts(ReadSourceFacts)),

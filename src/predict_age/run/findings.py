@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import hypot
+
 from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
@@ -9,6 +11,7 @@ MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
 MANY_ZEROS = 0.01  # share of the rows
 ABSENT_NAMED = 5
+CLEARLY = 3.0  # standard errors
 BEYOND_CHANCE = 1.645  # standard errors that one comparison in twenty exceeds without a difference
 
 
@@ -23,8 +26,12 @@ def run_findings(
     found = []
     if final and final.rows.predicted:
         found += _usability(usable_from_pct, final)
+    if training and training.reused:
+        found += _reused_model(training)
+    elif training:
+        found += _baselines(training)
     if training:
-        found += _baselines(training) + _absent_features(training)
+        found += _absent_features(training)
     if prediction:
         found += _defaults(prediction)
     if source:
@@ -46,6 +53,28 @@ def _usability(usable_from_pct: float, final: FinalResultsFacts) -> list[str]:
         f"{1 - share:.1%} of the predictions ({unusable:,} of {final.rows.predicted:,}) are marked usable = false: "
         f"their confidence is below {usable_from_pct:g} %."
     ]
+
+
+def _reused_model(training: TrainingFacts) -> list[str]:
+    """Differences between the reused model in this run and at its training; nothing where both agree within chance."""
+    then, reused = training.metrics.held_out, training.reused
+    if reused is None:
+        return []
+    if reused.metrics is None:
+        return [f"The quality shown is that of the model's training: {reused.sentence}."]
+    now = reused.metrics.held_out
+    found = []
+    if abs(now.mae - then.mae) > CLEARLY * hypot(now.mae_doubt, then.mae_doubt):
+        found += [
+            f"The model errs by {now.mae:.2f} years on {now.rows:,} people of known age whom it was not trained on; "
+            f"when it was trained, it erred by {then.mae:.2f}."
+        ]
+    if reused.correction is not None and reused.as_trained is not None:
+        found += [
+            f"Its intervals held {reused.as_trained.coverage:.1%} of these people and were calibrated again for this run: "
+            f"{now.coverage:.1%}, {now.width:.1f} years wide instead of {reused.as_trained.width:.1f}."
+        ]
+    return found
 
 
 def _baselines(training: TrainingFacts) -> list[str]:

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.features.spec import FeatureSet, parse_features
+from predict_age.records.model_quality import IntervalCorrection
+from predict_age.records.step_facts import TrainingFacts
 from predict_age.run.run import RunPlan
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source.external_partition import bucket_of, buckets_for, scatter, together
@@ -100,9 +102,16 @@ def _bucket(folder: Path, number: int) -> tuple[NDArray[np.int64], np.ndarray]:
     return pids, entries
 
 
-def earlier_predictions(plan: RunPlan, base: VerifiedRun | None, pool: Pool, folder: Path) -> tuple[Reusable | None, str]:
-    """Predictions of the plan's ``base`` run that can be reused, sorted into ``folder``, or None and the reason."""
+def earlier_predictions(
+    plan: RunPlan, base: VerifiedRun | None, pool: Pool, folder: Path, correction: IntervalCorrection | None
+) -> tuple[Reusable | None, str]:
+    """Predictions of the plan's ``base`` run that can be reused, sorted into ``folder``, or None and the reason.
+
+    ``correction``: of this run's intervals, without which the base run may have been made.
+    """
     if base is None:
         return None, "no base run"
     reason = obstacle(plan, base)
+    if not reason and base.folder.facts(TrainingFacts).correction != correction:
+        reason = "the intervals of one of both runs were calibrated again"
     return (None, reason) if reason else (build(pool, base, folder), "")

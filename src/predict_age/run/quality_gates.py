@@ -15,7 +15,14 @@ from predict_age.distributions import student_t_upper_quantile
 from predict_age.errors import IntegrityError, QualityError
 from predict_age.records.drift_state import DriftComparison
 from predict_age.records.json_fields import as_json, from_json
-from predict_age.records.model_quality import LEAK_NEAR_SKILL, ModelEvaluation, PairedGain, Quality
+from predict_age.records.model_quality import (
+    BEYOND_DOUBT,
+    LEAK_NEAR_SKILL,
+    ModelEvaluation,
+    PairedGain,
+    Quality,
+    ReusedModelQuality,
+)
 from predict_age.records.step_facts import ParallelPredictionFacts, TrainingFacts
 from predict_age.run.run import Run
 from predict_age.storage.durable_files import read_json, write_json
@@ -44,7 +51,7 @@ def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, pu
         checks += [_better_than_median(model), _not_worse_than_ridge(model)]
     if limits.worse_share and published:
         most = published.mae * (1 + limits.worse_share)
-        doubt = ALPHA * math.hypot(_standard_error(held), _standard_error(published))
+        doubt = ALPHA * math.hypot(held.mae_doubt, published.mae_doubt)
         found = f"{held.mae:.2f} years, {published.mae:.2f} published"
         checks.append(
             Check(
@@ -114,16 +121,35 @@ def _better_than_median(model: ModelEvaluation) -> Check:
     expected = "an error below that of the constant median by more than chance (1 in 1,000)"
     gain = model.gain_over_median
     if gain is None:  # a record of an earlier version: errors of the same people, taken for independent ones
-        gain = PairedGain(model.median.mae - model.held_out.mae, _standard_error(model.held_out), model.held_out.rows)
+        gain = PairedGain(model.median.mae - model.held_out.mae, model.held_out.mae_doubt, model.held_out.rows)
     least = student_t_upper_quantile(WORTHLESS_ALPHA, max(gain.rows - 1, 1)) * gain.standard_error
     found += f", difference {gain.years:.2f} where chance alone reaches {least:.2f}"
     return Check("better than the constant median", gain.years > max(least, 0.0), expected, found)
 
 
 def _not_worse_than_ridge(model: ModelEvaluation) -> Check:
-    most = model.ridge.mae + ALPHA * _standard_error(model.held_out)
+    most = model.ridge.mae + ALPHA * model.held_out.mae_doubt
     expected = f"an error below {most:.2f} years: Ridge's, {model.ridge.mae:.2f}, and chance"
     return Check("not worse than Ridge", model.held_out.mae < most, expected, f"{model.held_out.mae:.2f} years")
+
+
+def check_reused_model(reused: ReusedModelQuality, trained: Quality, limits: GatesConfig, coverage: float) -> list[Check]:
+    """Check a model that was not trained in this run: whether error and interval are what its training promised, beyond doubt."""
+    if reused.metrics is None:
+        return []
+    now, checks = reused.metrics.held_out, []
+    if limits.worse_share:
+        most = trained.mae * (1 + limits.worse_share)
+        doubt = BEYOND_DOUBT * math.hypot(now.mae_doubt, trained.mae_doubt)
+        expected = f"a mean error of at most {most:.2f} years, give or take {doubt:.2f}"
+        found = f"{now.mae:.2f} years on {now.rows:,} people it was not trained on, {trained.mae:.2f} when it was trained"
+        checks.append(Check("not worse than when it was trained", now.mae <= most + doubt, expected, found))
+    if limits.coverage_below:
+        variance = coverage * (1 - coverage)
+        least = coverage - limits.coverage_below - BEYOND_DOUBT * math.sqrt(variance / now.rows + variance / max(trained.rows, 1))
+        found = f"{now.coverage:.1%} of {now.rows:,} people"
+        checks.append(Check("coverage", now.coverage >= least, f"at least {least:.1%} inside the interval", found))
+    return checks
 
 
 def check_predicted_share(facts: ParallelPredictionFacts, least: float) -> list[Check]:
@@ -139,11 +165,6 @@ def check_predicted_share(facts: ParallelPredictionFacts, least: float) -> list[
     return [Check("people predicted", share >= least, expected, found)]
 
 
-def _standard_error(quality: Quality) -> float:
-    """Standard error of a mean absolute error: the variance of |error| is rmse^2 - mae^2."""
-    return math.sqrt(max(quality.rmse**2 - quality.mae**2, 0.0) / max(quality.rows, 1))
-
-
 def check_drift(drift: DriftComparison) -> list[Check]:
     """Check the predicted data by the findings of :mod:`predict_age.evaluation.drift`."""
     return [Check(f"{f.of} {f.name}", not f.drifted, "no change beyond chance", f.sentence or "unchanged") for f in drift.findings]
@@ -155,19 +176,22 @@ def published_quality(run: Run) -> Quality | None:
     if not current or current == run.folder.id:
         return None
     try:
-        return run.workspace.run(current).facts(TrainingFacts).metrics.held_out
+        return run.workspace.run(current).facts(TrainingFacts).delivered.held_out
     except IntegrityError:
         return None
 
 
 def after_training(run: Run) -> None:
-    """Apply the gate between training and prediction. A reused model passed it in its own run."""
+    """Apply the gate between training and prediction. A reused model passed its own in the run that trained it."""
+    facts, config = run.facts(TrainingFacts), run.plan.config
     if run.plan.base:
+        if facts.reused is not None:
+            coverage = config.training.coverage
+            _apply_gate(run, "reused", check_reused_model(facts.reused, facts.metrics.held_out, config.gates, coverage))
         return
-    evaluation = run.facts(TrainingFacts).evaluation
+    evaluation = facts.evaluation
     if evaluation is None:
         raise IntegrityError("the record of step training holds no evaluation of the model", fix="start a new run")
-    config = run.plan.config
     _apply_gate(run, "model", check_model(evaluation, config.gates, config.training.coverage, published_quality(run)))
 
 
@@ -181,10 +205,11 @@ def after_prediction(run: Run) -> None:
 
 SENTENCES = {
     "model": "the model is not good enough to be published",
+    "reused": "the model is no longer as good as when it was trained",
     "predictions": "too few people could be predicted",
     "drift": "the data have changed since the model was trained",
 }
-GATE_NAMES = ("leaks", "model", "predictions", "drift")  # in the order of the run
+GATE_NAMES = ("leaks", "model", "reused", "predictions", "drift")  # in the order of the run
 GATES = {"training": after_training, "parallel_prediction": after_prediction}
 
 

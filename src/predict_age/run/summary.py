@@ -6,6 +6,7 @@ import math
 from typing import Any, TypeVar
 
 from predict_age.records.json_fields import as_json
+from predict_age.records.model_quality import Metrics
 from predict_age.records.step_facts import Facts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.budget import Attempts
 from predict_age.run.findings import run_findings
@@ -56,11 +57,19 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "run_findings": about_run,
         "drift": {k: v for k, v in as_json(prediction.drift).items() if k != "as_of"} if prediction else {},
         "metrics": {
-            **_quality(training),
+            **_quality(training.delivered if training else None),
             "target_coverage": record["config"]["training"]["coverage"],
             **(final.quality if final else {}),
         },
     }
+    if training and training.reused:
+        summary["reused_model"] = {
+            "people": training.reused.people,
+            "sentence": training.reused.sentence,
+            "measured_in_this_run": training.reused.metrics is not None,
+            "calibrated_again": training.reused.correction is not None,
+        }
+        summary["training_metrics"] = _quality(training.metrics)
     return dict(without_nan(summary))
 
 
@@ -74,11 +83,11 @@ def _batches(prediction: ParallelPredictionFacts | None) -> dict[str, int]:
     return {"batches": prediction.batches, "kept": prediction.kept, "reused": prediction.reused}
 
 
-def _quality(training: TrainingFacts | None) -> dict[str, float | None]:
+def _quality(metrics: Metrics | None) -> dict[str, float | None]:
     """Errors on held-out people, beside those of the baselines; None before the model is trained."""
     names = ("mae", "rmse", "r2", "bias", "ridge_mae", "median_mae", "coverage", "width", "held_out_rows")
-    if training is None:
+    if metrics is None:
         return dict.fromkeys(names)
-    held, metrics = training.metrics.held_out, training.metrics
+    held = metrics.held_out
     values = (held.mae, held.rmse, held.r2, held.bias, metrics.ridge.mae, metrics.median.mae, held.coverage, held.width, held.rows)
     return dict(zip(names, values, strict=True))

@@ -21,6 +21,8 @@ from predict_age.hashing import sampling_hash
 from predict_age.kernels import use_kernels
 from predict_age.models.artifact import load_model
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
+from predict_age.models.reuse import corrected_bundle
+from predict_age.records.model_quality import IntervalCorrection
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.run.incremental import PREDICTION_ENTRY, Reusable
 from predict_age.run.partitioned_output import write_partition_receipt
@@ -38,7 +40,7 @@ GROUP_ROWS = 30_000
 
 @dataclass(frozen=True)
 class BatchContext:
-    """Inputs that all batches of a run share."""
+    """Inputs that all batches of a run share. ``correction``: of the intervals of ``model``, for this run."""
 
     source: SourceConfig
     rules: RowRules
@@ -51,6 +53,7 @@ class BatchContext:
     drift_seed: int
     drift_share: float
     arms: Arms
+    correction: IntervalCorrection | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later.
     """
     bundle, version = load_model(context.model, context.model_sha256)
+    bundle = corrected_bundle(bundle, context.correction)
     names = pa.array([version, *(load_model(*model)[1] for model in context.arms.models)], pa.string())
     tally, drift_sample = Tally(), SketchBuilder(bundle.encoders)
     rows = 0

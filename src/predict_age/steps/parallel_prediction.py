@@ -12,6 +12,7 @@ from predict_age.errors import IntegrityError
 from predict_age.evaluation.drift.sketch import Sketch
 from predict_age.evaluation.drift.state import compare_states, drift_state
 from predict_age.models.artifact import challenger_folder
+from predict_age.records.json_fields import as_json
 from predict_age.records.receipts import BatchContents
 from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.run.incremental import Reusable, earlier_predictions
@@ -39,7 +40,7 @@ def parallel_prediction(inputs: ParallelPredictionInputs) -> StepResult[Parallel
     """Make every batch that is not done. Afterwards every batch exists and is whole, or the run has failed."""
     context, plan = inputs.context, inputs.context.plan
     scratch = context.folder.path / f"reuse-{context.lease.token}"
-    reusable, reason = earlier_predictions(plan, inputs.base, context.pool, scratch)
+    reusable, reason = earlier_predictions(plan, inputs.base, context.pool, scratch, inputs.training.facts.correction)
     if plan.base and reason:
         context.progress.note(f"nothing of run {plan.base} is taken over: {reason}")
     partitions = prediction_partitions(inputs, reusable)
@@ -61,7 +62,7 @@ def prediction_partitions(inputs: ParallelPredictionInputs, reusable: Reusable |
     """Every batch of the run: its file, its key, and what :func:`predict_batch` needs."""
     plan, folder = inputs.context.plan, inputs.context.folder
     splits, batches = splits_of(folder), batches_of(folder)
-    model = inputs.training.outputs["model/manifest.json"]
+    model, correction = inputs.training.outputs["model/manifest.json"], inputs.training.facts.correction
     context = BatchContext(
         plan.config.source,
         rules_of(plan, inputs.source.facts),
@@ -74,9 +75,12 @@ def prediction_partitions(inputs: ParallelPredictionInputs, reusable: Reusable |
         plan.config.training.seed + 1,
         plan.config.drift.rows / max(inputs.source.facts.to_predict, 1),
         _arms(inputs),
+        correction,
     )
     rows = rows_key(plan, inputs.source)
-    others = [seal for _, seal in context.arms.models]
+    others: list[object] = [seal for _, seal in context.arms.models]
+    if correction is not None:
+        others.append(as_json(correction))
     return [
         Partition(folder.batch(n), key_of("batch", rows, model, others, batch), ([splits[s] for s in batch], context))
         for n, batch in enumerate(batches)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from predict_age.config import Config
 from predict_age.evaluation.model_card.card import TrainingSample, build_card
 from predict_age.evaluation.model_card.contents import Subject
@@ -18,12 +20,14 @@ from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
 from predict_age.kernels import MIN_KERNEL_ROWS
 from predict_age.models.age_cells import without_single_ages
-from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, save_model
+from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, load_model, save_model
 from predict_age.models.bundle_training import train_bundle
+from predict_age.models.held_out import UnseenOutputs
+from predict_age.models.reuse import evaluate_reused, not_evaluated
 from predict_age.models.tuning import TuningResult, tune
 from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
-from predict_age.records.model_quality import ModelEvaluation
+from predict_age.records.model_quality import Metrics, ModelEvaluation, ReusedModelQuality
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
 from predict_age.run.quality_gates import Check, apply_gate, leak_limits
 from predict_age.run.run import StepContext, library_versions
@@ -32,8 +36,11 @@ from predict_age.run.warm_up import warm_up
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.step import StepRecord, StepResult
 from predict_age.steps.training_sample import SamplingTask, choose_splits, draw_people, load_sample
-from predict_age.storage.durable_files import file_sha256, make_folder, read_json, write_json
+from predict_age.storage.durable_files import creating, file_sha256, make_folder, read_json, write_json
 from predict_age.storage.workspace import RunFolder
+
+TRAINED_ON = "trained_on.npy"  # fingerprints of the people whom the model was trained on, ascending
+MAX_REUSED_ROWS = 50_000  # people on whom a reused model is measured, at most
 
 
 @dataclass(frozen=True)
@@ -81,22 +88,8 @@ def _copy_challengers(inputs: TrainingInputs) -> dict[str, str]:
 def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     """Train on up to ``sample_rows`` labelled people. Raises InputError when too few have a known age."""
     context, plan, settings = inputs.context, inputs.context.plan, inputs.context.plan.config.training
-    folder = context.folder.path / f"training-{context.lease.token}"  # of this attempt alone
-    make_folder(folder)
     labelled = inputs.source.known
-    splits, times = choose_splits(splits_of(context.folder), labelled, settings)
-    share = min(1.0, times * settings.sample_rows / max(labelled, 1))
-    others = min(1.0, times * plan.config.card.unlabelled_rows / max(inputs.source.to_predict, 1))
-    rules = rules_of(plan, inputs.source)
-    drawing = SamplingTask(plan.config, rules, duplicate_rows_file(context.folder), plan.features_text, share, others)
-    tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
-    more = context.progress.part(round(labelled * share / times), "labelled people sampled")
-
-    def advance(_: int, made: tuple[int, str]) -> None:
-        more(made[0])
-
-    drawn = context.pool.run(draw_people, tasks, advance, "sampling")
-    people = load_sample([path for _, path in drawn if path], settings.sample_rows)
+    people = _draw(inputs, labelled, settings.sample_rows, plan.config.card.unlabelled_rows)
     if len(people.age) < settings.min_rows:
         unused = [ages.sentence for ages in inputs.source.unusable_ages or []]
         raise too_few_known(settings.min_rows, "; ".join([f"{len(people.age)} of {labelled} with a known age", *unused]))
@@ -109,6 +102,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     bundle, metrics, judged = train_bundle(
         features, people.columns, people.age, people.sampling_hashes, config, plan.workers, side_by_side
     )
+    _record_people(context.folder, people)
     version = save_model(
         bundle, context.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": as_json(metrics)}
     )
@@ -132,7 +126,6 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     )
     card = build_card(people, leakage, bundle, judged, metrics, subject, plan.config, plan.workers)
     write_card(card, context.folder.model)
-    shutil.rmtree(folder, ignore_errors=True)
     facts = TrainingFacts(
         model_version=version,
         sampled=len(people.age),
@@ -153,6 +146,12 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         reference=inputs.reference,
     )
     return StepResult(len(people.age), facts, _outputs(context.folder))
+
+
+def _record_people(folder: RunFolder, people: TrainingSample) -> None:
+    """Write whom the model is trained on, so that another run can tell."""
+    with creating(folder.model / TRAINED_ON) as stream:
+        np.save(stream, np.sort(people.fingerprints))
 
 
 def _warm_up_workers(inputs: TrainingInputs) -> None:
@@ -188,12 +187,53 @@ def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFa
     facts, outputs = base.record.facts, base.record.outputs
     for name in CARD_FILES:
         copy_verified_file(base.model / name, model / name, outputs[f"model/{name}"])
+    if f"model/{TRAINED_ON}" in outputs:  # earlier versions did not record it
+        copy_verified_file(base.model / TRAINED_ON, model / TRAINED_ON, outputs[f"model/{TRAINED_ON}"])
     context.progress.note(f"model {facts.model_version} of run {base.run_id} is used; nothing is trained")
-    return StepResult(
-        0,
-        replace(facts, metrics=without_single_ages(facts.metrics), base=base.run_id, reference=inputs.reference),
-        _outputs(context.folder),
-    )
+    trained = without_single_ages(facts.metrics)
+    reused = _evaluate_reused(inputs, trained)
+    context.progress.note(f"the model's quality: {reused.sentence}")
+    made = replace(facts, metrics=trained, base=base.run_id, reference=inputs.reference, reused=reused)
+    return StepResult(0, made, _outputs(context.folder))
+
+
+def _evaluate_reused(inputs: TrainingInputs, trained: Metrics) -> ReusedModelQuality:
+    """Measure the model in the run's folder on people of known age whom it was not trained on."""
+    context, plan = inputs.context, inputs.context.plan
+    trained_on = context.folder.model / TRAINED_ON
+    if not trained_on.exists():
+        return not_evaluated(0, "the model does not record whom it was trained on, so it could not be measured in this run")
+    strangers = max(1, inputs.source.known - len(np.load(trained_on)))  # at least
+    people = _draw(inputs, strangers, MAX_REUSED_ROWS, 0.0, trained_on)
+    bundle, _ = load_model(context.folder.model, file_sha256(context.folder.model / "manifest.json"))
+    matrix = bundle.encoders.encode(people.columns) if len(people.age) else np.empty((0, len(bundle.features)), np.float32)
+    readable = ~np.isnan(matrix).all(axis=1)  # others get no prediction
+    unseen = UnseenOutputs.of(bundle, matrix[readable], people.age[readable], plan.workers)
+    return evaluate_reused(bundle, unseen, trained)
+
+
+def _draw(
+    inputs: TrainingInputs, labelled: int, most: int, unlabelled_rows: float, except_for: Path | None = None
+) -> TrainingSample:
+    """Up to ``most`` of about ``labelled`` people of known age, and some without; none whose fingerprint is in ``except_for``."""
+    context, plan, settings = inputs.context, inputs.context.plan, inputs.context.plan.config.training
+    folder = context.folder.path / f"training-{context.lease.token}"  # of this attempt alone
+    make_folder(folder)
+    splits, times = choose_splits(splits_of(context.folder), labelled, settings.model_copy(update={"sample_rows": most}))
+    share = min(1.0, times * most / max(labelled, 1))
+    others = min(1.0, times * unlabelled_rows / max(inputs.source.to_predict, 1))
+    rules = rules_of(plan, inputs.source)
+    drawing = SamplingTask(plan.config, rules, duplicate_rows_file(context.folder), plan.features_text, share, others, except_for)
+    tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
+    more = context.progress.part(round(labelled * share / times), "labelled people sampled")
+
+    def advance(_: int, made: tuple[int, str]) -> None:
+        more(made[0])
+
+    drawn = context.pool.run(draw_people, tasks, advance, "sampling")
+    people = load_sample([path for _, path in drawn if path], most)
+    shutil.rmtree(folder, ignore_errors=True)
+    return people
 
 
 def _tuned(context: StepContext, features: FeatureSet, people: TrainingSample) -> tuple[Config, dict[str, object] | None]:
@@ -214,4 +254,6 @@ def _tuned(context: StepContext, features: FeatureSet, people: TrainingSample) -
 
 
 def _outputs(folder: RunFolder) -> dict[str, str]:
-    return {f"model/{name}": file_sha256(folder.model / name) for name in (*MODEL_FILES, "manifest.json", *CARD_FILES)}
+    names = [*MODEL_FILES, "manifest.json", *CARD_FILES]
+    names += [TRAINED_ON] if (folder.model / TRAINED_ON).exists() else []
+    return {f"model/{name}": file_sha256(folder.model / name) for name in names}

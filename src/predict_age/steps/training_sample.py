@@ -9,26 +9,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from predict_age.config import Config, TrainingConfig
 from predict_age.evaluation.model_card.card import TrainingSample
 from predict_age.features.extract import extract_features
 from predict_age.features.group_fields import NOT_GIVEN, read_groups
-from predict_age.hashing import sampling_hash, uniform_hash
+from predict_age.hashing import fingerprints, sampling_hash, uniform_hash
 from predict_age.kernels import prepare_kernels
+from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.scan import counting_rows
 from predict_age.storage.durable_files import creating
 
-GROUP = "group:"
+GROUP, AGE, SAMPLING_HASH, FINGERPRINT = "group:", "age", "sampling_hash", "fingerprint"
 OVERSAMPLING = 4
 MIN_SPLITS_TO_CHOOSE = 100
 
 
 @dataclass(frozen=True)
 class SamplingTask:
-    """Settings of the sample: the shares (0..1) of people with and without a known age to draw, and how profiles are read."""
+    """Settings of the sample: the shares (0..1) of people with and without a known age to draw, and how profiles are read.
+
+    ``except_for``: file with the fingerprints of people who are not drawn, ascending.
+    """
 
     config: Config
     rules: RowRules
@@ -36,6 +41,7 @@ class SamplingTask:
     features: str
     known: float
     others: float
+    except_for: Path | None = None
 
 
 def choose_splits(splits: list[Split], labelled: int, settings: TrainingConfig) -> tuple[list[Split], int]:
@@ -58,20 +64,26 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
 
     Returns the number of those with a known age, and the path or nothing when nobody was drawn.
 
-    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown) and ``sampling_hash``. A person is
-    drawn when that hash is below the share; only then the profile is parsed.
+    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown), ``sampling_hash``, ``fingerprint``.
+    A person is drawn when that hash is below the share; only then the profile is parsed.
     """
     connection = connect()
     config = drawing.config
     tables = []
     prepare_kernels(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
+    few = None if drawing.except_for is None else _strangers(splits, drawing, np.load(drawing.except_for))
     for split in splits:
         wanted = counting_rows(split, drawing.duplicate_rows)
+        if few is not None:
+            wanted = few[split.id] if wanted is None else few[split.id] & wanted
+            if not wanted.any():
+                continue
         for piece in read_split(split, config.source, with_profile=True, only=wanted):
             judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age", "withheld"))
             usable = judged["pid"].is_valid().to_numpy() & ~judged["withheld"].to_numpy()
             known = judged["known_age"].is_valid().to_numpy()
-            hashes = sampling_hash(judged["pid"].fill_null(0).to_numpy(), config.training.seed)
+            pids = judged["pid"].fill_null(0).to_numpy()
+            hashes = sampling_hash(pids, config.training.seed)
             chosen = usable & (hashes < np.where(known, drawing.known, drawing.others))
             if not chosen.any():
                 continue
@@ -79,7 +91,8 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
             made = extract_features(connection, profiles, drawing.features, drawing.rules.as_of)
             groups = read_groups(connection, profiles, config.card.groups)
             table = made.with_text_categories().append_column("age", judged["known_age"].filter(chosen))
-            table = table.append_column("sampling_hash", pa.array(hashes[chosen]))
+            table = table.append_column(SAMPLING_HASH, pa.array(hashes[chosen]))
+            table = table.append_column(FINGERPRINT, pa.array(fingerprints(pids[chosen])))
             for name in groups.column_names:
                 table = table.append_column(GROUP + name, groups[name])
             tables.append(table.filter(made.problem.is_null()))
@@ -92,15 +105,33 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
     return drawn.num_rows - drawn["age"].null_count, str(path)
 
 
+def _strangers(splits: list[Split], drawing: SamplingTask, familiar: NDArray[np.uint32]) -> dict[int, NDArray[np.bool_]]:
+    """Mask of the rows of each split, by its id: people of known age to be drawn whose fingerprint is not ``familiar``.
+
+    Profiles are not read: among the people of known age, few are strangers.
+    """
+    found = {split.id: np.zeros(split.rows, np.bool_) for split in splits}
+    for split, piece, judged in classify_rows(splits, drawing.config.source, drawing.rules, ("pid", "known_age")):
+        pids = judged["pid"].fill_null(0).to_numpy()
+        drawn = sampling_hash(pids, drawing.config.training.seed) < drawing.known
+        known = (judged["pid"].is_valid().to_numpy()) & judged["known_age"].is_valid().to_numpy()
+        marks = fingerprints(pids)
+        place = np.minimum(np.searchsorted(familiar, marks), max(len(familiar) - 1, 0))
+        seen = familiar[place] == marks if len(familiar) else np.zeros(len(marks), np.bool_)
+        found[split.id][piece.first : piece.first + len(pids)] = drawn & known & ~seen
+    return found
+
+
 def load_sample(files: list[str], most: int) -> TrainingSample:
     """The people drawn, in the order of their sampling hash: the same whatever the files were."""
     if not files:
-        return TrainingSample(pa.table({}), np.empty(0, np.float32), np.empty(0), *(pa.table({}) for _ in range(3)))
+        empty = pa.table({})
+        return TrainingSample(empty, np.empty(0, np.float32), np.empty(0), empty, empty, empty, np.empty(0, np.uint32))
     table = pa.concat_tables([pq.read_table(f) for f in files])
-    table = table.take(pa.array(np.argsort(table["sampling_hash"].to_numpy(), kind="stable")))
+    table = table.take(pa.array(np.argsort(table[SAMPLING_HASH].to_numpy(), kind="stable")))
     known = table["age"].is_valid()
     labelled, others = table.filter(known).slice(0, most), table.filter(pc.invert(known))
-    features = [n for n in table.column_names if not n.startswith(GROUP) and n not in ("age", "sampling_hash")]
+    features = [n for n in table.column_names if not n.startswith(GROUP) and n not in (AGE, SAMPLING_HASH, FINGERPRINT)]
 
     def groups(of: pa.Table) -> pa.Table:
         """Fields that occur: one that nobody has says nothing."""
@@ -111,8 +142,9 @@ def load_sample(files: list[str], most: int) -> TrainingSample:
     return TrainingSample(
         labelled.select(features),
         labelled["age"].to_numpy().astype(np.float32),
-        labelled["sampling_hash"].to_numpy(),
+        labelled[SAMPLING_HASH].to_numpy(),
         groups(labelled),
         others.select(features),
         groups(others),
+        labelled[FINGERPRINT].to_numpy(),
     )

@@ -38,7 +38,7 @@ class TrainingSample:
     """People drawn from the source.
 
     ``columns`` (n features), ``groups`` (n), ``age`` (n,) in years and ``sampling_hashes`` (n,), ascending, of people with a known
-    age; ``others`` and ``other_groups`` of people without one.
+    age; ``others`` and ``other_groups`` of people without one; ``fingerprints`` (n,) recognise people with a known age later.
     """
 
     columns: pa.Table
@@ -47,6 +47,7 @@ class TrainingSample:
     groups: pa.Table
     others: pa.Table
     other_groups: pa.Table
+    fingerprints: NDArray[np.uint32]
 
     def leakage_scores(self) -> list[LeakageScore]:
         """Univariate leakage score of each feature."""
