@@ -17,6 +17,7 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "verify",
     "rollback",
     "prune",
+    "suppress",
     "models",
     "card",
     "promote",

@@ -56,6 +56,13 @@ def open_workspace(path: Path) -> Workspace:
     return Workspace.existing(path)
 
 
+def open_people(path: Path) -> Workspace:
+    """Workspace at ``path``, for commands that show or use people: ConfigError when it is not known whom to hide."""
+    workspace = open_workspace(path)
+    workspace.suppression  # noqa: B018 - reading it is the check
+    return workspace
+
+
 @contextmanager
 def stop_message(advice: str) -> Iterator[None]:
     """End the command with one sentence and the usual exit code when Ctrl-C or SIGTERM arrive in the block."""

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
 
@@ -67,7 +67,7 @@ def diff_command(
     from predict_age.query.run_diff import diff_runs
     from predict_age.storage.manifest import verified_run
 
-    space = open_workspace(workspace)
+    space = open_people(workspace)
     folders = [space.resolve(name) for name in (before, after)]
     if folders[0].id == folders[1].id:
         raise ConfigError(
@@ -77,7 +77,7 @@ def diff_command(
             fix="name the earlier run by its id; `predict-age runs` lists them",
         )
     earlier, later = (verified_run(space, folder) for folder in folders)
-    comparison = diff_runs(earlier, later, jump, to)
+    comparison = diff_runs(earlier, later, jump, to, space.suppression)
     print_line(json.dumps(comparison.as_json())) if as_json else show_diff(comparison)
 
 
@@ -101,7 +101,7 @@ def sql_command(
         raise ConfigError(f"{to} exists already", fix="choose another --out")
     if output is OutputFormat.parquet and to is None:
         raise ConfigError("--format parquet needs --out FILE")
-    with tables.query(open_workspace(workspace), query, timeout) as relation:
+    with tables.query(open_people(workspace), query, timeout) as relation:
         if to is None:
             _write(relation, output, sys.stdout)
             return

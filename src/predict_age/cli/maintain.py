@@ -1,16 +1,19 @@
-"""Commands that maintain results: verify, rollback, prune."""
+"""Commands that maintain results: verify, rollback, prune, suppress."""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
-from predict_age.errors import IntegrityError
+from predict_age.errors import ConfigError, IntegrityError
 
 
 @app.command("verify", epilog="Example: predict-age verify --workspace work")
@@ -23,7 +26,7 @@ def verify_command(
     from predict_age.cli.render_runs import show_verified
     from predict_age.pipeline.verify import verify_run
 
-    space = open_workspace(workspace)
+    space = open_people(workspace)
     verification = verify_run(space, space.resolve(run_id))
     print_line(json.dumps(verification.as_json())) if as_json else show_verified(verification)
     if verification.problems:
@@ -89,3 +92,65 @@ def prune_command(
         print_line(json.dumps({"removed": [asdict(row) for row in listed], "dry_run": dry_run}))
     else:
         show_removals(listed, dry_run)
+
+
+class PidType(StrEnum):
+    """Types of ids that a pid file may be said to hold."""
+
+    auto = "auto"
+    integer = "integer"
+    text = "text"
+
+
+@app.command("suppress", epilog="Example: predict-age suppress --workspace work --pid-file leave-out.txt")
+def suppress_command(
+    workspace: WorkspaceOption,
+    pid_file: Annotated[
+        str,
+        typer.Option("--pid-file", help="File with one id a line, - for stdin. Ids never stand in the command.", metavar="FILE|-"),
+    ] = "",
+    release: Annotated[
+        bool, typer.Option("--remove", help="Take the ids off the list: the next run has these people again.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say how many of the ids are on the list, and change nothing.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make a new list and a new key of these ids alone, when list or key are lost.")
+    ] = False,
+    pid_type: Annotated[
+        PidType, typer.Option("--pid-type", help="What every line must be; auto: what the ids of the newest finished run are.")
+    ] = PidType.auto,
+    as_json: JsonOption = False,
+) -> None:
+    """Suppress people: no later run reads them, and readers of earlier results do not see them from now on.
+
+    The list keeps keyed hashes, not ids. Ids that no result has are fine: they are counted.
+    """
+    from predict_age.cli.render_runs import suppression_sentence
+    from predict_age.pipeline.suppress import change_suppression, check_suppression, id_rule, parse_ids
+    from predict_age.source.row_rules import IdType
+    from predict_age.storage.workspace import Workspace
+
+    if release + check + rebuild > 1:
+        raise ConfigError("--remove, --check and --rebuild exclude each other", fix="give one of them")
+    if not pid_file and not check:
+        raise ConfigError("whom to suppress is missing", expected="--pid-file FILE, or --pid-file - for stdin")
+    space = open_workspace(workspace) if check or release else Workspace(workspace)
+    if not rebuild:
+        space.suppression  # noqa: B018 - a list that cannot be used is said before anything else
+    rules: dict[PidType, IdType | None] = {PidType.auto: id_rule(space), PidType.integer: "integer", PidType.text: "text"}
+    given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
+    if check or given is None:
+        outcome = check_suppression(space, given)
+    else:
+        outcome = change_suppression(space, given, release=release, rebuild=rebuild)
+        completed("the suppression list was changed", "`predict-age suppress --check`")
+    sentence = suppression_sentence(outcome, release=release, check=check)
+    print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)
+
+
+def _lines(pid_file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if pid_file == "-" else Path(pid_file).read_bytes()
+    except (OSError, AttributeError, ValueError) as error:  # stdin may be closed
+        reason = getattr(error, "strerror", None) or "stdin is closed"
+        raise ConfigError(f"the pid file {pid_file} cannot be read", expected="a file with one id a line", found=reason) from None

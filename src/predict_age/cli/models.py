@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_workspace, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError, IntegrityError
 
@@ -87,7 +87,7 @@ def ab_command(
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
-    result = evaluate_ab_test(open_workspace(workspace), runs, truth, DecisionRules(chance, power, least))
+    result = evaluate_ab_test(open_people(workspace), runs, truth, DecisionRules(chance, power, least))
     print_line(json.dumps(without_nan(result.as_json()))) if as_json else show_read_out(result)
 
 
@@ -110,5 +110,5 @@ def score_command(
     from predict_age.evaluation.ab_test.score import score_run
     from predict_age.run.summary import without_nan
 
-    found = score_run(open_workspace(workspace), run, truth)
+    found = score_run(open_people(workspace), run, truth)
     print_line(json.dumps(without_nan(found.as_json()))) if as_json else show_score(found)

@@ -23,7 +23,7 @@ from predict_age.cli.app import (
     WorkersOption,
     WorkspaceOption,
     app,
-    open_workspace,
+    open_people,
     print_line,
     stop_message,
 )
@@ -172,6 +172,7 @@ def run_command(
     from predict_age.pipeline.runner import start_run
     from predict_age.storage.workspace import Workspace
 
+    Workspace(workspace).suppression  # noqa: B018 - nothing is read while it is not known whom to leave out
     plan = checked_plan(
         source,
         as_of,
@@ -208,7 +209,7 @@ def resume_command(
     """Finish the newest unfinished run. Valid steps are kept, damaged and missing ones are computed."""
     from predict_age.pipeline.runner import Overrides, resume_run
 
-    space = open_workspace(workspace)
+    space = open_people(workspace)
     _go(lambda console: resume_run(space, console, Overrides(workers, max_minutes, accept), note_run), workspace, as_json, quiet)
 
 

@@ -89,19 +89,14 @@ def new_plan(
         shadow,
         listing.passed_over,
     )
-    return replace(plan, run_id=_run_id(now, plan))
+    return plan.named()
 
 
 def with_models(
     plan: RunPlan, event: str, base: tuple[str, str] = ("", ""), challengers: tuple[tuple[str, str], ...] = ()
 ) -> RunPlan:
     """The plan with the models that the names in its ``event`` stand for."""
-    made = replace(plan, base=base[0], base_model=base[1], challengers=challengers, event=event)
-    return replace(made, run_id=_run_id(dt.datetime.fromisoformat(plan.timestamp), made))
-
-
-def _run_id(time: dt.datetime, plan: RunPlan) -> str:
-    return f"{time:%Y%m%dT%H%M%SZ}-{plan.identity[:8]}"
+    return replace(plan, base=base[0], base_model=base[1], challengers=challengers, event=event).named()
 
 
 def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
@@ -110,7 +105,7 @@ def _in_order(workspace: Workspace, plan: RunPlan) -> RunPlan:
     taken = {i.partition("-")[0] for i in known}
     while plan.run_id not in known and plan.run_id.partition("-")[0] in taken:
         later = dt.datetime.fromisoformat(plan.timestamp) + dt.timedelta(seconds=1)
-        plan = replace(plan, timestamp=later.isoformat(), run_id=_run_id(later, plan))
+        plan = replace(plan, timestamp=later.isoformat()).named()
     return plan
 
 
@@ -130,6 +125,8 @@ def start_run(workspace: Workspace, plan: RunPlan, console: Console, begun: Call
 def _start(workspace: Workspace, plan: RunPlan, console: Console, begun: Callable[[RunFolder], None]) -> RunFolder:
     workspace.create()
     with workspace.hold(f"run {plan.run_id}", plan.config.running.lease_seconds) as lease:
+        suppression = workspace.adopt_suppression()
+        plan = plan.with_suppression(suppression)
         for folder in reversed(workspace.unfinished()):
             record = folder.record
             if record.get("identity") == plan.identity:
@@ -143,7 +140,8 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console, begun: Callabl
         make_folder(folder.path)
         write_json(folder.path / "run.json", plan.as_json())
         begun(folder)
-        return _work(Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease), plan.config.limits, lease.previous)
+        run = Run(plan, workspace, folder, _pool(plan, Overrides()), console, lease, suppression=suppression)
+        return _work(run, plan.config.limits, lease.previous)
 
 
 def resume_run(
@@ -174,7 +172,7 @@ def _machine_errors() -> Iterator[None]:
 def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
     """Continue a run after reporting which steps are kept and which are repeated."""
     plan = RunPlan.from_json(folder.record)
-    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept)
+    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept, workspace.adopt_suppression())
     console.note(f"continuing run {folder.id}")
     run.check_resumable()
     inspection = inspect_run(run)

@@ -121,5 +121,7 @@ def final_results_inputs(run: Run) -> FinalResultsInputs:
         run.facts(ParallelPredictionFacts),
         folder.finished(HumanQaFacts),
         files,
-        None if plan.shadow else lambda seal: run.workspace.publish(run.lease, plan.run_id, plan.quarter, seal),
+        None
+        if plan.shadow
+        else lambda seal: run.workspace.publish(run.lease, plan.run_id, plan.quarter, seal, plan.suppression_list),
     )

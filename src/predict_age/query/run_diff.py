@@ -12,7 +12,9 @@ import duckdb
 
 from predict_age.errors import ConfigError
 from predict_age.records.json_fields import as_json
+from predict_age.run.visible_people import visible_rows_sql
 from predict_age.storage.manifest import VerifiedRun
+from predict_age.storage.suppression_list import SuppressionList
 
 JUMP_YEARS = 5.0
 LARGEST_JUMPS = 20
@@ -68,9 +70,16 @@ class Diff:
         return {**as_json(self), "within": {str(k): v for k, v in self.within.items()}}
 
 
-def diff_runs(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_YEARS, out: Path | None = None) -> Diff:
+def diff_runs(
+    before: VerifiedRun,
+    after: VerifiedRun,
+    jump_years: float = JUMP_YEARS,
+    out: Path | None = None,
+    suppression: SuppressionList | None = None,
+) -> Diff:
     """Compare two finished runs, after their result files were compared with the hashes in their manifests.
 
+    People whom the ``suppression`` list hides are in neither run.
     ``out`` receives all people whose age jumped, as CSV or Parquet by its ending; it must not exist yet.
     """
     if out is not None and (out.exists() or out.suffix not in (".csv", ".parquet")):
@@ -84,10 +93,8 @@ def diff_runs(before: VerifiedRun, after: VerifiedRun, jump_years: float = JUMP_
     with tempfile.TemporaryDirectory(prefix="predict-age-diff-", dir=after.folder.path.parent.parent) as scratch:
         connection = duckdb.connect(config={"temp_directory": scratch, "memory_limit": "4GB", "preserve_insertion_order": False})
         for name, run in (("before", before), ("after", after)):
-            paths = ", ".join("'" + p.replace("'", "''") + "'" for p in run.checked("results/"))
-            connection.execute(
-                f"CREATE VIEW results_{name} AS SELECT pid, predicted_age, prediction_source FROM read_parquet([{paths}])"
-            )
+            rows = visible_rows_sql(connection, run.folder, run.checked("results/"), suppression)
+            connection.execute(f"CREATE VIEW results_{name} AS SELECT pid, predicted_age, prediction_source FROM {rows}")
         connection.execute(
             f"""CREATE VIEW changes AS
             SELECT coalesce(a.pid, b.pid) AS pid, coalesce(b.prediction_source, '{NOT_IN_RUN}') AS source_before,

@@ -22,9 +22,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from predict_age.errors import ConfigError, IntegrityError, LimitError, PredictAgeError, memory_error
+from predict_age.query.hidden_files import check_reads_tables_only
+from predict_age.run.visible_people import visible_rows_sql
 from predict_age.source.value_form import without_values
-from predict_age.sql import VIEW, for_duckdb
+from predict_age.sql import VIEW, for_duckdb, literal
 from predict_age.storage.manifest import verified_run
+from predict_age.storage.suppression_list import SuppressionList
 from predict_age.storage.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
@@ -37,10 +40,6 @@ _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.RELATION}
 _EXPLAIN = re.compile(r"^\s*EXPLAIN(\s+ANALYZE)?(\s*\([^)]*\))?(?=\W)", re.IGNORECASE)
 _UNKNOWN_TABLE = re.compile(r"^Catalog Error: Table with name .* does not exist")
 CANDIDATES = 5  # functions that a message proposes at most
-
-
-def _list(paths: list[str]) -> str:
-    return "[" + ", ".join("'" + p.replace("'", "''") + "'" for p in paths) + "]"
 
 
 def _sources(workspace: Workspace) -> dict[str, tuple[RunFolder, tuple[str, ...]]]:
@@ -58,14 +57,17 @@ def _sources(workspace: Workspace) -> dict[str, tuple[RunFolder, tuple[str, ...]
     return tables | {f"predict_age_final_results_{q}": (workspace.run(r), ("results/",)) for q, r in published.quarters.items()}
 
 
-def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection:
+def connect_tables(workspace: Workspace, text: str, suppression: SuppressionList | None = None) -> duckdb.DuckDBPyConnection:
     """Connection with the published tables as views. It can only read, and only files of the workspace.
+
+    With a ``suppression`` list, the views leave out people whom it hides, and no other file can be read.
 
     First, every file of a table that the query ``text`` mentions is compared with the hash in its run's manifest.
     Raises IntegrityError when one differs. A file that no manifest names is not read.
     """
     connection = duckdb.connect()
     wanted = set(re.findall(r"\w+", text.lower()))
+    files: list[str] = []
     sources = _sources(workspace)
     for name, (folder, prefixes) in sources.items():
         used = name in wanted or (name == "predict_age_final_results" and VIEW in wanted)
@@ -76,22 +78,28 @@ def connect_tables(workspace: Workspace, text: str) -> duckdb.DuckDBPyConnection
             if used:
                 raise
             continue
+        files += paths
         with nullcontext() if used else suppress(duckdb.Error):  # a damaged table that the query does not mention is left out
-            _view(connection, name, paths)
+            _view(connection, name, folder, paths, suppression)
     if "predict_age_final_results" in sources:
         with suppress(duckdb.CatalogException):  # missing when its run is damaged and the query does not mention it
             names = connection.table("predict_age_final_results").columns
             connection.execute(f"CREATE VIEW {VIEW} AS {for_duckdb('final_view', source_ids='source_id' in names)}")
-    root = str(workspace.root.resolve()).replace("'", "''")
-    connection.execute(f"SET allowed_directories = ['{root}/']")
+    if suppression:
+        connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+    else:
+        connection.execute(f"SET allowed_directories = [{literal(str(workspace.root.resolve()) + '/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
 
 
-def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[str]) -> None:
+def _view(
+    connection: duckdb.DuckDBPyConnection, name: str, folder: RunFolder, paths: list[str], suppression: SuppressionList | None
+) -> None:
     if paths:
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_list(paths)})")
+        listed = None if name == "predict_age_set_aside" else suppression  # which has no ids
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {visible_rows_sql(connection, folder, paths, listed)}")
     elif name == "predict_age_set_aside":
         connection.execute(f"CREATE VIEW {name} AS {NOTHING_SET_ASIDE}")
 
@@ -104,14 +112,17 @@ def query(workspace: Workspace, text: str, timeout: float = 0) -> Iterator[duckd
     ResourceError when the memory is used up; LimitError after the timeout.
     """
     hint = "" if workspace.published.current else "; no run has been published in this workspace yet"
-    connection = connect_tables(workspace, text)
+    suppression = workspace.suppression
+    connection = connect_tables(workspace, text, suppression)
     timer = Timer(timeout, connection.interrupt)
     timer.daemon = True
     try:
         if timeout:
             timer.start()
         with _errors():
-            _check_reads_only(connection, text)
+            explained = _check_reads_only(connection, text)
+            if suppression:
+                check_reads_tables_only(connection, explained)
             relation = connection.sql(text)
         yield relation
     except QueryError as error:
@@ -164,15 +175,19 @@ def _explained(said: str, text: str, hint: str, timeout: float, tables: list[str
     return ConfigError("\n  ".join([f"the query failed: {without_values(said, text)}{hint}", *advice]))
 
 
-def _check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Raise ConfigError unless ``text`` is one statement that only reads; EXPLAIN ANALYZE would run what it explains."""
+def _check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> str:
+    """Raise ConfigError unless ``text`` is one statement that only reads; EXPLAIN ANALYZE would run what it explains.
+
+    Returns the statement, without EXPLAIN.
+    """
     statements = connection.extract_statements(text)
     if len(statements) == 1 and statements[0].type == duckdb.StatementType.EXPLAIN:
         explained = _EXPLAIN.sub("", text, count=1)
-        statements = connection.extract_statements(explained) if explained != text else []
+        statements, text = connection.extract_statements(explained) if explained != text else [], explained
     if len(statements) != 1 or statements[0].type not in _READING:
         kinds = ", ".join(s.type.name for s in statements) or "nothing"
         raise ConfigError("sql runs exactly one statement that only reads", expected="SELECT ...", found=kinds)
+    return text
 
 
 def row_batches(relation: duckdb.DuckDBPyRelation, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:

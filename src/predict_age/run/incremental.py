@@ -12,17 +12,21 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.features.spec import FeatureSet, parse_features
 from predict_age.records.model_quality import IntervalCorrection
-from predict_age.records.step_facts import TrainingFacts
+from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
 from predict_age.run.run import RunPlan
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source.external_partition import bucket_of, buckets_for, scatter, together
+from predict_age.source.row_rules import IdType, id_type_named
+from predict_age.source.suppression import hidden_people
 from predict_age.storage.durable_files import make_folder
 from predict_age.storage.manifest import VerifiedRun
+from predict_age.storage.suppression_list import SuppressionList
 
 PREDICTION_ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
@@ -69,19 +73,26 @@ class Reusable:
         return reusable, entries
 
 
-def build(pool: Pool, base: VerifiedRun, folder: Path) -> Reusable:
-    """Sort the base run's predictions into ``folder``. Each file is first compared with its hash."""
+def build(pool: Pool, base: VerifiedRun, folder: Path, suppression: SuppressionList | None = None) -> Reusable:
+    """Sort the base run's predictions into ``folder``, without suppressed people. Each file is first compared with its hash."""
     paths = base.checked("predictions/batch_")
+    ids = id_type_named(base.folder.facts(ReadSourceFacts).pid_type)
     rows = sum(pq.read_metadata(p).num_rows for p in paths)
     buckets = buckets_for(rows, pool.workers)
     make_folder(folder)
-    pool.run(_scatter, [(n, Path(p), buckets, folder) for n, p in enumerate(paths)], names="reading earlier predictions")
+    pool.run(
+        _scatter,
+        [(n, Path(p), buckets, folder, suppression, ids) for n, p in enumerate(paths)],
+        names="reading earlier predictions",
+    )
     pool.run(_gather, [(b, len(paths), folder) for b in range(buckets)], names="sorting earlier predictions")
     return Reusable(folder, buckets)
 
 
-def _scatter(number: int, path: Path, buckets: int, folder: Path) -> None:
+def _scatter(number: int, path: Path, buckets: int, folder: Path, suppression: SuppressionList | None, ids: IdType) -> None:
     table = pq.read_table(path, columns=["pid", "profile_key", "predicted_age", "age_lower", "age_upper"])
+    hidden, _ = hidden_people(table["pid"].to_numpy(), suppression, ids)
+    table = table.filter(pa.array(~hidden))
     entries = np.empty(table.num_rows, PREDICTION_ENTRY)
     for name, column in zip(PREDICTION_ENTRY.names or (), table.columns, strict=True):
         entries[name] = column.to_numpy()
@@ -103,7 +114,12 @@ def _bucket(folder: Path, number: int) -> tuple[NDArray[np.int64], np.ndarray]:
 
 
 def earlier_predictions(
-    plan: RunPlan, base: VerifiedRun | None, pool: Pool, folder: Path, correction: IntervalCorrection | None
+    plan: RunPlan,
+    base: VerifiedRun | None,
+    pool: Pool,
+    folder: Path,
+    correction: IntervalCorrection | None,
+    suppression: SuppressionList | None,
 ) -> tuple[Reusable | None, str]:
     """Predictions of the plan's ``base`` run that can be reused, sorted into ``folder``, or None and the reason.
 
@@ -114,4 +130,4 @@ def earlier_predictions(
     reason = obstacle(plan, base)
     if not reason and base.folder.facts(TrainingFacts).correction != correction:
         reason = "the intervals of one of both runs were calibrated again"
-    return (None, reason) if reason else (build(pool, base, folder), "")
+    return (None, reason) if reason else (build(pool, base, folder, suppression), "")

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,6 +21,8 @@ from predict_age.source.discovery import PassedOver, SourceFile, source_file_fro
 from predict_age.step import Step
 from predict_age.storage.durable_files import check_hash, key_of
 from predict_age.storage.lease import Permission
+from predict_age.storage.publication import suppression_changed
+from predict_age.storage.suppression_list import SuppressionList
 from predict_age.storage.workspace import RunFolder, Workspace
 
 F = TypeVar("F", bound=Facts)
@@ -45,6 +47,7 @@ class RunPlan:
     run whose model is used instead of training, with the SHA-256 of that model's manifest; empty otherwise. ``challengers`` name
     run and SHA-256 of each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
     ``event`` is the hash of what was asked for where that names models: "champion" is another run after this one.
+    ``suppression`` is the generation of the suppression list, 0 without one, and ``suppression_list`` its content hash.
     """
 
     run_id: str
@@ -64,6 +67,8 @@ class RunPlan:
     shadow: bool = False
     passed_over: tuple[PassedOver, ...] = ()
     event: str = ""
+    suppression: int = 0
+    suppression_list: str = ""
 
     @property
     def identity(self) -> str:
@@ -84,7 +89,20 @@ class RunPlan:
             self.challengers,
             self.shadow,
         ]
+        if self.suppression:
+            decisive.append(self.suppression_list)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def named(self) -> RunPlan:
+        """The plan with its run id: the time, and a hash of what decides the rows."""
+        time = dt.datetime.fromisoformat(self.timestamp)
+        return replace(self, run_id=f"{time:%Y%m%dT%H%M%SZ}-{self.identity[:8]}")
+
+    def with_suppression(self, listed: SuppressionList | None) -> RunPlan:
+        """The plan of a run that leaves out the people on this list."""
+        if listed is None:
+            return self
+        return replace(self, suppression=listed.generation, suppression_list=listed.content_hash).named()
 
     def as_json(self) -> dict[str, object]:
         """The contents of run.json."""
@@ -108,6 +126,7 @@ class RunPlan:
             "shadow": self.shadow,
             "passed_over": [asdict(p) for p in self.passed_over],
             "event": self.event,
+            **({"suppression": self.suppression, "suppression_list": self.suppression_list} if self.suppression else {}),
         }
 
     @classmethod
@@ -133,6 +152,8 @@ class RunPlan:
                 bool(value["shadow"]),
                 tuple(PassedOver(p["reason"], p["files"], tuple(p["first"])) for p in value.get("passed_over", ())),
                 value.get("event", ""),
+                int(value.get("suppression", 0)),
+                str(value.get("suppression_list", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
@@ -163,6 +184,7 @@ class StepContext:
     pool: Pool
     progress: Progress
     lease: Permission
+    suppression: SuppressionList | None = None
 
 
 @dataclass(frozen=True)
@@ -176,11 +198,12 @@ class Run:
     progress: Progress
     lease: Permission
     accept: bool = False  # override failed gates
+    suppression: SuppressionList | None = None
 
     @property
     def context(self) -> StepContext:
         """The part of the run that its steps see."""
-        return StepContext(self.plan, self.folder, self.pool, self.progress, self.lease)
+        return StepContext(self.plan, self.folder, self.pool, self.progress, self.lease, self.suppression)
 
     def facts(self, kind: type[F]) -> F:
         """Facts of a finished step of this run."""
@@ -212,7 +235,12 @@ class Run:
                 check_hash(self.folder.path / name, expected)
 
     def check_resumable(self) -> None:
-        """Raise when code or source have changed since the run began. A source that was read is compared by content."""
+        """Raise when code, source or suppression list have changed since the run began.
+
+        A source that was read is compared by content.
+        """
+        if (self.suppression.content_hash if self.suppression else "") != self.plan.suppression_list:
+            raise suppression_changed(self.plan.run_id)
         if (now := code_hash()) != self.plan.code:
             raise ConfigError(
                 f"run {self.plan.run_id} was begun by other code",

@@ -8,7 +8,7 @@ from pathlib import Path
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.run import RunPlan
 from predict_age.source.row_group_reader import Split
-from predict_age.source.row_rules import RowRules
+from predict_age.source.row_rules import RowRules, id_type_named
 from predict_age.step import StepRecord
 from predict_age.storage.durable_files import key_of, read_json
 from predict_age.storage.workspace import RunFolder
@@ -30,7 +30,7 @@ def rules_before_reading(plan: RunPlan) -> RowRules:
 
 def rules_of(plan: RunPlan, source: ReadSourceFacts) -> RowRules:
     """Row rules of a run whose ``source`` was read."""
-    return replace(rules_before_reading(plan), ids="text" if source.pid_type == "text" else "integer")
+    return replace(rules_before_reading(plan), ids=id_type_named(source.pid_type))
 
 
 def splits_of(folder: RunFolder) -> list[Split]:

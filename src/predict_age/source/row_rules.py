@@ -33,6 +33,11 @@ UNREADABLE, IMPLAUSIBLE = "unreadable", "implausible"
 IdType = Literal["integer", "text"]
 
 
+def id_type_named(name: str) -> IdType:
+    """Type of the ids of a source as its record names it."""
+    return "text" if name == "text" else "integer"
+
+
 def connect() -> duckdb.DuckDBPyConnection:
     """A single-threaded in-memory connection that touches no file: parallelism comes from processes.
 
@@ -71,6 +76,14 @@ def _whole_number(column: str, kind: pa.DataType) -> str:
         text = trimmed(column)
         return f"CASE WHEN regexp_full_match({text}, '{_WHOLE}') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT) END"
     return "CAST(NULL AS BIGINT)"
+
+
+def read_ids(connection: duckdb.DuckDBPyConnection, ids: pa.ChunkedArray, reading: IdType) -> pa.ChunkedArray:
+    """The pids, BIGINT, that ``ids`` (n,) of any type stand for in a source of this type of ids; NULL where there is none."""
+    if reading == "text":
+        return read_text_ids(ids)["pid"]
+    register(connection, "raw", pa.table({"pid": ids}))
+    return connection.sql(f"SELECT {_whole_number('pid', ids.type)} AS pid FROM raw").to_arrow_table()["pid"]
 
 
 def _age(column: str, kind: pa.DataType) -> str:

@@ -8,7 +8,7 @@ duplicates.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ from predict_age.source.external_partition import gather, scatter, together
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
 from predict_age.source.row_rules import IdType, RowRules, UnusableAges, connect
+from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import count_text_ids
 from predict_age.storage.durable_files import creating
+from predict_age.storage.suppression_list import SuppressionList
 
 NO_AGE, WITHHELD = 255, 254  # in the place of a known age
 ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("age", np.uint8)])
@@ -36,10 +38,19 @@ TEXT_SHARE = 0.1  # ids are text when more of them than this are no whole number
 
 
 @dataclass(frozen=True)
+class SuppressedRows:
+    """Usable rows of people whom the suppression list hides: (row inside the split, keyed hash of the pid)."""
+
+    rows: NDArray[np.uint32]
+    people: NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
 class SplitCounts:
     """Counts of one split. ``known`` counts usable rows by where their age comes from; duplicates are still in.
 
     ``withheld`` rows are those of known minors, of which ``zero_ages`` have nothing but an approximate age of 0.
+    ``suppressed`` rows are in ``read`` alone; neither their ids nor their ages are counted or written anywhere.
     """
 
     split: int
@@ -56,6 +67,7 @@ class SplitCounts:
     text_ids: int  # rejected rows whose id would be one if ids were text
     unusable_ages: list[UnusableAges]
     written: dict[str, str]  # path -> SHA-256 of the file of rows set aside
+    suppressed: SuppressedRows
 
     @property
     def usable(self) -> int:
@@ -84,8 +96,10 @@ def sum_unusable(several: Iterable[UnusableAges]) -> list[UnusableAges]:
 class _Counting:
     """Counts of a split while it is read."""
 
-    def __init__(self, rules: RowRules) -> None:
+    def __init__(self, rules: RowRules, suppression: SuppressionList | None) -> None:
         self._rules = rules
+        self._suppression = suppression
+        self._hidden = [(np.empty(0, np.uint32), np.empty(0, np.uint64))]
         self._entry = entry_of(rules.ids)
         self._unusable: list[UnusableAges] = []
         self.read = self.needs = self.text_ids = 0
@@ -96,20 +110,28 @@ class _Counting:
         self.ages = np.zeros(121, np.int64)
 
     def add(self, split: Split, piece: Slice, judged: pa.Table) -> np.ndarray:
-        """Some more rows; returns the entries of the usable ones."""
+        """Some more rows; returns the entries of the usable ones who are not suppressed."""
         usable = judged["pid"].is_valid().to_numpy()
+        rows = np.arange(self.read, self.read + len(usable))
+        self.read += len(usable)
         if not usable.all():
             bad = ~usable
             self.reasons += judged["problem"].filter(bad).to_pylist()
             self.positions += piece.positions[bad].tolist()
             self.text_ids += count_text_ids(piece.raw["pid"], judged["problem"])
+        raw = piece.raw
+        found, people = hidden_people(judged["pid"].fill_null(0).to_numpy(), self._suppression, self._rules.ids)
+        if (hidden := found & usable).any():
+            self._hidden.append((rows[hidden].astype(np.uint32), people[usable[found]]))
+            shown = pa.array(~hidden)
+            judged, raw, usable, rows = judged.filter(shown), raw.filter(shown), usable[~hidden], rows[~hidden]
         needed = judged["needs_prediction"].to_numpy()
         self.needs += int(needed.sum())
         for name in ("withheld", "zero_age", "unreadable_age", "implausible_age", "conflicting_age"):
             self.odd[name] += pc.sum(judged[name]).as_py() or 0
         odd = pc.or_(judged["unreadable_age"], judged["implausible_age"])
         if pc.any(odd).as_py():
-            self._unusable += self._rules.unusable(connect(), piece.raw.filter(odd))
+            self._unusable += self._rules.unusable(connect(), raw.filter(odd))
         for pair in judged["known_source"].filter(usable).value_counts().to_pylist():
             if pair["values"] is not None:
                 self.known[pair["values"]] += pair["counts"]
@@ -117,12 +139,11 @@ class _Counting:
         entries = np.empty(int(usable.sum()), self._entry)
         entries["pid"] = judged["pid"].filter(usable).to_numpy()
         entries["split"] = split.id
-        entries["row"] = self.read + np.flatnonzero(usable)
+        entries["row"] = rows[usable]
         entries["age"] = judged["known_age"].filter(usable).fill_null(NO_AGE).to_numpy()
         entries["age"][judged["withheld"].filter(usable).to_numpy()] = WITHHELD
         if self._entry is TEXT_ENTRY:
             entries["check"] = judged["id_check"].filter(usable).to_numpy()
-        self.read += len(usable)
         return entries
 
     def counts(self, split: Split, set_aside: Path | None, file: str) -> SplitCounts:
@@ -146,6 +167,7 @@ class _Counting:
             self.text_ids,
             sum_unusable(self._unusable),
             written,
+            SuppressedRows(*(np.concatenate(parts) for parts in zip(*self._hidden, strict=True))),
         )
 
 
@@ -158,9 +180,13 @@ def scan(
     scratch: Path,
     set_aside: Path | None,
     files: list[str],
+    suppression: SuppressionList | None = None,
 ) -> list[SplitCounts]:
-    """Count the rows of each split; leave an entry about each usable row in ``scratch``, as number ``number``, by bucket."""
-    counting = {split.id: _Counting(rules) for split in splits}
+    """Count the rows of each split; leave an entry about each usable row in ``scratch``, as number ``number``, by bucket.
+
+    Nothing is left there about people whom ``suppression`` hides.
+    """
+    counting = {split.id: _Counting(rules, suppression) for split in splits}
     entries = [np.empty(0, entry_of(rules.ids))]
     for split, piece, judged in classify_rows(splits, source, rules):
         entries.append(counting[split.id].add(split, piece, judged))
@@ -241,12 +267,13 @@ def _contained(pids: NDArray[np.int64], those: NDArray[np.int64]) -> NDArray[np.
 DUPLICATE_ROW = np.dtype([("split", np.int32), ("row", np.uint32)])
 
 
-def write_duplicate_rows(path: Path, found: list[DuplicateRows]) -> str:
-    """One sorted array of all duplicate rows; returns the file's SHA-256."""
-    duplicates = np.empty(sum(len(d.rows) for d in found), DUPLICATE_ROW)
+def write_duplicate_rows(path: Path, found: list[DuplicateRows], counts: Sequence[SplitCounts] = ()) -> str:
+    """One sorted array of all rows that do not count: duplicates, and suppressed rows; returns the file's SHA-256."""
+    splits = [d.splits for d in found] + [np.full(len(c.suppressed.rows), c.split, np.int32) for c in counts]
+    rows = [d.rows for d in found] + [c.suppressed.rows for c in counts]
+    duplicates = np.empty(sum(map(len, rows)), DUPLICATE_ROW)
     if len(duplicates):
-        duplicates["split"] = np.concatenate([d.splits for d in found])
-        duplicates["row"] = np.concatenate([d.rows for d in found])
+        duplicates["split"], duplicates["row"] = np.concatenate(splits), np.concatenate(rows)
         duplicates.sort(order=["split", "row"])
     with creating(path) as stream:
         np.save(stream, duplicates)
@@ -254,7 +281,7 @@ def write_duplicate_rows(path: Path, found: list[DuplicateRows]) -> str:
 
 
 def counting_rows(split: Split, duplicate_rows: Path) -> NDArray[np.bool_] | None:
-    """A mask (rows of the split,) without the duplicates, or None when the split has none."""
+    """A mask (rows of the split,) without duplicates and suppressed rows, or None when the split has none."""
     table = np.load(duplicate_rows, mmap_mode="r")
     low, high = np.searchsorted(table["split"], [split.id, split.id + 1])
     if low == high:

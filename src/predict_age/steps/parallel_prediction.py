@@ -40,7 +40,8 @@ def parallel_prediction(inputs: ParallelPredictionInputs) -> StepResult[Parallel
     """Make every batch that is not done. Afterwards every batch exists and is whole, or the run has failed."""
     context, plan = inputs.context, inputs.context.plan
     scratch = context.folder.path / f"reuse-{context.lease.token}"
-    reusable, reason = earlier_predictions(plan, inputs.base, context.pool, scratch, inputs.training.facts.correction)
+    correction = inputs.training.facts.correction
+    reusable, reason = earlier_predictions(plan, inputs.base, context.pool, scratch, correction, context.suppression)
     if plan.base and reason:
         context.progress.note(f"nothing of run {plan.base} is taken over: {reason}")
     partitions = prediction_partitions(inputs, reusable)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from predict_age.config import SourceConfig
-from predict_age.records.step_facts import ReadSourceFacts, SourceFileFacts, UnusableAgesRecord
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.run.batching import number_of_batches
 from predict_age.run.run import RunPlan, StepContext
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_before_reading
@@ -22,21 +21,19 @@ from predict_age.source.external_partition import buckets_for
 from predict_age.source.missing_keys import check_keys, no_known_age
 from predict_age.source.rejected_rows import FileRows, check_converted, check_rejected
 from predict_age.source.row_group_reader import Split, open_parquet, splits_of_file
-from predict_age.source.row_rules import RowRules
+from predict_age.source.row_rules import IdType, RowRules
 from predict_age.source.scan import (
-    NO_AGE,
-    WITHHELD,
     DuplicateRows,
     SplitCounts,
     find_duplicates,
     id_type,
     scan,
-    sum_unusable,
     write_duplicate_rows,
 )
+from predict_age.source.suppressed_records import HiddenPeople, Hiding, none_left_out, settle
 from predict_age.step import StepResult
+from predict_age.steps.source_facts import file_facts, rows_to_predict, source_facts
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
-from predict_age.tally import fold_tails
 
 
 @dataclass(frozen=True)
@@ -57,25 +54,31 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     make_folder(set_aside)
 
     hashes = _fingerprints(context)
-    conversions = _convert_text(context, source / "working", set_aside)
+    rules, settled = rules_before_reading(plan), plan.config.source.pid_type != "auto"
+    ids = rules.ids
+    conversions = _convert_text(context, source / "working", set_aside, rules, settled)
     for conversion in conversions:
         check_keys(plan.files[conversion.file], conversion.path, plan.config.source)
     splits = _splits(plan, conversions)
-    rules = rules_before_reading(plan)
     counts = _scan(context, splits, rules, scratch, set_aside)
-    kind = id_type(sum(c.text_ids for c in counts), sum(c.usable for c in counts))
-    if plan.config.source.pid_type == "auto" and kind == "text":
-        rules = replace(rules, ids="text")
-        for path in (path for count in counts for path in count.written):
-            Path(path).unlink()
-        counts = _scan(context, splits, rules, scratch, set_aside)
+    if not settled:
+        ids = _id_type(conversions, counts)
+        again = any(settle(c.left_out, ids).wrong for c in conversions)
+        if again or ids != rules.ids:
+            rules = replace(rules, ids=ids)
+            for path in (path for count in counts for path in count.written):
+                Path(path).unlink()
+            if again:
+                conversions = _convert_text(context, source / "working", set_aside, rules, True)
+                splits = _splits(plan, conversions)
+            counts = _scan(context, splits, rules, scratch, set_aside)
     _note_ids(context, rules, counts)
-    files = _files(plan, conversions, counts, splits)
+    left_out = [settle(c.left_out, ids).people for c in conversions]
+    hidden = HiddenPeople.of(context.suppression, left_out + [c.suppressed.people for c in counts])
+    files = _files(plan, conversions, counts, splits, rules)
     check_rejected(files, plan.config.source, f"look at {set_aside}")
-    reasons = sum((f.rejected for f in files), Counter[str]())
-    read = sum(f.records for f in files)
-    if not plan.base and not any(sum(c.known.values()) + c.withheld + c.unreadable_age + c.implausible_age for c in counts):
-        raise no_known_age(plan.files, plan.source, plan.config.source, plan.config.training.min_rows)
+    if not hidden.rows:
+        _check_known_ages(plan, counts)
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
         splits, batch_of, routed = _route(context, splits, counts, rules, source / "routed")
@@ -86,16 +89,19 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     else:
         batch_of = []
     duplicates = _find_duplicates(context, splits, rules, scratch)
-    written[str(duplicate_rows_file(context.folder))] = write_duplicate_rows(duplicate_rows_file(context.folder), duplicates)
+    written[str(duplicate_rows_file(context.folder))] = write_duplicate_rows(
+        duplicate_rows_file(context.folder), duplicates, counts
+    )
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = _facts(plan.config.source, read, reasons, counts, duplicates, hashes, rules, _file_facts(plan, files))
+    facts = source_facts(plan.config.source, files, counts, duplicates, hidden, hashes, rules, file_facts(plan.files, files))
+    hidden.check_others(facts.people)
     write_json(
         source / "splits.json",
-        {"splits": [_stored(context, s) for s in splits], "to_predict": _to_predict(counts, duplicates), "batch_of": batch_of},
+        {"splits": [_stored(context, s) for s in splits], "to_predict": rows_to_predict(counts, duplicates), "batch_of": batch_of},
     )
     written[str(source / "splits.json")] = file_sha256(source / "splits.json")
     outputs = {name: written[str(path)] for name, path in context.folder.named(*map(Path, written)).items()}
-    return StepResult(read, facts, outputs)
+    return StepResult(facts.read, facts, outputs)
 
 
 def _stored(context: StepContext, split: Split) -> dict[str, object]:
@@ -113,9 +119,10 @@ def _fingerprints(context: StepContext) -> list[str]:
     return result
 
 
-def _convert_text(context: StepContext, working: Path, set_aside: Path) -> list[Conversion]:
+def _convert_text(context: StepContext, working: Path, set_aside: Path, rules: RowRules, settled: bool) -> list[Conversion]:
     texts = [(i, f) for i, f in enumerate(context.plan.files) if f.format != "parquet"]
-    tasks = [(i, f, context.plan.config.source, working, set_aside, not context.plan.base) for i, f in texts]
+    hiding = Hiding(context.suppression, rules, settled) if context.suppression else None
+    tasks = [(i, f, context.plan.config.source, working, set_aside, not context.plan.base, hiding) for i, f in texts]
     more = context.progress.part(len(tasks), "files converted")
     result: list[Conversion] = context.pool.run(convert, tasks, lambda *_: more(1), "conversion")
     return result
@@ -144,6 +151,19 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
     return splits
 
 
+def _check_known_ages(plan: RunPlan, counts: list[SplitCounts]) -> None:
+    """Raise InputError when no row has a value in an age column, unless an earlier model is used."""
+    if not plan.base and not any(sum(c.known.values()) + c.withheld + c.unreadable_age + c.implausible_age for c in counts):
+        raise no_known_age(plan.files, plan.source, plan.config.source, plan.config.training.min_rows)
+
+
+def _id_type(conversions: list[Conversion], counts: list[SplitCounts]) -> IdType:
+    """Type of the ids of the source, in which suppressed people count as everybody does."""
+    left_out = np.concatenate([none_left_out(), *(c.left_out for c in conversions)])["is_integer"]
+    texts = sum(c.text_ids for c in counts) + int((~left_out).sum())
+    return id_type(texts, sum(c.usable for c in counts) + int(left_out.sum()))
+
+
 def _note_ids(context: StepContext, rules: RowRules, counts: list[SplitCounts]) -> None:
     if rules.ids == "text":
         context.progress.note("ids are text: each gets a 63-bit number as pid, and results carry it as source_id")
@@ -155,7 +175,7 @@ def _scan(context: StepContext, splits: list[Split], rules: RowRules, scratch: P
     total = sum(s.rows for s in splits)
     buckets = _buckets(context, splits)
     files = [f.path for f in context.plan.files]
-    shared = (context.plan.config.source, rules, buckets, scratch, set_aside, files)
+    shared = (context.plan.config.source, rules, buckets, scratch, set_aside, files, context.suppression)
     tasks = [(n, group, *shared) for n, group in enumerate(grouped(splits))]
     more = context.progress.part(total, "rows")
 
@@ -183,7 +203,7 @@ def _route(
     plan = context.plan
     number, _ = number_of_batches(sum(c.needs_prediction for c in counts), plan.config.prediction.batch_rows, plan.workers)
     groups = grouped(splits, 200_000)
-    tasks = [(i, g, plan.config.source, rules, number, folder) for i, g in enumerate(groups)]
+    tasks = [(i, g, plan.config.source, rules, number, folder, context.suppression) for i, g in enumerate(groups)]
     routed: list[Split] = []
     batch_of: list[int] = []
     written: dict[str, str] = {}
@@ -197,7 +217,9 @@ def _route(
     return routed, batch_of, written
 
 
-def _files(plan: RunPlan, conversions: list[Conversion], counts: list[SplitCounts], splits: list[Split]) -> list[FileRows]:
+def _files(
+    plan: RunPlan, conversions: list[Conversion], counts: list[SplitCounts], splits: list[Split], rules: RowRules
+) -> list[FileRows]:
     """Records and rejected ones of each file. Raises IntegrityError when a text has other records than were converted."""
     read, rejected = [0] * len(plan.files), [Counter[str]() for _ in plan.files]
     for split, count in zip(splits, counts, strict=True):
@@ -205,78 +227,8 @@ def _files(plan: RunPlan, conversions: list[Conversion], counts: list[SplitCount
         rejected[split.file].update(count.set_aside)
     for conversion in conversions:
         broken = Counter(conversion.broken)
-        check_converted(plan.files[conversion.file].path, conversion.records - broken.total(), read[conversion.file])
-        read[conversion.file] += broken.total()
+        left_out = broken.total() + settle(conversion.left_out, rules.ids).rows
+        check_converted(plan.files[conversion.file].path, conversion.records - left_out, read[conversion.file])
+        read[conversion.file] += left_out
         rejected[conversion.file].update(broken)
     return [FileRows(f.path, n, reasons) for f, n, reasons in zip(plan.files, read, rejected, strict=True)]
-
-
-def _file_facts(plan: RunPlan, files: list[FileRows]) -> list[SourceFileFacts]:
-    return [
-        SourceFileFacts(
-            path=file.path,
-            format=file.format,
-            compression=file.compression,
-            encoding=file.encoding,
-            delimiter=file.delimiter,
-            quote=file.quote,
-            escape=file.escape,
-            layout=file.layout,
-            bytes=file.size,
-            records=rows.records,
-            rejected=rows.rejected.total(),
-        )
-        for file, rows in zip(plan.files, files, strict=True)
-    ]
-
-
-def _to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) -> list[int]:
-    """Rows of each split that need a prediction, duplicates left out."""
-    rows = np.array([c.needs_prediction for c in counts], np.int64)
-    for found in duplicates:
-        np.subtract.at(rows, found.splits[found.ages == NO_AGE], 1)
-    result: list[int] = rows.tolist()
-    return result
-
-
-def _facts(
-    source: SourceConfig,
-    read: int,
-    reasons: Counter[str],
-    counts: list[SplitCounts],
-    duplicates: list[DuplicateRows],
-    hashes: list[str],
-    rules: RowRules,
-    files: list[SourceFileFacts],
-) -> ReadSourceFacts:
-    known = Counter[str]()
-    for count in counts:
-        known.update(count.known)
-    lost_ages = np.concatenate([np.empty(0, np.uint8), *(d.ages for d in duplicates)])
-    known_ages = np.array([c.known_ages for c in counts], np.int64).sum(axis=0)
-    known_ages -= np.bincount(lost_ages[lost_ages < WITHHELD], minlength=len(known_ages))
-    lost_withheld = int((lost_ages == WITHHELD).sum())
-    return ReadSourceFacts(
-        read=read,
-        rejected=dict(reasons.most_common()),
-        usable=read - sum(reasons.values()),
-        distinct=sum(d.distinct for d in duplicates),
-        duplicate=len(lost_ages),
-        checksum=sum(d.checksum for d in duplicates) % 2**64,
-        known=sum(known.values()) - int((lost_ages < WITHHELD).sum()),
-        to_predict=sum(_to_predict(counts, duplicates)),
-        known_ages=fold_tails(known_ages.tolist()),
-        unreadable_age=sum(c.unreadable_age for c in counts),
-        implausible_age=sum(c.implausible_age for c in counts),
-        conflicting_age=sum(c.conflicting_age for c in counts),
-        source_sha256=hashes,
-        pid_type=rules.ids,
-        files=files,
-        unusable_ages=[
-            UnusableAgesRecord(str(getattr(source, found.column)), found.reason, found.rows, found.form)
-            for found in sum_unusable(ages for count in counts for ages in count.unusable_ages)
-        ]
-        or None,
-        withheld=sum(c.withheld for c in counts) - lost_withheld if rules.ages.min_age else None,
-        zero_ages=sum(c.zero_ages for c in counts) or None,
-    )

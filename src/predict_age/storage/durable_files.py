@@ -87,6 +87,10 @@ class NewFile(io.BufferedWriter):
     def bytes(self) -> int:
         return self._hashed.count
 
+    def restrict(self) -> None:
+        """Let only the owner read and write the file; before anything is written to it."""
+        os.fchmod(self._hashed.descriptor, 0o600)
+
 
 def make_folder(path: Path) -> None:
     """Create ``path`` and its missing parents, durably."""

@@ -22,7 +22,8 @@ class Published:
     ``current`` is a run id or empty; ``quarters`` names the run of each quarter; ``manifests`` holds the content hash
     of each of these runs' manifests, so that every byte of a result can be verified. ``fence`` is the newest lease token: a
     publication with an older one is refused. ``removing`` are runs that are being deleted and must not be published again.
-    ``champion`` is the run whose model is used where none is named.
+    ``champion`` is the run whose model is used where none is named. ``suppression`` is the newest generation of the suppression
+    list, 0 when there never was one, and ``suppression_list`` the content hash of that list.
     """
 
     current: str = ""
@@ -32,6 +33,13 @@ class Published:
     removing: list[str] = field(default_factory=list)
     champion: str = ""
     history: list[dict[str, str]] = field(default_factory=list)
+    suppression: int = 0
+    suppression_list: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """The contents of published.json."""
+        absent = () if self.suppression else ("suppression", "suppression_list")
+        return {name: value for name, value in asdict(self).items() if name not in absent}
 
     @property
     def run_ids(self) -> set[str]:
@@ -102,7 +110,7 @@ def update_pointer(documents: DocumentStore, change: Callable[[Published], Publi
         if stored and after == before:
             return before
         try:
-            documents.put(POINTER, asdict(after), stored.tag if stored else None)
+            documents.put(POINTER, after.as_json(), stored.tag if stored else None)
         except ConflictError:
             continue
         return after
@@ -116,8 +124,20 @@ def raise_fence(documents: DocumentStore, token: int) -> int:
     return update_pointer(documents, lambda now: replace(now, fence=max(now.fence, token))).fence
 
 
-def publish(documents: DocumentStore, token: int, run_id: str, quarter: str, content_hash: str) -> None:
-    """Switch readers to ``run_id``. Raises LeaseLostError when a newer lease than ``token`` has been given out."""
+def note_suppression_list(documents: DocumentStore, generation: int, content_hash: str) -> None:
+    """Keep in the pointer that there is a suppression list of this generation: from now on an older one counts as lost."""
+
+    def noted(now: Published) -> Published:
+        return replace(now, suppression=generation, suppression_list=content_hash) if generation > now.suppression else now
+
+    update_pointer(documents, noted)
+
+
+def publish(documents: DocumentStore, token: int, run_id: str, quarter: str, content_hash: str, suppression: str = "") -> None:
+    """Switch readers to ``run_id``, which was made with the suppression list of the content hash ``suppression``.
+
+    Raises LeaseLostError when a newer lease than ``token`` has been given out, ConfigError when the list has changed.
+    """
 
     def switched(now: Published) -> Published:
         if now.fence != token:
@@ -127,6 +147,18 @@ def publish(documents: DocumentStore, token: int, run_id: str, quarter: str, con
                 found=f"fence {now.fence}",
                 fix="another run took over the workspace: let it finish",
             )
+        if now.suppression_list != suppression:
+            raise suppression_changed(run_id)
         return now.with_current(run_id, quarter, content_hash, "published")
 
     update_pointer(documents, switched)
+
+
+def suppression_changed(run_id: str) -> ConfigError:
+    """The error of a run that was begun with another suppression list than the current one."""
+    return ConfigError(
+        f"the suppression list has changed since run {run_id} began: the run is not continued and not published",
+        expected="the list that it began with",
+        found="another one: the run may hold people who are suppressed now",
+        fix="start a new run: `predict-age run`",
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import replace
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.records.step_facts import FinalResultsFacts
 from predict_age.storage.lease import current_holder
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.publication import POINTER, Published, update_pointer
+from predict_age.storage.suppression_list import read_suppression_list
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 
 PREVIOUS_RUN = "previous"
@@ -23,6 +25,7 @@ def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     """
     if _pointer_is_damaged(workspace):
         _rebuild(workspace)
+    workspace.suppression  # noqa: B018 - no run is shown while it is not known whom to hide
     folder = workspace.resolve(_previous(workspace) if to == PREVIOUS_RUN else to)
     run = verified_run(workspace, folder)
     if problems := run.problems():
@@ -57,13 +60,26 @@ def _rebuild(workspace: Workspace) -> None:
     pointer = workspace.root / f"{POINTER}.json"
     if pointer.exists():
         pointer.replace(pointer.with_suffix(".damaged"))
-    published = Published(fence=holder.token if (holder := current_holder(workspace.documents)) else 0)
+    generation, content_hash = _newest_suppression(workspace)
+    fence = holder.token if (holder := current_holder(workspace.documents)) else 0
+    published = Published(fence=fence, suppression=generation, suppression_list=content_hash)
     for folder in workspace.runs():
         run = _valid_run(workspace, folder)
         if run is not None:
             content_hash = folder.facts(FinalResultsFacts).manifest
             published = published.with_current(folder.id, run.manifest.quarter, content_hash, "found again")
-    workspace.documents.put(POINTER, asdict(replace(published, removing=[])), None)
+    workspace.documents.put(POINTER, replace(published, removing=[]).as_json(), None)
+
+
+def _newest_suppression(workspace: Workspace) -> tuple[int, str]:
+    """Generation and content hash of the newest suppression list that lies there or that a run was made with."""
+    listed = read_suppression_list(workspace.root, Published())
+    known = [(listed.generation, listed.content_hash)] if listed else [(0, "")]
+    for folder in workspace.runs():
+        with suppress(IntegrityError):
+            record = folder.record
+            known.append((int(record.get("suppression", 0)), str(record.get("suppression_list", ""))))
+    return max(known, key=lambda entry: entry[0])
 
 
 def _valid_run(workspace: Workspace, folder: RunFolder) -> VerifiedRun | None:

@@ -5,6 +5,7 @@
     published.json            which run readers see, and the run of each quarter; with the content hashes of their manifests
     lease.json                who may write: holder, token, time of the last renewal
     guard                     locked for the moment of a conditional replacement
+    suppression/              the suppression list and its key, once somebody was suppressed
     runs/<run_id>/run.json    the plan: source, configuration, features, as_of, code, seed
         attempts.json         when the run was worked on, and how that ended
         status.json           running, done, failed or interrupted
@@ -33,7 +34,8 @@ from predict_age.step import STEPS, StepRecord
 from predict_age.storage.documents import LocalDocuments
 from predict_age.storage.durable_files import make_folder, read_hashed_json, read_json, remove, write_json
 from predict_age.storage.lease import Lease, Permission, current_holder
-from predict_age.storage.publication import POINTER, Published, publish, raise_fence, read_published
+from predict_age.storage.publication import POINTER, Published, note_suppression_list, publish, raise_fence, read_published
+from predict_age.storage.suppression_list import SuppressionList, read_suppression_list
 
 F = TypeVar("F", bound=Facts)
 DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
@@ -202,9 +204,21 @@ class Workspace:
                 )
         return read_published(self.documents)
 
-    def publish(self, lease: Permission, run_id: str, quarter: str, content_hash: str) -> None:
+    @property
+    def suppression(self) -> SuppressionList | None:
+        """The suppression list, None where there never was one. Raises ConfigError when it cannot be used."""
+        return read_suppression_list(self.root, self.published)
+
+    def adopt_suppression(self) -> SuppressionList | None:
+        """The suppression list, after the pointer was brought to its generation; to be called with the lease held."""
+        listed = self.suppression
+        if listed is not None:
+            note_suppression_list(self.documents, listed.generation, listed.content_hash)
+        return listed
+
+    def publish(self, lease: Permission, run_id: str, quarter: str, content_hash: str, suppression: str = "") -> None:
         """Switch readers to ``run_id``, whose manifest has ``content_hash``, by one conditional replacement."""
-        publish(self.documents, lease.token, run_id, quarter, content_hash)
+        publish(self.documents, lease.token, run_id, quarter, content_hash, suppression)
 
     def resolve(self, name: str) -> RunFolder:
         """The run that ``name`` means: a run id or the beginning of only one, a published quarter, or "current".

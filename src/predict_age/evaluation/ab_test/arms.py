@@ -56,8 +56,8 @@ def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: 
     connection = duckdb.connect()
     load_truth(connection, workspace, truth, runs[0])
     if len(runs) > 1:
-        return _paired(connection, runs, truth, rules)
-    return _split(connection, runs[0], truth, rules)
+        return _paired(connection, workspace, runs, truth, rules)
+    return _split(connection, workspace, runs[0], truth, rules)
 
 
 def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -68,10 +68,13 @@ def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.nda
     return age, predicted, lower, upper
 
 
-def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, rules: DecisionRules) -> AbTestResult:
+def _split(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: VerifiedRun, truth: str, rules: DecisionRules
+) -> AbTestResult:
+    results = result_table_sql(connection, workspace, run)
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.model_version "
-        f"FROM {result_table_sql(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
+        f"FROM {results} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
     arms = {run.manifest.model: ArmStatistics()}
     for batch in connection.sql(query).to_arrow_reader(READ_BATCH_ROWS):
@@ -95,15 +98,18 @@ def _split(connection: duckdb.DuckDBPyConnection, run: VerifiedRun, truth: str, 
     return AbTestResult(False, truth, arms, decisions)
 
 
-def _paired(connection: duckdb.DuckDBPyConnection, runs: list[VerifiedRun], truth: str, rules: DecisionRules) -> AbTestResult:
+def _paired(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, runs: list[VerifiedRun], truth: str, rules: DecisionRules
+) -> AbTestResult:
     if len({r.manifest.as_of for r in runs}) > 1:
         raise ConfigError(
             "the runs predict ages at different dates", expected="one as_of", found=", ".join(r.manifest.as_of for r in runs)
         )
     for number, run in enumerate(runs):
+        results = result_table_sql(connection, workspace, run)
         connection.execute(
             f"CREATE VIEW run{number} AS SELECT pid, predicted_age AS predicted_age_{number}, age_lower AS age_lower_{number}, "
-            f"age_upper AS age_upper_{number} FROM {result_table_sql(run)} WHERE prediction_source = 'ML_PREDICTION'"
+            f"age_upper AS age_upper_{number} FROM {results} WHERE prediction_source = 'ML_PREDICTION'"
         )
     joins = " ".join(f"JOIN run{number} USING (pid)" for number in range(len(runs)))
     names = [f"{r.manifest.model} ({r.folder.id})" for r in runs]

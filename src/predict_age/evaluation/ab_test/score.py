@@ -60,9 +60,10 @@ def score_run(workspace: Workspace, name: str, truth: str) -> RunScore:
     run = verified_run(workspace, workspace.resolve(name))
     connection = duckdb.connect()
     counts = load_truth(connection, workspace, truth, run)
+    results = result_table_sql(connection, workspace, run)
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.confidence_pct, r.usable "
-        f"FROM {result_table_sql(run)} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
+        f"FROM {results} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
     table = connection.sql(query).to_arrow_table()
     age, predicted, lower, upper, confidence, usable = (

@@ -10,6 +10,7 @@ import duckdb
 
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.run.visible_people import visible_rows_sql
 from predict_age.source.text_ids import pid_sql
 from predict_age.source.value_form import without_values
 from predict_age.sql import literal
@@ -30,9 +31,9 @@ class TruthCounts:
     outside: int
 
 
-def result_table_sql(run: VerifiedRun) -> str:
-    """SQL that reads the verified result files of a run."""
-    return "read_parquet([" + ", ".join(map(literal, run.checked("results/"))) + "])"
+def result_table_sql(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: VerifiedRun) -> str:
+    """SQL that reads the verified result files of a run, without people whom the workspace's suppression list hides."""
+    return visible_rows_sql(connection, run.folder, run.checked("results/"), workspace.suppression)
 
 
 def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, run: VerifiedRun) -> TruthCounts:
@@ -48,7 +49,7 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
         years = _year(later) - _year(run)
         values = (
             f"SELECT CAST(pid AS VARCHAR) AS pid, CAST(predicted_age - {years} AS DOUBLE) AS age, FALSE AS is_unknown "
-            f"FROM {result_table_sql(later)} WHERE prediction_source LIKE 'EXISTING%'"
+            f"FROM {result_table_sql(connection, workspace, later)} WHERE prediction_source LIKE 'EXISTING%'"
         )
     try:
         connection.execute(f"CREATE TABLE given AS {values}")
