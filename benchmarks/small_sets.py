@@ -34,7 +34,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from predict_age.config import Config
 from predict_age.features.extract import extract_features
 from predict_age.features.spec import FeatureSet, default_text, parse_features
-from predict_age.models.training import train_bundle
+from predict_age.models.bundle_training import train_bundle
 from predict_age.source.row_rules import connect
 from predict_age.synthetic.write import generate
 

@@ -18,7 +18,7 @@ from predict_age.toml_lines import explain, line_of, parse_toml
 
 FEATURE_FILE_FORMAT = 1
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")
-_KINDS = frozenset({"number", "date", "ordered", "category", "boolean", "count", "text", "sql"})
+_KINDS = frozenset({"number", "date", "ordered", "category", "boolean", "count", "text", "sql", "flags", "words", "ratio"})
 FEATURE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
@@ -32,6 +32,11 @@ class _Feature(BaseModel):
     @property
     def is_category(self) -> bool:
         return False
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its column holds texts, which are encoded at training."""
+        return self.is_category
 
 
 class _Bounded(_Feature):
@@ -137,6 +142,43 @@ class Text(_FromPath):
     default: float
 
 
+class Flags(_FromPath):
+    """The items of a list of texts. Training learns the ``max_values`` commonest; each is a column of 0 and 1."""
+
+    kind: Literal["flags"]
+    max_values: int = Field(default=20, ge=1, le=200)
+
+    @property
+    def is_text(self) -> bool:
+        return True
+
+
+class Words(_FromPath):
+    """The words of a free text, hashed into ``buckets``; each bucket is a column of 0 and 1."""
+
+    kind: Literal["words"]
+    buckets: int = Field(default=32, ge=2, le=256)
+
+    @property
+    def is_text(self) -> bool:
+        return True
+
+
+class Ratio(_Bounded):
+    """The number at ``path`` divided by the number at ``over``; missing when either is, or when ``over`` is 0."""
+
+    kind: Literal["ratio"]
+    path: str
+    over: str
+
+    @model_validator(mode="after")
+    def _check_paths(self) -> Ratio:
+        for path in (self.path, self.over):
+            if "*" in parse_path(path):
+                raise ValueError("a ratio divides one number by another; [*] gives several")
+        return self
+
+
 class Sql(_Bounded):
     """A DuckDB expression over ``profile`` (JSON) and ``as_of`` (DATE) that gives a number."""
 
@@ -144,7 +186,7 @@ class Sql(_Bounded):
     expression: str = Field(min_length=1)
 
 
-Feature = Annotated[Number | Date | Ordered | Category | Boolean | Count | Text | Sql, Field(discriminator="kind")]
+Feature = Annotated[Number | Date | Ordered | Category | Boolean | Count | Text | Sql | Flags | Words | Ratio, Field(discriminator="kind")]
 _FEATURES = TypeAdapter(dict[str, Feature])
 
 
@@ -236,7 +278,13 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
         if isinstance(feature, Sql):
             named.append((("features", name, "expression"), feature.expression))
         else:
-            named += [(("features", name, "path"), s) for s in parse_path(feature.path) if isinstance(s, str)]
+            keys_of_paths = ("path", "over") if isinstance(feature, Ratio) else ("path",)
+            named += [
+                (("features", name, key), step)
+                for key in keys_of_paths
+                for step in parse_path(getattr(feature, key))
+                if isinstance(step, str)
+            ]
         for keys, words in named:
             texts = re.findall(r"[A-Za-z_][\w-]*", words) if keys[-1] == "expression" else [words]
             for word in texts:

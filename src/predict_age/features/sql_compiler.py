@@ -6,11 +6,27 @@ import datetime as dt
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from predict_age.features.spec import Boolean, Category, Count, Date, Feature, FeatureSet, Number, Ordered, Text, parse_path
+from predict_age.features.spec import (
+    Boolean,
+    Category,
+    Count,
+    Date,
+    Feature,
+    FeatureSet,
+    Flags,
+    Number,
+    Ordered,
+    Ratio,
+    Text,
+    Words,
+    parse_path,
+)
 from predict_age.features.text_rule import fold_sql, fold_text, tidy_sql
 from predict_age.sql import literal
 
 MAX_CATEGORY_CHARS = 200
+MAX_ITEMS = 200  # of a list or a text; more are left out, the last of the alphabet
+ITEM_SEPARATOR = "\x1f"  # between the items of a list in its column; items themselves do not hold it
 TIDY, FOLD = tidy_sql("{0}"), fold_sql("{0}")
 
 
@@ -126,9 +142,29 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
             )
             sql = f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
             return self._from_path(feature, sql, tidy=TIDY)
+        if isinstance(feature, Flags):
+            return self._flags(feature)
+        if isinstance(feature, Words):
+            words = r"list_filter(string_split_regex({0}, '[^\pL\pN]+'), lambda w: length(w) > 1)"
+            return self._from_path(feature, f"CASE WHEN {{0}} IS NOT NULL THEN {_joined_items(words)} END", tidy=FOLD)
+        if isinstance(feature, Ratio):
+            over, under = (self._value(json_path(parse_path(path))) for path in (feature.path, feature.over))
+            quotient = f"try_cast({over} AS DOUBLE) / nullif(try_cast({under} AS DOUBLE), 0)"
+            return _Column(quotient, bound=_within_bounds(feature.min, feature.max, clip=False))
         if isinstance(feature, Category):
             return self._from_path(feature, f"nullif(left({{0}}, {MAX_CATEGORY_CHARS}), '')", tidy=TIDY)
         return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_within_bounds(feature.min, feature.max, clip=False))
+
+    def _flags(self, feature: Flags) -> _Column:
+        """Read the items of the list at the feature's path, as one text; a list without items is an empty text."""
+        steps = parse_path(feature.path)
+        star = steps.index("*") if "*" in steps else len(steps)
+        outer = self._value(json_path(steps[:star]))
+        inner = literal(json_path(["*", *steps[star + 1 :]]))
+        items = f"CASE WHEN starts_with({outer}, '[') THEN try(json_extract_string({outer}, {inner})) END"
+        tidied = TIDY.format(f"replace(x, {literal(ITEM_SEPARATOR)}, ' ')")
+        tidy = f"list_transform({{0}}, lambda x: nullif(left({_escape_braces(tidied)}, {MAX_CATEGORY_CHARS}), ''))"
+        return _Column(items, tidy, f"CASE WHEN {{0}} IS NOT NULL THEN {_joined_items('{0}')} END")
 
     def _years(self, text: str) -> str:
         """SQL for the years from an ISO date (or year, or year and month) to ``as_of``; NULL for any other text."""
@@ -138,6 +174,12 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
         days = f"CASE WHEN length({text}) < 10 THEN 0 WHEN {day} BETWEEN 1 AND 31 THEN ({self.as_of.day} - {day}) / 365.25 END"
         shape = f"length({text}) IN (4, 7) OR (length({text}) >= 10 AND substr({text}, 8, 1) = '-')"
         return f"CASE WHEN ({shape}) AND substr({text}, 5, 1) IN ('', '-') THEN {self.as_of.year} - {year} + {months} + {days} END"
+
+
+def _joined_items(items: str) -> str:
+    """SQL that joins a list's distinct texts in order of the alphabet; ``items`` is SQL with ``{0}`` for the layer below."""
+    sorted_items = f"list_sort(list_distinct(list_filter({items}, lambda y: y IS NOT NULL)))"
+    return f"array_to_string(({sorted_items})[1:{MAX_ITEMS}], {literal(ITEM_SEPARATOR)})"
 
 
 def _escape_braces(text: str) -> str:
