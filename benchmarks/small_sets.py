@@ -1,7 +1,8 @@
 """Small training sets against Ridge, tuned LightGBM and CatBoost: ``python benchmarks/small_sets.py [DRAWS [PEOPLE ...]]``.
 
-Trains on DRAWS (20) random samples of each number of PEOPLE (300, 1,000, 5,000) and scores 3,000 others, all of known age: generated
-people, and those of SURVEY=FILE, a source such as profiles.jsonl.gz of the survey in examples/it-survey. Errors are of whole years.
+Trains on DRAWS (20) random samples of each number of PEOPLE (300, 1,000, 5,000) and scores 3,000 others, all of known age:
+generated people, and those of SURVEY=FILE, a source such as profiles.jsonl.gz of the survey in examples/it-survey, with its
+feature file or FEATURES=FILE. Errors are of whole years.
 Everybody gets the same columns. Ridge: scikit-learn's, categories one-hot, penalty by cross-validation. LightGBM: native
 categories, absolute error, the best of 20 random settings in 5 folds, each with its own number of trees. CatBoost: native
 categories, absolute error, early stopping on a fifth; it is no dependency and is looked for in the folder LIBRARIES=FOLDER.
@@ -84,7 +85,7 @@ def survey(path: Path) -> People:
     return People.of(
         profiles,
         ages,
-        os.environ.get("FEATURES") and Path(os.environ["FEATURES"]).read_text() or EXAMPLE.read_text(),
+        Path(os.environ.get("FEATURES", str(EXAMPLE))).read_text(),
         dt.date(2020, 6, 30),
     )
 
@@ -220,8 +221,9 @@ def main(draws: int, sizes: list[int]) -> int:
             means = {who: float(np.mean(e)) for who, e in errors.items()}
             ratio = means["ours"] / min(means[who] for who in rivals)
             worst = max(worst, ratio)
+            rest = " | ".join(f"{means[who]:.4f}" for who in rivals)
             print(
-                f"| {name} | {size:,} | {draws} | {means['ours']:.4f} | {' | '.join(f'{means[who]:.4f}' for who in rivals)} | {ratio:.4f} |",
+                f"| {name} | {size:,} | {draws} | {means['ours']:.4f} | {rest} | {ratio:.4f} |",
                 flush=True,
             )
     return 0 if worst <= TOLERANCE else 1

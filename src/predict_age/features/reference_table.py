@@ -15,7 +15,7 @@ def feature_table(features: FeatureSet) -> str:
             span = f"0 to {len(feature.levels) - 1}"
         elif isinstance(feature, Boolean):
             span = "0 or 1"
-        elif feature.is_text:
+        elif isinstance(feature, Category | Flags | Words):
             span = "learned"
         else:
             known = [rule.value for rule in feature.rules] + [feature.otherwise]

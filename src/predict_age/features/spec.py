@@ -186,7 +186,9 @@ class Sql(_Bounded):
     expression: str = Field(min_length=1)
 
 
-Feature = Annotated[Number | Date | Ordered | Category | Boolean | Count | Text | Sql | Flags | Words | Ratio, Field(discriminator="kind")]
+Feature = Annotated[
+    Number | Date | Ordered | Category | Boolean | Count | Text | Sql | Flags | Words | Ratio, Field(discriminator="kind")
+]
 _FEATURES = TypeAdapter(dict[str, Feature])
 
 

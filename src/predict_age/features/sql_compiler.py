@@ -101,7 +101,11 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
         return f"v[{self._paths.index(path) + 1}]"
 
     def _from_path(
-        self, feature: Number | Date | Ordered | Category | Boolean | Text, convert: str, bound: str = "{0}", tidy: str = "{0}"
+        self,
+        feature: Number | Date | Ordered | Category | Boolean | Text | Words,
+        convert: str,
+        bound: str = "{0}",
+        tidy: str = "{0}",
     ) -> _Column:
         """Read the text at the feature's path, tidy and convert it; with ``[*]``, all items, then pick one."""
         steps = parse_path(feature.path)

@@ -108,31 +108,33 @@ def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     xgboost = XGBoostModel(files.content["boosted.ubj"])
     with decoding(folder / "light.txt", "trees in LightGBM's text format"):
         lightgbm = LightGBMModel(files.content["light.txt"].decode())
-    if not features.names == files.manifest_features == xgboost.feature_names == lightgbm.feature_names:
+    with decoding(folder / "learned.json", "the parameters of the model as JSON"):
+        learned = LearnedParameters.read(files.content["learned.json"], features)
+    encoders = learned.fitted_encoders
+    columns = encoders.column_names(features.names)
+    if files.manifest_features != features.names or not columns == xgboost.feature_names == lightgbm.feature_names:
         raise IntegrityError(
             "the model was trained on other features",
             expected=str(xgboost.feature_names),
-            found=str(features.names),
+            found=str(features.names if files.manifest_features != features.names else columns),
             fix="train a new model: run without --base",
         )
-    with decoding(folder / "learned.json", "the parameters of the model as JSON"):
-        learned = LearnedParameters.read(files.content["learned.json"], features)
     with decoding(folder / "boosted.ubj", "trees in XGBoost's binary format"):
-        xgboost.check_structure(len(features))
+        xgboost.check_structure(len(columns))
     with decoding(folder / "light.txt", "trees in LightGBM's text format"):
         lightgbm.check_structure()
     ensemble = learned.ensemble
-    sizes = {"ages": ensemble.oldest - ensemble.youngest + 1, "starts": len(features) + 1}
+    sizes = {"ages": ensemble.oldest - ensemble.youngest + 1, "starts": len(features) + encoders.list_columns + 1}
     with decoding(folder / "network.npz", "the arrays of the networks"):
         network = DensityNetwork(**read_arrays(files.content["network.npz"], NETWORK_ARRAYS, sizes))
         network.check_structure()
     trees = XGBoostModel(files.content["forest.ubj"])
     with decoding(folder / "forest.ubj", "trees in XGBoost's binary format"):
-        trees.check_structure(len(features) + 1)
+        trees.check_structure(len(columns) + 1)
     with decoding(folder / "leaves.npz", "the histograms of the forest's leaves"):
         forest = QuantileForest(trees, **read_arrays(files.content["leaves.npz"], LEAF_ARRAYS, sizes))
         forest.check_structure()
-    bundle = Bundle(features, learned.fitted_encoders, learned.ridge_model, xgboost, lightgbm, network, forest, ensemble)
+    bundle = Bundle(features, encoders, learned.ridge_model, xgboost, lightgbm, network, forest, ensemble)
     return bundle, files.version
 
 

@@ -164,7 +164,7 @@ class Bundle:
         points = np.zeros((len(matrix), len(MEMBERS)))
         network = forest = interval_quantiles = None
         if all_members or weights[2] or (self.ensemble.network_share > 0 and not residuals_alone):
-            network = self.network.distribution(matrix)
+            network = self.network.distribution(matrix[:, : self.network.columns])
             _check_finite(network)
             interval_quantiles = quantiles(network, self.ensemble.youngest, self.ensemble.levels())
             points[:, 2] = interval_quantiles[:, 1]

@@ -149,7 +149,7 @@ def _train_fold(people: TrainingPeople, fold: NDArray[np.bool_], threads: int) -
     """Train on the people outside ``fold`` (n,), with the configured numbers of trees, and predict those in it."""
     bundle, matrix = people.train(~fold, np.zeros_like(fold), threads)
     unseen = UnseenMembers.of(bundle, matrix, np.flatnonzero(fold), people.age)
-    return _Fold(bundle, unseen, np.isnan(matrix).mean(axis=0))
+    return _Fold(bundle, unseen, np.isnan(matrix[:, : len(people.features)]).mean(axis=0))
 
 
 def _train_on_all(people: TrainingPeople, threads: int) -> Bundle:
@@ -158,9 +158,9 @@ def _train_on_all(people: TrainingPeople, threads: int) -> Bundle:
 
 def _best_rounds(people: TrainingPeople, fold: NDArray[np.bool_], threads: int) -> tuple[int, int]:
     """Numbers of trees of XGBoost and LightGBM, trained outside ``fold`` (n,), with the least error inside."""
-    settings, names = people.config.training, people.features.names
+    settings = people.config.training
     encoders = fit_encoders(people.features, people.columns.filter(pa.array(~fold)), people.age[~fold])
-    matrix = encoders.encode(people.columns)
+    matrix, names = encoders.encode(people.columns), encoders.column_names(people.features.names)
     fit, ages, validation = matrix[~fold], people.age[~fold], (matrix[fold], people.age[fold])
     xgboost = train_xgboost(fit, ages, names, settings, threads, validation)
     return xgboost.rounds, train_lightgbm(fit, ages, names, settings, threads, validation).rounds
@@ -193,7 +193,7 @@ def _train_by_roles(
     bundle = replace(bundle, ensemble=_calibrated(bundle.ensemble, calibration.outputs, calibration.age))
     numbers = np.flatnonzero(roles == HELD_OUT)
     rows = TrainingRows(int((roles == FIT).sum()), len(numbers), 1)
-    missing, refit_rows = np.isnan(matrix).mean(axis=0), n if n < settings.refit_below_rows else 0
+    missing, refit_rows = np.isnan(matrix[:, : len(people.features)]).mean(axis=0), n if n < settings.refit_below_rows else 0
     predictions = bundle.ensemble.predict(held_out.outputs)
     measured = _measured(people, bundle, held_out, predictions, numbers, rows, missing, refit_rows)
     if refit_rows:

@@ -60,6 +60,11 @@ class DensityNetwork:
     basis: Float32Array
     prior: Float32Array
 
+    @property
+    def columns(self) -> int:
+        """Number of columns of the matrix that it reads, f."""
+        return len(self.starts) - 1
+
     def check_structure(self) -> None:
         """Raise StructureError unless the edges of every feature rise and every bin has a vector."""
         if self.starts[0] != 0 or self.starts[-1] != len(self.edges) or (np.diff(self.starts) < 0).any():
@@ -105,7 +110,7 @@ class DensityNetwork:
         for start in range(0, len(matrix), NETWORK_CHUNK_ROWS):
             chunk = matrix[start : start + NETWORK_CHUNK_ROWS]
             n = len(chunk)
-            feature_bins(chunk, self.edges, self.starts, at[:n])
+            feature_bins(np.ascontiguousarray(chunk), self.edges, self.starts, at[:n])
             first_layers(at[:n], self._bins_beside, self.shift1, layers[:n])
             for s in range(networks):
                 np.matmul(layers[:n, s, :width], self.hidden[s], out=product[:n])

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from predict_age.features.encode import Encoders
-from predict_age.features.spec import Category, FeatureSet
+from predict_age.features.spec import Category, FeatureSet, Flags, Words
 from predict_age.features.value_hashes import DIGEST_BYTES, SALT_BYTES
 from predict_age.models.bundle import MEMBERS, EnsembleWeights
 from predict_age.models.conformal import CELLS, MAX_WIDTH_GROUPS, NO_CALIBRATION, Calibration
@@ -35,6 +35,9 @@ class _Encoders(_Saved):
     mean: _Age
     categories: dict[str, dict[str, _Age]]
     salt: Annotated[str, Field(pattern=rf"^([0-9a-f]{{{2 * SALT_BYTES}}})?$")] = ""  # empty: keys are texts, in earlier versions
+    lists: dict[str, dict[str, _Age]] = {}
+    buckets: dict[str, int] = {}
+    columns: dict[str, int] = {}
 
 
 class _Ridge(_Saved):
@@ -87,6 +90,10 @@ class _Blend(_Saved):
         return self
 
 
+def _other_keys(table: str) -> StructureError:
+    return StructureError(f"encoders.{table}", expected=f"hashes of {2 * DIGEST_BYTES} digits as keys", found="others")
+
+
 class LearnedParameters(_Saved):
     """The content of learned.json, checked."""
 
@@ -118,10 +125,9 @@ class LearnedParameters(_Saved):
             if len(table) > categories[name]:
                 raise StructureError(f"encoders.categories.{name}", expected=f"at most {categories[name]}", found=str(len(table)))
             if self.encoders.salt and not all(map(_DIGEST.fullmatch, table)):
-                raise StructureError(
-                    f"encoders.categories.{name}", expected=f"hashes of {2 * DIGEST_BYTES} digits as keys", found="others"
-                )
-        columns = len(features)
+                raise _other_keys(f"categories.{name}")
+        self._check_lists({name: f for name, f in features.features.items() if isinstance(f, Flags | Words)})
+        columns = len(self.fitted_encoders.column_names(features.names))
         for label, values, length in (
             ("fill", self.ridge.fill, columns),
             ("centre", self.ridge.centre, columns),
@@ -131,9 +137,31 @@ class LearnedParameters(_Saved):
             if len(values) != length:
                 raise StructureError(f"ridge.{label}", expected=f"{length} numbers", found=str(len(values)))
 
+    def _check_lists(self, lists: dict[str, Flags | Words]) -> None:
+        """Compare what was learned of lists and of columns of 0 and 1 with the features that have ``lists``."""
+        saved = self.encoders
+        if set(saved.lists) != set(lists):
+            raise StructureError("encoders.lists", expected=", ".join(lists) or "none", found=", ".join(saved.lists) or "none")
+        buckets = {name: f.buckets for name, f in lists.items() if isinstance(f, Words)}
+        if saved.buckets != buckets:
+            raise StructureError("encoders.buckets", expected=str(buckets), found=str(saved.buckets)[:200])
+        for name, feature in lists.items():
+            table = saved.lists[name]
+            if isinstance(feature, Words) and not set(table) <= {str(bucket) for bucket in range(feature.buckets)}:
+                raise StructureError(f"encoders.lists.{name}", expected=f"buckets below {feature.buckets}", found="others")
+            if isinstance(feature, Flags) and not (saved.salt and all(map(_DIGEST.fullmatch, table))):
+                raise _other_keys(f"lists.{name}")
+            if isinstance(feature, Flags) and len(table) > feature.max_values:
+                raise StructureError(f"encoders.lists.{name}", expected=f"at most {feature.max_values}", found=str(len(table)))
+        for name, count in saved.columns.items():
+            keys = len({**saved.categories, **saved.lists}.get(name, {}))
+            if not 0 <= count <= keys:
+                raise StructureError(f"encoders.columns.{name}", expected=f"0 to {keys}", found=str(count))
+
     @property
     def fitted_encoders(self) -> Encoders:
-        return Encoders(self.encoders.mean, self.encoders.categories, self.encoders.salt)
+        saved = self.encoders
+        return Encoders(saved.mean, saved.categories, saved.salt, saved.lists, saved.buckets, saved.columns)
 
     @property
     def ridge_model(self) -> RidgeModel:

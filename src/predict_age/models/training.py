@@ -103,7 +103,7 @@ def _train_members(
     settings = config.training
     encoders = fit_encoders(features, columns.filter(pa.array(fit)), age[fit])
     matrix = encoders.encode(columns)
-    fit_matrix, ages, names = matrix[fit], age[fit], features.names
+    fit_matrix, ages, names = matrix[fit], age[fit], encoders.column_names(features.names)
     validation = (matrix[validate], age[validate])
     youngest, oldest = config.ages.min, config.ages.max
     with TrainingThreads(threads) as pool:  # the longest tasks first
@@ -114,7 +114,8 @@ def _train_members(
             pool.submit(_out_of_fold_predictions, fit_matrix, ages, names, settings, rows, pool.cancelled)
             for rows in (folds, ~folds)
         ]
-        network_data = network_training_data(fit_matrix, ages, youngest, oldest, settings)
+        for_network = fit_matrix[:, : len(features) + encoders.list_columns]  # its bins are sets of a category's values already
+        network_data = network_training_data(for_network, ages, youngest, oldest, settings)
         networks = [
             pool.submit(train_one_network, network_data, settings, number, pool.cancelled) for number in range(settings.networks)
         ]

@@ -64,8 +64,9 @@ def tune(
     roles = assign_roles(sampling_hashes, settings)
     fit = np.flatnonzero(roles == FIT)[:MAX_TUNING_ROWS]
     encoders = fit_encoders(features, columns.take(pa.array(fit)), age[fit])
-    matrix = encoders.encode(columns)
+    matrix, names = encoders.encode(columns), encoders.column_names(features.names)
     fitting, validation = (matrix[fit], age[fit]), (matrix[roles == VALIDATE], age[roles == VALIDATE])
+    network_columns = len(features) + encoders.list_columns
     result = TuningResult(settings.tune_minutes)
     rng = np.random.default_rng(settings.seed)
     slowest = dict.fromkeys(SEARCH_SPACE, 0.0)
@@ -81,7 +82,7 @@ def tune(
                 del members[member]
                 continue
             candidate = settings.model_copy(update=drawn_settings)
-            error = _member_error(member, fitting, validation, features.names, candidate, config, threads)
+            error = _member_error(member, fitting, validation, names, network_columns, candidate, config, threads)
             slowest[member] = max(slowest[member], time.monotonic() - start)
             result.tried += 1
             if member not in result.before:
@@ -98,11 +99,12 @@ def _member_error(
     fitting: tuple[Matrix, NDArray[np.float32]],
     validation: tuple[Matrix, NDArray[np.float32]],
     names: list[str],
+    network_columns: int,
     settings: TrainingConfig,
     config: Config,
     threads: int,
 ) -> float:
-    """Mean absolute error, years, of one member on ``validation`` rows."""
+    """Mean absolute error, years, of one member on ``validation`` rows; networks read the first ``network_columns`` only."""
     youngest, oldest = config.ages.min, config.ages.max
     predicted: NDArray[np.float64]
     if member == "xgboost":
@@ -110,6 +112,7 @@ def _member_error(
     elif member == "lightgbm":
         predicted = train_lightgbm(*fitting, names, settings, threads, validation).predict(validation[0])
     else:
-        shares = train_network(*fitting, youngest, oldest, settings).distribution(validation[0])
+        network = train_network(fitting[0][:, :network_columns], fitting[1], youngest, oldest, settings)
+        shares = network.distribution(validation[0][:, :network_columns])
         predicted = quantiles(shares, youngest, (0.5,))[:, 0]
     return float(np.abs(np.clip(predicted, youngest, oldest) - validation[1]).mean())

@@ -206,6 +206,9 @@ def _by_library(
 
 def gain_importance(model: XGBoostModel) -> dict[str, float]:
     """Share of the total gain by feature, 0..1; features without a split are left out."""
-    gains = {str(k): float(np.sum(v)) for k, v in model.booster.get_score(importance_type="total_gain").items()}
+    gains: dict[str, float] = {}
+    for column, gain in model.booster.get_score(importance_type="total_gain").items():
+        name = str(column).partition(".")[0]  # a feature may have several columns
+        gains[name] = gains.get(name, 0.0) + float(np.sum(gain))
     total = sum(gains.values()) or 1.0
     return {name: gain / total for name, gain in sorted(gains.items(), key=lambda item: -item[1])}

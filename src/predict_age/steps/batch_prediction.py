@@ -81,7 +81,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
         for people, found in _read(splits, context, bundle.features.text):
             made, kept = found, people.kept
             matrix = bundle.encoders.encode(made.columns)
-            usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix).all(axis=1)
+            usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix[:, : len(bundle.features)]).all(axis=1)
             drift_sample.add(*_marked(made.columns, matrix, usable & people.in_drift_sample))
             if kept.any():
                 recomputed = people.recomputed
@@ -108,7 +108,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             rows += n
             pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
             counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
-            missing = np.isnan(matrix).sum(axis=0).tolist()
+            missing = np.isnan(matrix[:, : len(bundle.features)]).sum(axis=0).tolist()
             counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
             counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen_counts(made.columns).items()}
             tally += Tally(

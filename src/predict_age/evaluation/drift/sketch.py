@@ -55,14 +55,14 @@ class SketchBuilder:
         self._texts: dict[str, Counter[str | None]] = {name: Counter() for name in encoders.categories}
 
     def add(self, columns: pa.Table, matrix: Matrix) -> None:
-        """Count some people: their feature ``columns`` as read and their ``matrix`` (n, n_features), NaN = missing."""
+        """Count some people: their feature ``columns`` as read and their ``matrix``, which begins with them, NaN = missing."""
         if not self._names:
             self._names = columns.column_names
             self._cells = np.zeros((len(self._names), GRID_CELLS), np.int64)
         for name, counts in self._texts.items():
             for pair in columns[name].value_counts().to_pylist():
                 counts[pair["values"]] += pair["counts"]
-        _count(matrix, self._cells)
+        _count(matrix[:, : len(self._names)], self._cells)
 
     def sketch(self) -> Sketch:
         """The sketch of all people added."""

@@ -130,8 +130,11 @@ def _population(
     rows = held_out.rows[:MAX_SHIFT_ROWS]
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
         return None
-    known = bundle.encoders.encode(sample.columns.take(pa.array(rows)))
-    shift = covariate_shift(known, bundle.encoders.encode(sample.others), config.training.seed, threads)
+    known, others = (
+        bundle.encoders.encode(columns)[:, : len(bundle.features)]
+        for columns in (sample.columns.take(pa.array(rows)), sample.others)
+    )
+    shift = covariate_shift(known, others, config.training.seed, threads)
     predictions = held_out.predictions
     first_rows = slice(0, MAX_SHIFT_ROWS)
     measured = weighted_metrics(
