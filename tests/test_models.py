@@ -118,7 +118,9 @@ def test_encoding() -> None:
     new = pa.table({"x": pa.array([2.0, None, 3.0]), "c": pa.array(["a", "new", None])})
     matrix = made.encode(new)
     assert matrix.dtype == np.float32
-    assert matrix[0].tolist() == pytest.approx([2.0, means["a"]])
+    assert made.column_names(["x", "c"]) == ["x", "c", "c.0", "c.1"], "a column of 0 and 1 for each value"
+    assert matrix[0].tolist() == pytest.approx([2.0, means["a"], 1, 0])
+    assert matrix[1:, 2:].tolist() == [[0, 0], [0, 0]], "an unseen and a missing value have neither"
     assert np.isnan(matrix[1, 0])
     assert matrix[1, 1] == pytest.approx(mean)
     assert np.isnan(matrix[2, 1])
@@ -547,7 +549,7 @@ def test_artefact_round_trip(saved: tuple[Path, pa.Table]) -> None:
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
     assert made.lower.min() >= 14
     assert made.upper.max() <= 100
-    assert bundle.predict(np.empty((0, 2), np.float32)).age.shape == (0,)
+    assert bundle.predict(bundle.encoders.encode(columns.slice(0, 0))).age.shape == (0,)
 
 
 def test_retraining_gives_the_same_version(saved: tuple[Path, pa.Table], tmp_path: Path) -> None:

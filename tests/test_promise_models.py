@@ -172,7 +172,7 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
     artifact.load_model.cache_clear()
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(0.5, 0.0, 0.5, 0.0)))
-    matrix = np.zeros((3, len(bundle.features.names)), np.float32)
+    matrix = np.zeros((3, bundle.columns), np.float32)
     assert len(bundle.predict(matrix).age) == 3
     monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.array([30, value, 40], np.float32))
     with pytest.raises(IntegrityError, match="no number"):
@@ -187,7 +187,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(1.0, 0.0, 0.0, 0.0)))
     monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.full(2, value, np.float32))
-    made = bundle.predict(np.zeros((2, len(bundle.features.names)), np.float32))
+    made = bundle.predict(np.zeros((2, bundle.columns), np.float32))
     assert set(made.age.tolist()) == {14 if value < 0 else 100}
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
     assert np.all((made.lower >= 14) & (made.upper <= 100))
@@ -202,7 +202,7 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     assert (bundle.ensemble.weights, bundle.ensemble.network_share) == ((1.0, 0.0, 0.0, 0.0), 0.0)
     monkeypatch.setattr("predict_age.models.density_network.DensityNetwork.distribution", None)
     monkeypatch.setattr("predict_age.models.lgbm_model.LightGBMModel.predict", None)
-    matrix = np.zeros((2, len(bundle.features.names)), np.float32)
+    matrix = np.zeros((2, bundle.columns), np.float32)
     ages = bundle.predict(matrix)
     assert ages.age.tolist() == np.clip(np.floor(bundle.xgboost.predict(matrix) + 0.5), 14, 100).tolist()
     ends = quantiles(bundle.forest.distribution(with_point_prediction(matrix, bundle.xgboost.predict(matrix))), 14, (0.05, 0.95))
@@ -221,7 +221,7 @@ def test_crossed_quantiles_come_out_in_order(trained: Outcome, monkeypatch: pyte
     monkeypatch.setattr(module, "quantiles", lambda shares, _, levels: np.tile([60.0, 40.0, 20.0][: len(levels)], (len(shares), 1)))
     inwards = replace(NO_CALIBRATION, by_width=(-5.0,))
     made = replace(bundle, ensemble=replace(bundle.ensemble, calibration=inwards)).predict(
-        np.zeros((4, len(bundle.features.names)), np.float32)
+        np.zeros((4, bundle.columns), np.float32)
     )
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from predict_age.features.spec import Category, FeatureSet, Flags, Words
+from predict_age.features.spec import Category, FeatureSet, ListFlags, TextWords
 from predict_age.features.sql_compiler import ITEM_SEPARATOR
 from predict_age.features.value_hashes import salt_of, value_hashes
 from predict_age.tally import MIN_SHOWN_PEOPLE
@@ -186,23 +186,23 @@ def fit_encoders(features: FeatureSet, columns: pa.Table, age: NDArray[np.float3
     lists = {
         name: _fit_list(columns[name], age, mean, feature, salt, name)
         for name, feature in features.features.items()
-        if isinstance(feature, Flags | Words)
+        if isinstance(feature, ListFlags | TextWords)
     }
-    buckets = {name: feature.buckets for name, feature in features.features.items() if isinstance(feature, Words)}
+    buckets = {name: feature.buckets for name, feature in features.features.items() if isinstance(feature, TextWords)}
     sets = {name: min(len(table), MAX_SET_COLUMNS) for name, table in hashed.items()} if len(age) < SETS_BELOW_ROWS else {}
     with_columns = {name: n for name, n in {**{n: len(t) for n, t in lists.items()}, **sets}.items() if n}
     return Encoders(mean, hashed, salt, lists, buckets, with_columns)
 
 
 def _fit_list(
-    column: pa.ChunkedArray, age: NDArray[np.float32], mean: float, feature: Flags | Words, salt: str, name: str
+    column: pa.ChunkedArray, age: NDArray[np.float32], mean: float, feature: ListFlags | TextWords, salt: str, name: str
 ) -> dict[str, float]:
     """Smoothed mean age of each item that at least 20 people have, the commonest first; of words, of each bucket."""
-    key_of = _Buckets(feature.buckets) if isinstance(feature, Words) else value_hashes(salt, name)
+    key_of = _Buckets(feature.buckets) if isinstance(feature, TextWords) else value_hashes(salt, name)
     rows, item, keys = list_items(column, key_of)
     counts, sums = np.bincount(item, minlength=len(keys)), np.bincount(item, age[rows].astype(np.float64), minlength=len(keys))
     order = sorted(np.flatnonzero(counts >= MIN_CATEGORY_ROWS).tolist(), key=lambda i: (-counts[i], keys[i]))
-    most = feature.buckets if isinstance(feature, Words) else feature.max_values
+    most = feature.buckets if isinstance(feature, TextWords) else feature.max_values
     return {keys[i]: float(np.float32((sums[i] + PRIOR_ROWS * mean) / (counts[i] + PRIOR_ROWS))) for i in order[:most]}
 
 

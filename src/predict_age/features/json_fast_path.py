@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.features.spec import Category, Count, Feature, FeatureSet, Flags, Number, Ratio, Sql, Words, parse_path
+from predict_age.features.spec import Category, Count, Feature, FeatureSet, ListFlags, Number, Ratio, Sql, TextWords, parse_path
 from predict_age.kernels.json_scanner import JsonScan, PathTree
 from predict_age.kernels.value_cache import LIST_LENGTH, LOOKED_UP, PLAIN_NUMBER, ValueCache
 from predict_age.source.row_group_reader import text_buffers
@@ -31,7 +31,7 @@ MAX_SHARED_TEXTS = 300  # features with at most this many new texts share a stat
 
 def fixed_path(feature: Feature) -> list[str | int] | None:
     """The feature's path when kernels can follow it: a kind that they read, neither wildcards nor negative items; else None."""
-    if isinstance(feature, Sql | Flags | Words | Ratio):
+    if isinstance(feature, Sql | ListFlags | TextWords | Ratio):
         return None
     steps = parse_path(feature.path)
     followed = all((isinstance(s, int) and s >= 0) or (isinstance(s, str) and s != "*" and _PLAIN_KEY.fullmatch(s)) for s in steps)

@@ -142,7 +142,7 @@ class Text(_FromPath):
     default: float
 
 
-class Flags(_FromPath):
+class ListFlags(_FromPath):
     """The items of a list of texts. Training learns the ``max_values`` commonest; each is a column of 0 and 1."""
 
     kind: Literal["flags"]
@@ -153,7 +153,7 @@ class Flags(_FromPath):
         return True
 
 
-class Words(_FromPath):
+class TextWords(_FromPath):
     """The words of a free text, hashed into ``buckets``; each bucket is a column of 0 and 1."""
 
     kind: Literal["words"]
@@ -187,7 +187,7 @@ class Sql(_Bounded):
 
 
 Feature = Annotated[
-    Number | Date | Ordered | Category | Boolean | Count | Text | Sql | Flags | Words | Ratio, Field(discriminator="kind")
+    Number | Date | Ordered | Category | Boolean | Count | Text | Sql | ListFlags | TextWords | Ratio, Field(discriminator="kind")
 ]
 _FEATURES = TypeAdapter(dict[str, Feature])
 

@@ -13,12 +13,12 @@ from predict_age.features.spec import (
     Date,
     Feature,
     FeatureSet,
-    Flags,
+    ListFlags,
     Number,
     Ordered,
     Ratio,
     Text,
-    Words,
+    TextWords,
     parse_path,
 )
 from predict_age.features.text_rule import fold_sql, fold_text, tidy_sql
@@ -102,7 +102,7 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
 
     def _from_path(
         self,
-        feature: Number | Date | Ordered | Category | Boolean | Text | Words,
+        feature: Number | Date | Ordered | Category | Boolean | Text | TextWords,
         convert: str,
         bound: str = "{0}",
         tidy: str = "{0}",
@@ -146,9 +146,9 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
             )
             sql = f"CAST(CASE WHEN {{0}} IS NULL THEN NULL {rules} ELSE {feature.otherwise!r} END AS DOUBLE)"
             return self._from_path(feature, sql, tidy=TIDY)
-        if isinstance(feature, Flags):
+        if isinstance(feature, ListFlags):
             return self._flags(feature)
-        if isinstance(feature, Words):
+        if isinstance(feature, TextWords):
             words = r"list_filter(string_split_regex({0}, '[^\pL\pN]+'), lambda w: length(w) > 1)"
             return self._from_path(feature, f"CASE WHEN {{0}} IS NOT NULL THEN {_joined_items(words)} END", tidy=FOLD)
         if isinstance(feature, Ratio):
@@ -159,7 +159,7 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
             return self._from_path(feature, f"nullif(left({{0}}, {MAX_CATEGORY_CHARS}), '')", tidy=TIDY)
         return _Column(f"try(CAST(({feature.expression}\n) AS DOUBLE))", bound=_within_bounds(feature.min, feature.max, clip=False))
 
-    def _flags(self, feature: Flags) -> _Column:
+    def _flags(self, feature: ListFlags) -> _Column:
         """Read the items of the list at the feature's path, as one text; a list without items is an empty text."""
         steps = parse_path(feature.path)
         star = steps.index("*") if "*" in steps else len(steps)

@@ -108,17 +108,15 @@ def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     xgboost = XGBoostModel(files.content["boosted.ubj"])
     with decoding(folder / "light.txt", "trees in LightGBM's text format"):
         lightgbm = LightGBMModel(files.content["light.txt"].decode())
+    columns = xgboost.feature_names
+    trained = [name for name in columns if "." not in name]  # columns of 0 and 1 are called by feature and number
+    if not features.names == files.manifest_features == trained or columns != lightgbm.feature_names:
+        raise _other_features(columns, features.names)
     with decoding(folder / "learned.json", "the parameters of the model as JSON"):
         learned = LearnedParameters.read(files.content["learned.json"], features)
     encoders = learned.fitted_encoders
-    columns = encoders.column_names(features.names)
-    if files.manifest_features != features.names or not columns == xgboost.feature_names == lightgbm.feature_names:
-        raise IntegrityError(
-            "the model was trained on other features",
-            expected=str(xgboost.feature_names),
-            found=str(features.names if files.manifest_features != features.names else columns),
-            fix="train a new model: run without --base",
-        )
+    if encoders.column_names(features.names) != columns:
+        raise _other_features(columns, encoders.column_names(features.names))
     with decoding(folder / "boosted.ubj", "trees in XGBoost's binary format"):
         xgboost.check_structure(len(columns))
     with decoding(folder / "light.txt", "trees in LightGBM's text format"):
@@ -136,6 +134,15 @@ def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
         forest.check_structure()
     bundle = Bundle(features, encoders, learned.ridge_model, xgboost, lightgbm, network, forest, ensemble)
     return bundle, files.version
+
+
+def _other_features(trained: list[str], found: list[str]) -> IntegrityError:
+    return IntegrityError(
+        "the model was trained on other features",
+        expected=str(trained),
+        found=str(found),
+        fix="train a new model: run without --base",
+    )
 
 
 @dataclass(frozen=True)

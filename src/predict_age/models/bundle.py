@@ -142,8 +142,13 @@ class Bundle:
     forest: QuantileForest
     ensemble: EnsembleWeights
 
+    @property
+    def columns(self) -> int:
+        """Number of columns of the matrix that the models read: features, then columns of 0 and 1."""
+        return len(self.encoders.column_names(self.features.names))
+
     def predict(self, matrix: Matrix) -> Predictions:
-        """Predict (n_rows, n_features), NaN = missing. Raises IntegrityError when a model returns NaN or infinity."""
+        """Predict (n_rows, n_columns), NaN = missing. Raises IntegrityError when a model returns NaN or infinity."""
         return self.ensemble.predict(self.member_outputs(matrix))
 
     def member_outputs(self, matrix: Matrix, all_members: bool = False) -> MemberOutputs:
@@ -160,6 +165,8 @@ class Bundle:
 
         Members without weight are skipped unless ``all_members``: their points mean nothing, their distributions are None.
         """
+        if matrix.shape[1] != self.columns:  # kernels do not check bounds
+            raise ValueError(f"the models read {self.columns} columns, not {matrix.shape[1]}")
         weights, residuals_alone = self.ensemble.weights, self.ensemble.residual_share == 1
         points = np.zeros((len(matrix), len(MEMBERS)))
         network = forest = interval_quantiles = None

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from predict_age.features.encode import Encoders
-from predict_age.features.spec import Category, FeatureSet, Flags, Words
+from predict_age.features.spec import Category, FeatureSet, ListFlags, TextWords
 from predict_age.features.value_hashes import DIGEST_BYTES, SALT_BYTES
 from predict_age.models.bundle import MEMBERS, EnsembleWeights
 from predict_age.models.conformal import CELLS, MAX_WIDTH_GROUPS, NO_CALIBRATION, Calibration
@@ -126,7 +126,7 @@ class LearnedParameters(_Saved):
                 raise StructureError(f"encoders.categories.{name}", expected=f"at most {categories[name]}", found=str(len(table)))
             if self.encoders.salt and not all(map(_DIGEST.fullmatch, table)):
                 raise _other_keys(f"categories.{name}")
-        self._check_lists({name: f for name, f in features.features.items() if isinstance(f, Flags | Words)})
+        self._check_lists({name: f for name, f in features.features.items() if isinstance(f, ListFlags | TextWords)})
         columns = len(self.fitted_encoders.column_names(features.names))
         for label, values, length in (
             ("fill", self.ridge.fill, columns),
@@ -137,21 +137,21 @@ class LearnedParameters(_Saved):
             if len(values) != length:
                 raise StructureError(f"ridge.{label}", expected=f"{length} numbers", found=str(len(values)))
 
-    def _check_lists(self, lists: dict[str, Flags | Words]) -> None:
+    def _check_lists(self, lists: dict[str, ListFlags | TextWords]) -> None:
         """Compare what was learned of lists and of columns of 0 and 1 with the features that have ``lists``."""
         saved = self.encoders
         if set(saved.lists) != set(lists):
             raise StructureError("encoders.lists", expected=", ".join(lists) or "none", found=", ".join(saved.lists) or "none")
-        buckets = {name: f.buckets for name, f in lists.items() if isinstance(f, Words)}
+        buckets = {name: f.buckets for name, f in lists.items() if isinstance(f, TextWords)}
         if saved.buckets != buckets:
             raise StructureError("encoders.buckets", expected=str(buckets), found=str(saved.buckets)[:200])
         for name, feature in lists.items():
             table = saved.lists[name]
-            if isinstance(feature, Words) and not set(table) <= {str(bucket) for bucket in range(feature.buckets)}:
+            if isinstance(feature, TextWords) and not set(table) <= {str(bucket) for bucket in range(feature.buckets)}:
                 raise StructureError(f"encoders.lists.{name}", expected=f"buckets below {feature.buckets}", found="others")
-            if isinstance(feature, Flags) and not (saved.salt and all(map(_DIGEST.fullmatch, table))):
+            if isinstance(feature, ListFlags) and not (saved.salt and all(map(_DIGEST.fullmatch, table))):
                 raise _other_keys(f"lists.{name}")
-            if isinstance(feature, Flags) and len(table) > feature.max_values:
+            if isinstance(feature, ListFlags) and len(table) > feature.max_values:
                 raise StructureError(f"encoders.lists.{name}", expected=f"at most {feature.max_values}", found=str(len(table)))
         for name, count in saved.columns.items():
             keys = len({**saved.categories, **saved.lists}.get(name, {}))
