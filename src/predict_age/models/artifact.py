@@ -109,7 +109,7 @@ def load_model(folder: Path, manifest_sha256: str) -> tuple[Bundle, str]:
     with decoding(folder / "light.txt", "trees in LightGBM's text format"):
         lightgbm = LightGBMModel(files.content["light.txt"].decode())
     columns = xgboost.feature_names
-    trained = [name for name in columns if "." not in name]  # columns of 0 and 1 are called by feature and number
+    trained = [name for name in columns if "." not in str(name)]  # columns of 0 and 1 are called by feature and number
     if not features.names == files.manifest_features == trained or columns != lightgbm.feature_names:
         raise _other_features(columns, features.names)
     with decoding(folder / "learned.json", "the parameters of the model as JSON"):
