@@ -128,7 +128,7 @@ def test_batch_with_somebody_twice_does_not_become_a_result(finished: Finished, 
     plan = RunPlan.from_json(folder.record)
     source = folder.finished(ReadSourceFacts)
     splits = [splits_of(folder)[s] for s in batches_of(folder)[0]]
-    shared_inputs = (plan.config.source, rules_of(plan, source.facts), duplicate_rows_file(folder))
+    shared_inputs = (plan.config.source, rules_of(plan, source.facts), duplicate_rows_file(folder), plan.purpose)
     batch = pq.read_table(folder.batch(0))
     for rows, fits in ((batch, True), (pa.concat_tables([batch, batch.slice(0, 1)]), False)):
         path = tmp_path / f"batch-{fits}.parquet"

@@ -7,18 +7,18 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from predict_age.errors import ConfigError
+from predict_age.purposes import checked_purpose
 from predict_age.toml_lines import explain, parse_toml
 
 ShareOfRows = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, defer_build=True
-    )  # workers never validate it, so its schema is built on first use
+    # workers never validate it, so its schema is built on first use
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 MISSING_VALUES = ("NA", "N/A", "<NA>", "NULL", "null", "None", "NaN", "nan", "\\N")
@@ -236,6 +236,12 @@ class RunningConfig(_Section):
     hang_seconds: int = Field(default=60, ge=2, le=3600)
 
 
+class RunConfig(_Section):
+    """Purpose of the run: one of :data:`~predict_age.purposes.PURPOSES`; empty: not stated."""
+
+    purpose: Annotated[str, AfterValidator(checked_purpose)] = ""
+
+
 class LimitsConfig(_Section):
     """Budget of a run over all its attempts; 0 means no limit. ``usd_per_hour`` is the price of this machine."""
 
@@ -247,6 +253,7 @@ class LimitsConfig(_Section):
 class Config(_Section):
     """All settings of a run, with defaults."""
 
+    run: RunConfig = Field(default_factory=RunConfig)
     source: SourceConfig = Field(default_factory=SourceConfig)
     ages: AgesConfig = Field(default_factory=AgesConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)

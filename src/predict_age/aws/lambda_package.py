@@ -17,6 +17,7 @@ PACKAGED_FILES = (
     "aws/s3_store.py",
     "aws/lambdas/*.py",
     "errors.py",
+    "purposes.py",
     "records/*.py",
     "run/__init__.py",
     "run/batching.py",

@@ -104,7 +104,8 @@ def _write_plan(job: Job, mirror: RunMirror) -> None:
     request = job.store.document(job.name("request.json"))
     config = _text(job, mirror, request.get("config", ""), "config.toml")
     features = _text(job, mirror, request.get("features", ""), "features.toml")
-    settings: Config = load_config(config, {})
+    purpose = request.get("purpose", "")
+    settings: Config = load_config(config, {"run": {"purpose": purpose} if purpose else {}})
     declared = load_features(features, settings.source.age_columns)
     name = request.get("features") or "built in"
     as_of = dt.date.fromisoformat(request["as_of"])
@@ -217,7 +218,7 @@ def collect(job: Job, scratch: Path) -> None:
 
 def _write_schema(run: Run) -> None:
     """The schema of the predictions, on this disk: the table itself is Athena's."""
-    create_predictions_table(CreatePredictionsTableInputs(run.folder.path))
+    create_predictions_table(CreatePredictionsTableInputs(run.folder.path, run.plan.purpose))
 
 
 def _collect_batches(job: Job, run: Run) -> StepResult[ParallelPredictionFacts]:

@@ -31,7 +31,7 @@ def show_run(folder: RunFolder) -> None:
     """Print a run: result table, quality, steps, and the next command."""
     s = run_summary(folder)
     console, workspace = stdout_console(), folder.path.parent.parent
-    console.print(f"\n[bold]Run {s['run_id']}[/bold]  {s['status']}, as of {s['as_of']}")
+    console.print(f"\n[bold]Run {s['run_id']}[/bold]  {s['status']}, as of {s['as_of']}, purpose: {s['purpose']}")
     if rows := s["rows"]:
         table = grid("Results", ["source of the age", "people", "share"])
         sources = {**rows["existing_by_source"], "ML_PREDICTION": rows["predicted"], "DEFAULT": rows["default"]}
@@ -147,6 +147,7 @@ class RunRow:
     mae: float | None = None
     model_version: str | None = None
     base: str | None = None
+    purpose: str | None = None
 
 
 def run_rows(workspace: Workspace) -> list[RunRow]:
@@ -172,6 +173,7 @@ def run_rows(workspace: Workspace) -> list[RunRow]:
                 mae=s["metrics"]["mae"],
                 model_version=s["model_version"],
                 base=s["base"],
+                purpose=s["purpose"],
             )
         )
     return rows

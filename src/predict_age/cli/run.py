@@ -31,6 +31,7 @@ from predict_age.cli.failure import note_run
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import checked_plan, parse_date
+from predict_age.purposes import NOTE
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder
@@ -43,6 +44,14 @@ ModelOption = Annotated[
 ]
 TuneOption = Annotated[
     float | None, typer.Option("--tune", help="Minutes of hyperparameter search before training.", min=0, max=1440)
+]
+PurposeOption = Annotated[
+    str,
+    typer.Option(
+        "--purpose",
+        help="What the ages are for: aggregate_statistics, data_quality, research or service_eligibility_review.",
+        metavar="NAME",
+    ),
 ]
 ShadowOption = Annotated[bool, typer.Option("--shadow", help="Finish and check the run without publishing it.")]
 AcceptOption = Annotated[bool, typer.Option("--accept", help="Override the quality gate that stopped the run.")]
@@ -107,6 +116,7 @@ def plan_command(
     workers: WorkersOption = None,
     platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
     rows: Annotated[int, typer.Option(help="With --platform aws: number of people, instead of a source.", min=0)] = 0,
+    purpose: PurposeOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Estimate a run - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
@@ -121,13 +131,14 @@ def plan_command(
         return
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
-    plan = checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers)
+    plan = checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers, purpose=purpose)
     coverage = check_features(plan)  # in the order of `run`, so that both refuse a source with the same sentence
     estimated = estimate(plan)
     if as_json:
-        print_line(json.dumps({**estimated.as_json(), "features": [asdict(c) for c in coverage]}))
+        print_line(json.dumps({**estimated.as_json(), "purpose": plan.purpose, "features": [asdict(c) for c in coverage]}))
     else:
         show_estimate(estimated)
+        print_line(f"purpose: {plan.purpose}" if plan.config.run.purpose else NOTE)
         show_features(coverage)
 
 
@@ -159,6 +170,7 @@ def run_command(
     model: ModelOption = "",
     tune: TuneOption = None,
     shadow: ShadowOption = False,
+    purpose: PurposeOption = "",
     max_minutes: MaxMinutesOption = None,
     timestamp: TimestampOption = "",
     as_json: JsonOption = False,
@@ -186,6 +198,7 @@ def run_command(
         base=base,
         model=model,
         shadow=shadow,
+        purpose=purpose,
     )
     for useless in (c for c in check_features(plan) if c.sentence):
         sys.stderr.write(f"  {useless.sentence}\n")

@@ -38,6 +38,7 @@ def checked_plan(
     base: str = "",
     model: str = "",
     shadow: bool = False,
+    purpose: str = "",
 ) -> RunPlan:
     """Check configuration, feature file, source and base run, and return the plan of a run."""
     from predict_age.config import load_config
@@ -52,6 +53,7 @@ def checked_plan(
             "running": {"workers": workers} if workers else {},
             "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
             "training": {} if tune is None else {"tune_minutes": tune},
+            "run": {"purpose": purpose} if purpose else {},
         },
     )
     declared = load_features(features, settings.source.age_columns)

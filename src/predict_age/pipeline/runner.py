@@ -20,6 +20,7 @@ from predict_age.config import Config, LimitsConfig
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.pipeline.recovery import Inspection, inspect_run
 from predict_age.pipeline.step_inputs import run_step
+from predict_age.purposes import NOTE
 from predict_age.records.step_facts import Facts
 from predict_age.run.budget import Attempts, seconds_left, within
 from predict_age.run.quality_gates import GATES
@@ -137,6 +138,8 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console, begun: Callabl
         if folder.status == DONE:
             console.note(f"run {plan.run_id} is done already")
             return folder
+        if not plan.config.run.purpose:
+            console.note(NOTE)
         make_folder(folder.path)
         write_json(folder.path / "run.json", plan.as_json())
         begun(folder)

@@ -45,7 +45,7 @@ def run_step(run: Run, step: Step) -> StepResult[Facts]:
         case "create_predictions_table":
             from predict_age.steps.create_predictions_table import CreatePredictionsTableInputs, create_predictions_table
 
-            return create_predictions_table(CreatePredictionsTableInputs(run.folder.path))
+            return create_predictions_table(CreatePredictionsTableInputs(run.folder.path, run.plan.purpose))
         case "parallel_prediction":
             from predict_age.steps.parallel_prediction import parallel_prediction
 

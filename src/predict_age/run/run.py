@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from predict_age import __version__
 from predict_age.config import Config
 from predict_age.errors import ConfigError, InputError, IntegrityError
+from predict_age.purposes import stated
 from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source import filesystem
@@ -71,6 +72,11 @@ class RunPlan:
     suppression_list: str = ""
 
     @property
+    def purpose(self) -> str:
+        """Purpose of the ages, as records have it. Another purpose is another run."""
+        return stated(self.config.run.purpose)
+
+    @property
     def identity(self) -> str:
         """Hash of what decides the rows: two runs with the same identity give the same rows."""
         config = self.config.model_dump(mode="json")
@@ -114,6 +120,7 @@ class RunPlan:
             "version": __version__,
             "code": self.code,
             "identity": self.identity,
+            "purpose": self.purpose,
             "source": self.source,
             "files": [asdict(f) for f in self.files],
             "config": self.config.model_dump(mode="json"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
+from predict_age.purposes import NOT_STATED
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import Metrics
 from predict_age.records.step_facts import Facts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
@@ -40,6 +41,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "report": str(folder.report.resolve()) if folder.report.exists() else "",
         "workers": record["workers"],
         "as_of": record["as_of"],
+        "purpose": record.get("purpose", NOT_STATED),
         "quarter": record["quarter"],
         "base": record["base"],
         "attempts": [as_json(a) for a in Attempts(folder).all()],

@@ -12,6 +12,7 @@ from predict_age.records.step_facts import CreatePredictionsTableFacts
 from predict_age.sql import columns
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import creating
+from predict_age.storage.parquet_writer import with_purpose
 
 _ARROW = {
     "BIGINT": pa.int64(),
@@ -29,14 +30,15 @@ def predictions_schema() -> pa.Schema:
 
 @dataclass(frozen=True)
 class CreatePredictionsTableInputs:
-    """Inputs of create predictions table: the run's folder."""
+    """Inputs of create predictions table: the run's folder, and its purpose, which every file of the table carries."""
 
     folder: Path
+    purpose: str
 
 
 def create_predictions_table(inputs: CreatePredictionsTableInputs) -> StepResult[CreatePredictionsTableFacts]:
     """Write an empty file with the schema, so that the table exists and every batch can be checked against it."""
     with creating(inputs.folder / "predictions" / "schema.parquet") as stream:
-        pq.write_table(predictions_schema().empty_table(), stream)
+        pq.write_table(with_purpose(predictions_schema(), inputs.purpose).empty_table(), stream)
     facts = CreatePredictionsTableFacts(columns=predictions_schema().names)
     return StepResult(0, facts, {"predictions/schema.parquet": stream.sha256})

@@ -21,13 +21,13 @@ from predict_age.sql import for_duckdb
 from predict_age.step import StepRecord, StepResult
 from predict_age.storage.durable_files import check_hash, creating, key_of, write_json
 from predict_age.storage.manifest import manifest_contents
-from predict_age.storage.parquet_writer import parquet_options
+from predict_age.storage.parquet_writer import parquet_options, with_purpose
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, sum_tallies
 
 
 def result_part(
-    path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str, usable_from_pct: float
+    path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str, usable_from_pct: float, purpose: str
 ) -> Receipt[ResultContents]:
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
     check_hash(qa, qa_sha256)
@@ -38,7 +38,8 @@ def result_part(
     query = for_duckdb("final_results", source_ids="source_id" in people.column_names, **values)
     table = connection.sql(query).to_arrow_table()
     with creating(path) as stream:
-        pq.write_table(table, stream, row_group_size=250_000, **parquet_options(table.schema))
+        named = table.cast(with_purpose(table.schema, purpose))
+        pq.write_table(named, stream, row_group_size=250_000, **parquet_options(table.schema))
     check_hash(path, stream.sha256)
     return write_partition_receipt(path, key, stream, describe(path))
 
@@ -69,7 +70,7 @@ def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
     parts = []
     for n in numbers:
         made = checked[f"qa/{folder.qa_part(n).name}"]
-        how = (stamp, plan.run_id, plan.config.prediction.usable_from_pct)
+        how = (stamp, plan.run_id, plan.config.prediction.usable_from_pct, plan.purpose)
         parts.append(Partition(folder.result_part(n), key_of("result", made, *how), (folder.qa_part(n), made, *how)))
     total = inputs.source.people
     receipts = build_missing(

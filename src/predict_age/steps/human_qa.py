@@ -24,7 +24,7 @@ from predict_age.source.scan import counting_rows
 from predict_age.sql import columns, for_duckdb
 from predict_age.step import StepRecord, StepResult
 from predict_age.storage.durable_files import check_hash, creating, key_of
-from predict_age.storage.parquet_writer import parquet_options
+from predict_age.storage.parquet_writer import parquet_options, with_purpose
 from predict_age.storage.row_accounting import WITHHELD_MINOR
 from predict_age.tally import Tally, sum_tallies
 
@@ -51,6 +51,7 @@ def qa_part(
     source: SourceConfig,
     rules: RowRules,
     duplicate_rows: Path,
+    purpose: str,
 ) -> Receipt[QaContents]:
     """Join one batch of the source with its predictions, one row a person, ordered by pid.
 
@@ -77,7 +78,7 @@ def qa_part(
             found="{:,} people, {:,} predictions, {:,} withheld".format(*found),
         )
     with creating(path) as stream:
-        pq.write_table(table, stream, **parquet_options(table.schema))
+        pq.write_table(table.cast(with_purpose(table.schema, purpose)), stream, **parquet_options(table.schema))
     reviews = {v["values"]: v["counts"] for v in table["review_reason"].drop_null().value_counts().to_pylist()}
     tally = Tally({f"source:{k}": n for k, n in sources.items()} | {f"review:{k}": n for k, n in reviews.items()})
     return write_partition_receipt(path, key, stream, QaContents(table.num_rows, tally))
@@ -96,7 +97,7 @@ def human_qa(inputs: HumanQaInputs) -> StepResult[HumanQaFacts]:
     """Make every QA part that is not done."""
     plan, folder = inputs.context.plan, inputs.context.folder
     splits, batches = splits_of(folder), batches_of(folder)
-    shared = (plan.config.source, rules_of(plan, inputs.source.facts), duplicate_rows_file(folder))
+    shared = (plan.config.source, rules_of(plan, inputs.source.facts), duplicate_rows_file(folder), plan.purpose)
     rows, predicted = rows_key(plan, inputs.source), inputs.prediction.outputs
     parts = []
     for n, batch in enumerate(batches):

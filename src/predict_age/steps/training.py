@@ -123,6 +123,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         versions=library_versions(),
         code=plan.code,
         tuned=tuned,
+        purpose=plan.purpose,
     )
     card = build_card(people, leakage, bundle, judged, metrics, subject, plan.config, plan.workers)
     write_card(card, context.folder.model)

@@ -52,6 +52,7 @@ class Manifest:
     tally: Tally
     files: dict[str, str]
     athena: dict[str, str] | None = field(default=None, metadata=OPTIONAL)
+    purpose: str | None = field(default=None, metadata=OPTIONAL)  # None in manifests of earlier versions
 
 
 def manifest_contents(
@@ -77,6 +78,7 @@ def manifest_contents(
         checksum=str(books.checksum),
         tally=tally,
         files=files,
+        purpose=run.get("purpose"),
     )
 
 

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 WITHOUT_DICTIONARY = ("pid", "source_id", "profile_key")  # nearly every row has its own: a dictionary of them takes time and space
 
+PURPOSE_KEY = "predict_age.purpose"
+
 
 def parquet_options(schema: pa.Schema) -> dict[str, object]:
     """PyArrow's options for writing a table of ``schema``."""
@@ -18,6 +20,11 @@ def parquet_options(schema: pa.Schema) -> dict[str, object]:
         "compression_level": 1,
         "use_dictionary": [n for n in schema.names if n not in WITHOUT_DICTIONARY],
     }
+
+
+def with_purpose(schema: pa.Schema, purpose: str) -> pa.Schema:
+    """``schema`` with the run's purpose in the metadata that every file of it carries."""
+    return schema.with_metadata({**(schema.metadata or {}), PURPOSE_KEY: purpose})
 
 
 class RowGroupWriter:

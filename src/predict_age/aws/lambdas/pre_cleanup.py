@@ -11,6 +11,7 @@ from predict_age.aws.execution_lease import acquire_execution_lease, current_exe
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
 from predict_age.aws.s3_store import client
 from predict_age.errors import BusyError, ConfigError
+from predict_age.purposes import PurposeError, checked_purpose
 from predict_age.records.step_facts import PreCleanupFacts
 from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
@@ -18,7 +19,7 @@ from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
 
-REQUEST_KEYS = {"source", "as_of", "time", "config", "features", "accept"}
+REQUEST_KEYS = {"source", "as_of", "time", "config", "features", "purpose", "accept"}
 EXECUTION_RUNNING = "RUNNING"
 
 
@@ -39,6 +40,11 @@ def _checked(event: Event) -> Event:
             expected='"time": "2026-01-01T06:00:00Z" and perhaps "as_of": "2026-01-01"',
             found=str(error),
         ) from None
+    try:
+        if purpose := checked_purpose(str(request.pop("purpose", ""))):
+            request["purpose"] = purpose
+    except PurposeError as error:
+        raise ConfigError("the event's purpose cannot be used", found=str(error), fix="correct it") from None
     if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+", str(request.get("source", ""))):
         raise ConfigError(
             "the event names no source",

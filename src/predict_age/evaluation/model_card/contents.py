@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from predict_age.evaluation.model_card.leakage import LeakageScore
+from predict_age.purposes import NOT_STATED
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import (
     BandQuality,
@@ -38,6 +39,7 @@ class Subject:
     versions: dict[str, str]
     code: str
     tuned: dict[str, object] | None
+    purpose: str = NOT_STATED
 
 
 @dataclass(frozen=True)
