@@ -69,7 +69,11 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
             for path in (path for count in counts for path in count.written):
                 Path(path).unlink()
             if again:
-                conversions = _convert_text(context, source / "working", set_aside, rules, True)
+                for conversion in conversions:
+                    Path(conversion.path).unlink()
+                conversions = _convert_text(
+                    context, source / "working" / "again", set_aside, rules, True
+                )  # workers keep files open
                 splits = _splits(plan, conversions)
             counts = _scan(context, splits, rules, scratch, set_aside)
     _note_ids(context, rules, counts)
