@@ -204,6 +204,7 @@ class CardConfig(_Section):
 class GatesConfig(_Section):
     """Quality gates: limits that a model must meet before it predicts; 0 switches a limit off. Years, or shares (0..1)."""
 
+    unusable_ages: float = Field(default=0.2, ge=0, le=1)
     baselines: bool = True
     predicted_share: float = Field(default=0.1, ge=0, le=1)
     worse_share: float = Field(default=0.05, ge=0, le=1)

@@ -13,7 +13,7 @@ from predict_age.aws.execution_lease import HeldLease
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.errors import ConfigError, IntegrityError
-from predict_age.run.quality_gates import GATES
+from predict_age.run.quality_gates import GATES, overridden_gates
 from predict_age.run.run import Run, RunPlan, code_hash
 from predict_age.runtime.progress import Console
 from predict_age.runtime.worker_pool import Pool
@@ -119,4 +119,5 @@ class RunMirror:
                 fix="start a new run",
             )
         lease = HeldLease(S3Documents(self.job.store), self.job.token)
-        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, self.job.accept)
+        accepted = overridden_gates(self.folder) if self.job.accept else ()
+        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, accepted)

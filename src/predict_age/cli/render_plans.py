@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def show_estimate(estimate: Estimate) -> None:
     """Print an estimate: how the files are read, and what the run takes."""
     show_reading(estimate)
+    show_ages(estimate)
     table = grid("Plan", ["", ""], numbers=False)
     about = "" if estimate.exact_rows else "about "
     table.add_row("rows", f"{about}{estimate.rows:,} in {size(estimate.source_bytes)}")
@@ -56,6 +57,28 @@ def show_reading(found: Estimate) -> None:
         table.add_row(
             name if passed.files == 1 else f"{name} and {passed.files - 1:,} more", "passed over", passed.reason, "", style="yellow"
         )
+    stdout_console().print(table)
+
+
+def show_ages(found: Estimate) -> None:
+    """Print what the age columns hold at ``as_of``, and which values are not used."""
+    sampled = found.rows_sampled < found.rows
+    rows = f"a sample of {found.rows_sampled:,} of {found.rows:,} rows" if sampled else f"{found.rows_sampled:,} rows"
+    table = grid(f"Ages at as_of {found.as_of}, in {rows}", ["column", "given", "used", "youngest", "median", "oldest", "not used"])
+    table.columns[-1].justify = "left"
+    for column in found.ages:
+        numbers = (f"{n:g}" if n is not None else "" for n in (column.youngest, column.median, column.oldest))
+        unused = "; ".join(f"{u.rows:,} {u.reason}" + (f", first {u.form}" if u.form else "") for u in column.unused)
+        table.add_row(
+            escape(column.column),
+            f"{column.given:,}",
+            f"{column.used:,}",
+            *numbers,
+            escape(unused),
+            style="yellow" if unused else "",
+        )
+    if not found.ages:
+        table.add_row("none", "0", "0")
     stdout_console().print(table)
 
 

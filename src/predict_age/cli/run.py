@@ -133,7 +133,7 @@ def plan_command(
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
     plan = checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers, purpose=purpose)
     coverage = check_features(plan)  # in the order of `run`, so that both refuse a source with the same sentence
-    estimated = estimate(plan)
+    estimated = estimate(plan, gates=True)
     if as_json:
         print_line(json.dumps({**estimated.as_json(), "purpose": plan.purpose, "features": [asdict(c) for c in coverage]}))
     else:

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from predict_age.errors import InputError
+from predict_age.pipeline.source_sample import AgeColumn, PlanSample
+from predict_age.run.age_gate import check_known_ages, unusable_ages_error
 from predict_age.run.batching import number_of_batches
 from predict_age.run.budget import cost_usd
 from predict_age.run.run import RunPlan
@@ -20,14 +21,10 @@ from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.missing_keys import no_known_age
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
-from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_known
+from predict_age.source.rejected_rows import FileRows, check_rejected
 from predict_age.source.row_group_reader import Split, open_parquet, read_split, splits_of_file
-from predict_age.source.row_rules import RowRules, connect
-from predict_age.source.scan import id_type
-from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
 from predict_age.source.text_readers import read_text
 from predict_age.source.text_stream import open_bytes
-from predict_age.source.working_rows import TextChunk
 
 SAMPLED_SPLITS = 5
 COUNTED_ROWS = 200_000  # of Parquet: ids and ages of so many are read
@@ -44,7 +41,8 @@ PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20
 class Estimate:
     """Estimate of a run. ``exact_rows``: rows were counted, not scaled up from a sample of a large text.
 
-    ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else.
+    ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else. ``ages`` are those of
+    ``rows_sampled``, counted at ``as_of``.
     """
 
     rows: int
@@ -64,20 +62,24 @@ class Estimate:
     odd_ids: int
     reading: list[ReadingGroup]
     passed_over: list[PassedOver]
+    as_of: str
+    rows_sampled: int
+    ages: list[AgeColumn]
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
-def estimate(plan: RunPlan) -> Estimate:
+def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source.
 
-    Text of moderate size is read as a whole and refused as a run would refuse it; of larger text only the beginning is read.
+    Text of moderate size is read as a whole and refused as a run would refuse it; of larger text only the beginning is read. With
+    ``gates``, too many given ages of no use are refused as well.
     """
     config = plan.config
     rows = text_rows = 0
     splits: list[Split] = []
-    sample = _Sample(rules_before_reading(plan))
+    sample = PlanSample(rules_before_reading(plan), config.source)
     texts = [f for f in plan.files if f.format != "parquet"]
     whole = sum(f.size * (UNPACKED if f.compression else 1) for f in texts) <= COUNTED_TEXT_BYTES
     for number, file in enumerate(plan.files):
@@ -99,80 +101,20 @@ def estimate(plan: RunPlan) -> Estimate:
                 break
     rows += text_rows
     if whole:
-        check_rejected(sample.rows_by_file(config.source.pid_type), config.source, "look at the source")
+        check_rejected(sample.rows_by_file(), config.source, "look at the source")
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
-    everything = sample.rows + sum(f.rejected.total() for f in sample.files) >= rows
-    if everything and not sample.ages and not plan.base:
-        raise no_known_age(plan.files, plan.source, config.source, config.training.min_rows)
-    if counted and not plan.base and (known := sample.people_known(config.source.pid_type)) < config.training.min_rows:
-        raise too_few_known(config.training.min_rows, f"{known} of {rows} with a known age")
-    return _estimate(plan, rows, text_rows, sample, exact=whole)
+    ages, columns = sample.ages(plan, rows)
+    if sample.sees_all(rows) and not plan.base:
+        if all(column.is_empty for column in columns):
+            raise no_known_age(plan.files, plan.source, config.source, config.training.min_rows)
+        check_known_ages(ages, training=True)
+    if gates and not ages.passes:
+        raise unusable_ages_error(ages)
+    return _estimate(plan, rows, text_rows, sample, columns, exact=whole)
 
 
-class _Sample:
-    """Some rows of each file or of some row groups: shares of known ages, and what ids are."""
-
-    def __init__(self, rules: RowRules) -> None:
-        self._rules = rules
-        self._shares: list[float] = []
-        self._known_numbers, self._known_texts = (
-            set[int | None](),
-            set[object](),
-        )  # ids of people with a known age, read and as found
-        self._numbers = self._texts = 0
-        self.rows = self.ages = 0  # looked at; and those with a value in some age column
-        self._texts_by_file: dict[str, int] = {}
-        self.files: list[FileRows] = []
-
-    def add_chunk(self, path: str, chunk: TextChunk) -> None:
-        """Rows and rejected records of a text file."""
-        before = self._texts
-        reasons = Counter(reason for _, reason in chunk.broken)
-        if chunk.rows.num_rows:
-            reasons.update(p for p in self.add(chunk.rows).to_pylist() if p is not None)
-        self._texts_by_file[path] = self._texts_by_file.get(path, 0) + self._texts - before
-        if not self.files or self.files[-1].path != path:
-            self.files.append(FileRows(path, 0, Counter()))
-        self.files[-1] = FileRows(path, self.files[-1].records + chunk.records, self.files[-1].rejected + reasons)
-
-    def rows_by_file(self, declared: str) -> list[FileRows]:
-        """Records and rejected ones of each file; text ids are no reason where ids are text."""
-        if self.ids(declared)[0] != "text":
-            return self.files
-        texts = self._texts_by_file
-        reasons = (NOT_AN_INTEGER, OUT_OF_RANGE)
-        return [FileRows(f.path, f.records, f.rejected - Counter(dict.fromkeys(reasons, texts.get(f.path, 0)))) for f in self.files]
-
-    def add(self, raw: pa.Table) -> pa.ChunkedArray:
-        """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
-        canonical = self._rules.canonical(connect(), raw)
-        known = canonical.num_rows - canonical["known_age"].null_count
-        self._shares.append(known / max(canonical.num_rows, 1))
-        self.rows += canonical.num_rows
-        is_known = pc.is_valid(canonical["known_age"])
-        self._known_numbers.update(canonical["pid"].filter(is_known).to_pylist())
-        self._known_texts.update(raw["pid"].filter(is_known).to_pylist())
-        self.ages += known + sum(pc.sum(canonical[odd]).as_py() or 0 for odd in ("unreadable_age", "implausible_age"))
-        self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
-        self._texts += count_text_ids(raw["pid"], canonical["problem"])
-        return canonical["problem"]
-
-    def people_known(self, declared: str) -> int:
-        """Number of different people with a usable id and a known age among the rows looked at."""
-        return len((self._known_texts if self.ids(declared)[0] == "text" else self._known_numbers) - {None})
-
-    @property
-    def known_share(self) -> float:
-        return sum(self._shares) / max(len(self._shares), 1)
-
-    def ids(self, declared: str) -> tuple[str, int]:
-        """Type of the sampled ids, and the number of ids of another type."""
-        kind = id_type(self._texts, self._numbers) if declared == "auto" else declared
-        return kind, self._texts if kind == "integer" else 0
-
-
-def _sample_text(plan: RunPlan, number: int, sample: _Sample, *, whole: bool) -> int:
+def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool) -> int:
     """Rows of a text file: counted where it is read as a ``whole``, else scaled up by bytes from its first chunk."""
     file = plan.files[number]
     chunks = read_text(file, plan.config.source, ages_needed=not plan.base)
@@ -190,7 +132,7 @@ def _sample_text(plan: RunPlan, number: int, sample: _Sample, *, whole: bool) ->
     return round(rows * max(1.0, file.size / max(len(packed), 1)))
 
 
-def _estimate(plan: RunPlan, rows: int, text_rows: int, sample: _Sample, *, exact: bool) -> Estimate:
+def _estimate(plan: RunPlan, rows: int, text_rows: int, sample: PlanSample, ages: list[AgeColumn], *, exact: bool) -> Estimate:
     config, share = plan.config, sample.known_share
     workers = config.running.workers or available_cores()
     to_predict = round(rows * (1 - share))
@@ -220,7 +162,10 @@ def _estimate(plan: RunPlan, rows: int, text_rows: int, sample: _Sample, *, exac
         sum(f.size for f in plan.files),
         config.limits.usd_per_hour,
         cost_usd(minutes, config.limits),
-        *sample.ids(config.source.pid_type),
+        *sample.ids(),
         reading_plan(plan.files),
         list(plan.passed_over),
+        plan.as_of.isoformat(),
+        sample.rows,
+        ages,
     )

@@ -23,7 +23,7 @@ from predict_age.pipeline.step_inputs import run_step
 from predict_age.purposes import NOTE
 from predict_age.records.step_facts import Facts
 from predict_age.run.budget import Attempts, seconds_left, within
-from predict_age.run.quality_gates import GATES
+from predict_age.run.quality_gates import GATES, overridden_gates
 from predict_age.run.quarter import latest_complete_quarter
 from predict_age.run.run import Run, RunPlan, code_hash
 from predict_age.runtime import signals
@@ -45,7 +45,7 @@ FIRST_WAIT_SECONDS = 0.5
 class Overrides:
     """Settings that may differ from the plan when a run is resumed, because no result depends on them. None: as planned.
 
-    ``accept`` overrides failed quality gates.
+    ``accept`` overrides the gate that stopped the run.
     """
 
     workers: int | None = None
@@ -175,7 +175,8 @@ def _machine_errors() -> Iterator[None]:
 def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:
     """Continue a run after reporting which steps are kept and which are repeated."""
     plan = RunPlan.from_json(folder.record)
-    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, overrides.accept, workspace.adopt_suppression())
+    accepted = overridden_gates(folder) if overrides.accept else ()
+    run = Run(plan, workspace, folder, _pool(plan, overrides), console, lease, accepted, workspace.adopt_suppression())
     console.note(f"continuing run {folder.id}")
     run.check_resumable()
     inspection = inspect_run(run)

@@ -76,7 +76,7 @@ def training_inputs(run: Run) -> TrainingInputs:
         base = BaseModel(folder.id, folder.model, folder.finished(TrainingFacts))
     challengers = tuple((run.workspace.run(name).model, manifest) for name, manifest in run.plan.challengers)
     reference = _reference(run, base.record.facts if base else None)
-    return TrainingInputs(run.context, run.facts(ReadSourceFacts), base, challengers, reference, run.accept)
+    return TrainingInputs(run.context, run.facts(ReadSourceFacts), base, challengers, reference, "leaks" in run.accept)
 
 
 def _reference(run: Run, base: TrainingFacts | None) -> DriftState | None:

@@ -33,13 +33,38 @@ class PreCleanupFacts(Facts):
 
 
 @dataclass(frozen=True)
+class GivenAges:
+    """Rows or people with a value in an age column that counts: with a known age, with none, and younger than ``ages.min``."""
+
+    known: int
+    unusable: int
+    minor: int
+
+    def __add__(self, other: GivenAges) -> GivenAges:
+        return GivenAges(self.known + other.known, self.unusable + other.unusable, self.minor + other.minor)
+
+    def __sub__(self, other: GivenAges) -> GivenAges:
+        return GivenAges(self.known - other.known, self.unusable - other.unusable, self.minor - other.minor)
+
+    @property
+    def given(self) -> int:
+        """All of them."""
+        return self.known + self.unusable + self.minor
+
+
+@dataclass(frozen=True)
 class UnusableAgesRecord:
-    """Values of an age column that stand for no known age: name of the column, why, how many, and the form of the first."""
+    """Values of an age column that stand for no known age: name of the column, why, how many, and the form of the first.
+
+    ``tried``: how many of them were read otherwise; ``readings``: how many of those each other reading fits.
+    """
 
     column: str
     reason: str
     rows: int
     form: str
+    tried: int = 0
+    readings: dict[str, int] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -72,10 +97,10 @@ class ReadSourceFacts(Facts):
     folded (:func:`~predict_age.tally.fold_tails`).
 
     ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are;
-    ``files`` accounts for each file from its bytes on. ``suppressed`` people are hidden by the suppression list: they are in
-    ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where the workspace has no list.
-    ``withheld`` people are known minors, None where ``ages.min_age`` is 0; ``zero_ages`` rows of theirs have nothing but the
-    approximate age 0. They are in no count of ages.
+    ``files`` accounts for each file from its bytes on; ``given_ages`` counts distinct people. ``suppressed`` people are hidden by
+    the suppression list: they are in ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where
+    the workspace has no list. ``withheld`` people are known minors, None where ``ages.min_age`` is 0; ``zero_ages`` rows of theirs
+    have nothing but the approximate age 0. They are in no count of ages.
     """
 
     step: ClassVar[str] = "read_source"
@@ -98,6 +123,7 @@ class ReadSourceFacts(Facts):
     suppressed: int | None = field(default=None, metadata=OPTIONAL)
     withheld: int | None = field(default=None, metadata=OPTIONAL)
     zero_ages: int | None = field(default=None, metadata=OPTIONAL)
+    given_ages: GivenAges | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def people(self) -> int:

@@ -1,7 +1,8 @@
 """Quality gates: requirements that a model and its data must meet before anything is published.
 
-A failed gate stops the run with exit code 5 and keeps finished steps. ``predict-age resume --accept`` overrides the gate and
-continues from there. The checks, and whether the gate was overridden, are recorded in ``gates/<name>.json``.
+A failed gate stops the run and keeps finished steps: with exit code 3 where given ages cannot be used, else with 5.
+``predict-age resume --accept`` overrides the gate and continues from there. The checks, and whether the gate was overridden, are
+recorded in ``gates/<name>.json``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from predict_age.config import GatesConfig
 from predict_age.distributions import student_t_upper_quantile
-from predict_age.errors import IntegrityError, QualityError
+from predict_age.errors import IntegrityError, PredictAgeError, QualityError
 from predict_age.records.drift_state import DriftComparison
 from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.model_quality import (
@@ -23,7 +24,8 @@ from predict_age.records.model_quality import (
     Quality,
     ReusedModelQuality,
 )
-from predict_age.records.step_facts import ParallelPredictionFacts, TrainingFacts
+from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
+from predict_age.run.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.run.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
@@ -181,6 +183,17 @@ def published_quality(run: Run) -> Quality | None:
         return None
 
 
+def after_reading(run: Run) -> None:
+    """Stop before training where too few ages are known, or where too many given ones cannot be used."""
+    facts = run.facts(ReadSourceFacts)
+    if facts.given_ages is None:
+        return
+    ages = AgeFindings(facts.given_ages, facts.unusable_ages or [], run.plan.config, run.plan.as_of)
+    check_known_ages(ages, training=not run.plan.base)
+    checks = [Check("given ages can be used", ages.passes, ages.expected, ages.found)] if ages.is_judged else []
+    _apply_gate(run, AGE_GATE, checks, unusable_ages_error(ages))
+
+
 def after_training(run: Run) -> None:
     """Apply the gate between training and prediction. A reused model passed its own in the run that trained it."""
     facts, config = run.facts(TrainingFacts), run.plan.config
@@ -203,14 +216,15 @@ def after_prediction(run: Run) -> None:
         _apply_gate(run, "drift", check_drift(facts.drift))
 
 
+AGE_GATE = "ages"
 SENTENCES = {
     "model": "the model is not good enough to be published",
     "reused": "the model is no longer as good as when it was trained",
     "predictions": "too few people could be predicted",
     "drift": "the data have changed since the model was trained",
 }
-GATE_NAMES = ("leaks", "model", "reused", "predictions", "drift")  # in the order of the run
-GATES = {"training": after_training, "parallel_prediction": after_prediction}
+GATE_NAMES = ("ages", "leaks", "model", "reused", "predictions", "drift")  # in the order of the run
+GATES = {"read_source": after_reading, "training": after_training, "parallel_prediction": after_prediction}
 
 
 @dataclass(frozen=True)
@@ -230,15 +244,32 @@ def outcome(folder: RunFolder, name: str) -> GateOutcome | None:
         return None
 
 
-def _apply_gate(run: Run, name: str, checks: list[Check]) -> None:
+def overridden_gates(folder: RunFolder) -> tuple[str, ...]:
+    """Gates that ``--accept`` overrides: that on given ages alone where it stopped the run, else all others."""
+    stopped = outcome(folder, AGE_GATE)
+    by_ages = stopped is not None and not (stopped.passed or stopped.accepted)
+    return (AGE_GATE,) if by_ages else tuple(name for name in GATE_NAMES if name != AGE_GATE)
+
+
+def _apply_gate(run: Run, name: str, checks: list[Check], error: PredictAgeError | None = None) -> None:
     fix = f"look at {run.folder.model / 'card.html'}; then change data or configuration, or `predict-age resume --accept`"
-    apply_gate(run.folder, name, checks, run.accept, run.progress.note, SENTENCES[name], fix)
+    apply_gate(run.folder, name, checks, name in run.accept, run.progress.note, SENTENCES.get(name, ""), fix, error)
 
 
 def apply_gate(
-    folder: RunFolder, name: str, checks: list[Check], accept: bool, note: Callable[[str], None], problem: str, fix: str
+    folder: RunFolder,
+    name: str,
+    checks: list[Check],
+    accept: bool,
+    note: Callable[[str], None],
+    problem: str,
+    fix: str,
+    error: PredictAgeError | None = None,
 ) -> None:
-    """Record the ``checks`` of the gate ``name``; raise QualityError with ``problem`` when one failed and ``accept`` is not set."""
+    """Record the ``checks`` of the gate ``name``; when one failed and ``accept`` is not set, raise ``error``.
+
+    By default, that is a QualityError with ``problem`` and ``fix``.
+    """
     before = outcome(folder, name)
     if before and (before.passed or before.accepted):
         return  # decided at the first attempt: another run may have been published since
@@ -246,7 +277,7 @@ def apply_gate(
     decided = GateOutcome(not failed, bool(failed) and accept, checks)
     write_json(folder.path / "gates" / f"{name}.json", as_json(decided))
     if failed and not accept:
-        raise QualityError(
+        raise error or QualityError(
             problem,
             expected="; ".join(f"{c.name}: {c.expected}" for c in failed[:5]),
             found="; ".join(c.found for c in failed[:5]),

@@ -204,7 +204,7 @@ class Run:
     pool: Pool
     progress: Progress
     lease: Permission
-    accept: bool = False  # override failed gates
+    accept: tuple[str, ...] = ()  # gates to override when they fail
     suppression: SuppressionList | None = None
 
     @property

@@ -51,18 +51,15 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) ->
         )
 
 
-def too_few_known(least: int, found: str) -> InputError:
-    """The error of a source in which too few ages are known; ``found`` may say which values cannot be read."""
-    dates = (
-        'set source.birth_date_format, such as "%d/%m/%Y", when dates of birth cannot be read; '
-        if "cannot be read" in found
-        else ""
-    )
+def too_few_known(least: int, found: str, likely: str = "") -> InputError:
+    """The error of a source in which too few ages are known; ``found`` may say which values cannot be read, ``likely`` why."""
+    dates = 'set source.birth_date_format, such as "%d/%m/%Y", when dates of birth cannot be read'
+    hint = f"{likely}; " if likely else f"{dates}; " if "cannot be read" in found else ""
     return InputError(
         "too few people with a known age to train on",
         expected=f"at least {least} with a usable profile",
         found=found,
-        fix=dates + "add rows with an age, birth date or birth year, or lower training.min_rows (20 at least)",
+        fix=hint + "add rows with an age, birth date or birth year, or lower training.min_rows (20 at least)",
     )
 
 

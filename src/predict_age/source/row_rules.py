@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import os
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
 from predict_age.config import AgesConfig
-from predict_age.source.column_types import WHITE_SPACE, is_text
+from predict_age.source.column_types import is_text
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
 from predict_age.source.value_form import form_of
-from predict_age.sql import literal
+from predict_age.source.value_sql import WHOLE, given_and_read, trimmed, was_given, whole_number
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,18 +25,24 @@ EXISTING = {
     "birth_date": "EXISTING_BIRTH_DATE",
     "birth_year": "EXISTING_BIRTH_YEAR",
 }
-SINGLE_EXACT, DOUBLE_EXACT = 2**24, 2**53  # floats hold every whole number below; above, neighbours become one
-_WHOLE = "[+-]?[0-9]+([.]0*)?"
-_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
-_ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
-_COMPACT_DATE = "[0-9]{8}([.]0*)?"
 UNREADABLE, IMPLAUSIBLE = "unreadable", "implausible"
+KEPT_VALUES = 50  # of a column and reason in each piece of the source, to find out what is wrong with them; never written
 IdType = Literal["integer", "text"]
 
 
 def id_type_named(name: str) -> IdType:
     """Type of the ids of a source as its record names it."""
     return "text" if name == "text" else "integer"
+
+
+class AgeState(IntEnum):
+    """State of a row's age: nothing is given, it is known, of no use, readable but below the window, or withheld."""
+
+    ABSENT = 0
+    KNOWN = 1
+    UNUSABLE = 2
+    MINOR = 3
+    WITHHELD = 4
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -60,109 +67,26 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) 
     connection.register(name, table.combine_chunks())
 
 
-def trimmed(column: str) -> str:
-    """SQL for text without white space around it, of any kind that Unicode knows."""
-    return f"trim(CAST({column} AS VARCHAR), '{WHITE_SPACE}')"
-
-
-def _whole_number(column: str, kind: pa.DataType) -> str:
-    """SQL for ``column`` as BIGINT, NULL where it is no whole number, is not exact, or does not fit. 12.0 is whole, 12.7 is not."""
-    if pa.types.is_integer(kind):
-        return f"TRY_CAST({column} AS BIGINT)"
-    if pa.types.is_floating(kind):
-        exact = SINGLE_EXACT if kind.bit_width == 32 else DOUBLE_EXACT
-        return f"CASE WHEN {column} = floor({column}) AND abs({column}) < {exact} THEN CAST({column} AS BIGINT) END"
-    if is_text(kind) or pa.types.is_decimal(kind):
-        text = trimmed(column)
-        return f"CASE WHEN regexp_full_match({text}, '{_WHOLE}') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT) END"
-    return "CAST(NULL AS BIGINT)"
-
-
 def read_ids(connection: duckdb.DuckDBPyConnection, ids: pa.ChunkedArray, reading: IdType) -> pa.ChunkedArray:
     """The pids, BIGINT, that ``ids`` (n,) of any type stand for in a source of this type of ids; NULL where there is none."""
     if reading == "text":
         return read_text_ids(ids)["pid"]
     register(connection, "raw", pa.table({"pid": ids}))
-    return connection.sql(f"SELECT {_whole_number('pid', ids.type)} AS pid FROM raw").to_arrow_table()["pid"]
-
-
-def _age(column: str, kind: pa.DataType) -> str:
-    """SQL for completed years as BIGINT: 34.7 is 34. NULL where there is no number."""
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return f"TRY_CAST(floor({column}) AS BIGINT)"
-    if is_text(kind):
-        text = trimmed(column)
-        rounded = f"TRY_CAST(floor(TRY_CAST({text} AS DOUBLE)) AS BIGINT)"
-        exact = f"WHEN regexp_full_match({text}, '[+]?[0-9]+[.]?[0-9]*') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT)"
-        return f"CASE {exact} WHEN regexp_full_match({text}, '{_NUMBER}') THEN {rounded} END"
-    return _whole_number(column, kind)
-
-
-def _year(column: str, kind: pa.DataType) -> str:
-    """SQL for a year as BIGINT; a whole date counts by its year."""
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return f"CAST(year({column}) AS BIGINT)"
-    number = _whole_number(column, kind)
-    if is_text(kind):
-        number = f"coalesce({number}, CAST(year({_iso_date(trimmed(column))}) AS BIGINT))"
-    return (
-        f"CASE WHEN {number} BETWEEN 10000101 AND 99991231 THEN coalesce(year({_compact_date(number)}), {number}) ELSE {number} END"
-    )
-
-
-def _date(column: str, kind: pa.DataType, pattern: str) -> str:
-    """SQL for a DATE: ISO, YYYYMMDD as a number or text, or text by a strptime ``pattern``; NULL where it is none."""
-    if pa.types.is_date(kind):
-        return column
-    if pa.types.is_timestamp(kind):
-        return f"TRY_CAST({column} AS DATE)"
-    if is_text(kind):
-        text = trimmed(column)
-        compact = f"CASE WHEN regexp_full_match({text}, '{_COMPACT_DATE}') THEN {_compact_date(f'substr({text}, 1, 8)')} END"
-        ways = [_iso_date(text), compact]
-        if pattern:
-            declared = f"TRY_CAST(TRY_STRPTIME({text}, {literal(pattern)}) AS DATE)"
-            ways = [declared] if pattern.startswith("%Y") else [declared, *ways]
-        return f"coalesce({', '.join(ways)})"
-    number = _whole_number(column, kind)
-    return f"CASE WHEN {number} BETWEEN 10000101 AND 99991231 THEN {_compact_date(number)} END"
-
-
-def _iso_date(text: str) -> str:
-    return f"CASE WHEN regexp_full_match({text}, '{_ISO_DATE}') THEN TRY_CAST(substr({text}, 1, 10) AS DATE) END"
-
-
-def _compact_date(digits: str) -> str:
-    """SQL for the DATE that eight digits are, NULL where they are none."""
-    return f"TRY_CAST(TRY_STRPTIME(CAST({digits} AS VARCHAR), '%Y%m%d') AS DATE)"
-
-
-def _given(column: str, kind: pa.DataType) -> str:
-    if pa.types.is_null(kind):
-        return "FALSE"
-    if is_text(kind):
-        return f"({column} IS NOT NULL AND {trimmed(column)} <> '')"
-    if pa.types.is_floating(kind):
-        return f"({column} IS NOT NULL AND NOT isnan({column}))"
-    return f"({column} IS NOT NULL)"
-
-
-def given_and_read(column: str, kind: pa.DataType, pattern: str = "") -> tuple[str, str]:
-    """SQL for whether an age ``column`` of a type holds something, and for what it means there; NULL where that cannot be read."""
-    if pa.types.is_null(kind):
-        return "FALSE", "NULL"
-    readers = {"approximate_age": _age, "birth_year": _year}
-    return _given(column, kind), _date(column, kind, pattern) if column == "birth_date" else readers[column](column, kind)
+    return connection.sql(f"SELECT {whole_number('pid', ids.type)} AS pid FROM raw").to_arrow_table()["pid"]
 
 
 @dataclass(frozen=True)
 class UnusableAges:
-    """Values of an age column that stand for no known age: why, how many, and the form of the first."""
+    """Values of an age column that stand for no known age: why, how many, the form of the first, and some others.
+
+    None of ``first`` is one of somebody who is only too young.
+    """
 
     column: str
     reason: str
     rows: int
     form: str
+    first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,6 +128,10 @@ class RowRules:
             return f"({given} AND coalesce({value} <> 0, TRUE))", f"nullif({value}, 0)"
         return given, value
 
+    def is_too_young(self, column: str, value: str) -> str:
+        """SQL for whether ``value`` of an age column stands for an age from 0 to below the window: correct, only not used."""
+        return f"coalesce({self._between(column, value, 0, self.ages.youngest - 1)}, FALSE)" if self.ages.youngest else "FALSE"
+
     def unusable(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table) -> list[UnusableAges]:
         """Count the values of age columns in ``raw`` that stand for no known age, by column and reason."""
         found = []
@@ -211,12 +139,14 @@ class RowRules:
             given, value = self.given_and_read(column, raw[column].type)
             register(connection, "raw", raw)
             read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
+            older = f"array_agg(text ORDER BY row) FILTER (NOT {self.is_too_young(column, 'value')})"
             query = f"""
                 SELECT CASE WHEN value IS NULL THEN '{UNREADABLE}' ELSE '{IMPLAUSIBLE}' END AS reason,
-                       count(*), first(text ORDER BY row)
+                       count(*), first(text ORDER BY row), list_slice({older}, 1, {KEPT_VALUES})
                 FROM (SELECT {read} FROM raw)
                 WHERE given AND {self.known(column, "value")} IS NULL GROUP BY reason ORDER BY reason"""
-            found += [UnusableAges(column, reason, rows, form_of(text)) for reason, rows, text in connection.sql(query).fetchall()]
+            for reason, rows, text, first in connection.sql(query).fetchall():
+                found.append(UnusableAges(column, reason, rows, form_of(text), tuple(first or ())))
         return found
 
     def canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...] = ("*",)) -> pa.Table:
@@ -228,7 +158,8 @@ class RowRules:
         ``known_age`` INT years inside the window or NULL, ``known_source``; ``needs_prediction`` BOOL; ``withheld`` BOOL, somebody
         whom any age column makes younger than ``ages.min_age``, and ``zero_age`` BOOL, where nothing but an approximate age of 0
         does; and the counted oddities ``unreadable_age``, ``implausible_age``, ``conflicting_age`` BOOL. A withheld row has neither
-        ages nor oddities. Where ids are text, also ``source_id`` and ``id_check``, a second hash of it.
+        ages nor oddities. ``age_state`` UTINYINT is an AgeState by the columns that count. Where ids are text, also ``source_id``
+        and ``id_check``, a second hash of it.
         """
         if self.ids == "text":
             return self._with_text_ids(connection, raw, only)
@@ -267,11 +198,14 @@ class RowRules:
         def as_given(column: str) -> str:
             return f"CASE WHEN NOT withheld THEN TRY_CAST({column}_value AS INTEGER) END" if column in columns else "NULL::INTEGER"
 
+        counting = [c for c in self.ages.precedence if c in columns]
+        young = " OR ".join(self.is_too_young(c, f"{c}_value") for c in counting) or "FALSE"
+        given_any = " OR ".join(f"{c}_given" for c in counting) or "FALSE"
         apart = ", ".join(f"{c}_known" for c in columns)
         conflict = f"greatest({apart}) - least({apart}) > {self.ages.conflict_years}" if len(columns) > 1 else "FALSE"
         query = f"""
             WITH numbers AS (
-                SELECT {_whole_number("pid", kinds["pid"])} AS pid, {_given("pid", kinds["pid"])} AS pid_given,
+                SELECT {whole_number("pid", kinds["pid"])} AS pid, {was_given("pid", kinds["pid"])} AS pid_given,
                        {self._digits(kinds["pid"])} AS pid_numeric{values}
                 FROM raw
             ), judged AS (SELECT *{known}, {withheld} AS withheld FROM numbers)
@@ -286,7 +220,10 @@ class RowRules:
                    withheld, {zero} AS zero_age,
                    {any_of("{0}_given AND {0}_value IS NULL")} AS unreadable_age,
                    {any_of("{0}_value IS NOT NULL AND {0}_known IS NULL")} AS implausible_age,
-                   pid IS NOT NULL AND NOT withheld AND coalesce({conflict}, FALSE) AS conflicting_age
+                   pid IS NOT NULL AND NOT withheld AND coalesce({conflict}, FALSE) AS conflicting_age,
+                   CAST(CASE WHEN pid IS NULL THEN {AgeState.ABSENT} WHEN withheld THEN {AgeState.WITHHELD}
+                             WHEN {age} IS NOT NULL THEN {AgeState.KNOWN} WHEN {young} THEN {AgeState.MINOR}
+                             WHEN {given_any} THEN {AgeState.UNUSABLE} ELSE {AgeState.ABSENT} END AS UTINYINT) AS age_state
             FROM judged"""
         register(connection, "raw", raw)
         return connection.sql(f"SELECT {', '.join(only)} FROM ({query})").to_arrow_table()
@@ -294,5 +231,5 @@ class RowRules:
     @staticmethod
     def _digits(kind: pa.DataType) -> str:
         if is_text(kind) or pa.types.is_decimal(kind):
-            return f"coalesce(regexp_full_match({trimmed('pid')}, '{_WHOLE}'), FALSE)"
+            return f"coalesce(regexp_full_match({trimmed('pid')}, '{WHOLE}'), FALSE)"
         return "TRUE" if pa.types.is_integer(kind) else "FALSE"

@@ -8,8 +8,8 @@ duplicates.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,22 @@ from numpy.typing import NDArray
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.hashing import checksum
+from predict_age.records.step_facts import GivenAges
+from predict_age.source.age_states import count_states, states_of_people, sum_unusable
 from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
-from predict_age.source.row_rules import IdType, RowRules, UnusableAges, connect
+from predict_age.source.row_rules import AgeState, IdType, RowRules, UnusableAges, connect
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import count_text_ids
 from predict_age.storage.durable_files import creating
 from predict_age.storage.suppression_list import SuppressionList
 
-NO_AGE, WITHHELD = 255, 254  # in the place of a known age
+NO_AGE, WITHHELD, USELESS, TOO_YOUNG = 255, 254, 253, 252  # in the place of a known age
+_CODES = np.array([NO_AGE, 0, USELESS, TOO_YOUNG, WITHHELD], np.uint8)  # by AgeState
+_STATES = np.full(256, AgeState.KNOWN, np.uint8)
+_STATES[_CODES[_CODES > 0]] = np.flatnonzero(_CODES)
 ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("age", np.uint8)])
 TEXT_ENTRY = np.dtype([*ENTRY.descr, ("check", np.uint64)])  # two texts may have the same pid
 TEXT_SHARE = 0.1  # ids are text when more of them than this are no whole numbers
@@ -66,6 +71,7 @@ class SplitCounts:
     known_ages: list[int]  # histogram over ages 0..120
     text_ids: int  # rejected rows whose id would be one if ids were text
     unusable_ages: list[UnusableAges]
+    age_states: GivenAges  # rows
     written: dict[str, str]  # path -> SHA-256 of the file of rows set aside
     suppressed: SuppressedRows
 
@@ -84,15 +90,6 @@ def id_type(texts: int, numbers: int) -> IdType:
     return "text" if texts > TEXT_SHARE * (texts + numbers) else "integer"
 
 
-def sum_unusable(several: Iterable[UnusableAges]) -> list[UnusableAges]:
-    """One entry a column and reason, with the form that comes first."""
-    total: dict[tuple[str, str], UnusableAges] = {}
-    for found in several:
-        before = total.get((found.column, found.reason), replace(found, rows=0))
-        total[found.column, found.reason] = replace(before, rows=before.rows + found.rows)
-    return [total[key] for key in sorted(total)]
-
-
 class _Counting:
     """Counts of a split while it is read."""
 
@@ -108,6 +105,7 @@ class _Counting:
         self.known: Counter[str] = Counter()
         self.odd: Counter[str] = Counter()
         self.ages = np.zeros(121, np.int64)
+        self.states = GivenAges(0, 0, 0)
 
     def add(self, split: Split, piece: Slice, judged: pa.Table) -> np.ndarray:
         """Some more rows; returns the entries of the usable ones who are not suppressed."""
@@ -140,8 +138,10 @@ class _Counting:
         entries["pid"] = judged["pid"].filter(usable).to_numpy()
         entries["split"] = split.id
         entries["row"] = rows[usable]
-        entries["age"] = judged["known_age"].filter(usable).fill_null(NO_AGE).to_numpy()
-        entries["age"][judged["withheld"].filter(usable).to_numpy()] = WITHHELD
+        states = judged["age_state"].filter(usable).to_numpy()
+        self.states += count_states(states)
+        ages = judged["known_age"].filter(usable).fill_null(NO_AGE).to_numpy()
+        entries["age"] = np.where(states == AgeState.KNOWN, ages, _CODES[states])
         if self._entry is TEXT_ENTRY:
             entries["check"] = judged["id_check"].filter(usable).to_numpy()
         return entries
@@ -166,6 +166,7 @@ class _Counting:
             self.ages.tolist(),
             self.text_ids,
             sum_unusable(self._unusable),
+            self.states,
             written,
             SuppressedRows(*(np.concatenate(parts) for parts in zip(*self._hidden, strict=True))),
         )
@@ -198,7 +199,7 @@ def scan(
 class DuplicateRows:
     """Losers of one bucket: (split, row inside the split, known age), and the fingerprint of the distinct pids.
 
-    ``ages`` are NO_AGE or WITHHELD where there is none.
+    ``ages`` are NO_AGE or WITHHELD where there is none; ``too_many`` says by how many the rows of these people outnumber them.
     """
 
     splits: NDArray[np.int32]
@@ -206,6 +207,7 @@ class DuplicateRows:
     ages: NDArray[np.uint8]
     distinct: int
     checksum: int
+    too_many: GivenAges
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -233,6 +235,9 @@ def find_duplicates(bucket: int, numbers: list[int], scratch: Path, ids: IdType 
         _refuse_collisions(ordered)
     first = np.searchsorted(several, ordered["pid"])  # of which pid, by number
     best = np.searchsorted(first, np.arange(len(several)))  # the first row of each
+    states = _STATES[ordered["age"]]
+    too_many = count_states(states) - count_states(states_of_people(states, first, len(several)))
+    ordered["age"][np.isin(ordered["age"], (USELESS, TOO_YOUNG))] = NO_AGE
     for takes_precedence in (ordered["age"] < WITHHELD, ordered["age"] == WITHHELD):
         candidates = np.flatnonzero(takes_precedence)
         groups, at = np.unique(first[candidates], return_index=True)
@@ -240,7 +245,7 @@ def find_duplicates(bucket: int, numbers: list[int], scratch: Path, ids: IdType 
     loses = np.ones(len(ordered), bool)
     loses[best] = False
     lost = ordered[loses]
-    return DuplicateRows(lost["split"], lost["row"], lost["age"], distinct, seal)
+    return DuplicateRows(lost["split"], lost["row"], lost["age"], distinct, seal, too_many)
 
 
 def _refuse_collisions(ordered: np.ndarray) -> None:

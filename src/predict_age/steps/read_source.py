@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.records.step_facts import GivenAges, ReadSourceFacts, UnusableAgesRecord
 from predict_age.run.batching import number_of_batches
 from predict_age.run.run import RunPlan, StepContext
 from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_before_reading
 from predict_age.source import filesystem
+from predict_age.source.age_states import sum_unusable, with_readings, without_readings
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
@@ -34,6 +35,8 @@ from predict_age.source.suppressed_records import HiddenPeople, Hiding, none_lef
 from predict_age.step import StepResult
 from predict_age.steps.source_facts import file_facts, rows_to_predict, source_facts
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
+
+READ_OTHERWISE = 0.01  # share of the people with a given age and no known one from which on their values are read in other ways
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
         duplicate_rows_file(context.folder), duplicates, counts
     )
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = source_facts(plan.config.source, files, counts, duplicates, hidden, hashes, rules, file_facts(plan.files, files))
+    unusable = _unusable_ages(context, rules, counts)
+    facts = source_facts(unusable, files, counts, duplicates, hidden, hashes, rules, file_facts(plan.files, files))
     hidden.check_others(facts.people)
     write_json(
         source / "splits.json",
@@ -236,3 +240,14 @@ def _files(
         read[conversion.file] += left_out
         rejected[conversion.file].update(broken)
     return [FileRows(f.path, n, reasons) for f, n, reasons in zip(plan.files, read, rejected, strict=True)]
+
+
+def _unusable_ages(context: StepContext, rules: RowRules, counts: list[SplitCounts]) -> list[UnusableAgesRecord]:
+    """Values that stand for no known age; a worker reads them otherwise where they may stop the run."""
+    source = context.plan.config.source
+    tasks = [(ages, str(getattr(source, ages.column)), rules) for ages in sum_unusable(a for c in counts for a in c.unusable_ages)]
+    people = sum((c.age_states for c in counts), GivenAges(0, 0, 0))
+    if people.unusable < READ_OTHERWISE * people.given and people.known >= context.plan.config.training.min_rows:
+        return [without_readings(ages, name) for ages, name, _ in tasks]
+    result: list[UnusableAgesRecord] = context.pool.run(with_readings, tasks, names="reading of ages")
+    return result

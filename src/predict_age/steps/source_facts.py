@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from predict_age.config import SourceConfig
-from predict_age.records.step_facts import ReadSourceFacts, SourceFileFacts, UnusableAgesRecord
+from predict_age.records.step_facts import GivenAges, ReadSourceFacts, SourceFileFacts, UnusableAgesRecord
 from predict_age.source.discovery import SourceFile
 from predict_age.source.rejected_rows import FileRows
 from predict_age.source.row_rules import RowRules
-from predict_age.source.scan import NO_AGE, WITHHELD, DuplicateRows, SplitCounts, sum_unusable
+from predict_age.source.scan import NO_AGE, WITHHELD, DuplicateRows, SplitCounts
 from predict_age.source.suppressed_records import HiddenPeople
 from predict_age.tally import fold_tails
 
@@ -47,7 +46,7 @@ def rows_to_predict(counts: list[SplitCounts], duplicates: list[DuplicateRows]) 
 
 
 def source_facts(
-    source: SourceConfig,
+    unusable: list[UnusableAgesRecord],
     rows: list[FileRows],
     counts: list[SplitCounts],
     duplicates: list[DuplicateRows],
@@ -81,11 +80,9 @@ def source_facts(
         source_sha256=hashes,
         pid_type=rules.ids,
         files=files,
-        unusable_ages=[
-            UnusableAgesRecord(str(getattr(source, found.column)), found.reason, found.rows, found.form)
-            for found in sum_unusable(ages for count in counts for ages in count.unusable_ages)
-        ]
-        or None,
+        unusable_ages=unusable or None,
+        given_ages=sum((c.age_states for c in counts), GivenAges(0, 0, 0))
+        - sum((d.too_many for d in duplicates), GivenAges(0, 0, 0)),
         withheld=sum(c.withheld for c in counts) - lost_withheld if rules.ages.min_age else None,
         zero_ages=sum(c.zero_ages for c in counts) or None,
         suppressed=hidden.people,

@@ -1,0 +1,158 @@
+"""Rows of a source that a plan looks at: what ids are, which rows are rejected, and what is known of ages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.config import SourceConfig
+from predict_age.records.step_facts import GivenAges, UnusableAgesRecord
+from predict_age.run.age_gate import AgeFindings
+from predict_age.run.run import RunPlan
+from predict_age.source.age_states import count_states, states_of_people, sum_unusable, with_readings
+from predict_age.source.rejected_rows import FileRows
+from predict_age.source.row_rules import EXISTING, AgeState, IdType, RowRules, connect, register
+from predict_age.source.scan import id_type
+from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
+from predict_age.source.working_rows import TextChunk
+from predict_age.tally import AGE_BINS, fold_tails
+
+NEVER_COUNTS, TOO_YOUNG_TO_USE = "not in ages.precedence", "withheld (minors)"
+Piece = tuple[pa.Table, NDArray[np.bool_]]  # light rows with an id, and which of them are withheld
+
+
+@dataclass(frozen=True)
+class AgeColumn:
+    """One age column of the source among the rows looked at: values that are given and used, and the ages that these stand for.
+
+    ``youngest`` and ``oldest`` are ages that at least 20 people have reached or not passed, where there are so many. ``unused``
+    counts the other values by reason, with the form of the first.
+    """
+
+    column: str
+    given: int
+    used: int
+    youngest: int | None
+    oldest: int | None
+    median: float | None
+    unused: list[UnusableAgesRecord]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no value of the column counts, usable or not."""
+        return all(values.reason == NEVER_COUNTS for values in self.unused) and not self.used
+
+
+class PlanSample:
+    """Some rows of each file, or of some row groups, or all."""
+
+    def __init__(self, rules: RowRules, source: SourceConfig) -> None:
+        self._rules = rules
+        self._source = source
+        self._raw: list[pa.Table] = []
+        self._shares: list[float] = []
+        self._numbers = self._texts = self._broken = 0
+        self.rows = 0
+        self._texts_by_file: dict[str, int] = {}
+        self.files: list[FileRows] = []
+
+    def add_chunk(self, path: str, chunk: TextChunk) -> None:
+        """Rows and rejected records of a text file."""
+        before = self._texts
+        reasons = Counter(reason for _, reason in chunk.broken)
+        self._broken += len(chunk.broken)
+        if chunk.rows.num_rows:
+            reasons.update(p for p in self.add(chunk.rows).to_pylist() if p is not None)
+        self._texts_by_file[path] = self._texts_by_file.get(path, 0) + self._texts - before
+        if not self.files or self.files[-1].path != path:
+            self.files.append(FileRows(path, 0, Counter()))
+        self.files[-1] = FileRows(path, self.files[-1].records + chunk.records, self.files[-1].rejected + reasons)
+
+    def add(self, raw: pa.Table) -> pa.ChunkedArray:
+        """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
+        light = raw.select([name for name in ("pid", *EXISTING) if name in raw.column_names])
+        canonical = self._rules.canonical(connect(), light, ("pid", "problem", "known_age"))
+        self._raw.append(light)
+        self._shares.append((canonical.num_rows - canonical["known_age"].null_count) / max(canonical.num_rows, 1))
+        self.rows += canonical.num_rows
+        self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
+        self._texts += count_text_ids(raw["pid"], canonical["problem"])
+        return canonical["problem"]
+
+    def rows_by_file(self) -> list[FileRows]:
+        """Records and rejected ones of each file; text ids are no reason where ids are text."""
+        if self.ids()[0] != "text":
+            return self.files
+        texts = self._texts_by_file
+        reasons = (NOT_AN_INTEGER, OUT_OF_RANGE)
+        return [FileRows(f.path, f.records, f.rejected - Counter(dict.fromkeys(reasons, texts.get(f.path, 0)))) for f in self.files]
+
+    @property
+    def known_share(self) -> float:
+        """Share (0..1) of the rows with a known age."""
+        return sum(self._shares) / max(len(self._shares), 1)
+
+    def ids(self) -> tuple[IdType, int]:
+        """Type of the sampled ids, and the number of ids of another type."""
+        declared = self._source.pid_type
+        kind: IdType = id_type(self._texts, self._numbers) if declared == "auto" else declared
+        return kind, self._texts if kind == "integer" else 0
+
+    def ages(self, plan: RunPlan, rows: int) -> tuple[AgeFindings, list[AgeColumn]]:
+        """Findings about the given ages of the people looked at, of ``rows`` in the source; and each age column that they have."""
+        rules = replace(self._rules, ids=self.ids()[0])
+        pids, states, pieces = [np.empty(0, np.int64)], [np.empty(0, np.uint8)], list[Piece]()
+        for raw in self._raw:
+            canonical = rules.canonical(connect(), raw, ("pid", "age_state"))
+            usable = canonical["pid"].is_valid()
+            pieces.append((raw.filter(usable), canonical["age_state"].filter(usable).to_numpy() == AgeState.WITHHELD))
+            pids.append(canonical["pid"].filter(usable).to_numpy())
+            states.append(canonical["age_state"].filter(usable).to_numpy())
+        different, people = np.unique(np.concatenate(pids), return_inverse=True)
+        counts: GivenAges = count_states(states_of_people(np.concatenate(states), people, len(different)))
+        unusable = sum_unusable(values for raw, young in pieces for values in rules.unusable(connect(), raw.filter(~young)))
+        records = [with_readings(values, str(getattr(self._source, values.column)), rules) for values in unusable]
+        sample = "" if self.sees_all(rows) else f"in a sample of {self.rows:,} of about {rows:,} rows: "
+        columns = (self._age_column(column, pieces, records) for column in sorted(EXISTING, key=self._precedence))
+        return AgeFindings(counts, records, plan.config, plan.as_of, sample), [c for c in columns if c is not None]
+
+    def _precedence(self, column: str) -> int:
+        order = [str(name) for name in self._rules.ages.precedence]
+        return order.index(column) if column in order else len(order)
+
+    def sees_all(self, rows: int) -> bool:
+        """Whether the sample holds all ``rows`` of the source."""
+        return self.rows + self._broken >= rows
+
+    def _age_column(self, column: str, pieces: list[Piece], unusable: list[UnusableAgesRecord]) -> AgeColumn | None:
+        counts: Counter[int | None] = Counter()
+        withheld = 0
+        for raw, young in pieces:
+            if column not in raw.column_names or pa.types.is_null(raw[column].type):
+                continue
+            connection = connect()
+            given, value = self._rules.given_and_read(column, raw[column].type)
+            register(connection, "raw", raw.append_column("young", pa.array(young)))
+            query = f"SELECT young, {self._rules.known(column, value)} AS age, count(*) FROM raw WHERE {given} GROUP BY ALL"
+            for is_young, age, rows in connection.sql(query).fetchall():
+                withheld += rows if is_young else 0
+                counts[age] += 0 if is_young else rows
+        if not counts and not withheld:
+            return None
+        name = str(getattr(self._source, column))
+        unused = [values for values in unusable if values.column == name]
+        unused += [UnusableAgesRecord(name, TOO_YOUNG_TO_USE, withheld, "")] if withheld else []
+        given_rows = counts.total() + withheld
+        del counts[None]
+        ages = np.sort(np.array(list(counts.elements()), np.int64))
+        if column not in self._rules.ages.precedence:
+            unused += [UnusableAgesRecord(name, NEVER_COUNTS, len(ages), "")] if len(ages) else []
+            return AgeColumn(name, given_rows, 0, None, None, None, unused)
+        if not len(ages):
+            return AgeColumn(name, given_rows, 0, None, None, None, unused)
+        folded = np.flatnonzero(fold_tails(np.bincount(ages, minlength=AGE_BINS).tolist()))  # the extremes are single people's
+        return AgeColumn(name, given_rows, len(ages), int(folded[0]), int(folded[-1]), float(np.median(ages)), unused)

@@ -1,0 +1,112 @@
+"""Gate on given ages that cannot be used: a wrong date, format or unit makes most of them useless, and no model shows it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from predict_age.config import Config
+from predict_age.errors import InputError
+from predict_age.records.step_facts import GivenAges, UnusableAgesRecord
+from predict_age.source.age_readings import OTHER_FORMAT, AgeReading
+from predict_age.source.rejected_rows import too_few_known
+
+FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
+MOST_LIKELY = 0.5  # share of the values that a reading must fit to be named
+_MISTAKES = {
+    AgeReading.ONE_VALUE: "most of {column} is one value, perhaps a code for a missing one: leave it empty, or in CSV add it to "
+    "source.missing_values",
+    AgeReading.TWO_DIGIT_YEARS: "{column} has years of two digits, which tell no century: write all four",
+    AgeReading.SERIAL_NUMBERS: "{column} has a spreadsheet's serial numbers: write them as dates",
+    AgeReading.MONTHS: "{column} looks like ages in months: divide by 12",
+    AgeReading.BANDS: "{column} has age bands: write one age, or leave the column out of ages.precedence",
+    AgeReading.DECIMAL_COMMA: "{column} has a decimal comma: write a decimal point",
+    AgeReading.THOUSANDS: "{column} has a separator between thousands: write digits alone",
+    AgeReading.BIRTH_YEARS: "{column} holds birth years: name it as source.birth_year",
+    AgeReading.BIRTH_DATES: "{column} holds dates: name it as source.birth_date",
+    AgeReading.AFTER_AS_OF: "dates in {column} lie after as_of {as_of}: --as-of is too early",
+    AgeReading.TOO_OLD: "people in {column} would be older than {oldest} at as_of {as_of}: --as-of is too late",
+}
+
+
+@dataclass(frozen=True)
+class AgeFindings:
+    """Given ages of a source: people by what is known of them, values of no use, and the settings that decide it."""
+
+    people: GivenAges
+    unusable: Sequence[UnusableAgesRecord]
+    config: Config
+    as_of: dt.date
+    sample: str = ""  # words for the rows that this comes from; empty: all
+
+    @property
+    def share(self) -> float:
+        """Share (0..1) of the people with a given age who have no known age; minors are none of them."""
+        return self.people.unusable / max(self.people.given, 1)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the gate is on and enough people have a given age."""
+        return bool(self.config.gates.unusable_ages) and self.people.given >= FEWEST_GIVEN
+
+    @property
+    def passes(self) -> bool:
+        """Whether the share is within the limit."""
+        return not self.is_judged or self.share <= self.config.gates.unusable_ages
+
+    @property
+    def expected(self) -> str:
+        """Requirement of the gate in words."""
+        limit = self.config.gates.unusable_ages
+        return f"a known age for all but {limit:.0%} of the people with a given age (gates.unusable_ages), at as_of {self.as_of}"
+
+    @property
+    def found(self) -> str:
+        """Counts of the source in words, by column and reason."""
+        people = f"none for {self.people.unusable:,} of {self.people.given:,} ({self.share:.1%})"
+        minors = f", and {self.people.minor:,} more are younger than ages.min" if self.people.minor else ""
+        return "; ".join([self.sample + people + minors, *(values.sentence for values in self.unusable)])
+
+    @property
+    def likely(self) -> str:
+        """Likely reasons, the commonest value first; empty where none is apparent."""
+        ordered = sorted(self.unusable, key=lambda values: -values.rows)
+        return "; ".join(filter(None, (self._likely(values) for values in ordered)))
+
+    def _likely(self, values: UnusableAgesRecord) -> str:
+        fits = {name: n for name, n in values.readings.items() if n >= MOST_LIKELY * values.tried}
+        if not fits:
+            return ""
+        best = max(fits, key=fits.__getitem__)  # of equal ones the first
+        if not best.startswith(OTHER_FORMAT):
+            return _MISTAKES[AgeReading(best)].format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max)
+        return self._format(values.column, [name for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)])
+
+    def _format(self, column: str, best: list[str]) -> str:
+        patterns = [f'"{name.removeprefix(OTHER_FORMAT)}"' for name in best]
+        declared = self.config.source.birth_date_format
+        swapped = declared.replace("%d", "%?").replace("%m", "%d").replace("%?", "%m")
+        if declared and f'"{swapped}"' in patterns:
+            return f'day and month of {column} are swapped: set source.birth_date_format = "{swapped}"'
+        return f"{column} reads as another format: set source.birth_date_format = {' or '.join(patterns)}"
+
+
+def check_known_ages(ages: AgeFindings, *, training: bool) -> None:
+    """Raise InputError where too few people have a known age for ``training``."""
+    least, known = ages.config.training.min_rows, ages.people.known
+    if training and known < least:
+        sentences = [values.sentence for values in ages.unusable]
+        raise too_few_known(least, "; ".join([f"{known} of {known} with a known age", *sentences]), ages.likely)
+
+
+def unusable_ages_error(ages: AgeFindings) -> InputError:
+    """The error of a source most of whose given ages cannot be used."""
+    likely = f"likely reason: {ages.likely}; " if ages.likely else ""
+    return InputError(
+        "too many of the given ages cannot be used",
+        expected=ages.expected,
+        found=ages.found,
+        fix=f"{likely}correct it and start a new run; where the other ages are right, raise gates.unusable_ages, or let a run that "
+        "stopped here go on with them: `predict-age resume --accept`",
+    )

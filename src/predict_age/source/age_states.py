@@ -1,0 +1,51 @@
+"""Given ages counted over rows and over people, and records of values that stand for no known age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predict_age.records.step_facts import GivenAges, UnusableAgesRecord
+from predict_age.source.age_readings import fitting_readings
+from predict_age.source.row_rules import AgeState, RowRules, UnusableAges
+
+MOST_KEPT = 2_000  # values of a column and reason that are kept together
+
+
+def count_states(states: NDArray[np.uint8]) -> GivenAges:
+    """Numbers of rows or people by ``states`` (n,)."""
+    counts = np.bincount(states, minlength=len(AgeState))
+    young = counts[AgeState.MINOR] + counts[AgeState.WITHHELD]
+    return GivenAges(int(counts[AgeState.KNOWN]), int(counts[AgeState.UNUSABLE]), int(young))
+
+
+def states_of_people(states: NDArray[np.uint8], people: NDArray[np.int64], number: int) -> NDArray[np.uint8]:
+    """State of each of ``number`` people from those of their rows (n,): the last state that one of them has."""
+    made = np.full(number, AgeState.ABSENT, np.uint8)
+    for state in (AgeState.UNUSABLE, AgeState.MINOR, AgeState.KNOWN, AgeState.WITHHELD):
+        made[people[states == state]] = state
+    return made
+
+
+def sum_unusable(several: Iterable[UnusableAges]) -> list[UnusableAges]:
+    """One entry a column and reason, with the form that comes first."""
+    total: dict[tuple[str, str], UnusableAges] = {}
+    for found in several:
+        before = total.get((found.column, found.reason), replace(found, rows=0, first=()))
+        first = (*before.first, *found.first)[:MOST_KEPT]
+        total[found.column, found.reason] = replace(before, rows=before.rows + found.rows, first=first)
+    return [total[key] for key in sorted(total)]
+
+
+def with_readings(found: UnusableAges, name: str, rules: RowRules) -> UnusableAgesRecord:
+    """Record of unusable ages of the source's column ``name``, with the other readings that some of them fit."""
+    fitting = fitting_readings(rules, found.column, found.first) if found.first else {}
+    return UnusableAgesRecord(name, found.reason, found.rows, found.form, len(found.first), fitting)
+
+
+def without_readings(found: UnusableAges, name: str) -> UnusableAgesRecord:
+    """Record of unusable ages of the source's column ``name`` where other readings are of no interest."""
+    return UnusableAgesRecord(name, found.reason, found.rows, found.form)

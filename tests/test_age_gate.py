@@ -1,0 +1,340 @@
+"""Gate on given ages that cannot be used: `plan` and `run` stop before training, and say which values, their form and the likely reason."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import TINY, call, tiny_run, write_jsonl
+from predict_age.config import AgesConfig, Config, SourceConfig
+from predict_age.records.step_facts import GivenAges, ReadSourceFacts
+from predict_age.run.age_gate import AgeFindings
+from predict_age.source.age_readings import _FORMATS, AgeReading, fitting_readings
+from predict_age.source.row_group_reader import Split
+from predict_age.source.row_rules import RowRules
+from predict_age.source.scan import find_duplicates, scan
+from predict_age.source.value_form import form_of
+from predict_age.storage.workspace import Workspace
+
+AS_OF = dt.date(2025, 10, 23)
+FEATURE = 'format = 1\n[features.tenure]\nkind = "number"\npath = "tenure"\nmin = 0\nmax = 99\ndefault = 1\nmeaning = "m"\n'
+PEOPLE, USABLE = 60, 24  # with a given age, and those of them whose age can be used
+Row = dict[str, Any]
+
+
+def born(n: int) -> dt.date:
+    """Date of birth of person ``n``, on a day after the twelfth: in the other order no month."""
+    return dt.date(1960 + n % 40, 1 + n % 12, 13 + n % 15)
+
+
+def in_format(pattern: str) -> Callable[[int], object]:
+    """Values of a column that holds dates of birth in a format."""
+    return lambda n: born(n).strftime(pattern)
+
+
+ISO = in_format("%Y-%m-%d")
+SWAPPED = 'day and month of birth_date are swapped: set source.birth_date_format = "%d/%m/%Y"'
+OTHER = "birth_date reads as another format: set source.birth_date_format = "
+MISTAKES: dict[str, tuple[str, Callable[[int], object], Callable[[int], object], str, str, str]] = {
+    # name: column, value of a usable age, value of the others, as_of, source settings, likely reason
+    "as_of too early": (
+        "birth_date",
+        ISO,
+        lambda n: born(n).replace(year=2011 + n % 10).isoformat(),
+        "2010-01-01",
+        "",
+        "--as-of is too early",
+    ),
+    "as_of too late": (
+        "birth_date",
+        ISO,
+        lambda n: born(n).replace(year=1901 + n % 20).isoformat(),
+        "2025-10-23",
+        "",
+        "--as-of is too late",
+    ),
+    "year after as_of": ("birth_year", lambda n: 1960 + n % 40, lambda n: 2011 + n % 10, "2010-01-01", "", "--as-of is too early"),
+    "year too old": ("birth_year", lambda n: 1960 + n % 40, lambda n: 1860 + n % 40, "2025-10-23", "", "--as-of is too late"),
+    "day and month": ("birth_date", in_format("%m/%d/%Y"), in_format("%d/%m/%Y"), "2025-10-23", "%m/%d/%Y", SWAPPED),
+    "dots": ("birth_date", ISO, in_format("%d.%m.%Y"), "2025-10-23", "", OTHER + '"%d.%m.%Y"'),
+    "American": ("birth_date", ISO, in_format("%m/%d/%Y"), "2025-10-23", "", OTHER + '"%m/%d/%Y"'),
+    "named month": ("birth_date", ISO, in_format("%d-%b-%Y"), "2025-10-23", "", OTHER + '"%d-%b-%Y"'),
+    "with a time": ("birth_date", ISO, in_format("%d/%m/%Y 00:00"), "2025-10-23", "", OTHER + '"%d/%m/%Y %H:%M"'),
+    "ISO after all": ("birth_date", in_format("%Y-%d-%m"), ISO, "2025-10-23", "%Y-%d-%m", '"%Y-%m-%d"'),
+    "two digits": ("birth_date", ISO, in_format("%d/%m/%y"), "2025-10-23", "", "years of two digits"),
+    "two digits, declared": (
+        "birth_date",
+        in_format("%d/%m/%Y"),
+        in_format("%d/%m/%y"),
+        "2025-10-23",
+        "%d/%m/%Y",
+        "years of two digits",
+    ),
+    "two-digit year": ("birth_year", lambda n: 1960 + n % 40, lambda n: 60 + n % 40, "2025-10-23", "", "years of two digits"),
+    "serial number": ("birth_date", ISO, lambda n: str((born(n) - dt.date(1899, 12, 30)).days), "2025-10-23", "", "serial numbers"),
+    "months": ("approximate_age", lambda n: 20 + n % 40, lambda n: (20 + n % 40) * 12, "2025-10-23", "", "ages in months"),
+    "comma": ("approximate_age", lambda n: f"{20 + n % 40}.5", lambda n: f"{20 + n % 40},5", "2025-10-23", "", "decimal comma"),
+    "comma in a year": (
+        "birth_year",
+        lambda n: f"{1960 + n % 40}",
+        lambda n: f"{1960 + n % 40},0",
+        "2025-10-23",
+        "",
+        "decimal comma",
+    ),
+    "thousands": ("birth_year", lambda n: f"{1960 + n % 40}", lambda n: f"1,9{60 + n % 40}", "2025-10-23", "", "between thousands"),
+    "bands": (
+        "approximate_age",
+        lambda n: str(20 + n % 40),
+        lambda n: f"{20 + n % 40}-{24 + n % 40}",
+        "2025-10-23",
+        "",
+        "age bands",
+    ),
+    "years as ages": ("approximate_age", lambda n: 20 + n % 40, lambda n: 1960 + n % 40, "2025-10-23", "", "source.birth_year"),
+    "dates as years": ("birth_year", lambda n: "1980", in_format("%d.%m.%Y"), "2025-10-23", "", "source.birth_date"),
+    "dates as ages": ("approximate_age", lambda n: "30", ISO, "2025-10-23", "", "source.birth_date"),
+    "a code": ("approximate_age", lambda n: 20 + n % 40, lambda n: 999, "2025-10-23", "", "one value"),
+    "words": ("approximate_age", lambda n: str(20 + n % 40), lambda n: f"about {'abcdefgh'[n % 8]}", "2025-10-23", "", ""),
+}
+
+
+EVERYWHERE = {"as_of too early", "day and month", "months", "two-digit year"}  # in each format; the others in one of them
+
+
+def as_csv(folder: Path, rows: list[Row]) -> Path:
+    """Rows as a CSV file."""
+    with (folder / "people.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "people.csv"
+
+
+def as_json_array(folder: Path, rows: list[Row]) -> Path:
+    """Rows as a JSON array."""
+    (folder / "people.json").write_text(json.dumps(rows))
+    return folder / "people.json"
+
+
+def as_parquet(folder: Path, rows: list[Row]) -> Path:
+    """Rows as a Parquet file whose dates are dates, where they are ISO."""
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    given = [v for v in columns.get("birth_date", []) if v]
+    if given and all(len(v) == 10 and v[4] == v[7] == "-" and v[5:7] <= "12" for v in given):
+        columns["birth_date"] = [v and dt.date.fromisoformat(v) for v in columns["birth_date"]]
+    pq.write_table(pa.table(columns), folder / "people.parquet")
+    return folder / "people.parquet"
+
+
+DRESSES = {"csv": as_csv, "json": as_json_array, "parquet": as_parquet}
+
+
+def people_of(
+    column: str, good: Callable[[int], object], bad: Callable[[int], object], usable: int = USABLE, given: int = PEOPLE
+) -> list[Row]:
+    """80 people, ``given`` with a value in ``column``, of whom the first ``usable`` have a good one."""
+    values = [good(n) if n < usable else bad(n) if n < given else None for n in range(80)]
+    return [{"pid": n, column: value, "tenure": n % 30} for n, value in enumerate(values)]
+
+
+def config_of(settings: str = "", pattern: str = "") -> str:
+    """Configuration of a flat source with small models."""
+    declared = f'birth_date_format = "{pattern}"\n' if pattern else ""
+    return f'[source]\nprofile_json = "*"\n{declared}{TINY}{settings}'
+
+
+def plan_of(source: Path, as_of: str, config: str) -> tuple[int, str, str]:
+    """Exit code and outputs of `plan`."""
+    (source.parent / "c.toml").write_text(config)
+    (source.parent / "f.toml").write_text(FEATURE)
+    files = ["--config", source.parent / "c.toml", "--features", source.parent / "f.toml"]
+    return call(["plan", "--source", source, "--as-of", as_of, "--json", *files])
+
+
+FAMILY = [(m, d) for n, m in enumerate(MISTAKES) for k, d in enumerate(DRESSES) if m in EVERYWHERE or n % 3 == k]
+
+
+@pytest.mark.parametrize(("mistake", "dress"), FAMILY)
+def test_a_mistake_in_most_ages_stops_the_plan(mistake: str, dress: str, tmp_path: Path) -> None:
+    """Counts by column and reason, the first one's form and never a person's value, and the likely reason; 0 switches it off."""
+    column, good, bad, as_of, pattern, likely = MISTAKES[mistake]
+    if as_of == "2010-01-01":
+        good = {"birth_date": lambda n: born(n).replace(year=1960 + n % 20).isoformat(), "birth_year": lambda n: 1960 + n % 20}[
+            column
+        ]
+    source = DRESSES[dress](tmp_path, people_of(column, good, bad))
+    code, out, said = plan_of(source, as_of, config_of(pattern=pattern))
+    assert code == 3, said
+    assert "too many" in json.loads(out)["error"]["message"]
+    assert "too many of the given ages cannot be used" in said
+    assert f"none for {PEOPLE - USABLE} of {PEOPLE} (60.0%)" in said
+    assert f"{PEOPLE - USABLE} values of {column} " in said
+    assert f"at as_of {as_of}" in said
+    assert ("likely reason: " in said) is bool(likely)
+    assert likely in said
+    form = said.partition("form ")[2].partition(" (9:")[0]
+    assert form == form_of(str(bad(USABLE)))
+    for value in {str(bad(n)) for n in range(USABLE, PEOPLE)}:
+        assert len(value) < 4 or value not in said.replace(as_of, "")
+    if mistake not in EVERYWHERE:
+        return
+    off = config_of(pattern=pattern).replace("[gates]\n", "[gates]\nunusable_ages = 0\n")
+    code, out, said = plan_of(source, as_of, off)
+    assert code == 0, said
+    [ages] = json.loads(out)["ages"]
+    assert (ages["column"], ages["given"], ages["used"]) == (column, PEOPLE, USABLE)
+    assert sum(u["rows"] for u in ages["unused"]) == PEOPLE - USABLE
+
+
+@pytest.mark.parametrize("mistake", ["as_of too early", "day and month", "months", "two-digit year"])
+@pytest.mark.parametrize("dress", DRESSES)
+def test_all_ages_of_no_use_are_too_few(mistake: str, dress: str, tmp_path: Path) -> None:
+    """Nobody is left to train on: the same sentence from plan and run, with counts, form and likely reason; text ids too."""
+    column, _, bad, as_of, pattern, likely = MISTAKES[mistake]
+    rows = [{**row, "pid": f"p{row['pid']}"} for row in people_of(column, bad, bad)]
+    source = DRESSES[dress](tmp_path, rows)
+    code, _, said = plan_of(source, as_of, config_of(pattern=pattern))
+    done = tiny_run(source, tmp_path / "w", "--features", tmp_path / "f.toml", config=config_of(pattern=pattern), as_of=as_of)
+    assert (code, done.code) == (3, 3)
+    assert said.splitlines() == done.said.splitlines()[-len(said.splitlines()) :]
+    assert f"0 of 0 with a known age; {PEOPLE} values of {column}" in said
+    assert likely in said
+
+
+ORDINARY = {
+    "all usable": ("birth_date", ISO, ISO, 60, 60),
+    "a fifth of no use": ("birth_year", lambda n: 1980, lambda n: 1850, 48, 60),
+    "minors": ("approximate_age", lambda n: 30, lambda n: n % 14, 24, 60),
+    "born last year": ("birth_date", ISO, lambda n: born(n).replace(year=2024).isoformat(), 24, 60),
+    "few given": ("approximate_age", lambda n: 30, lambda n: "thirty", 0, 19),
+    "nothing given": ("approximate_age", lambda n: 30, lambda n: 30, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_sources_pass(name: str, tmp_path: Path) -> None:
+    """Minors, a fifth outside the window, fewer than 20 given ages: the gate does not stop them."""
+    column, good, bad, usable, given = ORDINARY[name]
+    code, out, said = plan_of(as_csv(tmp_path, people_of(column, good, bad, usable, given)), "2025-10-23", config_of())
+    assert "given ages cannot be used" not in said
+    assert code == (0 if usable >= 20 else 3), said
+    if code == 0:
+        assert json.loads(out)["as_of"] == "2025-10-23"
+
+
+def test_somebody_with_one_usable_age_counts_as_known(tmp_path: Path) -> None:
+    """People are counted, not values: an unreadable date beside a usable year, and a column that never counts."""
+    rows = [{**row, "birth_year": 1980} for row in people_of("birth_date", ISO, lambda n: "unknown")]
+    source = as_csv(tmp_path, rows)
+    assert plan_of(source, "2025-10-23", config_of())[0] == 0
+    never = config_of('[ages]\nprecedence = ["birth_date"]\n')
+    code, _, said = plan_of(source, "2025-10-23", never)
+    assert code == 3
+    assert "none for 36 of 60" in said
+    turned = config_of('[ages]\nprecedence = ["birth_year"]\n')
+    code, out, said = plan_of(source, "2025-10-23", turned)
+    assert code == 0, said
+    years, dates = json.loads(out)["ages"]
+    assert (years["used"], dates["used"]) == (80, 0)
+    assert [u["reason"] for u in dates["unused"]] == ["unreadable", "not in ages.precedence"]
+
+
+def test_a_run_stops_before_training_and_goes_on_when_accepted(people_rows: list[Row], tmp_path: Path) -> None:
+    """Exit code 3, nothing trained or published; `resume --accept` publishes with the usable ages, and the report says so."""
+    rows = [
+        {**row, "approximate_age": 20 + n % 40 if n < 60 else 12 * 40 if n < 160 else None, "birth_year": None}
+        for n, row in enumerate(people_rows[:240])
+    ]
+    source = write_jsonl(tmp_path / "people.jsonl", rows)
+    done = tiny_run(source, tmp_path / "w")
+    assert done.code == 3
+    assert "none for 100 of 160 (62.5%)" in done.said
+    [folder] = Workspace(tmp_path / "w").runs()
+    assert not folder.model.exists()
+    assert not Workspace(tmp_path / "w").published.current
+    facts = folder.facts(ReadSourceFacts)
+    assert facts.given_ages == GivenAges(60, 100, 0)
+    assert tiny_run(source, tmp_path / "w").code == 3  # the same run is continued, and stops again
+    code, out, said = call(["resume", "--workspace", tmp_path / "w", "--accept", "--json"])
+    assert code == 0, said
+    assert "accepted although given ages can be used fails" in said
+    assert json.loads(out)["rows"]["existing"] == 60
+    assert "Published although the ages gate failed" in folder.report.read_text()
+
+
+def test_accepting_ages_accepts_no_model(tmp_path: Path) -> None:
+    """A model that nobody has seen is judged: `resume --accept` first opens the gate on ages, then the one on the model."""
+    rng = np.random.default_rng(5)
+    rows = people_of("approximate_age", lambda n: int(rng.integers(20, 60)), lambda n: 12 * (40 + n % 9))
+    source = as_csv(tmp_path, rows)
+    (tmp_path / "f.toml").write_text(FEATURE)
+    strict = config_of().replace("baselines = false", "baselines = true")
+    again = ["resume", "--workspace", tmp_path / "w", "--accept", "--json"]
+    assert tiny_run(source, tmp_path / "w", "--features", tmp_path / "f.toml", config=strict).code == 3
+    assert call(again)[0] == 5
+    assert call(again)[0] == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_people_are_counted_once(seed: int, tmp_path: Path) -> None:
+    """Whatever rows a person has: a minor before a known age before one of no use, against a count by hand."""
+    rng = np.random.default_rng(seed)
+    ages = [None, 30, 150, 5]
+    rows = [(int(p), ages[a]) for p, a in zip(rng.integers(0, 60, 200), rng.integers(0, 4, 200), strict=True)]
+    path = tmp_path / "s.parquet"
+    pids, given = zip(*rows, strict=True)
+    pq.write_table(
+        pa.table({"pid": pids, "approximate_age": pa.array(given, pa.int64()), "profile_json": pa.nulls(200, pa.string())}), path
+    )
+    split = Split(0, 0, str(path), 0, 200, 0, False)
+    (tmp_path / "scratch").mkdir()
+    [counts] = scan(0, [split], SourceConfig(), RowRules(AgesConfig(), AS_OF), 3, tmp_path / "scratch", None, ["f"])
+    found = counts.age_states
+    for bucket in range(3):
+        found -= find_duplicates(bucket, [0], tmp_path / "scratch").too_many
+    people = {pid: {age for p, age in rows if p == pid} for pid in set(pids)}
+    known = sum(30 in person and 5 not in person for person in people.values())
+    minor = sum(5 in person for person in people.values())
+    unusable = sum(person in ({150}, {150, None}) for person in people.values())
+    assert found == GivenAges(known, unusable, minor)
+
+
+@pytest.mark.parametrize("pattern", [p for p in _FORMATS if "%H" not in p])
+def test_every_format_is_recognised(pattern: str) -> None:
+    """Dates in a format that is suggested are read by it, and by no other one for all of them, but for day and month."""
+    declared = "%Y-%d-%m" if pattern in ("%Y-%m-%d", "%Y%m%d") else ""
+    rules = RowRules(AgesConfig(), AS_OF, declared)
+    texts = [born(n).strftime(pattern) for n in range(40)]
+    found = fitting_readings(rules, "birth_date", texts)
+    assert found["format " + pattern] == 40
+    best = {name for name, n in found.items() if n == 40}
+    assert best <= {"format " + p for p in (pattern, pattern.replace("%b", "%B"), pattern.replace("%B", "%b"))}
+
+
+def test_a_sample_is_said_to_be_one() -> None:
+    """A verdict about a sample begins with its size; fewer than 20 people are not judged, 0 switches the gate off."""
+    ages = AgeFindings(GivenAges(10, 90, 5), [], Config(), AS_OF, "in a sample of 105 of about 9,000 rows: ")
+    assert not ages.passes
+    assert ages.found.startswith("in a sample of 105 of about 9,000 rows: none for 90 of 105")
+    assert "5 more are younger" in ages.found
+    assert AgeFindings(GivenAges(0, 19, 0), [], Config(), AS_OF).passes
+    assert not AgeFindings(GivenAges(0, 20, 0), [], Config(), AS_OF).passes
+    off = Config.model_validate({"gates": {"unusable_ages": 0.0}})
+    assert AgeFindings(GivenAges(0, 20, 0), [], off, AS_OF).passes
+
+
+def test_every_mistake_has_its_words() -> None:
+    """Each reading is one of the family above."""
+    from predict_age.run.age_gate import _MISTAKES
+
+    assert set(_MISTAKES) == set(AgeReading)
