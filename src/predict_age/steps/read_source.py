@@ -100,8 +100,9 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
         duplicate_rows_file(context.folder), duplicates, counts
     )
     shutil.rmtree(scratch, ignore_errors=True)
-    unusable = _unusable_ages(context, rules, counts)
-    facts = source_facts(unusable, files, counts, duplicates, hidden, hashes, rules, file_facts(plan.files, files))
+    facts = source_facts(
+        _unusable_ages(context, rules, counts), files, counts, duplicates, hidden, hashes, rules, file_facts(plan.files, files)
+    )
     hidden.check_others(facts.people)
     write_json(
         source / "splits.json",
