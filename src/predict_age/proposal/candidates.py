@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -68,9 +68,9 @@ class LeftOut:
 
 
 def propose(
-    fields: dict[FieldPath, Field], rows: int, ages: Sequence[float | None], as_of: dt.date, taken: Iterable[str]
+    fields: dict[FieldPath, Field], rows: int, as_of: dt.date, taken: Iterable[str]
 ) -> tuple[list[Candidate], list[LeftOut]]:
-    """Candidates for the ``fields`` of ``rows`` profiles. Known ``ages`` (rows,) choose words; ``taken``: id and age columns."""
+    """Candidates for the ``fields`` of ``rows`` profiles; ``taken``: columns of ids and ages."""
     used: set[str] = set()
     candidates: list[Candidate] = []
     left: list[LeftOut] = []
@@ -78,7 +78,7 @@ def propose(
         shown = written(path)
         reason = next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
         reason = reason or _unreachable(path) or _unusable(field, rows)
-        made = [] if reason else _features_of(field, rows, ages, as_of)
+        made = [] if reason else _features_of(field, as_of)
         if not made:
             left.append(LeftOut(shown, reason or "nothing in it that a model can use"))
         for suffix, settings in made:
@@ -126,13 +126,13 @@ def _is_identifier(field: Field) -> bool:
     return not known_form and not any(" " in t for t in field.texts[:200])
 
 
-def _features_of(field: Field, rows: int, ages: Sequence[float | None], as_of: dt.date) -> list[tuple[str, Settings]]:
+def _features_of(field: Field, as_of: dt.date) -> list[tuple[str, Settings]]:
     """Suffix of the name and settings of each feature that a field gives."""
     if field.lengths:
         top = float(max(field.lengths))
         settings: Settings = {"kind": "count", "path": written(field.path[:-1]), "max": max(10.0, 2 * top)}
         count = [("count", settings | {"meaning": meaning_of(field, "number of items")})] if len(set(field.lengths)) > 1 else []
-        return count + item_flags(field, ages)
+        return count + item_flags(field)
     if "*" in field.path:
         return _of_items(field, as_of)
     if field.is_boolean:
@@ -141,7 +141,7 @@ def _features_of(field: Field, rows: int, ages: Sequence[float | None], as_of: d
         return [("", {**scalar, "path": written(field.path)})]
     if field.has_decimal_comma:
         return [("", _decimal_comma(field))]
-    return text_features(field, ages)
+    return text_features(field)
 
 
 def _of_items(field: Field, as_of: dt.date) -> list[tuple[str, Settings]]:

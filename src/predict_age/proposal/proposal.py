@@ -50,7 +50,7 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
     profiles = _profiles(sample.records, columns)
     ages = [_known_age(record, columns, as_of) for record in sample.records]
     fields = collect_fields(profiles)
-    candidates, left = propose(fields, len(profiles), ages, as_of, columns.taken)
+    candidates, left = propose(fields, len(profiles), as_of, columns.taken)
     kept, dropped = _without_copies_and_leaks(candidates, profiles, ages, as_of)
     known = sum(age is not None for age in ages)
     return Proposal(source, sample, columns, as_of, known, kept, left + dropped, _groups(fields))

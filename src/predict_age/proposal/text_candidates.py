@@ -1,13 +1,10 @@
-"""Features of text and of lists: categories, and flags for the words and items with which people are older or younger."""
+"""Features of text and of lists: categories, hashed words, and flags for common items."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Sequence
+from collections import Counter
 
 from predict_age.features.inspection import written
-from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import parse_path
 from predict_age.features.sql_compiler import json_path
 from predict_age.proposal.columns import words_of
@@ -19,15 +16,13 @@ MIN_LEVEL_ROWS = 10  # people with a level, for a model to learn it
 COVERED_SHARE = 0.5  # of the rows in such levels, for a category
 COMPLETE_SHARE = 0.95  # of the rows in such levels: words of the text would add nothing
 FEW_LEVELS = 50
-MOST_WORDS = 12  # flags for words of one text
-FLAG_SHARE = 0.01  # of the rows that have a word, for a flag
-FLAG_Z = 4.0  # standard errors by which the mean age with a word differs from that without
-MIN_FLAG_ROWS = 20  # people with a word
-_WORD = re.compile(r"[^\W\d_]{3,}")
+MOST_FLAGS = 25  # items of one list
+MIN_FLAG_ROWS = 20  # people with an item, for a model to learn it
+BUCKETS = 32  # of words of one text
 
 
-def text_features(field: Field, ages: Sequence[float | None]) -> list[tuple[str, Settings]]:
-    """Suffix of the name and settings of each feature that texts give; ``ages`` are those of all rows of the sample."""
+def text_features(field: Field) -> list[tuple[str, Settings]]:
+    """Suffix of the name and settings of each feature that texts give."""
     text = f"json_extract_string(profile, {json_place(field)})"
     if field.date_format:
         since = f"date_diff('day', TRY_STRPTIME({text}, {literal(field.date_format)}), as_of) / 365.25"
@@ -38,7 +33,8 @@ def text_features(field: Field, ages: Sequence[float | None]) -> list[tuple[str,
         settings: Settings = {"kind": "category", "path": written(field.path), "max_values": most}
         made.append(("", settings | {"meaning": meaning_of(field, "the value as written")}))
     if level_share(field) < COMPLETE_SHARE and sum(" " in t for t in field.texts) >= 0.2 * len(field.texts):
-        made += _word_flags(field, ages)
+        hashed: Settings = {"kind": "words", "path": written(field.path), "buckets": BUCKETS}
+        made.append(("text", hashed | {"meaning": meaning_of(field, "words in it")}))
         longest = float(2 * max(len(t.split(" ")) for t in field.texts))
         words = sql_settings(f"len(string_split({text}, ' '))", (0.0, longest, 1.0), meaning_of(field, "number of words"))
         made.append(("words", words | {"unit": "words"}))
@@ -61,49 +57,14 @@ def json_place(field: Field) -> str:
     return literal(json_path(parse_path(written(field.path))))
 
 
-def _word_flags(field: Field, ages: Sequence[float | None]) -> list[tuple[str, Settings]]:
-    """Flags for the words with which people are older or younger than without them."""
-    words = [{w.casefold() for w in _WORD.findall(t)} for t in field.texts]
-    made = []
-    for word in _telling(words, field.rows, ages):
-        pattern = literal(rf"(?i)\b{re.escape(word)}\b")
-        expression = f"CAST(regexp_matches(json_extract_string(profile, {json_place(field)}), {pattern}) AS DOUBLE)"
-        meaning = meaning_of(field, f'1 when the word "{word}" occurs')
-        made.append((f"has_{word}", sql_settings(expression, (0.0, 1.0, 0.0), meaning)))
-    return made
-
-
-def item_flags(field: Field, ages: Sequence[float | None]) -> list[tuple[str, Settings]]:
-    """Flags for the items of a list with which people are older or younger than without them."""
-    items = [{item for item in some if isinstance(item, str)} for some in field.items]
-    made = []
-    for item in _telling(items, field.rows, ages):
-        expression = f"CAST(list_contains(json_extract_string(profile, {json_place(field)}), {literal(item)}) AS DOUBLE)"
-        made.append((f"has_{item}", sql_settings(expression, (0.0, 1.0, 0.0), meaning_of(field, f'1 when "{item}" is an item'))))
-    return made
-
-
-def _telling(sets: list[set[str]], at: list[int], ages: Sequence[float | None]) -> list[str]:
-    """Members of ``sets``, each of the row ``at``, whose people differ in age from the others most, in standard errors."""
-    known = [(some, age) for some, row in zip(sets, at, strict=True) if (age := ages[row]) is not None]
-    if len(known) < 2 * MIN_FLAG_ROWS:
+def item_flags(field: Field) -> list[tuple[str, Settings]]:
+    """One feature with a flag for each of the commonest items of a list of texts; none where hardly any item is common."""
+    counts = Counter(item for some in field.items for item in {i for i in some if isinstance(i, str)})
+    common = sum(n >= MIN_FLAG_ROWS for n in counts.values())
+    if common < 2:
         return []
-    total, squares = sum(a for _, a in known), sum(a * a for _, a in known)
-    groups: dict[str, list[float]] = {}
-    for some, age in known:
-        for member in some:
-            groups.setdefault(member, []).append(age)
-    spread = math.sqrt(max(squares / len(known) - (total / len(known)) ** 2, 1e-9))
-    scored = []
-    for member, having in groups.items():
-        n, others = len(having), len(known) - len(having)
-        if n < max(MIN_FLAG_ROWS, FLAG_SHARE * len(known)) or others < MIN_FLAG_ROWS:
-            continue
-        apart = abs(sum(having) / n - (total - sum(having)) / others)
-        z = apart / (spread * math.sqrt(1 / n + 1 / others))
-        if z >= FLAG_Z and not refusal_reason(member):
-            scored.append((-z, member))
-    return [member for _, member in sorted(scored)[:MOST_WORDS]]
+    settings: Settings = {"kind": "flags", "path": written(field.path), "max_values": min(MOST_FLAGS, common)}
+    return [("items", settings | {"meaning": meaning_of(field, "which of the commonest items")})]
 
 
 def meaning_of(field: Field, what: str) -> str:
