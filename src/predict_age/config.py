@@ -2,81 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
+from predict_age.age_bands import check_shares
 from predict_age.errors import ConfigError
 from predict_age.purposes import checked_purpose
-from predict_age.toml_lines import explain, parse_toml
+from predict_age.source_config import STRICT_SECTION
+from predict_age.source_config import SourceConfig as SourceConfig  # noqa: PLC0414 - told to mypy as a name of this module
+from predict_age.toml_lines import explain, parse_toml, similar_key
 
 ShareOfRows = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
-    # workers never validate it, so its schema is built on first use
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-MISSING_VALUES = ("NA", "N/A", "<NA>", "NULL", "null", "None", "NaN", "nan", "\\N")
-
-
-class SourceConfig(_Section):
-    """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile.
-
-    What files are (``format``, ``encoding``, ``csv_...``) is detected unless it is set. ``missing_values`` are texts that stand for
-    no value where a CSV file has them without quotes.
-    """
-
-    pid: str = "pid"
-    pid_type: Literal["auto", "integer", "text"] = "auto"
-    birth_year: str = "birth_year"
-    approximate_age: str = "approximate_age"
-    birth_date: str = "birth_date"
-    birth_date_format: str = ""
-    profile_json: str = "profile_json"
-    format: Literal["auto", "parquet", "json", "csv"] = "auto"
-    encoding: str = "auto"
-    csv_delimiter: str = Field(default="auto", pattern=r'^(auto|[^\r\n"\x00\x80-\U0010ffff])$')
-    csv_quote: str = Field(default="auto", pattern=r"^(auto|[!-~]?)$")
-    csv_escape: str = Field(default="auto", pattern=r"^(auto|[!-~]?)$")
-    csv_line_breaks: Literal["checked", "trusted"] = "checked"
-    missing_values: tuple[str, ...] = Field(default=MISSING_VALUES, strict=False)
-    max_set_aside_share: float = Field(default=0.001, ge=0, le=1)
-    max_set_aside_floor: int = Field(default=10, ge=0)
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str) -> str:
-        if value == "auto":
-            return value
-        try:
-            "pid".encode(value)  # also refuses encodings that are none of text
-            return codecs.lookup(value).name
-        except (LookupError, ValueError):
-            raise ValueError("no encoding of text has this name; write auto, utf-8, utf-16, cp1252, iso8859-1 ...") from None
-
-    @property
-    def age_columns(self) -> tuple[str, str, str]:
-        """Names of the columns that may hold a known age."""
-        return self.birth_year, self.approximate_age, self.birth_date
-
-    @property
-    def light_columns(self) -> tuple[str, str, str, str]:
-        """Names of the columns of ids and ages: all that the light pass reads."""
-        return self.pid, *self.age_columns
-
-    @field_validator("birth_date_format")
-    @classmethod
-    def _whole_date(cls, value: str) -> str:
-        day = "%d" in value or "%-d" in value
-        month = any(part in value for part in ("%m", "%-m", "%b", "%B"))
-        if value and not ("%Y" in value and month and day):
-            raise ValueError("source.birth_date_format needs %Y (four digits), a month (%m, %b or %B) and %d, such as %d/%m/%Y")
-        return value
+    model_config = STRICT_SECTION
 
 
 class AgesConfig(_Section):
@@ -115,6 +57,12 @@ class AgesConfig(_Section):
         if len(set(self.precedence)) != len(self.precedence):
             raise ValueError("ages.precedence names a column twice")
         return self
+
+
+class PopulationConfig(_Section):
+    """Shares of all people, with and without a known age, by age band; none: those with a known age are taken for typical."""
+
+    ages: dict[str, float] = {}
 
 
 class TrainingConfig(_Section):
@@ -257,6 +205,7 @@ class Config(_Section):
     run: RunConfig = Field(default_factory=RunConfig)
     source: SourceConfig = Field(default_factory=SourceConfig)
     ages: AgesConfig = Field(default_factory=AgesConfig)
+    population: PopulationConfig = Field(default_factory=PopulationConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     prediction: PredictionConfig = Field(default_factory=PredictionConfig)
     card: CardConfig = Field(default_factory=CardConfig)
@@ -264,6 +213,11 @@ class Config(_Section):
     drift: DriftConfig = Field(default_factory=DriftConfig)
     running: RunningConfig = Field(default_factory=RunningConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+
+    @model_validator(mode="after")
+    def _whole_population(self) -> Config:
+        check_shares(self.population.ages, self.ages.min, self.ages.max)
+        return self
 
 
 def load_config(path: Path | None, overrides: dict[str, dict[str, object]] | None = None) -> Config:
@@ -288,12 +242,7 @@ def load_config(path: Path | None, overrides: dict[str, dict[str, object]] | Non
 
 
 def _similar_key(keys: tuple[str, ...]) -> str:
-    """Key that ``keys`` (section, key) probably mean: the same key of another section or a similar spelling; empty if none."""
-    sections = {name: tuple(type_of.model_fields) for name, type_of in _sections().items()}
-    if len(keys) == 1:
-        return next(iter(difflib.get_close_matches(keys[0], sections, n=1)), "")
-    elsewhere = [f"{name}.{keys[1]}" for name, fields in sections.items() if keys[1] in fields]
-    return next(iter(elsewhere or difflib.get_close_matches(keys[1], sections.get(keys[0], ()), n=1)), "")
+    return similar_key(keys, {name: tuple(type_of.model_fields) for name, type_of in _sections().items()})
 
 
 def _sections() -> dict[str, type[BaseModel]]:

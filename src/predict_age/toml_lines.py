@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -80,3 +81,11 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
         if list(keys[: len(path)]) == path and (best is None or len(path) > best[0]):
             best = (len(path), number)
     return best[1] if best else None
+
+
+def similar_key(keys: tuple[str, ...], sections: Mapping[str, tuple[str, ...]]) -> str:
+    """Key that ``keys`` (section, key) probably mean: the same key of another section or a similar spelling; empty if none."""
+    if len(keys) == 1:
+        return next(iter(difflib.get_close_matches(keys[0], sections, n=1)), "")
+    elsewhere = [f"{name}.{keys[1]}" for name, fields in sections.items() if keys[1] in fields]
+    return next(iter(elsewhere or difflib.get_close_matches(keys[1], sections.get(keys[0], ()), n=1)), "")

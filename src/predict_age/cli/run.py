@@ -76,7 +76,7 @@ def generate_command(
         typer.Option(
             "--shift",
             help="Simulate drift in 15 % of the people: missing (no job level), longer (8 more years of tenure), "
-            "unseen (new mail provider), older (over 50); may be repeated.",
+            "unseen (new mail provider), older (over 50); or unstated (the older, the fewer state their age); may be repeated.",
         ),
     ] = None,
     level: Annotated[

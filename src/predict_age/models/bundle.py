@@ -35,6 +35,10 @@ class Predictions:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
 
+    def only(self, chosen: NDArray[np.int64]) -> Predictions:
+        """Predictions of the rows ``chosen`` (m,)."""
+        return Predictions(self.age[chosen], self.lower[chosen], self.upper[chosen])
+
     @property
     def width(self) -> NDArray[np.float64]:
         """Upper end - lower end in years (n,), the published confidence_score: larger is less certain; 0 names one age."""

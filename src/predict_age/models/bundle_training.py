@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predict_age.config import Config, TrainingConfig
 from predict_age.features.encode import fit_encoders
 from predict_age.features.spec import FeatureSet
+from predict_age.models.age_weights import AgeWeights
 from predict_age.models.bundle import Bundle, EnsembleWeights, MemberOutputs, Predictions
 from predict_age.models.conformal import calibrate
 from predict_age.models.held_out import HeldOutPredictions, UnseenMembers, UnseenOutputs, held_out_metrics
@@ -49,14 +50,16 @@ def train_bundle(
     config: Config,
     threads: int,
     run_tasks: TaskRunner = run_in_turn,
+    age_weights: AgeWeights | None = None,
 ) -> tuple[Bundle, Metrics, HeldOutPredictions]:
     """Train and weigh the members, calibrate the interval, and measure the result on held-out people.
 
     ``columns``: feature table (n rows); ``age`` (n,): whole years; ``sampling_hashes`` (n,): in [0, 1). Fewer than
     ``cross_fit_below_rows`` people are all held out once (:func:`_train_in_folds`), more are given roles once
-    (:func:`_train_by_roles`). Returns the bundle, the metrics, and the held-out predictions that the metrics measure.
+    (:func:`_train_by_roles`). With ``age_weights`` all of this is for people whose ages are distributed as those
+    of the people to predict. Returns the bundle, the metrics, and the held-out predictions that the metrics measure.
     """
-    people = TrainingPeople(features, columns, age, config)
+    people = TrainingPeople(features, columns, age, config, age_weights)
     if len(age) < config.training.cross_fit_below_rows:
         return _train_in_folds(people, sampling_hashes, run_tasks)
     return _train_by_roles(people, sampling_hashes, threads)
@@ -80,12 +83,12 @@ def _train_in_folds(
     folds = _folds(sampling_hashes, fold_count(n, settings))
     completed: list[_Fold] = run_tasks(_train_fold, [(people, fold, 1) for fold in folds])
     unseen, unweighed = UnseenMembers.all_of([fold.unseen for fold in completed]), completed[-1].bundle.ensemble
-    ensemble = _fitted(unweighed, unseen, settings)
+    ensemble = _fitted(unweighed, _typical(people, unseen), settings)
     part_of = np.arange(n) % CLAIM_PARTS
     claimed = []
     for part in range(CLAIM_PARTS):
         mine = unseen.only(part_of == part)
-        by_others = _fitted(unweighed, unseen.only(part_of != part), settings)
+        by_others = _fitted(unweighed, _typical(people, unseen.only(part_of != part)), settings)
         claimed.append(by_others.predict(mine.outputs(by_others)))
     predictions = in_order(claimed, part_of)
     refit = n < settings.refit_below_rows
@@ -106,19 +109,46 @@ def _measured(
     missing: NDArray[np.float64],
     refit_rows: int,
 ) -> tuple[Metrics, HeldOutPredictions]:
-    """Metrics of ``predictions`` for ``held_out`` people, who have these ``numbers`` (m,) in the sample."""
-    ridge, median = bundle.ensemble.whole_years(held_out.ridge), float(np.median(people.age))
-    metrics = held_out_metrics(
-        bundle.ensemble,
-        held_out,
-        predictions,
-        median,
-        importance=gain_importance(bundle.xgboost),
-        missing=dict(zip(people.features.names, missing.tolist(), strict=True)),
-        rows=rows,
-        refit_rows=refit_rows,
-    )
-    return metrics, HeldOutPredictions(numbers, held_out.age, predictions, held_out.outputs.missing_count, ridge, median)
+    """Metrics of ``predictions`` for ``held_out`` people, who have these ``numbers`` (m,) in the sample.
+
+    With weights by age, groups are measured on people of whom none counts twice, so that they are groups of people; what is said of
+    everybody rests on as many people as the weighted ones are worth.
+    """
+    importance, of_features = gain_importance(bundle.xgboost), dict(zip(people.features.names, missing.tolist(), strict=True))
+
+    def measured(chosen: NDArray[np.int64]) -> tuple[Metrics, HeldOutPredictions]:
+        some, made = held_out.only(chosen), predictions.only(chosen)
+        ridge = bundle.ensemble.whole_years(some.ridge)
+        median = float(np.median(some.age if people.age_weights else people.age))
+        metrics = held_out_metrics(
+            bundle.ensemble,
+            some,
+            made,
+            median,
+            importance=importance,
+            missing=of_features,
+            rows=rows,
+            refit_rows=refit_rows,
+        )
+        return metrics, HeldOutPredictions(numbers[chosen], some.age, made, some.outputs.missing_count, ridge, median)
+
+    places = np.argsort(numbers, kind="stable")
+    if people.age_weights is None:
+        return measured(np.arange(len(numbers)))
+    ordered = numbers[places]
+    everybody = measured(places[np.searchsorted(ordered, people.typical(ordered))])[0]
+    metrics, kept = measured(places[np.searchsorted(ordered, people.measured(ordered))])
+    of_all = ("held_out", "members", "ridge", "median", "uncalibrated")
+    return replace(metrics, **{name: getattr(everybody, name) for name in of_all}), kept
+
+
+def _typical(people: TrainingPeople, unseen: UnseenMembers) -> UnseenMembers:
+    """Outputs for people whose ages are distributed as those of the people to predict; all where these are not known."""
+    if people.age_weights is None:
+        return unseen
+    places = np.argsort(unseen.rows, kind="stable")
+    drawn = people.typical(unseen.rows[places])
+    return unseen.only(places[np.searchsorted(unseen.rows[places], drawn)])
 
 
 def _fitted(ensemble: EnsembleWeights, unseen: UnseenMembers, settings: TrainingConfig) -> EnsembleWeights:
@@ -161,9 +191,10 @@ def _best_rounds(people: TrainingPeople, fold: NDArray[np.bool_], threads: int) 
     settings = people.config.training
     encoders = fit_encoders(people.features, people.columns.filter(pa.array(~fold)), people.age[~fold])
     matrix, names = encoders.encode(people.columns), encoders.column_names(people.features.names)
-    fit, ages, validation = matrix[~fold], people.age[~fold], (matrix[fold], people.age[fold])
-    xgboost = train_xgboost(fit, ages, names, settings, threads, validation)
-    return xgboost.rounds, train_lightgbm(fit, ages, names, settings, threads, validation).rounds
+    fit, stop = people.training_rows(np.flatnonzero(~fold)), people.typical(np.flatnonzero(fold))
+    ages, validation = people.age[fit], (matrix[stop], people.age[stop])
+    xgboost = train_xgboost(matrix[fit], ages, names, settings, threads, validation)
+    return xgboost.rounds, train_lightgbm(matrix[fit], ages, names, settings, threads, validation).rounds
 
 
 def _folds(sampling_hashes: NDArray[np.float64], count: int) -> list[NDArray[np.bool_]]:
@@ -187,11 +218,12 @@ def _train_by_roles(
     settings, n = people.config.training, len(people.age)
     roles = assign_roles(sampling_hashes, settings)
     bundle, matrix = people.train(roles == FIT, roles == VALIDATE, threads)
+    numbers = np.flatnonzero(roles == HELD_OUT)
     calibration, held_out = (
-        UnseenOutputs.of(bundle, matrix[roles == role], people.age[roles == role], threads) for role in (CALIBRATE, HELD_OUT)
+        UnseenOutputs.of(bundle, matrix[some], people.age[some], threads)
+        for some in (people.typical(np.flatnonzero(roles == CALIBRATE)), numbers)
     )
     bundle = replace(bundle, ensemble=_calibrated(bundle.ensemble, calibration.outputs, calibration.age))
-    numbers = np.flatnonzero(roles == HELD_OUT)
     rows = TrainingRows(int((roles == FIT).sum()), len(numbers), 1)
     missing, refit_rows = np.isnan(matrix[:, : len(people.features)]).mean(axis=0), n if n < settings.refit_below_rows else 0
     predictions = bundle.ensemble.predict(held_out.outputs)

@@ -91,8 +91,8 @@ class UnseenOutputs:
         outputs = MemberOutputs(*(np.concatenate([getattr(o.outputs, f.name) for o in several]) for f in fields(MemberOutputs)))
         return cls(outputs, np.concatenate([o.age for o in several]), np.concatenate([o.ridge for o in several]))
 
-    def only(self, chosen: NDArray[np.bool_]) -> UnseenOutputs:
-        """Outputs for the ``chosen`` (n,) people alone."""
+    def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> UnseenOutputs:
+        """Outputs for the ``chosen`` people alone: a mask (n,), or their places (m,)."""
         outputs = MemberOutputs(*(getattr(self.outputs, f.name)[chosen] for f in fields(MemberOutputs)))
         return UnseenOutputs(outputs, self.age[chosen], self.ridge[chosen])
 
@@ -127,8 +127,8 @@ class UnseenMembers:
         """Concatenate the outputs of several groups of people."""
         return cls(*(np.concatenate([getattr(some, f.name) for some in several]) for f in fields(cls)))
 
-    def only(self, chosen: NDArray[np.bool_]) -> UnseenMembers:
-        """Outputs for the ``chosen`` (n,) people alone."""
+    def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> UnseenMembers:
+        """Outputs for the ``chosen`` people alone: a mask (n,), or their places (m,)."""
         return UnseenMembers(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     def outputs(self, ensemble: EnsembleWeights) -> MemberOutputs:

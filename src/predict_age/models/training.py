@@ -13,6 +13,7 @@ from predict_age.features.encode import Matrix, default_values, fit_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.hashing import uniform_hash
 from predict_age.models.age_distribution import Probabilities
+from predict_age.models.age_weights import TRAINING_TIMES, AgeWeights, drawn_rows, thinned_rows, typical_rows
 from predict_age.models.bundle import (
     MEMBERS,
     Bundle,
@@ -43,12 +44,16 @@ MAX_EVALUATION_ROWS = (
 
 @dataclass(frozen=True)
 class TrainingPeople:
-    """The people of known ``age`` (n,) with their feature ``columns`` (n rows), and the settings of the training."""
+    """The people of known ``age`` (n,) with their feature ``columns`` (n rows), and the settings of the training.
+
+    ``age_weights``: how many people to predict each stands for, by age; None: as many.
+    """
 
     features: FeatureSet
     columns: pa.Table
     age: NDArray[np.float32]
     config: Config
+    age_weights: AgeWeights | None = None
 
     def with_rounds(self, xgboost: int, lightgbm: int) -> TrainingPeople:
         """Return the people with settings for boosters of so many trees."""
@@ -57,7 +62,25 @@ class TrainingPeople:
 
     def train(self, fit: NDArray[np.bool_], validate: NDArray[np.bool_], threads: int) -> tuple[Bundle, Matrix]:
         """Train all members on the people ``fit`` (n,); ``validate`` (n,) stops boosting and weighs the members."""
-        return _train_members(self.features, self.columns, self.age, fit, validate, self.config, threads)
+        drawn, typical = self.training_rows(np.flatnonzero(fit)), self.typical(np.flatnonzero(validate))
+        return _train_members(self.features, self.columns, self.age, drawn, typical, self.config, threads)
+
+    def training_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ``rows`` (m,) to train on: all, or each as often as its weight says."""
+        weights = self._weights(rows)
+        return rows if weights is None else drawn_rows(rows, weights, TRAINING_TIMES * len(rows))
+
+    def typical(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ``rows`` (m,) to weigh members with and to calibrate: all, or as many by weight as they are worth."""
+        return rows[typical_rows(self.age_weights, self.age[rows])]
+
+    def measured(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ``rows`` (m,) to measure on: all, or some by weight, none twice, because they are counted as people."""
+        weights = self._weights(rows)
+        return rows if weights is None else thinned_rows(rows, weights)
+
+    def _weights(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        return None if self.age_weights is None else self.age_weights.of(self.age[rows])
 
     def train_on_all(self, threads: int) -> Bundle:
         """Train all members on everybody, with the configured numbers of trees."""
@@ -90,18 +113,18 @@ def _train_members(
     features: FeatureSet,
     columns: pa.Table,
     age: NDArray[np.float32],
-    fit: NDArray[np.bool_],
-    validate: NDArray[np.bool_],
+    fit: NDArray[np.int64],
+    validate: NDArray[np.int64],
     config: Config,
     threads: int,
 ) -> tuple[Bundle, Matrix]:
-    """Train all models on the rows ``fit`` (n,); rows ``validate`` (n,) stop boosting and weigh members. No calibration yet.
+    """Train all models on the rows ``fit`` (m,); rows ``validate`` (k,) stop boosting and weigh members. No calibration yet.
 
     XGBoost's prediction is one more feature of the forest. For the training rows, that prediction comes from two boosters that were
     not trained on them (two folds, a third of the rounds). Also returns the matrix of all rows.
     """
     settings = config.training
-    encoders = fit_encoders(features, columns.filter(pa.array(fit)), age[fit])
+    encoders = fit_encoders(features, columns.take(pa.array(fit)), age[fit])
     matrix = encoders.encode(columns)
     fit_matrix, ages, names = matrix[fit], age[fit], encoders.column_names(features.names)
     validation = (matrix[validate], age[validate])
@@ -109,7 +132,7 @@ def _train_members(
     with TrainingThreads(threads) as pool:  # the longest tasks first
         lightgbm = pool.submit(train_lightgbm, fit_matrix, ages, names, settings, 1, validation, pool.cancelled)
         xgboost = pool.submit(train_xgboost, fit_matrix, ages, names, settings, max(1, threads // 2), validation, pool.cancelled)
-        folds = np.arange(len(ages)) % 2 == 0
+        folds = np.unique(fit, return_inverse=True)[1] % 2 == 0  # a person that is drawn twice is in one fold
         others = [
             pool.submit(_out_of_fold_predictions, fit_matrix, ages, names, settings, rows, pool.cancelled)
             for rows in (folds, ~folds)

@@ -20,6 +20,7 @@ from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
 from predict_age.kernels import MIN_KERNEL_ROWS
 from predict_age.models.age_cells import without_single_ages
+from predict_age.models.age_weights import age_weights, known_by_age, typical_rows
 from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, load_model, save_model
 from predict_age.models.bundle_training import train_bundle
 from predict_age.models.held_out import UnseenOutputs
@@ -96,11 +97,13 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     context.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
     leakage = people.leakage_scores()
     _refuse_leaks(leakage, inputs)
+    known_ages = known_by_age(people.age, labelled)
+    weights = age_weights(plan.config.population.ages, known_ages, inputs.source.to_predict, people.age)
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(context, features, people)
     side_by_side = partial(context.pool.run, names="training turn")
     bundle, metrics, judged = train_bundle(
-        features, people.columns, people.age, people.sampling_hashes, config, plan.workers, side_by_side
+        features, people.columns, people.age, people.sampling_hashes, config, plan.workers, side_by_side, weights
     )
     _record_people(context.folder, people)
     version = save_model(
@@ -125,7 +128,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         tuned=tuned,
         purpose=plan.purpose,
     )
-    card = build_card(people, leakage, bundle, judged, metrics, subject, plan.config, plan.workers)
+    card = build_card(people, leakage, bundle, judged, metrics, subject, plan.config, plan.workers, weights)
     write_card(card, context.folder.model)
     facts = TrainingFacts(
         model_version=version,
@@ -210,7 +213,9 @@ def _evaluate_reused(inputs: TrainingInputs, trained: Metrics) -> ReusedModelQua
     matrix = bundle.encoders.encode(people.columns) if len(people.age) else np.empty((0, len(bundle.features)), np.float32)
     readable = ~np.isnan(matrix).all(axis=1)  # others get no prediction
     unseen = UnseenOutputs.of(bundle, matrix[readable], people.age[readable], plan.workers)
-    return evaluate_reused(bundle, unseen, trained)
+    known_ages = np.array(inputs.source.known_ages, np.float64)
+    weights = age_weights(plan.config.population.ages, known_ages, inputs.source.to_predict, unseen.age)
+    return evaluate_reused(bundle, unseen.only(typical_rows(weights, unseen.age)), trained)
 
 
 def _draw(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predict_age.synthetic.model import People
 
@@ -15,18 +16,22 @@ class Shift(StrEnum):
     """Kinds of simulated drift, each in 15 % of the people.
 
     ``missing``: the job level is missing; ``longer``: tenure is 8 years longer; ``unseen``: the mail provider is new; ``older``:
-    people are replaced by people over 50.
+    people are replaced by people over 50. ``unstated`` is selection by the age itself: the older people are,
+    the fewer of those who would state it do.
     """
 
     missing = "missing"
     longer = "longer"
     unseen = "unseen"
     older = "older"
+    unstated = "unstated"
 
 
 def shifted(people: People, shifts: tuple[Shift, ...], rng: np.random.Generator) -> People:
     """People after all ``shifts``, unchanged when there are none."""
     for shift in shifts:
+        if shift is Shift.unstated:
+            continue
         chosen = rng.random(len(people.age)) < SHARE
         if shift is Shift.older:
             old = np.flatnonzero(people.age > 50)
@@ -47,3 +52,10 @@ def shifted(people: People, shifts: tuple[Shift, ...], rng: np.random.Generator)
             shown["email_provider"] = np.where(chosen, 8, shown["email_provider"]).astype(np.uint8)
         people = People(people.age, shown)
     return people
+
+
+def states_age(age: NDArray[np.integer], shifts: tuple[Shift, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Whether people of ``age`` (n,) who would state it do: all; with ``unstated`` from 95 % at 20 to 7 % at 65 and over."""
+    if Shift.unstated not in shifts:
+        return np.ones(len(age), np.bool_)
+    return rng.random(len(age)) < np.clip(1.35 - 0.02 * age, 0.07, 1.0)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from predict_age.errors import ConfigError
 from predict_age.synthetic.fields import fields
 from predict_age.synthetic.model import People, draw
-from predict_age.synthetic.shifts import Shift, shifted
+from predict_age.synthetic.shifts import Shift, shifted, states_age
 
 ROWS_PER_CHUNK = 50_000  # one row group, one random stream
 ROWS_PER_FILE = 250_000
@@ -69,6 +69,8 @@ def record_batch(chunk: Chunk) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     drawn_uniform = rng.random(chunk.rows)
     has_birth_year = drawn_uniform < BIRTH_YEAR_SHARE + BOTH_SHARE
     has_age = (drawn_uniform >= BIRTH_YEAR_SHARE) & (drawn_uniform < BIRTH_YEAR_SHARE + BOTH_SHARE + APPROXIMATE_AGE_SHARE)
+    states = states_age(drawn.age, chunk.shifts, np.random.default_rng([chunk.seed, chunk.first, 2]))
+    has_birth_year, has_age = has_birth_year & states, has_age & states
     pid = pa.array(pids(chunk))
     birth_year = pa.array((chunk.as_of.year - drawn.age).astype(np.int32), mask=~has_birth_year)
     approximate_age = pa.array(drawn.age, mask=~has_age)

@@ -10,18 +10,27 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.config import Config
-from predict_age.evaluation.model_card.contents import AgeSides, Card, FeatureSummary, Population, Subject
+from predict_age.evaluation.model_card.contents import (
+    AgeSides,
+    Card,
+    FeatureSummary,
+    Population,
+    PopulationBand,
+    Subject,
+)
 from predict_age.evaluation.model_card.findings import findings
 from predict_age.evaluation.model_card.groups import metrics_by_group, threshold_errors
 from predict_age.evaluation.model_card.leakage import LeakageScore, univariate_leakage
 from predict_age.evaluation.model_card.population import MAX_SHIFT_ROWS, covariate_shift
 from predict_age.evaluation.model_card.proxies import proxy_features
+from predict_age.evaluation.model_card.what_if import older_or_younger
 from predict_age.features.spec import FeatureSet
+from predict_age.models.age_weights import AgeWeights
 from predict_age.models.bundle import Bundle
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import confidence_sentence, evaluate, weighted_metrics
-from predict_age.records.model_quality import BandQuality, Metrics
-from predict_age.tally import AGE_BINS, pooled
+from predict_age.records.model_quality import BandQuality, Metrics, Quality
+from predict_age.tally import AGE_BINS, MIN_SHOWN_PEOPLE, pooled
 
 CARD_LIMITS = (
     "A predicted age is an estimate about a person, not a fact. Age is a protected attribute in many laws (ADEA, 2000/78/EC): do "
@@ -63,8 +72,9 @@ def build_card(
     subject: Subject,
     config: Config,
     threads: int,
+    weights: AgeWeights | None = None,
 ) -> Card:
-    """Build the card; ``subject`` names the run, the data and the versions."""
+    """Build the card; ``subject`` names the run, the data and the versions. ``weights`` by age, of ``population.ages``."""
     settings = config.card
     predictions, target = held_out.predictions, config.training.coverage
     groups = metrics_by_group(held_out, sample.groups, settings.around, settings.fewest_rows)
@@ -83,7 +93,9 @@ def build_card(
         confidence_sentence=confidence_sentence(metrics.by_confidence),
         groups=groups,
         around=AgeSides(settings.around, side.above, side.made_younger, side.below, side.made_older),
-        population=_population(sample, bundle, held_out, config, threads),
+        population=_population(sample, bundle, held_out, metrics.held_out if weights else None, config, threads),
+        what_if=[] if weights else older_or_younger(held_out),
+        population_ages=_population_ages(weights),
         leakage=leakage_scores,
         proxies=proxy_features(
             _both(sample.columns, sample.others),
@@ -124,9 +136,12 @@ def _by_unknown(held_out: HeldOutPredictions) -> list[BandQuality]:
 
 
 def _population(
-    sample: TrainingSample, bundle: Bundle, held_out: HeldOutPredictions, config: Config, threads: int
+    sample: TrainingSample, bundle: Bundle, held_out: HeldOutPredictions, whole: Quality | None, config: Config, threads: int
 ) -> Population | None:
-    """Quality weighted to the people without a known age; None where there are too few of either kind."""
+    """Quality weighted to the people without a known age; None where there are too few of either kind.
+
+    ``whole``: quality by age weights, where these are known.
+    """
     rows = held_out.rows[:MAX_SHIFT_ROWS]
     if sample.others.num_rows < 2 * config.card.fewest_rows or len(rows) < 2 * config.card.fewest_rows:
         return None
@@ -144,7 +159,21 @@ def _population(
         predictions.upper[first_rows],
         shift.weights,
     )
-    return Population(len(rows), sample.others.num_rows, shift.auc, shift.effective, **measured)
+    if whole:  # the ages say who the people to predict are, better than the features can
+        measured = {name: getattr(whole, name) for name in measured}
+    return Population(len(rows), sample.others.num_rows, shift.auc, whole.rows if whole else shift.effective, **measured)
+
+
+def _population_ages(weights: AgeWeights | None) -> list[PopulationBand]:
+    if weights is None:
+        return []
+    known, to_predict = (sum(getattr(band, name) for band in weights.bands) for name in ("labelled", "to_predict"))
+    return [
+        PopulationBand(b.band, b.to_predict / to_predict, b.labelled / known, b.weight)
+        if b.labelled >= MIN_SHOWN_PEOPLE
+        else PopulationBand(b.band, b.share, None, None)
+        for b in weights.bands
+    ]
 
 
 def _features(features: FeatureSet, metrics: Metrics, others: pa.Table) -> list[FeatureSummary]:

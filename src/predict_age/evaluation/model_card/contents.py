@@ -69,6 +69,32 @@ class Population:
 
 
 @dataclass(frozen=True)
+class AgeWhatIf:
+    """Quality if the people to predict were ``years`` older on average; ``effective``: sample size that this rests on."""
+
+    years: float
+    effective: float
+    mae: float
+    rmse: float
+    bias: float
+    coverage: float
+    width: float
+
+
+@dataclass(frozen=True)
+class PopulationBand:
+    """A band of ``population.ages``: share of the people to predict, share of those with a known age, ``weight`` of one of them.
+
+    ``known`` and ``weight`` are None, and ``to_predict`` is the share of all people, where fewer than 20 have a known age.
+    """
+
+    band: str
+    to_predict: float
+    known: float | None
+    weight: float | None
+
+
+@dataclass(frozen=True)
 class Association:
     """Association (0..1) of a feature with a group field, and its ``measure``."""
 
@@ -113,6 +139,8 @@ class Card:
     ages: list[float]
     features: list[FeatureSummary]
     limits: list[str]
+    what_if: list[AgeWhatIf] = field(default_factory=list)
+    population_ages: list[PopulationBand] = field(default_factory=list)
     findings: list[CardFinding] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:

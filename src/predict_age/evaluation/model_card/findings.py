@@ -20,6 +20,8 @@ BAND_COVERAGE_STANDARD_ERRORS = 2.0
 LEAKAGE_WARNING_SHARE = 0.35  # share of the constant's error that remains
 MIN_BAND_BIAS_YEARS = 2.0
 MIN_FINDING_ROWS = 100
+MIN_BAND_SHARE = 0.01
+MAX_REPRESENTED_TIMES = 5.0  # share of the people to predict, as a multiple of the share of people with a known age
 MIN_ERROR_INCREASE = 0.05  # relative to the held-out error
 
 Sentence = tuple[float, str]  # severity within its kind, and the sentence
@@ -35,6 +37,7 @@ def findings(card: Card, coverage: float, settings: CardConfig, fields: Sequence
         "group coverage": _group_coverage(card, coverage),
         "telling feature": _leakage(card),
         "other population": _population(card),
+        "few of an age": _few_of_an_age(card),
         "age band": _age_bands(card),
         "age band coverage": _band_coverage(card, coverage),
         "wrong side": _wrong_side(card),
@@ -116,6 +119,20 @@ def _population(card: Card) -> Iterator[Sentence]:
                 f"{population.mae:.2f} years, not {error:.2f}."
             ),
         )
+
+
+def _few_of_an_age(card: Card) -> Iterator[Sentence]:
+    """Bands of population.ages whose people to predict are represented by few people with a known age."""
+    for band in card.population_ages:
+        if band.to_predict >= MIN_BAND_SHARE and band.to_predict > MAX_REPRESENTED_TIMES * (band.known or 0.0):
+            known = "fewer than 20 people" if band.known is None else f"{band.known:.1%}"
+            yield (
+                band.to_predict,
+                (
+                    f"By population.ages {band.to_predict:.1%} of the people to predict are of age {band.band}, but "
+                    f"{known} of those with a known age: what is said about them rests on few people."
+                ),
+            )
 
 
 def _differs(population: Population) -> bool:

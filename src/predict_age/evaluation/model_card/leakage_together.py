@@ -32,7 +32,8 @@ def closeness_that_counts(
         return near, None
     columns = sample.columns.slice(0, MAX_TOGETHER_ROWS)
     age = sample.age[:MAX_TOGETHER_ROWS].astype(np.float64)
-    others = [i for i, name in enumerate(bundle.features.names) if name not in allowed]
+    names = bundle.encoders.column_names(bundle.features.names)
+    others = [i for i, name in enumerate(names) if name.partition(".")[0] not in allowed]
     if not others:
         return _closeness(age, np.full(len(age), np.median(age))), allowed
     predicted = _cross_fitted(bundle.encoders.encode(columns)[:, others], age, config.training.seed, threads)
