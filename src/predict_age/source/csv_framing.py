@@ -29,7 +29,7 @@ _WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]+(?:[.]0*)?")
 class Records:
     """Consecutive records of a file. ``text`` holds the good ones; ``positions`` numbers them, ``rejected`` the others."""
 
-    text: bytes
+    text: bytes | memoryview
     positions: Bounds
     rejected: list[tuple[int, str]]
 
@@ -102,7 +102,8 @@ class Framer:
             bounds.append((at, end, sum(1 for _ in self._bounds(raw)) if quoted and match else raw.count(delimiter) + 1))
             at = end + 1
         starts, ends, fields = np.array(bounds, np.int64).reshape(-1, 3).T
-        return RecordBounds(starts, ends, fields, problems, several, min(at, len(data)))
+        rest = min(at, len(data))
+        return RecordBounds(starts, ends, fields, problems, several, rest, data.count(self.dialect.line_end, 0, rest))
 
     def _bounds(self, record: bytes) -> Iterator[tuple[int, int]]:
         """Where the fields of a record begin and end."""
@@ -172,14 +173,14 @@ class Framer:
         good[list(problems)] = False
         self.record += int((~blank).sum())
         text = self._good_text(data, found, problems)
-        self.line += data.count(self.dialect.line_end, 0, found.rest)
+        self.line += found.lines
         self.byte += found.rest
         return Records(text, numbers[good], rejected)
 
     @staticmethod
-    def _good_text(data: bytes, found: RecordBounds, problems: dict[int, str]) -> bytes:
+    def _good_text(data: bytes, found: RecordBounds, problems: dict[int, str]) -> bytes | memoryview:
         if not problems:
-            return data[: found.rest]
+            return memoryview(data)[: found.rest]
         pieces, first = [], 0
         for number in sorted(problems):
             pieces.append(data[first : found.starts[number]])
