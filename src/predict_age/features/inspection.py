@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PROFILES_WALKED = 2_000  # profiles whose keys are collected for suggestions
 DEEPEST_KEY = 6  # steps of a path that a suggestion may have
+MOST_COMPARED = 2000  # commonest paths, with each feature that leads nowhere
 MIN_SIMILARITY = 0.6  # of a suggestion to the path that leads nowhere
 MOSTLY_READABLE = 0.9  # of the values; below that the inspection says so
 FEWEST_FOUND = 20  # values; when none of so many can be read, the feature's kind or format is wrong
@@ -104,7 +105,7 @@ def inspect_features(
         if len(unread):
             form = form_of(unread[0].as_py())
         if not found:
-            known_paths = paths_of(profiles) if known_paths is None else known_paths
+            known_paths = Counter(dict(paths_of(profiles).most_common(MOST_COMPARED))) if known_paths is None else known_paths
             suggestion = suggested(feature.path, known_paths)
         rows.append(FeatureCoverage(name, feature.path, len(profiles), found, readable, form, suggestion, feature.may_be_absent))
     return rows
@@ -174,8 +175,17 @@ def _plain(steps: Sequence[str | int]) -> str:
 
 def _similarity(one: str, other: str) -> float:
     """Similarity (0..1) of two paths; of their last keys alone, a little less, because a value may have moved to another place."""
-    last = SequenceMatcher(None, one.rpartition(".")[2], other.rpartition(".")[2]).ratio()
-    return max(SequenceMatcher(None, one, other).ratio(), 0.9 * last)
+    return max(_ratio(one, other), 0.9 * _ratio(one.rpartition(".")[2], other.rpartition(".")[2]))
+
+
+def _ratio(one: str, other: str) -> float:
+    """Similarity of two texts; 0 without comparing them where their lengths or letters alone make it too small for a suggestion."""
+    both = len(one) + len(other)
+    if 2 * min(len(one), len(other)) < MIN_SIMILARITY * both:
+        return 0.0
+    if 2 * (Counter(one) & Counter(other)).total() < MIN_SIMILARITY * both:
+        return 0.0
+    return SequenceMatcher(None, one, other).ratio()
 
 
 def _with_positions(candidate: Path, steps: Sequence[str | int]) -> list[str | int]:

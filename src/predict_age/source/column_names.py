@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 
 from predict_age.config import SourceConfig
@@ -27,11 +28,11 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
     found = "columns " + shown_names(names) if names else "no columns"
     flat = source.profile_json == "*"
     used = names if flat else [n for n in names if n in (*source.light_columns, source.profile_json)]
-    if twice := [name for name in dict.fromkeys(used) if used.count(name) > 1]:
+    if twice := [name for name, times in Counter(used).items() if times > 1]:
         raise InputError(
             f"a column name appears twice in {path}",
             expected="every name once",
-            found=", ".join(f'"{name}"' for name in twice),
+            found=shown_names([f'"{name}"' for name in twice]),
             fix="rename one",
         )
     if source.pid not in names:
@@ -45,8 +46,8 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
     if ages_needed and not any(name in names for name in source.age_columns):
         raise no_age(source, path, found, names)
     for name in source.age_columns:
-        slips = [n for n in names if letters_of(n) == letters_of(name) and n not in source.light_columns]
-        if name not in names and slips:
+        slips = [] if name in names else [n for n in _same_letters(name, names) if n not in source.light_columns]
+        if slips:
             raise no_age(source, path, f'a column "{slips[0]}"', names)
     if not flat and source.profile_json not in names:
         raise InputError(
@@ -70,9 +71,14 @@ def no_age(source: SourceConfig, where: str, found: str, names: Sequence[str] = 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """A hint at those ``names`` that differ from ``name`` in case, spaces, a letter or two, or that contain it; empty: none."""
-    near = [n for n in names if letters_of(n) == letters_of(name)] or difflib.get_close_matches(name, names, 1, 0.8)
+    near = _same_letters(name, names) or difflib.get_close_matches(name, names, 1, 0.8)
     near = near or [n for n in names if len(name) > SHORTEST_PART and letters_of(name) in letters_of(n)]
     return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def _same_letters(name: str, names: Sequence[str]) -> list[str]:
+    wanted = letters_of(name)
+    return [n for n in names if letters_of(n) == wanted]
 
 
 def letters_of(text: str) -> str:

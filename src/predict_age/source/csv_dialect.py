@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 UNQUOTED_DUMPS = ("\t", "|")  # programs that write these often quote nothing
 SAMPLED_RECORDS, COMPARED_RECORDS = 1000, 30  # looked at for wrong quotes; for choosing the delimiter
+MOST_COLUMNS = 20_000
 LF, CR = b"\n", b"\r"
 
 
@@ -175,6 +176,8 @@ def _sample(head: bytes, dialect: Dialect, cut: bool, most: int = SAMPLED_RECORD
         if cut and match.end() >= len(head) and counts:
             break
         raw = match.group()
+        if raw.count(delimiter) >= MOST_COLUMNS:
+            break  # the reader says so
         if raw.strip(b"\r"):
             if names and dialect.quote and dialect.quote.encode() not in raw:
                 counts.append(raw.count(delimiter) + 1)

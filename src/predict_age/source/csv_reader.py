@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
-from predict_age.source.csv_dialect import Dialect, declared_delimiter, dialect_of
+from predict_age.source.csv_dialect import MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
 from predict_age.source.discovery import SourceFile
 from predict_age.source.profile_json import flat_profile
@@ -63,6 +63,13 @@ def _header(blocks: Iterator[bytes], dialect: Dialect, file: SourceFile) -> tupl
         )
     if not match.group():
         return head, [], len(head)
+    if (columns := match.group().count(dialect.delimiter.encode()) + 1) > MOST_COLUMNS:
+        raise InputError(
+            f"the first line of {file.path} has {columns:,} columns",
+            expected=f"a header of {MOST_COLUMNS:,} columns at most",
+            found=f"a line of {len(match.group()):,} bytes that begins like {masked(match.group()[:60])}",
+            fix="separate records by line feeds, or name the right delimiter under [source]: csv_delimiter",
+        )
     try:
         names = [name.decode() for name in dialect.fields(match.group())]
     except UnicodeDecodeError:

@@ -224,6 +224,8 @@ def _first_bytes(texts: pa.LargeBinaryArray) -> NDArray[np.uint8]:
     _, offsets, content = texts.buffers()
     starts = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts)]
     codes = np.frombuffer(content, np.uint8)
+    if not len(codes):
+        return np.zeros(len(texts), np.uint8)
     return codes[np.minimum(starts, len(codes) - 1)]
 
 

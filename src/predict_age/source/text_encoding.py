@@ -140,7 +140,13 @@ class Utf8Stream(io.RawIOBase):
                 text = text.removeprefix("\ufeff")
             self._read += len(block)
             if text or not block:
-                return text.encode()
+                return self._encoded(text)
+
+    def _encoded(self, text: str) -> bytes:
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:  # decoders of some encodings let half a pair pass
+            raise not_decoded(self._path, self._encoding, f"U+{ord(text[error.start]):04X}, which is no character") from None
 
     def close(self) -> None:
         self._stream.close()

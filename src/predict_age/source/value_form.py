@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 LONGEST_FORM = 24  # characters
+MOST_NAMES = 100  # of columns in a message
 _WORD = re.compile(r"[^\W_]\w*(?:[.@:/+-]\w+)*")
 _OF_THE_STATEMENT = ("Parser", "Syntax", "Binder", "Catalog", "Permission", "INTERRUPT", "Out of Memory", "IO", "Not implemented")
 # What libraries say when they cannot read or convert a value, without the value.
@@ -55,7 +56,9 @@ def without_values(message: str, known: str = "") -> str:
 
 def shown_names(names: Sequence[str]) -> str:
     """Names of columns for a message; their forms where a first record seems to stand in the place of the names."""
-    return ", ".join(map(form_of, names) if any(map(_is_value, names)) else names)
+    first = names[:MOST_NAMES]
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(map(form_of, first) if any(map(_is_value, names)) else first) + more
 
 
 def _is_value(name: str) -> bool:
