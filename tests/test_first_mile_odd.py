@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import AS_OF, TINY, cli, write_jsonl
+from predict_age.features.inspection import inspect_features
+from predict_age.features.spec import default_text, parse_features
 from predict_age.source.column_types import UNREADABLE_TEXT
 from predict_age.source.profile_json import flat_profile, profile_text
+from predict_age.source.row_rules import connect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -168,3 +174,77 @@ def test_a_profile_value_that_cannot_be_written_is_left_out_and_the_others_are_n
     assert text[0] not in (None, "{}", '{"x":null}', UNREADABLE_TEXT)
     assert text[1] != text[0]
     assert text[2] == ('{"x":null}' if flat else None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "utf-16-le"])
+def test_half_a_pair_of_utf_16_is_no_character(encoding: str, tmp_path: Path) -> None:
+    """Decoders of some encodings let it pass: the file is refused all the same."""
+    text = "pid,approximate_age,profile_json\n" + "".join(f"{i},30,\n" for i in range(60)) + "77,30,\udf4f\n"
+    data = text.replace("\udf4f", "+308-").encode() if encoding == "utf-7" else text.encode(encoding, "surrogatepass")
+    source, config = tmp_path / "p.csv", tmp_path / "odd.toml"
+    source.write_bytes(data)
+    config.write_text(f'{TINY}\n[source]\nencoding = "{encoding}"\n')
+    said = cli("plan", "--source", source, "--as-of", AS_OF, "--config", config, check=3).stderr
+    assert f"is not {encoding}" in said
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json", "p.csv", "p.ndjson"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\n", b"\xef\xbb\xbf\r\n", b" "]
+)
+def test_a_file_without_a_record_has_no_rows(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    said = cli("plan", "--source", tmp_path, "--as-of", AS_OF, check=3).stderr
+    assert "no rows" in said or "no data files" in said
+
+
+@pytest.mark.parametrize(
+    "pids",
+    [
+        pa.array([2**31 - 1] * 60, pa.int32()).cast(pa.date32()),
+        pa.array([2**62] * 60, pa.int64()).cast(pa.timestamp("us")),
+        pa.array([2**62] * 60, pa.int64()).cast(pa.duration("s")),
+        pa.array([b"\xff"] * 60, pa.binary()),
+        pa.array([float("nan")] * 60, pa.float32()),
+    ],
+    ids=lambda pids: str(pids.type),
+)
+def test_ids_of_a_type_that_python_cannot_hold_are_no_ids(pids: pa.Array, tmp_path: Path) -> None:
+    table = pa.table({"pid": pids, "approximate_age": [30] * 60, "profile_json": ['{"tenure_months": 5}'] * 60})
+    pq.write_table(table, tmp_path / "p.parquet")
+    for command in (["plan"], ["run", "--workspace", tmp_path / "w"]):
+        said = cli(*command, "--source", tmp_path / "p.parquet", "--as-of", AS_OF, check=3).stderr
+        assert "pid" in said or "found: 0 of 60 with a known age" in said
+
+
+def test_people_with_text_ids_are_counted_once_by_plan(tmp_path: Path) -> None:
+    """Ids that are equal after trimming are one person, and what is no id is nobody: too few people for plan as for run."""
+    ids = [*(f"{' ' * (i % 4)}a{i // 4}" for i in range(76)), *(json.dumps([i]) for i in range(10))]
+    people = [{"pid": pid, "approximate_age": 30, "profile_json": {"tenure_months": 5}} for pid in ids]
+    source, config = write_jsonl(tmp_path / "p.jsonl", people), tmp_path / "odd.toml"
+    config.write_text(TINY + "\n[source]\nmax_set_aside_share = 1.0\n")
+    for command in (["plan"], ["run", "--workspace", tmp_path / "w"]):
+        said = cli(*command, "--source", source, "--as-of", AS_OF, "--config", config, check=3).stderr
+        assert "too few people with a known age" in said
+
+
+def test_a_first_line_of_thousands_of_columns_is_refused_at_once(tmp_path: Path) -> None:
+    """A file without line ends is one header; a wide one that is read names only some of its columns in a message."""
+    (tmp_path / "p.csv").write_bytes(b"pid,approximate_age" + b",x" * 2_000_000)
+    began = time.process_time()
+    assert "2,000,002 columns" in cli("plan", "--source", tmp_path, "--as-of", AS_OF, check=3).stderr
+    assert time.process_time() - began < 5
+    (tmp_path / "p.csv").write_text("id," + ",".join(f"c{i}" for i in range(2000)) + "\n")
+    said = cli("plan", "--source", tmp_path, "--as-of", AS_OF, check=3).stderr
+    assert "and 1,901 more" in said
+    assert len(said) < 3000
+
+
+def test_suggestions_are_found_in_bounded_time() -> None:
+    """Thousands of keys in the profiles, or very long ones, do not hold up plan."""
+    keys = {f"skill_{i}": 1 for i in range(3000)} | {"x" * n: 1 for n in range(5000, 5100)} | {"tenure_month": 1}
+    profiles = pa.chunked_array([[json.dumps(keys)] * 50 + [json.dumps({"tenure_month": 1})]])
+    began = time.process_time()
+    coverage = inspect_features(connect(), profiles, parse_features(default_text(), "test"), dt.date(2025, 1, 1))
+    assert time.process_time() - began < 10
+    assert next(row for row in coverage if row.feature == "tenure_years").suggestion == "tenure_month"
