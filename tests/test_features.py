@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from predict_age.errors import ConfigError
 from predict_age.features.extract import check_compiles, extract_features
-from predict_age.features.refused_names import refusal_reason
+from predict_age.features.refused_names import PROTECTED, STANDS_FOR, proxy_warning, refusal_reason
 from predict_age.features.spec import default_text, load_features, parse_features, parse_path
 from predict_age.source.row_rules import connect
 
@@ -209,6 +209,50 @@ def test_a_wrong_file_names_the_line(text: str, message: str) -> None:
         parse_features(text, "mine.toml")
 
 
+SPELLINGS = (
+    "_".join,
+    lambda words: "".join(w.capitalize() for w in words),
+    lambda words: words[0] + "".join(w.capitalize() for w in words[1:]),
+    lambda words: " ".join(words).upper(),
+    "-".join,
+    "".join,
+    lambda words: "customer_" + "_".join(words) + "_code",
+    lambda words: "_".join(words) + ("es" if words[-1].endswith(("s", "x")) else "s"),
+)
+
+
+@pytest.mark.parametrize("table", [PROTECTED, STANDS_FOR])
+def test_refused_names_in_any_spelling(table: dict[str, str]) -> None:
+    """Each name of the tables is refused with its attribute or as the age, in snake, camel and upper case, glued, inside, plural."""
+    for name in (n.strip() for listed in table.values() for n in listed.split(",")):
+        for spelling in SPELLINGS:
+            assert refusal_reason(spelling(name.split())), (name, spelling(name.split()))
+
+
+def test_refused_names_with_accents() -> None:
+    """Accents and ligatures do not hide a name."""
+    for name in (
+        "Nationalit\u00e4t",
+        "pr\u00e9nom",
+        "ciudadan\u00eda",
+        "sexualit\u00e9_sexe",
+        "f\u00f8dested",
+        "G\u00c9NERO",
+        "Staatsb\u00fcrgerschaft",
+    ):
+        assert refusal_reason(name), name
+
+
+def test_names_that_may_stand_for_an_attribute_are_allowed_and_said() -> None:
+    """Country, language, postcode and the like are features; `plan` says what they may stand for. Others say nothing."""
+    for name in ("country", "zipCode", "POSTAL_CODE", "home_city", "languages"):
+        assert refusal_reason(name) is None, name
+        assert "may stand for a protected attribute" in (proxy_warning(name) or ""), name
+    for name in ("tenure", "capacity", "citycard_x", "company_name", "first_seen", "native_app", "statement"):
+        assert refusal_reason(name) is None, name
+        assert proxy_warning(name) is None, name
+
+
 def test_refused_names() -> None:
     """The age in its disguises and protected attributes are refused; honest neighbours are not."""
     for name in (
@@ -222,6 +266,12 @@ def test_refused_names() -> None:
         "dateOfBirth",
         "race",
         "marital_status",
+        "nationality",
+        "surname",
+        "mother_tongue",
+        "birth_state",
+        "birthCountry",
+        "placeOfBirth",
     ):
         assert refusal_reason(name), name
     for name in ("account_age_days", "stage", "language", "wage", "manager", "years_experience", "package", "unionized_software"):

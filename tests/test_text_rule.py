@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from predict_age.features.extract import extract_features
-from predict_age.features.group_fields import read_groups
+from predict_age.features.group_fields import read_groups, with_one_spelling
 from predict_age.features.spec import parse_features
 from predict_age.features.text_rule import fold_sql, fold_text, tidy_sql, tidy_text
 from predict_age.source.column_types import WHITE_SPACE
@@ -157,3 +157,26 @@ def test_groups_of_the_card_follow_the_rule() -> None:
     profiles = pa.chunked_array([[json.dumps({"country": v}) for v in values]])
     found = read_groups(connect(), profiles, {"country": "country"})["country"].to_pylist()
     assert found == ["C\u00f4te d'Ivoire"] * 2 + ["10"] * 2 + ["not given"] * 3
+
+
+def test_groups_of_the_card_have_one_spelling() -> None:
+    """Values that differ in case or blanks, in any script, are one group, called by the commonest spelling."""
+    values = [
+        "Male",
+        "Male",
+        "MALE",
+        " male ",
+        "m\u00e4nnlich",
+        "M\u00c4NNLICH",
+        "STRASSE",
+        "Stra\u00dfe",
+        "Stra\u00dfe",
+        "Not Given",
+        None,
+    ]
+    profiles = pa.chunked_array([[json.dumps({"g": v}) for v in values]])
+    found = with_one_spelling(read_groups(connect(), profiles, {"g": "g"}), ["g"])["g"].to_pylist()
+    assert found[:4] == ["Male"] * 4
+    assert found[4:6] == [found[4]] * 2
+    assert found[6:9] == ["Stra\u00dfe"] * 3
+    assert found[9:] == [found[9]] * 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from predict_age.cli.console import grid, stdout_console
+from predict_age.features.refused_names import proxy_warning
 from predict_age.runtime.progress import counted, duration, size
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ def show_features(coverage: list[FeatureCoverage]) -> None:
     for c in coverage:
         if c.sentence:
             stdout_console().print(f"[yellow]{escape(c.sentence)}[/yellow]")
+    if proxies := [w for c in coverage if (w := proxy_warning(c.path or c.feature))]:
+        stdout_console().print(escape("; ".join(proxies)) + ": the model card measures it where card.groups names the group")
 
 
 def show_aws_plan(plan: AwsPlan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow as pa
 from predict_age.errors import ConfigError
 from predict_age.features.spec import parse_path
 from predict_age.features.sql_compiler import json_path
-from predict_age.features.text_rule import tidy_sql
+from predict_age.features.text_rule import fold_text, tidy_sql
 from predict_age.source.row_rules import register
 from predict_age.sql import literal
 
@@ -42,3 +43,16 @@ def read_groups(connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray
     values = ", ".join(f"v[{i}] AS v{i}" for i in range(1, len(groups) + 1))
     read = f"SELECT {values} FROM (SELECT try(json_extract_string(profile, [{', '.join(paths)}])) AS v FROM profiles)"
     return connection.sql(f"SELECT {columns} FROM ({read})").to_arrow_table()
+
+
+def with_one_spelling(people: pa.Table, fields: list[str]) -> pa.Table:
+    """``people`` with one spelling of each value of the group ``fields``: MALE and " Male " are Male, when most are spelled so."""
+    for field in fields:
+        counts = Counter(people[field].to_pylist())
+        spelled: dict[str, str] = {}
+        for value, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+            spelled.setdefault(fold_text(value), value)
+        codes = people[field].combine_chunks().dictionary_encode()
+        names = pa.array([spelled[fold_text(value)] for value in codes.dictionary.to_pylist()], pa.string())
+        people = people.set_column(people.column_names.index(field), field, names.take(codes.indices))
+    return people

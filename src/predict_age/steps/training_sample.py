@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from predict_age.config import Config, TrainingConfig
 from predict_age.evaluation.model_card.card import TrainingSample
 from predict_age.features.extract import extract_features
-from predict_age.features.group_fields import NOT_GIVEN, read_groups
+from predict_age.features.group_fields import NOT_GIVEN, read_groups, with_one_spelling
 from predict_age.hashing import fingerprints, sampling_hash, uniform_hash
 from predict_age.kernels import prepare_kernels
 from predict_age.source.row_classifier import classify_rows
@@ -129,6 +129,7 @@ def load_sample(files: list[str], most: int) -> TrainingSample:
         return TrainingSample(empty, np.empty(0, np.float32), np.empty(0), empty, empty, empty, np.empty(0, np.uint32))
     table = pa.concat_tables([pq.read_table(f) for f in files])
     table = table.take(pa.array(np.argsort(table[SAMPLING_HASH].to_numpy(), kind="stable")))
+    table = with_one_spelling(table, [n for n in table.column_names if n.startswith(GROUP)])
     known = table["age"].is_valid()
     labelled, others = table.filter(known).slice(0, most), table.filter(pc.invert(known))
     features = [n for n in table.column_names if not n.startswith(GROUP) and n not in (AGE, SAMPLING_HASH, FINGERPRINT)]
