@@ -58,8 +58,10 @@ from predict_age.models.ensemble import (
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.metrics import evaluate, interval_quality, metrics_by_band, point_errors, weighted_metrics
 from predict_age.models.quantile_forest import train_forest
-from predict_age.models.ridge import train_ridge
+from predict_age.models.ridge import MAX_PENALTY_ROWS, PENALTIES, best_penalty, train_ridge
+from predict_age.models.size_presets import FOR_FEW, FOR_SOME, for_people
 from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles
+from predict_age.models.tuning import TuningResult
 from predict_age.models.xgb_model import fill_missing, train_xgboost
 from predict_age.records.json_fields import as_json
 from predict_age.runtime.worker_pool import Pool
@@ -512,6 +514,41 @@ def test_luck_and_parts() -> None:
     assert np.all((turns == HELD_OUT).sum(axis=0) == 1), "everybody is held out once in five turns"
     many = assign_roles(np.tile(u, 10), TrainingConfig())
     assert [round(np.mean(many == k), 2) for k in (CALIBRATE, VALIDATE)] == [0.02, 0.02], "20,000 judges of a million are enough"
+
+
+def test_penalty_is_the_best_when_each_row_is_left_out() -> None:
+    """The error by decomposition equals that of models trained without the row; noise asks for more than a clear line."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(60, 8)).astype(np.float32)
+    noise, line = (rng.normal(40, 10, 60).astype(np.float32), (40 + 5 * x[:, 0] + rng.normal(size=60)).astype(np.float32))
+    fill = np.zeros(8)
+    assert best_penalty(x, line, fill) < best_penalty(x, noise, fill)
+    spread, centre = x.std(axis=0), x.mean(axis=0)
+    found = best_penalty(x, line, fill)
+
+    def left_out(alpha: float) -> float:
+        z = (x - centre) / spread
+        rows = np.arange(60)
+        fits = (Ridge(alpha=alpha).fit(z[rows != i], line[rows != i]).predict(z[[i]])[0] for i in rows)
+        return float(np.abs(np.array(list(fits)) - line).mean())
+
+    assert left_out(found) == pytest.approx(min(map(left_out, PENALTIES)), rel=0.01)
+    assert best_penalty(np.zeros((MAX_PENALTY_ROWS + 1, 1), np.float32), np.zeros(MAX_PENALTY_ROWS + 1, np.float32), fill[:1]) == 1
+
+
+def test_size_presets_replace_defaults_only() -> None:
+    """Few people get smaller trees; what was set stays; many people, and whoever switches it off, get the defaults."""
+    few, some, many = (for_people(TrainingConfig(), n) for n in (2_999, 29_999, 30_000))
+    assert (few.light_leaves, few.max_depth, few.networks) == (8, 4, 6)
+    assert (some.light_leaves, some.networks) == (31, 6)
+    assert many == TrainingConfig()
+    assert for_people(TrainingConfig(light_leaves=63, networks=1), 500).light_leaves == 63
+    assert for_people(TrainingConfig(light_leaves=63, networks=1), 500).networks == 1
+    assert for_people(TrainingConfig(size_presets=False), 500) == TrainingConfig(size_presets=False)
+    for preset in (FOR_FEW, FOR_SOME):
+        TrainingConfig.model_validate({**TrainingConfig().model_dump(), **preset})
+    tuned = TuningResult(1.0, settings={"light_leaves": 31}).applied(Config(), 500).training
+    assert (tuned.light_leaves, for_people(tuned, 500).light_leaves, tuned.max_depth) == (31, 31, 4)
 
 
 @pytest.fixture(scope="module")

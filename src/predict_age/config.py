@@ -94,6 +94,7 @@ class TrainingConfig(_Section):
         default=("xgboost", "lightgbm", "network", "ridge"), strict=False, min_length=1
     )
     worth: float = Field(default=0.0005, ge=0, le=0.1)
+    size_presets: bool = True
     forest_trees: int = Field(default=30, ge=1, le=500)
     forest_depth: int = Field(default=12, ge=1, le=16)
     tune_minutes: float = Field(default=0.0, ge=0, le=1440)

@@ -19,6 +19,7 @@ from predict_age.models.conformal import calibrate
 from predict_age.models.held_out import HeldOutPredictions, UnseenMembers, UnseenOutputs, held_out_metrics
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.reuse import in_order
+from predict_age.models.size_presets import for_people
 from predict_age.models.training import (
     CALIBRATE,
     FIT,
@@ -59,7 +60,8 @@ def train_bundle(
     (:func:`_train_by_roles`). With ``age_weights`` all of this is for people whose ages are distributed as those
     of the people to predict. Returns the bundle, the metrics, and the held-out predictions that the metrics measure.
     """
-    people = TrainingPeople(features, columns, age, config, age_weights)
+    settings = for_people(config.training, len(age))
+    people = TrainingPeople(features, columns, age, config.model_copy(update={"training": settings}), age_weights)
     if len(age) < config.training.cross_fit_below_rows:
         return _train_in_folds(people, sampling_hashes, run_tasks)
     return _train_by_roles(people, sampling_hashes, threads)

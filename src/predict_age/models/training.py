@@ -31,7 +31,7 @@ from predict_age.models.ensemble import (
 )
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
-from predict_age.models.ridge import train_ridge
+from predict_age.models.ridge import best_penalty, train_ridge
 from predict_age.models.training_threads import CancelEvent, TrainingThreads
 from predict_age.models.xgb_model import train_xgboost
 
@@ -142,7 +142,8 @@ def _train_members(
         networks = [
             pool.submit(train_one_network, network_data, settings, number, pool.cancelled) for number in range(settings.networks)
         ]
-        ridge = train_ridge(fit_matrix, ages, default_values(features, encoders))
+        fill = default_values(features, encoders)
+        ridge = train_ridge(fit_matrix, ages, fill, best_penalty(fit_matrix, ages, fill))
         point = np.empty(len(ages), np.float32)
         point[~folds], point[folds] = (other.result() for other in others)
         forest = pool.submit(train_forest, with_point_prediction(fit_matrix, point), ages, youngest, oldest, settings, 1)

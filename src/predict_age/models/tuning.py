@@ -15,6 +15,7 @@ from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.density_network_training import train_network
 from predict_age.models.lgbm_model import train_lightgbm
+from predict_age.models.size_presets import for_people
 from predict_age.models.training import FIT, VALIDATE, assign_roles
 from predict_age.models.xgb_model import train_xgboost
 
@@ -39,11 +40,11 @@ class TuningResult:
     def as_json(self) -> dict[str, object]:
         return {**asdict(self), "changed": len(self.settings)}
 
-    def applied(self, config: Config) -> Config:
-        """``config`` with the tuned settings."""
-        return config.model_copy(
-            update={"training": TrainingConfig.model_validate({**config.training.model_dump(), **self.settings})}
-        )
+    def applied(self, config: Config, people: int) -> Config:
+        """``config`` with the tuned settings, for so many people of known age."""
+        configured = for_people(config.training, people).model_dump()
+        settings = TrainingConfig.model_validate({**configured, "size_presets": False, **self.settings})
+        return config.model_copy(update={"training": settings})
 
 
 def tune(
@@ -58,7 +59,7 @@ def tune(
 
     A candidate that would probably exceed the time is not started. The number of candidates depends on the machine's speed.
     """
-    settings = config.training
+    settings = for_people(config.training, len(age))
     began = time.monotonic()
     budget = settings.tune_minutes * 60
     roles = assign_roles(sampling_hashes, settings)

@@ -256,7 +256,7 @@ def _tuned(context: StepContext, features: FeatureSet, people: TrainingSample) -
         write_json(path, found.as_json())
     changed = ", ".join(f"{k} = {v:g}" for k, v in found.settings.items()) or "none better than the configured ones"
     context.progress.note(f"{found.tried} settings tried: {changed}")
-    return found.applied(config), found.as_json()
+    return found.applied(config, len(people.age)), found.as_json()
 
 
 def _outputs(folder: RunFolder) -> dict[str, str]:
