@@ -4,6 +4,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS predict_age_people (
     approximate_age INT,
     known_age INT,
     known_source STRING,
+    withheld BOOLEAN,
     unreadable_age BOOLEAN,
     implausible_age BOOLEAN,
     conflicting_age BOOLEAN

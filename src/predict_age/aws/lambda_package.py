@@ -35,6 +35,7 @@ PACKAGED_FILES = (
     "storage/result_files.py",
     "storage/retention_rule.py",
     "storage/row_accounting.py",
+    "storage/suppression_list.py",
     "storage/workspace.py",
     "tally.py",
 )
