@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,32 @@ def test_models_made_side_by_side_are_the_same(tmp_path: Path, turns_below: int)
     assert len({artifact.save_model(bundle, tmp_path / str(n), {}) for n, (bundle, _, _) in enumerate(made)}) == 1
     assert len({json.dumps(as_json(metrics)) for _, metrics, _ in made}) == 1
     assert all(np.array_equal(made[0][2].rows, judged.rows) for _, _, judged in made)
+
+
+@pytest.mark.parametrize(("rows", "folds", "measured"), [(300, 20, 300), (2000, 10, 2000), (2400, 5, 1200)])
+def test_what_is_measured_is_made_as_what_is_delivered(
+    rows: int, folds: int, measured: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models of the folds are trained on nearly everybody, with the numbers of trees of the delivered ones; each judges strangers only."""
+    monkeypatch.setattr("predict_age.models.bundle_training.MEASURED_ROWS", measured)
+    columns, age = data(rows)
+    made: list[Any] = []
+
+    def noted(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        results = run_in_turn(function, tasks)
+        made.extend((task, result) for task, result in zip(tasks, results, strict=True) if hasattr(result, "unseen"))
+        return results
+
+    config = Config(training=SMALL.model_copy(update={"cross_fit_below_rows": 5000}))
+    bundle, quality, judged = train_bundle(FEATURES, columns, age, sampling_hash(np.arange(rows), 7), config, 2, noted)
+    assert (len(made), quality.rows.turns, quality.rows.held_out, quality.refit_rows) == (folds, folds, measured, rows)
+    assert len(set(judged.rows.tolist())) == len(judged.rows) == measured
+    for (_, left_out, _), fold in made:
+        assert left_out.mean() <= 0.1
+        assert np.array_equal(np.flatnonzero(left_out), fold.unseen.rows)
+        assert np.array_equal(age[left_out], fold.unseen.age)
+        assert fold.bundle.xgboost.rounds == bundle.xgboost.rounds
+        assert fold.bundle.lightgbm.rounds == bundle.lightgbm.rounds
 
 
 def test_forest_equals_its_definition() -> None:

@@ -75,7 +75,7 @@ class TrainingConfig(_Section):
     calibration_share: ShareOfRows = 0.10
     validation_share: ShareOfRows = 0.10
     coverage: ShareOfRows = 0.90
-    cross_fit_below_rows: int = Field(default=30_000, ge=0)
+    cross_fit_below_rows: int = Field(default=200_000, ge=0)
     refit_below_rows: int = Field(default=200_000, ge=0)
     rounds: int = Field(default=450, ge=1, le=5000)
     max_depth: int = Field(default=6, ge=1, le=14)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ from predict_age.models.training import (
 from predict_age.models.xgb_model import gain_importance, train_xgboost
 from predict_age.records.model_quality import Metrics, TrainingRows
 
-FOLDS_BELOW_ROWS = ((2_000, 20), (10_000, 10))  # folds with fewer people than these
+FEWEST_FOLDS, MORE_FOLDS, MORE_FOLDS_BELOW_ROWS = 10, 20, 2_000  # with fewer people, more folds
+MEASURED_ROWS = 12_000  # people after whom no further fold is trained
+STOPPING_ROWS = 5_000  # people after whom the numbers of trees are settled
 CLAIM_PARTS = 5  # what is claimed for a fifth of the people rests on weights and a calibration from the others
 TaskRunner = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]  # calls a function for several tasks
 
@@ -56,37 +59,40 @@ def train_bundle(
     """Train and weigh the members, calibrate the interval, and measure the result on held-out people.
 
     ``columns``: feature table (n rows); ``age`` (n,): whole years; ``sampling_hashes`` (n,): in [0, 1). Fewer than
-    ``cross_fit_below_rows`` people are all held out once (:func:`_train_in_folds`), more are given roles once
+    ``cross_fit_below_rows`` people are held out in folds (:func:`_train_in_folds`), more are given roles once
     (:func:`_train_by_roles`). With ``age_weights`` all of this is for people whose ages are distributed as those
     of the people to predict. Returns the bundle, the metrics, and the held-out predictions that the metrics measure.
     """
     settings = for_people(config.training, len(age))
     people = TrainingPeople(features, columns, age, config.model_copy(update={"training": settings}), age_weights)
     if len(age) < config.training.cross_fit_below_rows:
-        return _train_in_folds(people, sampling_hashes, run_tasks)
+        return _train_in_folds(people, sampling_hashes, threads, run_tasks)
     return _train_by_roles(people, sampling_hashes, threads)
 
 
 def _train_in_folds(
-    people: TrainingPeople, sampling_hashes: NDArray[np.float64], run_tasks: TaskRunner
+    people: TrainingPeople, sampling_hashes: NDArray[np.float64], threads: int, run_tasks: TaskRunner
 ) -> tuple[Bundle, Metrics, HeldOutPredictions]:
-    """Train on all people but one fold, for each fold; weigh, calibrate and measure on everybody, each predicted by the models
-    that did not see them; then train on all.
+    """Train on all people but one fold, for several folds; weigh, calibrate and measure on those left out; then train on all.
 
     The delivered models are made as those of the folds are: the same settings, the same numbers of trees, nearly as many people.
     What holds for the folds' predictions therefore holds for theirs, which is what cross-conformal prediction rests on (Vovk 2015;
     Barber, Candès, Ramdas and Tibshirani 2021). The numbers of trees are chosen first, by boosters that stop early. Weights and
-    calibration of the measured predictions come from other people than those whom they are applied to. ``run_tasks`` runs folds
-    side by side, each in one thread: few rows keep few threads busy.
+    calibration of the measured predictions come from other people than those whom they are applied to. Of many people
+    not every fold is trained: MEASURED_ROWS suffice. ``run_tasks`` runs folds side by side; few rows keep few threads busy.
     """
     settings, n = people.config.training, len(people.age)
-    stops = run_tasks(_best_rounds, [(people, fold, 1) for fold in _folds(sampling_hashes, round(1 / settings.test_share))])
+
+    def of_each(function: Callable[..., Any], folds: list[NDArray[np.bool_]]) -> list[Any]:
+        return run_tasks(function, [(people, fold, max(1, threads // len(folds))) for fold in folds])
+
+    stops = of_each(_best_rounds, _folds(sampling_hashes, max(2, round(1 / settings.test_share)), STOPPING_ROWS))
     people = people.with_rounds(*(int(rounds) for rounds in np.median(stops, axis=0)))
-    folds = _folds(sampling_hashes, fold_count(n, settings))
-    completed: list[_Fold] = run_tasks(_train_fold, [(people, fold, 1) for fold in folds])
+    folds = _folds(sampling_hashes, MORE_FOLDS if n < MORE_FOLDS_BELOW_ROWS else FEWEST_FOLDS, MEASURED_ROWS)
+    completed: list[_Fold] = of_each(_train_fold, folds)
     unseen, unweighed = UnseenMembers.all_of([fold.unseen for fold in completed]), completed[-1].bundle.ensemble
     ensemble = _fitted(unweighed, _typical(people, unseen), settings)
-    part_of = np.arange(n) % CLAIM_PARTS
+    part_of = np.arange(len(unseen.age)) % CLAIM_PARTS
     claimed = []
     for part in range(CLAIM_PARTS):
         mine = unseen.only(part_of == part)
@@ -94,10 +100,10 @@ def _train_in_folds(
         claimed.append(by_others.predict(mine.outputs(by_others)))
     predictions = in_order(claimed, part_of)
     refit = n < settings.refit_below_rows
-    bundle = run_tasks(_train_on_all, [(people, 1)])[0] if refit else completed[-1].bundle
+    bundle = run_tasks(_train_on_all, [(people, threads)])[0] if refit else completed[-1].bundle
     bundle = replace(bundle, ensemble=ensemble)
     held_out = UnseenOutputs(unseen.outputs(ensemble), unseen.age, unseen.ridge)
-    rows = TrainingRows(n - int(folds[-1].sum()), n, len(folds))
+    rows = TrainingRows(n - int(folds[-1].sum()), len(unseen.age), len(folds))
     return bundle, *_measured(people, bundle, held_out, predictions, unseen.rows, rows, completed[-1].missing, n if refit else 0)
 
 
@@ -199,15 +205,14 @@ def _best_rounds(people: TrainingPeople, fold: NDArray[np.bool_], threads: int) 
     return xgboost.rounds, train_lightgbm(matrix[fit], ages, names, settings, threads, validation).rounds
 
 
-def _folds(sampling_hashes: NDArray[np.float64], count: int) -> list[NDArray[np.bool_]]:
-    """Masks (n,) of ``count`` equally large folds, drawn by further bits of the sampling hashes."""
+def _folds(sampling_hashes: NDArray[np.float64], count: int, enough: int) -> list[NDArray[np.bool_]]:
+    """Masks (n,) of the first of ``count`` equally large folds that hold ``enough`` people, two at least; else of all.
+
+    The folds are drawn by further bits of the sampling hashes.
+    """
     order = np.argsort(np.argsort(second_hash(sampling_hashes), kind="stable"), kind="stable")
-    return [order % count == number for number in range(count)]
-
-
-def fold_count(people: int, settings: TrainingConfig) -> int:
-    """Number of folds: the fewer ``people``, the more, so that their models resemble the delivered one."""
-    return max(2, round(1 / settings.test_share), *(folds for below, folds in FOLDS_BELOW_ROWS if people < below))
+    needed = max(2, ceil(enough * count / max(len(order), 1)))
+    return [order % count == number for number in range(min(count, needed))]
 
 
 def _train_by_roles(
