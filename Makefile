@@ -79,6 +79,7 @@ soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IM
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py
+	@$(BIN)/python benchmarks/suppression.py
 	@$(BIN)/python benchmarks/worthless.py
 	@$(BIN)/python benchmarks/odd_sources.py
 	@$(BIN)/python benchmarks/quality.py

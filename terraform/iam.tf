@@ -16,7 +16,7 @@ locals {
       other   = { "states:DescribeExecution" = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:")] }
     }
     training = {
-      read = concat(local.documents, [local.runs, "${local.prefix}/*.toml"])
+      read = concat(local.documents, [local.runs, "${local.prefix}/*.toml", "${local.prefix}/suppression/*"])
       write = [
         "${local.runs}/run.json", "${local.runs}/source/*", "${local.runs}/set_aside/*", "${local.runs}/model/*",
         "${local.runs}/gates/*", "${local.runs}/steps/read_source.json", "${local.runs}/steps/training.json", "${local.runs}/costs/*",
@@ -25,7 +25,7 @@ locals {
       source  = true
       queries = false
       tables  = []
-      other   = {}
+      other   = { "kms:Decrypt" = [aws_kms_key.suppression.arn] }
     }
     batch_generator = {
       read    = concat(local.documents, [local.runs])

@@ -108,3 +108,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
     }
   }
 }
+
+# The key of the suppression list is encrypted with a key of its own, which only the task that reads the source may use.
+resource "aws_kms_key" "suppression" {
+  description             = "Encryption of the key of the suppression list of ${local.name}."
+  enable_key_rotation     = true
+  deletion_window_in_days = 7
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Sid = "Owner", Effect = "Allow", Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }, Action = "kms:*", Resource = "*" }]
+  })
+}
+
+resource "aws_kms_alias" "suppression" {
+  name          = "alias/${local.name}-suppression"
+  target_key_id = aws_kms_key.suppression.key_id
+}

@@ -387,13 +387,13 @@ def test_a_workspace_without_a_list_writes_what_it_wrote(space: Space) -> None:
 @given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 12))), max_size=6))
 def test_entries_are_a_set_with_a_history(changes: list[tuple[bool, set[int]]]) -> None:
     """Against a model of Python sets: who is hidden from a run of each generation."""
-    from predict_age.pipeline.suppress import _changed
+    from predict_age.pipeline.suppress import changed_entries
 
     entries, listed, released = Entries.none(), set[int](), dict[int, int]()
     for generation, (release, ids) in enumerate(changes, start=1):
         given_ids = parse_ids("".join(f"{i}\n" for i in sorted(ids)).encode(), "f", "integer")
         expected = len(ids & listed) if release else len(ids - listed)
-        entries, changed = _changed(entries, given_ids, KEY, generation if release else 0)
+        entries, changed = changed_entries(entries, given_ids, KEY, generation if release else 0)
         assert changed == expected
         if release:
             released |= dict.fromkeys(ids & listed, generation)

@@ -217,7 +217,7 @@ def test_an_unfinished_run_with_an_older_list_is_not_continued(
     suppress(workspace, ids[:1])
 
     def gate(run: Run) -> None:
-        if not run.accept:
+        if not run.accepted:
             raise QualityError("a gate")
 
     monkeypatch.setitem(GATES, "parallel_prediction", gate)

@@ -12,6 +12,7 @@ from predict_age.aws import object_names
 from predict_age.aws.execution_lease import HeldLease
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
+from predict_age.aws.suppression import fetch_suppression
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.run.quality_gates import GATES, overridden_gates
 from predict_age.run.run import Run, RunPlan, code_hash
@@ -20,7 +21,9 @@ from predict_age.runtime.worker_pool import Pool
 from predict_age.step import STEPS, Step
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import make_folder
+from predict_age.storage.publication import read_published, suppression_changed
 from predict_age.storage.result_files import WORKING_COPIES
+from predict_age.storage.suppression_list import SuppressionList
 from predict_age.storage.workspace import RunFolder, Workspace
 
 LEFT_IN_S3 = (*WORKING_COPIES, "predictions/batch_", "people/")
@@ -108,8 +111,12 @@ class RunMirror:
         with suppress(ConflictError):
             self.job.store.put(name, path, None)
 
-    def run(self, pool: Pool) -> Run:
-        """The run as the steps see it."""
+    def suppression(self) -> SuppressionList | None:
+        """The suppression list, brought here and verified, for the task that reads the source."""
+        return fetch_suppression(self.job.store, self.workspace.root, read_published(S3Documents(self.job.store)))
+
+    def run(self, pool: Pool, suppression: SuppressionList | None = None) -> Run:
+        """The run as the steps see it. Raises ConfigError when the suppression list has changed since it began."""
         plan = RunPlan.from_json(self.folder.record)
         if (now := code_hash()) != plan.code:
             raise ConfigError(
@@ -118,6 +125,9 @@ class RunMirror:
                 found=f"code {now}",
                 fix="start a new run",
             )
-        lease = HeldLease(S3Documents(self.job.store), self.job.token)
+        documents = S3Documents(self.job.store)
+        if plan.suppression_list != read_published(documents).suppression_list:
+            raise suppression_changed(plan.run_id)
+        lease = HeldLease(documents, self.job.token)
         accepted = overridden_gates(self.folder) if self.job.accept else ()
-        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, accepted)
+        return Run(plan, self.workspace, self.folder, pool, Console(quiet=False), lease, accepted, suppression)

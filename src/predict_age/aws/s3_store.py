@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,20 +97,22 @@ class Store:
             )
         return parse_hashed_json(stored[0], self.url(name))
 
-    def put(self, name: str, data: bytes | Path, replaces: str | None) -> None:
+    def put(self, name: str, data: bytes | Path, replaces: str | None, encryption: Mapping[str, str] | None = None) -> None:
         """Store ``data`` if the object still has the tag ``replaces`` (None: if there is none); ConflictError otherwise.
 
-        A reply that was lost is no conflict: ``data`` itself is stored then.
+        A reply that was lost is no conflict: ``data`` itself is stored then. ``encryption`` are S3's arguments where the object
+        is encrypted in another way than the bucket.
         """
-        self._put(name, data, replaces, _digest(data))
+        self._put(name, data, replaces, _digest(data), encryption or {})
 
-    def _put(self, name: str, data: bytes | Path, replaces: str | None, digest: bytes) -> None:
+    def _put(self, name: str, data: bytes | Path, replaces: str | None, digest: bytes, encryption: Mapping[str, str]) -> None:
         arguments = {
             "Bucket": self.bucket,
             "Key": self.key(name),
             "Metadata": {"sha256": digest.hex()},
             "ChecksumSHA256": base64.b64encode(digest).decode(),  # S3 compares on arrival
             **({"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}),
+            **encryption,
         }
         try:
             if isinstance(data, Path):
@@ -129,7 +131,7 @@ class Store:
         """Store a file that no receipt names yet: equal content stays, other content is replaced."""
         now, digest = self.head(name), _digest(data)
         if now is None or now.sha256 != digest.hex():
-            self._put(name, data, now.tag if now else None, digest)
+            self._put(name, data, now.tag if now else None, digest, {})
 
     def fetch(self, name: str, path: Path, sha256: str) -> None:
         """Download to ``path`` and compare; IntegrityError when it is missing or has another SHA-256. Complete or not at all."""

@@ -41,6 +41,7 @@ from predict_age.steps.parallel_prediction import prediction_partitions, summari
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import creating, hashed_json, read_json, write_json
 from predict_age.storage.parquet_writer import parquet_options
+from predict_age.storage.suppression_list import SuppressionList
 
 IN_TRAINING = tuple(s for s in STEPS if s.state == "Training")
 
@@ -72,11 +73,12 @@ def recorded_cost(job: Job, what: str) -> Iterator[None]:
 def train(job: Job, scratch: Path) -> None:
     """Read the source and train: the state Training. Also writes the plan of the run, the first time."""
     mirror = RunMirror(job, scratch)
+    suppression = mirror.suppression()
     if not (mirror.folder.path / "run.json").exists():
-        _write_plan(job, mirror)
+        _write_plan(job, mirror, suppression)
     settings = read_json(mirror.folder.path / "run.json")
     with Pool(available_cores(), settings["config"]["running"]["attempts"]) as pool:
-        run = mirror.run(pool)
+        run = mirror.run(pool, suppression)
         run.check_source()
         for step in IN_TRAINING:
             if not run.is_done(step):
@@ -95,7 +97,7 @@ def _gate(mirror: RunMirror, run: Run, step: str) -> None:
             mirror.job.store.put_part(mirror.job.name(f"gates/{path.name}"), path)
 
 
-def _write_plan(job: Job, mirror: RunMirror) -> None:
+def _write_plan(job: Job, mirror: RunMirror, suppression: SuppressionList | None) -> None:
     """Fix everything that decides the result, as ``predict-age run`` does, from the event that PreCleanup accepted."""
     from predict_age.aws.cost_plan import estimate_run_cost
     from predict_age.features.extract import check_compiles
@@ -113,7 +115,7 @@ def _write_plan(job: Job, mirror: RunMirror) -> None:
     plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=dt.datetime.fromisoformat(request["time"]))
     check_cost(estimate_run_cost(plan).total, settings.limits, " on AWS")
     path = mirror.folder.path / "run.json"
-    write_json(path, replace(plan, run_id=job.run_id).as_json())
+    write_json(path, replace(plan.with_suppression(suppression), run_id=job.run_id).as_json())
     try:
         job.store.put(job.name("run.json"), path, None)
     except ConflictError:  # another attempt of this task was first: its plan counts

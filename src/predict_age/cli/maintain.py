@@ -134,6 +134,9 @@ def suppress_command(
         raise ConfigError("--remove, --check and --rebuild exclude each other", fix="give one of them")
     if not pid_file and not check:
         raise ConfigError("whom to suppress is missing", expected="--pid-file FILE, or --pid-file - for stdin")
+    if bucket := str(workspace).partition("s3:/")[2].strip("/"):
+        _suppress_in_s3(bucket, pid_file, pid_type, as_json, release=release, check=check, rebuild=rebuild)
+        return
     space = open_workspace(workspace) if check or release else Workspace(workspace)
     if not rebuild:
         space.suppression  # noqa: B018 - a list that cannot be used is said before anything else
@@ -143,6 +146,31 @@ def suppress_command(
         outcome = check_suppression(space, given)
     else:
         outcome = change_suppression(space, given, release=release, rebuild=rebuild)
+        completed("the suppression list was changed", "`predict-age suppress --check`")
+    sentence = suppression_sentence(outcome, release=release, check=check)
+    print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)
+
+
+def _suppress_in_s3(
+    bucket: str, pid_file: str, pid_type: PidType, as_json: bool, *, release: bool, check: bool, rebuild: bool
+) -> None:
+    """The command for a workspace in S3: ``bucket`` and prefix."""
+    from predict_age.aws.lambdas.pre_cleanup import execution_is_running
+    from predict_age.aws.s3_store import Store
+    from predict_age.aws.suppression import change_suppression_in_s3, check_suppression_in_s3
+    from predict_age.cli.render_runs import suppression_sentence
+    from predict_age.pipeline.suppress import parse_ids
+    from predict_age.source.row_rules import IdType
+
+    name, _, prefix = bucket.partition("/")
+    rules: dict[PidType, IdType | None] = {PidType.auto: None, PidType.integer: "integer", PidType.text: "text"}
+    given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
+    store = Store(name, prefix)
+    store.check_reachable()
+    if check or given is None:
+        outcome = check_suppression_in_s3(store, given)
+    else:
+        outcome = change_suppression_in_s3(store, given, execution_is_running, release=release, rebuild=rebuild)
         completed("the suppression list was changed", "`predict-age suppress --check`")
     sentence = suppression_sentence(outcome, release=release, check=check)
     print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)

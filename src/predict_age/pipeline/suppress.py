@@ -127,7 +127,7 @@ def change_suppression(
         generation = newest_generation(workspace.root, workspace.published) + 1
         key = listed.key if listed else _first_key(workspace, rebuild)
         before = Entries.of(listed) if listed else Entries.none()
-        after, changed = _changed(before, given, key, generation if release else 0)
+        after, changed = changed_entries(before, given, key, generation if release else 0)
         in_result = _in_result(workspace, given)
         if not changed and listed:
             return _outcome(listed, given, changed, in_result)
@@ -146,7 +146,7 @@ def check_suppression(workspace: Workspace, given: GivenIds | None) -> Suppressi
         return SuppressionOutcome(0, 0, given.count if given else 0, given.count if given else 0, 0, None)
     if given is None:
         return SuppressionOutcome(listed.generation, listed.listed, 0, 0, 0, None)
-    _, changed = _changed(Entries.of(listed), given, listed.key, 0)
+    _, changed = changed_entries(Entries.of(listed), given, listed.key, 0)
     return _outcome(listed, given, changed, _in_result(workspace, given))
 
 
@@ -160,7 +160,7 @@ def _outcome(listed: SuppressionList, given: GivenIds, changed: int, in_result: 
     return SuppressionOutcome(listed.generation, listed.listed, given.count, changed, given.count - changed, in_result)
 
 
-def _changed(before: Entries, given: GivenIds, key: bytes, end: int) -> tuple[Entries, int]:
+def changed_entries(before: Entries, given: GivenIds, key: bytes, end: int) -> tuple[Entries, int]:
     """The entries after the ``given`` ids got this ``end`` (0: listed), and how many of the ids that changes.
 
     Only ids that are listed can be released.

@@ -63,7 +63,7 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     call.store.put_part(call.name("manifest.json"), manifest.encode())
     call.lease.check()
     quarter = run["quarter"]
-    publish(call.documents, int(call.event["token"]), call.run_id, quarter, content_hash)
+    publish(call.documents, int(call.event["token"]), call.run_id, quarter, content_hash, str(run.get("suppression_list", "")))
     _show(call, quarter)
     facts = FinalResultsFacts(
         rows=books.counts(),

@@ -68,7 +68,7 @@ def handle(call: Call) -> Event:
     if _finished(call, "post_cleanup"):
         return {**call.event, "next": "Done", "why": f"run {run_id} is finished"}
     try:
-        lease = acquire_execution_lease(call.documents, execution, run_id, _is_running)
+        lease = acquire_execution_lease(call.documents, execution, run_id, execution_is_running)
     except BusyError:
         now = current_execution_lease(call.documents)
         if now is not None and now.run_id == run_id:
@@ -92,7 +92,7 @@ def _finished(call: Call, step: str) -> bool:
     return call.store.head(call.name(f"steps/{step}.json")) is not None
 
 
-def _is_running(execution: str) -> bool:
+def execution_is_running(execution: str) -> bool:
     """Whether an execution of the state machine still runs. False for one that Step Functions does not know any more."""
     try:
         described = client("stepfunctions").describe_execution(executionArn=execution)

@@ -24,6 +24,13 @@ def roll_back_tables(call: Call, to: str) -> Event:
     if call.store.head(then.name("steps/final_results.json")) is None:
         known = ", ".join([*before.quarters, *sorted(before.run_ids)])
         raise ConfigError(f"there is no finished run {to}", expected=f"a quarter or a finished run: {known}", found=to)
+    if str(then.run().get("suppression_list", "")) != before.suppression_list:
+        raise ConfigError(
+            f"run {then.run_id} was made with another suppression list: its tables may show people who are suppressed now",
+            expected="a run made with the current list",
+            found="an older one",
+            fix="start a new execution",
+        )
     result = then.facts(FinalResultsFacts)
     location = result.location or ""
     manifest = _verified_manifest(then, result.manifest, location)

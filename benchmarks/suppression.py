@@ -1,0 +1,206 @@
+"""Is nothing of suppressed people written anywhere? ``python benchmarks/suppression.py [PEOPLE PLANTED [WORD ...]]``.
+
+1,000 people with twelve values each that occur nowhere else are planted among 200,000, in every form of a source, and suppressed
+before the first run. Every byte below the workspace, HOME and TMPDIR is decoded and searched, while the run goes on and afterwards,
+and so is what the run prints. Then a small run is killed at 50 of its file operations and continued, with the same search after
+each. One more run without a list shows that the search finds the people. With words, only cases whose name has one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from conftest import TINY
+from faults import FaultyDisk, call, in_child, warm
+from personal_traces import Trace, Watch, counted, traces
+from planted_people import Planted, plant
+from predict_age.storage import durable_files
+
+FOLDER = Path("out") / "suppression"
+AS_OF = "2025-10-23"
+KILLS = 50
+SMALL_PEOPLE, SMALL_PLANTED = 400, 40
+
+
+@dataclass(frozen=True)
+class Case:
+    """A source in some form, and how it is run; ``listed`` is False where nobody is suppressed and everybody must be found."""
+
+    name: str
+    form: str = "parquet"
+    text_ids: bool = False
+    config: str = ""
+    options: tuple[str, ...] = ()
+    listed: bool = True
+
+
+CASES = (
+    Case("not suppressed: the search finds them", "csv", listed=False),
+    Case("Parquet"),
+    Case("JSON lines", "jsonl"),
+    Case("CSV, modulo", "csv", config='[prediction]\npartition = "modulo"\n'),
+    Case("gzip JSON lines, text ids", "jsonl.gz", text_ids=True),
+    Case(
+        "Parquet, text ids, modulo, tuned", text_ids=True, config='[prediction]\npartition = "modulo"\n', options=("--tune", "0.2")
+    ),
+    Case("Parquet, shadow", options=("--shadow",)),
+)
+
+
+def ids_of(planted: Planted, *, text_ids: bool) -> list[str]:
+    """Ids to suppress: of the planted people, and those that the source rejects."""
+    texts = [text for text in planted.texts if text.startswith(("person-", "noid-"))]
+    return texts if text_ids else [*map(str, planted.ids), *texts]
+
+
+def predict_age(roots: dict[str, Path], *arguments: object, stdin: str = "") -> str:
+    """Run a command with a HOME and a TMPDIR of its own; returns all that it printed."""
+    command = [sys.executable, "-m", "predict_age", *map(str, arguments)]
+    env = {**os.environ, "HOME": str(roots["home"]), "TMPDIR": str(roots["tmp"])}
+    done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True, env=env)
+    if done.returncode:
+        raise SystemExit(f"{arguments}: exit code {done.returncode}\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def folders(folder: Path) -> dict[str, Path]:
+    """Empty folders for workspace, home and temporary files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    roots = {name: folder / name for name in ("work", "home", "tmp")}
+    for root in roots.values():
+        root.mkdir(parents=True)
+    return roots
+
+
+def search(case: Case, people: int, planted_people: int) -> bool:
+    """Plant, suppress, run while watching, then search; then the same people with a challenger. True when it is as it must be."""
+    roots = folders(FOLDER / "case")
+    began = time.monotonic()
+    planted = plant(FOLDER / "case", case.form, people=people, planted=planted_people, text_ids=case.text_ids)
+    if case.listed:
+        predict_age(
+            roots,
+            "suppress",
+            "--workspace",
+            roots["work"],
+            "--pid-file",
+            "-",
+            stdin="\n".join(ids_of(planted, text_ids=case.text_ids)) + "\n",
+        )
+    config = FOLDER / "case" / "config.toml"
+    config.write_text(case.config)
+    with Watch(planted.needles, list(roots.values()), 0.2) as watch:
+        printed = predict_age(
+            roots,
+            "run",
+            "--source",
+            planted.source,
+            "--workspace",
+            roots["work"],
+            "--as-of",
+            AS_OF,
+            "--config",
+            config,
+            *case.options,
+        )
+    (roots["tmp"] / "printed.txt").write_text(printed)
+    found: list[Trace] = [*watch.found, *traces(planted.needles, list(roots.values()))]
+    values = len({trace.value for trace in found})
+    rows = json.loads(predict_age(roots, "status", "--workspace", roots["work"], "--json"))["rows"]
+    seen = sum(1 for root in roots.values() for path in root.rglob("*") if path.is_file())
+    good = (not found and rows["suppressed"] == planted_people) if case.listed else values > planted_people
+    print(
+        f"{'ok   ' if good else 'WRONG'} {case.name}: {people:,} people, {rows.get('suppressed', 0):,} suppressed; "
+        f"{values:,} of {len(planted.texts) + len(planted.ids):,} planted values found; {seen} files at the end, "
+        f"{len(watch.seen)} seen while it ran; {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
+    if found and case.listed:
+        print(counted(found, list(roots.values())))
+    return good
+
+
+def killed(at: int, folder: Path, planted: Planted, config: Path) -> list[Trace]:
+    """Kill a run at its file operation ``at``, search, let it go on, search again."""
+    workspace = folder / "work"
+    shutil.copytree(folder / "template", workspace)
+    command = [
+        "run",
+        "--source",
+        planted.source,
+        "--workspace",
+        workspace,
+        "--as-of",
+        AS_OF,
+        "--config",
+        config,
+        "--timestamp",
+        "2025-10-23T06:00:00Z",
+    ]
+
+    def work() -> int:
+        durable_files.disk = FaultyDisk(at, "kill", folder)
+        return call(command)[0]
+
+    in_child(work, folder / "log.txt")
+    found = traces(planted.needles, [workspace])
+    if in_child(lambda: call(command)[0], folder / "log.txt"):
+        raise SystemExit((folder / "log.txt").read_text())
+    found += traces(planted.needles, [workspace])
+    shutil.rmtree(workspace)
+    return found
+
+
+def kills(form: str) -> bool:
+    """Runs of a source in this form that are killed at :data:`KILLS` of their operations."""
+    folder = FOLDER / f"kills-{form}"
+    folders(folder)
+    planted = plant(folder, form, people=SMALL_PEOPLE, planted=SMALL_PLANTED)
+    config, log, template = folder / "tiny.toml", folder / "log.txt", folder / "template"
+    config.write_text(TINY)
+    (folder / "ids").write_text("\n".join(ids_of(planted, text_ids=False)) + "\n")
+    in_child(lambda: call(["suppress", "--workspace", template, "--pid-file", folder / "ids"])[0], log)
+    shutil.rmtree(folder / "work")
+    shutil.copytree(template, folder / "work")
+    calm = ["run", "--source", planted.source, "--workspace", folder / "work", "--as-of", AS_OF, "--config", config]
+
+    def count_operations() -> int:
+        disk = durable_files.disk = FaultyDisk(0, "kill", folder)
+        code = call(calm)[0]
+        (folder / "operations").write_text(str(disk.count))
+        return code
+
+    in_child(count_operations, log)
+    operations = int((folder / "operations").read_text())
+    shutil.rmtree(folder / "work")
+    places = sorted({1 + round(n * (operations - 1) / (KILLS - 1)) for n in range(KILLS)})
+    found = [trace for at in places for trace in killed(at, folder, planted, config)]
+    word = "WRONG" if found else "ok   "
+    print(f"{word} {form}: killed at {len(places)} of {operations} operations and continued, {len(found)} traces", flush=True)
+    return not found
+
+
+def main(arguments: list[str]) -> int:
+    """All cases, or those that are named."""
+    people, planted_people = (int(a) for a in arguments[:2]) if arguments else (200_000, 1000)
+    words = [a.lower() for a in arguments[2:]]
+    chosen = [case for case in CASES if not words or any(word in case.name.lower() for word in words)]
+    good = [search(case, people, planted_people) for case in chosen]
+    if not words or "kill" in words:
+        warm()
+        good += [kills(form) for form in ("csv", "parquet")]
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""The suppression list of a workspace in S3: the same command, the same list, and the task that reads the source obeys it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from conftest import TINY, cli
+from faults import InlinePool
+from personal_traces import traces
+from planted_people import plant
+from predict_age.aws import tasks
+from predict_age.aws.execution_lease import acquire_execution_lease
+from predict_age.aws.lambdas import pre_cleanup
+from predict_age.aws.lambdas.rollback import roll_back_tables
+from predict_age.aws.run_mirror import Job
+from predict_age.aws.s3_documents import S3Documents
+from predict_age.aws.s3_store import Store
+from predict_age.errors import ConfigError
+from predict_age.storage.durable_files import hashed_json
+from predict_age.storage.publication import note_suppression_list, read_published
+from predict_age.storage.workspace import RunFolder
+from test_aws_cleanup import BUCKET, local_run, merged_run, store  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.filterwarnings("default")
+WORKSPACE = f"s3://{BUCKET}/predict-age"
+
+
+@pytest.fixture
+def space(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:  # noqa: F811
+    """The store of a workspace whose executions have all ended."""
+    monkeypatch.setattr(pre_cleanup, "execution_is_running", lambda _: False)
+    yield store
+
+
+def suppress(folder: Path, ids: list[Any], *more: object, check: int = 0) -> Any:
+    (folder / "ids").write_text("".join(f"{i}\n" for i in ids))
+    done = cli("suppress", "--workspace", WORKSPACE, "--pid-file", folder / "ids", "--json", *more, check=check)
+    return json.loads(done.stdout) if check == 0 else done.stderr
+
+
+def train(store: Store, source: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch, run_id: str) -> Job:  # noqa: F811
+    """The task that reads the source and trains, in this process."""
+    monkeypatch.setattr(tasks, "Pool", InlinePool)
+    token = acquire_execution_lease(S3Documents(store), run_id, run_id, lambda _: False).token
+    job = Job(store, run_id, token)
+    request = {
+        "source": str(source),
+        "as_of": "2025-10-23",
+        "time": "2025-10-23T06:00:00+00:00",
+        "config": "c.toml",
+        "run_id": run_id,
+    }
+    store.put_part(job.name("request.json"), hashed_json(request).encode())
+    store.put_part("c.toml", TINY.encode())
+    tasks.train(job, scratch)
+    return job
+
+
+def test_the_command_changes_the_list_in_the_bucket(space: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Added, released, checked; the key is encrypted with KMS; old hashes go; the pointer names the newest list; busy: 75."""
+    assert suppress(tmp_path, [5, 6, 7])["generation"] == 1
+    assert suppress(tmp_path, [7, 8])["changed"] == 1
+    assert suppress(tmp_path, [5], "--remove") | {"in_result": 0} == {
+        "generation": 3, "listed": 3, "given": 1, "changed": 1, "unchanged": 0, "in_result": 0,
+    }  # fmt: skip
+    assert suppress(tmp_path, [6, 9], "--check")["unchanged"] == 1
+    assert suppress(tmp_path, [6])["generation"] == 3, "nothing to do"
+    names = [name for name, _ in space.names("suppression/")]
+    assert [name.partition("-")[0] for name in names] == ["suppression/ids", "suppression/key", "suppression/list.json"]
+    head = boto3.client("s3").head_object(Bucket=BUCKET, Key=space.key("suppression/key"))
+    assert head["ServerSideEncryption"] == "aws:kms"
+    assert read_published(S3Documents(space)).suppression == 3
+    acquire_execution_lease(S3Documents(space), "arn:1", "run", lambda _: False)
+    monkeypatch.setattr(pre_cleanup, "execution_is_running", lambda _: True)
+    assert "in use" in suppress(tmp_path, [10], check=75)
+
+
+@pytest.mark.parametrize("lost", ["list.json", "key", "ids-"])
+def test_a_lost_list_stops_the_task_before_the_source_is_read(
+    lost: str, space: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suppress(tmp_path, [5, 6, 7])
+    space.delete([name for name, _ in space.names("suppression/") if name.startswith(f"suppression/{lost}")])
+    with pytest.raises(ConfigError, match="nothing about people was read"):
+        train(space, tmp_path / "not-there", tmp_path / "scratch", monkeypatch, "20251023T060000Z-0a0a0a0a")
+    assert "nothing about people was read" in suppress(tmp_path, [8], check=2)
+    assert suppress(tmp_path, [8], "--rebuild")["generation"] == 2
+
+
+def test_the_task_leaves_suppressed_people_out(space: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of theirs in any object of the bucket, nor on the task's disk; a list that changes stops the tasks that follow."""
+    planted = plant(tmp_path, "csv", people=240, planted=12)
+    suppress(tmp_path, [*planted.ids, *(text for text in planted.texts if text.startswith("noid-"))])
+    (tmp_path / "ids").unlink()
+    job = train(space, planted.source, tmp_path / "scratch", monkeypatch, "20251023T060000Z-0b0b0b0b")
+    assert space.document(job.name("steps/read_source.json"))["facts"]["suppressed"] == 12
+    bucket = tmp_path / "bucket"
+    for name, _ in space.names(""):
+        space.fetch(name, bucket / name, "")
+    assert len(list(bucket.rglob("*.parquet"))) > 1, "copies of the source"
+    assert traces(planted.needles, [bucket, tmp_path / "scratch"]) == []
+    suppress(tmp_path, [99])
+    for task in (tasks.train, tasks.collect, tasks.report):
+        with pytest.raises(ConfigError, match="suppression list has changed"):
+            task(job, tmp_path / f"again-{task.__name__}")
+
+
+def test_without_a_list_the_search_finds_them(space: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = plant(tmp_path, "csv", people=240, planted=12)
+    job = train(space, planted.source, tmp_path / "scratch", monkeypatch, "20251023T060000Z-0c0c0c0c")
+    assert "suppressed" not in space.document(job.name("steps/read_source.json"))["facts"]
+    assert len({trace.value for trace in traces(planted.needles, [tmp_path / "scratch"])}) > 100
+
+
+def test_a_rollback_to_a_run_with_another_list_is_refused(space: Store, local_run: RunFolder) -> None:  # noqa: F811
+    """Its tables show everybody, and Athena's tables cannot leave people out."""
+    call = merged_run(space, local_run, keep_predictions=True)
+    note_suppression_list(call.documents, 1, "a list")
+    before = read_published(call.documents)
+    with pytest.raises(ConfigError, match="another suppression list"):
+        roll_back_tables(call, call.run_id)
+    assert read_published(call.documents) == before
+    assert SimpleNamespace(**before.as_json()).suppression == 1
