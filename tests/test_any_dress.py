@@ -29,8 +29,10 @@ from predict_age.features.extract import extract_features
 from predict_age.source import row_group_reader
 from predict_age.source.convert import convert
 from predict_age.source.discovery import list_source
+from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.text_readers import read_text
 
 AS_OF = dt.date(2025, 10, 23)
 EXAMPLES = int(os.environ.get("ANY_DRESS_EXAMPLES", "60"))
@@ -414,3 +416,30 @@ def test_whole_runs_of_the_same_people(dress: str, tmp_path: Path) -> None:
     known = [[row for row in some if row[4].startswith("EXISTING")] for some in rows]
     assert known[0] == known[1]
     assert {row[4] for row in rows[0]} == {row[4] for row in rows[1]} >= {"EXISTING_BIRTH_DATE", "ML_PREDICTION"}
+
+
+ENDS = {"LF": "\n", "CRLF": "\r\n", "CR": "\r", "blank lines": "\n\n", "blanks": "  \n\t"}
+
+
+@pytest.mark.parametrize("name", [*ENDS, "array", "concatenated", "around"])
+def test_layouts_leave_the_profile_key(name: str, tmp_path: Path) -> None:
+    """A flat record has the same profile text, and so the same profile_key, whatever surrounds it in its file."""
+    rows = [{"pid": n, "birth_year": 1980, "city": f"c{n}", "note": " x "} for n in range(5)]
+    text = "".join(json.dumps(row) + ENDS[name] for row in rows) if name in ENDS else json_text(rows, name, escaped=True)
+    path = tmp_path / "people.json"
+    path.write_bytes(text.encode())
+    [file] = list_source(str(path), FLAT).files
+    profiles = [p for chunk in read_text(file, FLAT) for p in chunk.rows["profile_json"].to_pylist()]
+    assert profiles == [json.dumps(row) for row in rows]
+    alone = pa.chunked_array([[json.dumps(row) for row in rows]])
+    assert profile_keys(pa.chunked_array([profiles])).tolist() == profile_keys(alone).tolist()
+
+
+@pytest.mark.parametrize("profile", ['{"a": {"b": 1, "b": 2}}', '{"a": {"b": 1, "c": {}, "b": 2}, "x": [{"b": 3, "b": 4}]}'])
+@pytest.mark.parametrize("kernels", [True, False])
+def test_of_keys_that_stand_twice_deep_inside_the_first_counts(profile: str, kernels: bool) -> None:
+    """Below the first level of the profile no key is refused; SQL and kernels both take the first, as docs/data-contract.md says."""
+    text = 'format = 1\n[features.deep]\nkind = "number"\npath = "a.b"\nmin = 0\nmax = 9\ndefault = 0\nmeaning = "m"\n'
+    profiles = pa.chunked_array([[profile] * 5_000])
+    made = extract_features(connect(), profiles, text, dt.date(2025, 10, 23), kernels=kernels)
+    assert set(made.columns["deep"].to_pylist()) == {1.0}

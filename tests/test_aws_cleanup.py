@@ -107,12 +107,26 @@ def test_keep_runs_of_the_configuration_counts(store: Store) -> None:
     assert (published.quarters, published.removing) == ({"2025q1": first_quarter, "2025q3": finished[-1]}, [])
 
 
-@pytest.mark.parametrize("text", ["[running]\nkeep_runs = 0", "[running]\nkeep_runs = true", "running = 3", "keep_runs =", None])
-def test_wrong_keep_runs_removes_nothing(store: Store, text: str | None) -> None:
+DEEP = "x = " + "[" * 5_000 + "]" * 5_000
+WRONG_CONFIGURATIONS = [
+    "[running]\nkeep_runs = 0",
+    "[running]\nkeep_runs = true",
+    "running = 3",
+    "keep_runs =",
+    DEEP,
+    "x = " + "9" * 5_000,
+    "x = 9999-99-99",
+    b"\xff\xfe[running]",
+    None,
+]
+
+
+@pytest.mark.parametrize("text", WRONG_CONFIGURATIONS, ids=lambda text: str(text)[:12])
+def test_wrong_keep_runs_removes_nothing(store: Store, text: str | bytes | None) -> None:
     """A configuration that cannot be read is an error of the configuration; no run is removed."""
     finished = {finished_run(store, day) for day in (1, 2, 3, 4, 5, 6)}
     if text is not None:
-        store.put("config.toml", text.encode(), None)
+        store.put("config.toml", text if isinstance(text, bytes) else text.encode(), None)
     with pytest.raises(ConfigError, match=r"config\.toml"):
         clean(7, config="config.toml")
     assert finished < runs_in(store)

@@ -325,3 +325,40 @@ def test_next_query_can_be_run(two_runs: Path) -> None:
 def test_missing_options_show_an_example(command: str) -> None:
     done = cli(command, check=2)
     assert f"Example: predict-age {command} " in done.stderr
+
+
+PRINTING = {
+    "plan": ("--source", "{s}", "--as-of", AS_OF, "--config", "{tiny}"),
+    "status": (),
+    "runs": (),
+    "report": (),
+    "sql": ("SELECT * FROM predict_age_final_results",),
+    "diff": ("{first}", "current"),
+    "verify": (),
+    "models": (),
+    "card": (),
+    "prune": ("--dry-run",),
+    "generate": ("--rows", "50", "--out", "{out}"),
+    "init": ("--source", "{s}", "--out", "{out}"),
+}
+WITHOUT_WORKSPACE = ("plan", "generate", "init")
+
+
+@pytest.mark.parametrize("command", [*PRINTING, "--help"])
+def test_a_reader_that_has_ended_ends_the_command_quietly(command: str, two_runs: Path, tmp_path: Path) -> None:
+    """As `command | head`: exit code 141, that of a command which SIGPIPE ends, and not a word on stderr."""
+    runs = Workspace(two_runs / "w").runs()
+    (tmp_path / "t.toml").write_text(TINY)
+    names = {"s": two_runs / "s.jsonl", "first": runs[0].id, "tiny": tmp_path / "t.toml", "out": tmp_path / "out"}
+    arguments = [str(a).format(**names) for a in PRINTING.get(command, ())]
+    if command in PRINTING and command not in WITHOUT_WORKSPACE:
+        arguments += ["--workspace", str(two_runs / "w")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    started = [sys.executable, "-m", "predict_age", command, *arguments]
+    try:
+        done = subprocess.run(started, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(writing)
+    quiet = [line for line in done.stderr.splitlines() if "Generate" not in line]
+    assert (done.returncode, quiet) == (141, []), done.stderr

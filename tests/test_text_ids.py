@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -178,6 +179,14 @@ def test_whole_runs_over_text_ids(account_names: list[dict[str, Any]], tmp_path:
     assert code == 0
     assert (json.loads(out)["both"], json.loads(out)["only_before"]) == (len(texts), 0)
     assert call(["verify", "--workspace", tmp_path / "w"])[0] == 0
+    later = tiny_run(source, tmp_path / "w", "--base", "current", as_of="2027-10-23")  # given ages do not grow: all of them jump
+    jumps = ["diff", first.run["run_id"], later.run["run_id"], "--workspace", tmp_path / "w", "--jump", "0.5"]
+    code, out, _ = call([*jumps, "--json", "--out", tmp_path / "jumps.csv"])
+    assert code == 0
+    lines = list(csv.DictReader((tmp_path / "jumps.csv").read_text().splitlines()))
+    assert lines and all(int(line["pid"]) == pid_of(line["source_id"]) for line in lines)
+    assert all(jump["pid"] == pid_of(jump["source_id"]) for jump in json.loads(out)["jumps"])
+    assert any(line["source_id"][:9] in call(jumps)[1] for line in lines)
     [query] = re.findall(r'^Next .*"(SELECT [^"]*)"', call(["status", "--workspace", tmp_path / "w"])[1], re.MULTILINE)
     code, out, _ = call(["sql", "--workspace", tmp_path / "w", "--format", "csv", query])
     assert (code, out.splitlines()[0].split(",")[:2]) == (0, ["pid", "source_id"])

@@ -12,7 +12,8 @@ from predict_age.errors import ConfigError
 from predict_age.purposes import checked_purpose
 from predict_age.source_config import STRICT_SECTION
 from predict_age.source_config import SourceConfig as SourceConfig  # noqa: PLC0414 - told to mypy as a name of this module
-from predict_age.toml_lines import explain, parse_toml, similar_key
+from predict_age.toml_lines import explain, similar_key
+from predict_age.toml_text import parse_toml
 
 ShareOfRows = Annotated[float, Field(gt=0, lt=1)]
 

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from pydantic import ValidationError
-
-from predict_age.errors import ConfigError
 
 MAX_SHOWN = 300  # characters of a value in a message
 _HEADER = re.compile(r"^\s*\[\s*([^\]\[]+?)\s*\]")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[\w-]+)\s*=""")
-
-
-def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """Parse the text of a file, which ``where`` names. Raises ConfigError for what is not TOML, too deep, or too long a number."""
-    try:
-        return tomllib.loads(text.removeprefix("\ufeff"))
-    except RecursionError:
-        problem = "values are nested too deeply"
-    except ValueError as error:  # TOMLDecodeError, and an integer or a date that Python refuses
-        problem = str(error)
-    raise ConfigError(f"{where} is not valid TOML: {problem}")
 
 
 def explain(

@@ -38,6 +38,7 @@ PACKAGED_FILES = (
     "storage/suppression_list.py",
     "storage/workspace.py",
     "tally.py",
+    "toml_text.py",
 )
 LONG_AGO = (2020, 1, 1, 0, 0, 0)
 

@@ -12,7 +12,7 @@ import typer
 
 from predict_age import __version__
 from predict_age.cli.failure import print_failure
-from predict_age.cli.output import checked_stdout
+from predict_age.cli.output import ReaderEndedError, checked_stdout
 from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
 from predict_age.runtime.named_commands import given_workspace, with_workspace
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from predict_age.storage.workspace import Workspace
 
 USAGE_ERROR = 2  # exit code of Typer; an error of predict-age itself is raised instead
+READER_ENDED = 141  # exit code of a command that SIGPIPE ends, as a shell shows it
 
 app = typer.Typer(
     name="predict-age",
@@ -100,8 +101,8 @@ def run_cli() -> None:
             _prepare_help()
         with checked_stdout():
             app()
-    except BrokenPipeError:
-        raise SystemExit(141) from None
+    except (BrokenPipeError, ReaderEndedError):
+        raise SystemExit(READER_ENDED) from None
     except SystemExit as end:
         if end.code == USAGE_ERROR:
             _say_example(sys.argv[1:])

@@ -15,6 +15,10 @@ _written: list[bool] = []  # whether the command has written anything
 _completed: list[tuple[str, str]] = []  # what the command has done, and the command that prints it
 
 
+class ReaderEndedError(Exception):
+    """The reader of stdout, such as ``head``, has ended. No OSError: Typer and Rich end the program with exit code 1 at those."""
+
+
 class CheckedOutput:
     """A text stream whose failed writes are OutputErrors, told from failed operations on other files. All else is the ``stream``'s.
 
@@ -33,7 +37,7 @@ class CheckedOutput:
         return self._stream is not None and bool(self._stream.isatty())
 
     def write(self, text: str) -> int:
-        """Write ``text``. Raises OutputError, or BrokenPipeError when a reader such as ``head`` has ended."""
+        """Write ``text``. Raises OutputError, or ReaderEndedError when a reader such as ``head`` has ended."""
         if self._stream is None:
             raise _output_error("it is closed")
         _written[:] = [True]
@@ -52,7 +56,7 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise
+        raise ReaderEndedError from None
     except (OSError, ValueError) as error:  # ValueError: the stream was closed
         number = error.errno if isinstance(error, OSError) else 0
         raise _output_error(EXHAUSTED.get(number or 0, str(error))) from error

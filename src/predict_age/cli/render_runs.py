@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group
+from rich.markup import escape
 
 from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
 from predict_age.errors import IntegrityError
@@ -242,9 +243,16 @@ def show_diff(diff: Diff) -> None:
         )
     console.print(f"{diff.jumped:,} people jumped by more than {diff.jump_years:g} years", soft_wrap=True)
     if diff.jumps:
-        table = grid("Largest jumps", ["pid", "before", "after", "source before", "source after"])
+        texts = any(row.source_id is not None for row in diff.jumps)
+        table = grid("Largest jumps", ["source_id" if texts else "pid", "before", "after", "source before", "source after"])
         for row in diff.jumps:
-            table.add_row(str(row.pid), str(row.age_before), str(row.age_after), row.source_before, row.source_after)
+            table.add_row(
+                escape(row.source_id or "") if texts else str(row.pid),
+                str(row.age_before),
+                str(row.age_after),
+                row.source_before,
+                row.source_after,
+            )
         console.print(table)
 
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from predict_age.errors import ConfigError
 from predict_age.features.refused_names import refusal_reason
 from predict_age.features.text_rule import fold_text
-from predict_age.toml_lines import explain, line_of, parse_toml
+from predict_age.toml_lines import explain, line_of
+from predict_age.toml_text import parse_toml
 
 FEATURE_FILE_FORMAT = 1
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")

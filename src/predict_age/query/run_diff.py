@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from predict_age.errors import ConfigError
-from predict_age.records.json_fields import as_json
+from predict_age.records.json_fields import OPTIONAL, as_json
 from predict_age.run.visible_people import visible_rows_sql
 from predict_age.storage.manifest import VerifiedRun
 from predict_age.storage.suppression_list import SuppressionList
@@ -34,7 +34,10 @@ class Move:
 
 @dataclass(frozen=True)
 class Jump:
-    """A person whose age changed much more or less than the time between the runs; ages and ``change`` in years."""
+    """A person whose age changed much more or less than the time between the runs; ages and ``change`` in years.
+
+    ``source_id`` is the id in the source where ids are text.
+    """
 
     pid: int
     source_before: str
@@ -42,6 +45,7 @@ class Jump:
     age_before: int
     age_after: int
     change: int
+    source_id: str | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,13 @@ def diff_runs(
         connection = duckdb.connect(config={"temp_directory": scratch, "memory_limit": "4GB", "preserve_insertion_order": False})
         for name, run in (("before", before), ("after", after)):
             rows = visible_rows_sql(connection, run.folder, run.checked("results/"), suppression)
-            connection.execute(f"CREATE VIEW results_{name} AS SELECT pid, predicted_age, prediction_source FROM {rows}")
+            connection.execute(f"CREATE VIEW results_{name} AS SELECT {_columns_of(connection, rows)} FROM {rows}")
         connection.execute(
             f"""CREATE VIEW changes AS
             SELECT coalesce(a.pid, b.pid) AS pid, coalesce(b.prediction_source, '{NOT_IN_RUN}') AS source_before,
                    coalesce(a.prediction_source, '{NOT_IN_RUN}') AS source_after, b.predicted_age AS age_before,
-                   a.predicted_age AS age_after, a.predicted_age - b.predicted_age AS change
+                   a.predicted_age AS age_after, a.predicted_age - b.predicted_age AS change,
+                   coalesce(a.source_id, b.source_id) AS source_id
             FROM results_before AS b FULL JOIN results_after AS a ON a.pid = b.pid"""
         )
         table = connection.sql(
@@ -113,10 +118,18 @@ def diff_runs(
         jumps = [Jump(*row) for row in largest.fetchall()]
         if out is not None:
             target = "'" + str(out).replace("'", "''") + "'"
+            ids = "*" if any(jump.source_id is not None for jump in jumps) else "* EXCLUDE source_id"
             connection.execute(
-                f"COPY (SELECT * FROM jumps) TO {target} (FORMAT {'parquet' if out.suffix == '.parquet' else 'csv'})"
+                f"COPY (SELECT {ids} FROM jumps) TO {target} (FORMAT {'parquet' if out.suffix == '.parquet' else 'csv'})"
             )
     return _summary(before, after, expected, jump_years, table, jumps)
+
+
+def _columns_of(connection: duckdb.DuckDBPyConnection, rows: str) -> str:
+    """SQL for the columns of a result that are compared; ``source_id`` is NULL where ids are no text."""
+    names = [row[0] for row in connection.sql(f"DESCRIBE SELECT * FROM {rows}").fetchall()]
+    source_id = "source_id" if "source_id" in names else "CAST(NULL AS VARCHAR) AS source_id"
+    return f"pid, predicted_age, prediction_source, {source_id}"
 
 
 def _summary(

@@ -29,6 +29,7 @@ BRACE, MOST_DIGITS = ord("{"), 40
 NOT_PLAIN = r"^(-?[0-9]+[.eE].*|-?[iI]nf.*|-?[nN]a[nN]|true|false|\{.*|\[.*)$"  # an id that is no text and no integer, perhaps
 MALFORMED, NO_OBJECT = "malformed_json", "not_an_object"
 PROFILE = "\0profile"  # no column of a source has this name
+JSON_SPACE = " \t\r\n"  # around a value
 _SPACE = re.compile(r"\s*")
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
@@ -164,7 +165,7 @@ class _Reader:
         for name, value in self._added.items():
             if name in columns and value is not None:
                 columns[name] = pc.coalesce(columns[name], repeated_text(value, len(text)))
-        columns[PROFILE] = self._with_folders(text) if self._flat else values[f"v{len(names)}"]
+        columns[PROFILE] = self._with_folders(pc.utf8_trim(text, JSON_SPACE)) if self._flat else values[f"v{len(names)}"]
         return pa.table(columns)
 
     def _with_folders(self, text: pa.ChunkedArray) -> pa.ChunkedArray:

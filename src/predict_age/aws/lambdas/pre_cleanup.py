@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import tomllib
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
@@ -18,9 +17,11 @@ from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
+from predict_age.toml_text import parse_toml
 
 REQUEST_KEYS = {"source", "as_of", "time", "config", "features", "purpose", "accept"}
 EXECUTION_RUNNING = "RUNNING"
+MOST_KEPT_RUNS = 2**63  # TOML has no larger integers
 
 
 def _checked(event: Event) -> Event:
@@ -34,7 +35,7 @@ def _checked(event: Event) -> Event:
             raise ValueError("a time without zone")
         request["time"] = time.astimezone(dt.UTC).replace(microsecond=0).isoformat()
         request["as_of"] = dt.date.fromisoformat(str(request.get("as_of") or request["time"][:10])).isoformat()
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise ConfigError(
             "the event's times are wrong",
             expected='"time": "2026-01-01T06:00:00Z" and perhaps "as_of": "2026-01-01"',
@@ -123,16 +124,19 @@ def _keep_runs(call: Call, request: Event) -> int:
     stored = call.store.get(name)
     if stored is None:
         raise ConfigError(f"{call.store.url(name)} is missing", expected="the file that the event names", fix="upload it")
+    where = call.store.url(name)
     try:
-        running = tomllib.loads(stored[0].decode()).get("running", {})
-        keep_runs = running.get("keep_runs", DEFAULT_KEEP_RUNS)
-    except (ValueError, AttributeError) as error:
-        raise ConfigError(f"{call.store.url(name)} is not a valid configuration", found=str(error), fix="correct it") from None
-    if type(keep_runs) is not int or keep_runs < 1:
+        running = parse_toml(stored[0].decode(), where).get("running", {})
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where} is no UTF-8 text", found=str(error), fix="correct it") from None
+    if not isinstance(running, dict):
+        raise ConfigError(f"{where}: running is no table", expected="[running]", found=type(running).__name__, fix="correct it")
+    keep_runs = running.get("keep_runs", DEFAULT_KEEP_RUNS)
+    if type(keep_runs) is not int or not 1 <= keep_runs <= MOST_KEPT_RUNS:
         raise ConfigError(
-            f"{call.store.url(name)}: running.keep_runs is wrong",
+            f"{where}: running.keep_runs is wrong",
             expected="a whole number from 1",
-            found=repr(keep_runs),
+            found=type(keep_runs).__name__ if type(keep_runs) is not int else "a number outside that range",
             fix="correct it",
         )
     return keep_runs
