@@ -30,10 +30,12 @@ ITEM_SEPARATOR = "\x1f"  # between the items of a list in its column; items them
 TIDY, FOLD = tidy_sql("{0}"), fold_sql("{0}")
 
 
-_GROUPED = "[+-]?[0-9]{1,3}([. \u00a0\u202f''\u2019][0-9]{3})+(,[0-9]*)?"  # 1.234.567,8, also with blanks or apostrophes
+_GROUPED = (
+    "[+-]?[0-9][0-9]?[0-9]?([. \u00a0\u202f''\u2019][0-9][0-9][0-9])+(,[0-9]*)?"  # 1.234.567,8, also with blanks or apostrophes
+)
 _TIDIED = "trim({0}, ' \u00a0\t')"
 _WITH_COMMA = (  # a number with a decimal comma; one with neither comma nor groups is read as it is
-    f"try_cast(CASE WHEN regexp_full_match({_TIDIED}, '{_GROUPED.replace('{', '{{').replace('}', '}}')}') "
+    f"try_cast(CASE WHEN regexp_full_match({_TIDIED}, '{_GROUPED}') "
     f"THEN replace(regexp_replace({_TIDIED}, '[^-+0-9,]', '', 'g'), ',', '.') "
     f"WHEN regexp_full_match({_TIDIED}, '[+-]?([0-9]+,[0-9]*|,[0-9]+)') THEN replace({_TIDIED}, ',', '.') "
     f"WHEN NOT contains({_TIDIED}, ',') THEN {_TIDIED} END AS DOUBLE)"
