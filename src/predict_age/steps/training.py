@@ -210,7 +210,7 @@ def _evaluate_reused(inputs: TrainingInputs, trained: Metrics) -> ReusedModelQua
     strangers = max(1, inputs.source.known - len(np.load(trained_on)))  # at least
     people = _draw(inputs, strangers, MAX_REUSED_ROWS, 0.0, trained_on)
     bundle, _ = load_model(context.folder.model, file_sha256(context.folder.model / "manifest.json"))
-    matrix = bundle.encoders.encode(people.columns) if len(people.age) else np.empty((0, len(bundle.features)), np.float32)
+    matrix = bundle.encoders.encode(people.columns) if len(people.age) else np.empty((0, bundle.columns), np.float32)
     readable = ~np.isnan(matrix).all(axis=1)  # others get no prediction
     unseen = UnseenOutputs.of(bundle, matrix[readable], people.age[readable], plan.workers)
     known_ages = np.array(inputs.source.known_ages, np.float64)
