@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from predict_age.config import Config
 from predict_age.errors import InputError
+from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
 from predict_age.records.step_facts import GivenAges, UnusableAgesRecord
-from predict_age.source.age_readings import OTHER_FORMAT, AgeReading
-from predict_age.source.rejected_rows import too_few_known
 
 FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
 MOST_LIKELY = 0.5  # share of the values that a reading must fit to be named
@@ -96,6 +95,10 @@ def check_known_ages(ages: AgeFindings, *, training: bool) -> None:
     """Raise InputError where too few people have a known age for ``training``."""
     least, known = ages.config.training.min_rows, ages.people.known
     if training and known < least:
+        from predict_age.source.rejected_rows import (
+            too_few_known,
+        )  # imports pyarrow, which the process that leads a run does not need
+
         sentences = [values.sentence for values in ages.unusable]
         raise too_few_known(least, "; ".join([f"{known} of {known} with a known age", *sentences]), ages.likely)
 

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 
 import pyarrow as pa
 
+from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
 from predict_age.source.row_rules import RowRules, connect, register
 from predict_age.source.value_sql import given_and_read, trimmed
 from predict_age.sql import literal
 
-
-class AgeReading(StrEnum):
-    """Mistakes that a value of an age column may come from. That another format reads it is ``format `` and the pattern."""
-
-    ONE_VALUE = "one value"
-    MONTHS = "months"
-    BANDS = "bands"
-    DECIMAL_COMMA = "decimal comma"
-    THOUSANDS = "thousands separator"
-    TWO_DIGIT_YEARS = "two-digit years"
-    BIRTH_YEARS = "birth years"
-    BIRTH_DATES = "birth dates"
-    SERIAL_NUMBERS = "serial numbers"
-    AFTER_AS_OF = "after as_of"
-    TOO_OLD = "too old at as_of"
-
-
-OTHER_FORMAT = "format "  # before a pattern for source.birth_date_format
 REPEATED_SHARE, REPEATED_ROWS = 0.9, 20  # from which on a value that repeats is taken for a code of "not known"
 
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%d-%m", "%m.%d.%Y", "%Y/%d/%m")
