@@ -73,7 +73,7 @@ bench: $(DEV)  ## speed: each stage at 1 and 10 million people; the same rows by
 	@$(BIN)/python benchmarks/stages.py
 	@$(BIN)/python benchmarks/rivals.py
 
-soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 10,000 odd sources, quality at 1 million, coverage over 20 seeds
+soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 10,000 odd sources, planted people, quality at 1 million, coverage over 20 seeds
 	@$(MAKE) --no-print-directory checkov
 	@REQUIRE_TERRAFORM=1 REQUIRE_IMAGE=$(REQUIRE_IMAGE) $(BIN)/python -m pytest -m soak tests
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
@@ -82,6 +82,7 @@ soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IM
 	@$(BIN)/python benchmarks/suppression.py
 	@$(BIN)/python benchmarks/worthless.py
 	@$(BIN)/python benchmarks/odd_sources.py
+	@$(BIN)/python benchmarks/personal_data.py
 	@$(BIN)/python benchmarks/quality.py
 	@$(BIN)/python benchmarks/interval_coverage.py
 

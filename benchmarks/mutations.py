@@ -107,51 +107,6 @@ MUTATIONS = (
     Mutation("run/quality_gates.py", "MIN_ROWS_FOR_GATE = 100", "MIN_ROWS_FOR_GATE = 99", "gates"),
     Mutation("run/incremental.py", ' & (entries["key"][here] == keys[here])', "", "reuse promise_models"),
     Mutation("run/partitioned_output.py", "        context.lease.check()\n", "", "promise_process promise_storage run"),
-    # the suppression list: who is left out, what is hidden, and what stops a command
-    Mutation("source/scan.py", "if (hidden := found & usable).any():", "if (hidden := found & ~usable).any():", "suppression_runs"),
-    Mutation(
-        "source/scan.py", " + [c.suppressed.rows for c in counts]", " + [c.suppressed.rows[:0] for c in counts]", "suppression_runs"
-    ),
-    Mutation("source/convert.py", "        if hiding is not None:", "        if False:", "suppression_runs"),
-    Mutation("source/convert.py", ".to_numpy() & ~hidden)", ".to_numpy())", "suppression_runs"),
-    Mutation("source/suppressed_records.py", '    if known == "integer" and not', "    if False and not", "suppression_runs"),
-    Mutation("source/suppressed_records.py", "int((~right).sum())", "0", "suppression_runs"),
-    Mutation(
-        "source/suppression.py", "(self.ends == 0) | (self.ends > made_with)", "self.ends == 0", "suppression suppression_runs"
-    ),
-    Mutation("source/suppression.py", "& ((self.readings & READING_BITS[ids]) > 0)", "", "suppression"),
-    Mutation(
-        "run/incremental.py", "table.filter(pa.array(~hidden))", "table.filter(pa.array(hidden | ~hidden))", "suppression_runs"
-    ),
-    Mutation("run/visible_people.py", "WHERE NOT {name}(pid)", "WHERE {name}(pid) IS NOT NULL", "suppression_runs"),
-    Mutation(
-        "run/visible_people.py", "suppression.generation == made_with:", "suppression.generation >= made_with:", "suppression_runs"
-    ),
-    Mutation("run/run.py", "!= self.plan.suppression_list:", '== "never":', "suppression_runs"),
-    Mutation("run/run.py", "decisive.append(self.suppression_list)", "pass", "suppression_runs"),
-    Mutation("storage/publication.py", "if now.suppression_list != suppression:", "if False:", "suppression_runs"),
-    Mutation("storage/suppression_list.py", "if document.generation < pointer.suppression:", "if False:", "suppression"),
-    Mutation("storage/suppression_list.py", "or _sha256(ids) != document.ids_sha256", "", "suppression"),
-    Mutation("storage/suppression_list.py", ' or fingerprint not in ("", key_fingerprint(key))', "", "suppression"),
-    Mutation("storage/suppression_list.py", "        if pointer.suppression:\n", "        if False:\n", "suppression"),
-    Mutation("storage/suppression_list.py", "            stream.restrict()\n", "", "suppression"),
-    Mutation("storage/rollback.py", 'int(record.get("suppression", 0))', "0", "suppression_runs"),
-    Mutation("cli/run.py", "    Workspace(workspace).suppression  #", "    #", "suppression"),
-    Mutation(
-        "query/tables.py",
-        "                check_reads_tables_only(connection, explained)\n",
-        "                pass\n",
-        "suppression_runs",
-    ),
-    Mutation("query/hidden_files.py", ".startswith(HIDES)", '.startswith("never")', "suppression_runs"),
-    Mutation(
-        "aws/run_mirror.py",
-        "if plan.suppression_list != read_published(documents).suppression_list:",
-        "if False:",
-        "aws_suppression",
-    ),
-    Mutation("aws/tasks.py", "plan.with_suppression(suppression)", "plan", "aws_suppression"),
-    Mutation("aws/lambdas/rollback.py", "!= before.suppression_list:", '== "never":', "aws_suppression"),
     # steps
     Mutation("steps/final_results.py", "books.predicted != predicted.predicted or ", "", "run promise_storage promise_input"),
     Mutation("steps/human_qa.py", "table.num_rows != people.num_rows or ", "", "run promise_input promise_process"),
@@ -215,6 +170,56 @@ MUTATIONS = (
         "card",
     ),
     Mutation("evaluation/model_card/population.py", "ones * (ones + 1) / 2", "ones * ones / 2", "card"),
+    # nothing personal outside tables, purpose
+    Mutation(
+        "models/age_cells.py",
+        "if MIN_SHOWN_PEOPLE <= int(below.sum()) <= len(below) - MIN_SHOWN_PEOPLE:",
+        "if 0 < int(below.sum()) < len(below):",
+        "personal_data",
+    ),
+    Mutation(
+        "models/age_cells.py", "    if metrics.sample is None:", "    if metrics.sample is not None or True:", "personal_data"
+    ),
+    Mutation("tally.py", "        if not 0 < folded < MIN_SHOWN_PEOPLE:", "        if True:", "personal_data"),
+    Mutation("tally.py", "            if outside >= MIN_SHOWN_PEOPLE:", "            if outside >= 1:", "personal_data"),
+    Mutation("tally.py", "if groups and groups[-1][2] < MIN_SHOWN_PEOPLE:", "if groups and groups[-1][2] < 1:", "personal_data"),
+    Mutation("features/encode.py", "{value_hashes(salt, name)[v]: m for v, m in means.items()}", "means", "personal_data models"),
+    Mutation("features/value_hashes.py", "        state.update(value.encode())", '        state.update(b"")', "personal_data"),
+    Mutation(
+        "evaluation/drift/state.py",
+        "    return without_small_groups(state)\n\n\ndef without",
+        "    return state\n\n\ndef without",
+        "personal_data",
+    ),
+    Mutation(
+        "evaluation/drift/sketch.py", 'return "~" + value_hashes(DRIFT_SALT, name)[value]', 'return f"={value}"', "personal_data"
+    ),
+    Mutation("evaluation/model_card/groups.py", "        while shown and 0 < ", "        while False and 0 < ", "personal_data"),
+    Mutation("source/value_form.py", "else form_of(match[0])", "else match[0]", "personal_data"),
+    Mutation("source/value_form.py", "map(form_of, names) if any(map(_is_value, names)) else names", "names", "personal_data"),
+    Mutation("query/tables.py", "{without_values(said, text)}", "{lines[0]}", "personal_data sql_command"),
+    Mutation("cli/app.py", "stream.write(described(error))", "stream.write(repr(error))", "personal_data"),
+    Mutation("pipeline/runner.py", 'if out_of_memory or isinstance(error, PredictAgeError | OSError) else ""', "", "personal_data"),
+    Mutation("runtime/crash_file.py", '    if type(error).__name__ == "_RemoteTraceback":', "    if not error:", "personal_data"),
+    Mutation("purposes.py", "    if refused := _refused(words):", "    if refused := []:", "purpose"),
+    Mutation("purposes.py", "    if not text:\n", "    if text:\n", "purpose"),
+    Mutation("storage/parquet_writer.py", "PURPOSE_KEY: purpose}", "}", "purpose"),
+    Mutation("storage/manifest.py", '        purpose=run.get("purpose"),\n', "", "purpose"),
+    Mutation("storage/leftovers.py", "(*SCRATCH_FOLDERS, *WORKING_COPIES)", "SCRATCH_FOLDERS", "leftovers"),
+    Mutation("storage/leftovers.py", "if folder.name == continued else", "if False else", "leftovers"),
+    Mutation("pipeline/runner.py", "        remove_scratch(run.folder)\n", "", "leftovers"),
+    Mutation("cli/maintain.py", "            remove_dead_attempts(space)\n", "", "leftovers"),
+    Mutation(
+        "storage/retention.py",
+        "RunState.EXPIRED if state is RunState.UNFINISHED and _is_expired(run) else state",
+        "state",
+        "leftovers",
+    ),
+    Mutation(
+        "storage/spill.py", "        shutil.rmtree(folder, ignore_errors=True)\n\n\ndef of", "        pass\n\n\ndef of", "leftovers"
+    ),
+    Mutation("source/row_rules.py", '"temp_directory": spill}', '"temp_directory": ".tmp"}', "leftovers"),
+    Mutation("cli/inspect.py", "    if not people:", "    if people is None:", "promise_storage"),
     # query, AWS, command line, processes, what everything stands on
     Mutation(
         "query/tables.py", "run.checked(*prefixes) if used else", "run.checked(*prefixes) if not used else", "promise_storage run"

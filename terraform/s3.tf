@@ -81,6 +81,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
     }
   }
 
+  # Copies of people's profiles and rows: below runs/, receipts and records are few and small, and go with them.
+  rule {
+    id     = "old-versions-of-runs"
+    status = "Enabled"
+
+    filter {
+      prefix = "${local.prefix}/runs/"
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
+
   rule {
     id     = "query-output"
     status = "Enabled"
@@ -90,7 +104,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
     }
 
     expiration {
-      days = 7
+      days = 1
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
     }
   }
 

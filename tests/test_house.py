@@ -25,7 +25,7 @@ BANNED_STILL = {}
 RIDDLES_STILL = 0  # docstrings with a bad opening
 DYNAMIC_IMPORTS = {  # module that imports by name -> the names it may import
     "distributions.py": {"scipy.special"},  # on first use: it takes a quarter of a second
-    "pipeline/runner.py": {"predict_age.report", "scipy.special", "lightgbm"},  # each step when its turn comes
+    "pipeline/imports_ahead.py": {"predict_age.report", "scipy.special", "lightgbm"},  # each step when its turn comes
 }
 PRELOADED = {"runtime/forkserver.py": {"predict_age.forkserver_preload"}}  # a name handed to the standard library's fork server
 

@@ -26,12 +26,13 @@ from predict_age.evaluation.drift.state import compare_states, drift_state, with
 from predict_age.evaluation.model_card.groups import metrics_by_group
 from predict_age.features.encode import Encoders, fit_encoders
 from predict_age.features.spec import parse_features
-from predict_age.models.age_cells import age_cells
+from predict_age.models.age_cells import age_cells, without_single_ages
 from predict_age.models.bundle import Predictions
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import AGE_BANDS
 from predict_age.query.tables import _explained
-from predict_age.records.json_fields import as_json
+from predict_age.records.json_fields import as_json, from_json
+from predict_age.records.model_quality import Metrics
 from predict_age.runtime.crash_file import described
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source.value_form import without_values
@@ -157,7 +158,7 @@ def test_models_of_earlier_versions_predict_the_same() -> None:
     columns = pa.table({"c": pa.array(["Nightjar"] * 30 + ["Sandpiper"] * 30 + ["rare", None])})
     age = np.array([30] * 30 + [60] * 31 + [50], np.float32)
     now = fit_encoders(parse_features(CATEGORY, "the test"), columns, age)
-    before = Encoders(now.mean, {"c": now.known("c", ["Nightjar", "Sandpiper", "rare"])})
+    before = Encoders(now.mean, {"c": now.known("c", ["Nightjar", "Sandpiper", "rare"])}, columns=now.columns)
     assert len(before.categories["c"]) == 2
     np.testing.assert_array_equal(before.encode(columns), now.encode(columns))
     assert before.unseen_counts(columns) == now.unseen_counts(columns) == {"c": 1}
@@ -283,3 +284,15 @@ def test_an_unexpected_error_leaves_its_type_in_the_status(people: Path, tmp_pat
     assert run.message == "internal error: KeyError"
     assert traces(Needles.of([NAME]), [tmp_path]) == []
     assert NAME not in err
+
+
+def test_single_ages_of_earlier_versions_become_cells() -> None:
+    """A run on the model of an earlier version does not take over the ages of single people that its record holds."""
+    record = json.loads((Path(__file__).parent / "golden" / "records-0.2.0" / "training.json").read_text())
+    before = from_json(Metrics, record["facts"]["metrics"] if "facts" in record else record["metrics"])
+    assert before.sample is not None
+    now = without_single_ages(before)
+    assert now.sample is None
+    assert "sample" not in as_json(now)
+    assert now.age_cells == age_cells(np.array(before.sample.true), np.array(before.sample.predicted))
+    assert without_single_ages(now) is now

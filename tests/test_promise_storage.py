@@ -500,7 +500,9 @@ def test_diff(people_rows: Rows, tmp_path: Path) -> None:
     assert second.code == 0, second.said
     one, two = first_rows(tmp_path / "w", first.run["run_id"]), second.rows
     out = tmp_path / "jumps.csv"
-    found = json.loads(call(["diff", "2025q2", "2025q3", "--workspace", tmp_path / "w", "--json", "--out", out])[1])
+    found = json.loads(call(["diff", "2025q2", "2025q3", "--workspace", tmp_path / "w", "--json", "--people", "--out", out])[1])
+    quiet = json.loads(call(["diff", "2025q2", "2025q3", "--workspace", tmp_path / "w", "--json"])[1])
+    assert (quiet["jumps"], quiet["jumped"]) == ([], found["jumped"]), "people are named on request alone"
     both = set(one) & set(two)
     expected = 95 / 365.25
     assert found["expected"] == pytest.approx(expected)
@@ -509,6 +511,7 @@ def test_diff(people_rows: Rows, tmp_path: Path) -> None:
     assert rows[known[0]]["pid"] in jumped
     assert found["jumped"] == len(jumped) == len(out.read_text().splitlines()) - 1
     assert {j["pid"] for j in found["jumps"]} <= jumped
+    assert found["jumps"]
     predicted = [p for p in both if one[p][4] == two[p][4] == "ML_PREDICTION"]
     assert found["predicted_in_both"] == len(predicted)
     assert found["mean_change"] == pytest.approx(sum(two[p][1] - one[p][1] for p in predicted) / len(predicted))

@@ -94,7 +94,7 @@ def test_readers_hide_people_at_once(published: tuple[Path, Path, list[int]], tm
     rows = [[arm["rows"] for arm in found["arms"].values()] for found in (pairs, paired)]
     assert [a - b for a, b in zip(*rows, strict=True)] == [2 * len(predicted)], "twice: one run stands for both models"
     jumps = tmp_path / "jumps.csv"
-    diff = json.loads(cli("diff", *runs, "--jump", "0", "--out", jumps, "--workspace", workspace, "--json").stdout)
+    diff = json.loads(cli("diff", *runs, "--jump", "0", "--people", "--out", jumps, "--workspace", workspace, "--json").stdout)
     assert (diff["both"], diff["only_before"], diff["only_after"]) == (PEOPLE - PLANTED, 0, 0)
     assert not {jump["pid"] for jump in diff["jumps"]} & set(ids)
     assert diff["jumped"] > 0

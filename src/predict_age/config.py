@@ -77,7 +77,7 @@ class TrainingConfig(_Section):
     validation_share: ShareOfRows = 0.10
     coverage: ShareOfRows = 0.90
     cross_fit_below_rows: int = Field(default=200_000, ge=0)
-    refit_below_rows: int = Field(default=500_000, ge=0)
+    refit_below_rows: int = Field(default=200_000, ge=0)
     rounds: int = Field(default=450, ge=1, le=5000)
     max_depth: int = Field(default=6, ge=1, le=14)
     learning_rate: float = Field(default=0.06, gt=0, le=1)
@@ -181,6 +181,7 @@ class RunningConfig(_Section):
     workers: int = Field(default=0, ge=0, le=512)
     attempts: int = Field(default=3, ge=1, le=10)
     keep_runs: int = Field(default=4, ge=1)
+    keep_unfinished_hours: float = Field(default=72.0, ge=0)
     keep_predictions: bool = True
     quarter: str = Field(default="", pattern=r"^(\d{4}q[1-4])?$")
     lease_seconds: int = Field(default=60, ge=2, le=3600)

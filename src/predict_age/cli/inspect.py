@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -60,6 +60,7 @@ def diff_command(
     to: Annotated[
         Path | None, typer.Option("--out", help="Write all jumps to this new .csv or .parquet file.", metavar="FILE")
     ] = None,
+    people: Annotated[bool, typer.Option("--people", help="Print the people with the largest jumps, by pid.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two finished runs person by person: new people, missing people, changed ages, and jumps."""
@@ -78,6 +79,8 @@ def diff_command(
         )
     earlier, later = (verified_run(space, folder) for folder in folders)
     comparison = diff_runs(earlier, later, jump, to, space.suppression)
+    if not people:  # what is printed ends up in logs
+        comparison = replace(comparison, jumps=[])
     print_line(json.dumps(comparison.as_json())) if as_json else show_diff(comparison)
 
 

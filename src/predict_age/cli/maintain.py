@@ -74,9 +74,10 @@ def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove finished runs beyond the newest ones, and leftovers of killed runs."""
+    """Remove finished runs beyond the newest ones, unfinished runs that nobody continued, and leftovers of killed runs."""
     from predict_age.cli.render_runs import RemovedRun, show_removals
     from predict_age.config import Config
+    from predict_age.storage.leftovers import remove_dead_attempts
     from predict_age.storage.retention import removable, remove_leftovers, remove_runs
 
     space = open_workspace(workspace)
@@ -87,6 +88,7 @@ def prune_command(
             gone = remove_runs(space, removals)
             listed = [row for row in listed if row.run_id in gone]
             remove_leftovers(space)
+            remove_dead_attempts(space)
             completed(f"{len(listed)} runs were removed", "`predict-age runs`")
     if as_json:
         print_line(json.dumps({"removed": [asdict(row) for row in listed], "dry_run": dry_run}))

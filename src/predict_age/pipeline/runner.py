@@ -10,14 +10,13 @@ import datetime as dt
 import errno
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import import_module
-from threading import Thread
 from typing import cast
 
 from predict_age.config import Config, LimitsConfig
 from predict_age.errors import ConfigError, LimitError, PredictAgeError, is_out_of_memory, memory_error, resource_error
+from predict_age.pipeline.imports_ahead import imports_ahead
 from predict_age.pipeline.recovery import Inspection, inspect_run
 from predict_age.pipeline.step_inputs import run_step
 from predict_age.purposes import NOTE
@@ -35,6 +34,8 @@ from predict_age.source.discovery import list_source
 from predict_age.step import STEPS, Step, StepRecord, StepResult
 from predict_age.storage.durable_files import make_folder, remove, write_json
 from predict_age.storage.lease import Holder, Lease
+from predict_age.storage.leftovers import remove_dead_attempts, remove_scratch
+from predict_age.storage.spill import spilling_into
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, INTERRUPTED, RUNNING, RunFolder, Workspace
 
 TRANSIENT = {errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY, errno.ENETDOWN, errno.ECONNRESET}
@@ -131,8 +132,10 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console, begun: Callabl
         for folder in reversed(workspace.unfinished()):
             record = folder.record
             if record.get("identity") == plan.identity:
+                remove_dead_attempts(workspace, folder.id)
                 begun(folder)
                 return _continue(workspace, folder, lease, console, Overrides())
+        remove_dead_attempts(workspace)
         plan = _in_order(workspace, plan)
         folder = workspace.run(plan.run_id)
         if folder.status == DONE:
@@ -153,6 +156,7 @@ def resume_run(
     """Finish the newest unfinished run. Raises ConfigError when there is none, or when code or source have changed."""
     with _machine_errors(), workspace.hold("resume", Config().running.lease_seconds) as lease:
         unfinished = workspace.unfinished()
+        remove_dead_attempts(workspace, unfinished[-1].id if unfinished else "")
         if not unfinished:
             damaged = [r.id for r in workspace.runs() if r.status == DAMAGED]
             found = f"only finished ones; {', '.join(damaged)} cannot be read" if damaged else "only finished ones"
@@ -207,7 +211,8 @@ def _work(run: Run, limits: LimitsConfig, before: Holder | None) -> RunFolder:
     outcome, message = FAILED, ""
     began = time.monotonic()
     try:
-        with within(seconds_left(limits, attempts.seconds())), run.pool, _imports_ahead(run) as begin:
+        spill = spilling_into(run.folder.path / f"spill-{run.lease.token}")
+        with within(seconds_left(limits, attempts.seconds())), spill, run.pool, imports_ahead(run) as begin:
             for step in STEPS:
                 begin(step)
                 if not run.is_done(step):
@@ -236,33 +241,11 @@ def _work(run: Run, limits: LimitsConfig, before: Holder | None) -> RunFolder:
     return run.folder
 
 
-@contextmanager
-def _imports_ahead(run: Run) -> Iterator[Callable[[Step], None]]:
-    """Import modules of later steps in a thread, during the first long step, in which only the workers are busy.
-
-    Yields a function to be called with each step. The modules: the report, distribution quantiles, the domain classifier.
-    """
-    names, long = ["predict_age.report", "scipy.special"], "parallel_prediction"
-    if not run.plan.base:
-        names, long = [*names, "lightgbm"], "training"
-
-    def imports() -> None:
-        with suppress(Exception):  # the step that needs the module raises the error
-            for name in names:
-                import_module(name)
-
-    thread = Thread(target=imports, name="imports-ahead")
-    try:
-        yield lambda step: thread.start() if step.name == long else None
-    finally:
-        if thread.ident is not None:
-            thread.join()
-
-
 def _note_end(run: Run, attempts: Attempts, seconds: float, outcome: str, message: str) -> None:
     """Record the outcome. A full disk must not hide its own error, and nothing is written after the lease is lost."""
     try:
         run.lease.check()
+        remove_scratch(run.folder)
         attempts.end(seconds, outcome)
         run.folder.set_status(outcome, run.lease.token, with_workspace(message, run.workspace.root))
     except (OSError, PredictAgeError):

@@ -16,6 +16,7 @@ from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import Entries, Hashes, keyed_hashes, pids_as_written
 from predict_age.source.text_ids import id_text
 from predict_age.storage.durable_files import remove
+from predict_age.storage.leftovers import remove_dead_attempts
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.publication import note_suppression_list
 from predict_age.storage.suppression_list import (
@@ -123,6 +124,7 @@ def change_suppression(
         workspace.suppression  # noqa: B018 - a list that cannot be used stops the command before it writes anything
     workspace.create()
     with workspace.hold("suppress", Config().running.lease_seconds) as lease:
+        remove_dead_attempts(workspace)
         listed = None if rebuild else workspace.adopt_suppression()
         generation = newest_generation(workspace.root, workspace.published) + 1
         key = listed.key if listed else _first_key(workspace, rebuild)
@@ -130,7 +132,6 @@ def change_suppression(
         after, changed = changed_entries(before, given, key, generation if release else 0)
         in_result = _in_result(workspace, given)
         if not changed and listed:
-            remove_old_ids(workspace.root, listed)
             return _outcome(listed, given, changed, in_result)
         lease.check()
         now = len(np.unique(after.hashes[after.ends == 0]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from predict_age.errors import ConfigError
 from predict_age.records.json_fields import OPTIONAL, as_json
 from predict_age.run.visible_people import visible_rows_sql
 from predict_age.storage.manifest import VerifiedRun
+from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.suppression_list import SuppressionList
 
 JUMP_YEARS = 5.0
@@ -94,8 +94,10 @@ def diff_runs(
         )
     days = dt.date.fromisoformat(after.manifest.as_of) - dt.date.fromisoformat(before.manifest.as_of)
     expected = days.days / 365.25
-    with tempfile.TemporaryDirectory(prefix="predict-age-diff-", dir=after.folder.path.parent.parent) as scratch:
-        connection = duckdb.connect(config={"temp_directory": scratch, "memory_limit": "4GB", "preserve_insertion_order": False})
+    with spilling_into(of_this_command(after.folder.path.parent.parent)):
+        connection = duckdb.connect(
+            config={"temp_directory": spill_folder(), "memory_limit": "4GB", "preserve_insertion_order": False}
+        )
         for name, run in (("before", before), ("after", after)):
             rows = visible_rows_sql(connection, run.folder, run.checked("results/"), suppression)
             connection.execute(f"CREATE VIEW results_{name} AS SELECT {_columns_of(connection, rows)} FROM {rows}")

@@ -13,6 +13,7 @@ predict_age_set_aside                            records that could not be used:
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ from predict_age.run.visible_people import visible_rows_sql
 from predict_age.source.value_form import without_values
 from predict_age.sql import VIEW, for_duckdb, literal
 from predict_age.storage.manifest import verified_run
+from predict_age.storage.spill import of_this_command
 from predict_age.storage.suppression_list import SuppressionList
 from predict_age.storage.workspace import RunFolder, Workspace
 
@@ -65,7 +67,7 @@ def connect_tables(workspace: Workspace, text: str, suppression: SuppressionList
     First, every file of a table that the query ``text`` mentions is compared with the hash in its run's manifest.
     Raises IntegrityError when one differs. A file that no manifest names is not read.
     """
-    connection = duckdb.connect()
+    connection = duckdb.connect(config={"temp_directory": str(of_this_command(workspace.root))})
     wanted = set(re.findall(r"\w+", text.lower()))
     files: list[str] = []
     sources = _sources(workspace)
@@ -130,6 +132,7 @@ def query(workspace: Workspace, text: str, timeout: float = 0) -> Iterator[duckd
         raise _explained(str(error), text, hint, timeout, names) from None
     finally:
         timer.cancel()
+        shutil.rmtree(of_this_command(workspace.root), ignore_errors=True)
         if timer.ident is not None:
             timer.join()  # a thread that still runs when the program ends makes DuckDB complain
 

@@ -16,6 +16,7 @@ from predict_age.source.column_types import is_text
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
 from predict_age.source.value_form import form_of
 from predict_age.source.value_sql import WHOLE, given_and_read, trimmed, was_given, whole_number
+from predict_age.storage.spill import spill_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,20 +47,21 @@ class AgeState(IntEnum):
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A single-threaded in-memory connection that touches no file: parallelism comes from processes.
+    """A single-threaded in-memory connection that reads no file: parallelism comes from processes.
 
     All of a process share one engine, whose start takes twenty times as long as a connection to it.
     """
-    return _engine(os.getpid()).cursor()
+    return _engine(os.getpid(), spill_folder()).cursor()
 
 
 @lru_cache(maxsize=1)
-def _engine(_process: int) -> duckdb.DuckDBPyConnection:
+def _engine(_process: int, spill: str) -> duckdb.DuckDBPyConnection:
     import duckdb  # a tenth of a second, and the process that leads a run needs no engine
 
-    return duckdb.connect(
-        config={"threads": 1, "enable_external_access": False, "python_enable_replacements": False, "memory_limit": "2GB"}
-    )
+    alone: dict[str, str | int | float | list[str]] = {"threads": 1, "memory_limit": "2GB", "temp_directory": spill}
+    connection = duckdb.connect(config={**alone, "python_enable_replacements": False})
+    connection.execute("SET enable_external_access = false")  # afterwards the folder could not be set
+    return connection
 
 
 def register(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

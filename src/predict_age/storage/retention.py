@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from predict_age.storage.durable_files import TEMPORARY, folder_bytes
-from predict_age.storage.retention_rule import RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
+from predict_age.storage.retention_rule import KEEP_UNFINISHED_HOURS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
 from predict_age.storage.workspace import DAMAGED, DONE, RunFolder, Workspace, delete_run
 
 LEFTOVER_AGE_SECONDS = 3600
@@ -41,7 +41,15 @@ def removable(workspace: Workspace, keep_runs: int, working_on: str = "") -> lis
 
 
 def _state(run: RunFolder) -> RunState:
-    return {DONE: RunState.FINISHED, DAMAGED: RunState.DAMAGED}.get(run.status, RunState.UNFINISHED)
+    state = {DONE: RunState.FINISHED, DAMAGED: RunState.DAMAGED}.get(run.status, RunState.UNFINISHED)
+    return RunState.EXPIRED if state is RunState.UNFINISHED and _is_expired(run) else state
+
+
+def _is_expired(run: RunFolder) -> bool:
+    """Whether nothing was recorded in an unfinished run for as long as its plan says."""
+    hours = float(run.record["config"]["running"].get("keep_unfinished_hours", KEEP_UNFINISHED_HOURS))
+    records = [p for p in (run.path / "run.json", run.path / "status.json", run.path / "steps") if p.exists()]
+    return bool(records) and time.time() - max(p.stat().st_mtime for p in records) > hours * 3600
 
 
 def remove_runs(workspace: Workspace, removals: Iterable[Removal]) -> list[str]:

@@ -12,6 +12,7 @@ from predict_age.storage.publication import Published, update_pointer
 
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 DEFAULT_KEEP_RUNS = 4  # running.keep_runs where the configuration does not set it
+KEEP_UNFINISHED_HOURS = 72  # running.keep_unfinished_hours likewise
 
 
 class RunState(Enum):
@@ -19,6 +20,7 @@ class RunState(Enum):
 
     FINISHED = "finished"
     UNFINISHED = "unfinished"
+    EXPIRED = "expired"  # unfinished, and not continued for running.keep_unfinished_hours
     DAMAGED = "damaged"
     PARTLY_DELETED = "partly deleted"
 
@@ -45,8 +47,8 @@ def removable_runs(
     """Runs beyond retention, oldest first within each reason.
 
     Kept are the current run, the champion's run, the runs ``in_use``, the newest ``keep_runs`` finished runs (the rollback
-    targets) and the newest unfinished run, which can be resumed. Unfinished runs do not count as finished ones. A damaged
-    run is kept for inspection.
+    targets) and the newest unfinished run, which can be resumed until it expires. Unfinished runs do not count as finished
+    ones. A damaged run is kept for inspection.
     """
     ordered = sorted(runs, key=lambda run: run.run_id)  # run ids begin with their time
     protected = {*published.kept, *in_use}
@@ -59,6 +61,7 @@ def removable_runs(
     candidates = {
         f"older than the newest {keep_runs} finished runs": finished[: max(0, len(finished) - keep_runs)],
         "unfinished, and a newer unfinished run exists": unfinished[:-1],
+        "unfinished, and not continued in time": [i for i in in_state(RunState.EXPIRED) if i not in published.run_ids],
         "half deleted": [r.run_id for r in ordered if r.state is RunState.PARTLY_DELETED or r.run_id in published.removing],
     }
     return [RemovableRun(i, reason) for reason, ids in candidates.items() for i in ids if i not in protected]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Collection
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
@@ -16,6 +17,7 @@ from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
+from predict_age.storage.result_files import is_temporary_file
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
 from predict_age.toml_text import parse_toml
 
@@ -113,7 +115,20 @@ def _remove_runs(call: Call, request: Event) -> StepResult[PreCleanupFacts]:
     in_use = {call.run_id, *published.run_ids}
     removable = removable_runs(_run_facts(call), published, _keep_runs(call, request), in_use)
     removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: _delete_run(call, run_id))
+    _remove_working_copies(call, {*removed, *published.run_ids})
     return StepResult(len(removed), PreCleanupFacts(removed_runs=removed))
+
+
+def _remove_working_copies(call: Call, others: Collection[str]) -> None:
+    """Delete copies of the source that other executions left: runs that are neither finished nor among the ``others``.
+
+    The execution of such a run makes them again when it is started again.
+    """
+    for facts in _run_facts(call):
+        if facts.state is RunState.UNFINISHED and facts.run_id not in {call.run_id, *others}:
+            run = f"{object_names.run_folder(facts.run_id)}/"
+            names = [name for name, _ in call.store.names(run) if is_temporary_file(name.removeprefix(run), keep_predictions=True)]
+            call.store.delete(names)
 
 
 def _keep_runs(call: Call, request: Event) -> int:

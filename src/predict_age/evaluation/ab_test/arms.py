@@ -20,6 +20,7 @@ from predict_age.evaluation.ab_test.read_out import (
 )
 from predict_age.evaluation.ab_test.truth import load_truth, result_table_sql
 from predict_age.storage.manifest import VerifiedRun, verified_run
+from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.workspace import Workspace
 
 READ_BATCH_ROWS = 200_000
@@ -53,11 +54,12 @@ def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: 
     run. Ages of a later run are reduced by the years between the runs. Raises ConfigError when there is nothing to compare.
     """
     runs = [verified_run(workspace, workspace.resolve(n)) for n in names]
-    connection = duckdb.connect()
-    load_truth(connection, workspace, truth, runs[0])
-    if len(runs) > 1:
-        return _paired(connection, workspace, runs, truth, rules)
-    return _split(connection, workspace, runs[0], truth, rules)
+    with spilling_into(of_this_command(workspace.root)):
+        connection = duckdb.connect(config={"temp_directory": spill_folder()})
+        load_truth(connection, workspace, truth, runs[0])
+        if len(runs) > 1:
+            return _paired(connection, workspace, runs, truth, rules)
+        return _split(connection, workspace, runs[0], truth, rules)
 
 
 def _arrays(batch: pa.RecordBatch, suffix: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,8 @@ from predict_age.arrays import Float64Array
 from predict_age.distributions import normal_upper_quantile
 from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth, result_table_sql
 from predict_age.models.metrics import AGE_BANDS, band_name
-from predict_age.storage.manifest import verified_run
+from predict_age.storage.manifest import VerifiedRun, verified_run
+from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.workspace import Workspace
 
 CONFIDENCE_STEPS = ((0, 20), (20, 40), (40, 60), (60, 80), (80, 101))  # confidence_pct, lower end included
@@ -58,7 +59,11 @@ def score_run(workspace: Workspace, name: str, truth: str) -> RunScore:
     Only people whose age the run predicted are counted. Without any of them, all numbers are NaN.
     """
     run = verified_run(workspace, workspace.resolve(name))
-    connection = duckdb.connect()
+    with spilling_into(of_this_command(workspace.root)):
+        return _scored(duckdb.connect(config={"temp_directory": spill_folder()}), workspace, run, truth)
+
+
+def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: VerifiedRun, truth: str) -> RunScore:
     counts = load_truth(connection, workspace, truth, run)
     results = result_table_sql(connection, workspace, run)
     query = (
