@@ -23,6 +23,7 @@ from conftest import AS_OF, TINY, cli, cli_process, result_rows, run_json, share
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.html import page, svg
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
+from predict_age.records.model_quality import CardFinding
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts, TrainingFacts
 from predict_age.report import run_report
@@ -247,6 +248,20 @@ def test_report_without_usable_predictions(finished: Finished) -> None:
     assert '<div class="tile bad"><b>0.0%</b>' in text
     assert "<p>state: 164 people have a value that fewer than 10 training people have</p>" in text
     assert "<p>city: 1 person has a value that fewer than 10 training people have</p>" in text
+
+
+@pytest.mark.parametrize(("findings", "said"), [(3, ""), (4, ""), (5, "1 more finding about"), (9, "5 more findings about")])
+def test_report_says_how_many_findings_the_card_has(finished: Finished, findings: int, said: str) -> None:
+    """Four findings about the model; the others are counted, and lead to the card."""
+    workspace, run = finished
+    folder = Workspace(workspace).run(run["run_id"])
+    context: dict[str, Any] = run_report._context(folder)
+    made = [CardFinding(kind="age band", size=1.0, sentence=f"finding number {n}") for n in range(findings)]
+    context["judged"] = replace(context["judged"], findings=made)
+    text = page("report.html", **context).decode()
+    assert text.count("finding number") == min(findings, 4)
+    assert ("more finding" in text) is bool(said)
+    assert not said or f'<a href="model/card.html">{said}' in text
 
 
 def test_bands_of_few_people_are_not_red_in_the_report(finished: Finished) -> None:
