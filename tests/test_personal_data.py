@@ -71,6 +71,8 @@ def test_cells_are_fine_where_there_are_people() -> None:
     true = rng.integers(18, 80, 20_000)
     cells = age_cells(true, np.clip(true + rng.integers(-6, 7, 20_000), 18, 90))
     assert len(cells) > 40
+    assert min(c.people for c in cells) >= 20
+    assert sum(c.people for c in cells) == 20_000
     starts = {low for low, _ in AGE_BANDS}
     assert starts <= {c.true[0] for c in cells}
 
