@@ -49,7 +49,13 @@ def prepared(rows: int, seed: int) -> tuple[Matrix, np.ndarray, np.ndarray, list
     scored = drawn[-1]
     best = np.concatenate([best_prediction(scored.slice(i, i + 10_000)) for i in range(0, len(scored.age), 10_000)])
     fit = pa.array(np.arange(rows) < rows - len(best))
-    return fit_encoders(features, columns.filter(fit), age[fit.to_numpy(False)]).encode(columns), age, best, features.names
+    encoders = fit_encoders(features, columns.filter(fit), age[fit.to_numpy(False)])
+    return encoders.encode(columns), age, best, encoders.column_names(features.names)
+
+
+def needed(ends: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Years by which both of the outer ``ends`` (n, 3) have to move so that ``truth`` (n,) is just inside."""
+    return np.maximum(ends[:, 0] - truth, truth - ends[:, 2])
 
 
 def timed(function: Callable[[], object]) -> tuple[object, float]:
@@ -71,9 +77,7 @@ def main(rows: int, seed: int) -> None:
     def line(name: str, fit_s: float | None, eval_s: float | None, point: np.ndarray, ends: np.ndarray | None = None) -> None:
         error = float(np.abs(np.floor(point + 0.5) - truth).mean()) / yard
         width = (
-            ""
-            if ends is None
-            else f"{(ends[:, 2] - ends[:, 0]).mean() + 2 * conformal_correction(ends[:, 0], ends[:, 2], truth, 0.9):.2f}"
+            "" if ends is None else f"{(ends[:, 2] - ends[:, 0]).mean() + 2 * conformal_correction(needed(ends, truth), 0.9):.2f}"
         )
         time_taken = f"{fit_s:.0f} | {len(truth) / eval_s:,.0f}" if fit_s and eval_s else " | "
         print(f"| {name} | {time_taken} | {error:.3f} | {width} |", flush=True)

@@ -107,6 +107,51 @@ MUTATIONS = (
     Mutation("run/quality_gates.py", "MIN_ROWS_FOR_GATE = 100", "MIN_ROWS_FOR_GATE = 99", "gates"),
     Mutation("run/incremental.py", ' & (entries["key"][here] == keys[here])', "", "reuse promise_models"),
     Mutation("run/partitioned_output.py", "        context.lease.check()\n", "", "promise_process promise_storage run"),
+    # the suppression list: who is left out, what is hidden, and what stops a command
+    Mutation("source/scan.py", "if (hidden := found & usable).any():", "if (hidden := found & ~usable).any():", "suppression_runs"),
+    Mutation(
+        "source/scan.py", " + [c.suppressed.rows for c in counts]", " + [c.suppressed.rows[:0] for c in counts]", "suppression_runs"
+    ),
+    Mutation("source/convert.py", "        if hiding is not None:", "        if False:", "suppression_runs"),
+    Mutation("source/convert.py", ".to_numpy() & ~hidden)", ".to_numpy())", "suppression_runs"),
+    Mutation("source/suppressed_records.py", '    if known == "integer" and not', "    if False and not", "suppression_runs"),
+    Mutation("source/suppressed_records.py", "int((~right).sum())", "0", "suppression_runs"),
+    Mutation(
+        "source/suppression.py", "(self.ends == 0) | (self.ends > made_with)", "self.ends == 0", "suppression suppression_runs"
+    ),
+    Mutation("source/suppression.py", "& ((self.readings & READING_BITS[ids]) > 0)", "", "suppression"),
+    Mutation(
+        "run/incremental.py", "table.filter(pa.array(~hidden))", "table.filter(pa.array(hidden | ~hidden))", "suppression_runs"
+    ),
+    Mutation("run/visible_people.py", "WHERE NOT {name}(pid)", "WHERE {name}(pid) IS NOT NULL", "suppression_runs"),
+    Mutation(
+        "run/visible_people.py", "suppression.generation == made_with:", "suppression.generation >= made_with:", "suppression_runs"
+    ),
+    Mutation("run/run.py", "!= self.plan.suppression_list:", '== "never":', "suppression_runs"),
+    Mutation("run/run.py", "decisive.append(self.suppression_list)", "pass", "suppression_runs"),
+    Mutation("storage/publication.py", "if now.suppression_list != suppression:", "if False:", "suppression_runs"),
+    Mutation("storage/suppression_list.py", "if document.generation < pointer.suppression:", "if False:", "suppression"),
+    Mutation("storage/suppression_list.py", "or _sha256(ids) != document.ids_sha256", "", "suppression"),
+    Mutation("storage/suppression_list.py", ' or fingerprint not in ("", key_fingerprint(key))', "", "suppression"),
+    Mutation("storage/suppression_list.py", "        if pointer.suppression:\n", "        if False:\n", "suppression"),
+    Mutation("storage/suppression_list.py", "            stream.restrict()\n", "", "suppression"),
+    Mutation("storage/rollback.py", 'int(record.get("suppression", 0))', "0", "suppression_runs"),
+    Mutation("cli/run.py", "    Workspace(workspace).suppression  #", "    #", "suppression"),
+    Mutation(
+        "query/tables.py",
+        "                check_reads_tables_only(connection, explained)\n",
+        "                pass\n",
+        "suppression_runs",
+    ),
+    Mutation("query/hidden_files.py", ".startswith(HIDES)", '.startswith("never")', "suppression_runs"),
+    Mutation(
+        "aws/run_mirror.py",
+        "if plan.suppression_list != read_published(documents).suppression_list:",
+        "if False:",
+        "aws_suppression",
+    ),
+    Mutation("aws/tasks.py", "plan.with_suppression(suppression)", "plan", "aws_suppression"),
+    Mutation("aws/lambdas/rollback.py", "!= before.suppression_list:", '== "never":', "aws_suppression"),
     # steps
     Mutation("steps/final_results.py", "books.predicted != predicted.predicted or ", "", "run promise_storage promise_input"),
     Mutation("steps/human_qa.py", "table.num_rows != people.num_rows or ", "", "run promise_input promise_process"),

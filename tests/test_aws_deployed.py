@@ -507,7 +507,15 @@ def test_rights_of_each_role(cloud: Cloud) -> None:
             for action, resource in table:
                 assert iam.decision(mine, action, resource) == wanted, (name, action, resource)
     machine = policy.statements(resources, "predict-age-machine")
-    (key,) = [r["values"]["arn"] for r in resources if r["type"] == "aws_kms_key"]
+    keys = {r["name"]: r["values"]["arn"] for r in resources if r["type"] == "aws_kms_key"}
+    key = keys["alerts"]
+    listed = f"arn:aws:s3:::{BUCKET}/predict-age/suppression/key"
+    for role in RIGHTS:
+        mine, wanted = policy.statements(resources, f"predict-age-{role}"), iam.ALLOWED if role == "training" else iam.DENIED
+        if role not in ("machine", "scheduler"):
+            assert (iam.decision(mine, "s3:GetObject", listed), iam.decision(mine, "kms:Decrypt", keys["suppression"])) == (
+                wanted,
+            ) * 2
     assert iam.decision(machine, "kms:GenerateDataKey", key) == iam.ALLOWED, "without it no failure is told"
     assert iam.decision(machine, "kms:GenerateDataKey", key + "2") == iam.DENIED
     task = "arn:aws:iam::123456789012:role/predict-age-prediction"

@@ -43,7 +43,7 @@ def test_the_five_minutes_of_the_feature_file_page(tmp_path: Path) -> None:
     """Configuration, features and commands of docs/feature-file.md, copied from the page, run on such a CSV."""
     blocks = re.findall(r"```toml\n(.*?)```", (DOCS / "feature-file.md").read_text(encoding="utf-8"), re.S)
     config, features, expression = blocks
-    (tmp_path / "staff-config.toml").write_text(config + "\n[training]\nrounds = 40\nforest_trees = 5\n")
+    (tmp_path / "staff-config.toml").write_text(config + "\n[training]\nrounds = 40\nforest_trees = 5\nnetworks = 1\n")
     (tmp_path / "staff-features.toml").write_text(features + expression)
     staff(tmp_path / "staff.csv", 1500)
     files = ("--features", tmp_path / "staff-features.toml", "--config", tmp_path / "staff-config.toml")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import call
+from predict_age.features.extract import extract_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, paths_of, suggested
 from predict_age.features.spec import default_text, parse_features
 from predict_age.source.row_rules import connect
@@ -154,3 +155,68 @@ def test_built_in_features_may_be_absent_but_not_all(tmp_path: Path) -> None:
         assert got == code, err
         assert ("The profiles have visits" in err) == (code == 2)
         assert ("job_level is in none of 250 profiles" in out) == (code == 0)
+
+
+COMMAS = {  # text: value with a decimal comma
+    "12,5": 12.5,
+    "1.234,5": 1234.5,
+    "1.234.567,8": 1234567.8,
+    "1.234": 1234.0,
+    "1234": 1234.0,
+    "12.5": 12.5,
+    "-3,25": -3.25,
+    ",5": 0.5,
+    " 1 234,5 ": 1234.5,
+    "1\u202f234,5": 1234.5,
+    "1'234,50": 1234.5,
+    "1,2,3": None,
+    "1.23,4": None,
+    "1,234.5": None,
+    "1,5e3": None,
+    "abc": None,
+}
+
+
+def number_feature(more: str) -> str:
+    """A feature file with one number at ``x``."""
+    bounds = "min = -10000\nmax = 1e7\ndefault = 0"
+    return f'format = 1\n[features.x]\nkind = "number"\npath = "x"\n{bounds}\nmeaning = "m"\n{more}'
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+@pytest.mark.parametrize("path", ["x", "x[0]", "x[*]"])
+def test_decimal_comma(path: str, kernels: bool) -> None:
+    """The same values by SQL and beside kernels, at any path; numbers that are no text are read as they are."""
+    texts = [*COMMAS, 12.5, 7]
+    values = [x if path == "x" else [x] for x in texts]
+    profiles = pa.chunked_array([[json.dumps({"x": value}) for value in values] * 100])
+    text = number_feature('decimal = ","\n').replace('path = "x"', f'path = "{path}"')
+    found = extract_features(connect(), profiles, text, AS_OF, kernels=kernels).columns["x"].to_pylist()
+    assert found == [*COMMAS.values(), 12.5, 7.0] * 100
+
+
+def test_a_decimal_comma_is_proposed() -> None:
+    """Forms that may be numbers with a comma, and no others; with the key nothing is left to say."""
+    for value, proposed in {"12,5": True, "1.234,5": True, "12,5,7": False, "a,5": False, "14.03.2014": False}.items():
+        profiles = pa.chunked_array([[json.dumps({"x": value})] * 40])
+        [found] = inspect_features(connect(), profiles, parse_features(number_feature(""), "f"), AS_OF)
+        assert ('write decimal = "," in its table' in found.sentence) is proposed
+        assert "(all 40 cannot be read)" in found.sentence
+        [read] = inspect_features(connect(), profiles, parse_features(number_feature('decimal = ","\n'), "f"), AS_OF)
+        assert (read.sentence == "") is proposed
+
+
+def test_out_of_bounds_is_told_from_unreadable() -> None:
+    """Numbers and dates: how many values cannot be read, and how many are outside the bounds."""
+    dates = 'format = 1\n[features.x]\nkind = "date"\npath = "x"\nmax = 10\ndefault = 0\nmeaning = "m"\n'
+    for text, values, said in (
+        (number_feature(""), [1e9] * 30, "(all 30 lie outside)"),
+        (number_feature(""), ["x"] * 10 + [1e9] * 30, "(10 cannot be read, 30 lie outside)"),
+        (number_feature(""), ["x"] * 30, "(all 30 cannot be read)"),
+        (number_feature(""), [1] * 30 + ["x"] * 10 + [1e9], "(10 cannot be read, 1 lie outside)"),
+        (dates, ["1950-01-01"] * 30, "(all 30 lie outside)"),
+        (dates, ["01.02.2020"] * 5 + ["1950"] * 30, "(5 cannot be read, 30 lie outside)"),
+    ):
+        profiles = pa.chunked_array([[json.dumps({"x": value}) for value in values]])
+        [found] = inspect_features(connect(), profiles, parse_features(text, "f"), AS_OF)
+        assert said in found.sentence

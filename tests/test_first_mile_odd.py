@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from predict_age.features.inspection import inspect_features
 from predict_age.features.spec import default_text, parse_features
 from predict_age.source.column_types import UNREADABLE_TEXT
 from predict_age.source.profile_json import flat_profile, profile_text
-from predict_age.source.row_rules import connect
+from predict_age.source.row_rules import RowRules, connect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -246,3 +247,43 @@ def test_suggestions_are_found_in_bounded_time() -> None:
     coverage = inspect_features(connect(), profiles, parse_features(default_text(), "test"), dt.date(2025, 1, 1))
     assert time.process_time() - began < 10
     assert next(row for row in coverage if row.feature == "tenure_years").suggestion == "tenure_month"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_many_small_files_are_planned_together(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement of SQL for many files, not one for each; what plan says is the same as for one file with the same people."""
+    people = [
+        {"pid": i if i % 50 else "x", "birth_year": 1950 + i % 60, "profile_json": '{"tenure_months": 5}'} for i in range(240)
+    ]
+    config = tmp_path / "odd.toml"
+    config.write_text(TINY + "\n[source]\nmax_set_aside_share = 1.0\n")
+    asked = 0
+    ask = RowRules.canonical
+
+    def counting(self: RowRules, *arguments: Any) -> pa.Table:
+        nonlocal asked
+        asked += 1
+        return ask(self, *arguments)
+
+    monkeypatch.setattr(RowRules, "canonical", counting)
+    plans = []
+    for files in (1, 120):
+        folder = tmp_path / str(files)
+        folder.mkdir()
+        for number in range(files):
+            table = pa.Table.from_pylist([{**person, "pid": str(person["pid"])} for person in people[number::files]])
+            path = folder / f"{number:03d}.{kind}"
+            if kind == "parquet":
+                pq.write_table(table, path)
+            elif kind == "csv":
+                path.write_text(
+                    "pid,birth_year,profile_json\n"
+                    + "".join(f'{r["pid"]},{r["birth_year"]},"{{""tenure_months"": 5}}"\n' for r in table.to_pylist())
+                )
+            else:
+                write_jsonl(path, [{**r, "profile_json": {"tenure_months": 5}} for r in table.to_pylist()])
+        asked = 0
+        said = json.loads(cli("plan", "--source", folder, "--as-of", AS_OF, "--config", config, "--workers", 1, "--json").stdout)
+        assert 1 <= asked <= 6
+        plans.append({key: said[key] for key in ("rows", "known_share", "ages", "odd_ids", "pid_type", "rows_sampled")})
+    assert plans[0] == plans[1]

@@ -657,3 +657,36 @@ def test_the_record_accounts_for_each_file(people_rows: list[dict[str, Any]], tm
     html = (run / "report.html").read_text()
     assert "JSON, array, utf-8" in html
     assert "passed over: hidden" in html
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("header", ['"",age,tenure', ",age,tenure", "id,age,tenure"])
+def test_columns_by_position(header: str, end: str, tmp_path: Path) -> None:
+    """pid = "#1" is the first column, with a name or without; ages may be named so, too; a column "#1" itself comes first."""
+    path = tmp_path / "people.csv"
+    path.write_text(end.join([header, *(f"{7 + n},{20 + n},{n}" for n in range(30))]) + end, newline="")
+    source = SourceConfig(pid="#1", approximate_age="#2", profile_json="*")
+    [file] = list_source(str(path), source).files
+    rows = [row for chunk in read_text(file, source) for row in chunk.rows.to_pylist()]
+    assert [(row["pid"], row["approximate_age"], row["profile_json"]) for row in rows] == [
+        (str(7 + n), str(20 + n), f'{{"tenure":"{n}"}}') for n in range(30)
+    ]
+    beyond = SourceConfig(pid="#9", approximate_age="age", profile_json="*")
+    with pytest.raises(InputError, match="no person identifier"):
+        list(read_text(file, beyond))
+    path.write_text(f"#1,{header}{end}" + "".join(f"{n},{7 + n},{20 + n},{n}{end}" for n in range(30)), newline="")
+    [file] = list_source(str(path), source).files
+    assert [row["pid"] for chunk in read_text(file, source) for row in chunk.rows.to_pylist()] == [str(n) for n in range(30)]
+
+
+@pytest.mark.parametrize(("values", "proposed"), [(range(40), True), ([1, *range(40)], False), ([""] * 40, False)])
+def test_a_nameless_index_is_recognised(values: Any, proposed: bool, tmp_path: Path) -> None:
+    """As pandas and R write it: the message says how to use it, where its values are unique; else that it is ignored."""
+    path = tmp_path / "people.csv"
+    path.write_text(",age,tenure\n" + "".join(f"{value},30,2\n" for value in values))
+    source = SourceConfig(approximate_age="age", profile_json="*")
+    [file] = list_source(str(path), source).files
+    with pytest.raises(InputError, match="no person identifier") as error:
+        list(read_text(file, source))
+    assert ('write source.pid = "#1"' in str(error.value)) is proposed
+    assert ("without a name" in str(error.value)) is True

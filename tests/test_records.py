@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from predict_age.errors import IntegrityError
+from predict_age.records.json_fields import OPTIONAL
+from predict_age.records.model_quality import Metrics
 from predict_age.records.step_facts import (
     FACTS,
     BatchGeneratorFacts,
@@ -138,3 +142,13 @@ def test_a_changed_byte_of_a_record_is_found(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"human_qa\.json is damaged"):
         folder.facts(HumanQaFacts)
     assert json.loads(text)["facts"]["by_source"]["EXISTING_BIRTH_YEAR"] == 49830
+
+
+def test_pages_do_without_what_earlier_versions_did_not_record() -> None:
+    """A field that a record may lack is named in the report only behind a default or a question whether it is there."""
+    optional = [f.name for f in fields(Metrics) if f.metadata == OPTIONAL]
+    assert "residual_share" in optional
+    report = resources.files("predict_age.html").joinpath("report.html").read_text()
+    for name in optional:
+        if first := re.search(rf"\bmetrics\.{name}\b(.{{0,12}})", report):
+            assert first[1].startswith((" | default", " is defined")), first[0]

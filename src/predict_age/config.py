@@ -77,7 +77,7 @@ class TrainingConfig(_Section):
     validation_share: ShareOfRows = 0.10
     coverage: ShareOfRows = 0.90
     cross_fit_below_rows: int = Field(default=200_000, ge=0)
-    refit_below_rows: int = Field(default=200_000, ge=0)
+    refit_below_rows: int = Field(default=500_000, ge=0)
     rounds: int = Field(default=450, ge=1, le=5000)
     max_depth: int = Field(default=6, ge=1, le=14)
     learning_rate: float = Field(default=0.06, gt=0, le=1)

@@ -1,4 +1,4 @@
-"""Upper quantiles of the usual distributions, from ``scipy.special``.
+"""Quantiles and tails of the usual distributions, from ``scipy.special``.
 
 ``scipy.stats`` takes a second to import, and ``scipy.special`` a quarter of one, so it is imported at the first call: workers,
 which import this module, never call it.
@@ -27,6 +27,11 @@ def student_t_upper_quantile(alpha: float, degrees: float) -> float:
 def chi_squared_upper_quantile(alpha: float, degrees: float) -> float:
     """The value that chi-squared with ``degrees`` > 0 degrees of freedom exceeds with probability ``alpha``."""
     return float(_special().chdtri(degrees, alpha))
+
+
+def binomial_lower_tail(successes: int, trials: int, probability: float) -> float:
+    """The probability of at most ``successes`` in ``trials`` with ``probability`` each."""
+    return float(_special().bdtr(successes, trials, probability))
 
 
 def f_upper_quantile(alpha: float, numerator: float, denominator: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from predict_age.features.extract import extract_features
-from predict_age.features.spec import Feature, FeatureSet, Sql, parse_path
-from predict_age.features.sql_compiler import json_path
+from predict_age.features.spec import Date, Feature, FeatureSet, Number, Sql, parse_path
+from predict_age.features.sql_compiler import SqlCompiler, json_path
 from predict_age.source.row_rules import register
 from predict_age.source.value_form import form_of
 
@@ -36,6 +37,8 @@ Path = tuple[str | int, ...]
 class FeatureCoverage:
     """One feature in a sample of ``profiles`` profiles.
 
+    ``outside`` of the values that are not ``readable`` are values of the kind, but outside the feature's bounds.
+
     ``found``: profiles with a value at the feature's path; ``readable``: profiles with a value of the feature. ``form`` is the
     form of the first value that cannot be read, digits as 9 and letters as a, so that no person's value is shown. ``suggestion``
     is the path that occurs and resembles the feature's path most, where nothing was found.
@@ -49,6 +52,7 @@ class FeatureCoverage:
     form: str = ""
     suggestion: str = ""
     may_be_absent: bool = False
+    outside: int = 0
 
     @property
     def is_absent(self) -> bool:
@@ -78,11 +82,29 @@ class FeatureCoverage:
             return f"{self.feature}: {self.path} is in none of {self.profiles:,} profiles{hint}"
         if self.is_unreadable:
             unread = f"none of {self.found:,} values at {self.path} can be read or lies inside its bounds"
-            return f"{self.feature}: {unread}; the first has the form {self.form!r}"
+            return f"{self.feature}: {unread}; the first has the form {self.form!r} ({self._reasons}){self._comma}"
         if self.is_partly_unreadable:
             unread = f"{1 - self.readable / self.found:.0%} of {self.found:,} values at {self.path}"
-            return f"{self.feature}: {unread} cannot be read or lie outside its bounds; the first has the form {self.form!r}"
+            first = f"the first has the form {self.form!r} ({self._reasons}){self._comma}"
+            return f"{self.feature}: {unread} cannot be read or lie outside its bounds; {first}"
         return ""
+
+    @property
+    def _reasons(self) -> str:
+        """Numbers of values that cannot be read, and of those outside the bounds."""
+        unread = self.found - self.readable - self.outside
+        if not self.outside:
+            return f"all {unread:,} cannot be read"
+        return f"{unread:,} cannot be read, {self.outside:,} lie outside" if unread > 0 else f"all {self.outside:,} lie outside"
+
+    @property
+    def _comma(self) -> str:
+        return '; write decimal = "," in its table if that is a decimal comma' if self.has_comma else ""
+
+    @property
+    def has_comma(self) -> bool:
+        """Whether the first value that cannot be read looks like a number with a decimal comma."""
+        return bool(re.fullmatch(r"[+-]?(9{1,3}([. '\u2019\u00a0\u202f]999)+|9+)?,9+", self.form))
 
 
 def inspect_features(
@@ -91,6 +113,7 @@ def inspect_features(
     """Coverage of each feature in JSON ``profiles`` (n,), in the order of the feature file."""
     extracted = extract_features(connection, profiles, features.text, as_of, kernels=False)
     register(connection, "profiles", pa.table({"profile": profiles}))
+    unbounded = _unbounded(connection, features, as_of)
     known_paths: Counter[Path] | None = None
     rows = []
     for name, feature in features.features.items():
@@ -101,14 +124,29 @@ def inspect_features(
         values = _values(connection, feature)
         found = len(profiles) - values.null_count
         form = suggestion = ""
-        unread = values.filter(extracted.columns[name].is_null()).drop_null()
+        missing = extracted.columns[name].is_null()
+        unread = values.filter(missing).drop_null()
+        outside = len(unbounded[name].filter(missing).drop_null()) if name in unbounded.column_names else 0
         if len(unread):
             form = form_of(unread[0].as_py())
         if not found:
             known_paths = Counter(dict(paths_of(profiles).most_common(MOST_COMPARED))) if known_paths is None else known_paths
             suggestion = suggested(feature.path, known_paths)
-        rows.append(FeatureCoverage(name, feature.path, len(profiles), found, readable, form, suggestion, feature.may_be_absent))
+        rest = (form, suggestion, feature.may_be_absent, outside)
+        rows.append(FeatureCoverage(name, feature.path, len(profiles), found, readable, *rest))
     return rows
+
+
+def _unbounded(connection: duckdb.DuckDBPyConnection, features: FeatureSet, as_of: dt.date) -> pa.Table:
+    """Columns of the features with bounds, of the registered profiles, as if they had none."""
+    bounded: dict[str, Feature] = {
+        name: feature.model_copy(update={"min": -sys.float_info.max, "max": sys.float_info.max})
+        for name, feature in features.features.items()
+        if isinstance(feature, Number | Date)
+    }
+    if not bounded:
+        return pa.table({})
+    return connection.sql(SqlCompiler(FeatureSet(bounded, features.text), as_of).sql).to_arrow_table()
 
 
 def _values(connection: duckdb.DuckDBPyConnection, feature: Feature) -> pa.ChunkedArray:

@@ -61,8 +61,9 @@ class _Column:
 
     def __post_init__(self) -> None:
         kind = self.feature
-        self.kind = PLAIN_NUMBER if isinstance(kind, Number) else LIST_LENGTH if isinstance(kind, Count) else LOOKED_UP
-        if isinstance(kind, Number):
+        plain = isinstance(kind, Number) and kind.decimal == "."
+        self.kind = PLAIN_NUMBER if plain else LIST_LENGTH if isinstance(kind, Count) else LOOKED_UP
+        if isinstance(kind, Number) and plain:
             self.limits = np.array([kind.scale, kind.min, kind.max, kind.outside == "clip"], np.float64)
         elif isinstance(kind, Count):
             self.limits = np.array([1, kind.min, kind.max, True], np.float64)

@@ -134,6 +134,6 @@ def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
 
 
 def proxy_warning(text: str) -> str | None:
-    """Trait that a name that is allowed may stand for, such as national origin for a country; None for other names."""
+    """Sentence about the protected attribute that an allowed name may stand for; None for other names."""
     found = next((_MAY_STAND_FOR[run] for run in _runs(_words(text)) if run in _MAY_STAND_FOR), None)
     return f"{text!r} may stand for a protected attribute ({found[0]}: {found[1]})" if found else None

@@ -65,10 +65,14 @@ class _FromPath(_Feature):
 
 
 class Number(_FromPath, _Bounded):
-    """A number; values outside min..max are missing, or moved to the bound with ``outside = "clip"``."""
+    """A number; values outside min..max are missing, or moved to the bound with ``outside = "clip"``.
+
+    With ``decimal = ","``, 1.234,5 is read as 1234.5.
+    """
 
     kind: Literal["number"]
     scale: float = 1.0
+    decimal: Literal[".", ","] = "."
     outside: Literal["missing", "clip"] = "missing"
 
 

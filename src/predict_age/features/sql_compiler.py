@@ -30,6 +30,18 @@ ITEM_SEPARATOR = "\x1f"  # between the items of a list in its column; items them
 TIDY, FOLD = tidy_sql("{0}"), fold_sql("{0}")
 
 
+_GROUPED = (
+    "[+-]?[0-9][0-9]?[0-9]?([. \u00a0\u202f''\u2019][0-9][0-9][0-9])+(,[0-9]*)?"  # 1.234.567,8, also with blanks or apostrophes
+)
+_TIDIED = "trim({0}, ' \u00a0\t')"
+_WITH_COMMA = (  # a number with a decimal comma; one with neither comma nor groups is read as it is
+    f"try_cast(CASE WHEN regexp_full_match({_TIDIED}, '{_GROUPED}') "
+    f"THEN replace(regexp_replace({_TIDIED}, '[^-+0-9,]', '', 'g'), ',', '.') "
+    f"WHEN regexp_full_match({_TIDIED}, '[+-]?([0-9]+,[0-9]*|,[0-9]+)') THEN replace({_TIDIED}, ',', '.') "
+    f"WHEN NOT contains({_TIDIED}, ',') THEN {_TIDIED} END AS DOUBLE)"
+)
+
+
 def json_path(steps: list[str | int]) -> str:
     """DuckDB's JSON path of parsed steps; negative items count from the end."""
     path = "$"
@@ -123,7 +135,8 @@ FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
         if isinstance(feature, Number):
             scale = f" * {feature.scale!r}" if feature.scale != 1 else ""
             bound = _within_bounds(feature.min, feature.max, clip=feature.outside == "clip")
-            return self._from_path(feature, f"(try_cast({{0}} AS DOUBLE){scale})", bound)
+            number = "try_cast({0} AS DOUBLE)" if feature.decimal == "." else _WITH_COMMA
+            return self._from_path(feature, f"({number}{scale})", bound)
         if isinstance(feature, Date):
             return self._from_path(feature, self._years("{0}"), _within_bounds(feature.min, feature.max, clip=False), TIDY)
         if isinstance(feature, Ordered):

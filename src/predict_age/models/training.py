@@ -37,6 +37,7 @@ from predict_age.models.xgb_model import train_xgboost
 
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
 MEMBER_COSTS = (5.0, 8.0, 1.0, 0.1)  # relative cost of predicting a row, in the order of MEMBERS
+DISTRIBUTION_WORTH = 4  # times training.worth
 MAX_EVALUATION_ROWS = (
     20_000  # rows that calibrate or validate, at most: more would gain little, and fewer would be left to train on
 )
@@ -174,11 +175,11 @@ def weighed_ensemble(
     """The ``ensemble`` with weights from outputs of all members for people whom none was trained on.
 
     ``points`` (n, n_members); ``network`` and ``forest`` (n, n_ages); ``age`` (n,): years. The distribution around the point takes
-    part together with Ridge, which has no other.
+    part together with Ridge, which has no other. A further distribution must gain more than a member: it takes longest.
     """
-    (low, _, high), youngest, worth = ensemble.levels(), ensemble.youngest, settings.worth
+    (low, _, high), youngest, worth = ensemble.levels(), ensemble.youngest, DISTRIBUTION_WORTH * settings.worth
     allowed = np.array([name in settings.members for name in MEMBERS])
-    weights = choose_point_weights(points, age, MEMBER_COSTS, worth, allowed)
+    weights = choose_point_weights(points, age, MEMBER_COSTS, settings.worth, allowed)
     share = choose_network_share(network, forest, youngest, (low, high), age, worth) if "network" in settings.members else 0.0
     residuals = residual_quantiles(age - points @ weights)
     weighed = replace(ensemble, weights=tuple(weights.tolist()), network_share=share, residuals=residuals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import pyarrow as pa
 
@@ -93,12 +94,16 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
             sample.files.append(FileRows(file.path, parquet.metadata.num_rows, Counter()))
         else:
             text_rows += _sample_text(plan, number, sample, whole=whole)
+            if not whole:
+                sample.finish()
+    sample.finish()
     counted = whole and rows <= COUNTED_ROWS
-    for split in splits if counted else splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
-        for piece in read_split(split, config.source, with_profile=False):
-            sample.add(piece.raw)
-            if not counted:
-                break
+    if counted:
+        sample.add_all(piece.raw for split in splits for piece in read_split(split, config.source, with_profile=False))
+    else:
+        for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
+            for piece in islice(read_split(split, config.source, with_profile=False), 1):
+                sample.add(piece.raw)
     rows += text_rows
     if whole:
         check_rejected(sample.rows_by_file(), config.source, "look at the source")

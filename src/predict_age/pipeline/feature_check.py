@@ -19,7 +19,6 @@ from predict_age.source.text_readers import read_text
 PROFILES_SAMPLED = 3_000  # in plan's table
 PROFILES_SEARCHED = 100_000  # for a feature that the sample does not have
 PLACES = 6  # files, or row groups of a file, that the sample is taken from
-DECIMAL_COMMA = "; numbers with a decimal comma are read by a feature of kind sql (docs/feature-file.md)"
 BUILT_IN = "built in"
 MAX_FEATURES_NAMED = 8  # absent features or keys that an error names
 
@@ -51,7 +50,6 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
                 "write a feature file for your own columns (docs/feature-file.md) and give it with --features"
                 if built_in
                 else "correct the path, the kind or the bounds, remove the feature, or write may_be_absent = true in its table"
-                + (DECIMAL_COMMA if any("9,9" in c.form for c in useless) else "")
             ),
         )
     return coverage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from predict_age.source.working_rows import TextChunk
 from predict_age.tally import AGE_BINS, fold_tails
 
 NEVER_COUNTS, TOO_YOUNG_TO_USE = "not in ages.precedence", "withheld (minors)"
+ROWS_TOGETHER = 50_000
 Piece = tuple[pa.Table, NDArray[np.bool_]]  # light rows with an id, and which of them are withheld
 
 
@@ -47,6 +49,27 @@ class AgeColumn:
         return all(values.reason == NEVER_COUNTS for values in self.unused) and not self.used
 
 
+def _light(raw: pa.Table) -> pa.Table:
+    return raw.select([name for name in ("pid", *EXISTING) if name in raw.column_names])
+
+
+def merged(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of ``tables``, in order: neighbours with equal schemas are one table, up to about ``ROWS_TOGETHER`` rows.
+
+    A statement of SQL takes as long for one row as for a thousand.
+    """
+    kept: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        if kept and (rows + table.num_rows > ROWS_TOGETHER or not table.schema.equals(kept[0].schema)):
+            yield pa.concat_tables(kept)
+            kept, rows = [], 0
+        kept.append(table)
+        rows += table.num_rows
+    if kept:
+        yield pa.concat_tables(kept)
+
+
 class PlanSample:
     """Some rows of each file, or of some row groups, or all."""
 
@@ -54,6 +77,7 @@ class PlanSample:
         self._rules = rules
         self._source = source
         self._raw: list[pa.Table] = []
+        self._waiting: list[tuple[str, pa.Table, TextChunk]] = []
         self._shares: list[float] = []
         self._numbers = self._texts = self._broken = 0
         self.rows = 0
@@ -61,20 +85,35 @@ class PlanSample:
         self.files: list[FileRows] = []
 
     def add_chunk(self, path: str, chunk: TextChunk) -> None:
-        """Rows and rejected records of a text file."""
-        before = self._texts
-        reasons = Counter(reason for _, reason in chunk.broken)
-        self._broken += len(chunk.broken)
-        if chunk.rows.num_rows:
-            reasons.update(p for p in self.add(chunk.rows).to_pylist() if p is not None)
-        self._texts_by_file[path] = self._texts_by_file.get(path, 0) + self._texts - before
-        if not self.files or self.files[-1].path != path:
-            self.files.append(FileRows(path, 0, Counter()))
-        self.files[-1] = FileRows(path, self.files[-1].records + chunk.records, self.files[-1].rejected + reasons)
+        """Rows and rejected records of a text file; :meth:`finish` looks at those of small files together."""
+        self._waiting.append((path, _light(chunk.rows), chunk))
+        if sum(rows.num_rows for _, rows, _ in self._waiting) > ROWS_TOGETHER:
+            self.finish()
+
+    def finish(self) -> None:
+        """Look at the rows of text files that wait."""
+        waiting, self._waiting = self._waiting, []
+        tables = [rows for _, rows, _ in waiting if rows.num_rows]
+        problems = self.add(pa.concat_tables(tables)) if tables else pa.chunked_array([], pa.string())
+        first = 0
+        for path, rows, chunk in waiting:
+            mine = problems.slice(first, rows.num_rows)
+            first += rows.num_rows
+            reasons = Counter(reason for _, reason in chunk.broken) + Counter(mine.drop_null().to_pylist())
+            self._broken += len(chunk.broken)
+            self._texts_by_file[path] = self._texts_by_file.get(path, 0) + count_text_ids(rows["pid"], mine)
+            if not self.files or self.files[-1].path != path:
+                self.files.append(FileRows(path, 0, Counter()))
+            self.files[-1] = FileRows(path, self.files[-1].records + chunk.records, self.files[-1].rejected + reasons)
+
+    def add_all(self, pieces: Iterable[pa.Table]) -> None:
+        """Take rows of many files and row groups, small ones together."""
+        for raw in merged(map(_light, pieces)):
+            self.add(raw)
 
     def add(self, raw: pa.Table) -> pa.ChunkedArray:
         """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
-        light = raw.select([name for name in ("pid", *EXISTING) if name in raw.column_names])
+        light = _light(raw)
         canonical = self._rules.canonical(connect(), light, ("pid", "problem", "known_age"))
         self._raw.append(light)
         self._shares.append((canonical.num_rows - canonical["known_age"].null_count) / max(canonical.num_rows, 1))
@@ -106,7 +145,7 @@ class PlanSample:
         """Findings about the given ages of the people looked at, of ``rows`` in the source; and each age column that they have."""
         rules = replace(self._rules, ids=self.ids()[0])
         pids, states, pieces = [np.empty(0, np.int64)], [np.empty(0, np.uint8)], list[Piece]()
-        for raw in self._raw:
+        for raw in merged(self._raw):
             canonical = rules.canonical(connect(), raw, ("pid", "age_state"))
             usable = canonical["pid"].is_valid()
             pieces.append((raw.filter(usable), canonical["age_state"].filter(usable).to_numpy() == AgeState.WITHHELD))

@@ -132,6 +132,7 @@ def change_suppression(
         after, changed = changed_entries(before, given, key, generation if release else 0)
         in_result = _in_result(workspace, given)
         if not changed and listed:
+            remove_old_ids(workspace.root, listed)
             return _outcome(listed, given, changed, in_result)
         lease.check()
         now = len(np.unique(after.hashes[after.ends == 0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 
@@ -20,6 +21,9 @@ from predict_age.source.text_encoding import masked
 from predict_age.source.text_stream import utf8_blocks
 from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, partition_columns
 
+_POSITION = re.compile(r"#([1-9][0-9]{0,5})")
+INDEX_RECORDS = 1_000  # looked at to tell an index from another column without a name
+
 
 def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True) -> Iterator[TextChunk]:
     """Stream a CSV file with a header line. Raises InputError when columns are missing or quoting is not right."""
@@ -28,13 +32,43 @@ def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True
     head, names, taken = _header(blocks, dialect, file)
     if not names and not head.strip():
         return  # an empty file, as programs write it for an empty part
+    names = with_positions(names, source)
     added = partition_columns(file, names)
+    if source.pid not in names and _is_index(names, head[taken:], dialect):
+        raise InputError(
+            f"no person identifier in {file.path}",
+            expected=f'a column "{source.pid}"',
+            found="a first column without a name, with another value in each row, such as the index that pandas and R write",
+            fix='write source.pid = "#1" (pid = "#1" under [source]), or name another column: ' + ", ".join(filter(None, names)),
+        )
     check_columns([n for n in names if n] + list(added), source, file.path, ages_needed=ages_needed)
     pid = names.index(source.pid) if source.pid in names else 0
     framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked")
     framer.byte, framer.line = taken, head.count(dialect.line_end, 0, taken)
     for records in framer.frame(chain([head[taken:]], blocks)):
         yield _chunk(_parse(records, names, dialect, source, file.path), names, records, added, source)
+
+
+def with_positions(names: list[str], source: SourceConfig) -> list[str]:
+    """Names of columns, where a column that the configuration addresses as "#1", "#2" ... is called that."""
+    called = list(names)
+    for name in (*source.light_columns, source.profile_json):
+        if name not in names and (match := _POSITION.fullmatch(name)) and int(match[1]) <= len(names):
+            called[int(match[1]) - 1] = name
+    return called
+
+
+def _is_index(names: list[str], beginning: bytes, dialect: Dialect) -> bool:
+    """Whether the first column has no name, and each of the first records another value in it."""
+    if len(names) < 2 or names[0]:
+        return False
+    values: list[bytes] = []
+    at = 0
+    while len(values) < INDEX_RECORDS and (match := dialect.record.match(beginning, at)) and match.end() < len(beginning):
+        if match.group().strip():
+            values.append(dialect.fields(match.group())[0])
+        at = match.end() + 1
+    return len(values) > 1 and len(set(values)) == len(values) and all(values)
 
 
 def header_of(file: SourceFile) -> list[str]:

@@ -157,9 +157,9 @@ def write_suppression_list(root: Path, generation: int, ids: bytes, listed: int,
 
 
 def remove_old_ids(root: Path, current: SuppressionList) -> None:
-    """Delete the hashes of earlier generations."""
-    for path in sorted((root / FOLDER).glob("ids-*.bin")):
-        if path != current.ids:
+    """Delete the hashes of earlier generations, and what a command that died left; to be called with the lease held."""
+    for path in sorted((root / FOLDER).iterdir()):
+        if path.name not in (LIST, KEY, current.ids.name):
             remove(path)
 
 

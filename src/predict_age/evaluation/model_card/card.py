@@ -21,7 +21,7 @@ from predict_age.evaluation.model_card.contents import (
 from predict_age.evaluation.model_card.findings import findings
 from predict_age.evaluation.model_card.groups import metrics_by_group, threshold_errors
 from predict_age.evaluation.model_card.leakage import LeakageScore, univariate_leakage
-from predict_age.evaluation.model_card.population import MAX_SHIFT_ROWS, covariate_shift
+from predict_age.evaluation.model_card.population import MAX_SHIFT_ROWS, covariate_shift, error_increase
 from predict_age.evaluation.model_card.proxies import proxy_features
 from predict_age.evaluation.model_card.what_if import older_or_younger
 from predict_age.features.spec import FeatureSet
@@ -161,6 +161,9 @@ def _population(
     )
     if whole:  # the ages say who the people to predict are, better than the features can
         measured = {name: getattr(whole, name) for name in measured}
+    else:
+        errors = np.abs(predictions.age[first_rows] - held_out.age[first_rows])
+        measured["mae_increase"], measured["mae_increase_doubt"] = error_increase(errors, shift.weights)
     return Population(len(rows), sample.others.num_rows, shift.auc, whole.rows if whole else shift.effective, **measured)
 
 

@@ -55,7 +55,10 @@ class AgeSides:
 
 @dataclass(frozen=True)
 class Population:
-    """Quality weighted towards people without a known age: ``auc`` of the domain classifier, ``effective`` sample size."""
+    """Quality weighted towards people without a known age: ``auc`` of the domain classifier, ``effective`` sample size.
+
+    ``mae_increase``: weighted error minus that of the same people without weights, with its standard error ``mae_increase_doubt``.
+    """
 
     rows: int
     unlabelled: int
@@ -66,6 +69,8 @@ class Population:
     bias: float
     coverage: float
     width: float
+    mae_increase: float = 0.0
+    mae_increase_doubt: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,12 @@ class PopulationBand:
 
 @dataclass(frozen=True)
 class Association:
-    """Association (0..1) of a feature with a group field, and its ``measure``."""
+    """Association (0..1) of a feature with a group field beyond chance, its ``measure``, and the ``rows`` that it rests on."""
 
     feature: str
     strength: float
     measure: str
+    rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from predict_age.config import CardConfig
+from predict_age.distributions import binomial_lower_tail, normal_upper_quantile
 from predict_age.evaluation.model_card.contents import Card, Population
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
-from predict_age.models.metrics import MIN_COVERAGE_GAP, is_short_of_coverage
-from predict_age.records.model_quality import BandQuality, CardFinding, NamedGroup
+from predict_age.models.metrics import is_short_of_coverage
+from predict_age.records.model_quality import BandQuality, CardFinding, NamedGroup, Quality
 
 MIN_GROUP_BIAS_YEARS = 1.0
 AUC_STANDARD_ERRORS = 2.6  # 1 % false positives
-COVERAGE_STANDARD_ERRORS = 2.6  # 1 % false positives
-BAND_COVERAGE_STANDARD_ERRORS = 2.0
+GROUP_COVERAGE_ALPHA = 0.01  # of all groups together
+BAND_ALPHA = 0.05  # of all age bands together
+MIN_BAND_STANDARD_ERRORS = 2.0
+POPULATION_STANDARD_ERRORS = 2.6
 LEAKAGE_WARNING_SHARE = 0.35  # share of the constant's error that remains
 MIN_BAND_BIAS_YEARS = 2.0
 MIN_FINDING_ROWS = 100
@@ -63,8 +66,9 @@ def _group_rows(card: Card) -> list[NamedGroup]:
 
 def _biased_groups(card: Card) -> Iterator[NamedGroup]:
     named = _group_rows(card)
-    limit = critical_group_z(len(named))
-    return (row for row in named if abs(row.apart) >= MIN_GROUP_BIAS_YEARS and abs(row.apart_z) > limit)
+    return (
+        row for row in named if abs(row.apart) >= MIN_GROUP_BIAS_YEARS and abs(row.apart_z) > critical_group_z(len(named), row.rows)
+    )
 
 
 def _who(row: NamedGroup) -> str:
@@ -90,20 +94,27 @@ def _group_bias(card: Card) -> Iterator[Sentence]:
 
 
 def _group_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
-    for row in _group_rows(card):
-        margin = COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / row.rows)
-        if row.coverage < coverage - MIN_COVERAGE_GAP - margin:
+    rows = _group_rows(card)
+    for row in rows:
+        is_short = is_short_of_coverage(row.rows, row.coverage, coverage)
+        if is_short and _is_beyond_chance(row, coverage, GROUP_COVERAGE_ALPHA, len(rows)):
             sentence = f"{_who(row)} are inside their {coverage:.0%} interval only in {row.coverage:.0%} of the cases."
             yield coverage - row.coverage, sentence
+
+
+def _is_beyond_chance(row: Quality, coverage: float, alpha: float, tests: int) -> bool:
+    """Whether so few of the people are inside in at most ``alpha`` of all sets of ``tests`` groups that are covered as promised."""
+    return binomial_lower_tail(round(row.coverage * row.rows), row.rows, coverage) <= alpha / max(tests, 1)
 
 
 def _leakage(card: Card) -> Iterator[Sentence]:
     for score in card.leakage:
         if score.share < LEAKAGE_WARNING_SHARE:
+            feature = f"The feature {score.feature} alone{f', by {score.part},' if score.part else ''}"
             yield (
                 1 - score.share,
                 (
-                    f"The feature {score.feature} alone reduces the error of the median age to {score.share:.0%}: "
+                    f"{feature} reduces the error of the median age to {score.share:.0%} ({score.rows:,} people): "
                     "make sure that it is known before the age is."
                 ),
             )
@@ -111,12 +122,13 @@ def _leakage(card: Card) -> Iterator[Sentence]:
 
 def _population(card: Card) -> Iterator[Sentence]:
     population, error = card.population, card.held_out.mae
-    if population and population.mae > error * (1 + MIN_ERROR_INCREASE) and _differs(population):
+    if population and population.mae > error * (1 + MIN_ERROR_INCREASE) and _differs(population) and _errs_more(population):
         yield (
             population.mae - error,
             (
                 f"The people to predict differ from those whose age is known: among people like them the error is about "
-                f"{population.mae:.2f} years, not {error:.2f}."
+                f"{population.mae:.2f} years, not {error:.2f} (difference {population.mae_increase:.2f}, standard error "
+                f"{population.mae_increase_doubt:.2f})."
             ),
         )
 
@@ -144,30 +156,46 @@ def _differs(population: Population) -> bool:
     return bool(population.auc - 0.5 > AUC_STANDARD_ERRORS * error)
 
 
-def _is_biased(band: BandQuality) -> bool:
-    return band.rows >= MIN_FINDING_ROWS and abs(band.bias) >= MIN_BAND_BIAS_YEARS
+def _errs_more(population: Population) -> bool:
+    """Whether the error weighted to the people to predict is larger than the error of all by more than chance."""
+    return population.mae_increase > POPULATION_STANDARD_ERRORS * population.mae_increase_doubt
+
+
+def _bias_doubt(band: BandQuality) -> float:
+    """Standard error of the mean error: the variance of the errors is rmse^2 - bias^2."""
+    return float(np.sqrt(max(band.rmse**2 - band.bias**2, 0.0) / max(band.rows, 1)))
+
+
+def _is_biased(band: BandQuality, tests: int) -> bool:
+    """Whether a band is biased by years, and by more than chance (all bands together)."""
+    if band.rows < MIN_FINDING_ROWS or abs(band.bias) < MIN_BAND_BIAS_YEARS:
+        return False
+    return abs(band.bias) > normal_upper_quantile(BAND_ALPHA / 2 / tests) * _bias_doubt(band)
 
 
 def _age_bands(card: Card) -> Iterator[Sentence]:
     for row in card.by_band:
-        if _is_biased(row):
+        if _is_biased(row, len(card.by_band)):
+            low, high = row.bias - 1.96 * _bias_doubt(row), row.bias + 1.96 * _bias_doubt(row)
             yield (
                 abs(row.bias),
                 (
-                    f"People aged {row.band} are predicted {_direction(row.bias)} on average and covered by their interval in "
-                    f"{row.coverage:.0%} of the cases ({row.rows:,} evaluated)."
+                    f"People aged {row.band} are predicted {_direction(row.bias)} on average "
+                    f"(95 % interval {low:+.1f} to {high:+.1f}) "
+                    f"and covered by their interval in {row.coverage:.0%} of the cases ({row.rows:,} evaluated)."
                 ),
             )
 
 
 def _band_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
     """Bands whose coverage is short by more than chance; the finding on a biased band of true age says its coverage already."""
-    bands = [("aged", row) for row in card.by_band if not _is_biased(row)]
+    bands = [("aged", row) for row in card.by_band if not _is_biased(row, len(card.by_band))]
     bands += [("whose predicted age is", row) for row in card.by_predicted_band]
     for who, row in bands:
         short = coverage - row.coverage
-        chance = BAND_COVERAGE_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / max(row.rows, 1))
-        if is_short_of_coverage(row.rows, row.coverage, coverage) and short > chance:
+        chance = MIN_BAND_STANDARD_ERRORS * np.sqrt(coverage * (1 - coverage) / max(row.rows, 1))
+        is_short = is_short_of_coverage(row.rows, row.coverage, coverage) and short > chance
+        if is_short and _is_beyond_chance(row, coverage, BAND_ALPHA, len(bands)):
             yield (
                 short,
                 (
@@ -198,7 +226,8 @@ def _wrong_side(card: Card) -> Iterator[Sentence]:
             side.made_younger,
             (
                 f"{side.made_younger:.0%} of the people aged {side.age} and over are predicted to be younger than that; "
-                f"{side.made_older:.0%} of the younger ones are predicted to be {side.age} or older."
+                f"{side.made_older:.0%} of the younger ones are predicted to be {side.age} or older "
+                f"({side.above:,} and {side.below:,} evaluated)."
             ),
         )
 
@@ -211,6 +240,6 @@ def _proxies(card: Card) -> Iterator[Sentence]:
                 rows[0].strength,
                 (
                     f"{field} is not a feature, but {', '.join(strong[:4])} are strongly associated with it "
-                    f"({rows[0].measure} {rows[0].strength:.2f})."
+                    f"({rows[0].measure} {rows[0].strength:.2f} among {rows[0].rows:,} people)."
                 ),
             )

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.distributions import normal_upper_quantile
+from predict_age.distributions import normal_upper_quantile, student_t_upper_quantile
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import evaluate
 from predict_age.records.model_quality import GroupQuality
@@ -93,6 +93,10 @@ def _bias_at_same_age(age: NDArray[np.float64], error: NDArray[np.float64], chos
     return float((error[chosen_error] - mean[band[chosen_error]]).mean()) if chosen_error.any() else 0.0
 
 
-def critical_group_z(rows: int) -> float:
-    """Critical value of ``apart_z`` for ``rows`` groups: 1 % false positives for all together (Bonferroni)."""
-    return normal_upper_quantile(0.005 / max(rows, 1))
+def critical_group_z(rows: int, people: int = 0) -> float:
+    """Critical value of ``apart_z`` for ``rows`` groups: 1 % false positives for all together (Bonferroni).
+
+    For a group of few ``people`` that of Student's t, because the spread of few errors is not known exactly.
+    """
+    alpha = 0.005 / max(rows, 1)
+    return student_t_upper_quantile(alpha, people - 1) if people > 1 else normal_upper_quantile(alpha)

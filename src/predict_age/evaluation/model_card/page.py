@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 from predict_age.evaluation.model_card.contents import Card
@@ -28,7 +29,7 @@ def write_card(card: Card, folder: Path) -> None:
         names, bias, interval = ([r.group for r in rows], [r.bias for r in rows], [r.bias_interval for r in rows])
         shown[field] = plots.biases(names, bias, interval, everybody)
     shown["ages"] = plots.known_ages(card.ages)
-    limit = critical_group_z(sum(len(rows) for rows in card.groups.values()))
+    groups = sum(len(rows) for rows in card.groups.values())
     with creating(folder / "card.html") as stream:
-        values = {"surprising": limit, "strong": STRONG_ASSOCIATION, "short": is_short_of_coverage}
+        values = {"surprising": partial(critical_group_z, groups), "strong": STRONG_ASSOCIATION, "short": is_short_of_coverage}
         stream.write(page("card.html", c=contents, plots=shown, **values))

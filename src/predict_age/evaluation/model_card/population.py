@@ -61,6 +61,12 @@ def covariate_shift(known: Matrix, unlabelled: Matrix, seed: int, threads: int) 
     return CovariateShift(weights / weights.mean(), auc(truth, probability))
 
 
+def error_increase(error: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Weighted mean of the absolute errors (n,) minus their mean, and its standard error given the ``weights`` (n,), of mean 1."""
+    more = (weights - 1) * (error - np.average(error, weights=weights))
+    return float(more.mean()), float(more.std() / np.sqrt(len(more)))
+
+
 def auc(truth: NDArray[np.float64], score: NDArray[np.float64]) -> float:
     """Area under the ROC curve: probability that a one scores above a zero, ties count half (Mann and Whitney 1947)."""
     _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)

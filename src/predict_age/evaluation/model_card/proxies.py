@@ -12,13 +12,15 @@ from predict_age.evaluation.model_card.contents import Association
 
 STRONG_ASSOCIATION = 0.3
 MAX_PROXY_VALUES = 200
+CHANCE_STANDARD_DEVIATIONS = 6.0  # of dozens of features none is that far from nothing by chance
 MIN_PROXY_ROWS = 100  # people with a value; fewer say nothing about an association
 
 
 def correlation_ratio(values: NDArray[np.float64], group: NDArray[np.int64]) -> float:
     """Association of ``values`` (n,) with the ``group`` (n,), numbered from 0: square root of the explained variance, 0..1.
 
-    Pearson's eta, corrected for chance as epsilon squared (Kelley 1935), so that many small groups do not look associated.
+    Pearson's eta, corrected for chance as epsilon squared (Kelley 1935), so that many small groups do not look associated;
+    0 where it is not beyond chance.
     """
     counts = np.bincount(group)
     used = counts > 0
@@ -29,11 +31,14 @@ def correlation_ratio(values: NDArray[np.float64], group: NDArray[np.int64]) -> 
     means = np.bincount(group, values)[used] / counts[used]
     between = float((counts[used] * (means - values.mean()) ** 2).sum())
     explained = 1 - (total - between) / total * (rows - 1) / (rows - groups)
+    chance = np.sqrt(2 * (groups - 1) * (1 + (groups - 1) / (rows - groups))) / rows  # standard deviation without any association
+    if explained <= CHANCE_STANDARD_DEVIATIONS * chance:
+        return 0.0
     return float(np.sqrt(max(explained, 0.0)))
 
 
 def cramers_v(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
-    """Association of two categories (n,), numbered from 0; 0..1. Corrected for chance (Bergsma 2013)."""
+    """Association of two categories (n,), numbered from 0; 0..1. Corrected for chance (Bergsma 2013); 0 where not beyond it."""
     table = np.zeros((first.max() + 1, second.max() + 1))
     np.add.at(table, (first, second), 1)
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
@@ -43,6 +48,8 @@ def cramers_v(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
         return 0.0
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / n
     phi = float(((table - expected) ** 2 / expected).sum() / n) - (rows - 1) * (columns - 1) / (n - 1)
+    if phi <= CHANCE_STANDARD_DEVIATIONS * np.sqrt(2 * (rows - 1) * (columns - 1)) / n:
+        return 0.0  # chi-squared without any association
     largest_possible = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
     return float(np.sqrt(max(phi, 0.0) / largest_possible)) if largest_possible > 0 else 0.0
 
@@ -74,6 +81,6 @@ def proxy_features(columns: pa.Table, groups: pa.Table, excluded: Collection[tup
                 if numeric
                 else cramers_v(category_codes(column), category_codes(group))
             )
-            rows.append(Association(name, strength, "correlation ratio" if numeric else "Cramér's V"))
+            rows.append(Association(name, strength, "correlation ratio" if numeric else "Cramér's V", len(column)))
         associations[field] = sorted(rows, key=lambda r: (-r.strength, r.feature))
     return associations
