@@ -20,6 +20,7 @@ BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
 CELLS = 2 * len(BAND_STARTS) + 2
 MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard error of 2.4 points
 MAX_WIDTH_GROUPS = 10
+GROUP_SHARE = 0.7  # of an equal share of the rows, for the smallest group: few widths are cut unevenly
 FITTING_PASSES = 3
 UNIT_YEARS = 1.0  # added to the raw width, so that an interval without width can be widened, too
 MOST_INWARDS = -1.0  # moves each end beyond the other: only the predicted age is left
@@ -53,6 +54,12 @@ class RawIntervals:
         return self.upper - self.lower
 
     @property
+    def whole_width(self) -> Float64Array:
+        """Width, years (n,), with both ends moved inwards to whole years; -1 where no whole year is left."""
+        first = np.ceil(self.lower)
+        return np.maximum(np.floor(self.upper), first - 1) - first
+
+    @property
     def unit(self) -> Float64Array:
         """Years (n,) by which a correction of 1 moves each end."""
         return np.maximum(self.width, 0.0) + UNIT_YEARS
@@ -68,7 +75,8 @@ class Calibration:
     """Corrections, as shares of the raw width and a year: the sum of two, by cell and by raw width.
 
     ``by_cell`` (14,): of the cells 2 x age band + (more than ``missing_threshold`` features are missing); ``by_width`` (k,): of the
-    groups between the ``width_edges`` (k - 1,), years. Models of format 2 have corrections in ``years`` (14,) by cell instead.
+    groups of whole raw width between the ``width_edges`` (k - 1,), years. Models of format 2 have corrections in ``years`` (14,) by
+    cell instead.
     """
 
     missing_threshold: float
@@ -83,8 +91,8 @@ class Calibration:
         return 2 * bands + (raw.missing_count > self.missing_threshold)
 
     def widths(self, raw: RawIntervals) -> Int64Array:
-        """The group of raw width of each row (n,)."""
-        return np.searchsorted(np.array(self.width_edges), raw.width, side="right")
+        """The group of whole raw width of each row (n,)."""
+        return np.searchsorted(np.array(self.width_edges), raw.whole_width, side="right")
 
     def shares(self, raw: RawIntervals) -> Float64Array:
         """Corrections (n,)."""
@@ -107,20 +115,19 @@ NO_CALIBRATION = Calibration(0.0, (0.0,) * CELLS, (0.0,) * CELLS, (), (0.0,))
 def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, coverage: float) -> Calibration:
     """Corrections from n people who took no part in training, of whole ``age`` (n,), predicted to be ``predicted`` (n,) years old.
 
-    A cell with few rows gets the correction of its age band, else that of all rows; groups of raw width are equally large and never
-    small.
+    A cell with few rows gets the correction of its age band, else that of all rows. Groups of raw width are about equally large and
+    never small. They are made of the widths in whole years: an interval that happens to hold fewer ages covers less.
     """
     needed = raw.needed(age, predicted)
     missing_threshold = 0.0
     if len(age):
         median = float(np.median(raw.missing_count))  # of the two thresholds, the one that splits the rows more evenly
         missing_threshold = min((median, median - 1), key=lambda limit: abs(float((raw.missing_count > limit).mean()) - 0.5))
-    groups = int(np.clip(len(age) // MIN_CELL_ROWS, 1, MAX_WIDTH_GROUPS))
-    edges = np.unique(np.quantile(raw.width, np.arange(1, groups) / groups)) if groups > 1 else np.empty(0)
+    edges = _width_edges(raw.whole_width)
     blank = replace(
         NO_CALIBRATION,
         missing_threshold=missing_threshold,
-        width_edges=tuple(edges.tolist()),
+        width_edges=edges,
         by_width=(0.0,) * (len(edges) + 1),
     )
     cells, widths = blank.cells(raw), blank.widths(raw)
@@ -132,6 +139,20 @@ def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, cov
         left = needed - by_cell[cells]
         by_width = np.array([_of_first_large((widths == w, everybody), left, coverage) for w in range(len(by_width))])
     return replace(blank, by_cell=tuple(by_cell.tolist()), by_width=tuple(by_width.tolist()))
+
+
+def _width_edges(whole_width: Float64Array) -> tuple[float, ...]:
+    """Edges, ascending, that cut rows of ``whole_width`` (n,) into groups of MIN_CELL_ROWS and more."""
+    groups = int(np.clip(len(whole_width) // MIN_CELL_ROWS, 1, MAX_WIDTH_GROUPS))
+    wanted = max(MIN_CELL_ROWS, GROUP_SHARE * len(whole_width) / groups)
+    edges: list[float] = []
+    here, left = 0, len(whole_width)
+    for width, rows in zip(*np.unique(whole_width, return_counts=True), strict=True):
+        if here >= wanted and left >= wanted:
+            edges.append(float(width))
+            here = 0
+        here, left = here + int(rows), left - int(rows)
+    return tuple(edges[: MAX_WIDTH_GROUPS - 1])
 
 
 def _of_first_large(groups: tuple[BoolArray, ...], scores: Float64Array, coverage: float) -> float:

@@ -55,7 +55,7 @@ class _Calibration(_Saved):
     few: float
     years: Annotated[list[_Correction], Field(min_length=CELLS, max_length=CELLS)]
     by_cell: Annotated[list[_Correction], Field(min_length=CELLS, max_length=CELLS)] = list(NO_CALIBRATION.by_cell)
-    width_edges: Annotated[list[_Age], Field(max_length=MAX_WIDTH_GROUPS - 1)] = []
+    width_edges: Annotated[list[Annotated[float, Field(ge=-1, le=OLDEST)]], Field(max_length=MAX_WIDTH_GROUPS - 1)] = []
     by_width: Annotated[list[_Correction], Field(min_length=1, max_length=MAX_WIDTH_GROUPS)] = [0.0]
 
     @model_validator(mode="after")
