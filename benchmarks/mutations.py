@@ -241,7 +241,7 @@ MUTATIONS = (
     ),
     Mutation("evaluation/model_card/groups.py", "        while shown and 0 < ", "        while False and 0 < ", "personal_data"),
     Mutation("source/value_form.py", "else form_of(match[0])", "else match[0]", "personal_data"),
-    Mutation("source/value_form.py", "map(form_of, names) if any(map(_is_value, names)) else names", "names", "personal_data"),
+    Mutation("source/value_form.py", "map(form_of, first) if any(map(_is_value, names)) else first", "first", "personal_data"),
     Mutation("query/tables.py", "{without_values(said, text)}", "{lines[0]}", "personal_data sql_command"),
     Mutation("cli/app.py", "stream.write(described(error))", "stream.write(repr(error))", "personal_data"),
     Mutation("pipeline/runner.py", 'if out_of_memory or isinstance(error, PredictAgeError | OSError) else ""', "", "personal_data"),

@@ -120,6 +120,7 @@ def test_a_drift_record_names_no_text_and_no_small_group() -> None:
     assert encoders.unseen_counts(columns) == {"c": 19}
     builder = SketchBuilder(encoders)
     builder.add(pa.table({"c": pa.array(["Nightjar"] * 50 + ["Sandpiper"] * 7 + ["Corncrake"] * 25 + [None])}), np.zeros((83, 1)))
+    assert "Nightjar" not in json.dumps(builder.sketch().counts), "nor does the receipt of a batch"
     state = drift_state("r", "2025-10-23", "m", [builder.sketch()], [[0] * 30 + [30, 1]], [0] * 20 + [3, 50, 2])
     assert not any(bird in json.dumps(as_json(state)) for bird in ("Nightjar", "Sandpiper", "Corncrake"))
     assert state.counts["c"] == {"other": 57, "unseen": 25, "missing": 1}, "7 would follow from the total"
@@ -206,6 +207,7 @@ NAME, NUMBER = "Corncrake", 7_412_903_318_227_605_113
         (f"\n\nInvalid: CSV conversion error to int64: invalid value '{NAME}-{NUMBER}'\nline two {NAME}", ""),
         ('Binder Error: Referenced column "agee" not found', 'Binder Error: Referenced column "agee" not found'),
     ],
+    ids=[f"message-{n}" for n in range(8)],
 )
 def test_messages_of_libraries_lose_their_values(said: str, shown: str) -> None:
     found = without_values(said)
@@ -220,7 +222,9 @@ def test_the_users_own_statement_is_quoted() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["SELECT CAST(source_id AS INT) FROM t", "SELECT error(source_id) FROM t", "SELECT CAST(pid AS TINYINT) FROM t"]
+    "command",
+    ["SELECT CAST(source_id AS INT) FROM t", "SELECT error(source_id) FROM t", "SELECT CAST(pid AS TINYINT) FROM t"],
+    ids=["text", "error", "number"],
 )
 def test_errors_of_a_query_quote_no_row(command: str) -> None:
     connection = duckdb.connect()
