@@ -73,10 +73,11 @@ bench: $(DEV)  ## speed: each stage at 1 and 10 million people; the same rows by
 	@$(BIN)/python benchmarks/stages.py
 	@$(BIN)/python benchmarks/rivals.py
 
-soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 10,000 odd sources, planted people, quality at 1 million, coverage over 20 seeds
+soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 10,000 odd sources, planted and suppressed people, quality at 1 million, coverage over 20 seeds
 	@$(MAKE) --no-print-directory checkov
 	@REQUIRE_TERRAFORM=1 REQUIRE_IMAGE=$(REQUIRE_IMAGE) $(BIN)/python -m pytest -m soak tests
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
+	@SUPPRESSION_EXAMPLES=100 $(BIN)/python -m pytest tests/test_suppression_faults.py
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py
 	@$(BIN)/python benchmarks/suppression.py
