@@ -246,8 +246,8 @@ def test_report_without_usable_predictions(finished: Finished) -> None:
     context["unseen"] = {"state": 164, "city": 1}
     text = page("report.html", **context).decode()
     assert '<div class="tile bad"><b>0.0%</b>' in text
-    assert "<p>state: 164 people have a value that fewer than 10 training people have</p>" in text
-    assert "<p>city: 1 person has a value that fewer than 10 training people have</p>" in text
+    assert "<p>state: 164 people have a value that fewer than 20 training people have</p>" in text
+    assert "<p>city: 1 person has a value that fewer than 20 training people have</p>" in text
 
 
 @pytest.mark.parametrize(("findings", "said"), [(3, ""), (4, ""), (5, "1 more finding about"), (9, "5 more findings about")])
