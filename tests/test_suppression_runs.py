@@ -235,7 +235,7 @@ def test_an_unfinished_run_with_an_older_list_is_not_continued(
     suppress(workspace, ids[:1])
 
     def gate(run: Run) -> None:
-        if not run.accepted:
+        if not run.accept:
             raise QualityError("a gate")
 
     monkeypatch.setitem(GATES, "parallel_prediction", gate)
