@@ -32,7 +32,8 @@ def fitting_readings(rules: RowRules, column: str, texts: Sequence[str]) -> dict
     dates = ", ".join(f"TRY_CAST(TRY_STRPTIME(text, {literal(p)}) AS DATE) AS {name}" for p, name in _DATES.items())
     ways = dict.fromkeys((rules.birth_date_format, "")) if column == "birth_date" else ("",)
     read = (given_and_read(column, pa.string(), pattern)[1].replace(trimmed(column), "text") for pattern in ways)
-    values = f"SELECT text, coalesce({', '.join(read)}, NULL) AS value FROM (SELECT {trimmed('text')} AS text FROM texts)"
+    columns = f"SELECT {trimmed('text')} AS text, text AS {column} FROM texts"
+    values = f"SELECT text, coalesce({', '.join(read)}, NULL) AS value FROM ({columns})"
     counts = ", ".join(f"count_if({c})" for c in conditions.values())
     [row] = connection.sql(f"SELECT {counts} FROM (SELECT text, value, {dates} FROM ({values}))").fetchall()
     found = {name: fit for name, fit in zip(conditions, row, strict=True) if fit}

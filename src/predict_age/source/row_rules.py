@@ -181,7 +181,7 @@ class RowRules:
 
     def _canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...]) -> pa.Table:
         kinds = {f.name: f.type for f in raw.schema}
-        columns = [c for c in EXISTING if c in kinds and not pa.types.is_null(kinds[c])]
+        columns = [c for c in EXISTING if c in kinds and raw[c].null_count < raw.num_rows]  # working copies have all of them
         read = {c: self.given_and_read(c, kinds[c]) for c in columns}
         values = "".join(f", {value} AS {c}_value, {given} AS {c}_given" for c, (given, value) in read.items())
         known = "".join(f", {self.known(c, f'{c}_value')} AS {c}_known" for c in columns)

@@ -9,6 +9,7 @@ from predict_age.sql import literal
 
 SINGLE_EXACT, DOUBLE_EXACT = 2**24, 2**53  # floats hold every whole number below; above, neighbours become one
 WHOLE = "[+-]?[0-9]+([.]0*)?"
+PLAIN_DIGITS = "[0-9]{1,18}"  # nearly all texts that are whole numbers: read without looking for white space and signs
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
 _ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
 _COMPACT_DATE = "[0-9]{8}([.]0*)?"
@@ -28,7 +29,8 @@ def whole_number(column: str, kind: pa.DataType) -> str:
         return f"CASE WHEN {column} = floor({column}) AND abs({column}) < {exact} THEN CAST({column} AS BIGINT) END"
     if is_text(kind) or pa.types.is_decimal(kind):
         text = trimmed(column)
-        return f"CASE WHEN regexp_full_match({text}, '{WHOLE}') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT) END"
+        plain = f"WHEN regexp_full_match({column}, '{PLAIN_DIGITS}') THEN CAST({column} AS BIGINT)" if is_text(kind) else ""
+        return f"CASE {plain} WHEN regexp_full_match({text}, '{WHOLE}') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT) END"
     return "CAST(NULL AS BIGINT)"
 
 
