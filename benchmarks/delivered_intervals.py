@@ -90,6 +90,7 @@ def judged(kind: str, labelled: int, spread: float, seed: int) -> dict[str, NDAr
     )
     age = everybody.age[labelled:].astype(float)
     made = bundle.predict(bundle.encoders.encode(everybody.columns.slice(labelled)))
+    age, made = age[~made.withheld], made.only(~made.withheld)
     inside, error = (made.lower <= age) & (age <= made.upper), np.abs(made.age - age)
     claim, width = metrics.held_out, made.upper - made.lower
     print(

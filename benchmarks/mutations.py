@@ -98,8 +98,8 @@ MUTATIONS = (
     ),
     Mutation(
         "pipeline/verify.py",
-        "if not predicted.equals(shown.cast(predicted.schema)):",
-        "if predicted.num_rows != shown.num_rows:",
+        "not predicted.equals(shown.cast(predicted.schema))",
+        "predicted.num_rows != shown.num_rows",
         "promise_storage",
     ),
     Mutation("run/budget.py", "min(minutes) * 60 - used", "min(minutes) * 60", "arithmetic promise_process"),
@@ -153,10 +153,56 @@ MUTATIONS = (
     Mutation("aws/tasks.py", "plan.with_suppression(suppression)", "plan", "aws_suppression"),
     Mutation("aws/lambdas/rollback.py", "!= before.suppression_list:", '== "never":', "aws_suppression"),
     # steps
-    Mutation("steps/final_results.py", "books.predicted != predicted.predicted or ", "", "run promise_storage promise_input"),
-    Mutation("steps/human_qa.py", "table.num_rows != people.num_rows or ", "", "run promise_input promise_process"),
+    Mutation(
+        "steps/final_results.py",
+        "expected = (predicted.predicted, ",
+        "expected = (books.predicted, ",
+        "run promise_storage promise_input",
+    ),
+    Mutation(
+        "steps/human_qa.py", "expected = (people.num_rows, ", "expected = (table.num_rows, ", "run promise_input promise_process"
+    ),
     Mutation("steps/batch_prediction.py", '"reused": int(kept.sum())', '"reused": 0', "drift reuse"),
     Mutation("steps/training.py", "times * settings.sample_rows / max", "settings.sample_rows / max", "training_sample"),
+    # minors
+    Mutation(
+        "source/row_rules.py", "0, self.ages.min_age - 1) if self.ages.min_age else", "0, -1) if self.ages.min_age else", "minors"
+    ),
+    Mutation("source/row_rules.py", "{' OR '.join(minor.values())}", "{' AND '.join(minor.values())}", "minors"),
+    Mutation("source/row_rules.py", 'self.ages.zero == "missing"', 'self.ages.zero == "none"', "minors"),
+    Mutation("source/row_rules.py", 'age = f"CASE WHEN NOT withheld THEN', 'age = f"CASE WHEN TRUE THEN', "minors"),
+    Mutation(
+        "source/row_rules.py", 'return f"CASE WHEN NOT withheld THEN TRY_CAST', 'return f"CASE WHEN TRUE THEN TRY_CAST', "minors"
+    ),
+    Mutation("source/scan.py", 'ordered["age"] == WITHHELD):', 'ordered["age"] > WITHHELD):', "scan"),
+    Mutation("steps/training_sample.py", ' & ~judged["withheld"].to_numpy()', "", "minors"),
+    Mutation("steps/batch_prediction.py", ".withholding(withholding_rule(context.rules.ages))", "", "minors"),
+    Mutation("steps/batch_prediction.py", " &= ~fresh.withheld", " &= True", "minors"),
+    Mutation("steps/batch_prediction.py", ", predictions.only(~withheld)", ", predictions", "minors"),
+    Mutation("models/bundle.py", "youngest = max(self.youngest, self.rule.min_age)", "youngest = self.youngest", "minors"),
+    Mutation(
+        "models/bundle.py",
+        "above, youngest = self.rule.above(mixture, self.youngest)",
+        "above, youngest = mixture, self.youngest",
+        "minors",
+    ),
+    Mutation("models/withholding.py", "missing = near / POOLED_YEARS", "missing = 0 * near", "minors"),
+    Mutation("models/withholding.py", "(whole_years < self.min_age) | ", "", "minors"),
+    Mutation("models/bundle_training.py", "published = ~ensemble.withheld(outputs)", "published = age > 0", "minors"),
+    Mutation("models/bundle_training.py", "published = ~predictions.withheld", "published = predictions.age >= 0", "minors"),
+    Mutation("models/reuse.py", "    unseen = unseen.only(~bundle.ensemble.withheld(unseen.outputs))", "    pass", "minors"),
+    Mutation("models/ensemble.py", "    outside[outside >= 1] = 0.0\n", "    outside[:] = 0.0\n", "minors"),
+    Mutation("evaluation/model_card/minors.py", "others=sample.others.filter(published)", "others=sample.others", "minors"),
+    Mutation("evaluation/drift/state.py", "int(k[1:]) < youngest)", "int(k[1:]) < 0)", "minors"),
+    Mutation("evaluation/ab_test/score.py", '.get("min_age", 0)', '.get("no_age", 0)', "minors"),
+    Mutation("query/run_diff.py", "for c, n in changes if c is not None]  # a", "for c, n in changes]  # a", "minors"),
+    Mutation("run/incremental.py", "if any(before.get(key) != value for", "if any(False and value for", "minors"),
+    Mutation("run/incremental.py", "column.fill_null(WITHHELD_AGE)", "column.fill_null(30)", "minors"),
+    Mutation("run/result_checks.py", "    _check_withheld(path, written)\n", "", "minors"),
+    Mutation("run/findings.py", "_zero_ages(source) + ", "", "minors"),
+    Mutation("run/findings.py", "_withheld(prediction) + ", "", "minors"),
+    Mutation("storage/row_accounting.py", " + (self.withheld or 0)\n", "\n", "arithmetic"),
+    Mutation("pipeline/estimate.py", "        sample.withheld,\n", "        0,\n", "minors"),
     # source
     Mutation("source/scan.py", "    best[groups] = candidates[at]", "    best[groups] = best[groups]", "scan run"),
     Mutation("source/external_partition.py", "if len(found) != high - low:", "if len(found) > high - low:", "scan"),

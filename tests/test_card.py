@@ -165,7 +165,10 @@ def judged(n: int, seed: int = 0) -> HeldOutPredictions:
     rng = np.random.default_rng(seed)
     age = rng.integers(20, 70, n).astype(float)
     made = Predictions(
-        np.round(age + rng.normal(0, 5, n)).astype(np.int32), age - 6 + rng.normal(0, 3, n), age + 6 + rng.normal(0, 3, n)
+        np.round(age + rng.normal(0, 5, n)).astype(np.int32),
+        age - 6 + rng.normal(0, 3, n),
+        age + 6 + rng.normal(0, 3, n),
+        np.zeros(n, np.bool_),
     )
     return HeldOutPredictions(np.arange(n), age, made, rng.integers(0, 10, n), made.age.astype(float), 40.0)
 
@@ -217,7 +220,7 @@ def test_same_age_removes_what_age_explains() -> None:
     made = np.round(age - 0.4 * (age - 45)).astype(np.int32)
     older = rng.random(6000) < (age - 15) / 60
     people = HeldOutPredictions(
-        np.arange(6000), age, Predictions(made, age, age), np.zeros(6000, np.int64), made.astype(float), 40.0
+        np.arange(6000), age, Predictions(made, age, age, age < 0), np.zeros(6000, np.int64), made.astype(float), 40.0
     )
     rows = {r.group: r for r in metrics_by_group(people, pa.table({"g": np.where(older, "old", "young")}), 40, 50)["g"]}
     assert rows["old"].apart < -3

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from predict_age.config import AgesConfig
+from conftest import QUICK, TINY, cli, tiny_run
+from minors_nowhere import below_the_limit, other_model_files, spike, told_of
+from planted_minors import FIRST_PID, PlantedMinors, write_source
+from predict_age.config import AgesConfig, DriftConfig
+from predict_age.errors import IntegrityError
+from predict_age.evaluation.ab_test import arms
+from predict_age.evaluation.drift.state import compare_states
+from predict_age.models import bundle_training
+from predict_age.models.bundle import EnsembleWeights, MemberOutputs
+from predict_age.models.conformal import NO_CALIBRATION
+from predict_age.models.ensemble import distribution_around
+from predict_age.models.held_out import UnseenOutputs
+from predict_age.models.reuse import evaluate_reused
+from predict_age.models.withholding import WithholdingRule
+from predict_age.records.drift_state import DriftState
+from predict_age.records.model_quality import Quality, TrainingRows
+from predict_age.run.result_checks import describe
 from predict_age.source.row_rules import RowRules, connect
+from predict_age.sql import VIEW
 
 AS_OF = dt.date(2025, 10, 23)
 RULES = RowRules(AgesConfig(), AS_OF)
@@ -110,3 +135,274 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any
         AgesConfig(**settings)
     assert AgesConfig(min=20).youngest == 20
     assert AgesConfig(min_age=0).youngest == 14
+
+
+def table_of(run: Path, folder: str) -> pa.Table:
+    """All rows of a table of a run."""
+    return pa.concat_tables(pq.read_table(path) for path in sorted((run / folder).glob("*_*.parquet")))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Runs with and without known minors; among both are young people of unknown age."""
+
+    minors: PlantedMinors
+    run: Path
+    without: Path
+    summary: dict[str, Any]
+    results: pa.Table
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """3,000 people with 90 known minors and 60 young people of unknown age, and a source without the known ones."""
+    folder = tmp_path_factory.mktemp("minors")
+    source, minors = write_source(folder / "with", 3000, 90, 60, telling=True)
+    other, _ = write_source(folder / "without", 3000, 90, 60, telling=True)
+    young = pq.read_table(other / "young.parquet")
+    pq.write_table(young.filter(pc.is_in(young["pid"], pa.array(minors.unknown))), other / "young.parquet", row_group_size=20_000)
+    stamp = ("--timestamp", "2025-11-01T00:00:00+00:00")
+    done = [tiny_run(s, folder / f"w{n}", *stamp, config=QUICK) for n, s in enumerate((source, other))]
+    assert [outcome.code for outcome in done] == [0, 0], done[0].said
+    run, without = (o.workspace / "runs" / o.run["run_id"] for o in done)
+    return Pair(minors, run, without, done[0].run, table_of(run, "results"))
+
+
+def test_a_known_minor_keeps_a_row_and_no_number(pair: Pair) -> None:
+    """In predictions, QA and results; row accounting, report and terminal count them."""
+    assert told_of(pair.run, pair.minors.known) == []
+    assert told_of(pair.run, [table_of(pair.run, "results")["pid"][0].as_py()]) != [], "the search finds an adult"
+    mine = pair.results.filter(pc.is_in(pair.results["pid"], pa.array(pair.minors.known)))
+    assert mine.num_rows == 90 and set(mine["prediction_source"].to_pylist()) == {"WITHHELD"}
+    for path in (pair.run / "predictions").glob("batch_*.parquet"):
+        assert not pc.any(pc.is_in(pq.read_table(path)["pid"], pa.array(pair.minors.known))).as_py()
+    rows = pair.summary["rows"]
+    assert rows["distinct"] == rows["existing"] + rows["predicted"] + rows["default"] + rows["withheld"] == 3150
+    assert "WITHHELD" in (pair.run / "report.html").read_text()
+    assert any("age 0" in sentence for sentence in pair.summary["findings"]) == (10 / 3150 > 0.01)
+
+
+def test_training_without_them_is_the_same_to_the_byte(pair: Pair) -> None:
+    """Every file of the model, and every figure of the card; predictions of all others are equal, too."""
+    assert other_model_files(pair.run, pair.without) == []
+    theirs = table_of(pair.without, "results").drop_columns(["run_id"]).sort_by("pid")
+    mine = pair.results.drop_columns(["run_id"]).filter(pc.invert(pc.is_in(pair.results["pid"], pa.array(pair.minors.known))))
+    assert mine.sort_by("pid").equals(theirs.cast(mine.schema))
+    states = [
+        json.loads((run / "steps" / "parallel_prediction.json").read_bytes())["facts"]["state"] for run in (pair.run, pair.without)
+    ]
+    assert states[0]["counts"] == states[1]["counts"]
+    in_sample = sum(states[0]["counts"]["years_experience"].values())
+    assert in_sample == pair.summary["rows"]["predicted"], "withheld people are in no drift sample"
+
+
+def test_no_number_below_the_limit_and_no_spike_at_it(pair: Pair) -> None:
+    """In no table and no record; somebody whom the model takes for younger has a row without any number."""
+    assert below_the_limit(pair.run) == []
+    predicted = pair.results.filter(pc.equal(pair.results["prediction_source"], "ML_PREDICTION"))
+    assert spike(predicted["predicted_age"].to_numpy()) <= 1.5
+    assert spike(predicted["age_lower"].to_numpy()) <= 1.5
+    withheld = pair.results.filter(pc.equal(pair.results["prediction_source"], "WITHHELD"))["pid"].to_pylist()
+    by_model = set(withheld) - set(pair.minors.known)
+    assert told_of(pair.run, withheld) == []
+    assert len(by_model & set(pair.minors.unknown)) >= 54, "of 60 young people of unknown age"
+    assert len(by_model - set(pair.minors.unknown)) < 150, "adults of unknown age"
+    predictions = table_of(pair.run, "predictions").filter(pc.field("predicted_age").is_null())
+    assert set(predictions["pid"].to_pylist()) == by_model
+
+
+def test_the_card_says_how_many_adults_and_minors(pair: Pair) -> None:
+    """Adults measured on held-out people, minors estimated; all other figures are about those who are not withheld."""
+    card = json.loads((pair.run / "model" / "card.json").read_bytes())
+    minors = card["minors"]
+    assert card["held_out"]["rows"] == minors["adults"] - round(minors["adults"] * minors["adults_withheld"])
+    assert 0 < minors["adults_withheld"] < 0.2
+    assert minors["adults_withheld"] < (minors["young_withheld"] or 1)
+    assert 0 < minors["minors_among_published"] < 0.1 < minors["minors_found"] <= 1
+    shown = minors["unlabelled"] - round(minors["unlabelled"] * minors["unlabelled_withheld"])
+    assert (card["population"]["unlabelled"], minors["unlabelled"]) == (shown, shown + pair.summary["rows"]["withheld"] - 90)
+    page = (pair.run / "model" / "card.html").read_text()
+    assert "<h2>Minors</h2>" in page and f"{minors['adults_withheld']:.1%}" in page
+
+
+def test_readers_live_with_rows_without_numbers(pair: Pair) -> None:
+    """verify, sql, diff and score; withheld people are counted and never scored."""
+    workspace = pair.run.parent.parent
+    assert "ok" in cli("verify", "--workspace", workspace).stdout
+    found = json.loads(
+        cli(
+            "sql",
+            "--workspace",
+            workspace,
+            "--format",
+            "jsonl",
+            f"SELECT count(*) AS n FROM {VIEW} WHERE NOT usable AND predicted_age IS NULL",
+        ).stdout
+    )
+    assert found["n"] == pair.summary["rows"]["withheld"]
+    truth = workspace / "truth.csv"
+    pids = [*pair.minors.known[:20], *pair.minors.unknown, *pair.results["pid"].to_pylist()[:200]]
+    truth.write_text("pid,true_age\n" + "".join(f"{pid},{17 if pid >= FIRST_PID else 40}\n" for pid in pids))
+    score = json.loads(cli("score", pair.run.name, "--truth", truth, "--workspace", workspace, "--json").stdout)
+    of = dict(zip(pair.results["pid"].to_pylist(), pair.results["prediction_source"].to_pylist(), strict=True))
+    assert score["withheld"] == sum(of[pid] == "WITHHELD" for pid in pids)
+    assert score["minors_published"] == sum(of[pid] == "ML_PREDICTION" for pid in pair.minors.unknown)
+    assert score["all"]["rows"] == sum(of[pid] == "ML_PREDICTION" for pid in pids)
+
+
+@pytest.mark.parametrize("trained", [14, 18, 21])
+def test_probability_of_being_younger(trained: int) -> None:
+    """The density goes on below the limit as it is or falls; shares below it that the model knows count, too."""
+    rule, ages = WithholdingRule(18, 0.2), np.arange(trained, 101)
+    flat, rising, falling = (np.exp(slope * ages)[np.newaxis] for slope in (0.0, 0.2, -0.2))
+    for density in (flat, rising, falling):
+        made = (density / density.sum()).astype(np.float32)
+        younger = float(rule.younger(made, trained)[0])
+        above, first = rule.above(made, trained)
+        assert first == max(trained, 18) and above.sum() == pytest.approx(1, abs=1e-5)
+        assert above[0] == pytest.approx(made[0, first - trained :] / made[0, first - trained :].sum(), rel=1e-4)
+        known = float(made[0, : 18 - trained].sum()) if trained < 18 else 0.0
+        assert known - 1e-6 <= younger < 1
+    beginning = np.zeros((1, 101 - trained), np.float32)
+    beginning[0, max(18 - trained, 0)] = 1.0
+    assert float(rule.younger(beginning, trained)[0]) > (0.5 if trained <= 18 else 0.4)
+    late = np.zeros_like(beginning)
+    late[0, -5:] = 0.2
+    assert float(rule.younger(late, trained)[0]) == 0.0
+    assert rule.withheld(np.array([17.0, 18.0, 40.0]), np.array([0.0, 0.19, 0.2])).tolist() == [True, False, True]
+    assert not WithholdingRule().withheld(np.array([3.0]), np.array([1.0])).any()
+
+
+def test_nobody_is_withheld_when_it_is_switched_off(tmp_path: Path) -> None:
+    """ages.min_age = 0: a 15-year-old is a known age, and there is no count of withheld people."""
+    source, minors = write_source(tmp_path / "s", 200, 9, 0, forms=("age",))
+    outcome = tiny_run(source, tmp_path / "w", config=TINY + "[ages]\nmin_age = 0\n")
+    rows = outcome.run["rows"]
+    assert "withheld" not in rows and rows["existing_by_source"]["EXISTING_APPROX_AGE"] > 0
+    known = {pid: outcome.rows[pid] for pid in minors.known}
+    assert {row[4] for row in known.values()} <= {"EXISTING_APPROX_AGE", "ML_PREDICTION"}
+    assert any(row[1] < 18 for row in known.values())
+
+
+def test_a_base_run_keeps_withheld_people_withheld(pair: Pair, tmp_path: Path) -> None:
+    """Unchanged profiles keep their prediction or their lack of one; with another rule everybody is predicted again."""
+    workspace = pair.run.parent.parent
+    source = json.loads((pair.run / "run.json").read_bytes())["source"]
+    again = tiny_run(Path(source), workspace, "--base", pair.run.name, config=QUICK)
+    assert again.code == 0, again.said
+    assert again.run["batches"]["reused"] == pair.summary["rows"]["predicted"] + pair.summary["rows"]["withheld"] - 90
+    columns = ["pid", "predicted_age", "age_lower", "age_upper", "prediction_source"]
+    made = table_of(workspace / "runs" / again.run["run_id"], "results").select(columns).sort_by("pid")
+    assert made.equals(pair.results.select(columns).sort_by("pid").cast(made.schema))
+    other = tiny_run(Path(source), workspace, "--base", pair.run.name, config=QUICK + "[ages]\nmin_age = 21\n")
+    assert other.code == 0, other.said
+    assert other.run["batches"]["reused"] == 0
+    assert other.run["rows"]["withheld"] > pair.summary["rows"]["withheld"]
+    results = table_of(workspace / "runs" / other.run["run_id"], "results")
+    assert pc.min(results["predicted_age"]).as_py() >= 21 and pc.min(results["age_lower"]).as_py() >= 21
+    found = json.loads(cli("diff", pair.run.name, other.run["run_id"], "--workspace", workspace, "--json").stdout)
+    moves = {(move["before"], move["after"]): move for move in found["moves"]}
+    newly = moves["ML_PREDICTION", "WITHHELD"]
+    assert (newly["people"] > 0, newly["mean_change"], found["both"]) == (True, None, 3150)
+    assert moves["WITHHELD", "WITHHELD"]["people"] == pair.summary["rows"]["withheld"]
+
+
+def test_many_ages_of_zero_are_said(tmp_path: Path) -> None:
+    """More than 1 % of the rows with nothing but the age 0: a code, perhaps. And plan says how many are withheld."""
+    source, _ = write_source(tmp_path / "s", 400, 18, 0, forms=("zero",))
+    outcome = tiny_run(source, tmp_path / "w")
+    assert outcome.run["rows"]["withheld"] >= 18
+    assert any("18 rows (4.3%) have the age 0" in sentence for sentence in outcome.run["findings"])
+    plan = json.loads(cli("plan", "--source", source, "--as-of", AS_OF, "--json").stdout)
+    assert plan["withheld"] == 18
+    missing = tiny_run(source, tmp_path / "x", config=TINY + '[ages]\nzero = "missing"\n')
+    assert missing.run["rows"]["withheld"] < outcome.run["rows"]["withheld"]
+    assert not any("age 0" in sentence for sentence in missing.run["findings"])
+
+
+def test_many_withheld_people_are_said(tmp_path: Path) -> None:
+    """With a limit in the middle of the ages, and not where few are withheld."""
+    source, _ = write_source(tmp_path / "s", 600, 0, 0, telling=True)
+    for number, (limit, said) in enumerate(((30, True), (18, False))):
+        outcome = tiny_run(source, tmp_path / f"w{number}", config=TINY + f"[ages]\nmin_age = {limit}\n")
+        assert any("are withheld: the model takes them for minors" in s for s in outcome.run["findings"]) == said
+
+
+def test_a_withheld_row_with_a_number_is_never_published(tmp_path: Path, pair: Pair) -> None:
+    """Nor a row without one of somebody who is not withheld, nor a usable withheld one."""
+    good = pq.read_table(min((pair.run / "results").glob("part_*.parquet")))
+    source = good["prediction_source"].to_pylist()
+    hidden, shown = source.index("WITHHELD"), source.index("ML_PREDICTION")
+    for column, row, value in (
+        ("predicted_age", hidden, 30),
+        ("confidence_pct", hidden, 50.0),
+        ("usable", hidden, True),
+        ("predicted_age", shown, None),
+    ):
+        values = good[column].to_pylist()
+        values[row] = value
+        wrong = good.set_column(good.schema.get_field_index(column), column, pa.array(values, good.schema.field(column).type))
+        pq.write_table(wrong, tmp_path / "part_0.parquet")
+        with pytest.raises(IntegrityError, match="withheld person"):
+            describe(tmp_path / "part_0.parquet")
+    pq.write_table(good, tmp_path / "part_0.parquet")
+    assert describe(tmp_path / "part_0.parquet").rows == good.num_rows
+
+
+def outputs_of(point: np.ndarray, younger: np.ndarray) -> MemberOutputs:
+    return MemberOutputs(
+        np.tile(point, (4, 1)).T, np.column_stack([point - 5, point, point + 5]), np.zeros(len(point), int), younger
+    )
+
+
+def test_calibration_and_quality_are_those_of_published_people() -> None:
+    """People who are withheld, and are far off, change neither."""
+    dice = np.random.default_rng(3)
+    point, age = dice.uniform(25, 60, 2000), np.empty(2000)
+    age[:] = np.rint(point + dice.normal(0, 3, 2000))
+    younger = np.where(np.arange(2000) % 4 == 0, 0.9, 0.0)
+    ensemble = EnsembleWeights((0.25,) * 4, 1.0, NO_CALIBRATION, 0.9, 18, 100, rule=WithholdingRule(18, 0.2))
+    published = younger < 0.2
+    odd = np.where(published, age, 90.0)
+    alone = bundle_training._calibrated(ensemble, outputs_of(point[published], younger[published]), age[published])
+    assert bundle_training._calibrated(ensemble, outputs_of(point, younger), odd).calibration == alone.calibration
+    reused = evaluate_reused(
+        SimpleNamespace(ensemble=alone), UnseenOutputs(outputs_of(point, younger), odd, point), _trained(alone)
+    )
+    assert (reused.people, round(reused.metrics.held_out.mae)) == (1500, 2)
+
+
+def _trained(ensemble: EnsembleWeights) -> Any:
+    """Metrics of a training as good as the reuse."""
+    quality = Quality(1500, 2.4, 3.0, 0.0, 0.9, 0.9, 12.0)
+    return SimpleNamespace(held_out=quality, importance={}, missing={}, rows=TrainingRows(1, 1, 1), refit_rows=0)
+
+
+def test_drift_leaves_out_ages_that_are_withheld_now() -> None:
+    """A reference of a version that kept minors does not look like a change."""
+    counts = {"known age": {"#15": 5000, "#30": 5000, "#40": 5000}, "predicted age": {"#16": 3000, "#35": 5000}}
+    later = {"known age": {"#30": 5000, "#40": 5000}, "predicted age": {"#35": 5000}}
+    before, now = (DriftState(name, "2025-10-23", "m", of, {}) for name, of in (("a", counts), ("b", later)))
+    assert compare_states(before, now, DriftConfig()).drifted
+    assert not compare_states(before, now, DriftConfig(), 18).drifted
+
+
+def test_nobody_gathers_at_the_lower_end_of_the_distribution_around_a_point() -> None:
+    """Ages below the window are left out, and the others keep their proportions."""
+    residuals = np.linspace(-10, 10, 201)
+    (made,) = distribution_around(np.array([20.0]), residuals, 18, 100)
+    assert made[:10] == pytest.approx(np.full(10, made[5]), rel=0.05) and made.sum() == pytest.approx(1, abs=1e-6)
+    assert distribution_around(np.array([-50.0]), residuals, 18, 100)[0, 0] == 1
+
+
+def test_arms_of_an_experiment_count_the_people_whom_their_model_withholds() -> None:
+    """Otherwise a model that withholds more people looks as if some of its people were lost."""
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE truth AS SELECT range AS pid, 30.0 AS age FROM range(10000)")
+    connection.execute(
+        "CREATE TABLE found AS SELECT range AS pid, if(range % 2 = 0, 'WITHHELD', 'ML_PREDICTION') AS prediction_source FROM range(20000)"
+    )
+    settings = {"experiment": "x", "challengers": {"a": 0.2, "b": 0.1}}
+    run = SimpleNamespace(folder=SimpleNamespace(record={"config": {"prediction": settings}}))
+    counts = arms._withheld_by_arm(connection, "found", run)
+    assert sum(counts) == 5000 and counts == pytest.approx([3500, 1000, 500], rel=0.1)

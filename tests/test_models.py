@@ -490,7 +490,7 @@ def test_needed_correction_just_reaches_the_age(rows: list[tuple[float, float, f
     nothing, predicted = np.zeros(len(rows), np.int64), np.clip(np.floor(point + 0.5), 14, 100)
     raw = RawIntervals(nothing, point, point - left, point + right)
     needed = raw.needed(truth, predicted)
-    outputs = MemberOutputs(np.tile(point, (4, 1)).T, np.column_stack([raw.lower, point, raw.upper]), nothing)
+    outputs = MemberOutputs(np.tile(point, (4, 1)).T, np.column_stack([raw.lower, point, raw.upper]), nothing, 0.0 * point)
     for row, correction in enumerate(needed):
         for more, inside in ((1e-9, True), (-1e-6, False)):
             flat = replace(NO_CALIBRATION, by_width=(float(correction + more),))

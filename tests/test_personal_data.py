@@ -179,7 +179,7 @@ def test_the_card_shows_no_group_of_few(sizes: tuple[int, ...], shown: list[str]
     names = [name for name, size in zip("abcd", sizes, strict=False) for _ in range(size)]
     n = len(names)
     age = np.linspace(20, 70, n)
-    guess = Predictions(np.full(n, 45, np.int32), age - 20, age + 20)
+    guess = Predictions(np.full(n, 45, np.int32), age - 20, age + 20, age < 0)
     people = HeldOutPredictions(np.arange(n), age, guess, np.zeros(n, np.int64), age, 45.0)
     rows = metrics_by_group(people, pa.table({"g": names}), 40, 10)["g"]
     assert [r.group for r in rows] == [*shown, *(["all others"] if shown == ["a"] else [])]

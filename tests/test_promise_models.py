@@ -21,6 +21,7 @@ from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import with_point_prediction
 from predict_age.models.conformal import NO_CALIBRATION, RawIntervals
+from predict_age.models.withholding import WithholdingRule
 from predict_age.storage.durable_files import file_sha256
 
 Rows = list[dict[str, Any]]
@@ -188,9 +189,11 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
     bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(1.0, 0.0, 0.0, 0.0)))
     monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.full(2, value, np.float32))
     made = bundle.predict(np.zeros((2, bundle.columns), np.float32))
-    assert set(made.age.tolist()) == {14 if value < 0 else 100}
+    assert set(made.age.tolist()) == {18 if value < 0 else 100}
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))
-    assert np.all((made.lower >= 14) & (made.upper <= 100))
+    assert np.all((made.lower >= 18) & (made.upper <= 100))
+    made = bundle.withholding(WithholdingRule(18, 1.0)).predict(np.zeros((2, bundle.columns), np.float32))
+    assert made.withheld.all() == (value < 0), "below the limit nothing is cut"
 
 
 def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,11 +207,11 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     monkeypatch.setattr("predict_age.models.lgbm_model.LightGBMModel.predict", None)
     matrix = np.zeros((2, bundle.columns), np.float32)
     ages = bundle.predict(matrix)
-    assert ages.age.tolist() == np.clip(np.floor(bundle.xgboost.predict(matrix) + 0.5), 14, 100).tolist()
-    ends = quantiles(bundle.forest.distribution(with_point_prediction(matrix, bundle.xgboost.predict(matrix))), 14, (0.05, 0.95))
+    assert ages.age.tolist() == np.clip(np.floor(bundle.xgboost.predict(matrix) + 0.5), 18, 100).tolist()
+    ends = quantiles(bundle.forest.distribution(with_point_prediction(matrix, bundle.xgboost.predict(matrix))), 18, (0.05, 0.95))
     raw = RawIntervals(np.zeros(2, np.int64), bundle.xgboost.predict(matrix).astype(float), ends[:, 0], ends[:, 1])
     lower = np.ceil(ends[:, 0] - bundle.ensemble.calibration.widen(raw))
-    assert ages.lower.tolist() == np.minimum(np.clip(lower, 14, 100), ages.age).tolist()
+    assert ages.lower.tolist() == np.minimum(np.clip(lower, 18, 100), ages.age).tolist()
     twice = TINY.replace("[training]", '[training]\nmembers = ["xgboost", "xgboost"]')
     assert "twice" in tiny_run(tmp_path / "s.jsonl", tmp_path / "v", config=twice).said
 

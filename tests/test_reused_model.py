@@ -93,13 +93,15 @@ def test_new_people_of_known_age_are_the_headline(champion: Outcome, space: Path
     before = {pid: row[:7] for pid, row in champion.rows.items()}
     made = run(more, space, "--model", "champion")
     assert made.code == 0, made.said
-    assert made.run["reused_model"]["people"] == made.run["metrics"]["held_out_rows"] == 2000
+    people = made.run["reused_model"]["people"]
+    assert people == made.run["metrics"]["held_out_rows"]
+    assert 1900 < people < 2000, "all but those whom the model takes for minors"
     assert made.run["reused_model"]["measured_in_this_run"]
     assert not made.run["reused_model"]["calibrated_again"]
     assert made.run["training_metrics"]["mae"] == champion.run["metrics"]["mae"] != made.run["metrics"]["mae"]
     assert {pid: row[:7] for pid, row in made.rows.items() if pid in before} == before
     page = Path(made.run["report"]).read_text()
-    assert "2,000 people of this run whom the reused model was not trained on" in " ".join(page.split())
+    assert f"{people:,} people of this run whom the reused model was not trained on" in " ".join(page.split())
 
 
 def test_changed_source_stops_or_is_corrected(space: Path, tmp_path: Path) -> None:
@@ -116,8 +118,9 @@ def test_changed_source_stops_or_is_corrected(space: Path, tmp_path: Path) -> No
     assert abs(made["metrics"]["coverage"] - 0.9) < 0.02
     assert "the reused gate failed" in Path(made["report"]).read_text()
     truth = {pid: random.Random(pid).randint(20, 70) for pid in range(13_001, 16_001)}
-    inside = [row[5] <= truth[row[0]] <= row[6] for row in result_rows(space) if row[0] in truth]
-    assert len(inside) == 3000
+    mine = [row for row in result_rows(space) if row[0] in truth]
+    inside = [row[5] <= truth[row[0]] <= row[6] for row in mine if row[4] != "WITHHELD"]
+    assert len(mine) == 3000 and len(inside) > 2600
     assert abs(np.mean(inside) - 0.9) < 0.02
     cli("verify", "--workspace", space)
     again = run(drifted, space, "--base", "current")
@@ -143,7 +146,7 @@ def unseen(rng: np.random.Generator, n: int, spread: float, claimed: float) -> U
     age = np.clip(np.floor(point + rng.normal(0, spread, n) + 0.5), 14, 100)
     half = 1.645 * claimed
     quantiles = np.column_stack([point - half, point, point + half])
-    return UnseenOutputs(MemberOutputs(np.tile(point, (4, 1)).T, quantiles, rng.integers(0, 3, n)), age, point)
+    return UnseenOutputs(MemberOutputs(np.tile(point, (4, 1)).T, quantiles, rng.integers(0, 3, n), np.zeros(n)), age, point)
 
 
 def test_no_false_stop_and_no_needless_correction(champion: Outcome) -> None:

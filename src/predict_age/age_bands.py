@@ -58,7 +58,7 @@ def _problem(shares: Mapping[str, float], youngest: int, oldest: int) -> str:
         following = max(following, high + 1)
     if following <= oldest:
         last = min([low - 1 for low, _, _ in bands if low > following], default=oldest)
-        return f"no band covers {_ages(following, last)}; ages.min and ages.max are {youngest} and {oldest}"
+        return f"no band covers {_ages(following, last)}; people from {youngest} to {oldest} get an age"
     if abs(sum(shares.values()) - 1) > MAX_SUM_ERROR:
         return f"the shares sum to {sum(shares.values()):g}, not to 1"
     return ""

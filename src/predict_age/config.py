@@ -219,7 +219,7 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _whole_population(self) -> Config:
-        check_shares(self.population.ages, self.ages.min, self.ages.max)
+        check_shares(self.population.ages, self.ages.youngest, self.ages.max)
         return self
 
 

@@ -83,6 +83,7 @@ def show_score(found: RunScore) -> None:
         f"{counts.outside:,} outside the age window",
         soft_wrap=True,
     )
+    console.print(f"{found.withheld:,} withheld, not scored; {found.minors_published:,} minors published", soft_wrap=True)
     table = grid("Predictions, years, with 95 % intervals", ["people", "number", "error", "bias", "coverage", "width"])
     sections = [[found.all, found.usable], found.by_predicted_band, found.by_confidence]
     names = ["", "predicted ", "confidence "]

@@ -28,6 +28,8 @@ def show_estimate(estimate: Estimate) -> None:
     ids = "text; results carry it as source_id" if estimate.pid_type == "text" else "whole numbers"
     table.add_row("ids", ids + odd)
     table.add_row("known ages", f"about {estimate.known_share:.1%}")
+    if estimate.withheld:
+        table.add_row("withheld", f"{estimate.withheld:,} of the rows looked at are of known minors; the model withholds more")
     table.add_row("to predict", f"about {estimate.to_predict:,}")
     table.add_row("batches", estimate.formula)
     table.add_row("time", f"about {duration(estimate.minutes * 60)} with {counted(estimate.workers, 'worker')}")

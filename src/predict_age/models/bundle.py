@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predict_age.arrays import BoolArray
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Encoders, Matrix
 from predict_age.features.spec import FeatureSet
@@ -18,6 +19,7 @@ from predict_age.models.ensemble import distribution_around, mix_distributions
 from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
+from predict_age.models.withholding import NOBODY_WITHHELD, WithholdingRule
 from predict_age.models.xgb_model import XGBoostModel
 
 YEARS_PER_PERCENT = 3.33
@@ -28,21 +30,23 @@ MEMBERS = ("xgboost", "lightgbm", "network", "ridge")
 class Predictions:
     """Predictions for n rows: ``age`` and the interval ``lower`` <= age <= ``upper``, all whole years inside the age window.
 
-    Both ends belong to the interval: "from 23 to 34". Ages are whole, so an end between two ages would say nothing more.
+    Both ends belong to the interval: "from 23 to 34". Ages are whole, so an end between two ages would say nothing more. People
+    who are ``withheld`` (n,) have the age 0 and NaN as ends.
     """
 
     age: NDArray[np.int32]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
-
-    def only(self, chosen: NDArray[np.int64]) -> Predictions:
-        """Predictions of the rows ``chosen`` (m,)."""
-        return Predictions(self.age[chosen], self.lower[chosen], self.upper[chosen])
+    withheld: BoolArray
 
     @property
     def width(self) -> NDArray[np.float64]:
         """Upper end - lower end in years (n,), the published confidence_score: larger is less certain; 0 names one age."""
         return self.upper - self.lower
+
+    def only(self, chosen: BoolArray | NDArray[np.int64]) -> Predictions:
+        """Predictions of the ``chosen`` rows alone: a mask (n,), or their places (m,)."""
+        return Predictions(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
 
 def confidence_pct(width: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -61,12 +65,18 @@ class MemberOutputs:
     """Outputs of the members for n rows, before they are combined.
 
     ``points`` (n, 4): predicted ages in years, in the order of MEMBERS; ``interval_quantiles`` (n, 3): lower end, median and upper
-    end of the age distribution in years, not calibrated; ``missing_count`` (n,): number of features without a value.
+    end of the age distribution in years, not calibrated; ``missing_count`` (n,): number of features without a value; ``younger``
+    (n,): probability of being below the limit of the withholding rule, above which the distribution is.
     """
 
     points: NDArray[np.float64]
     interval_quantiles: NDArray[np.float64]
     missing_count: NDArray[np.int64]
+    younger: NDArray[np.float64]
+
+    def only(self, chosen: BoolArray | NDArray[np.int64]) -> MemberOutputs:
+        """Outputs for the ``chosen`` people alone: a mask (n,), or their places (m,)."""
+        return MemberOutputs(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,8 @@ class EnsembleWeights:
     ``weights``: of MEMBERS, at least 0, sum 1; ``network_share`` in [0, 1]: weight of the network, against the forest, in the
     distribution that gives the interval; ``coverage``: target share of ages inside the interval; ages in whole years.
     ``residual_share`` in [0, 1]: weight, against both, of the distribution around the ensemble's point; ``residuals``: evenly
-    spaced quantiles of age - point, years, of people whom no member was trained on.
+    spaced quantiles of age - point, years, of people whom no member was trained on. ``rule`` is the run's, not the model's: whom to
+    withhold.
     """
 
     weights: tuple[float, ...]
@@ -87,6 +98,7 @@ class EnsembleWeights:
     oldest: int
     residual_share: float = 0.0
     residuals: tuple[float, ...] = ()
+    rule: WithholdingRule = NOBODY_WITHHELD
 
     def levels(self) -> tuple[float, float, float]:
         """Quantile levels of the lower end, the median and the upper end."""
@@ -101,15 +113,26 @@ class EnsembleWeights:
         """Distributions (n, n_ages) around the ensemble's point, from the members' ``points`` (n, 4)."""
         return distribution_around(points @ np.array(self.weights), np.array(self.residuals), self.youngest, self.oldest)
 
-    def interval_quantiles(
-        self, points: NDArray[np.float64], network: Probabilities | None, forest: Probabilities | None
-    ) -> NDArray[np.float64]:
-        """Lower end, median and upper end (n, 3), years, of the mixture of all distributions; None for one without weight."""
+    def outputs(
+        self,
+        points: NDArray[np.float64],
+        network: Probabilities | None,
+        forest: Probabilities | None,
+        missing_count: NDArray[np.int64],
+        network_quantiles: NDArray[np.float64] | None = None,
+    ) -> MemberOutputs:
+        """Member outputs with the mixture of all distributions, above the limit; None for one without weight.
+
+        ``network_quantiles`` (n, 3) are those of the network's distribution, where they are known already.
+        """
         mixture = None if self.residual_share == 1 else mix_distributions(network, forest, self.network_share)
         if self.residual_share > 0:
             mixture = mix_distributions(self.around_point(points), mixture, self.residual_share)
         assert mixture is not None
-        return quantiles(mixture, self.youngest, self.levels())
+        above, youngest = self.rule.above(mixture, self.youngest)
+        known = network_quantiles if above is network else None
+        interval_quantiles = quantiles(above, youngest, self.levels()) if known is None else known
+        return MemberOutputs(points, interval_quantiles, missing_count, self.rule.younger(mixture, self.youngest))
 
     def whole_years(self, point_age: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ages rounded to whole years inside the age window."""
@@ -120,17 +143,25 @@ class EnsembleWeights:
         lower, _, upper = outputs.interval_quantiles.T
         return RawIntervals(outputs.missing_count, self.point_age(outputs), lower, upper)
 
+    def withheld(self, outputs: MemberOutputs) -> BoolArray:
+        """Who of n people is withheld."""
+        return self.rule.withheld(np.floor(self.point_age(outputs) + 0.5), outputs.younger)
+
     def predict(self, outputs: MemberOutputs) -> Predictions:
-        """Point by the ensemble, interval by the calibrated distribution.
+        """Point by the ensemble, interval by the calibrated distribution, for everybody who is not withheld.
 
         Ends move inwards to the next whole year, which loses no age, and outwards to the predicted age where it lies outside.
         """
         raw = self.raw_intervals(outputs)
         age = self.whole_years(raw.point_age)
         widen = self.calibration.widen(raw)
-        lower = np.minimum(np.clip(np.ceil(raw.lower - widen), self.youngest, self.oldest), age)
-        upper = np.maximum(np.clip(np.floor(raw.upper + widen), self.youngest, self.oldest), age)
-        return Predictions(age.astype(np.int32), lower, upper)
+        youngest = max(self.youngest, self.rule.min_age)
+        lower = np.minimum(np.clip(np.ceil(raw.lower - widen), youngest, self.oldest), age)
+        upper = np.maximum(np.clip(np.floor(raw.upper + widen), youngest, self.oldest), age)
+        withheld = self.withheld(outputs)
+        age[withheld] = 0
+        lower[withheld] = upper[withheld] = np.nan
+        return Predictions(age.astype(np.int32), lower, upper, withheld)
 
 
 @dataclass(frozen=True)
@@ -151,16 +182,18 @@ class Bundle:
         """Number of columns of the matrix that the models read: features, then columns of 0 and 1."""
         return len(self.encoders.column_names(self.features.names))
 
+    def withholding(self, rule: WithholdingRule) -> Bundle:
+        """Return a bundle of the same models that withholds people by ``rule``."""
+        return replace(self, ensemble=replace(self.ensemble, rule=rule))
+
     def predict(self, matrix: Matrix) -> Predictions:
         """Predict (n_rows, n_columns), NaN = missing. Raises IntegrityError when a model returns NaN or infinity."""
         return self.ensemble.predict(self.member_outputs(matrix))
 
     def member_outputs(self, matrix: Matrix, all_members: bool = False) -> MemberOutputs:
         """Outputs of the members that have weight, or of ``all_members``."""
-        points, network, forest, interval_quantiles = self.evaluate_members(matrix, all_members)
-        if interval_quantiles is None or forest is not None or self.ensemble.residual_share > 0:
-            interval_quantiles = self.ensemble.interval_quantiles(points, network, forest)
-        return MemberOutputs(points, interval_quantiles, np.isnan(matrix).sum(axis=1))
+        points, network, forest, network_quantiles = self.evaluate_members(matrix, all_members)
+        return self.ensemble.outputs(points, network, forest, np.isnan(matrix).sum(axis=1), network_quantiles)
 
     def evaluate_members(
         self, matrix: Matrix, all_members: bool

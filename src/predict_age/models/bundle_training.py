@@ -119,9 +119,13 @@ def _measured(
 ) -> tuple[Metrics, HeldOutPredictions]:
     """Metrics of ``predictions`` for ``held_out`` people, who have these ``numbers`` (m,) in the sample.
 
+    They are those of what is delivered: people who are withheld are counted and left out.
     With weights by age, groups are measured on people of whom none counts twice, so that they are groups of people; what is said of
     everybody rests on as many people as the weighted ones are worth.
     """
+    published = ~predictions.withheld
+    withheld_age = held_out.age[~published]
+    held_out, predictions, numbers = held_out.only(published), predictions.only(published), numbers[published]
     importance, of_features = gain_importance(bundle.xgboost), dict(zip(people.features.names, missing.tolist(), strict=True))
 
     def measured(chosen: NDArray[np.int64]) -> tuple[Metrics, HeldOutPredictions]:
@@ -138,7 +142,8 @@ def _measured(
             rows=rows,
             refit_rows=refit_rows,
         )
-        return metrics, HeldOutPredictions(numbers[chosen], some.age, made, some.outputs.missing_count, ridge, median)
+        missing_count = some.outputs.missing_count
+        return metrics, HeldOutPredictions(numbers[chosen], some.age, made, missing_count, ridge, median, withheld_age)
 
     places = np.argsort(numbers, kind="stable")
     if people.age_weights is None:
@@ -166,9 +171,11 @@ def _fitted(ensemble: EnsembleWeights, unseen: UnseenMembers, settings: Training
 
 
 def _calibrated(ensemble: EnsembleWeights, outputs: MemberOutputs, age: NDArray[np.float64]) -> EnsembleWeights:
-    """The ``ensemble`` with a calibration from the ``outputs`` for people of known ``age`` (n,)."""
-    raw = ensemble.raw_intervals(outputs)
-    return replace(ensemble, calibration=calibrate(raw, age, ensemble.whole_years(raw.point_age), ensemble.coverage))
+    """The ``ensemble`` with a calibration from the ``outputs`` for people of known ``age`` (n,), withheld ones left out."""
+    published = ~ensemble.withheld(outputs)
+    raw = ensemble.raw_intervals(outputs.only(published))
+    calibration = calibrate(raw, age[published], ensemble.whole_years(raw.point_age), ensemble.coverage)
+    return replace(ensemble, calibration=calibration)
 
 
 @dataclass(frozen=True)

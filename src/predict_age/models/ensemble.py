@@ -103,11 +103,14 @@ def residual_quantiles(residuals: NDArray[np.float64]) -> tuple[float, ...]:
 def distribution_around(point: NDArray[np.float64], residuals: NDArray[np.float64], youngest: int, oldest: int) -> Probabilities:
     """Distributions (n_rows, n_ages) of whole ages whose distance from ``point`` (n_rows,) has the quantiles ``residuals`` (k,).
 
-    Ages outside the window count as its ends. A whole age a stands for a - 0.5 .. a + 0.5.
+    A whole age a stands for a - 0.5 .. a + 0.5. Ages above the window count as its upper end. Those below it are left out, so that
+    nobody gathers at the lower end, unless nothing else is left.
     """
     ends = np.arange(youngest, oldest) + 0.5
     levels = np.linspace(0, 1, len(residuals))
     distinct = np.append(np.diff(residuals) > 0, True)  # of equal quantiles the highest level: the distribution function jumps
     below = np.interp(ends - point[:, np.newaxis], residuals[distinct], levels[distinct], left=0.0, right=1.0)
-    cumulative = np.column_stack([np.zeros(len(point)), below, np.ones(len(point))])
+    outside = np.interp(youngest - 0.5 - point, residuals[distinct], levels[distinct], left=0.0, right=1.0)[:, np.newaxis]
+    outside[outside >= 1] = 0.0
+    cumulative = np.column_stack([np.zeros(len(point)), (below - outside) / (1 - outside), np.ones(len(point))])
     return np.diff(cumulative, axis=1).astype(np.float32)

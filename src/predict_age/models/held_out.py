@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,8 @@ class HeldOutPredictions:
     """Predictions for m people of known ``age`` (m,), years, by models that were not trained on them.
 
     ``rows`` (m,): their numbers in the sample; ``missing_count`` (m,): number of features without a value; ``ridge`` (m,):
-    ages that Ridge predicts, whole years; ``median``: the median of all known ages.
+    ages that Ridge predicts, whole years; ``median``: the median of all known ages. ``withheld_age``: ages of the others, who would
+    be withheld.
     """
 
     rows: NDArray[np.int64]
@@ -46,6 +47,7 @@ class HeldOutPredictions:
     missing_count: NDArray[np.int64]
     ridge: NDArray[np.float64]
     median: float
+    withheld_age: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def gain_over_median(self) -> PairedGain:
@@ -93,8 +95,7 @@ class UnseenOutputs:
 
     def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> UnseenOutputs:
         """Outputs for the ``chosen`` people alone: a mask (n,), or their places (m,)."""
-        outputs = MemberOutputs(*(getattr(self.outputs, f.name)[chosen] for f in fields(MemberOutputs)))
-        return UnseenOutputs(outputs, self.age[chosen], self.ridge[chosen])
+        return UnseenOutputs(self.outputs.only(chosen), self.age[chosen], self.ridge[chosen])
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class UnseenMembers:
 
     def outputs(self, ensemble: EnsembleWeights) -> MemberOutputs:
         """Member outputs whose distribution is mixed by ``ensemble``."""
-        return MemberOutputs(self.points, ensemble.interval_quantiles(self.points, self.network, self.forest), self.missing_count)
+        return ensemble.outputs(self.points, self.network, self.forest, self.missing_count)
 
 
 def held_out_metrics(

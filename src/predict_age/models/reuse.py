@@ -25,6 +25,7 @@ def evaluate_reused(bundle: Bundle, unseen: UnseenOutputs, trained: Metrics) -> 
     The correction is made only where the coverage differs from the target, or the error from that at the training, beyond doubt: as
     long as nothing has changed, the model predicts as it did.
     """
+    unseen = unseen.only(~bundle.ensemble.withheld(unseen.outputs))  # what is delivered is measured
     ensemble, age, n = bundle.ensemble, unseen.age, len(unseen.age)
     if n < MIN_EVALUATED_ROWS:
         return not_evaluated(n, f"{n:,} people of known age were not trained on, too few to measure the model in this run")

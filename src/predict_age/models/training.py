@@ -33,6 +33,7 @@ from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import best_penalty, train_ridge
 from predict_age.models.training_threads import CancelEvent, TrainingThreads
+from predict_age.models.withholding import withholding_rule
 from predict_age.models.xgb_model import train_xgboost
 
 FIT, CALIBRATE, HELD_OUT, VALIDATE = 0, 1, 2, 3
@@ -129,7 +130,7 @@ def _train_members(
     matrix = encoders.encode(columns)
     fit_matrix, ages, names = matrix[fit], age[fit], encoders.column_names(features.names)
     validation = (matrix[validate], age[validate])
-    youngest, oldest = config.ages.min, config.ages.max
+    youngest, oldest = config.ages.youngest, config.ages.max
     with TrainingThreads(threads) as pool:  # the longest tasks first
         lightgbm = pool.submit(train_lightgbm, fit_matrix, ages, names, settings, 1, validation, pool.cancelled)
         xgboost = pool.submit(train_xgboost, fit_matrix, ages, names, settings, max(1, threads // 2), validation, pool.cancelled)
@@ -156,7 +157,15 @@ def _train_members(
             lightgbm.result(),
             network_data.network([n.result() for n in networks]),
             forest.result(),
-            EnsembleWeights((1 / len(MEMBERS),) * len(MEMBERS), 0.5, NO_CALIBRATION, settings.coverage, youngest, oldest),
+            EnsembleWeights(
+                (1 / len(MEMBERS),) * len(MEMBERS),
+                0.5,
+                NO_CALIBRATION,
+                settings.coverage,
+                youngest,
+                oldest,
+                rule=withholding_rule(config.ages),
+            ),
         )
     points, network, by_forest, _ = bundle.evaluate_members(validation[0], all_members=True)
     assert network is not None and by_forest is not None

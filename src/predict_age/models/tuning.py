@@ -106,7 +106,7 @@ def _member_error(
     threads: int,
 ) -> float:
     """Mean absolute error, years, of one member on ``validation`` rows; networks read the first ``network_columns`` only."""
-    youngest, oldest = config.ages.min, config.ages.max
+    youngest, oldest = config.ages.youngest, config.ages.max
     predicted: NDArray[np.float64]
     if member == "xgboost":
         predicted = train_xgboost(*fitting, names, settings, threads, validation).predict(validation[0]).astype(np.float64)

@@ -43,7 +43,7 @@ class Estimate:
     """Estimate of a run. ``exact_rows``: rows were counted, not scaled up from a sample of a large text.
 
     ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else. ``ages`` are those of
-    ``rows_sampled``, counted at ``as_of``.
+    ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors.
     """
 
     rows: int
@@ -61,6 +61,7 @@ class Estimate:
     cost_usd: float
     pid_type: str
     odd_ids: int
+    withheld: int
     reading: list[ReadingGroup]
     passed_over: list[PassedOver]
     as_of: str
@@ -140,7 +141,7 @@ def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool)
 def _estimate(plan: RunPlan, rows: int, text_rows: int, sample: PlanSample, ages: list[AgeColumn], *, exact: bool) -> Estimate:
     config, share = plan.config, sample.known_share
     workers = config.running.workers or available_cores()
-    to_predict = round(rows * (1 - share))
+    to_predict = round(rows * (1 - share - sample.withheld / max(sample.rows, 1)))
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
     sampled = min(round(rows * share), config.training.sample_rows)
     seconds = (
@@ -168,6 +169,7 @@ def _estimate(plan: RunPlan, rows: int, text_rows: int, sample: PlanSample, ages
         config.limits.usd_per_hour,
         cost_usd(minutes, config.limits),
         *sample.ids(),
+        sample.withheld,
         reading_plan(plan.files),
         list(plan.passed_over),
         plan.as_of.isoformat(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
@@ -80,7 +81,7 @@ class PlanSample:
         self._waiting: list[tuple[str, pa.Table, TextChunk]] = []
         self._shares: list[float] = []
         self._numbers = self._texts = self._broken = 0
-        self.rows = 0
+        self.rows = self.withheld = 0  # looked at, and of known minors
         self._texts_by_file: dict[str, int] = {}
         self.files: list[FileRows] = []
 
@@ -114,10 +115,11 @@ class PlanSample:
     def add(self, raw: pa.Table) -> pa.ChunkedArray:
         """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
         light = _light(raw)
-        canonical = self._rules.canonical(connect(), light, ("pid", "problem", "known_age"))
+        canonical = self._rules.canonical(connect(), light, ("pid", "problem", "known_age", "withheld"))
         self._raw.append(light)
         self._shares.append((canonical.num_rows - canonical["known_age"].null_count) / max(canonical.num_rows, 1))
         self.rows += canonical.num_rows
+        self.withheld += pc.sum(canonical["withheld"]).as_py() or 0
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
         self._texts += count_text_ids(raw["pid"], canonical["problem"])
         return canonical["problem"]

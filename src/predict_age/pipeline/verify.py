@@ -17,6 +17,7 @@ from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.publication import read_published
+from predict_age.storage.row_accounting import ML_PREDICTION, WITHHELD_MINOR
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 from predict_age.tally import sum_tallies
 
@@ -90,8 +91,12 @@ def _predictions(run: VerifiedRun) -> None:
     for batch, part in zip(batches, run.named("results/"), strict=True) if batches else ():
         predicted = pq.read_table(run.folder.path / batch, columns=list(COMPARED_COLUMNS)).sort_by("pid")
         shown = pq.read_table(run.folder.path / part, columns=[*COMPARED_COLUMNS, "prediction_source"])
-        shown = shown.filter(pc.equal(shown["prediction_source"], "ML_PREDICTION")).select(list(COMPARED_COLUMNS)).sort_by("pid")
-        if not predicted.equals(shown.cast(predicted.schema)):
+        withheld = shown["pid"].filter(pc.equal(shown["prediction_source"], WITHHELD_MINOR))
+        hidden = predicted["predicted_age"].is_null()
+        shown = shown.filter(pc.equal(shown["prediction_source"], ML_PREDICTION)).select(list(COMPARED_COLUMNS)).sort_by("pid")
+        are_withheld = pc.all(pc.is_in(predicted["pid"].filter(hidden), withheld)).as_py() in (True, None)
+        predicted = predicted.filter(pc.invert(hidden))
+        if not are_withheld or not predicted.equals(shown.cast(predicted.schema)):
             raise IntegrityError(f"{part} differs from {batch}", expected="the same people with the same ages", found="others")
 
 

@@ -24,7 +24,10 @@ ML = "ML_PREDICTION"
 
 @dataclass(frozen=True)
 class Move:
-    """People whose age came from the source ``before`` and comes from ``after``, with their mean change in years."""
+    """People whose age came from the source ``before`` and comes from ``after``, with their mean change in years.
+
+    There is none where they are in one run only, or withheld in one.
+    """
 
     before: str
     after: str
@@ -149,8 +152,9 @@ def _summary(
     listed: list[Move] = []
     for (old, new), changes in moves.items():
         people = sum(n for _, n in changes)
-        total = sum((c or 0) * n for c, n in changes)
-        listed.append(Move(old, new, people, None if NOT_IN_RUN in (old, new) else total / people))
+        changed = [(c, n) for c, n in changes if c is not None]  # a withheld person has no age
+        mean_change = sum(c * n for c, n in changed) / sum(n for _, n in changed) if changed else None
+        listed.append(Move(old, new, people, mean_change))
     listed.sort(key=lambda m: -m.people)
     both = [(c, n) for key, changes in moves.items() if NOT_IN_RUN not in key for c, n in changes if c is not None]
     predicted = [(c, n) for c, n in moves.get((ML, ML), []) if c is not None]
@@ -160,7 +164,7 @@ def _summary(
         before.folder.id,
         after.folder.id,
         expected,
-        sum(n for _, n in both),
+        sum(m.people for m in listed if NOT_IN_RUN not in (m.before, m.after)),
         sum(m.people for m in listed if m.after == NOT_IN_RUN),
         sum(m.people for m in listed if m.before == NOT_IN_RUN),
         listed,

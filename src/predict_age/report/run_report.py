@@ -120,7 +120,7 @@ class FeatureRow:
 
 def _features(metrics: Metrics, predictions: Tally) -> list[FeatureRow]:
     rows = max(
-        predictions.count("predicted") - predictions.count("reused"), 1
+        predictions.count("predicted") - predictions.count("reused") + predictions.count("reused_withheld"), 1
     )  # features of people with a reused prediction were not extracted
     missing = predictions.group("missing")
     features = (

@@ -64,7 +64,7 @@ class AgeFindings:
     def found(self) -> str:
         """Counts of the source in words, by column and reason."""
         people = f"none for {self.people.unusable:,} of {self.people.given:,} ({self.share:.1%})"
-        minors = f", and {self.people.minor:,} more are younger than ages.min" if self.people.minor else ""
+        minors = f", and {self.people.minor:,} more are younger than ages.min_age" if self.people.minor else ""
         return "; ".join([self.sample + people + minors, *(values.sentence for values in self.unusable)])
 
     @property

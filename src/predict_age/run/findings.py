@@ -9,6 +9,7 @@ from predict_age.records.step_facts import FinalResultsFacts, ParallelPrediction
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
 MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
+MANY_WITHHELD = 0.1  # share of the people of unknown age
 MANY_ZEROS = 0.01  # share of the rows
 ABSENT_NAMED = 5
 CLEARLY = 3.0  # standard errors
@@ -33,7 +34,7 @@ def run_findings(
     if training:
         found += _absent_features(training)
     if prediction:
-        found += _defaults(prediction)
+        found += _withheld(prediction) + _defaults(prediction)
     if source:
         found += _zero_ages(source) + _ignored_ages(source)
     return found
@@ -93,6 +94,17 @@ def _absent_features(training: TrainingFacts) -> list[str]:
     features = "feature was" if len(absent) == 1 else "features were"
     of_all = f"{len(absent)} of {len(training.metrics.missing)}"
     return [f"{of_all} {features} in no training profile: {', '.join(absent[:ABSENT_NAMED])}{more}."]
+
+
+def _withheld(prediction: ParallelPredictionFacts) -> list[str]:
+    withheld = prediction.withheld or 0
+    people = prediction.predicted + withheld
+    if not people or withheld / people < MANY_WITHHELD:
+        return []
+    return [
+        f"{withheld / people:.1%} of the people without a known age ({withheld:,}) are withheld: the model takes them for minors, "
+        "or too probably so (ages.min_age, ages.withhold_probability)."
+    ]
 
 
 def _defaults(prediction: ParallelPredictionFacts) -> list[str]:

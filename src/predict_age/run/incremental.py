@@ -28,7 +28,11 @@ from predict_age.storage.durable_files import make_folder
 from predict_age.storage.manifest import VerifiedRun
 from predict_age.storage.suppression_list import SuppressionList
 
+WITHHELD_AGE = -1  # of somebody whose prediction was withheld
 PREDICTION_ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
+
+
+WITHHOLDING_KEYS = {"min", "max", "min_age", "withhold_probability"}
 
 
 def depends_on_date(features: FeatureSet) -> bool:
@@ -45,6 +49,9 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
     as_of = plan.as_of.isoformat()
     if base.manifest.as_of != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name)):
         return f"features count from dates, and as_of moved from {base.manifest.as_of} to {as_of}: every profile is new"
+    ages, before = plan.config.ages.model_dump(include=WITHHOLDING_KEYS), base.folder.record["config"]["ages"]
+    if any(before.get(key) != value for key, value in ages.items()):
+        return "the base run withheld other people (ages.min_age, ages.withhold_probability) or had another age window"
     if not base.named("predictions/batch_"):
         return "the base run did not keep its predictions (running.keep_predictions)"
     return ""
@@ -95,7 +102,7 @@ def _scatter(number: int, path: Path, buckets: int, folder: Path, suppression: S
     table = table.filter(pa.array(~hidden))
     entries = np.empty(table.num_rows, PREDICTION_ENTRY)
     for name, column in zip(PREDICTION_ENTRY.names or (), table.columns, strict=True):
-        entries[name] = column.to_numpy()
+        entries[name] = column.fill_null(WITHHELD_AGE).to_numpy()
     scatter(folder, number, entries, buckets)
 
 

@@ -13,10 +13,10 @@ from predict_age.source.row_rules import RowRules, connect
 
 
 def warm_up(model: Path, model_sha256: str, split: Split, source: SourceConfig, rules: RowRules) -> None:
-    """Worker warm-up: load the model, compile its trees, prime the value cache with the first few people of ``split``."""
+    """Worker warm-up: load the model, compile its trees, prime the value cache with people of ``split`` to be predicted."""
     bundle, _ = load_model(model, model_sha256)
     prepare_kernels(split.rows)
-    first = next(read_split(split, source, with_profile=True, with_ids=False, most_bytes=CACHE_CHUNK_BYTES))
-    bundle.predict(
-        bundle.encoders.encode(extract_features(connect(), first.raw["profile"], bundle.features.text, rules.as_of).columns)
-    )
+    first = next(read_split(split, source, with_profile=True, most_bytes=CACHE_CHUNK_BYTES)).raw
+    needed = rules.canonical(connect(), first, ("needs_prediction",))["needs_prediction"]
+    profiles = first["profile"].filter(needed)
+    bundle.predict(bundle.encoders.encode(extract_features(connect(), profiles, bundle.features.text, rules.as_of).columns))

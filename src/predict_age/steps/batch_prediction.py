@@ -22,9 +22,10 @@ from predict_age.kernels import use_kernels
 from predict_age.models.artifact import load_model
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.models.reuse import corrected_bundle
+from predict_age.models.withholding import withholding_rule
 from predict_age.records.model_quality import IntervalCorrection
 from predict_age.records.receipts import BatchContents, Receipt
-from predict_age.run.incremental import PREDICTION_ENTRY, Reusable
+from predict_age.run.incremental import PREDICTION_ENTRY, WITHHELD_AGE, Reusable
 from predict_age.run.partitioned_output import write_partition_receipt
 from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_classifier import classify_rows
@@ -70,10 +71,11 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
 
     Smart filter first, then inline parsing of only those profiles, then the models. A person whose profile is unchanged
     since the base run keeps that run's prediction, which is what the models would say again. A row whose profile cannot be used,
-    or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later.
+    or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later. Somebody who is
+    withheld gets a row without any number, and is in no count but that of such rows, nor in the drift sample.
     """
     bundle, version = load_model(context.model, context.model_sha256)
-    bundle = corrected_bundle(bundle, context.correction)
+    bundle = corrected_bundle(bundle, context.correction).withholding(withholding_rule(context.rules.ages))
     names = pa.array([version, *(load_model(*model)[1] for model in context.arms.models)], pa.string())
     tally, drift_sample = Tally(), SketchBuilder(bundle.encoders)
     rows = 0
@@ -82,7 +84,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             made, kept = found, people.kept
             matrix = bundle.encoders.encode(made.columns)
             usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix[:, : len(bundle.features)]).all(axis=1)
-            drift_sample.add(*_marked(made.columns, matrix, usable & people.in_drift_sample))
+            whole, in_sample = (made.columns, matrix), usable & people.in_drift_sample
             if kept.any():
                 recomputed = people.recomputed
                 made, matrix, usable = made.filter(pa.array(recomputed)), matrix[recomputed], usable[recomputed]
@@ -93,24 +95,29 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             columns, matrix = _marked(made.columns, matrix, usable)
             fresh = _predicted(bundle, columns, matrix, context.arms, arm)
             predictions = _merged(kept, people.entries, usable, fresh)
-            n = int(good.sum())
+            n, withheld = int(good.sum()), predictions.withheld
             table = {
                 "pid": pa.array(people.pids[good]),
-                "predicted_age": pa.array(predictions.age),
-                "confidence_score": pa.array(predictions.width),
-                "age_lower": pa.array(predictions.lower),
-                "age_upper": pa.array(predictions.upper),
-                "model_version": names.take(pa.array(arm)),
+                "predicted_age": pa.array(predictions.age, mask=withheld),
+                "confidence_score": pa.array(predictions.width, mask=withheld),
+                "age_lower": pa.array(predictions.lower, mask=withheld),
+                "age_upper": pa.array(predictions.upper, mask=withheld),
+                "model_version": names.take(pa.array(arm, mask=withheld)),
                 "profile_key": pa.array(people.keys[good]),
                 "prediction_timestamp": pa.repeat(pa.scalar(context.timestamp, pa.timestamp("us")), n),
             }
             writer.write(pa.table([table[name] for name in context.schema.names], schema=context.schema))
             rows += n
+            in_sample[np.flatnonzero(people.recomputed)[usable]] &= ~fresh.withheld
+            drift_sample.add(*_marked(*whole, in_sample & ~people.withheld_before))
+            columns, matrix, predictions = *_marked(columns, matrix, ~fresh.withheld), predictions.only(~withheld)
             pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
-            counts = {"predicted": n, "reused": int(kept.sum())} | {f"default:{reason}": k for reason, k in reasons.items()}
+            counts = {"predicted": len(predictions.age), "reused": int(kept.sum()), "withheld": int(withheld.sum())}
+            counts |= {"reused_withheld": int(withheld.sum() - fresh.withheld.sum())}
+            counts |= {f"default:{reason}": k for reason, k in reasons.items()}
             missing = np.isnan(matrix[:, : len(bundle.features)]).sum(axis=0).tolist()
             counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
-            counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen_counts(made.columns).items()}
+            counts |= {f"unseen:{f}": k for f, k in bundle.encoders.unseen_counts(columns).items()}
             tally += Tally(
                 counts,
                 {
@@ -126,7 +133,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
 class _Profiles:
     """People to predict (n): ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
 
-    Of those whose profile is read: whose prediction is ``recomputed``, and who is ``in_drift_sample``.
+    Of those whose profile is read: whose prediction is ``recomputed``, who is ``in_drift_sample``, and who was ``withheld_before``.
     """
 
     pids: NDArray[np.int64]
@@ -135,6 +142,7 @@ class _Profiles:
     entries: np.ndarray
     recomputed: NDArray[np.bool_]
     in_drift_sample: NDArray[np.bool_]
+    withheld_before: NDArray[np.bool_]
 
 
 def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, ExtractedFeatures]]:
@@ -162,7 +170,8 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
             if reading is None:
                 reading = FeatureReader(connection, text, context.rules.as_of, kernels=kernels)
             reading.add(texts, rows)
-            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], in_drift_sample[read]))
+            before = kept & (entries["age"] == WITHHELD_AGE) if kept.any() else np.zeros_like(kept)
+            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], in_drift_sample[read], before[read]))
             size += texts.nbytes
             end = here.stop
             if size + CACHE_CHUNK_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
@@ -217,10 +226,10 @@ def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, ar
     for number, model in enumerate(arms.models, start=1):
         mine = arm == number
         if mine.any():
-            other = load_model(*model)[0]
+            other = load_model(*model)[0].withholding(bundle.ensemble.rule)
             made = other.predict(other.encoders.encode(columns.filter(pa.array(mine))))
-            for old, new in ((predictions.age, made.age), (predictions.lower, made.lower), (predictions.upper, made.upper)):
-                old[mine] = new
+            for field in fields(Predictions):
+                getattr(predictions, field.name)[mine] = getattr(made, field.name)
     return predictions
 
 
@@ -236,4 +245,5 @@ def _merged(kept: NDArray[np.bool_], entries: np.ndarray, usable: NDArray[np.boo
         np.concatenate([old["age"], fresh.age])[order],
         np.concatenate([old["lower"], fresh.lower])[order],
         np.concatenate([old["upper"], fresh.upper])[order],
+        np.concatenate([old["age"] == WITHHELD_AGE, fresh.withheld])[order],
     )

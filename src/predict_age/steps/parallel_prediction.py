@@ -111,7 +111,7 @@ def summarize_batches(
         [t.histograms.get("predicted_age", [0]) for t in tallies],
         inputs.source.facts.known_ages,
     )
-    drift = compare_states(training.reference, now, plan.config.drift)
+    drift = compare_states(training.reference, now, plan.config.drift, plan.config.ages.min_age)
     return ParallelPredictionFacts(
         batches=len(batches),
         kept=kept,
@@ -119,6 +119,7 @@ def summarize_batches(
         reused=tally.count("reused"),
         not_reused_because=not_reused,
         default=tally.group("default"),
+        withheld=tally.count("withheld") if plan.config.ages.min_age else None,
         tally=tally,
         state=now,
         drift=drift,
@@ -134,4 +135,5 @@ def _arms(inputs: ParallelPredictionInputs) -> Arms:
 
 
 def _rows_handled(batch: BatchContents) -> int:
-    return batch.tally.count("predicted") + sum(batch.tally.group("default").values())
+    tally = batch.tally
+    return tally.count("predicted") + tally.count("withheld") + sum(tally.group("default").values())

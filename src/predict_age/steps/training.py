@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from predict_age.config import Config
-from predict_age.evaluation.model_card.card import TrainingSample, build_card
+from predict_age.evaluation.model_card.card import build_card
+from predict_age.evaluation.model_card.card_sample import TrainingSample
 from predict_age.evaluation.model_card.contents import Subject
 from predict_age.evaluation.model_card.findings import most_biased_group
 from predict_age.evaluation.model_card.leakage import LeakageScore, leaking_features
@@ -26,6 +27,7 @@ from predict_age.models.bundle_training import train_bundle
 from predict_age.models.held_out import UnseenOutputs
 from predict_age.models.reuse import evaluate_reused, not_evaluated
 from predict_age.models.tuning import TuningResult, tune
+from predict_age.models.withholding import withholding_rule
 from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import Metrics, ModelEvaluation, ReusedModelQuality
@@ -210,8 +212,9 @@ def _evaluate_reused(inputs: TrainingInputs, trained: Metrics) -> ReusedModelQua
     strangers = max(1, inputs.source.known - len(np.load(trained_on)))  # at least
     people = _draw(inputs, strangers, MAX_REUSED_ROWS, 0.0, trained_on)
     bundle, _ = load_model(context.folder.model, file_sha256(context.folder.model / "manifest.json"))
+    bundle = bundle.withholding(withholding_rule(plan.config.ages))
     matrix = bundle.encoders.encode(people.columns) if len(people.age) else np.empty((0, bundle.columns), np.float32)
-    readable = ~np.isnan(matrix).all(axis=1)  # others get no prediction
+    readable = ~np.isnan(matrix[:, : len(bundle.features)]).all(axis=1)  # others get no prediction
     unseen = UnseenOutputs.of(bundle, matrix[readable], people.age[readable], plan.workers)
     known_ages = np.array(inputs.source.known_ages, np.float64)
     weights = age_weights(plan.config.population.ages, known_ages, inputs.source.to_predict, unseen.age)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.config import Config, TrainingConfig
-from predict_age.evaluation.model_card.card import TrainingSample
+from predict_age.evaluation.model_card.card_sample import TrainingSample
 from predict_age.features.extract import extract_features
 from predict_age.features.group_fields import NOT_GIVEN, read_groups, with_one_spelling
 from predict_age.hashing import fingerprints, sampling_hash, uniform_hash

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from predict_age.errors import ConfigError
+from predict_age.evaluation.ab_test.assign import assign_arms
 from predict_age.evaluation.ab_test.read_out import (
     UNDECIDED,
     ArmStatistics,
@@ -95,9 +96,23 @@ def _split(
     decisions = [decide(name, champion, sums, rules, challengers=len(others)) for name, sums in others]
     shares: dict[str, float] = run.folder.record["config"]["prediction"]["challengers"]
     expected = [1 - sum(shares.values()), *(shares.get(name, 0.0) for name, _ in others)]
-    if reason := sample_ratio_mismatch([champion.rows, *(sums.rows for _, sums in others)], expected):
+    withheld = _withheld_by_arm(connection, results, run)  # models withhold different people, who are nevertheless in an arm
+    rows = [champion.rows, *(sums.rows for _, sums in others)]
+    numbers = [0, *(1 + list(shares).index(name) if name in shares else -1 for name, _ in others)]
+    rows = [n + (withheld[arm] if arm >= 0 else 0) for n, arm in zip(rows, numbers, strict=True)]
+    if reason := sample_ratio_mismatch(rows, expected):
         decisions = [replace(d, decision=UNDECIDED, reason=reason) for d in decisions]
     return AbTestResult(False, truth, arms, decisions)
+
+
+def _withheld_by_arm(connection: duckdb.DuckDBPyConnection, results: str, run: VerifiedRun) -> list[int]:
+    """People with a true age whom the run withheld, by arm: champion first, then challengers in the order of the configuration."""
+    query = f"SELECT r.pid FROM {results} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'WITHHELD'"
+    settings = run.folder.record["config"]["prediction"]
+    pids = connection.sql(query).to_arrow_table()["pid"].to_numpy()
+    arms = assign_arms(pids, settings["experiment"], tuple(settings["challengers"].values()))
+    counts: list[int] = np.bincount(arms, minlength=1 + len(settings["challengers"])).tolist()
+    return counts
 
 
 def _paired(

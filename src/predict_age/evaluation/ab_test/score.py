@@ -12,7 +12,9 @@ from predict_age.arrays import Float64Array
 from predict_age.distributions import normal_upper_quantile
 from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth, result_table_sql
 from predict_age.models.metrics import AGE_BANDS, band_name
+from predict_age.sql import literal
 from predict_age.storage.manifest import VerifiedRun, verified_run
+from predict_age.storage.row_accounting import WITHHELD_MINOR
 from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.workspace import Workspace
 
@@ -39,7 +41,11 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class RunScore:
-    """Quality of the predictions of a run: ``all`` of them, by band of predicted age, by confidence, and usable ones."""
+    """Quality of the predictions of a run: ``all`` of them, by band of predicted age, by confidence, and usable ones.
+
+    ``withheld``: people with a true age whom the run withheld; they are not scored. ``minors_published``: predicted people whose
+    true age is below the run's ``ages.min_age``.
+    """
 
     run_id: str
     truth: str
@@ -48,6 +54,8 @@ class RunScore:
     by_predicted_band: list[GroupScore]
     by_confidence: list[GroupScore]
     usable: GroupScore
+    withheld: int
+    minors_published: int
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -70,6 +78,10 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.confidence_pct, r.usable "
         f"FROM {results} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
+    withheld = (
+        f"SELECT count(*) FROM {results} AS r JOIN truth AS t ON r.pid = t.pid "
+        f"WHERE r.prediction_source = {literal(WITHHELD_MINOR)}"
+    )
     table = connection.sql(query).to_arrow_table()
     age, predicted, lower, upper, confidence, usable = (
         table[c].to_numpy().astype(np.float64)
@@ -89,6 +101,8 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
         [of(g, rows) for g, rows in bands if rows.any()],
         [of(g, rows) for g, rows in steps if rows.any()],
         of("usable", usable > 0),
+        int(connection.sql(withheld).fetchall()[0][0]),
+        int((age < run.folder.record["config"]["ages"].get("min_age", 0)).sum()),
     )
 
 

@@ -42,14 +42,20 @@ def _shown(name: str, counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(shown.items()))
 
 
-def compare_states(before: DriftState | None, now: DriftState, settings: DriftConfig) -> DriftComparison:
-    """Compare two runs; without an earlier run there are no findings.
+def _from_age(youngest: int, counts: dict[str, int]) -> dict[str, int]:
+    return {k: n for k, n in counts.items() if not (k[:1] == "#" and int(k[1:]) < youngest)}
+
+
+def compare_states(before: DriftState | None, now: DriftState, settings: DriftConfig, youngest: int = 0) -> DriftComparison:
+    """Compare two runs; without an earlier run there are no findings. Ages below ``youngest``, who are withheld now, are left out.
 
     Predicted ages of different models differ for that reason alone, so their change is reported but never counts as drift.
     """
     if not before:
         return DriftComparison()
     same = before.model == now.model
+    counts = {name: _from_age(youngest, of) if name in (PREDICTED_AGE, KNOWN_AGE) else of for name, of in before.counts.items()}
+    before = replace(before, counts=counts)
     first, second = ({n: OverDispersion(**asdict(s)) for n, s in of.dispersion.items()} for of in (before, now))
     spread = {n: first.get(n, OverDispersion()) | second.get(n, OverDispersion()) for n in now.counts}
     kinds = {PREDICTED_AGE: "prediction", KNOWN_AGE: "label"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from predict_age.config import Config
+from predict_age.evaluation.model_card.card_sample import TrainingSample
 from predict_age.evaluation.model_card.contents import (
     AgeSides,
     Card,
@@ -20,7 +20,8 @@ from predict_age.evaluation.model_card.contents import (
 )
 from predict_age.evaluation.model_card.findings import findings
 from predict_age.evaluation.model_card.groups import metrics_by_group, threshold_errors
-from predict_age.evaluation.model_card.leakage import LeakageScore, univariate_leakage
+from predict_age.evaluation.model_card.leakage import LeakageScore
+from predict_age.evaluation.model_card.minors import without_withheld
 from predict_age.evaluation.model_card.population import MAX_SHIFT_ROWS, covariate_shift, error_increase
 from predict_age.evaluation.model_card.proxies import proxy_features
 from predict_age.evaluation.model_card.what_if import older_or_younger
@@ -42,27 +43,6 @@ CARD_LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class TrainingSample:
-    """People drawn from the source.
-
-    ``columns`` (n features), ``groups`` (n), ``age`` (n,) in years and ``sampling_hashes`` (n,), ascending, of people with a known
-    age; ``others`` and ``other_groups`` of people without one; ``fingerprints`` (n,) recognise people with a known age later.
-    """
-
-    columns: pa.Table
-    age: NDArray[np.float32]
-    sampling_hashes: NDArray[np.float64]
-    groups: pa.Table
-    others: pa.Table
-    other_groups: pa.Table
-    fingerprints: NDArray[np.uint32]
-
-    def leakage_scores(self) -> list[LeakageScore]:
-        """Univariate leakage score of each feature."""
-        return univariate_leakage(self.columns, self.age)
-
-
 def build_card(
     sample: TrainingSample,
     leakage_scores: list[LeakageScore],
@@ -76,6 +56,7 @@ def build_card(
 ) -> Card:
     """Build the card; ``subject`` names the run, the data and the versions. ``weights`` by age, of ``population.ages``."""
     settings = config.card
+    sample, minors = without_withheld(sample, bundle, held_out)
     predictions, target = held_out.predictions, config.training.coverage
     groups = metrics_by_group(held_out, sample.groups, settings.around, settings.fewest_rows)
     side = threshold_errors(held_out.age, predictions.age, settings.around)
@@ -105,6 +86,7 @@ def build_card(
         ages=pooled(np.bincount(sample.age.astype(np.int64), minlength=AGE_BINS).tolist()),
         features=_features(bundle.features, metrics, sample.others),
         limits=list(CARD_LIMITS),
+        minors=minors,
     )
     return replace(card, findings=findings(card, target, settings, sample.groups.column_names))
 

@@ -100,6 +100,27 @@ class PopulationBand:
 
 
 @dataclass(frozen=True)
+class MinorsWithheld:
+    """Withheld people: shares of held-out ``adults`` (all, and those who are ``young``: below ``young_below``), measured.
+
+    And of the ``unlabelled`` people: the share withheld; by the model's own probabilities the share of minors among those who are
+    published, and the share of all minors who are ``minors_found``, so withheld. None where there is nobody.
+    """
+
+    min_age: int
+    probability: float
+    adults: int
+    adults_withheld: float | None
+    young_below: int
+    young: int
+    young_withheld: float | None
+    unlabelled: int
+    unlabelled_withheld: float | None
+    minors_among_published: float | None
+    minors_found: float | None
+
+
+@dataclass(frozen=True)
 class Association:
     """Association (0..1) of a feature with a group field beyond chance, its ``measure``, and the ``rows`` that it rests on."""
 
@@ -147,6 +168,7 @@ class Card:
     limits: list[str]
     what_if: list[AgeWhatIf] = field(default_factory=list)
     population_ages: list[PopulationBand] = field(default_factory=list)
+    minors: MinorsWithheld | None = None
     findings: list[CardFinding] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:

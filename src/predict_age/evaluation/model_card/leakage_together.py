@@ -6,7 +6,7 @@ import numpy as np
 
 from predict_age.arrays import Float64Array
 from predict_age.config import Config
-from predict_age.evaluation.model_card.card import TrainingSample
+from predict_age.evaluation.model_card.card_sample import TrainingSample
 from predict_age.evaluation.model_card.closeness import closeness, evenly_aged
 from predict_age.features.encode import Matrix
 from predict_age.models.bundle import Bundle
