@@ -77,6 +77,16 @@ def test_proposal_is_accepted_by_plan(tmp_path: Path, suffix: str) -> None:
     assert json.loads(plan.stdout)
 
 
+def test_an_index_without_a_name_is_the_id(tmp_path: Path) -> None:
+    """CSV as pandas and R write it: the first column has no name and numbers the rows."""
+    rows = [{"": n, **{k: v for k, v in row.items() if k not in ("years", "staff_no")}} for n, row in enumerate(people())]
+    source = write(rows, tmp_path / "staff.csv")
+    made = init(source)
+    assert made["columns"]["pid"] == "#1"
+    options = ("--config", made["config"], "--features", made["features_file"])
+    assert json.loads(cli("plan", "--source", source, *options, "--as-of", AS_OF, "--json").stdout)
+
+
 def _shifted(by: int) -> Callable[[Row, random.Random], object]:
     return lambda row, _: row["years"] + by
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from predict_age.errors import ConfigError
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column
-from predict_age.proposal.sample import SourceSample
+from predict_age.proposal.sample import BY_POSITION, SourceSample
 
 Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
 AGE_ROLES: tuple[Role, ...] = ("approximate_age", "birth_year", "birth_date")
@@ -170,7 +170,13 @@ def _id_column(
         if field is None or len(field.values) < rows * UNIQUE_SHARE or len(field.counts) < len(field.values) * UNIQUE_SHARE:
             continue
         words = set(words_of(name))
-        named = 3 if "".join(words_of(name)) in {"".join(words_of(n)) for n in _ID_NAMES} else 2 if words & _ID_WORDS else 0
+        named = (
+            3
+            if "".join(words_of(name)) in {"".join(words_of(n)) for n in _ID_NAMES}
+            else 2
+            if words & _ID_WORDS or name == BY_POSITION
+            else 0
+        )
         whole = all(re.fullmatch(r"\d{1,19}", t) for t in field.texts[:1000])
         short = all(len(t) <= 64 and " " not in t for t in field.texts[:1000])
         if named or whole or (short and position == 0):

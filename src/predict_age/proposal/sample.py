@@ -17,6 +17,7 @@ from predict_age.source.row_group_reader import open_parquet, repeated_text
 
 ROWS_SAMPLED = 20_000
 SAMPLE_PLACES = 8  # files, or row groups of a file, that the sample is taken from
+BY_POSITION = "#1"  # the first column of a CSV file, where it has no name
 UNUSED = "\0unused"  # no column of a source has this name
 
 Record = dict[str, object]
@@ -68,11 +69,12 @@ def _texts(file: SourceFile, most: int) -> Iterator[pa.ChunkedArray]:
         for chunk in read_jsonl(file, settings):
             yield chunk.rows["profile_json"]
         return
-    names = [name for name in header_of(file) if name]
-    if not names:
+    header = header_of(file)
+    if not header:
         return
-    first = json.dumps(names[0], ensure_ascii=False)
-    for chunk in read_csv(file, _settings(names[0]), ages_needed=False):
+    name = header[0] or BY_POSITION  # an index as pandas and R write it
+    first = json.dumps(name, ensure_ascii=False)
+    for chunk in read_csv(file, _settings(name), ages_needed=False):
         ids, rest = chunk.rows["pid"].to_pylist(), chunk.rows["profile_json"].to_pylist()
         yield pa.chunked_array([[_with_first(first, pid, text) for pid, text in zip(ids, rest, strict=True)]], pa.string())
 
