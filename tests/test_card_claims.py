@@ -29,7 +29,7 @@ def people(n: int, rng: np.random.Generator, bias: float = 0.0, coverage: float 
     inside = rng.random(n) < coverage
     lower, upper = np.where(inside, age - 5, age + 1), age + 5
     return HeldOutPredictions(
-        np.arange(n), age, Predictions((age + error).astype(np.int32), lower, upper), np.zeros(n, np.int64), age, 40.0
+        np.arange(n), age, Predictions((age + error).astype(np.int32), lower, upper, age < 0), np.zeros(n, np.int64), age, 40.0
     )
 
 

@@ -198,7 +198,8 @@ def test_what_is_measured_is_made_as_what_is_delivered(
     config = Config(training=SMALL.model_copy(update={"cross_fit_below_rows": 5000}))
     bundle, quality, judged = train_bundle(FEATURES, columns, age, sampling_hash(np.arange(rows), 7), config, 2, noted)
     assert (len(made), quality.rows.turns, quality.rows.held_out, quality.refit_rows) == (folds, folds, measured, rows)
-    assert len(set(judged.rows.tolist())) == len(judged.rows) == measured
+    published = len(judged.rows)  # people taken for minors are not judged
+    assert measured - 5 <= published == len(set(judged.rows.tolist())) <= measured
     for (_, left_out, _), fold in made:
         assert left_out.mean() <= 0.1
         assert np.array_equal(np.flatnonzero(left_out), fold.unseen.rows)

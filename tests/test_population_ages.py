@@ -51,7 +51,7 @@ def test_other_texts_are_no_bands(text: str) -> None:
         ({"14-40": 0.5, "41-100": 0.5}, ""),
         ({"under 41": 0.5, "41+": 0.495}, ""),
         ({"14-40": 0.5, "42-100": 0.5}, "no band covers age 41"),
-        ({"16-40": 0.5, "41-100": 0.5}, "no band covers ages 14 to 15"),
+        ({"20-40": 0.5, "41-100": 0.5}, "no band covers ages 18 to 19"),
         ({"14-40": 0.5, "41-90": 0.5}, "no band covers ages 91 to 100"),
         ({"14-40": 0.5, "40-100": 0.5}, "overlap"),
         ({"14-40": 0.5, "14 - 40": 0.1, "41+": 0.4}, "overlap"),
@@ -63,10 +63,10 @@ def test_other_texts_are_no_bands(text: str) -> None:
 def test_shares_are_checked(shares: dict[str, float], said: str, tmp_path: Path) -> None:
     """Gaps, overlaps, and shares that are none or do not sum to 1 are named; so does the command, with exit code 2."""
     if not said:
-        check_shares(shares, 14, 100)
+        check_shares(shares, 18, 100)
         return
     with pytest.raises(ValueError, match=said):
-        check_shares(shares, 14, 100)
+        check_shares(shares, 18, 100)
     (tmp_path / "c.toml").write_text("[population]\nages = {" + ", ".join(f'"{k}" = {v}' for k, v in shares.items()) + "}\n")
     code, _, stderr = call(["plan", "--source", tmp_path, "--as-of", AS_OF, "--config", tmp_path / "c.toml"])
     assert code == 2

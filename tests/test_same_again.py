@@ -163,4 +163,6 @@ def test_times_that_are_none_are_refused(once: tuple[Path, Outcome], tmp_path: P
 @pytest.mark.parametrize("as_of", ["0001-01-01", "9999-12-31"])
 def test_dates_at_the_ends_of_the_calendar(once: tuple[Path, Outcome], tmp_path: Path, as_of: str) -> None:
     """Given ages count; no birth year is plausible there."""
-    assert tiny_run(once[0], tmp_path / "w", as_of=as_of).code == 0
+    assert tiny_run(once[0], tmp_path / "w", as_of=as_of).code == 3, "the gate on ages that cannot be used"
+    config = TINY.replace("[gates]", "[gates]\nunusable_ages = 0")
+    assert tiny_run(once[0], tmp_path / "w", as_of=as_of, config=config).code == 0

@@ -115,7 +115,7 @@ def test_queries_that_need_too_much_memory(query: str, workspace: Path, monkeypa
     """Exit code 6, with advice."""
     connect = tables.duckdb.connect
     small = {"memory_limit": "40MB", "temp_directory": "", "threads": 1}
-    monkeypatch.setattr(tables.duckdb, "connect", lambda: connect(config=small))
+    monkeypatch.setattr(tables.duckdb, "connect", lambda config=None: connect(config={**(config or {}), **small}))
     done = cli("sql", "--workspace", workspace, query, check=6)
     assert "the memory is used up\n  found: Out of Memory Error" in done.stderr
     assert "to fix: ask for fewer rows" in done.stderr

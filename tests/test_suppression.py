@@ -451,7 +451,7 @@ def test_nothing_of_suppressed_people_is_written(
     assert found["distinct"] == 400
     assert found["read"] == found["usable"] + found["set_aside"]
     assert found["usable"] == found["distinct"] + found["duplicate"]
-    assert found["distinct"] == found["existing"] + found["predicted"] + found["default"] + found["suppressed"]
+    assert found["distinct"] == found["existing"] + found["predicted"] + found["default"] + found["withheld"] + found["suppressed"]
     assert counted([*watch.found, *traces(planted.needles, roots)], roots) == {}
     assert not traces(planted.needles, [_file(tmp_path, done.stdout + done.stderr)])
     other = Space(tmp_path / "other")
