@@ -10,6 +10,8 @@ from typing import Any
 
 from predict_age.storage import durable_files
 
+CERTAIN = 8  # operations on both sides of a weak spot that are tried whichever others are drawn
+
 
 @dataclass(frozen=True)
 class Twin:
@@ -22,7 +24,8 @@ class Twin:
     def attempts(self, log: list[str], operations: list[int]) -> list[tuple[int, str]]:
         """All faults at all of the ``operations`` (numbers in the ``log``, from 1), those near its weak spot first."""
         spot = max(n for n, done in enumerate(log, 1) if self.near in done)
-        return [(at, fault) for at in sorted(operations, key=lambda n: abs(n - spot)) for fault in self.faults]
+        around = range(max(1, spot - CERTAIN), min(len(log), spot + CERTAIN) + 1)
+        return [(at, fault) for at in sorted({*operations, *around}, key=lambda n: abs(n - spot)) for fault in self.faults]
 
 
 @contextmanager
