@@ -8,7 +8,7 @@ from predict_age.arrays import Float64Array
 from predict_age.config import Config
 from predict_age.evaluation.model_card.card_sample import TrainingSample
 from predict_age.evaluation.model_card.closeness import closeness, evenly_aged
-from predict_age.features.encode import Matrix
+from predict_age.evaluation.model_card.half_by_half import predict_by_other_half
 from predict_age.models.bundle import Bundle
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.records.model_quality import Closeness
@@ -36,33 +36,11 @@ def closeness_that_counts(
     others = [i for i, name in enumerate(names) if name.partition(".")[0] not in allowed]
     if not others:
         return _closeness(age, np.full(len(age), np.median(age))), allowed
-    predicted = _cross_fitted(bundle.encoders.encode(columns)[:, others], age, config.training.seed, threads)
+    matrix = bundle.encoders.encode(columns)[:, others]
+    predicted = predict_by_other_half(matrix, age, "regression_l1", 31, 5, ROUNDS, config.training.seed, threads)
     return _closeness(age, predicted), allowed
 
 
 def _closeness(age: Float64Array, predicted: Float64Array) -> Closeness | None:
     rows = evenly_aged(age)
     return closeness(age[rows], predicted[rows]) if rows.sum() >= MIN_ROWS else None
-
-
-def _cross_fitted(matrix: Matrix, age: Float64Array, seed: int, threads: int) -> Float64Array:
-    """Ages (n,) predicted by boosted trees, each half by trees of the other half."""
-    import lightgbm
-
-    parameters = {
-        "objective": "regression_l1",
-        "num_leaves": 31,
-        "learning_rate": 0.1,
-        "min_data_in_leaf": 5,
-        "seed": seed,
-        "num_threads": threads,
-        "deterministic": True,
-        "force_col_wise": True,
-        "verbose": -1,
-    }
-    half = np.random.default_rng(seed).permutation(len(matrix)) % 2 == 0
-    predicted = np.empty(len(matrix))
-    for rows in (half, ~half):
-        booster = lightgbm.train(parameters, lightgbm.Dataset(matrix[rows], age[rows], params=parameters), ROUNDS)
-        predicted[~rows] = booster.predict(matrix[~rows], num_threads=threads)
-    return predicted

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from predict_age.evaluation.model_card.half_by_half import predict_by_other_half
 from predict_age.features.encode import Matrix
 
 MAX_SHIFT_ROWS = 50_000
@@ -36,26 +37,9 @@ def covariate_shift(known: Matrix, unlabelled: Matrix, seed: int, threads: int) 
     The odds of a domain classifier (Bickel, Brückner and Scheffer 2009), each half scored by trees trained on the other half,
     clipped to 1/20 and 20. Differences that no feature shows are not corrected.
     """
-    import lightgbm
-
     matrix = np.concatenate([known, unlabelled])
     truth = np.repeat([0.0, 1.0], [len(known), len(unlabelled)])
-    parameters = {
-        "objective": "binary",
-        "num_leaves": 15,
-        "learning_rate": 0.1,
-        "min_data_in_leaf": 50,
-        "seed": seed,
-        "num_threads": threads,
-        "deterministic": True,
-        "force_col_wise": True,
-        "verbose": -1,
-    }
-    half = np.random.default_rng(seed).permutation(len(matrix)) % 2 == 0
-    probability = np.empty(len(matrix))
-    for rows in (half, ~half):
-        booster = lightgbm.train(parameters, lightgbm.Dataset(matrix[rows], truth[rows], params=parameters), 60)
-        probability[~rows] = booster.predict(matrix[~rows], num_threads=threads)
+    probability = predict_by_other_half(matrix, truth, "binary", 15, 50, 60, seed, threads)
     odds = probability[: len(known)] / (1 - probability[: len(known)]) * len(known) / len(unlabelled)
     weights = np.clip(odds, 1 / MAX_WEIGHT, MAX_WEIGHT)
     return CovariateShift(weights / weights.mean(), auc(truth, probability))
