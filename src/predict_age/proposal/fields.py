@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from predict_age.proposal.sample import Record
+from predict_age.proposal.sample import Record, json_object
 
 DEEPEST = 5  # steps of a path
 ITEMS_READ = 20  # of a list
@@ -154,16 +153,8 @@ def _items(values: list[object], at: FieldPath, row: int, fields: dict[FieldPath
 def json_column(records: list[Record], columns: Iterable[str]) -> str:
     """Name of a text column whose values are JSON objects; empty where there is none."""
     for column in columns:
-        texts = [v for record in records if isinstance(v := record.get(column), str) and v.strip()]
-        if texts and sum(_is_object(t) for t in texts[:1000]) >= JSON_SHARE * len(texts[:1000]):
+        texts = [v for record in records if isinstance(v := record.get(column), str) and v.strip()][:1000]
+        objects = sum(text.lstrip().startswith("{") and json_object(text) is not None for text in texts)
+        if texts and objects >= JSON_SHARE * len(texts):
             return column
     return ""
-
-
-def _is_object(text: str) -> bool:
-    if not text.lstrip().startswith("{"):
-        return False
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.config import GatesConfig
+from predict_age.config import AgesConfig, GatesConfig
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 from predict_age.features.extract import extract_features
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns, words_of
 from predict_age.proposal.fields import Field, FieldPath, collect_fields
 from predict_age.proposal.files import features_text
-from predict_age.proposal.sample import Record, SourceSample, sample_source
-from predict_age.source.row_rules import connect
+from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
+from predict_age.source.row_rules import RowRules, connect
 
 SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy
 MOST_GROUP_VALUES = 60  # of a protected attribute that becomes a group of the model card
@@ -48,7 +48,7 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
     sample = sample_source(source)
     columns = guess_columns(sample, as_of, given, ask)
     profiles = _profiles(sample.records, columns)
-    ages = [_known_age(record, columns, as_of) for record in sample.records]
+    ages = _known_ages(sample.records, columns, as_of)
     fields = collect_fields(profiles)
     candidates, left = propose(fields, len(profiles), as_of, columns.taken)
     kept, dropped = _without_copies_and_leaks(candidates, profiles, ages, as_of)
@@ -60,39 +60,24 @@ def _profiles(records: list[Record], columns: Columns) -> list[Record]:
     if columns.profile == "*":
         taken = set(columns.taken)
         return [{k: v for k, v in record.items() if k not in taken} for record in records]
-    return [_parsed(record.get(columns.profile)) for record in records]
+    return [json_object(record.get(columns.profile)) or {} for record in records]
 
 
-def _parsed(value: object) -> Record:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
-    return value if isinstance(value, dict) else {}
+def _known_ages(records: list[Record], columns: Columns, as_of: dt.date) -> list[int | None]:
+    """Age of each record by the rules of a run, those of young people included: they are withheld later."""
+    texts = {guess.role: [_as_text(record.get(guess.name)) for record in records] for guess in columns.ages}
+    raw = pa.table({"pid": range(len(records)), **{role: pa.array(values, pa.string()) for role, values in texts.items()}})
+    rules = RowRules(AgesConfig(min_age=0), as_of, columns.birth_date_format)
+    ages: list[int | None] = rules.canonical(connect(), raw, ("known_age",))["known_age"].to_pylist()
+    return ages
 
 
-def _known_age(record: Record, columns: Columns, as_of: dt.date) -> float | None:
-    """Age in years by the first column that has one between 14 and 100."""
-    for guess in columns.ages:
-        value = record.get(guess.name)
-        try:
-            if guess.role == "approximate_age":
-                age = float(str(value))
-            elif guess.role == "birth_year":
-                age = as_of.year - float(str(value)[:4])
-            else:
-                born = dt.datetime.strptime(str(value)[:10], columns.birth_date_format or "%Y-%m-%d").date()
-                age = (as_of - born).days // 365.25
-        except ValueError:
-            continue
-        if 14 <= age <= 100:
-            return age
-    return None
+def _as_text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _without_copies_and_leaks(
-    candidates: list[Candidate], profiles: list[Record], ages: Sequence[float | None], as_of: dt.date
+    candidates: list[Candidate], profiles: list[Record], ages: Sequence[int | None], as_of: dt.date
 ) -> tuple[list[Candidate], list[LeftOut]]:
     """Candidates that can be read, say more than an earlier one, and do not give the age away."""
     if not candidates:

@@ -51,7 +51,7 @@ def _records(file: SourceFile, most: int) -> list[Record]:
     records: list[Record] = []
     for texts in _texts(file, most):
         for text in texts.slice(0, most - len(records)).to_pylist():
-            value = _parsed(text)
+            value = json_object(text)
             if value is not None:
                 records.append(value)
         if len(records) >= most:
@@ -105,9 +105,11 @@ def _settings(pid: str) -> SourceConfig:
     return SourceConfig(pid=pid, birth_year=UNUSED, approximate_age=UNUSED + "2", birth_date=UNUSED + "3", profile_json="*")
 
 
-def _parsed(text: str | None) -> Record | None:
-    try:
-        value = json.loads(text) if text else None
-    except (ValueError, RecursionError):
-        return None
+def json_object(value: object) -> Record | None:
+    """The JSON object that ``value`` is or, as text, holds; None where it is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
     return value if isinstance(value, dict) else None
