@@ -22,6 +22,7 @@ import pytest
 from faults import call
 from predict_age.storage.workspace import Workspace
 from predict_age.synthetic.write import generate
+from small_models import SMALL_MODELS
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job inherits that, and so would every run that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -160,24 +161,7 @@ def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFa
     return folder / "work space ü", run
 
 
-TINY = """
-[training]
-rounds = 3
-light_rounds = 3
-networks = 1
-network_passes = 1
-cross_fit_below_rows = 0
-max_depth = 3
-forest_trees = 2
-forest_depth = 3
-min_rows = 20
-[prediction]
-batch_rows = 40
-[gates]
-baselines = false
-worse_share = 0.0
-[running]
-workers = 1
+TINY = f"""{SMALL_MODELS}workers = 1
 hang_seconds = 2
 lease_seconds = 3
 """

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from predict_age.storage import durable_files
+from small_models import SMALL_MODELS
 
 FOREVER = {errno.ENOSPC, errno.EROFS}
 FAULTS = ("kill", "power", "ENOSPC", "EIO", "EROFS", "EMFILE")
@@ -360,24 +361,7 @@ def spread(operations: int, number: int, seed: int) -> list[int]:
     return sorted(dice.sample(range(1, operations + 1), min(number, operations)))
 
 
-CONFIG = """
-[training]
-rounds = 3
-light_rounds = 3
-networks = 1
-network_passes = 1
-cross_fit_below_rows = 0
-max_depth = 3
-forest_trees = 2
-forest_depth = 3
-min_rows = 20
-[prediction]
-batch_rows = 40
-[gates]
-baselines = false
-worse_share = 0.0
-[running]
-workers = 1
+CONFIG = f"""{SMALL_MODELS}workers = 1
 keep_runs = 1
 """
 

@@ -19,25 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import odd_arrow
+from small_models import SMALL_MODELS
 
-SMALL_MODELS = """
-[training]
-rounds = 3
-light_rounds = 3
-networks = 1
-network_passes = 1
-cross_fit_below_rows = 0
-max_depth = 3
-forest_trees = 2
-forest_depth = 3
-min_rows = 20
-[prediction]
-batch_rows = 40
-[gates]
-baselines = false
-worse_share = 0.0
-[running]
-lease_seconds = 3
+ODD_CONFIG = f"""{SMALL_MODELS}lease_seconds = 3
 """
 NAMES = (
     "",
@@ -307,7 +291,7 @@ def make_source(number: int, folder: Path) -> OddSource:
     people = _people(draw, 240 if number < 0 else draw.choice([0, 1, 5, 30, 40, 40, 50, 50, 60, 60, 60, 60]))
     if number < 0:
         (root / "people.jsonl").write_text("".join(json.dumps(p) + "\n" for p in people))
-        return OddSource(root, SMALL_MODELS, "sound")
+        return OddSource(root, ODD_CONFIG, "sound")
     flat, calm = draw.random() < 0.5, draw.random() < 0.6  # a calm one has sound bytes under a usual name
     if draw.random() < 0.7:
         _make_odd(draw, people)
@@ -397,9 +381,7 @@ def _config(draw: random.Random, names: dict[str, str], flat: bool) -> str:
         lines.append(draw.choice(SETTINGS))
     if draw.random() < 0.3 and not any(line.startswith("max_set") for line in lines):
         lines.append("max_set_aside_share = 1.0")
-    models = (
-        SMALL_MODELS if draw.random() < 0.8 else SMALL_MODELS.replace("batch_rows = 40", 'batch_rows = 7\npartition = "modulo"')
-    )
+    models = ODD_CONFIG if draw.random() < 0.8 else ODD_CONFIG.replace("batch_rows = 40", 'batch_rows = 7\npartition = "modulo"')
     return "\n".join(lines) + "\n" + models
 
 

@@ -13,20 +13,13 @@ from pathlib import Path
 from faults import call
 from personal_traces import Trace, Watch, counted, traces
 from planted_people import Planted, plant
+from small_models import SMALL_TRAINING
 
 TABLES = ("predictions/", "qa/", "results/")  # below runs/RUN/: what the pipeline is for
 AS_OF, LATER = "2025-10-23", "2026-01-23"
-CONFIG = """
-[training]
-rounds = 3
-light_rounds = 3
-networks = 1
-network_passes = 1
-cross_fit_below_rows = 0
-max_depth = 3
-forest_trees = 2
-forest_depth = 3
-min_rows = 20
+CONFIG = (
+    SMALL_TRAINING
+    + """\
 [prediction]
 batch_rows = {batch_rows}
 partition = "{partition}"
@@ -43,6 +36,7 @@ max_set_aside_share = 0.5
 [card]
 fewest_rows = 10
 """
+)
 # A bug, an error of a library, or the end, at a place where values of people are at hand.
 FAILURE = """
 import os, signal, sys
