@@ -102,11 +102,11 @@ MUTATIONS = (
         "predicted.num_rows != shown.num_rows",
         "promise_storage",
     ),
-    Mutation("run/budget.py", "min(minutes) * 60 - used", "min(minutes) * 60", "arithmetic promise_process"),
-    Mutation("run/quality_gates.py", "if before and (before.passed or before.accepted):", "if before:", "gates drift"),
-    Mutation("run/quality_gates.py", "MIN_ROWS_FOR_GATE = 100", "MIN_ROWS_FOR_GATE = 99", "gates"),
-    Mutation("run/incremental.py", ' & (entries["key"][here] == keys[here])', "", "reuse promise_models"),
-    Mutation("run/partitioned_output.py", "        context.lease.check()\n", "", "promise_process promise_storage run"),
+    Mutation("runs/budget.py", "min(minutes) * 60 - used", "min(minutes) * 60", "arithmetic promise_process"),
+    Mutation("runs/quality_gates.py", "if before and (before.passed or before.accepted):", "if before:", "gates drift"),
+    Mutation("runs/quality_gates.py", "MIN_ROWS_FOR_GATE = 100", "MIN_ROWS_FOR_GATE = 99", "gates"),
+    Mutation("runs/incremental.py", ' & (entries["key"][here] == keys[here])', "", "reuse promise_models"),
+    Mutation("runs/partitioned_output.py", "        context.lease.check()\n", "", "promise_process promise_storage run"),
     # the suppression list: who is left out, what is hidden, and what stops a command
     Mutation("source/scan.py", "if (hidden := found & usable).any():", "if (hidden := found & ~usable).any():", "suppression_runs"),
     Mutation(
@@ -121,14 +121,14 @@ MUTATIONS = (
     ),
     Mutation("source/suppression.py", "& ((self.readings & READING_BITS[ids]) > 0)", "", "suppression"),
     Mutation(
-        "run/incremental.py", "table.filter(pa.array(~hidden))", "table.filter(pa.array(hidden | ~hidden))", "suppression_runs"
+        "runs/incremental.py", "table.filter(pa.array(~hidden))", "table.filter(pa.array(hidden | ~hidden))", "suppression_runs"
     ),
-    Mutation("run/visible_people.py", "WHERE NOT {name}(pid)", "WHERE {name}(pid) IS NOT NULL", "suppression_runs"),
+    Mutation("runs/visible_people.py", "WHERE NOT {name}(pid)", "WHERE {name}(pid) IS NOT NULL", "suppression_runs"),
     Mutation(
-        "run/visible_people.py", "suppression.generation == made_with:", "suppression.generation >= made_with:", "suppression_runs"
+        "runs/visible_people.py", "suppression.generation == made_with:", "suppression.generation >= made_with:", "suppression_runs"
     ),
-    Mutation("run/run.py", "!= self.plan.suppression_list:", '== "never":', "suppression_runs"),
-    Mutation("run/run.py", "decisive.append(self.suppression_list)", "pass", "suppression_runs"),
+    Mutation("runs/run.py", "!= self.plan.suppression_list:", '== "never":', "suppression_runs"),
+    Mutation("runs/run.py", "decisive.append(self.suppression_list)", "pass", "suppression_runs"),
     Mutation("storage/publication.py", "if now.suppression_list != suppression:", "if False:", "suppression_runs"),
     Mutation("storage/suppression_list.py", "if document.generation < pointer.suppression:", "if False:", "suppression"),
     Mutation("storage/suppression_list.py", "or _sha256(ids) != document.ids_sha256", "", "suppression"),
@@ -196,11 +196,11 @@ MUTATIONS = (
     Mutation("evaluation/drift/state.py", "int(k[1:]) < youngest)", "int(k[1:]) < 0)", "minors"),
     Mutation("evaluation/ab_test/score.py", '.get("min_age", 0)', '.get("no_age", 0)', "minors"),
     Mutation("query/run_diff.py", "for c, n in changes if c is not None]  # a", "for c, n in changes]  # a", "minors"),
-    Mutation("run/incremental.py", "if any(before.get(key) != value for", "if any(False and value for", "minors"),
-    Mutation("run/incremental.py", "column.fill_null(WITHHELD_AGE)", "column.fill_null(30)", "minors"),
-    Mutation("run/result_checks.py", "    _check_withheld(path, written)\n", "", "minors"),
-    Mutation("run/findings.py", "_zero_ages(source) + ", "", "minors"),
-    Mutation("run/findings.py", "_withheld(prediction) + ", "", "minors"),
+    Mutation("runs/incremental.py", "if any(before.get(key) != value for", "if any(False and value for", "minors"),
+    Mutation("runs/incremental.py", "column.fill_null(WITHHELD_AGE)", "column.fill_null(30)", "minors"),
+    Mutation("runs/result_checks.py", "    _check_withheld(path, written)\n", "", "minors"),
+    Mutation("runs/findings.py", "_zero_ages(source) + ", "", "minors"),
+    Mutation("runs/findings.py", "_withheld(prediction) + ", "", "minors"),
     Mutation("storage/row_accounting.py", " + (self.withheld or 0)\n", "\n", "arithmetic"),
     Mutation("pipeline/estimate.py", "        sample.withheld,\n", "        0,\n", "minors"),
     # source

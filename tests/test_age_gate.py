@@ -17,7 +17,7 @@ import pytest
 from conftest import TINY, call, tiny_run, write_jsonl
 from predict_age.config import AgesConfig, Config, SourceConfig
 from predict_age.records.step_facts import GivenAges, ReadSourceFacts
-from predict_age.run.age_gate import AgeFindings
+from predict_age.runs.age_gate import AgeFindings
 from predict_age.source.age_readings import _FORMATS, AgeReading, fitting_readings
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
@@ -335,6 +335,6 @@ def test_a_sample_is_said_to_be_one() -> None:
 
 def test_every_mistake_has_its_words() -> None:
     """Each reading is one of the family above."""
-    from predict_age.run.age_gate import _MISTAKES
+    from predict_age.runs.age_gate import _MISTAKES
 
     assert set(_MISTAKES) == set(AgeReading)

@@ -11,9 +11,9 @@ from scipy import stats
 from predict_age.config import LimitsConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.errors import IntegrityError
-from predict_age.run.batching import number_of_batches, plan_batches
-from predict_age.run.budget import seconds_left
-from predict_age.run.quarter import latest_complete_quarter
+from predict_age.runs.batching import number_of_batches, plan_batches
+from predict_age.runs.budget import seconds_left
+from predict_age.runs.quarter import latest_complete_quarter
 from predict_age.storage.row_accounting import RowAccounting
 from predict_age.tally import Tally, sum_tallies
 from predict_age.toml_lines import line_of

@@ -14,7 +14,7 @@ from predict_age.config import GatesConfig
 from predict_age.models.metrics import paired_gain
 from predict_age.records.model_quality import BandQuality, ModelEvaluation, NamedGroup, PairedGain, PointErrors, Quality
 from predict_age.records.step_facts import ParallelPredictionFacts
-from predict_age.run.quality_gates import check_model, check_predicted_share
+from predict_age.runs.quality_gates import check_model, check_predicted_share
 from predict_age.storage.workspace import Workspace
 from predict_age.tally import Tally
 

@@ -189,8 +189,8 @@ def test_imports_by_name_are_listed() -> None:
                 assert layer_of(target) > layer_of(module.removesuffix(".py")), (module, target)
     assert imported_by_name("import importlib as i\ni.import_module(f'predict_age.steps.{x}')") == {"predict_age.steps"}
     assert imported_by_name("__import__(x)") == {"a name that is not in the module"}
-    assert own_modules_in_strings("sql/a.py", "load('predict_age.run.run', 'predict_age.nothing', 'predict_age.sql')") == {
-        "predict_age.run.run"
+    assert own_modules_in_strings("sql/a.py", "load('predict_age.runs.run', 'predict_age.nothing', 'predict_age.sql')") == {
+        "predict_age.runs.run"
     }
     assert layer_of("runtime/forkserver") > layer_of("steps/training") > layer_of("cli/app")
 

@@ -34,7 +34,7 @@ from predict_age.models.reuse import evaluate_reused
 from predict_age.models.withholding import WithholdingRule
 from predict_age.records.drift_state import DriftState
 from predict_age.records.model_quality import Quality, TrainingRows
-from predict_age.run.result_checks import describe
+from predict_age.runs.result_checks import describe
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.sql import VIEW
 

@@ -15,7 +15,7 @@ from predict_age.aws.lambdas import rollback as aws_rollback
 from predict_age.cli import maintain
 from predict_age.config import Config
 from predict_age.pipeline import recovery, runner, step_inputs
-from predict_age.run import quality_gates
+from predict_age.runs import quality_gates
 from predict_age.steps import batch_generator as local_batch_generator
 from predict_age.steps import create_predictions_table as local_create_predictions_table
 from predict_age.steps import final_results as local_final_results

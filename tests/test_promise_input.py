@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import TINY, Outcome, tiny_run, write_jsonl
-from predict_age.run.run import Run
+from predict_age.runs.run import Run
 from predict_age.storage.row_accounting import WITHHELD_MINOR
 
 GOOD = 120

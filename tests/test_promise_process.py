@@ -22,7 +22,7 @@ from conftest import AS_OF, TINY, cli, result_rows, shared, tiny_run, write_json
 from faults import call, fingerprints
 from predict_age.models import training
 from predict_age.pipeline import runner
-from predict_age.run.budget import seconds_left
+from predict_age.runs.budget import seconds_left
 from predict_age.storage.lease import current_holder
 from predict_age.storage.workspace import Workspace
 from processes import alive, start, wait_for, workers_of, writer_of
@@ -334,7 +334,7 @@ def test_resume_refuses_what_has_changed(
         calm = (tmp_path, calm_run(people_rows, tmp_path))
     source, run, _ = interrupted(calm, tmp_path / "w")
     if what == "code":
-        monkeypatch.setattr("predict_age.run.run.code_hash", lambda: "0123456789abcdef")
+        monkeypatch.setattr("predict_age.runs.run.code_hash", lambda: "0123456789abcdef")
         code, _, said = call(["resume", "--workspace", tmp_path / "w"])
         assert (code, "begun by other code" in said, "found: code 0123456789abcdef" in said) == (2, True, True)
     elif what == "configuration":

@@ -83,7 +83,7 @@ def test_documented_configuration_is_the_real_one() -> None:
 
 def test_light_modules_import_nothing_heavy() -> None:
     """The order of steps, the configuration and the errors are importable where DuckDB and XGBoost are not."""
-    code = "import sys, predict_age.run.run, predict_age.run.batching, predict_age.storage.row_accounting, predict_age.cli, predict_age.pipeline.runner; print(*sorted(sys.modules))"
+    code = "import sys, predict_age.runs.run, predict_age.runs.batching, predict_age.storage.row_accounting, predict_age.cli, predict_age.pipeline.runner; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"duckdb", "pyarrow", "numpy", "xgboost", "lightgbm", "sqlglot"} & set(loaded)
 

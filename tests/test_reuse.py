@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predict_age.run.incremental import PREDICTION_ENTRY, Reusable, _bucket, _gather
+from predict_age.runs.incremental import PREDICTION_ENTRY, Reusable, _bucket, _gather
 from predict_age.source.external_partition import scatter
 
 

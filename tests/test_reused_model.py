@@ -21,7 +21,7 @@ from predict_age.models.held_out import UnseenOutputs
 from predict_age.models.reuse import evaluate_reused, recalibrated
 from predict_age.records.model_quality import Metrics
 from predict_age.records.step_facts import TrainingFacts
-from predict_age.run.quality_gates import check_reused_model
+from predict_age.runs.quality_gates import check_reused_model
 from predict_age.storage.durable_files import file_sha256
 from predict_age.storage.workspace import Workspace
 

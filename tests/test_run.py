@@ -27,9 +27,9 @@ from predict_age.records.model_quality import CardFinding
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts, TrainingFacts
 from predict_age.report import run_report
-from predict_age.run.findings import run_findings
-from predict_age.run.run import Run, RunPlan
-from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rules_of, splits_of
+from predict_age.runs.findings import run_findings
+from predict_age.runs.run import Run, RunPlan
+from predict_age.runs.step_outputs import batches_of, duplicate_rows_file, rules_of, splits_of
 from predict_age.runtime.progress import Console
 from predict_age.runtime.worker_pool import Pool
 from predict_age.sql import VIEW
@@ -632,7 +632,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) -> None:
     """A result part that lost one person after it was written fails the run: the check can fail."""
-    from predict_age.run.result_checks import describe, reconcile
+    from predict_age.runs.result_checks import describe, reconcile
     from predict_age.tally import Tally
 
     folder = finished[0] / "runs" / finished[1]["run_id"]

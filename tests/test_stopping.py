@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from predict_age.errors import LimitError
-from predict_age.run.budget import within
+from predict_age.runs.budget import within
 from predict_age.runtime import signals
 from processes import start
 

@@ -18,9 +18,9 @@ from personal_traces import Watch, counted, traces
 from planted_people import Planted, plant
 from predict_age.errors import ConfigError, QualityError
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.run import incremental
-from predict_age.run.quality_gates import GATES
-from predict_age.run.run import Run
+from predict_age.runs import incremental
+from predict_age.runs.quality_gates import GATES
+from predict_age.runs.run import Run
 from predict_age.storage.publication import publish
 from predict_age.storage.workspace import Workspace
 

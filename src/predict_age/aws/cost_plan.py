@@ -11,7 +11,7 @@ from math import ceil
 
 from predict_age.aws.prices import PRICES, Prices
 from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, estimate
-from predict_age.run.run import RunPlan
+from predict_age.runs.run import RunPlan
 
 CORES_PER_VCPU = 0.6
 TASK_START_SECONDS = 60.0  # a task: image, interpreter, model

@@ -14,8 +14,8 @@ from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.aws.suppression import fetch_suppression
 from predict_age.errors import ConfigError, IntegrityError
-from predict_age.run.quality_gates import GATES, overridden_gates
-from predict_age.run.run import Run, RunPlan, code_hash
+from predict_age.runs.quality_gates import GATES, overridden_gates
+from predict_age.runs.run import Run, RunPlan, code_hash
 from predict_age.runtime.progress import Console
 from predict_age.runtime.worker_pool import Pool
 from predict_age.step import STEPS, Step

@@ -27,10 +27,10 @@ from predict_age.pipeline.step_inputs import parallel_prediction_inputs
 from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.records.step_facts import ParallelPredictionFacts
-from predict_age.run.budget import check_cost
-from predict_age.run.partitioned_output import Partition
-from predict_age.run.quality_gates import GATES
-from predict_age.run.run import Run
+from predict_age.runs.budget import check_cost
+from predict_age.runs.partitioned_output import Partition
+from predict_age.runs.quality_gates import GATES
+from predict_age.runs.run import Run
 from predict_age.runtime.worker_pool import Pool, available_cores
 from predict_age.source.row_group_reader import Split
 from predict_age.step import STEPS, StepResult, step_named

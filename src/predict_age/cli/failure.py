@@ -52,8 +52,8 @@ def _named(text: str, workspace: Path | None) -> str:
 
 
 def _run(folder: RunFolder, reason: str) -> dict[str, object]:
-    from predict_age.run.quality_gates import GATE_NAMES, outcome
-    from predict_age.run.summary import run_summary
+    from predict_age.runs.quality_gates import GATE_NAMES, outcome
+    from predict_age.runs.summary import run_summary
 
     decided = {name: found for name in GATE_NAMES if (found := outcome(folder, name))}
     failed = next((name for name, found in decided.items() if not found.passed and not found.accepted), None)

@@ -32,7 +32,7 @@ class OutputFormat(StrEnum):
 def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """Show the newest run: status, results, quality, steps."""
     from predict_age.cli.render_runs import show_run
-    from predict_age.run.summary import run_summary
+    from predict_age.runs.summary import run_summary
 
     runs = open_workspace(workspace).runs()
     if not runs:

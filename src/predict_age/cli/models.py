@@ -83,7 +83,7 @@ def ab_command(
     from predict_age.cli.render_models import show_read_out
     from predict_age.evaluation.ab_test.arms import evaluate_ab_test
     from predict_age.evaluation.ab_test.read_out import DecisionRules
-    from predict_age.run.summary import without_nan
+    from predict_age.runs.summary import without_nan
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
@@ -108,7 +108,7 @@ def score_command(
     """Evaluate the predictions of one run on people whose age became known later: error, bias, coverage, with 95 % intervals."""
     from predict_age.cli.render_models import show_score
     from predict_age.evaluation.ab_test.score import score_run
-    from predict_age.run.summary import without_nan
+    from predict_age.runs.summary import without_nan
 
     found = score_run(open_people(workspace), run, truth)
     print_line(json.dumps(without_nan(found.as_json()))) if as_json else show_score(found)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
 from predict_age.errors import IntegrityError
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.run.summary import run_summary
+from predict_age.runs.summary import run_summary
 from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import duration, size
 from predict_age.sql import VIEW

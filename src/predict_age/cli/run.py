@@ -146,7 +146,7 @@ def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | Non
     from predict_age.aws.cost_plan import estimate_cost, estimate_run_cost
     from predict_age.cli.render_plans import show_aws_plan
     from predict_age.config import load_config
-    from predict_age.run.budget import check_cost
+    from predict_age.runs.budget import check_cost
 
     if not rows and not source:
         raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
@@ -204,7 +204,7 @@ def run_command(
         sys.stderr.write(f"  {useless.sentence}\n")
     if plan.config.limits.max_minutes or plan.config.limits.max_cost_usd:
         from predict_age.pipeline.estimate import estimate
-        from predict_age.run.budget import check_affordable
+        from predict_age.runs.budget import check_affordable
 
         check_affordable(estimate(plan).minutes, plan.config.limits)
     _go(lambda console: start_run(Workspace(workspace), plan, console, note_run), workspace, as_json, quiet)
@@ -228,7 +228,7 @@ def resume_command(
 
 def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet: bool) -> None:
     from predict_age.cli.render_runs import show_run
-    from predict_age.run.summary import run_summary
+    from predict_age.runs.summary import run_summary
     from predict_age.runtime.progress import Console
     from predict_age.storage.workspace import Workspace
 

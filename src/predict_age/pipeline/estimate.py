@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from predict_age.errors import InputError
 from predict_age.pipeline.source_sample import AgeColumn, PlanSample
-from predict_age.run.age_gate import check_known_ages, unusable_ages_error
-from predict_age.run.batching import number_of_batches
-from predict_age.run.budget import cost_usd
-from predict_age.run.run import RunPlan
-from predict_age.run.step_outputs import rules_before_reading
+from predict_age.runs.age_gate import check_known_ages, unusable_ages_error
+from predict_age.runs.batching import number_of_batches
+from predict_age.runs.budget import cost_usd
+from predict_age.runs.run import RunPlan
+from predict_age.runs.step_outputs import rules_before_reading
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types

@@ -10,7 +10,7 @@ from predict_age.errors import ConfigError
 from predict_age.features.extract import compile_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
 from predict_age.pipeline.estimate import estimate
-from predict_age.run.run import RunPlan
+from predict_age.runs.run import RunPlan
 from predict_age.source.missing_keys import check_profile_key
 from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import connect

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import Thread
 
-from predict_age.run.run import Run
+from predict_age.runs.run import Run
 from predict_age.step import Step
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from predict_age.errors import IntegrityError
-from predict_age.run.run import Run
+from predict_age.runs.run import Run
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.step import STEPS, Step
 from predict_age.storage.durable_files import file_problem

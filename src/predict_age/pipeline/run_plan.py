@@ -12,7 +12,7 @@ from predict_age.errors import ConfigError, IntegrityError
 FIRST_RUN_YEAR, LAST_RUN_YEAR = 1970, 9998  # of a run's time
 
 if TYPE_CHECKING:
-    from predict_age.run.run import RunPlan
+    from predict_age.runs.run import RunPlan
     from predict_age.storage.workspace import RunFolder, Workspace
 
 

@@ -21,10 +21,10 @@ from predict_age.pipeline.recovery import Inspection, inspect_run
 from predict_age.pipeline.step_inputs import run_step
 from predict_age.purposes import NOTE
 from predict_age.records.step_facts import Facts
-from predict_age.run.budget import Attempts, seconds_left, within
-from predict_age.run.quality_gates import GATES, overridden_gates
-from predict_age.run.quarter import latest_complete_quarter
-from predict_age.run.run import Run, RunPlan, code_hash
+from predict_age.runs.budget import Attempts, seconds_left, within
+from predict_age.runs.quality_gates import GATES, overridden_gates
+from predict_age.runs.quarter import latest_complete_quarter
+from predict_age.runs.run import Run, RunPlan, code_hash
 from predict_age.runtime import signals
 from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import Console

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.records.step_facts import GivenAges, UnusableAgesRecord
-from predict_age.run.age_gate import AgeFindings
-from predict_age.run.run import RunPlan
+from predict_age.runs.age_gate import AgeFindings
+from predict_age.runs.run import RunPlan
 from predict_age.source.age_states import count_states, states_of_people, sum_unusable, with_readings
 from predict_age.source.rejected_rows import FileRows
 from predict_age.source.row_rules import EXISTING, AgeState, IdType, RowRules, connect, register

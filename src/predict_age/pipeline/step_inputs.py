@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from predict_age.errors import IntegrityError
 from predict_age.records.drift_state import DriftState
 from predict_age.records.step_facts import Facts, HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
-from predict_age.run.run import Run
+from predict_age.runs.run import Run
 from predict_age.step import Step, StepResult
 from predict_age.storage.durable_files import file_sha256
 from predict_age.storage.manifest import verified_run

@@ -12,7 +12,7 @@ from predict_age.errors import IntegrityError
 from predict_age.models.artifact import load_model
 from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.run.result_checks import describe, reconcile
+from predict_age.runs.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
 from predict_age.storage.manifest import VerifiedRun, verified_run

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from predict_age.errors import ConfigError
-from predict_age.run.visible_people import HIDES
+from predict_age.runs.visible_people import HIDES
 
 TABLE_FUNCTIONS = {"range", "generate_series", "unnest", "repeat", "repeat_row"}
 

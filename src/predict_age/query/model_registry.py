@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.records.step_facts import TrainingFacts
-from predict_age.run.quality_gates import outcome
+from predict_age.runs.quality_gates import outcome
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.publication import Published, update_pointer
 from predict_age.storage.workspace import DONE, RunFolder, Workspace

@@ -11,7 +11,7 @@ import duckdb
 
 from predict_age.errors import ConfigError
 from predict_age.records.json_fields import OPTIONAL, as_json
-from predict_age.run.visible_people import visible_rows_sql
+from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.storage.manifest import VerifiedRun
 from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.suppression_list import SuppressionList

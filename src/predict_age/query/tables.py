@@ -24,7 +24,7 @@ import duckdb
 
 from predict_age.errors import ConfigError, IntegrityError, LimitError, PredictAgeError, memory_error
 from predict_age.query.hidden_files import check_reads_tables_only
-from predict_age.run.visible_people import visible_rows_sql
+from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.source.value_form import without_values
 from predict_age.sql import VIEW, for_duckdb, literal
 from predict_age.storage.manifest import verified_run

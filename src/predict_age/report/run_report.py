@@ -21,8 +21,8 @@ from predict_age.records.step_facts import (
     ReadSourceFacts,
     TrainingFacts,
 )
-from predict_age.run.quality_gates import GATE_NAMES, outcome
-from predict_age.run.summary import run_summary
+from predict_age.runs.quality_gates import GATE_NAMES, outcome
+from predict_age.runs.summary import run_summary
 from predict_age.runtime.progress import duration, size
 from predict_age.source.discovery import source_file_from_json
 from predict_age.source.reading_plan import ReadingGroup, reading_plan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from predict_age.records.step_facts import BatchGeneratorFacts
-from predict_age.run.batching import plan_batches
+from predict_age.runs.batching import plan_batches
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, read_json, write_json
 

@@ -25,8 +25,8 @@ from predict_age.models.reuse import corrected_bundle
 from predict_age.models.withholding import withholding_rule
 from predict_age.records.model_quality import IntervalCorrection
 from predict_age.records.receipts import BatchContents, Receipt
-from predict_age.run.incremental import PREDICTION_ENTRY, WITHHELD_AGE, Reusable
-from predict_age.run.partitioned_output import write_partition_receipt
+from predict_age.runs.incremental import PREDICTION_ENTRY, WITHHELD_AGE, Reusable
+from predict_age.runs.partitioned_output import write_partition_receipt
 from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split

@@ -12,10 +12,10 @@ from predict_age.errors import IntegrityError
 from predict_age.records.json_fields import as_json
 from predict_age.records.receipts import Receipt, ResultContents
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
-from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
-from predict_age.run.result_checks import describe, reconcile
-from predict_age.run.run import StepContext
-from predict_age.run.step_outputs import batches_of
+from predict_age.runs.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
+from predict_age.runs.result_checks import describe, reconcile
+from predict_age.runs.run import StepContext
+from predict_age.runs.step_outputs import batches_of
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
 from predict_age.step import StepRecord, StepResult

@@ -14,9 +14,9 @@ from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
 from predict_age.records.receipts import QaContents, Receipt
 from predict_age.records.step_facts import HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts
-from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
-from predict_age.run.run import StepContext
-from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
+from predict_age.runs.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
+from predict_age.runs.run import StepContext
+from predict_age.runs.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules, connect, register

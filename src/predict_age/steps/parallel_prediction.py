@@ -15,10 +15,10 @@ from predict_age.models.artifact import challenger_folder
 from predict_age.records.json_fields import as_json
 from predict_age.records.receipts import BatchContents
 from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
-from predict_age.run.incremental import Reusable, earlier_predictions
-from predict_age.run.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
-from predict_age.run.run import StepContext
-from predict_age.run.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
+from predict_age.runs.incremental import Reusable, earlier_predictions
+from predict_age.runs.partitioned_output import Partition, build_missing, outputs_of, valid_partitions
+from predict_age.runs.run import StepContext
+from predict_age.runs.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
 from predict_age.step import StepRecord, StepResult
 from predict_age.steps.batch_prediction import Arms, BatchContext, predict_batch
 from predict_age.storage.durable_files import key_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from predict_age.errors import ResourceError
 from predict_age.records.step_facts import PreCleanupFacts
-from predict_age.run.run import RunPlan
+from predict_age.runs.run import RunPlan
 from predict_age.step import StepResult
 from predict_age.storage.retention import removable, remove_leftovers, remove_runs
 from predict_age.storage.workspace import Workspace

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from predict_age.records.step_facts import GivenAges, ReadSourceFacts, UnusableAgesRecord
-from predict_age.run.batching import number_of_batches
-from predict_age.run.run import RunPlan, StepContext
-from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_before_reading
+from predict_age.runs.batching import number_of_batches
+from predict_age.runs.run import RunPlan, StepContext
+from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_before_reading
 from predict_age.source import filesystem
 from predict_age.source.age_states import sum_unusable, with_readings, without_readings
 from predict_age.source.column_names import check_columns, with_folders

@@ -32,10 +32,10 @@ from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import Metrics, ModelEvaluation, ReusedModelQuality
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
-from predict_age.run.quality_gates import Check, apply_gate, leak_limits
-from predict_age.run.run import StepContext, library_versions
-from predict_age.run.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
-from predict_age.run.warm_up import warm_up
+from predict_age.runs.quality_gates import Check, apply_gate, leak_limits
+from predict_age.runs.run import StepContext, library_versions
+from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
+from predict_age.runs.warm_up import warm_up
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.step import StepRecord, StepResult
 from predict_age.steps.training_sample import SamplingTask, choose_splits, draw_people, load_sample

@@ -10,7 +10,7 @@ import duckdb
 
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.run.visible_people import visible_rows_sql
+from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.source.text_ids import pid_sql
 from predict_age.source.value_form import without_values
 from predict_age.sql import literal

@@ -10,7 +10,7 @@ from predict_age.evaluation.model_card.contents import Card
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.models.metrics import is_short_of_coverage
-from predict_age.run.summary import without_nan
+from predict_age.runs.summary import without_nan
 from predict_age.storage.durable_files import creating
 
 CARD_FILES = ("card.json", "card.html")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from predict_age.records.json_fields import as_json
 from predict_age.records.receipts import Receipt
-from predict_age.run.run import StepContext
+from predict_age.runs.run import StepContext
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import NewFile, valid_receipt, write_receipt
 from predict_age.storage.workspace import RunFolder

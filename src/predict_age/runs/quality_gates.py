@@ -25,8 +25,8 @@ from predict_age.records.model_quality import (
     ReusedModelQuality,
 )
 from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
-from predict_age.run.age_gate import AgeFindings, check_known_ages, unusable_ages_error
-from predict_age.run.run import Run
+from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
+from predict_age.runs.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
 

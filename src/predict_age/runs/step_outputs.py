@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.run.run import RunPlan
+from predict_age.runs.run import RunPlan
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules, id_type_named
 from predict_age.step import StepRecord

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from predict_age.features.spec import FeatureSet, parse_features
 from predict_age.records.model_quality import IntervalCorrection
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
-from predict_age.run.run import RunPlan
+from predict_age.runs.run import RunPlan
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source.external_partition import bucket_of, buckets_for, scatter, together
 from predict_age.source.row_rules import IdType, id_type_named
