@@ -44,7 +44,8 @@ VARYING = (
     (re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}"), "RUN"),
     (re.compile(r"[0-9a-f]{8}\.tmp"), "HEX.tmp"),
     (re.compile(r"pymp-[a-z0-9_]+"), "pymp-X"),
-    (re.compile(r"predict-age-[a-z0-9_]{8}"), "predict-age-X"),
+    (re.compile(r"predict-age-[0-9a-f]{4}-\d+"), "predict-age-X"),
+    (re.compile(r"predict-age-crash-[a-z0-9_]{8}"), "predict-age-crash-X"),
     (re.compile(r"\d+"), "N"),
 )
 

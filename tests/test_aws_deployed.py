@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +19,7 @@ from cloud import compute, iam, image, policy, server, terraform
 from conftest import AS_OF, QUICK, cli_process, run_json
 from predict_age.aws.athena import Athena
 from predict_age.aws.lambda_package import build_package
+from predict_age.source.id_hashes import key_of_run, people_checksum
 from predict_age.synthetic.write import generate
 
 pytestmark = [
@@ -123,9 +125,8 @@ def test_same_rows_as_on_one_machine(cloud: Cloud) -> None:
     for name in [*manifest["files"], *manifest["athena"]]:
         cloud.s3.head_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/{name}")  # raises for a file that is not there
     assert manifest["model"] == run["model_version"]
-    assert manifest["checksum"] == str(
-        json.loads((cloud.folder / "w" / "runs" / run["run_id"] / "manifest.json").read_text())["checksum"]
-    )
+    pids = np.concatenate([pq.read_table(part, columns=["pid"])["pid"].to_numpy() for part in parts])
+    assert manifest["checksum"] == str(people_checksum(pids, key_of_run(run_id, "checksum")))
     cost = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/cost.json")["Body"].read())
     assert len(cost["tasks"]) == 1 + BATCHES // 2 + 1, "the task that writes the report is still running"
     assert 0 < cost["total_usd"] < 0.5

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from conftest import AS_OF, TINY, cli, result_rows, tiny_run
 from faults import call, fingerprints
 from personal_traces import Needles, traces
 from planted_people import Planted, plant
+from predict_age.runtime.temporary_folder import remove_dead_temporary_folders, temporary_folder
 from predict_age.source.row_rules import connect
 from predict_age.storage.retention import removable
 from predict_age.storage.retention_rule import RunState
@@ -163,6 +166,46 @@ def test_folders_of_commands_that_died_are_removed(tmp_path: Path) -> None:
     os.utime(old, (time.time() - 100_000,) * 2)
     assert remove_dead_spills(tmp_path) == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, other.name, "runs"])
+
+
+def test_a_killed_run_leaves_nothing_in_tmpdir_after_the_next_command(planted: Planted, tmp_path: Path) -> None:
+    """SIGKILL to every process of a run: sockets and heartbeats lie there until ``prune``; what others made there stays."""
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    (temporary / "pymp-of-another-program").mkdir()
+    config = tmp_path / "c.toml"
+    config.write_text(ODD)
+    where = ["--source", planted.source, "--workspace", tmp_path / "w", "--as-of", AS_OF, "--config", config]
+    words = [sys.executable, "-m", "predict_age", "run", *map(str, where)]
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen(words, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(temporary.glob("predict-age-*/beats-*/*")):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert [p.name for p in temporary.glob("predict-age-*/listener-*")], "a socket"
+    subprocess.run([*words[:3], "prune", "--workspace", str(tmp_path / "w")], env=env, check=True, stderr=subprocess.DEVNULL)
+    assert [p.name for p in temporary.iterdir()] == ["pymp-of-another-program"]
+
+
+def test_only_dead_folders_and_old_crash_files_of_this_user_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A living command keeps its folder, and a crash file stays for a week; links and other names are left alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = temporary_folder()
+    assert mine.parent == tmp_path and mine.stat().st_mode & 0o777 == 0o700
+    dead, elsewhere = tmp_path / f"{mine.name.rpartition('-')[0]}-{2**22 + 5}", tmp_path / "predict-age-0x-7"
+    for folder in (dead, elsewhere, tmp_path / "target"):
+        folder.mkdir()
+    (tmp_path / f"{dead.name}-abc").symlink_to(tmp_path / "target")
+    crashes = [tmp_path / f"predict-age-crash-{name}.txt" for name in ("new", "old")]
+    for file in crashes:
+        file.write_text("types")
+    os.utime(crashes[1], (time.time() - 8 * 86_400,) * 2)
+    assert remove_dead_temporary_folders() == 2
+    assert not dead.exists() and not crashes[1].exists()
+    assert crashes[0].exists() and mine.is_dir() and elsewhere.is_dir() and (tmp_path / f"{dead.name}-abc").is_symlink()
+    shutil.rmtree(mine)
+    assert temporary_folder().is_dir(), "it is made again"
 
 
 def test_every_traced_value_is_one_that_was_planted(planted: Planted) -> None:

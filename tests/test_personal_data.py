@@ -29,7 +29,7 @@ from predict_age.features.spec import parse_features
 from predict_age.models.age_cells import age_cells, without_single_ages
 from predict_age.models.bundle import Predictions
 from predict_age.models.held_out import HeldOutPredictions
-from predict_age.models.metrics import AGE_BANDS
+from predict_age.models.metrics import AGE_BANDS, confidence_sentence, errors_by_confidence, metrics_by_band
 from predict_age.query.tables import _explained
 from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.model_quality import Metrics
@@ -64,6 +64,23 @@ def test_cells_of_ages_hold_twenty_people_each_and_everybody_once(people: list[t
             (true >= cell.true[0]) & (true <= cell.true[1]) & (predicted >= cell.predicted[0]) & (predicted <= cell.predicted[1])
         )
         assert int(found.sum()) == cell.people
+
+
+def test_means_of_bands_and_of_confidence_are_those_of_20_people_at_least() -> None:
+    """Small bands join a neighbour, so that nothing follows by subtraction; small steps of confidence, and what they leave, go."""
+    sizes = {20: 3, 30: 60, 40: 7, 50: 0, 60: 30, 80: 2}
+    true = np.repeat(list(sizes), list(sizes.values())).astype(float)
+    width = np.where(true == 40, 2.0, np.where(true == 60, 12.0, 20.0))  # 93, 60 and 33 %
+    made = Predictions(true.astype(np.int32), true - width / 2, true + width / 2, np.zeros(len(true), np.bool_))
+    bands = metrics_by_band(true, made.age, made.lower, made.upper)
+    assert [(band.band, band.rows) for band in bands] == [("under 35", 63), ("35 and over", 39)]
+    steps = errors_by_confidence(made, true)
+    assert [(step.low, step.rows) for step in steps] == [(30, 65)], "7 people are left over: the step of 30 goes, too"
+    assert confidence_sentence(steps).startswith("Too few people")
+    few = slice(0, 19)
+    assert metrics_by_band(true[few], made.age[few], made.lower[few], made.upper[few]) == []
+    assert errors_by_confidence(made.only(np.arange(19)), true[few]) == []
+    assert metrics_by_band(true[:20], made.age[:20], made.lower[:20], made.upper[:20])[0].band == "under 35"
 
 
 def test_cells_are_fine_where_there_are_people() -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from conftest import TINY, Outcome, call, cli, result_rows, tiny_run, write_jsonl
 from predict_age.config import GatesConfig
-from predict_age.hashing import fingerprints
 from predict_age.models.artifact import load_model
 from predict_age.models.bundle import Bundle, EnsembleWeights, MemberOutputs
 from predict_age.models.conformal import NO_CALIBRATION
@@ -22,9 +21,11 @@ from predict_age.models.reuse import evaluate_reused, recalibrated
 from predict_age.records.model_quality import Metrics
 from predict_age.records.step_facts import TrainingFacts
 from predict_age.runs.quality_gates import check_reused_model
+from predict_age.source.id_hashes import UNKEYED, fingerprints, key_of_run, read_fingerprints, write_fingerprints
 from predict_age.storage.durable_files import file_sha256
 from predict_age.storage.workspace import Workspace
 
+KEY = key_of_run("20251023T060000Z-0a0a0a0a", "trained on")
 FEATURES = """format = 1
 [features.clock]
 kind = "number"
@@ -183,7 +184,22 @@ def training_metrics(champion: Outcome) -> Metrics:
 def test_fingerprints_recognise_people() -> None:
     """Equal for equal ids whatever the order; strangers are taken for familiar people once in thousands."""
     pids = np.random.default_rng(1).integers(-(2**62), 2**62, 200_000)
-    marks = fingerprints(pids)
-    assert marks.dtype == np.uint32
-    assert np.array_equal(fingerprints(pids[::-1]), marks[::-1])
-    assert np.isin(fingerprints(np.arange(100_000)), marks).mean() < 0.001
+    for key in (UNKEYED, KEY):
+        marks = fingerprints(pids, key)
+        assert marks.dtype == np.uint32
+        assert np.array_equal(fingerprints(pids[::-1], key), marks[::-1])
+        assert np.isin(fingerprints(np.arange(100_000), key), marks).mean() < 0.001
+        assert np.isin(fingerprints(pids, key_of_run("another run", "trained on")), marks).mean() < 0.001, (
+            "another model's say nothing"
+        )
+
+
+def test_fingerprints_are_read_back_with_their_key(tmp_path: Path) -> None:
+    """Ascending; a file of an earlier version, which has no key, is read as well."""
+    marks = fingerprints(np.arange(5000), KEY)
+    write_fingerprints(tmp_path / "new.npy", KEY, marks)
+    key, read = read_fingerprints(tmp_path / "new.npy")
+    assert key == KEY and np.array_equal(read, np.sort(marks))
+    np.save(tmp_path / "old.npy", np.sort(fingerprints(np.arange(5000), UNKEYED)))
+    key, read = read_fingerprints(tmp_path / "old.npy")
+    assert key == UNKEYED and np.isin(fingerprints(np.arange(5000), key), read).all()

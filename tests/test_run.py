@@ -640,7 +640,7 @@ def test_unbalanced_books_publish_nothing(finished: Finished, tmp_path: Path) ->
     parts = sorted((folder / "results").glob("part_*.parquet"))
 
     def books(paths: list[Path]) -> None:
-        receipts = [describe(p) for p in paths]
+        receipts = [describe(p, bytes.fromhex(facts.checksum_key or "")) for p in paths]
         total = Tally()
         for receipt in receipts:
             total += receipt.tally

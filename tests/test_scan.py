@@ -15,11 +15,13 @@ from predict_age.errors import IntegrityError
 from predict_age.hashing import CHUNK_IDS, checksum, splitmix64
 from predict_age.source.convert import floor_mod
 from predict_age.source.external_partition import bucket_of, gather, scatter, together
+from predict_age.source.id_hashes import UNKEYED, key_of_run, keyed_hashes, people_checksum
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
 from predict_age.source.scan import ENTRY, NO_AGE, WITHHELD, counting_rows, find_duplicates, scan, write_duplicate_rows
 
+RUN_KEY = key_of_run("20251023T060000Z-0a0a0a0a", "checksum")
 RULES = RowRules(AgesConfig(), dt.date(2025, 10, 23))
 ROWS = st.lists(
     st.tuples(
@@ -47,7 +49,7 @@ def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | N
     module._cached_file.cache_clear()
     scans = [splits[:1], splits[1:]]
     counts = [c for n, s in enumerate(scans) for c in scan(n, s, SourceConfig(), RULES, buckets, scratch, None, ["f"] * len(files))]
-    found = [find_duplicates(b, [0, 1], scratch) for b in range(buckets)]
+    found = [find_duplicates(b, [0, 1], scratch, RUN_KEY) for b in range(buckets)]
     write_duplicate_rows(tmp_path / "losers.npy", found)
 
     winners: dict[int, tuple[int, int, int]] = {}
@@ -58,7 +60,7 @@ def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | N
             if pid is not None and (pid not in winners or known > winners[pid][2]):
                 winners[pid] = (split, row, known)
     assert sum(d.distinct for d in found) == len(winners)
-    assert sum(d.checksum for d in found) % 2**64 == checksum(np.array(list(winners), np.int64))
+    assert sum(d.checksum for d in found) % 2**64 == people_checksum(np.array(list(winners), np.int64), RUN_KEY)
     rank = [sum(r == wanted for _, _, r in winners.values()) for wanted in (0, 1, 2)]
     lost = np.concatenate([d.ages for d in found])
     assert rank[0] == sum(c.needs_prediction for c in counts) - (lost == NO_AGE).sum()
@@ -85,9 +87,10 @@ def test_floor_modulo_gives_every_pid_one_batch(pids: list[int], batches: int) -
 def test_checksum_ignores_order_and_notices_change(pids: list[int], shuffle: object) -> None:
     """The fingerprint of a set: any order, but another one when a pid is lost."""
     a = np.array(pids, np.int64)
-    assert checksum(a) == checksum(a[::-1])
-    if len(a):
-        assert checksum(a) != checksum(a[1:])
+    for key in (UNKEYED, RUN_KEY):
+        assert people_checksum(a, key) == people_checksum(a[::-1], key)
+        if len(a):
+            assert people_checksum(a, key) != people_checksum(a[1:], key)
 
 
 def test_judged_together_is_judged_alone(tmp_path: Path) -> None:
@@ -141,4 +144,18 @@ def test_a_bucket_that_lost_entries_is_not_read(tmp_path: Path) -> None:
 def test_fingerprint_is_the_sum_of_all_however_many(many: int) -> None:
     """It is added up in parts, modulo 2^64."""
     pids = np.random.default_rng(many).integers(-(2**63), 2**63 - 1, many)
-    assert checksum(pids) == sum(splitmix64(pids + 1).tolist()) % 2**64
+    assert people_checksum(pids, UNKEYED) == checksum(pids) == sum(splitmix64(pids + 1).tolist()) % 2**64
+    assert people_checksum(pids, RUN_KEY) == sum(keyed_hashes(pids, RUN_KEY).tolist()) % 2**64
+
+
+def test_two_runs_that_differ_in_one_person_do_not_give_the_person_away() -> None:
+    """Each run has a key of its own, so that the difference of two checksums is nobody's hash; the same run has the same key."""
+    pids = np.arange(1, 1001)
+    keys = [key_of_run(run, "checksum") for run in ("20251023T060000Z-0a0a0a0a", "20251024T060000Z-0b0b0b0b")]
+    assert keys[0] != keys[1] and keys[0] == key_of_run("20251023T060000Z-0a0a0a0a", "checksum") != key_of_run(
+        "20251023T060000Z-0a0a0a0a", "x"
+    )
+    difference = (people_checksum(pids, keys[0]) - people_checksum(pids[1:], keys[1])) % 2**64
+    of_the_person = {int(keyed_hashes(pids[:1], key)[0]) for key in keys} | {checksum(pids[:1])}
+    assert difference not in of_the_person
+    assert (checksum(pids) - checksum(pids[1:])) % 2**64 in of_the_person, "unkeyed ones did"

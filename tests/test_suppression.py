@@ -20,7 +20,8 @@ from predict_age.errors import ConfigError
 from predict_age.hashing import siphash, siphash_keys
 from predict_age.kernels import kernel_switch, kernels_usable
 from predict_age.pipeline.suppress import parse_ids
-from predict_age.source.suppression import Entries, hidden_people, keyed_hashes
+from predict_age.source.id_hashes import keyed_hashes
+from predict_age.source.suppression import Entries, hidden_people
 from predict_age.source.text_ids import pid_of
 from predict_age.storage.publication import note_suppression_list
 from predict_age.storage.workspace import Workspace

@@ -133,12 +133,12 @@ def test_two_texts_of_one_number_stop(tmp_path: Path) -> None:
     entries["pid"], entries["row"] = [5, 6, 6, 7], range(4)
     entries["check"] = [1, 2, 2, 3]
     scatter(tmp_path, 0, entries, 1)
-    found = find_duplicates(0, [0], tmp_path, "text")
+    found = find_duplicates(0, [0], tmp_path, b"k" * 16, "text")
     assert (found.distinct, len(found.rows)) == (3, 1)
     entries["check"][2] = 9
     scatter(tmp_path, 0, entries, 1)
     with pytest.raises(InputError, match="two different ids have the same 63-bit pid"):
-        find_duplicates(0, [0], tmp_path, "text")
+        find_duplicates(0, [0], tmp_path, b"k" * 16, "text")
 
 
 def people_with(ids: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

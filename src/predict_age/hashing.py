@@ -29,13 +29,13 @@ def sampling_hash(pids: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     return uniform_hash(salted.astype(np.int64))
 
 
-def fingerprints(pids: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Hash each pid to 32 bits, to recognise people later: of a million recognised ones, one stranger in 4,000 is among them."""
+def unkeyed_fingerprints(pids: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Hash each pid to 32 bits, as earlier versions did, whose models are still reused."""
     return (splitmix64(pids ^ np.int64(0x3C6EF372FE94F82B)) >> np.uint64(32)).astype(np.uint32)
 
 
 def checksum(pids: NDArray[np.int64]) -> int:
-    """Order-independent fingerprint of a set of pids: the sum of their hashes modulo 2^64."""
+    """Order-independent fingerprint of a set of pids: the sum of their hashes modulo 2^64, as earlier versions recorded it."""
     chunks = (pids[first : first + CHUNK_IDS] for first in range(0, len(pids), CHUNK_IDS))
     return sum(int(splitmix64(chunk + 1).sum(dtype=np.uint64)) for chunk in chunks) % 2**64
 

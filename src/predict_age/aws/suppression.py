@@ -17,6 +17,7 @@ from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome, changed_entries
+from predict_age.runtime.temporary_folder import temporary_folder
 from predict_age.source.suppression import Entries
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.publication import Published, note_suppression_list, read_published
@@ -66,7 +67,7 @@ def change_suppression_in_s3(
                 found=f"run {holder.run_id}",
                 fix="wait until it has ended",
             )
-        with tempfile.TemporaryDirectory(prefix="predict-age-") as folder:
+        with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
             try:
                 return _change(store, Path(folder), given, release=release, rebuild=rebuild)
             except ConflictError:  # another command was quicker
@@ -76,7 +77,7 @@ def change_suppression_in_s3(
 
 def check_suppression_in_s3(store: Store, given: GivenIds | None) -> SuppressionOutcome:
     """Say how many of the ``given`` ids are on the list in S3; see :func:`predict_age.pipeline.suppress.check_suppression`."""
-    with tempfile.TemporaryDirectory(prefix="predict-age-") as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         listed = fetch_suppression(store, Path(folder), read_published(S3Documents(store)))
         several = given.count if given else 0
         missing = changed_entries(Entries.of(listed), given, listed.key, 0)[1] if listed and given else several

@@ -154,8 +154,9 @@ def _crash(error: BaseException) -> int:
     import tempfile
 
     from predict_age.runtime.crash_file import described, type_of
+    from predict_age.runtime.temporary_folder import CRASH_FILES
 
-    with tempfile.NamedTemporaryFile("w", prefix="predict-age-", suffix=".txt", delete=False, encoding="utf-8") as stream:
+    with tempfile.NamedTemporaryFile("w", prefix=CRASH_FILES, suffix=".txt", delete=False, encoding="utf-8") as stream:
         stream.write(described(error))
     sys.stderr.write(
         f"predict-age: internal error: {type_of(error)}\n"

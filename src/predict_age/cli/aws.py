@@ -22,6 +22,7 @@ def aws_task_command(
     """Run one task of the state machine, for the run that the environment names: fetch inputs, compute, store outputs in S3."""
     from predict_age.aws.run_mirror import Job
     from predict_age.aws.tasks import COMMANDS, recorded_cost
+    from predict_age.runtime.temporary_folder import temporary_folder
     from predict_age.storage.spill import spilling_into
 
     job = Job.from_environment()
@@ -30,7 +31,7 @@ def aws_task_command(
     with (
         recorded_cost(job, what),
         stop_message("finished batches are kept; the state machine tries again"),
-        tempfile.TemporaryDirectory(dir=scratch or None, prefix="predict-age-") as folder,
+        tempfile.TemporaryDirectory(dir=scratch or temporary_folder(), prefix="predict-age-") as folder,
         spilling_into(Path(folder) / "spill"),
     ):
         COMMANDS[what](job, Path(folder))

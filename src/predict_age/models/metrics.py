@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from predict_age.models.bundle import Predictions, confidence_pct
 from predict_age.records.model_quality import BandQuality, ConfidenceStep, IntervalQuality, PairedGain, PointErrors, Quality
+from predict_age.tally import MIN_SHOWN_PEOPLE, fold_small_counts
 
 NumberArray = NDArray[np.floating] | NDArray[np.integer]
 AGE_BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
@@ -18,6 +19,8 @@ AGE_BANDS = ((0, 24), (25, 34), (35, 44), (45, 54), (55, 64), (65, 120))
 def band_name(band: tuple[int, int]) -> str:
     """The band's name for people: "under 25", "25-34", ..., "65 and over"."""
     low, high = band
+    if (low, high) == (0, 120):
+        return "all ages"
     return f"under {high + 1}" if low == 0 else f"{low} and over" if high == 120 else f"{low}\N{EN DASH}{high}"
 
 
@@ -82,15 +85,35 @@ def weighted_metrics(
 def metrics_by_band(
     age: NumberArray, predicted: NumberArray, lower: NumberArray, upper: NumberArray, of: NumberArray | None = None
 ) -> list[BandQuality]:
-    """:func:`evaluate` for each band of *true* age that occurs, or of the age ``of``, such as the predicted one."""
+    """:func:`evaluate` for each band of *true* age, or of the age ``of``, such as the predicted one.
+
+    A band of fewer than 20 people is joined with a neighbour, since a mean of few tells of each of them; with fewer in all, there
+    is no band.
+    """
     rows = []
     band_age = age if of is None else of
-    for low, high in AGE_BANDS:
+    for low, high in _bands_of_enough(band_age):
         chosen = (band_age >= low) & (band_age <= high)
-        if chosen.any():
-            quality = evaluate(age[chosen], predicted[chosen], lower[chosen], upper[chosen])
-            rows.append(BandQuality(band_name((low, high)), **vars(quality)))
+        quality = evaluate(age[chosen], predicted[chosen], lower[chosen], upper[chosen])
+        rows.append(BandQuality(band_name((low, high)), **vars(quality)))
     return rows
+
+
+def _bands_of_enough(ages: NumberArray) -> list[tuple[int, int]]:
+    """AGE_BANDS with ``ages`` (n,), neighbours joined until each holds at least 20 people."""
+    bands: list[tuple[int, int]] = []
+    sizes: list[int] = []
+    for low, high in AGE_BANDS:
+        people = int(((ages >= low) & (ages <= high)).sum())
+        if people and sizes and sizes[-1] < MIN_SHOWN_PEOPLE:
+            bands[-1], sizes[-1] = (bands[-1][0], high), sizes[-1] + people
+        elif people:
+            bands.append((low, high))
+            sizes.append(people)
+    if len(bands) > 1 and sizes[-1] < MIN_SHOWN_PEOPLE:
+        bands[-2:] = [(bands[-2][0], bands[-1][1])]
+        sizes[-2:] = [sum(sizes[-2:])]
+    return bands if sum(sizes) >= MIN_SHOWN_PEOPLE else []
 
 
 MIN_COVERAGE_ROWS = 20  # with fewer people, a share inside the interval says little
@@ -103,12 +126,13 @@ def is_short_of_coverage(rows: int, coverage: float, target: float) -> bool:
 
 
 def errors_by_confidence(predictions: Predictions, truth: NDArray[np.float64]) -> list[ConfidenceStep]:
-    """Error by confidence_pct in steps of 10: what the percentage means in years."""
-    pct = confidence_pct(predictions.width)
+    """Error by confidence_pct in steps of 10: what the percentage means in years. Steps of fewer than 20 people are left out."""
+    step = np.clip(confidence_pct(predictions.width) // 10, 0, 9).astype(int)
+    shown = fold_small_counts({str(low): n for low, n in enumerate(np.bincount(step, minlength=10).tolist()) if n}, "others")
     rows = []
     for low in range(0, 100, 10):
-        chosen = (pct >= low) & ((pct < low + 10) | (low == 90))
-        if chosen.any():
+        chosen = step == low // 10
+        if str(low // 10) in shown:
             errors = np.abs(predictions.age[chosen] - truth[chosen])
             rows.append(
                 ConfidenceStep(
@@ -124,6 +148,8 @@ def errors_by_confidence(predictions: Predictions, truth: NDArray[np.float64]) -
 
 def confidence_sentence(steps: list[ConfidenceStep]) -> str:
     """The relation of confidence and error in words: it falls, it falls but for differences within chance, or it does not."""
+    if len(steps) < 2:
+        return "Too few people of different confidence were held out to say whether error falls with it."
     rises = [(a, b) for a, b in pairwise(steps) if b.mae > a.mae]
     if not rises:
         return "Error falls with confidence: no step errs more than the one before."

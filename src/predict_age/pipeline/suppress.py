@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from predict_age.config import Config
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.source.id_hashes import Hashes, keyed_hashes
 from predict_age.source.row_rules import IdType, id_type_named
-from predict_age.source.suppression import Entries, Hashes, keyed_hashes, pids_as_written
+from predict_age.source.suppression import Entries, pids_as_written
 from predict_age.source.text_ids import id_text
 from predict_age.storage.durable_files import remove
 from predict_age.storage.leftovers import remove_dead_attempts

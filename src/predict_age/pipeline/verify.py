@@ -77,9 +77,10 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
 
 
 def _books(run: VerifiedRun) -> None:
-    parts = [describe(run.folder.path / name) for name in run.named("results/")]
+    facts = run.folder.facts(ReadSourceFacts)
+    parts = [describe(run.folder.path / name, bytes.fromhex(facts.checksum_key or "")) for name in run.named("results/")]
     tally = sum_tallies(p.tally for p in parts)
-    books = reconcile(run.folder.facts(ReadSourceFacts), parts, tally)
+    books = reconcile(facts, parts, tally)
     if books.counts() != run.manifest.books or str(books.checksum) != run.manifest.checksum:
         raise IntegrityError(
             "the row accounting differs from the manifest's", expected=str(as_json(run.manifest.books)), found=str(books.as_rows())

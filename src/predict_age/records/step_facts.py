@@ -93,8 +93,8 @@ class SourceFileFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadSourceFacts(Facts):
-    """Row counts of the source. ``checksum`` is the order-free sum of hashed pids; ``known_ages`` counts whole years, the ends
-    folded (:func:`~predict_age.tally.fold_tails`).
+    """Row counts of the source. ``checksum`` is the order-free sum of hashed pids, whose ``checksum_key`` (hexadecimal) is
+    the run's, None in earlier versions; ``known_ages`` counts whole years, the ends folded (:func:`~predict_age.tally.fold_tails`).
 
     ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are;
     ``files`` accounts for each file from its bytes on; ``given_ages`` counts distinct people. ``suppressed`` people are hidden by
@@ -124,6 +124,7 @@ class ReadSourceFacts(Facts):
     withheld: int | None = field(default=None, metadata=OPTIONAL)
     zero_ages: int | None = field(default=None, metadata=OPTIONAL)
     given_ages: GivenAges | None = field(default=None, metadata=OPTIONAL)
+    checksum_key: str | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def people(self) -> int:

@@ -10,15 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
-from predict_age.hashing import checksum
 from predict_age.records.receipts import ResultContents
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.source.id_hashes import people_checksum
 from predict_age.storage.row_accounting import WITHHELD_MINOR, RowAccounting
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally
 
 
-def describe(path: Path) -> ResultContents:
-    """Contents of a result partition: rows, distinct pids and their checksum, and the tally of sources and ages."""
+def describe(path: Path, key: bytes) -> ResultContents:
+    """Contents of a result partition: rows, distinct pids, their checksum by the run's ``key``, the tally of sources and ages."""
     columns = ["pid", "predicted_age", "confidence_pct", "prediction_source", "usable"]
     written = pq.read_table(path, columns=columns, read_dictionary=["prediction_source"]).combine_chunks()
     pids = written["pid"].to_numpy()
@@ -47,7 +47,7 @@ def describe(path: Path) -> ResultContents:
         )
     in_order = np.sort(pids, kind="stable")  # partitions are sorted already, so this is one pass
     distinct = int(np.count_nonzero(in_order[1:] != in_order[:-1])) + bool(len(pids))
-    return ResultContents(written.num_rows, distinct, str(checksum(pids)), tally)
+    return ResultContents(written.num_rows, distinct, str(people_checksum(pids, key)), tally)
 
 
 def _check_withheld(path: Path, written: pa.Table) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from predict_age.runtime.import_blocking import block_unused_imports
+from predict_age.runtime.temporary_folder import temporary_folder
 
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BEAT_SECONDS = 1.0
@@ -32,6 +33,7 @@ def prepare() -> bool:
     from multiprocessing import forkserver
 
     try:
+        temporary_folder()
         with _single_threaded(), _without_interrupts():
             forkserver.set_forkserver_preload(["predict_age.forkserver_preload"])
             forkserver.ensure_running()

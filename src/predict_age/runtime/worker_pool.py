@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from predict_age.errors import PredictAgeError, ResourceError
 from predict_age.runtime.forkserver import BEAT_SECONDS, begin_work, context
+from predict_age.runtime.temporary_folder import temporary_folder
 
 WORKER_START_SECONDS = 120.0  # a worker that is still importing has no heartbeat yet
 
@@ -139,7 +140,7 @@ class Pool:
 
     def _pool(self) -> ProcessPoolExecutor:
         if self._executor is None:
-            self._beats = self._beats or TemporaryDirectory(prefix="predict-age-", ignore_cleanup_errors=True)
+            self._beats = self._beats or TemporaryDirectory(prefix="beats-", dir=temporary_folder(), ignore_cleanup_errors=True)
             self._looked = time.monotonic()
             self._executor = ProcessPoolExecutor(
                 self.workers,

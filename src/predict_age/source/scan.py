@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
-from predict_age.hashing import checksum
 from predict_age.records.step_facts import GivenAges
 from predict_age.source.age_states import count_states, states_of_people, sum_unusable
 from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
+from predict_age.source.id_hashes import people_checksum
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
 from predict_age.source.row_rules import AgeState, IdType, RowRules, UnusableAges, connect
@@ -215,8 +215,10 @@ class DuplicateRows:
         return self.ages < WITHHELD
 
 
-def find_duplicates(bucket: int, numbers: list[int], scratch: Path, ids: IdType = "integer") -> DuplicateRows:
-    """Judge all rows whose pid falls into ``bucket``, from all ``numbers`` of scans. Memory: 9 bytes a row of the bucket.
+def find_duplicates(bucket: int, numbers: list[int], scratch: Path, key: bytes, ids: IdType = "integer") -> DuplicateRows:
+    """Judge all rows whose pid falls into ``bucket``, from all ``numbers`` of scans; ``key`` is that of the run's checksum.
+
+    Memory: 9 bytes a row of the bucket.
 
     Raises InputError when two different ids have the same pid.
     """
@@ -224,7 +226,7 @@ def find_duplicates(bucket: int, numbers: list[int], scratch: Path, ids: IdType 
     pids = together(scratch, numbers, bucket, entry, "pid")
     pids.sort()
     more = pids[1:][pids[1:] == pids[:-1]]  # every row of a pid but one
-    distinct, seal = len(pids) - len(more), (checksum(pids) - checksum(more)) % 2**64
+    distinct, seal = len(pids) - len(more), (people_checksum(pids, key) - people_checksum(more, key)) % 2**64
     del pids
     several = np.unique(more)
     parts = gather(scratch, numbers, bucket) if len(several) else ()

@@ -10,27 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from predict_age.hashing import siphash, siphash_keys
 from predict_age.kernels import use_kernels
+from predict_age.source.id_hashes import Hashes, keyed_hashes
 from predict_age.source.row_rules import IdType, connect, read_ids
 from predict_age.storage.suppression_list import ENTRY_BYTES, SuppressionList
 
 READING_BITS: dict[IdType, int] = {"integer": 1, "text": 2}
 PLAIN = r"^(0|-?[1-9][0-9]{0,17})$"  # ids that stand for the same pid as a number and as text
 MOST_START_BITS = 18
-Hashes = NDArray[np.uint64]
-
-
-def keyed_hashes(pids: NDArray[np.int64], key: bytes) -> Hashes:
-    """SipHash-2-4 of each pid (n,), as eight bytes, little-endian."""
-    content = np.ascontiguousarray(pids, "<i8").view(np.uint8)
-    if not use_kernels(len(pids)):
-        return siphash(content.reshape(-1, 8), key)
-    from predict_age.kernels import hashes
-
-    made = np.empty(len(pids), np.uint64)
-    hashes.siphash_messages(content, 8, *siphash_keys(key), made)
-    return made
 
 
 @dataclass(frozen=True)

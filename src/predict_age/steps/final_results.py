@@ -27,7 +27,15 @@ from predict_age.tally import Tally, sum_tallies
 
 
 def result_part(
-    path: Path, key: str, qa: Path, qa_sha256: str, timestamp: str, run_id: str, usable_from_pct: float, purpose: str
+    path: Path,
+    key: str,
+    qa: Path,
+    qa_sha256: str,
+    timestamp: str,
+    run_id: str,
+    usable_from_pct: float,
+    purpose: str,
+    checksum_key: bytes,
 ) -> Receipt[ResultContents]:
     """Write one part of the result table from one QA part, then describe what a reader finds in the written file."""
     check_hash(qa, qa_sha256)
@@ -41,7 +49,7 @@ def result_part(
         named = table.cast(with_purpose(table.schema, purpose))
         pq.write_table(named, stream, row_group_size=250_000, **parquet_options(table.schema))
     check_hash(path, stream.sha256)
-    return write_partition_receipt(path, key, stream, describe(path))
+    return write_partition_receipt(path, key, stream, describe(path, checksum_key))
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,12 @@ def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
     stamp = plan.timestamp[:19].replace("T", " ")
     numbers = range(len(batches_of(folder)))
     checked = inputs.human_qa.outputs
+    checksum_key = bytes.fromhex(inputs.source.checksum_key or "")
     parts = []
     for n in numbers:
         made = checked[f"qa/{folder.qa_part(n).name}"]
         how = (stamp, plan.run_id, plan.config.prediction.usable_from_pct, plan.purpose)
-        parts.append(Partition(folder.result_part(n), key_of("result", made, *how), (folder.qa_part(n), made, *how)))
+        parts.append(Partition(folder.result_part(n), key_of("result", made, *how), (folder.qa_part(n), made, *how, checksum_key)))
     total = inputs.source.people
     receipts = build_missing(
         inputs.context, result_part, parts, valid_partitions(parts, ResultContents), lambda c: c.rows, total, "people"

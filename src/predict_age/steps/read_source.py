@@ -19,6 +19,7 @@ from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
 from predict_age.source.external_partition import buckets_for
+from predict_age.source.id_hashes import key_of_run
 from predict_age.source.missing_keys import check_keys, no_known_age
 from predict_age.source.rejected_rows import FileRows, check_converted, check_rejected
 from predict_age.source.row_group_reader import Split, open_parquet, splits_of_file
@@ -101,7 +102,15 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     )
     shutil.rmtree(scratch, ignore_errors=True)
     facts = source_facts(
-        _unusable_ages(context, rules, counts), files, counts, duplicates, hidden, hashes, rules, file_facts(plan.files, files)
+        _unusable_ages(context, rules, counts),
+        files,
+        counts,
+        duplicates,
+        hidden,
+        hashes,
+        rules,
+        file_facts(plan.files, files),
+        _checksum_key(context),
     )
     hidden.check_others(facts.people)
     write_json(
@@ -198,9 +207,14 @@ def _buckets(context: StepContext, splits: list[Split]) -> int:
     return buckets_for(sum(s.rows for s in splits), context.pool.workers)
 
 
+def _checksum_key(context: StepContext) -> bytes:
+    return key_of_run(context.plan.run_id, "checksum")
+
+
 def _find_duplicates(context: StepContext, splits: list[Split], rules: RowRules, scratch: Path) -> list[DuplicateRows]:
     scans = list(range(len(grouped(splits))))
-    tasks = [(bucket, scans, scratch, rules.ids) for bucket in range(_buckets(context, splits))]
+    key = _checksum_key(context)
+    tasks = [(bucket, scans, scratch, key, rules.ids) for bucket in range(_buckets(context, splits))]
     result: list[DuplicateRows] = context.pool.run(find_duplicates, tasks, names="duplicate search")
     return result
 

@@ -54,6 +54,7 @@ def source_facts(
     hashes: list[str],
     rules: RowRules,
     files: list[SourceFileFacts],
+    checksum_key: bytes,
 ) -> ReadSourceFacts:
     """Facts of the whole source, from its ``rows`` by file and from what was counted while it was scanned."""
     read, reasons = sum(f.records for f in rows), sum((f.rejected for f in rows), Counter[str]())
@@ -86,4 +87,5 @@ def source_facts(
         withheld=sum(c.withheld for c in counts) - lost_withheld if rules.ages.min_age else None,
         zero_ages=sum(c.zero_ages for c in counts) or None,
         suppressed=hidden.people,
+        checksum_key=checksum_key.hex(),
     )

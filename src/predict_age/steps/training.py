@@ -36,10 +36,11 @@ from predict_age.runs.quality_gates import Check, apply_gate, leak_limits
 from predict_age.runs.run import StepContext, library_versions
 from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
 from predict_age.runs.warm_up import warm_up
+from predict_age.source.id_hashes import key_of_run, read_fingerprints, write_fingerprints
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.step import StepRecord, StepResult
 from predict_age.steps.training_sample import SamplingTask, choose_splits, draw_people, load_sample
-from predict_age.storage.durable_files import creating, file_sha256, make_folder, read_json, write_json
+from predict_age.storage.durable_files import file_sha256, make_folder, read_json, write_json
 from predict_age.storage.workspace import RunFolder
 
 TRAINED_ON = "trained_on.npy"  # fingerprints of the people whom the model was trained on, ascending
@@ -156,8 +157,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
 
 def _record_people(folder: RunFolder, people: TrainingSample) -> None:
     """Write whom the model is trained on, so that another run can tell."""
-    with creating(folder.model / TRAINED_ON) as stream:
-        np.save(stream, np.sort(people.fingerprints))
+    write_fingerprints(folder.model / TRAINED_ON, key_of_run(folder.id, TRAINED_ON), people.fingerprints)
 
 
 def _warm_up_workers(inputs: TrainingInputs) -> None:
@@ -209,7 +209,7 @@ def _evaluate_reused(inputs: TrainingInputs, trained: Metrics) -> ReusedModelQua
     trained_on = context.folder.model / TRAINED_ON
     if not trained_on.exists():
         return not_evaluated(0, "the model does not record whom it was trained on, so it could not be measured in this run")
-    strangers = max(1, inputs.source.known - len(np.load(trained_on)))  # at least
+    strangers = max(1, inputs.source.known - len(read_fingerprints(trained_on)[1]))  # at least
     people = _draw(inputs, strangers, MAX_REUSED_ROWS, 0.0, trained_on)
     bundle, _ = load_model(context.folder.model, file_sha256(context.folder.model / "manifest.json"))
     bundle = bundle.withholding(withholding_rule(plan.config.ages))
@@ -232,7 +232,9 @@ def _draw(
     share = min(1.0, times * most / max(labelled, 1))
     others = min(1.0, times * unlabelled_rows / max(inputs.source.to_predict, 1))
     rules = rules_of(plan, inputs.source)
-    drawing = SamplingTask(plan.config, rules, duplicate_rows_file(context.folder), plan.features_text, share, others, except_for)
+    key = key_of_run(plan.run_id, TRAINED_ON)
+    rows = duplicate_rows_file(context.folder)
+    drawing = SamplingTask(plan.config, rules, rows, plan.features_text, share, others, key, except_for)
     tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
     more = context.progress.part(round(labelled * share / times), "labelled people sampled")
 

@@ -15,8 +15,9 @@ from predict_age.config import Config, TrainingConfig
 from predict_age.evaluation.model_card.card_sample import TrainingSample
 from predict_age.features.extract import extract_features
 from predict_age.features.group_fields import NOT_GIVEN, read_groups, with_one_spelling
-from predict_age.hashing import fingerprints, sampling_hash, uniform_hash
+from predict_age.hashing import sampling_hash, uniform_hash
 from predict_age.kernels import prepare_kernels
+from predict_age.source.id_hashes import fingerprints, read_fingerprints
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
@@ -32,7 +33,7 @@ MIN_SPLITS_TO_CHOOSE = 100
 class SamplingTask:
     """Settings of the sample: the shares (0..1) of people with and without a known age to draw, and how profiles are read.
 
-    ``except_for``: file with the fingerprints of people who are not drawn, ascending.
+    ``key``: of their fingerprints; ``except_for``: file with the fingerprints of people who are not drawn, ascending.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class SamplingTask:
     features: str
     known: float
     others: float
+    key: bytes
     except_for: Path | None = None
 
 
@@ -71,7 +73,7 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
     config = drawing.config
     tables = []
     prepare_kernels(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
-    few = None if drawing.except_for is None else _strangers(splits, drawing, np.load(drawing.except_for))
+    few = None if drawing.except_for is None else _strangers(splits, drawing, *read_fingerprints(drawing.except_for))
     for split in splits:
         wanted = counting_rows(split, drawing.duplicate_rows)
         if few is not None:
@@ -92,7 +94,7 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
             groups = read_groups(connection, profiles, config.card.groups)
             table = made.with_text_categories().append_column("age", judged["known_age"].filter(chosen))
             table = table.append_column(SAMPLING_HASH, pa.array(hashes[chosen]))
-            table = table.append_column(FINGERPRINT, pa.array(fingerprints(pids[chosen])))
+            table = table.append_column(FINGERPRINT, pa.array(fingerprints(pids[chosen], drawing.key)))
             for name in groups.column_names:
                 table = table.append_column(GROUP + name, groups[name])
             tables.append(table.filter(made.problem.is_null()))
@@ -105,7 +107,9 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
     return drawn.num_rows - drawn["age"].null_count, str(path)
 
 
-def _strangers(splits: list[Split], drawing: SamplingTask, familiar: NDArray[np.uint32]) -> dict[int, NDArray[np.bool_]]:
+def _strangers(
+    splits: list[Split], drawing: SamplingTask, key: bytes, familiar: NDArray[np.uint32]
+) -> dict[int, NDArray[np.bool_]]:
     """Mask of the rows of each split, by its id: people of known age to be drawn whose fingerprint is not ``familiar``.
 
     Profiles are not read: among the people of known age, few are strangers.
@@ -115,7 +119,7 @@ def _strangers(splits: list[Split], drawing: SamplingTask, familiar: NDArray[np.
         pids = judged["pid"].fill_null(0).to_numpy()
         drawn = sampling_hash(pids, drawing.config.training.seed) < drawing.known
         known = (judged["pid"].is_valid().to_numpy()) & judged["known_age"].is_valid().to_numpy()
-        marks = fingerprints(pids)
+        marks = fingerprints(pids, key)
         place = np.minimum(np.searchsorted(familiar, marks), max(len(familiar) - 1, 0))
         seen = familiar[place] == marks if len(familiar) else np.zeros(len(marks), np.bool_)
         found[split.id][piece.first : piece.first + len(pids)] = drawn & known & ~seen

@@ -9,18 +9,19 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from predict_age.runtime.temporary_folder import remove_dead_temporary_folders
 from predict_age.storage.result_files import SCRATCH_FOLDERS, WORKING_COPIES
 from predict_age.storage.spill import remove_dead_spills
 from predict_age.storage.workspace import RunFolder, Workspace
 
 
 def remove_dead_attempts(workspace: Workspace, continued: str = "") -> int:
-    """Remove scratch folders of all attempts, and working copies of all runs but the ``continued`` one; returns their number.
+    """Remove scratch folders of all attempts, working copies of all runs but the ``continued`` one, and what lies in TMPDIR.
 
-    Only for a holder of the lease that has not begun to work: nobody else may be writing. A former holder that wakes up late
-    fails, and finds that it has lost the lease.
+    Returns the number of folders and files. Only for a holder of the lease that has not begun to work: nobody else may be
+    writing. A former holder that wakes up late fails, and finds that it has lost the lease.
     """
-    removed = remove_dead_spills(workspace.root)
+    removed = remove_dead_spills(workspace.root) + remove_dead_temporary_folders()
     for folder in sorted((workspace.root / "runs").glob("*/")):
         patterns = SCRATCH_FOLDERS if folder.name == continued else (*SCRATCH_FOLDERS, *WORKING_COPIES)
         removed += _remove(folder, patterns)

@@ -9,14 +9,14 @@ import os
 import platform
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from predict_age.runtime.temporary_folder import is_dead_owner
+
 VARIABLE = "PREDICT_AGE_SPILL"  # handed to worker processes
 _OF_A_COMMAND = re.compile(r"spill-(?P<machine>.+)-(?P<process>\d+)")
-OTHER_MACHINE_SECONDS = 86_400
 
 
 def spill_folder() -> str:
@@ -53,18 +53,7 @@ def remove_dead_spills(root: Path) -> int:
 
 
 def _is_dead(path: Path, found: re.Match[str]) -> bool:
-    if found["machine"] != _machine():
-        try:
-            return time.time() - path.stat().st_mtime > OTHER_MACHINE_SECONDS
-        except OSError:
-            return False
-    try:
-        os.kill(int(found["process"]), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return is_dead_owner(path, found["machine"] == _machine(), int(found["process"]))
 
 
 def _machine() -> str:
