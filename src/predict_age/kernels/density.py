@@ -10,6 +10,7 @@ from predict_age.kernels.jit import inline, kernel, power_of_two
 from predict_age.kernels.kinds import EXP_COEFFICIENTS, HALF, LN2_HIGH, LN2_LOW, LOG2_E, MIN_EXPONENT, ONE
 
 ROWS_PER_BLOCK = 64  # rows processed together
+TERMS_PER_PASS = 8  # terms of a sum that are added while it is in a register
 
 
 @kernel
@@ -36,7 +37,7 @@ def feature_bins(matrix: Any, edges: Any, starts: Any, out: Any) -> None:
 
 @kernel
 def first_layers(at: Any, bins: Any, shift: Any, out: Any) -> None:
-    """Fill ``out`` (n, s, 2h), up to h, with the first layers of n rows.
+    """Fill ``out`` (n, s, h) with the first layers of n rows.
 
     Sums of the rows ``at`` (n, f) of ``bins`` (m, s h), plus ``shift`` (s, h), at least 0.
     """
@@ -54,14 +55,56 @@ def first_layers(at: Any, bins: Any, shift: Any, out: Any) -> None:
                 layer[i] = max(sums[i] + shift[s, i], np.float32(0))
 
 
+@inline
+def _add_products(values: Any, weights: Any, column: Any, terms: Any, total: Any) -> None:
+    """Fill ``total`` (ROWS_PER_BLOCK,) with the sum over ``terms`` t of ``values[t]`` times ``weights[t, column]``.
+
+    ``values`` (terms ROWS_PER_BLOCK,) holds the rows of a term side by side. Every sum begins at 0 and runs from the first term on.
+    """
+    wide = np.uint64(ROWS_PER_BLOCK)
+    total[:] = 0
+    whole = terms - terms % TERMS_PER_PASS
+    for t in range(0, whole, TERMS_PER_PASS):
+        w0, w1, w2, w3 = weights[t, column], weights[t + 1, column], weights[t + 2, column], weights[t + 3, column]
+        w4, w5, w6, w7 = weights[t + 4, column], weights[t + 5, column], weights[t + 6, column], weights[t + 7, column]
+        a0 = np.uint64(t) * wide
+        a1, a2, a3, a4 = a0 + wide, a0 + wide * np.uint64(2), a0 + wide * np.uint64(3), a0 + wide * np.uint64(4)
+        a5, a6, a7 = a0 + wide * np.uint64(5), a0 + wide * np.uint64(6), a0 + wide * np.uint64(7)
+        for i in range(wide):
+            x = total[i] + values[a0 + i] * w0 + values[a1 + i] * w1 + values[a2 + i] * w2 + values[a3 + i] * w3
+            total[i] = x + values[a4 + i] * w4 + values[a5 + i] * w5 + values[a6 + i] * w6 + values[a7 + i] * w7
+    for t in range(whole, terms):
+        weight, at = weights[t, column], np.uint64(t) * wide
+        for i in range(wide):
+            total[i] += values[at + i] * weight
+
+
 @kernel
-def second_layer(values: Any, shift: Any, s: Any, out: Any) -> None:
-    """Fill ``out`` (n, s, 2h) of network s, from h on, with its second layer: ``values`` (n, h) plus ``shift`` (h,), at least 0."""
-    width = values.shape[1]
-    for n in range(values.shape[0]):
-        row, layer = values[n], out[n, s, width:]
-        for i in range(width):
-            layer[i] = max(row[i] + shift[i], np.float32(0))
+def later_layers(layers: Any, hidden: Any, shift: Any, last: Any, out: Any) -> None:
+    """Fill ``out`` (s, k, m) with the weights of the basis functions for n of m rows, from their first layers ``layers`` (n, s, h).
+
+    ``hidden`` (s, h, h) and ``shift`` (s, h) lead to the second layers, ``last`` (s, 2h, k) from both layers to the weights. m is a
+    multiple of ROWS_PER_BLOCK. No sum depends on other rows: libraries of linear algebra sum a row in another order when it is alone.
+    """
+    rows, networks, width = layers.shape
+    functions, wide = last.shape[2], np.uint64(ROWS_PER_BLOCK)
+    values, total = np.zeros(2 * width * ROWS_PER_BLOCK, np.float32), np.empty(ROWS_PER_BLOCK, np.float32)
+    for start in range(0, rows, ROWS_PER_BLOCK):
+        here = min(ROWS_PER_BLOCK, rows - start)
+        for s in range(networks):
+            for n in range(here):
+                for i in range(width):
+                    values[i * ROWS_PER_BLOCK + n] = layers[start + n, s, i]
+            for j in range(width):
+                _add_products(values, hidden[s], j, width, total)
+                at, moved = np.uint64(width + j) * wide, shift[s, j]
+                for i in range(wide):
+                    values[at + i] = max(total[i] + moved, np.float32(0))
+            for j in range(functions):
+                _add_products(values, last[s], j, 2 * width, total)
+                weights = out[s, j, start : start + ROWS_PER_BLOCK]
+                for i in range(wide):
+                    weights[i] = total[i]
 
 
 @inline

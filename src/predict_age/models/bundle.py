@@ -107,11 +107,15 @@ class EnsembleWeights:
 
     def point_age(self, outputs: MemberOutputs) -> NDArray[np.float64]:
         """The ensemble's unrounded age (n,), years."""
-        return outputs.points @ np.array(self.weights)
+        return self._weighted(outputs.points)
+
+    def _weighted(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weighted sums (n,) of the members' ``points`` (n, 4), in the order of MEMBERS whatever n is."""
+        return sum((points[:, i] * weight for i, weight in enumerate(self.weights)), np.zeros(len(points)))
 
     def around_point(self, points: NDArray[np.float64]) -> Probabilities:
         """Distributions (n, n_ages) around the ensemble's point, from the members' ``points`` (n, 4)."""
-        return distribution_around(points @ np.array(self.weights), np.array(self.residuals), self.youngest, self.oldest)
+        return distribution_around(self._weighted(points), np.array(self.residuals), self.youngest, self.oldest)
 
     def outputs(
         self,

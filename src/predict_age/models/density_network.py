@@ -10,12 +10,11 @@ random weights err differently; the mean of their distributions is used. See ADR
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from predict_age.arrays import Float32Array
 from predict_age.features.encode import Matrix
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 LEARNED_ARRAYS = ("bins", "shift1", "hidden", "shift2", "last")
+KERNEL_BLOCK_ROWS = 64  # rows that kernels process together
 NETWORK_CHUNK_ROWS = 512  # rows whose intermediate values stay in the processor's cache
 NETWORK_ARRAYS = {
     "edges": ArrayRule(np.float32, ("edges",), may_be_empty=True),
@@ -80,8 +80,7 @@ class DensityNetwork:
         """Probabilities (n_rows, n_ages) of each whole age for (n_rows, n_features), NaN = missing."""
         result = np.empty((len(matrix), len(self.prior)), np.float32)
         evaluate = self._by_kernels if use_kernels(len(matrix)) and len(self._band.values) == SPLINES_PER_AGE else self._by_numpy
-        with _blas().limit(limits=1):
-            evaluate(matrix, result)
+        evaluate(matrix, result)
         return result
 
     def _by_numpy(self, matrix: Matrix, out: Probabilities) -> None:
@@ -92,30 +91,25 @@ class DensityNetwork:
             total = np.zeros((len(self.prior), len(at)), np.float32)
             for s in range(len(self.bins)):
                 first = np.maximum(chosen @ self.bins[s] + self.shift1[s], 0)
-                second = np.maximum(first @ self.hidden[s] + self.shift2[s], 0)
-                total += self._band.probabilities(self.last[s].T @ np.concatenate([first, second], axis=1).T, self.prior)
+                second = np.maximum(ordered_product(first, self.hidden[s]) + self.shift2[s], 0)
+                weights = ordered_product(np.concatenate([first, second], axis=1), self.last[s])
+                total += self._band.probabilities(np.ascontiguousarray(weights.T), self.prior)
             out[start : start + NETWORK_CHUNK_ROWS] = (total * np.float32(1 / len(self.bins))).T
 
     def _by_kernels(self, matrix: Matrix, out: Probabilities) -> None:
-        """Fill ``out`` as :meth:`_by_numpy` does, to the last bit: matrix products by NumPy, the steps between them by kernels."""
-        from predict_age.kernels.density import feature_bins, first_layers, network_probabilities, second_layer
+        """Fill ``out`` as :meth:`_by_numpy` does, to the last bit, by kernels."""
+        from predict_age.kernels.density import feature_bins, first_layers, later_layers, network_probabilities
 
         networks, width, functions = self.last.shape[0], self.hidden.shape[1], self.last.shape[2]
-        at = np.empty((NETWORK_CHUNK_ROWS, matrix.shape[1]), np.int32)
-        layers, product = (
-            np.empty((NETWORK_CHUNK_ROWS, networks, 2 * width), np.float32),
-            np.empty((NETWORK_CHUNK_ROWS, width), np.float32),
-        )
-        weights = np.zeros((networks, functions, NETWORK_CHUNK_ROWS), np.float32)
+        rows = min(NETWORK_CHUNK_ROWS, -(-len(matrix) // KERNEL_BLOCK_ROWS) * KERNEL_BLOCK_ROWS)
+        at = np.empty((rows, matrix.shape[1]), np.int32)
+        layers, weights = np.empty((rows, networks, width), np.float32), np.empty((networks, functions, rows), np.float32)
         for start in range(0, len(matrix), NETWORK_CHUNK_ROWS):
             chunk = matrix[start : start + NETWORK_CHUNK_ROWS]
             n = len(chunk)
             feature_bins(np.ascontiguousarray(chunk), self.edges, self.starts, at[:n])
             first_layers(at[:n], self._bins_beside, self.shift1, layers[:n])
-            for s in range(networks):
-                np.matmul(layers[:n, s, :width], self.hidden[s], out=product[:n])
-                second_layer(product[:n], self.shift2[s], s, layers[:n])
-                np.matmul(self.last[s].T, layers[:n, s].T, out=weights[s, :, :n])
+            later_layers(layers[:n], self.hidden, self.shift2, self.last, weights)
             network_probabilities(weights, self._band.first, self._band.values, self.prior, out[start : start + NETWORK_CHUNK_ROWS])
 
     @cached_property
@@ -128,10 +122,15 @@ class DensityNetwork:
         return BandedBasis.from_dense(self.basis, SPLINES_PER_AGE)
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    """The loaded libraries of linear algebra; finding them takes a millisecond."""
-    return ThreadpoolController()
+def ordered_product(rows: Float32Array, weights: Float32Array) -> Float32Array:
+    """The matrix product (n, k) of ``rows`` (n, m) and ``weights`` (m, k), each sum from the first term to the last.
+
+    ``rows @ weights`` sums in an order that depends on the number of rows, so that an age could depend on who else is predicted.
+    """
+    total = np.zeros((len(rows), weights.shape[1]), np.float32)
+    for term, weight in enumerate(weights):
+        total += rows[:, term, np.newaxis] * weight
+    return total
 
 
 def bin_features(matrix: Matrix, edges: Float32Array, starts: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -23,8 +23,11 @@ class RidgeModel:
 
     def predict(self, matrix: Matrix) -> Float64Array:
         """Ages (n_rows,), years, unbounded."""
-        result: Float64Array = _design(matrix, self.fill, self.centre, self.spread) @ self.weights + self.intercept
-        return result
+        design = _design(matrix, self.fill, self.centre, self.spread)
+        ages = np.full(len(matrix), self.intercept)
+        for column, weight in enumerate(self.weights.tolist()):  # one after another: a row's sum does not depend on other rows
+            ages += design[:, column] * weight
+        return ages
 
 
 def _design(matrix: Matrix, fill: Float64Array, centre: Float64Array, spread: Float64Array) -> Float64Array:

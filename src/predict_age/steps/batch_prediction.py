@@ -21,8 +21,7 @@ from predict_age.hashing import sampling_hash
 from predict_age.kernels import use_kernels
 from predict_age.models.artifact import load_model
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
-from predict_age.models.reuse import corrected_bundle
-from predict_age.models.withholding import withholding_rule
+from predict_age.predictor.profile_judgement import delivered_bundle, judged_profiles
 from predict_age.records.model_quality import IntervalCorrection
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.runs.incremental import PREDICTION_ENTRY, WITHHELD_AGE, Reusable
@@ -75,24 +74,21 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     withheld gets a row without any number, and is in no count but that of such rows, nor in the drift sample.
     """
     bundle, version = load_model(context.model, context.model_sha256)
-    bundle = corrected_bundle(bundle, context.correction).withholding(withholding_rule(context.rules.ages))
+    bundle = delivered_bundle(bundle, context.correction, context.rules.ages)
     names = pa.array([version, *(load_model(*model)[1] for model in context.arms.models)], pa.string())
     tally, drift_sample = Tally(), SketchBuilder(bundle.encoders)
     rows = 0
     with creating(path) as stream, RowGroupWriter(stream, context.schema, GROUP_ROWS) as writer:
         for people, found in _read(splits, context, bundle.features.text):
-            made, kept = found, people.kept
-            matrix = bundle.encoders.encode(made.columns)
-            usable = made.problem.is_null().to_numpy() & ~np.isnan(matrix[:, : len(bundle.features)]).all(axis=1)
-            whole, in_sample = (made.columns, matrix), usable & people.in_drift_sample
+            columns, kept, judged = found.columns, people.kept, judged_profiles(bundle, found)
+            whole, in_sample = (columns, judged.matrix), judged.usable & people.in_drift_sample
             if kept.any():
-                recomputed = people.recomputed
-                made, matrix, usable = made.filter(pa.array(recomputed)), matrix[recomputed], usable[recomputed]
-            reasons = Counter(r or "profile_without_features" for r in made.problem.filter(~usable).to_pylist())
+                columns, judged = columns.filter(pa.array(people.recomputed)), judged.only(people.recomputed)
+            reasons, usable = Counter(judged.reasons()), judged.usable
             good = kept.copy()
             good[~kept] = usable
             arm = assign_arms(people.pids[good], context.arms.name, context.arms.shares)
-            columns, matrix = _marked(made.columns, matrix, usable)
+            columns, matrix = _marked(columns, judged.matrix, usable)
             fresh = _predicted(bundle, columns, matrix, context.arms, arm)
             predictions = _merged(kept, people.entries, usable, fresh)
             n, withheld = int(good.sum()), predictions.withheld
@@ -148,8 +144,7 @@ class _Profiles:
 def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, ExtractedFeatures]]:
     """The people of ``splits`` to be predicted, thousands together, and the features that ``text`` describes.
 
-    Profiles are read in cache-sized chunks, which is a third faster. Which people are predicted together depends on the split
-    alone, because the last bit of a prediction depends on who else is in its batch of rows.
+    Profiles are read in cache-sized chunks, which is a third faster. Which people are predicted together changes no prediction.
     """
     several = _people(splits, context)
     kernels = use_kernels(sum(int(people.needed.sum()) for people in several))

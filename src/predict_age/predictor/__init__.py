@@ -1,0 +1,1 @@
+"""From bytes of profiles to predictions: the one way that batches, Python programs and the server take."""

@@ -1,0 +1,51 @@
+"""Which profiles can be predicted, and the bundle as it is delivered: shared by batches and by single predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from predict_age.config import AgesConfig
+from predict_age.features.encode import Matrix
+from predict_age.features.extract import ExtractedFeatures
+from predict_age.models.bundle import Bundle
+from predict_age.models.reuse import corrected_bundle
+from predict_age.models.withholding import withholding_rule
+from predict_age.records.model_quality import IntervalCorrection
+
+WITHOUT_FEATURES = "profile_without_features"
+
+
+def delivered_bundle(bundle: Bundle, correction: IntervalCorrection | None, ages: AgesConfig) -> Bundle:
+    """The ``bundle`` as a run delivers it: intervals with the run's ``correction``, minors withheld by its ``ages``."""
+    return corrected_bundle(bundle, correction).withholding(withholding_rule(ages))
+
+
+@dataclass(frozen=True)
+class JudgedProfiles:
+    """n profiles as the models see them: the ``matrix`` (n, n_columns), and who is ``usable`` (n,).
+
+    ``problem`` (n,) says why a profile cannot be used; it is NULL also for a usable profile that shows none of the features.
+    """
+
+    matrix: Matrix
+    usable: NDArray[np.bool_]
+    problem: pa.ChunkedArray
+
+    def reasons(self) -> list[str]:
+        """Reasons of the profiles that are not usable, in their order."""
+        return [r or WITHOUT_FEATURES for r in self.problem.filter(pa.array(~self.usable)).to_pylist()]
+
+    def only(self, chosen: NDArray[np.bool_]) -> JudgedProfiles:
+        """The marked profiles (n,) alone."""
+        return JudgedProfiles(self.matrix[chosen], self.usable[chosen], self.problem.filter(pa.array(chosen)))
+
+
+def judged_profiles(bundle: Bundle, found: ExtractedFeatures) -> JudgedProfiles:
+    """Encode the features ``found``. A profile that cannot be used, or shows none of the features, gets no prediction."""
+    matrix = bundle.encoders.encode(found.columns)
+    usable = found.problem.is_null().to_numpy() & ~np.isnan(matrix[:, : len(bundle.features)]).all(axis=1)
+    return JudgedProfiles(matrix, usable, found.problem)

@@ -1,0 +1,93 @@
+"""Predictor of single profiles and of some thousands: the answers that a batch of the pipeline would give."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import pyarrow as pa
+
+from predict_age.errors import InputError
+from predict_age.features.extract import extract_features
+from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels
+from predict_age.models.bundle import Bundle
+from predict_age.predictor.answers import Answers, answers
+from predict_age.predictor.profile_judgement import judged_profiles
+from predict_age.source.row_rules import connect
+
+Profile = str | bytes | Mapping[str, object] | None
+
+
+@dataclass(frozen=True)
+class DeliveryRules:
+    """Rules of a run that answers follow: date of the ages, default age, confidence from which an age is usable.
+
+    ``run`` and ``purpose`` are those of that run.
+    """
+
+    run: str
+    as_of: dt.date
+    default_age: int
+    usable_from_pct: float
+    purpose: str
+
+
+class ProfilePredictor:
+    """The delivered ``bundle`` of a model ``version``, and the ``rules`` of a run.
+
+    An answer depends on the profile alone, not on the other profiles of a call, nor on how many there are. A call locks out others:
+    readers of one process share a cache of texts.
+    """
+
+    def __init__(self, bundle: Bundle, version: str, rules: DeliveryRules) -> None:
+        self.bundle, self.version, self.rules = bundle, version, rules
+
+    def warm_up(self) -> None:
+        """Load kernels and everything that the first call would otherwise load."""
+        prepare_kernels(MIN_KERNEL_ROWS)
+        self.predict(["{}"])
+
+    def predict(self, profiles: Sequence[Profile] | pa.ChunkedArray) -> Answers:
+        """Answers about ``profiles``, in their order: JSON as text or UTF-8, mappings, or None, or a column of Arrow's string type.
+
+        Raises InputError for a profile that cannot be written as text.
+        """
+        column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
+        with _reading:
+            found = extract_features(connect(), column, self.bundle.features.text, self.rules.as_of)
+            judged = judged_profiles(self.bundle, found)
+            made = self.bundle.predict(judged.matrix[judged.usable])
+        return answers(judged.usable, judged.reasons(), made, self.rules.default_age, self.rules.usable_from_pct)
+
+
+_reading = Lock()
+
+
+def profile_texts(profiles: Sequence[Profile]) -> pa.StringArray:
+    """JSON texts of ``profiles``. Raises InputError, which names the place and never the value."""
+    try:
+        return pa.array([_text(profile) for profile in profiles], pa.string())
+    except (ValueError, TypeError):
+        for number, profile in enumerate(profiles):
+            try:
+                pa.array([_text(profile)], pa.string())
+            except (ValueError, TypeError, RecursionError) as error:
+                raise InputError(
+                    f"profile {number} cannot be read",
+                    expected="JSON as text or UTF-8 bytes, a mapping of JSON values, or None",
+                    found=type(profile).__name__ if isinstance(error, TypeError) else f"{type(profile).__name__} that is not valid",
+                ) from None
+        raise
+
+
+def _text(profile: Profile) -> str | None:
+    if profile is None or isinstance(profile, str):
+        return profile
+    if isinstance(profile, bytes | bytearray | memoryview):
+        return bytes(profile).decode()
+    if isinstance(profile, Mapping):
+        return json.dumps(dict(profile), ensure_ascii=False, allow_nan=False)
+    raise TypeError(type(profile).__name__)
