@@ -84,7 +84,7 @@ def later_layers(layers: Any, hidden: Any, shift: Any, last: Any, out: Any) -> N
     """Fill ``out`` (s, k, m) with the weights of the basis functions for n of m rows, from their first layers ``layers`` (n, s, h).
 
     ``hidden`` (s, h, h) and ``shift`` (s, h) lead to the second layers, ``last`` (s, 2h, k) from both layers to the weights. m is a
-    multiple of ROWS_PER_BLOCK. No sum depends on other rows: libraries of linear algebra sum a row in another order when it is alone.
+    multiple of ROWS_PER_BLOCK. No sum depends on other rows: a library of linear algebra sums a single row in another order.
     """
     rows, networks, width = layers.shape
     functions, wide = last.shape[2], np.uint64(ROWS_PER_BLOCK)

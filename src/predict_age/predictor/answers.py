@@ -11,8 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.models.bundle import Predictions, confidence_pct
-
-ML_PREDICTION, DEFAULT, WITHHELD = "ML_PREDICTION", "DEFAULT", "WITHHELD"
+from predict_age.storage.row_accounting import DEFAULT, ML_PREDICTION, WITHHELD_MINOR
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def answers(usable: NDArray[np.bool_], reasons: list[str], made: Predictions, de
     withheld = np.zeros(n, np.bool_)
     withheld[usable] = made.withheld
     has_age[withheld], pct[withheld] = False, np.nan
-    source = np.where(withheld, WITHHELD, np.where(usable, ML_PREDICTION, DEFAULT)).tolist()
+    source = np.where(withheld, WITHHELD_MINOR, np.where(usable, ML_PREDICTION, DEFAULT)).tolist()
     reason: list[str | None] = [None] * n
     for row, text in zip(np.flatnonzero(~usable).tolist(), reasons, strict=True):
         reason[row] = text

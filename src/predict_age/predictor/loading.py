@@ -10,7 +10,7 @@ from predict_age.predictor.profile_judgement import delivered_bundle
 from predict_age.predictor.profile_predictor import DeliveryRules, ProfilePredictor
 from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import TrainingFacts
-from predict_age.run.run import RunPlan
+from predict_age.runs.run import RunPlan
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.workspace import Workspace
 
