@@ -102,6 +102,15 @@ def test_enough_people_must_be_predicted(predicted: int, default: dict[str, int]
     assert check_predicted_share(facts, 0.0) == []
 
 
+@pytest.mark.parametrize(("predicted", "default", "opens"), [(0, {}, False), (1, {}, True), (0, {"profile_missing": 50}, False)])
+def test_somebody_must_be_predicted_where_others_are_withheld(predicted: int, default: dict[str, int], opens: bool) -> None:
+    """Withheld people are no reason to stop, unless nobody else is there."""
+    facts = ParallelPredictionFacts(batches=1, kept=0, predicted=predicted, default=default, withheld=70, tally=Tally())
+    (check,) = check_predicted_share(facts, 0.1)
+    assert check.passed is opens
+    assert check.found.startswith("0 of 70" if not default and not opens else f"{predicted} of {predicted + sum(default.values())}")
+
+
 WORTHLESS = """
 [source]
 approximate_age = "age"

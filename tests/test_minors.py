@@ -328,6 +328,17 @@ def test_many_withheld_people_are_said(tmp_path: Path) -> None:
         assert any("are withheld: the model takes them for minors" in s for s in outcome.run["findings"]) == said
 
 
+@pytest.mark.parametrize(("folds", "shares"), [(True, False), (False, False), (True, True)])
+def test_a_model_that_withholds_everybody(tmp_path: Path, folds: bool, shares: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is left to measure it on: it is never published, whatever the gates are."""
+    monkeypatch.setattr(EnsembleWeights, "withheld", lambda _, outputs: np.ones(len(outputs.younger), np.bool_))
+    source, _ = write_source(tmp_path / "s", 300, 0, 0)
+    config = TINY.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 1000") if folds else TINY
+    config += '[population.ages]\n"under 40" = 0.5\n"40+" = 0.5\n' if shares else ""
+    outcome = tiny_run(source, tmp_path / "w", config=config)
+    assert (outcome.code, "the model withholds everybody whom it was tried on" in outcome.said) == (5, True)
+
+
 def test_a_withheld_row_with_a_number_is_never_published(tmp_path: Path, pair: Pair) -> None:
     """Nor a row without one of somebody who is not withheld, nor a usable withheld one."""
     good = pq.read_table(min((pair.run / "results").glob("part_*.parquet")))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.config import Config, TrainingConfig
+from predict_age.errors import QualityError
 from predict_age.features.encode import fit_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_weights import AgeWeights
@@ -124,6 +125,8 @@ def _measured(
     everybody rests on as many people as the weighted ones are worth.
     """
     published = ~predictions.withheld
+    if not published.any():
+        raise _nobody_to_measure(len(published))
     withheld_age = held_out.age[~published]
     held_out, predictions, numbers = held_out.only(published), predictions.only(published), numbers[published]
     importance, of_features = gain_importance(bundle.xgboost), dict(zip(people.features.names, missing.tolist(), strict=True))
@@ -153,6 +156,15 @@ def _measured(
     metrics, kept = measured(places[np.searchsorted(ordered, people.measured(ordered))])
     of_all = ("held_out", "members", "ridge", "median", "uncalibrated")
     return replace(metrics, **{name: getattr(everybody, name) for name in of_all}), kept
+
+
+def _nobody_to_measure(people: int) -> QualityError:
+    return QualityError(
+        "the model withholds everybody whom it was tried on",
+        expected="held-out people who get a prediction: without them nothing is known about the model",
+        found=f"all {people:,} are withheld: the model takes them for minors, or too probably so",
+        fix="lower ages.min_age or raise ages.withhold_probability, or give features that tell the age better; start a new run",
+    )
 
 
 def _typical(people: TrainingPeople, unseen: UnseenMembers) -> UnseenMembers:

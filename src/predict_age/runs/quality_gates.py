@@ -155,11 +155,17 @@ def check_reused_model(reused: ReusedModelQuality, trained: Quality, limits: Gat
 
 
 def check_predicted_share(facts: ParallelPredictionFacts, least: float) -> list[Check]:
-    """Whether enough of the people without a known age were predicted; the others get the default age."""
-    defaulted = sum(facts.default.values())
+    """Whether enough of the people without a known age were predicted; the others get the default age.
+
+    Withheld people do not count, unless everybody is withheld.
+    """
+    defaulted, withheld = sum(facts.default.values()), facts.withheld or 0
     people = facts.predicted + defaulted
-    if not people or not least:
+    if not least or not people + withheld:
         return []
+    if not people:
+        nobody = f"0 of {withheld:,}: the model takes all for minors, or too probably so (ages.withhold_probability)"
+        return [Check("people predicted", False, "anybody without a known age predicted", nobody)]
     share = facts.predicted / people
     reasons = ", ".join(f"{reason}: {n:,}" for reason, n in facts.default.items() if n)
     found = f"{facts.predicted:,} of {people:,} ({share:.1%}); the others get the default age ({reasons})"
