@@ -152,6 +152,11 @@ MUTATIONS = (
     ),
     Mutation("aws/tasks.py", "plan.with_suppression(suppression)", "plan", "aws_suppression"),
     Mutation("aws/lambdas/rollback.py", "!= before.suppression_list:", '== "never":', "aws_suppression"),
+    Mutation("aws/suppression.py", "    hide_from_view(store, ", "    (lambda *_, **__: None)(store, ", "aws_suppression"),
+    Mutation("aws/hidden_people.py", "            after[entry] = generation", "            del after[entry]", "aws_statements"),
+    Mutation("aws/hidden_people.py", "end or generation for", "end for", "aws_statements"),
+    Mutation("sql/visible_people.sql", " OR released_in > :made_with", " OR :made_with < 0", "aws_statements"),
+    Mutation("sql/visible_people.sql", "ids = :ids AND ", ":ids <> '' AND ", "aws_statements"),
     # steps
     Mutation(
         "steps/final_results.py",
@@ -296,6 +301,17 @@ MUTATIONS = (
     Mutation("purposes.py", "    if not text:\n", "    if text:\n", "purpose"),
     Mutation("storage/parquet_writer.py", "PURPOSE_KEY: purpose}", "}", "purpose"),
     Mutation("storage/manifest.py", '        purpose=run.get("purpose"),\n', "", "purpose"),
+    Mutation("models/metrics.py", "if people and sizes and sizes[-1] < MIN_SHOWN_PEOPLE:", "if False:", "personal_data"),
+    Mutation("models/metrics.py", "if len(bands) > 1 and sizes[-1] < MIN_SHOWN_PEOPLE:", "if False:", "personal_data"),
+    Mutation("models/metrics.py", "        if str(low // 10) in shown:", "        if chosen.any():", "personal_data"),
+    Mutation("source/id_hashes.py", 'f"{use}\\0{run_id}".encode()', "use.encode()", "scan reused_model"),
+    Mutation("source/id_hashes.py", "    if not key:\n        return checksum", "    if True:\n        return checksum", "scan"),
+    Mutation(
+        "source/id_hashes.py", "    if not key:\n        return unkeyed", "    if True:\n        return unkeyed", "reused_model"
+    ),
+    Mutation("storage/leftovers.py", " + remove_dead_temporary_folders()", "", "leftovers"),
+    Mutation("runtime/temporary_folder.py", "> KEEP_CRASH_FILES_SECONDS", "> 0", "leftovers"),
+    Mutation("runtime/temporary_folder.py", "return not path.is_symlink() and ", "return ", "leftovers"),
     Mutation("storage/leftovers.py", "(*SCRATCH_FOLDERS, *WORKING_COPIES)", "SCRATCH_FOLDERS", "leftovers"),
     Mutation("storage/leftovers.py", "if folder.name == continued else", "if False else", "leftovers"),
     Mutation("pipeline/runner.py", "        remove_scratch(run.folder)\n", "", "leftovers"),

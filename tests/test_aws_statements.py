@@ -4,6 +4,7 @@ import datetime as dt
 import io
 import uuid
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -15,10 +16,16 @@ from moto.server import ThreadedMotoServer
 
 from cloud import athena
 from predict_age.aws.athena import Athena
+from predict_age.aws.hidden_people import hide_from_view
+from predict_age.aws.lambdas import users_view
+from predict_age.aws.object_names import hidden_people_salt
+from predict_age.aws.s3_store import Store
 from predict_age.errors import ResourceError
+from predict_age.pipeline.suppress import parse_ids
 from predict_age.source.row_rules import connect
-from predict_age.sql import for_athena, for_duckdb, unload
+from predict_age.sql import VIEW, for_athena, for_duckdb, unload
 from predict_age.sql.__main__ import transpiled
+from predict_age.storage.documents import ConflictError
 
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
 INT = pa.int32()
@@ -157,3 +164,53 @@ def test_what_athena_refuses(engine: tuple[Athena, Any, str]) -> None:
     made.run(for_athena("people_table", {"predict_age_people": "large"}, f"s3://{bucket}/large/"))
     with pytest.raises(ResourceError, match="Bytes scanned limit"):
         made.run("SELECT COUNT(*) AS n FROM large")
+
+
+def test_the_users_view_leaves_suppressed_people_out(engine: tuple[Athena, Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once: no new execution, no new view. Released people come back in a run made with the newer list, not before."""
+    made, _, bucket = engine
+    store = Store(bucket, "w")
+    duck = connect()
+    duck.register("source_rows", PEOPLE)
+    duck.register("predict_age_predictions", PREDICTIONS)
+    duck.register("predict_age_human_qa", duck.sql(for_duckdb("human_qa", default_age=35)).to_arrow_table())
+    stream = io.BytesIO()
+    pq.write_table(duck.sql(for_duckdb("final_results", **FINAL)).to_arrow_table(), stream)
+    store.put_part("r/x.parquet", stream.getvalue())
+    made.run("DROP TABLE IF EXISTS predict_age_final_results")
+    made.run(for_athena("final_results_table", location=f"s3://{bucket}/w/r/"))
+    calls = {
+        made_with: SimpleNamespace(
+            store=store,
+            athena=made,
+            facts=lambda _: SimpleNamespace(pid_type="integer"),
+            run=lambda made_with=made_with: {"suppression": made_with} if made_with else {},
+        )
+        for made_with in (0, 1)
+    }
+
+    def seen(made_with: int = 0) -> set[int]:
+        return {int(str(row["pid"])) for row in made.rows(f"SELECT pid FROM ({users_view.users_view(calls[made_with])})")}
+
+    everybody = set(PEOPLE["pid"].to_pylist())
+    users_view.show_users_view(calls[0])
+    of_view = f"SELECT pid FROM {VIEW}"
+    assert {int(str(row["pid"])) for row in made.rows(of_view)} == everybody
+    given = parse_ids(f"03\n{2**62}\n-6\n77\n".encode(), "ids", None)
+    hide_from_view(store, given, 1, release=False, rebuild=False)
+    assert {int(str(row["pid"])) for row in made.rows(of_view)} == everybody - {3, 2**62, -6}, "the view is as it was made"
+    stored = store.get("hidden/people.parquet")
+    assert stored and pq.read_table(io.BytesIO(stored[0])).num_rows == 8, "each id as a number and as text"
+    values = {"salt": hidden_people_salt(store.url("")), "ids": "text", "made_with": 0}
+    of_texts = made.rows(for_athena("visible_people", {"predict_age_everybody": "predict_age_final_results"}, **values))
+    assert {int(str(row["pid"])) for row in of_texts} == everybody - {2**62, -6}, "03 is another person than 3 where ids are text"
+    hide_from_view(store, parse_ids(b"3\n77\n", "ids", None), 2, release=True, rebuild=False)
+    assert seen(0) == seen(1) == everybody - {3, 2**62, -6}
+    calls[1].run = lambda: {"suppression": 2}
+    assert seen(1) == everybody - {2**62, -6}
+    hide_from_view(store, parse_ids(b"-6\n1\n", "ids", None), 3, release=False, rebuild=True)
+    calls[1].run = lambda: {"suppression": 3}
+    assert seen(1) == everybody - {-6, 1}
+    with pytest.raises(ConflictError):
+        monkeypatch.setattr(store, "get", lambda _: (stored[0], "an old tag"))
+        hide_from_view(store, given, 4, release=True, rebuild=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import TINY, cli
@@ -19,6 +22,7 @@ from predict_age.aws import tasks
 from predict_age.aws.execution_lease import acquire_execution_lease
 from predict_age.aws.lambdas import pre_cleanup
 from predict_age.aws.lambdas.rollback import roll_back_tables
+from predict_age.aws.object_names import HIDDEN_PEOPLE_FILE, hidden_people_salt
 from predict_age.aws.run_mirror import Job
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
@@ -72,6 +76,10 @@ def test_the_command_changes_the_list_in_the_bucket(space: Store, tmp_path: Path
     }  # fmt: skip
     assert suppress(tmp_path, [6, 9], "--check")["unchanged"] == 1
     assert suppress(tmp_path, [6])["generation"] == 3, "nothing to do"
+    assert _hidden_from_view(space) == {5: 3, 6: 0, 7: 0, 8: 0}
+    space.delete([HIDDEN_PEOPLE_FILE])  # a list of an earlier version has none
+    assert suppress(tmp_path, [6, 7, 8])["generation"] == 3
+    assert _hidden_from_view(space) == {6: 0, 7: 0, 8: 0}, "the same ids once more hide them from the view"
     names = [name for name, _ in space.names("suppression/")]
     assert [name.partition("-")[0] for name in names] == ["suppression/ids", "suppression/key", "suppression/list.json"]
     head = boto3.client("s3").head_object(Bucket=BUCKET, Key=space.key("suppression/key"))
@@ -80,6 +88,16 @@ def test_the_command_changes_the_list_in_the_bucket(space: Store, tmp_path: Path
     acquire_execution_lease(S3Documents(space), "arn:1", "run", lambda _: False)
     monkeypatch.setattr(pre_cleanup, "execution_is_running", lambda _: True)
     assert "in use" in suppress(tmp_path, [10], check=75)
+
+
+def _hidden_from_view(space: Store) -> dict[int, int]:
+    """Generation in which each of the ids 1 to 9 was released, 0 for those who are hidden, by the table that Athena's view reads."""
+    stored = space.get(HIDDEN_PEOPLE_FILE)
+    assert stored
+    rows = pq.read_table(io.BytesIO(stored[0])).to_pylist()
+    salt = hidden_people_salt(space.url(""))
+    digests = {hashlib.sha256(f"{salt}{n}".encode()).hexdigest()[:32].upper(): n for n in range(1, 10)}
+    return {digests[row["digest"]]: row["released_in"] for row in rows if row["ids"] == "integer"}
 
 
 @pytest.mark.parametrize("lost", ["list.json", "key", "ids-"])

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 PREDICTIONS_TABLE, HUMAN_QA_TABLE, RESULTS_TABLE = "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"
 PEOPLE_TABLE = "predict_age_people"
+HIDDEN_PEOPLE_FOLDER = "hidden"
+HIDDEN_PEOPLE_FILE = f"{HIDDEN_PEOPLE_FOLDER}/people.parquet"
 STAGING_FOLDERS = {
     PEOPLE_TABLE: "people",
     PREDICTIONS_TABLE: "predictions",
@@ -52,6 +54,11 @@ def reader_tables(quarter: str) -> dict[str, str]:
         f"{RESULTS_TABLE}_{quarter}": RESULTS_TABLE,
         RESULTS_TABLE: RESULTS_TABLE,
     }
+
+
+def hidden_people_salt(workspace: str) -> str:
+    """What precedes a pid in its digest among the hidden people: another workspace has other digests."""
+    return f"{workspace.rstrip('/')} "
 
 
 def staging_table(table: str, run_id: str) -> str:

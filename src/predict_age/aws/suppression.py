@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from predict_age.aws.execution_lease import current_execution_lease
+from predict_age.aws.hidden_people import hide_from_view
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.errors import BusyError, IntegrityError
@@ -107,6 +108,7 @@ def _change(store: Store, root: Path, given: GivenIds, *, release: bool, rebuild
             store.put(f"{FOLDER}/{KEY}", root / FOLDER / KEY, tags[KEY], encrypted)
         store.put_part(f"{FOLDER}/{made.ids.name}", made.ids)
         store.put(f"{FOLDER}/{LIST}", root / FOLDER / LIST, tags[LIST])
+    hide_from_view(store, given, made.generation, release=release, rebuild=rebuild)
     note_suppression_list(documents, made.generation, made.content_hash)
     kept = {f"{FOLDER}/{name}" for name in (LIST, KEY, made.ids.name)}
     store.delete([name for name, _ in store.names(f"{FOLDER}/") if name not in kept])

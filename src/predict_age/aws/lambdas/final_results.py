@@ -16,11 +16,12 @@ from predict_age.aws.lambdas.runtime import (
     point_table,
     unload_table,
 )
+from predict_age.aws.lambdas.users_view import show_users_view
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PEOPLE_TABLE, RESULTS_TABLE, reader_tables
 from predict_age.errors import IntegrityError
 from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
-from predict_age.sql import VIEW, for_athena
+from predict_age.sql import for_athena
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import hashed_json, parse_hashed_json
 from predict_age.storage.manifest import manifest_contents
@@ -148,4 +149,4 @@ def _show(call: Call, quarter: str) -> None:
     """Point the readers' tables at this run's folders: each switch is one call, so a reader sees the old or the new result."""
     for name, table in reader_tables(quarter).items():
         point_table(call, name, call.staged(table))
-    call.athena.run(f"CREATE OR REPLACE VIEW {VIEW} AS\n{for_athena('final_view', source_ids=has_source_ids(call))}")
+    show_users_view(call)

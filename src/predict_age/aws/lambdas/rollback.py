@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from predict_age.aws.lambdas.runtime import Call, Event, object_tags, point_table
+from predict_age.aws.lambdas.users_view import show_users_view
 from predict_age.aws.object_names import HUMAN_QA_TABLE, PREDICTIONS_TABLE, RESULTS_TABLE, STAGING_FOLDERS, reader_tables
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.records.json_fields import from_json
@@ -43,6 +44,7 @@ def roll_back_tables(call: Call, to: str) -> Event:
     }
     for name, table in reader_tables(quarter).items():
         point_table(call, name, table, locations[table])
+    show_users_view(then)
     return {"run_id": then.run_id, "quarter": quarter, "before": before.current}
 
 
