@@ -5,8 +5,12 @@ import random
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
-from conftest import cli, run_json
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import TINY, cli, run_json
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -101,3 +105,25 @@ def test_picture_of_the_layers_is_current() -> None:
     namespace = runpy.run_path(str(DOCS / "layers.py"))
     assert (DOCS / "layers.svg").read_text(encoding="utf-8") == namespace["drawing"]()
     assert {"cli", "steps", "errors"} <= {name for row in namespace["layers"]() for name in row}
+
+
+def test_the_examples_of_the_python_page_run(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks of docs/python.md, one after another, in a folder with people.parquet; small models instead of the default ones."""
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pq.read_table(people / "people").slice(0, 1200), "people.parquet")
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.S)
+    names: dict[str, Any] = {}
+    assert len(blocks) == 4
+    for number, text in enumerate(blocks):
+        block = text
+        if number == 3:  # of people whom this run has predicted
+            rows = names["table"].to_pylist()
+            some = [row["pid"] for row in rows if row["prediction_source"] == "ML_PREDICTION"][:2]
+            block = block.replace("100055433", str(some[0])).replace("100307214", str(some[1]))
+        exec(compile(block, f"block {number} of python.md", "exec"), names)
+        if number == 0:
+            with Path("predict-age.toml").open("a") as stream:
+                stream.write(f"\n{TINY}")
+    assert names["answer"].num_rows == 2
+    assert names["scores"].all.rows == 2
+    assert names["table"].num_rows == 1200

@@ -1,3 +1,36 @@
-"""predict-age: train on the people whose age is known, predict the others with an honest interval, publish one table."""
+"""predict-age: train on the people whose age is known, predict the others with an honest interval, publish one table.
 
-__version__ = "0.2.0"
+::
+
+    import predict_age as pa
+
+    run = pa.run("people/", "work", "2025-10-23")          # the whole pipeline; run.results is a table
+    model = pa.load("work")                                # the champion of a workspace
+    model.predict([{"jobs": [{"title": "Analyst"}]}])      # ages of people in memory, as a pyarrow table
+
+The names below are imported when they are used. docs/python.md describes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from predict_age.version import __version__
+
+if TYPE_CHECKING:
+    from predict_age.api.names import AgeModel, FinishedRun, Results, Scores, evaluate, init, load, open_run, run
+
+__all__ = ["AgeModel", "FinishedRun", "Results", "Scores", "__version__", "evaluate", "init", "load", "open_run", "run"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'predict_age' has no attribute {name!r}")
+    from predict_age.api import names
+
+    globals()[name] = getattr(names, name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age import __version__
 from predict_age.cli.failure import print_failure
 from predict_age.cli.output import ReaderEndedError, checked_stdout
 from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
 from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
+from predict_age.version import __version__
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import Workspace

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predict_age.cli.app import JsonOption, SourceOption, app, print_line
-from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import parse_date
 
 if TYPE_CHECKING:
     from predict_age.proposal.columns import ColumnGuess, Role
     from predict_age.proposal.proposal import Proposal
 
-CONFIG_NAME, FEATURES_NAME = "predict-age.toml", "features.toml"
 LEFT_OUT_SHOWN = 12
 
 
@@ -36,37 +34,19 @@ def init_command(
     as_json: JsonOption = False,
 ) -> None:
     """Propose a configuration and a feature file for a source: read a sample, guess columns and features, write two TOML files."""
-    from predict_age.features.spec import parse_features
-    from predict_age.proposal.files import config_text, features_text
-    from predict_age.proposal.proposal import propose_for
+    from predict_age.proposal.writing import check_free, write_proposal
 
-    config, features = folder / CONFIG_NAME, folder / FEATURES_NAME
-    existing = [str(path) for path in (config, features) if path.exists()]
-    if existing and not force:
-        raise ConfigError(
-            f"{' and '.join(existing)} exist already", expected="no such file", fix="give another folder with --out, or --force"
-        )
+    check_free(folder, force=force)
     given: dict[Role, str] = {}
     for role, name in (("pid", pid), ("approximate_age", age), ("birth_year", birth_year), ("birth_date", birth_date)):
         if name:
             given[role] = name  # type: ignore[index]
     interactive = not yes and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     when = parse_date(as_of) if as_of else dt.date.today()
-    proposal = propose_for(source, when, given, _ask if interactive else lambda guess: guess.name)
-    if not proposal.features:
-        raise ConfigError(
-            f"no field of {source} can become a feature",
-            expected="fields that several people have and that differ between people",
-            found="; ".join(f"{o.field}: {o.reason}" for o in proposal.left_out[:LEFT_OUT_SHOWN]) or "no field",
-            fix="write a feature file by hand: docs/feature-file.md",
-        )
-    text = features_text(proposal.features, proposal.left_out, len(proposal.sample.records))
-    parse_features(text, str(features), tuple(a.name for a in proposal.columns.ages))
-    folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(config_text(proposal), encoding="utf-8")
-    features.write_text(text, encoding="utf-8")
+    written = write_proposal(source, when, folder, given, _ask if interactive else lambda guess: guess.name)
+    proposal, config, features = written.proposal, written.config, written.features
     if as_json:
-        print_line(json.dumps(_as_json(proposal, config, features), ensure_ascii=False))
+        print_line(json.dumps(written.as_json(), ensure_ascii=False))
         return
     for line in _summary(proposal, config, features):
         print_line(line)
@@ -81,21 +61,6 @@ def _ask(guess: ColumnGuess) -> str:
         "birth_date": "Which column is the date of birth?",
     }[guess.role]
     return str(typer.prompt(f"{question} ({guess.evidence})", default=guess.name, err=True))
-
-
-def _as_json(proposal: Proposal, config: Path, features: Path) -> dict[str, object]:
-    columns = proposal.columns
-    return {
-        "config": str(config),
-        "features_file": str(features),
-        "records": len(proposal.sample.records),
-        "columns": {guess.role: guess.name for guess in (columns.pid, *columns.ages)} | {"profile_json": columns.profile},
-        "known_ages": proposal.known,
-        "as_of": proposal.as_of.isoformat(),
-        "features": {feature.name: feature.settings["kind"] for feature in proposal.features},
-        "left_out": {left.field: left.reason for left in proposal.left_out},
-        "groups": proposal.groups,
-    }
 
 
 def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from predict_age.proposal.candidates import Candidate, LeftOut
+from predict_age.toml_text import toml_value
 
 if TYPE_CHECKING:
     from predict_age.proposal.proposal import Proposal
@@ -23,7 +23,7 @@ def features_text(features: Sequence[Candidate], left_out: Sequence[LeftOut] = (
     lines = [HEAD.format(rows=rows) + "format = 1"] if rows else ["format = 1"]
     for feature in features:
         table = [f"\n# {feature.about}", f"[features.{feature.name}]"]
-        lines.append("\n".join(table + [f"{key} = {_toml(value)}" for key, value in feature.settings.items()]))
+        lines.append("\n".join(table + [f"{key} = {toml_value(value)}" for key, value in feature.settings.items()]))
     if left_out:
         lines.append("\n# Left out:\n" + "\n".join(f"#   {_one_line(o.field)}: {_one_line(o.reason)}" for o in left_out))
     return "\n".join(lines) + "\n"
@@ -37,34 +37,23 @@ def config_text(proposal: Proposal) -> str:
         "# Every key is explained in docs/configuration.md.",
         "",
         "[source]",
-        f"pid = {_toml(columns.pid.name)}  # {columns.pid.evidence}",
+        f"pid = {toml_value(columns.pid.name)}  # {columns.pid.evidence}",
     ]
-    lines += [f"{age.role} = {_toml(age.name)}  # {age.evidence}" for age in columns.ages]
+    lines += [f"{age.role} = {toml_value(age.name)}  # {age.evidence}" for age in columns.ages]
     if columns.birth_date_format:
-        lines.append(f"birth_date_format = {_toml(columns.birth_date_format)}")
+        lines.append(f"birth_date_format = {toml_value(columns.birth_date_format)}")
     about = "all other columns together are the profile" if columns.profile == "*" else "profiles are JSON in this column"
-    lines.append(f"profile_json = {_toml(columns.profile)}  # {about}")
+    lines.append(f"profile_json = {toml_value(columns.profile)}  # {about}")
     if proposal.groups:
         lines += [
             "",
             "# Groups that the model card compares; they are read for the card alone and are never features.",
             "[card.groups]",
         ]
-        lines += [f"{name} = {_toml(path)}" for name, path in proposal.groups.items()]
+        lines += [f"{name} = {toml_value(path)}" for name, path in proposal.groups.items()]
     else:
         lines += ["", "[card]", "groups = {}  # no field for groups of people was found"]
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: object) -> str:
-    """A TOML value: basic strings are written as JSON strings are."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return repr(value)
 
 
 def _one_line(text: str) -> str:

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from predict_age import __version__
 from predict_age.config import Config
 from predict_age.errors import ConfigError, InputError, IntegrityError
 from predict_age.purposes import stated
@@ -25,6 +24,7 @@ from predict_age.storage.lease import Permission
 from predict_age.storage.publication import suppression_changed
 from predict_age.storage.suppression_list import SuppressionList
 from predict_age.storage.workspace import RunFolder, Workspace
+from predict_age.version import __version__
 
 F = TypeVar("F", bound=Facts)
 LIBRARIES = ("duckdb", "pyarrow", "numpy", "scipy", "xgboost-cpu", "lightgbm")

@@ -91,19 +91,33 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
     def of(group: str, rows: np.ndarray) -> GroupScore:
         return group_score(group, age[rows], predicted[rows], lower[rows], upper[rows])
 
-    bands = [(band_name(b), (predicted >= b[0]) & (predicted <= b[1])) for b in AGE_BANDS]
-    steps = [(f"{a}\N{EN DASH}{min(b, 100)} %", (confidence >= a) & (confidence < b)) for a, b in CONFIDENCE_STEPS]
     return RunScore(
         run.folder.id,
         truth,
         counts,
         of("all", np.ones(len(age), np.bool_)),
-        [of(g, rows) for g, rows in bands if rows.any()],
-        [of(g, rows) for g, rows in steps if rows.any()],
+        scores_by_predicted_age(age, predicted, lower, upper),
+        scores_by_confidence(age, predicted, lower, upper, confidence),
         of("usable", usable > 0),
         int(connection.sql(withheld).fetchall()[0][0]),
         int((age < run.folder.record["config"]["ages"].get("min_age", 0)).sum()),
     )
+
+
+def scores_by_predicted_age(
+    age: Float64Array, predicted: Float64Array, lower: Float64Array, upper: Float64Array
+) -> list[GroupScore]:
+    """Score of each band of predicted ages that has people, from arrays (n,), years."""
+    bands = [(band_name(b), (predicted >= b[0]) & (predicted <= b[1])) for b in AGE_BANDS]
+    return [group_score(name, age[rows], predicted[rows], lower[rows], upper[rows]) for name, rows in bands if rows.any()]
+
+
+def scores_by_confidence(
+    age: Float64Array, predicted: Float64Array, lower: Float64Array, upper: Float64Array, confidence: Float64Array
+) -> list[GroupScore]:
+    """Score of each step of the confidence percentage (n,) that has people; the others as in :func:`group_score`."""
+    steps = [(f"{a}\N{EN DASH}{min(b, 100)} %", (confidence >= a) & (confidence < b)) for a, b in CONFIDENCE_STEPS]
+    return [group_score(name, age[rows], predicted[rows], lower[rows], upper[rows]) for name, rows in steps if rows.any()]
 
 
 def group_score(group: str, age: Float64Array, predicted: Float64Array, lower: Float64Array, upper: Float64Array) -> GroupScore:

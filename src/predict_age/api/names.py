@@ -1,0 +1,14 @@
+"""Names of the Python interface, as ``predict_age`` offers them."""
+
+from __future__ import annotations
+
+from predict_age.api.model import AgeModel
+from predict_age.api.model import load_age_model as load
+from predict_age.api.proposals import propose_files as init
+from predict_age.api.results import Results
+from predict_age.api.runs import FinishedRun, open_run
+from predict_age.api.runs import start as run
+from predict_age.api.scores import Scores
+from predict_age.api.scores import evaluate_predictions as evaluate
+
+__all__ = ["AgeModel", "FinishedRun", "Results", "Scores", "evaluate", "init", "load", "open_run", "run"]

@@ -1,0 +1,126 @@
+"""People whom a caller gives to a model: a table or data frame, dictionaries, or JSON texts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from predict_age.config import SourceConfig
+from predict_age.errors import InputError
+from predict_age.source.column_types import plain_values
+from predict_age.source.profile_json import flat_profile, profile_text
+
+EXPECTED = "a table or data frame, a list of dictionaries, or a list of JSON texts"
+INDEX = "__index_level_"  # of a pandas data frame, which is no column of it
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """Any table that Arrow can read without a copy: pyarrow, pandas (2.2 or newer), polars, DuckDB, a result of this package."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+
+AnyPeople: TypeAlias = ArrowTable | Sequence[Mapping[str, object]] | Sequence[str]
+
+
+@dataclass(frozen=True)
+class GivenPeople:
+    """n people: ``ids`` (n,) as they were given, or None, and ``profiles`` (n,) VARCHAR: JSON objects, or what is given instead."""
+
+    ids: pa.ChunkedArray | None
+    profiles: pa.ChunkedArray
+
+    def __len__(self) -> int:
+        return len(self.profiles)
+
+
+def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
+    """Ids and profiles of ``people`` in the columns, or keys, that ``source`` names. Raises InputError for any other form.
+
+    Whoever has the column of profiles has their profile there; of all others, what is neither an id nor an age is the profile.
+    """
+    if isinstance(people, ArrowTable):
+        table = pa.table(people)
+        return _of_table(table.select([name for name in table.column_names if not name.startswith(INDEX)]), source)
+    if isinstance(people, (str, bytes, Mapping)) or not isinstance(people, Sequence):
+        fix = "put a single profile into a list: [profile]" if isinstance(people, (str, bytes, Mapping)) else ""
+        raise InputError("these people cannot be read", expected=EXPECTED, found=type(people).__name__, fix=fix)
+    ids = [person.get(source.pid) if isinstance(person, Mapping) else None for person in people]
+    texts = [_text(person, number, source) for number, person in enumerate(people)]
+    return GivenPeople(_ids(ids) if any(i is not None for i in ids) else None, pa.chunked_array([pa.array(texts, pa.string())]))
+
+
+def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
+    ids = plain_values(table[source.pid]) if source.pid in table.column_names else None
+    if source.profile_json in table.column_names:
+        return GivenPeople(ids, pc.cast(profile_text(table[source.profile_json]), pa.string()))
+    rest = [name for name in table.column_names if name not in source.light_columns]
+    if not rest:
+        raise InputError(
+            "these people have no profile",
+            expected=f"a column {source.profile_json!r}, or the fields of the profile as columns",
+            found=", ".join(table.column_names) or "no column",
+        )
+    return GivenPeople(ids, pc.cast(flat_profile(table.select(rest)), pa.string()))
+
+
+def _ids(values: list[object]) -> pa.ChunkedArray:
+    """Ids of dictionaries as text; what is neither text nor a whole number is none."""
+    texts = [str(v) if isinstance(v, (str, int, np.integer)) and not isinstance(v, (bool, np.bool_)) else None for v in values]
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _text(person: object, number: int, source: SourceConfig) -> str | None:
+    """The profile of one person as JSON text."""
+    if isinstance(person, str):
+        return person
+    if not isinstance(person, Mapping):
+        raise InputError(f"person {number} cannot be read", expected="a dictionary or a JSON text", found=type(person).__name__)
+    if source.profile_json in person:
+        profile = person[source.profile_json]
+        if profile is None or isinstance(profile, str):
+            return profile
+    else:
+        profile = {name: value for name, value in person.items() if name not in source.light_columns}
+    try:
+        return json.dumps(_plain(profile), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        found = str(error) if isinstance(error, _NoJsonError) else type(error).__name__
+        raise InputError(
+            f"the profile of person {number} cannot be written as JSON", expected="values that JSON has", found=found
+        ) from None
+
+
+class _NoJsonError(TypeError):
+    """A value that JSON does not have."""
+
+
+def _plain(value: object) -> object:
+    """``value`` with dates as ISO text, NumPy's and decimal numbers as Python's, and NaN as None, as an Arrow table has it."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise _NoJsonError("a key that is no text")
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (dt.date, dt.datetime)):
+        text = value.isoformat()
+        return None if text == "NaT" else text  # pandas' missing time
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    raise _NoJsonError(f"a value of type {type(value).__name__}")

@@ -1,0 +1,108 @@
+"""Score of predictions in memory against true ages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from predict_age.api.people import ArrowTable
+from predict_age.api.runs import FinishedRun
+from predict_age.arrays import Float64Array
+from predict_age.errors import InputError
+from predict_age.evaluation.ab_test.score import GroupScore, group_score, scores_by_confidence, scores_by_predicted_age
+from predict_age.storage.row_accounting import ML_PREDICTION
+
+AGE_COLUMNS = ("predicted_age", "age_lower", "age_upper", "confidence_pct")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Quality of predictions for people whose true age is known, years; intervals are 95 % confidence intervals.
+
+    ``all`` of the n people in both tables, by band of predicted age, by confidence, and those that are ``usable``.
+    ``not_predicted``: people of the truth whose row has no prediction; ``not_found``: people of the truth without a row.
+    """
+
+    all: GroupScore
+    usable: GroupScore
+    by_predicted_band: list[GroupScore]
+    by_confidence: list[GroupScore]
+    not_predicted: int
+    not_found: int
+
+    def __repr__(self) -> str:
+        s = self.all
+        interval = f"coverage {s.coverage:.3f}, width {s.width:.1f}"
+        return f"<Scores: error {s.mae:.2f} years, bias {s.bias:+.2f}, {interval}, {s.rows:,} people>"
+
+    def _repr_html_(self) -> str:
+        groups = [self.all, self.usable, *self.by_predicted_band, *self.by_confidence]
+        rows = "".join(
+            f"<tr><td>{g.group}<td>{g.rows:,}<td>{g.mae:.2f}<td>{g.mae_interval[0]:.2f} to {g.mae_interval[1]:.2f}"
+            f"<td>{g.bias:+.2f}<td>{g.coverage:.3f}<td>{g.width:.1f}</tr>"
+            for g in groups
+        )
+        head = "<tr><th>people<th>n<th>error<th>95 % interval<th>bias<th>coverage<th>width</tr>"
+        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def evaluate_predictions(results: ArrowTable | FinishedRun, truth: ArrowTable | Mapping[object, float]) -> Scores:
+    """Compare predictions with true ages: error, bias, coverage, width.
+
+    ``results``: a finished run, its results, or what ``AgeModel.predict`` has returned. ``truth``: a table with the columns pid (or
+    source_id, where ids are text) and true_age in years at the date of the predictions, or a dictionary from id to age. Only
+    predictions by the model count, not known ages. Raises InputError when a column is missing, a person stands twice, or nobody
+    is in both.
+    """
+    table = pa.table(results.results if isinstance(results, FinishedRun) else results)
+    ids, ages = _truth(truth)
+    key = "source_id" if pa.types.is_string(ids.type) and "source_id" in table.column_names else "pid"
+    for name in (key, "prediction_source", *AGE_COLUMNS):
+        if name not in table.column_names:
+            raise InputError(
+                f"the results have no column {name}", expected="a table of results", found=", ".join(table.column_names)
+            )
+    found = pa.table({"id": table[key].cast(pa.string()), "row": np.arange(len(table))})
+    wanted = pa.table({"id": ids.cast(pa.string()), "age": ages})
+    for name, ids_of in (("truth", wanted["id"]), ("results", found["id"])):
+        if len(ids_of.drop_null().unique()) < len(ids_of.drop_null()):
+            raise InputError(f"a person stands twice in the {name}", expected="one row a person", found="equal ids")
+    both = wanted.join(found, "id", join_type="inner")
+    if not len(both):
+        raise InputError("nobody is in both tables", expected=f"ids as in the column {key} of the results", found="no equal id")
+    rows = table.take(both["row"])
+    predicted = np.asarray(rows["prediction_source"].to_pylist()) == ML_PREDICTION
+    age = both["age"].to_numpy()[predicted]
+    point, lower, upper, pct = (_numbers(rows[name])[predicted] for name in AGE_COLUMNS)
+    usable = rows["usable"].to_numpy()[predicted] if "usable" in rows.column_names else np.zeros(len(age), np.bool_)
+    return Scores(
+        group_score("all", age, point, lower, upper),
+        group_score("usable", age[usable], point[usable], lower[usable], upper[usable]),
+        scores_by_predicted_age(age, point, lower, upper),
+        scores_by_confidence(age, point, lower, upper, pct),
+        int((~predicted).sum()),
+        len(wanted) - len(both),
+    )
+
+
+def _numbers(column: pa.ChunkedArray) -> Float64Array:
+    made: Float64Array = column.cast(pa.float64()).to_numpy()
+    return made
+
+
+def _truth(truth: ArrowTable | Mapping[object, float]) -> tuple[pa.ChunkedArray, Float64Array]:
+    """Ids and ages of the people whose true age is a number."""
+    if isinstance(truth, Mapping):
+        table = pa.table({"pid": pa.array(list(truth)), "true_age": pa.array(list(truth.values()), pa.float64())})
+    else:
+        table = pa.table(truth)
+    key = next((name for name in ("source_id", "pid") if name in table.column_names), "")
+    if not key or "true_age" not in table.column_names:
+        raise InputError("the truth is not complete", expected="columns pid and true_age", found=", ".join(table.column_names))
+    ages = _numbers(table["true_age"])
+    known = np.isfinite(ages)
+    ids = table[key].filter(pa.array(known))
+    return ids, ages[known]
