@@ -26,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from faults import call
 from minors_nowhere import below_the_limit, other_model_files, spike, told_of
 from planted_minors import AS_OF, write_source
+from predict_age.report import write_report
+from predict_age.storage.workspace import Workspace
 from predict_age.synthetic.write import ROWS_PER_CHUNK, Chunk, record_batch
 
 MOST_AT_THE_LIMIT = 1.5  # people at the limit, against the mean of the four ages above it
@@ -41,7 +43,9 @@ def run(source: Path, workspace: Path) -> Path:
     if code:
         raise SystemExit(f"exit code {code}\n{err}")
     print(f"{source.name}: {time.monotonic() - began:.0f} s, {json.loads(out)['rows']}", flush=True)
-    return workspace / "runs" / str(json.loads(out)["run_id"])
+    folder = Workspace(workspace).run(str(json.loads(out)["run_id"]))
+    print(f"report: {write_report(folder)}", flush=True)  # with its pictures, which runs of tests leave out
+    return folder.path
 
 
 def table_of(folder: Path, name: str) -> pa.Table:
