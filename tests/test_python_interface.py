@@ -10,6 +10,7 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,16 +248,19 @@ def test_a_damaged_list_stops_everything(use: Any, listed: tuple[Path, list[int]
 
 def test_minors_are_withheld_as_in_the_run(finished: Finished, unknown: pa.Table) -> None:
     model = predict_age.load(finished[0])
-    rule = model.bundle.ensemble.rule
+    predictor = model.predictor
+    rule = predictor.bundle.ensemble.rule
     assert rule.min_age == 18
-    strict = predict_age.AgeModel(
-        model.version, model.run_id, model.as_of, model.workspace, model.config, model.id_type,
-        model.bundle.withholding(type(rule)(rule.min_age, 1e-9)),
-    )  # fmt: skip
-    rows = strict.predict(unknown.slice(0, 200)).to_pylist()
+    strict = type(predictor)(predictor.bundle.withholding(replace(rule, probability=1e-9)), predictor.version, predictor.rules)
+    rows = replace(model, predictor=strict).predict(unknown.slice(0, 200)).to_pylist()
     withheld = [row for row in rows if row["prediction_source"] == "WITHHELD"]
     assert withheld
     assert all(row[n] is None for row in withheld for n in ("predicted_age", "confidence_pct", "age_lower", "model_version"))
+
+
+def test_ages_at_another_date(model: predict_age.AgeModel, unknown: pa.Table) -> None:
+    later = model.predict(unknown, as_of=dt.date(model.as_of.year + 8, model.as_of.month, model.as_of.day)).to_pandas()
+    assert later["predicted_age"].mean() > model.predict(unknown).to_pandas()["predicted_age"].mean() + 1
 
 
 def test_evaluate_says_what_score_says(finished: Finished, people: Path, tmp_path: Path) -> None:

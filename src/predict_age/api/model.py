@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,44 +12,56 @@ import pyarrow as pa
 
 from predict_age.api.people import AnyPeople, given_people
 from predict_age.arrays import BoolArray
-from predict_age.config import Config
-from predict_age.features.extract import extract_features
-from predict_age.models.artifact import load_model
-from predict_age.models.bundle import Bundle, Predictions, confidence_pct
-from predict_age.models.reuse import corrected_bundle
-from predict_age.models.withholding import withholding_rule
+from predict_age.config import SourceConfig
+from predict_age.predictor.loading import load_predictor
+from predict_age.predictor.profile_predictor import ProfilePredictor
 from predict_age.query.model_registry import CHAMPION, run_of
-from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
 from predict_age.source.row_rules import IdType, connect, id_type_named, read_ids
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import read_text_ids
-from predict_age.storage.manifest import verified_run
-from predict_age.storage.row_accounting import DEFAULT, ML_PREDICTION, WITHHELD_MINOR
-from predict_age.storage.workspace import Workspace
+from predict_age.storage.row_accounting import ML_PREDICTION
+from predict_age.storage.workspace import RunFolder, Workspace
 
 SUPPRESSED = "SUPPRESSED"
 
 
 @dataclass(frozen=True)
 class AgeModel:
-    """A model as a run of a workspace has trained and published it. Made by :func:`load_age_model`."""
+    """A model of a workspace with the rules of the published run. Made by :func:`load_age_model`.
 
-    version: str
-    run_id: str
-    as_of: dt.date
+    ``trained_in`` is the newest run that used the model; ``source`` and ``id_type`` say how the published run names and reads ids.
+    """
+
     workspace: Workspace
-    config: Config
+    predictor: ProfilePredictor
+    trained_in: RunFolder
+    source: SourceConfig
     id_type: IdType
-    bundle: Bundle
+
+    @property
+    def version(self) -> str:
+        """Version of the model, as ``predict-age models`` lists it."""
+        return self.predictor.version
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run whose rules the answers follow."""
+        return self.predictor.rules.run
+
+    @property
+    def as_of(self) -> dt.date:
+        """Date at which people have the predicted ages."""
+        return self.predictor.rules.as_of
 
     @property
     def features(self) -> list[str]:
         """Names of the features, in the order of the feature file."""
-        return list(self.bundle.features.names)
+        return list(self.predictor.bundle.features.names)
 
     def predict(self, people: AnyPeople, *, as_of: dt.date | None = None) -> pa.Table:
-        """Predict the ages of n people, as a run does; ``as_of`` is the date of the ages, by default that of the model's run.
+        """Predict the ages of n people, as a run does; ``as_of`` is the date of the ages, by default that of the published run.
 
         ``people``: a table or data frame, dictionaries, or JSON texts. A table or dictionary has the profile in the configured
         column (``source.profile_json``), or its columns, but ids and ages, are the profile. Known ages in it are not looked at.
@@ -60,28 +72,28 @@ class AgeModel:
         and ``run_id``. The source is ML_PREDICTION; DEFAULT where no feature can be read; and, without any number, WITHHELD for
         people who may be minors and SUPPRESSED for ids on the suppression list. Raises InputError for people of another form.
         """
-        given = given_people(people, self.config.source)
+        given = given_people(people, self.source)
         n = len(given)
         ids, suppressed = self._ids(given.ids, n)
-        made = self._made(given.profiles, as_of or self.as_of)
-        predicted = made.predicted & ~suppressed
-        hidden = made.withheld | suppressed
-        width = np.where(predicted, made.upper - made.lower, 0.0)
-        pct = np.where(predicted, confidence_pct(width), 0.0)
-        sources = np.where(suppressed, SUPPRESSED, np.where(made.withheld, WITHHELD_MINOR, DEFAULT)).astype(object)
-        sources[predicted] = ML_PREDICTION
+        predictor = self.predictor
+        if as_of is not None:
+            predictor = ProfilePredictor(predictor.bundle, predictor.version, replace(predictor.rules, as_of=as_of))
+        made = predictor.predict(given.profiles)
+        sources = np.where(suppressed, SUPPRESSED, np.asarray(made.source, object)).astype(object)
+        unpredicted = sources != ML_PREDICTION
+        hidden = ~made.has_age | suppressed
         return pa.table(
             {
                 **ids,
                 "predicted_age": pa.array(made.age, pa.int32(), mask=hidden),
-                "confidence_score": pa.array(width, mask=~predicted),
-                "confidence_pct": pa.array(pct, mask=hidden),
+                "confidence_score": pa.array(made.upper - made.lower, mask=unpredicted),
+                "confidence_pct": pa.array(made.pct, mask=hidden),
                 "prediction_source": pa.array(sources, pa.string()),
-                "age_lower": pa.array(made.lower, mask=~predicted),
-                "age_upper": pa.array(made.upper, mask=~predicted),
-                "model_version": pa.array([self.version] * n, pa.string(), mask=~predicted),
+                "age_lower": pa.array(made.lower, mask=unpredicted),
+                "age_upper": pa.array(made.upper, mask=unpredicted),
+                "model_version": pa.array([self.version] * n, pa.string(), mask=unpredicted),
                 "run_id": pa.array([self.run_id] * n, pa.string()),
-                "usable": pa.array(predicted & (pct >= self.config.prediction.usable_from_pct)),
+                "usable": pa.array(made.usable & ~suppressed),
             }
         )
 
@@ -98,43 +110,13 @@ class AgeModel:
         hidden, _ = hidden_people(columns["pid"].fill_null(0).to_numpy(), listed, self.id_type)
         return columns, hidden & columns["pid"].is_valid().to_numpy()
 
-    def _made(self, profiles: pa.ChunkedArray, as_of: dt.date) -> _Made:
-        """Predictions from ``profiles`` (n,)."""
-        found = extract_features(connect(), profiles, self.bundle.features.text, as_of)
-        matrix = self.bundle.encoders.encode(found.columns)
-        usable = found.problem.is_null().to_numpy() & ~np.isnan(matrix[:, : len(self.bundle.features)]).all(axis=1)
-        n = len(matrix)
-        made = _Made(
-            np.full(n, self.config.ages.default, np.int32), np.full(n, np.nan), np.full(n, np.nan), usable, np.zeros(n, np.bool_)
-        )
-        if usable.any():
-            made.fill(usable, self.bundle.predict(matrix[usable]))
-        return made
-
     def __repr__(self) -> str:
         return f"<AgeModel {self.version}, {len(self.features)} features, as of {self.as_of.isoformat()}>"
 
     def _repr_html_(self) -> str:
-        """The model card of the run, for notebooks."""
-        card = self.workspace.run(self.run_id).model / "card.html"
+        """The model card, for notebooks."""
+        card = self.trained_in.model / "card.html"
         return framed(card) if card.exists() else html.escape(repr(self))
-
-
-@dataclass(frozen=True)
-class _Made:
-    """Predictions of n people: ``age``, ends, who is ``predicted``, and who is ``withheld`` (n,). Others have the default age."""
-
-    age: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    predicted: BoolArray
-    withheld: BoolArray
-
-    def fill(self, rows: BoolArray, made: Predictions) -> None:
-        """Set the predictions of the marked ``rows`` (n,)."""
-        self.age[rows], self.lower[rows], self.upper[rows] = made.age, made.lower, made.upper
-        self.withheld[rows] = made.withheld
-        self.predicted[self.withheld] = False
 
 
 def load_age_model(workspace: str | Path, model: str = CHAMPION) -> AgeModel:
@@ -145,26 +127,13 @@ def load_age_model(workspace: str | Path, model: str = CHAMPION) -> AgeModel:
     """
     space = Workspace.existing(Path(workspace))
     space.suppression  # noqa: B018 - reading it is the check
-    run = verified_run(space, run_of(space, model))
-    run.checked("model/")
-    bundle, version = load_model(run.folder.model, run.files["model/manifest.json"])
-    plan, trained = RunPlan.from_json(run.folder.record), run.folder.facts(TrainingFacts)
-    bundle = corrected_bundle(bundle, trained.correction)
-    return AgeModel(
-        version,
-        run.folder.id,
-        plan.as_of,
-        space,
-        plan.config,
-        id_type_named(run.folder.facts(ReadSourceFacts).pid_type),
-        bundle.withholding(withholding_rule(plan.config.ages)),
-    )
+    predictor = load_predictor(space, model)
+    ruling = space.run(predictor.rules.run)
+    id_type = id_type_named(ruling.facts(ReadSourceFacts).pid_type)
+    return AgeModel(space, predictor, run_of(space, model), RunPlan.from_json(ruling.record).config.source, id_type)
 
 
 def framed(page: Path, height: int = 640) -> str:
     """A page of this program inside a notebook: it is complete in itself and runs no script."""
     content = html.escape(page.read_text(encoding="utf-8"), quote=True)
     return f'<iframe srcdoc="{content}" sandbox style="width:100%;height:{height}px;border:0"></iframe>'
-
-
-__all__ = ["AgeModel", "load_age_model"]

@@ -57,7 +57,7 @@ def reader_tables(quarter: str) -> dict[str, str]:
 
 
 def hidden_people_salt(workspace: str) -> str:
-    """What precedes a pid in its digest among the hidden people: another workspace has other digests."""
+    """Salt that precedes a pid in its digest among the hidden people: another workspace has other digests."""
     return f"{workspace.rstrip('/')} "
 
 
