@@ -13,7 +13,7 @@ CHECKOV := out/checkov
 ROWS := 200000
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint bench soak wheel-test lock sql package checkov clean
+.PHONY: help run test lint bench soak wheel-test lock sql aws-plan package checkov clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -107,6 +107,9 @@ lock:  ## resolve pyproject.toml into the requirements files (needs uv; UPGRADE=
 
 sql: $(DEV)  ## DuckDB's version of the statements, from Athena's
 	@$(BIN)/python -m predict_age.sql
+
+aws-plan: $(DEV)  ## the plan of the Terraform modules that tests compare with (needs Terraform); review its difference
+	@PYTHONPATH=src:tests $(BIN)/python -m cloud.mocked tests/golden/aws_plan.txt
 
 package: $(RUN)  ## the package of the AWS functions, for terraform apply
 	@$(BIN)/python -m predict_age.aws.lambda_package out/functions.zip

@@ -1,8 +1,3 @@
-resource "aws_glue_catalog_database" "main" {
-  name        = var.database
-  description = "Tables of predict-age."
-}
-
 resource "aws_athena_workgroup" "main" {
   name          = local.name
   description   = "Statements of predict-age: encrypted output, measured, cut off beyond what a run needs."
@@ -14,10 +9,11 @@ resource "aws_athena_workgroup" "main" {
     bytes_scanned_cutoff_per_query     = var.scan_cutoff_bytes
 
     result_configuration {
-      output_location = "s3://${aws_s3_bucket.data.id}/athena/"
+      output_location = "s3://${local.bucket}/athena/"
 
       encryption_configuration {
-        encryption_option = "SSE_S3"
+        encryption_option = var.storage.kms_key_arn == "" ? "SSE_S3" : "SSE_KMS"
+        kms_key_arn       = var.storage.kms_key_arn == "" ? null : var.storage.kms_key_arn
       }
     }
   }

@@ -53,7 +53,7 @@ resource "aws_ecs_task_definition" "main" {
     mountPoints            = [{ sourceVolume = "scratch", containerPath = "/scratch", readOnly = false }]
     linuxParameters        = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }
     environment = [
-      { name = "PREDICT_AGE_BUCKET", value = aws_s3_bucket.data.id },
+      { name = "PREDICT_AGE_BUCKET", value = local.bucket },
       { name = "PREDICT_AGE_PREFIX", value = local.prefix },
       { name = "PREDICT_AGE_SCRATCH", value = "/scratch" },
       { name = "PREDICT_AGE_VCPU", value = tostring(each.value.cpu / 1024) },
@@ -67,7 +67,7 @@ resource "aws_ecs_task_definition" "main" {
       logDriver = "awslogs"
       options = {
         awslogs-group         = each.value.log
-        awslogs-region        = var.region
+        awslogs-region        = local.region
         awslogs-stream-prefix = each.key
       }
     }

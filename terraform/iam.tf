@@ -3,12 +3,13 @@
 
 locals {
   runs      = "${local.prefix}/runs/*"
+  run       = "${local.prefix}/runs/????????T??????Z-????????" # a run's folder; "*" would take "model/manifest.json" for "manifest.json"
   documents = ["${local.prefix}/lease.json", "${local.prefix}/published.json"]
 
   rights = {
     pre_cleanup = {
       read    = concat(local.documents, [local.runs, "${local.prefix}/*.toml"])
-      write   = concat(local.documents, ["${local.runs}/request.json", "${local.runs}/steps/pre_cleanup.json"])
+      write   = concat(local.documents, ["${local.run}/request.json", "${local.run}/steps/pre_cleanup.json"])
       delete  = [local.runs]
       source  = false
       queries = false
@@ -18,18 +19,18 @@ locals {
     training = {
       read = concat(local.documents, [local.runs, "${local.prefix}/*.toml", "${local.prefix}/suppression/*"])
       write = [
-        "${local.runs}/run.json", "${local.runs}/source/*", "${local.runs}/set_aside/*", "${local.runs}/model/*",
-        "${local.runs}/gates/*", "${local.runs}/steps/read_source.json", "${local.runs}/steps/training.json", "${local.runs}/costs/*",
+        "${local.run}/run.json", "${local.run}/source/*", "${local.run}/set_aside/*", "${local.run}/model/*",
+        "${local.run}/gates/*", "${local.run}/steps/read_source.json", "${local.run}/steps/training.json", "${local.run}/costs/*",
       ]
       delete  = []
       source  = true
       queries = false
       tables  = []
-      other   = { "kms:Decrypt" = [aws_kms_key.suppression.arn] }
+      other   = { "kms:Decrypt" = [var.storage.suppression_key_arn] }
     }
     batch_generator = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/batches.json", "${local.runs}/tasks/*", "${local.runs}/tasks.json", "${local.runs}/steps/batch_generator.json"]
+      write   = ["${local.run}/batches.json", "${local.run}/tasks/*", "${local.run}/tasks.json", "${local.run}/steps/batch_generator.json"]
       delete  = []
       source  = false
       queries = false
@@ -38,7 +39,7 @@ locals {
     }
     create_predictions_table = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/steps/create_predictions_table.json"]
+      write   = ["${local.run}/steps/create_predictions_table.json"]
       delete  = []
       source  = false
       queries = true
@@ -47,7 +48,7 @@ locals {
     }
     prediction = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/predictions/*", "${local.runs}/people/*", "${local.runs}/receipts/*", "${local.runs}/costs/*"]
+      write   = ["${local.run}/predictions/*", "${local.run}/people/*", "${local.run}/receipts/*", "${local.run}/costs/*"]
       delete  = []
       source  = true
       queries = false
@@ -56,7 +57,7 @@ locals {
     }
     collect = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/gates/*", "${local.runs}/steps/parallel_prediction.json", "${local.runs}/costs/*"]
+      write   = ["${local.run}/gates/*", "${local.run}/steps/parallel_prediction.json", "${local.run}/costs/*"]
       delete  = []
       source  = true
       queries = false
@@ -65,7 +66,7 @@ locals {
     }
     human_qa = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/qa/*", "${local.runs}/steps/human_qa.json"]
+      write   = ["${local.run}/qa/*", "${local.run}/steps/human_qa.json"]
       delete  = []
       source  = false
       queries = true
@@ -74,7 +75,7 @@ locals {
     }
     final_results = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.prefix}/published.json", "${local.runs}/results/*", "${local.runs}/manifest.json", "${local.runs}/steps/final_results.json"]
+      write   = ["${local.prefix}/published.json", "${local.run}/results/*", "${local.run}/manifest.json", "${local.run}/steps/final_results.json"]
       delete  = []
       source  = false
       queries = true
@@ -83,7 +84,7 @@ locals {
     }
     report = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.runs}/report.html", "${local.runs}/cost.json", "${local.runs}/costs/*"]
+      write   = ["${local.run}/report.html", "${local.run}/cost.json", "${local.run}/costs/*"]
       delete  = []
       source  = false
       queries = false
@@ -92,8 +93,8 @@ locals {
     }
     post_cleanup = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.prefix}/lease.json", "${local.runs}/steps/post_cleanup.json"]
-      delete  = ["${local.runs}/source/*", "${local.runs}/tasks/*", "${local.runs}/map/*", "${local.runs}/qa/*", "${local.runs}/results/*", "${local.runs}/predictions/*"]
+      write   = ["${local.prefix}/lease.json", "${local.run}/steps/post_cleanup.json"]
+      delete  = ["${local.run}/source/*", "${local.run}/tasks/*", "${local.run}/map/*", "${local.run}/qa/*", "${local.run}/results/*", "${local.run}/predictions/*"]
       source  = false
       queries = false
       tables  = ["glue:DeleteTable"]
@@ -101,12 +102,15 @@ locals {
     }
   }
 
-  machine_arn = "arn:${local.partition}:states:${var.region}:${local.account}:stateMachine:${local.name}-pipeline"
-  tables_arns = [
-    "arn:${local.partition}:glue:${var.region}:${local.account}:catalog",
-    "arn:${local.partition}:glue:${var.region}:${local.account}:database/${var.database}",
-    "arn:${local.partition}:glue:${var.region}:${local.account}:table/${var.database}/*",
-  ]
+  machine_arn  = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.name}-pipeline"
+  catalog_arn  = "arn:${local.partition}:glue:${local.region}:${local.account}:catalog"
+  database_arn = "arn:${local.partition}:glue:${local.region}:${local.account}:database/${local.database}"
+  # Only tables that predict-age makes: in a database that existed before, other tables are somebody else's.
+  own_tables = ["predict_age_people", "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"]
+  tables_arns = concat([local.catalog_arn, local.database_arn], [
+    for table in local.own_tables : "arn:${local.partition}:glue:${local.region}:${local.account}:table/${local.database}/${table}*"
+  ])
+  output_rights = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 
   log_groups = merge(
     { for name in keys(local.functions) : name => "/aws/lambda/${local.name}-${replace(name, "_", "-")}" },
@@ -115,12 +119,12 @@ locals {
 
   statements = { for role, right in local.rights : role => concat(
     [
-      { Sid = "Look", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [aws_s3_bucket.data.arn] },
-      { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [for k in right.read : "${aws_s3_bucket.data.arn}/${k}"] },
-      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [for k in right.write : "${aws_s3_bucket.data.arn}/${k}"] },
+      { Sid = "Look", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [local.bucket_arn] },
+      { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [for k in right.read : "${local.bucket_arn}/${k}"] },
+      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [for k in right.write : "${local.bucket_arn}/${k}"] },
     ],
     [for _ in length(right.delete) > 0 ? [1] : [] : {
-      Sid = "Delete", Effect = "Allow", Action = ["s3:DeleteObject"], Resource = [for k in right.delete : "${aws_s3_bucket.data.arn}/${k}"]
+      Sid = "Delete", Effect = "Allow", Action = ["s3:DeleteObject"], Resource = [for k in right.delete : "${local.bucket_arn}/${k}"]
     }],
     [for _ in right.source ? [1] : [] : {
       Sid = "Source", Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [
@@ -132,24 +136,36 @@ locals {
       Action = ["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"]
     }],
     [for _ in right.queries ? [1] : [] : {
-      Sid = "QueryOutput", Effect = "Allow", Resource = ["${aws_s3_bucket.data.arn}/athena/*"], Action = ["s3:GetObject", "s3:PutObject"]
+      Sid = "QueryOutput", Effect = "Allow", Resource = ["${local.bucket_arn}/athena/*"], Action = local.output_rights
+    }],
+    [for _ in right.queries ? [1] : [] : { # Athena asks for it with each statement that changes the catalogue
+      Sid = "DefaultDatabase", Effect = "Allow", Action = ["glue:GetDatabase"], Resource = [
+        local.catalog_arn, "arn:${local.partition}:glue:${local.region}:${local.account}:database/default",
+      ]
+    }],
+    [for _ in var.storage.kms_key_arn != "" ? [1] : [] : {
+      Sid = "ObjectKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [var.storage.kms_key_arn]
+    }],
+    [for _ in right.source && length(var.source_kms_key_arns) > 0 ? [1] : [] : {
+      Sid = "SourceKey", Effect = "Allow", Action = ["kms:Decrypt"], Resource = var.source_kms_key_arns
     }],
     [for _ in right.queries || length(right.tables) > 0 ? [1] : [] : {
       Sid    = "Tables", Effect = "Allow", Resource = local.tables_arns,
-      Action = concat(["glue:GetDatabase", "glue:GetTable", "glue:GetTables"], right.tables)
+      Action = concat(["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"], right.tables)
     }],
     [for action, resources in right.other : { Sid = "Other", Effect = "Allow", Action = [action], Resource = resources }],
     contains(keys(local.functions), role) ? [{
       Sid      = "Log", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"],
-      Resource = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${local.log_groups[role]}:*"]
+      Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${local.log_groups[role]}:*"]
     }] : [],
   ) }
 }
 
 resource "aws_iam_role" "work" {
-  for_each    = local.rights
-  name        = "${local.name}-${replace(each.key, "_", "-")}"
-  description = "Rights of the ${contains(keys(local.functions), each.key) ? "function" : "container"} ${each.key}."
+  for_each             = local.rights
+  permissions_boundary = var.permissions_boundary
+  name                 = "${local.name}-${replace(each.key, "_", "-")}"
+  description          = "Rights of the ${contains(keys(local.functions), each.key) ? "function" : "container"} ${each.key}."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -185,8 +201,9 @@ resource "aws_iam_role_policy" "trace" {
 
 # Execution role of Fargate: pull the image, write the log.
 resource "aws_iam_role" "start_tasks" {
-  name        = "${local.name}-start-tasks"
-  description = "Execution role of Fargate: pulls the image and writes the log."
+  permissions_boundary = var.permissions_boundary
+  name                 = "${local.name}-start-tasks"
+  description          = "Execution role of Fargate: pulls the image and writes the log."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -219,8 +236,9 @@ resource "aws_iam_role_policy" "start_tasks" {
 
 # State machine: start functions and tasks, pass each task its own role and no other, notify about failures.
 resource "aws_iam_role" "machine" {
-  name        = "${local.name}-machine"
-  description = "Role of the state machine: starts functions and tasks."
+  permissions_boundary = var.permissions_boundary
+  name                 = "${local.name}-machine"
+  description          = "Role of the state machine: starts functions and tasks."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -237,7 +255,7 @@ resource "aws_iam_role_policy" "machine" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       { Sid = "Functions", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = [for f in aws_lambda_function.main : f.arn] },
       {
         Sid       = "StartTasks", Effect = "Allow", Action = ["ecs:RunTask"], Resource = [for t in aws_ecs_task_definition.main : t.arn]
@@ -245,12 +263,17 @@ resource "aws_iam_role_policy" "machine" {
       },
       {
         Sid       = "WatchTasks", Effect = "Allow", Action = ["ecs:StopTask", "ecs:DescribeTasks"]
-        Resource  = ["arn:${local.partition}:ecs:${var.region}:${local.account}:task/${aws_ecs_cluster.main.name}/*"]
+        Resource  = ["arn:${local.partition}:ecs:${local.region}:${local.account}:task/${aws_ecs_cluster.main.name}/*"]
         Condition = { ArnEquals = { "ecs:cluster" = aws_ecs_cluster.main.arn } }
       },
       {
+        Sid       = "TagTasks", Effect = "Allow", Action = ["ecs:TagResource"]
+        Resource  = ["arn:${local.partition}:ecs:${local.region}:${local.account}:task/${aws_ecs_cluster.main.name}/*"]
+        Condition = { StringEquals = { "ecs:CreateAction" = "RunTask" } }
+      },
+      {
         Sid      = "WatchTasksByEvents", Effect = "Allow", Action = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
-        Resource = ["arn:${local.partition}:events:${var.region}:${local.account}:rule/StepFunctionsGetEventsForECSTaskRule"]
+        Resource = ["arn:${local.partition}:events:${local.region}:${local.account}:rule/StepFunctionsGetEventsForECSTaskRule"]
       },
       {
         Sid       = "HandOverRoles", Effect = "Allow", Action = ["iam:PassRole"]
@@ -264,7 +287,7 @@ resource "aws_iam_role_policy" "machine" {
         Sid      = "MapRuns", Effect = "Allow", Action = ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"]
         Resource = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:"), replace("${local.machine_arn}/*", ":stateMachine:", ":execution:")]
       },
-      { Sid = "ReadItems", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${aws_s3_bucket.data.arn}/${local.runs}/tasks.json"] },
+      { Sid = "ReadItems", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.bucket_arn}/${local.run}/tasks.json"] },
       { Sid = "Tell", Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn] },
       { Sid = "TellSealed", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.alerts.arn] },
       {
@@ -272,13 +295,16 @@ resource "aws_iam_role_policy" "machine" {
         Action = ["logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"]
       },
       { Sid = "Trace", Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = "*" },
-    ]
+      ], [for _ in var.storage.kms_key_arn != "" ? [1] : [] : {
+        Sid = "ObjectKey", Effect = "Allow", Action = ["kms:Decrypt"], Resource = [var.storage.kms_key_arn]
+    }])
   })
 }
 
 resource "aws_iam_role" "scheduler" {
-  name        = "${local.name}-scheduler"
-  description = "Role of the schedule: starts the state machine."
+  permissions_boundary = var.permissions_boundary
+  name                 = "${local.name}-scheduler"
+  description          = "Role of the schedule: starts the state machine."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

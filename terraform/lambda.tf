@@ -27,9 +27,9 @@ resource "aws_lambda_function" "main" {
 
   environment {
     variables = {
-      PREDICT_AGE_BUCKET           = aws_s3_bucket.data.id
+      PREDICT_AGE_BUCKET           = local.bucket
       PREDICT_AGE_PREFIX           = local.prefix
-      PREDICT_AGE_DATABASE         = aws_glue_catalog_database.main.name
+      PREDICT_AGE_DATABASE         = local.database
       PREDICT_AGE_WORKGROUP        = aws_athena_workgroup.main.name
       PREDICT_AGE_BATCHES_PER_TASK = tostring(var.batches_per_task)
     }

@@ -123,38 +123,77 @@ resource "aws_cloudwatch_metric_alarm" "not_started" {
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }
 
-# Failed Fargate tasks. Each task reports a metric when it begins and when it succeeds; a killed task reports no success.
+# Failed Fargate tasks, as ECS reports them: tasks that never started, and containers that ended with an error. What Spot takes back and
+# what is stopped by hand is no failure: it is tried again. Each failure is a line in a log group, with its reason, and counted there.
+resource "aws_cloudwatch_event_rule" "tasks_failed" {
+  name        = "${local.name}-tasks-failed"
+  description = "Fargate tasks of ${local.name} that failed."
+
+  event_pattern = jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Task State Change"]
+    detail = {
+      clusterArn = [aws_ecs_cluster.main.arn]
+      lastStatus = ["STOPPED"]
+      "$or" = [
+        { stopCode = ["TaskFailedToStart"] },
+        { stopCode = ["EssentialContainerExited"], containers = { exitCode = [{ anything-but = [0] }] } },
+      ]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "tasks_failed" {
+  rule = aws_cloudwatch_event_rule.tasks_failed.name
+  arn  = aws_cloudwatch_log_group.tasks_failed.arn
+}
+
+resource "aws_cloudwatch_log_group" "tasks_failed" {
+  # checkov:skip=CKV_AWS_158: no personal data are logged, CloudWatch's own encryption is enough
+  # checkov:skip=CKV_AWS_338: seven days, as the architecture requires; records that must be kept are in the run's folder
+  name              = "/aws/events/${local.name}-tasks-failed" # EventBridge writes below /aws/events only
+  retention_in_days = var.log_days
+}
+
+resource "aws_cloudwatch_log_resource_policy" "tasks_failed" {
+  policy_name = "${local.name}-tasks-failed"
+
+  policy_document = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource  = "${aws_cloudwatch_log_group.tasks_failed.arn}:*"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_cloudwatch_log_metric_filter" "tasks_failed" {
+  name           = "${local.name}-tasks-failed"
+  log_group_name = aws_cloudwatch_log_group.tasks_failed.name
+  pattern        = "" # every line
+
+  metric_transformation {
+    namespace = "PredictAge"
+    name      = "${local.name}-TasksFailed"
+    value     = "1"
+  }
+}
+
 resource "aws_cloudwatch_metric_alarm" "tasks_failed" {
   alarm_name          = "${local.name}-tasks-failed"
-  alarm_description   = "More than 5 % of the Fargate tasks of an hour failed."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 5
+  alarm_description   = "More than two Fargate tasks failed in an hour, which is 5 % of the 50 of a run. Reasons: log group ${aws_cloudwatch_log_group.tasks_failed.name}."
+  namespace           = "PredictAge"
+  metric_name         = aws_cloudwatch_log_metric_filter.tasks_failed.metric_transformation[0].name
+  statistic           = "Sum"
+  period              = 3600
   evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 2
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alerts.arn]
-
-  metric_query {
-    id          = "share"
-    expression  = "IF(begun > 0, 100 * (begun - FILL(done, 0)) / begun, 0)"
-    label       = "Tasks that failed, %"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = { begun = "TasksBegun", done = "TasksDone" }
-
-    content {
-      id = metric_query.key
-
-      metric {
-        namespace   = "PredictAge"
-        metric_name = metric_query.value
-        dimensions  = { Workspace = aws_s3_bucket.data.id }
-        stat        = "Sum"
-        period      = 3600
-      }
-    }
-  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "function_errors" {
@@ -213,7 +252,7 @@ resource "aws_cloudwatch_dashboard" "main" {
       {
         type = "metric", x = 0, y = 0, width = 12, height = 6
         properties = {
-          title = "Executions", region = var.region, stat = "Sum", period = 300
+          title = "Executions", region = local.region, stat = "Sum", period = 300
           metrics = [for m in ["ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] :
           ["AWS/States", m, "StateMachineArn", aws_sfn_state_machine.main.arn]]
         }
@@ -221,14 +260,14 @@ resource "aws_cloudwatch_dashboard" "main" {
       {
         type = "metric", x = 12, y = 0, width = 12, height = 6
         properties = {
-          title   = "Duration of an execution, ms", region = var.region, stat = "Maximum", period = 300
+          title   = "Duration of an execution, ms", region = local.region, stat = "Maximum", period = 300
           metrics = [["AWS/States", "ExecutionTime", "StateMachineArn", aws_sfn_state_machine.main.arn]]
         }
       },
       {
         type = "metric", x = 0, y = 6, width = 12, height = 6
         properties = {
-          title = "Tasks: CPU and memory, %", region = var.region, stat = "Average", period = 60
+          title = "Tasks: CPU and memory, %", region = local.region, stat = "Average", period = 60
           metrics = [for m in ["CpuUtilized", "MemoryUtilized", "RunningTaskCount"] :
           ["ECS/ContainerInsights", m, "ClusterName", aws_ecs_cluster.main.name]]
         }
@@ -236,21 +275,24 @@ resource "aws_cloudwatch_dashboard" "main" {
       {
         type = "metric", x = 12, y = 6, width = 12, height = 6
         properties = {
-          title   = "Tasks begun and done well", region = var.region, stat = "Sum", period = 300
-          metrics = [for m in ["TasksBegun", "TasksDone"] : ["PredictAge", m, "Workspace", aws_s3_bucket.data.id]]
+          title = "Tasks begun, done well, failed", region = local.region, stat = "Sum", period = 300
+          metrics = concat(
+            [for m in ["TasksBegun", "TasksDone"] : ["PredictAge", m, "Workspace", local.bucket]],
+            [["PredictAge", aws_cloudwatch_metric_alarm.tasks_failed.metric_name]],
+          )
         }
       },
       {
         type = "metric", x = 0, y = 12, width = 12, height = 6
         properties = {
-          title   = "Functions: errors", region = var.region, stat = "Sum", period = 300
+          title   = "Functions: errors", region = local.region, stat = "Sum", period = 300
           metrics = [for f in local.function_names : ["AWS/Lambda", "Errors", "FunctionName", f]]
         }
       },
       {
         type = "metric", x = 12, y = 12, width = 12, height = 6
         properties = {
-          title = "Athena: bytes read, statement time", region = var.region, stat = "Sum", period = 300
+          title = "Athena: bytes read, statement time", region = local.region, stat = "Sum", period = 300
           metrics = [for m in ["ProcessedBytes", "TotalExecutionTime"] :
           ["AWS/Athena", m, "WorkGroup", aws_athena_workgroup.main.name]]
         }

@@ -1,7 +1,22 @@
-# Tasks run in private subnets. They reach S3 through a gateway endpoint, which costs nothing. All other traffic (image registry,
-# logs, Step Functions) goes through one NAT gateway.
+# Tasks run in private subnets: of an existing VPC (vpc_id, subnet_ids), or of one that is made here. They reach S3 through a gateway endpoint, which costs nothing. All other traffic (image registry,
+# logs, Step Functions) goes through one NAT gateway, which nat_enabled = false removes between two quarters.
+
+locals {
+  own_network = var.vpc_id == ""
+  own         = local.own_network ? 1 : 0
+  nat         = local.own_network && var.nat_enabled ? 1 : 0
+  zones       = length(var.availability_zones) > 0 ? var.availability_zones : try(slice(data.aws_availability_zones.main[0].names, 0, 2), [])
+  vpc_id      = local.own_network ? aws_vpc.main[0].id : var.vpc_id
+  subnet_ids  = local.own_network ? aws_subnet.private[*].id : var.subnet_ids
+}
+
+data "aws_availability_zones" "main" {
+  count = local.own_network && length(var.availability_zones) == 0 ? 1 : 0
+  state = "available"
+}
 
 resource "aws_vpc" "main" {
+  count = local.own
   # checkov:skip=CKV2_AWS_11: no inbound traffic, outbound HTTPS to AWS only, tasks run for minutes; flow logs are decided for the whole account
   cidr_block           = var.vpc_cidr
   enable_dns_hostnames = true
@@ -10,79 +25,90 @@ resource "aws_vpc" "main" {
 }
 
 resource "aws_default_security_group" "closed" {
-  vpc_id = aws_vpc.main.id
+  count  = local.own
+  vpc_id = aws_vpc.main[0].id
 }
 
 resource "aws_internet_gateway" "main" {
-  vpc_id = aws_vpc.main.id
+  count  = local.own
+  vpc_id = aws_vpc.main[0].id
   tags   = { Name = local.name }
 }
 
 resource "aws_subnet" "public" {
-  vpc_id            = aws_vpc.main.id
+  count             = local.own
+  vpc_id            = aws_vpc.main[0].id
   cidr_block        = cidrsubnet(var.vpc_cidr, 8, 255)
-  availability_zone = var.availability_zones[0]
+  availability_zone = local.zones[0]
   tags              = { Name = "${local.name}-public" }
 }
 
 resource "aws_subnet" "private" {
-  count             = length(var.availability_zones)
-  vpc_id            = aws_vpc.main.id
+  count             = local.own_network ? length(local.zones) : 0
+  vpc_id            = aws_vpc.main[0].id
   cidr_block        = cidrsubnet(var.vpc_cidr, 4, count.index)
-  availability_zone = var.availability_zones[count.index]
+  availability_zone = local.zones[count.index]
   tags              = { Name = "${local.name}-private-${count.index}" }
 }
 
 resource "aws_eip" "nat" {
+  count  = local.nat
   domain = "vpc"
   tags   = { Name = "${local.name}-nat" }
 }
 
 resource "aws_nat_gateway" "main" {
-  allocation_id = aws_eip.nat.id
-  subnet_id     = aws_subnet.public.id
+  count         = local.nat
+  allocation_id = aws_eip.nat[0].id
+  subnet_id     = aws_subnet.public[0].id
   depends_on    = [aws_internet_gateway.main]
   tags          = { Name = local.name }
 }
 
 resource "aws_route_table" "public" {
-  vpc_id = aws_vpc.main.id
+  count  = local.own
+  vpc_id = aws_vpc.main[0].id
   tags   = { Name = "${local.name}-public" }
 }
 
 resource "aws_route" "internet" {
-  route_table_id         = aws_route_table.public.id
+  count                  = local.own
+  route_table_id         = aws_route_table.public[0].id
   destination_cidr_block = "0.0.0.0/0"
-  gateway_id             = aws_internet_gateway.main.id
+  gateway_id             = aws_internet_gateway.main[0].id
 }
 
 resource "aws_route_table_association" "public" {
-  subnet_id      = aws_subnet.public.id
-  route_table_id = aws_route_table.public.id
+  count          = local.own
+  subnet_id      = aws_subnet.public[0].id
+  route_table_id = aws_route_table.public[0].id
 }
 
 resource "aws_route_table" "private" {
-  vpc_id = aws_vpc.main.id
+  count  = local.own
+  vpc_id = aws_vpc.main[0].id
   tags   = { Name = "${local.name}-private" }
 }
 
 resource "aws_route" "nat" {
-  route_table_id         = aws_route_table.private.id
+  count                  = local.nat
+  route_table_id         = aws_route_table.private[0].id
   destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.main.id
+  nat_gateway_id         = aws_nat_gateway.main[0].id
 }
 
 resource "aws_route_table_association" "private" {
   count          = length(aws_subnet.private)
   subnet_id      = aws_subnet.private[count.index].id
-  route_table_id = aws_route_table.private.id
+  route_table_id = aws_route_table.private[0].id
 }
 
 resource "aws_vpc_endpoint" "s3" {
-  vpc_id            = aws_vpc.main.id
-  service_name      = "com.amazonaws.${var.region}.s3"
+  count             = local.own
+  vpc_id            = aws_vpc.main[0].id
+  service_name      = "com.amazonaws.${local.region}.s3"
   vpc_endpoint_type = "Gateway"
-  route_table_ids   = [aws_route_table.private.id]
+  route_table_ids   = [aws_route_table.private[0].id]
   tags              = { Name = "${local.name}-s3" }
 }
 
@@ -90,7 +116,7 @@ resource "aws_security_group" "tasks" {
   # checkov:skip=CKV2_AWS_5: the state machine attaches it to every task
   name        = "${local.name}-tasks"
   description = "Tasks of predict-age: nothing comes in, HTTPS goes out."
-  vpc_id      = aws_vpc.main.id
+  vpc_id      = local.vpc_id
 }
 
 resource "aws_vpc_security_group_egress_rule" "https" {

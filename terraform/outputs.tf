@@ -3,11 +3,6 @@ output "state_machine" {
   value       = aws_sfn_state_machine.main.arn
 }
 
-output "bucket" {
-  description = "Bucket of runs and results."
-  value       = aws_s3_bucket.data.id
-}
-
 output "repository" {
   description = "Where the image is pushed."
   value       = aws_ecr_repository.main.repository_url
@@ -18,11 +13,6 @@ output "workgroup" {
   value       = aws_athena_workgroup.main.name
 }
 
-output "database" {
-  description = "Glue database with the published tables."
-  value       = aws_glue_catalog_database.main.name
-}
-
 output "alerts" {
   description = "SNS topic of failures and alarms."
   value       = aws_sns_topic.alerts.arn
@@ -31,4 +21,9 @@ output "alerts" {
 output "dashboard" {
   description = "CloudWatch dashboard."
   value       = aws_cloudwatch_dashboard.main.dashboard_name
+}
+
+output "reader_role" {
+  description = "Role of readers of the published tables; empty without reader_principals."
+  value       = one(aws_iam_role.reader[*].arn)
 }

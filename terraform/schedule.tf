@@ -1,5 +1,9 @@
 # The event contains the scheduled time: an event that is delivered twice starts one run.
 
+locals {
+  source_bucket = var.source_bucket != "" ? var.source_bucket : local.bucket
+}
+
 resource "aws_sqs_queue" "not_started" {
   name                      = "${local.name}-not-started"
   message_retention_seconds = 1209600
@@ -13,6 +17,13 @@ resource "aws_scheduler_schedule" "quarterly" {
   schedule_expression          = var.schedule
   schedule_expression_timezone = "UTC"
   state                        = var.schedule_enabled ? "ENABLED" : "DISABLED"
+
+  lifecycle {
+    precondition {
+      condition     = !var.schedule_enabled || !local.own_network || var.nat_enabled
+      error_message = "The schedule would start tasks without a way to AWS: set nat_enabled = true, or schedule_enabled = false."
+    }
+  }
 
   flexible_time_window {
     mode = "OFF"

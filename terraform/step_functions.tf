@@ -12,9 +12,9 @@ resource "aws_sfn_state_machine" "main" {
     {
       partition       = local.partition
       cluster         = aws_ecs_cluster.main.arn
-      subnets         = jsonencode(aws_subnet.private[*].id)
+      subnets         = jsonencode(local.subnet_ids)
       security_group  = aws_security_group.tasks.id
-      bucket          = aws_s3_bucket.data.id
+      bucket          = local.bucket
       prefix          = local.prefix
       max_concurrency = var.max_concurrency
       topic           = aws_sns_topic.alerts.arn

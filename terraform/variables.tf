@@ -1,9 +1,3 @@
-variable "region" {
-  type        = string
-  description = "AWS region of all resources."
-  default     = "us-east-1"
-}
-
 variable "name" {
   type        = string
   description = "Prefix of the names of all resources; each installation in an account needs its own."
@@ -15,9 +9,16 @@ variable "name" {
   }
 }
 
-variable "bucket" {
-  type        = string
-  description = "Name of the bucket for runs, results and query output. It is created."
+variable "storage" {
+  description = "What holds results: the outputs of the module in storage/ (storage = module.storage)."
+
+  type = object({
+    bucket              = string
+    bucket_arn          = string
+    database            = string
+    suppression_key_arn = string
+    kms_key_arn         = string
+  })
 }
 
 variable "source_bucket" {
@@ -45,26 +46,71 @@ variable "image" {
 
 variable "functions_zip" {
   type        = string
-  description = "The package of the six functions, made by `make package`."
-  default     = "../out/functions.zip"
+  description = "Path of the package of the six functions, made by `make package`."
 }
 
-variable "database" {
+variable "vpc_id" {
   type        = string
-  description = "Glue database of the tables."
-  default     = "ai_agent_kb_predict_age"
+  description = "Id of an existing VPC for the tasks, with subnet_ids. Empty: the module creates a VPC."
+  default     = ""
+}
+
+variable "subnet_ids" {
+  type        = list(string)
+  description = "Private subnets of that VPC. They need a way to S3, ECR, CloudWatch Logs and KMS: a NAT gateway or VPC endpoints."
+  default     = []
+
+  validation {
+    condition     = (var.vpc_id == "") == (length(var.subnet_ids) == 0)
+    error_message = "vpc_id and subnet_ids belong together: name both, or neither."
+  }
 }
 
 variable "vpc_cidr" {
   type        = string
-  description = "Addresses of the network that the tasks run in."
+  description = "Addresses of the VPC that the module creates."
   default     = "10.42.0.0/16"
 }
 
 variable "availability_zones" {
   type        = list(string)
-  description = "Zones of the private subnets. More zones find Spot capacity more often."
-  default     = ["us-east-1a", "us-east-1b"]
+  description = "Zones of the private subnets of that VPC. More zones find Spot capacity more often. Empty: the first two of the region."
+  default     = []
+}
+
+variable "nat_enabled" {
+  type        = bool
+  description = "Whether the module's VPC has its NAT gateway ($33 a month). false between two quarters: nothing else changes, and no task can start."
+  default     = true
+}
+
+variable "permissions_boundary" {
+  type        = string
+  description = "ARN of the permissions boundary of all roles, where your organisation demands one."
+  default     = null
+}
+
+variable "source_kms_key_arns" {
+  type        = list(string)
+  description = "KMS keys that the source is encrypted with; the tasks that read it may decrypt with them."
+  default     = []
+}
+
+variable "reader_principals" {
+  type        = list(string)
+  description = "ARNs of the principals that may assume the reader role, which queries the published tables and nothing else. Empty: no such role."
+  default     = []
+}
+
+variable "monthly_budget_usd" {
+  type        = number
+  description = "Mail to alert_email when the resources with the tag project = predict-age cost more in a month. 0: no budget. The tag must be activated for cost allocation."
+  default     = 0
+
+  validation {
+    condition     = var.monthly_budget_usd == 0 || var.alert_email != ""
+    error_message = "A budget needs alert_email, which it writes to."
+  }
 }
 
 variable "training_cpu" {
@@ -156,20 +202,9 @@ variable "log_days" {
   default     = 7
 }
 
-variable "tags" {
-  type        = map(string)
-  description = "Further tags of all resources."
-  default     = {}
-}
-
 variable "force_destroy" {
   type        = bool
-  description = "Whether terraform destroy may delete a bucket and a repository that are not empty. For tests."
+  description = "Whether terraform destroy may delete a workgroup and a repository that are not empty. For tests."
   default     = false
 }
 
-variable "s3_use_path_style" {
-  type        = bool
-  description = "Use path-style addresses of buckets. For tests on one machine."
-  default     = false
-}

@@ -1,3 +1,5 @@
+# A module: the caller configures the provider and the backend (examples/complete).
+
 terraform {
   required_version = ">= 1.10"
 
@@ -7,29 +9,19 @@ terraform {
       version = ">= 5.90, < 7.0"
     }
   }
-
-  # Backend of the Terraform state: terraform init -backend-config=backend.hcl (docs/aws.md).
-  backend "s3" {
-    encrypt      = true
-    use_lockfile = true
-  }
-}
-
-provider "aws" {
-  region            = var.region
-  max_retries       = 5
-  s3_use_path_style = var.s3_use_path_style
-
-  default_tags {
-    tags = merge({ project = "predict-age" }, var.tags)
-  }
 }
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
+data "aws_region" "current" {}
 
 locals {
-  account   = data.aws_caller_identity.current.account_id
-  partition = data.aws_partition.current.partition
-  name      = var.name
+  account    = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.id # "name" until provider 5, "region" since 6; "id" in both
+  name       = var.name
+  prefix     = "predict-age"
+  bucket     = var.storage.bucket
+  bucket_arn = var.storage.bucket_arn
+  database   = var.storage.database
 }

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from cloud import compute, iam, image, policy, server, terraform
+from cloud import compute, iam, image, rules, server, terraform
 from conftest import AS_OF, QUICK, cli_process, run_json
 from predict_age.aws.athena import Athena
 from predict_age.aws.lambda_package import build_package
@@ -28,6 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # moto's and Flask's own
 ]
 BUCKET = "company-predict-age"
+RUN = "predict-age/runs/20251023T080000Z-1f00ba54"
 PEOPLE, BATCHES = 20_000, 8
 SETTINGS = QUICK.replace("batch_rows = 700", "batch_rows = 1600")
 
@@ -347,181 +348,20 @@ def test_rights_are_really_enforced(cloud: Cloud) -> None:
         aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
         aws_session_token=keys["AWS_SESSION_TOKEN"],
     )
-    mine.put_object(Bucket=BUCKET, Key="predict-age/runs/r/predictions/x", Body=b"")
-    for key in ("predict-age/runs/r/model/manifest.json", "predict-age/published.json", "source/x"):
+    mine.put_object(Bucket=BUCKET, Key=f"{RUN}/predictions/x", Body=b"")
+    for key in (f"{RUN}/model/manifest.json", "predict-age/published.json", "source/x"):
         with pytest.raises(Exception, match=r"AccessDenied|403|Forbidden"):
             mine.put_object(Bucket=BUCKET, Key=key, Body=b"")
     assert iam.REFUSED
     iam.REFUSED.clear()
-    cloud.s3.delete_object(Bucket=BUCKET, Key="predict-age/runs/r/predictions/x")
+    cloud.s3.delete_object(Bucket=BUCKET, Key=f"{RUN}/predictions/x")
 
 
-B, R = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/predict-age/runs/r"
-GROUP = "arn:aws:athena:us-east-1:123456789012:workgroup/predict-age"
-TABLE = "arn:aws:glue:us-east-1:123456789012:table/ai_agent_kb_predict_age/t"
-EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:predict-age-pipeline:x"
-RIGHTS = {  # role: what it must be allowed, what it must be denied
-    "pre-cleanup": (
-        [
-            ("s3:PutObject", f"{R}/request.json"),
-            ("s3:PutObject", f"{B}/predict-age/lease.json"),
-            ("s3:GetObject", f"{B}/predict-age/config.toml"),
-            ("s3:DeleteObject", f"{R}/x"),
-            ("s3:ListBucket", B),
-            ("states:DescribeExecution", EXECUTION),
-        ],
-        [
-            ("s3:PutObject", f"{R}/results/x"),
-            ("s3:DeleteObject", f"{B}/source/x"),
-            ("athena:StartQueryExecution", GROUP),
-            ("states:StartExecution", EXECUTION),
-            ("glue:DeleteTable", TABLE),
-        ],
-    ),
-    "training": (
-        [
-            ("s3:GetObject", f"{B}/source/x"),
-            ("s3:PutObject", f"{R}/model/x"),
-            ("s3:PutObject", f"{R}/steps/training.json"),
-            ("s3:PutObject", f"{R}/run.json"),
-        ],
-        [
-            ("s3:PutObject", f"{B}/predict-age/published.json"),
-            ("s3:PutObject", f"{B}/source/x"),
-            ("s3:DeleteObject", f"{R}/model/x"),
-            ("s3:PutObject", f"{R}/predictions/x"),
-            ("athena:StartQueryExecution", GROUP),
-        ],
-    ),
-    "batch-generator": (
-        [("s3:GetObject", f"{R}/source/splits.json"), ("s3:PutObject", f"{R}/tasks.json"), ("s3:PutObject", f"{R}/batches.json")],
-        [
-            ("s3:GetObject", f"{B}/source/x"),
-            ("s3:PutObject", f"{R}/model/x"),
-            ("s3:DeleteObject", f"{R}/tasks.json"),
-            ("athena:StartQueryExecution", GROUP),
-        ],
-    ),
-    "create-predictions-table": (
-        [("athena:StartQueryExecution", GROUP), ("glue:CreateTable", TABLE), ("s3:PutObject", f"{B}/athena/x")],
-        [
-            ("glue:DeleteTable", TABLE),
-            ("glue:UpdateTable", TABLE),
-            ("s3:PutObject", f"{R}/predictions/x"),
-            ("athena:StartQueryExecution", GROUP + "2"),
-        ],
-    ),
-    "prediction": (
-        [
-            ("s3:GetObject", f"{B}/source/x"),
-            ("s3:GetObject", f"{R}/model/x"),
-            ("s3:PutObject", f"{R}/predictions/x"),
-            ("s3:PutObject", f"{R}/people/x"),
-            ("s3:PutObject", f"{R}/receipts/x"),
-            ("s3:ListBucket", B),
-        ],
-        [
-            ("s3:PutObject", f"{R}/model/x"),
-            ("s3:PutObject", f"{R}/results/x"),
-            ("s3:DeleteObject", f"{R}/predictions/x"),
-            ("athena:StartQueryExecution", GROUP),
-            ("glue:GetTable", TABLE),
-            ("s3:PutObject", f"{B}/predict-age/lease.json"),
-        ],
-    ),
-    "collect": (
-        [("s3:GetObject", f"{R}/receipts/x"), ("s3:PutObject", f"{R}/steps/parallel_prediction.json")],
-        [("s3:PutObject", f"{R}/predictions/x"), ("s3:PutObject", f"{R}/steps/training.json")],
-    ),
-    "human-qa": (
-        [
-            ("athena:StartQueryExecution", GROUP),
-            ("s3:PutObject", f"{R}/qa/a/x"),
-            ("s3:GetObject", f"{R}/people/x"),
-            ("glue:CreateTable", TABLE),
-        ],
-        [
-            ("s3:PutObject", f"{R}/results/x"),
-            ("s3:PutObject", f"{B}/predict-age/published.json"),
-            ("glue:UpdateTable", TABLE),
-            ("s3:GetObject", f"{B}/source/x"),
-        ],
-    ),
-    "final-results": (
-        [
-            ("athena:StartQueryExecution", GROUP),
-            ("s3:PutObject", f"{R}/results/a/x"),
-            ("s3:PutObject", f"{B}/predict-age/published.json"),
-            ("glue:UpdateTable", TABLE),
-        ],
-        [
-            ("s3:PutObject", f"{R}/model/x"),
-            ("s3:PutObject", f"{R}/qa/x"),
-            ("s3:DeleteObject", f"{R}/results/x"),
-            ("s3:PutObject", f"{B}/predict-age/lease.json"),
-        ],
-    ),
-    "report": (
-        [("s3:PutObject", f"{R}/report.html"), ("s3:GetObject", f"{R}/model/card.json")],
-        [("s3:PutObject", f"{R}/manifest.json"), ("s3:GetObject", f"{B}/source/x")],
-    ),
-    "post-cleanup": (
-        [("s3:DeleteObject", f"{R}/tasks/1.json"), ("glue:DeleteTable", TABLE), ("s3:PutObject", f"{B}/predict-age/lease.json")],
-        [
-            ("s3:DeleteObject", f"{R}/model/x"),
-            ("s3:DeleteObject", f"{R}/manifest.json"),
-            ("s3:DeleteObject", f"{B}/source/x"),
-            ("s3:PutObject", f"{B}/predict-age/published.json"),
-        ],
-    ),
-    "machine": (
-        [
-            ("events:PutRule", "arn:aws:events:us-east-1:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"),
-            ("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:predict-age-pipeline"),
-            ("s3:GetObject", f"{R}/tasks.json"),
-        ],
-        [
-            ("s3:PutObject", f"{R}/x"),
-            ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
-            ("lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:other"),
-            ("ecs:RunTask", "arn:aws:ecs:us-east-1:123456789012:task-definition/other:1"),
-        ],
-    ),
-    "scheduler": (
-        [("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:predict-age-pipeline")],
-        [
-            ("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:other"),
-            ("states:StopExecution", EXECUTION),
-        ],
-    ),
-}
-
-
-def test_rights_of_each_role(cloud: Cloud) -> None:
-    """For each role a table of what it must be allowed and denied, evaluated on the policies as they were deployed."""
-    resources = cloud.stack.resources()
-    roles = {v["name"] for r in resources if r["type"] == "aws_iam_role" for v in [r["values"]]}
-    assert roles == {f"predict-age-{name}" for name in RIGHTS} | {"predict-age-start-tasks"}
-    for name, (allowed, denied) in RIGHTS.items():
-        mine = policy.statements(resources, f"predict-age-{name}")
-        for wanted, table in ((iam.ALLOWED, allowed), (iam.DENIED, denied)):
-            for action, resource in table:
-                assert iam.decision(mine, action, resource) == wanted, (name, action, resource)
-    machine = policy.statements(resources, "predict-age-machine")
-    keys = {r["name"]: r["values"]["arn"] for r in resources if r["type"] == "aws_kms_key"}
-    key = keys["alerts"]
-    listed = f"arn:aws:s3:::{BUCKET}/predict-age/suppression/key"
-    for role in RIGHTS:
-        mine, wanted = policy.statements(resources, f"predict-age-{role}"), iam.ALLOWED if role == "training" else iam.DENIED
-        if role not in ("machine", "scheduler"):
-            assert (iam.decision(mine, "s3:GetObject", listed), iam.decision(mine, "kms:Decrypt", keys["suppression"])) == (
-                wanted,
-            ) * 2
-    assert iam.decision(machine, "kms:GenerateDataKey", key) == iam.ALLOWED, "without it no failure is told"
-    assert iam.decision(machine, "kms:GenerateDataKey", key + "2") == iam.DENIED
-    task = "arn:aws:iam::123456789012:role/predict-age-prediction"
-    assert iam.decision(machine, "iam:PassRole", task, **{"iam:PassedToService": "ecs-tasks.amazonaws.com"}) == iam.ALLOWED
-    assert iam.decision(machine, "iam:PassRole", task, **{"iam:PassedToService": "ec2.amazonaws.com"}) == iam.DENIED
+def test_the_deployed_plan_breaks_no_rule(cloud: Cloud) -> None:
+    """What `make test` holds for the mocked application holds for this one, but for what this test chose otherwise."""
+    chosen = {"tasks do not do as many batches as the cost plan counts with"}
+    chosen |= {f"aws_{kind} is destroyed with what it holds" for kind in ("s3_bucket", "ecr_repository", "athena_workgroup")}
+    assert set(rules.problems(cloud.stack.resources())) == chosen
 
 
 def test_changed_variable_is_applied(cloud: Cloud) -> None:
@@ -532,29 +372,45 @@ def test_changed_variable_is_applied(cloud: Cloud) -> None:
     assert cloud.stack.pending() == 0
 
 
-def test_every_sabotage_is_found(cloud: Cloud) -> None:
-    """The rules find nothing in the module, and each of 28 one-line changes for the worse."""
-    resources = cloud.stack.resources()
-    assert policy.problems(resources) == []
-    worse = [s for s in policy.SABOTAGES if s[0].endswith(".tf")]
-    for file, old, new, _ in worse:
-        path = cloud.stack.folder / file
-        text = path.read_text()
-        assert old in text, (file, old)
-        path.write_text(text.replace(old, new, 1))
-    cloud.stack.apply()
-    found = policy.problems(cloud.stack.resources())
-    missed = [s[3] for s in worse if not any(s[3] in p for p in found)]
-    assert missed == []
-    topic = next(r for r in resources if r["type"] == "aws_sns_topic")
-    changed = {**topic, "values": {**topic["values"], "kms_master_key_id": "alias/aws/sns"}}
-    assert any("SNS's own key" in p for p in policy.problems([changed, *(r for r in resources if r is not topic)]))
-    machine = next(r for r in resources if r["type"] == "aws_sfn_state_machine")
-    for _, old, new, said in [s for s in policy.SABOTAGES if s[0].endswith(".json")]:
-        made = json.dumps(json.loads(machine["values"]["definition"]), indent=2)
-        assert old in made, old
-        changed = {**machine, "values": {**machine["values"], "definition": made.replace(old, new, 1)}}
-        assert any(said in p for p in policy.problems([changed, *(r for r in resources if r is not machine)])), said
+def test_between_two_quarters(cloud: Cloud) -> None:
+    """NAT off and on again, a refused destroy, what computes destroyed and applied again: protection, tables and rows stay."""
+    protection = [r for r in cloud.stack.resources() if ".storage." in r["address"]]
+    assert len(protection) == 9
+    rows, tables = cloud.results(), table_locations()
+    pointer = cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read()
+
+    def unchanged() -> None:
+        assert [r for r in cloud.stack.resources() if ".storage." in r["address"]] == protection
+        assert cloud.s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]["RestrictPublicBuckets"]
+        assert "SecureTransport" in cloud.s3.get_bucket_policy(Bucket=BUCKET)["Policy"]
+        assert cloud.s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+        assert cloud.s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read() == pointer
+        assert table_locations() == tables
+
+    before = {r["address"] for r in cloud.stack.resources()}
+    cloud.stack.apply(nat_enabled=False)
+    assert {a.rpartition(".")[2] for a in before - {r["address"] for r in cloud.stack.resources()}} == {"nat[0]", "main[0]"}
+    unchanged()
+    refused = cloud.stack.run("destroy", "-auto-approve", "-input=false", check=False)
+    assert refused.returncode
+    assert "prevent_destroy" in refused.stderr
+    assert {r["address"] for r in cloud.stack.resources()} < before, "nothing was destroyed"
+    unchanged()
+    cloud.stack.run("destroy", "-auto-approve", "-input=false", "-parallelism=20", "-target=module.pipeline")
+    assert {r["address"] for r in cloud.stack.resources()} == {r["address"] for r in protection}
+    unchanged()
+    cloud.stack.apply(nat_enabled=True)
+    assert {r["address"] for r in cloud.stack.resources()} == before
+    assert cloud.stack.pending() == 0
+    unchanged()
+    assert cloud.results() == rows
+
+
+def table_locations() -> dict[str, str]:
+    """Where each table of the database reads."""
+    found = boto3.client("glue").get_tables(DatabaseName="predict_age")["TableList"]
+    return {t["Name"]: t.get("StorageDescriptor", {}).get("Location", "") for t in found}
 
 
 def test_nothing_is_left(cloud: Cloud) -> None:

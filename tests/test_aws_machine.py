@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ import sqlglot
 
 from conftest import cli
 from predict_age.aws import state_machine
-from predict_age.aws.cost_plan import Fleet, estimate_cost, task_dollars
+from predict_age.aws.cost_plan import CORES_PER_VCPU, TASK_START_SECONDS, Fleet, estimate_cost, task_dollars
 from predict_age.aws.lambda_package import build_package
 from predict_age.aws.lambdas.batch_generator import tasks_of
+from predict_age.aws.prices import PRICES
 from predict_age.sql import for_athena, literal, source_text, unload
 from predict_age.step import STEPS
 from syntax import parsed_and_filled
@@ -157,6 +160,16 @@ def test_plan_costs_less_than_a_dollar() -> None:
     small = estimate_cost(1000)
     assert (small.batches, small.tasks) == (1, 1)
     assert estimate_cost(378_024_173, text=True).total > document.total
+
+
+def test_prices_and_assumptions_are_the_documented_ones() -> None:
+    """Each price stands in the cost guide with its source, and each assumption: a changed figure is changed in both places."""
+    text = (ROOT / "docs" / "aws-cost.md").read_text()
+    documented = {name: float(value) for name, value in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|.*\| \S+/pricing \|$", text, re.M)}
+    assert documented == {k: pytest.approx(v, rel=1e-9) for k, v in asdict(PRICES).items() if isinstance(v, float)}
+    assert f"of {PRICES.region}, on demand, {PRICES.as_of}" in text
+    assert f"`CORES_PER_VCPU = {CORES_PER_VCPU}`" in text
+    assert f"`TASK_START_SECONDS = {TASK_START_SECONDS}`" in text
 
 
 def test_a_task_costs_a_minute_at_least() -> None:

@@ -170,7 +170,12 @@ def test_ci_runs_the_developers_commands_on_every_supported_python() -> None:
     assert job["strategy"]["matrix"]["python"] == [oldest, "3.12", "3.13", "3.14"]
     assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
     actions = [step["uses"] for step in job["steps"] if "uses" in step]
-    assert len(actions) == 2
+    assert [action.partition("@")[0] for action in actions] == [
+        "actions/checkout",
+        "actions/setup-python",
+        "hashicorp/setup-terraform",
+    ]
+    assert job["steps"][-1]["env"] == {"REQUIRE_TERRAFORM": "1"}, "the rules of the Terraform modules are not skipped"
     assert all(re.search(r"@v\d+\.\d+\.\d+$", action) for action in actions)
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
 

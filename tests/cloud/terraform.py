@@ -1,4 +1,4 @@
-"""Terraform against the small AWS: the module as it is committed, in a scratch copy, with local state."""
+"""Terraform against the small AWS: the modules and their example as they are committed, in a scratch copy, with local state."""
 
 from __future__ import annotations
 
@@ -37,23 +37,39 @@ def mirror() -> Path | None:
     return next((p.parents[5] for p in found), None)
 
 
+EXAMPLE = Path("examples") / "complete"
+PROTECTED, REMOVABLE = "prevent_destroy = true", "prevent_destroy = false"
+
+
+def cli_configuration(folder: Path) -> Path:
+    """Write the configuration file that lets Terraform take the provider from this machine, or from the registry without one."""
+    found = mirror()
+    installation = f'filesystem_mirror {{\n path = "{found}"\n include = ["hashicorp/aws"]\n }}' if found else "direct {}"
+    path = folder / "terraformrc"
+    path.write_text(f"provider_installation {{\n {installation}\n}}\n")
+    return path
+
+
+def all_resources(module: dict[str, Any]) -> list[dict[str, Any]]:
+    """Managed resources of a module of a state and of the modules below it."""
+    below = [r for child in module.get("child_modules", []) for r in all_resources(child)]
+    return [r for r in module.get("resources", []) if r["mode"] == "managed"] + below
+
+
 class Stack:
-    """A copy of the module and its state."""
+    """A copy of the modules, their example as the root, and its state."""
 
     def __init__(self, folder: Path, endpoint: str, **variables: Any) -> None:
         if shutil.which("terraform") is None:
             raise UnavailableError("terraform is not installed")
         self.folder = folder / "terraform"
-        shutil.copytree(ROOT, self.folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-        (self.folder / "local_override.tf").write_text(OVERRIDE)
+        self.root = self.folder / EXAMPLE
+        shutil.copytree(ROOT, self.folder, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+        (self.root / "local_override.tf").write_text(OVERRIDE)
         self.variables = {"s3_use_path_style": True, "force_destroy": True, **variables}
-        config = folder / "terraformrc"
-        found = mirror()
-        installation = f'filesystem_mirror {{\n path = "{found}"\n include = ["hashicorp/aws"]\n }}' if found else "direct {}"
-        config.write_text(f"provider_installation {{\n {installation}\n}}\n")
         self.env = {
             **os.environ,
-            "TF_CLI_CONFIG_FILE": str(config),
+            "TF_CLI_CONFIG_FILE": str(cli_configuration(folder)),
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": "root",
             "AWS_SECRET_ACCESS_KEY": "root",
@@ -65,14 +81,14 @@ class Stack:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One terraform command."""
-        done = subprocess.run(["terraform", *arguments], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(["terraform", *arguments], cwd=self.root, env=self.env, capture_output=True, text=True, timeout=600)
         assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
         return done
 
     def apply(self, **changed: Any) -> None:
         """Apply, with ``changed`` variables from now on."""
         self.variables |= changed
-        (self.folder / "test.auto.tfvars.json").write_text(json.dumps(self.variables))
+        (self.root / "test.auto.tfvars.json").write_text(json.dumps(self.variables))
         self.run("apply", "-auto-approve", "-input=false", "-parallelism=20")
 
     def pending(self) -> int:
@@ -85,8 +101,10 @@ class Stack:
 
     def resources(self) -> list[dict[str, Any]]:
         """Every applied resource with its values."""
-        return json.loads(self.run("show", "-json").stdout)["values"]["root_module"]["resources"]
+        return all_resources(json.loads(self.run("show", "-json").stdout)["values"]["root_module"])
 
     def destroy(self) -> None:
-        """Remove everything."""
+        """Remove everything, protected resources included: their protection is taken out of the copy first."""
+        for path in (self.folder / "storage").glob("*.tf"):
+            path.write_text(path.read_text().replace(PROTECTED, REMOVABLE))
         self.run("destroy", "-auto-approve", "-input=false", "-parallelism=20")

@@ -88,6 +88,7 @@ def _container(family: str, command: list[str], spot: bool, environment: list[St
         "Parameters": {
             "Cluster": "${cluster}",
             "TaskDefinition": f"${{{family}_task}}",
+            "PropagateTags": "TASK_DEFINITION",
             "CapacityProviderStrategy": [*providers, {"CapacityProvider": "FARGATE", "Weight": 1}],
             "NetworkConfiguration": {
                 "AwsvpcConfiguration": {

@@ -1,15 +1,25 @@
-locals {
-  prefix        = "predict-age"
-  source_bucket = var.source_bucket != "" ? var.source_bucket : aws_s3_bucket.data.id
-}
-
 resource "aws_s3_bucket" "data" {
   # checkov:skip=CKV2_AWS_62: no consumer needs event notifications; the state machine knows its objects
-  # checkov:skip=CKV_AWS_18: reads are logged by CloudTrail data events, which are decided for the whole account
+  # checkov:skip=CKV_AWS_18: access_log_bucket names where reads are logged; CloudTrail data events are decided for the whole account
   # checkov:skip=CKV_AWS_144: personal data stay in one region; lost objects are restored from their versions
-  # checkov:skip=CKV_AWS_145: SSE-S3, as the architecture requires: an own KMS key would need rights in every role and a call for every object
+  # checkov:skip=CKV_AWS_145: SSE-S3, as the architecture requires, unless kms_key_arn names a key
   bucket        = var.bucket
   force_destroy = var.force_destroy
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_s3_bucket_logging" "data" {
+  count         = var.access_log_bucket != "" ? 1 : 0
+  bucket        = aws_s3_bucket.data.id
+  target_bucket = var.access_log_bucket
+  target_prefix = "${var.bucket}/"
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_s3_bucket_versioning" "data" {
@@ -17,6 +27,10 @@ resource "aws_s3_bucket_versioning" "data" {
 
   versioning_configuration {
     status = "Enabled"
+  }
+
+  lifecycle {
+    prevent_destroy = true
   }
 }
 
@@ -27,8 +41,13 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "data" {
     bucket_key_enabled = true
 
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.kms_key_arn == "" ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn == "" ? null : var.kms_key_arn
     }
+  }
+
+  lifecycle {
+    prevent_destroy = true
   }
 }
 
@@ -38,6 +57,10 @@ resource "aws_s3_bucket_public_access_block" "data" {
   block_public_policy     = true
   ignore_public_acls      = true
   restrict_public_buckets = true
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_s3_bucket_policy" "data" {
@@ -55,6 +78,10 @@ resource "aws_s3_bucket_policy" "data" {
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "data" {
@@ -125,11 +152,15 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
       storage_class = "INTELLIGENT_TIERING"
     }
   }
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 # The key of the suppression list is encrypted with a key of its own, which only the task that reads the source may use.
 resource "aws_kms_key" "suppression" {
-  description             = "Encryption of the key of the suppression list of ${local.name}."
+  description             = "Encryption of the key of the suppression list of ${var.name}."
   enable_key_rotation     = true
   deletion_window_in_days = 7
 
@@ -137,9 +168,17 @@ resource "aws_kms_key" "suppression" {
     Version   = "2012-10-17"
     Statement = [{ Sid = "Owner", Effect = "Allow", Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }, Action = "kms:*", Resource = "*" }]
   })
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_kms_alias" "suppression" {
-  name          = "alias/${local.name}-suppression"
+  name          = "alias/${var.name}-suppression"
   target_key_id = aws_kms_key.suppression.key_id
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }

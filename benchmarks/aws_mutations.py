@@ -1,0 +1,473 @@
+"""Does `make test` notice dangerous one-line changes of the AWS side? ``python benchmarks/aws_mutations.py [WORD ...]``.
+
+Each change makes the deployed pipeline lose data, leak, cost too much, tell nobody or do the wrong work. The tests of the AWS side
+run on a copy of the repository, after one change, without emulator. A change is caught by *rules* (what must hold, whatever the
+text is), by the *reviewed plan* alone (any other plan than the committed one), or *not caught*. With words, only changes whose
+kind or file contains one of them are tried. The list was written before the rules.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RULES = "test_aws_rules.py -k 'not can_fail'"
+QUICK = "test_aws_rules.py -k 'default_plan or reviewed or holds_results or image'"
+STAGES = {  # tests, quickest first: the next ones run when these pass
+    True: (QUICK, RULES, "test_aws_machine.py"),  # a change of the modules
+    False: (f"test_aws_machine.py {QUICK}", "test_aws_steps.py test_aws_cleanup.py test_one_logic.py"),
+}
+REVIEWED = "test_the_plan_is_the_reviewed_one"
+AWS = "src/predict_age/aws"
+MACHINE = f"{AWS}/state_machine.py"
+
+
+@dataclass(frozen=True)
+class Change:
+    """``old`` in ``file`` becomes ``new``: a change of the ``kind``."""
+
+    kind: str
+    file: str
+    old: str
+    new: str
+
+    @property
+    def title(self) -> str:
+        where = self.file.removeprefix("terraform/").removeprefix(f"{AWS}/")
+        return f"{self.kind} | {where}: {' '.join(self.new.split())[:70] or '(removed)'}"
+
+
+S3, IAM, MON, NET = "terraform/storage/s3.tf", "terraform/iam.tf", "terraform/monitoring.tf", "terraform/network.tf"
+FAR, SCH, VAR, ATH = "terraform/fargate.tf", "terraform/schedule.tf", "terraform/variables.tf", "terraform/athena.tf"
+STORE_VAR, LAM, ECR, SFN = (
+    "terraform/storage/variables.tf",
+    "terraform/lambda.tf",
+    "terraform/ecr.tf",
+    "terraform/step_functions.tf",
+)
+FINAL, QA, PRE = f"{AWS}/lambdas/final_results.py", f"{AWS}/lambdas/human_qa.py", f"{AWS}/lambdas/pre_cleanup.py"
+POST, RUNTIME, BATCHES = f"{AWS}/lambdas/post_cleanup.py", f"{AWS}/lambdas/runtime.py", f"{AWS}/lambdas/batch_generator.py"
+
+CHANGES = (
+    # results and their protection
+    Change(
+        "results expire",
+        S3,
+        'id     = "unfinished-uploads"\n    status = "Enabled"\n    filter {}\n',
+        'id     = "unfinished-uploads"\n    status = "Enabled"\n    filter {}\n    expiration {\n      days = 90\n    }\n',
+    ),
+    Change("results expire", S3, 'prefix = "athena/"', 'prefix = "predict-age/"'),
+    Change("results expire", S3, '    filter {\n      prefix = "athena/"\n    }', "    filter {}"),
+    Change("old versions expire", S3, "noncurrent_days = 30", "noncurrent_days = 1"),
+    Change(
+        "old versions expire",
+        S3,
+        'prefix = "${local.prefix}/runs/"\n    }\n\n    noncurrent',
+        'prefix = "${local.prefix}/"\n    }\n\n    noncurrent',
+    ),
+    Change("results expire", S3, 'storage_class = "INTELLIGENT_TIERING"', 'storage_class = "GLACIER"'),
+    Change("versions off", S3, '    status = "Enabled"\n  }\n', '    status = "Suspended"\n  }\n'),
+    Change(
+        "protection off",
+        S3,
+        '  lifecycle {\n    prevent_destroy = true\n  }\n}\n\nresource "aws_s3_bucket_logging',
+        '}\n\nresource "aws_s3_bucket_logging',
+    ),
+    Change("protection off", "terraform/storage/glue.tf", "    prevent_destroy = true\n", ""),
+    Change("protection off", "terraform/storage/glue.tf", "prevent_destroy = true", "prevent_destroy = false"),
+    Change(
+        "force_destroy",
+        STORE_VAR,
+        'take prevent_destroy out."\n  default     = false',
+        'take prevent_destroy out."\n  default     = true',
+    ),
+    Change("force_destroy", S3, "force_destroy = var.force_destroy", "force_destroy = true"),
+    Change("force_destroy", ECR, "force_delete         = var.force_destroy", "force_delete         = true"),
+    Change("public bucket", S3, "block_public_policy     = true", "block_public_policy     = false"),
+    Change("public bucket", S3, '"aws:SecureTransport" = "false"', '"aws:SecureTransport" = "true"'),
+    Change("public bucket", S3, 'Effect    = "Deny"\n      Principal = "*"', 'Effect    = "Allow"\n      Principal = "*"'),
+    Change("encryption", S3, 'sse_algorithm     = var.kms_key_arn == "" ? "AES256" : "aws:kms"', 'sse_algorithm     = "aws:kms"'),
+    Change("encryption", S3, "enable_key_rotation     = true", "enable_key_rotation     = false"),
+    Change("images expire", ECR, "countNumber = 10", "countNumber = 1"),
+    Change(
+        "images expire", ECR, '"imageCountMoreThan", countNumber = 10', '"sinceImagePushed", countUnit = "days", countNumber = 10'
+    ),
+    Change(
+        "somebody else's database",
+        STORE_VAR,
+        'with underscores."\n  default     = ""',
+        'with underscores."\n  default     = "ai_agent_kb_predict_age"',
+    ),
+    Change("somebody else's database", "terraform/storage/glue.tf", 'var.existing_database == "" ? 1 : 0', "1"),
+    # alarms and logs
+    Change("alarm", MON, 'metric_name         = "ExecutionsFailed"', 'metric_name         = "ExecutionFailed"'),
+    Change("alarm", MON, '= "ExecutionsTimedOut", aborted', '= "ExecutionsTimeOut", aborted'),
+    Change("alarm", MON, "machine_dimensions = { StateMachineArn", "machine_dimensions = { StateMachine"),
+    Change("alarm", MON, "{ QueueName = aws_sqs_queue.not_started.name }", "{ QueueName = aws_sqs_queue.not_started.arn }"),
+    Change(
+        "alarm",
+        MON,
+        'statistic           = "Sum"\n  period              = 300',
+        'statistic           = "Average"\n  period              = 86400',
+    ),
+    Change("alarm", MON, "  threshold           = 0\n  treat_missing", "  threshold           = 100\n  treat_missing"),
+    Change(
+        "alarm",
+        MON,
+        'comparison_operator = "GreaterThanThreshold"\n  threshold           = 2',
+        'comparison_operator = "LessThanThreshold"\n  threshold           = 2',
+    ),
+    Change("alarm", MON, "threshold           = 2\n", "threshold           = 95\n"),
+    Change(
+        "alarm",
+        MON,
+        "  alarm_actions       = [aws_sns_topic.alerts.arn]\n}\n\n# Executions that did not finish",
+        "}\n\n# Executions that did not finish",
+    ),
+    Change("alarm", MON, '["kms:Decrypt", "kms:GenerateDataKey*"]', '["kms:Decrypt"]'),
+    Change("alarm", MON, 'Principal = { Service = "cloudwatch.amazonaws.com" }', 'Principal = { Service = "logs.amazonaws.com" }'),
+    Change("alarm", MON, "{ WorkGroup = aws_athena_workgroup.main.name }", '{ WorkGroup = "primary" }'),
+    Change("alarm", MON, "FILL(timed_out, 0) + FILL(aborted, 0)", "FILL(timed_out, 0)"),
+    Change("alarm", MON, 'expression  = "SUM(METRICS())"', 'expression  = "AVG(METRICS())"'),
+    Change(
+        "alarm",
+        MON,
+        "dimensions  = { FunctionName = metric_query.value.function_name }",
+        "dimensions  = { FunctionName = metric_query.value.arn }",
+    ),
+    Change("mail", MON, 'count     = var.alert_email != "" ? 1 : 0', 'count     = var.alert_email == "" ? 1 : 0'),
+    Change("logs", SFN, 'level                  = "ERROR"', 'level                  = "OFF"'),
+    Change("logs", SFN, "include_execution_data = false", "include_execution_data = true"),
+    Change("logs", IAM, '"logs:CreateLogDelivery", ', ""),
+    Change("logs", MON, "name              = local.log_groups[each.key]", 'name              = "/aws/${each.key}"'),
+    Change("logs", FAR, "awslogs-group         = each.value.log", 'awslogs-group         = "/ecs/${each.key}"'),
+    Change("logs", VAR, 'logs are kept."\n  default     = 7', 'logs are kept."\n  default     = 0'),
+    # rights
+    Change(
+        "scheduler",
+        IAM,
+        '      { Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [aws_sqs_queue.not_started.arn] },\n',
+        "",
+    ),
+    Change("scheduler", SCH, "role_arn = aws_iam_role.scheduler.arn", "role_arn = aws_iam_role.machine.arn"),
+    Change(
+        "another's role",
+        FAR,
+        "task_role_arn            = aws_iam_role.work[each.key].arn",
+        'task_role_arn            = aws_iam_role.work["training"].arn',
+    ),
+    Change(
+        "another's role",
+        FAR,
+        "task_role_arn            = aws_iam_role.work[each.key].arn",
+        "task_role_arn            = aws_iam_role.machine.arn",
+    ),
+    Change(
+        "another's role",
+        LAM,
+        "role             = aws_iam_role.work[each.key].arn",
+        'role             = aws_iam_role.work["final_results"].arn',
+    ),
+    Change("another's role", SFN, "role_arn = aws_iam_role.machine.arn", "role_arn = aws_iam_role.scheduler.arn"),
+    Change("wider than needed", IAM, 'runs      = "${local.prefix}/runs/*"', 'runs      = "*"'),
+    Change(
+        "wider than needed",
+        IAM,
+        'write   = ["${local.run}/report.html"',
+        'write   = ["${local.runs}", "${local.run}/report.html"',
+    ),
+    Change("wider than needed", IAM, '"${local.prefix}/*.toml", "${local.prefix}/suppression/*"]', '"*"]'),
+    Change("wider than needed", IAM, "${local.source_bucket}/${var.source_prefix}*", "${local.source_bucket}/*"),
+    Change("wider than needed", IAM, "table/${local.database}/${table}*", "table/*"),
+    Change(
+        "wider than needed",
+        IAM,
+        ":glue:${local.region}:${local.account}:database/${local.database}",
+        ":glue:${local.region}:${local.account}:database/*",
+    ),
+    Change("wider than needed", IAM, '"${local.run}/map/*", "${local.run}/qa/*"', '"${local.run}/*"'),
+    Change(
+        "wider than needed",
+        IAM,
+        "Resource = [aws_athena_workgroup.main.arn],\n",
+        'Resource = ["arn:${local.partition}:athena:*:*:workgroup/*"],\n',
+    ),
+    Change(
+        "wider than needed",
+        IAM,
+        '      read    = concat(local.documents, [local.runs])\n      write   = ["${local.run}/batches.json"',
+        '      read    = ["*"]\n      write   = ["${local.run}/batches.json"',
+    ),
+    Change(
+        "wider than needed",
+        IAM,
+        "Resource = [for t in aws_ecs_task_definition.main : t.arn]",
+        'Resource = ["arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*"]',
+    ),
+    Change("wider than needed", "terraform/reader.tf", "/${local.run}/results/*", "/${local.run}/*"),
+    Change(
+        "trust",
+        IAM,
+        '"states.amazonaws.com" }\n      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }',
+        '"states.amazonaws.com" }',
+    ),
+    Change("trust", IAM, '? {} : { Condition = { StringEquals = { "aws:SourceAccount" = local.account } } }', "? {} : {}"),
+    Change("trust", IAM, 'Principal = { Service = "scheduler.amazonaws.com" }', 'Principal = { AWS = "*" }'),
+    Change("missing right", IAM, '"events:PutTargets", ', ""),
+    Change("missing right", IAM, 'Action = ["ecs:StopTask", "ecs:DescribeTasks"]', 'Action = ["ecs:DescribeTasks"]'),
+    Change("missing right", IAM, '"states:StopExecution", "states:RedriveExecution"]', '"states:RedriveExecution"]'),
+    Change("missing right", IAM, '"states:StopExecution", "states:RedriveExecution"]', '"states:StopExecution"]'),
+    Change(
+        "missing right",
+        IAM,
+        '      { Sid = "Tell", Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn] },\n',
+        "",
+    ),
+    Change("missing right", IAM, '"${local.run}/people/*", ', ""),
+    Change("missing right", IAM, '"ecr:GetDownloadUrlForLayer", ', ""),
+    Change("missing right", IAM, '"athena:GetQueryResults"', '"athena:GetQueryResult"'),
+    Change("missing right", IAM, "concat([aws_iam_role.start_tasks.arn], ", "concat([], "),
+    Change("missing right", IAM, 'other   = { "kms:Decrypt" = [var.storage.suppression_key_arn] }', "other   = {}"),
+    # containers and network
+    Change("container", FAR, ', capabilities = { drop = ["ALL"] }', ""),
+    Change("container", FAR, "readonlyRootFilesystem = true", "readonlyRootFilesystem = false"),
+    Change("container", FAR, "initProcessEnabled = true", "initProcessEnabled = false"),
+    Change("container", FAR, "stopTimeout            = 110", "stopTimeout            = 2"),
+    Change("container", FAR, 'cpu_architecture        = "X86_64"', 'cpu_architecture        = "ARM64"'),
+    Change("container", FAR, "memory = var.training_memory, disk = 200", "memory = var.training_memory, disk = 21"),
+    Change("container", FAR, "collect    = { cpu = 1024, memory = 4096", "collect    = { cpu = 256, memory = 512"),
+    Change("container", VAR, "default     = 65536", "default     = 32768"),
+    Change(
+        "container",
+        VAR,
+        'one prediction task predicts. Fargate bills at least one minute, so tasks are few and large."\n  default     = 16',
+        'one prediction task predicts. Fargate bills at least one minute, so tasks are few and large."\n  default     = 1',
+    ),
+    Change(
+        "container",
+        FAR,
+        "image                  = local.image",
+        'image                  = "${aws_ecr_repository.main.repository_url}:latest"',
+    ),
+    Change(
+        "container",
+        VAR,
+        'condition     = var.image == "" || can(regex("@sha256:[0-9a-f]{64}$", var.image))',
+        "condition     = true",
+    ),
+    Change(
+        "container",
+        FAR,
+        '{ name = "PREDICT_AGE_SPOT", value = each.key == "prediction" ? "0.8" : "0" },',
+        '{ name = "PREDICT_AGE_SPOT", value = "0" },',
+    ),
+    Change("container", FAR, '      { name = "OPENBLAS_CORETYPE", value = "Haswell" },\n', ""),
+    Change(
+        "network",
+        NET,
+        "nat_gateway_id         = aws_nat_gateway.main[0].id",
+        "gateway_id             = aws_internet_gateway.main[0].id",
+    ),
+    Change(
+        "network", NET, "route_table_ids   = [aws_route_table.private[0].id]", "route_table_ids   = [aws_route_table.public[0].id]"
+    ),
+    Change("network", NET, "route_table_ids   = [aws_route_table.private[0].id]", "route_table_ids   = []"),
+    Change(
+        "network",
+        NET,
+        "subnet_id      = aws_subnet.private[count.index].id\n  route_table_id = aws_route_table.private[0].id",
+        "subnet_id      = aws_subnet.private[count.index].id\n  route_table_id = aws_route_table.public[0].id",
+    ),
+    Change("network", NET, "to_port           = 443", "to_port           = 65535"),
+    Change(
+        "network", SFN, "security_group  = aws_security_group.tasks.id", "security_group  = aws_default_security_group.closed[0].id"
+    ),
+    Change(
+        "network", SFN, "subnets         = jsonencode(local.subnet_ids)", "subnets         = jsonencode(aws_subnet.public[*].id)"
+    ),
+    # schedule, limits, functions
+    Change("schedule", VAR, '"cron(0 6 5 1,4,7,10 ? *)"', '"cron(0 6 5 * ? *)"'),
+    Change("schedule", VAR, 'schedule is enabled."\n  default     = false', 'schedule is enabled."\n  default     = true'),
+    Change("schedule", SCH, '"<aws.scheduler.scheduled-time>"', '"<aws.scheduler.execution-id>"'),
+    Change("schedule", SCH, "    dead_letter_config {\n      arn = aws_sqs_queue.not_started.arn\n    }\n", ""),
+    Change("schedule", SCH, "!var.schedule_enabled || !local.own_network || var.nat_enabled", "true"),
+    Change("limits", VAR, "default     = 200000000000", "default     = 20000000000000"),
+    Change("limits", ATH, "enforce_workgroup_configuration    = true", "enforce_workgroup_configuration    = false"),
+    Change("limits", VAR, "default     = 500\n", "default     = 5000\n"),
+    Change(
+        "functions",
+        LAM,
+        "human_qa                 = { memory = 1024, seconds = 900 }",
+        "human_qa                 = { memory = 1024, seconds = 60 }",
+    ),
+    Change("functions", LAM, "final_results            = { memory = 2048", "final_results            = { memory = 128"),
+    Change("functions", LAM, '"predict_age.aws.lambdas.${each.key}.handle"', '"predict_age.aws.lambdas.${each.key}.handler"'),
+    Change("functions", LAM, "tostring(var.batches_per_task)", '"1"'),
+    Change("functions", SFN, 'type     = "STANDARD"', 'type     = "EXPRESS"'),
+    # state machine
+    Change("machine", MACHINE, '"ToleratedFailurePercentage": 0', '"ToleratedFailurePercentage": 10'),
+    Change("machine", MACHINE, '        "MaxConcurrency": "${max_concurrency}",\n', ""),
+    Change("machine", MACHINE, '"ExecutionType": "STANDARD"', '"ExecutionType": "EXPRESS"'),
+    Change(
+        "machine",
+        MACHINE,
+        '_container(family, ["aws-task", command], False, [])',
+        '_container(family, ["aws-task", command], True, [])',
+    ),
+    Change("machine", MACHINE, '        "TimeoutSeconds": RUN_SECONDS,\n', ""),
+    Change("machine", MACHINE, '        "TimeoutSeconds": TASK_SECONDS,\n', ""),
+    Change(
+        "machine",
+        MACHINE,
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 12 * 3600",
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 60, 900, 12 * 3600",
+    ),
+    Change(
+        "machine",
+        MACHINE,
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 12 * 3600",
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 3600",
+    ),
+    Change(
+        "machine",
+        MACHINE,
+        '        "Next": "Failed",\n    }\n    states["Failed"]',
+        '        "Next": "Done",\n    }\n    states["Failed"]',
+    ),
+    Change(
+        "machine",
+        MACHINE,
+        'CATCH = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "NotifyFailure"}]',
+        'CATCH = [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.failure", "Next": "NotifyFailure"}]',
+    ),
+    Change("machine", MACHINE, '"AssignPublicIp": "DISABLED"', '"AssignPublicIp": "ENABLED"'),
+    Change("machine", MACHINE, '        {"Name": "PREDICT_AGE_TOKEN", "Value.$": "$.token"},\n', ""),
+    Change("machine", MACHINE, 'runTask.sync"', 'runTask"'),
+    Change(
+        "machine", MACHINE, '            *[{"Variable": "$.next", "StringEquals": name, "Next": name} for name in names[2:]],\n', ""
+    ),
+    Change("machine", MACHINE, '"execution.$": "$$.Execution.Id"', '"execution.$": "$$.Execution.Name"'),
+    Change("machine", MACHINE, '            "PropagateTags": "TASK_DEFINITION",\n', ""),
+    # the functions' and tasks' own work
+    Change("clock", PRE, 'request.get("as_of") or request["time"][:10]', 'request.get("as_of") or dt.datetime.now(dt.UTC).date()'),
+    Change(
+        "publish",
+        FINAL,
+        '    call.store.put_part(call.name("manifest.json"), manifest.encode())\n    call.lease.check()\n',
+        '    call.store.put_part(call.name("manifest.json"), manifest.encode())\n',
+    ),
+    Change("publish", FINAL, "    if counts != [books.people] * 3:", "    if counts[0] != books.people:"),
+    Change("publish", FINAL, "    if found != expected:\n", "    if False:\n"),
+    Change(
+        "publish",
+        FINAL,
+        "    books = _reconciled(call, tally, table)\n",
+        "    books = RowAccounting.of(call.facts(ReadSourceFacts), tally)\n",
+    ),
+    Change(
+        "publish",
+        FINAL,
+        "    publish(call.documents, int(",
+        "    _show(call, quarter)\n    publish(call.documents, int(",
+    ),
+    Change("publish", QA, "    check_no_foreign_objects(call)\n    tables", "    tables"),
+    Change("publish", QA, "    if found != expected:\n", "    if found[0] != expected[0]:\n"),
+    Change("lease", RUNTIME, "    result = work()\n    call.lease.check()\n", "    result = work()\n"),
+    Change("lease", PRE, 'return str(described["status"]) == EXECUTION_RUNNING', "return False"),
+    Change("lease", POST, '    release_execution_lease(call.documents, int(call.event["token"]))\n', ""),
+    Change("batches", BATCHES, "batches * n // number for n in range(number + 1)", "batches * n // number for n in range(number)"),
+    Change("batches", BATCHES, '"PREDICT_AGE_BATCHES_PER_TASK", "16"', '"PREDICT_AGE_BATCHES_A_TASK", "16"'),
+    Change("prices", f"{AWS}/prices.py", "vcpu_hour: float = 0.04048", "vcpu_hour: float = 0.004048"),
+    Change("prices", f"{AWS}/prices.py", "athena_tb: float = 5.0", "athena_tb: float = 0.5"),
+    Change("prices", f"{AWS}/prices.py", "nat_hour: float = 0.045", "nat_hour: float = 0.0045"),
+    Change("prices", f"{AWS}/cost_plan.py", "CORES_PER_VCPU = 0.6", "CORES_PER_VCPU = 6.0"),
+    Change("fleet", f"{AWS}/cost_plan.py", "batches_per_task: int = 16", "batches_per_task: int = 64"),
+    Change("fleet", f"{AWS}/cost_plan.py", "training_vcpu: int = 16", "training_vcpu: int = 8"),
+    Change("fleet", f"{AWS}/cost_plan.py", "spot_weight: float = 0.8", "spot_weight: float = 1.0"),
+    Change("fleet", f"{AWS}/cost_plan.py", "max_concurrency: int = 500", "max_concurrency: int = 1000"),
+    # image
+    Change("image", "Dockerfile", "USER 10001:10001\n", ""),
+    Change("image", "Dockerfile", "--require-hashes ", ""),
+    Change("image", "Dockerfile", "    && apt-get install --yes --no-install-recommends libgomp1 \\\n", ""),
+    Change("image", "Dockerfile", "FROM python:3.11-slim", "FROM python:latest"),
+    Change("image", "Dockerfile", "&& mkdir /scratch && chown 10001:10001 /scratch", "&& mkdir /scratch"),
+    Change("image", "Dockerfile", "COPY src ./src", "COPY . ."),
+    Change("image", "Dockerfile", "requirements-aws.txt \\\n", "requirements-run.txt \\\n"),
+    Change("image", "Dockerfile", 'ENTRYPOINT ["python", "-m", "predict_age"]', "ENTRYPOINT python -m predict_age"),
+    Change("image", ".dockerignore", "*\n!src", "!src"),
+)
+
+
+def copy_of(folder: Path) -> Path:
+    """A copy of what the tests read."""
+    target = folder / "repository"
+    leave = shutil.ignore_patterns(".git", ".venv", "out", "__pycache__", ".terraform", ".*_cache", ".hypothesis", "demo")
+    shutil.copytree(ROOT, target, ignore=leave)
+    return target
+
+
+def failures(repository: Path, scratch: Path, tests: str) -> set[str]:
+    """Names of the tests that fail; a run that cannot even collect counts as a failure."""
+    env = {**os.environ, "PYTHONPATH": str(repository / "src"), "AWS_RULES_SCRATCH": str(scratch), "REQUIRE_TERRAFORM": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", *shlex.split(tests)]
+    done = subprocess.run(command, check=False, cwd=repository / "tests", env=env, capture_output=True, text=True)
+    found = set(re.findall(r"^(?:FAILED|ERROR) \S+?::(\w+)", done.stdout, re.M))
+    return found or ({"(no test ran)"} if done.returncode else set())
+
+
+def caught(repository: Path, scratch: Path, change: Change) -> str:
+    """How the change that lies in ``repository`` is caught."""
+    failed: set[str] = set()
+    for tests in STAGES[change.file.startswith("terraform/")]:
+        failed |= failures(repository, scratch, tests)
+        if failed - {REVIEWED}:
+            return "rules"
+    return "reviewed plan" if failed else "NOT CAUGHT"
+
+
+def main(words: list[str]) -> None:
+    chosen = [c for c in CHANGES if not words or any(w in c.kind or w in c.file for w in words)]
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        repository, scratch = copy_of(Path(folder)), Path(folder) / "scratch"
+        for tests in {t for stages in STAGES.values() for t in stages}:
+            if failed := failures(repository, scratch, tests):
+                sys.exit(f"without any change these tests fail: {sorted(failed)}")
+        began = time.monotonic()
+        for change in chosen:
+            path = repository / change.file
+            before = path.read_text()
+            if change.old not in before:
+                print(f"{'TEXT GONE':14s} {change.title}", flush=True)
+                counts["TEXT GONE"] += 1
+                continue
+            path.write_text(before.replace(change.old, change.new, 1))
+            machine = repository / "terraform" / "state_machine.json"
+            committed = machine.read_text()
+            if change.file == MACHINE:  # as its author would: the definition is made again
+                env = {**os.environ, "PYTHONPATH": str(repository / "src")}
+                command = [sys.executable, "-m", "predict_age.aws.state_machine"]
+                made = subprocess.run(command, check=False, env=env, capture_output=True, text=True)
+                machine.write_text(made.stdout)
+            said = caught(repository, scratch, change)
+            path.write_text(before)
+            machine.write_text(committed)
+            counts[said] += 1
+            print(f"{said:14s} {change.title}", flush=True)
+    print(
+        f"{len(chosen)} changes: " + ", ".join(f"{n} {k}" for k, n in counts.most_common()) + f" ({time.monotonic() - began:.0f} s)"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

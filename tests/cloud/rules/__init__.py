@@ -1,0 +1,26 @@
+"""What must hold for the applied modules, whatever their text is: invariants that scanners of single resources do not know.
+
+Every rule is a function that takes the applied resources and yields one line for each problem. ``problems`` runs all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from cloud.rules import compute, machine, network, rights, storage, watching
+from cloud.rules.plan import Plan, Resource
+
+RULES: tuple[Callable[[Plan], Iterator[str]], ...] = (
+    *storage.RULES,
+    *rights.RULES,
+    *network.RULES,
+    *compute.RULES,
+    *machine.RULES,
+    *watching.RULES,
+)
+
+
+def problems(resources: list[Resource]) -> list[str]:
+    """What is wrong, one line each."""
+    plan = Plan(resources)
+    return sorted({line for rule in RULES for line in rule(plan)})

@@ -1,0 +1,168 @@
+"""The rendered state machine does every step once, tells about failures, ends as failed, and can go on where it stopped."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+
+from cloud.rules.plan import Plan, Values
+from predict_age.aws.run_mirror import Job
+from predict_age.aws.state_machine import LAMBDAS, TASKS
+
+WORKING = ("Task", "Map")
+SHORTEST_TASK, LONGEST_TASK = 3600, 24 * 3600  # seconds
+
+
+def shape(plan: Plan) -> Iterator[str]:
+    """A standard machine with a map that is distributed, bounded, and tolerates no lost item."""
+    machine = plan.one("aws_sfn_state_machine")
+    if machine["type"] != "STANDARD":
+        yield "the machine may run for five minutes only"
+    for name, state in plan.states():
+        if state["Type"] != "Map":
+            continue
+        processor = state.get("ItemProcessor", {})
+        config = processor.get("ProcessorConfig", {})
+        if config.get("Mode") != "DISTRIBUTED":
+            yield "the map is inline"
+        if config.get("ExecutionType") != "STANDARD":
+            yield f"items of {name} may run for five minutes only"
+        if state.get("ToleratedFailurePercentage", 0) or state.get("ToleratedFailureCount", 0):
+            yield "the map tolerates lost batches"
+        if not 1 <= (state.get("MaxConcurrency") or 0) <= 10_000:
+            yield f"{name} starts everything at once"
+        if state.get("ResultPath", "") is not None:
+            yield f"{name} collects what its items return"
+
+
+def times(plan: Plan) -> Iterator[str]:
+    """Everything that works ends in time, and has time enough."""
+    whole = plan.definition.get("TimeoutSeconds", 0)
+    longest = 0
+    for name, state in plan.states():
+        if state["Type"] != "Task" or state["Resource"].endswith("sns:publish"):
+            continue
+        seconds = state.get("TimeoutSeconds", 0)
+        longest = max(longest, seconds)
+        if not seconds:
+            yield f"{name} may hang for ever"
+        elif ":ecs:" in state["Resource"] and not SHORTEST_TASK <= seconds <= LONGEST_TASK:
+            yield f"{name} has {seconds} s"
+        elif state["Resource"].endswith("lambda:invoke"):
+            function = next(f for f in plan.functions.values() if f["arn"] == state["Parameters"]["FunctionName"])
+            if seconds < function["timeout"]:
+                yield f"{name} ends before its function"
+    if not longest < whole <= 7 * 24 * 3600:
+        yield "the run has no time-out, or a shorter one than its tasks"
+
+
+def failures(plan: Plan) -> Iterator[str]:
+    """Each working state is tried again, and caught; telling leads to Fail, and nothing else ends the machine but Done."""
+    states = plan.definition["States"]
+    for name, state in plan.states():
+        if state["Type"] not in WORKING:
+            continue
+        retries = state.get("Retry", [])
+        if state["Type"] == "Task":
+            last = retries[-1] if retries else {}
+            if (
+                last.get("ErrorEquals") != ["States.ALL"]
+                or not 2 <= last.get("MaxAttempts", 3) <= 10
+                or last.get("BackoffRate", 2) <= 1
+            ):
+                yield f"{name} is not tried again with growing waits"
+            if last.get("JitterStrategy") != "FULL":
+                yield f"{name} is tried again at the same moment as others"
+        if any("States.ALL" in r["ErrorEquals"] for r in retries[:-1]):
+            yield f"{name} has retries that are never reached"
+        if name not in states:
+            continue  # an item of a map: the map is caught
+        catches = state.get("Catch", [])
+        if not catches or catches[-1]["ErrorEquals"] != ["States.ALL"]:
+            yield "a state's failure is not caught"
+            continue
+        for catch in catches:
+            end = _end(states, catch["Next"])
+            if "NotifyFailure" not in end and name != "NotifyFailure":
+                yield f"nobody is told when {name} fails"
+            if states[end[-1]]["Type"] != "Fail":
+                yield "a failed run ends as a success"
+    if states[_end(states, states["NotifyFailure"]["Next"])[-1]]["Type"] != "Fail":
+        yield "a failed run ends as a success"
+    if not states["Failed"].get("CausePath") and not states["Failed"].get("Cause"):
+        yield "a failed run does not say why"
+
+
+def _end(states: dict[str, Values], name: str) -> list[str]:
+    """The states from ``name`` to the end, following Next (and Default of a choice)."""
+    way = [name]
+    while (following := states[way[-1]].get("Next") or states[way[-1]].get("Default")) and following not in way:
+        way.append(following)
+    return way
+
+
+def order(plan: Plan) -> Iterator[str]:
+    """Every state that works is reached, in order, from the start and from the choice that resumes."""
+    states = plan.definition["States"]
+    way = [s for s in _end(states, plan.definition["StartAt"]) if s in (*LAMBDAS, *TASKS, "ParallelPrediction", "Done")]
+    if set(way) != {*LAMBDAS, *TASKS, "ParallelPrediction", "Done"} or way[-1] != "Done":
+        yield f"the machine does not do every step: {way}"
+    choice = states["ResumeFrom"]
+    resumed = {c["StringEquals"] for c in choice["Choices"] if c["Variable"] == "$.next" and c["Next"] == c["StringEquals"]}
+    if missing := set(way[1:]) - resumed - {choice["Default"]}:
+        yield f"a failed run cannot go on at {sorted(missing)}"
+    if states[plan.definition["StartAt"]]["Next"] != "ResumeFrom":
+        yield "a failed run begins anew"
+
+
+def inputs(plan: Plan) -> Iterator[str]:
+    """Containers get the variables that a job needs, the execution its own id; only prediction runs on Spot; tags are passed on."""
+    required = set(re.findall(r'environ\["(PREDICT_AGE_\w+)"\]', inspect.getsource(Job.from_environment)))
+    required -= {"PREDICT_AGE_BUCKET"}  # of the task definition
+    required |= {"PREDICT_AGE_ACCEPT"}
+    for name, state in plan.containers_of_states():
+        if not state["Resource"].endswith(":ecs:runTask.sync"):
+            yield f"{name} does not wait for its task"
+        parameters = state["Parameters"]
+        (override,) = parameters["Overrides"]["ContainerOverrides"]
+        given = {e["Name"]: e.get("Value.$") for e in override["Environment"]}
+        spot = any(p["CapacityProvider"] == "FARGATE_SPOT" for p in parameters["CapacityProviderStrategy"])
+        predicts = override["Command"] == ["aws-task", "predict"]
+        for variable in required | ({"PREDICT_AGE_TASK"} if predicts else set()):
+            if given.get(variable) != f"$.{variable.removeprefix('PREDICT_AGE_').lower()}":
+                yield f"{name} is not given {variable}"
+        if spot and not predicts:
+            yield f"{name} runs on Spot: what it has done is lost with it"
+        if parameters.get("PropagateTags") != "TASK_DEFINITION":
+            yield f"the costs of {name} have no tags"
+        if parameters["Cluster"] != plan.one("aws_ecs_cluster")["arn"]:
+            yield f"{name} runs in another cluster"
+        if override["Name"] != plan.container(override["Name"])["name"]:
+            yield f"{name} starts another container"
+    first = plan.definition["States"][plan.definition["StartAt"]]["Parameters"]["Payload"]
+    if first != {"request.$": "$", "execution.$": "$$.Execution.Id"}:
+        yield "the lease does not name the execution"
+    for name, state in plan.definition["States"].items():
+        if state.get("Resource", "").endswith("lambda:invoke") and name != plan.definition["StartAt"]:
+            if state["Parameters"].get("Payload.$") != "$" or state.get("ResultPath", "") is not None:
+                yield f"{name} changes the input of the next states"
+            if not any("LeaseLostError" in r["ErrorEquals"] and not r["MaxAttempts"] for r in state["Retry"]):
+                yield f"{name} repeats errors that another try cannot change"
+
+
+def logging(plan: Plan) -> Iterator[str]:
+    """Errors are logged, what states get is not."""
+    (logged,) = plan.one("aws_sfn_state_machine")["logging_configuration"]
+    if logged["include_execution_data"]:
+        yield "the machine logs what its states get"
+    if logged["level"] not in {"ERROR", "ALL", "FATAL"}:
+        yield "the machine logs nothing"
+    if logged["log_destination"] not in {f"{g['arn']}:*" for g in plan.of("aws_cloudwatch_log_group")}:
+        yield "the machine logs into a group that does not exist"
+    if "${" in json.dumps(plan.definition):
+        yield "a name in the definition is not filled in"
+
+
+RULES = (shape, times, failures, order, inputs, logging)

@@ -1,0 +1,281 @@
+"""Failures ring and healthy runs do not; logs end; the schedule is quarterly; limits keep costs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cloud.rules.plan import Plan, Values, as_list
+from predict_age.aws.lambdas.pre_cleanup import REQUEST_KEYS
+from predict_age.aws.prices import PRICES
+
+METRICS = {  # namespace: its metrics, and the dimensions that name one resource of ours
+    "AWS/States": (
+        {
+            "ExecutionsStarted",
+            "ExecutionsSucceeded",
+            "ExecutionsFailed",
+            "ExecutionsTimedOut",
+            "ExecutionsAborted",
+            "ExecutionTime",
+        },
+        {"StateMachineArn"},
+    ),
+    "AWS/Lambda": ({"Errors", "Throttles", "Duration", "Invocations"}, {"FunctionName"}),
+    "AWS/SQS": ({"ApproximateNumberOfMessagesVisible"}, {"QueueName"}),
+    "AWS/Athena": ({"ProcessedBytes", "TotalExecutionTime"}, {"WorkGroup"}),
+    "ECS/ContainerInsights": ({"CpuUtilized", "MemoryUtilized", "RunningTaskCount"}, {"ClusterName"}),
+}
+OUR_TASK_METRICS = {"TasksBegun", "TasksDone"}  # dimension Workspace
+FAULTS = {  # what must ring: metric, by how much it moves in a fault, and by how much at most in a healthy hour
+    "ExecutionsFailed": (1, 0),
+    "ExecutionsTimedOut": (1, 0),
+    "ExecutionsAborted": (1, 0),
+    "ApproximateNumberOfMessagesVisible": (1, 0),
+    "Errors": (11, 6),
+    "TasksFailed": (3, 2),
+    "ProcessedBytes": (2.1e12, 2e11),
+}
+QUARTER_STARTS = 4
+
+
+def _names(plan: Plan) -> dict[str, set[str]]:
+    """Values that a dimension may have."""
+    return {
+        "StateMachineArn": {plan.one("aws_sfn_state_machine")["arn"]},
+        "FunctionName": {f["function_name"] for f in plan.functions.values()},
+        "QueueName": {q["name"] for q in plan.of("aws_sqs_queue")},
+        "WorkGroup": {plan.one("aws_athena_workgroup")["name"]},
+        "ClusterName": {plan.one("aws_ecs_cluster")["name"]},
+        "Workspace": {plan.bucket["id"]},
+    }
+
+
+def _own_metrics(plan: Plan) -> set[str]:
+    """Metrics that filters of our log groups count."""
+    return {t["name"] for f in plan.of("aws_cloudwatch_log_metric_filter") for t in f["metric_transformation"]}
+
+
+def _wrong_metric(plan: Plan, namespace: str, metric: str, dimensions: dict[str, str]) -> str:
+    """What is wrong with a metric; empty when it exists."""
+    if namespace == "PredictAge":
+        known: dict[str, frozenset[str]] = dict.fromkeys(_own_metrics(plan), frozenset()) | dict.fromkeys(
+            OUR_TASK_METRICS, frozenset({"Workspace"})
+        )
+    else:
+        metrics, wanted = METRICS.get(namespace, (set(), set()))
+        known = dict.fromkeys(metrics, frozenset(wanted))
+    if metric not in known:
+        return f"{namespace} has no metric {metric}"
+    if set(dimensions) != known[metric]:
+        return f"{metric} has the dimensions {sorted(known[metric])}, not {sorted(dimensions)}"
+    return next((f"{n} = {v} is nothing of ours" for n, v in dimensions.items() if v not in _names(plan)[n]), "")
+
+
+def _series(alarm: Values) -> list[tuple[str, Values]]:
+    """The metrics of an alarm, by the id that its expression uses."""
+    if not alarm["metric_query"]:
+        return [("", {**alarm, "stat": alarm["statistic"]})]
+    return [(q["id"], m) for q in alarm["metric_query"] for m in q["metric"] or []]
+
+
+def _rings(alarm: Values, values: dict[str, float]) -> bool:
+    """Whether the alarm rings when its metrics, by id, have these values for one period."""
+    result = values.get("", 0.0)
+    for query in alarm["metric_query"] or []:
+        if query["expression"] and query["return_data"]:
+            expression = query["expression"].replace("METRICS()", repr(list(values.values())))
+            functions: dict[str, Any] = {
+                "FILL": lambda x, default: x,
+                "SUM": lambda x: sum(as_list(x)),
+                "AVG": lambda x: sum(as_list(x)) / len(as_list(x)),
+                "MAX": lambda x: max(as_list(x)),
+                "IF": lambda condition, then, other: then if condition else other,
+            }
+            result = eval(expression, {"__builtins__": {}}, {**functions, **values})
+    compare = {
+        "GreaterThanThreshold": result > alarm["threshold"],
+        "GreaterThanOrEqualToThreshold": result >= alarm["threshold"],
+    }
+    return compare.get(alarm["comparison_operator"], True)  # others ring when nothing happens
+
+
+def alarms(plan: Plan) -> Iterator[str]:
+    """Every fault rings within the hour, nothing else does, and somebody hears it."""
+    topic = plan.one("aws_sns_topic")["arn"]
+    heard: dict[str, int] = {}
+    for alarm in plan.of("aws_cloudwatch_metric_alarm"):
+        name = alarm["alarm_name"]
+        if alarm["alarm_actions"] != [topic] or alarm["actions_enabled"] is False:
+            yield "an alarm tells nobody"
+        if alarm["treat_missing_data"] != "notBreaching":
+            yield f"{name} rings, or does not know, between runs"
+        if alarm["evaluation_periods"] != 1 or (alarm["datapoints_to_alarm"] or 1) != 1:
+            yield f"{name} waits for a second fault"
+        series = _series(alarm)
+        quiet = {key: 0.0 for key, _ in series}
+        if _rings(alarm, quiet):
+            yield f"{name} rings when nothing happens"
+        for key, metric in series:
+            if wrong := _wrong_metric(plan, metric["namespace"], metric["metric_name"], metric["dimensions"] or {}):
+                yield f"{name}: {wrong}"
+            if metric["period"] > 3600:
+                yield f"{name} rings a day late"
+            if metric["stat"] != ("Maximum" if metric["metric_name"].startswith("Approximate") else "Sum"):
+                yield f"{name} does not count"
+            fault = metric["metric_name"].rpartition("-")[2]
+            if fault not in FAULTS:
+                yield f"{name} watches {fault}, for which the rules know no fault"
+                continue
+            much, healthy = FAULTS[fault]
+            if _rings(alarm, {**quiet, key: float(much)}):
+                heard[fault] = heard.get(fault, 0) + 1
+            else:
+                yield f"{name} does not ring when {fault} is {much}"
+            if _rings(alarm, {**quiet, key: float(healthy)}):
+                yield f"{name} rings in a healthy run: {fault} is {healthy}"
+    for fault in FAULTS:
+        if heard.get(fault, 0) < (len(plan.functions) if fault == "Errors" else 1):
+            yield f"nothing rings for {fault}"
+
+
+def failed_tasks(plan: Plan) -> Iterator[str]:
+    """Task failures are counted from ECS's own events: never started, ended with an error; not Spot's interruptions, not success."""
+    cluster = plan.one("aws_ecs_cluster")["arn"]
+    groups = {g["arn"]: g["name"] for g in plan.of("aws_cloudwatch_log_group")}
+    rules = {r["name"]: json.loads(r["event_pattern"]) for r in plan.of("aws_cloudwatch_event_rule")}
+    filters = {f["log_group_name"]: f for f in plan.of("aws_cloudwatch_log_metric_filter")}
+    watched = {m["metric_name"] for a in plan.of("aws_cloudwatch_metric_alarm") for _, m in _series(a)}
+    counted = False
+    for target in plan.of("aws_cloudwatch_event_target"):
+        found = filters.get(groups.get(target["arn"], ""))
+        counted |= bool(
+            found
+            and found["pattern"] == ""
+            and all(t["value"] == "1" and t["name"] in watched for t in found["metric_transformation"])
+        )
+        pattern = rules[target["rule"]]
+        for said, wanted, detail in (
+            ("a task that does not start", True, {"stopCode": "TaskFailedToStart", "containers": [{}]}),
+            ("a container's error", True, {"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 3}]}),
+            ("a success", False, {"stopCode": "EssentialContainerExited", "containers": [{"exitCode": 0}]}),
+            ("Spot's interruption", False, {"stopCode": "SpotInterruption", "containers": [{"exitCode": 143}]}),
+            ("a task that runs", False, {"lastStatus": "RUNNING", "containers": [{}]}),
+            ("another cluster's", False, {"clusterArn": "another", "stopCode": "TaskFailedToStart", "containers": [{}]}),
+        ):
+            event = {
+                "source": "aws.ecs",
+                "detail-type": "ECS Task State Change",
+                "detail": {"clusterArn": cluster, "lastStatus": "STOPPED", **detail},
+            }
+            if _matches(pattern, event) != wanted:
+                yield f"{said} is {'not ' if wanted else ''}counted as a failed task"
+    if not counted:
+        yield "failed tasks are counted nowhere"
+    for policy in plan.of("aws_cloudwatch_log_resource_policy"):
+        (statement,) = json.loads(policy["policy_document"])["Statement"]
+        if not {"events.amazonaws.com", "delivery.logs.amazonaws.com"} <= set(as_list(statement["Principal"]["Service"])):
+            yield "events cannot be logged"
+
+
+def _matches(pattern: Values, event: Any) -> bool:
+    """Whether an event pattern fits, as EventBridge documents it for what is used here: values, anything-but, $or, lists of objects."""
+    for name, wanted in pattern.items():
+        if name == "$or":
+            if not any(_matches(choice, event) for choice in wanted):
+                return False
+            continue
+        found = [v[name] for v in as_list(event) if name in v]
+        if isinstance(wanted, dict):
+            if not any(_matches(wanted, v) for f in found for v in as_list(f)):
+                return False
+        elif not any(v not in w["anything-but"] if isinstance(w, dict) else v == w for v in found for w in wanted):
+            return False
+    return True
+
+
+def telling(plan: Plan) -> Iterator[str]:
+    """The topic is encrypted with a key that alarms may use, and a subscriber is there when an address is given."""
+    for topic in plan.of("aws_sns_topic"):
+        if not topic["kms_master_key_id"]:
+            yield "alerts are stored unencrypted"
+        elif topic["kms_master_key_id"] == "alias/aws/sns":
+            yield "alarms may not publish to a topic under SNS's own key"
+    policy = json.loads(plan.one("aws_kms_key", "alerts")["policy"])["Statement"]
+    allowed = {a for s in policy if s["Principal"].get("Service") == "cloudwatch.amazonaws.com" for a in as_list(s["Action"])}
+    if not {"kms:Decrypt", "kms:GenerateDataKey*"} <= allowed:
+        yield "alarms may not use the key of the topic"
+    for subscription in plan.of("aws_sns_topic_subscription"):
+        if not re.fullmatch(r"\S+@\S+", subscription["endpoint"] or ""):
+            yield "alerts are sent to no address"
+
+
+def logs(plan: Plan) -> Iterator[str]:
+    """Logs end, and the dashboard shows metrics that exist."""
+    for group in plan.of("aws_cloudwatch_log_group"):
+        if not 1 <= (group["retention_in_days"] or 0) <= 400:
+            yield "a log is kept for ever"
+    for widget in json.loads(plan.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]:
+        for namespace, metric, *dimensions in widget["properties"]["metrics"]:
+            pairs = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
+            if wrong := _wrong_metric(plan, namespace, metric, pairs):
+                yield f"dashboard: {wrong}"
+
+
+def schedule(plan: Plan) -> Iterator[str]:
+    """Four starts a year, off until somebody turns it on, each the same run however often it is delivered, none lost."""
+    queues = {q["arn"]: q for q in plan.of("aws_sqs_queue")}
+    for timer in plan.of("aws_scheduler_schedule"):
+        fields = re.fullmatch(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)", timer["schedule_expression"])
+        months = fields[4].split(",") if fields else []
+        single = fields and all(f.isdigit() for f in fields.groups()[:3]) and len(months) == QUARTER_STARTS
+        if not single or [(int(m) - 1) % 3 for m in months] != [(int(months[0]) - 1) % 3] * QUARTER_STARTS:
+            yield "the schedule is not quarterly"
+        if timer["schedule_expression_timezone"] != "UTC":
+            yield "the schedule moves with the clocks"
+        (target,) = timer["target"]
+        if target["arn"] != plan.one("aws_sfn_state_machine")["arn"]:
+            yield "the schedule starts something else"
+        event = json.loads(target["input"])
+        if event.get("time") != "<aws.scheduler.scheduled-time>":
+            yield "an event that is delivered twice is two runs"
+        if unknown := set(event) - REQUEST_KEYS:
+            yield f"the schedule's event has keys that are refused: {sorted(unknown)}"
+        dead = target["dead_letter_config"]
+        if not dead or dead[0]["arn"] not in queues:
+            yield "a run that does not start is lost silently"
+        elif queues[dead[0]["arn"]]["message_retention_seconds"] < 14 * 86400:
+            yield "a run that does not start is forgotten too soon"
+
+
+def limits(plan: Plan) -> Iterator[str]:
+    """No statement reads without limit: a dollar each, and an alarm at ten in an hour."""
+    for group in plan.of("aws_athena_workgroup"):
+        (settings,) = group["configuration"]
+        cutoff = settings["bytes_scanned_cutoff_per_query"]
+        if not cutoff:
+            yield "a statement may read without limit"
+        elif cutoff / 1e12 * PRICES.athena_tb > 1:
+            yield "a statement may cost more than a dollar"
+        elif cutoff < 1e11:
+            yield "the statements of a billion people are cut off"
+        if not settings["enforce_workgroup_configuration"]:
+            yield "a statement may choose its own settings"
+        if not settings["publish_cloudwatch_metrics_enabled"]:
+            yield "nobody counts what statements read"
+        (encryption,) = settings["result_configuration"][0]["encryption_configuration"]
+        if encryption["encryption_option"] not in {"SSE_S3", "SSE_KMS"}:
+            yield "query output is not encrypted"
+
+
+RULES = (alarms, failed_tasks, telling, logs, schedule, limits)
+
+
+def quiet_by_default(plan: Plan) -> Iterator[str]:
+    """Nothing starts and nothing is written to anybody before somebody says so: for the default variables."""
+    if any(s["state"] != "DISABLED" for s in plan.of("aws_scheduler_schedule")):
+        yield "the schedule is on by default"
+    if plan.of("aws_sns_topic_subscription") or plan.of("aws_budgets_budget"):
+        yield "somebody gets mail by default"

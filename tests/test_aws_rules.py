@@ -1,0 +1,226 @@
+"""What must hold for the Terraform modules, the state machine, the rights and the image: on a mocked application, in seconds.
+
+Terraform's own test command applies the example with a mocked provider; no AWS, no emulator. Without Terraform or its AWS provider
+these tests are skipped, and with REQUIRE_TERRAFORM=1 they fail. `python benchmarks/aws_mutations.py` measures what they catch.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud import mocked, terraform
+from cloud.rules import compute, problems, storage, watching
+from cloud.rules.plan import Plan, Resource
+
+pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.filterwarnings("default")]  # moto's own warnings
+ROOT = Path(__file__).parent.parent
+MODULES = ROOT / "terraform"
+REVIEWED = ROOT / "tests" / "golden" / "aws_plan.txt"
+OWN = {
+    "existing_database": "ai_agent_kb_predict_age",
+    "vpc_id": "vpc-theirs",
+    "subnet_ids": ["subnet-theirs-a", "subnet-theirs-b"],
+    "kms_key_arn": mocked.arn("kms", "key/theirs"),
+    "access_log_bucket": "company-logs",
+    "permissions_boundary": mocked.arn("iam", "policy/boundary", ""),
+    "reader_principals": [mocked.arn("iam", "role/analysts", "")],
+    "source_bucket": "company-profiles",
+    "source_prefix": "people/",
+    "schedule_enabled": True,
+    "alert_email": "data@company.example",
+    "monthly_budget_usd": 50,
+}
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where applications are kept for the session, or longer where AWS_RULES_SCRATCH says so."""
+    if kept := os.environ.get("AWS_RULES_SCRATCH"):
+        return Path(kept)
+    root = tmp_path_factory.getbasetemp()
+    return (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "mocked-terraform"
+
+
+def applied(scratch: Path, modules: Path = MODULES, **variables: Any) -> list[Resource]:
+    try:
+        return mocked.applied(modules, scratch, **variables)
+    except terraform.UnavailableError as error:
+        if os.environ.get("REQUIRE_TERRAFORM"):
+            raise
+        pytest.skip(f"the rules of the Terraform modules were NOT tried: {error}")
+
+
+@pytest.fixture(scope="session")
+def default(scratch: Path) -> list[Resource]:
+    """Applied with the variables that must be given, and no other."""
+    return applied(scratch)
+
+
+@pytest.fixture(scope="session")
+def own(scratch: Path) -> list[Resource]:
+    """Applied into an existing VPC and database, with a key, a boundary, readers, a budget and the schedule on."""
+    return applied(scratch, **OWN)
+
+
+def test_the_default_plan_breaks_no_rule(default: list[Resource]) -> None:
+    assert problems(default) == []
+    assert list(watching.quiet_by_default(Plan(default))) == []
+
+
+def test_the_plan_in_an_existing_network_and_database_breaks_no_rule(own: list[Resource]) -> None:
+    """The source is another bucket: the rules of the roles' objects know the source of the default plan, so they are left out."""
+    plan = Plan(own)
+    found = [p for p in problems(own) if "s3:GetObject source/part-0.parquet" not in p]
+    assert found == []
+    kinds = {r["type"] for r in own}
+    assert not kinds & {"aws_glue_catalog_database", "aws_vpc", "aws_subnet", "aws_nat_gateway", "aws_eip", "aws_vpc_endpoint"}
+    assert {"aws_s3_bucket_logging", "aws_budgets_budget", "aws_sns_topic_subscription"} <= kinds
+    for _, state in plan.containers_of_states():
+        assert state["Parameters"]["NetworkConfiguration"]["AwsvpcConfiguration"]["Subnets"] == OWN["subnet_ids"]
+    assert {r["permissions_boundary"] for r in plan.roles.values()} == {OWN["permissions_boundary"]}
+    assert plan.trust("reader")["Principal"] == {"AWS": OWN["reader_principals"]}
+    key = OWN["kms_key_arn"]
+    assert {r for r in plan.roles if plan.may(r, "kms:Decrypt", key)} == set(plan.roles) - {"scheduler", "start-tasks"}
+    for role, reads in (("training", True), ("prediction", True), ("collect", True), ("report", False), ("human-qa", False)):
+        assert plan.may(role, "s3:GetObject", "arn:aws:s3:::company-profiles/people/x") == reads
+        assert not plan.may(role, "s3:GetObject", "arn:aws:s3:::company-profiles/else/x")
+    assert {f["environment"][0]["variables"]["PREDICT_AGE_DATABASE"] for f in plan.functions.values()} == {OWN["existing_database"]}
+
+
+def changed(resources: list[Resource], address: str, path: str, old: Any, new: Any) -> list[Resource]:
+    """The resources with one attribute changed: text is replaced inside it, anything else is set."""
+    made = json.loads(json.dumps(resources))
+    (resource,) = [r for r in made if r["address"].partition(".aws_")[2] == address]
+    *way, last = [int(p) if p.isdigit() else p for p in path.split(".")]
+    inside = resource["values"]
+    for name in way:
+        inside = inside[name]
+    if isinstance(old, str):
+        assert inside[last].replace(old, new) != inside[last], (address, old)
+        inside[last] = inside[last].replace(old, new)
+    else:
+        assert inside[last] == old
+        inside[last] = new
+    return made
+
+
+MACHINE, WORK = ("sfn_state_machine.main", "definition"), "iam_role_policy.work"
+TASK = ('ecs_task_definition.main["training"]', "container_definitions")
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "old", "new", "said"),
+    [
+        (f'{WORK}["report"]', "policy", "s3:GetObject", "s3:*", "wildcard action"),
+        (f'{WORK}["report"]', "policy", "report.html", "*", "report may s3:PutObject model"),
+        (f'{WORK}["report"]', "policy", "arn:aws:s3:::company-predict-age/", "arn:aws:s3:::*/", "in another bucket"),
+        (f'{WORK}["human_qa"]', "policy", "table/predict_age/predict_age_people", "table/predict_age/", "customers"),
+        (f'{WORK}["human_qa"]', "policy", "athena:GetQueryResults", "athena:GetQueryResult", "lacks athena:GetQueryResults"),
+        ("iam_role_policy.machine", "policy", "role/predict-age-training", "role/*", "hand scheduler to"),
+        ("iam_role_policy.machine", "policy", "events:PutRule", "events:ListRules", "may not events:PutRule"),
+        ("iam_role.scheduler", "assume_role_policy", '{"Service":"scheduler.amazonaws.com"}', '"*"', "anybody may assume"),
+        ("iam_role.machine", "assume_role_policy", "123456789012", "999999999999", "another account's states"),
+        (*TASK, "@sha256:", ":", "not named by its digest"),
+        (*TASK, "10001:10001", "0:0", "runs as root"),
+        (*TASK, '"readonlyRootFilesystem":true', '"readonlyRootFilesystem":false', "its own file system"),
+        (*TASK, '"drop":["ALL"]', '"drop":[]', "keeps capabilities"),
+        ('ecs_task_definition.main["training"]', "memory", "65536", "32768", "too little memory"),
+        ("vpc_security_group_egress_rule.https", "from_port", 443, 1, "more than HTTPS"),
+        ("subnet.private[0]", "map_public_ip_on_launch", None, True, "public addresses"),
+        ("route.nat[0]", "gateway_id", None, "internet_gateway-main", "routed to the internet gateway"),
+        ("vpc_endpoint.s3[0]", "route_table_ids", ["route_table-private"], [], "through the NAT gateway"),
+        ("sfn_state_machine.main", "logging_configuration.0.include_execution_data", False, True, "logs what its states get"),
+        (*MACHINE, '"ToleratedFailurePercentage": 0', '"ToleratedFailurePercentage": 5', "tolerates lost batches"),
+        (*MACHINE, '"Mode": "DISTRIBUTED"', '"Mode": "INLINE"', "the map is inline"),
+        (*MACHINE, '"Type": "Fail"', '"Type": "Succeed"', "ends as a success"),
+        (*MACHINE, '"AssignPublicIp": "DISABLED"', '"AssignPublicIp": "ENABLED"', "tasks get public addresses"),
+        (*MACHINE, '"MaxConcurrency": 500,', "", "starts everything at once"),
+        (*MACHINE, "runTask.sync", "runTask", "does not wait for its task"),
+        ("s3_bucket_public_access_block.data", "restrict_public_buckets", True, False, "could be made public"),
+        ("s3_bucket_versioning.data", "versioning_configuration.0.status", "Enabled", "Suspended", "keeps no versions"),
+        ("s3_bucket_policy.data", "policy", "aws:SecureTransport", "aws:PrincipalAccount", "without TLS"),
+        ("s3_bucket_lifecycle_configuration.data", "rule.3.filter.0.prefix", "athena/", "predict-age/", "'predict-age/' expire"),
+        ("s3_bucket_lifecycle_configuration.data", "rule.0.status", "Enabled", "Disabled", "unfinished uploads"),
+        ("glue_catalog_database.main[0]", "name", "predict_age", "ai_agent_kb_predict_age", "somebody else's"),
+        ("athena_workgroup.main", "configuration.0.bytes_scanned_cutoff_per_query", 200000000000, None, "read without limit"),
+        ("athena_workgroup.main", "configuration.0.enforce_workgroup_configuration", True, False, "choose its own settings"),
+        ("ecr_repository.main", "image_tag_mutability", "IMMUTABLE", "MUTABLE", "may be replaced"),
+        ("ecr_lifecycle_policy.main", "policy", '"countNumber":10', '"countNumber":1', "images expire"),
+        ("cloudwatch_log_group.machine", "retention_in_days", 7, 0, "kept for ever"),
+        ("cloudwatch_metric_alarm.scanned", "alarm_actions", [mocked.arn("sns", "predict-age-alerts")], [], "tells nobody"),
+        ("cloudwatch_metric_alarm.scanned", "dimensions.WorkGroup", "predict-age", "primary", "nothing of ours"),
+        ("cloudwatch_metric_alarm.execution_failed", "metric_name", "Executions", "Execution", "has no metric"),
+        ("cloudwatch_metric_alarm.tasks_failed", "threshold", 2, 0, "rings in a healthy run"),
+        ("cloudwatch_metric_alarm.function_errors", "metric_query.0.expression", "SUM", "AVG", "does not ring"),
+        ("cloudwatch_event_rule.tasks_failed", "event_pattern", "TaskFailedToStart", "Task", "does not start is not counted"),
+        ("sns_topic.alerts", "kms_master_key_id", "arn:aws:kms:us-east-1:123456789012:key/alerts", "", "unencrypted"),
+        ("scheduler_schedule.quarterly", "schedule_expression", "1,4,7,10", "*", "not quarterly"),
+        (
+            "scheduler_schedule.quarterly",
+            "target.0.dead_letter_config",
+            [{"arn": mocked.arn("sqs", "predict-age-not-started")}],
+            [],
+            "lost silently",
+        ),
+        ('lambda_function.main["human_qa"]', "handler", "handle", "handler", "does not exist"),
+        ('lambda_function.main["human_qa"]', "timeout", 900, 60, "too little time"),
+    ],
+)
+def test_every_rule_can_fail(default: list[Resource], address: str, path: str, old: Any, new: Any, said: str) -> None:
+    """One attribute changed for the worse is found, and said."""
+    found = problems(changed(default, address, path, old, new))
+    assert any(said in line for line in found), found
+
+
+def test_nat_can_be_switched_off(default: list[Resource], scratch: Path) -> None:
+    """Between two quarters: what costs by the hour goes, and nothing else changes."""
+    without = applied(scratch, nat_enabled=False)
+    gone = {r["address"] for r in default} - {r["address"] for r in without}
+    assert {a.rpartition(".aws_")[2] for a in gone} == {"eip.nat[0]", "nat_gateway.main[0]", "route.nat[0]"}
+    assert problems(without) == []
+
+
+def test_variables_that_cannot_work_are_refused(scratch: Path, default: list[Resource]) -> None:
+    """An image by a tag, a network without subnets, a budget without address, a schedule without a way to AWS: each says what it needs."""
+    with pytest.raises(AssertionError) as refused:
+        applied(scratch, image="123456789012.ecr/predict-age:latest", vpc_id="vpc-theirs", monthly_budget_usd=5)
+    for said in ("by its digest", "belong together", "needs alert_email"):
+        assert said in str(refused.value)
+    with pytest.raises(AssertionError, match="without a way to AWS"):
+        applied(scratch, schedule_enabled=True, nat_enabled=False)
+
+
+def test_what_holds_results_cannot_be_destroyed() -> None:
+    """Every resource of the storage module has prevent_destroy, which no plan shows; the check can fail."""
+    assert storage.unprotected(MODULES / "storage") == []
+
+
+def test_unprotected_resources_are_found(tmp_path: Path) -> None:
+    text = (MODULES / "storage" / "s3.tf").read_text()
+    for worse in ("prevent_destroy = false", ""):
+        (tmp_path / "s3.tf").write_text(text.replace("prevent_destroy = true", worse, 1))
+        assert storage.unprotected(tmp_path) == ["s3.tf: data"]
+
+
+def test_modules_configure_no_provider_and_no_backend() -> None:
+    """Both belong to the caller; the example has them, and locks the provider."""
+    for folder in (MODULES, MODULES / "storage"):
+        for path in folder.glob("*.tf"):
+            assert not re.search(r'^\s*(provider "|backend ")', path.read_text(), re.M), path
+    example = MODULES / terraform.EXAMPLE
+    assert 'backend "s3"' in (example / "versions.tf").read_text()
+    assert "hashicorp/aws" in (example / ".terraform.lock.hcl").read_text()
+
+
+def test_the_image_is_built_as_the_tasks_need_it(default: list[Resource]) -> None:
+    user = Plan(default).container("training")["user"]
+    assert list(compute.image_problems((ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text(), user)) == []
+
+
+def test_the_plan_is_the_reviewed_one(default: list[Resource]) -> None:
+    """Any other plan than the committed one: look at the difference, then `make aws-plan` writes the new one."""
+    assert mocked.readable(default) == REVIEWED.read_text()

@@ -1,0 +1,192 @@
+"""What the functions check before they publish, and in which order they act, with an Athena whose answers the test chooses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from predict_age.aws.execution_lease import acquire_execution_lease
+from predict_age.aws.lambdas import final_results, human_qa, pre_cleanup
+from predict_age.aws.lambdas.runtime import Call, do_step_once
+from predict_age.aws.object_names import RESULTS_TABLE, reader_tables
+from predict_age.aws.s3_store import Store
+from predict_age.errors import IntegrityError, LeaseLostError
+from predict_age.records.step_facts import BatchGeneratorFacts, ParallelPredictionFacts, ReadSourceFacts
+from predict_age.step import StepResult
+from predict_age.storage.publication import read_published
+from predict_age.storage.workspace import RunFolder
+from predict_age.tally import Tally
+from test_aws_cleanup import local_run, merged_run, request_at, store  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@dataclass
+class ChosenAthena:
+    """Answers SELECTs with ``answers``, by a word of the statement; notes what it is asked, and calls ``during`` at an UNLOAD."""
+
+    answers: dict[str, list[dict[str, str | None]]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    during: Callable[[], object] = lambda: None
+    scanned: int = 7
+
+    def run(self, statement: str) -> str:
+        self.said.append(" ".join(statement.split()))
+        if statement.startswith("UNLOAD"):
+            self.during()
+        return "query"
+
+    def rows(self, statement: str) -> list[dict[str, str | None]]:
+        self.run(statement)
+        return next(rows for word, rows in self.answers.items() if word in statement)
+
+
+@dataclass
+class Merge:
+    """The state FinalResults of a run whose earlier states are done."""
+
+    call: Call
+    athena: ChosenAthena
+    acts: list[str]
+    people: int
+
+    def do(self) -> None:
+        do_step_once(self.call, "final_results", lambda: final_results._merge(self.call))
+
+    @property
+    def published(self) -> str:
+        return read_published(self.call.documents).current
+
+
+@pytest.fixture
+def merge(store: Store, local_run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Merge:  # noqa: F811
+    """FinalResults with answers that reconcile."""
+    call = merged_run(store, local_run, keep_predictions=True)
+    store.delete([call.name("steps/final_results.json"), call.name("manifest.json")])
+    tally = local_run.step("final_results").facts.tally
+    people = call.facts(ReadSourceFacts).people
+    counts = dict.fromkeys(("result_rows", "people", "matched"), str(people))
+    athena = ChosenAthena({"matched": [counts], "prediction_source": []})
+    call._athena = athena
+    acts: list[str] = []
+    publish = final_results.publish
+
+    def publishing(*arguments: Any) -> None:
+        acts.append("publish")
+        publish(*arguments)
+
+    monkeypatch.setattr(final_results, "_tally", lambda rows: tally)
+    monkeypatch.setattr(final_results, "publish", publishing)
+    monkeypatch.setattr(final_results, "point_table", lambda call, name, like: acts.append(name))
+    return Merge(call, athena, acts, people)
+
+
+def test_published_first_then_shown(merge: Merge) -> None:
+    """The pointer names the run before any table of readers shows its rows, and the view comes last."""
+    merge.do()
+    assert merge.acts == ["publish", *reader_tables("2025q3")]
+    assert merge.acts[-1] == RESULTS_TABLE
+    assert "VIEW" in merge.athena.said[-1]
+    assert merge.published == merge.call.run_id
+
+
+def test_a_person_too_many_or_too_few_stops_publication(merge: Merge) -> None:
+    """Rows of the result, its people, and those of them whom the source has: each must be everybody."""
+    (counts,) = merge.athena.answers["matched"]
+    for count in list(counts):
+        for off in (-1, 1):
+            merge.athena.answers["matched"] = [{**counts, count: str(merge.people + off)}]
+            with pytest.raises(IntegrityError, match="every person exactly once"):
+                merge.do()
+            assert (merge.acts, merge.published) == ([], "")
+
+
+def test_results_that_disagree_with_predictions_stop_publication(merge: Merge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row that moved from a source of ages to people with the default age: the sum still reconciles, the sources do not."""
+    tally = final_results._tally([])
+    for source in ("ML_PREDICTION", "EXISTING_APPROX_AGE", "WITHHELD"):
+        step = -1 if tally.counts.get(f"rows:{source}") else 1
+        moved = tally + Tally({f"rows:{source}": step, "rows:DEFAULT": -step})
+        monkeypatch.setattr(final_results, "_tally", lambda rows, moved=moved: moved)
+        with pytest.raises(IntegrityError):
+            merge.do()
+        assert (merge.acts, merge.published) == ([], "")
+
+
+def take_over(call: Call) -> None:
+    """Another execution takes the workspace."""
+    acquire_execution_lease(call.documents, "arn:another", "another", lambda execution: False)
+
+
+def test_an_execution_that_lost_its_lease_publishes_nothing(merge: Merge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it lost it: while it unloaded, or just after it had checked the result. The pointer's fence is a second net."""
+    monkeypatch.setattr(final_results, "publish", lambda *arguments: merge.acts.append("publish"))
+    merge.athena.during = lambda: take_over(merge.call)
+    with pytest.raises(LeaseLostError):
+        merge.do()
+    assert merge.acts == []
+
+
+def test_the_record_of_a_step_is_written_by_the_holder_only(merge: Merge) -> None:
+    """A lease that is lost during a step: its record is not written, so that the next holder does the step."""
+    name = merge.call.name("steps/batch_generator.json")
+    merge.call.store.delete([name])
+
+    def work() -> StepResult[BatchGeneratorFacts]:
+        take_over(merge.call)
+        return StepResult(0, BatchGeneratorFacts(batches=1, formula="", largest=1, smallest=1))
+
+    with pytest.raises(LeaseLostError):
+        do_step_once(merge.call, "batch_generator", work)
+    assert merge.call.store.head(name) is None
+
+
+def joined(call: Call, off: dict[str, int]) -> list[dict[str, str | None]]:
+    """Rows of the check of HumanQA: so many people by the source of their age, with ``off`` added."""
+    source, prediction = call.facts(ReadSourceFacts), call.facts(ParallelPredictionFacts)
+    withheld = (source.withheld or 0) + (prediction.withheld or 0)
+    rows = {"ML_PREDICTION": prediction.predicted, "WITHHELD": withheld, "EXISTING_APPROX_AGE": 0}
+    rows["EXISTING_APPROX_AGE"] = source.people - sum(rows.values())
+    return [{"prediction_source": kind, "review_reason": None, "n": str(n + off.get(kind, 0))} for kind, n in rows.items()]
+
+
+def test_people_and_predictions_must_agree(merge: Merge) -> None:
+    """A person too many or too few, or one whose age has another source than the steps before counted."""
+    merge.call._athena = ChosenAthena({"review_reason": joined(merge.call, {})})
+    assert human_qa._join(merge.call).rows == merge.people
+    known = "EXISTING_APPROX_AGE"
+    for off in ({known: 1}, {known: -1}, {"ML_PREDICTION": 1, known: -1}, {"WITHHELD": 1, known: -1}):
+        merge.call._athena = ChosenAthena({"review_reason": joined(merge.call, off)})
+        with pytest.raises(IntegrityError, match="people and predictions disagree"):
+            human_qa._join(merge.call)
+
+
+def test_a_foreign_or_missing_object_stops_the_join(merge: Merge) -> None:
+    """Before any statement is run: Athena would read what lies there."""
+    merge.call._athena = athena = ChosenAthena({"review_reason": joined(merge.call, {})})
+    objects = merge.call.store
+    for folder in ("predictions", "people"):
+        objects.put(merge.call.name(f"{folder}/foreign.parquet"), b"x", None)
+        with pytest.raises(IntegrityError, match="not those that its tasks made"):
+            human_qa._join(merge.call)
+        objects.delete([merge.call.name(f"{folder}/foreign.parquet")])
+    objects.delete([merge.call.name("people/batch_0.parquet")])
+    with pytest.raises(IntegrityError, match="not those that its tasks made"):
+        human_qa._join(merge.call)
+    assert athena.said == []
+
+
+@pytest.mark.parametrize(("status", "running"), [("RUNNING", True), ("SUCCEEDED", False), ("FAILED", False), ("ABORTED", False)])
+def test_an_execution_that_runs_keeps_its_lease(status: str, running: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = SimpleNamespace(describe_execution=lambda executionArn: {"status": status})  # noqa: N803 - boto3's name
+    monkeypatch.setattr(pre_cleanup, "client", lambda service: described)
+    assert pre_cleanup.execution_is_running("arn") == running
+
+
+def test_ages_are_counted_at_the_events_time() -> None:
+    """Without as_of it is the day of the event's time, whenever the event is delivered."""
+    request = request_at(5)
+    del request["as_of"]
+    assert pre_cleanup._checked({"request": request})["as_of"] == "2025-10-05"
