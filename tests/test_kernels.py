@@ -281,7 +281,7 @@ def test_slices_of_a_reading_are_one_text_after_another() -> None:
 def test_a_full_value_cache_is_evicted_and_refilled() -> None:
     """A full column of the cache is emptied; categories keep their values."""
     text = 'format = 1\n[features.c]\nmeaning = "m"\nkind = "category"\npath = "c"\n'
-    reader = json_fast_path.FastPath(parse_features(text, "t"))
+    reader = json_fast_path.FastPath(parse_features(text, "t"), AS_OF)
     reader.value_cache = ValueCache(1, max_texts=50)
     for start in (0, 40, 80, 0):
         values = [f"value {i}" for i in range(start, start + 40)]

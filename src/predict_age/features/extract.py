@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from predict_age.errors import ConfigError
 from predict_age.features.spec import (
+    Count,
     FeatureSet,
     Sql,
     parse_features,
 )
-from predict_age.features.sql_compiler import SqlCompiler
+from predict_age.features.sql_compiler import PROBLEM_SQL, SqlCompiler, json_path
 from predict_age.kernels import use_kernels
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import literal
@@ -123,21 +124,42 @@ class FeatureReader:
         if self._fast_reader is None:
             table = self._ask(names, pa.chunked_array(self._by_sql, pa.string()))
             return ExtractedFeatures(table.select(names), table["problem"])
+        irregular = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_irregular]))
+        irregular_profiles = pa.chunked_array(self._irregular, pa.string())
+        few = 0 < len(irregular_profiles) <= MAX_PREPARED_PROFILES
+        problems = self._read_few(np.flatnonzero(irregular).tolist(), irregular_profiles.to_pylist()) if few else []
         columns = self._fast_reader.finish()
         sql_only_features = self._fast_reader.fast_path.sql_only_features
         if sql_only_features:
             rest = self._ask(sql_only_features, pa.chunked_array(self._by_sql, pa.string()))
             columns |= {name: rest[name].combine_chunks() for name in sql_only_features}
-        irregular = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_irregular]))
         problem = pa.nulls(len(irregular), pa.string())
-        if self._irregular:
-            irregular_columns = self._ask(names, pa.chunked_array(self._irregular, pa.string()))
+        if few:
+            problem = pc.replace_with_mask(problem, irregular, pa.array(problems, pa.string()))
+        elif self._irregular:
+            irregular_columns = self._ask(names, irregular_profiles)
             problem = pc.replace_with_mask(problem, irregular, irregular_columns["problem"].combine_chunks())
             for name in names:
                 if name not in sql_only_features:
                     column = columns[name].cast(irregular_columns[name].type)
                     columns[name] = pc.replace_with_mask(column, irregular, irregular_columns[name].combine_chunks())
         return ExtractedFeatures(pa.table({name: columns[name] for name in names}), pa.chunked_array([problem]))
+
+    def _read_few(self, rows: list[int], profiles: list[str | None]) -> list[str | None]:
+        """Problems of a few ``profiles``, at ``rows`` of the fast reader, which is handed the texts that SQL finds in them."""
+        assert self._fast_reader is not None
+        columns = self._fast_reader.fast_path.columns
+        paths = tuple(json_path(column.steps) for column in columns)
+        found = _reading_statement(os.getpid(), paths).rows(profiles)
+        for row, (_, texts, lengths) in zip(rows, found, strict=True):
+            for number, column in enumerate(columns if texts else []):
+                text, length = texts[number], lengths[number]
+                if isinstance(column.feature, Count):
+                    if length is not None:
+                        self._fast_reader.add_length(number, row, float(length))
+                elif text is not None:
+                    self._fast_reader.add_texts(number, row, text)
+        return [problem for problem, _, _ in found]
 
     def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
         """The columns of the features ``names``, by SQL."""
@@ -162,6 +184,10 @@ class _PreparedStatement:
         self._connection = connect()
         self._connection.execute(f"PREPARE few AS WITH profiles AS (SELECT unnest($1::VARCHAR[]) AS profile) {sql}")
 
+    def rows(self, profiles: list[str | None]) -> list[Any]:
+        """The rows of ``profiles``."""
+        return self._connection.execute(self._call(profiles)).fetchall()
+
     def ask(self, profiles: list[str]) -> list[float | str | None]:
         """The values of ``profiles`` for the statement's one feature."""
         return [value for _, value in self._connection.execute(self._call(profiles)).fetchall()]
@@ -181,6 +207,17 @@ def _prepared_statement(_process: int, text: str, as_of: dt.date, names: tuple[s
     return _PreparedStatement(_sql_of(text, as_of, names))
 
 
+@lru_cache(maxsize=8)
+def _reading_statement(_process: int, paths: tuple[str, ...]) -> _PreparedStatement:
+    """Prepared statement of the problem of a profile, the texts at ``paths``, and the length of those that are lists."""
+    listed = ", ".join(literal(path) for path in paths) or "'$'"
+    length = "CASE WHEN starts_with(x, '[') THEN try(json_array_length(x)) END"
+    return _PreparedStatement(
+        f"SELECT {PROBLEM_SQL}, v, list_transform(v, lambda x: {length}) "
+        f"FROM (SELECT profile, try(json_extract_string(profile, [{listed}])) AS v FROM profiles)"
+    )
+
+
 @lru_cache(maxsize=256)
 def _sql_of(text: str, as_of: dt.date, names: tuple[str, ...]) -> str:
     features, _ = compile_features(text, as_of)
@@ -191,7 +228,7 @@ def _sql_of(text: str, as_of: dt.date, names: tuple[str, ...]) -> str:
 def _fast_path(text: str, as_of: dt.date) -> FastPath:
     from predict_age.features.json_fast_path import FastPath
 
-    return FastPath(compile_features(text, as_of)[0])
+    return FastPath(compile_features(text, as_of)[0], as_of)
 
 
 def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:

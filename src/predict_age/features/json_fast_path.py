@@ -7,6 +7,7 @@ escaped or repeated keys, deep nesting) are left to SQL as a whole.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.spec import Category, Count, Feature, FeatureSet, ListFlags, Number, Ratio, Sql, TextWords, parse_path
+from predict_age.features.text_values import Value, text_converter
 from predict_age.kernels.json_scanner import JsonScan, PathTree
 from predict_age.kernels.value_cache import LIST_LENGTH, LOOKED_UP, PLAIN_NUMBER, ValueCache
 from predict_age.source.row_group_reader import text_buffers
@@ -26,6 +28,8 @@ _PLAIN_KEY = re.compile(r"[\w -]+")
 Converter = Callable[
     [list[str], list[str]], dict[str, list[float | str | None]]
 ]  # converts profiles by SQL: the values of each named feature
+MAX_DECIDED_TEXTS = 2000  # up to this many new texts are decided without SQL, one by one: for more, a statement is quicker
+MIN_CACHED_TEXTS = 1000  # new texts that wait until the cache is built again, which takes as long as there are texts in it
 MAX_SHARED_TEXTS = 300  # features with at most this many new texts share a statement: planning a statement takes most of the time
 
 
@@ -57,9 +61,12 @@ class _Column:
     feature: Feature
     steps: list[str | int]
     slot: int
+    as_of: dt.date
     values: dict[str, int] = field(default_factory=dict)
+    waiting: dict[bytes, float] = field(default_factory=dict)  # converted texts that are not in the cache yet
 
     def __post_init__(self) -> None:
+        self.decide = text_converter(self.feature, self.as_of)
         kind = self.feature
         plain = isinstance(kind, Number) and kind.decimal == "."
         self.kind = PLAIN_NUMBER if plain else LIST_LENGTH if isinstance(kind, Count) else LOOKED_UP
@@ -70,7 +77,7 @@ class _Column:
         else:
             self.limits = np.zeros(4)
 
-    def number(self, value: float | str | None) -> float:
+    def number(self, value: Value) -> float:
         """The number that stands for a value from SQL: a category's values are numbered in order of appearance; NaN = missing."""
         if value is None:
             return np.nan
@@ -80,7 +87,7 @@ class _Column:
 class FastPath:
     """The features that kernels can extract, with their value cache; one a process. ``sql_only_features`` are left to SQL."""
 
-    def __init__(self, features: FeatureSet) -> None:
+    def __init__(self, features: FeatureSet, as_of: dt.date) -> None:
         paths: list[list[str | int]] = []
         self.columns: list[_Column] = []
         for name, feature in features.features.items():
@@ -88,7 +95,7 @@ class FastPath:
             if steps is not None:
                 if steps not in paths:
                     paths.append(steps)
-                self.columns.append(_Column(name, feature, steps, paths.index(steps)))
+                self.columns.append(_Column(name, feature, steps, paths.index(steps), as_of))
         self.paths = PathTree(paths)
         self.value_cache = ValueCache(len(self.columns))
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
@@ -103,6 +110,17 @@ class FastPath:
             self.value_cache.evict(full)
         for number in full:
             self.columns[number].values.clear()
+            self.columns[number].waiting.clear()
+
+    def remember(self, converted: dict[int, dict[bytes, float]]) -> None:
+        """Keep ``converted`` texts by column; the cache takes them over once there are many."""
+        for number, texts in converted.items():
+            self.columns[number].waiting |= texts
+        waiting = sum(len(column.waiting) for column in self.columns)
+        if waiting >= max(MIN_CACHED_TEXTS, sum(map(len, self.value_cache.known)) // 4):
+            self.value_cache.add({number: column.waiting for number, column in enumerate(self.columns) if column.waiting})
+            for column in self.columns:
+                column.waiting = {}
 
     def read(self, scan: JsonScan, block: slice, out: NDArray[np.float64]) -> NDArray[np.int64]:
         """Fill ``out`` (n_columns, rows of ``block``) with numbers, a category's value by its number; NaN = missing or not plain.
@@ -126,6 +144,7 @@ class FastPathReader:
         self.fast_path, self._convert = fast_path, convert
         self._values: list[NDArray[np.float64]] = []
         self._new: list[list[tuple[int, bytes]]] = [[] for _ in fast_path.columns]  # of each column: rows, and their texts
+        self._set: list[tuple[int, int, float]] = []  # column, row and number of values that were read elsewhere
         self._rows = 0
         fast_path.evict_full_columns()
 
@@ -149,10 +168,26 @@ class FastPathReader:
         self._rows += len(rows)
         return scan.plain
 
-    def finish(self) -> dict[str, pa.Array]:
-        """The columns of all rows."""
+    def add_texts(self, number: int, row: int, text: str) -> None:
+        """Set the value at ``row`` of column ``number`` by its ``text``, as another reader found it at the column's path."""
+        self._new[number].append((row, json.dumps(text, ensure_ascii=False).encode()))
+
+    def add_length(self, number: int, row: int, length: float) -> None:
+        """Set the length of a list at ``row`` of column ``number``."""
+        _, low, high, _ = self.fast_path.columns[number].limits.tolist()
+        self._set.append((number, row, min(max(length, low), high)))
+
+    def numbers(self) -> NDArray[np.float64]:
+        """The columns of all rows (n_columns, n) as numbers, a category's value by its number; NaN = missing."""
         read = np.concatenate(self._values, axis=1) if self._values else np.empty((len(self.fast_path.columns), 0))
         self._convert_new_texts(read, 0)
+        for number, row, value in self._set:
+            read[number, row] = value
+        return read
+
+    def finish(self) -> dict[str, pa.Array]:
+        """The columns of all rows."""
+        read = self.numbers()
         columns = {}
         for column, values in zip(self.fast_path.columns, read, strict=True):
             missing = np.isnan(values)
@@ -165,9 +200,11 @@ class FastPathReader:
 
     def _convert_new_texts(self, values: NDArray[np.float64], more_than: int) -> None:
         """Convert the new texts of columns with more than ``more_than`` of them; columns with few share one statement."""
-        asked = {number: sorted({text for _, text in new}) for number, new in enumerate(self._new) if len(new) > more_than}
+        wanted = {number: {text for _, text in new} for number, new in enumerate(self._new) if len(new) > more_than}
+        new_values = self._without_sql(wanted) if wanted else {}
+        asked = {number: sorted(texts - new_values[number].keys()) for number, texts in wanted.items()}
+        asked = {number: texts for number, texts in asked.items() if texts}
         small = [number for number, texts in asked.items() if len(texts) <= MAX_SHARED_TEXTS]
-        new_values = {}
         for together in [*([small] if small else []), *([number] for number in asked if number not in small)]:
             columns = [self.fast_path.columns[number] for number in together]
             profiles = [
@@ -178,14 +215,26 @@ class FastPathReader:
             for number, column in zip(together, columns, strict=True):
                 texts = asked[number]
                 meanings = converted[column.name][first : first + len(texts)]
-                new_values[number] = dict(zip(texts, map(column.number, meanings), strict=True))
+                new_values[number] |= dict(zip(texts, map(column.number, meanings), strict=True))
                 first += len(texts)
-        if new_values:
-            self.fast_path.value_cache.add(new_values)
-        for number in asked:
+        if wanted:
+            self.fast_path.remember(new_values)
+        for number in wanted:
             new = self._new[number]
             values[number, [row for row, _ in new]] = [new_values[number][text] for _, text in new]
             new.clear()
+
+    def _without_sql(self, wanted: dict[int, set[bytes]]) -> dict[int, dict[bytes, float]]:
+        """Numbers of those ``wanted`` texts, by column, that wait for the cache or that Python may decide."""
+        columns = self.fast_path.columns
+        found = {n: {t: columns[n].waiting[t] for t in texts & columns[n].waiting.keys()} for n, texts in wanted.items()}
+        if sum(map(len, wanted.values())) <= MAX_DECIDED_TEXTS:
+            for number, texts in wanted.items():
+                for text in texts - found[number].keys():
+                    value = columns[number].decide(text)
+                    if not isinstance(value, bytes):
+                        found[number][text] = columns[number].number(value)
+        return found
 
 
 def _texts(scan: JsonScan, slot: int, rows: NDArray[np.int64], before: int) -> list[tuple[int, bytes]]:

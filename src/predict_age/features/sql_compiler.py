@@ -42,6 +42,12 @@ _WITH_COMMA = (  # a number with a decimal comma; one with neither comma nor gro
 )
 
 
+PROBLEM_SQL = r"""CASE WHEN v IS NOT NULL AND starts_with(profile, '{') THEN NULL
+         WHEN profile IS NULL OR trim(profile, E' \t\r\n') IN ('', 'null') THEN 'profile_missing'
+         WHEN v IS NULL THEN 'profile_malformed'
+         WHEN NOT starts_with(ltrim(profile, E' \t\r\n'), '{') THEN 'profile_not_an_object' END AS problem"""
+
+
 def json_path(steps: list[str | int]) -> str:
     """DuckDB's JSON path of parsed steps; negative items count from the end."""
     path = "$"
@@ -98,10 +104,7 @@ FROM (SELECT problem,
 FROM (SELECT problem,
     {tidy}
 FROM (SELECT
-    CASE WHEN v IS NOT NULL AND starts_with(profile, '{{') THEN NULL
-         WHEN profile IS NULL OR trim(profile, E' \\t\\r\\n') IN ('', 'null') THEN 'profile_missing'
-         WHEN v IS NULL THEN 'profile_malformed'
-         WHEN NOT starts_with(ltrim(profile, E' \\t\\r\\n'), '{{') THEN 'profile_not_an_object' END AS problem,
+    {PROBLEM_SQL},
     {read}
 FROM (SELECT profile, DATE {literal(self.as_of.isoformat())} AS as_of,
              try(json_extract_string(profile, [{paths}])) AS v FROM profiles))))"""
