@@ -14,7 +14,7 @@ from conftest import AS_OF
 from predict_age.features import json_fast_path
 from predict_age.features.extract import extract_features
 from predict_age.features.spec import default_text, parse_features
-from predict_age.features.text_values import UNDECIDED, text_converter
+from predict_age.features.text_values import NEEDS_SQL, text_converter
 from predict_age.source.row_rules import connect
 
 FEATURES = r"""
@@ -127,7 +127,7 @@ def test_decided_values_are_those_of_sql(values: list[Any]) -> None:
     expected = by_sql(values)
     for name in SETS:
         for value, wanted, decided in zip(values, expected[name], decisions(values, name), strict=True):
-            assert decided is UNDECIDED or (decided == wanted and type(decided) is type(wanted)), (name, value, wanted, decided)
+            assert decided is NEEDS_SQL or (decided == wanted and type(decided) is type(wanted)), (name, value, wanted, decided)
 
 
 def test_usual_texts_are_decided() -> None:
@@ -141,9 +141,9 @@ def test_usual_texts_are_decided() -> None:
         "words": ["Chief Executive Officer", "Ingénieur d'études"],
         "count": ["none", 5],
     }.items():
-        assert UNDECIDED not in decisions(usual, name), name
-    assert decisions(["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"], "unsafe") == [UNDECIDED]
-    assert decisions(["\u212a"], "words") == [UNDECIDED]  # Kelvin, which RE2 takes for a k
+        assert NEEDS_SQL not in decisions(usual, name), name
+    assert decisions(["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"], "unsafe") == [NEEDS_SQL]
+    assert decisions(["\u212a"], "words") == [NEEDS_SQL]  # Kelvin, which RE2 takes for a k
 
 
 @pytest.mark.parametrize("decided", [True, False])

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from predict_age.arrays import Float64Array
 from predict_age.features.spec import Category, FeatureSet, ListFlags, TextWords
 from predict_age.features.sql_compiler import ITEM_SEPARATOR
 from predict_age.features.value_hashes import salt_of, value_hashes
@@ -26,6 +27,30 @@ PRIOR_ROWS = 20
 MIN_CATEGORY_ROWS = MIN_SHOWN_PEOPLE
 MAX_SET_COLUMNS = 12  # of a category
 SETS_BELOW_ROWS = 100_000  # with more training rows, trees find sets among the mean ages, and columns would only cost time
+
+
+@dataclass(frozen=True)
+class CategoryCodes:
+    """Encoding of a category's values: ``means`` (k + 1,), and ``places`` (k + 1,) of their column of 0 and 1; the last is missing.
+
+    ``places`` are -1 where a value has no column, and None where the category has none.
+    """
+
+    means: Matrix
+    places: NDArray[np.int64] | None
+
+    def followed_by(self, more: CategoryCodes) -> CategoryCodes:
+        """These values, then those of ``more``, which come of the same encoders."""
+        places = None if self.places is None or more.places is None else np.concatenate([self.places[:-1], more.places])
+        return CategoryCodes(np.concatenate([self.means[:-1], more.means]), places)
+
+    def encode(self, indices: NDArray[np.int64], means: Matrix, flags: Matrix) -> None:
+        """Fill ``means`` (n_rows,) and set ``flags`` (n_rows, c) by the positions ``indices`` (n_rows,) of values."""
+        means[:] = self.means[indices]
+        if self.places is not None:
+            place_of = self.places[indices]
+            rows = np.flatnonzero(place_of >= 0)
+            flags[rows, place_of[rows]] = 1
 
 
 @dataclass(frozen=True)
@@ -73,15 +98,9 @@ class Encoders:
         Missing stays NaN, an unseen category becomes the training mean. A list becomes the mean of its known items.
         """
         names = columns.column_names
-        matrix = np.empty((columns.num_rows, len(self.column_names(names))), np.float32)
-        matrix[:, len(names) :] = 0
-        first, begins = len(names), {}
-        for name in self._with_columns():
-            begins[name] = first
-            first += self.columns[name]
+        matrix, flags_of = self._blank(names, columns.num_rows)
         for i, name in enumerate(names):
-            begin = begins.get(name, 0)
-            flags = matrix[:, begin : begin + self.columns.get(name, 0)]
+            flags = flags_of[name]
             if name in self.categories:
                 self._encode_category(name, columns[name], matrix[:, i], flags)
             elif name in self.lists:
@@ -90,19 +109,44 @@ class Encoders:
                 matrix[:, i] = columns[name].to_numpy(zero_copy_only=False)
         return matrix
 
+    def _blank(self, names: list[str], rows: int) -> tuple[Matrix, dict[str, Matrix]]:
+        """A matrix whose columns of 0 and 1 are 0, and the part of it (rows, k) that each feature of ``names`` has there."""
+        matrix = np.empty((rows, len(self.column_names(names))), np.float32)
+        matrix[:, len(names) :] = 0
+        first, begins = len(names), {}
+        for name in self._with_columns():
+            begins[name] = first
+            first += self.columns[name]
+        starts = {name: begins.get(name, 0) for name in names}
+        return matrix, {name: matrix[:, start : start + self.columns.get(name, 0)] for name, start in starts.items()}
+
+    def encode_numbers(self, names: list[str], numbers: Float64Array, codes: Mapping[str, CategoryCodes]) -> Matrix:
+        """Matrix (n_rows, n_columns) as :meth:`encode` makes it, from ``numbers`` (n_features, n_rows), NaN = missing.
+
+        A category's numbers are positions in the ``codes`` of its name; there are no lists among the features ``names``.
+        """
+        matrix, flags_of = self._blank(names, numbers.shape[1])
+        matrix[:, : len(names)] = numbers.T
+        for i, name in enumerate(names):
+            if name in codes:
+                missing = np.isnan(numbers[i])
+                indices = np.where(missing, len(codes[name].means) - 1, numbers[i]).astype(np.int64)
+                codes[name].encode(indices, matrix[:, i], flags_of[name])
+        return matrix
+
+    def category_codes(self, name: str, values: list[str]) -> CategoryCodes:
+        """Means and columns of ``values`` of the category ``name``."""
+        known, keys = self.known(name, values), self.keys(name)
+        means = np.array([known.get(v, self.mean) for v in values] + [np.nan], np.float32)
+        place = dict(zip(self.categories[name], range(self.columns.get(name, 0)), strict=False))
+        places = np.array([place.get(v if keys is None else keys[v], -1) for v in values] + [-1]) if place else None
+        return CategoryCodes(means, places)
+
     def _encode_category(self, name: str, column: pa.ChunkedArray, means: Matrix, flags: Matrix) -> None:
         """Fill ``means`` (n_rows,) and set ``flags`` (n_rows, k)."""
         codes = column.combine_chunks().dictionary_encode()
-        values = codes.dictionary.to_pylist()
-        known, keys = self.known(name, values), self.keys(name)
-        table = np.array([known.get(v, self.mean) for v in values] + [np.nan], np.float32)
-        indices = pc.fill_null(codes.indices, len(table) - 1).to_numpy(zero_copy_only=False)
-        means[:] = table[indices]
-        if flags.shape[1]:
-            place = dict(zip(self.categories[name], range(flags.shape[1]), strict=False))
-            place_of = np.array([place.get(v if keys is None else keys[v], -1) for v in values] + [-1])[indices]
-            rows = np.flatnonzero(place_of >= 0)
-            flags[rows, place_of[rows]] = 1
+        made = self.category_codes(name, codes.dictionary.to_pylist())
+        made.encode(pc.fill_null(codes.indices, len(made.means) - 1).to_numpy(zero_copy_only=False), means, flags)
 
     def _encode_list(self, name: str, column: pa.ChunkedArray, means: Matrix, flags: Matrix) -> None:
         """Fill ``means`` (n_rows,) and set ``flags`` (n_rows, k)."""

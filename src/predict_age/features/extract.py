@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,8 +34,10 @@ from predict_age.toml_lines import line_of
 if TYPE_CHECKING:
     import duckdb
 
+    from predict_age.features.encode import Encoders, Matrix
     from predict_age.features.json_fast_path import FastPath
 
+Connect = Callable[[], "duckdb.DuckDBPyConnection"]
 MAX_PREPARED_PROFILES = 50  # up to this many profiles a prepared statement is used: planning would take longer than executing
 
 
@@ -92,11 +94,13 @@ def extract_features(
 class FeatureReader:
     """Reader of feature columns, one slice of profiles after another, by the feature file ``text`` at ``as_of``.
 
-    With ``kernels``, plain profiles are read by kernels; other profiles, and features that kernels cannot read, by SQL.
+    ``connection`` may be a function that opens one where it is needed. With ``kernels``, plain profiles are read by kernels; other
+    profiles, and features that kernels cannot read, by SQL.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, text: str, as_of: dt.date, *, kernels: bool) -> None:
-        self._connection, self._text, self._as_of = connection, text, as_of
+    def __init__(self, connection: duckdb.DuckDBPyConnection | Connect, text: str, as_of: dt.date, *, kernels: bool) -> None:
+        self._connect: Connect = connection if callable(connection) else lambda: connection
+        self._text, self._as_of = text, as_of
         self._features, _ = compile_features(text, as_of)
         self._fast_reader = _fast_path(text, as_of).reader(self._convert) if kernels else None
         self._by_sql: list[pa.Array] = []  # profiles for the features that only SQL can read
@@ -117,6 +121,22 @@ class FeatureReader:
             self._irregular.append(chunk.take(pa.array(row_numbers[irregular])))
         if self._fast_reader.fast_path.sql_only_features:
             self._by_sql.append(chunk.take(pa.array(row_numbers)))
+
+    def encoded(self, encoders: Encoders) -> tuple[Matrix, list[str | None]]:
+        """The matrix of all rows added, and their problems: those of :meth:`finish`, for a few profiles without Arrow and SQL."""
+        fast, names, rare = self._fast_reader, self._features.names, sum(map(len, self._irregular))
+        if fast is None or fast.fast_path.sql_only_features or rare > MAX_PREPARED_PROFILES:
+            found = self.finish()
+            return encoders.encode(found.columns), found.problem.to_pylist()
+        irregular = np.concatenate([np.empty(0, np.bool_), *self._is_irregular])
+        problems: list[str | None] = [None] * len(irregular)
+        if rare:
+            rows = np.flatnonzero(irregular).tolist()
+            profiles = [text for some in self._irregular for text in some.to_pylist()]
+            for row, problem in zip(rows, self._read_few(rows, profiles), strict=True):
+                problems[row] = problem
+        numbers = fast.numbers()
+        return encoders.encode_numbers(names, numbers, fast.fast_path.category_codes(encoders)), problems
 
     def finish(self) -> ExtractedFeatures:
         """The columns of all rows added, in order."""
@@ -165,15 +185,17 @@ class FeatureReader:
         """The columns of the features ``names``, by SQL."""
         if len(profiles) <= MAX_PREPARED_PROFILES:
             return _prepared_statement(os.getpid(), self._text, self._as_of, tuple(names)).table(profiles.to_pylist())
-        register(self._connection, "profiles", pa.table({"profile": profiles}))
-        return self._connection.sql(_sql_of(self._text, self._as_of, tuple(names))).to_arrow_table()
+        connection = self._connect()
+        register(connection, "profiles", pa.table({"profile": profiles}))
+        return connection.sql(_sql_of(self._text, self._as_of, tuple(names))).to_arrow_table()
 
     def _convert(self, names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
         """The values of the features ``names`` of a few small profiles."""
         if len(texts) <= MAX_PREPARED_PROFILES:
             return {name: _prepared_statement(os.getpid(), self._text, self._as_of, (name,)).ask(texts) for name in names}
-        self._connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))
-        rows = self._connection.execute(_sql_of(self._text, self._as_of, tuple(names))).fetchall()
+        connection = self._connect()
+        connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))
+        rows = connection.execute(_sql_of(self._text, self._as_of, tuple(names))).fetchall()
         return dict(zip(names, map(list, list(zip(*rows, strict=True))[1:]), strict=True))
 
 

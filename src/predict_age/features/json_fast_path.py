@@ -12,11 +12,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from predict_age.features.encode import CategoryCodes, Encoders
 from predict_age.features.spec import Category, Count, Feature, FeatureSet, ListFlags, Number, Ratio, Sql, TextWords, parse_path
 from predict_age.features.text_values import Value, text_converter
 from predict_age.kernels.json_scanner import JsonScan, PathTree
@@ -98,6 +100,7 @@ class FastPath:
                 self.columns.append(_Column(name, feature, steps, paths.index(steps), as_of))
         self.paths = PathTree(paths)
         self.value_cache = ValueCache(len(self.columns))
+        self._codes: dict[str, tuple[Encoders, dict[str, int], CategoryCodes]] = {}
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
         fast_names = {c.name for c in self.columns}
@@ -109,8 +112,23 @@ class FastPath:
         if full:
             self.value_cache.evict(full)
         for number in full:
-            self.columns[number].values.clear()
+            self.columns[number].values = {}
             self.columns[number].waiting.clear()
+
+    def category_codes(self, encoders: Encoders) -> dict[str, CategoryCodes]:
+        """The encoding of each category by the numbers of its values; made again when there are new ones."""
+        made: dict[str, CategoryCodes] = {}
+        for column in self.columns:
+            if isinstance(column.feature, Category):
+                known = self._codes.get(column.name)
+                if known is None or known[0] is not encoders or known[1] is not column.values:
+                    known = encoders, column.values, encoders.category_codes(column.name, [])
+                new = list(islice(column.values, len(known[2].means) - 1, None))
+                if new:
+                    known = encoders, column.values, known[2].followed_by(encoders.category_codes(column.name, new))
+                self._codes[column.name] = known
+                made[column.name] = known[2]
+        return made
 
     def remember(self, converted: dict[int, dict[bytes, float]]) -> None:
         """Keep ``converted`` texts by column; the cache takes them over once there are many."""

@@ -2,7 +2,7 @@
 
 A statement takes half a millisecond even for one text, and titles and dates are new in nearly every profile. :func:`text_converter`
 decides texts in which Python and DuckDB cannot differ: printable ASCII and Latin letters, plain numbers, dates of digits, patterns
-without the parts that RE2 and Python read differently. Everything else is :data:`UNDECIDED` and left to SQL.
+without the parts that RE2 and Python read differently. Everything else is :data:`NEEDS_SQL` and left to SQL.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from predict_age.features.sql_compiler import MAX_CATEGORY_CHARS
 from predict_age.features.text_rule import fold_text, tidy_text
 
 Value = float | str | None
-UNDECIDED: Final = b"undecided"
-Decision = Value | bytes
-_TextConverter = Callable[[str], Decision]
+NEEDS_SQL: Final = b"needs SQL"
+TextDecision = Value | bytes
+_TextConverter = Callable[[str], TextDecision]
 LONGEST = 200  # letters of a text that is decided here: patterns take time that grows with its square
 LARGEST_RULE_VALUE = 1e9
 _LETTERS = re.compile("[ -~\u00a1-\u012f\u0132-\u017e\u0180-\u024f]*")  # no control characters, no white space but blanks
@@ -35,15 +35,15 @@ _REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+]")
 _YES, _NO = {"true", "yes", "y", "1", "t"}, {"false", "no", "n", "0", "f"}
 
 
-def text_converter(feature: Feature, as_of: dt.date) -> Callable[[bytes], Decision]:
-    """A function that gives the value of a JSON text (a string, number or word, UTF-8) for ``feature``, or UNDECIDED."""
+def text_converter(feature: Feature, as_of: dt.date) -> Callable[[bytes], TextDecision]:
+    """A function that gives the value of a JSON text (a string, number or word, UTF-8) for ``feature``, or NEEDS_SQL."""
     convert = _converter(feature, as_of)
 
-    def decide(token: bytes) -> Decision:
+    def decide(token: bytes) -> TextDecision:
         if token == b"null":
             return None
         text = _text(token)
-        return UNDECIDED if text is None else convert(text)
+        return NEEDS_SQL if text is None else convert(text)
 
     return decide
 
@@ -72,11 +72,11 @@ def _converter(feature: Feature, as_of: dt.date) -> _TextConverter:
     if isinstance(feature, Category):
         return lambda text: tidy_text(text)[:MAX_CATEGORY_CHARS] or None
     if isinstance(feature, Count):
-        return lambda text: UNDECIDED if text.startswith("[") else None
+        return lambda text: NEEDS_SQL if text.startswith("[") else None
     if isinstance(feature, Text) and _is_decided(feature):
         rules = [(re.compile(rule.match, re.ASCII | re.IGNORECASE), float(rule.value)) for rule in feature.rules]
         return lambda text: next((v for pattern, v in rules if pattern.search(tidy_text(text))), float(feature.otherwise))
-    return lambda _: UNDECIDED
+    return lambda _: NEEDS_SQL
 
 
 def _is_decided(feature: Text) -> bool:
@@ -96,23 +96,23 @@ def _is_safe(pattern: str) -> bool:
     return True
 
 
-def _number(feature: Number, text: str) -> Decision:
+def _number(feature: Number, text: str) -> TextDecision:
     if not _NUMBER.fullmatch(text):
-        return UNDECIDED
+        return NEEDS_SQL
     value = float(text) * feature.scale
     if feature.outside == "clip":
         return min(max(value, feature.min), feature.max)
     return value if feature.min <= value <= feature.max else None
 
 
-def _years(feature: Date, text: str, as_of: dt.date) -> Decision:
+def _years(feature: Date, text: str, as_of: dt.date) -> TextDecision:
     """Years from the date ``text`` to ``as_of``, in the order of ``SqlCompiler._years``."""
     has_shape = (len(text) in (4, 7) or (len(text) >= 10 and text[7] == "-")) and text[4:5] in ("", "-")
     if not has_shape:
         return None
     found = _DATE.fullmatch(text)
     if not found:
-        return UNDECIDED
+        return NEEDS_SQL
     year, month, day = (None if part is None else float(part) for part in found.groups())
     assert year is not None
     if (month is not None and not 1 <= month <= 12) or (day is not None and not 1 <= day <= 31):

@@ -98,6 +98,26 @@ def add_tree_sums(
 
 
 @kernel
+def add_walked_sums(columns: Any, roots: Any, features: Any, limits: Any, below: Any, leaves: Any, values: Any, out: Any) -> None:
+    """Add the values of all trees for ``columns`` (n, f) to ``out`` (n,), tree after tree, by walking down: quicker for few rows.
+
+    Nodes are those of :func:`add_leaf_probabilities`; values above a limit, and NaN, go to the second child. Leaf i has the value
+    ``values[leaves[i]]``.
+    """
+    for n in range(columns.shape[0]):
+        row, total = columns[n], out[n]
+        for tree in range(len(roots)):
+            node = np.uint64(roots[tree])
+            child = np.uint64(below[node])
+            while child != node:
+                at_most = row[np.uint64(features[node])] <= limits[node]
+                node = child if at_most else child + np.uint64(1)
+                child = np.uint64(below[node])
+            total += values[np.uint64(leaves[node])]
+        out[n] = total
+
+
+@kernel
 def add_leaf_probabilities(
     matrix: Any,
     unknown: Any,

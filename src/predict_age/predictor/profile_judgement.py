@@ -47,5 +47,10 @@ class JudgedProfiles:
 def judged_profiles(bundle: Bundle, found: ExtractedFeatures) -> JudgedProfiles:
     """Encode the features ``found``. A profile that cannot be used, or shows none of the features, gets no prediction."""
     matrix = bundle.encoders.encode(found.columns)
-    usable = found.problem.is_null().to_numpy() & ~np.isnan(matrix[:, : len(bundle.features)]).all(axis=1)
-    return JudgedProfiles(matrix, usable, found.problem)
+    return JudgedProfiles(matrix, found.problem.is_null().to_numpy() & shows_features(bundle, matrix), found.problem)
+
+
+def shows_features(bundle: Bundle, matrix: Matrix) -> NDArray[np.bool_]:
+    """Who of n people has a value for at least one feature."""
+    unknown: NDArray[np.bool_] = np.isnan(matrix[:, : len(bundle.features)])
+    return np.asarray(~unknown.all(axis=1), np.bool_)

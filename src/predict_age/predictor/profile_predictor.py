@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+import numpy as np
 import pyarrow as pa
 
 from predict_age.errors import InputError
-from predict_age.features.extract import extract_features
-from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels
+from predict_age.features.extract import FeatureReader
+from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels, use_kernels
 from predict_age.models.bundle import Bundle
 from predict_age.predictor.answers import Answers, answers
-from predict_age.predictor.profile_judgement import judged_profiles
+from predict_age.predictor.profile_judgement import WITHOUT_FEATURES, shows_features
 from predict_age.source.row_rules import connect
 
+MANY_ROWS = 100
 Profile = str | bytes | Mapping[str, object] | None
 
 
@@ -38,8 +40,8 @@ class DeliveryRules:
 class ProfilePredictor:
     """The delivered ``bundle`` of a model ``version``, and the ``rules`` of a run.
 
-    An answer depends on the profile alone, not on the other profiles of a call, nor on how many there are. A call locks out others:
-    readers of one process share a cache of texts.
+    An answer depends on the profile alone, not on the other profiles of a call, nor on how many there are. Threads may share a
+    predictor: they read profiles one after the other, because a process has one cache of texts, and predict side by side.
     """
 
     def __init__(self, bundle: Bundle, version: str, rules: DeliveryRules) -> None:
@@ -48,7 +50,9 @@ class ProfilePredictor:
     def warm_up(self) -> None:
         """Load kernels and everything that the first call would otherwise load."""
         prepare_kernels(MIN_KERNEL_ROWS)
-        self.predict(["{}"])
+        for profiles in (["{}"], ["{}"] * MANY_ROWS, ["[]"]):  # one, many, one that only SQL reads
+            self.predict(profiles)
+            self.bundle.predict(np.zeros((len(profiles), self.bundle.columns), np.float32))
 
     def predict(self, profiles: Sequence[Profile] | pa.ChunkedArray) -> Answers:
         """Answers about ``profiles``, in their order: JSON as text or UTF-8, mappings, or None, or a column of Arrow's string type.
@@ -57,10 +61,15 @@ class ProfilePredictor:
         """
         column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
         with _reading:
-            found = extract_features(connect(), column, self.bundle.features.text, self.rules.as_of)
-            judged = judged_profiles(self.bundle, found)
-            made = self.bundle.predict(judged.matrix[judged.usable])
-        return answers(judged.usable, judged.reasons(), made, self.rules.default_age, self.rules.usable_from_pct)
+            kernels = len(column) > 0 and use_kernels(len(column))
+            reader = FeatureReader(connect, self.bundle.features.text, self.rules.as_of, kernels=kernels)
+            reader.add(column)
+            matrix, problems = reader.encoded(self.bundle.encoders)
+        usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
+        everybody = bool(usable.all())
+        made = self.bundle.predict(matrix if everybody else matrix[usable])
+        reasons = [] if everybody else [problems[row] or WITHOUT_FEATURES for row in np.flatnonzero(~usable).tolist()]
+        return answers(usable, reasons, made, self.rules.default_age, self.rules.usable_from_pct)
 
 
 _reading = Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,12 @@ class TreeNodes:
         for _ in range(self.depths.max(initial=0)):
             node = self.children[node] + (~(known[row, self.features[node]] <= self.limits[node]) & is_split[node])
         return self.leaves[node]
+
+    def add_values(self, columns: Matrix, values: NDArray[Any], out: NDArray[Any]) -> None:
+        """Add the ``values`` of the leaves that ``columns`` (n_rows, n_columns) reach to ``out`` (n_rows,); NaN goes right."""
+        from predict_age.kernels.tree_inference import add_walked_sums
+
+        add_walked_sums(columns, self.roots, self.features, self.limits, self.children, self.leaves, values, out)
 
     def add_probabilities(self, matrix: Matrix, ranges: LeafAgeRanges, out: NDArray[np.float32]) -> None:
         """Add the leaves' probabilities for ``matrix`` (n_rows, n_features) to ``out`` (n_rows, n_ages), tree by tree."""

@@ -19,6 +19,7 @@ from predict_age.models.tree_ensembles.nodes import TreeNodes, flatten_trees
 from predict_age.models.tree_ensembles.program import NO_ZERO_THRESHOLD, TreeProgram, compile_trees
 from predict_age.models.tree_ensembles.tree import TreeArrays
 
+MAX_WALKED_ROWS = 24  # up to this many rows kernels walk down the trees: a program takes as long for one row as for 512
 WALK_CHUNK_ROWS = 256  # rows that NumPy walks down all trees together
 
 
@@ -37,6 +38,10 @@ class TreeSum:
         Returns False, with ``out`` unchanged, where the trees' own library is faster than both.
         """
         if use_kernels(len(matrix)):
+            if len(matrix) <= MAX_WALKED_ROWS and self._program is not None:
+                nodes, values = self._nodes
+                nodes.add_values(self._columns(matrix), values, out)
+                return True
             if self._program is None:
                 return False
             self._program.add(matrix, out)
