@@ -113,10 +113,10 @@ def test_the_examples_of_the_python_page_run(people: Path, tmp_path: Path, monke
     pq.write_table(pq.read_table(people / "people").slice(0, 1200), "people.parquet")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.S)
     names: dict[str, Any] = {}
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for number, text in enumerate(blocks):
         block = text
-        if number == 3:  # of people whom this run has predicted
+        if number == 4:  # of people whom this run has predicted
             rows = names["table"].to_pylist()
             some = [row["pid"] for row in rows if row["prediction_source"] == "ML_PREDICTION"][:2]
             block = block.replace("100055433", str(some[0])).replace("100307214", str(some[1]))

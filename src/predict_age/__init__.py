@@ -18,9 +18,34 @@ from typing import TYPE_CHECKING
 from predict_age.version import __version__
 
 if TYPE_CHECKING:
-    from predict_age.api.names import AgeModel, FinishedRun, Results, Scores, evaluate, init, load, open_run, run
+    from predict_age.api.names import (
+        AgeModel,
+        BatchPredictor,
+        FinishedRun,
+        Results,
+        Scores,
+        batch_predictor,
+        evaluate,
+        init,
+        load,
+        open_run,
+        run,
+    )
 
-__all__ = ["AgeModel", "FinishedRun", "Results", "Scores", "__version__", "evaluate", "init", "load", "open_run", "run"]
+__all__ = [
+    "AgeModel",
+    "BatchPredictor",
+    "FinishedRun",
+    "Results",
+    "Scores",
+    "__version__",
+    "batch_predictor",
+    "evaluate",
+    "init",
+    "load",
+    "open_run",
+    "run",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from predict_age.api.batches import BatchPredictor, batch_predictor
 from predict_age.api.model import AgeModel
 from predict_age.api.model import load_age_model as load
 from predict_age.api.proposals import propose_files as init
@@ -11,4 +12,16 @@ from predict_age.api.runs import start as run
 from predict_age.api.scores import Scores
 from predict_age.api.scores import evaluate_predictions as evaluate
 
-__all__ = ["AgeModel", "FinishedRun", "Results", "Scores", "evaluate", "init", "load", "open_run", "run"]
+__all__ = [
+    "AgeModel",
+    "BatchPredictor",
+    "FinishedRun",
+    "Results",
+    "Scores",
+    "batch_predictor",
+    "evaluate",
+    "init",
+    "load",
+    "open_run",
+    "run",
+]
