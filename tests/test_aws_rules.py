@@ -216,6 +216,23 @@ def test_modules_configure_no_provider_and_no_backend() -> None:
     assert "hashicorp/aws" in (example / ".terraform.lock.hcl").read_text()
 
 
+def defaults(folder: Path) -> dict[str, str]:
+    """Default of each variable that has one, as its text."""
+    text = (folder / "variables.tf").read_text()
+    blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.M | re.S)
+    return {name: found[1].strip() for name, body in blocks if (found := re.search(r"^  default\s*= (.*)$", body, re.M))}
+
+
+def test_the_example_has_the_defaults_of_the_modules() -> None:
+    """The rules see the example's plan: a default that only a module changes would reach those who call the modules themselves."""
+    example = defaults(MODULES / terraform.EXAMPLE)
+    modules = defaults(MODULES) | defaults(MODULES / "storage")
+    assert {k: v for k, v in example.items() if k in modules} == {k: v for k, v in modules.items() if k in example}
+    assert len(example.keys() & modules.keys()) > 15
+    shared = defaults(MODULES).keys() & defaults(MODULES / "storage").keys()
+    assert all(defaults(MODULES)[k] == defaults(MODULES / "storage")[k] for k in shared)
+
+
 def test_the_image_is_built_as_the_tasks_need_it(default: list[Resource]) -> None:
     user = Plan(default).container("training")["user"]
     assert list(compute.image_problems((ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text(), user)) == []

@@ -39,6 +39,7 @@ PACKAGED_FILES = (
     "storage/workspace.py",
     "tally.py",
     "toml_text.py",
+    "version.py",
 )
 LONG_AGO = (2020, 1, 1, 0, 0, 0)
 
