@@ -37,6 +37,7 @@ POPULATIONS = ("careers", "plain 3", "plain 8", "heavy 3", "tied 3", "skewed 3",
 LIMITS = (22, 26)
 CLASSES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 TOLERATED = 4 / 3
+RULE, THRESHOLDS = Config().ages.withhold_probability, (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,12 @@ def main(labelled: int, seed: int) -> int:
             )
     whole = Answers(*(np.concatenate([getattr(a, f) for a in answers]) for f in ("probability", "withheld", "younger")))
     ratio = whole.probability.sum() / whole.younger.sum()
-    shares = 1 - whole.withheld[whole.younger].mean(), whole.withheld[~whole.younger].mean()
-    print(
-        f"{labelled:,} of known age: {whole.younger.sum():,} younger, expected {ratio:.2f} times as many; "
-        f"published {shares[0]:.1%}, withheld {shares[1]:.1%} of the others"
-    )
+    print(f"{labelled:,} of known age: {whole.younger.sum():,} younger, expected {ratio:.2f} times as many")
+    by_point = whole.withheld & (whole.probability < RULE)
+    for limit in THRESHOLDS:
+        hidden = by_point | (whole.probability >= limit)
+        published, withheld = 1 - hidden[whole.younger].mean(), hidden[~whole.younger].mean()
+        print(f"  withhold_probability {limit:.2f}: {published:.1%} of the younger published, {withheld:.1%} of others withheld")
     wrong = list(wrong_classes(whole))
     print(f"wrong: {', '.join(wrong)}" if wrong else "every class of probability holds the share that it says")
     return int(bool(wrong) or not 0.75 <= ratio <= TOLERATED)
