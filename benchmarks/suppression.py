@@ -33,7 +33,10 @@ SMALL_PEOPLE, SMALL_PLANTED = 400, 40
 
 @dataclass(frozen=True)
 class Case:
-    """A source in some form, and how it is run; ``listed`` is False where nobody is suppressed and everybody must be found."""
+    """A source in some form, and how it is run; ``listed`` is False where nobody is suppressed and everybody must be found.
+
+    With ``challenger`` a second run follows in which the first one's model predicts a share of the people.
+    """
 
     name: str
     form: str = "parquet"
@@ -41,6 +44,7 @@ class Case:
     config: str = ""
     options: tuple[str, ...] = ()
     listed: bool = True
+    challenger: bool = False
 
 
 CASES = (
@@ -53,6 +57,7 @@ CASES = (
         "Parquet, text ids, modulo, tuned", text_ids=True, config='[prediction]\npartition = "modulo"\n', options=("--tune", "0.2")
     ),
     Case("Parquet, shadow", options=("--shadow",)),
+    Case("JSON lines, A/B", "jsonl", challenger=True),
 )
 
 
@@ -82,7 +87,7 @@ def folders(folder: Path) -> dict[str, Path]:
 
 
 def search(case: Case, people: int, planted_people: int) -> bool:
-    """Plant, suppress, run while watching, then search; then the same people with a challenger. True when it is as it must be."""
+    """Plant, suppress, run while watching, then search. True when it is as it must be."""
     roots = folders(FOLDER / "case")
     began = time.monotonic()
     planted = plant(FOLDER / "case", case.form, people=people, planted=planted_people, text_ids=case.text_ids)
@@ -98,20 +103,14 @@ def search(case: Case, people: int, planted_people: int) -> bool:
         )
     config = FOLDER / "case" / "config.toml"
     config.write_text(case.config)
+    where = ("--source", planted.source, "--workspace", roots["work"], "--as-of", AS_OF, "--config", config)
     with Watch(planted.needles, list(roots.values()), 0.2) as watch:
-        printed = predict_age(
-            roots,
-            "run",
-            "--source",
-            planted.source,
-            "--workspace",
-            roots["work"],
-            "--as-of",
-            AS_OF,
-            "--config",
-            config,
-            *case.options,
-        )
+        printed = predict_age(roots, "run", *where, *case.options)
+        if case.challenger:
+            (manifest,) = (roots["work"] / "runs").glob("*/model/manifest.json")
+            version = json.loads(manifest.read_text())["version"]
+            config.write_text(f'[prediction]\nexperiment = "another"\nchallengers = {{ "{version}" = 0.3 }}\n')
+            printed += predict_age(roots, "run", *where, "--model", "champion", "--timestamp", "2026-02-01T06:00:00Z")
     (roots["tmp"] / "printed.txt").write_text(printed)
     found: list[Trace] = [*watch.found, *traces(planted.needles, list(roots.values()))]
     values = len({trace.value for trace in found})
