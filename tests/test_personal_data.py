@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from conftest import AS_OF, cli
 from faults import call
 from personal_traces import Needles, traces
-from predict_age.config import DriftConfig
+from predict_age.config import DriftConfig, TrainingConfig
 from predict_age.errors import ConfigError
 from predict_age.evaluation.drift.sketch import SketchBuilder, text_key
 from predict_age.evaluation.drift.state import compare_states, drift_state, without_small_groups
@@ -29,6 +29,7 @@ from predict_age.features.spec import parse_features
 from predict_age.models.age_cells import age_cells, without_single_ages
 from predict_age.models.bundle import Predictions
 from predict_age.models.held_out import HeldOutPredictions
+from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.metrics import AGE_BANDS, confidence_sentence, errors_by_confidence, metrics_by_band
 from predict_age.query.tables import _explained
 from predict_age.records.json_fields import as_json, from_json
@@ -81,6 +82,17 @@ def test_means_of_bands_and_of_confidence_are_those_of_20_people_at_least() -> N
     assert metrics_by_band(true[few], made.age[few], made.lower[few], made.upper[few]) == []
     assert errors_by_confidence(made.only(np.arange(19)), true[few]) == []
     assert metrics_by_band(true[:20], made.age[:20], made.lower[:20], made.upper[:20])[0].band == "under 35"
+
+
+def test_a_boosted_model_has_nobodys_extreme_value() -> None:
+    """LightGBM writes the range of each feature; it predicts the same without."""
+    dice = np.random.default_rng(2)
+    matrix = dice.normal(size=(500, 2)).astype(np.float32)
+    matrix[7, 0] = 1234.5
+    model = train_lightgbm(matrix, (40 + 5 * matrix[:, 1]).astype(np.float32), ["a", "b"], TrainingConfig(light_rounds=5), 1)
+    assert "\nfeature_infos=none none\n" in model.text and "1234.5" not in model.text
+    model.check_structure()
+    assert np.allclose(model.predict(matrix), model.booster.predict(matrix, num_threads=1))
 
 
 def test_cells_are_fine_where_there_are_people() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ from predict_age.models.tree_ensembles.tree_sum import TreeSum
 
 if TYPE_CHECKING:
     import lightgbm
+
+_RANGES = re.compile(r"^(feature_infos=)(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -125,4 +128,9 @@ def train_lightgbm(
         valid = [lightgbm.Dataset(validation[0], validation[1], reference=data, params=parameters)]
         callbacks.append(lightgbm.early_stopping(settings.stop_after_rounds, verbose=False))
     booster = lightgbm.train(parameters, data, settings.light_rounds, valid_sets=valid, callbacks=callbacks)
-    return LightGBMModel(booster.model_to_string(num_iteration=booster.best_iteration or -1))
+    return LightGBMModel(_without_ranges(booster.model_to_string(num_iteration=booster.best_iteration or -1)))
+
+
+def _without_ranges(text: str) -> str:
+    """The model without the smallest and largest value of each feature, which predict nothing and are those of single people."""
+    return _RANGES.sub(lambda line: line[1] + " ".join(["none"] * len(line[2].split())), text, count=1)

@@ -108,7 +108,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     bundle, metrics, judged = train_bundle(
         features, people.columns, people.age, people.sampling_hashes, config, plan.workers, side_by_side, weights
     )
-    _record_people(context.folder, people)
+    _record_people(context, people)
     version = save_model(
         bundle, context.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": as_json(metrics)}
     )
@@ -155,9 +155,14 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     return StepResult(len(people.age), facts, _outputs(context.folder))
 
 
-def _record_people(folder: RunFolder, people: TrainingSample) -> None:
+def _record_people(context: StepContext, people: TrainingSample) -> None:
     """Write whom the model is trained on, so that another run can tell."""
-    write_fingerprints(folder.model / TRAINED_ON, key_of_run(folder.id, TRAINED_ON), people.fingerprints)
+    write_fingerprints(context.folder.model / TRAINED_ON, _fingerprint_key(context), people.fingerprints)
+
+
+def _fingerprint_key(context: StepContext) -> bytes:
+    """From the run's time alone, so that people who are not trained on change no byte of the model."""
+    return key_of_run(context.plan.timestamp, TRAINED_ON)
 
 
 def _warm_up_workers(inputs: TrainingInputs) -> None:
@@ -232,7 +237,7 @@ def _draw(
     share = min(1.0, times * most / max(labelled, 1))
     others = min(1.0, times * unlabelled_rows / max(inputs.source.to_predict, 1))
     rules = rules_of(plan, inputs.source)
-    key = key_of_run(plan.run_id, TRAINED_ON)
+    key = _fingerprint_key(context)
     rows = duplicate_rows_file(context.folder)
     drawing = SamplingTask(plan.config, rules, rows, plan.features_text, share, others, key, except_for)
     tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
