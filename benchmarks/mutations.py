@@ -168,7 +168,7 @@ MUTATIONS = (
         "steps/human_qa.py", "expected = (people.num_rows, ", "expected = (table.num_rows, ", "run promise_input promise_process"
     ),
     Mutation("steps/batch_prediction.py", '"reused": int(kept.sum())', '"reused": 0', "drift reuse"),
-    Mutation("steps/training.py", "times * settings.sample_rows / max", "settings.sample_rows / max", "training_sample"),
+    Mutation("steps/training.py", "times * most / max", "most / max", "training_sample"),
     # minors
     Mutation(
         "source/row_rules.py", "0, self.ages.min_age - 1) if self.ages.min_age else", "0, -1) if self.ages.min_age else", "minors"
@@ -181,7 +181,7 @@ MUTATIONS = (
     ),
     Mutation("source/scan.py", 'ordered["age"] == WITHHELD):', 'ordered["age"] > WITHHELD):', "scan"),
     Mutation("steps/training_sample.py", ' & ~judged["withheld"].to_numpy()', "", "minors"),
-    Mutation("steps/batch_prediction.py", ".withholding(withholding_rule(context.rules.ages))", "", "minors"),
+    Mutation("predictor/profile_judgement.py", ".withholding(withholding_rule(ages))", "", "minors"),
     Mutation("steps/batch_prediction.py", " &= ~fresh.withheld", " &= True", "minors"),
     Mutation("steps/batch_prediction.py", ", predictions.only(~withheld)", ", predictions", "minors"),
     Mutation("models/bundle.py", "youngest = max(self.youngest, self.rule.min_age)", "youngest = self.youngest", "minors"),
@@ -301,6 +301,8 @@ MUTATIONS = (
     Mutation("purposes.py", "    if not text:\n", "    if text:\n", "purpose"),
     Mutation("storage/parquet_writer.py", "PURPOSE_KEY: purpose}", "}", "purpose"),
     Mutation("storage/manifest.py", '        purpose=run.get("purpose"),\n', "", "purpose"),
+    Mutation("models/lgbm_model.py", "LightGBMModel(_without_ranges(", "LightGBMModel((", "personal_data"),
+    Mutation("steps/training.py", "key_of_run(context.plan.timestamp,", "key_of_run(context.plan.run_id,", "minors"),
     Mutation("models/metrics.py", "if people and sizes and sizes[-1] < MIN_SHOWN_PEOPLE:", "if False:", "personal_data"),
     Mutation("models/metrics.py", "if len(bands) > 1 and sizes[-1] < MIN_SHOWN_PEOPLE:", "if False:", "personal_data"),
     Mutation("models/metrics.py", "        if str(low // 10) in shown:", "        if chosen.any():", "personal_data"),
