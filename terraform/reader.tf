@@ -1,7 +1,7 @@
 # Who queries the published tables: their rows and nothing else of a run, no table of reviewers, no way to change anything.
 
 locals {
-  reader_tables = ["predict_age_final_results", "predict_age_final_results_*"]
+  reader_tables = ["predict_age_final_results", "predict_age_final_results_*", "predict_age_hidden_people"]
 }
 
 resource "aws_iam_role" "reader" {
@@ -36,7 +36,7 @@ resource "aws_iam_role_policy" "reader" {
         ])
       },
       { Sid = "Look", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [local.bucket_arn] },
-      { Sid = "Results", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.bucket_arn}/${local.run}/results/*"] },
+      { Sid = "Results", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.bucket_arn}/${local.run}/results/*", "${local.bucket_arn}/${local.prefix}/hidden/*"] },
       { Sid = "QueryOutput", Effect = "Allow", Action = local.output_rights, Resource = ["${local.bucket_arn}/athena/*"] },
       ], [for _ in var.storage.kms_key_arn != "" ? [1] : [] : {
         Sid = "ObjectKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [var.storage.kms_key_arn]
