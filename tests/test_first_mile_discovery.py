@@ -282,6 +282,21 @@ def test_partition_folders_are_columns(tmp_path: Path) -> None:
     assert {"grade": "mid", "year": "2024"} in [dict(f.partition) for f in files(lake)]
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"), [("pid", {}), ("birth_date", {}), ("dob", {"birth_date": "dob"}), ("a b", {"pid": "a b"})]
+)
+@pytest.mark.parametrize("place", ["{}=4711", "year=2024/{}=4711", "{}=4711/year=2024"])
+def test_folders_named_by_a_person_are_refused(tmp_path: Path, place: str, name: str, settings: dict[str, str]) -> None:
+    """Below the source and above it, in every place, and without the value; a column of another name is one."""
+    folder = tmp_path / "lake" / place.format(name.replace(" ", "%20"))
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_bytes(CSV)
+    for source in (tmp_path / "lake", folder, folder / "a.csv"):
+        with pytest.raises(InputError, match=f"of people: {name}=") as refused:
+            files(source, SourceConfig(**settings))
+        assert "4711" not in str(refused.value)
+
+
 @pytest.mark.xdist_group("cloud")
 @pytest.mark.filterwarnings("default")
 def test_objects_are_listed_by_the_same_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from predict_age.errors import InputError
-from predict_age.pipeline.source_sample import AgeColumn, PlanSample
-from predict_age.runs.age_gate import check_known_ages, unusable_ages_error
+from predict_age.features.extract import extract_features
+from predict_age.pipeline.source_sample import AgeColumn, FilePiece, PlanSample, light
+from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.runs.batching import number_of_batches
 from predict_age.runs.budget import cost_usd
 from predict_age.runs.run import RunPlan
@@ -22,8 +25,9 @@ from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.missing_keys import no_known_age
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
-from predict_age.source.rejected_rows import FileRows, check_rejected
+from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_known
 from predict_age.source.row_group_reader import Split, open_parquet, read_split, splits_of_file
+from predict_age.source.row_rules import connect
 from predict_age.source.text_readers import read_text
 from predict_age.source.text_stream import open_bytes
 
@@ -79,29 +83,29 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     ``gates``, too many given ages of no use are refused as well.
     """
     config = plan.config
-    rows = text_rows = 0
+    text_rows = 0
     splits: list[Split] = []
     sample = PlanSample(rules_before_reading(plan), config.source)
     texts = [f for f in plan.files if f.format != "parquet"]
     whole = sum(f.size * (UNPACKED if f.compression else 1) for f in texts) <= COUNTED_TEXT_BYTES
+    footers = {number: _checked(plan, number) for number, file in enumerate(plan.files) if file.format == "parquet"}
+    rows = sum(metadata.num_rows for metadata in footers.values())
+    counted = whole and rows <= COUNTED_ROWS
     for number, file in enumerate(plan.files):
-        if file.format == "parquet":
-            parquet = open_parquet(file.path)
-            names = with_folders(parquet.schema_arrow.names, file.partition)
-            check_columns(names, config.source, file.path, ages_needed=not plan.base)
-            check_types(parquet.schema_arrow, config.source, file.path)
-            splits += splits_of_file(parquet.metadata, len(splits), number, file.path, working=False, partition=file.partition)
-            rows += parquet.metadata.num_rows
-            sample.files.append(FileRows(file.path, parquet.metadata.num_rows, Counter()))
-        else:
+        if number not in footers:
             text_rows += _sample_text(plan, number, sample, whole=whole)
             if not whole:
                 sample.finish()
+            continue
+        mine = splits_of_file(footers[number], len(splits), number, file.path, working=False, partition=file.partition)
+        splits += mine
+        if counted:
+            _sample_parquet(plan, mine, sample)
+        if not counted or not mine:
+            sample.finish()
+            sample.files.append(FileRows(file.path, footers[number].num_rows, Counter()))
     sample.finish()
-    counted = whole and rows <= COUNTED_ROWS
-    if counted:
-        sample.add_all(piece.raw for split in splits for piece in read_split(split, config.source, with_profile=False))
-    else:
+    if not counted:
         for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
             for piece in islice(read_split(split, config.source, with_profile=False), 1):
                 sample.add(piece.raw)
@@ -115,9 +119,45 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
         if all(column.is_empty for column in columns):
             raise no_known_age(plan.files, plan.source, config.source, config.training.min_rows)
         check_known_ages(ages, training=True)
+        if counted:
+            _check_labelled_profiles(plan, sample, ages)
     if gates and not ages.passes:
         raise unusable_ages_error(ages)
     return _estimate(plan, rows, text_rows, sample, columns, exact=whole)
+
+
+def _checked(plan: RunPlan, number: int) -> pq.FileMetaData:
+    """Footer of a Parquet file that has the configured columns, of types that can be read."""
+    file, source = plan.files[number], plan.config.source
+    parquet = open_parquet(file.path)
+    check_columns(with_folders(parquet.schema_arrow.names, file.partition), source, file.path, ages_needed=not plan.base)
+    check_types(parquet.schema_arrow, source, file.path)
+    return parquet.metadata
+
+
+def _sample_parquet(plan: RunPlan, splits: list[Split], sample: PlanSample) -> None:
+    """Take all rows of the ``splits`` of a Parquet file."""
+    source = plan.config.source
+
+    def profiles(split: Split, first: int, rows: int) -> pa.ChunkedArray:
+        pieces = [piece.raw["profile"] for piece in read_split(split, source, with_profile=True, with_ids=False)]
+        return pa.chunked_array([chunk for piece in pieces for chunk in piece.chunks], pa.string()).slice(first, rows)
+
+    for split in splits:
+        for piece in read_split(split, source, with_profile=False):
+            rows = piece.raw.num_rows
+            sample.add_piece(FilePiece(split.path, light(piece.raw), rows, Counter(), partial(profiles, split, piece.first, rows)))
+
+
+def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFindings) -> None:
+    """Raise InputError where too few of the people with a known age have a usable profile, as training does."""
+    least, usable = plan.config.training.min_rows, 0
+    for profiles in sample.labelled_profiles():
+        usable += extract_features(connect(), profiles, plan.features_text, plan.as_of).problem.null_count
+        if usable >= least:
+            return
+    sentences = [values.sentence for values in ages.unusable]
+    raise too_few_known(least, "; ".join([f"{usable} of {ages.people.known} with a known age", *sentences]))
 
 
 def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool) -> int:

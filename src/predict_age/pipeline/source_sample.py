@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,8 +50,23 @@ class AgeColumn:
         return all(values.reason == NEVER_COUNTS for values in self.unused) and not self.used
 
 
-def _light(raw: pa.Table) -> pa.Table:
+def light(raw: pa.Table) -> pa.Table:
+    """Ids and ages of ``raw`` alone."""
     return raw.select([name for name in ("pid", *EXISTING) if name in raw.column_names])
+
+
+@dataclass(frozen=True)
+class FilePiece:
+    """Some rows of a file: ``records`` that the file has there, the ``broken`` ones among them, and the profiles of the rows.
+
+    ``profiles`` reads them, because those of a Parquet file are seldom needed.
+    """
+
+    path: str
+    rows: pa.Table
+    records: int
+    broken: Counter[str]
+    profiles: Callable[[], pa.ChunkedArray]
 
 
 def merged(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -78,51 +93,78 @@ class PlanSample:
         self._rules = rules
         self._source = source
         self._raw: list[pa.Table] = []
-        self._waiting: list[tuple[str, pa.Table, TextChunk]] = []
+        self._waiting: list[FilePiece] = []
+        self._pieces: list[FilePiece] = []
         self._shares: list[float] = []
-        self._numbers = self._texts = self._broken = 0
+        self._numbers = self._texts = self._broken = self._waiting_rows = 0
         self.rows = self.withheld = 0  # looked at, and of known minors
         self._texts_by_file: dict[str, int] = {}
         self.files: list[FileRows] = []
 
     def add_chunk(self, path: str, chunk: TextChunk) -> None:
         """Rows and rejected records of a text file; :meth:`finish` looks at those of small files together."""
-        self._waiting.append((path, _light(chunk.rows), chunk))
-        if sum(rows.num_rows for _, rows, _ in self._waiting) > ROWS_TOGETHER:
+        broken = Counter(reason for _, reason in chunk.broken)
+        self.add_piece(FilePiece(path, light(chunk.rows), chunk.records, broken, lambda: chunk.rows["profile_json"]))
+
+    def add_piece(self, piece: FilePiece) -> None:
+        """Rows of a file of which all rows are looked at; :meth:`finish` looks at those of small files together."""
+        if self._waiting and not piece.rows.schema.equals(self._waiting[0].rows.schema):
+            self.finish()
+        self._waiting.append(piece)
+        self._waiting_rows += piece.rows.num_rows
+        if self._waiting_rows > ROWS_TOGETHER:
             self.finish()
 
     def finish(self) -> None:
-        """Look at the rows of text files that wait."""
-        waiting, self._waiting = self._waiting, []
-        tables = [rows for _, rows, _ in waiting if rows.num_rows]
+        """Look at the rows that wait."""
+        waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
+        tables = [piece.rows for piece in waiting if piece.rows.num_rows]
         problems = self.add(pa.concat_tables(tables)) if tables else pa.chunked_array([], pa.string())
         first = 0
-        for path, rows, chunk in waiting:
+        for piece in waiting:
+            path, rows = piece.path, piece.rows
             mine = problems.slice(first, rows.num_rows)
             first += rows.num_rows
-            reasons = Counter(reason for _, reason in chunk.broken) + Counter(mine.drop_null().to_pylist())
-            self._broken += len(chunk.broken)
+            self._broken += piece.broken.total()
             self._texts_by_file[path] = self._texts_by_file.get(path, 0) + count_text_ids(rows["pid"], mine)
             if not self.files or self.files[-1].path != path:
                 self.files.append(FileRows(path, 0, Counter()))
-            self.files[-1] = FileRows(path, self.files[-1].records + chunk.records, self.files[-1].rejected + reasons)
-
-    def add_all(self, pieces: Iterable[pa.Table]) -> None:
-        """Take rows of many files and row groups, small ones together."""
-        for raw in merged(map(_light, pieces)):
-            self.add(raw)
+            rejected = piece.broken + Counter(mine.drop_null().to_pylist())
+            self.files[-1] = FileRows(path, self.files[-1].records + piece.records, self.files[-1].rejected + rejected)
+        self._pieces += [piece for piece in waiting if piece.rows.num_rows]
 
     def add(self, raw: pa.Table) -> pa.ChunkedArray:
         """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
-        light = _light(raw)
-        canonical = self._rules.canonical(connect(), light, ("pid", "problem", "known_age", "withheld"))
-        self._raw.append(light)
+        judged_rows = light(raw)
+        canonical = self._rules.canonical(connect(), judged_rows, ("pid", "problem", "known_age", "withheld"))
+        self._raw.append(judged_rows)
         self._shares.append((canonical.num_rows - canonical["known_age"].null_count) / max(canonical.num_rows, 1))
         self.rows += canonical.num_rows
         self.withheld += pc.sum(canonical["withheld"]).as_py() or 0
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
         self._texts += count_text_ids(raw["pid"], canonical["problem"])
         return canonical["problem"]
+
+    def labelled_profiles(self) -> Iterator[pa.ChunkedArray]:
+        """Profiles of the people with a known age, each once, piece by piece; the sample has to see all rows."""
+        rules, pids, states = replace(self._rules, ids=self.ids()[0]), list[NDArray[np.int64]](), list[NDArray[np.uint8]]()
+        for raw in merged(piece.rows for piece in self._pieces):
+            judged = rules.canonical(connect(), raw, ("pid", "age_state"))
+            pids.append(judged["pid"].fill_null(0).to_numpy())
+            states.append(np.where(judged["pid"].is_valid().to_numpy(), judged["age_state"].to_numpy(), AgeState.ABSENT))
+        if not pids:
+            return
+        pid, state = np.concatenate(pids), np.concatenate(states)
+        different, people = np.unique(pid, return_inverse=True)
+        known = (state == AgeState.KNOWN) & (states_of_people(state, people, len(different))[people] == AgeState.KNOWN)
+        rows = np.flatnonzero(known)
+        rows = np.sort(rows[np.unique(people[rows], return_index=True)[1]])  # of each person the first such row
+        first = 0
+        for piece in self._pieces:
+            mine = rows[(rows >= first) & (rows < first + piece.rows.num_rows)] - first
+            first += piece.rows.num_rows
+            if len(mine):
+                yield piece.profiles().take(pa.array(mine))
 
     def rows_by_file(self) -> list[FileRows]:
         """Records and rejected ones of each file; text ids are no reason where ids are text."""

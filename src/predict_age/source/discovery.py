@@ -112,6 +112,7 @@ def list_source(source: str, settings: SourceConfig) -> SourceListing:
     passed += [(entry.file.path, reason) for entry, reason in zip(found, described, strict=True) if isinstance(reason, str)]
     for file in files:
         _check_name(file)
+        _check_folders(file, settings)
     if not files:
         raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source))
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
@@ -162,6 +163,18 @@ def _check_name(file: SourceFile) -> None:
         raise InputError(
             f"the name of a source file is not UTF-8: {shown}", expected="names in UTF-8", found=Path(shown).name, fix="rename it"
         )
+
+
+def _check_folders(file: SourceFile, settings: SourceConfig) -> None:
+    """Raise InputError when a folder's name is somebody's id or date of birth: records outside tables hold the paths of files."""
+    for name, _ in file.partition:
+        if name in (settings.pid, settings.birth_date):
+            raise InputError(
+                f"folders are named by {'the ids' if name == settings.pid else 'the dates of birth'} of people: {name}=...",
+                expected="names of folders that tell nothing about a single person: records and reports name the files of a source",
+                found=f'the column "{name}" in the name of a folder',
+                fix=f'write "{name}" as a column into the files, and rename the folders',
+            )
 
 
 def _objects(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:

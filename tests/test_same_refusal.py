@@ -1,0 +1,97 @@
+"""What plan and run say of sources that cannot be used: the same sentence and the same counts, in every format."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import AS_OF, TINY, call
+from faults import warm
+
+Row = dict[str, Any]
+PEOPLE: list[Row] = [
+    {"pid": str(i), "age": str(20 + i % 40) if i % 3 else None, "profile": json.dumps({"tenure": i % 30})} for i in range(60)
+]
+FEATURES = 'format = 1\n[features.t]\nkind = "number"\npath = "tenure"\nmin = 0\nmax = 90\ndefault = 5\nmeaning = "Years."\n'
+SOURCE = '[source]\napproximate_age = "age"\nprofile_json = "profile"\n'
+
+
+def changed(rows: int | range, **values: Any) -> list[Row]:
+    """The people, with other ``values`` in some of the rows."""
+    chosen = range(rows) if isinstance(rows, int) else rows
+    return [p | values if i in chosen else p for i, p in enumerate(PEOPLE)]
+
+
+FAULTS: dict[str, tuple[list[list[Row]], str]] = {
+    "no id but blanks": ([changed(60, pid=" ")], "no row of the source can be used"),
+    "no id is given": ([changed(60, pid=None)], "no row of the source can be used"),
+    "no id and no age": ([changed(60, pid=None, age=None)], "no row of the source can be used"),
+    "some ids are missing": ([changed(15, pid=None)], "15 of 60 rows cannot be used (25.00%)"),
+    "some ids are missing, and all ages": (
+        [[p | {"age": None} for p in changed(15, pid=None)]],
+        "15 of 60 rows cannot be used (25.00%)",
+    ),
+    "one file has no id": ([PEOPLE, changed(60, pid=None)[:5]], "can be used"),
+    "no age": ([changed(60, age=None)], "too few people with a known age to train on"),
+    "few ages": ([changed(45, age=None)], "too few people with a known age to train on"),
+    "few profiles of people with an age": ([changed(32, profile=None)], "too few people with a known age to train on"),
+    "few profiles that can be read": ([changed(32, profile="[1]")], "too few people with a known age to train on"),
+    "few profiles, each of several people": (
+        [[p | {"pid": str(i % 25), "profile": None if i % 25 < 12 else p["profile"]} for i, p in enumerate(PEOPLE)]],
+        "too few people with a known age to train on",
+    ),
+    "no profile where an age is, ids as text": (
+        [[p | {"pid": f"person {i}", "profile": p["profile"] if i % 3 == 0 else None} for i, p in enumerate(PEOPLE)]],
+        "too few people with a known age to train on",
+    ),
+}
+
+
+def parquet(path: Path, rows: list[Row], **more: Any) -> None:
+    columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in PEOPLE[0]}
+    pq.write_table(pa.table(columns), path.with_suffix(".parquet"), **more)
+
+
+def small_groups(path: Path, rows: list[Row]) -> None:
+    parquet(path, rows, row_group_size=7)
+
+
+def with_commas(path: Path, rows: list[Row]) -> None:
+    with path.with_suffix(".csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(PEOPLE[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def json_lines(path: Path, rows: list[Row]) -> None:
+    path.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def json_array(path: Path, rows: list[Row]) -> None:
+    path.with_suffix(".json").write_text(json.dumps(rows, indent=1))
+
+
+@pytest.mark.parametrize("write", [parquet, small_groups, with_commas, json_lines, json_array], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_plan_and_run_refuse_a_source_for_the_same_reason(fault: str, write: Callable[..., None], tmp_path: Path) -> None:
+    """Also where a second reason would hold: the first one that a run meets counts."""
+    files, said = FAULTS[fault]
+    (tmp_path / "s").mkdir()
+    for number, rows in enumerate(files):
+        write(tmp_path / "s" / f"{number}", rows)
+    (tmp_path / "c.toml").write_text(TINY + SOURCE)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    warm()
+    common = ["--source", tmp_path / "s", "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml", "--as-of", AS_OF]
+    planned, ran = call(["plan", *common]), call(["run", *common, "--workspace", tmp_path / "w", "-q"])
+    assert (planned[0], ran[0]) == (3, 3), (planned, ran)
+    first, second = (message[message.index("predict-age: ") :].split("  to fix")[0] for _, _, message in (planned, ran))
+    assert first == second
+    assert said in first
