@@ -383,6 +383,19 @@ def test_calibration_and_quality_are_those_of_published_people() -> None:
     assert (reused.people, round(reused.metrics.held_out.mae)) == (1500, 2)
 
 
+def test_a_model_that_was_trained_with_minors_publishes_no_bound_of_theirs() -> None:
+    """One of an earlier version knows ages from 14 on: its intervals are those of people above the limit, and end there."""
+    ensemble = EnsembleWeights((0.25,) * 4, 1.0, NO_CALIBRATION, 0.9, 14, 100, rule=WithholdingRule(18, 0.2))
+    ages = np.arange(14, 101)
+    density = np.where(ages < 18, 0.15 / 4, np.where((ages >= 30) & (ages < 40), 0.085, 0)).astype(np.float32)
+    points = np.full((1, 4), 35.0)
+    outputs = ensemble.outputs(points, density[np.newaxis], None, np.zeros(1, int))
+    assert outputs.younger[0] == pytest.approx(0.15, abs=1e-4)
+    assert outputs.interval_quantiles[0].tolist() == pytest.approx([30.0, 34.5, 39.0], abs=0.01), "minors count for nothing"
+    near = ensemble.predict(outputs_of(np.array([22.0]), np.array([0.0])))
+    assert (near.lower[0], near.age[0], near.upper[0]) == (18, 22, 27)
+
+
 def _trained(ensemble: EnsembleWeights) -> Any:
     """Metrics of a training as good as the reuse."""
     quality = Quality(1500, 2.4, 3.0, 0.0, 0.9, 0.9, 12.0)
