@@ -41,8 +41,12 @@ from predict_age.models.conformal import (
 from predict_age.models.density_network import LEARNED_ARRAYS, bin_features, bin_indicator
 from predict_age.models.density_network_training import (
     MAX_FEATURE_BINS,
+    RISE_SIZE,
     _forward,
     _gradient,
+    _gradient_of_rises,
+    _ordered_bins,
+    _risen,
     bin_edges,
     spline_basis,
     train_network,
@@ -282,6 +286,34 @@ def test_network_gradient_equals_finite_differences() -> None:
             below = loss()
             weights[name][place] += 1e-6
             assert found[name][place] == pytest.approx((above - below) / 2e-6, abs=1e-6), (name, place)
+
+
+def test_a_bin_is_its_own_part_and_the_rises_up_to_it() -> None:
+    """Two features, three bins and one, each with one more for missing values; the gradient of the rises is the slope of the sum."""
+    starts, rng = np.array([0, 2, 2]), np.random.default_rng(4)
+    ordered = _ordered_bins(starts)
+    assert [(o.start, o.stop) for o in ordered] == [(0, 3), (4, 5)]
+    own, rises, slope = (rng.normal(size=(6, 3)).astype(np.float32) for _ in range(3))
+    vectors = _risen(own, rises, ordered, np.empty_like(own))
+    assert np.allclose(vectors[2], own[2] + RISE_SIZE * rises[:3].sum(axis=0), atol=1e-6)
+    assert np.allclose(vectors[4], own[4] + RISE_SIZE * rises[4], atol=1e-6)
+    assert np.array_equal(vectors[[3, 5]], own[[3, 5]])  # missing values have no neighbours
+    found = _gradient_of_rises(slope, ordered, np.zeros_like(own))
+    for place in np.ndindex(6, 3):
+        moved = rises.copy()
+        moved[place] += 1
+        more = float(((_risen(own, moved, ordered, np.empty_like(own)) - vectors) * slope).sum())
+        assert found[place] == pytest.approx(more, abs=1e-5), place
+
+
+def test_networks_need_few_people_for_a_smooth_feature() -> None:
+    """300 people, 96 bins, a straight line: bins that share nothing erred by 5.4 to 6.2 years outside the sample (seeds 0 to 3)."""
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-1, 1, size=(1300, 1)).astype(np.float32)
+    age = np.round(45 + 20 * x[:, 0] + rng.normal(size=1300) * 3).astype(np.float32)
+    made = train_network(x[:300], age[:300], 14, 100, TrainingConfig(networks=2))
+    middle = quantiles(made.distribution(x[300:]), 14, (0.5,))[:, 0]
+    assert np.abs(middle - 45 - 20 * x[300:, 0]).mean() < 2.0
 
 
 def test_network_bins() -> None:

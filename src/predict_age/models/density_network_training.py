@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NetworkWeights = dict[str, Float32Array]
 MAX_FEATURE_BINS = 96
 LEARNING_RATE = 0.005  # initial step size of Adam, falling to 0 along a cosine
+RISE_SIZE = 0.7  # of a rise from bin to bin against a bin's own part, in steps of Adam: the larger, the smoother
+OWN_PART_SPREAD = 0.1  # of a bin's own part before training, relative to the sum of its rises
 MAX_ROW_VISITS = 4_800_000  # upper bound of passes x rows, which bounds the training time
 
 
@@ -86,6 +88,30 @@ def _gradient(w: NetworkWeights, chosen: csr_matrix, truth: NDArray[np.int64]) -
     }
 
 
+def _ordered_bins(starts: NDArray[np.int64]) -> list[slice]:
+    """Rows of ``bins`` of each feature in the order of its values, without the last, for missing ones."""
+    return [slice(int(starts[f]) + 2 * f, int(starts[f + 1]) + 2 * f + 1) for f in range(len(starts) - 1)]
+
+
+def _risen(own: Float32Array, rises: Float32Array, ordered: list[slice], out: Float32Array) -> Float32Array:
+    """Vectors of all bins (m, h) in ``out``: a bin's ``own`` part (m, h) plus the ``rises`` (m, h) of its feature up to it.
+
+    Neighbouring bins share all rises but one, so few people suffice to learn what a value means.
+    """
+    out[:] = own
+    for bins in ordered:
+        out[bins] += np.float32(RISE_SIZE) * np.cumsum(rises[bins], axis=0)
+    return out
+
+
+def _gradient_of_rises(of_bins: Float32Array, ordered: list[slice], out: Float32Array) -> Float32Array:
+    """Gradient of the ``rises`` (m, h) in ``out`` from that ``of_bins`` (m, h): a rise is part of all bins from its own on."""
+    for bins in ordered:
+        np.cumsum(of_bins[bins][::-1], axis=0, out=out[bins][::-1])
+        out[bins] *= np.float32(RISE_SIZE)
+    return out
+
+
 @dataclass(frozen=True)
 class NetworkTrainingData:
     """Training data of all networks: bins ``at`` (n_rows, n_features) and the age's column ``truth`` (n_rows,).
@@ -141,8 +167,12 @@ def train_one_network(
     def start(shape: tuple[int, int], spread: float) -> Float32Array:
         return (rng.standard_normal(shape) * spread).astype(np.float32)
 
+    ordered = _ordered_bins(starts)
+    rises, vectors, of_rises = (np.zeros((m, width), np.float32) for _ in range(3))
+    for bins in ordered:
+        rises[bins] = start((bins.stop - bins.start, width), (features * (bins.stop - bins.start)) ** -0.5)
     weights: NetworkWeights = {
-        "bins": start((m, width), features**-0.5),
+        "bins": start((m, width), OWN_PART_SPREAD * features**-0.5),
         "shift1": np.zeros(width, np.float32),
         "hidden": start((width, width), width**-0.5),
         "shift2": np.zeros(width, np.float32),
@@ -151,19 +181,21 @@ def train_one_network(
     size = int(np.clip(rows / 80, 32, 512))
     passes = max(1, min(settings.network_passes, MAX_ROW_VISITS // rows))
     steps = passes * -(-rows // size)
-    adam = {name: _Adam(array) for name, array in weights.items()}
+    adam = {name: _Adam(array) for name, array in {**weights, "rises": rises}.items()}
     done = 0
     for _ in range(passes):
         order = rng.permutation(rows)
         for begin in range(0, rows, size):
             check_cancelled(cancelled)
             batch = order[begin : begin + size]
-            gradient = _gradient({**training_data.fixed, **weights}, bin_indicator(at[batch], m), training_data.truth[batch])
+            current = {**training_data.fixed, **weights, "bins": _risen(weights["bins"], rises, ordered, vectors)}
+            gradient = _gradient(current, bin_indicator(at[batch], m), training_data.truth[batch])
+            gradient["rises"] = _gradient_of_rises(gradient["bins"], ordered, of_rises)
             rate = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
             done += 1
             for name, one in adam.items():
                 one.step(gradient[name], done, rate, 1 - rate * settings.network_decay / (0.5 * LEARNING_RATE * steps))
-    return _reset_unseen_embeddings(weights, at, m, starts)
+    return _reset_unseen_embeddings({**weights, "bins": _risen(weights["bins"], rises, ordered, vectors)}, at, m, starts)
 
 
 class _Adam:

@@ -26,6 +26,7 @@ FOR_SOME: Mapping[str, float] = {
     "learning_rate": 0.04,
     "rounds": 700,
     "networks": 6,
+    "network_width": 64,
 }
 
 
