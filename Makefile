@@ -85,6 +85,7 @@ soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IM
 	@$(BIN)/python benchmarks/odd_sources.py
 	@$(BIN)/python benchmarks/personal_data.py
 	@$(BIN)/python benchmarks/minors.py
+	@$(BIN)/python benchmarks/minors_calibration.py
 	@$(BIN)/python benchmarks/quality.py
 	@$(BIN)/python benchmarks/interval_coverage.py
 
