@@ -14,13 +14,16 @@ locals {
       source  = false
       queries = false
       tables  = []
-      other   = { "states:DescribeExecution" = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:")] }
+      other = {
+        "states:DescribeExecution" = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:")]
+        "s3:ListBucket"            = ["arn:${local.partition}:s3:::${local.source_bucket}"]
+      }
     }
     training = {
       read = concat(local.documents, [local.runs, "${local.prefix}/*.toml", "${local.prefix}/suppression/*"])
       write = [
         "${local.run}/run.json", "${local.run}/source/*", "${local.run}/set_aside/*", "${local.run}/model/*",
-        "${local.run}/gates/*", "${local.run}/steps/read_source.json", "${local.run}/steps/training.json", "${local.run}/costs/*",
+        "${local.run}/gates/*", "${local.run}/steps/read_source.json", "${local.run}/steps/training.json", "${local.run}/costs/*", "${local.run}/failures/*",
       ]
       delete  = []
       source  = true
@@ -48,7 +51,7 @@ locals {
     }
     prediction = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.run}/predictions/*", "${local.run}/people/*", "${local.run}/receipts/*", "${local.run}/costs/*"]
+      write   = ["${local.run}/predictions/*", "${local.run}/people/*", "${local.run}/receipts/*", "${local.run}/costs/*", "${local.run}/failures/*"]
       delete  = []
       source  = true
       queries = false
@@ -57,7 +60,7 @@ locals {
     }
     collect = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.run}/gates/*", "${local.run}/steps/parallel_prediction.json", "${local.run}/costs/*"]
+      write   = ["${local.run}/gates/*", "${local.run}/steps/parallel_prediction.json", "${local.run}/costs/*", "${local.run}/failures/*"]
       delete  = []
       source  = true
       queries = false
@@ -84,7 +87,7 @@ locals {
     }
     report = {
       read    = concat(local.documents, [local.runs])
-      write   = ["${local.run}/report.html", "${local.run}/cost.json", "${local.run}/costs/*"]
+      write   = ["${local.run}/report.html", "${local.run}/cost.json", "${local.run}/costs/*", "${local.run}/failures/*"]
       delete  = []
       source  = false
       queries = false
@@ -288,6 +291,7 @@ resource "aws_iam_role_policy" "machine" {
         Resource = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:"), replace("${local.machine_arn}/*", ":stateMachine:", ":execution:")]
       },
       { Sid = "ReadItems", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.bucket_arn}/${local.run}/tasks.json"] },
+      { Sid = "ReadReason", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.bucket_arn}/${local.run}/failures/*"] },
       { Sid = "Tell", Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn] },
       { Sid = "TellSealed", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.alerts.arn] },
       {

@@ -16,7 +16,7 @@ from predict_age.aws.lambdas.runtime import Call, call_of, object_tags
 from predict_age.aws.object_names import run_folder, run_id_of
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
-from predict_age.errors import ConfigError, IntegrityError
+from predict_age.errors import ConfigError, InputError, IntegrityError
 from predict_age.records.json_fields import from_json
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.storage.durable_files import hashed_json, read_json
@@ -47,6 +47,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         monkeypatch.setenv(name, value)
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket=BUCKET)
+        boto3.client("s3").create_bucket(Bucket="source")
+        boto3.client("s3").put_object(Bucket="source", Key="people/0.jsonl", Body=b"{}")
         yield Store(BUCKET, "predict-age")
 
 
@@ -147,6 +149,33 @@ def test_request_is_written_once(store: Store) -> None:
     assert clean(1) == clean(1)
     request = json.loads(store.get(f"{run_folder(clean(1))}/request.json")[0])
     assert request["run_id"] == clean(1)
+
+
+def test_what_the_event_names_is_part_of_the_run(store: Store) -> None:
+    """A source, configuration or feature file that was mended, or joined by another file, is another run; touched by nobody, the same."""
+    s3 = boto3.client("s3")
+    named = {"config": "c.toml", "features": "f.toml"}
+    store.put("c.toml", b"", None)
+    store.put("f.toml", b"# one", None)
+    ids = [clean(1, **named)]
+    for bucket, key, body in (
+        ("source", "people/0.jsonl", b"[]"),
+        ("source", "people/1.jsonl", b"{}"),
+        (BUCKET, "predict-age/c.toml", b"# new"),
+        (BUCKET, "predict-age/f.toml", b"# two"),
+    ):
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+        ids.append(clean(1, **named))
+    assert len(set(ids)) == 5
+    s3.put_object(Bucket="source", Key="elsewhere/2.jsonl", Body=b"{}")
+    assert clean(1, **named) == clean(1, accept=True, **named) == ids[-1]
+
+
+def test_a_source_that_cannot_be_listed_begins_no_run(store: Store) -> None:
+    for source, said in (("s3://source/nobody/", "is empty"), ("s3://no-such-bucket/people/", "NoSuchBucket")):
+        with pytest.raises(InputError, match=said):
+            clean(1, source=source)
+    assert runs_in(store) == set()
 
 
 OUTPUTS = {

@@ -12,13 +12,17 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.ecs.exceptions import EcsClientException as ClientException
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 
 from cloud import compute, iam, image, server
+from predict_age.aws import state_machine
 
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -63,9 +67,9 @@ class Small:
             "stateMachineArn"
         ]
 
-    def execute(self, machine: str) -> dict[str, Any]:
+    def execute(self, machine: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
         """Start it and wait for its end."""
-        execution = self.states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+        execution = self.states.start_execution(stateMachineArn=machine, input=json.dumps(given or {}))["executionArn"]
         wait_for(lambda: self.states.describe_execution(executionArn=execution)["status"] != "RUNNING")
         return self.states.describe_execution(executionArn=execution)
 
@@ -113,6 +117,110 @@ def test_retry_after_a_failed_task(small: Small, tasks: list[dict[str, str]], tm
     state["Retry"] = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 100, "MaxAttempts": 2}]
     assert small.execute(small.machine(state))["status"] == "SUCCEEDED"
     assert len(tasks) == 2
+
+
+class Told:
+    """The states of one container as they are generated, with the notification; who subscribes to it gets a queue."""
+
+    def __init__(self, small: Small, script: str) -> None:
+        self.small, self.bucket = small, f"b{uuid.uuid4().hex[:8]}"
+        boto3.client("s3").create_bucket(Bucket=self.bucket)
+        topic = boto3.client("sns").create_topic(Name=self.bucket)["TopicArn"]
+        self.queue = boto3.client("sqs").create_queue(QueueName=self.bucket)["QueueUrl"]
+        arn = boto3.client("sqs").get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        names = (
+            "Training",
+            "TrainingJudged",
+            "TrainingAgain",
+            "TrainingFailed",
+            "ReadReason",
+            "ReasonRead",
+            "NotifyFailure",
+            "Failed",
+        )
+        states = {name: state_machine.definition()["States"][name] for name in (*names, "Done")}
+        for name in ("Training", "TrainingAgain"):
+            states[name] = {**states[name], "Next": "Done"}
+            (override,) = states[name]["Parameters"]["Overrides"]["ContainerOverrides"]
+            override |= {"Name": "work", "Environment": [*override["Environment"], {"Name": "SCRIPT", "Value": script}]}
+            del states[name]["Parameters"]["NetworkConfiguration"]
+        text = json.dumps({"StartAt": "Training", "States": states})
+        places = {
+            "cluster": small.name,
+            "training_task": small.task,
+            "bucket": self.bucket,
+            "prefix": "predict-age",
+            "topic": topic,
+        }
+        for place, value in {**places, "partition": "aws"}.items():
+            text = text.replace(f"${{{place}}}", value)
+        self.machine = small.states.create_state_machine(name=self.bucket, definition=text, roleArn=small.role)["stateMachineArn"]
+
+    def leave(self, text: str) -> None:
+        """What a container would say in its object."""
+        boto3.client("s3").put_object(Bucket=self.bucket, Key="predict-age/runs/r/failures/7.txt", Body=text.encode())
+
+    def execute(self) -> dict[str, Any]:
+        """Execute it to its end."""
+        return self.small.execute(self.machine, {"run_id": "r", "token": "7", "accept": ""})
+
+    def mail(self) -> dict[str, str]:
+        """The notification that was sent."""
+        (message,) = boto3.client("sqs").receive_message(QueueUrl=self.queue)["Messages"]
+        return json.loads(message["Body"])
+
+
+@pytest.mark.parametrize(("code", "tries"), [(3, 1), (1, 4)])
+def test_errors_that_another_try_cannot_change_end_at_once(
+    small: Small, tasks: list[dict[str, str]], code: int, tries: int
+) -> None:
+    """... others are tried four times; the notification names the state and gives the container's own words."""
+    told = Told(small, f"raise SystemExit({code})")
+    told.leave("the source cannot be read\n  to fix: write 'it' anew")
+    execution = told.execute()
+    assert (execution["status"], execution["error"]) == ("FAILED", "RunFailed")
+    assert execution["cause"].startswith("the source cannot be read")
+    assert len(tasks) == tries
+    mail = told.mail()
+    assert mail["Subject"] == "predict-age: Training failed"
+    for said in ("The state Training failed: States.TaskFailed", "to fix: write 'it' anew", execution["executionArn"]):
+        assert said in mail["Message"]
+
+
+def test_a_container_that_left_no_words_is_told_by_its_exit(small: Small) -> None:
+    """Killed, it could write nothing: people still hear of it."""
+    told = Told(small, "raise SystemExit(137)")
+    assert told.execute()["status"] == "FAILED"
+    assert "137" in told.mail()["Message"]
+
+
+@pytest.mark.parametrize("refusals", [5, 10_000])
+def test_missing_capacity_is_waited_for(
+    small: Small, tasks: list[dict[str, str]], refusals: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RunTask that refuses for minutes is no failed run; one that refuses for ever ends with the reason in the notification."""
+    asked: list[float] = []
+    run_task = compute.RunningEcs.run_task
+
+    def refusing(self: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(time.monotonic())
+        if len(asked) <= refusals:
+            raise ClientException(
+                "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+            )
+        return run_task(self, *args, **kwargs)
+
+    monkeypatch.setattr(compute.RunningEcs, "run_task", refusing)
+    monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: None))
+    told = Told(small, "")
+    execution = told.execute()
+    if refusals < 20:
+        assert (execution["status"], len(asked), len(tasks)) == ("SUCCEEDED", refusals + 1, 1)
+    else:
+        assert execution["status"] == "FAILED"
+        assert "Capacity is unavailable" in told.mail()["Message"]
+        assert len(asked) > state_machine.ON_DEMAND_STARTS * 2
 
 
 def map_over(small: Small, script: str, **settings: Any) -> dict[str, Any]:

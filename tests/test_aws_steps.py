@@ -11,8 +11,10 @@ from predict_age.aws.execution_lease import acquire_execution_lease
 from predict_age.aws.lambdas import final_results, human_qa, pre_cleanup
 from predict_age.aws.lambdas.runtime import Call, do_step_once
 from predict_age.aws.object_names import RESULTS_TABLE, reader_tables
+from predict_age.aws.run_mirror import Job
 from predict_age.aws.s3_store import Store
-from predict_age.errors import IntegrityError, LeaseLostError
+from predict_age.aws.tasks import recorded_cost
+from predict_age.errors import InputError, IntegrityError, LeaseLostError
 from predict_age.records.step_facts import BatchGeneratorFacts, ParallelPredictionFacts, ReadSourceFacts
 from predict_age.step import StepResult
 from predict_age.storage.publication import read_published
@@ -190,3 +192,15 @@ def test_ages_are_counted_at_the_events_time() -> None:
     request = request_at(5)
     del request["as_of"]
     assert pre_cleanup._checked({"request": request})["as_of"] == "2025-10-05"
+
+
+def test_a_container_leaves_what_it_could_not_do(store: Store) -> None:  # noqa: F811
+    """... for the notification, under the token of its lease; a success leaves nothing."""
+    job = Job(store, "20251023T080000Z-1f00ba54", 7)
+    with recorded_cost(job, "train"):
+        pass
+    assert store.head("runs/20251023T080000Z-1f00ba54/failures/7.txt") is None
+    with pytest.raises(InputError), recorded_cost(job, "train"):
+        raise InputError("the source is empty", expected="a row", fix="put one there")
+    text, _ = store.get("runs/20251023T080000Z-1f00ba54/failures/7.txt")
+    assert text == b"the source is empty\n  expected: a row\n  to fix: put one there"

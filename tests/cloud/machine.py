@@ -14,11 +14,13 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from moto.core.responses import ActionResult
 from moto.ecs.models import ecs_backends
 from moto.stepfunctions import responses
 from moto.stepfunctions.parser import models as parser_models
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
@@ -41,6 +43,12 @@ class SynchronousEcs(StateTaskServiceEcs):
     def _eval_sync(self, *, callback_endpoint: Any = None, heartbeat_endpoint: Any = None, **more: Any) -> Any:
         return super()._eval_sync(callback_endpoint=None, heartbeat_endpoint=None, **more)  # else every retry times out
 
+    def _from_error(self, env: Any, ex: Exception) -> Any:
+        """A refusal of RunTask has the name that Step Functions gives it; moto's says States.Runtime."""
+        if isinstance(ex, ClientError):
+            return _failure(self, env, ErrorName(error_name="ECS.AmazonECSException"), str(ex))
+        return super()._from_error(env=env, ex=ex)
+
     def _build_sync_resolver(self, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any) -> Any:
         arn = env.stack[-1]["Tasks"][0]["TaskArn"]
         backend = ecs_backends[resource_runtime_part.account][resource_runtime_part.region]
@@ -59,20 +67,22 @@ class SynchronousEcs(StateTaskServiceEcs):
 
 
 def _task_failed(service: Any, env: Any, cause: Any) -> FailureEventException:
-    name = StatesErrorNameType.StatesTaskFailed
+    name = StatesErrorName(typ=StatesErrorNameType.StatesTaskFailed)
+    return FailureEventException(_failure(service, env, name, to_json_str(cause, separators=(",", ":"))))  # as Step Functions does
+
+
+def _failure(service: Any, env: Any, name: ErrorName, cause: str) -> FailureEvent:
     details = TaskFailedEventDetails(
         resource=service._get_sfn_resource(),
         resourceType=service._get_sfn_resource_type(),
-        error=name.to_name(),
-        cause=to_json_str(cause),
+        error=name.error_name,
+        cause=cause,
     )
-    return FailureEventException(
-        FailureEvent(
-            env=env,
-            error_name=StatesErrorName(typ=name),
-            event_type=HistoryEventType.TaskFailed,
-            event_details=EventDetails(taskFailedEventDetails=details),
-        )
+    return FailureEvent(
+        env=env,
+        error_name=name,
+        event_type=HistoryEventType.TaskFailed,
+        event_details=EventDetails(taskFailedEventDetails=details),
     )
 
 

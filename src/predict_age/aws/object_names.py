@@ -20,7 +20,10 @@ STAGING_FOLDERS = {
 
 
 def run_id_of(event: Mapping[str, object]) -> str:
-    """Id of the run that an event requests: its time, and a hash of everything that decides the result. Equal events, equal ids."""
+    """Id of the run that an event requests: its time, and a hash of everything that decides the result.
+
+    ``event`` holds, as "contents", a hash of what it names: equal events about equal files have equal ids.
+    """
     stamp = re.sub(r"[-:]", "", str(event["time"])[:19])
     identity = json.dumps({k: v for k, v in event.items() if k != "accept"}, sort_keys=True)
     return f"{stamp}Z-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
@@ -34,6 +37,11 @@ def run_folder(run_id: str) -> str:
 def step_record(run_id: str, step: str) -> str:
     """Name of the record of a finished step."""
     return f"{run_folder(run_id)}/steps/{step}.json"
+
+
+def failure_text(run_id: str, token: int) -> str:
+    """Name of the text in which a container says what it could not do, for the execution that holds the lease ``token``."""
+    return f"{run_folder(run_id)}/failures/{token}.txt"
 
 
 def receipt(run_id: str, batch: int) -> str:

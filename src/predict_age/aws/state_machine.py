@@ -4,6 +4,10 @@ Terraform fills in the names in ``${...}``. A test compares the file with what t
 
 Every state may be entered again: a step with a record is not done twice. An execution that is started with the event of a
 failed one therefore continues where that one stopped, and ``ResumeFrom`` starts no containers for finished steps.
+
+A container that fails is tried again on On-Demand capacity, three times, unless its exit code says that another try cannot change
+anything. Where capacity is missing, its start is tried for many minutes. What a container could not do it leaves in an object: its
+text is the reason in the notification.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import json
 import sys
 from typing import Any
 
+from predict_age.errors import BusyError, ConfigError, InputError, IntegrityError, QualityError
 from predict_age.step import STEPS
 
 State = dict[str, Any]
@@ -27,7 +32,18 @@ LAMBDAS = {
 TASKS = {"Training": ("training", "train"), "CollectPredictions": ("collect", "collect"), "Report": ("report", "report")}
 AFTER = {"ParallelPrediction": "CollectPredictions", "FinalResults": "Report"}  # states that need more than a function can have
 NOT_RETRIED = ["ConfigError", "InputError", "IntegrityError", "QualityError", "BusyError", "LeaseLostError"]
-TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 12 * 3600
+HOPELESS_EXIT_CODES = sorted({error.exit_code for error in (ConfigError, InputError, IntegrityError, QualityError, BusyError)})
+CAPACITY_ERRORS = [  # of RunTask: no capacity, a quota that is used up, too many calls; "Unknown": "failures" in its reply
+    "ECS.AmazonECSException",
+    "AmazonECS.Unknown",
+    "ECS.ClientException",
+    "ECS.ServerException",
+    "ECS.ServiceException",
+    "ECS.SdkClientException",
+    "ECS.ThrottlingException",
+]
+SPOT_STARTS, ON_DEMAND_STARTS = 8, 20  # tries to start: about ten and forty minutes
+TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 960, 12 * 3600  # functions end after 900 s themselves, and say so
 
 
 def order() -> list[str]:
@@ -53,7 +69,20 @@ def _again(fail_fast: bool) -> list[State]:
     return [{"ErrorEquals": NOT_RETRIED, "MaxAttempts": 0}, retry] if fail_fast else [retry]
 
 
-CATCH = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "NotifyFailure"}]
+def _capacity(starts: int) -> State:
+    """Wait for capacity: minutes, not seconds."""
+    return {
+        "ErrorEquals": CAPACITY_ERRORS,
+        "IntervalSeconds": 30,
+        "MaxAttempts": starts,
+        "BackoffRate": 1.5,
+        "MaxDelaySeconds": 300,
+        "JitterStrategy": "FULL",
+    }
+
+
+def _catch(following: str) -> list[State]:
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": following}]
 
 
 def _function(name: str) -> State:
@@ -63,7 +92,7 @@ def _function(name: str) -> State:
         "Parameters": {"FunctionName": f"${{{LAMBDAS[name]}_function}}"},
         "TimeoutSeconds": FUNCTION_SECONDS,
         "Retry": _again(fail_fast=True),
-        "Catch": CATCH,
+        "Catch": _catch(f"{name}Failed"),
     }
     if name == "PreCleanup":
         state["Parameters"]["Payload"] = {"request.$": "$", "execution.$": "$$.Execution.Id"}
@@ -74,7 +103,7 @@ def _function(name: str) -> State:
     return state
 
 
-def _container(family: str, command: list[str], spot: bool, environment: list[State]) -> State:
+def _container(family: str, command: list[str], spot: bool, environment: list[State], retry: list[State]) -> State:
     providers = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 4}] if spot else []
     variables = [
         {"Name": "PREDICT_AGE_RUN_ID", "Value.$": "$.run_id"},
@@ -100,15 +129,39 @@ def _container(family: str, command: list[str], spot: bool, environment: list[St
             "Overrides": {"ContainerOverrides": [{"Name": family, "Command": command, "Environment": variables}]},
         },
         "TimeoutSeconds": TASK_SECONDS,
-        "Retry": _again(fail_fast=False),
+        "Retry": retry,
+    }
+
+
+def _tries(
+    name: str, family: str, command: str, spot: bool, environment: list[State], done: State, failed: str
+) -> dict[str, State]:
+    """States of a container: the first try, what its exit code means, and the other tries, on On-Demand capacity.
+
+    ``done`` is added to both tries; a failure ends in the state ``failed``.
+    """
+    work = ["aws-task", command]
+    first, again = [_capacity(SPOT_STARTS if spot else ON_DEMAND_STARTS)], [_capacity(ON_DEMAND_STARTS), *_again(fail_fast=False)]
+    again[-1]["MaxAttempts"] = 2  # after the first try and the first one here: four in all
+    patterns = [f'*"ExitCode":{code}{end}*' for code in HOPELESS_EXIT_CODES for end in (",", "}")]
+    matches = [{"Variable": "$.failure.Cause", "StringMatches": pattern} for pattern in patterns]
+    return {
+        name: {**_container(family, work, spot, environment, first), **done, "Catch": _catch(f"{name}Judged")},
+        f"{name}Judged": {
+            "Type": "Choice",
+            "Choices": [{"And": [{"Variable": "$.failure.Cause", "IsPresent": True}, {"Or": matches}], "Next": failed}],
+            "Default": f"{name}Again",
+        },
+        f"{name}Again": {**_container(family, work, False, environment, again), **done, "Catch": _catch(failed)},
     }
 
 
 def _map() -> State:
-    """Distributed map: an inline one stops at 40 at a time and at 25,000 events."""
-    task = _container(
-        "prediction", ["aws-task", "predict"], spot=True, environment=[{"Name": "PREDICT_AGE_TASK", "Value.$": "$.task"}]
-    )
+    """Distributed map: an inline one stops at 40 at a time and at 25,000 events. Its items run on Spot first."""
+    item = [{"Name": "PREDICT_AGE_TASK", "Value.$": "$.task"}]
+    done = {"ResultSelector": {"done": True}, "End": True}
+    tries = _tries("PredictBatches", "prediction", "predict", True, item, done, "BatchesFailed")
+    failed = {"Type": "Fail", "Error": "BatchesFailed", "CausePath": "$.failure.Cause"}
     return {
         "Type": "Map",
         "ItemReader": {
@@ -127,10 +180,63 @@ def _map() -> State:
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
             "StartAt": "PredictBatches",
-            "States": {"PredictBatches": {**task, "ResultSelector": {"done": True}, "End": True}},
+            "States": {**tries, "BatchesFailed": failed},
         },
         "ResultPath": None,
-        "Catch": CATCH,
+        "Catch": _catch("ParallelPredictionFailed"),
+    }
+
+
+def _failed(name: str) -> State:
+    """Note which state failed and why. A function's error says it all; a container's text lies in an object."""
+    reason = "$.failure.Cause" if name in LAMBDAS else "States.JsonToString($.failure)"  # a time-out has no cause
+    return {
+        "Type": "Pass",
+        "Parameters": {"state": name, "error.$": "$.failure.Error", "reason.$": reason},
+        "ResultPath": "$.told",
+        "Next": "NotifyFailure" if name in LAMBDAS else "ReadReason",
+    }
+
+
+def _telling() -> dict[str, State]:
+    """States that tell people: read the text that a container left, if it left one, and send it."""
+    return {
+        "ReadReason": {
+            "Type": "Task",
+            "Resource": "arn:${partition}:states:::aws-sdk:s3:getObject",
+            "Parameters": {
+                "Bucket": "${bucket}",
+                "Key.$": "States.Format('${prefix}/runs/{}/failures/{}.txt', $.run_id, $.token)",
+            },
+            "ResultSelector": {"text.$": "$.Body"},
+            "ResultPath": "$.left",
+            "TimeoutSeconds": 60,
+            "Retry": _again(fail_fast=False),
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "NotifyFailure"}],
+            "Next": "ReasonRead",
+        },
+        "ReasonRead": {
+            "Type": "Pass",
+            "Parameters": {"state.$": "$.told.state", "error.$": "$.told.error", "reason.$": "$.left.text"},
+            "ResultPath": "$.told",
+            "Next": "NotifyFailure",
+        },
+        "NotifyFailure": {
+            "Type": "Task",
+            "Resource": "arn:${partition}:states:::sns:publish",
+            "Parameters": {
+                "TopicArn": "${topic}",
+                "Subject.$": "States.Format('predict-age: {} failed', $.told.state)",
+                "Message.$": "States.Format('The state {} failed: {}\n\n{}\n\nMend what is named there and start the "
+                "execution again with the same input, or redrive it: finished work is kept.\n\nExecution {}', "
+                "$.told.state, $.told.error, $.told.reason, $$.Execution.Id)",
+            },
+            "ResultPath": None,
+            "TimeoutSeconds": 60,
+            "Retry": _again(fail_fast=False),
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Failed"}],
+            "Next": "Failed",
+        },
     }
 
 
@@ -139,14 +245,14 @@ def definition() -> State:
     states: dict[str, State] = {}
     names = order()
     for name, following in zip(names, [*names[1:], "Done"], strict=True):
-        if name in LAMBDAS:
-            state = _function(name)
-        elif name in TASKS:
+        if name in TASKS:
             family, command = TASKS[name]
-            state = {**_container(family, ["aws-task", command], False, []), "ResultPath": None, "Catch": CATCH}
+            done = {"ResultPath": None, "Next": following}
+            states |= _tries(name, family, command, False, [], done, f"{name}Failed")
         else:
-            state = _map()
-        states[name] = {**state, "Next": "ResumeFrom" if name == names[0] else following}
+            state = _function(name) if name in LAMBDAS else _map()
+            states[name] = {**state, "Next": "ResumeFrom" if name == names[0] else following}
+        states[f"{name}Failed"] = _failed(name)
     states["ResumeFrom"] = {
         "Type": "Choice",
         "Choices": [
@@ -155,21 +261,8 @@ def definition() -> State:
         ],
         "Default": names[1],
     }
-    states["NotifyFailure"] = {
-        "Type": "Task",
-        "Resource": "arn:${partition}:states:::sns:publish",
-        "Parameters": {
-            "TopicArn": "${topic}",
-            "Subject": "predict-age: the run failed",
-            "Message.$": "States.Format('Execution {} failed with {}. See Step Functions for the cause; start it again with the "
-            "same input, or redrive it: finished work is kept.', $$.Execution.Id, $.failure.Error)",
-        },
-        "ResultPath": None,
-        "Retry": _again(fail_fast=False),
-        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Failed"}],
-        "Next": "Failed",
-    }
-    states["Failed"] = {"Type": "Fail", "Error": "RunFailed", "CausePath": "$.failure.Cause"}
+    states |= _telling()
+    states["Failed"] = {"Type": "Fail", "Error": "RunFailed", "CausePath": "$.told.reason"}
     states["Done"] = {"Type": "Succeed"}
     return {
         "Comment": "predict-age: generated by predict_age.aws.state_machine from the order of the steps",

@@ -63,6 +63,10 @@ def recorded_cost(job: Job, what: str) -> Iterator[None]:
         yield
         outcome = "done"
         _count("TasksDone", job.store.bucket)
+    except PredictAgeError as error:
+        with suppress(PredictAgeError):
+            job.store.put_part(object_names.failure_text(job.run_id, job.token), str(error).encode())
+        raise
     finally:
         vcpu, gib, spot = (float(os.environ.get(f"PREDICT_AGE_{name}", "0")) for name in ("VCPU", "GIB", "SPOT"))
         used = TaskCost(what, outcome, round(time.monotonic() - began, 1), vcpu, gib, spot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
 import json
 import re
@@ -60,39 +61,111 @@ def times(plan: Plan) -> Iterator[str]:
 
 def failures(plan: Plan) -> Iterator[str]:
     """Each working state is tried again, and caught; telling leads to Fail, and nothing else ends the machine but Done."""
-    states = plan.definition["States"]
-    for name, state in plan.states():
+    states, everything = plan.definition["States"], dict(plan.states())
+    for name, state in everything.items():
         if state["Type"] not in WORKING:
             continue
         retries = state.get("Retry", [])
-        if state["Type"] == "Task":
-            last = retries[-1] if retries else {}
-            if (
-                last.get("ErrorEquals") != ["States.ALL"]
-                or not 2 <= last.get("MaxAttempts", 3) <= 10
-                or last.get("BackoffRate", 2) <= 1
-            ):
+        if state["Type"] == "Task" and not _repeats(retries):
+            following = _tries_after(everything, state)
+            if following is None or not _repeats(following["Retry"]):
                 yield f"{name} is not tried again with growing waits"
-            if last.get("JitterStrategy") != "FULL":
-                yield f"{name} is tried again at the same moment as others"
+        if any(r.get("JitterStrategy") != "FULL" for r in retries if r["MaxAttempts"]):
+            yield f"{name} is tried again at the same moment as others"
         if any("States.ALL" in r["ErrorEquals"] for r in retries[:-1]):
             yield f"{name} has retries that are never reached"
-        if name not in states:
-            continue  # an item of a map: the map is caught
         catches = state.get("Catch", [])
         if not catches or catches[-1]["ErrorEquals"] != ["States.ALL"]:
             yield "a state's failure is not caught"
-            continue
-        for catch in catches:
-            end = _end(states, catch["Next"])
-            if "NotifyFailure" not in end and name != "NotifyFailure":
-                yield f"nobody is told when {name} fails"
-            if states[end[-1]]["Type"] != "Fail":
-                yield "a failed run ends as a success"
-    if states[_end(states, states["NotifyFailure"]["Next"])[-1]]["Type"] != "Fail":
-        yield "a failed run ends as a success"
+        elif name in states and name != "NotifyFailure" and not all(_tells(states, c["Next"]) for c in catches):
+            yield f"nobody is told when {name} fails"
+    last = states["NotifyFailure"]
+    for following in (last["Next"], *(c["Next"] for c in last["Catch"])):
+        if states[_end(states, following)[-1]]["Type"] != "Fail":
+            yield "a failed run ends as a success"
     if not states["Failed"].get("CausePath") and not states["Failed"].get("Cause"):
         yield "a failed run does not say why"
+    for word in ("$.told.state", "$.told.reason", "$$.Execution.Id"):
+        if word not in last["Parameters"]["Message.$"]:
+            yield f"the notification does not name {word}"
+
+
+def _repeats(retries: list[Values]) -> bool:
+    """Whether any error is tried again, with growing waits."""
+    last = retries[-1] if retries else {}
+    return last.get("ErrorEquals") == ["States.ALL"] and 2 <= last.get("MaxAttempts", 3) <= 10 and last.get("BackoffRate", 2) > 1
+
+
+def _tries_after(states: dict[str, Values], state: Values) -> Values | None:
+    """The state that repeats a container's work after its first try, if its failure leads there."""
+    judge = states[state["Catch"][-1]["Next"]] if state.get("Catch") else {}
+    again = states.get(judge.get("Default", ""), {})
+    same = again.get("Parameters", {}).get("Overrides") == state["Parameters"].get("Overrides")
+    return again if same and again.get("Resource") == state["Resource"] else None
+
+
+def _tells(states: dict[str, Values], name: str) -> bool:
+    """Whether every way from here reaches NotifyFailure, or another try of a container, which has ways of its own."""
+    state = states[name]
+    if name == "NotifyFailure" or ":ecs:runTask" in state.get("Resource", ""):
+        return True
+    following = [state.get("Next"), state.get("Default"), *(c["Next"] for c in state.get("Choices", []) + state.get("Catch", []))]
+    return state["Type"] not in ("Fail", "Succeed") and all(_tells(states, f) for f in following if f)
+
+
+def containers(plan: Plan) -> Iterator[str]:
+    """Errors that another try cannot change end a container's work at once; capacity is waited for; the last tries are On-Demand."""
+    everything = dict(plan.states())
+    for name, state in plan.containers_of_states():
+        waits = [_waits(r) for r in state["Retry"] if "ECS.AmazonECSException" in r["ErrorEquals"]]
+        spot = any(p["CapacityProvider"] == "FARGATE_SPOT" for p in state["Parameters"]["CapacityProviderStrategy"])
+        if not waits or waits[0] < (300 if spot else 1200):
+            yield f"{name} does not wait for capacity"
+        again = _tries_after(everything, state)
+        if again is None:
+            if spot:
+                yield f"the last tries of {name} are on Spot"
+            continue
+        judge = everything[state["Catch"][-1]["Next"]]
+        for code, hopeless in (
+            (2, True),
+            (3, True),
+            (4, True),
+            (5, True),
+            (75, True),
+            (1, False),
+            (6, False),
+            (137, False),
+            (143, False),
+        ):
+            for text in (f'{{"Containers":[{{"ExitCode":{code},"Name":"x"}}]}}', f'{{"Containers":[{{"ExitCode":{code}}}]}}'):
+                ends = any(_chosen(c, {"failure": {"Cause": text}}) for c in judge["Choices"])
+                if ends != hopeless:
+                    yield f"{name} with exit code {code} is {'not ' if hopeless else ''}the end"
+        if any(_chosen(c, {"failure": {"Error": "States.Timeout"}}) for c in judge["Choices"]):
+            yield f"a time-out of {name} is not tried again"
+
+
+def _waits(retrier: Values) -> float:
+    """Seconds that a retrier waits altogether, on average: full jitter halves each wait."""
+    each = [retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n for n in range(retrier["MaxAttempts"])]
+    return sum(min(s, retrier.get("MaxDelaySeconds", s)) for s in each) / 2
+
+
+def _chosen(rule: Values, data: Values) -> bool:
+    """Whether a choice is taken, for the operators that are used here."""
+    if "And" in rule:
+        return all(_chosen(r, data) for r in rule["And"])
+    if "Or" in rule:
+        return any(_chosen(r, data) for r in rule["Or"])
+    value: object = data
+    for part in rule["Variable"].split(".")[1:]:
+        value = value.get(part) if isinstance(value, dict) else None
+    if "IsPresent" in rule:
+        return (value is not None) == rule["IsPresent"]
+    if value is None:
+        raise AssertionError(f"{rule['Variable']} is not there: the execution would end without telling anybody")
+    return fnmatch.fnmatchcase(str(value), rule["StringMatches"].replace("[", "[[]"))
 
 
 def _end(states: dict[str, Values], name: str) -> list[str]:
@@ -165,4 +238,4 @@ def logging(plan: Plan) -> Iterator[str]:
         yield "a name in the definition is not filled in"
 
 
-RULES = (shape, times, failures, order, inputs, logging)
+RULES = (shape, times, failures, containers, order, inputs, logging)

@@ -39,6 +39,7 @@ RUN = (  # one object of each kind that a run's folder may hold
     "people/batch_0.parquet",
     "receipts/batch_0.json",
     "costs/x.json",
+    "failures/1.txt",
     "qa/a/part",
     "results/a/part",
     "manifest.json",
@@ -70,14 +71,21 @@ WRITES = {
         "steps/read_source.json",
         "steps/training.json",
         "costs/x.json",
+        "failures/1.txt",
     },
     "batch-generator": {"batches.json", "tasks/0.json", "tasks.json", "steps/batch_generator.json"},
     "create-predictions-table": {"steps/create_predictions_table.json", "athena/x"},
-    "prediction": {"predictions/batch_0.parquet", "people/batch_0.parquet", "receipts/batch_0.json", "costs/x.json"},
-    "collect": {"gates/training.json", "steps/parallel_prediction.json", "costs/x.json"},
+    "prediction": {
+        "predictions/batch_0.parquet",
+        "people/batch_0.parquet",
+        "receipts/batch_0.json",
+        "costs/x.json",
+        "failures/1.txt",
+    },
+    "collect": {"gates/training.json", "steps/parallel_prediction.json", "costs/x.json", "failures/1.txt"},
     "human-qa": {"qa/a/part", "steps/human_qa.json", "athena/x"},
     "final-results": {"published.json", "results/a/part", "manifest.json", "steps/final_results.json", "athena/x"},
-    "report": {"report.html", "cost.json", "costs/x.json"},
+    "report": {"report.html", "cost.json", "costs/x.json", "failures/1.txt"},
     "post-cleanup": {"lease.json", "steps/post_cleanup.json"},
     "reader": {"athena/x"},
 }
@@ -101,7 +109,7 @@ READS = {
     "collect": {*BASE, "source/part-0.parquet"},
     **{role: {*BASE, "athena/x"} for role in ("create-predictions-table", "human-qa", "final-results")},
     "reader": {"results/a/part", "athena/x"},
-    "machine": {"tasks.json"},
+    "machine": {"tasks.json", "failures/1.txt"},
 }
 QUERIES = {"athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"}
 CATALOGUE = {"glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import re
 from collections.abc import Collection
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
-from predict_age.aws.s3_store import client
-from predict_age.errors import BusyError, ConfigError
+from predict_age.aws.s3_store import client, code_of
+from predict_age.errors import BusyError, ConfigError, InputError
 from predict_age.purposes import PurposeError, checked_purpose
 from predict_age.records.step_facts import PreCleanupFacts
 from predict_age.step import STEPS, StepResult
@@ -62,10 +64,11 @@ def _checked(event: Event) -> Event:
 def handle(call: Call) -> Event:
     """Return run_id, token, accept, and the ``next`` state: the first one that is not finished.
 
-    "Done" when this run is finished, or another execution works on it: the same event twice is one run.
+    "Done" when this run is finished, or another execution works on it: the same event about the same files, twice, is one run.
     """
     execution = str(call.event["execution"])
     request = _checked(call.event)
+    request["contents"] = _contents(call, request)
     run_id = object_names.run_id_of(request)
     call.event = {"run_id": run_id, "token": "0", "accept": "1" if request.get("accept") else ""}
     if _finished(call, "post_cleanup"):
@@ -84,6 +87,30 @@ def handle(call: Call) -> Event:
         call.document("request.json")
     do_step_once(call, "pre_cleanup", lambda: _remove_runs(call, request))
     return {**call.event, "next": _next(call), "why": ""}
+
+
+def _contents(call: Call, request: Event) -> str:
+    """Hash of what the event names: each object of the source, configuration and feature file, by name, size and tag.
+
+    An event is another run when one of them has changed: a source that was mended is read, and not taken for done.
+    """
+    bucket, _, prefix = str(request["source"]).removeprefix("s3://").partition("/")
+    try:
+        pages = call.store.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        found = [(o["Key"], o["Size"], o["ETag"]) for page in pages for o in page.get("Contents", [])]
+    except Exception as error:
+        raise InputError(
+            f"{request['source']} cannot be listed",
+            expected="a bucket that the role of pre-cleanup may list",
+            found=code_of(error) or type(error).__name__,
+            fix="correct the source, or source_bucket of the Terraform module",
+        ) from error
+    if not found:
+        raise InputError("the source is empty", expected=f"objects below {request['source']}", found="none", fix="put them there")
+    for name in ("config", "features"):
+        stored = call.store.head(str(request[name])) if request.get(name) else None
+        found.append((name, stored.size, stored.tag) if stored else (name, 0, ""))
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 def _next(call: Call) -> str:
