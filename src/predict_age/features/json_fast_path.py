@@ -30,8 +30,9 @@ _PLAIN_KEY = re.compile(r"[\w -]+")
 Converter = Callable[
     [list[str], list[str]], dict[str, list[float | str | None]]
 ]  # converts profiles by SQL: the values of each named feature
-MAX_DECIDED_TEXTS = 2000  # up to this many new texts are decided without SQL, one by one: for more, a statement is quicker
-MIN_CACHED_TEXTS = 1000  # new texts that wait until the cache is built again, which takes as long as there are texts in it
+MAX_DECIDED_TEXTS = 500  # up to this many new texts are decided without SQL, one by one: for more, a statement is quicker
+MAX_WAITING_TEXTS = 100  # up to this many new texts wait until the cache is built again, which takes time for each text in it
+MIN_CACHED_TEXTS = 1000  # waiting texts at which it is built
 MAX_SHARED_TEXTS = 300  # features with at most this many new texts share a statement: planning a statement takes most of the time
 
 
@@ -131,11 +132,12 @@ class FastPath:
         return made
 
     def remember(self, converted: dict[int, dict[bytes, float]]) -> None:
-        """Keep ``converted`` texts by column; the cache takes them over once there are many."""
+        """Keep ``converted`` texts by column; the cache takes them over at once if they are many, else once many wait."""
         for number, texts in converted.items():
             self.columns[number].waiting |= texts
         waiting = sum(len(column.waiting) for column in self.columns)
-        if waiting >= max(MIN_CACHED_TEXTS, sum(map(len, self.value_cache.known)) // 4):
+        many = sum(map(len, converted.values())) > MAX_WAITING_TEXTS
+        if many or waiting >= max(MIN_CACHED_TEXTS, sum(map(len, self.value_cache.known)) // 4):
             self.value_cache.add({number: column.waiting for number, column in enumerate(self.columns) if column.waiting})
             for column in self.columns:
                 column.waiting = {}
