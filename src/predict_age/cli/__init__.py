@@ -1,6 +1,6 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, init, inspect, maintain, models, run
+from predict_age.cli import aws, init, inspect, maintain, models, run, serving
 from predict_age.cli.app import app, run_cli
 
 COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and of the reference
@@ -23,8 +23,9 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "promote",
     "score",
     "ab",
+    "serve",
     "aws-task",
 )
 app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))
 
-__all__ = ["COMMAND_ORDER", "app", "aws", "init", "inspect", "maintain", "models", "run", "run_cli"]
+__all__ = ["COMMAND_ORDER", "app", "aws", "init", "inspect", "maintain", "models", "run", "run_cli", "serving"]

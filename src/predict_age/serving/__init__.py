@@ -1,0 +1,1 @@
+"""The server: predictions on demand and published people over HTTP, for ``predict-age serve``."""

@@ -1,0 +1,110 @@
+"""Bodies of prediction requests: one item, an array, lines, or an Arrow stream; each item is read or has its own problem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from predict_age.serving.messages import Finding, ProblemError
+from predict_age.serving.strict_json import SentMember, decoded, is_array, items_of, single_item
+
+MOST_PROFILES = 10_000
+ITEM = 'an object {"profile": {...}} with "pid" if it is known'
+
+
+@dataclass(frozen=True)
+class ProfileItem:
+    """A profile to be predicted, as text, and the id of the person where the caller knows it."""
+
+    profile: str | None
+    pid: int | str | None
+
+
+Item = ProfileItem | ProblemError
+
+
+@dataclass(frozen=True)
+class TextIds:
+    """Whether ids of the source are texts."""
+
+    text: bool
+
+
+def json_items(body: bytes, ids: TextIds) -> tuple[bool, Iterator[Item]]:
+    """Whether ``body`` is an array, and its items. Raises ProblemError 400, also while they are read, and 413."""
+    text = decoded(body)
+    if is_array(text):
+        return True, _counted(_read_item(item, f"/{n}", ids) for n, item in enumerate(items_of(text)))
+    return False, iter([_read_item(single_item(text), "", ids)])
+
+
+def line_items(body: bytes, ids: TextIds) -> Iterator[Item]:
+    """The items of lines of JSON; empty lines are passed over. A line that is no JSON has its own problem. Raises ProblemError."""
+
+    def items() -> Iterator[Item]:
+        number = 0
+        for line in decoded(body).split("\n"):
+            if not line.strip(" \t\r"):
+                continue
+            try:
+                yield _read_item(single_item(line), f"/{number}", ids)
+            except ProblemError as problem:
+                yield ProblemError(problem.status, problem.detail, *(Finding(f.expected, f"/{number}") for f in problem.findings))
+            number += 1
+
+    return _counted(items())
+
+
+def _counted(items: Iterator[Item]) -> Iterator[Item]:
+    for number, item in enumerate(items):
+        if number == MOST_PROFILES:
+            raise ProblemError(413, f"more than {MOST_PROFILES:,} profiles: send several requests")
+        yield item
+
+
+def _read_item(members: dict[str, SentMember] | None, pointer: str, ids: TextIds) -> Item:
+    if members is None:
+        return _unreadable(Finding(ITEM, pointer))
+    findings = []
+    if not members.keys() <= {"pid", "profile"}:
+        findings.append(Finding('no members but "pid" and "profile"', pointer))
+    profile = members.get("profile")
+    if profile is None or not (profile.value is None or isinstance(profile.value, dict)):
+        findings.append(Finding("a JSON object, or null", f"{pointer}/profile"))
+    pid = members["pid"].value if "pid" in members else None
+    wanted = id_expected(pid, ids)
+    if wanted and pid is not None:
+        findings.append(Finding(wanted, f"{pointer}/pid"))
+    if findings or profile is None:
+        return _unreadable(*findings)
+    return ProfileItem(None if profile.value is None else profile.text, pid if isinstance(pid, int | str) else None)
+
+
+def id_expected(pid: object, ids: TextIds) -> str:
+    """The expected form of an id, where ``pid`` is none in such a source; empty where it is one."""
+    if ids.text:
+        return "" if isinstance(pid, str) and pid.strip() and _is_unicode(pid) else "a text, as the source has it"
+    whole = isinstance(pid, int) and not isinstance(pid, bool) and -(2**63) <= pid < 2**63
+    return "" if whole else "a whole number of at most 63 bits"
+
+
+def pid_in_path(text: str, ids: TextIds) -> int | str | None:
+    """The id in a path, decoded already; None where it is none."""
+    if ids.text:
+        return text if not id_expected(text, ids) else None
+    if not re.fullmatch("-?[0-9]{1,19}", text, re.ASCII):
+        return None
+    return int(text) if not id_expected(int(text), ids) else None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unreadable(*findings: Finding) -> ProblemError:
+    return ProblemError(422, "the item cannot be predicted", *findings)

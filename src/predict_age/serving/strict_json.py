@@ -1,0 +1,169 @@
+"""Strict JSON: duplicate keys, numbers that are none, deep nesting and bytes after the end are refused; values keep their text.
+
+The profile of an item stays the text that was sent, so that it is read as a batch reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from predict_age.serving.messages import Finding, ProblemError
+
+MAX_DEPTH_OF_BODY = 64
+MOST_INTEGER_DIGITS = 30  # of a number that is read as one; longer ones are beyond any id
+_WHITE = re.compile(r"[ \t\n\r]*")
+
+
+@dataclass(frozen=True)
+class SentMember:
+    """A member of an object: its value, and the text that it was read from."""
+
+    value: object
+    text: str
+
+
+class _NotJsonError(ValueError):
+    """The text is no JSON; the message says what was expected."""
+
+
+class HugeInteger(float):
+    """An integer with more digits than any id has."""
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _NotJsonError("every key of an object once")
+    return made
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise _NotJsonError("numbers: NaN and Infinity are none in JSON")
+
+
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) <= MOST_INTEGER_DIGITS else HugeInteger("inf")
+
+
+_scan = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer).scan_once  # type: ignore[attr-defined]  # raw_decode without its error texts, which hold the body
+
+
+def decoded(body: bytes) -> str:
+    """The text of ``body``. Raises ProblemError 400 unless it is UTF-8 without a byte-order mark."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise ProblemError(400, "the body is not UTF-8", Finding("UTF-8")) from None
+    if text.startswith("\ufeff"):
+        raise ProblemError(400, "the body begins with a byte-order mark", Finding("JSON without a byte-order mark"))
+    return text
+
+
+def value_at(text: str, at: int, outer: int) -> tuple[object, int]:
+    """The value at ``at``, inside ``outer`` objects and lists, and where it ends. Raises ProblemError 400 when there is none."""
+    try:
+        value, end = _scan(text, at)
+    except StopIteration:
+        raise not_json("a value") from None
+    except _NotJsonError as error:
+        raise not_json(str(error)) from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:
+        raise not_json("JSON (RFC 8259)") from None
+    most = MAX_DEPTH_OF_BODY - outer
+    if text.count("[", at, end) + text.count("{", at, end) > most and _depth(value) > most:
+        raise _too_deep()
+    return value, end
+
+
+def not_json(expected: str) -> ProblemError:
+    """The problem of a body that is no JSON."""
+    return ProblemError(400, "the body is not JSON", Finding(expected))
+
+
+def _too_deep() -> ProblemError:
+    return ProblemError(400, "the body is nested too deeply", Finding(f"at most {MAX_DEPTH_OF_BODY} levels"))
+
+
+def _depth(value: object) -> int:
+    """Number of objects and lists around the innermost value."""
+    deepest, left = 0, [(value, 1)]
+    while left:
+        here, depth = left.pop()
+        if isinstance(here, dict | list):
+            deepest = max(deepest, depth)
+            left += [(child, depth + 1) for child in (here.values() if isinstance(here, dict) else here)]
+    return deepest
+
+
+def _after_white(text: str, at: int) -> int:
+    found = _WHITE.match(text, at)
+    assert found is not None  # it may be empty
+    return found.end()
+
+
+def item_at(text: str, at: int, outer: int = 0) -> tuple[dict[str, SentMember] | None, int]:
+    """Members of the object that begins at ``at``, None for another value, and where it ends. Raises ProblemError 400."""
+    if text[at : at + 1] != "{":
+        return None, value_at(text, at, outer)[1]
+    members: dict[str, SentMember] = {}
+    at = _after_white(text, at + 1)
+    if text[at : at + 1] == "}":
+        return members, at + 1
+    while True:
+        if text[at : at + 1] != '"':
+            raise not_json("a key in quotes")
+        name, at = value_at(text, at, outer)
+        at = _after_white(text, at)
+        if text[at : at + 1] != ":":
+            raise not_json("a colon after a key")
+        start = _after_white(text, at + 1)
+        value, at = value_at(text, start, outer + 1)
+        if str(name) in members:
+            raise not_json("every key of an object once")
+        members[str(name)] = SentMember(value, text[start:at])
+        at = _after_white(text, at)
+        if text[at : at + 1] == "}":
+            return members, at + 1
+        if text[at : at + 1] != ",":
+            raise not_json("a comma or the end of the object")
+        at = _after_white(text, at + 1)
+
+
+def items_of(text: str) -> Iterator[dict[str, SentMember] | None]:
+    """Items of the array that is all of ``text``, one after another. Raises ProblemError 400 where it turns out to be no JSON."""
+    at = _after_white(text, _after_white(text, 0) + 1)
+    if text[at : at + 1] == "]":
+        at += 1
+    else:
+        while True:
+            item, at = item_at(text, at, outer=1)
+            yield item
+            at = _after_white(text, at)
+            if text[at : at + 1] == "]":
+                at += 1
+                break
+            if text[at : at + 1] != ",":
+                raise not_json("a comma or the end of the array")
+            at = _after_white(text, at + 1)
+    if _after_white(text, at) != len(text):
+        raise not_json("nothing after the array")
+
+
+def single_item(text: str) -> dict[str, SentMember] | None:
+    """Members of the object that is all of ``text``; None for another value. Raises ProblemError 400."""
+    item, at = item_at(text, _after_white(text, 0))
+    if _after_white(text, at) != len(text):
+        raise not_json("nothing after the value")
+    return item
+
+
+def is_array(text: str) -> bool:
+    """Whether the first character of ``text`` opens an array."""
+    at = _after_white(text, 0)
+    return text[at : at + 1] == "["
