@@ -9,13 +9,21 @@ import re
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 from conftest import call
+from predict_age.config import load_config
+from predict_age.errors import ConfigError
 from predict_age.features.extract import extract_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, paths_of, suggested
 from predict_age.features.spec import default_text, parse_features
+from predict_age.pipeline.estimate import estimate
+from predict_age.pipeline.feature_check import check_features
+from predict_age.pipeline.runner import new_plan
+from predict_age.source import csv_reader, row_group_reader
+from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_rules import connect
 from predict_age.source.value_form import form_of
 from predict_age.synthetic.write import Chunk, record_batch
@@ -220,3 +228,32 @@ def test_out_of_bounds_is_told_from_unreadable() -> None:
         profiles = pa.chunked_array([[json.dumps({"x": value}) for value in values]])
         [found] = inspect_features(connect(), profiles, parse_features(text, "f"), AS_OF)
         assert said in found.sentence
+
+
+@pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
+@pytest.mark.parametrize(("path", "said"), [("column_4987", ""), ("colum_4987", "did you mean column_4987?")])
+def test_a_wide_table_is_read_by_the_columns_that_features_need(
+    name: str, path: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 5,000 columns; whole profiles of few people are made where a path is misspelt, and any of the columns may be meant."""
+    columns = {"pid": range(30), "age": range(20, 50), **{f"column_{i}": [i % 9] * 30 for i in range(5_000)}}
+    table = pa.table({key: pa.array(values) for key, values in columns.items()})
+    pq.write_table(table, tmp_path / name) if name.endswith("parquet") else pacsv.write_csv(table, tmp_path / name)
+    written: list[int] = []
+
+    def counted(of: pa.Table) -> pa.ChunkedArray:
+        written.append(of.num_columns)
+        return flat_profile(of)
+
+    for module in (csv_reader, row_group_reader):
+        monkeypatch.setattr(module, "flat_profile", counted)
+    settings = load_config(None, {"source": {"profile_json": "*", "approximate_age": "age"}, "training": {"min_rows": 20}})
+    plan = new_plan(str(tmp_path / name), AS_OF, settings, number_feature("").replace('path = "x"', f'path = "{path}"'), "f.toml")
+    if said:
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            check_features(plan)
+    else:
+        assert [c.readable for c in check_features(plan)] == [30]
+        assert max(written) == 1
+        assert estimate(plan).rows == 30
+        assert max(written) == 1

@@ -7,12 +7,14 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from predict_age.features.extract import extract_features
 from predict_age.features.spec import Date, Feature, FeatureSet, Number, Sql, parse_path
@@ -23,9 +25,9 @@ from predict_age.source.value_form import form_of
 if TYPE_CHECKING:
     import duckdb
 
-PROFILES_WALKED = 2_000  # profiles whose keys are collected for suggestions
+PROFILES_WALKED, PATHS_WALKED = 2_000, 100_000  # profiles, and keys in them, that are collected for suggestions
 DEEPEST_KEY = 6  # steps of a path that a suggestion may have
-MOST_COMPARED = 2000  # commonest paths, with each feature that leads nowhere
+MOST_COMPARED = 20_000  # commonest paths, with each feature that leads nowhere
 MIN_SIMILARITY = 0.6  # of a suggestion to the path that leads nowhere
 MOSTLY_READABLE = 0.9  # of the values; below that the inspection says so
 FEWEST_FOUND = 20  # values; when none of so many can be read, the feature's kind or format is wrong
@@ -108,12 +110,20 @@ class FeatureCoverage:
 
 
 def inspect_features(
-    connection: duckdb.DuckDBPyConnection, profiles: pa.ChunkedArray, features: FeatureSet, as_of: dt.date
+    connection: duckdb.DuckDBPyConnection,
+    profiles: pa.ChunkedArray,
+    features: FeatureSet,
+    as_of: dt.date,
+    whole_profiles: Callable[[], pa.ChunkedArray] | None = None,
 ) -> list[FeatureCoverage]:
-    """Coverage of each feature in JSON ``profiles`` (n,), in the order of the feature file."""
+    """Coverage of each feature in JSON ``profiles`` (n,), in the order of the feature file.
+
+    These may hold the features' keys alone; ``whole_profiles`` then gives some with all their keys, for suggestions.
+    """
     extracted = extract_features(connection, profiles, features.text, as_of, kernels=False)
     register(connection, "profiles", pa.table({"profile": profiles}))
     unbounded = _unbounded(connection, features, as_of)
+    values_at = _values(connection, {f.path for f in features.features.values() if not isinstance(f, Sql)})
     known_paths: Counter[Path] | None = None
     rows = []
     for name, feature in features.features.items():
@@ -121,7 +131,7 @@ def inspect_features(
         if isinstance(feature, Sql):
             rows.append(FeatureCoverage(name, "its expression", len(profiles), readable, readable, "", "", feature.may_be_absent))
             continue
-        values = _values(connection, feature)
+        values = values_at[feature.path]
         found = len(profiles) - values.null_count
         form = suggestion = ""
         missing = extracted.columns[name].is_null()
@@ -130,7 +140,8 @@ def inspect_features(
         if len(unread):
             form = form_of(unread[0].as_py())
         if not found:
-            known_paths = Counter(dict(paths_of(profiles).most_common(MOST_COMPARED))) if known_paths is None else known_paths
+            if known_paths is None:
+                known_paths = Counter(dict(paths_of(whole_profiles() if whole_profiles else profiles).most_common(MOST_COMPARED)))
             suggestion = suggested(feature.path, known_paths)
         rest = (form, suggestion, feature.may_be_absent, outside)
         rows.append(FeatureCoverage(name, feature.path, len(profiles), found, readable, *rest))
@@ -149,25 +160,38 @@ def _unbounded(connection: duckdb.DuckDBPyConnection, features: FeatureSet, as_o
     return connection.sql(SqlCompiler(FeatureSet(bounded, features.text), as_of).sql).to_arrow_table()
 
 
-def _values(connection: duckdb.DuckDBPyConnection, feature: Feature) -> pa.ChunkedArray:
-    """Text at the feature's path in each of the registered profiles: of a list, its first value; NULL where there is none."""
-    assert not isinstance(feature, Sql)
-    path = json_path(parse_path(feature.path))
-    value = "list_filter(try(json_extract_string(profile, $1)), lambda x: x IS NOT NULL)[1]"
-    if "[*]" not in path:
-        value = "try(json_extract_string(profile, $1))"
-    return connection.sql(f"SELECT nullif({value}, '') AS value FROM profiles", params=[path]).to_arrow_table()["value"]
+def _values(connection: duckdb.DuckDBPyConnection, paths: Collection[str]) -> dict[str, pa.ChunkedArray]:
+    """Text at each path in each of the registered profiles: of a list, its first value; NULL where there is none."""
+    steps = {path: json_path(parse_path(path)) for path in paths}
+    single = [path for path in paths if "[*]" not in steps[path]]
+    lists = [path for path in paths if "[*]" in steps[path]]
+    query = "try(json_extract_string(profile, $1::VARCHAR[])) AS c0"
+    for n in range(len(lists)):
+        item = f"list_filter(try(json_extract_string(profile, ${n + 2})), lambda x: x IS NOT NULL)[1]"
+        query += f", nullif({item}, '') AS c{n + 1}"
+    asked = [[steps[path] for path in single], *(steps[path] for path in lists)]
+    found = connection.sql(f"SELECT {query} FROM profiles", params=asked).to_arrow_table()
+    made = dict(zip(lists, found.columns[1:], strict=True))
+    for number, path in enumerate(single):
+        text = pc.list_element(found["c0"], number)
+        made[path] = pc.if_else(pc.equal(text, ""), None, text)
+    return made
 
 
 def paths_of(profiles: pa.ChunkedArray) -> Counter[Path]:
     """Paths that lead to a value in the first 2,000 profiles, with "*" for every item of a list, and how often each occurs."""
     counts: Counter[Path] = Counter()
+    walked = 0
     for text in profiles.slice(0, PROFILES_WALKED).to_pylist():
+        if walked > PATHS_WALKED:
+            break
         try:
             value = json.loads(text) if text else None
         except (ValueError, RecursionError):
             continue
-        counts.update(set(_walk(value, ())))
+        paths = set(_walk(value, ()))
+        walked += len(paths)
+        counts.update(paths)
     return counts
 
 
@@ -201,7 +225,7 @@ def suggested(path: str, known: Counter[Path]) -> str:
     for candidate, count in known.items():
         if not candidate or all(step == "*" for step in candidate):
             continue
-        score = _similarity(wanted, _plain(candidate))
+        score = _similarity(wanted, _plain(candidate), best[0] if best else MIN_SIMILARITY)
         if score >= MIN_SIMILARITY and (best is None or (score, count) > best[:2]):
             best = (score, count, candidate)
     return written(_with_positions(best[2], steps)) if best else ""
@@ -211,19 +235,30 @@ def _plain(steps: Sequence[str | int]) -> str:
     return ".".join("*" if isinstance(step, int) else step for step in steps).casefold()
 
 
-def _similarity(one: str, other: str) -> float:
-    """Similarity (0..1) of two paths; of their last keys alone, a little less, because a value may have moved to another place."""
-    return max(_ratio(one, other), 0.9 * _ratio(one.rpartition(".")[2], other.rpartition(".")[2]))
+def _similarity(one: str, other: str, least: float) -> float:
+    """Similarity (0..1) of two paths; of their last keys alone, a little less, because a value may have moved to another place.
+
+    0 where it is below ``least``.
+    """
+    whole = _ratio(one, other, least)
+    if "." not in one and "." not in other:
+        return whole
+    return max(whole, 0.9 * _ratio(one.rpartition(".")[2], other.rpartition(".")[2], max(least, whole) / 0.9))
 
 
-def _ratio(one: str, other: str) -> float:
-    """Similarity of two texts; 0 without comparing them where their lengths or letters alone make it too small for a suggestion."""
+def _ratio(one: str, other: str, least: float) -> float:
+    """Similarity of two texts; 0 without comparing them where their lengths or letters alone make it less than ``least``."""
     both = len(one) + len(other)
-    if 2 * min(len(one), len(other)) < MIN_SIMILARITY * both:
+    if 2 * min(len(one), len(other)) < least * both:
         return 0.0
-    if 2 * (Counter(one) & Counter(other)).total() < MIN_SIMILARITY * both:
+    if 2 * (_letters(one) & _letters(other)).total() < least * both:
         return 0.0
     return SequenceMatcher(None, one, other).ratio()
+
+
+@lru_cache(maxsize=4096)
+def _letters(text: str) -> Counter[str]:
+    return Counter(text)
 
 
 def _with_positions(candidate: Path, steps: Sequence[str | int]) -> list[str | int]:

@@ -151,6 +151,8 @@ def _sample_parquet(plan: RunPlan, splits: list[Split], sample: PlanSample) -> N
 
 def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFindings) -> None:
     """Raise InputError where too few of the people with a known age have a usable profile, as training does."""
+    if plan.config.source.profile_json == "*":
+        return  # the profile of a row without any value is usable
     least, usable = plan.config.training.min_rows, 0
     for profiles in sample.labelled_profiles():
         usable += extract_features(connect(), profiles, plan.features_text, plan.as_of).problem.null_count
@@ -163,7 +165,7 @@ def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFinding
 def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool) -> int:
     """Rows of a text file: counted where it is read as a ``whole``, else scaled up by bytes from its first chunk."""
     file = plan.files[number]
-    chunks = read_text(file, plan.config.source, ages_needed=not plan.base)
+    chunks = read_text(file, plan.config.source, ages_needed=not plan.base, profile_columns=())
     rows = 0
     for chunk in chunks:
         sample.add_chunk(file.path, chunk)

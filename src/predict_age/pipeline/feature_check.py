@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import pyarrow as pa
 
 from predict_age.errors import ConfigError
 from predict_age.features.extract import compile_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
+from predict_age.features.spec import FeatureSet, Sql, parse_path
 from predict_age.pipeline.estimate import estimate
 from predict_age.runs.run import RunPlan
 from predict_age.source.missing_keys import check_profile_key
@@ -18,6 +20,7 @@ from predict_age.source.text_readers import read_text
 
 PROFILES_SAMPLED = 3_000  # in plan's table
 PROFILES_SEARCHED = 100_000  # for a feature that the sample does not have
+WHOLE_PROFILES = 50  # of flat files with all their columns, for suggestions
 PLACES = 6  # files, or row groups of a file, that the sample is taken from
 BUILT_IN = "built in"
 MAX_FEATURES_NAMED = 8  # absent features or keys that an error names
@@ -30,10 +33,16 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
     none of its values can be read. Of the built-in features some may be absent, but not all of them.
     """
     features, _ = compile_features(plan.features_text, plan.as_of)
-    profiles = _sample(plan, PROFILES_SAMPLED)
-    coverage = inspect_features(connect(), profiles, features, plan.as_of)
+    columns = _top_level_keys(features) if plan.config.source.profile_json == "*" else None
+
+    @cache
+    def whole_profiles() -> pa.ChunkedArray:
+        return profiles if columns is None else _sample(plan, WHOLE_PROFILES)
+
+    profiles = _sample(plan, PROFILES_SAMPLED, columns)
+    coverage = inspect_features(connect(), profiles, features, plan.as_of, whole_profiles)
     if any(c.is_absent for c in coverage) and len(profiles) >= PROFILES_SAMPLED:
-        wider = inspect_features(connect(), _sample(plan, PROFILES_SEARCHED), features, plan.as_of)
+        wider = inspect_features(connect(), _sample(plan, PROFILES_SEARCHED, columns), features, plan.as_of, whole_profiles)
         coverage = [w if c.is_absent else c for c, w in zip(coverage, wider, strict=True)]
     if not len(profiles):
         return coverage
@@ -45,7 +54,7 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
         raise ConfigError(
             _headline(useless, coverage),
             expected="values at the path of every feature",
-            found="; ".join(c.sentence for c in useless[:MAX_FEATURES_NAMED]) + _more(useless, profiles),
+            found="; ".join(c.sentence for c in useless[:MAX_FEATURES_NAMED]) + _more(useless, whole_profiles()),
             fix=(
                 "write a feature file for your own columns (docs/feature-file.md) and give it with --features"
                 if built_in
@@ -71,15 +80,26 @@ def _more(useless: list[FeatureCoverage], profiles: pa.ChunkedArray) -> str:
     )
 
 
-def _sample(plan: RunPlan, most: int) -> pa.ChunkedArray:
-    """Up to ``most`` profiles as JSON text, from the beginning of several files and row groups."""
+def _top_level_keys(features: FeatureSet) -> frozenset[str] | None:
+    """Keys of a profile that the features read; None: perhaps all, because some are SQL expressions."""
+    if any(isinstance(feature, Sql) for feature in features.features.values()):
+        return None
+    paths = [getattr(feature, name, None) for feature in features.features.values() for name in ("path", "over")]
+    return frozenset(str(parse_path(path)[0]) for path in paths if path)
+
+
+def _sample(plan: RunPlan, most: int, columns: frozenset[str] | None = None) -> pa.ChunkedArray:
+    """Up to ``most`` profiles as JSON text, from the beginning of several files and row groups.
+
+    Flat ones hold the ``columns`` alone, where these are given.
+    """
     chunks: list[pa.Array] = []
     rows = 0
     step = max(1, len(plan.files) // PLACES)
     numbers = [*range(0, len(plan.files), step)]
     for number in numbers:
         share = max(1, most // min(len(numbers), PLACES))
-        for profiles in _profiles(plan, number, share):
+        for profiles in _profiles(plan, number, share, columns):
             chunks += profiles.chunks
             rows += len(profiles)
         if rows >= most:
@@ -87,7 +107,7 @@ def _sample(plan: RunPlan, most: int) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, pa.string())
 
 
-def _profiles(plan: RunPlan, number: int, most: int) -> Iterator[pa.ChunkedArray]:
+def _profiles(plan: RunPlan, number: int, most: int, columns: frozenset[str] | None) -> Iterator[pa.ChunkedArray]:
     """Up to ``most`` profiles of one file."""
     file, source = plan.files[number], plan.config.source
     left = most
@@ -95,13 +115,15 @@ def _profiles(plan: RunPlan, number: int, most: int) -> Iterator[pa.ChunkedArray
         metadata = open_parquet(file.path).metadata
         splits = splits_of_file(metadata, 0, number, file.path, working=False, partition=file.partition)
         for split in splits[:: max(1, len(splits) // PLACES)]:
-            piece = next(read_split(split, source, with_profile=True, with_ids=False), None)
-            if piece is not None and left > 0:
-                share = max(1, min(left, most // PLACES + 1)) if len(splits) > 1 else left
+            if left <= 0:
+                return
+            share = max(1, min(left, most // PLACES + 1)) if len(splits) > 1 else left
+            pieces = read_split(split, source, with_profile=True, with_ids=False, most_rows=share, profile_columns=columns)
+            if (piece := next(pieces, None)) is not None:
                 yield piece.raw["profile"].slice(0, share)
                 left -= min(share, piece.raw.num_rows)
         return
-    for chunk in read_text(file, source, ages_needed=not plan.base):
+    for chunk in read_text(file, source, ages_needed=not plan.base, profile_columns=columns):
         if left <= 0:
             return
         profiles = chunk.rows["profile_json"]

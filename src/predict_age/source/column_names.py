@@ -16,7 +16,7 @@ SHORTEST_PART = 3  # letters of a name that tell nothing inside another one
 
 def with_folders(names: Sequence[str], partition: PathPartition) -> list[str]:
     """Names of the columns of a file, those that its folders add included; a column that the file has itself counts."""
-    return [*names, *(name for name, _ in partition if name not in names)]
+    return [*names, *(name for name, _ in partition if name not in names)] if partition else list(names)
 
 
 def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages_needed: bool = True) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 
 import pyarrow as pa
@@ -25,8 +25,13 @@ _POSITION = re.compile(r"#([1-9][0-9]{0,5})")
 INDEX_RECORDS = 1_000  # looked at to tell an index from another column without a name
 
 
-def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True) -> Iterator[TextChunk]:
-    """Stream a CSV file with a header line. Raises InputError when columns are missing or quoting is not right."""
+def read_csv(
+    file: SourceFile, source: SourceConfig, *, ages_needed: bool = True, profile_columns: Collection[str] | None = None
+) -> Iterator[TextChunk]:
+    """Stream a CSV file with a header line. Raises InputError when columns are missing or quoting is not right.
+
+    Flat profiles are made of the ``profile_columns`` alone, where these are given.
+    """
     dialect = dialect_of(file)
     blocks = utf8_blocks(file)
     head, names, taken = _header(blocks, dialect, file)
@@ -46,7 +51,15 @@ def read_csv(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True
     framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked")
     framer.byte, framer.line = taken, head.count(dialect.line_end, 0, taken)
     for records in framer.frame(chain([head[taken:]], blocks)):
-        yield _chunk(_parse(records, names, dialect, source, file.path), names, records, added, source)
+        needed = [str(i) for i, name in enumerate(names) if name and _is_needed(name, source, profile_columns)]
+        added = {name: value for name, value in added.items() if _is_needed(name, source, profile_columns)}
+        yield _chunk(_parse(records, names, needed, dialect, source, file.path), names, records, added, source)
+
+
+def _is_needed(name: str, source: SourceConfig, profile_columns: Collection[str] | None) -> bool:
+    if source.profile_json != "*":
+        return name in (*source.light_columns, source.profile_json)
+    return profile_columns is None or name in profile_columns or name in source.light_columns
 
 
 def with_positions(names: list[str], source: SourceConfig) -> list[str]:
@@ -116,10 +129,8 @@ def _header(blocks: Iterator[bytes], dialect: Dialect, file: SourceFile) -> tupl
     return head, names, min(match.end() + 1, len(head))
 
 
-def _parse(records: Records, names: list[str], dialect: Dialect, source: SourceConfig, path: str) -> pa.Table:
-    """The needed columns of the good records, called by their numbers: names may be equal, or empty."""
-    flat = source.profile_json == "*"
-    needed = [str(i) for i, name in enumerate(names) if name and (flat or name in (*source.light_columns, source.profile_json))]
+def _parse(records: Records, names: list[str], needed: list[str], dialect: Dialect, source: SourceConfig, path: str) -> pa.Table:
+    """The ``needed`` columns of the good records, called by their numbers: names may be equal, or empty."""
     rows = len(records.positions)
     if not rows:
         return pa.table({n: pa.chunked_array([], pa.string()) for n in needed})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -123,10 +123,13 @@ def read_split(
     with_ids: bool = True,
     only: NDArray[np.bool_] | None = None,
     most_bytes: int = SLICE_BYTES,
+    most_rows: int = SLICE_ROWS,
+    profile_columns: Collection[str] | None = None,
 ) -> Iterator[Slice]:
     """Stream the rows of ``split``. ``with_profile=False`` leaves the profile column unread, ``with_ids=False`` ids and ages: NULL.
 
-    ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded. ``most_bytes`` bounds a slice.
+    ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded. ``most_bytes`` bounds a slice, and
+    ``most_rows`` one with profiles. Flat profiles are made of the ``profile_columns`` alone, where these are given.
     """
     file = _cached_file(split.path)
     names = file.schema_arrow.names
@@ -137,13 +140,16 @@ def read_split(
     every = with_folders(names, split.partition)
     aged = list(dict.fromkeys(c for c in source.light_columns if c in every))
     flat = source.profile_json == "*"
-    rest = [n for n in every if n not in aged] if flat else [source.profile_json]
+    rest = [source.profile_json]
+    if flat:
+        rest = [n for n in every if n not in aged and (profile_columns is None or n in profile_columns)]
     numbered = split.working and with_ids
     columns = (aged if with_ids else []) + (rest if with_profile else []) + (["position"] if numbered else [])
-    columns = [c for c in columns if c in names] or names[:1]  # rows are counted by some column
+    there = set(names)
+    columns = [c for c in columns if c in there] or names[:1]  # rows are counted by some column
     first = 0
     try:
-        together = _rows_together(file, split, columns, SLICE_ROWS if with_profile else LIGHT_ROWS, most_bytes)
+        together = _rows_together(file, split, columns, min(most_rows, SLICE_ROWS) if with_profile else LIGHT_ROWS, most_bytes)
         for read in _tables(file, split, columns, together):
             table = read
             rows = table.num_rows
@@ -178,7 +184,8 @@ def read_split(
 
 def _tables(file: pq.ParquetFile, split: Split, columns: list[str], together: int) -> Iterator[pa.Table]:
     """The ``columns`` of ``split``, ``together`` rows at a time: also where Arrow gives them row group by row group."""
-    alone = any(has_nested_dictionary(field.type) for field in file.schema_arrow if field.name in columns)
+    wanted = set(columns)
+    alone = any(has_nested_dictionary(field.type) for field in file.schema_arrow if field.name in wanted)
     waiting, rows = list[pa.RecordBatch](), 0
     for groups in [[number] for number in split.numbers] if alone else [split.numbers]:
         for batch in file.iter_batches(together, row_groups=groups, columns=columns, use_threads=False):
@@ -193,7 +200,8 @@ def _tables(file: pq.ParquetFile, split: Split, columns: list[str], together: in
 
 def _rows_together(file: pq.ParquetFile, split: Split, columns: list[str], most: int, most_bytes: int) -> int:
     """Rows of a slice of ``columns``, at most ``most``: as few slices as the limits allow, of equal size."""
-    read = [i for i in range(file.metadata.num_columns) if file.metadata.schema.column(i).path.split(".")[0] in columns]
+    wanted, schema = set(columns), file.metadata.schema
+    read = [i for i in range(file.metadata.num_columns) if schema.column(i).path.split(".")[0] in wanted]
     groups = [file.metadata.row_group(number) for number in split.numbers]
     size = sum(group.column(i).total_uncompressed_size for group in groups for i in read)
     slices = max(-(-split.rows // most), -(-size // most_bytes), 1)

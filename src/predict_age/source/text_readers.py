@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from predict_age.config import SourceConfig
 from predict_age.source.csv_reader import read_csv
@@ -13,6 +13,13 @@ from predict_age.source.working_rows import TextChunk
 __all__ = ["read_csv", "read_jsonl", "read_text"]
 
 
-def read_text(file: SourceFile, source: SourceConfig, *, ages_needed: bool = True) -> Iterator[TextChunk]:
-    """Stream a text file of any format. ``ages_needed = False`` takes a CSV file without an age column."""
-    return read_csv(file, source, ages_needed=ages_needed) if file.format == "csv" else read_jsonl(file, source)
+def read_text(
+    file: SourceFile, source: SourceConfig, *, ages_needed: bool = True, profile_columns: Collection[str] | None = None
+) -> Iterator[TextChunk]:
+    """Stream a text file of any format. ``ages_needed = False`` takes a CSV file without an age column.
+
+    Profiles of a flat CSV file are made of the ``profile_columns`` alone, where these are given.
+    """
+    if file.format == "csv":
+        return read_csv(file, source, ages_needed=ages_needed, profile_columns=profile_columns)
+    return read_jsonl(file, source)
