@@ -83,6 +83,7 @@ def test_nobody_new_means_nothing_measured(champion: Outcome, space: Path, tmp_p
     assert any("quality shown is that of the model's training" in sentence for sentence in made.run["run_findings"])
     assert made.rows == before
     assert "at its training" in cli("status", "--workspace", space).stdout
+    assert "in run" in cli("card", "--workspace", space).stdout
 
 
 def test_new_people_of_known_age_are_the_headline(champion: Outcome, space: Path, tmp_path: Path) -> None:
@@ -103,6 +104,20 @@ def test_new_people_of_known_age_are_the_headline(champion: Outcome, space: Path
     assert {pid: row[:7] for pid, row in made.rows.items() if pid in before} == before
     page = Path(made.run["report"]).read_text()
     assert f"{people:,} people of this run whom the reused model was not trained on" in " ".join(page.split())
+    check_card(made)
+    check_card(run(more, space, "--base", "current"))
+
+
+def check_card(made: Outcome) -> None:
+    """The card's first figures are those of the run ``made``, those of the training follow; no earlier run's are left."""
+    folder, metrics = Workspace(made.workspace).run(made.run["run_id"]), made.run["metrics"]
+    in_run = json.loads((folder.model / "card.json").read_text())["in_this_run"]
+    assert (in_run["run_id"], in_run["held_out"]["mae"]) == (folder.id, metrics["mae"])
+    page = (folder.model / "card.html").read_text()
+    assert page.count("In run <code>") == 1
+    assert page.index(f"In run <code>{folder.id}") < page.index(f"{metrics['mae']:.2f}") < page.index("What to know first")
+    said = cli("card", "--workspace", made.workspace).stdout
+    assert said.index(f"{metrics['mae']:.2f} years") < said.index(f"{made.run['training_metrics']['mae']:.2f} years mean error")
 
 
 def test_changed_source_stops_or_is_corrected(space: Path, tmp_path: Path) -> None:

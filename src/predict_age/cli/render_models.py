@@ -35,17 +35,23 @@ def show_models(versions: list[Version]) -> None:
 def show_card(card: dict[str, Any], path: Path) -> None:
     """Print the findings of a model card and its path."""
     console = stdout_console()
-    held = card["held_out"]
-    console.print(
-        f"\n[bold]Model {card['model_version']}[/bold]  {held['mae']:.2f} years mean error, "
-        f"{held['coverage']:.1%} inside the interval, {held['rows']:,} people held out",
-        soft_wrap=True,
-    )
+    trained = _headline(card["held_out"], "held out")
+    in_run = card.get("in_this_run") or {}
+    first = _headline(in_run["held_out"], f"measured in run {in_run['run_id']}") if in_run.get("held_out") else trained
+    console.print(f"\n[bold]Model {card['model_version']}[/bold]  {first}", soft_wrap=True)
+    if in_run.get("held_out"):
+        console.print(f"  at its training: {trained}; what follows is of the training", soft_wrap=True)
+    elif in_run:
+        console.print(f"  in run {in_run['run_id']}: {in_run['sentence']}", soft_wrap=True)
     for number, finding in enumerate(card["findings"], start=1):
         console.print(f"  {number}. {finding['kind']}: {finding['sentence']}", soft_wrap=True, markup=False)
     if not card["findings"]:
         console.print("  nothing stands out")
     console.print(f"Card    {path.resolve()}", soft_wrap=True, markup=False)
+
+
+def _headline(quality: dict[str, float], who: str) -> str:
+    return f"{quality['mae']:.2f} years mean error, {quality['coverage']:.1%} inside the interval, {quality['rows']:,} people {who}"
 
 
 def show_read_out(result: AbTestResult) -> None:

@@ -16,7 +16,7 @@ from predict_age.evaluation.model_card.contents import Subject
 from predict_age.evaluation.model_card.findings import most_biased_group
 from predict_age.evaluation.model_card.leakage import LeakageScore, leaking_features
 from predict_age.evaluation.model_card.leakage_together import closeness_that_counts
-from predict_age.evaluation.model_card.page import CARD_FILES, write_card
+from predict_age.evaluation.model_card.page import CARD_FILES, add_this_run, write_card
 from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
 from predict_age.kernels import MIN_KERNEL_ROWS
@@ -191,7 +191,7 @@ def _refuse_leaks(leakage: list[LeakageScore], inputs: TrainingInputs) -> None:
 
 
 def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFacts]:
-    """Copy the model of the base run, unchanged, with its card."""
+    """Copy the model of the base run, unchanged, with its card, which then begins with its quality in this run."""
     context, model = inputs.context, inputs.context.folder.model
     copy_model(base.model, model, context.plan.base_model)
     _warm_up_workers(inputs)
@@ -203,6 +203,7 @@ def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFa
     context.progress.note(f"model {facts.model_version} of run {base.run_id} is used; nothing is trained")
     trained = without_single_ages(facts.metrics)
     reused = _evaluate_reused(inputs, trained)
+    add_this_run(model, context.folder.id, reused)
     context.progress.note(f"the model's quality: {reused.sentence}")
     made = replace(facts, metrics=trained, base=base.run_id, reference=inputs.reference, reused=reused)
     return StepResult(0, made, _outputs(context.folder))
