@@ -149,6 +149,13 @@ locals {
     [for _ in var.storage.kms_key_arn != "" ? [1] : [] : {
       Sid = "ObjectKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [var.storage.kms_key_arn]
     }],
+    [for _ in contains(["pre_cleanup", "training"], role) && length(var.source_tables) > 0 ? [1] : [] : {
+      Sid = "SourceTables", Effect = "Allow", Action = ["glue:GetTable", "glue:GetPartitions"]
+      Resource = concat([local.catalog_arn], flatten([for table in var.source_tables : [
+        "arn:${local.partition}:glue:${local.region}:${local.account}:database/${split("/", table)[0]}",
+        "arn:${local.partition}:glue:${local.region}:${local.account}:table/${table}",
+      ]]))
+    }],
     [for _ in right.source && length(var.source_kms_key_arns) > 0 ? [1] : [] : {
       Sid = "SourceKey", Effect = "Allow", Action = ["kms:Decrypt"], Resource = var.source_kms_key_arns
     }],

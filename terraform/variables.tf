@@ -33,6 +33,17 @@ variable "source_prefix" {
   default     = "source/"
 }
 
+variable "source_tables" {
+  type        = list(string)
+  description = "Glue tables that events may name as their source, as database/table. Their files must lie below source_bucket and source_prefix."
+  default     = []
+
+  validation {
+    condition     = alltrue([for table in var.source_tables : can(regex("^[^/*?]+/[^/*?]+$", table))])
+    error_message = "Name each table as database/table, without wildcards."
+  }
+}
+
 variable "image" {
   type        = string
   description = "The container image by digest: <repository url>@sha256:..., or empty until the first one is pushed."

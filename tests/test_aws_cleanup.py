@@ -171,6 +171,27 @@ def test_what_the_event_names_is_part_of_the_run(store: Store) -> None:
     assert clean(1, **named) == clean(1, accept=True, **named) == ids[-1]
 
 
+def test_a_table_of_the_catalogue_is_known_by_its_files(store: Store) -> None:
+    """The event may name a Glue table: a new file, or another location, is another run; the workspace's own objects do not matter."""
+    glue, s3 = boto3.client("glue"), boto3.client("s3")
+    glue.create_database(DatabaseInput={"Name": "raw"})
+    serde = {"SerializationLibrary": "org.apache.hive.hcatalog.data.JsonSerDe"}
+    table = {"Name": "people", "StorageDescriptor": {"Location": "s3://source/people", "SerdeInfo": serde}}
+    glue.create_table(DatabaseName="raw", TableInput=table)
+    ids = [clean(1, source="glue://raw/people")]
+    assert clean(1, source="glue://raw/people") == ids[0]
+    s3.put_object(Bucket="source", Key="people2/0", Body=b"{}")
+    assert clean(1, source="glue://raw/people") == ids[0]
+    s3.put_object(Bucket="source", Key="people/1", Body=b"{}")
+    ids.append(clean(1, source="glue://raw/people"))
+    table["StorageDescriptor"]["Location"] = "s3://source/people2"
+    glue.update_table(DatabaseName="raw", TableInput=table)
+    ids.append(clean(1, source="glue://raw/people"))
+    assert len(set(ids)) == 3
+    with pytest.raises(InputError, match="EntityNotFoundException"):
+        clean(1, source="glue://raw/nothing")
+
+
 def test_a_source_that_cannot_be_listed_begins_no_run(store: Store) -> None:
     for source, said in (("s3://source/nobody/", "is empty"), ("s3://no-such-bucket/people/", "NoSuchBucket")):
         with pytest.raises(InputError, match=said):

@@ -28,6 +28,7 @@ OWN = {
     "access_log_bucket": "company-logs",
     "permissions_boundary": mocked.arn("iam", "policy/boundary", ""),
     "reader_principals": [mocked.arn("iam", "role/analysts", "")],
+    "source_tables": ["ai_agent_kb_predict_age/predict_age_full_evaluation_raw_378m"],
     "source_bucket": "company-profiles",
     "source_prefix": "people/",
     "schedule_enabled": True,
@@ -89,6 +90,15 @@ def test_the_plan_in_an_existing_network_and_database_breaks_no_rule(own: list[R
         assert plan.may(role, "s3:GetObject", "arn:aws:s3:::company-profiles/people/x") == reads
         assert not plan.may(role, "s3:GetObject", "arn:aws:s3:::company-profiles/else/x")
     assert {f["environment"][0]["variables"]["PREDICT_AGE_DATABASE"] for f in plan.functions.values()} == {OWN["existing_database"]}
+    table = mocked.arn("glue", f"table/{OWN['source_tables'][0]}")
+    for action, roles in (
+        ("GetTable", {"pre-cleanup", "training"}),
+        ("DeleteTable", set()),
+        ("UpdateTable", set()),
+        ("CreateTable", set()),
+    ):
+        assert {r for r in plan.roles if plan.may(r, f"glue:{action}", table)} == roles, action
+    assert not any(plan.may(r, "glue:GetTable", mocked.arn("glue", "table/another/t")) for r in plan.roles)
 
 
 def changed(resources: list[Resource], address: str, path: str, old: Any, new: Any) -> list[Resource]:

@@ -101,9 +101,9 @@ def start(
 ) -> FinishedRun:
     """Run all steps on ``source``, as ``predict-age run`` does, in a process of its own: train, predict, merge, check, publish.
 
-    ``source``: a file, a folder, a glob, or ``s3://...``. ``as_of``: the date of the ages. ``features`` and ``config``: TOML files;
-    the configuration may be a dictionary of sections, such as ``{"training": {"coverage": 0.8}}``. ``progress`` writes what the
-    run does to ``sys.stderr``. An unfinished run with the same inputs is continued.
+    ``source``: a file, a folder, a glob, ``s3://...`` or ``glue://...``. ``as_of``: the date of the ages. ``features`` and
+    ``config``: TOML files; the configuration may be a dictionary of sections, such as ``{"training": {"coverage": 0.8}}``.
+    ``progress`` writes what the run does to ``sys.stderr``. An unfinished run with the same inputs is continued.
 
     Raises the error that the run ends with, all of them PredictAgeError: ConfigError, InputError, IntegrityError, QualityError
     (a gate stopped it), ResourceError, BusyError. Ctrl-C stops the run cleanly; the same call continues it.

@@ -1,4 +1,7 @@
-"""Build the Lambda package: ``python -m predict_age.aws.lambda_package out/functions.zip``. Equal code gives equal bytes."""
+"""Build the Lambda package: ``python -m predict_age.aws.lambda_package out/functions.zip``.
+
+Equal code gives equal bytes, where zlib is the same.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ PACKAGED_FILES = (
     "records/*.py",
     "runs/__init__.py",
     "runs/batching.py",
+    "source/__init__.py",
+    "source/glue_table.py",
     "sql/__init__.py",
     "sql/*.sql",
     "steps/__init__.py",
@@ -55,6 +60,7 @@ def build_package(target: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in packaged_paths():
             entry = zipfile.ZipInfo(path.relative_to(ROOT.parent).as_posix(), LONG_AGO)
+            entry.compress_type = zipfile.ZIP_DEFLATED  # an entry does not take it from its archive
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes())
 

@@ -109,7 +109,9 @@ def generate_command(
 
 @app.command("plan", epilog="Example: predict-age plan --source people/people; predict-age plan --platform aws --rows 378024173")
 def plan_command(
-    source: Annotated[str, typer.Option("--source", help="A file, a folder, a glob, or s3://...", metavar="PATH")] = "",
+    source: Annotated[
+        str, typer.Option("--source", help="A file, a folder, a glob, s3://..., or glue://DATABASE/TABLE.", metavar="PATH")
+    ] = "",
     as_of: AsOfOption = "",
     features: FeaturesOption = None,
     config: ConfigOption = None,

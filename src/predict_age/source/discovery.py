@@ -18,6 +18,8 @@ from predict_age.source import file_kind, text_encoding
 from predict_age.source.csv_dialect import detect_dialect
 from predict_age.source.file_kind import KNOWN, Format
 from predict_age.source.filesystem import FileStatus, head, in_s3, objects, stat
+from predict_age.source.glue_files import files_of_table
+from predict_age.source.glue_table import glue_table, in_glue
 from predict_age.source.json_layout import detect_layout
 from predict_age.source.source_walk import Walk, is_glob, status
 
@@ -100,10 +102,15 @@ def discover(source: str, settings: SourceConfig | None = None) -> list[SourceFi
 
 
 def list_source(source: str, settings: SourceConfig) -> SourceListing:
-    """Find the files of ``source``: a file, a folder searched in depth, a glob, or an ``s3://`` address.
+    """Find the files of ``source``: a file, a folder searched in depth, a glob, an ``s3://`` address, or a ``glue://`` table.
 
     Raises InputError when nothing usable is there, or when a part of it cannot be read.
     """
+    if in_glue(source):
+        files, passed_over = files_of_table(glue_table(source), settings, list_source)
+        for file in files:
+            _check_folders(file, settings)
+        return SourceListing(tuple(files), tuple(passed_over))
     passed: list[tuple[str, str]] = []
     found = _objects(source, passed) if in_s3(source) else _local_files(source, passed)
     with ThreadPoolExecutor(REQUESTS_TOGETHER if in_s3(source) else 1) as requests:

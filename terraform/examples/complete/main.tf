@@ -23,6 +23,7 @@ module "pipeline" {
   functions_zip = var.functions_zip
   source_bucket = var.source_bucket
   source_prefix = var.source_prefix
+  source_tables = var.source_tables
 
   vpc_id      = var.vpc_id
   subnet_ids  = var.subnet_ids

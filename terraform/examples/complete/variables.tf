@@ -33,6 +33,12 @@ variable "access_log_bucket" {
   default     = ""
 }
 
+variable "source_tables" {
+  type        = list(string)
+  description = "Glue tables that events may name as their source, as database/table. Their files must lie below source_bucket and source_prefix."
+  default     = []
+}
+
 variable "image" {
   type        = string
   description = "The container image by digest: <repository url>@sha256:..., or empty until the first one is pushed."

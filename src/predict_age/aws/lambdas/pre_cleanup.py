@@ -15,6 +15,7 @@ from predict_age.aws.s3_store import client, code_of
 from predict_age.errors import BusyError, ConfigError, InputError
 from predict_age.purposes import PurposeError, checked_purpose
 from predict_age.records.step_facts import PreCleanupFacts
+from predict_age.source.glue_table import glue_table, in_glue
 from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
@@ -50,10 +51,10 @@ def _checked(event: Event) -> Event:
             request["purpose"] = purpose
     except PurposeError as error:
         raise ConfigError("the event's purpose cannot be used", found=str(error), fix="correct it") from None
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+", str(request.get("source", ""))):
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+|glue://[^/\s]+/[^/\s]+", str(request.get("source", ""))):
         raise ConfigError(
             "the event names no source",
-            expected='"source": "s3://bucket/prefix/"',
+            expected='"source": "s3://bucket/prefix/" or "glue://database/table"',
             found=repr(request.get("source")),
             fix="correct it",
         )
@@ -94,23 +95,35 @@ def _contents(call: Call, request: Event) -> str:
 
     An event is another run when one of them has changed: a source that was mended is read, and not taken for done.
     """
-    bucket, _, prefix = str(request["source"]).removeprefix("s3://").partition("/")
-    try:
-        pages = call.store.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        found = [(o["Key"], o["Size"], o["ETag"]) for page in pages for o in page.get("Contents", [])]
-    except Exception as error:
-        raise InputError(
-            f"{request['source']} cannot be listed",
-            expected="a bucket that the role of pre-cleanup may list",
-            found=code_of(error) or type(error).__name__,
-            fix="correct the source, or source_bucket of the Terraform module",
-        ) from error
-    if not found:
-        raise InputError("the source is empty", expected=f"objects below {request['source']}", found="none", fix="put them there")
+    source, found = str(request["source"]), []
+    locations = [source]
+    if in_glue(source):
+        table = glue_table(source)
+        found.append((table.name, 0, table.version))
+        locations = [part.location for part in table.parts]
+    objects = [entry for location in locations for entry in _objects(call, location)]
+    if not objects:
+        raise InputError("the source is empty", expected=f"objects below {source}", found="none", fix="put them there")
+    found += objects
     for name in ("config", "features"):
         stored = call.store.head(str(request[name])) if request.get(name) else None
         found.append((name, stored.size, stored.tag) if stored else (name, 0, ""))
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def _objects(call: Call, location: str) -> list[tuple[str, int, str]]:
+    """Name, size and tag of each object below ``location``."""
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    try:
+        pages = call.store.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [(o["Key"], o["Size"], o["ETag"]) for page in pages for o in page.get("Contents", [])]
+    except Exception as error:
+        raise InputError(
+            f"{location} cannot be listed",
+            expected="a bucket that the role of pre-cleanup may list",
+            found=code_of(error) or type(error).__name__,
+            fix="correct the source, or source_bucket of the Terraform module",
+        ) from error
 
 
 def _next(call: Call) -> str:

@@ -1,0 +1,161 @@
+"""A table of the Glue catalogue as a source: ``glue://database/table`` stands for the files that the catalogue says it has.
+
+The catalogue decides where the files lie, what they are, and which partitions belong to the table. Imports boto3 only, when it is
+used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from predict_age.errors import ConfigError, InputError
+
+GLUE = "glue://"
+TableFormat = Literal["parquet", "json", "csv"]
+SERDES: dict[str, TableFormat] = {
+    "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe": "parquet",
+    "org.apache.hive.hcatalog.data.JsonSerDe": "json",
+    "org.apache.hadoop.hive.serde2.JsonSerDe": "json",
+    "org.openx.data.jsonserde.JsonSerDe": "json",
+    "org.apache.hadoop.hive.serde2.OpenCSVSerde": "csv",
+    "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe": "csv",
+}
+READABLE = "Parquet, JSON (Hive, OpenX) or CSV with a header line"
+TO_PARQUET = "write it as Parquet with CREATE TABLE ... WITH (format = 'PARQUET') AS SELECT, and name that table"
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_ADDRESS = re.compile(r"glue://([^/\s]+)/([^/\s]+)/?")
+_CSV_DELIMITERS = {",", ";", "\t", "|"}
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """A folder of the table, and the columns that its partition adds to the rows of its files."""
+
+    location: str
+    partition: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class GlueTable:
+    """Entry of a table in the catalogue. ``version`` changes with it."""
+
+    name: str
+    format: TableFormat
+    parts: tuple[TablePart, ...]
+    version: str
+
+
+def in_glue(source: str) -> bool:
+    """Whether ``source`` names a table of the Glue catalogue."""
+    return source.startswith(GLUE)
+
+
+def glue_table(source: str) -> GlueTable:
+    """Ask the catalogue for the table ``glue://database/table``.
+
+    Raises ConfigError for an address that is none, InputError for a table that is not there or cannot be read as files.
+    """
+    address = _ADDRESS.fullmatch(source)
+    if address is None:
+        raise ConfigError("the source names no table", expected="glue://database/table", found=source, fix="correct it")
+    database, name = address[1], address[2]
+    client = _client()
+    try:
+        table = client.get_table(DatabaseName=database, Name=name)["Table"]
+        pages = client.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=name)
+        partitions = [p for page in pages for p in page["Partitions"]] if table.get("PartitionKeys") else []
+    except Exception as error:
+        code = str((getattr(error, "response", None) or {}).get("Error", {}).get("Code", ""))
+        raise InputError(
+            f"the table {database}.{name} cannot be read from the Glue catalogue",
+            expected="a table that these credentials may look at (glue:GetTable, glue:GetPartitions)",
+            found=code or f"{type(error).__name__}: {error}"[:200],
+            fix="correct the names, the region or the rights",
+        ) from error
+    full = f"{database}.{name}"
+    kind = _format(full, table, table.get("StorageDescriptor", {}))
+    keys = [key["Name"] for key in table.get("PartitionKeys", [])]
+    parts = tuple(_part(full, kind, table, keys, p) for p in partitions) if keys else (_whole(full, table),)
+    if not parts:
+        raise InputError(
+            f"the table {full} has no partitions",
+            expected="partitions in the catalogue",
+            found=f"none, though it is partitioned by {', '.join(keys)}",
+            fix="MSCK REPAIR TABLE, or ALTER TABLE ... ADD PARTITION",
+        )
+    return GlueTable(full, kind, parts, f"{table.get('VersionId', '')}:{table.get('UpdateTime', '')}")
+
+
+def _client() -> Any:
+    try:
+        import boto3
+    except ImportError:
+        raise ConfigError(
+            "a table of the Glue catalogue needs boto3", expected="the extra aws", fix="pip install 'predict-age[aws]'"
+        ) from None
+    return boto3.client("glue")
+
+
+def _whole(full: str, table: Mapping[str, Any]) -> TablePart:
+    return TablePart(_location(full, table["StorageDescriptor"]))
+
+
+def _part(full: str, kind: TableFormat, table: Mapping[str, Any], keys: list[str], partition: Mapping[str, Any]) -> TablePart:
+    storage = partition["StorageDescriptor"]
+    mine = _format(full, table, storage)
+    if mine != kind:
+        raise InputError(
+            f"partitions of the table {full} have different formats",
+            expected=kind,
+            found=f"{mine} in the partition {'/'.join(partition['Values'])}",
+            fix=TO_PARQUET,
+        )
+    values = [None if value == NO_VALUE else str(value) for value in partition["Values"]]
+    return TablePart(_location(full, storage), tuple(zip(keys, values, strict=True)))
+
+
+def _location(full: str, storage: Mapping[str, Any]) -> str:
+    """Folder of the files: below a slash, so that "people" does not take in "people2"."""
+    location = re.sub(r"^s3[an]://", "s3://", str(storage.get("Location", "")))
+    if not location.startswith(("s3://", "file://")):
+        raise InputError(f"the table {full} has no files", expected="a location in S3", found=location or "none", fix=TO_PARQUET)
+    return location.removeprefix("file://").rstrip("/") + "/"
+
+
+def _format(full: str, table: Mapping[str, Any], storage: Mapping[str, Any]) -> TableFormat:
+    """Format of the files that ``storage`` describes. Raises InputError where they are none that can be read."""
+    parameters = table.get("Parameters", {})
+    serde = storage.get("SerdeInfo", {})
+    library, settings = str(serde.get("SerializationLibrary", "")), serde.get("Parameters", {})
+    if table.get("TableType") == "VIRTUAL_VIEW":
+        raise _unreadable(full, "a view")
+    if (
+        str(parameters.get("table_type", "")).upper() in {"ICEBERG", "DELTA", "HUDI"}
+        or parameters.get("spark.sql.sources.provider") == "delta"
+    ):
+        raise _unreadable(
+            full, f"a table of {parameters.get('table_type') or 'Delta Lake'}, whose folder also holds rows that were deleted"
+        )
+    if str(parameters.get("projection.enabled", "")).lower() == "true":
+        raise _unreadable(full, "partition projection: the catalogue does not list its partitions")
+    kind = SERDES.get(library)
+    if kind is None:
+        raise _unreadable(full, library or "no SerDe")
+    if renamed := sorted(k for k in settings if k.lower().startswith("mapping.")):
+        raise _unreadable(full, f"columns that are renamed while they are read ({renamed[0]})")
+    if kind == "csv":
+        delimiter = (
+            settings.get("separatorChar") or settings.get("field.delim") or ("," if library.endswith("OpenCSVSerde") else "\\001")
+        )
+        if delimiter not in _CSV_DELIMITERS:
+            raise _unreadable(full, f"columns separated by {delimiter!r}")
+        if str(parameters.get("skip.header.line.count", "0")) != "1":
+            raise _unreadable(full, "CSV without a header line (skip.header.line.count is not 1)")
+    return kind
+
+
+def _unreadable(full: str, found: str) -> InputError:
+    return InputError(f"the table {full} cannot be read", expected=READABLE, found=found, fix=TO_PARQUET)
