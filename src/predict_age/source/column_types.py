@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
+from predict_age.source.calendar_range import within_calendar
 
 WHITE_SPACE = (  # as Unicode has it
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -107,10 +108,8 @@ def plain_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return _text([None if v is None else format(v, "f") for v in column.to_pylist()])
     if pa.types.is_decimal(kind):
         return column.cast(pa.decimal128(kind.precision, kind.scale))
-    if pa.types.is_date64(kind):
-        return column.cast(pa.date32())
-    if pa.types.is_timestamp(kind):
-        return column.cast(pa.timestamp("us"), safe=False)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return within_calendar(column)
     return column
 
 
