@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import TINY, cli, result_rows, tiny_run
-from predict_age.errors import ConfigError
+from predict_age.errors import ConfigError, IntegrityError
 from predict_age.serving import connection
 from predict_age.serving.connection import Limits
 from predict_age.serving.keys import read_keys
@@ -506,6 +506,16 @@ def test_a_published_run_is_served_and_a_damaged_one_is_not(copied: Path) -> Non
         assert served.post(GOOD)[1]["run_id"] == first
         assert any("refused" in sentence for sentence in served.said)
         assert b"predict_age_model_refused 1" in served.ask("GET", "/metrics")[2]
+
+
+def test_a_model_that_does_not_repeat_known_answers_is_not_served(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that are not those of the run give published people other answers: the server does not start."""
+    from predict_age.predictor import loading
+
+    honest = loading.DeliveryRules
+    monkeypatch.setattr(loading, "DeliveryRules", lambda run, as_of, *more: honest(run, as_of.replace(year=as_of.year + 3), *more))
+    with pytest.raises(IntegrityError, match="another answer"), server(copied):
+        pass
 
 
 def test_entity_tags(served: Served) -> None:

@@ -24,6 +24,7 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "score",
     "ab",
     "serve",
+    "check-skew",
     "aws-task",
 )
 app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))

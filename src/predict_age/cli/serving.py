@@ -1,14 +1,15 @@
-"""Commands that answer on demand: serve."""
+"""Commands that answer on demand: serve, check-skew."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import WorkspaceOption, app, open_workspace
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 
 
 @app.command("serve", epilog="Example: predict-age serve --workspace work --port 8080")
@@ -26,3 +27,23 @@ def serve_command(
         sys.stderr.flush()
 
     serve(open_workspace(workspace), ServerSettings(host, port, keys), notice)
+
+
+@app.command("check-skew", epilog="Example: predict-age check-skew --workspace work --url http://localhost:8080")
+def check_skew_command(
+    workspace: WorkspaceOption,
+    people: Annotated[int, typer.Option(help="People to compare, drawn by a hash of their ids.", min=1)] = 10_000,
+    url: Annotated[str, typer.Option(help="Server to ask; default: the predictor of this process.", metavar="URL")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare answers on demand with the published ones: equal to the last hundredth, or exit code 4 naming features."""
+    from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels
+    from predict_age.serving.client import asking
+    from predict_age.serving.skew import check_skew, raise_skew
+
+    prepare_kernels(MIN_KERNEL_ROWS)
+    check = check_skew(open_people(workspace), people, asking(url) if url else None)
+    equal = check.compared - check.different
+    text = f"{equal:,} of {check.compared:,} people of run {check.run_id} have the published answer (model {check.model_version})"
+    print_line(json.dumps(check.as_json()) if as_json else text)
+    raise_skew(check)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from predict_age.errors import InputError
+from predict_age.features.encode import Matrix
 from predict_age.features.extract import FeatureReader
 from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels, use_kernels
 from predict_age.models.bundle import Bundle
@@ -60,16 +61,20 @@ class ProfilePredictor:
         Raises InputError for a profile that cannot be written as text.
         """
         column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
-        with _reading:
-            kernels = len(column) > 0 and use_kernels(len(column))
-            reader = FeatureReader(connect, self.bundle.features.text, self.rules.as_of, kernels=kernels)
-            reader.add(column)
-            matrix, problems = reader.encoded(self.bundle.encoders)
+        matrix, problems = self.matrix(column)
         usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
         everybody = bool(usable.all())
         made = self.bundle.predict(matrix if everybody else matrix[usable])
         reasons = [] if everybody else [problems[row] or WITHOUT_FEATURES for row in np.flatnonzero(~usable).tolist()]
         return answers(usable, reasons, made, self.rules.default_age, self.rules.usable_from_pct)
+
+    def matrix(self, column: pa.ChunkedArray) -> tuple[Matrix, list[str | None]]:
+        """The matrix (n, n_columns) that the models read from a ``column`` of profiles (n,), and why profiles cannot be used."""
+        with _reading:
+            kernels = len(column) > 0 and use_kernels(len(column))
+            reader = FeatureReader(connect, self.bundle.features.text, self.rules.as_of, kernels=kernels)
+            reader.add(column)
+            return reader.encoded(self.bundle.encoders)
 
 
 _reading = Lock()

@@ -98,7 +98,7 @@ class Prediction:
                 continue
             answer = next(answers) if next(visible) else NOBODY
             pid = {} if item.pid is None else {"pid": item.pid}
-            made.append(pid | as_json_answer(answer))
+            made.append(pid | answer.as_json())
         return made
 
     def _predicted(self, profiles: list[str | None]) -> Answers:
@@ -165,20 +165,6 @@ def _without(answers: pa.Table, hidden: pa.Array) -> pa.Table:
         for name, c in zip(answers.column_names, answers.columns, strict=True)
     ]
     return pa.table(columns, names=answers.column_names)
-
-
-def as_json_answer(answer: Answer) -> dict[str, object]:
-    """The members of an answer; percentages in hundredths."""
-    pct = None if answer.confidence_pct is None else round(answer.confidence_pct, 2)
-    return {
-        "predicted_age": answer.predicted_age,
-        "age_lower": answer.age_lower,
-        "age_upper": answer.age_upper,
-        "confidence_pct": pct,
-        "usable": answer.usable,
-        "prediction_source": answer.prediction_source or None,
-        "reason": answer.reason,
-    }
 
 
 def _dumped(value: object) -> bytes:

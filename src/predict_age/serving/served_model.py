@@ -7,16 +7,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
+from predict_age.errors import ConfigError, InputError, IntegrityError, PredictAgeError
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import ProfilePredictor
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.serving.people import PublishedPeople, published_people
-from predict_age.storage.manifest import verified_run
+from predict_age.serving.skew import compare_people, raise_skew
+from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.publication import POINTER, Published
 from predict_age.storage.suppression_list import FOLDER, LIST, SuppressionList, read_suppression_list
 from predict_age.storage.workspace import Workspace
 
 POINTER_READS = 3
+KNOWN_ANSWERS = 50  # published people whose answers a model must repeat before it is served
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def load_served(workspace: Workspace) -> ServedModel:
         if (after.current, after.champion) == (before.current, before.champion):
             predictor.warm_up()
             check_repeats(predictor)
+            check_known_answers(run, predictor, people, read_suppression_list(workspace.root, before))
             return ServedModel(predictor, people, run.manifest.run_id, run.manifest.quarter)
     raise IntegrityError("the published pointer changes all the time", expected="no concurrent publication", fix="try again")
 
@@ -60,6 +64,20 @@ def check_repeats(predictor: ProfilePredictor) -> None:
         raise IntegrityError(
             "the model answers one profile otherwise than several", expected="equal answers", fix="report this, with the model"
         )
+
+
+def check_known_answers(
+    run: VerifiedRun, predictor: ProfilePredictor, people: PublishedPeople, suppression: SuppressionList | None
+) -> None:
+    """Raise IntegrityError unless some published people have their published answer, by their profiles in the source.
+
+    A source that is gone, has changed or has ids that occur twice is not asked: `predict-age check-skew` does that.
+    """
+    facts = run.folder.facts(ReadSourceFacts)
+    if facts.duplicate or run.folder.remote:
+        return
+    with suppress(InputError):
+        raise_skew(compare_people(run, predictor, people, suppression, KNOWN_ANSWERS, share=1.0))
 
 
 @dataclass
