@@ -160,7 +160,15 @@ def test_plan_costs_less_than_a_dollar() -> None:
     )
     small = estimate_cost(1000)
     assert (small.batches, small.tasks) == (1, 1)
-    assert estimate_cost(378_024_173, text=True).total > document.total
+    text = estimate_cost(378_024_173, text=True)
+    assert document.total < text.total < 1, "the document's source is JSON"
+    assert text.minutes > document.minutes
+    assert "TOO MUCH" not in text.checks["disk of training"]
+    assert "TOO MUCH" in estimate_cost(1_000_000_000, text=True).checks["disk of training"]
+    assert text.standing_month == document.standing_month
+    assert (
+        document.standing_month["NAT gateway"] > 30 > sum(document.standing_month.values()) - document.standing_month["NAT gateway"]
+    )
 
 
 def test_prices_and_assumptions_are_the_documented_ones() -> None:
@@ -185,8 +193,15 @@ def test_plan_command(tmp_path: Path) -> None:
     said = cli("plan", "--platform", "aws", "--rows", 378024173).stdout
     assert "ceil(236,265,108 / 300,000) = 788" in said
     assert "altogether" in said
+    assert "source in Parquet" in said
+    assert "source in JSON or CSV" in said
+    assert "Dollars a month" in said
     found = json.loads(cli("plan", "--platform", "aws", "--rows", 378024173, "--json").stdout)
-    assert found["total_usd"] < 1
+    assert found["total_usd"] < found["as_text"]["total_usd"] < 1
+    assert (found["source"], found["as_text"]["source"]) == ("Parquet", "JSON or CSV")
+    fitting = tmp_path / "between.toml"
+    fitting.write_text(f"[limits]\nmax_cost_usd = {(found['total_usd'] + found['as_text']['total_usd']) / 2}\n")
+    cli("plan", "--platform", "aws", "--rows", 378024173, "--config", fitting, check=6)
     (tmp_path / "c.toml").write_text("[limits]\nmax_cost_usd = 0.1\n")
     refused = cli("plan", "--platform", "aws", "--rows", 378024173, "--config", tmp_path / "c.toml", check=6).stderr
     assert "at most $0.10" in refused

@@ -17,6 +17,10 @@ CORES_PER_VCPU = 0.6
 TASK_START_SECONDS = 60.0  # a task: image, interpreter, model
 TRAIN_SECONDS_A_ROW = 165 / 1_000_000
 PEOPLE_BYTES, QA_BYTES, RESULT_BYTES = 14, 22, 26  # a row, in the Parquet that Athena reads and writes
+WORKING_COPY_BYTES = 200  # a row of text (1.6 kB of JSON) as Parquet: the converted source, which workers read
+UPLOAD_BYTES_A_SECOND = 100e6  # of a task, one file after another: an assumption
+HOURS_A_MONTH = 730
+KMS_KEYS, ALARM_METRICS, OWN_METRICS, DASHBOARDS = 2, 12, 3, 1  # of the Terraform modules, with their default variables
 MINIMUM_SCAN_BYTES = 10_000_000  # bytes that Athena bills for a statement
 CHILD_OUTPUT = 16  # bytes that a child of the map returns
 OUTPUT_LIMIT = 256 * 1024
@@ -35,11 +39,15 @@ class Fleet:
     batches_per_task: int = 16
     max_concurrency: int = 500
     spot_weight: float = 0.8  # of the prediction tasks: weights 4 to 1
+    training_disk_gib: int = 200
 
 
 @dataclass(frozen=True)
 class AwsPlan:
-    """Estimate: ``dollars`` by service, ``arithmetic`` with each formula, ``checks`` against limits of the platform."""
+    """Estimate: ``dollars`` by service, ``arithmetic`` with each formula, ``checks`` against limits of the platform.
+
+    ``standing_month`` are dollars a month, run or no run.
+    """
 
     rows: int
     to_predict: int
@@ -53,6 +61,8 @@ class AwsPlan:
     arithmetic: list[str]
     checks: dict[str, str] = field(default_factory=dict)
     prices: str = ""
+    source: str = "Parquet"  # or "JSON or CSV"
+    standing_month: dict[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
@@ -85,9 +95,12 @@ def estimate_cost(
     sampled = min(round(rows * known_share), 1_000_000)
     cores = CORES_PER_VCPU * fleet.training_vcpu
     read = rows / (READ_RATE * cores) + (rows / (CONVERT_RATE * cores) if text else 0)
-    training = TASK_START_SECONDS + read + sampled * TRAIN_SECONDS_A_ROW
+    upload = rows * WORKING_COPY_BYTES / UPLOAD_BYTES_A_SECOND if text else 0
+    training = TASK_START_SECONDS + read + upload + sampled * TRAIN_SECONDS_A_ROW
     said.append(
-        f"training: {TASK_START_SECONDS:.0f} s start + {read:.0f} s reading + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning"
+        f"training: {TASK_START_SECONDS:.0f} s start + {read:.0f} s reading{' and converting' if text else ''}"
+        + (f" + {upload:.0f} s uploading {rows * WORKING_COPY_BYTES / 1e9:.0f} GB of Parquet" if text else "")
+        + f" + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning"
     )
     work = to_predict / tasks / (PREDICT_RATE * CORES_PER_VCPU * fleet.prediction_vcpu)
     each = TASK_START_SECONDS + work
@@ -117,7 +130,7 @@ def estimate_cost(
         "Step Functions": children * prices.transition,
         "S3 requests": requests,
         "CloudWatch logs": (tasks + 10) * 0.0002 * prices.log_gb,
-        "NAT": minutes / 60 * prices.nat_hour + tasks * 0.005 * prices.nat_gb,
+        "NAT": minutes / 60 * (prices.nat_hour + prices.public_ipv4_hour) + tasks * 0.005 * prices.nat_gb,
     }
     said.append(f"Athena: {scanned / 1e9:.1f} GB read by 5 statements, at ${prices.athena_tb:g} a TB")
     return AwsPlan(
@@ -131,9 +144,25 @@ def estimate_cost(
         max(fleet.training_vcpu, concurrency * fleet.prediction_vcpu),
         dollars,
         said,
-        _checks(tasks, concurrency, fleet),
+        _checks(tasks, concurrency, fleet) | _disk(rows if text else 0, fleet),
         f"{prices.region}, {prices.as_of}",
+        "JSON or CSV" if text else "Parquet",
+        standing_costs(rows, prices),
     )
+
+
+def standing_costs(rows: int, prices: Prices = PRICES) -> dict[str, float]:
+    """Dollars a month of what stands there whether a run is done or not, with the results of one run over ``rows`` people."""
+    kept = rows * (PEOPLE_BYTES + QA_BYTES + RESULT_BYTES + PREDICTION_BYTES_A_ROW)
+    return {
+        "NAT gateway": HOURS_A_MONTH * prices.nat_hour,
+        "its public IPv4 address": HOURS_A_MONTH * prices.public_ipv4_hour,
+        "KMS keys": KMS_KEYS * prices.kms_key_month,
+        "alarms": ALARM_METRICS * prices.alarm_metric_month,
+        "own metrics": OWN_METRICS * prices.own_metric_month,
+        "dashboard": DASHBOARDS * prices.dashboard_month,
+        "results of a run": kept / 1e9 * prices.storage_gb_month,
+    }
 
 
 def _scanned(rows: int, to_predict: int) -> int:
@@ -152,6 +181,13 @@ def _checks(tasks: int, concurrency: int, fleet: Fleet) -> dict[str, str]:
         "vCPU quota": f"{concurrency * fleet.prediction_vcpu:,} Fargate vCPUs; new accounts have 6, ask for more",
         "launch rate": f"{tasks:,} starts at 20 a second: {tasks / 20:.0f} s",
     }
+
+
+def _disk(text_rows: int, fleet: Fleet) -> dict[str, str]:
+    """Working copies of a source of text against the disk of the training task."""
+    used, disk = text_rows * WORKING_COPY_BYTES / 1e9, fleet.training_disk_gib * 2**30 / 1e9
+    too_much = " - TOO MUCH: write the source as Parquet" if used > 0.8 * disk else ""
+    return {"disk of training": f"{used:.0f} of {disk:.0f} GB for the converted source{too_much}"} if text_rows else {}
 
 
 def estimate_run_cost(run: RunPlan) -> AwsPlan:

@@ -23,7 +23,12 @@ class Prices:
     log_gb: float = 0.50
     nat_hour: float = 0.045
     nat_gb: float = 0.045
+    public_ipv4_hour: float = 0.005  # the NAT gateway's
     storage_gb_month: float = 0.023
+    kms_key_month: float = 1.0
+    alarm_metric_month: float = 0.10
+    own_metric_month: float = 0.30
+    dashboard_month: float = 3.0
 
 
 PRICES = Prices()

@@ -101,19 +101,28 @@ def show_features(coverage: list[FeatureCoverage]) -> None:
         stdout_console().print(escape("; ".join(proxies)) + ": the model card measures it where card.groups names the group")
 
 
-def show_aws_plan(plan: AwsPlan) -> None:
-    """Print a plan for AWS with its arithmetic."""
-    table = grid(f"Plan on AWS (prices of {plan.prices})", ["", ""], numbers=False)
-    table.add_row("people", f"{plan.rows:,}, of whom {plan.to_predict:,} need a prediction")
-    for line in plan.arithmetic:
-        name, _, rest = line.partition(" = " if " = ceil" in line else ": ") if ":" in line or " = ceil" in line else ("", "", line)
-        table.add_row(name, rest or line)
-    table.add_row("time", f"about {duration(plan.minutes * 60)}, {plan.concurrency:,} tasks at a time")
-    for name, text in plan.checks.items():
+def show_aws_plans(plans: list[AwsPlan]) -> None:
+    """Print plans for AWS, of one job over sources of different formats: arithmetic, dollars of a run, dollars of a month."""
+    first = plans[0]
+    table = grid(f"Plan on AWS (prices of {first.prices})", ["", ""], numbers=False)
+    table.add_row("people", f"{first.rows:,}, of whom {first.to_predict:,} need a prediction")
+    shown: set[str] = set()
+    for plan in plans:
+        for line in plan.arithmetic:
+            if line not in shown:
+                shown.add(line)
+                name, _, rest = line.partition(" = " if " = ceil" in line else ": ")
+                table.add_row(f"{name}, source in {plan.source}" if name == "training" and len(plans) > 1 else name, rest or line)
+    for name, text in {name: text for plan in plans for name, text in plan.checks.items()}.items():
         table.add_row(name, text)
-    money = grid("Dollars", ["service", "dollars"])
-    for name, dollars in plan.dollars.items():
-        money.add_row(name, f"{dollars:.3f}")
-    money.add_row("altogether", f"{plan.total:.2f}", style="bold")
-    stdout_console().print(table)
-    stdout_console().print(money)
+    money = grid("Dollars of a run", ["service", *(f"source in {plan.source}" for plan in plans)])
+    for name in first.dollars:
+        money.add_row(name, *(f"{plan.dollars[name]:.3f}" for plan in plans))
+    money.add_row("altogether", *(f"{plan.total:.2f}" for plan in plans), style="bold")
+    money.add_row("time", *(f"about {duration(plan.minutes * 60)}" for plan in plans))
+    month = grid("Dollars a month, run or no run", ["what", "dollars"])
+    for name, dollars in first.standing_month.items():
+        month.add_row(name, f"{dollars:.2f}")
+    month.add_row("altogether", f"{sum(first.standing_month.values()):.2f}", style="bold")
+    for printed in (table, money, month):
+        stdout_console().print(printed)

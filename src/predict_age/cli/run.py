@@ -146,18 +146,21 @@ def plan_command(
 
 def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
     from predict_age.aws.cost_plan import estimate_cost, estimate_run_cost
-    from predict_age.cli.render_plans import show_aws_plan
+    from predict_age.cli.render_plans import show_aws_plans
     from predict_age.config import load_config
     from predict_age.runs.budget import check_cost
 
     if not rows and not source:
         raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
-    if rows:
-        estimated = estimate_cost(rows)
+    if rows:  # nobody knows the format: both are priced, and the dearer one must fit
+        plans = [estimate_cost(rows), estimate_cost(rows, text=True)]
     else:
-        estimated = estimate_run_cost(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, None))
-    print_line(json.dumps(estimated.as_json())) if as_json else show_aws_plan(estimated)
-    check_cost(estimated.total, load_config(config, {}).limits, " on AWS")
+        plans = [estimate_run_cost(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, None))]
+    if as_json:
+        print_line(json.dumps({**plans[0].as_json(), **({"as_text": plans[1].as_json()} if rows else {})}))
+    else:
+        show_aws_plans(plans)
+    check_cost(max(plan.total for plan in plans), load_config(config, {}).limits, " on AWS")
 
 
 @app.command("run", epilog="Example: predict-age run --source people/people --workspace work --as-of 2025-10-23")

@@ -14,7 +14,7 @@ from predict_age.aws.state_machine import LAMBDAS, TASKS
 ROOT = Path(__file__).parents[3]
 LAMBDA_CODE = ROOT / "src" / "predict_age" / "aws" / "lambdas"
 GIB_A_VCPU = 4  # every vCPU has a worker with model and rows
-DISK_GIB = {"training": 100, "prediction": 21}  # training: working copies of the source
+DISK_GIB = {"training": Fleet().training_disk_gib}  # working copies of the source
 SPOT_NOTICE_SECONDS = 120
 ATHENA_FUNCTIONS = {"human_qa", "final_results"}  # they wait for statements over all rows
 LONGEST_FUNCTION = 900
