@@ -112,7 +112,7 @@ sql: $(DEV)  ## DuckDB's version of the statements, from Athena's
 aws-plan: $(DEV)  ## the plan of the Terraform modules that tests compare with (needs Terraform); review its difference
 	@PYTHONPATH=src:tests $(BIN)/python -m cloud.mocked tests/golden/aws_plan.txt
 
-package: $(RUN)  ## the package of the AWS functions, for terraform apply
+package: $(DEV)  ## the package of the AWS functions, for terraform apply
 	@$(BIN)/python -m predict_age.aws.lambda_package out/functions.zip
 	@ls -l out/functions.zip
 

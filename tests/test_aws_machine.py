@@ -16,7 +16,7 @@ import sqlglot
 from conftest import cli
 from predict_age.aws import state_machine
 from predict_age.aws.cost_plan import CORES_PER_VCPU, TASK_START_SECONDS, Fleet, estimate_cost, task_dollars
-from predict_age.aws.lambda_package import build_package
+from predict_age.aws.lambda_package import SERVICES, build_package, packaged_paths
 from predict_age.aws.lambdas.batch_generator import tasks_of
 from predict_age.aws.prices import PRICES
 from predict_age.sql import for_athena, literal, source_text, unload
@@ -105,20 +105,36 @@ def test_every_batch_is_in_one_task(batches: int, each: int) -> None:
     assert max(map(len, tasks)) - min(map(len, tasks)) <= 1
 
 
-def test_package_needs_nothing_but_boto3(tmp_path: Path) -> None:
-    """Each handler is imported from the zip alone, in an interpreter without this environment's packages; small and reproducible."""
+def test_package_needs_nothing_beside_itself(tmp_path: Path) -> None:
+    """Each handler is imported, and a client of each service made, from the unpacked zip alone, in an interpreter without packages."""
     build_package(tmp_path / "a.zip")
     build_package(tmp_path / "b.zip")
     data = (tmp_path / "a.zip").read_bytes()
     assert data == (tmp_path / "b.zip").read_bytes()
-    assert len(data) < 200_000
-    zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path / "code")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert sum(f.file_size for f in archive.infolist() if f.filename.startswith("predict_age/")) < 250_000
+        assert len(data) < 3_000_000
+        archive.extractall(tmp_path / "code")
+    code = tmp_path / "code"
     handlers = [f"predict_age.aws.lambdas.{name}" for name in state_machine.LAMBDAS.values()]
-    program = f"import sys; sys.path.insert(0, {str(tmp_path / 'code')!r})\nimport importlib\nfor n in {handlers}: importlib.import_module(n).handle"
+    program = (
+        f"import sys; sys.path.insert(0, {str(code)!r})\nimport importlib, boto3\n"
+        f"for n in {handlers}: importlib.import_module(n).handle\n"
+        f"for s in {SERVICES}: boto3.client(s, region_name='eu-west-1', aws_access_key_id='x', aws_secret_access_key='x')\n"
+        f"assert all(m.__file__.startswith({str(code)!r}) for n, m in sys.modules.items() if n in ('boto3', 'botocore', 'urllib3'))"
+    )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (tmp_path / "code" / "predict_age" / "storage" / "row_accounting.py").unlink()
-    assert subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True).returncode, "the check can fail"
+    for missing in ("predict_age/storage/row_accounting.py", "botocore/data/athena"):
+        (code / missing).rename(tmp_path / "away")
+        assert subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True).returncode, "the check can fail"
+        (tmp_path / "away").rename(code / missing)
+
+
+def test_every_service_that_functions_call_is_in_the_package() -> None:
+    """... by the names in the calls that make clients."""
+    text = "".join(path.read_text() for path in packaged_paths() if path.suffix == ".py")
+    assert set(re.findall(r'\bclient\("(\w+)"', text)) == set(SERVICES)
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
