@@ -89,8 +89,11 @@ def _is_over(path: Path) -> bool:
 
 
 def is_dead_owner(path: Path, is_this_machine: bool, process: int) -> bool:
-    """Whether the ``process`` that made ``path`` has ended; when it ran on another machine: whether ``path`` is a day old."""
-    if not is_this_machine:
+    """Whether the ``process`` that made ``path`` has ended; when it ran on another machine: whether ``path`` is a day old.
+
+    Likewise on Windows, where asking a process would interrupt it.
+    """
+    if not is_this_machine or os.name == "nt":
         return _age_seconds(path) > OTHER_MACHINE_SECONDS
     try:
         os.kill(process, 0)
