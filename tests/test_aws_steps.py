@@ -1,5 +1,6 @@
 """What the functions check before they publish, and in which order they act, with an Athena whose answers the test chooses."""
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from predict_age.aws.athena import Athena
 from predict_age.aws.execution_lease import acquire_execution_lease
 from predict_age.aws.lambdas import final_results, human_qa, pre_cleanup
 from predict_age.aws.lambdas.runtime import Call, do_step_once
@@ -14,7 +16,7 @@ from predict_age.aws.object_names import RESULTS_TABLE, reader_tables
 from predict_age.aws.run_mirror import Job
 from predict_age.aws.s3_store import Store
 from predict_age.aws.tasks import recorded_cost
-from predict_age.errors import InputError, IntegrityError, LeaseLostError
+from predict_age.errors import InputError, IntegrityError, LeaseLostError, ResourceError
 from predict_age.records.step_facts import BatchGeneratorFacts, ParallelPredictionFacts, ReadSourceFacts
 from predict_age.step import StepResult
 from predict_age.storage.publication import read_published
@@ -39,6 +41,10 @@ class ChosenAthena:
         if statement.startswith("UNLOAD"):
             self.during()
         return "query"
+
+    def run_once(self, key: str, statement: Callable[[int], str]) -> int:
+        self.run(statement(0))
+        return 0
 
     def rows(self, statement: str) -> list[dict[str, str | None]]:
         self.run(statement)
@@ -204,3 +210,51 @@ def test_a_container_leaves_what_it_could_not_do(store: Store) -> None:  # noqa:
         raise InputError("the source is empty", expected="a row", fix="put one there")
     text, _ = store.get("runs/20251023T080000Z-1f00ba54/failures/7.txt")
     assert text == b"the source is empty\n  expected: a row\n  to fix: put one there"
+
+
+class Queries:
+    """Athena's interface: queries by token; each goes through the states that the test gives, one at each look."""
+
+    def __init__(self, *fates: list[str]) -> None:
+        self.fates, self.queries = list(fates), dict[str, tuple[str, list[str], dt.datetime]]()
+
+    def start_query_execution(self, **given: Any) -> dict[str, str]:
+        token = given["ClientRequestToken"]
+        self.queries.setdefault(
+            token, (given["QueryString"], self.fates[len(self.queries) % len(self.fates)], dt.datetime.now(dt.UTC))
+        )
+        return {"QueryExecutionId": token}
+
+    def get_query_execution(self, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        _, states, at = self.queries[QueryExecutionId]
+        state = states.pop(0) if len(states) > 1 else states[0]
+        if state == "killed":
+            raise KeyboardInterrupt
+        return {"QueryExecution": {"Status": {"State": state, "SubmissionDateTime": at}, "Statistics": {"DataScannedInBytes": 5}}}
+
+
+def unloaded(queries: Queries, key: str = "run/7/table") -> int:
+    """A call that unloads."""
+    return Athena("group", "base", api=queries).run_once(key, lambda number: f"UNLOAD {number}")
+
+
+def test_a_query_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call waits for the query of a call whose time was over; other work is another query."""
+    monkeypatch.setattr("predict_age.aws.athena.time.sleep", lambda seconds: None)
+    queries = Queries(["RUNNING", "killed", "RUNNING", "SUCCEEDED"])
+    with pytest.raises(KeyboardInterrupt):
+        unloaded(queries)
+    assert (unloaded(queries), unloaded(queries), len(queries.queries)) == (0, 0, 1)
+    assert unloaded(queries, "run/8/table") == 0
+    assert len(queries.queries) == 2
+
+
+def test_a_query_that_failed_before_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each failed query is said once, by the call that started it; the next call takes the next folder."""
+    monkeypatch.setattr("predict_age.aws.athena.time.sleep", lambda seconds: None)
+    queries = Queries(["RUNNING", "FAILED"], ["CANCELLED"], ["RUNNING", "SUCCEEDED"])
+    for _ in range(2):
+        with pytest.raises(ResourceError, match=r"Athena (failed|cancelled) a statement"):
+            unloaded(queries)
+    assert unloaded(queries) == unloaded(queries) == 2
+    assert [statement for statement, _, _ in queries.queries.values()] == ["UNLOAD 0", "UNLOAD 1", "UNLOAD 2"]

@@ -250,6 +250,21 @@ def _with_statistics(original: Any) -> Any:
     return get_query_execution
 
 
+def _with_tokens(original: Any) -> Any:
+    """The same token is the same query, as long as its statement is the same; moto starts another."""
+
+    def start_query_execution(self: AthenaResponse) -> Any:
+        token, query = self._get_param("ClientRequestToken"), self._get_param("QueryString")
+        known = self.athena_backend.__dict__.setdefault("tokens", {})
+        if token not in known:
+            known[token] = (query, original(self))
+        elif known[token][0] != query:
+            return self.error("Idempotent parameters do not match", 400)
+        return known[token][1]
+
+    return start_query_execution
+
+
 def _update_work_group(self: AthenaResponse) -> str:
     """Missing in moto: Terraform could change no setting of a workgroup."""
     group = self.athena_backend.work_groups[self._get_param("WorkGroup")]
@@ -268,4 +283,5 @@ def install() -> None:
     RunningAthena.__module__ = AthenaBackend.__module__  # moto finds the addresses of a backend by its module
     athena_backends.backend = RunningAthena
     AthenaResponse.update_work_group = _update_work_group
+    AthenaResponse.start_query_execution = _with_tokens(AthenaResponse.start_query_execution)
     AthenaResponse.get_query_execution = _with_statistics(AthenaResponse.get_query_execution)

@@ -15,7 +15,7 @@ from predict_age.storage.row_accounting import WITHHELD_MINOR
 
 @handler
 def handle(call: Call) -> Event:
-    """Unload the join into a folder of this attempt and create a table over it."""
+    """Unload the join into a folder of this execution and create a table over it."""
     do_step_once(call, "human_qa", lambda: _join(call))
     return next_state_input(call)
 

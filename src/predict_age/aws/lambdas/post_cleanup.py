@@ -24,7 +24,7 @@ def _clean(call: Call) -> StepResult[PostCleanupFacts]:
     run = call.name("")
     removable = [(n, size) for n, size in call.store.names(run) if is_temporary_file(n.removeprefix(run), keep_predictions)]
     unloaded = {"qa/": call.facts(HumanQaFacts).location, "results/": call.facts(FinalResultsFacts).location}
-    for folder, location in unloaded.items():  # each attempt unloads into a folder of its own
+    for folder, location in unloaded.items():  # each execution and each failed query has a folder of its own
         valid = (location or "").removeprefix(call.store.url(""))
         removable += [(n, size) for n, size in call.store.names(call.name(folder)) if not n.startswith(valid)]
     call.store.delete([n for n, _ in removable])

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from predict_age.aws import object_names
-from predict_age.aws.athena import Athena
+from predict_age.aws.athena import MOST_QUERIES, Athena
 from predict_age.aws.execution_lease import HeldLease
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store, client, code_of
@@ -29,10 +29,9 @@ F = TypeVar("F", bound=Facts)
 
 @dataclass
 class Call:
-    """One invocation. ``event`` has run_id and token once PreCleanup is done; ``attempt`` identifies this invocation."""
+    """One invocation. ``event`` has run_id and token once PreCleanup is done."""
 
     event: Event
-    attempt: str
     store: Store
     database: str
     workgroup: str
@@ -85,7 +84,7 @@ def call_of(event: Event, context: Any) -> Call:
     """The invocation that ``event`` and Lambda's ``context`` describe; the workspace is named by the environment."""
     env = os.environ
     store = Store(env["PREDICT_AGE_BUCKET"], env.get("PREDICT_AGE_PREFIX", "predict-age"))
-    return Call(event, str(context.aws_request_id), store, env["PREDICT_AGE_DATABASE"], env["PREDICT_AGE_WORKGROUP"])
+    return Call(event, store, env["PREDICT_AGE_DATABASE"], env["PREDICT_AGE_WORKGROUP"])
 
 
 def handler(function: Callable[[Call], Event]) -> Callable[[Event, Any], Event]:
@@ -134,10 +133,16 @@ def has_source_ids(call: Call) -> bool:
 
 
 def unload_table(call: Call, table: str, query: str) -> str:
-    """Unload the rows of ``query`` into a folder of this attempt and create the run's ``table`` over it; returns the folder."""
-    location = call.store.url(call.name(f"{object_names.STAGING_FOLDERS[table]}/{call.attempt}")) + "/"
-    call.athena.run(unload(query, location))
-    call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of an attempt that ended in between
+    """Unload the rows of ``query`` into a folder of this execution and create the run's ``table`` over it; returns the folder.
+
+    A call that follows one whose time was over waits for the query that runs already. Where a query failed in an earlier call,
+    the next folder is taken: Athena unloads into empty folders only.
+    """
+    folder = call.store.url(call.name(f"{object_names.STAGING_FOLDERS[table]}/{call.event['token']}"))
+    locations = [f"{folder}-{number}/" for number in range(MOST_QUERIES)]
+    work = f"{call.run_id}/{call.event['token']}/{table}"
+    location = locations[call.athena.run_once(work, lambda number: unload(query, locations[number]))]
+    call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of a call that ended in between
     create_table(call, table, location)
     return location
 
