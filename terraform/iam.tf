@@ -124,7 +124,7 @@ locals {
     [
       { Sid = "Look", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [local.bucket_arn] },
       { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [for k in right.read : "${local.bucket_arn}/${k}"] },
-      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [for k in right.write : "${local.bucket_arn}/${k}"] },
+      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = [for k in right.write : "${local.bucket_arn}/${k}"] },
     ],
     [for _ in length(right.delete) > 0 ? [1] : [] : {
       Sid = "Delete", Effect = "Allow", Action = ["s3:DeleteObject"], Resource = [for k in right.delete : "${local.bucket_arn}/${k}"]

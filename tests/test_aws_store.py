@@ -1,5 +1,7 @@
 """S3 that misbehaves: nothing is lost, nothing is doubled, and what cannot be mended is said in one sentence."""
 
+import hashlib
+import random
 import time
 import types
 from collections.abc import Iterator
@@ -148,3 +150,45 @@ def test_records_and_lease(s3: tuple[Store, Faults]) -> None:
     assert not current_execution_lease(documents).released
     release_execution_lease(documents, second.token)
     assert current_execution_lease(documents).released
+
+
+@pytest.fixture
+def large(s3: tuple[Store, Faults], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file that is stored in three parts: 5 MiB are the least that S3 takes."""
+    monkeypatch.setattr(module, "LARGE_BYTES", 1 << 20)
+    monkeypatch.setattr(module, "PART_BYTES", 5 << 20)
+    monkeypatch.setattr(module, "READ_SECONDS", 5)
+    path = tmp_path / "large"
+    path.write_bytes(random.Random(1).randbytes((11 << 20) + 7))
+    return path
+
+
+def unfinished(store: Store) -> list[object]:
+    return store.s3.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+
+
+def test_a_large_file_is_stored_in_parts(s3: tuple[Store, Faults], large: Path, tmp_path: Path) -> None:
+    """... whole, with its hash, under the same conditions, and once; nothing unfinished stays behind."""
+    store, _ = s3
+    store.put("a", large, None)
+    assert store.head("a").tag.rstrip('"').endswith("-3")
+    assert store.head("a").sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
+    store.fetch("a", tmp_path / "back", hashlib.sha256(large.read_bytes()).hexdigest())
+    store.put("a", large, None)  # itself is no conflict
+    tag = store.head("a").tag
+    other = tmp_path / "other"
+    other.write_bytes(large.read_bytes()[::-1])
+    with pytest.raises(ConflictError):
+        store.put("a", other, None)
+    assert (store.head("a").tag, unfinished(store)) == (tag, [])
+    store.put_part("a", other)
+    assert store.get("a")[0] == other.read_bytes()
+
+
+@pytest.mark.parametrize("burst", [["busy"] * 4, ["reset"] * 3, ["lost"], [*[""] * 4, "lost"], [*[""] * 4, "busy", "lost"]])
+def test_a_large_file_survives(s3: tuple[Store, Faults], large: Path, burst: list[str]) -> None:
+    """A burst at any request: the beginning, a part, or the end, whose reply may be lost."""
+    store, faults = s3
+    faults.next = list(burst)
+    store.put("a", large, None)
+    assert store.get("a")[0] == large.read_bytes()

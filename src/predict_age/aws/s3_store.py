@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from predict_age.storage.durable_files import parse_hashed_json
 REQUEST_ATTEMPTS = 8  # three, botocore's default, do not outlive a burst of 503
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+UPLOAD_GONE = {"NoSuchUpload"}  # the reply that it was completed was lost
+LARGE_BYTES, PART_BYTES, PARTS_TOGETHER = 256 << 20, 64 << 20, 8
 ABSENT_CODES = {"404", "NoSuchKey", "NotFound"}
 
 
@@ -111,21 +115,47 @@ class Store:
             "Key": self.key(name),
             "Metadata": {"sha256": digest.hex()},
             "ChecksumSHA256": base64.b64encode(digest).decode(),  # S3 compares on arrival
-            **({"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}),
             **encryption,
         }
+        condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
+        large = isinstance(data, Path) and data.stat().st_size > LARGE_BYTES
         try:
-            if isinstance(data, Path):
+            if isinstance(data, Path) and large:
+                arguments.pop("ChecksumSHA256")  # each part has its own
+                self._put_in_parts(data, arguments, condition)
+            elif isinstance(data, Path):
                 with data.open("rb") as body:
-                    self.s3.put_object(Body=body, **arguments)
+                    self.s3.put_object(Body=body, **arguments, **condition)
             else:
-                self.s3.put_object(Body=data, **arguments)
+                self.s3.put_object(Body=data, **arguments, **condition)
         except Exception as error:
-            if code_of(error) not in CONFLICTS | ABSENT_CODES:
+            if code_of(error) not in CONFLICTS | ABSENT_CODES | UPLOAD_GONE:
                 raise self._failed("write", name, error) from error
             now = self.head(name)
             if now is None or now.sha256 != digest.hex():
                 raise ConflictError(name) from None
+
+    def _put_in_parts(self, path: Path, arguments: dict[str, Any], condition: dict[str, str]) -> None:
+        """Store a large file in parts, several at a time: S3 takes 5 GiB at once. The condition is checked at the end."""
+        place = {key: arguments[key] for key in ("Bucket", "Key")}
+        upload = {**place, "UploadId": self.s3.create_multipart_upload(**arguments, ChecksumAlgorithm="SHA256")["UploadId"]}
+
+        def send(number: int) -> dict[str, object]:
+            with path.open("rb") as stream:
+                stream.seek((number - 1) * PART_BYTES)
+                body = stream.read(PART_BYTES)
+            checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+            sent = self.s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumSHA256=checksum)
+            return {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
+
+        try:
+            with ThreadPoolExecutor(PARTS_TOGETHER) as senders:
+                parts = list(senders.map(send, range(1, -(-path.stat().st_size // PART_BYTES) + 1)))
+            self.s3.complete_multipart_upload(**upload, **condition, MultipartUpload={"Parts": parts})
+        except Exception:
+            with suppress(Exception):  # the bucket removes it in three days, too
+                self.s3.abort_multipart_upload(**upload)
+            raise
 
     def put_part(self, name: str, data: bytes | Path) -> None:
         """Store a file that no receipt names yet: equal content stays, other content is replaced."""
