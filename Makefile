@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
+SERVE := $(VENV)/.serve
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := --quiet --no-compile --require-hashes
 UPGRADE :=
@@ -13,7 +14,7 @@ CHECKOV := out/checkov
 ROWS := 200000
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint bench soak wheel-test lock sql aws-plan package checkov clean
+.PHONY: help run serve test lint bench soak wheel-test lock sql aws-plan package checkov clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +46,12 @@ $(RUN): requirements-run.txt
 	@printf '%s\n' "$$PROGRAM" > $(BIN)/predict-age && chmod +x $(BIN)/predict-age
 	@touch $@
 
+# What the server needs besides.
+$(SERVE): requirements-serve.txt $(RUN)
+	@echo "Adding what the server needs to $(VENV) (once)"
+	@$(PIP) install $(LOCKED) -r requirements-serve.txt
+	@touch $@
+
 # What tests and linters need besides, into the same environment: the development set holds the run set, version for version.
 $(DEV): requirements-dev.txt $(RUN)
 	@echo "Adding what tests and linters need to $(VENV) (once)"
@@ -59,6 +66,9 @@ run: $(RUN)  ## generate 200,000 people, run the whole pipeline on them, print t
 	@echo
 	@echo "Against the truth that the pipeline never saw:"
 	@$(BIN)/python examples/score.py $(DEMO)/workspace $(DEMO)/truth.parquet
+
+serve: $(SERVE)  ## answer over HTTP about the result of make run, at http://localhost:8080
+	@$(BIN)/predict-age serve --workspace $(DEMO)/workspace
 
 test: $(DEV)  ## all tests; the last line counts skips
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -103,7 +113,8 @@ wheel-test: $(DEV)  ## build the wheel, install it alone elsewhere, run it
 lock:  ## resolve pyproject.toml into the requirements files (needs uv; UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) pyproject.toml -o requirements-run.txt
 	$(COMPILE) pyproject.toml --extra aws --constraint requirements-run.txt -o requirements-aws.txt
-	$(COMPILE) pyproject.toml --extra aws --group dev --constraint requirements-aws.txt -o requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra serve --constraint requirements-run.txt -o requirements-serve.txt
+	$(COMPILE) pyproject.toml --extra aws --extra serve --group dev --constraint requirements-aws.txt -o requirements-dev.txt
 	echo checkov | $(COMPILE) - -o requirements-checkov.txt
 
 sql: $(DEV)  ## DuckDB's version of the statements, from Athena's

@@ -8,13 +8,13 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from predict_age.serving.application import Service
-from predict_age.serving.connection import Connections, Limits
+from predict_age.serving.asgi import AsgiApplication, TimeLimits
 from predict_age.serving.keys import Keys
 from predict_age.serving.served_model import Watch
 from predict_age.storage.workspace import Workspace
@@ -28,7 +28,7 @@ class Served:
 
     port: int
     service: Service
-    connections: Connections
+    application: AsgiApplication
     said: list[str] = field(default_factory=list)
 
     def ask(
@@ -67,34 +67,22 @@ class Served:
 
 
 @contextmanager
-def server(workspace: Path, keys: Keys | None = None, limits: Limits | None = None) -> Iterator[Served]:
+def server(workspace: Path, keys: Keys | None = None, limits: TimeLimits | None = None) -> Iterator[Served]:
     """Serve ``workspace`` in a thread of this process; without the loop that follows publications."""
+    from predict_age.serving.uvicorn_server import quiet_server
+
     said: list[str] = []
     watch = Watch(Workspace.existing(workspace), said.append)
     watch.load()
-    service = Service(watch, keys)
-    connections = Connections(service, limits or Limits())
-    ready, ports, loops = threading.Event(), list[int](), list[asyncio.AbstractEventLoop]()
-
-    async def run() -> None:
-        listening = await asyncio.get_running_loop().create_server(connections.protocol, "127.0.0.1", 0)
-        ports.append(listening.sockets[0].getsockname()[1])
-        loops.append(asyncio.get_running_loop())
-        ready.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            listening.close()
-
-    def thread() -> None:
-        with suppress(asyncio.CancelledError):
-            asyncio.run(run())
-
-    worker = threading.Thread(target=thread, daemon=True)
+    application = AsgiApplication(Service(watch, keys), limits or TimeLimits())
+    listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+    running = quiet_server(application)
+    running.config.timeout_graceful_shutdown = 1
+    worker = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listening])), daemon=True)
     worker.start()
-    assert ready.wait(20)
     try:
-        yield Served(ports[0], service, connections, said)
+        yield Served(listening.getsockname()[1], application.service, application, said)
     finally:
-        loops[0].call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loops[0])])
+        running.should_exit = True
         worker.join(10)
+        listening.close()

@@ -130,7 +130,7 @@ def locked(name: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["run", "aws", "dev", "checkov"])
+@pytest.mark.parametrize("name", ["run", "aws", "serve", "dev", "checkov"])
 def test_requirements_are_pinned_and_hashed(name: str) -> None:
     """Every requirement has an exact version and hashes."""
     packages = locked(name)
@@ -144,7 +144,7 @@ def test_requirements_are_pinned_and_hashed(name: str) -> None:
 def test_requirements_hold_what_the_package_declares() -> None:
     """The run set covers the package's dependencies; each larger set holds the smaller one, version for version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    run, aws, dev = (locked(name) for name in ("run", "aws", "dev"))
+    run, aws, serve, dev = (locked(name) for name in ("run", "aws", "serve", "dev"))
     declared = {re.split(r"[\[=<>]", text)[0] for text in project["project"]["dependencies"]}
     tools = {re.split(r"[\[=<>]", text)[0] for text in project["dependency-groups"]["dev"]}
     assert declared <= set(run)
@@ -152,6 +152,8 @@ def test_requirements_hold_what_the_package_declares() -> None:
     assert not tools & set(aws)
     assert "boto3" in set(aws) - set(run)
     assert run.items() <= aws.items() <= dev.items()
+    assert {"uvicorn", "httptools", "uvloop"} <= set(serve) - set(run)
+    assert run.items() <= serve.items() <= dev.items()
 
 
 def test_makefile_imports_modules_that_exist() -> None:

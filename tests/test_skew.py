@@ -18,6 +18,8 @@ from predict_age.serving.skew import check_skew
 from predict_age.storage.workspace import Workspace
 from served import Served, server
 
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+
 
 @pytest.fixture(scope="module")
 def served(finished: tuple[Path, dict[str, Any]]) -> Iterator[Served]:

@@ -136,8 +136,8 @@ class FastPath:
         for number, texts in converted.items():
             self.columns[number].waiting |= texts
         waiting = sum(len(column.waiting) for column in self.columns)
-        many = sum(map(len, converted.values())) > MAX_WAITING_TEXTS
-        if many or waiting >= max(MIN_CACHED_TEXTS, sum(map(len, self.value_cache.known)) // 4):
+        new, cached = sum(map(len, converted.values())), sum(map(len, self.value_cache.known))
+        if new > max(MAX_WAITING_TEXTS, cached // 16) or waiting >= max(MIN_CACHED_TEXTS, cached // 4):
             self.value_cache.add({number: column.waiting for number, column in enumerate(self.columns) if column.waiting})
             for column in self.columns:
                 column.waiting = {}

@@ -8,18 +8,23 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from predict_age.errors import ConfigError, ResourceError
 from predict_age.serving.application import Service
-from predict_age.serving.connection import Connections, Limits
-from predict_age.serving.keys import Keys, read_keys
+from predict_age.serving.asgi import AsgiApplication, TimeLimits
+from predict_age.serving.keys import read_keys
 from predict_age.serving.served_model import Watch
 from predict_age.storage.workspace import Workspace
 
+if TYPE_CHECKING:
+    from predict_age.serving.uvicorn_server import QuietServer
+
 POLL_SECONDS = 1.0
-DRAIN_SECONDS = 9.0
 BACKLOG = 1024
+PACKAGES = ("uvicorn", "httptools")
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,21 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8080
     keys: Path | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: TimeLimits = field(default_factory=TimeLimits)
 
 
 def serve(workspace: Workspace, settings: ServerSettings, notice: Callable[[str], None]) -> None:
     """Serve ``workspace`` until SIGTERM or SIGINT; ``notice`` is called with each sentence for the operator.
 
-    Raises ConfigError where nothing is published, or an address beyond this machine has no keys; ResourceError for a port in use.
+    Raises ConfigError where packages are missing, nothing is published, or an address beyond this machine has no keys, and
+    ResourceError for a port in use.
     """
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"the server needs packages that are not installed: {', '.join(missing)}",
+            fix='pip install "predict-age[serve]", or pip install --require-hashes -r requirements-serve.txt',
+        )
     keys = read_keys(settings.keys) if settings.keys else None
     if keys is None and not _is_loopback(settings.host):
         raise ConfigError(
@@ -46,7 +58,11 @@ def serve(workspace: Workspace, settings: ServerSettings, notice: Callable[[str]
         )
     watch = Watch(workspace, notice)
     watch.load()
-    asyncio.run(_serve(watch, keys, settings, notice))
+    from predict_age.serving.uvicorn_server import quiet_server, run_until_stopped
+
+    application = AsgiApplication(Service(watch, keys), settings.limits)
+    with _listening(settings) as listening:
+        run_until_stopped(quiet_server(application), listening, _main_of(application.service, notice))
 
 
 def _is_loopback(host: str) -> bool:
@@ -56,33 +72,36 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _serve(watch: Watch, keys: Keys | None, settings: ServerSettings, notice: Callable[[str], None]) -> None:
-    service = Service(watch, keys)
-    connections = Connections(service, settings.limits)
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+def _listening(settings: ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        server = await loop.create_server(connections.protocol, settings.host, settings.port, backlog=BACKLOG)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ResourceError(f"port {settings.port} of {settings.host} cannot be used", found=error.strerror or str(error)) from None
-    address = server.sockets[0].getsockname()
-    assert watch.served is not None
-    notice(f"serving run {watch.served.run_id} on http://{_shown(server.sockets[0], address)} (API: /openapi.json)")
-    follower = asyncio.create_task(_follow(watch))
-    await stopped.wait()
-    service.draining = True
-    server.close()
-    connections.drain()
-    deadline = loop.time() + DRAIN_SECONDS
-    while connections.open and loop.time() < deadline:
-        await asyncio.sleep(0.02)
-    follower.cancel()
-    notice("stopped" if not connections.open else f"stopped with {len(connections.open)} connections open")
 
 
-def _shown(listening: socket.socket, address: tuple[object, ...]) -> str:
-    return f"[{address[0]}]:{address[1]}" if listening.family == socket.AF_INET6 else f"{address[0]}:{address[1]}"
+def _main_of(service: Service, notice: Callable[[str], None]) -> Callable[[QuietServer, socket.socket], object]:
+    """The coroutine function that serves until a signal comes."""
+
+    async def main(server: QuietServer, listening: socket.socket) -> None:
+        def stop() -> None:
+            service.draining = server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        follower = asyncio.create_task(_follow(service.watch))
+        assert service.watch.served is not None
+        notice(f"serving run {service.watch.served.run_id} on http://{_shown(listening)} (API: /openapi.json)")
+        await server.serve(sockets=[listening])
+        follower.cancel()
+        notice("stopped")
+
+    return main
+
+
+def _shown(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if listening.family == socket.AF_INET6 else f"{host}:{port}"
 
 
 async def _follow(watch: Watch) -> None:

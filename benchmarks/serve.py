@@ -1,0 +1,169 @@
+"""Speed of the server: single profiles, batches and the lookup, over HTTP: ``python benchmarks/serve.py WORKSPACE PEOPLE``.
+
+The server runs in a process of its own. Every profile has a title and a date that no request had before. Latency is measured at a
+given rate of arrivals, from the moment at which a request should have been sent, so that a server that falls behind shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+NUMBERS = count()
+
+
+def connected(port: int) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=60)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
+
+
+def asked(client: socket.socket, request: bytes) -> bytes:
+    """The body of the answer, which must have status 200."""
+    client.sendall(request)
+    found = client.recv(1 << 20)
+    while b"\r\n\r\n" not in found:
+        found += client.recv(1 << 20)
+    head, _, body = found.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head[:200]
+    parts, length = [body], int(re.search(rb"(?i)content-length: (\d+)", head).group(1)) - len(body)  # type: ignore[union-attr]
+    while length:
+        part = client.recv(min(length, 1 << 20))
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def post(body: bytes, kind: str = "application/json", path: str = "/v1/predict") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def new_profile(profiles: list[dict[str, object]]) -> bytes:
+    """One of the profiles, with a title and a date of its own."""
+    n = next(NUMBERS)
+    career = {"start": f"{1975 + n % 45}-{1 + n % 12:02}-{1 + n % 28:02}T{n:08}"}
+    return json.dumps(
+        {**profiles[n % len(profiles)], "current_title": f"Senior Engineer {n * 7919 % 10**7}", "career": career}
+    ).encode()
+
+
+def percentiles(times: list[float]) -> str:
+    ordered = sorted(times)
+    at = [ordered[min(int(len(ordered) * q), len(ordered) - 1)] * 1000 for q in (0.5, 0.9, 0.99, 1)]
+    return "p50 {:.2f}  p90 {:.2f}  p99 {:.2f}  max {:.1f} ms".format(*at)
+
+
+def at_rate(port: int, request: Callable[[], bytes], rate: float, seconds: float) -> list[float]:
+    """Seconds from when each request was due to its answer; requests are due ``rate`` a second."""
+    prepared = [request() for _ in range(int(rate * seconds))]
+    times = []
+    with connected(port) as client:
+        start = time.perf_counter()
+        for number, content in enumerate(prepared):
+            due = start + number / rate
+            while (wait := due - time.perf_counter()) > 0:
+                if wait > 0.0003:
+                    time.sleep(wait - 0.0002)
+            asked(client, content)
+            times.append(time.perf_counter() - due)
+    return times
+
+
+def most(port: int, request: Callable[[], bytes], requests: int, connections: int = 2) -> float:
+    """Requests answered in a second, by ``connections`` that ask one after the other."""
+    prepared = [[request() for _ in range(requests // connections)] for _ in range(connections)]
+
+    def client_of(contents: list[bytes]) -> None:
+        with connected(port) as client:
+            for content in contents:
+                asked(client, content)
+
+    workers = [threading.Thread(target=client_of, args=(contents,)) for contents in prepared]
+    began = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(map(len, prepared)) / (time.perf_counter() - began)
+
+
+def arrow(profiles: list[bytes]) -> bytes:
+    table = pa.table({"profile": [p.decode() for p in profiles]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def served(workspace: Path, core: int) -> Iterator[int]:
+    """The port of a server on one core."""
+    command = [sys.executable, "-m", "predict_age", "serve", "--workspace", str(workspace), "--port", "0"]
+    began = time.perf_counter()
+    pin = ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 else []
+    with subprocess.Popen([*pin, *command], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        found = re.search(r":(\d+) ", process.stderr.readline())
+        assert found
+        print(f"ready after {time.perf_counter() - began:.1f} s")
+        yield int(found.group(1))
+        memory = Path(f"/proc/{process.pid}/status").read_text()
+        print("most memory", re.search(r"VmHWM:\s+(\d+)", memory).group(1), "kB")  # type: ignore[union-attr]
+        process.terminate()
+        process.wait(20)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("workspace", type=Path)
+    arguments.add_argument("people", type=Path)
+    arguments.add_argument("--seconds", type=float, default=5)
+    arguments.add_argument("--rate", type=float, default=1000)
+    arguments.add_argument("--core", type=int, default=0)
+    given = arguments.parse_args()
+    texts = pq.read_table(given.people, columns=["pid", "profile_json"]).slice(0, 5000).to_pylist()
+    pids = [row["pid"] for row in texts]
+    profiles = [json.loads(row["profile_json"]) for row in texts if (row["profile_json"] or "").startswith("{")]
+    single = lambda: post(b'{"profile": ' + new_profile(profiles) + b"}")  # noqa: E731
+    many = lambda n: post(b"[" + b",".join(b'{"profile": ' + new_profile(profiles) + b"}" for _ in range(n)) + b"]")  # noqa: E731
+    odd = lambda: post(b'{"profile": ' + new_profile(profiles).replace(b'"current_title"', b'"\\u0063urrent_title"') + b"}")  # noqa: E731
+    lookup = lambda: post(json.dumps({"pids": [pids[next(NUMBERS) % len(pids)]]}).encode(), path="/v1/people:lookup")  # noqa: E731
+    stream = lambda: post(arrow([new_profile(profiles) for _ in range(1000)]), "application/vnd.apache.arrow.stream")  # noqa: E731
+    for port in served(given.workspace, given.core):
+        at_rate(port, single, given.rate / 4, 1)
+        print(f"single profiles, {given.rate:.0f} a second:", percentiles(at_rate(port, single, given.rate, given.seconds)))
+        stop = threading.Event()
+
+        def batches(port: int = port, stop: threading.Event = stop) -> None:
+            with connected(port) as client:
+                content = many(1000)
+                while not stop.is_set():
+                    asked(client, content)
+
+        beside = threading.Thread(target=batches)
+        beside.start()
+        times = at_rate(port, single, given.rate / 4, given.seconds)
+        stop.set()
+        beside.join()
+        print(f"single profiles, {given.rate / 4:.0f} a second, beside a client of batches:", percentiles(times))
+        print("profiles that are not plain, 100 a second:", percentiles(at_rate(port, odd, 100, given.seconds / 2)))
+        print(f"lookups, {given.rate:.0f} a second:", percentiles(at_rate(port, lookup, given.rate, given.seconds / 2)))
+        print(f"single profiles a second: {most(port, single, 4000):,.0f}")
+        print(f"profiles a second in JSON of 1,000: {1000 * most(port, lambda: many(1000), 30):,.0f}")
+        print(f"profiles a second in Arrow of 1,000: {1000 * most(port, stream, 30):,.0f}")
+
+
+if __name__ == "__main__":
+    main()
