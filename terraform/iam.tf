@@ -109,7 +109,7 @@ locals {
   catalog_arn  = "arn:${local.partition}:glue:${local.region}:${local.account}:catalog"
   database_arn = "arn:${local.partition}:glue:${local.region}:${local.account}:database/${local.database}"
   # Only tables that predict-age makes: in a database that existed before, other tables are somebody else's.
-  own_tables = ["predict_age_people", "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"]
+  own_tables = ["predict_age_people", "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results", "predict_age_hidden_people"]
   tables_arns = concat([local.catalog_arn, local.database_arn], [
     for table in local.own_tables : "arn:${local.partition}:glue:${local.region}:${local.account}:table/${local.database}/${table}*"
   ])

@@ -160,13 +160,18 @@ resource "aws_cloudwatch_log_resource_policy" "tasks_failed" {
 
   policy_document = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
-      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource  = "${aws_cloudwatch_log_group.tasks_failed.arn}:*"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
-    }]
+    Statement = [for action, condition in {
+      "logs:CreateLogStream" = {}
+      "logs:PutLogEvents"    = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.tasks_failed.arn } }
+      } : merge(
+      {
+        Effect    = "Allow"
+        Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+        Action    = action
+        Resource  = "${aws_cloudwatch_log_group.tasks_failed.arn}:*"
+      },
+      length(condition) > 0 ? { Condition = condition } : {},
+    )]
   })
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from cloud import mocked, terraform
 from cloud.rules import compute, problems, storage, watching
@@ -241,6 +242,15 @@ def test_the_example_has_the_defaults_of_the_modules() -> None:
     assert len(example.keys() & modules.keys()) > 15
     shared = defaults(MODULES).keys() & defaults(MODULES / "storage").keys()
     assert all(defaults(MODULES)[k] == defaults(MODULES / "storage")[k] for k in shared)
+
+
+def test_the_definition_can_be_parsed(default: list[Resource]) -> None:
+    """By the parser of States Language that the emulator has; the check can fail."""
+    text = Plan(default).one("aws_sfn_state_machine")["definition"]
+    text = text.replace('"ToleratedFailurePercentage": 0', '"ToleratedFailurePercentage": 0.0')  # its grammar wants that
+    AmazonStateLanguageParser.parse(text)
+    with pytest.raises(Exception, match="ResultPat"):
+        AmazonStateLanguageParser.parse(text.replace('"ResultPath"', '"ResultPat"', 1))
 
 
 def test_the_image_is_built_as_the_tasks_need_it(default: list[Resource]) -> None:

@@ -63,6 +63,7 @@ def _answers() -> dict[str, dict[str, str]]:
             for g, kind in log.items()
         },
         "aws_cloudwatch_log_group.tasks_failed": {"arn": arn("logs", "log-group:/aws/events/predict-age-tasks-failed")},
+        "aws_cloudwatch_event_rule.tasks_failed": {"arn": arn("events", "rule/predict-age-tasks-failed")},
         "aws_cloudwatch_log_group.machine": {"arn": arn("logs", "log-group:/aws/states/predict-age-pipeline")},
         **{
             f"aws_{kind}.{name}": {"id": f"{kind}-{name}".replace("[0]", "")}

@@ -7,9 +7,14 @@ kind of object is found, whatever it is called.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import predict_age.sql
 from cloud.rules.plan import Plan, as_list
+from predict_age.aws.object_names import STAGING_FOLDERS, reader_tables, staging_table
+from predict_age.sql import VIEW
 
 WITHOUT_RESOURCE = {  # actions for which AWS knows no narrower resource
     "ecr:GetAuthorizationToken",
@@ -58,7 +63,7 @@ RUN = (  # one object of each kind that a run's folder may hold
     "steps/x.json",
 )
 RUN_ID = "20251023T080000Z-1f00ba54"
-WORKSPACE = ("published.json", "lease.json", "config.toml", "suppression/key", "else.json")
+WORKSPACE = ("hidden/people.parquet", "published.json", "lease.json", "config.toml", "suppression/key", "else.json")
 OUTSIDE = ("source/part-0.parquet", "athena/x", "else/x", "predict-age-else/x")
 WRITES = {
     "pre-cleanup": {"published.json", "lease.json", "request.json", "steps/pre_cleanup.json"},
@@ -108,7 +113,7 @@ READS = {
     "prediction": {*BASE, "source/part-0.parquet"},
     "collect": {*BASE, "source/part-0.parquet"},
     **{role: {*BASE, "athena/x"} for role in ("create-predictions-table", "human-qa", "final-results")},
-    "reader": {"results/a/part", "athena/x"},
+    "reader": {"results/a/part", "hidden/people.parquet", "athena/x"},
     "machine": {"tasks.json", "failures/1.txt"},
 }
 QUERIES = {"athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"}
@@ -165,12 +170,9 @@ S3_ACTIONS = {  # actions on S3 that follow from the tables above
     "s3:ListMultipartUploadParts",
 }
 TRUSTED = {"machine": "states", "scheduler": "scheduler", "start-tasks": "ecs-tasks"}
-OWN_TABLES = (
-    "predict_age_people_run_x",
-    "predict_age_predictions",
-    "predict_age_human_qa_run_x",
-    "predict_age_final_results_2025q3",
-)
+STATEMENTS = "".join(path.read_text() for path in sorted(Path(predict_age.sql.__file__).parent.glob("*.sql")))
+CREATED = set(re.findall(r"^CREATE EXTERNAL TABLE IF NOT EXISTS (\w+)", STATEMENTS, re.M))
+OWN_TABLES = {VIEW, *reader_tables("2025q3"), *CREATED, *(staging_table(table, RUN_ID) for table in STAGING_FOLDERS)}
 SOURCE_ROLES = ("pre-cleanup", "training")
 FOREIGN_TABLES = ("predict_age_full_evaluation_raw_378m", "predict_age_training_raw_14m", "customers")
 

@@ -174,10 +174,17 @@ def failed_tasks(plan: Plan) -> Iterator[str]:
                 yield f"{said} is {'not ' if wanted else ''}counted as a failed task"
     if not counted:
         yield "failed tasks are counted nowhere"
-    for policy in plan.of("aws_cloudwatch_log_resource_policy"):
-        (statement,) = json.loads(policy["policy_document"])["Statement"]
-        if not {"events.amazonaws.com", "delivery.logs.amazonaws.com"} <= set(as_list(statement["Principal"]["Service"])):
-            yield "events cannot be logged"
+    statements = [s for p in plan.of("aws_cloudwatch_log_resource_policy") for s in json.loads(p["policy_document"])["Statement"]]
+    arns = {r["arn"] for r in plan.of("aws_cloudwatch_event_rule")}
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        if not any(
+            action in as_list(s["Action"])
+            and {"events.amazonaws.com", "delivery.logs.amazonaws.com"} <= set(as_list(s["Principal"]["Service"]))
+            and {r.removesuffix(":*") for r in as_list(s["Resource"])} <= set(groups)
+            and s.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", next(iter(arns))) in arns
+            for s in statements
+        ):
+            yield f"events cannot be logged: {action}"
 
 
 def _matches(pattern: Values, event: Any) -> bool:
