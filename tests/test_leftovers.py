@@ -216,7 +216,7 @@ def test_every_traced_value_is_one_that_was_planted(planted: Planted) -> None:
 
 def test_earlier_versions_on_aws_stay_for_a_day() -> None:
     """Lifecycle rules of the bucket: noncurrent objects of runs, and Athena's output."""
-    text = (Path(__file__).parents[1] / "terraform" / "s3.tf").read_text()
+    text = (Path(__file__).parents[1] / "terraform" / "storage" / "s3.tf").read_text()
     rules = {
         re.search(r'prefix = "([^"]+)"', rule)[1]: rule
         for rule in re.split(r"\n  rule \{", text)[1:]

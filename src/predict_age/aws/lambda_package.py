@@ -54,8 +54,8 @@ LONG_AGO = (2020, 1, 1, 0, 0, 0)
 
 
 SERVICES = ("athena", "glue", "s3", "stepfunctions")  # those that the functions call
-LIBRARIES = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "urllib3", "six")
-LEFT_OUT = re.compile(
+ZIPPED_LIBRARIES = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "urllib3", "six")
+NOT_ZIPPED = re.compile(
     r"^\.\.|/__pycache__/|^boto3/(data|examples)/|^dateutil/zoneinfo/.*gz$|^urllib3/contrib/emscripten/|\.pyi$|/py\.typed$"
 )
 _DATA = re.compile(r"^botocore/data/(\w[\w-]*)/")
@@ -74,7 +74,7 @@ def library_files() -> dict[str, Path]:
     boto3 is not installed.
     """
     found: dict[str, Path] = {}
-    for library in LIBRARIES:
+    for library in ZIPPED_LIBRARIES:
         try:
             distribution = importlib.metadata.distribution(library)
         except importlib.metadata.PackageNotFoundError:
@@ -84,7 +84,7 @@ def library_files() -> dict[str, Path]:
             name = file.as_posix()
             service = _DATA.match(name)
             licence = _DIST_INFO.match(name) and "LICENSE" in name.upper()
-            if LEFT_OUT.search(name) or (_DIST_INFO.match(name) and not licence) or (service and service[1] not in SERVICES):
+            if NOT_ZIPPED.search(name) or (_DIST_INFO.match(name) and not licence) or (service and service[1] not in SERVICES):
                 continue
             found[name] = Path(str(distribution.locate_file(file)))
     return found
