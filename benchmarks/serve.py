@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -108,8 +109,24 @@ def arrow(profiles: list[bytes]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def served(workspace: Path, core: int) -> Iterator[int]:
-    """The port of a server on one core."""
+class Running:
+    """A server: its ``port`` and process."""
+
+    def __init__(self, port: int, pid: int) -> None:
+        self.port, self.pid = port, pid
+
+    def processor_seconds(self) -> float:
+        """Processor time that it has taken: it does not depend on what else the machine does, waiting does."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def most_memory(self) -> int:
+        """Largest resident memory, MiB."""
+        return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text()).group(1)) // 1024  # type: ignore[union-attr]
+
+
+def served(workspace: Path, core: int) -> Iterator[Running]:
+    """A server on one core."""
     command = [sys.executable, "-m", "predict_age", "serve", "--workspace", str(workspace), "--port", "0"]
     began = time.perf_counter()
     pin = ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 else []
@@ -118,9 +135,10 @@ def served(workspace: Path, core: int) -> Iterator[int]:
         found = re.search(r":(\d+) ", process.stderr.readline())
         assert found
         print(f"ready after {time.perf_counter() - began:.1f} s")
-        yield int(found.group(1))
-        memory = Path(f"/proc/{process.pid}/status").read_text()
-        print("most memory", re.search(r"VmHWM:\s+(\d+)", memory).group(1), "kB")  # type: ignore[union-attr]
+        running = Running(int(found.group(1)), process.pid)
+        yield running
+        with suppress(OSError):
+            print(f"most memory: {running.most_memory()} MiB")
         process.terminate()
         process.wait(20)
 
@@ -141,7 +159,15 @@ def main() -> None:
     odd = lambda: post(b'{"profile": ' + new_profile(profiles).replace(b'"current_title"', b'"\\u0063urrent_title"') + b"}")  # noqa: E731
     lookup = lambda: post(json.dumps({"pids": [pids[next(NUMBERS) % len(pids)]]}).encode(), path="/v1/people:lookup")  # noqa: E731
     stream = lambda: post(arrow([new_profile(profiles) for _ in range(1000)]), "application/vnd.apache.arrow.stream")  # noqa: E731
-    for port in served(given.workspace, given.core):
+    for running in served(given.workspace, given.core):
+        port = running.port
+
+        def costs(name: str, request: Callable[[], bytes], requests: int, people: int, running: Running = running) -> None:
+            began = running.processor_seconds()
+            rate = most(running.port, request, requests)
+            each = (running.processor_seconds() - began) / (requests * people)
+            print(f"{name}: {rate * people:,.0f} a second, {each * 1e6:.0f} us of the server's processor time each")
+
         at_rate(port, single, given.rate / 4, 1)
         print(f"single profiles, {given.rate:.0f} a second:", percentiles(at_rate(port, single, given.rate, given.seconds)))
         stop = threading.Event()
@@ -160,9 +186,11 @@ def main() -> None:
         print(f"single profiles, {given.rate / 4:.0f} a second, beside a client of batches:", percentiles(times))
         print("profiles that are not plain, 100 a second:", percentiles(at_rate(port, odd, 100, given.seconds / 2)))
         print(f"lookups, {given.rate:.0f} a second:", percentiles(at_rate(port, lookup, given.rate, given.seconds / 2)))
-        print(f"single profiles a second: {most(port, single, 4000):,.0f}")
-        print(f"profiles a second in JSON of 1,000: {1000 * most(port, lambda: many(1000), 30):,.0f}")
-        print(f"profiles a second in Arrow of 1,000: {1000 * most(port, stream, 30):,.0f}")
+        costs("single profiles", single, 2000, 1)
+        costs("single profiles that are not plain", odd, 400, 1)
+        costs("lookups of one", lookup, 2000, 1)
+        costs("profiles in JSON of 1,000", lambda: many(1000), 20, 1000)
+        costs("profiles in Arrow of 1,000", stream, 20, 1000)
 
 
 if __name__ == "__main__":

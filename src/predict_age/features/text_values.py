@@ -75,8 +75,15 @@ def _converter(feature: Feature, as_of: dt.date) -> _TextConverter:
         return lambda text: NEEDS_SQL if text.startswith("[") else None
     if isinstance(feature, Text) and _is_decided(feature):
         rules = [(re.compile(rule.match, re.ASCII | re.IGNORECASE), float(rule.value)) for rule in feature.rules]
-        return lambda text: next((v for pattern, v in rules if pattern.search(tidy_text(text))), float(feature.otherwise))
+        return lambda text: _first_match(rules, tidy_text(text), float(feature.otherwise))
     return lambda _: NEEDS_SQL
+
+
+def _first_match(rules: list[tuple[re.Pattern[str], float]], text: str, otherwise: float) -> float:
+    for pattern, value in rules:
+        if pattern.search(text):
+            return value
+    return otherwise
 
 
 def _is_decided(feature: Text) -> bool:

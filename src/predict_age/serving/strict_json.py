@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -49,7 +49,15 @@ def _integer(text: str) -> int | float:
     return int(text) if len(text) <= MOST_INTEGER_DIGITS else HugeInteger("inf")
 
 
-_scan = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer).scan_once  # type: ignore[attr-defined]  # raw_decode without its error texts, which hold the body
+def _scanner(**more: Callable[[str], object]) -> Callable[[str, int], tuple[object, int]]:
+    """The scanner behind :meth:`json.JSONDecoder.raw_decode`, without its error messages, which hold the text."""
+    made = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, **more)  # type: ignore[arg-type]
+    scan: Callable[[str, int], tuple[object, int]] = made.scan_once  # type: ignore[attr-defined]
+    return scan
+
+
+_scan = _scanner()
+_scan_huge = _scanner(parse_int=_integer)  # where an integer has more digits than Python converts
 
 
 def decoded(body: bytes) -> str:
@@ -66,7 +74,12 @@ def decoded(body: bytes) -> str:
 def value_at(text: str, at: int, outer: int) -> tuple[object, int]:
     """The value at ``at``, inside ``outer`` objects and lists, and where it ends. Raises ProblemError 400 when there is none."""
     try:
-        value, end = _scan(text, at)
+        try:
+            value, end = _scan(text, at)
+        except ValueError as error:
+            if type(error) is not ValueError:  # JSONDecodeError and the like
+                raise
+            value, end = _scan_huge(text, at)
     except StopIteration:
         raise not_json("a value") from None
     except _NotJsonError as error:
