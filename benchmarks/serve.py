@@ -136,6 +136,7 @@ def served(workspace: Path, core: int) -> Iterator[Running]:
         assert found
         print(f"ready after {time.perf_counter() - began:.1f} s")
         running = Running(int(found.group(1)), process.pid)
+        print(f"processor time of the start: {running.processor_seconds():.1f} s")
         yield running
         with suppress(OSError):
             print(f"most memory: {running.most_memory()} MiB")

@@ -1,4 +1,4 @@
-"""The server in trouble: ``python benchmarks/serve_trouble.py WORKSPACE``, which has two finished runs and is rolled back and forth.
+"""The server in trouble: ``python benchmarks/serve_trouble.py WORKSPACE``, with two finished runs, between which it is rolled back.
 
 Prints what happened: rollbacks under load, bodies of 150 MB, compressed bombs, 1,000 slow connections, memory, kill -9, SIGTERM.
 """
@@ -73,9 +73,8 @@ def rollbacks(workspace: Path, running: Running) -> None:
     stop.set()
     for client in clients:
         client.join()
-    print(
-        f"{ROLLBACKS} rollbacks: {sum(answers.values()):,} answers of {len(answers)} runs, {len(failed)} failed requests {failed[:3]}"
-    )
+    total = sum(answers.values())
+    print(f"{ROLLBACKS} rollbacks: {total:,} answers of {len(answers)} runs, {len(failed)} failed {failed[:3]}")
 
 
 def main() -> None:
