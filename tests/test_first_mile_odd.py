@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +20,9 @@ from predict_age.features.inspection import inspect_features
 from predict_age.features.spec import default_text, parse_features
 from predict_age.source.column_types import UNREADABLE_TEXT
 from predict_age.source.profile_json import flat_profile, profile_text
+from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import RowRules, connect
+from predict_age.source_config import SourceConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -287,3 +291,72 @@ def test_many_small_files_are_planned_together(kind: str, tmp_path: Path, monkey
         assert 1 <= asked <= 6
         plans.append({key: said[key] for key in ("rows", "known_share", "ages", "odd_ids", "pid_type", "rows_sampled")})
     assert plans[0] == plans[1]
+
+
+VIEWED = pa.array(["x", "y", None, "z" * 40, "y", "x"])
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string_view(), pa.binary_view(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())], ids=str
+)
+def test_rows_are_left_out_of_columns_of_any_text_type(kind: pa.DataType, tmp_path: Path) -> None:
+    """Arrow filters no views: the rows that count are read all the same, in any pattern."""
+    pq.write_table(pa.table({"pid": range(6), "birth_year": [1980] * 6, "v": VIEWED.cast(kind)}), tmp_path / "p.parquet")
+    path, source = str(tmp_path / "p.parquet"), SourceConfig(profile_json="*")
+    [split] = splits_of_file(open_parquet(path).metadata, 0, 0, path, working=False)
+    for pattern in ([1, 0, 1, 1, 0, 1], [0, 1, 1, 1, 1, 0], [1] * 6, [0, 0, 0, 0, 0, 1]):
+        keep = np.array(pattern, np.bool_)
+        [piece] = read_split(split, source, with_profile=True, only=keep)
+        assert piece.raw["pid"].to_pylist() == piece.positions.tolist() == np.flatnonzero(keep).tolist()
+        assert [json.loads(text).get("v") for text in piece.raw["profile"].to_pylist()] == VIEWED.filter(pa.array(keep)).to_pylist()
+
+
+@pytest.mark.parametrize("options", [{}, {"store_schema": False}, {"use_dictionary": False, "data_page_version": "2.0"}], ids=str)
+def test_a_parquet_file_with_a_damaged_footer_is_refused_or_read(options: dict[str, Any], tmp_path: Path) -> None:
+    """Bits of the footer are changed, one file each, in another process: Arrow must not end it, and no error may escape."""
+    columns = {
+        "pid": [1, 2, 3],
+        "birth_year": [1980, None, 1990],
+        "profile_json": ['{"ä":1}', "{}", None],
+        "naïve": ["x", "y", None],
+    }
+    nested = {"s": [{"a": 1}, None, {"a": 2}], "when": pa.array([1, 2, 3], pa.timestamp("us", "UTC"))}
+    pq.write_table(pa.table(columns | nested), tmp_path / "p.parquet", **options)
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGING, str(tmp_path / "p.parquet")], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-1500:]
+    counts = json.loads(done.stdout)
+    assert counts["refused"] > 100 and counts["read"] > 20, counts
+
+
+DAMAGING = """
+import collections, json, random, sys
+from pathlib import Path
+from predict_age.errors import InputError
+from predict_age.source.column_names import check_columns
+from predict_age.source.column_types import check_types
+from predict_age.source.row_group_reader import _cached_file, open_parquet, read_split, splits_of_file
+from predict_age.source_config import SourceConfig
+path, counts, draw = sys.argv[1], collections.Counter(), random.Random(3)
+good = Path(path).read_bytes()
+footer = len(good) - 8 - int.from_bytes(good[-8:-4], "little")
+for number in range(260):
+    damaged = bytearray(good)
+    at = draw.randrange(footer, len(good) - 8)
+    damaged[at] = draw.choice([damaged[at] ^ (1 << draw.randrange(8)), draw.randrange(256)])
+    Path(path).write_bytes(damaged)
+    _cached_file.cache_clear()
+    for source in (SourceConfig(), SourceConfig(profile_json="*")):
+        try:
+            file = open_parquet(path)
+            check_columns(file.schema_arrow.names, source, path)
+            check_types(file.schema_arrow, source, path)
+            for split in splits_of_file(file.metadata, 0, 0, path, working=False):
+                for profiles in (False, True):
+                    assert sum(piece.raw.num_rows for piece in read_split(split, source, with_profile=profiles)) == split.rows
+            counts["read"] += 1
+        except InputError:
+            counts["refused"] += 1
+print(json.dumps(counts))
+"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -23,6 +24,8 @@ from predict_age.source.value_form import without_values
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
 LIGHT_ROWS = 1_000_000  # at most, without profiles
+COLUMNS_TRIED = 1_000  # of all row groups of a file, whose entries in the footer are tried when it is opened
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # raised for bytes that are not what a Parquet file has there
 LIGHT = ("pid", "birth_year", "approximate_age", "birth_date")  # names of ``SourceConfig.light_columns`` in a slice
 
 
@@ -63,15 +66,34 @@ class Slice:
 def open_parquet(path: str) -> pq.ParquetFile:
     """Open a Parquet file or raise InputError saying why it is none."""
     try:
-        return pq.ParquetFile(random_access(path), pre_buffer=in_s3(path))
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = without_values(str(error), path) if isinstance(error, pa.ArrowException) else str(error).splitlines()[0]
+        file = pq.ParquetFile(random_access(path), pre_buffer=in_s3(path))
+        if not in_s3(path):
+            _check_footer(file)
+        return file
+    except DAMAGED as error:
+        reason = str(error).splitlines()[0] if isinstance(error, OSError) else without_values(str(error), path)
         raise InputError(
             f"not a readable Parquet file: {path}",
             expected="Parquet with a valid footer",
             found=reason,
             fix="replace or remove the file",
         ) from None
+
+
+def _check_footer(file: pq.ParquetFile) -> None:
+    """Raise one of DAMAGED for names that are no text, and for columns that do not fit the schema.
+
+    Arrow ends the whole process when it is asked for the sizes of such columns; when it begins to read them it raises an error. Of
+    many row groups the first is tried.
+    """
+    metadata = file.metadata
+    for field in file.schema_arrow:
+        str(field.type)
+    columns = list(range(metadata.num_columns))
+    few = metadata.num_row_groups * len(columns) <= COLUMNS_TRIED
+    for group in range(metadata.num_row_groups if few else min(metadata.num_row_groups, 1)):
+        with suppress(NotImplementedError):  # of a type that Arrow does not read: such columns are left out
+            next(file.reader.iter_batches(0, row_groups=[group], column_indices=columns, use_threads=False), None)
 
 
 def splits_of_file(
@@ -159,7 +181,7 @@ def read_split(
             positions = table["position"].to_numpy() if numbered else np.arange(rows, dtype=np.int64) + split.first_row + first
             if only is not None:
                 keep = only[first : first + rows]
-                table, positions = table.filter(pa.array(keep)), positions[keep]
+                table, positions = _kept(table, keep), positions[keep]
             if table.num_rows:
                 for name, value in split.partition:
                     if name not in names:
@@ -167,7 +189,7 @@ def read_split(
                 raw = _rename(table, source, aged if with_ids else [], rest if with_profile else None, flat)
                 yield Slice(first, raw, positions)
             first += rows
-    except (pa.ArrowInvalid, OSError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"a Parquet file is damaged: {split.path}, row group {split.row_group}",
             found=without_values(str(error), split.path),
@@ -196,6 +218,15 @@ def _tables(file: pq.ParquetFile, split: Split, columns: list[str], together: in
             rows += batch.num_rows
     if waiting:
         yield pa.Table.from_batches(waiting)
+
+
+def _kept(table: pa.Table, keep: NDArray[np.bool_]) -> pa.Table:
+    """The rows of ``table`` (n,) that ``keep`` (n,) marks, also of types that Arrow does not filter, such as views."""
+    try:
+        return table.filter(pa.array(keep))
+    except pa.ArrowNotImplementedError:
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]])))
+        return pa.concat_tables([table.slice(0, 0), *(table.slice(a, b - a) for a, b in ends.reshape(-1, 2).tolist())])
 
 
 def _rows_together(file: pq.ParquetFile, split: Split, columns: list[str], most: int, most_bytes: int) -> int:
