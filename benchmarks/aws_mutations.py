@@ -1,9 +1,9 @@
-"""Does `make test` notice dangerous one-line changes of the AWS side? ``python benchmarks/aws_mutations.py [WORD ...]``.
+"""Does `make test` notice dangerous one-line changes of the AWS side? ``python benchmarks/aws_mutations.py [every=N] [WORD ...]``.
 
 Each change makes the deployed pipeline lose data, leak, cost too much, tell nobody or do the wrong work. The tests of the AWS side
 run on a copy of the repository, after one change, without emulator. A change is caught by *rules* (what must hold, whatever the
 text is), by the *reviewed plan* alone (any other plan than the committed one), or *not caught*. With words, only changes whose
-kind or file contains one of them are tried. The list was written before the rules.
+kind or file contains one of them are tried, with ``every=N`` each N-th of them. The list was written before the rules.
 """
 
 from __future__ import annotations
@@ -321,34 +321,34 @@ CHANGES = (
     Change(
         "machine",
         MACHINE,
-        '_container(family, ["aws-task", command], False, [])',
-        '_container(family, ["aws-task", command], True, [])',
+        "_tries(name, family, command, False, [], done",
+        "_tries(name, family, command, True, [], done",
     ),
     Change("machine", MACHINE, '        "TimeoutSeconds": RUN_SECONDS,\n', ""),
     Change("machine", MACHINE, '        "TimeoutSeconds": TASK_SECONDS,\n', ""),
     Change(
         "machine",
         MACHINE,
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 12 * 3600",
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 60, 900, 12 * 3600",
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 960, 12 * 3600",
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 60, 960, 12 * 3600",
     ),
     Change(
         "machine",
         MACHINE,
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 12 * 3600",
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 900, 3600",
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 960, 12 * 3600",
+        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 960, 3600",
     ),
     Change(
         "machine",
         MACHINE,
-        '        "Next": "Failed",\n    }\n    states["Failed"]',
-        '        "Next": "Done",\n    }\n    states["Failed"]',
+        '            "Next": "Failed",\n',
+        '            "Next": "Done",\n',
     ),
     Change(
         "machine",
         MACHINE,
-        'CATCH = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "NotifyFailure"}]',
-        'CATCH = [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.failure", "Next": "NotifyFailure"}]',
+        'return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": following}]',
+        'return [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.failure", "Next": following}]',
     ),
     Change("machine", MACHINE, '"AssignPublicIp": "DISABLED"', '"AssignPublicIp": "ENABLED"'),
     Change("machine", MACHINE, '        {"Name": "PREDICT_AGE_TOKEN", "Value.$": "$.token"},\n', ""),
@@ -436,7 +436,9 @@ def caught(repository: Path, scratch: Path, change: Change) -> str:
 
 
 def main(words: list[str]) -> None:
-    chosen = [c for c in CHANGES if not words or any(w in c.kind or w in c.file for w in words)]
+    step = next((int(w.partition("=")[2]) for w in words if w.startswith("every=")), 1)
+    words = [w for w in words if not w.startswith("every=")]
+    chosen = [c for c in CHANGES if not words or any(w in c.kind or w in c.file for w in words)][::step]
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         repository, scratch = copy_of(Path(folder)), Path(folder) / "scratch"
