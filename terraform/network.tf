@@ -5,14 +5,9 @@ locals {
   own_network = var.vpc_id == ""
   own         = local.own_network ? 1 : 0
   nat         = local.own_network && var.nat_enabled ? 1 : 0
-  zones       = length(var.availability_zones) > 0 ? var.availability_zones : try(slice(data.aws_availability_zones.main[0].names, 0, 2), [])
+  zones       = length(var.availability_zones) > 0 ? var.availability_zones : [for zone in ["a", "b"] : "${local.region}${zone}"]
   vpc_id      = local.own_network ? aws_vpc.main[0].id : var.vpc_id
   subnet_ids  = local.own_network ? aws_subnet.private[*].id : var.subnet_ids
-}
-
-data "aws_availability_zones" "main" {
-  count = local.own_network && length(var.availability_zones) == 0 ? 1 : 0
-  state = "available"
 }
 
 resource "aws_vpc" "main" {

@@ -85,7 +85,7 @@ variable "vpc_cidr" {
 
 variable "availability_zones" {
   type        = list(string)
-  description = "Zones of the private subnets of that VPC. More zones find Spot capacity more often. Empty: the first two of the region."
+  description = "Zones of the private subnets of that VPC. More zones find Spot capacity more often. Empty: zones a and b of the region."
   default     = []
 }
 

@@ -23,7 +23,6 @@ from predict_age.aws.state_machine import LAMBDAS, TASKS
 Resource = dict[str, Any]
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "company-predict-age"
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
-ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
 INVENTED = re.compile(r"[a-z0-9]{8}")
 FUNCTIONS = tuple(LAMBDAS.values())
 CONTAINERS = ("prediction", *(family for family, _ in TASKS.values()))
@@ -96,7 +95,6 @@ def _test_file(variables: dict[str, Any]) -> str:
         "aws_caller_identity": {"account_id": ACCOUNT},
         "aws_partition": {"partition": "aws"},
         "aws_region": {"id": REGION},
-        "aws_availability_zones": {"names": ZONES},
     }
     lines = ['mock_provider "aws" {']
     lines += [f'  mock_data "{kind}" {{\n    defaults = {json.dumps(v)}\n  }}' for kind, v in data.items()]
