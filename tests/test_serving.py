@@ -435,8 +435,8 @@ def test_hidden_people_have_no_number_at_once(copied: Path) -> None:
         pids = copied.parent / "pids"
         pids.write_text(f"{pid}\n")
         cli("suppress", "--workspace", copied, "--pid-file", pids)
-        assert served.service.watch.changed()
-        served.service.watch.look_again()
+        assert served.service.watch.list_changed()
+        served.service.watch.read_list()
         unknown = served.ask("GET", "/v1/people/987654321")
         assert served.ask("GET", f"/v1/people/{pid}") == unknown and unknown[0] == 404
         assert served.post({"pids": [pid, 987654321]}, path="/v1/people:lookup")[1]["people"] == [None, None]
@@ -451,7 +451,7 @@ def test_hidden_people_have_no_number_at_once(copied: Path) -> None:
         )
         assert numbers(found[0]) == (None,) * 5 and found[1]["predicted_age"]
         (copied / "suppression" / "key").unlink()
-        served.service.watch.look_again()
+        served.service.watch.read_list()
         assert [
             served.post(item)[0],
             served.get("/v1/people/5")[0],
@@ -459,6 +459,33 @@ def test_hidden_people_have_no_number_at_once(copied: Path) -> None:
             served.get("/v2/health/ready")[0],
         ] == [503] * 4
         assert any("nothing about people" in sentence for sentence in served.said)
+
+
+def test_a_list_that_is_replaced_twice_within_a_second(copied: Path) -> None:
+    """The hashes of a list are read when the list is: the file is removed by the next generation, before anybody was asked about."""
+    pids = [r[0] for r in result_rows(copied) if r[4] == "ML_PREDICTION"][:2]
+    with server(copied) as served:
+        for pid in pids:
+            (copied.parent / "pids").write_text(f"{pid}\n")
+            cli("suppress", "--workspace", copied, "--pid-file", copied.parent / "pids")
+            if pid == pids[0]:
+                served.service.watch.read_list()
+        assert [served.get(f"/v1/people/{pid}")[0] for pid in pids] == [404, 200]
+        served.service.watch.read_list()
+        assert [served.get(f"/v1/people/{pid}")[0] for pid in pids] == [404, 404]
+
+
+def test_an_unknown_error_of_a_new_run_ends_nothing(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong while a new run is loaded, the one before is served on, and the new one is tried again."""
+    with server(copied) as served:
+        watch = served.service.watch
+        update_pointer(Workspace(copied).documents, lambda now: replace(now, champion="somewhere-else"))
+        monkeypatch.setattr("predict_age.serving.served_model.load_served", lambda _: 1 / 0)
+        watch.follow_pointer()
+        assert (served.post(GOOD)[0], watch.refusals, watch.model_problem) == (200, 1, "ZeroDivisionError")
+        assert not watch.pointer_changed()
+        monkeypatch.setattr("predict_age.serving.served_model.RETRY_SECONDS", 0)
+        assert watch.pointer_changed()
 
 
 def test_withheld_people_have_no_number(served: Served, finished: tuple[Path, dict[str, Any]]) -> None:
@@ -474,7 +501,7 @@ def test_a_published_run_is_served_and_a_damaged_one_is_not(copied: Path) -> Non
     with server(copied) as served:
         first = served.post(GOOD)[1]["run_id"]
         watch = served.service.watch
-        assert not watch.changed()
+        assert not watch.pointer_changed()
         tiny_run(
             copied.parent / "people.jsonl",
             copied,
@@ -482,23 +509,24 @@ def test_a_published_run_is_served_and_a_damaged_one_is_not(copied: Path) -> Non
             "2026-10-24T10:00:00Z",
             config=TINY.replace("rounds = 3", "rounds = 4", 1),
         )
-        assert watch.changed()
-        watch.look_again()
+        assert watch.pointer_changed()
+        watch.follow_pointer()
         second = served.post(GOOD)[1]["run_id"]
-        assert second != first and watch.swaps == 1 and not watch.changed()
+        assert second != first and watch.swaps == 1 and not watch.pointer_changed()
         runs = served.get("/v1/runs")[1]["runs"]
         assert [r["run_id"] for r in runs if r["current"]] == [second]
         cli("rollback", "--workspace", copied, "--to", first)
-        watch.look_again()
+        watch.follow_pointer()
         assert served.post(GOOD)[1]["run_id"] == first
         model = copied / "runs" / second / "model" / "boosted.ubj"
         model.write_bytes(model.read_bytes()[:-1] + b"x")
         update_pointer(Workspace(copied).documents, lambda now: replace(now, current=second, champion=second))
-        watch.look_again()
+        watch.follow_pointer()
         assert served.post(GOOD)[1]["run_id"] == first
         assert (watch.refusals, served.get("/health")[1]["status"]) == (1, "refused a model")
         (copied / "published.json").write_text("{")
-        watch.look_again()
+        watch.read_list()
+        watch.follow_pointer()
         assert served.post(GOOD)[1]["run_id"] == first
         assert any("refused" in sentence for sentence in served.said)
         assert b"predict_age_model_refused 1" in served.ask("GET", "/metrics")[2]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from predict_age.errors import ConfigError, InputError, IntegrityError, PredictAgeError
 from predict_age.predictor.loading import load_predictor
@@ -19,6 +22,7 @@ from predict_age.storage.suppression_list import FOLDER, LIST, SuppressionList, 
 from predict_age.storage.workspace import Workspace
 
 POINTER_READS = 3
+RETRY_SECONDS = 30  # after which a refused run is tried again: a file may have been brought back
 KNOWN_ANSWERS = 50  # published people whose answers a model must repeat before it is served
 
 
@@ -97,40 +101,58 @@ class Watch:
     refusals: int = 0
     _seen: tuple[str, str] = ("", "")
     _published: Published = field(default_factory=Published)
-    _files: tuple[object, ...] = ()
+    _list_files: tuple[object, ...] = ()
+    _pointer_file: tuple[object, ...] = ()
+    _refused_at: float = 0.0
 
     def load(self) -> None:
         """Load everything for the first time. Raises PredictAgeError."""
-        self._files = self._signature()
+        self._list_files, self._pointer_file = self._stamps()
         self._published = published = self.workspace.published
         self.suppression = read_suppression_list(self.workspace.root, published)
         self.served = load_served(self.workspace)
         self._seen = (published.current, published.champion)
+        self._prepare(self.served, self.suppression)
 
-    def changed(self) -> bool:
-        """Whether the pointer or the suppression list may have changed since the last look: cheap, to be asked every second."""
-        return self._signature() != self._files
+    def list_changed(self) -> bool:
+        """Whether the suppression list, or the pointer that tells its age, may have changed: cheap, to be asked every second."""
+        return self._stamps()[0] != self._list_files
 
-    def look_again(self) -> None:
-        """Read list and pointer again. A new model replaces the served one once it is loaded and checked; else that one stays."""
-        files = self._signature()
-        with suppress(PredictAgeError):  # a damaged pointer is told below; the one read before says which list is too old
+    def pointer_changed(self) -> bool:
+        """Whether the pointer may have changed, or what it named was refused some time ago: cheap, to be asked every second."""
+        again = bool(self.model_problem) and time.monotonic() - self._refused_at > RETRY_SECONDS
+        return again or self._stamps()[1] != self._pointer_file
+
+    def read_list(self) -> None:
+        """Read the suppression list again; it counts from now on. One that cannot be used stops answers about people."""
+        files = self._stamps()[0]
+        with suppress(PredictAgeError):  # a damaged pointer is told elsewhere; the one read before says which list is too old
             self._published = self.workspace.published
         try:
-            self.suppression = read_suppression_list(self.workspace.root, self._published)
-            self.suppression_problem = ""
-        except PredictAgeError as error:
+            listed = read_suppression_list(self.workspace.root, self._published)
+            if self.served is not None:
+                self._prepare(self.served, listed)
+            self.suppression, self.suppression_problem = listed, ""
+        except (PredictAgeError, OSError) as error:
+            problem = _sentence(error)
             if not self.suppression_problem:
-                self.notice(f"nothing about people is answered: {error.message}")
-            self.suppression_problem = error.message
+                self.notice(f"nothing about people is answered: {problem}")
+            self.suppression_problem = problem
+        self._list_files = files
+
+    def follow_pointer(self) -> None:
+        """Serve what the pointer names once it is loaded and checked; else what was served before stays."""
+        file = self._stamps()[1]
         try:
             self._follow(self.workspace.published)
             self.model_problem = ""
-        except PredictAgeError as error:
+        except Exception as error:  # whatever is wrong with a new run, the one before is served on
             self.refusals += 1
-            self.model_problem = error.message
-            self.notice(f"the newly published run is refused and the one before is served on: {error.message}")
-        self._files = files
+            self._refused_at = time.monotonic()
+            if self.model_problem != _sentence(error):
+                self.notice(f"the newly published run is refused and the one before is served on: {_sentence(error)}")
+            self.model_problem = _sentence(error)
+        self._pointer_file = file
 
     def _follow(self, published: Published) -> None:
         now = (published.current, published.champion)
@@ -138,14 +160,26 @@ class Watch:
             return
         self._seen = now
         made = load_served(self.workspace)
+        self._prepare(made, self.suppression)
         if self.served is None or made.tag != self.served.tag:
             self.swaps += 1
             self.notice(f"run {made.run_id} with model {made.predictor.version} is served from now on")
         self.served = made
 
-    def _signature(self) -> tuple[object, ...]:
+    @staticmethod
+    def _prepare(served: ServedModel, listed: SuppressionList | None) -> None:
+        """Read the hashes of ``listed`` now: a later generation removes their file."""
+        served.people.is_hidden(np.zeros(1, np.int64), listed)
+
+    def _stamps(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
         root = self.workspace.root
-        return tuple(_stamp(path) for path in (root / f"{POINTER}.json", root / FOLDER / LIST, root / FOLDER / "key"))
+        pointer = _stamp(root / f"{POINTER}.json")
+        return (pointer, _stamp(root / FOLDER / LIST), _stamp(root / FOLDER / "key")), (pointer,)
+
+
+def _sentence(error: BaseException) -> str:
+    """A sentence for the operator; of an unknown error its type alone."""
+    return error.message if isinstance(error, PredictAgeError) else type(error).__name__
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -105,8 +105,11 @@ def _shown(listening: socket.socket) -> str:
 
 
 async def _follow(watch: Watch) -> None:
-    """Look at the workspace every second; loading happens beside the requests."""
+    """Look at the workspace every second, beside the requests. A list of hidden people does not wait until a model is loaded."""
+    loading: asyncio.Task[None] | None = None
     while True:
         await asyncio.sleep(POLL_SECONDS)
-        if watch.changed():
-            await asyncio.to_thread(watch.look_again)
+        if watch.list_changed():
+            await asyncio.to_thread(watch.read_list)
+        if (loading is None or loading.done()) and watch.pointer_changed():
+            loading = asyncio.create_task(asyncio.to_thread(watch.follow_pointer))
