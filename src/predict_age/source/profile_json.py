@@ -80,6 +80,15 @@ def _without_unwritable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
+@lru_cache(maxsize=256)
+def _may_be_unwritable(kind: pa.DataType) -> bool:
+    """Whether DuckDB fails at some values of the type: at none of numbers, booleans and text, also inside structs."""
+    if pa.types.is_struct(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return any(_may_be_unwritable(kind.field(i).type) for i in range(kind.num_fields))
+    plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return not (plain or pa.types.is_string(kind) or pa.types.is_null(kind))
+
+
 def _as_json(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray:
     """``expression`` over columns c0, c1 ..., NULL for single values that cannot be written."""
     import duckdb
@@ -87,7 +96,7 @@ def _as_json(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray
     try:
         return _write_json(columns, expression)
     except duckdb.Error:
-        return _write_json([_without_unwritable(column) for column in columns], expression)
+        return _write_json([_without_unwritable(c) if _may_be_unwritable(c.type) else c for c in columns], expression)
 
 
 def _write_json(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray:
