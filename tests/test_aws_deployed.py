@@ -98,7 +98,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def test_second_plan_is_empty(cloud: Cloud) -> None:
     """What was applied is what is described."""
     assert cloud.stack.run("validate").returncode == 0
-    assert cloud.stack.run("fmt", "-check", "-recursive").returncode == 0
+    assert cloud.stack.run("fmt", "-check", "-recursive", str(cloud.stack.folder)).returncode == 0
     assert cloud.stack.pending() == 0
 
 
@@ -171,7 +171,7 @@ def test_failing_batch_then_resumed(cloud: Cloud) -> None:
     tries = [t["task"] for t in compute.Settings.started[began:] if t["command"] == "aws-task predict"]
     assert tries.count("2") == 4
     told = boto3.client("sqs").receive_message(QueueUrl=queue).get("Messages", [])
-    assert "the run failed" in json.loads(told[0]["Body"])["Subject"]
+    assert json.loads(told[0]["Body"])["Subject"] == "predict-age: ParallelPrediction failed"
     now = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read())
     assert now["current"] == json.loads(published)["current"], "readers see the old run"
     lease = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/lease.json")["Body"].read())
