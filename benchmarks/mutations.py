@@ -238,8 +238,8 @@ MUTATIONS = (
     Mutation("models/density_network.py", "= len(feature_edges) + 1\n", "= len(feature_edges)\n", "models kernels"),
     Mutation(
         "models/bundle.py",
-        "np.floor(np.minimum(lower, age)",
-        "np.ceil(np.minimum(lower, age)",
+        "np.ceil(raw.lower - widen)",
+        "np.floor(raw.lower - widen)",
         "models promise_models",
     ),
     Mutation(
