@@ -403,6 +403,13 @@ def test_a_file_of_keys_that_cannot_be_used(tmp_path: Path, text: str) -> None:
         read_keys(tmp_path / "keys.toml")
 
 
+def test_missing_packages_are_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra: one sentence, exit code 2, and what to install."""
+    monkeypatch.setattr("predict_age.serving.server.PACKAGES", ("asyncio", "not_installed_here"))
+    said = cli("serve", "--workspace", tiny / "w", check=2).stderr
+    assert "not_installed_here" in said and "asyncio" not in said and "predict-age[serve]" in said
+
+
 def test_other_addresses_need_keys(finished: tuple[Path, dict[str, Any]]) -> None:
     for host in ("0.0.0.0", "192.0.2.1", "::", "example.org"):
         with pytest.raises(ConfigError):
