@@ -25,7 +25,7 @@ SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is rea
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
 LIGHT_ROWS = 1_000_000  # at most, without profiles
 COLUMNS_TRIED = 1_000  # of all row groups of a file, whose entries in the footer are tried when it is opened
-DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # raised for bytes that are not what a Parquet file has there
+PARQUET_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)  # raised for bytes that are not what a Parquet file has there
 LIGHT = ("pid", "birth_year", "approximate_age", "birth_date")  # names of ``SourceConfig.light_columns`` in a slice
 
 
@@ -70,7 +70,7 @@ def open_parquet(path: str) -> pq.ParquetFile:
         if not in_s3(path):
             _check_footer(file)
         return file
-    except DAMAGED as error:
+    except PARQUET_ERRORS as error:
         reason = str(error).splitlines()[0] if isinstance(error, OSError) else without_values(str(error), path)
         raise InputError(
             f"not a readable Parquet file: {path}",
@@ -81,7 +81,7 @@ def open_parquet(path: str) -> pq.ParquetFile:
 
 
 def _check_footer(file: pq.ParquetFile) -> None:
-    """Raise one of DAMAGED for names that are no text, and for columns that do not fit the schema.
+    """Raise one of PARQUET_ERRORS for names that are no text, and for columns that do not fit the schema.
 
     Arrow ends the whole process when it is asked for the sizes of such columns; when it begins to read them it raises an error. Of
     many row groups the first is tried.
@@ -189,7 +189,7 @@ def read_split(
                 raw = _rename(table, source, aged if with_ids else [], rest if with_profile else None, flat)
                 yield Slice(first, raw, positions)
             first += rows
-    except DAMAGED as error:
+    except PARQUET_ERRORS as error:
         raise InputError(
             f"a Parquet file is damaged: {split.path}, row group {split.row_group}",
             found=without_values(str(error), split.path),
