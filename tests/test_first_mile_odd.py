@@ -360,3 +360,37 @@ for number in range(260):
             counts["refused"] += 1
 print(json.dumps(counts))
 """
+
+
+def test_more_columns_than_memory_holds_are_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same objects, key by key, as when all columns are written together; a single column that is too large is said."""
+    import duckdb
+
+    from predict_age.source import profile_json
+
+    columns = {
+        "a": [1, None],
+        "b": ["x,}", ""],
+        "c": [{"d": 1}, None],
+        '"e"': ["{", "\\"],
+        "f": [[], [None]],
+        "g": ["\u00e9", "}"],
+        "h": [0.5, 2.0],
+    }
+    table = pa.table(columns)
+    whole = flat_profile(table).to_pylist()
+    write = profile_json._write_json
+
+    most = [0]
+
+    def small(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray:
+        if len(columns) > most[0]:
+            raise duckdb.OutOfMemoryException("full")
+        return write(columns, expression)
+
+    monkeypatch.setattr(profile_json, "_write_json", small)
+    for most[0] in (1, 2, 3):
+        assert flat_profile(table).to_pylist() == whole
+    most[0] = 0
+    with pytest.raises(duckdb.OutOfMemoryException):
+        profile_json._objects([("a", table["a"])])

@@ -42,8 +42,22 @@ def flat_profile(table: pa.Table) -> pa.ChunkedArray:
             columns.append((name, _without_repeated_keys(ready)))
     if not columns:
         return pa.chunked_array([pa.repeat(pa.scalar("{}"), table.num_rows)])
+    return _objects(columns)
+
+
+def _objects(columns: list[tuple[str, pa.ChunkedArray]]) -> pa.ChunkedArray:
+    """One JSON object a row with the named ``columns``; some columns at a time where all together do not fit into memory."""
+    import duckdb
+
     fields = ", ".join(f"{literal(name)}, c{number}" for number, (name, _) in enumerate(columns))
-    return _as_json([column for _, column in columns], f"json_object({fields})")
+    try:
+        return _as_json([column for _, column in columns], f"json_object({fields})")
+    except duckdb.OutOfMemoryException:
+        if len(columns) == 1:
+            raise
+    half = len(columns) // 2
+    first, second = _objects(columns[:half]), _objects(columns[half:])
+    return pc.binary_join_element_wise(pc.utf8_slice_codeunits(first, 0, -1), pc.utf8_slice_codeunits(second, 1), ",")
 
 
 @lru_cache(maxsize=256)
@@ -95,6 +109,8 @@ def _as_json(columns: list[pa.ChunkedArray], expression: str) -> pa.ChunkedArray
 
     try:
         return _write_json(columns, expression)
+    except duckdb.OutOfMemoryException:  # no value is at fault
+        raise
     except duckdb.Error:
         return _write_json([_without_unwritable(c) if _may_be_unwritable(c.type) else c for c in columns], expression)
 
