@@ -163,7 +163,7 @@ locals {
       Sid    = "Tables", Effect = "Allow", Resource = local.tables_arns,
       Action = concat(["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"], right.tables)
     }],
-    [for action, resources in right.other : { Sid = "Other", Effect = "Allow", Action = [action], Resource = resources }],
+    [for action, resources in right.other : { Sid = replace(title(replace(action, ":", " ")), " ", ""), Effect = "Allow", Action = [action], Resource = resources }],
     contains(keys(local.functions), role) ? [{
       Sid      = "Log", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"],
       Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${local.log_groups[role]}:*"]

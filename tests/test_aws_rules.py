@@ -127,6 +127,7 @@ TASK = ('ecs_task_definition.main["training"]', "container_definitions")
     ("address", "path", "old", "new", "said"),
     [
         (f'{WORK}["report"]', "policy", "s3:GetObject", "s3:*", "wildcard action"),
+        (f'{WORK}["report"]', "policy", '"Look"', '"Read"', "is refused"),
         (f'{WORK}["report"]', "policy", "report.html", "*", "report may s3:PutObject model"),
         (f'{WORK}["report"]', "policy", "arn:aws:s3:::company-predict-age/", "arn:aws:s3:::*/", "in another bucket"),
         (f'{WORK}["human_qa"]', "policy", "table/predict_age/predict_age_people", "table/predict_age/", "customers"),

@@ -365,8 +365,11 @@ def machine(plan: Plan) -> Iterator[str]:
 
 
 def statements_are_json(plan: Plan) -> Iterator[str]:
-    """Every policy parses, and every statement allows something: a policy of denials is nobody's intention here."""
+    """Every policy parses, names its statements uniquely, and every statement allows something."""
     for policy in plan.of("aws_iam_role_policy"):
+        names = [s["Sid"] for s in json.loads(policy["policy"])["Statement"] if "Sid" in s]
+        if len(set(names)) < len(names) or not all(re.fullmatch(r"[A-Za-z0-9]+", name) for name in names):
+            yield f"{policy['address']} is refused: names of its statements {names}"
         for statement in json.loads(policy["policy"])["Statement"]:
             if statement["Effect"] != "Allow" or not as_list(statement.get("Resource", [])):
                 yield f"{policy['address']} has a statement without effect"
