@@ -25,7 +25,7 @@ RULES = "test_aws_rules.py -k 'not can_fail'"
 QUICK = "test_aws_rules.py -k 'default_plan or reviewed or holds_results or image'"
 STAGES = {  # tests, quickest first: the next ones run when these pass
     True: (QUICK, RULES, "test_aws_machine.py"),  # a change of the modules
-    False: (f"test_aws_machine.py {QUICK}", "test_aws_steps.py test_aws_cleanup.py test_one_logic.py"),
+    False: (QUICK, "test_aws_machine.py", "test_aws_steps.py test_aws_cleanup.py test_one_logic.py"),
 }
 REVIEWED = "test_the_plan_is_the_reviewed_one"
 AWS = "src/predict_age/aws"
