@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -168,10 +169,16 @@ def test_folders_of_commands_that_died_are_removed(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, other.name, "runs"])
 
 
-def test_a_killed_run_leaves_nothing_in_tmpdir_after_the_next_command(planted: Planted, tmp_path: Path) -> None:
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder with a name that is short enough for a socket inside, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_a_killed_run_leaves_nothing_in_tmpdir_after_the_next_command(planted: Planted, tmp_path: Path, short_folder: Path) -> None:
     """SIGKILL to every process of a run: sockets and heartbeats lie there until ``prune``; what others made there stays."""
-    temporary = tmp_path / "t"
-    temporary.mkdir()
+    temporary = short_folder
     (temporary / "pymp-of-another-program").mkdir()
     config = tmp_path / "c.toml"
     config.write_text(ODD)
@@ -191,6 +198,8 @@ def test_a_killed_run_leaves_nothing_in_tmpdir_after_the_next_command(planted: P
 def test_only_dead_folders_and_old_crash_files_of_this_user_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A living command keeps its folder, and a crash file stays for a week; links and other names are left alone."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("predict_age.runtime.temporary_folder._own_folders", {})
+    monkeypatch.setitem(multiprocessing.current_process()._config, "tempdir", str(tmp_path))  # put back after the test
     mine = temporary_folder()
     assert mine.parent == tmp_path and mine.stat().st_mode & 0o777 == 0o700
     dead, elsewhere = tmp_path / f"{mine.name.rpartition('-')[0]}-{2**22 + 5}", tmp_path / "predict-age-0x-7"
