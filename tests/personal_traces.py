@@ -18,6 +18,7 @@ import base64
 import gzip
 import html
 import io
+import os
 import re
 import struct
 import threading
@@ -314,7 +315,8 @@ class Watch:
 
     def _look(self) -> None:
         while not self._end.is_set():
-            for path in [p for root in self.roots for p in root.rglob("*")]:
+            walked = [here for root in self.roots for here in os.walk(root)]  # folders that go meanwhile are no error here
+            for path in [Path(folder) / name for folder, _, names in walked for name in names]:
                 with suppress(OSError):
                     state = path.stat()
                     if path.is_file() and self.seen.get(path) != (state.st_mtime_ns, state.st_size):
