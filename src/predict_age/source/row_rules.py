@@ -205,10 +205,11 @@ class RowRules:
         given_any = " OR ".join(f"{c}_given" for c in counting) or "FALSE"
         apart = ", ".join(f"{c}_known" for c in columns)
         conflict = f"greatest({apart}) - least({apart}) > {self.ages.conflict_years}" if len(columns) > 1 else "FALSE"
+        pid = whole_number("pid", kinds["pid"])  # why there is none is looked at only where there is none
         query = f"""
             WITH numbers AS (
-                SELECT {whole_number("pid", kinds["pid"])} AS pid, {was_given("pid", kinds["pid"])} AS pid_given,
-                       {self._digits(kinds["pid"])} AS pid_numeric{values}
+                SELECT {pid} AS pid, CASE WHEN {pid} IS NULL THEN {was_given("pid", kinds["pid"])} END AS pid_given,
+                       CASE WHEN {pid} IS NULL THEN {self._digits(kinds["pid"])} END AS pid_numeric{values}
                 FROM raw
             ), judged AS (SELECT *{known}, {withheld} AS withheld FROM numbers)
             SELECT pid,
