@@ -90,7 +90,8 @@ def was_given(column: str, kind: pa.DataType) -> str:
     if pa.types.is_null(kind):
         return "FALSE"
     if is_text(kind):
-        return f"({column} IS NOT NULL AND {trimmed(column)} <> '')"
+        visible = f"ascii({column}) BETWEEN 33 AND 126"  # most values begin so, or are empty: no look at their white space
+        return f"CASE WHEN {column} <> '' THEN {visible} OR {trimmed(column)} <> '' ELSE FALSE END"
     if pa.types.is_floating(kind):
         return f"({column} IS NOT NULL AND NOT isnan({column}))"
     return f"({column} IS NOT NULL)"
@@ -101,4 +102,5 @@ def given_and_read(column: str, kind: pa.DataType, pattern: str = "") -> tuple[s
     if pa.types.is_null(kind):
         return "FALSE", "NULL"
     readers = {"approximate_age": _age, "birth_year": _year}
-    return was_given(column, kind), _date(column, kind, pattern) if column == "birth_date" else readers[column](column, kind)
+    value = _date(column, kind, pattern) if column == "birth_date" else readers[column](column, kind)
+    return was_given(column, kind), f"CASE WHEN {column} <> '' THEN {value} END" if is_text(kind) else value
