@@ -507,22 +507,6 @@ def test_narrow_and_wide_raw_intervals_are_covered_alike() -> None:
     assert ((raw.lower - one <= age) & (age <= raw.upper + one))[confident].mean() < 0.85, "the check can fail"
 
 
-def test_a_width_group_is_corrected_where_its_coverage_is_apart_beyond_chance() -> None:
-    """Thirty sets of right intervals: hardly a group gets a correction of its own. Where the narrowest are too narrow, they do."""
-    rng, n = np.random.default_rng(6), 3000
-    corrected = []
-    for narrow in (1.0,) * 30 + (0.6,):
-        point, spread = rng.uniform(25, 65, n), rng.choice([1.0, 2.0, 3.0, 4.0], n)
-        age = np.floor(point + rng.normal(0, spread, n) + 0.5)
-        half = 1.645 * spread * np.where(spread == 1, narrow, 1)
-        raw = RawIntervals(rng.integers(0, 3, n), point, point - half, point + half)
-        made = calibrate(raw, age, np.floor(point + 0.5), 0.9)
-        corrected.append(np.count_nonzero(made.by_width) / len(made.by_width))
-    assert len(made.by_width) >= 4
-    assert made.by_width[0] > 0.1, "the narrowest are widened"
-    assert np.mean(corrected[:-1]) < 0.2, "0.09; 0.99 where every group is corrected"
-
-
 @given(st.lists(st.integers(-60, 60), min_size=1, max_size=60), st.sampled_from([0.5, 0.8, 0.9]))
 def test_conformal_correction_is_the_smallest_that_covers(scores: list[int], coverage: float) -> None:
     """With the correction at least ceil((n + 1) c) of n people are inside; with any less, fewer."""

@@ -22,7 +22,6 @@ MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard erro
 MAX_WIDTH_GROUPS = 10
 GROUP_SHARE = 0.7  # of an equal share of the rows, for the smallest group: few widths are cut unevenly
 FITTING_PASSES = 3
-WIDENED_FROM, NARROWED_FROM = 2.0, 3.0  # standard errors of a width group's coverage from which it is corrected on its own
 UNIT_YEARS = 1.0  # added to the raw width, so that an interval without width can be widened, too
 MOST_INWARDS = -1.0  # moves each end beyond the other: only the predicted age is left
 
@@ -116,9 +115,8 @@ NO_CALIBRATION = Calibration(0.0, (0.0,) * CELLS, (0.0,) * CELLS, (), (0.0,))
 def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, coverage: float) -> Calibration:
     """Corrections from n people who took no part in training, of whole ``age`` (n,), predicted to be ``predicted`` (n,) years old.
 
-    A cell with few rows gets the correction of its age band, else that of all rows. Groups of raw width get one of their own
-    only where they are covered otherwise than promised, beyond chance. They are about equally large and never small, and made of
-    the widths in whole years: an interval that happens to hold fewer ages covers less.
+    A cell with few rows gets the correction of its age band, else that of all rows. Groups of raw width are about equally large and
+    never small. They are made of the widths in whole years: an interval that happens to hold fewer ages covers less.
     """
     needed = raw.needed(age, predicted)
     missing_threshold = 0.0
@@ -136,31 +134,11 @@ def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, cov
     by_cell, by_width = np.zeros(CELLS), np.zeros(len(edges) + 1)
     everybody = np.ones(len(age), np.bool_)
     for _ in range(FITTING_PASSES):
-        by_cell = _cell_corrections(cells, needed - by_width[widths], coverage)
+        left = needed - by_width[widths]
+        by_cell = np.array([_of_first_large((cells == c, cells // 2 == c // 2, everybody), left, coverage) for c in range(CELLS)])
         left = needed - by_cell[cells]
         by_width = np.array([_of_first_large((widths == w, everybody), left, coverage) for w in range(len(by_width))])
-        by_width[~_stands_out(widths, left, coverage, len(by_width))] = 0.0
-    by_cell = _cell_corrections(cells, needed - by_width[widths], coverage)
     return replace(blank, by_cell=tuple(by_cell.tolist()), by_width=tuple(by_width.tolist()))
-
-
-def _cell_corrections(cells: Int64Array, left: Float64Array, coverage: float) -> Float64Array:
-    """Corrections (14,) for people of these ``cells`` (n,) who need the corrections ``left`` (n,)."""
-    everybody = np.ones(len(left), np.bool_)
-    return np.array([_of_first_large((cells == c, cells // 2 == c // 2, everybody), left, coverage) for c in range(CELLS)])
-
-
-def _stands_out(widths: Int64Array, left: Float64Array, coverage: float, groups: int) -> BoolArray:
-    """Whether each of the ``groups`` of ``widths`` (n,) is covered otherwise than promised, beyond chance.
-
-    ``left`` (n,): what people lack; nothing where they are inside. Corrections that follow chance would make those groups narrow
-    that were lucky, and they would be covered less than promised.
-    """
-    people = np.maximum(np.bincount(widths, minlength=groups), 1)
-    covered = np.bincount(widths, left <= 0, minlength=groups) / people
-    apart = (covered - coverage) / np.sqrt(coverage * (1 - coverage) / people)
-    chosen: BoolArray = (apart < -WIDENED_FROM) | (apart > NARROWED_FROM)
-    return chosen
 
 
 def _width_edges(whole_width: Float64Array) -> tuple[float, ...]:
