@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from predict_age.errors import ConfigError
-from predict_age.runs.visible_people import visible_rows_sql
+from predict_age.evaluation.ab_test.truth import result_table_sql
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.spill import of_this_command
 from predict_age.storage.workspace import RunFolder, Workspace
@@ -34,12 +36,12 @@ class Results:
 
     def select(self, columns: Sequence[str]) -> Results:
         """Keep these ``columns`` of the rows. Raises ConfigError for one that there is not."""
-        with self._relation(()) as relation:
-            unknown = [name for name in columns if name not in relation.columns]
-            if unknown:
-                raise ConfigError(
-                    f"the results have no column {unknown[0]!r}", expected=", ".join(relation.columns), found=", ".join(columns)
-                )
+        run = verified_run(self.workspace, self.folder)
+        first = run.checked(run.named("results/")[0])[0]  # the others are verified when they are read
+        known = pq.read_schema(first).names
+        unknown = [name for name in columns if name not in known]
+        if unknown:
+            raise ConfigError(f"the results have no column {unknown[0]!r}", expected=", ".join(known), found=", ".join(columns))
         return replace(self, columns=tuple(columns))
 
     def __len__(self) -> int:
@@ -72,14 +74,15 @@ class Results:
     @contextmanager
     def _relation(self, columns: tuple[str, ...]) -> Iterator[duckdb.DuckDBPyRelation]:
         run = verified_run(self.workspace, self.folder)
-        spill = str(of_this_command(self.workspace.root))
-        connection = duckdb.connect(config={"temp_directory": spill})
+        spill = of_this_command(self.workspace.root)
+        connection = duckdb.connect(config={"temp_directory": str(spill)})
         try:
-            rows = visible_rows_sql(connection, self.folder, run.checked("results/"), self.workspace.suppression)
+            rows = result_table_sql(connection, self.workspace, run)
             chosen = ", ".join('"' + name.replace('"', '""') + '"' for name in columns) or "*"
             yield connection.sql(f"SELECT {chosen} FROM {rows}")
         finally:
             connection.close()
+            shutil.rmtree(spill, ignore_errors=True)
 
     def __repr__(self) -> str:
         return f"<Results of run {self.folder.id}: {len(self):,} people>"
