@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from predict_age.api.model import AgeModel, load_age_model
+from predict_age.api.model import ANSWER_SCHEMA, AgeModel, load_age_model
 from predict_age.api.people import ArrowTable
 from predict_age.errors import ConfigError
 from predict_age.query.model_registry import CHAMPION
@@ -42,7 +42,7 @@ class BatchPredictor:
     def schema(self) -> pa.Schema:
         """Columns of the answers, for people with ids; see :meth:`AgeModel.predict`."""
         ids = [("pid", pa.int64()), *([("source_id", pa.string())] if self.text_ids else [])]
-        return pa.schema([*ids, *_ANSWER])
+        return pa.schema([*ids, *ANSWER_SCHEMA])
 
     @property
     def spark_schema(self) -> str:
@@ -70,7 +70,7 @@ class BatchPredictor:
         from duckdb import sqltypes, struct_type
         from duckdb.func import FunctionNullHandling, PythonUDFType
 
-        kinds = {field.name: sqltypes.DuckDBPyType(DUCKDB_TYPES[str(field.type)].upper()) for field in pa.schema(_ANSWER)}
+        kinds = {field.name: sqltypes.DuckDBPyType(DUCKDB_TYPES[str(field.type)].upper()) for field in ANSWER_SCHEMA}
 
         def answers(profiles: pa.ChunkedArray) -> pa.Array:
             column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
@@ -96,19 +96,6 @@ class BatchPredictor:
                 fix="begin the job again",
             )
         return model
-
-
-_ANSWER = [
-    ("predicted_age", pa.int32()),
-    ("confidence_score", pa.float64()),
-    ("confidence_pct", pa.float64()),
-    ("prediction_source", pa.string()),
-    ("age_lower", pa.float64()),
-    ("age_upper", pa.float64()),
-    ("model_version", pa.string()),
-    ("run_id", pa.string()),
-    ("usable", pa.bool_()),
-]
 
 
 @lru_cache(maxsize=2)

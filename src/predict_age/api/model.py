@@ -25,6 +25,19 @@ from predict_age.storage.row_accounting import ML_PREDICTION
 from predict_age.storage.workspace import RunFolder, Workspace
 
 SUPPRESSED = "SUPPRESSED"
+ANSWER_SCHEMA = pa.schema(
+    [
+        ("predicted_age", pa.int32()),
+        ("confidence_score", pa.float64()),
+        ("confidence_pct", pa.float64()),
+        ("prediction_source", pa.string()),
+        ("age_lower", pa.float64()),
+        ("age_upper", pa.float64()),
+        ("model_version", pa.string()),
+        ("run_id", pa.string()),
+        ("usable", pa.bool_()),
+    ]
+)  # of an answer, without ids
 
 
 @dataclass(frozen=True)
@@ -82,20 +95,19 @@ class AgeModel:
         sources = np.where(suppressed, SUPPRESSED, np.asarray(made.source, object)).astype(object)
         unpredicted = sources != ML_PREDICTION
         hidden = ~made.has_age | suppressed
-        return pa.table(
-            {
-                **ids,
-                "predicted_age": pa.array(made.age, pa.int32(), mask=hidden),
-                "confidence_score": pa.array(made.upper - made.lower, mask=unpredicted),
-                "confidence_pct": pa.array(made.pct, mask=hidden),
-                "prediction_source": pa.array(sources, pa.string()),
-                "age_lower": pa.array(made.lower, mask=unpredicted),
-                "age_upper": pa.array(made.upper, mask=unpredicted),
-                "model_version": pa.array([self.version] * n, pa.string(), mask=unpredicted),
-                "run_id": pa.array([self.run_id] * n, pa.string()),
-                "usable": pa.array(made.usable & ~suppressed),
-            }
-        )
+        columns = {  # values (n,), and where there are none
+            "predicted_age": (made.age, hidden),
+            "confidence_score": (made.upper - made.lower, unpredicted),
+            "confidence_pct": (made.pct, hidden),
+            "prediction_source": (sources, None),
+            "age_lower": (made.lower, unpredicted),
+            "age_upper": (made.upper, unpredicted),
+            "model_version": ([self.version] * n, unpredicted),
+            "run_id": ([self.run_id] * n, None),
+            "usable": (made.usable & ~suppressed, None),
+        }
+        answers = {field.name: pa.array(columns[field.name][0], field.type, mask=columns[field.name][1]) for field in ANSWER_SCHEMA}
+        return pa.table({**ids, **answers})
 
     def _ids(self, ids: pa.ChunkedArray | None, n: int) -> tuple[dict[str, pa.ChunkedArray], BoolArray]:
         """The columns of ids, and who of n people is on the suppression list. Reading the list is a check, ids or not."""
