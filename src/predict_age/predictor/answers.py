@@ -15,8 +15,8 @@ from predict_age.storage.row_accounting import DEFAULT, ML_PREDICTION, WITHHELD_
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Answer about one profile. A withheld person has no number; ``reason`` says why a profile is not predicted."""
+class PersonAge:
+    """Age of one person as it is published or answered; a withheld person has no number."""
 
     predicted_age: int | None
     age_lower: int | None
@@ -24,6 +24,12 @@ class Answer:
     confidence_pct: float | None
     usable: bool
     prediction_source: str
+
+
+@dataclass(frozen=True)
+class Answer(PersonAge):
+    """Answer about one profile; ``reason`` says why a profile is not predicted."""
+
     reason: str | None
 
     def as_json(self) -> dict[str, object]:

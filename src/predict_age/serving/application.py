@@ -252,7 +252,7 @@ class Service:
 
 
 def _problem(error: ProblemError | PredictAgeError) -> ProblemError:
-    """The problem that a client is told; files of the workspace are the operator's business."""
+    """The problem that a client sees; files of the workspace are the operator's business."""
     return error if isinstance(error, ProblemError) else ProblemError(503, "the workspace cannot be read now")
 
 
@@ -262,13 +262,7 @@ def request_tags(request: Request) -> set[str]:
 
 
 def _facts(served: ServedModel) -> dict[str, object]:
-    rules = served.predictor.rules
-    return {
-        "model_version": served.predictor.version,
-        "run_id": served.run_id,
-        "as_of": rules.as_of.isoformat(),
-        "purpose": rules.purpose,
-    }
+    return served.facts | {"purpose": served.predictor.rules.purpose}
 
 
 def _json(value: dict[str, object], **headers: str) -> Response:

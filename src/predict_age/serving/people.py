@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from predict_age.predictor.answers import PersonAge
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import hidden_people, pids_as_written
@@ -21,15 +22,9 @@ SHOWN_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "confidence_p
 
 
 @dataclass(frozen=True)
-class PublishedPerson:
-    """The published row of a person; a withheld one has no number."""
+class PublishedPerson(PersonAge):
+    """The published row of a person."""
 
-    predicted_age: int | None
-    age_lower: int | None
-    age_upper: int | None
-    confidence_pct: float | None
-    usable: bool
-    prediction_source: str
     model_version: str | None
 
 

@@ -64,18 +64,12 @@ class Prediction:
             made += self._slice(read[first : first + SLICE_ITEMS])
             if first + SLICE_ITEMS < len(read):
                 yield
+        facts = self.served.facts
         if request.content_type == NDJSON:
-            lines = b"".join(_dumped(answer | self._facts()) + b"\n" for answer in made)
+            lines = b"".join(_dumped(answer | facts) + b"\n" for answer in made)
             return Response(200, lines, NDJSON, self._headers())
-        body = {**self._facts(), "answers": made} if several else {**self._facts(), **made[0]}
+        body = {**facts, "answers": made} if several else {**facts, **made[0]}
         return Response(200, _dumped(body), headers=self._headers())
-
-    def _facts(self) -> dict[str, object]:
-        return {
-            "model_version": self.served.predictor.version,
-            "run_id": self.served.run_id,
-            "as_of": self.served.predictor.rules.as_of.isoformat(),
-        }
 
     def _headers(self) -> dict[str, str]:
         return {
@@ -142,7 +136,7 @@ class Prediction:
             pieces.append(answers)
             yield
         result = pa.concat_tables(pieces) if pieces else self.served.predictor.predict([]).table()
-        result = result.replace_schema_metadata({k: str(v) for k, v in self._facts().items()})
+        result = result.replace_schema_metadata({k: str(v) for k, v in self.served.facts.items()})
         stream = pa.BufferOutputStream()
         with pa.ipc.new_stream(stream, result.schema) as writer:
             writer.write_table(result)

@@ -40,6 +40,15 @@ class ServedModel:
         """Entity tag (RFC 9110) of everything that is answered by run and model."""
         return f'"{self.run_id}.{self.predictor.version}"'
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """Model, run and date of the ages, as every answer names them."""
+        return {
+            "model_version": self.predictor.version,
+            "run_id": self.run_id,
+            "as_of": self.predictor.rules.as_of.isoformat(),
+        }
+
 
 def load_served(workspace: Workspace) -> ServedModel:
     """Load and warm up what the pointer names now. Raises ConfigError where nothing is published, IntegrityError for damage."""
@@ -126,7 +135,7 @@ class Watch:
     def read_list(self) -> None:
         """Read the suppression list again; it counts from now on. One that cannot be used stops answers about people."""
         files = self._stamps()[0]
-        with suppress(PredictAgeError):  # a damaged pointer is told elsewhere; the one read before says which list is too old
+        with suppress(PredictAgeError):  # a damaged pointer is reported elsewhere; the one read before says which list is too old
             self._published = self.workspace.published
         try:
             listed = read_suppression_list(self.workspace.root, self._published)

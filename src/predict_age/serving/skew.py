@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from predict_age.errors import InputError, IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.features.extract import extract_features
 from predict_age.hashing import sampling_hash
+from predict_age.predictor.answers import PersonAge
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import ProfilePredictor
 from predict_age.records.step_facts import ReadSourceFacts
@@ -30,7 +31,7 @@ from predict_age.storage.workspace import Workspace
 
 ASKED_TOGETHER = 500
 SAMPLE_SEED = 20_261_128
-COMPARED = ("predicted_age", "age_lower", "age_upper", "confidence_pct", "usable", "prediction_source")
+COMPARED = tuple(f.name for f in fields(PersonAge))
 AnswerByName = dict[str, object]
 Ask = Callable[[list[str | None]], list[AnswerByName]]
 
