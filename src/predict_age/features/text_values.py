@@ -56,7 +56,7 @@ def _text(token: bytes) -> str | None:
         text = str(json.loads(token)) if b"\\" in token else token[1:-1].decode()
         return text if len(text) <= LONGEST and _LETTERS.fullmatch(text) else None
     text = token.decode()
-    return text if text in {"true", "false"} or _WHOLE.fullmatch(text) else None  # DuckDB writes other numbers anew
+    return text if text in {"true", "false"} or _WHOLE.fullmatch(text) else None  # DuckDB writes other numbers in its own form
 
 
 def _converter(feature: Feature, as_of: dt.date) -> _TextConverter:

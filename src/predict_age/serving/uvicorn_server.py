@@ -73,7 +73,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _late(self) -> None:
-        """The time for the head is over; who has sent nothing is not told."""
+        """The time for the head is over; who has sent nothing gets no answer."""
         if self._head_bytes:
             self._refuse(408, b"Request Timeout")
         else:

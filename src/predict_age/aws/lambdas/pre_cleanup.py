@@ -93,7 +93,7 @@ def handle(call: Call) -> Event:
 def _contents(call: Call, request: Event) -> str:
     """Hash of what the event names: each object of the source, configuration and feature file, by name, size and tag.
 
-    An event is another run when one of them has changed: a source that was mended is read, and not taken for done.
+    An event is another run when one of them has changed: a source that was corrected is read, and not taken for done.
     """
     source, found = str(request["source"]), []
     locations = [source]
