@@ -16,7 +16,8 @@ import pytest
 
 from conftest import TINY, call, tiny_run, write_jsonl
 from predict_age.config import AgesConfig, Config, SourceConfig
-from predict_age.records.step_facts import GivenAges, ReadSourceFacts
+from predict_age.records.given_ages import GivenAges
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.source.age_readings import _FORMATS, AgeReading, fitting_readings
 from predict_age.source.row_group_reader import Split
@@ -207,8 +208,58 @@ def test_all_ages_of_no_use_are_too_few(mistake: str, dress: str, tmp_path: Path
     done = tiny_run(source, tmp_path / "w", "--features", tmp_path / "f.toml", config=config_of(pattern=pattern), as_of=as_of)
     assert (code, done.code) == (3, 3)
     assert said.splitlines() == done.said.splitlines()[-len(said.splitlines()) :]
-    assert f"0 of 0 with a known age; {PEOPLE} values of {column}" in said
+    assert f"0 of {PEOPLE} people with a given age ({PEOPLE} that cannot be used); {PEOPLE} values of {column}" in said
     assert likely in said
+
+
+UNITS: dict[str, tuple[Callable[[int], object], str]] = {  # value of an age in years, likely reason
+    "decades": (lambda age: age / 10, "decades (between 2.7 and 5.4)"),
+    "decades with more digits": (lambda age: round(age / 10 + age % 7 / 100, 2), "decades"),
+    "hundredths": (lambda age: age / 100, "divided by 100"),
+    "months": (lambda age: 12 * age + age % 11, "in months"),
+    "weeks": (lambda age: round(52.18 * age), "in weeks"),
+    "days": (lambda age: round(365.25 * age), "in days"),
+    "logarithms": (lambda age: round(np.log(age), 5), "natural logarithms"),
+    "logarithms to 10": (lambda age: round(np.log10(age), 5), "base 10"),
+    "squares": (lambda age: age * age, "squares of ages"),
+    "codes": (lambda age: 1 + age // 12, "codes of age bands"),
+    "codes from 0": (lambda age: age // 20, "codes of age bands"),
+    "standardised": (lambda age: round((age - 42.3) / 13.7, 4), "standardised"),
+    "between 0 and 1": (lambda age: round((age - 21) / 43, 4), "scaled"),
+}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_ages_in_another_unit_are_named(unit: str, tmp_path: Path) -> None:
+    """How many were given, why none is used, between which values nearly all lie, and the unit that these fit; in init, too."""
+    value, likely = UNITS[unit]
+    rows = [{"pid": 1000 + 7 * n, "approximate_age": value(21 + n % 43), "tenure": n % 30} for n in range(120)]
+    source = DRESSES[list(DRESSES)[len(unit) % 3]](tmp_path, rows)
+    code, _, said = plan_of(source, "2025-10-23", config_of())
+    assert code == 3
+    assert "a known age for 0 of 120 people with a given age" in said
+    assert likely in said
+    assert "nearly all between" in said
+    if unit in ("decades", "standardised", "days"):
+        done = tiny_run(source, tmp_path / "w", "--features", tmp_path / "f.toml", config=config_of(), as_of="2025-10-23")
+        assert said.splitlines() == done.said.splitlines()[-len(said.splitlines()) :]
+    code, out, said = call(["init", "--source", source, "--out", tmp_path / "made", "--age", "approximate_age", "--yes"])
+    assert code == 0, said
+    assert "0 of 120 given" in out
+    assert likely.partition(" (")[0] in out
+    code, out, said = call(["init", "--source", source, "--out", tmp_path / "other", "--yes"])
+    assert likely.partition(" (")[0] in (out if code == 0 else said)
+
+
+@pytest.mark.parametrize("youngest", [3, 6, 12])
+def test_ages_of_children_fit_no_unit(youngest: int, tmp_path: Path) -> None:
+    """Ages in years of children alone: they are counted as minors, without a range and without a guess."""
+    rows = [{"pid": n, "approximate_age": youngest + n % (18 - youngest), "tenure": n % 30} for n in range(120)]
+    code, _, said = plan_of(as_csv(tmp_path, rows), "2025-10-23", config_of())
+    assert code == 3
+    assert "0 of 120 people with a given age (120 younger than ages.min_age)" in said
+    assert "looks like" not in said
+    assert "between" not in said
 
 
 ORDINARY = {
@@ -334,7 +385,7 @@ def test_a_sample_is_said_to_be_one() -> None:
 
 
 def test_every_mistake_has_its_words() -> None:
-    """Each reading is one of the family above."""
+    """Each reading is one of the families above."""
     from predict_age.runs.age_gate import _MISTAKES
 
     assert set(_MISTAKES) == set(AgeReading)

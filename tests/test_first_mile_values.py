@@ -494,7 +494,7 @@ def test_unusable_ages_are_counted_by_reason_and_form(tmp_path: Path) -> None:
 
 
 def test_unusable_ages_are_said_after_the_result(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
-    """In the terminal, in the JSON, and instead of "0 of 0 with a known age"."""
+    """In the terminal, in the JSON, and in the refusal of a source without a known age."""
     rows = [{**row, "approximate_age": 40, "birth_year": None} for row in people_rows[:200]]
     for n in range(25):
         rows[n] = {**rows[n], "approximate_age": "25-34"} if n % 5 else {**rows[n], "approximate_age": None, "birth_year": 1850}
@@ -510,7 +510,7 @@ def test_unusable_ages_are_said_after_the_result(people_rows: list[dict[str, Any
     refused = tiny_run(source, tmp_path / "v")
     assert refused.code == 3
     assert "200 values of approximate_age cannot be read" in refused.said
-    assert "0 of 0 with a known age" in refused.said
+    assert "a known age for 0 of 200 people with a given age (200 that cannot be used)" in refused.said
 
 
 RECORDS = {

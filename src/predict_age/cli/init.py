@@ -71,7 +71,10 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
     for guess in (columns.pid, *columns.ages):
         lines.append(f"  {guess.role:<16} {guess.name:<24} {guess.evidence}" + ("" if guess.sure else "  (a guess: check it)"))
     lines.append(f"  {'profile_json':<16} {columns.profile:<24} " + ("all other columns" if columns.profile == "*" else "JSON"))
-    lines.append(f"  {'known ages':<16} {proposal.known:,} of {rows:,}, counted at {proposal.as_of.isoformat()}")
+    ages = proposal.ages
+    lines.append(f"  {'known ages':<16} {ages.given.known:,} of {ages.given.given:,} given, at {proposal.as_of.isoformat()}")
+    lines += [f"    not used: {sentence}" for sentence in ages.unused]
+    lines += [f"    likely: {ages.likely}"] if ages.likely else []
     kinds: dict[str, int] = {}
     for feature in proposal.features:
         kinds[str(feature.settings["kind"])] = kinds.get(str(feature.settings["kind"]), 0) + 1

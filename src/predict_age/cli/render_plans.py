@@ -27,7 +27,11 @@ def show_estimate(estimate: Estimate) -> None:
     odd = f"; {estimate.odd_ids:,} of those looked at are none and would be set aside" if estimate.odd_ids else ""
     ids = "text; results carry it as source_id" if estimate.pid_type == "text" else "whole numbers"
     table.add_row("ids", ids + odd)
-    table.add_row("known ages", f"about {estimate.known_share:.1%}")
+    given, used = sum(column.given for column in estimate.ages), sum(column.used for column in estimate.ages)
+    of_sample = " of the rows looked at" if estimate.rows_sampled < estimate.rows else ""
+    table.add_row(
+        "known ages", f"about {estimate.known_share:.1%} of the rows; {used:,} of {given:,} given values are used{of_sample}"
+    )
     if estimate.withheld:
         table.add_row("withheld", f"{estimate.withheld:,} of the rows looked at are of known minors; the model withholds more")
     table.add_row("to predict", f"about {estimate.to_predict:,}")
@@ -64,14 +68,22 @@ def show_reading(found: Estimate) -> None:
 
 
 def show_ages(found: Estimate) -> None:
-    """Print what the age columns hold at ``as_of``, and which values are not used."""
+    """Print what the age columns hold at ``as_of``, and which values are not used.
+
+    The range is that of all but 19 people at each end, because single people's ages are shown nowhere.
+    """
     sampled = found.rows_sampled < found.rows
     rows = f"a sample of {found.rows_sampled:,} of {found.rows:,} rows" if sampled else f"{found.rows_sampled:,} rows"
-    table = grid(f"Ages at as_of {found.as_of}, in {rows}", ["column", "given", "used", "youngest", "median", "oldest", "not used"])
+    table = grid(
+        f"Ages at as_of {found.as_of}, in {rows}", ["column", "given", "used", "20th youngest", "median", "20th oldest", "not used"]
+    )
     table.columns[-1].justify = "left"
     for column in found.ages:
         numbers = (f"{n:g}" if n is not None else "" for n in (column.youngest, column.median, column.oldest))
-        unused = "; ".join(f"{u.rows:,} {u.reason}" + (f", first {u.form}" if u.form else "") for u in column.unused)
+        unused = "; ".join(
+            f"{u.rows:,} {u.reason}" + (f", first {u.form}" if u.form else "") + (f", nearly all {u.between}" if u.between else "")
+            for u in column.unused
+        )
         table.add_row(
             escape(column.column),
             f"{column.given:,}",

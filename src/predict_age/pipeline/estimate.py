@@ -159,7 +159,9 @@ def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFinding
         if usable >= least:
             return
     sentences = [values.sentence for values in ages.unusable]
-    raise too_few_known(least, "; ".join([f"{usable} of {ages.people.known} with a known age", *sentences]))
+    raise too_few_known(
+        least, "; ".join([f"{usable:,} of {ages.people.known:,} with a known age", ages.people.sentence, *sentences])
+    )
 
 
 def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool) -> int:

@@ -12,18 +12,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
-from predict_age.records.step_facts import GivenAges, UnusableAgesRecord
+from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.runs.run import RunPlan
 from predict_age.source.age_states import count_states, states_of_people, sum_unusable, with_readings
 from predict_age.source.rejected_rows import FileRows
-from predict_age.source.row_rules import EXISTING, AgeState, IdType, RowRules, connect, register
+from predict_age.source.row_rules import AGE_OF_MINOR, EXISTING, AgeState, IdType, RowRules, connect, register
 from predict_age.source.scan import id_type
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
 from predict_age.source.working_rows import TextChunk
 from predict_age.tally import AGE_BINS, fold_tails
 
-NEVER_COUNTS, TOO_YOUNG_TO_USE = "not in ages.precedence", "withheld (minors)"
+NEVER_COUNTS = "not in ages.precedence"
 ROWS_TOGETHER = 50_000
 Piece = tuple[pa.Table, NDArray[np.bool_]]  # light rows with an id, and which of them are withheld
 
@@ -197,7 +197,9 @@ class PlanSample:
             states.append(canonical["age_state"].filter(usable).to_numpy())
         different, people = np.unique(np.concatenate(pids), return_inverse=True)
         counts: GivenAges = count_states(states_of_people(np.concatenate(states), people, len(different)))
-        unusable = sum_unusable(values for raw, young in pieces for values in rules.unusable(connect(), raw.filter(~young)))
+        unusable = sum_unusable(
+            values for raw, young in pieces for values in rules.unused(connect(), raw, pa.array(~young), pa.array(young))
+        )
         records = [with_readings(values, str(getattr(self._source, values.column)), rules) for values in unusable]
         sample = "" if self.sees_all(rows) else f"in a sample of {self.rows:,} of about {rows:,} rows: "
         columns = (self._age_column(column, pieces, records) for column in sorted(EXISTING, key=self._precedence))
@@ -227,8 +229,10 @@ class PlanSample:
         if not counts and not withheld:
             return None
         name = str(getattr(self._source, column))
-        unused = [values for values in unusable if values.column == name]
-        unused += [UnusableAgesRecord(name, TOO_YOUNG_TO_USE, withheld, "")] if withheld else []
+        unused = [values for values in unusable if values.column == name and values.reason != AGE_OF_MINOR]
+        if withheld:
+            minors = [values for values in unusable if values.column == name and values.reason == AGE_OF_MINOR]
+            unused.append(replace(minors[0] if minors else UnusableAgesRecord(name, AGE_OF_MINOR, 0, ""), rows=withheld))
         given_rows = counts.total() + withheld
         del counts[None]
         ages = np.sort(np.array(list(counts.elements()), np.int64))

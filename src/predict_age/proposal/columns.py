@@ -10,6 +10,7 @@ from typing import Literal
 
 from predict_age.errors import ConfigError
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column
+from predict_age.proposal.given_ages import ages_of_sample
 from predict_age.proposal.sample import BY_POSITION, SourceSample
 
 Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
@@ -106,12 +107,7 @@ def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], 
         ages = _guess_ages(top, rows, as_of)
         ages = [_confirmed(guess, ask, top) if not guess.sure else guess for guess in ages]
     if not ages:
-        raise ConfigError(
-            "no column looks like an age",
-            expected="a column named age, birth_year, date_of_birth or the like, with such values",
-            found="columns " + ", ".join(sample.columns),
-            fix="name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN",
-        )
+        raise _no_age(top, sample.columns, as_of)
     others = [name for name in sample.columns if name not in {a.name for a in ages}]
     pid = _id_column(top, others, rows, given.get("pid", ""), ask)
     date = next((a.name for a in ages if a.role == "birth_date"), "")
@@ -141,22 +137,44 @@ def _guess_ages(top: dict[str, Field], rows: int, as_of: dt.date) -> list[Column
     return sure or found[:1]
 
 
-def _age_score(role: Role, name: str, field: Field, as_of: dt.date) -> int:
-    """2 when name and values say that the column has this role, 1 when a part of the name does, 0 otherwise."""
+def _named_as(role: Role, name: str) -> int:
+    """2 when a column's name says that it has this role, 1 when a part of the name does, 0 otherwise."""
     letters, words = "".join(words_of(name)), words_of(name)
     if role == "birth_date":
-        fits = field.is_iso_date or bool(field.date_format)
-        return (2 if letters in _DATE_NAMES else int("birth" in letters)) if fits else 0
-    numbers = field.numbers
-    low, high = (as_of.year - OLDEST_AGE, as_of.year) if role == "birth_year" else (0, OLDEST_AGE)
-    readable = sum(low <= n <= high for n in numbers)
-    if not field.texts or readable < READABLE_SHARE * len(field.texts) or len(field.counts) < 3:
-        return 0
+        return 2 if letters in _DATE_NAMES else int("birth" in letters)
     if role == "birth_year":
         return 2 if letters in _YEAR_NAMES else int("birth" in letters or "born" in words)
     if letters in _AGE_NAMES:
         return 2
     return int(any((w.startswith("age") and len(w) <= 4) or w in _AGE_NAMES for w in words) and not _NO_AGE_WORDS & set(words))
+
+
+def _age_score(role: Role, name: str, field: Field, as_of: dt.date) -> int:
+    """As :func:`_named_as`, and 0 where the values do not fit."""
+    if role == "birth_date":
+        return _named_as(role, name) if field.is_iso_date or field.date_format else 0
+    low, high = (as_of.year - OLDEST_AGE, as_of.year) if role == "birth_year" else (0, OLDEST_AGE)
+    readable = sum(low <= n <= high for n in field.numbers)
+    if not field.texts or readable < READABLE_SHARE * len(field.texts) or len(field.counts) < 3:
+        return 0
+    return _named_as(role, name)
+
+
+def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date) -> ConfigError:
+    """The error of a source without a column of ages; columns that are named like one are listed with the likely unit."""
+    candidates = []
+    for name, field in top.items():
+        role = next((role for role in AGE_ROLES if _named_as(role, name) == 2), None)
+        if role is None or not field.texts:
+            continue
+        found = ages_of_sample([{name: text} for text in field.texts], {role: name}, as_of, "")
+        candidates.append("; ".join(filter(None, [f"{name}: {found.given.sentence}", *found.unused, found.likely])))
+    return ConfigError(
+        "no column looks like an age",
+        expected="a column named age, birth_year, date_of_birth or the like, with such values",
+        found="columns " + ", ".join(columns) + "".join(f"; {sentence}" for sentence in candidates),
+        fix="name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN; ages in another unit have to be converted first",
+    )
 
 
 def _id_column(

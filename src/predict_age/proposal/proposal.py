@@ -11,15 +11,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from predict_age.config import AgesConfig, GatesConfig
+from predict_age.config import GatesConfig
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 from predict_age.features.extract import extract_features
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns, words_of
 from predict_age.proposal.fields import Field, FieldPath, collect_fields
 from predict_age.proposal.files import features_text
+from predict_age.proposal.given_ages import SampleAges, ages_of_sample
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
-from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.row_rules import connect
 
 SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy
 MOST_GROUP_VALUES = 60  # of a protected attribute that becomes a group of the model card
@@ -34,7 +35,7 @@ class Proposal:
     sample: SourceSample
     columns: Columns
     as_of: dt.date
-    known: int
+    ages: SampleAges
     features: list[Candidate]
     left_out: list[LeftOut]
     groups: dict[str, str]
@@ -48,12 +49,11 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
     sample = sample_source(source)
     columns = guess_columns(sample, as_of, given, ask)
     profiles = _profiles(sample.records, columns)
-    ages = _known_ages(sample.records, columns, as_of)
+    ages = ages_of_sample(sample.records, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
     fields = collect_fields(profiles)
     candidates, left = propose(fields, len(profiles), as_of, columns.taken)
-    kept, dropped = _without_copies_and_leaks(candidates, profiles, ages, as_of)
-    known = sum(age is not None for age in ages)
-    return Proposal(source, sample, columns, as_of, known, kept, left + dropped, _groups(fields))
+    kept, dropped = _without_copies_and_leaks(candidates, profiles, ages.ages, as_of)
+    return Proposal(source, sample, columns, as_of, ages, kept, left + dropped, _groups(fields))
 
 
 def _profiles(records: list[Record], columns: Columns) -> list[Record]:
@@ -61,19 +61,6 @@ def _profiles(records: list[Record], columns: Columns) -> list[Record]:
         taken = set(columns.taken)
         return [{k: v for k, v in record.items() if k not in taken} for record in records]
     return [json_object(record.get(columns.profile)) or {} for record in records]
-
-
-def _known_ages(records: list[Record], columns: Columns, as_of: dt.date) -> list[int | None]:
-    """Age of each record by the rules of a run, those of young people included: they are withheld later."""
-    texts = {guess.role: [_as_text(record.get(guess.name)) for record in records] for guess in columns.ages}
-    raw = pa.table({"pid": range(len(records)), **{role: pa.array(values, pa.string()) for role, values in texts.items()}})
-    rules = RowRules(AgesConfig(min_age=0), as_of, columns.birth_date_format)
-    ages: list[int | None] = rules.canonical(connect(), raw, ("known_age",))["known_age"].to_pylist()
-    return ages
-
-
-def _as_text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _without_copies_and_leaks(

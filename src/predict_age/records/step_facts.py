@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from predict_age.records.drift_state import DriftComparison, DriftState
+from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.json_fields import OPTIONAL, stored_as
 from predict_age.records.model_quality import IntervalCorrection, Metrics, ModelEvaluation, ReusedModelQuality
 from predict_age.tally import Tally
@@ -30,48 +31,6 @@ class PreCleanupFacts(Facts):
     removed_files: int | None = field(default=None, metadata=OPTIONAL)
     free_bytes: int | None = field(default=None, metadata=OPTIONAL)
     needed_bytes: int | None = field(default=None, metadata=OPTIONAL)
-
-
-@dataclass(frozen=True)
-class GivenAges:
-    """Rows or people with a value in an age column that counts: with a known age, with none, and younger than ``ages.min``."""
-
-    known: int
-    unusable: int
-    minor: int
-
-    def __add__(self, other: GivenAges) -> GivenAges:
-        return GivenAges(self.known + other.known, self.unusable + other.unusable, self.minor + other.minor)
-
-    def __sub__(self, other: GivenAges) -> GivenAges:
-        return GivenAges(self.known - other.known, self.unusable - other.unusable, self.minor - other.minor)
-
-    @property
-    def given(self) -> int:
-        """All of them."""
-        return self.known + self.unusable + self.minor
-
-
-@dataclass(frozen=True)
-class UnusableAgesRecord:
-    """Values of an age column that stand for no known age: name of the column, why, how many, and the form of the first.
-
-    ``tried``: how many of them were read otherwise; ``readings``: how many of those each other reading fits.
-    """
-
-    column: str
-    reason: str
-    rows: int
-    form: str
-    tried: int = 0
-    readings: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def sentence(self) -> str:
-        """Sentence that says so."""
-        why = "cannot be read" if self.reason == "unreadable" else "lie outside the plausible window"
-        form = f"the first has the form {self.form} (9: a digit, a: a letter)"
-        return f"{self.rows:,} values of {self.column} {why} and were not used; {form}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +55,7 @@ class ReadSourceFacts(Facts):
     """Row counts of the source. ``checksum`` is the order-free sum of hashed pids, whose ``checksum_key`` (hexadecimal) is
     the run's, None in earlier versions; ``known_ages`` counts whole years, the ends folded (:func:`~predict_age.tally.fold_tails`).
 
-    ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are;
+    ``known`` and ``to_predict`` are people with and without a known age, duplicates left out. ``pid_type`` says what the ids are,
     ``files`` accounts for each file from its bytes on; ``given_ages`` counts distinct people. ``suppressed`` people are hidden by
     the suppression list: they are in ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where
     the workspace has no list. ``withheld`` people are known minors, None where ``ages.min_age`` is 0; ``zero_ages`` rows of theirs

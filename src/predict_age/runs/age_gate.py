@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from predict_age.config import Config
 from predict_age.errors import InputError
 from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
-from predict_age.records.step_facts import GivenAges, UnusableAgesRecord
+from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 
 FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
 MOST_LIKELY = 0.5  # share of the values that a reading must fit to be named
@@ -18,7 +18,16 @@ _MISTAKES = {
     "source.missing_values",
     AgeReading.TWO_DIGIT_YEARS: "{column} has years of two digits, which tell no century: write all four",
     AgeReading.SERIAL_NUMBERS: "{column} has a spreadsheet's serial numbers: write them as dates",
-    AgeReading.MONTHS: "{column} looks like ages in months: divide by 12",
+    AgeReading.MONTHS: "{column} looks like ages in months{between}: divide by 12",
+    AgeReading.WEEKS: "{column} looks like ages in weeks{between}: divide by 52.18",
+    AgeReading.DAYS: "{column} looks like ages in days{between}: divide by 365.25",
+    AgeReading.DECADES: "{column} looks like ages in decades{between}: multiply by 10",
+    AgeReading.CENTURIES: "{column} looks like ages divided by 100{between}: multiply by 100",
+    AgeReading.LOGARITHMS: "{column} looks like natural logarithms of ages{between}: write exp(value)",
+    AgeReading.LOGARITHMS_TO_10: "{column} looks like logarithms of ages to the base 10{between}: write 10 ^ value",
+    AgeReading.SQUARES: "{column} looks like squares of ages{between}: write their roots",
+    AgeReading.SCALED: "{column} has small fractions{between}, perhaps a standardised or scaled age: write ages in years",
+    AgeReading.BAND_CODES: "{column} has few small whole numbers{between}, perhaps codes of age bands: write one age in years",
     AgeReading.BANDS: "{column} has age bands: write one age, or leave the column out of ages.precedence",
     AgeReading.DECIMAL_COMMA: "{column} has a decimal comma: write a decimal point",
     AgeReading.THOUSANDS: "{column} has a separator between thousands: write digits alone",
@@ -71,7 +80,7 @@ class AgeFindings:
     def likely(self) -> str:
         """Likely reasons, the commonest value first; empty where none is apparent."""
         ordered = sorted(self.unusable, key=lambda values: -values.rows)
-        return "; ".join(filter(None, (self._likely(values) for values in ordered)))
+        return "; ".join(dict.fromkeys(filter(None, (self._likely(values) for values in ordered))))
 
     def _likely(self, values: UnusableAgesRecord) -> str:
         fits = {name: n for name, n in values.readings.items() if n >= MOST_LIKELY * values.tried}
@@ -79,7 +88,9 @@ class AgeFindings:
             return ""
         best = max(fits, key=fits.__getitem__)  # of equal ones the first
         if not best.startswith(OTHER_FORMAT):
-            return _MISTAKES[AgeReading(best)].format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max)
+            between = f" ({values.between})" if values.between else ""
+            mistake = _MISTAKES[AgeReading(best)]
+            return mistake.format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max, between=between)
         return self._format(values.column, [name for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)])
 
     def _format(self, column: str, best: list[str]) -> str:
@@ -100,7 +111,7 @@ def check_known_ages(ages: AgeFindings, *, training: bool) -> None:
         )  # imports pyarrow, which the process that leads a run does not need
 
         sentences = [values.sentence for values in ages.unusable]
-        raise too_few_known(least, "; ".join([f"{known} of {known} with a known age", *sentences]), ages.likely)
+        raise too_few_known(least, "; ".join([ages.people.sentence, *sentences]), ages.likely)
 
 
 def unusable_ages_error(ages: AgeFindings) -> InputError:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from predict_age.config import AgesConfig
 from predict_age.source.column_types import is_text
@@ -17,6 +18,7 @@ from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_
 from predict_age.source.value_form import form_of
 from predict_age.source.value_sql import WHOLE, given_and_read, trimmed, was_given, whole_number
 from predict_age.storage.spill import spill_folder
+from predict_age.tally import MIN_SHOWN_PEOPLE
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,7 +28,8 @@ EXISTING = {
     "birth_date": "EXISTING_BIRTH_DATE",
     "birth_year": "EXISTING_BIRTH_YEAR",
 }
-UNREADABLE, IMPLAUSIBLE = "unreadable", "implausible"
+UNREADABLE, IMPLAUSIBLE, AGE_OF_MINOR = "unreadable", "implausible", "withheld (minors)"
+KEPT_ENDS = MIN_SHOWN_PEOPLE  # smallest and largest numbers of each piece: the last of them is the first that may be shown
 KEPT_VALUES = 50  # of a column and reason in each piece of the source, to find out what is wrong with them; never written
 IdType = Literal["integer", "text"]
 
@@ -81,7 +84,8 @@ def read_ids(connection: duckdb.DuckDBPyConnection, ids: pa.ChunkedArray, readin
 class UnusableAges:
     """Values of an age column that stand for no known age: why, how many, the form of the first, and some others.
 
-    None of ``first`` is one of somebody who is only too young.
+    Where some of them are of people who are not only too young, ``first`` has these alone. ``lowest`` and ``highest`` are the
+    smallest and largest numbers, the outermost first.
     """
 
     column: str
@@ -89,6 +93,8 @@ class UnusableAges:
     rows: int
     form: str
     first: tuple[str, ...] = ()
+    lowest: tuple[float, ...] = ()
+    highest: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,21 +140,42 @@ class RowRules:
         """SQL for whether ``value`` of an age column stands for an age from 0 to below the window: correct, only not used."""
         return f"coalesce({self._between(column, value, 0, self.ages.youngest - 1)}, FALSE)" if self.ages.youngest else "FALSE"
 
+    def unused(
+        self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, odd: pa.ChunkedArray, withheld: pa.ChunkedArray
+    ) -> list[UnusableAges]:
+        """Ages in ``raw`` (n rows) that are not used: those of no use in ``odd`` rows, those of minors in ``withheld`` rows.
+
+        Both are booleans (n,); a withheld row is not odd.
+        """
+        found = self.unusable(connection, raw.filter(odd)) if pc.any(odd).as_py() else []
+        young = self.unusable(connection, raw.filter(withheld)) if pc.any(withheld).as_py() else []
+        return found + [ages for ages in young if ages.reason == AGE_OF_MINOR]
+
     def unusable(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table) -> list[UnusableAges]:
-        """Count the values of age columns in ``raw`` that stand for no known age, by column and reason."""
+        """Count the values of age columns in ``raw`` that stand for no known age, by column and reason.
+
+        A row that is withheld counts as one of somebody too young for each column that makes it so.
+        """
         found = []
         for column in (c for c in EXISTING if c in raw.column_names and not pa.types.is_null(raw[c].type)):
             given, value = self.given_and_read(column, raw[column].type)
             register(connection, "raw", raw)
             read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
             older = f"array_agg(text ORDER BY row) FILTER (NOT {self.is_too_young(column, 'value')})"
+            minor = f"coalesce({self.is_minor(column, 'value')}, FALSE)"
+            number = "TRY_CAST(text AS DOUBLE)"
             query = f"""
-                SELECT CASE WHEN value IS NULL THEN '{UNREADABLE}' ELSE '{IMPLAUSIBLE}' END AS reason,
-                       count(*), first(text ORDER BY row), list_slice({older}, 1, {KEPT_VALUES})
+                SELECT CASE WHEN value IS NULL THEN '{UNREADABLE}' WHEN {minor} THEN '{AGE_OF_MINOR}'
+                            ELSE '{IMPLAUSIBLE}' END AS reason,
+                       count(*), first(text ORDER BY row),
+                       list_slice(coalesce({older}, array_agg(text ORDER BY row)), 1, {KEPT_VALUES}),
+                       min({number}, {KEPT_ENDS}) FILTER (isfinite({number})),
+                       max({number}, {KEPT_ENDS}) FILTER (isfinite({number}))
                 FROM (SELECT {read} FROM raw)
                 WHERE given AND {self.known(column, "value")} IS NULL GROUP BY reason ORDER BY reason"""
-            for reason, rows, text, first in connection.sql(query).fetchall():
-                found.append(UnusableAges(column, reason, rows, form_of(text), tuple(first or ())))
+            for reason, rows, text, first, low, high in connection.sql(query).fetchall():
+                form = "" if reason == AGE_OF_MINOR else form_of(text)
+                found.append(UnusableAges(column, reason, rows, form, tuple(first), tuple(low or ()), tuple(high or ())))
         return found
 
     def canonical(self, connection: duckdb.DuckDBPyConnection, raw: pa.Table, only: tuple[str, ...] = ("*",)) -> pa.Table:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
-from predict_age.records.step_facts import GivenAges
+from predict_age.records.given_ages import GivenAges
 from predict_age.source.age_states import count_states, states_of_people, sum_unusable
 from predict_age.source.convert import write_set_aside
 from predict_age.source.external_partition import gather, scatter, together
@@ -128,8 +128,7 @@ class _Counting:
         for name in ("withheld", "zero_age", "unreadable_age", "implausible_age", "conflicting_age"):
             self.odd[name] += pc.sum(judged[name]).as_py() or 0
         odd = pc.or_(judged["unreadable_age"], judged["implausible_age"])
-        if pc.any(odd).as_py():
-            self._unusable += self._rules.unusable(connect(), raw.filter(odd))
+        self._unusable += self._rules.unused(connect(), raw, odd, judged["withheld"])
         for pair in judged["known_source"].filter(usable).value_counts().to_pylist():
             if pair["values"] is not None:
                 self.known[pair["values"]] += pair["counts"]

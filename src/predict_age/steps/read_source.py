@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from predict_age.records.step_facts import GivenAges, ReadSourceFacts, UnusableAgesRecord
+from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
+from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.batching import number_of_batches
 from predict_age.runs.run import RunPlan, StepContext
 from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_before_reading
@@ -37,6 +38,7 @@ from predict_age.step import StepResult
 from predict_age.steps.source_facts import file_facts, rows_to_predict, source_facts
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
 
+MANY_YOUNG = 0.2  # share of the people with a given age from which on ages of minors are tried in other units
 READ_OTHERWISE = 0.01  # share of the people with a given age and no known one from which on their values are read in other ways
 
 
@@ -262,7 +264,8 @@ def _unusable_ages(context: StepContext, rules: RowRules, counts: list[SplitCoun
     source = context.plan.config.source
     tasks = [(ages, str(getattr(source, ages.column)), rules) for ages in sum_unusable(a for c in counts for a in c.unusable_ages)]
     people = sum((c.age_states for c in counts), GivenAges(0, 0, 0))
-    if people.unusable < READ_OTHERWISE * people.given and people.known >= context.plan.config.training.min_rows:
+    few = people.unusable < READ_OTHERWISE * people.given and people.minor < MANY_YOUNG * people.given
+    if few and people.known >= context.plan.config.training.min_rows:
         return [without_readings(ages, name) for ages, name, _ in tasks]
     result: list[UnusableAgesRecord] = context.pool.run(with_readings, tasks, names="reading of ages")
     return result

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from predict_age.records.step_facts import GivenAges, ReadSourceFacts, SourceFileFacts, UnusableAgesRecord
+from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
+from predict_age.records.step_facts import ReadSourceFacts, SourceFileFacts
 from predict_age.source.discovery import SourceFile
 from predict_age.source.rejected_rows import FileRows
 from predict_age.source.row_rules import RowRules

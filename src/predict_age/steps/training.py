@@ -95,8 +95,11 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     labelled = inputs.source.known
     people = _draw(inputs, labelled, settings.sample_rows, plan.config.card.unlabelled_rows)
     if len(people.age) < settings.min_rows:
+        given = [inputs.source.given_ages.sentence] if inputs.source.given_ages else []
         unused = [ages.sentence for ages in inputs.source.unusable_ages or []]
-        raise too_few_known(settings.min_rows, "; ".join([f"{len(people.age)} of {labelled} with a known age", *unused]))
+        raise too_few_known(
+            settings.min_rows, "; ".join([f"{len(people.age):,} of {labelled:,} with a known age", *given, *unused])
+        )
     context.progress.note(f"training on {len(people.age):,} people, {people.columns.num_columns} features")
     leakage = people.leakage_scores()
     _refuse_leaks(leakage, inputs)

@@ -1,0 +1,65 @@
+"""Ages that a source gives: how many of them are known ages, and why the others are not used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class GivenAges:
+    """Rows or people with a value in an age column that counts: with a known age, with none, and younger than ``ages.min``."""
+
+    known: int
+    unusable: int
+    minor: int
+
+    def __add__(self, other: GivenAges) -> GivenAges:
+        return GivenAges(self.known + other.known, self.unusable + other.unusable, self.minor + other.minor)
+
+    def __sub__(self, other: GivenAges) -> GivenAges:
+        return GivenAges(self.known - other.known, self.unusable - other.unusable, self.minor - other.minor)
+
+    @property
+    def given(self) -> int:
+        """All of them."""
+        return self.known + self.unusable + self.minor
+
+    @property
+    def sentence(self) -> str:
+        """Number of known ages beside that of given ones, and why the others are not known."""
+        counts = {"younger than ages.min_age": self.minor, "that cannot be used": self.unusable}
+        why = [f"{people:,} {reason}" for reason, people in counts.items() if people]
+        return f"a known age for {self.known:,} of {self.given:,} people with a given age" + (f" ({', '.join(why)})" if why else "")
+
+
+@dataclass(frozen=True)
+class UnusableAgesRecord:
+    """Values of an age column that stand for no known age: name of the column, why, how many, and the form of the first.
+
+    ``tried`` of them were read otherwise, and ``readings`` says how many of those each other reading fits. At least 20 lie at or
+    beyond ``low`` and ``high`` each; None where there are too few, or where they are ages of minors.
+    """
+
+    column: str
+    reason: str
+    rows: int
+    form: str
+    tried: int = 0
+    readings: dict[str, int] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def between(self) -> str:
+        """Range of the numbers in words; empty where it is not known."""
+        return "" if self.low is None or self.high is None else f"between {self.low:g} and {self.high:g}"
+
+    @property
+    def sentence(self) -> str:
+        """Sentence that says so."""
+        between = f" (nearly all {self.between})" if self.between else ""
+        values = f"{self.rows:,} value{'' if self.rows == 1 else 's'} of {self.column}{between}"
+        if self.reason == "withheld (minors)":
+            return f"{values} read as ages below ages.min_age and were not used: such people are withheld as minors"
+        why = "cannot be read" if self.reason == "unreadable" else "lie outside the plausible window"
+        return f"{values} {why} and were not used; the first has the form {self.form} (9: a digit, a: a letter)"
