@@ -19,7 +19,7 @@ from predict_age.features.extract import MAX_PREPARED_PROFILES, FeatureReader, e
 from predict_age.features.spec import default_text, parse_features
 from predict_age.kernels import kernels_usable
 from predict_age.kernels.json_scanner import MAX_DEPTH, JsonScan, PathTree
-from predict_age.kernels.value_cache import LOOKED_UP, ValueCache
+from predict_age.kernels.value_cache import LOOKED_UP, RuleTables, ValueCache
 from predict_age.models import age_distribution, density_network, density_network_training
 from predict_age.source import profile_hash
 from predict_age.source.row_rules import connect
@@ -301,7 +301,7 @@ def test_collisions_are_no_matter() -> None:
     starts = np.arange(0, len(data), 7, dtype=np.int32)[:, None]
     out = np.full((2, 3000), np.nan)
     ends, plain_, kinds = starts + np.int32(7), np.ones(3000, np.bool_), np.full(2, LOOKED_UP)
-    new = cache.read(data, starts, ends, starts, plain_, np.zeros(2, np.int64), kinds, np.zeros((2, 4)), out)
+    new = cache.read(data, starts, ends, starts, plain_, np.zeros(2, np.int64), kinds, np.zeros((2, 4)), RuleTables.none(2), out)
     assert out[0].tolist() == [-i for i in range(3000)] and out[1, ::2].tolist() == list(range(1500))
     assert new.tolist() == [[1, row] for row in range(1, 3000, 2)] and np.isnan(out[1, 1::2]).all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,8 @@ from conftest import AS_OF
 from predict_age.features import json_fast_path
 from predict_age.features.extract import extract_features
 from predict_age.features.spec import default_text, parse_features
-from predict_age.features.text_values import NEEDS_SQL, text_converter
+from predict_age.features.text_automaton import text_automaton
+from predict_age.features.text_values import NEEDS_SQL, is_safe_pattern, text_converter
 from predict_age.source.row_rules import connect
 
 FEATURES = r"""
@@ -97,6 +99,8 @@ WORDS = ["senior engineer", "CEO", "cEo ", "K", "\u212a", "\u017f", "ſ.", "stra
          "", " ", "  a  b ", "a\tb", "a\u00a0b", "a\nb", "\x1f", "[1,2]", "[", "[]", "{}", "null", "true", "a" * 201, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "12345678901234567890", "0.1", "12.3456789", "beef x", "beefx", "7 ", "77-", "Müller", "ŝ", "ÿ", "\U0001f680", "a+b", "x\u0301"]  # fmt: off
 LETTERS = st.text(st.sampled_from("aAkKsSeE019.,-+ \u00e4\u00c4\u00df\u0130\u017f\u0301\u00a0[]{}\"'\\"), max_size=12)
 DATES = st.from_regex(r"[0-9]{3,5}(-[0-9]{1,2}){0,2}([ T].{0,3})?", fullmatch=True)
+PARTS = ["a", "b", "C", "1", " ", "_", "-", r"\b", r"\B", r"\d", r"\w", r"\W", r"\D", ".", "[a-c]", "[B-b]", "[ab-]", "^", "$", "(", "(?:", ")", "|", "?", "*", "+", r"\.", "/"]  # fmt: off
+PATTERNS = st.lists(st.sampled_from(PARTS), max_size=8).map("".join).filter(is_safe_pattern)
 VALUES = st.one_of(
     st.sampled_from(WORDS),
     LETTERS,
@@ -130,6 +134,34 @@ def test_decided_values_are_those_of_sql(values: list[Any]) -> None:
             assert decided is NEEDS_SQL or (decided == wanted and type(decided) is type(wanted)), (name, value, wanted, decided)
 
 
+@settings(max_examples=20, deadline=None)
+@example(WORDS)
+@given(st.lists(VALUES, min_size=1, max_size=60))
+def test_values_of_kernels_are_those_of_sql(values: list[Any]) -> None:
+    """Dates and rules that a kernel works out, by a table of states, and whatever it leaves to others."""
+    profiles = pa.chunked_array([pa.array([json.dumps({"x": v}) for v in values], pa.string())])
+    assert extract_features(connect(), profiles, FEATURES, AS_OF, kernels=True).columns.to_pydict() == by_sql(values)
+
+
+@settings(max_examples=300, deadline=None)
+@example(["^a", "b$", r"\b"], ["a", "xa", "ab", "b a", " "])
+@given(
+    st.lists(PATTERNS, min_size=1, max_size=4), st.lists(st.text("abcAB1 _-./+", min_size=1, max_size=9), min_size=5, max_size=20)
+)
+def test_tables_of_states_match_as_patterns_do(patterns: list[str], texts: list[str]) -> None:
+    made = text_automaton(patterns, range(len(patterns) + 1))
+    assert made is not None
+    compiled = [re.compile(pattern, re.ASCII | re.IGNORECASE) for pattern in patterns]
+    for text in texts:
+        assert made.first_match(text) == next((n for n, p in enumerate(compiled) if p.search(text)), -1), (patterns, text)
+
+
+def test_rules_beyond_a_table_are_left_to_others() -> None:
+    """The last fifteen letters of a text would need a state for each set of them."""
+    assert text_automaton(["a" + "." * 15 + "b"], [1, 0]) is None
+    assert text_automaton(["(a", "b"], [1, 2, 0]) is None
+
+
 def test_usual_texts_are_decided() -> None:
     """What profiles hold needs no statement; what Python might read otherwise does."""
     for name, usual in {
@@ -155,7 +187,7 @@ def test_new_texts_cost_no_statement(decided: bool, monkeypatch: pytest.MonkeyPa
     )
     if not decided:
         monkeypatch.setattr(json_fast_path, "MAX_DECIDED_TEXTS", -1)
-    title = f"Head of {'Decided' if decided else 'Asked'} Affairs"
+    title = f"Head of {'Décided' if decided else 'Åsked'} Affairs"  # kernels work out ASCII
     profile = {"current_title": title, "career": {"start": f"2011-03-{11 + decided}"}, "job_level": "Senior", "skills": ["a"]}
     column = pa.chunked_array([pa.array([json.dumps(profile)])])
     if decided:

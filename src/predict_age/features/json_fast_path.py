@@ -19,10 +19,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.encode import CategoryCodes, Encoders
-from predict_age.features.spec import Category, Count, Feature, FeatureSet, ListFlags, Number, Ratio, Sql, TextWords, parse_path
-from predict_age.features.text_values import Value, text_converter
+from predict_age.features.spec import (
+    Category,
+    Count,
+    Date,
+    Feature,
+    FeatureSet,
+    ListFlags,
+    Number,
+    Ratio,
+    Sql,
+    TextWords,
+    parse_path,
+)
+from predict_age.features.text_values import Value, automaton_of, text_converter
 from predict_age.kernels.json_scanner import JsonScan, PathTree
-from predict_age.kernels.value_cache import LIST_LENGTH, LOOKED_UP, PLAIN_NUMBER, ValueCache
+from predict_age.kernels.value_cache import LIST_LENGTH, LOOKED_UP, PLAIN_DATE, PLAIN_NUMBER, RULES, RuleTables, ValueCache
 from predict_age.source.row_group_reader import text_buffers
 
 SCAN_CHUNK_ROWS = 1024  # rows whose text stays in the processor's cache between scanning and conversion
@@ -32,7 +44,7 @@ Converter = Callable[
 ]  # converts profiles by SQL: the values of each named feature
 MAX_DECIDED_TEXTS = 500  # up to this many new texts are decided without SQL, one by one: for more, a statement is quicker
 MAX_WAITING_TEXTS = 100  # up to this many new texts wait until the cache is built again, which takes time for each text in it
-MIN_CACHED_TEXTS = 1000  # waiting texts at which it is built
+MIN_MISSES = 200  # texts that were not in the cache, again and again, at which it is built
 MAX_SHARED_TEXTS = 300  # features with at most this many new texts share a statement: planning a statement takes most of the time
 
 
@@ -72,11 +84,15 @@ class _Column:
         self.decide = text_converter(self.feature, self.as_of)
         kind = self.feature
         plain = isinstance(kind, Number) and kind.decimal == "."
+        self.automaton = automaton_of(kind)
         self.kind = PLAIN_NUMBER if plain else LIST_LENGTH if isinstance(kind, Count) else LOOKED_UP
+        self.kind = PLAIN_DATE if isinstance(kind, Date) else RULES if self.automaton is not None else self.kind
         if isinstance(kind, Number) and plain:
             self.limits = np.array([kind.scale, kind.min, kind.max, kind.outside == "clip"], np.float64)
         elif isinstance(kind, Count):
             self.limits = np.array([1, kind.min, kind.max, True], np.float64)
+        elif isinstance(kind, Date):
+            self.limits = np.array([1, kind.min, kind.max, False], np.float64)
         else:
             self.limits = np.zeros(4)
 
@@ -85,6 +101,21 @@ class _Column:
         if value is None:
             return np.nan
         return float(self.values.setdefault(value, len(self.values))) if isinstance(value, str) else value
+
+
+def _rule_tables(columns: list[_Column], as_of: dt.date) -> RuleTables:
+    """The tables of all ``columns`` whose dates or rules kernels work out."""
+    groups, moves, outcomes = [np.zeros((1, 128), np.uint8)], [np.zeros(1, np.int32)], [np.zeros(1)]
+    places = np.zeros((len(columns), 4), np.int64)
+    for number, column in enumerate(columns):
+        made = column.automaton
+        if made is not None:
+            places[number] = len(groups), sum(map(len, moves)), sum(map(len, outcomes)), made.moves.shape[1]
+            groups.append(made.groups[np.newaxis])
+            moves.append(made.moves.ravel().astype(np.int32))
+            outcomes.append(made.values)
+    today = np.array([as_of.year, as_of.month, as_of.day], np.int64)
+    return RuleTables(today, places, np.concatenate(groups), np.concatenate(moves), np.concatenate(outcomes))
 
 
 class FastPath:
@@ -101,9 +132,11 @@ class FastPath:
                 self.columns.append(_Column(name, feature, steps, paths.index(steps), as_of))
         self.paths = PathTree(paths)
         self.value_cache = ValueCache(len(self.columns))
+        self._misses = 0  # since the cache was built
         self._codes: dict[str, tuple[Encoders, dict[str, int], CategoryCodes]] = {}
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
+        self._rules = _rule_tables(self.columns, as_of)
         fast_names = {c.name for c in self.columns}
         self.sql_only_features = [n for n in features.names if n not in fast_names]
 
@@ -131,13 +164,17 @@ class FastPath:
                 made[column.name] = known[2]
         return made
 
-    def remember(self, converted: dict[int, dict[bytes, float]]) -> None:
-        """Keep ``converted`` texts by column; the cache takes them over at once if they are many, else once many wait."""
+    def remember(self, converted: dict[int, dict[bytes, float]], misses: int) -> None:
+        """Keep ``converted`` texts by column; the cache takes them over at once if they are many, else once they were missed often.
+
+        ``misses``: how many values these texts were, each of which took as long as a text takes when the cache is built.
+        """
         for number, texts in converted.items():
             self.columns[number].waiting |= texts
-        waiting = sum(len(column.waiting) for column in self.columns)
+        self._misses += misses
         new, cached = sum(map(len, converted.values())), sum(map(len, self.value_cache.known))
-        if new > max(MAX_WAITING_TEXTS, cached // 16) or waiting >= max(MIN_CACHED_TEXTS, cached // 4):
+        if new > max(MAX_WAITING_TEXTS, cached // 16) or self._misses >= max(MIN_MISSES, cached):
+            self._misses = 0
             self.value_cache.add({number: column.waiting for number, column in enumerate(self.columns) if column.waiting})
             for column in self.columns:
                 column.waiting = {}
@@ -149,7 +186,7 @@ class FastPath:
         """
         starts, ends, counts = scan.starts[block], scan.ends[block], scan.counts[block]
         return self.value_cache.read(
-            scan.data, starts, ends, counts, scan.plain[block], self._slots, self._kinds, self._limits, out
+            scan.data, starts, ends, counts, scan.plain[block], self._slots, self._kinds, self._limits, self._rules, out
         )
 
     def reader(self, convert: Converter) -> FastPathReader:
@@ -238,7 +275,7 @@ class FastPathReader:
                 new_values[number] |= dict(zip(texts, map(column.number, meanings), strict=True))
                 first += len(texts)
         if wanted:
-            self.fast_path.remember(new_values)
+            self.fast_path.remember(new_values, sum(len(self._new[number]) for number in wanted))
         for number in wanted:
             new = self._new[number]
             values[number, [row for row, _ in new]] = [new_values[number][text] for _, text in new]

@@ -15,6 +15,7 @@ from typing import Final
 
 from predict_age.features.spec import Boolean, Category, Count, Date, Feature, Number, Ordered, Text
 from predict_age.features.sql_compiler import MAX_CATEGORY_CHARS
+from predict_age.features.text_automaton import TextAutomaton, text_automaton
 from predict_age.features.text_rule import fold_text, tidy_text
 
 Value = float | str | None
@@ -79,6 +80,15 @@ def _converter(feature: Feature, as_of: dt.date) -> _TextConverter:
     return lambda _: NEEDS_SQL
 
 
+def automaton_of(feature: Feature) -> TextAutomaton | None:
+    """The rules of a text ``feature`` as a table, which gives plain texts the same values; None where that would not be exact."""
+    if not isinstance(feature, Text) or not _is_decided(feature):
+        return None
+    return text_automaton(
+        [rule.match for rule in feature.rules], [*(float(r.value) for r in feature.rules), float(feature.otherwise)]
+    )
+
+
 def _first_match(rules: list[tuple[re.Pattern[str], float]], text: str, otherwise: float) -> float:
     for pattern, value in rules:
         if pattern.search(text):
@@ -90,10 +100,11 @@ def _is_decided(feature: Text) -> bool:
     """Whether values are exact as decimals, and Python reads every pattern as RE2 does and searches it in little time."""
     values = [*(rule.value for rule in feature.rules), feature.otherwise]
     exact = all(abs(value) < LARGEST_RULE_VALUE and float(value * 1000).is_integer() for value in values)
-    return exact and all(_is_safe(rule.match) for rule in feature.rules)
+    return exact and all(is_safe_pattern(rule.match) for rule in feature.rules)
 
 
-def _is_safe(pattern: str) -> bool:
+def is_safe_pattern(pattern: str) -> bool:
+    """Whether RE2, Python and a table of states read ``pattern`` alike, and search it in little time."""
     if not _SAFE_PATTERN.fullmatch(pattern) or len(_REPEATED.findall(pattern)) > 1 or _REPEATED_GROUP.search(pattern):
         return False
     try:

@@ -1,24 +1,53 @@
-"""Value cache: converted values of JSON texts, looked up by their bytes, because most values of most fields repeat.
+"""Values of JSON texts: plain numbers, dates and rules are worked out, and other texts looked up, because most of them repeat.
 
-One hash table from texts of all columns to numbers, filled by the code that converts. Texts are compared byte by byte, so hash
-collisions are harmless; the first sixteen bytes, the whole of most texts, are stored in the table. Plain numbers are parsed, not
-looked up: a whole number below 2^53 divided by a power of ten up to 10^22 is correctly rounded (Clinger 1990, "How to read floating
-point numbers accurately").
+The value cache is one hash table from texts of all columns to numbers, filled by the code that converts. Texts are compared byte
+by byte, so hash collisions are harmless; the first sixteen bytes, the whole of most texts, are stored in the table. Plain numbers
+are parsed: a whole number below 2^53 divided by a power of ten up to 10^22 is correctly rounded (Clinger 1990, "How to read
+floating point numbers accurately"). Dates and titles hardly repeat: plain ones are worked out as ``features.text_values`` does.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.kernels.jit import address, inline, kernel, load_8_bytes, load_byte, load_prefix
-from predict_age.kernels.json_scanner import DOT, MINUS_SIGN, NINE, ZERO
+from predict_age.kernels.jit import address, inline, kernel, load_8_bytes, load_byte, load_int32, load_prefix
+from predict_age.kernels.json_scanner import BACKSLASH, BLANK, DOT, MINUS_SIGN, NINE, QUOTE, ZERO
 
 EXACT_DIGITS = 15
-LOOKED_UP, PLAIN_NUMBER, LIST_LENGTH = 0, 1, 2  # kinds of columns: looked up only, plain numbers parsed, lengths of lists
+LOOKED_UP, PLAIN_NUMBER, LIST_LENGTH, PLAIN_DATE, RULES = range(
+    5
+)  # kinds of columns: what is worked out before a text is looked up
 POWERS_OF_TEN = 10.0 ** np.arange(23)
+LONGEST_TEXT = 200  # letters of a text whose date or rule is worked out
+LAST_PRINTED = 0x7E  # of ASCII
+LEFT_TO_CACHE = np.inf  # a text that is left to the cache
+
+
+@dataclass(frozen=True)
+class RuleTables:
+    """Tables that work texts of columns out: dates by ``today`` (year, month, day), rules by tables of states, end to end.
+
+    ``places`` (c, 4): for each column, its row of ``groups`` (k, 128), where ``moves`` and ``outcomes`` begin, and its number of
+    groups. A state's ``outcomes`` is the value of a text that ends there.
+    """
+
+    today: NDArray[np.int64]
+    places: NDArray[np.int64]
+    groups: NDArray[np.uint8]
+    moves: NDArray[np.int32]
+    outcomes: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, columns: int) -> RuleTables:
+        """Tables of ``columns`` without dates and rules."""
+        nothing = np.zeros(1, np.float64)
+        return cls(
+            np.zeros(3, np.int64), np.zeros((columns, 4), np.int64), np.zeros((1, 128), np.uint8), np.zeros(1, np.int32), nothing
+        )
 
 
 @inline
@@ -80,6 +109,71 @@ def _number(text: Any, begin: Any, end: Any, last: Any) -> Any:
 
 
 @inline
+def _is_printed(text: Any, begin: Any, end: Any) -> Any:
+    """Whether ``text[begin:end]`` is ASCII without control characters and backslashes."""
+    for at in range(begin, end):
+        code = load_byte(text, at)
+        if code < BLANK or code > LAST_PRINTED or code == BACKSLASH:
+            return False
+    return True
+
+
+@inline
+def _two_digits(text: Any, at: Any) -> Any:
+    """The number of two digits at ``at``; -1 for other bytes."""
+    tens, ones = load_byte(text, at) - ZERO, load_byte(text, at + 1) - ZERO
+    return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else np.int64(-1)
+
+
+@inline
+def _years(text: Any, begin: Any, end: Any, to_year: Any, to_month: Any, to_day: Any, low: Any, high: Any) -> Any:
+    """Years from the date between the quotes ``text[begin:end]`` until another; NaN where there is none; see ``text_values``."""
+    at, length = begin + 1, end - begin - 2
+    has_month, has_day = length >= 7, length >= 10
+    if not (length in (4, 7) or 10 <= length <= LONGEST_TEXT) or load_byte(text, begin) != QUOTE:
+        return LEFT_TO_CACHE
+    if (has_month and load_byte(text, at + 4) != MINUS_SIGN) or (has_day and load_byte(text, at + 7) != MINUS_SIGN):
+        return LEFT_TO_CACHE
+    century, year = _two_digits(text, at), _two_digits(text, at + 2)
+    month = _two_digits(text, at + 5) if has_month else np.int64(1)
+    day = _two_digits(text, at + 8) if has_day else np.int64(1)
+    if century < 0 or year < 0 or month < 0 or day < 0 or not _is_printed(text, at + 10, end - 1):
+        return LEFT_TO_CACHE
+    if not 1 <= month <= 12 or not 1 <= day <= 31:
+        return np.nan
+    years = np.float64(to_year - (100 * century + year))
+    if has_month:
+        years += np.float64(to_month - month) / 12.0
+    if has_day:
+        years += np.float64(to_day - day) / 365.25
+    return years if low <= years <= high else np.nan
+
+
+@inline
+def _last_state(text: Any, begin: Any, end: Any, groups: Any, moves: Any, width: Any) -> Any:
+    """State that the text between the quotes ``text[begin:end]``, trimmed and with single blanks, leads to; -1 for others.
+
+    ``groups`` and ``moves``, with ``width`` groups, are addresses of tables.
+    """
+    if load_byte(text, begin) != QUOTE or end - begin - 2 > LONGEST_TEXT:
+        return np.int64(-1)
+    state, letters, blanks = np.int64(0), False, False
+    for at in range(begin + 1, end - 1):
+        code = load_byte(text, at)
+        if code < BLANK or code > LAST_PRINTED or code == BACKSLASH:
+            return np.int64(-1)
+        if code == BLANK:
+            blanks = True
+            continue
+        if blanks and state != 0:
+            state = load_int32(moves, state * width + load_byte(groups, BLANK))
+        blanks = False
+        letters |= np.int64(0x61) <= (code | np.int64(0x20)) <= np.int64(0x7A)
+        state = load_int32(moves, state * width + load_byte(groups, code))
+    return state if letters else np.int64(-1)  # a number without letters may be written in several ways
+
+
+@inline
 def _equal_bytes(text: Any, begin: Any, last: Any, texts: Any, first: Any, texts_end: Any, length: Any) -> Any:
     """Compare ``length`` bytes of two texts."""
     for at in range(0, length, 8):  # all() would need a closure, which kernels do not support
@@ -123,6 +217,11 @@ def read_values(
     table: Any,
     texts: Any,
     means: Any,
+    today: Any,
+    places: Any,
+    groups: Any,
+    moves: Any,
+    outcomes: Any,
     out: Any,
     missed: Any,
 ) -> Any:
@@ -130,10 +229,12 @@ def read_values(
 
     NaN where there is no value or the row is not ``plain`` (n,). ``kinds`` (c,): PLAIN_NUMBER parses plain numbers, LIST_LENGTH
     takes ``counts`` (n, slots) from 0 on, both by ``limits`` (c, 4): a factor, the lowest and the highest value, and 1 to clip
-    values outside, 0 to make them NaN. Everything else is looked up. Returns the number of texts not in the cache, with their
-    columns and rows in ``missed`` (c n, 2).
+    values outside, 0 to make them NaN; PLAIN_DATE and RULES work plain texts out by :class:`RuleTables`. Everything else is
+    looked up. Returns the number of texts not in the cache, with their columns and rows in ``missed`` (c n, 2).
     """
     misses = 0
+    byte_groups, all_moves = address(groups), address(moves)
+    year, month, day = today[0], today[1], today[2]
     text, last, entries, known = address(data), len(data), address(table), address(texts)
     for n in range(len(plain)):
         for column in range(len(slots)):
@@ -147,6 +248,16 @@ def read_values(
                 value = _number(text, begin, end, last) * limits[column, 0]
             elif kinds[column] == LIST_LENGTH and counts[n, slot] >= 0:
                 value = np.float64(counts[n, slot])
+            elif kinds[column] == PLAIN_DATE or kinds[column] == RULES:
+                if kinds[column] == PLAIN_DATE:
+                    found = _years(text, begin, end, year, month, day, limits[column, 1], limits[column, 2])
+                else:
+                    group_of, moves_of = byte_groups + 128 * places[column, 0], all_moves + 4 * places[column, 1]
+                    state = _last_state(text, begin, end, group_of, moves_of, places[column, 3])
+                    found = outcomes[places[column, 2] + state] if state >= 0 else LEFT_TO_CACHE
+                if found != LEFT_TO_CACHE:
+                    out[column, n] = found
+                    continue
             if not np.isnan(value):
                 low, high = limits[column, 1], limits[column, 2]
                 if limits[column, 3] != 0:
@@ -228,9 +339,11 @@ class ValueCache:
         slots: NDArray[np.int64],
         kinds: NDArray[np.int64],
         limits: NDArray[np.float64],
+        rules: RuleTables,
         out: NDArray[np.float64],
     ) -> NDArray[np.int64]:
         """Fill ``out`` (columns, n) by :func:`read_values`; returns the columns and rows (k, 2) whose text is not cached."""
         missed = np.empty((out.size, 2), np.int64)
-        new = read_values(data, starts, ends, counts, plain, slots, kinds, limits, self.table, self.texts, self.means, out, missed)
+        tables = (self.table, self.texts, self.means, rules.today, rules.places, rules.groups, rules.moves, rules.outcomes)
+        new = read_values(data, starts, ends, counts, plain, slots, kinds, limits, *tables, out, missed)
         return missed[:new]
