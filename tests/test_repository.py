@@ -88,12 +88,27 @@ def test_light_modules_import_nothing_heavy() -> None:
     assert not {"duckdb", "pyarrow", "numpy", "xgboost", "lightgbm", "sqlglot"} & set(loaded)
 
 
-def test_the_program_trains_without_scikit_learn() -> None:
-    """It is installed here for the tests; XGBoost and LightGBM would import it, and both work without."""
-    code = "from predict_age.runtime.import_blocking import block_unused_imports; block_unused_imports(); import sys, xgboost, lightgbm; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {"xgboost", "lightgbm"} <= set(loaded)
-    assert not {"sklearn.base", "scipy.stats"} & set(loaded)
+def test_the_program_trains_without_scikit_learn_and_pandas() -> None:
+    """Both are installed here for the tests; XGBoost, LightGBM and PyArrow would import them, and work without."""
+    code = "import sys, xgboost, lightgbm, pyarrow; pyarrow.array([1.0]); print(*sorted(sys.modules))"
+    blocked = "from predict_age.runtime.import_blocking import block_unused_imports; block_unused_imports(); " + code
+    unblocked, loaded = (
+        set(subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout.split())
+        for c in (code, blocked)
+    )
+    unused = {"sklearn.base", "scipy.stats", "pandas.core.api"}
+    assert unused <= unblocked
+    assert {"xgboost", "lightgbm", "pyarrow"} <= loaded
+    assert not unused & loaded
+
+
+def test_a_command_imports_no_pandas(tmp_path: Path) -> None:
+    """Where it is installed, nothing waits for it."""
+    (tmp_path / "people.csv").write_text("pid,age,tenure\n" + "".join(f"{n},{20 + n},{n}\n" for n in range(40)))
+    code = f"import sys; sys.argv = ['predict-age', 'init', '--source', {str(tmp_path / 'people.csv')!r}, '--yes']\nfrom predict_age.__main__ import main\ntry: main()\nfinally: sys.stderr.write(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "pyarrow.lib" in done.stderr.split()
+    assert "pandas.core.api" not in done.stderr.split()
 
 
 def test_help_is_the_library_s_without_half_of_its_imports() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from predict_age.runtime.import_blocking import block_unused_imports
 from predict_age.runtime.signals import check, exit_code, install_handlers, requested_stop
 from predict_age.runtime.standard_files import open_standard_files
 
@@ -14,6 +15,7 @@ def main() -> None:
     """Run the command line. For commands with workers, the fork server imports their modules in the background."""
     open_standard_files()
     install_handlers()
+    block_unused_imports()
     try:
         if sys.argv[1:2] and sys.argv[1] in WITH_WORKERS and not {"-h", "--help"} & set(sys.argv):
             from predict_age.runtime.forkserver import prepare

@@ -23,6 +23,6 @@ import predict_age.steps.read_source
 import predict_age.steps.training  # noqa: F401
 
 sys.excepthook = print_worker_error
-pa.array(np.zeros(1))  # PyArrow imports pandas, where it is installed, for its first array
+pa.array(np.zeros(1))  # PyArrow looks for pandas at its first array
 gc.freeze()  # garbage collection would write to memory pages that all workers share, and so copy them
 atexit.register(gc.unfreeze)  # otherwise DuckDB reports leaked objects when the server ends

@@ -13,7 +13,7 @@ import typer
 from predict_age.cli.failure import print_failure
 from predict_age.cli.output import ReaderEndedError, checked_stdout
 from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
-from predict_age.runtime.import_blocking import block_unused_imports, stub_imports
+from predict_age.runtime.import_blocking import stub_imports
 from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
 from predict_age.version import __version__
@@ -95,7 +95,6 @@ def _main(
 def run_cli() -> None:
     """Run the command of ``sys.argv``. Every known error becomes one message and its exit code, without a traceback."""
     install_handlers()
-    block_unused_imports()
     try:
         if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
             _prepare_help()

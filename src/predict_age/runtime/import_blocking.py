@@ -11,20 +11,22 @@ from types import ModuleType
 
 
 def block_unused_imports() -> None:
-    """Block scikit-learn and NumPy's Fortran parser in this process.
+    """Block scikit-learn, pandas and NumPy's Fortran parser in a process of the program, never in that of a user's script.
 
-    XGBoost and LightGBM import scikit-learn where it is installed (1 s) and work without it. SciPy imports all of NumPy,
-    including ``numpy.f2py`` (0.1 s), which is replaced by an empty module.
+    Where they are installed, XGBoost and LightGBM import scikit-learn (1 s), PyArrow imports pandas for its first array (0.7 s),
+    and each works without. SciPy imports all of NumPy, including ``numpy.f2py`` (0.1 s), which is replaced by an empty module.
     """
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
-    if not any(isinstance(finder, _Empty) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Empty())
+    if not any(isinstance(finder, _Unused) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Unused())
 
 
-class _Empty:
-    """Finder and loader of an empty module. It has no base class because importing those is slow."""
+class _Unused:
+    """Finder that finds no unused package, and loader of an empty module. It has no base class because importing those is slow."""
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        """Find the empty module. Raises ModuleNotFoundError for packages (``None`` in ``sys.modules`` confuses PyArrow)."""
+        if name in ("sklearn", "pandas"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return ModuleSpec(name, self) if name == "numpy.f2py" else None  # type: ignore[arg-type]
 
     def create_module(self, _spec: ModuleSpec) -> None:
