@@ -602,7 +602,7 @@ def test_nothing_of_a_request_is_in_logs_and_metrics(served: Served, capfd: pyte
 
 def test_a_failure_is_told_without_the_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error inside the server is a 500 without details, and the server goes on."""
-    monkeypatch.setattr("predict_age.serving.prediction.Prediction.at_once", lambda *_: 1 / 0)
+    monkeypatch.setattr("predict_age.serving.prediction.Prediction.answers", lambda *_: 1 / 0)
     status, problem = served.post(GOOD)
     assert (status, CANARY in json.dumps(problem)) == (500, False)
     monkeypatch.undo()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isnan
 
 import numpy as np
 import pyarrow as pa
@@ -78,14 +77,27 @@ class Answers:
             }
         )
 
+    def rows(self) -> Iterator[AnswerRow]:
+        """The values of the answers one after another, numbers as they are; -1 stands for NaN, so that equal rows are equal."""
+        columns = (
+            np.where(self.has_age, self.age, -1),
+            *(np.where(np.isnan(v), -1, v) for v in (self.lower, self.upper, self.pct)),
+        )
+        return zip(*(column.tolist() for column in columns), self.usable.tolist(), self.source, self.reason, strict=True)
+
     def each(self) -> Iterator[Answer]:
         """The answers one after another."""
-        columns = (self.age.tolist(), self.lower.tolist(), self.upper.tolist(), self.pct.tolist(), self.has_age.tolist())
-        for age, lower, upper, pct, has_age, usable, source, reason in zip(
-            *columns, self.usable.tolist(), self.source, self.reason, strict=True
-        ):
-            low, high = (None if isnan(end) else int(end) for end in (lower, upper))
-            yield Answer(age if has_age else None, low, high, None if isnan(pct) else pct, usable, source, reason)
+        return map(answer_of, self.rows())
+
+
+AnswerRow = tuple[int, float, float, float, bool, str, str | None]
+
+
+def answer_of(row: AnswerRow) -> Answer:
+    """The answer with the values of a ``row``."""
+    age, lower, upper, pct, usable, source, reason = row
+    low, high = (None if end < 0 else int(end) for end in (lower, upper))
+    return Answer(None if age < 0 else age, low, high, None if pct < 0 else pct, usable, source, reason)
 
 
 def answers(usable: NDArray[np.bool_], reasons: list[str], made: Predictions, default_age: int, usable_from_pct: float) -> Answers:

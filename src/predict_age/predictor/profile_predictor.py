@@ -10,6 +10,7 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from predict_age.errors import InputError
 from predict_age.features.encode import Matrix
@@ -55,25 +56,28 @@ class ProfilePredictor:
             self.predict(profiles)
             self.bundle.predict(np.zeros((len(profiles), self.bundle.columns), np.float32))
 
-    def predict(self, profiles: Sequence[Profile] | pa.ChunkedArray) -> Answers:
+    def predict(self, profiles: Sequence[Profile] | pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> Answers:
         """Answers about ``profiles``, in their order: JSON as text or UTF-8, mappings, or None, or a column of Arrow's string type.
 
-        Raises InputError for a profile that cannot be written as text.
+        With ``rows`` (n,), about the marked ones alone. Raises InputError for a profile that cannot be written as text.
         """
         column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
-        matrix, problems = self.matrix(column)
+        matrix, problems = self.matrix(column, rows)
         usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
         everybody = bool(usable.all())
         made = self.bundle.predict(matrix if everybody else matrix[usable])
         reasons = [] if everybody else [problems[row] or WITHOUT_FEATURES for row in np.flatnonzero(~usable).tolist()]
         return answers(usable, reasons, made, self.rules.default_age, self.rules.usable_from_pct)
 
-    def matrix(self, column: pa.ChunkedArray) -> tuple[Matrix, list[str | None]]:
-        """The matrix (n, n_columns) that the models read from a ``column`` of profiles (n,), and why profiles cannot be used."""
+    def matrix(self, column: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> tuple[Matrix, list[str | None]]:
+        """The matrix (n, n_columns) that the models read from a ``column`` of profiles (n,), and why profiles cannot be used.
+
+        With ``rows`` (n,), of the marked ones alone.
+        """
         with _reading:
             kernels = len(column) > 0 and use_kernels(len(column))
             reader = FeatureReader(connect, self.bundle.features.text, self.rules.as_of, kernels=kernels)
-            reader.add(column)
+            reader.add(column, rows)
             return reader.encoded(self.bundle.encoders)
 
 

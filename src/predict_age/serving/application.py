@@ -19,6 +19,7 @@ from predict_age.serving.prediction import Prediction
 from predict_age.serving.profile_requests import TextIds, id_expected, pid_in_path
 from predict_age.serving.routes import Route, RoutedCall
 from predict_age.serving.served_model import ServedModel, Watch
+from predict_age.serving.small_requests import SmallRequests
 from predict_age.serving.strict_json import decoded, single_item
 from predict_age.version import __version__
 
@@ -38,6 +39,7 @@ class Service:
     pending: int = 0
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
+    small: SmallRequests = field(default_factory=SmallRequests)
 
     def __post_init__(self) -> None:
         bodies = (JSON, NDJSON, ARROW)
@@ -146,9 +148,9 @@ class Service:
     def _predict(self, call: RoutedCall) -> Answered:
         self._check_list()
         prediction = Prediction(call.served, self.watch.suppression, self.text_ids(call), self.metrics.profiles)
-        whole = prediction.at_once(call.request)
-        if whole is not None:
-            return whole
+        read = prediction.read_at_once(call.request)
+        if read is not None:
+            return self.small.answer(prediction, call.request, read)
         if self.pending >= MOST_PENDING:
             raise ProblemError(429, "too many requests with many profiles at a time", headers={"Retry-After": "1"})
         return self._in_slices(prediction, call.request)

@@ -1,23 +1,25 @@
-"""Predictions of a request, at once or in slices, so that many profiles do not keep single ones waiting."""
+"""Predictions of a request, together or in slices, so that many profiles do not keep single ones waiting."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from predict_age.predictor.answers import Answer, Answers
+from predict_age.predictor.answers import Answer, Answers, answer_of
 from predict_age.serving.arrow_requests import arrow_profiles
 from predict_age.serving.messages import ARROW, NDJSON, ProblemError, Request, Response
-from predict_age.serving.profile_requests import Item, ProfileItem, TextIds, json_items, line_items
+from predict_age.serving.profile_requests import TextIds
+from predict_age.serving.sent_items import ITEMS_TOGETHER, ReadBody, SentItems, read_body
 from predict_age.serving.served_model import ServedModel
 from predict_age.storage.suppression_list import SuppressionList
 
-SLICE_ITEMS = 200
 SMALL_BODY = 8_000  # bytes of a body that is read and answered at once
 NOT_AVAILABLE = "not_available"
 NOBODY = Answer(None, None, None, None, False, "", NOT_AVAILABLE)
@@ -32,44 +34,45 @@ class Prediction:
     ids: TextIds
     counts: dict[str, int] = field(default_factory=dict)
 
-    def at_once(self, request: Request) -> Response | None:
-        """The response to a small JSON request; None for others, which are answered in slices."""
+    def like(self, other: Prediction) -> bool:
+        """Whether the same model and the same list answer both."""
+        return self.served is other.served and self.suppression is other.suppression
+
+    def read_at_once(self, request: Request) -> ReadBody | None:
+        """The items of a small JSON request; None for other requests, which are answered in slices. Raises ProblemError."""
         if len(request.body) > SMALL_BODY or request.content_type == ARROW:
             return None
-        work = self.in_slices(request)
-        try:
-            while True:
-                next(work)
-        except StopIteration as end:
-            made: Response = end.value
-            return made
+        *_, found = read_body(request.body, request.content_type, self.ids)
+        return found
 
     def in_slices(self, request: Request) -> Generator[None, None, Response]:
         """Answer ``request``, with a pause after each slice. Raises ProblemError before anything is predicted."""
         if request.content_type == ARROW:
             return (yield from self._arrow(request.body))
-        if request.content_type == NDJSON:
-            several, items = True, line_items(request.body, self.ids)
-        else:
-            several, items = json_items(request.body, self.ids)
-        read: list[Item] = []
-        for item in items:
-            read.append(item)
-            if len(read) % SLICE_ITEMS == 0:
+        read = ReadBody(True, [])
+        for found in read_body(request.body, request.content_type, self.ids):
+            if found is not None:
+                read = found
+            yield
+        made: list[bytes] = []
+        for part in read.parts:
+            for first in range(0, len(part), ITEMS_TOGETHER):
+                made += self.answers(part.slice(first, ITEMS_TOGETHER))
                 yield
-        if not several and isinstance(read[0], ProblemError):
-            raise read[0]
-        made: list[dict[str, object]] = []
-        for first in range(0, len(read), SLICE_ITEMS):
-            made += self._slice(read[first : first + SLICE_ITEMS])
-            if first + SLICE_ITEMS < len(read):
-                yield
-        facts = self.served.facts
+        return self.response(request, read, made)
+
+    def response(self, request: Request, read: ReadBody, made: list[bytes]) -> Response:
+        """The response with the answers ``made`` to the items ``read``, each the members of an object. Raises ProblemError."""
+        facts = _members(self.served.facts)
         if request.content_type == NDJSON:
-            lines = b"".join(_dumped(answer | facts) + b"\n" for answer in made)
+            lines = b"".join(b"{%b, %b}\n" % (answer, facts) for answer in made)
             return Response(200, lines, NDJSON, self._headers())
-        body = {**facts, "answers": made} if several else {**facts, **made[0]}
-        return Response(200, _dumped(body), headers=self._headers())
+        if read.several:
+            content = b'{%b, "answers": [%b]}' % (facts, b", ".join([b"{%b}" % answer for answer in made]))
+            return Response(200, content, headers=self._headers())
+        if 0 in read.parts[0].problems:
+            raise read.parts[0].problems[0]
+        return Response(200, b"{%b, %b}" % (facts, made[0]), headers=self._headers())
 
     def _headers(self) -> dict[str, str]:
         return {
@@ -77,46 +80,42 @@ class Prediction:
             "Predict-Age-Purpose": self.served.predictor.rules.purpose.encode("ascii", "replace").decode(),
         }
 
-    def _slice(self, items: list[Item]) -> list[dict[str, object]]:
-        """Answers to ``items``, in their order; an item that cannot be read has its problem instead."""
-        good = [item for item in items if isinstance(item, ProfileItem)]
-        shown = self._shown(good)
-        answers = iter(
-            self._predicted([item.profile for item, ok in zip(good, shown, strict=True) if ok]).each() if any(shown) else ()
-        )
-        visible = iter(shown)
-        made: list[dict[str, object]] = []
-        for item in items:
-            if isinstance(item, ProblemError):
-                made.append({"problem": item.as_json()})
-                continue
-            answer = next(answers) if next(visible) else NOBODY
-            pid = {} if item.pid is None else {"pid": item.pid}
-            made.append(pid | answer.as_json())
+    def answers(self, items: SentItems) -> list[bytes]:
+        """Members of the answers to ``items``, as JSON, in their order; an item that cannot be read has its problem instead."""
+        asked = self._shown(items)
+        asked[list(items.problems)] = False
+        rows = items.rows.copy()
+        rows[rows] = asked
+        predicted: list[bytes] = []
+        if asked.any():
+            found = self.served.predictor.predict(pa.chunked_array([items.texts]), rows)
+            self._count(found)
+            predicted = _written(found)
+        if len(predicted) < len(items):
+            following = iter(predicted)
+            predicted = [next(following) if ok else _NOBODY for ok in asked.tolist()]
+        made = [
+            answer if pid is None else b'"pid": %b, %b' % (_pid(pid), answer)
+            for pid, answer in zip(items.pids, predicted, strict=True)
+        ]
+        for n, problem in items.problems.items():
+            made[n] = _members({"problem": problem.as_json()})
         return made
 
-    def _predicted(self, profiles: list[str | None]) -> Answers:
-        found = self.served.predictor.predict(profiles)
-        self._count(found)
-        return found
-
     def _count(self, found: Answers) -> None:
-        for source in found.source:
-            self.counts[source] = self.counts.get(source, 0) + 1
+        for source, people in Counter(found.source).items():
+            self.counts[source] = self.counts.get(source, 0) + people
 
-    def _shown(self, items: list[ProfileItem]) -> list[bool]:
-        """Whose profile may be predicted: not of people on the suppression list."""
-        shown = [True] * len(items)
-        if self.suppression is None or all(item.pid is None for item in items):
+    def _shown(self, items: SentItems) -> NDArray[np.bool_]:
+        """Whose profile (n,) may be predicted: not of people on the suppression list."""
+        shown = np.ones(len(items), np.bool_)
+        if self.suppression is None:
             return shown
-        named = [
-            (n, pid)
-            for n, item in enumerate(items)
-            if item.pid is not None and (pid := self.served.people.pid_of(item.pid)) is not None
-        ]
-        hidden = self.served.people.is_hidden(np.array([pid for _, pid in named], np.int64), self.suppression)
-        for (n, _), is_hidden in zip(named, hidden.tolist(), strict=True):
-            shown[n] = not is_hidden
+        people = self.served.people
+        named = [(n, pid) for n, written in enumerate(items.pids) if written is not None for pid in [people.pid_of(written)]]
+        known = [(n, pid) for n, pid in named if pid is not None]
+        hidden = people.is_hidden(np.array([pid for _, pid in known], np.int64), self.suppression)
+        shown[[n for n, _ in known]] = ~hidden
         return shown
 
     def _arrow(self, body: bytes) -> Generator[None, None, Response]:
@@ -124,8 +123,8 @@ class Prediction:
         if "pid" in table.column_names and self.ids.text:
             raise ProblemError(422, "ids of this source are texts: send JSON, or profiles alone")
         pieces = []
-        for first in range(0, table.num_rows, SLICE_ITEMS):
-            piece = table.slice(first, SLICE_ITEMS)
+        for first in range(0, table.num_rows, ITEMS_TOGETHER):
+            piece = table.slice(first, ITEMS_TOGETHER)
             hidden = self._hidden(piece)
             profiles = piece["profile"] if hidden is None else pc.if_else(hidden, None, piece["profile"])
             found = self.served.predictor.predict(pa.chunked_array([profiles.combine_chunks()]))
@@ -161,5 +160,28 @@ def _without(answers: pa.Table, hidden: pa.Array) -> pa.Table:
     return pa.table(columns, names=answers.column_names)
 
 
-def _dumped(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
+def _members(value: dict[str, object]) -> bytes:
+    """The members of an object as JSON, without its brackets."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")[1:-1]
+
+
+def _pid(written: int | str) -> bytes:
+    return b"%d" % written if isinstance(written, int) else json.dumps(written, ensure_ascii=False).encode("utf-8")
+
+
+_NOBODY = _members(NOBODY.as_json())
+_known_answers: dict[tuple[object, ...], bytes] = {}
+MOST_KNOWN_ANSWERS = 100_000
+
+
+def _written(found: Answers) -> list[bytes]:
+    """Members of each answer as JSON. Many people have the same, which is written once."""
+    if len(_known_answers) > MOST_KNOWN_ANSWERS:
+        _known_answers.clear()
+    made = []
+    for values in found.rows():
+        text = _known_answers.get(values)
+        if text is None:
+            text = _known_answers[values] = _members(answer_of(values).as_json())
+        made.append(text)
+    return made

@@ -1,4 +1,4 @@
-"""Bodies of prediction requests: one item, an array, lines, or an Arrow stream; each item is read or has its own problem."""
+"""Bodies of prediction requests: one item, an array or lines; each item is read or has its own problem."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from predict_age.serving.messages import Finding, ProblemError
-from predict_age.serving.strict_json import SentMember, decoded, is_array, items_of, single_item
+from predict_age.serving.strict_json import SentMember, items_of, not_json, single_item
 
 MOST_PROFILES = 10_000
 ITEM = 'an object {"profile": {...}} with "pid" if it is known'
@@ -31,39 +31,53 @@ class TextIds:
     text: bool
 
 
-def json_items(body: bytes, ids: TextIds) -> tuple[bool, Iterator[Item]]:
-    """Whether ``body`` is an array, and its items. Raises ProblemError 400, also while they are read, and 413."""
-    text = decoded(body)
-    if is_array(text):
-        return True, _counted(_read_item(item, f"/{n}", ids) for n, item in enumerate(items_of(text)))
-    return False, iter([_read_item(single_item(text), "", ids)])
+def one_item(text: str, ids: TextIds) -> Item:
+    """The item that is all of ``text``. Raises ProblemError 400."""
+    return read_item(single_item(text), "", ids)
 
 
-def line_items(body: bytes, ids: TextIds) -> Iterator[Item]:
-    """The items of lines of JSON; empty lines are passed over. A line that is no JSON has its own problem. Raises ProblemError."""
+def array_items(rest: str, number: int, ids: TextIds) -> Iterator[Item]:
+    """The items of an array, of which ``rest`` follows ``number`` items and their commas. Raises ProblemError 400 and 413."""
+    if number and rest.lstrip(" \t\r\n").startswith("]"):
+        raise not_json("a value")
+    items = enumerate(items_of(f"[{rest}"), start=number)
+    return _counted((read_item(item, f"/{n}", ids) for n, item in items), number)
 
-    def items() -> Iterator[Item]:
-        number = 0
-        for line in decoded(body).split("\n"):
+
+def line_items(rest: str, number: int, ids: TextIds) -> Iterator[Item]:
+    """The items of lines of JSON, of which ``rest`` follows ``number`` items; empty lines are passed over.
+
+    A line that is no JSON has its own problem. Raises ProblemError 413.
+    """
+
+    def items(number: int) -> Iterator[Item]:
+        for line in rest.split("\n"):
             if not line.strip(" \t\r"):
                 continue
             try:
-                yield _read_item(single_item(line), f"/{number}", ids)
+                yield read_item(single_item(line), f"/{number}", ids)
             except ProblemError as problem:
                 yield ProblemError(problem.status, problem.detail, *(Finding(f.expected, f"/{number}") for f in problem.findings))
             number += 1
 
-    return _counted(items())
+    return _counted(items(number), number)
 
 
-def _counted(items: Iterator[Item]) -> Iterator[Item]:
-    for number, item in enumerate(items):
+def too_many() -> ProblemError:
+    """The problem of a request with too many profiles."""
+    return ProblemError(413, f"more than {MOST_PROFILES:,} profiles: send several requests")
+
+
+def _counted(items: Iterator[Item], number: int) -> Iterator[Item]:
+    for item in items:
         if number == MOST_PROFILES:
-            raise ProblemError(413, f"more than {MOST_PROFILES:,} profiles: send several requests")
+            raise too_many()
+        number += 1
         yield item
 
 
-def _read_item(members: dict[str, SentMember] | None, pointer: str, ids: TextIds) -> Item:
+def read_item(members: dict[str, SentMember] | None, pointer: str, ids: TextIds) -> Item:
+    """The item with these ``members``, None for what is no object, at ``pointer``; or its problem."""
     if members is None:
         return _unreadable(Finding(ITEM, pointer))
     findings = []
