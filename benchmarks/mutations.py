@@ -110,7 +110,10 @@ MUTATIONS = (
     # the suppression list: who is left out, what is hidden, and what stops a command
     Mutation("source/scan.py", "if (hidden := found & usable).any():", "if (hidden := found & ~usable).any():", "suppression_runs"),
     Mutation(
-        "source/scan.py", " + [c.suppressed.rows for c in counts]", " + [c.suppressed.rows[:0] for c in counts]", "suppression_runs"
+        "source/duplicate_rows.py",
+        " + [c.suppressed.rows for c in counts]",
+        " + [c.suppressed.rows[:0] for c in counts]",
+        "suppression_runs",
     ),
     Mutation("source/convert.py", "        if hiding is not None:", "        if False:", "suppression_runs"),
     Mutation("source/convert.py", ".to_numpy() & ~hidden)", ".to_numpy())", "suppression_runs"),
@@ -179,7 +182,7 @@ MUTATIONS = (
     Mutation(
         "source/row_rules.py", 'return f"CASE WHEN NOT withheld THEN TRY_CAST', 'return f"CASE WHEN TRUE THEN TRY_CAST', "minors"
     ),
-    Mutation("source/scan.py", 'ordered["age"] == WITHHELD):', 'ordered["age"] > WITHHELD):', "scan"),
+    Mutation("source/duplicate_rows.py", 'ordered["age"] == WITHHELD):', 'ordered["age"] > WITHHELD):', "scan"),
     Mutation("steps/training_sample.py", ' & ~judged["withheld"].to_numpy()', "", "minors"),
     Mutation("predictor/profile_judgement.py", ".withholding(withholding_rule(ages))", "", "minors"),
     Mutation("steps/batch_prediction.py", " &= ~fresh.withheld", " &= True", "minors"),
@@ -209,7 +212,7 @@ MUTATIONS = (
     Mutation("storage/row_accounting.py", " + (self.withheld or 0)\n", "\n", "arithmetic"),
     Mutation("pipeline/estimate.py", "        sample.withheld,\n", "        0,\n", "minors"),
     # source
-    Mutation("source/scan.py", "    best[groups] = candidates[at]", "    best[groups] = best[groups]", "scan run"),
+    Mutation("source/duplicate_rows.py", "    best[groups] = candidates[at]", "    best[groups] = best[groups]", "scan run"),
     Mutation("source/external_partition.py", "if len(found) != high - low:", "if len(found) > high - low:", "scan"),
     Mutation(
         "source/discovery.py", "(now.size, now.mtime_ns) != (self.size, self.mtime_ns)", "now.size != self.size", "sources run"

@@ -16,7 +16,7 @@ locals {
       tables  = []
       other = {
         "states:DescribeExecution" = [replace("${local.machine_arn}:*", ":stateMachine:", ":execution:")]
-        "s3:ListBucket"            = ["arn:${local.partition}:s3:::${local.source_bucket}"]
+        "s3:ListBucket"            = local.source_buckets
       }
     }
     training = {
@@ -130,9 +130,8 @@ locals {
       Sid = "Delete", Effect = "Allow", Action = ["s3:DeleteObject"], Resource = [for k in right.delete : "${local.bucket_arn}/${k}"]
     }],
     [for _ in right.source ? [1] : [] : {
-      Sid = "Source", Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [
-        "arn:${local.partition}:s3:::${local.source_bucket}", "arn:${local.partition}:s3:::${local.source_bucket}/${var.source_prefix}*",
-      ]
+      Sid      = "Source", Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"],
+      Resource = concat(local.source_buckets, [for place in local.source_places : "arn:${local.partition}:s3:::${place.bucket}/${place.prefix}*"])
     }],
     [for _ in right.queries ? [1] : [] : {
       Sid    = "Query", Effect = "Allow", Resource = [aws_athena_workgroup.main.arn],

@@ -1,7 +1,14 @@
 # The event contains the scheduled time: an event that is delivered twice starts one run.
 
 locals {
-  source_bucket = var.source_bucket != "" ? var.source_bucket : local.bucket
+  source_bucket   = var.source_bucket != "" ? var.source_bucket : local.bucket
+  training_bucket = var.training_source_bucket != "" ? var.training_source_bucket : local.source_bucket
+  trains_apart    = var.training_source_bucket != "" || var.training_source_prefix != ""
+  source_places = concat(
+    [{ bucket = local.source_bucket, prefix = var.source_prefix }],
+    local.trains_apart ? [{ bucket = local.training_bucket, prefix = var.training_source_prefix }] : [],
+  )
+  source_buckets = distinct([for place in local.source_places : "arn:${local.partition}:s3:::${place.bucket}"])
 }
 
 resource "aws_sqs_queue" "not_started" {
@@ -33,12 +40,12 @@ resource "aws_scheduler_schedule" "quarterly" {
     arn      = aws_sfn_state_machine.main.arn
     role_arn = aws_iam_role.scheduler.arn
 
-    input = jsonencode({
+    input = jsonencode(merge({
       source   = "s3://${local.source_bucket}/${var.source_prefix}"
       time     = "<aws.scheduler.scheduled-time>"
       config   = var.config
       features = var.features
-    })
+    }, var.training_source != "" ? { training_source = var.training_source } : {}))
 
     dead_letter_config {
       arn = aws_sqs_queue.not_started.arn

@@ -33,9 +33,27 @@ variable "source_prefix" {
   default     = "source/"
 }
 
+variable "training_source" {
+  type        = string
+  description = "Source whose people scheduled runs train on, s3://... or glue://database/table. Empty: the source's own."
+  default     = ""
+}
+
+variable "training_source_bucket" {
+  type        = string
+  description = "Bucket with the profiles of training sources. Empty: the bucket of the source."
+  default     = ""
+}
+
+variable "training_source_prefix" {
+  type        = string
+  description = "Prefix below which training sources lie. Empty, and no bucket either: events name none but below source_prefix."
+  default     = ""
+}
+
 variable "source_tables" {
   type        = list(string)
-  description = "Glue tables that events may name as their source, as database/table. Their files must lie below source_bucket and source_prefix."
+  description = "Glue tables that events may name as source or training source, as database/table. Their files must lie below source_prefix or training_source_prefix."
   default     = []
 
   validation {

@@ -20,9 +20,10 @@ from predict_age.records.given_ages import GivenAges
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.source.age_readings import _FORMATS, AgeReading, fitting_readings
+from predict_age.source.duplicate_rows import find_duplicates
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
-from predict_age.source.scan import find_duplicates, scan
+from predict_age.source.scan import scan
 from predict_age.source.value_form import form_of
 from predict_age.storage.workspace import Workspace
 

@@ -192,6 +192,23 @@ def test_a_table_of_the_catalogue_is_known_by_its_files(store: Store) -> None:
         clean(1, source="glue://raw/nothing")
 
 
+def test_a_training_source_is_part_of_the_run(store: Store) -> None:
+    """Its address and its files; an event that names one that cannot be read is refused."""
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket="source", Key="training/0.jsonl", Body=b"{}")
+    alone, with_it = clean(1), clean(1, training_source="s3://source/training/")
+    assert clean(1, training_source="") == alone
+    assert clean(1, training_source="s3://source/training/") == with_it
+    assert json.loads(store.get(f"{run_folder(with_it)}/request.json")[0])["training_source"] == "s3://source/training/"
+    assert clean(1, source="s3://source/training/", training_source="s3://source/people/") not in (alone, with_it)
+    s3.put_object(Bucket="source", Key="training/0.jsonl", Body=b"{} ")
+    assert len({alone, with_it, clean(1, training_source="s3://source/training/")}) == 3
+    with pytest.raises(ConfigError, match="names no training source"):
+        clean(1, training_source="people/")
+    with pytest.raises(InputError, match="the training source is empty"):
+        clean(1, training_source="s3://source/nothing/")
+
+
 def test_a_source_that_cannot_be_listed_begins_no_run(store: Store) -> None:
     for source, said in (("s3://source/nobody/", "is empty"), ("s3://no-such-bucket/people/", "NoSuchBucket")):
         with pytest.raises(InputError, match=said):

@@ -102,6 +102,28 @@ def test_the_plan_in_an_existing_network_and_database_breaks_no_rule(own: list[R
     assert not any(plan.may(r, "glue:GetTable", mocked.arn("glue", "table/another/t")) for r in plan.roles)
 
 
+def test_roles_that_read_the_source_read_the_training_source(scratch: Path) -> None:
+    """Its files below their prefix and nothing beside them; scheduled events name it."""
+    plan = Plan(
+        applied(
+            scratch,
+            training_source="glue://raw/training",
+            training_source_bucket="company-labels",
+            training_source_prefix="labelled/",
+            source_tables=["raw/training"],
+        )
+    )
+    bucket = "arn:aws:s3:::company-labels"
+    reading = {"training", "prediction", "collect"}
+    assert {r for r in plan.roles if plan.may(r, "s3:GetObject", f"{bucket}/labelled/x")} == reading
+    assert {r for r in plan.roles if plan.may(r, "s3:ListBucket", bucket)} == reading | {"pre-cleanup"}
+    assert not any(plan.may(r, a, f"{bucket}/labelled/x") for r in plan.roles for a in ("s3:PutObject", "s3:DeleteObject"))
+    assert not any(plan.may(r, "s3:GetObject", f"{bucket}/else/x") for r in plan.roles)
+    (target,) = plan.one("aws_scheduler_schedule")["target"]
+    assert json.loads(target["input"])["training_source"] == "glue://raw/training"
+    assert problems(plan.resources) == []
+
+
 def changed(resources: list[Resource], address: str, path: str, old: Any, new: Any) -> list[Resource]:
     """The resources with one attribute changed: text is replaced inside it, anything else is set."""
     made = json.loads(json.dumps(resources))

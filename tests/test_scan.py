@@ -14,12 +14,13 @@ from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import IntegrityError
 from predict_age.hashing import CHUNK_IDS, checksum, splitmix64
 from predict_age.source.convert import floor_mod
+from predict_age.source.duplicate_rows import counting_rows, find_duplicates, write_duplicate_rows
 from predict_age.source.external_partition import bucket_of, gather, scatter, together
 from predict_age.source.id_hashes import UNKEYED, key_of_run, keyed_hashes, people_checksum
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
-from predict_age.source.scan import ENTRY, NO_AGE, WITHHELD, counting_rows, find_duplicates, scan, write_duplicate_rows
+from predict_age.source.scan import ENTRY, NO_AGE, WITHHELD, scan
 
 RUN_KEY = key_of_run("20251023T060000Z-0a0a0a0a", "checksum")
 RULES = RowRules(AgesConfig(), dt.date(2025, 10, 23))

@@ -24,9 +24,10 @@ from faults import call
 from predict_age.errors import InputError
 from predict_age.source import text_ids
 from predict_age.source.column_types import plain_values
+from predict_age.source.duplicate_rows import find_duplicates
 from predict_age.source.external_partition import scatter
 from predict_age.source.row_rules import connect
-from predict_age.source.scan import TEXT_ENTRY, find_duplicates
+from predict_age.source.scan import TEXT_ENTRY
 from predict_age.source.text_ids import pid_of, read_text_ids
 from predict_age.sql import ON_DUCKDB, columns, for_athena, for_duckdb, source_text
 from predict_age.sql.__main__ import transpiled

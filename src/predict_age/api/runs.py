@@ -92,6 +92,7 @@ def start(
     features: str | Path | None = None,
     config: str | Path | Mapping[str, Any] | None = None,
     purpose: str = "",
+    training_source: str | Path = "",
     base: str = "",
     model: str = "",
     shadow: bool = False,
@@ -101,7 +102,8 @@ def start(
 ) -> FinishedRun:
     """Run all steps on ``source``, as ``predict-age run`` does, in a process of its own: train, predict, merge, check, publish.
 
-    ``source``: a file, a folder, a glob, ``s3://...`` or ``glue://...``. ``as_of``: the date of the ages. ``features`` and
+    ``source``: a file, a folder, a glob, ``s3://...`` or ``glue://...``; so is a ``training_source``, on whose people the model is
+    trained instead, and who are not in the results. ``as_of``: the date of the ages. ``features`` and
     ``config``: TOML files; the configuration may be a dictionary of sections, such as ``{"training": {"coverage": 0.8}}``.
     ``progress`` writes what the run does to ``sys.stderr``. An unfinished run with the same inputs is continued.
 
@@ -118,6 +120,7 @@ def start(
     options = {
         "--features": features,
         "--purpose": purpose,
+        "--training-source": training_source,
         "--base": base,
         "--model": model,
         "--workers": workers,

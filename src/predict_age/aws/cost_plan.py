@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 
 from predict_age.aws.prices import PRICES, Prices
-from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, estimate
+from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, Estimate, estimate
 from predict_age.runs.run import RunPlan
 
 CORES_PER_VCPU = 0.6
@@ -79,9 +79,17 @@ def task_dollars(vcpu: float, gib: float, seconds: float, prices: Prices = PRICE
 
 
 def estimate_cost(
-    rows: int, known_share: float = 0.375, text: bool = False, fleet: Fleet | None = None, prices: Prices = PRICES
+    rows: int,
+    known_share: float = 0.375,
+    text: bool = False,
+    fleet: Fleet | None = None,
+    prices: Prices = PRICES,
+    training_source: Estimate | None = None,
 ) -> AwsPlan:
-    """Estimate a run over ``rows`` people, of whom ``known_share`` (0..1) have a known age; ``text``: JSON lines or CSV."""
+    """Estimate a run over ``rows`` people, of whom ``known_share`` (0..1) have a known age; ``text``: JSON lines or CSV.
+
+    ``training_source``: its estimate, where there is one.
+    """
     fleet = fleet or Fleet()
     to_predict = round(rows * (1 - known_share))
     batches = max(1, ceil(to_predict / fleet.batch_rows))
@@ -92,14 +100,15 @@ def estimate_cost(
         f"tasks = ceil({batches:,} / {fleet.batches_per_task}) = {tasks:,}",
     ]
 
-    sampled = min(round(rows * known_share), 1_000_000)
-    cores = CORES_PER_VCPU * fleet.training_vcpu
-    read = rows / (READ_RATE * cores) + (rows / (CONVERT_RATE * cores) if text else 0)
-    upload = rows * WORKING_COPY_BYTES / UPLOAD_BYTES_A_SECOND if text else 0
+    labelled = training_source.rows * training_source.known_share if training_source else rows * known_share
+    sampled = min(round(labelled), 1_000_000)
+    cores, read_rows = CORES_PER_VCPU * fleet.training_vcpu, rows + (training_source.rows if training_source else 0)
+    read = read_rows / (READ_RATE * cores) + (read_rows / (CONVERT_RATE * cores) if text else 0)
+    upload = read_rows * WORKING_COPY_BYTES / UPLOAD_BYTES_A_SECOND if text else 0
     training = TASK_START_SECONDS + read + upload + sampled * TRAIN_SECONDS_A_ROW
     said.append(
         f"training: {TASK_START_SECONDS:.0f} s start + {read:.0f} s reading{' and converting' if text else ''}"
-        + (f" + {upload:.0f} s uploading {rows * WORKING_COPY_BYTES / 1e9:.0f} GB of Parquet" if text else "")
+        + (f" + {upload:.0f} s uploading {read_rows * WORKING_COPY_BYTES / 1e9:.0f} GB of Parquet" if text else "")
         + f" + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning"
     )
     work = to_predict / tasks / (PREDICT_RATE * CORES_PER_VCPU * fleet.prediction_vcpu)
@@ -144,7 +153,7 @@ def estimate_cost(
         max(fleet.training_vcpu, concurrency * fleet.prediction_vcpu),
         dollars,
         said,
-        _checks(tasks, concurrency, fleet) | _disk(rows if text else 0, fleet),
+        _checks(tasks, concurrency, fleet) | _disk(read_rows if text else 0, fleet),
         f"{prices.region}, {prices.as_of}",
         "JSON or CSV" if text else "Parquet",
         standing_costs(rows, prices),
@@ -193,7 +202,8 @@ def _disk(text_rows: int, fleet: Fleet) -> dict[str, str]:
 def estimate_run_cost(run: RunPlan) -> AwsPlan:
     """Estimate a run whose source can be read."""
     counted = estimate(run)
-    return estimate_cost(counted.rows, counted.known_share, any(f.format != "parquet" for f in run.files))
+    text = any(f.format != "parquet" for f in run.all_files)
+    return estimate_cost(counted.rows, counted.known_share, text, training_source=counted.training)
 
 
 def _on_spot(share: float, prices: Prices) -> float:

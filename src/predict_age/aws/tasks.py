@@ -116,7 +116,8 @@ def _write_plan(job: Job, mirror: RunMirror, suppression: SuppressionList | None
     name = request.get("features") or "built in"
     as_of = dt.date.fromisoformat(request["as_of"])
     check_compiles(declared, as_of, name)
-    plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=dt.datetime.fromisoformat(request["time"]))
+    time_of_run, training = dt.datetime.fromisoformat(request["time"]), request.get("training_source", "")
+    plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=time_of_run, training_source=training)
     check_cost(estimate_run_cost(plan).total, settings.limits, " on AWS")
     path = mirror.folder.path / "run.json"
     write_json(path, replace(plan.with_suppression(suppression), run_id=job.run_id).as_json())

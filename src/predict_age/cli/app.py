@@ -38,6 +38,14 @@ AsOfOption = Annotated[
     str, typer.Option("--as-of", help="Date of the ages, YYYY-MM-DD: everybody gets the age on this day.", metavar="DATE")
 ]
 SourceOption = Annotated[str, typer.Option("--source", help="File, folder or glob: Parquet, JSON lines, CSV.", metavar="PATH")]
+TrainingSourceOption = Annotated[
+    str,
+    typer.Option(
+        "--training-source",
+        help="Train on the people of this source, which may be of any kind, instead of --source's; they are not in the results.",
+        metavar="PATH",
+    ),
+]
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", help="Folder of runs and results.", metavar="DIR")]
 FeaturesOption = Annotated[
     Path | None, typer.Option("--features", help="Feature file; default: features of the built-in profile.", metavar="FILE")

@@ -32,6 +32,9 @@ def show_estimate(estimate: Estimate) -> None:
     table.add_row(
         "known ages", f"about {estimate.known_share:.1%} of the rows; {used:,} of {given:,} given values are used{of_sample}"
     )
+    if theirs := estimate.training:
+        rows = f"{'' if theirs.exact_rows else 'about '}{theirs.rows:,} rows"
+        table.add_row("training source", f"{rows}, {theirs.known_share:.1%} with a known age")
     if estimate.withheld:
         table.add_row("withheld", f"{estimate.withheld:,} of the rows looked at are of known minors; the model withholds more")
     table.add_row("to predict", f"about {estimate.to_predict:,}")

@@ -20,6 +20,7 @@ from predict_age.cli.app import (
     JsonOption,
     QuietOption,
     SourceOption,
+    TrainingSourceOption,
     WorkersOption,
     WorkspaceOption,
     app,
@@ -119,6 +120,7 @@ def plan_command(
     platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
     rows: Annotated[int, typer.Option(help="With --platform aws: number of people, instead of a source.", min=0)] = 0,
     purpose: PurposeOption = "",
+    training_source: TrainingSourceOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Estimate a run - rows, batches, minutes, memory, disk, dollars - and check configuration and features."""
@@ -129,11 +131,12 @@ def plan_command(
     if platform not in ("local", "aws"):
         raise ConfigError("--platform names none", expected="local or aws", found=platform)
     if platform == "aws":
-        _plan_aws(source, as_of, features, config, rows, as_json)
+        _plan_aws(source, as_of, features, config, rows, training_source, as_json)
         return
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
-    plan = checked_plan(source, as_of or dt.date.today().isoformat(), features, config, workers, purpose=purpose)
+    when = as_of or dt.date.today().isoformat()
+    plan = checked_plan(source, when, features, config, workers, purpose=purpose, training_source=training_source)
     coverage = check_features(plan)  # in the order of `run`, so that both refuse a source with the same sentence
     estimated = estimate(plan, gates=True)
     if as_json:
@@ -144,7 +147,9 @@ def plan_command(
         show_features(coverage)
 
 
-def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | None, rows: int, as_json: bool) -> None:
+def _plan_aws(
+    source: str, as_of: str, features: Path | None, config: Path | None, rows: int, training_source: str, as_json: bool
+) -> None:
     from predict_age.aws.cost_plan import estimate_cost, estimate_run_cost
     from predict_age.cli.render_plans import show_aws_plans
     from predict_age.config import load_config
@@ -155,7 +160,8 @@ def _plan_aws(source: str, as_of: str, features: Path | None, config: Path | Non
     if rows:  # nobody knows the format: both are priced, and the dearer one must fit
         plans = [estimate_cost(rows), estimate_cost(rows, text=True)]
     else:
-        plans = [estimate_run_cost(checked_plan(source, as_of or dt.date.today().isoformat(), features, config, None))]
+        when = as_of or dt.date.today().isoformat()
+        plans = [estimate_run_cost(checked_plan(source, when, features, config, None, training_source=training_source))]
     if as_json:
         print_line(json.dumps({**plans[0].as_json(), **({"as_text": plans[1].as_json()} if rows else {})}))
     else:
@@ -176,6 +182,7 @@ def run_command(
     tune: TuneOption = None,
     shadow: ShadowOption = False,
     purpose: PurposeOption = "",
+    training_source: TrainingSourceOption = "",
     max_minutes: MaxMinutesOption = None,
     timestamp: TimestampOption = "",
     as_json: JsonOption = False,
@@ -204,6 +211,7 @@ def run_command(
         model=model,
         shadow=shadow,
         purpose=purpose,
+        training_source=training_source,
     )
     for useless in (c for c in check_features(plan) if c.sentence):
         sys.stderr.write(f"  {useless.sentence}\n")

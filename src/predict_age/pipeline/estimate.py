@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -39,6 +39,7 @@ READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000,
 RUN_START_SECONDS = 6.0
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
 SCRATCH_BYTES_A_ROW = 17  # during the search for duplicates
+TRAINING_FIELDS = ("rows", "exact_rows", "known_share", "pid_type", "odd_ids", "withheld", "reading", "rows_sampled", "ages")
 PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20, 500 << 20, 2000, 56
 
 
@@ -47,7 +48,8 @@ class Estimate:
     """Estimate of a run. ``exact_rows``: rows were counted, not scaled up from a sample of a large text.
 
     ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else. ``ages`` are those of
-    ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors.
+    ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors. Where there is a ``training``
+    source, its rows are estimated apart; time, memory, disk and bytes are those of both.
     """
 
     rows: int
@@ -71,9 +73,15 @@ class Estimate:
     as_of: str
     rows_sampled: int
     ages: list[AgeColumn]
+    training: Estimate | None = None
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        fields = asdict(self)
+        if self.training is None:
+            del fields["training"]
+        else:
+            fields["training"] = {name: fields["training"][name] for name in TRAINING_FIELDS}
+        return fields
 
 
 def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
@@ -82,18 +90,39 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     Text of moderate size is read as a whole and refused as a run would refuse it; of larger text only the beginning is read. With
     ``gates``, too many given ages of no use are refused as well.
     """
+    if not plan.training_source:
+        return _of_one_source(plan, gates=gates, trains=True, predicts=True)
+    own = _of_one_source(replace(plan, training_source="", training_files=()), gates=gates, trains=False, predicts=True)
+    theirs = _of_one_source(plan.of_training_source(), gates=gates, trains=True, predicts=False)
+    minutes = own.minutes + theirs.minutes
+    return replace(
+        own,
+        minutes=minutes,
+        memory_bytes=max(own.memory_bytes, theirs.memory_bytes),
+        disk_bytes=own.disk_bytes + theirs.disk_bytes,
+        source_bytes=own.source_bytes + theirs.source_bytes,
+        cost_usd=cost_usd(minutes, plan.config.limits),
+        training=theirs,
+    )
+
+
+def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) -> Estimate:
+    """Estimate of a run over the plan's source, whether or not it ``trains`` on its people and ``predicts`` some."""
+    trains = trains and not plan.base
     config = plan.config
     text_rows = 0
     splits: list[Split] = []
     sample = PlanSample(rules_before_reading(plan), config.source)
     texts = [f for f in plan.files if f.format != "parquet"]
     whole = sum(f.size * (UNPACKED if f.compression else 1) for f in texts) <= COUNTED_TEXT_BYTES
-    footers = {number: _checked(plan, number) for number, file in enumerate(plan.files) if file.format == "parquet"}
+    footers = {
+        number: _checked(plan, number, ages_needed=trains) for number, file in enumerate(plan.files) if file.format == "parquet"
+    }
     rows = sum(metadata.num_rows for metadata in footers.values())
     counted = whole and rows <= COUNTED_ROWS
     for number, file in enumerate(plan.files):
         if number not in footers:
-            text_rows += _sample_text(plan, number, sample, whole=whole)
+            text_rows += _sample_text(plan, number, sample, whole=whole, ages_needed=trains)
             if not whole:
                 sample.finish()
             continue
@@ -115,7 +144,7 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
     ages, columns = sample.ages(plan, rows)
-    if sample.sees_all(rows) and not plan.base:
+    if sample.sees_all(rows) and trains:
         if all(column.is_empty for column in columns):
             raise no_known_age(plan.files, plan.source, config.source, config.training.min_rows)
         check_known_ages(ages, training=True)
@@ -123,14 +152,14 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
             _check_labelled_profiles(plan, sample, ages)
     if gates and not ages.passes:
         raise unusable_ages_error(ages)
-    return _estimate(plan, rows, text_rows, sample, columns, exact=whole)
+    return _estimate(plan, rows, text_rows, sample, columns, exact=whole, trains=trains, predicts=predicts)
 
 
-def _checked(plan: RunPlan, number: int) -> pq.FileMetaData:
+def _checked(plan: RunPlan, number: int, *, ages_needed: bool) -> pq.FileMetaData:
     """Footer of a Parquet file that has the configured columns, of types that can be read."""
     file, source = plan.files[number], plan.config.source
     parquet = open_parquet(file.path)
-    check_columns(with_folders(parquet.schema_arrow.names, file.partition), source, file.path, ages_needed=not plan.base)
+    check_columns(with_folders(parquet.schema_arrow.names, file.partition), source, file.path, ages_needed=ages_needed)
     check_types(parquet.schema_arrow, source, file.path)
     return parquet.metadata
 
@@ -164,10 +193,10 @@ def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFinding
     )
 
 
-def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool) -> int:
+def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool, ages_needed: bool) -> int:
     """Rows of a text file: counted where it is read as a ``whole``, else scaled up by bytes from its first chunk."""
     file = plan.files[number]
-    chunks = read_text(file, plan.config.source, ages_needed=not plan.base, profile_columns=())
+    chunks = read_text(file, plan.config.source, ages_needed=ages_needed, profile_columns=())
     rows = 0
     for chunk in chunks:
         sample.add_chunk(file.path, chunk)
@@ -182,18 +211,27 @@ def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool)
     return round(rows * max(1.0, file.size / max(len(packed), 1)))
 
 
-def _estimate(plan: RunPlan, rows: int, text_rows: int, sample: PlanSample, ages: list[AgeColumn], *, exact: bool) -> Estimate:
+def _estimate(
+    plan: RunPlan,
+    rows: int,
+    text_rows: int,
+    sample: PlanSample,
+    ages: list[AgeColumn],
+    *,
+    exact: bool,
+    trains: bool,
+    predicts: bool,
+) -> Estimate:
     config, share = plan.config, sample.known_share
     workers = config.running.workers or available_cores()
     to_predict = round(rows * (1 - share - sample.withheld / max(sample.rows, 1)))
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
-    sampled = min(round(rows * share), config.training.sample_rows)
-    seconds = (
-        RUN_START_SECONDS
-        + sampled / TRAIN_RATE
-        + (rows / READ_RATE + text_rows / CONVERT_RATE + to_predict / PREDICT_RATE + rows / MERGE_RATE) / workers
-    )
-    disk = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW
+    sampled = min(round(rows * share), config.training.sample_rows) if trains or plan.base else 0
+    reading = rows / READ_RATE + text_rows / CONVERT_RATE
+    predicting = to_predict / PREDICT_RATE + rows / MERGE_RATE if predicts else 0.0
+    seconds = (RUN_START_SECONDS if predicts else 0.0) + sampled / TRAIN_RATE + (reading + predicting) / workers
+    results = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW if predicts else 0
+    disk = results + text_rows * WORKING_BYTES_A_ROW
     disk = max(disk, rows * SCRATCH_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW)
     looking = workers * min(rows, BUCKET_ROWS) * BUCKET_BYTES_A_ROW  # search for duplicates, which does not overlap with training
     memory = PARENT_BYTES + workers * WORKER_BYTES + max(sampled * TRAINING_BYTES_A_ROW, looking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import pyarrow as pa
@@ -32,6 +33,9 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
     A feature of a feature file is of no use when none of 100,000 profiles (or of all, where there are fewer) has it, or when
     none of its values can be read. Of the built-in features some may be absent, but not all of them.
     """
+    if plan.training_source:
+        check_features(plan.of_training_source())  # a model cannot be trained on what its people do not have
+        plan = replace(plan, training_source="", training_files=())
     features, _ = compile_features(plan.features_text, plan.as_of)
     columns = _top_level_keys(features) if plan.config.source.profile_json == "*" else None
 

@@ -39,6 +39,7 @@ def checked_plan(
     model: str = "",
     shadow: bool = False,
     purpose: str = "",
+    training_source: str = "",
 ) -> RunPlan:
     """Check configuration, feature file, source and base run, and return the plan of a run."""
     from predict_age.config import load_config
@@ -68,7 +69,7 @@ def checked_plan(
     challengers = list(settings.prediction.challengers)
     if base and model:
         raise ConfigError("--base and --model both name a model", fix="give one of them")
-    plan = new_plan(source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow)
+    plan = new_plan(source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow, training_source=training_source)
     if workspace is None or not (base or model or challengers):
         return plan
     return _with_models(plan, Workspace.existing(workspace), base, model, challengers, exact=bool(stamp))

@@ -30,7 +30,7 @@ from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import Console
 from predict_age.runtime.resource_usage import Measure
 from predict_age.runtime.worker_pool import Pool, available_cores
-from predict_age.source.discovery import list_source
+from predict_age.source.discovery import SourceListing, list_source
 from predict_age.step import STEPS, Step, StepRecord, StepResult
 from predict_age.storage.durable_files import make_folder, remove, write_json
 from predict_age.storage.lease import Holder, Lease
@@ -65,6 +65,7 @@ def new_plan(
     base: tuple[str, str] = ("", ""),
     challengers: tuple[tuple[str, str], ...] = (),
     shadow: bool = False,
+    training_source: str = "",
 ) -> RunPlan:
     """Inspect the source and fix everything that decides the result. Only here a run reads the clock.
 
@@ -74,6 +75,7 @@ def new_plan(
     now = (timestamp or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).replace(microsecond=0)
     quarter = config.running.quarter or latest_complete_quarter(as_of)
     listing = list_source(source, config.source)
+    training = list_source(training_source, config.source) if training_source else SourceListing(())
     plan = RunPlan(
         "",
         now.isoformat(),
@@ -89,7 +91,9 @@ def new_plan(
         *base,
         challengers,
         shadow,
-        listing.passed_over,
+        listing.passed_over + training.passed_over,
+        training_source=training_source,
+        training_files=training.files,
     )
     return plan.named()
 

@@ -12,6 +12,7 @@ from predict_age.records.drift_state import DriftComparison, DriftState
 from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.json_fields import OPTIONAL, stored_as
 from predict_age.records.model_quality import IntervalCorrection, Metrics, ModelEvaluation, ReusedModelQuality
+from predict_age.records.training_source import TrainingSourceRows
 from predict_age.tally import Tally
 
 
@@ -60,6 +61,10 @@ class ReadSourceFacts(Facts):
     the suppression list: they are in ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where
     the workspace has no list. ``withheld`` people are known minors, None where ``ages.min_age`` is 0; ``zero_ages`` rows of theirs
     have nothing but the approximate age 0. They are in no count of ages.
+
+    With a training source, ``known``, ``known_ages``, ``to_predict`` and ``withheld`` still count people of the source, by the rows
+    that count; ``source_sha256`` holds the hashes of its files after those of the source; and ages of no use, disagreeing ones and
+    ``given_ages`` are counted in both together. Its own counts are in ``training`` and ``training_files``.
     """
 
     step: ClassVar[str] = "read_source"
@@ -84,11 +89,18 @@ class ReadSourceFacts(Facts):
     zero_ages: int | None = field(default=None, metadata=OPTIONAL)
     given_ages: GivenAges | None = field(default=None, metadata=OPTIONAL)
     checksum_key: str | None = field(default=None, metadata=OPTIONAL)
+    training: TrainingSourceRows | None = field(default=None, metadata=OPTIONAL)
+    training_files: list[SourceFileFacts] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def people(self) -> int:
         """Distinct people who are in the result."""
         return self.distinct - (self.suppressed or 0)
+
+    @property
+    def labelled(self) -> int:
+        """People with a known age to train on: of the training source, where there is one."""
+        return self.training.known if self.training else self.known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +193,8 @@ class RowCounts:
     """Row accounting of a finished run: read = usable + rejected, usable = distinct + duplicate, and the distinct by source.
 
     ``suppressed`` people are distinct ones who are not in the result; None where the workspace has no suppression list.
-    ``withheld`` people are in the result without an age: minors; None where ``ages.min_age`` is 0.
+    ``withheld`` people are in the result without an age: minors; None where ``ages.min_age`` is 0. All are counts of the source;
+    those of a training source are in ``training``.
     """
 
     read: int
@@ -195,6 +208,7 @@ class RowCounts:
     existing: int
     suppressed: int | None = field(default=None, metadata=OPTIONAL)
     withheld: int | None = field(default=None, metadata=OPTIONAL)
+    training: TrainingSourceRows | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def people(self) -> int:

@@ -19,6 +19,7 @@ from predict_age.records.step_facts import (
     HumanQaFacts,
     ParallelPredictionFacts,
     ReadSourceFacts,
+    SourceFileFacts,
     TrainingFacts,
 )
 from predict_age.runs.quality_gates import GATE_NAMES, outcome
@@ -73,6 +74,7 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "source": as_json(folder.facts(ReadSourceFacts)),
         "record": folder.record,
         "reading": _reading(folder),
+        "training_reading": _read_as(folder, "training_files", folder.facts(ReadSourceFacts).training_files or []),
         "metrics": as_json(metrics),
         "bands": metrics.by_band,
         "stages": stages,
@@ -99,8 +101,13 @@ def _context(folder: RunFolder) -> dict[str, object]:
 
 def _reading(folder: RunFolder) -> list[ReadingGroup]:
     """Files of the source by how they were read; runs of earlier versions have no records of them."""
-    counts = [(f.records, f.rejected) for f in folder.facts(ReadSourceFacts).files]
-    return reading_plan([source_file_from_json(**f) for f in folder.record["files"]], counts) if counts else []
+    return _read_as(folder, "files", folder.facts(ReadSourceFacts).files)
+
+
+def _read_as(folder: RunFolder, files: str, facts: list[SourceFileFacts]) -> list[ReadingGroup]:
+    """Those ``files`` of run.json by how they were read."""
+    counts = [(f.records, f.rejected) for f in facts]
+    return reading_plan([source_file_from_json(**f) for f in folder.record[files]], counts) if counts else []
 
 
 def _in_drift_sample(state: DriftState) -> int:

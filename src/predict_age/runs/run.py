@@ -49,6 +49,8 @@ class RunPlan:
     run and SHA-256 of each model that predicts a share of the people. A ``shadow`` run is finished and checked, but not published.
     ``event`` is the hash of what was asked for where that names models: "champion" is another run after this one.
     ``suppression`` is the generation of the suppression list, 0 without one, and ``suppression_list`` its content hash.
+    ``training_files`` are those of a ``training_source``, whose people the model is trained on; without one, it is trained on the
+    source's own.
     """
 
     run_id: str
@@ -70,6 +72,17 @@ class RunPlan:
     event: str = ""
     suppression: int = 0
     suppression_list: str = ""
+    training_source: str = ""
+    training_files: tuple[SourceFile, ...] = ()
+
+    @property
+    def all_files(self) -> tuple[SourceFile, ...]:
+        """Files of the source, and after them those of the training source: splits count them in this order."""
+        return self.files + self.training_files
+
+    def of_training_source(self) -> RunPlan:
+        """The plan of a run over the training source alone: what is checked of a source is checked of it too."""
+        return replace(self, source=self.training_source, files=self.training_files, training_source="", training_files=())
 
     @property
     def purpose(self) -> str:
@@ -97,6 +110,8 @@ class RunPlan:
         ]
         if self.suppression:
             decisive.append(self.suppression_list)
+        if self.training_source:
+            decisive.append([asdict(f) for f in self.training_files])
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def named(self) -> RunPlan:
@@ -134,7 +149,12 @@ class RunPlan:
             "passed_over": [asdict(p) for p in self.passed_over],
             "event": self.event,
             **({"suppression": self.suppression, "suppression_list": self.suppression_list} if self.suppression else {}),
+            **self._training_json(),
         }
+
+    def _training_json(self) -> dict[str, object]:
+        files = [asdict(f) for f in self.training_files]
+        return {"training_source": self.training_source, "training_files": files} if self.training_source else {}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> RunPlan:
@@ -161,6 +181,8 @@ class RunPlan:
                 value.get("event", ""),
                 int(value.get("suppression", 0)),
                 str(value.get("suppression_list", "")),
+                str(value.get("training_source", "")),
+                tuple(source_file_from_json(**f) for f in value.get("training_files", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
@@ -257,7 +279,7 @@ class Run:
             )
         self.check_source()
         if self.folder.step_file("read_source").exists():
-            for file, expected in zip(self.plan.files, self.facts(ReadSourceFacts).source_sha256, strict=True):
+            for file, expected in zip(self.plan.all_files, self.facts(ReadSourceFacts).source_sha256, strict=True):
                 if filesystem.content_sha256(file.path) != expected:
                     raise InputError(
                         f"a source file changed since the run began: {file.path}",
@@ -267,5 +289,5 @@ class Run:
 
     def check_source(self) -> None:
         """Raise InputError when size or modification time of a source file have changed since the run began."""
-        for file in self.plan.files:
+        for file in self.plan.all_files:
             file.check_unchanged()

@@ -40,9 +40,21 @@ def splits_of(folder: RunFolder) -> list[Split]:
     return [replace(s, path=folder.place(s.path)) if s.working else s for s in splits]
 
 
+def training_splits_of(folder: RunFolder) -> tuple[list[Split], list[Split]]:
+    """Splits of the source, and those of the training source: none without one."""
+    splits = splits_of(folder)
+    first = read_json(folder.path / "source" / "splits.json").get("first_training", len(splits))
+    return splits[:first], splits[first:]
+
+
 def duplicate_rows_file(folder: RunFolder) -> Path:
     """File of the duplicate rows that ``read_source`` recorded."""
     return folder.path / "source" / "duplicates.npy"
+
+
+def unused_rows_file(folder: RunFolder) -> Path:
+    """File of the rows of the training source that no model is trained on, where there is a training source."""
+    return folder.path / "source" / "unused.npy"
 
 
 def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]:

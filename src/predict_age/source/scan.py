@@ -1,14 +1,8 @@
-"""The light pass over ids and ages: counts for every split, rows set aside, and which of several equal pids counts.
-
-Rule for duplicates: among rows with the same pid, the first one that is withheld (a known minor) counts, else the first one
-*with a known age*, else the first row. "First" means source order: files sorted by path, then position. All other rows are
-duplicates.
-"""
+"""The light pass over ids and ages: counts for every split, rows set aside, and an entry about each usable row."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,24 +13,21 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
-from predict_age.errors import InputError
 from predict_age.records.given_ages import GivenAges
-from predict_age.source.age_states import count_states, states_of_people, sum_unusable
+from predict_age.source.age_states import count_states, sum_unusable
 from predict_age.source.convert import write_set_aside
-from predict_age.source.external_partition import gather, scatter, together
-from predict_age.source.id_hashes import people_checksum
+from predict_age.source.external_partition import scatter
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
 from predict_age.source.row_rules import AgeState, IdType, RowRules, UnusableAges, connect
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import count_text_ids
-from predict_age.storage.durable_files import creating
 from predict_age.storage.suppression_list import SuppressionList
 
 NO_AGE, WITHHELD, USELESS, TOO_YOUNG = 255, 254, 253, 252  # in the place of a known age
 _CODES = np.array([NO_AGE, 0, USELESS, TOO_YOUNG, WITHHELD], np.uint8)  # by AgeState
-_STATES = np.full(256, AgeState.KNOWN, np.uint8)
-_STATES[_CODES[_CODES > 0]] = np.flatnonzero(_CODES)
+STATE_OF = np.full(256, AgeState.KNOWN, np.uint8)  # AgeState by what is in the place of a known age
+STATE_OF[_CODES[_CODES > 0]] = np.flatnonzero(_CODES)
 ENTRY = np.dtype([("pid", np.int64), ("split", np.int32), ("row", np.uint32), ("age", np.uint8)])
 TEXT_ENTRY = np.dtype([*ENTRY.descr, ("check", np.uint64)])  # two texts may have the same pid
 TEXT_SHARE = 0.1  # ids are text when more of them than this are no whole numbers
@@ -192,106 +183,3 @@ def scan(
         entries.append(counting[split.id].add(split, piece, judged))
     scatter(scratch, number, np.concatenate(entries), buckets)
     return [counting[split.id].counts(split, set_aside, files[split.file]) for split in splits]
-
-
-@dataclass(frozen=True)
-class DuplicateRows:
-    """Losers of one bucket: (split, row inside the split, known age), and the fingerprint of the distinct pids.
-
-    ``ages`` are NO_AGE or WITHHELD where there is none; ``too_many`` says by how many the rows of these people outnumber them.
-    """
-
-    splits: NDArray[np.int32]
-    rows: NDArray[np.uint32]
-    ages: NDArray[np.uint8]
-    distinct: int
-    checksum: int
-    too_many: GivenAges
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Whether a row has a known age."""
-        return self.ages < WITHHELD
-
-
-def find_duplicates(bucket: int, numbers: list[int], scratch: Path, key: bytes, ids: IdType = "integer") -> DuplicateRows:
-    """Judge all rows whose pid falls into ``bucket``, from all ``numbers`` of scans; ``key`` is that of the run's checksum.
-
-    Memory: 9 bytes a row of the bucket.
-
-    Raises InputError when two different ids have the same pid.
-    """
-    entry = entry_of(ids)
-    pids = together(scratch, numbers, bucket, entry, "pid")
-    pids.sort()
-    more = pids[1:][pids[1:] == pids[:-1]]  # every row of a pid but one
-    distinct, seal = len(pids) - len(more), (people_checksum(pids, key) - people_checksum(more, key)) % 2**64
-    del pids
-    several = np.unique(more)
-    parts = gather(scratch, numbers, bucket) if len(several) else ()
-    entries = np.concatenate([np.empty(0, entry), *(part[_contained(part["pid"], several)] for part in parts)])
-    order = np.argsort(entries["pid"], kind="stable")  # stable: equal pids stay in source order
-    ordered = entries[order]
-    if ids == "text":
-        _refuse_collisions(ordered)
-    first = np.searchsorted(several, ordered["pid"])  # of which pid, by number
-    best = np.searchsorted(first, np.arange(len(several)))  # the first row of each
-    states = _STATES[ordered["age"]]
-    too_many = count_states(states) - count_states(states_of_people(states, first, len(several)))
-    ordered["age"][np.isin(ordered["age"], (USELESS, TOO_YOUNG))] = NO_AGE
-    for takes_precedence in (ordered["age"] < WITHHELD, ordered["age"] == WITHHELD):
-        candidates = np.flatnonzero(takes_precedence)
-        groups, at = np.unique(first[candidates], return_index=True)
-        best[groups] = candidates[at]  # the first row with a known age takes its place, then the first that is withheld
-    loses = np.ones(len(ordered), bool)
-    loses[best] = False
-    lost = ordered[loses]
-    return DuplicateRows(lost["split"], lost["row"], lost["age"], distinct, seal, too_many)
-
-
-def _refuse_collisions(ordered: np.ndarray) -> None:
-    """Raise InputError when neighbours of equal pid among ``ordered`` entries have different texts."""
-    same = ordered["pid"][1:] == ordered["pid"][:-1]
-    clash = np.flatnonzero(same & (ordered["check"][1:] != ordered["check"][:-1]))
-    if len(clash):
-        places = [f"row {ordered['row'][at]} of split {ordered['split'][at]}" for at in (clash[0], clash[0] + 1)]
-        raise InputError(
-            "two different ids have the same 63-bit pid: those people would become one",
-            expected="a pid of its own for each id (a clash is 0.8 % likely among 378 million)",
-            found=f"{len(clash):,} such, the first {' and '.join(places)}",
-            fix="write one of the two ids differently, or use a column of whole numbers as source.pid",
-        )
-
-
-def _contained(pids: NDArray[np.int64], those: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of ``pids`` (n,) are among ``those``, which are sorted and not none."""
-    at = np.minimum(np.searchsorted(those, pids), len(those) - 1)
-    result: NDArray[np.bool_] = those[at] == pids
-    return result
-
-
-DUPLICATE_ROW = np.dtype([("split", np.int32), ("row", np.uint32)])
-
-
-def write_duplicate_rows(path: Path, found: list[DuplicateRows], counts: Sequence[SplitCounts] = ()) -> str:
-    """One sorted array of all rows that do not count: duplicates, and suppressed rows; returns the file's SHA-256."""
-    splits = [d.splits for d in found] + [np.full(len(c.suppressed.rows), c.split, np.int32) for c in counts]
-    rows = [d.rows for d in found] + [c.suppressed.rows for c in counts]
-    duplicates = np.empty(sum(map(len, rows)), DUPLICATE_ROW)
-    if len(duplicates):
-        duplicates["split"], duplicates["row"] = np.concatenate(splits), np.concatenate(rows)
-        duplicates.sort(order=["split", "row"])
-    with creating(path) as stream:
-        np.save(stream, duplicates)
-    return stream.sha256
-
-
-def counting_rows(split: Split, duplicate_rows: Path) -> NDArray[np.bool_] | None:
-    """A mask (rows of the split,) without duplicates and suppressed rows, or None when the split has none."""
-    table = np.load(duplicate_rows, mmap_mode="r")
-    low, high = np.searchsorted(table["split"], [split.id, split.id + 1])
-    if low == high:
-        return None
-    mask = np.ones(split.rows, bool)
-    mask[table["row"][low:high]] = False
-    return mask

@@ -26,14 +26,16 @@ def batch_generator(inputs: BatchGeneratorInputs) -> StepResult[BatchGeneratorFa
     """Write ``batches.json``. The number of batches is computed from counted rows; the formula is in the record."""
     found = read_json(inputs.folder / "source" / "splits.json")
     to_predict, batch_of = found["to_predict"], found["batch_of"]
+    empty = set(found.get("without_people", ()))  # of a training source
+    with_people = [split for split in range(len(to_predict)) if split not in empty]
     if batch_of:
         number = max(batch_of) + 1
-        batches = [[s for s, b in enumerate(batch_of) if b == batch] for batch in range(number)]
+        batches = [[s for s in with_people if batch_of[s] == batch] for batch in range(number)]
         batches = [b for b in batches if b]
         formula = f"floor modulo {number:,}"
     else:
-        plan = plan_batches(to_predict, inputs.batch_rows, inputs.workers)
-        batches, formula = plan.batches, plan.formula
+        plan = plan_batches([to_predict[s] for s in with_people], inputs.batch_rows, inputs.workers)
+        batches, formula = [[with_people[s] for s in batch] for batch in plan.batches], plan.formula
     rows = [sum(to_predict[s] for s in batch) for batch in batches]
     path = inputs.folder / "batches.json"
     write_json(path, {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})

@@ -26,11 +26,11 @@ from predict_age.records.model_quality import IntervalCorrection
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.runs.incremental import PREDICTION_ENTRY, WITHHELD_AGE, Reusable
 from predict_age.runs.partitioned_output import write_partition_receipt
+from predict_age.source.duplicate_rows import counting_rows
 from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
 from predict_age.source.row_rules import RowRules, connect
-from predict_age.source.scan import counting_rows
 from predict_age.storage.durable_files import creating
 from predict_age.storage.parquet_writer import RowGroupWriter
 from predict_age.tally import AGE_BINS, PCT_BINS, Tally
@@ -150,6 +150,8 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
     kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
     connection = connect()
     for split, people in zip(splits, several, strict=True):
+        if not people.needed.any():
+            continue
         reading, found, size, first = None, list[_Profiles](), 0, 0
         for piece in read_split(split, context.source, with_profile=True, with_ids=False, most_bytes=CACHE_CHUNK_BYTES):
             here = slice(piece.first, piece.first + piece.raw.num_rows)

@@ -17,10 +17,10 @@ from predict_age.records.step_facts import HumanQaFacts, ParallelPredictionFacts
 from predict_age.runs.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
 from predict_age.runs.run import StepContext
 from predict_age.runs.step_outputs import batches_of, duplicate_rows_file, rows_key, rules_of, splits_of
+from predict_age.source.duplicate_rows import counting_rows
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules, connect, register
-from predict_age.source.scan import counting_rows
 from predict_age.sql import columns, for_duckdb
 from predict_age.step import StepRecord, StepResult
 from predict_age.storage.durable_files import check_hash, creating, key_of

@@ -29,7 +29,7 @@ def pre_cleanup(inputs: PreCleanupInputs) -> StepResult[PreCleanupFacts]:
     plan, workspace = inputs.plan, inputs.workspace
     removed = remove_runs(workspace, removable(workspace, plan.config.running.keep_runs, plan.run_id))
     leftovers = remove_leftovers(workspace)
-    needed = sum(f.size * (1 if f.format == "parquet" else 3) for f in plan.files) // 4 + (64 << 20)
+    needed = sum(f.size * (1 if f.format == "parquet" else 3) for f in plan.all_files) // 4 + (64 << 20)
     free = shutil.disk_usage(workspace.root).free
     if free < needed:
         raise ResourceError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,29 +12,23 @@ from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.batching import number_of_batches
 from predict_age.runs.run import RunPlan, StepContext
-from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_before_reading
+from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_before_reading, unused_rows_file
 from predict_age.source import filesystem
 from predict_age.source.age_states import sum_unusable, with_readings, without_readings
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, convert, route
+from predict_age.source.duplicate_rows import DuplicateRows, find_duplicates, write_duplicate_rows, write_unused_rows
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.id_hashes import key_of_run
 from predict_age.source.missing_keys import check_keys, no_known_age
-from predict_age.source.rejected_rows import FileRows, check_converted, check_rejected
+from predict_age.source.rejected_rows import check_rejected
 from predict_age.source.row_group_reader import Split, open_parquet, splits_of_file
 from predict_age.source.row_rules import IdType, RowRules
-from predict_age.source.scan import (
-    DuplicateRows,
-    SplitCounts,
-    find_duplicates,
-    id_type,
-    scan,
-    write_duplicate_rows,
-)
-from predict_age.source.suppressed_records import HiddenPeople, Hiding, none_left_out, settle
+from predict_age.source.scan import SplitCounts, id_type, scan
+from predict_age.source.suppressed_records import Hiding, none_left_out, settle
 from predict_age.step import StepResult
-from predict_age.steps.source_facts import file_facts, rows_to_predict, source_facts
+from predict_age.steps.source_facts import ScannedRows, rows_to_predict, source_facts, source_rows
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
 
 MANY_YOUNG = 0.2  # share of the people with a given age from which on ages of minors are tried in other units
@@ -64,7 +57,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     ids = rules.ids
     conversions = _convert_text(context, source / "working", set_aside, rules, settled)
     for conversion in conversions:
-        check_keys(plan.files[conversion.file], conversion.path, plan.config.source)
+        check_keys(plan.all_files[conversion.file], conversion.path, plan.config.source)
     splits = _splits(plan, conversions)
     counts = _scan(context, splits, rules, scratch, set_aside)
     if not settled:
@@ -83,12 +76,11 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
                 splits = _splits(plan, conversions)
             counts = _scan(context, splits, rules, scratch, set_aside)
     _note_ids(context, rules, counts)
-    left_out = [settle(c.left_out, ids).people for c in conversions]
-    hidden = HiddenPeople.of(context.suppression, left_out + [c.suppressed.people for c in counts])
-    files = _files(plan, conversions, counts, splits, rules)
-    check_rejected(files, plan.config.source, f"look at {set_aside}")
-    if not hidden.rows:
-        _check_known_ages(plan, counts)
+    sources = source_rows(context, conversions, counts, splits, rules)
+    for rows in sources:
+        check_rejected(rows.files, plan.config.source, f"look at {set_aside}")
+    if not sources[-1].hidden.rows:
+        _check_known_ages(plan, [c for c, s in zip(counts, splits, strict=True) if _is_trained_on(plan, s)])
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
     if plan.config.prediction.partition == "modulo":
         splits, batch_of, routed = _route(context, splits, counts, rules, source / "routed")
@@ -99,29 +91,36 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     else:
         batch_of = []
     duplicates = _find_duplicates(context, splits, rules, scratch)
-    written[str(duplicate_rows_file(context.folder))] = write_duplicate_rows(
-        duplicate_rows_file(context.folder), duplicates, counts
-    )
+    scanned = ScannedRows(counts, duplicates, sum(s.file < len(plan.files) for s in splits))
+    written |= _write_rows(context, duplicates, counts)
     shutil.rmtree(scratch, ignore_errors=True)
-    facts = source_facts(
-        _unusable_ages(context, rules, counts),
-        files,
-        counts,
-        duplicates,
-        hidden,
-        hashes,
-        rules,
-        file_facts(plan.files, files),
-        _checksum_key(context),
-    )
-    hidden.check_others(facts.people)
-    write_json(
-        source / "splits.json",
-        {"splits": [_stored(context, s) for s in splits], "to_predict": rows_to_predict(counts, duplicates), "batch_of": batch_of},
-    )
+    facts = source_facts(_unusable_ages(context, rules, counts), sources, scanned, hashes, rules, _checksum_key(context))
+    sources[0].hidden.check_others(facts.people)
+    write_json(source / "splits.json", _stored_splits(context, splits, scanned, batch_of))
     written[str(source / "splits.json")] = file_sha256(source / "splits.json")
     outputs = {name: written[str(path)] for name, path in context.folder.named(*map(Path, written)).items()}
     return StepResult(facts.read, facts, outputs)
+
+
+def _is_trained_on(plan: RunPlan, split: Split) -> bool:
+    """Whether the model is trained on people of the source that the split belongs to."""
+    return not plan.training_source or split.file >= len(plan.files)
+
+
+def _ages_needed(plan: RunPlan, file: int) -> bool:
+    """Whether a file must have a column of ages: where a model is trained on its people."""
+    return not plan.base and (not plan.training_source or file >= len(plan.files))
+
+
+def _stored_splits(context: StepContext, splits: list[Split], scanned: ScannedRows, batch_of: list[int]) -> dict[str, object]:
+    """Contents of ``source/splits.json``."""
+    stored = {
+        "splits": [_stored(context, s) for s in splits],
+        "to_predict": rows_to_predict(scanned.counts, scanned.duplicates),
+        "batch_of": batch_of,
+    }
+    training = {"first_training": scanned.first_training, "without_people": scanned.splits_without_people()}
+    return stored | training if context.plan.training_source else stored
 
 
 def _stored(context: StepContext, split: Split) -> dict[str, object]:
@@ -133,16 +132,17 @@ def _stored(context: StepContext, split: Split) -> dict[str, object]:
 
 
 def _fingerprints(context: StepContext) -> list[str]:
-    more = context.progress.part(len(context.plan.files), "files fingerprinted")
-    paths = [(file.path,) for file in context.plan.files]
+    more = context.progress.part(len(context.plan.all_files), "files fingerprinted")
+    paths = [(file.path,) for file in context.plan.all_files]
     result: list[str] = context.pool.run(filesystem.content_sha256, paths, lambda *_: more(1), "fingerprint of source file")
     return result
 
 
 def _convert_text(context: StepContext, working: Path, set_aside: Path, rules: RowRules, settled: bool) -> list[Conversion]:
-    texts = [(i, f) for i, f in enumerate(context.plan.files) if f.format != "parquet"]
+    plan = context.plan
+    texts = [(i, f) for i, f in enumerate(plan.all_files) if f.format != "parquet"]
     hiding = Hiding(context.suppression, rules, settled) if context.suppression else None
-    tasks = [(i, f, context.plan.config.source, working, set_aside, not context.plan.base, hiding) for i, f in texts]
+    tasks = [(i, f, plan.config.source, working, set_aside, _ages_needed(plan, i), hiding) for i, f in texts]
     more = context.progress.part(len(tasks), "files converted")
     result: list[Conversion] = context.pool.run(convert, tasks, lambda *_: more(1), "conversion")
     return result
@@ -151,12 +151,12 @@ def _convert_text(context: StepContext, working: Path, set_aside: Path, rules: R
 def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
     working = {c.file: c.path for c in conversions}
     splits: list[Split] = []
-    for number, file in enumerate(plan.files):
+    for number, file in enumerate(plan.all_files):
         path = working.get(number, file.path)
         parquet = open_parquet(path)
         if number not in working:
             names = with_folders(parquet.schema_arrow.names, file.partition)
-            check_columns(names, plan.config.source, path, ages_needed=not plan.base)
+            check_columns(names, plan.config.source, path, ages_needed=_ages_needed(plan, number))
             check_types(parquet.schema_arrow, plan.config.source, path)
         partition = () if number in working else file.partition
         splits += splits_of_file(
@@ -174,7 +174,8 @@ def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
 def _check_known_ages(plan: RunPlan, counts: list[SplitCounts]) -> None:
     """Raise InputError when no row has a value in an age column, unless an earlier model is used."""
     if not plan.base and not any(sum(c.known.values()) + c.withheld + c.unreadable_age + c.implausible_age for c in counts):
-        raise no_known_age(plan.files, plan.source, plan.config.source, plan.config.training.min_rows)
+        files, where = (plan.training_files, plan.training_source) if plan.training_source else (plan.files, plan.source)
+        raise no_known_age(files, where, plan.config.source, plan.config.training.min_rows)
 
 
 def _id_type(conversions: list[Conversion], counts: list[SplitCounts]) -> IdType:
@@ -194,7 +195,7 @@ def _note_ids(context: StepContext, rules: RowRules, counts: list[SplitCounts]) 
 def _scan(context: StepContext, splits: list[Split], rules: RowRules, scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
     total = sum(s.rows for s in splits)
     buckets = _buckets(context, splits)
-    files = [f.path for f in context.plan.files]
+    files = [f.path for f in context.plan.all_files]
     shared = (context.plan.config.source, rules, buckets, scratch, set_aside, files, context.suppression)
     tasks = [(n, group, *shared) for n, group in enumerate(grouped(splits))]
     more = context.progress.part(total, "rows")
@@ -214,11 +215,19 @@ def _checksum_key(context: StepContext) -> bytes:
 
 
 def _find_duplicates(context: StepContext, splits: list[Split], rules: RowRules, scratch: Path) -> list[DuplicateRows]:
-    scans = list(range(len(grouped(splits))))
+    own = [group[0].file < len(context.plan.files) for group in grouped(splits)]
+    scans, training = ([n for n, mine in enumerate(own) if mine == wanted] for wanted in (True, False))
     key = _checksum_key(context)
-    tasks = [(bucket, scans, scratch, key, rules.ids) for bucket in range(_buckets(context, splits))]
+    tasks = [(bucket, scans, scratch, key, rules.ids, training) for bucket in range(_buckets(context, splits))]
     result: list[DuplicateRows] = context.pool.run(find_duplicates, tasks, names="duplicate search")
     return result
+
+
+def _write_rows(context: StepContext, duplicates: list[DuplicateRows], counts: list[SplitCounts]) -> dict[str, str]:
+    """Write which rows do not count, and which of a training source are not trained on; SHA-256 of each file."""
+    path, unused = duplicate_rows_file(context.folder), unused_rows_file(context.folder)
+    written = {str(path): write_duplicate_rows(path, duplicates, counts)}
+    return written | ({str(unused): write_unused_rows(unused, duplicates, counts)} if context.plan.training_source else {})
 
 
 def _route(
@@ -240,23 +249,6 @@ def _route(
             routed.append(Split(len(routed), group[0].file, path, row_group, rows, 0, True))
             batch_of.append(batch)
     return routed, batch_of, written
-
-
-def _files(
-    plan: RunPlan, conversions: list[Conversion], counts: list[SplitCounts], splits: list[Split], rules: RowRules
-) -> list[FileRows]:
-    """Records and rejected ones of each file. Raises IntegrityError when a text has other records than were converted."""
-    read, rejected = [0] * len(plan.files), [Counter[str]() for _ in plan.files]
-    for split, count in zip(splits, counts, strict=True):
-        read[split.file] += count.read
-        rejected[split.file].update(count.set_aside)
-    for conversion in conversions:
-        broken = Counter(conversion.broken)
-        left_out = broken.total() + settle(conversion.left_out, rules.ids).rows
-        check_converted(plan.files[conversion.file].path, conversion.records - left_out, read[conversion.file])
-        read[conversion.file] += left_out
-        rejected[conversion.file].update(broken)
-    return [FileRows(f.path, n, reasons) for f, n, reasons in zip(plan.files, read, rejected, strict=True)]
 
 
 def _unusable_ages(context: StepContext, rules: RowRules, counts: list[SplitCounts]) -> list[UnusableAgesRecord]:

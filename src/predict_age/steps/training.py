@@ -34,10 +34,11 @@ from predict_age.records.model_quality import Metrics, ModelEvaluation, ReusedMo
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
 from predict_age.runs.quality_gates import Check, apply_gate, leak_limits
 from predict_age.runs.run import StepContext, library_versions
-from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_of, splits_of
+from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_of, training_splits_of, unused_rows_file
 from predict_age.runs.warm_up import warm_up
 from predict_age.source.id_hashes import key_of_run, read_fingerprints, write_fingerprints
 from predict_age.source.rejected_rows import too_few_known
+from predict_age.source.row_group_reader import Split
 from predict_age.step import StepRecord, StepResult
 from predict_age.steps.training_sample import SamplingTask, choose_splits, draw_people, load_sample
 from predict_age.storage.durable_files import file_sha256, make_folder, read_json, write_json
@@ -92,7 +93,7 @@ def _copy_challengers(inputs: TrainingInputs) -> dict[str, str]:
 def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     """Train on up to ``sample_rows`` labelled people. Raises InputError when too few have a known age."""
     context, plan, settings = inputs.context, inputs.context.plan, inputs.context.plan.config.training
-    labelled = inputs.source.known
+    labelled = inputs.source.labelled
     people = _draw(inputs, labelled, settings.sample_rows, plan.config.card.unlabelled_rows)
     if len(people.age) < settings.min_rows:
         given = [inputs.source.given_ages.sentence] if inputs.source.given_ages else []
@@ -104,6 +105,8 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     leakage = people.leakage_scores()
     _refuse_leaks(leakage, inputs)
     known_ages = known_by_age(people.age, labelled)
+    if plan.training_source:  # the population is that of the source
+        known_ages = np.array(inputs.source.known_ages, np.float64)
     weights = age_weights(plan.config.population.ages, known_ages, inputs.source.to_predict, people.age)
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(context, features, people)
@@ -123,6 +126,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         quarter=plan.quarter,
         run_id=plan.run_id,
         source=Path(plan.source).name,
+        training_source=Path(plan.training_source).name or None,
         features_name=plan.features_name,
         features_hash=features.hash,
         labelled=labelled,
@@ -171,7 +175,7 @@ def _fingerprint_key(context: StepContext) -> bytes:
 def _warm_up_workers(inputs: TrainingInputs) -> None:
     """Let workers load the model that lies in the run's folder, while this process has something left to do alone."""
     context = inputs.context
-    splits = splits_of(context.folder)
+    splits, _ = training_splits_of(context.folder)
     largest = max(splits, key=lambda split: split.rows)
     if inputs.source.to_predict >= context.pool.workers * MIN_KERNEL_ROWS and largest.rows >= MIN_KERNEL_ROWS:
         seal = file_sha256(context.folder.model / "manifest.json")
@@ -237,14 +241,19 @@ def _draw(
     context, plan, settings = inputs.context, inputs.context.plan, inputs.context.plan.config.training
     folder = context.folder.path / f"training-{context.lease.token}"  # of this attempt alone
     make_folder(folder)
-    splits, times = choose_splits(splits_of(context.folder), labelled, settings.model_copy(update={"sample_rows": most}))
+    own, theirs = training_splits_of(context.folder)
+    trained_on_theirs = bool(theirs) and (not plan.base or not inputs.source.known)
+    where = theirs if trained_on_theirs else own + theirs
+    splits, times = choose_splits(where, labelled, settings.model_copy(update={"sample_rows": most}))
     share = min(1.0, times * most / max(labelled, 1))
     others = min(1.0, times * unlabelled_rows / max(inputs.source.to_predict, 1))
-    rules = rules_of(plan, inputs.source)
-    key = _fingerprint_key(context)
-    rows = duplicate_rows_file(context.folder)
+    rules, key = rules_of(plan, inputs.source), _fingerprint_key(context)
+    rows = unused_rows_file(context.folder) if trained_on_theirs else duplicate_rows_file(context.folder)
     drawing = SamplingTask(plan.config, rules, rows, plan.features_text, share, others, key, except_for)
-    tasks = [(i, group, drawing, folder) for i, group in enumerate(grouped(splits))]
+    groups = [(group, drawing) for group in grouped(splits)]
+    if trained_on_theirs:
+        groups = [(group, replace(drawing, others=0.0)) for group, _ in groups] + _unlabelled(inputs, own, drawing, unlabelled_rows)
+    tasks = [(i, group, how, folder) for i, (group, how) in enumerate(groups)]
     more = context.progress.part(round(labelled * share / times), "labelled people sampled")
 
     def advance(_: int, made: tuple[int, str]) -> None:
@@ -254,6 +263,18 @@ def _draw(
     people = load_sample([path for _, path in drawn if path], most)
     shutil.rmtree(folder, ignore_errors=True)
     return people
+
+
+def _unlabelled(
+    inputs: TrainingInputs, splits: list[Split], drawing: SamplingTask, most: float
+) -> list[tuple[list[Split], SamplingTask]]:
+    """Tasks that draw about ``most`` people without a known age from the ``splits`` of the source, where it is not trained on."""
+    context, people = inputs.context, inputs.source.to_predict
+    settings = drawing.config.training.model_copy(update={"sample_rows": max(1, round(most))})
+    chosen, times = choose_splits(splits, people, settings)
+    share = min(1.0, times * most / max(people, 1))
+    how = replace(drawing, duplicate_rows=duplicate_rows_file(context.folder), known=0.0, others=share)
+    return [(group, how) for group in grouped(chosen)] if share else []
 
 
 def _tuned(context: StepContext, features: FeatureSet, people: TrainingSample) -> tuple[Config, dict[str, object] | None]:

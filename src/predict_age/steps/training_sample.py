@@ -17,11 +17,11 @@ from predict_age.features.extract import extract_features
 from predict_age.features.group_fields import NOT_GIVEN, read_groups, with_one_spelling
 from predict_age.hashing import sampling_hash, uniform_hash
 from predict_age.kernels import prepare_kernels
+from predict_age.source.duplicate_rows import counting_rows
 from predict_age.source.id_hashes import fingerprints, read_fingerprints
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
-from predict_age.source.scan import counting_rows
 from predict_age.storage.durable_files import creating
 
 GROUP, AGE, SAMPLING_HASH, FINGERPRINT = "group:", "age", "sampling_hash", "fingerprint"

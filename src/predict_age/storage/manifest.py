@@ -59,7 +59,7 @@ def manifest_contents(
     run: dict[str, Any], source: ReadSourceFacts, model: TrainingFacts, books: RowAccounting, tally: Tally, files: dict[str, str]
 ) -> Manifest:
     """The manifest of a run: ``run`` is its run.json, ``source`` and ``model`` are the facts of reading and of training."""
-    sources = zip(run["files"], source.source_sha256, strict=True)
+    sources = zip([*run["files"], *run.get("training_files", ())], source.source_sha256, strict=True)
     return Manifest(
         format=MANIFEST_FORMAT,
         run_id=run["run_id"],

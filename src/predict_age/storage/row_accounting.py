@@ -8,6 +8,7 @@ from typing import Self
 from predict_age.errors import IntegrityError
 from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import ReadSourceFacts, RowCounts
+from predict_age.records.training_source import TrainingSourceRows
 from predict_age.tally import Tally
 
 EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_DATE", "EXISTING_BIRTH_YEAR")
@@ -31,6 +32,7 @@ class RowAccounting:
     default: int = 0
     suppressed: int | None = None
     withheld: int | None = None
+    training: TrainingSourceRows | None = None
 
     @classmethod
     def of(cls, source: ReadSourceFacts, tally: Tally) -> Self:
@@ -48,6 +50,7 @@ class RowAccounting:
             default=rows.get(DEFAULT, 0),
             suppressed=source.suppressed,
             withheld=rows.get(WITHHELD_MINOR) if source.withheld is None else rows.get(WITHHELD_MINOR, 0),
+            training=source.training,
         )
         books.check()
         return books
@@ -63,7 +66,7 @@ class RowAccounting:
         return self.distinct - (self.suppressed or 0)
 
     def check(self) -> None:
-        """Raise IntegrityError unless all three equations hold."""
+        """Raise IntegrityError unless all three equations hold, and those of the training source."""
         shown = self.existing + self.predicted + self.default + (self.withheld or 0)
         equations = (
             ("read = usable + set aside", self.read, self.usable + self.set_aside),
@@ -74,7 +77,7 @@ class RowAccounting:
                 shown + (self.suppressed or 0),
             ),
         )
-        for name, left, right in equations:
+        for name, left, right in (*equations, *(self.training.unbalanced() if self.training else ())):
             if left != right:
                 raise IntegrityError(
                     "the books do not balance, nothing was published",
@@ -111,6 +114,7 @@ class RowAccounting:
             self.existing,
             self.suppressed,
             self.withheld,
+            self.training,
         )
 
     def as_rows(self) -> dict[str, object]:

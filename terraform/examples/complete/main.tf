@@ -25,6 +25,10 @@ module "pipeline" {
   source_prefix = var.source_prefix
   source_tables = var.source_tables
 
+  training_source        = var.training_source
+  training_source_bucket = var.training_source_bucket
+  training_source_prefix = var.training_source_prefix
+
   vpc_id      = var.vpc_id
   subnet_ids  = var.subnet_ids
   nat_enabled = var.nat_enabled

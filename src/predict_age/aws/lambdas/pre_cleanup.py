@@ -24,7 +24,8 @@ from predict_age.storage.result_files import is_temporary_file
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
 from predict_age.toml_text import parse_toml
 
-REQUEST_KEYS = {"source", "as_of", "time", "config", "features", "purpose", "accept"}
+REQUEST_KEYS = {"source", "training_source", "as_of", "time", "config", "features", "purpose", "accept"}
+SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+|glue://[^/\s]+/[^/\s]+"
 EXECUTION_RUNNING = "RUNNING"
 MOST_KEPT_RUNS = 2**63  # TOML has no larger integers
 
@@ -51,13 +52,16 @@ def _checked(event: Event) -> Event:
             request["purpose"] = purpose
     except PurposeError as error:
         raise ConfigError("the event's purpose cannot be used", found=str(error), fix="correct it") from None
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+|glue://[^/\s]+/[^/\s]+", str(request.get("source", ""))):
-        raise ConfigError(
-            "the event names no source",
-            expected='"source": "s3://bucket/prefix/" or "glue://database/table"',
-            found=repr(request.get("source")),
-            fix="correct it",
-        )
+    if request.get("training_source") in ("", None):
+        request.pop("training_source", None)
+    for name in ("source", "training_source") if "training_source" in request else ("source",):
+        if not re.fullmatch(SOURCE, str(request.get(name, ""))):
+            raise ConfigError(
+                f"the event names no {name.replace('_', ' ')}",
+                expected=f'"{name}": "s3://bucket/prefix/" or "glue://database/table"',
+                found=repr(request.get(name)),
+                fix="correct it",
+            )
     return request
 
 
@@ -91,24 +95,30 @@ def handle(call: Call) -> Event:
 
 
 def _contents(call: Call, request: Event) -> str:
-    """Hash of what the event names: each object of the source, configuration and feature file, by name, size and tag.
+    """Hash of what the event names: each object of its sources, configuration and feature file, by name, size and tag.
 
     An event is another run when one of them has changed: a source that was corrected is read, and not taken for done.
     """
-    source, found = str(request["source"]), []
-    locations = [source]
+    found = _source_contents(call, str(request["source"]), "source")
+    if training := request.get("training_source"):
+        found += [("training_source", 0, ""), *_source_contents(call, str(training), "training source")]
+    for name in ("config", "features"):
+        stored = call.store.head(str(request[name])) if request.get(name) else None
+        found.append((name, stored.size, stored.tag) if stored else (name, 0, ""))
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def _source_contents(call: Call, source: str, what: str) -> list[tuple[str, int, str]]:
+    """Name, size and tag of each object of a source, after name and version of its table. InputError when there is none."""
+    found, locations = [], [source]
     if in_glue(source):
         table = glue_table(source)
         found.append((table.name, 0, table.version))
         locations = [part.location for part in table.parts]
     objects = [entry for location in locations for entry in _objects(call, location)]
     if not objects:
-        raise InputError("the source is empty", expected=f"objects below {source}", found="none", fix="put them there")
-    found += objects
-    for name in ("config", "features"):
-        stored = call.store.head(str(request[name])) if request.get(name) else None
-        found.append((name, stored.size, stored.tag) if stored else (name, 0, ""))
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+        raise InputError(f"the {what} is empty", expected=f"objects below {source}", found="none", fix="put them there")
+    return found + objects
 
 
 def _objects(call: Call, location: str) -> list[tuple[str, int, str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from predict_age.evaluation.model_card.leakage import LeakageScore
 from predict_age.purposes import NOT_STATED
-from predict_age.records.json_fields import as_json
+from predict_age.records.json_fields import OPTIONAL, as_json
 from predict_age.records.model_quality import (
     BandQuality,
     CardFinding,
@@ -40,6 +40,7 @@ class Subject:
     code: str
     tuned: dict[str, object] | None
     purpose: str = NOT_STATED
+    training_source: str | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)
