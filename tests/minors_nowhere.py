@@ -14,6 +14,27 @@ import pyarrow.parquet as pq
 
 LIMIT = 18
 ALLOWED = {"pid", "profile_key", "prediction_timestamp", "qa_timestamp", "prediction_source", "usable", "run_id"}
+RUN_FACTS = ("run_id", "source", "code", "versions")
+ABOUT_PUBLISHED = {  # keys of the card about those who are published: by the number of known minors, these are others
+    "held_out",
+    "ridge",
+    "median",
+    "members",
+    "by_band",
+    "by_predicted_band",
+    "by_unknown",
+    "by_confidence",
+    "confidence_is_monotone",
+    "confidence_sentence",
+    "groups",
+    "around",
+    "population",
+    "what_if",
+    "proxies",
+    "features",
+    "minors",
+    "findings",
+}
 HISTOGRAMS = ("predicted_age", "confidence_pct", "known_ages", "ages")
 
 
@@ -65,14 +86,15 @@ def _histograms(value: Any, where: str) -> Iterator[tuple[str, list[float]]]:
 
 
 def other_model_files(run: Path, without: Path) -> list[str]:
-    """Files of the models and of their training that differ between two runs; both have to have the same ones."""
+    """Files of the models that differ between two runs, and figures about everybody on their cards; both need the same ones."""
     names = {p.name for p in (run / "model").iterdir()} | {p.name for p in (without / "model").iterdir()}
     said = {"card.json", "card.html"}  # they name the run, its source and its numbers of people
     assert len(names) > 8
     differing = [n for n in sorted(names - said) if (run / "model" / n).read_bytes() != (without / "model" / n).read_bytes()]
     cards = [json.loads((folder / "model" / "card.json").read_bytes()) for folder in (run, without)]
-    run_facts = ("run_id", "source", "code", "versions")
-    differing += [f"card.json: {key}" for key in cards[0] if key not in run_facts and cards[0][key] != cards[1][key]]
+    others = {*RUN_FACTS, *ABOUT_PUBLISHED}
+    assert len(set(cards[0]) - others) > 8
+    differing += [f"card.json: {key}" for key in cards[0] if key not in others and cards[0][key] != cards[1][key]]
     return differing
 
 

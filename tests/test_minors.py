@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,24 +20,35 @@ import pytest
 from pydantic import ValidationError
 
 from conftest import QUICK, TINY, cli, tiny_run
-from minors_nowhere import below_the_limit, other_model_files, spike, told_of
+from minors_nowhere import RUN_FACTS, below_the_limit, other_model_files, spike, told_of
 from planted_minors import FIRST_PID, PlantedMinors, write_source
 from predict_age.config import AgesConfig, DriftConfig
 from predict_age.errors import IntegrityError
 from predict_age.evaluation.ab_test import arms
 from predict_age.evaluation.drift.state import compare_states
-from predict_age.models import bundle_training
 from predict_age.models.bundle import EnsembleWeights, MemberOutputs
 from predict_age.models.conformal import NO_CALIBRATION
+from predict_age.models.delivery import calibrated
 from predict_age.models.ensemble import distribution_around
 from predict_age.models.held_out import UnseenOutputs
 from predict_age.models.reuse import evaluate_reused
-from predict_age.models.withholding import WithholdingRule
+from predict_age.models.withholding import (
+    WithholdingRule,
+    at_rate,
+    minors_by_ages,
+    minors_rate,
+    rate_of_reused,
+    suggested_minors,
+    withholding_rule,
+)
 from predict_age.records.drift_state import DriftState
 from predict_age.records.model_quality import Quality, TrainingRows
 from predict_age.runs.result_checks import describe
+from predict_age.serving.skew import check_skew
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.sql import VIEW
+from predict_age.storage.workspace import Workspace
+from predict_age.tally import fold_part
 
 AS_OF = dt.date(2025, 10, 23)
 RULES = RowRules(AgesConfig(), AS_OF)
@@ -142,6 +154,12 @@ def table_of(run: Path, folder: str) -> pa.Table:
     return pa.concat_tables(pq.read_table(path) for path in sorted((run / folder).glob("*_*.parquet")))
 
 
+def training_facts(run: Path) -> dict[str, Any]:
+    """Facts of the step training as they are on disk."""
+    facts: dict[str, Any] = json.loads((run / "steps" / "training.json").read_bytes())["facts"]
+    return facts
+
+
 @dataclass(frozen=True)
 class Pair:
     """Runs with and without known minors; among both are young people of unknown age."""
@@ -183,17 +201,42 @@ def test_a_known_minor_keeps_a_row_and_no_number(pair: Pair) -> None:
 
 
 def test_training_without_them_is_the_same_to_the_byte(pair: Pair) -> None:
-    """Every file of the model, and every figure of the card; predictions of all others are equal, too."""
+    """Every file of the model, and every figure of the card about everybody; predicted ages are equal, too.
+
+    Known minors say by their number alone how frequent minors are: with the more frequent ones the same people are withheld, and more.
+    """
     assert other_model_files(pair.run, pair.without) == []
-    theirs = table_of(pair.without, "results").drop_columns(["run_id"]).sort_by("pid")
-    mine = pair.results.drop_columns(["run_id"]).filter(pc.invert(pc.is_in(pair.results["pid"], pa.array(pair.minors.known))))
-    assert mine.sort_by("pid").equals(theirs.cast(mine.schema))
-    states = [
-        json.loads((run / "steps" / "parallel_prediction.json").read_bytes())["facts"]["state"] for run in (pair.run, pair.without)
-    ]
-    assert states[0]["counts"] == states[1]["counts"]
-    in_sample = sum(states[0]["counts"]["years_experience"].values())
-    assert in_sample == pair.summary["rows"]["predicted"], "withheld people are in no drift sample"
+    theirs = table_of(pair.without, "results").sort_by("pid")
+    mine = pair.results.filter(pc.invert(pc.is_in(pair.results["pid"], pa.array(pair.minors.known)))).sort_by("pid")
+    assert mine["pid"].to_pylist() == theirs["pid"].to_pylist()
+    rates = [training_facts(run)["minors"]["rate"] for run in (pair.run, pair.without)]
+    hidden = [pc.equal(table["prediction_source"], "WITHHELD").to_numpy(zero_copy_only=False) for table in (mine, theirs)]
+    fewer, more = (0, 1) if rates[0] < rates[1] else (1, 0)
+    assert rates[0] != rates[1] and not (hidden[fewer] & ~hidden[more]).any() and hidden[more].sum() > hidden[fewer].sum()
+    both = pa.array(~hidden[more])
+    for name in ("predicted_age", "prediction_source"):
+        assert mine[name].filter(both).to_pylist() == theirs[name].filter(both).to_pylist()
+    for run, table in ((pair.run, mine), (pair.without, theirs)):
+        state = json.loads((run / "steps" / "parallel_prediction.json").read_bytes())["facts"]["state"]
+        predicted = pc.sum(pc.equal(table["prediction_source"], "ML_PREDICTION")).as_py()
+        assert sum(state["counts"]["years_experience"].values()) == predicted, "withheld people are in no drift sample"
+
+
+def test_only_the_number_of_known_minors_counts(pair: Pair, tmp_path: Path) -> None:
+    """Other profiles of known minors change nothing: neither a model, nor the card, nor a single row."""
+    source = tmp_path / "s"
+    shutil.copytree(json.loads((pair.run / "run.json").read_bytes())["source"], source)
+    young = pq.read_table(source / "young.parquet")
+    known = pc.is_in(young["pid"], pa.array(pair.minors.known))
+    profiles = pc.if_else(known, '{"years_experience": 30, "positions_count": 9}', young["profile_json"])
+    young = young.set_column(young.schema.get_field_index("profile_json"), "profile_json", profiles)
+    pq.write_table(young, source / "young.parquet", row_group_size=20_000)
+    other = tiny_run(source, tmp_path / "w", "--timestamp", "2025-11-01T00:00:00+00:00", config=QUICK)
+    run = tmp_path / "w" / "runs" / other.run["run_id"]
+    cards = [json.loads((folder / "model" / "card.json").read_bytes()) for folder in (pair.run, run)]
+    assert [name for name in cards[0] if name not in RUN_FACTS and cards[0][name] != cards[1][name]] == []
+    made = table_of(run, "results").drop_columns(["run_id"]).sort_by("pid")
+    assert made.equals(pair.results.drop_columns(["run_id"]).sort_by("pid").cast(made.schema))
 
 
 def test_no_number_below_the_limit_and_no_spike_at_it(pair: Pair) -> None:
@@ -275,6 +318,88 @@ def test_probability_of_being_younger(trained: int) -> None:
     assert not WithholdingRule().withheld(np.array([3.0]), np.array([1.0])).any()
 
 
+ABRUPT = [0] * 18 + [1000] * 40 + [0] * 63  # known ages that end at the limit
+GRADUAL = [0] * 18 + [2, 8, 30, 120, 480] + [1000] * 36 + [0] * 62
+
+
+def rate_of(known: int, ages: list[int], suggested: float = 0.1, share: float = 1.0) -> float:
+    """The rate with ``known`` minors in a source that has a ``share`` of these known ``ages``."""
+    counts = [round(n * share) for n in ages]
+    return minors_rate(18, suggested, sum(counts), known, minors_by_ages(18, counts)).rate
+
+
+def test_rate_of_minors_follows_those_that_are_known() -> None:
+    """Rare, absent, frequent; among few people and many; ages that end at the limit as if cut off, and ages that run out."""
+    assert minors_by_ages(18, ABRUPT) == pytest.approx(4000, rel=1e-4) and minors_by_ages(18, GRADUAL) < 20
+    assert minors_by_ages(18, [0] * 121) == 0
+    for ages in (ABRUPT, GRADUAL):
+        expected = 0.1 * sum(ages)
+        assert rate_of(round(expected), ages) == pytest.approx(1, rel=0.01), "as frequent as the youngest adults"
+        assert rate_of(round(5 * expected), ages) == pytest.approx(5, rel=0.02), "more frequent"
+        assert rate_of(40, ages) == pytest.approx(40 / expected, rel=0.05), "rare"
+        assert rate_of(0, ages, share=0.002) > 0.7, "few people: hardly anything is known"
+    assert rate_of(0, GRADUAL) < 0.02, "many people, and none is missing"
+    assert rate_of(0, ABRUPT) > 0.9, "perhaps the ages of minors were left out"
+    assert rate_of(1, ABRUPT) > 0.6, "a single mistyped year does not change that"
+    assert rate_of(20, ABRUPT) < 0.01, "but minors are known"
+    rates = [rate_of(known, ABRUPT) for known in range(25)]
+    assert rates[:21] == sorted(rates[:21], reverse=True) and max(np.diff(rates[20:])) < 0.001, "no step on the way"
+    assert rate_of(1234, ABRUPT) == rate_of(1236, ABRUPT), "coarse: it follows no single person"
+
+
+def test_rate_of_minors_multiplies_the_odds() -> None:
+    """Of each distribution, in the rule and afterwards; a rate for another limit, or none, leaves them as they are."""
+    dice, ages = np.random.default_rng(3), AgesConfig()
+    made = dice.dirichlet(np.ones(83) / 3, 500).astype(np.float32)
+    plain = withholding_rule(ages).younger(made, 18)
+    for rate in (0.0, 0.02, 1.0, 7.0):
+        record = minors_rate(18, 0.1, 1000, 0, 0.0)
+        rule = withholding_rule(ages, replace(record, rate=rate))
+        younger = rule.younger(made, 18)
+        assert younger / (1 - younger) == pytest.approx(rate * plain / (1 - plain), rel=1e-9)
+        assert at_rate(plain, rate) == pytest.approx(younger, rel=1e-9)
+        assert withholding_rule(ages, replace(record, rate=rate, min_age=21)) == withholding_rule(ages)
+    chance = plain / (1 - plain)
+    assert suggested_minors(plain, np.ones(500), 1.0) == pytest.approx(chance.mean())
+    assert suggested_minors(plain, np.full(500, 3.0), 3.0) == pytest.approx(chance.mean()), "weights are relative"
+    assert suggested_minors(np.empty(0), np.empty(0), 1.0) == 0.0
+
+
+def test_rate_of_a_reused_model_changes_with_the_number_of_minors_alone() -> None:
+    """It stays as it was while nothing changes beyond chance, so that unchanged people need no new prediction."""
+    before = minors_rate(18, 0.1, 40_000, 400, 4000.0)
+
+    def rate(known: int, adults: int = 40_000) -> float:
+        made = rate_of_reused(before, 18, adults, known, 4000.0)
+        assert made is not None and (made.known, made.adults) == (known, adults)
+        return made.rate
+
+    assert [rate(n) for n in (350, 400, 450)] == [before.rate] * 3
+    assert rate(800, 80_000) == rate(100, 10_000) == before.rate, "more people"
+    assert rate(100) == pytest.approx(0.025, rel=0.02) and rate(4000) == pytest.approx(1, rel=0.02)
+    assert rate(0) > 0.9, "no minor is known any more: perhaps their ages are left out now"
+    assert rate_of_reused(before, 21, 40_000, 400, 4000.0) is None and rate_of_reused(None, 18, 40_000, 400, 4000.0) is None
+    unseen = minors_rate(18, 0.1, 40_000, 0, 4000.0)
+    assert rate_of_reused(unseen, 18, 40_000, 0, 4100.0).rate == unseen.rate
+    assert rate_of_reused(unseen, 18, 40_000, 400, 4000.0).rate == before.rate
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "written"), [(0, 0, 0), (3, 3, 3), (3, 10, 10), (3, 30, 20), (30, 40, 40), (30, 50, 30), (0, 900, 20)]
+)
+def test_parts_of_fewer_than_20_people_are_not_written_down(part: int, whole: int, written: int) -> None:
+    """Neither the part nor the rest of a number that may be known."""
+    assert fold_part(part, whole) == written >= part
+
+
+def test_known_minors_near_the_limit_are_counted_as_people() -> None:
+    """At 14 to 17, by any column; not those of 13 and less, nor an age of 0."""
+    rows = judged(
+        approximate_age=pa.array([0, 13, 14, 17, 18, 40, None]), birth_year=pa.array([None] * 5 + [2010, 2013], pa.int32())
+    )
+    assert [row["near_limit"] for row in rows] == [False, False, True, True, False, True, False]
+
+
 def test_nobody_is_withheld_when_it_is_switched_off(tmp_path: Path) -> None:
     """ages.min_age = 0: a 15-year-old is a known age, and there is no count of withheld people."""
     source, minors = write_source(tmp_path / "s", 200, 9, 0, forms=("age",))
@@ -307,6 +432,21 @@ def test_a_base_run_keeps_withheld_people_withheld(pair: Pair, tmp_path: Path) -
     newly = moves["ML_PREDICTION", "WITHHELD"]
     assert (newly["people"] > 0, newly["mean_change"], found["both"]) == (True, None, 3150)
     assert moves["WITHHELD", "WITHHELD"]["people"] == pair.summary["rows"]["withheld"]
+
+
+def test_the_champion_follows_the_minors_of_the_run(pair: Pair) -> None:
+    """Known minors that appear change whom a reused model withholds, in the batch, in Python and in the server alike."""
+    workspace = Workspace(pair.without.parent.parent)
+    source = Path(json.loads((pair.run / "run.json").read_bytes())["source"])
+    later = tiny_run(source, pair.without.parent.parent, "--model", "champion", config=QUICK)
+    assert later.code == 0, later.said
+    before, now = (training_facts(run)["minors"] for run in (pair.without, pair.without.parent / later.run["run_id"]))
+    assert (before["known"], now["known"] >= 20, now["suggested"]) == (0, True, before["suggested"])
+    assert now["rate"] == training_facts(pair.run)["minors"]["rate"], "the models are the same, and so are the known minors"
+    made = table_of(pair.without.parent / later.run["run_id"], "results").select(["pid", "prediction_source"]).sort_by("pid")
+    assert made.equals(pair.results.select(["pid", "prediction_source"]).sort_by("pid").cast(made.schema))
+    found = check_skew(workspace, 10_000)
+    assert (found.compared > 1000, found.different, found.refused) == (True, 0, 0)
 
 
 def test_many_ages_of_zero_are_said(tmp_path: Path) -> None:
@@ -377,8 +517,8 @@ def test_calibration_and_quality_are_those_of_published_people() -> None:
     ensemble = EnsembleWeights((0.25,) * 4, 1.0, NO_CALIBRATION, 0.9, 18, 100, rule=WithholdingRule(18, 0.2))
     published = younger < 0.2
     odd = np.where(published, age, 90.0)
-    alone = bundle_training._calibrated(ensemble, outputs_of(point[published], younger[published]), age[published])
-    assert bundle_training._calibrated(ensemble, outputs_of(point, younger), odd).calibration == alone.calibration
+    alone = calibrated(ensemble, outputs_of(point[published], younger[published]), age[published])
+    assert calibrated(ensemble, outputs_of(point, younger), odd).calibration == alone.calibration
     reused = evaluate_reused(
         SimpleNamespace(ensemble=alone), UnseenOutputs(outputs_of(point, younger), odd, point), _trained(alone)
     )

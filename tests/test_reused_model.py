@@ -36,6 +36,7 @@ default = 20
 meaning = "years since school"
 """
 GATED = TINY.replace("worse_share = 0.0", "worse_share = 0.05").replace("batch_rows = 40", "batch_rows = 4000")
+GATED += "[ages]\nwithhold_probability = 0.05\n"  # no minor is known: at 0.2 nobody would be withheld
 
 
 def source(path: Path, people: range, known_below: int, noise: float = 4.0, shift: float = 0.0) -> Path:

@@ -62,6 +62,14 @@ def fold_small_counts(counts: Mapping[str, int], rest: str, kept: Collection[str
     return {**shown, rest: folded} if folded or rest in counts else shown
 
 
+def fold_part(part: int, whole: int) -> int:
+    """Number of people that may be written down for a ``part`` of the ``whole``, which may be: never smaller than the part.
+
+    The whole, where fewer than 20 are in neither or only in the rest; 20 for a smaller part.
+    """
+    return whole if whole - part < MIN_SHOWN_PEOPLE else max(part, MIN_SHOWN_PEOPLE)
+
+
 def fold_tails(counts: Sequence[int]) -> list[int]:
     """Histogram of people whose first and last bins that are not empty hold at least 20: the extremes are those of single people.
 

@@ -19,7 +19,7 @@ from predict_age.models.ensemble import distribution_around, mix_distributions
 from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
-from predict_age.models.withholding import NOBODY_WITHHELD, WithholdingRule
+from predict_age.models.withholding import NOBODY_WITHHELD, WithholdingRule, at_rate
 from predict_age.models.xgb_model import XGBoostModel
 
 YEARS_PER_PERCENT = 3.33
@@ -77,6 +77,10 @@ class MemberOutputs:
     def only(self, chosen: BoolArray | NDArray[np.int64]) -> MemberOutputs:
         """Outputs for the ``chosen`` people alone: a mask (n,), or their places (m,)."""
         return MemberOutputs(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    def with_minors(self, rate: float) -> MemberOutputs:
+        """Outputs, made at the rate 1 by models without minors, if minors are ``rate`` times as frequent."""
+        return replace(self, younger=at_rate(self.younger, rate))
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,10 @@ class EnsembleWeights:
         known = network_quantiles if above is network else None
         interval_quantiles = quantiles(above, youngest, self.levels()) if known is None else known
         return MemberOutputs(points, interval_quantiles, missing_count, self.rule.younger(mixture, self.youngest))
+
+    def with_minors(self, rate: float) -> EnsembleWeights:
+        """Return the weights with a rule for minors who are ``rate`` times as frequent as the youngest adults suggest."""
+        return replace(self, rule=replace(self.rule, rate=rate))
 
     def whole_years(self, point_age: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ages rounded to whole years inside the age window."""

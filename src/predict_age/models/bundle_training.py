@@ -12,15 +12,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.config import Config, TrainingConfig
-from predict_age.errors import QualityError
 from predict_age.features.encode import fit_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_weights import AgeWeights
-from predict_age.models.bundle import Bundle, EnsembleWeights, MemberOutputs, Predictions
-from predict_age.models.conformal import calibrate
-from predict_age.models.held_out import HeldOutPredictions, UnseenMembers, UnseenOutputs, held_out_metrics
+from predict_age.models.bundle import Bundle, EnsembleWeights
+from predict_age.models.delivery import Calibrator, TrainedModels
+from predict_age.models.held_out import HeldOutPredictions, UnseenMembers, UnseenOutputs
 from predict_age.models.lgbm_model import train_lightgbm
-from predict_age.models.reuse import in_order
 from predict_age.models.size_presets import for_people
 from predict_age.models.training import (
     CALIBRATE,
@@ -32,7 +30,7 @@ from predict_age.models.training import (
     second_hash,
     weighed_ensemble,
 )
-from predict_age.models.xgb_model import gain_importance, train_xgboost
+from predict_age.models.xgb_model import train_xgboost
 from predict_age.records.model_quality import Metrics, TrainingRows
 
 FEWEST_FOLDS, MORE_FOLDS, MORE_FOLDS_BELOW_ROWS = 10, 20, 2_000  # with fewer people, more folds
@@ -47,6 +45,30 @@ def run_in_turn(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) 
     return [function(*task) for task in tasks]
 
 
+def train_models(
+    features: FeatureSet,
+    columns: pa.Table,
+    age: NDArray[np.float32],
+    sampling_hashes: NDArray[np.float64],
+    config: Config,
+    threads: int,
+    run_tasks: TaskRunner = run_in_turn,
+    age_weights: AgeWeights | None = None,
+) -> TrainedModels:
+    """Train and weigh the members, with all that calibrates the interval and measures the result on held-out people.
+
+    ``columns``: feature table (n rows); ``age`` (n,): whole years; ``sampling_hashes`` (n,): in [0, 1). Fewer than
+    ``cross_fit_below_rows`` people are held out in folds (:func:`_train_in_folds`), more are given roles once
+    (:func:`_train_by_roles`). With ``age_weights`` all of this is for people whose ages are distributed as those
+    of the people to predict.
+    """
+    settings = for_people(config.training, len(age))
+    people = TrainingPeople(features, columns, age, config.model_copy(update={"training": settings}), age_weights)
+    if len(age) < config.training.cross_fit_below_rows:
+        return _train_in_folds(people, sampling_hashes, threads, run_tasks)
+    return _train_by_roles(people, sampling_hashes, threads)
+
+
 def train_bundle(
     features: FeatureSet,
     columns: pa.Table,
@@ -56,24 +78,16 @@ def train_bundle(
     threads: int,
     run_tasks: TaskRunner = run_in_turn,
     age_weights: AgeWeights | None = None,
+    minors: float = 1.0,
 ) -> tuple[Bundle, Metrics, HeldOutPredictions]:
-    """Train and weigh the members, calibrate the interval, and measure the result on held-out people.
-
-    ``columns``: feature table (n rows); ``age`` (n,): whole years; ``sampling_hashes`` (n,): in [0, 1). Fewer than
-    ``cross_fit_below_rows`` people are held out in folds (:func:`_train_in_folds`), more are given roles once
-    (:func:`_train_by_roles`). With ``age_weights`` all of this is for people whose ages are distributed as those
-    of the people to predict. Returns the bundle, the metrics, and the held-out predictions that the metrics measure.
-    """
-    settings = for_people(config.training, len(age))
-    people = TrainingPeople(features, columns, age, config.model_copy(update={"training": settings}), age_weights)
-    if len(age) < config.training.cross_fit_below_rows:
-        return _train_in_folds(people, sampling_hashes, threads, run_tasks)
-    return _train_by_roles(people, sampling_hashes, threads)
+    """Models by :func:`train_models`, their metrics and the predictions that these measure, at this rate of ``minors``."""
+    trained = train_models(features, columns, age, sampling_hashes, config, threads, run_tasks, age_weights)
+    return trained.bundle(minors), *trained.measured(minors)
 
 
 def _train_in_folds(
     people: TrainingPeople, sampling_hashes: NDArray[np.float64], threads: int, run_tasks: TaskRunner
-) -> tuple[Bundle, Metrics, HeldOutPredictions]:
+) -> TrainedModels:
     """Train on all people but one fold, for several folds; weigh, calibrate and measure on those left out; then train on all.
 
     The delivered models are made as those of the folds are: the same settings, the same numbers of trees, nearly as many people.
@@ -92,78 +106,27 @@ def _train_in_folds(
     folds = _folds(sampling_hashes, MORE_FOLDS if n < MORE_FOLDS_BELOW_ROWS else FEWEST_FOLDS, MEASURED_ROWS)
     completed: list[_Fold] = of_each(_train_fold, folds)
     unseen, unweighed = UnseenMembers.all_of([fold.unseen for fold in completed]), completed[-1].bundle.ensemble
-    ensemble = _fitted(unweighed, _typical(people, unseen), settings)
+    calibrator = _weighed(unweighed, _typical(people, unseen), settings)
     part_of = np.arange(len(unseen.age)) % CLAIM_PARTS
-    claimed = []
+    calibrators, parts = [], []
     for part in range(CLAIM_PARTS):
         mine = unseen.only(part_of == part)
-        by_others = _fitted(unweighed, _typical(people, unseen.only(part_of != part)), settings)
-        claimed.append(by_others.predict(mine.outputs(by_others)))
-    predictions = in_order(claimed, part_of)
+        calibrators.append(_weighed(unweighed, _typical(people, unseen.only(part_of != part)), settings))
+        parts.append(UnseenOutputs(mine.outputs(calibrators[-1].ensemble), mine.age, mine.ridge))
     refit = n < settings.refit_below_rows
     bundle = run_tasks(_train_on_all, [(people, threads)])[0] if refit else completed[-1].bundle
-    bundle = replace(bundle, ensemble=ensemble)
-    held_out = UnseenOutputs(unseen.outputs(ensemble), unseen.age, unseen.ridge)
-    rows = TrainingRows(n - int(folds[-1].sum()), len(unseen.age), len(folds))
-    return bundle, *_measured(people, bundle, held_out, predictions, unseen.rows, rows, completed[-1].missing, n if refit else 0)
-
-
-def _measured(
-    people: TrainingPeople,
-    bundle: Bundle,
-    held_out: UnseenOutputs,
-    predictions: Predictions,
-    numbers: NDArray[np.int64],
-    rows: TrainingRows,
-    missing: NDArray[np.float64],
-    refit_rows: int,
-) -> tuple[Metrics, HeldOutPredictions]:
-    """Metrics of ``predictions`` for ``held_out`` people, who have these ``numbers`` (m,) in the sample.
-
-    They are those of what is delivered: people who are withheld are counted and left out.
-    With weights by age, groups are measured on people of whom none counts twice, so that they are groups of people; what is said of
-    everybody rests on as many people as the weighted ones are worth.
-    """
-    published = ~predictions.withheld
-    if not published.any():
-        raise _nobody_to_measure(len(published))
-    withheld_age = held_out.age[~published]
-    held_out, predictions, numbers = held_out.only(published), predictions.only(published), numbers[published]
-    importance, of_features = gain_importance(bundle.xgboost), dict(zip(people.features.names, missing.tolist(), strict=True))
-
-    def measured(chosen: NDArray[np.int64]) -> tuple[Metrics, HeldOutPredictions]:
-        some, made = held_out.only(chosen), predictions.only(chosen)
-        ridge = bundle.ensemble.whole_years(some.ridge)
-        median = float(np.median(some.age if people.age_weights else people.age))
-        metrics = held_out_metrics(
-            bundle.ensemble,
-            some,
-            made,
-            median,
-            importance=importance,
-            missing=of_features,
-            rows=rows,
-            refit_rows=refit_rows,
-        )
-        missing_count = some.outputs.missing_count
-        return metrics, HeldOutPredictions(numbers[chosen], some.age, made, missing_count, ridge, median, withheld_age)
-
-    places = np.argsort(numbers, kind="stable")
-    if people.age_weights is None:
-        return measured(np.arange(len(numbers)))
-    ordered = numbers[places]
-    everybody = measured(places[np.searchsorted(ordered, people.typical(ordered))])[0]
-    metrics, kept = measured(places[np.searchsorted(ordered, people.measured(ordered))])
-    of_all = ("held_out", "members", "ridge", "median", "uncalibrated")
-    return replace(metrics, **{name: getattr(everybody, name) for name in of_all}), kept
-
-
-def _nobody_to_measure(people: int) -> QualityError:
-    return QualityError(
-        "the model withholds everybody whom it was tried on",
-        expected="held-out people who get a prediction: without them nothing is known about the model",
-        found=f"all {people:,} are withheld: the model takes them for minors, or too probably so",
-        fix="lower ages.min_age or raise ages.withhold_probability, or give features that tell the age better; start a new run",
+    return TrainedModels(
+        people,
+        replace(bundle, ensemble=calibrator.ensemble),
+        calibrator,
+        tuple(calibrators),
+        tuple(parts),
+        part_of,
+        UnseenOutputs(unseen.outputs(calibrator.ensemble), unseen.age, unseen.ridge),
+        unseen.rows,
+        TrainingRows(n - int(folds[-1].sum()), len(unseen.age), len(folds)),
+        completed[-1].missing,
+        n if refit else 0,
     )
 
 
@@ -176,18 +139,10 @@ def _typical(people: TrainingPeople, unseen: UnseenMembers) -> UnseenMembers:
     return unseen.only(places[np.searchsorted(unseen.rows[places], drawn)])
 
 
-def _fitted(ensemble: EnsembleWeights, unseen: UnseenMembers, settings: TrainingConfig) -> EnsembleWeights:
-    """The ``ensemble`` with weights and calibration from people whom no member was trained on."""
+def _weighed(ensemble: EnsembleWeights, unseen: UnseenMembers, settings: TrainingConfig) -> Calibrator:
+    """The ``ensemble`` with weights from people whom no member was trained on, who calibrate it, too."""
     weighed = weighed_ensemble(ensemble, unseen.points, unseen.network, unseen.forest, unseen.age, settings)
-    return _calibrated(weighed, unseen.outputs(weighed), unseen.age)
-
-
-def _calibrated(ensemble: EnsembleWeights, outputs: MemberOutputs, age: NDArray[np.float64]) -> EnsembleWeights:
-    """The ``ensemble`` with a calibration from the ``outputs`` for people of known ``age`` (n,), withheld ones left out."""
-    published = ~ensemble.withheld(outputs)
-    raw = ensemble.raw_intervals(outputs.only(published))
-    calibration = calibrate(raw, age[published], ensemble.whole_years(raw.point_age), ensemble.coverage)
-    return replace(ensemble, calibration=calibration)
+    return Calibrator(weighed, UnseenOutputs(unseen.outputs(weighed), unseen.age, unseen.ridge))
 
 
 @dataclass(frozen=True)
@@ -234,9 +189,7 @@ def _folds(sampling_hashes: NDArray[np.float64], count: int, enough: int) -> lis
     return [order % count == number for number in range(min(count, needed))]
 
 
-def _train_by_roles(
-    people: TrainingPeople, sampling_hashes: NDArray[np.float64], threads: int
-) -> tuple[Bundle, Metrics, HeldOutPredictions]:
+def _train_by_roles(people: TrainingPeople, sampling_hashes: NDArray[np.float64], threads: int) -> TrainedModels:
     """Give each person a role (:func:`assign_roles`): train, stop boosting and weigh, calibrate, or measure.
 
     With fewer than ``refit_below_rows`` people the models are then trained again on all, with the same number of trees.
@@ -249,12 +202,20 @@ def _train_by_roles(
         UnseenOutputs.of(bundle, matrix[some], people.age[some], threads)
         for some in (people.typical(np.flatnonzero(roles == CALIBRATE)), numbers)
     )
-    bundle = replace(bundle, ensemble=_calibrated(bundle.ensemble, calibration.outputs, calibration.age))
-    rows = TrainingRows(int((roles == FIT).sum()), len(numbers), 1)
-    missing, refit_rows = np.isnan(matrix[:, : len(people.features)]).mean(axis=0), n if n < settings.refit_below_rows else 0
-    predictions = bundle.ensemble.predict(held_out.outputs)
-    measured = _measured(people, bundle, held_out, predictions, numbers, rows, missing, refit_rows)
-    if refit_rows:
+    calibrator, models, refit = Calibrator(bundle.ensemble, calibration), bundle, n < settings.refit_below_rows
+    if refit:
         again = people.with_rounds(bundle.xgboost.rounds, bundle.lightgbm.rounds)
-        bundle = replace(again.train_on_all(threads), ensemble=bundle.ensemble)
-    return bundle, *measured
+        models = replace(again.train_on_all(threads), ensemble=bundle.ensemble)
+    return TrainedModels(
+        people,
+        models,
+        calibrator,
+        (calibrator,),
+        (held_out,),
+        np.zeros(len(numbers), np.int64),
+        held_out,
+        numbers,
+        TrainingRows(int((roles == FIT).sum()), len(numbers), 1),
+        np.isnan(matrix[:, : len(people.features)]).mean(axis=0),
+        n if refit else 0,
+    )

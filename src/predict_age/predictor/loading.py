@@ -21,7 +21,8 @@ def load_predictor(workspace: Workspace, model: str = CHAMPION, as_of: dt.date |
     """Predictor of ``model``, "champion" or a version, at ``as_of`` or the date of the published run.
 
     Ages are withheld and replaced by the rules of the published run, or of the model's own run where none is published. Intervals
-    have the correction that the model's run recorded. Every file is verified. Raises ConfigError or IntegrityError.
+    have the correction, and minors the frequency, that the model's run recorded. Every file is verified. Raises ConfigError or
+    IntegrityError.
     """
     current = workspace.published.current
     if model == CHAMPION and not workspace.published.champion:
@@ -30,6 +31,6 @@ def load_predictor(workspace: Workspace, model: str = CHAMPION, as_of: dt.date |
     bundle, version = load_model(chosen.folder.path / "model", chosen.files[MODEL_MANIFEST])
     ruling = RunPlan.from_json((workspace.run(current) if current else chosen.folder).record)
     ages, prediction = ruling.config.ages, ruling.config.prediction
-    delivered = delivered_bundle(bundle, chosen.folder.facts(TrainingFacts).correction, ages)
+    delivered = delivered_bundle(bundle, chosen.folder.facts(TrainingFacts).delivery, ages)
     rules = DeliveryRules(ruling.run_id, as_of or ruling.as_of, ages.default, prediction.usable_from_pct, ruling.purpose)
     return ProfilePredictor(delivered, version, rules)

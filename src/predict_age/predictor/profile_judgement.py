@@ -14,14 +14,14 @@ from predict_age.features.extract import ExtractedFeatures
 from predict_age.models.bundle import Bundle
 from predict_age.models.reuse import corrected_bundle
 from predict_age.models.withholding import withholding_rule
-from predict_age.records.model_quality import IntervalCorrection
+from predict_age.records.model_quality import Delivery
 
 WITHOUT_FEATURES = "profile_without_features"
 
 
-def delivered_bundle(bundle: Bundle, correction: IntervalCorrection | None, ages: AgesConfig) -> Bundle:
-    """The ``bundle`` as a run delivers it: intervals with the run's ``correction``, minors withheld by its ``ages``."""
-    return corrected_bundle(bundle, correction).withholding(withholding_rule(ages))
+def delivered_bundle(bundle: Bundle, delivery: Delivery, ages: AgesConfig) -> Bundle:
+    """The ``bundle`` as a run delivers it: its intervals with a correction, minors withheld by ``ages`` and their frequency."""
+    return corrected_bundle(bundle, delivery.correction).withholding(withholding_rule(ages, delivery.minors))
 
 
 @dataclass(frozen=True)

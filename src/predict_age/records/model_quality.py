@@ -149,6 +149,35 @@ class IntervalCorrection:
 
 
 @dataclass(frozen=True)
+class MinorsRate:
+    """Frequency of minors, as a multiple (``rate``) of the one that the youngest adults suggest, for the limit ``min_age``.
+
+    Of each of ``adults`` people of known age, ``suggested`` minors are to be expected by the models; ``known`` ones are in the
+    source, or a few more (:func:`~predict_age.tally.fold_part`). If known ages went on below the limit, there were ``by_ages``.
+    """
+
+    min_age: int
+    suggested: float
+    adults: int
+    known: int
+    by_ages: float
+    rate: float
+
+    @property
+    def expected(self) -> float:
+        """Number of known minors that the youngest adults suggest."""
+        return self.adults * self.suggested
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Differences between a model and its answers in a run: the ``correction`` of its intervals and the frequency of ``minors``."""
+
+    correction: IntervalCorrection | None = None
+    minors: MinorsRate | None = None
+
+
+@dataclass(frozen=True)
 class ReusedModelQuality:
     """Quality of a model in a run that did not train it, on ``people`` of known age whom it was not trained on.
 

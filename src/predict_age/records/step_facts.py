@@ -11,7 +11,7 @@ from typing import ClassVar
 from predict_age.records.drift_state import DriftComparison, DriftState
 from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.json_fields import OPTIONAL, stored_as
-from predict_age.records.model_quality import IntervalCorrection, Metrics, ModelEvaluation, ReusedModelQuality
+from predict_age.records.model_quality import Delivery, IntervalCorrection, Metrics, MinorsRate, ModelEvaluation, ReusedModelQuality
 from predict_age.records.training_source import TrainingSourceRows
 from predict_age.tally import Tally
 
@@ -60,7 +60,8 @@ class ReadSourceFacts(Facts):
     ``files`` accounts for each file from its bytes on; ``given_ages`` counts distinct people. ``suppressed`` people are hidden by
     the suppression list: they are in ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where
     the workspace has no list. ``withheld`` people are known minors, None where ``ages.min_age`` is 0; ``zero_ages`` rows of theirs
-    have nothing but the approximate age 0. They are in no count of ages.
+    have nothing but the approximate age 0; ``near_limit`` people are at most four years too young, and it is at least their number
+    (:func:`~predict_age.tally.fold_part`). They are in no count of ages.
 
     With a training source, ``known``, ``known_ages``, ``to_predict`` and ``withheld`` still count people of the source, by the rows
     that count; ``source_sha256`` holds the hashes of its files after those of the source; and ages of no use, disagreeing ones and
@@ -87,6 +88,7 @@ class ReadSourceFacts(Facts):
     suppressed: int | None = field(default=None, metadata=OPTIONAL)
     withheld: int | None = field(default=None, metadata=OPTIONAL)
     zero_ages: int | None = field(default=None, metadata=OPTIONAL)
+    near_limit: int | None = field(default=None, metadata=OPTIONAL)
     given_ages: GivenAges | None = field(default=None, metadata=OPTIONAL)
     checksum_key: str | None = field(default=None, metadata=OPTIONAL)
     training: TrainingSourceRows | None = field(default=None, metadata=OPTIONAL)
@@ -108,7 +110,8 @@ class TrainingFacts(Facts):
     """The model: its version, on how many people it was trained, and how good it is.
 
     ``reference`` is the state of the data that this run's will be compared with; ``base`` the run whose model was taken over, and
-    ``reused`` how good that model is in this run.
+    ``reused`` how good that model is in this run. ``minors``: how frequent minors are, None in earlier versions and without a
+    limit; ``published``: the intervals' corrections for people who are not withheld, None where they are those in the model.
     """
 
     step: ClassVar[str] = "training"
@@ -121,6 +124,8 @@ class TrainingFacts(Facts):
     reference: DriftState | None = None
     base: str | None = field(default=None, metadata=OPTIONAL)
     reused: ReusedModelQuality | None = field(default=None, metadata=OPTIONAL)
+    minors: MinorsRate | None = field(default=None, metadata=OPTIONAL)
+    published: IntervalCorrection | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def delivered(self) -> Metrics:
@@ -128,9 +133,10 @@ class TrainingFacts(Facts):
         return self.reused.metrics if self.reused and self.reused.metrics else self.metrics
 
     @property
-    def correction(self) -> IntervalCorrection | None:
-        """Corrections of this run's intervals; None for those in the model."""
-        return self.reused.correction if self.reused else None
+    def delivery(self) -> Delivery:
+        """Differences between the model and its answers in this run."""
+        again = self.reused.correction if self.reused else None
+        return Delivery(again or self.published, self.minors)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.features.spec import FeatureSet, parse_features
-from predict_age.records.model_quality import IntervalCorrection
+from predict_age.records.model_quality import Delivery
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
 from predict_age.runs.run import RunPlan
 from predict_age.runtime.worker_pool import Pool
@@ -125,16 +125,23 @@ def earlier_predictions(
     base: VerifiedRun | None,
     pool: Pool,
     folder: Path,
-    correction: IntervalCorrection | None,
+    delivery: Delivery,
     suppression: SuppressionList | None,
 ) -> tuple[Reusable | None, str]:
     """Predictions of the plan's ``base`` run that can be reused, sorted into ``folder``, or None and the reason.
 
-    ``correction``: of this run's intervals, without which the base run may have been made.
+    ``delivery``: differences between the model and its answers in this run, which the base run may not have had.
     """
     if base is None:
         return None, "no base run"
     reason = obstacle(plan, base)
-    if not reason and base.folder.facts(TrainingFacts).correction != correction:
+    before = base.folder.facts(TrainingFacts).delivery
+    if not reason and before.correction != delivery.correction:
         reason = "the intervals of one of both runs were calibrated again"
+    if not reason and _rate(before) != _rate(delivery):
+        reason = "minors are not as frequent as in the base run, so other people are withheld"
     return (None, reason) if reason else (build(pool, base, folder, suppression), "")
+
+
+def _rate(delivery: Delivery) -> float:
+    return delivery.minors.rate if delivery.minors else 1.0

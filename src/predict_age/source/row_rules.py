@@ -29,6 +29,7 @@ EXISTING = {
     "birth_year": "EXISTING_BIRTH_YEAR",
 }
 UNREADABLE, IMPLAUSIBLE, AGE_OF_MINOR = "unreadable", "implausible", "withheld (minors)"
+YEARS_BELOW = 4  # known minors so far below the limit show how frequent those of unknown age are: 14 to 17
 KEPT_ENDS = MIN_SHOWN_PEOPLE  # smallest and largest numbers of each piece: the last of them is the first that may be shown
 KEPT_VALUES = 50  # of a column and reason in each piece of the source, to find out what is wrong with them; never written
 IdType = Literal["integer", "text"]
@@ -114,6 +115,10 @@ class RowRules:
         """SQL for whether ``value`` of an age column stands for an age from 0 to below ``ages.min_age``."""
         return self._between(column, value, 0, self.ages.min_age - 1) if self.ages.min_age else "FALSE"
 
+    def is_near_limit(self, column: str, value: str) -> str:
+        """SQL for whether ``value`` of an age column stands for one of the YEARS_BELOW ages below ``ages.min_age``."""
+        return f"coalesce({self._between(column, value, max(self.ages.min_age - YEARS_BELOW, 0), self.ages.min_age - 1)}, FALSE)"
+
     def _years(self, column: str, value: str) -> str:
         """SQL for the age that ``value`` stands for. Somebody born on 29 February has their birthday on 1 March in other years."""
         if column == "approximate_age":
@@ -185,10 +190,10 @@ class RowRules:
 
         Returns: ``pid`` BIGINT (NULL when unusable) and ``problem`` (why); ``birth_year``, ``approximate_age`` INT as given;
         ``known_age`` INT years inside the window or NULL, ``known_source``; ``needs_prediction`` BOOL; ``withheld`` BOOL, somebody
-        whom any age column makes younger than ``ages.min_age``, and ``zero_age`` BOOL, where nothing but an approximate age of 0
-        does; and the counted oddities ``unreadable_age``, ``implausible_age``, ``conflicting_age`` BOOL. A withheld row has neither
-        ages nor oddities. ``age_state`` UTINYINT is an AgeState by the columns that count. Where ids are text, also ``source_id``
-        and ``id_check``, a second hash of it.
+        whom any age column makes younger than ``ages.min_age``, ``zero_age`` BOOL, where nothing but an approximate age of 0 does,
+        and ``near_limit`` BOOL, where an age at most YEARS_BELOW years too low does; and the counted oddities ``unreadable_age``,
+        ``implausible_age``, ``conflicting_age`` BOOL. A withheld row has neither ages nor oddities. ``age_state`` UTINYINT is an
+        AgeState by the columns that count. Where ids are text, also ``source_id`` and ``id_check``, a second hash of it.
         """
         if self.ids == "text":
             return self._with_text_ids(connection, raw, only)
@@ -218,6 +223,7 @@ class RowRules:
         withheld = f"pid IS NOT NULL AND ({' OR '.join(minor.values())})" if minor else "FALSE"
         older = "".join(f" AND NOT {sql}" for c, sql in minor.items() if c != "approximate_age")
         zero = f"withheld AND coalesce(approximate_age_value = 0, FALSE){older}" if "approximate_age" in minor else "FALSE"
+        near = " OR ".join(self.is_near_limit(c, f"{c}_value") for c in minor) or "FALSE"
         sources = " ".join(f"WHEN {c}_known IS NOT NULL THEN '{EXISTING[c]}'" for c in self.ages.precedence if c in columns)
 
         def any_of(condition: str) -> str:
@@ -247,7 +253,7 @@ class RowRules:
                    CAST({age} AS INTEGER) AS known_age,
                    {f"CASE WHEN withheld THEN NULL {sources} END" if sources else "CAST(NULL AS VARCHAR)"} AS known_source,
                    pid IS NOT NULL AND NOT withheld AND {age} IS NULL AS needs_prediction,
-                   withheld, {zero} AS zero_age,
+                   withheld, {zero} AS zero_age, withheld AND ({near}) AS near_limit,
                    {any_of("{0}_given AND {0}_value IS NULL")} AS unreadable_age,
                    {any_of("{0}_value IS NOT NULL AND {0}_known IS NULL")} AS implausible_age,
                    pid IS NOT NULL AND NOT withheld AND coalesce({conflict}, FALSE) AS conflicting_age,

@@ -45,7 +45,7 @@ class SuppressedRows:
 class SplitCounts:
     """Counts of one split. ``known`` counts usable rows by where their age comes from; duplicates are still in.
 
-    ``withheld`` rows are those of known minors, of which ``zero_ages`` have nothing but an approximate age of 0.
+    ``withheld`` rows are those of known minors: ``zero_ages`` have nothing but an age of 0, ``near_limit`` are hardly too young.
     ``suppressed`` rows are in ``read`` alone; neither their ids nor their ages are counted or written anywhere.
     """
 
@@ -56,6 +56,7 @@ class SplitCounts:
     needs_prediction: int
     withheld: int
     zero_ages: int
+    near_limit: int
     unreadable_age: int
     implausible_age: int
     conflicting_age: int
@@ -116,7 +117,7 @@ class _Counting:
             judged, raw, usable, rows = judged.filter(shown), raw.filter(shown), usable[~hidden], rows[~hidden]
         needed = judged["needs_prediction"].to_numpy()
         self.needs += int(needed.sum())
-        for name in ("withheld", "zero_age", "unreadable_age", "implausible_age", "conflicting_age"):
+        for name in ("withheld", "zero_age", "near_limit", "unreadable_age", "implausible_age", "conflicting_age"):
             self.odd[name] += pc.sum(judged[name]).as_py() or 0
         odd = pc.or_(judged["unreadable_age"], judged["implausible_age"])
         self._unusable += self._rules.unused(connect(), raw, odd, judged["withheld"])
@@ -150,6 +151,7 @@ class _Counting:
             self.needs,
             self.odd["withheld"],
             self.odd["zero_age"],
+            self.odd["near_limit"],
             self.odd["unreadable_age"],
             self.odd["implausible_age"],
             self.odd["conflicting_age"],

@@ -22,7 +22,7 @@ from predict_age.kernels import use_kernels
 from predict_age.models.artifact import load_model
 from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.predictor.profile_judgement import delivered_bundle, judged_profiles
-from predict_age.records.model_quality import IntervalCorrection
+from predict_age.records.model_quality import Delivery
 from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.runs.incremental import PREDICTION_ENTRY, WITHHELD_AGE, Reusable
 from predict_age.runs.partitioned_output import write_partition_receipt
@@ -40,7 +40,7 @@ GROUP_ROWS = 30_000
 
 @dataclass(frozen=True)
 class BatchContext:
-    """Inputs that all batches of a run share. ``correction``: of the intervals of ``model``, for this run."""
+    """Inputs that all batches of a run share. ``delivery``: how answers of ``model`` differ in this run."""
 
     source: SourceConfig
     rules: RowRules
@@ -53,7 +53,7 @@ class BatchContext:
     drift_seed: int
     drift_share: float
     arms: Arms
-    correction: IntervalCorrection | None
+    delivery: Delivery
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     withheld gets a row without any number, and is in no count but that of such rows, nor in the drift sample.
     """
     bundle, version = load_model(context.model, context.model_sha256)
-    bundle = delivered_bundle(bundle, context.correction, context.rules.ages)
+    bundle = delivered_bundle(bundle, context.delivery, context.rules.ages)
     names = pa.array([version, *(load_model(*model)[1] for model in context.arms.models)], pa.string())
     tally, drift_sample = Tally(), SketchBuilder(bundle.encoders)
     rows = 0

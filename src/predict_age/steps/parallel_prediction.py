@@ -40,8 +40,8 @@ def parallel_prediction(inputs: ParallelPredictionInputs) -> StepResult[Parallel
     """Make every batch that is not done. Afterwards every batch exists and is whole, or the run has failed."""
     context, plan = inputs.context, inputs.context.plan
     scratch = context.folder.path / f"reuse-{context.lease.token}"
-    correction = inputs.training.facts.correction
-    reusable, reason = earlier_predictions(plan, inputs.base, context.pool, scratch, correction, context.suppression)
+    delivery = inputs.training.facts.delivery
+    reusable, reason = earlier_predictions(plan, inputs.base, context.pool, scratch, delivery, context.suppression)
     if plan.base and reason:
         context.progress.note(f"nothing of run {plan.base} is taken over: {reason}")
     partitions = prediction_partitions(inputs, reusable)
@@ -63,7 +63,7 @@ def prediction_partitions(inputs: ParallelPredictionInputs, reusable: Reusable |
     """Every batch of the run: its file, its key, and what :func:`predict_batch` needs."""
     plan, folder = inputs.context.plan, inputs.context.folder
     splits, batches = splits_of(folder), batches_of(folder)
-    model, correction = inputs.training.outputs["model/manifest.json"], inputs.training.facts.correction
+    model, delivery = inputs.training.outputs["model/manifest.json"], inputs.training.facts.delivery
     context = BatchContext(
         plan.config.source,
         rules_of(plan, inputs.source.facts),
@@ -76,12 +76,11 @@ def prediction_partitions(inputs: ParallelPredictionInputs, reusable: Reusable |
         plan.config.training.seed + 1,
         plan.config.drift.rows / max(inputs.source.facts.to_predict, 1),
         _arms(inputs),
-        correction,
+        delivery,
     )
     rows = rows_key(plan, inputs.source)
     others: list[object] = [seal for _, seal in context.arms.models]
-    if correction is not None:
-        others.append(as_json(correction))
+    others += [as_json(part) for part in (delivery.correction, delivery.minors) if part is not None]
     return [
         Partition(folder.batch(n), key_of("batch", rows, model, others, batch), ([splits[s] for s in batch], context))
         for n, batch in enumerate(batches)

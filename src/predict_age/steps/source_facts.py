@@ -20,7 +20,7 @@ from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import IdType, RowRules
 from predict_age.source.scan import NO_AGE, WITHHELD, SplitCounts
 from predict_age.source.suppressed_records import HiddenPeople, settle
-from predict_age.tally import fold_tails
+from predict_age.tally import fold_part, fold_tails
 
 
 def file_facts(files: Sequence[SourceFile], counted: list[FileRows]) -> list[SourceFileFacts]:
@@ -167,7 +167,9 @@ def source_facts(
     lost_ages = np.concatenate([np.empty(0, np.uint8), *(d.ages for d in duplicates)])
     known_ages = np.array([c.known_ages for c in counts], np.int64).sum(axis=0)
     known_ages -= np.bincount(lost_ages[lost_ages < WITHHELD], minlength=len(known_ages))
-    lost_withheld = int((lost_ages == WITHHELD).sum())
+    withheld_rows, near_rows = (sum(getattr(c, name) for c in counts) for name in ("withheld", "near_limit"))
+    withheld = withheld_rows - int((lost_ages == WITHHELD).sum())
+    near = round(near_rows * withheld / max(withheld_rows, 1))  # people, of whom duplicate rows may say different ages
     return ReadSourceFacts(
         read=source.read,
         rejected=dict(reasons.most_common()),
@@ -187,7 +189,8 @@ def source_facts(
         unusable_ages=unusable or None,
         given_ages=sum((c.age_states for c in counts), GivenAges(0, 0, 0))
         - sum((d.too_many for d in duplicates), GivenAges(0, 0, 0)),
-        withheld=sum(c.withheld for c in counts) - lost_withheld if rules.ages.min_age else None,
+        withheld=withheld if rules.ages.min_age else None,
+        near_limit=fold_part(near, withheld) if rules.ages.min_age else None,
         zero_ages=sum(c.zero_ages for c in counts) or None,
         suppressed=hidden.people,
         checksum_key=checksum_key.hex(),

@@ -19,23 +19,24 @@ from predict_age.evaluation.model_card.leakage_together import closeness_that_co
 from predict_age.evaluation.model_card.page import CARD_FILES, add_this_run, write_card
 from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
-from predict_age.kernels import MIN_KERNEL_ROWS
 from predict_age.models.age_cells import without_single_ages
 from predict_age.models.age_weights import age_weights, known_by_age, typical_rows
 from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, load_model, save_model
-from predict_age.models.bundle_training import train_bundle
+from predict_age.models.bundle_training import train_models
+from predict_age.models.delivery import EVERYBODY
 from predict_age.models.held_out import UnseenOutputs
 from predict_age.models.reuse import evaluate_reused, not_evaluated
 from predict_age.models.tuning import TuningResult, tune
-from predict_age.models.withholding import withholding_rule
+from predict_age.predictor.profile_judgement import delivered_bundle
 from predict_age.records.drift_state import DriftState
 from predict_age.records.json_fields import as_json
-from predict_age.records.model_quality import Metrics, ModelEvaluation, ReusedModelQuality
+from predict_age.records.model_quality import Delivery, Metrics, ModelEvaluation, ReusedModelQuality
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
+from predict_age.runs.known_minors import rate_in_reuse, rate_in_training
 from predict_age.runs.quality_gates import Check, apply_gate, leak_limits
 from predict_age.runs.run import StepContext, library_versions
 from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_of, training_splits_of, unused_rows_file
-from predict_age.runs.warm_up import warm_up
+from predict_age.runs.warm_up import warm_up_ahead
 from predict_age.source.id_hashes import key_of_run, read_fingerprints, write_fingerprints
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.source.row_group_reader import Split
@@ -111,14 +112,18 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(context, features, people)
     side_by_side = partial(context.pool.run, names="training turn")
-    bundle, metrics, judged = train_bundle(
+    trained = train_models(
         features, people.columns, people.age, people.sampling_hashes, config, plan.workers, side_by_side, weights
     )
     _record_people(context, people)
+    of_all = as_json(trained.measured(EVERYBODY)[0])  # the model's files do not depend on known minors
     version = save_model(
-        bundle, context.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": as_json(metrics)}
+        trained.bundle(), context.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": of_all}
     )
-    _warm_up_workers(inputs)
+    minors = rate_in_training(trained, inputs.source, plan.config.ages.min_age)
+    rate = minors.rate if minors else EVERYBODY
+    bundle, (metrics, judged) = trained.bundle(rate), trained.measured(rate)
+    warm_up_ahead(context, inputs.source)
     subject = Subject(
         model_version=version,
         trained_at=plan.timestamp,
@@ -138,7 +143,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         tuned=tuned,
         purpose=plan.purpose,
     )
-    card = build_card(people, leakage, bundle, judged, metrics, subject, plan.config, plan.workers, weights)
+    card = build_card(people, leakage, bundle, judged, metrics, subject, plan.config, plan.workers, weights, minors)
     write_card(card, context.folder.model)
     facts = TrainingFacts(
         model_version=version,
@@ -158,6 +163,8 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
         ),
         trained_at=plan.timestamp,
         reference=inputs.reference,
+        minors=minors,
+        published=trained.correction(rate),
     )
     return StepResult(len(people.age), facts, _outputs(context.folder))
 
@@ -170,17 +177,6 @@ def _record_people(context: StepContext, people: TrainingSample) -> None:
 def _fingerprint_key(context: StepContext) -> bytes:
     """From the run's time alone, so that people who are not trained on change no byte of the model."""
     return key_of_run(context.plan.timestamp, TRAINED_ON)
-
-
-def _warm_up_workers(inputs: TrainingInputs) -> None:
-    """Let workers load the model that lies in the run's folder, while this process has something left to do alone."""
-    context = inputs.context
-    splits, _ = training_splits_of(context.folder)
-    largest = max(splits, key=lambda split: split.rows)
-    if inputs.source.to_predict >= context.pool.workers * MIN_KERNEL_ROWS and largest.rows >= MIN_KERNEL_ROWS:
-        seal = file_sha256(context.folder.model / "manifest.json")
-        rules = rules_of(context.plan, inputs.source)
-        context.pool.ahead(warm_up, context.folder.model, seal, largest, context.plan.config.source, rules)
 
 
 def _refuse_leaks(leakage: list[LeakageScore], inputs: TrainingInputs) -> None:
@@ -201,7 +197,7 @@ def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFa
     """Copy the model of the base run, unchanged, with its card, which then begins with its quality in this run."""
     context, model = inputs.context, inputs.context.folder.model
     copy_model(base.model, model, context.plan.base_model)
-    _warm_up_workers(inputs)
+    warm_up_ahead(context, inputs.source)
     facts, outputs = base.record.facts, base.record.outputs
     for name in CARD_FILES:
         copy_verified_file(base.model / name, model / name, outputs[f"model/{name}"])
@@ -209,14 +205,15 @@ def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFa
         copy_verified_file(base.model / TRAINED_ON, model / TRAINED_ON, outputs[f"model/{TRAINED_ON}"])
     context.progress.note(f"model {facts.model_version} of run {base.run_id} is used; nothing is trained")
     trained = without_single_ages(facts.metrics)
-    reused = _evaluate_reused(inputs, trained)
+    minors = rate_in_reuse(facts.minors, inputs.source, context.plan.config.ages.min_age)
+    reused = _evaluate_reused(inputs, trained, Delivery(facts.published, minors))
     add_this_run(model, context.folder.id, reused)
     context.progress.note(f"the model's quality: {reused.sentence}")
-    made = replace(facts, metrics=trained, base=base.run_id, reference=inputs.reference, reused=reused)
+    made = replace(facts, metrics=trained, base=base.run_id, reference=inputs.reference, reused=reused, minors=minors)
     return StepResult(0, made, _outputs(context.folder))
 
 
-def _evaluate_reused(inputs: TrainingInputs, trained: Metrics) -> ReusedModelQuality:
+def _evaluate_reused(inputs: TrainingInputs, trained: Metrics, delivery: Delivery) -> ReusedModelQuality:
     """Measure the model in the run's folder on people of known age whom it was not trained on."""
     context, plan = inputs.context, inputs.context.plan
     trained_on = context.folder.model / TRAINED_ON
@@ -225,7 +222,7 @@ def _evaluate_reused(inputs: TrainingInputs, trained: Metrics) -> ReusedModelQua
     strangers = max(1, inputs.source.known - len(read_fingerprints(trained_on)[1]))  # at least
     people = _draw(inputs, strangers, MAX_REUSED_ROWS, 0.0, trained_on)
     bundle, _ = load_model(context.folder.model, file_sha256(context.folder.model / "manifest.json"))
-    bundle = bundle.withholding(withholding_rule(plan.config.ages))
+    bundle = delivered_bundle(bundle, delivery, plan.config.ages)
     matrix = bundle.encoders.encode(people.columns) if len(people.age) else np.empty((0, bundle.columns), np.float32)
     readable = ~np.isnan(matrix[:, : len(bundle.features)]).all(axis=1)  # others get no prediction
     unseen = UnseenOutputs.of(bundle, matrix[readable], people.age[readable], plan.workers)

@@ -30,7 +30,7 @@ from predict_age.models.age_weights import AgeWeights
 from predict_age.models.bundle import Bundle
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import confidence_sentence, evaluate, weighted_metrics
-from predict_age.records.model_quality import BandQuality, Metrics, Quality
+from predict_age.records.model_quality import BandQuality, Metrics, MinorsRate, Quality
 from predict_age.tally import AGE_BINS, MIN_SHOWN_PEOPLE, pooled
 
 CARD_LIMITS = (
@@ -53,10 +53,14 @@ def build_card(
     config: Config,
     threads: int,
     weights: AgeWeights | None = None,
+    rate: MinorsRate | None = None,
 ) -> Card:
-    """Build the card; ``subject`` names the run, the data and the versions. ``weights`` by age, of ``population.ages``."""
+    """Build the card; ``subject`` names the run, the data and the versions. ``weights`` by age, of ``population.ages``.
+
+    ``rate``: how frequent minors are, by which ``bundle`` withholds.
+    """
     settings = config.card
-    sample, minors = without_withheld(sample, bundle, held_out)
+    sample, minors = without_withheld(sample, bundle, held_out, rate)
     predictions, target = held_out.predictions, config.training.coverage
     groups = metrics_by_group(held_out, sample.groups, settings.around, settings.fewest_rows)
     side = threshold_errors(held_out.age, predictions.age, settings.around)
