@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from predict_age.errors import ConfigError
 from predict_age.features.extract import check_compiles, extract_features
-from predict_age.features.refused_names import PROTECTED, STANDS_FOR, proxy_warning, refusal_reason
+from predict_age.features.protected_values import VALUES
+from predict_age.features.refused_names import PROTECTED, STANDS_FOR, expression_refusal, proxy_warning, refusal_reason
 from predict_age.features.spec import default_text, load_features, parse_features, parse_path
 from predict_age.source.row_rules import connect
 
@@ -227,6 +229,104 @@ def test_refused_names_in_any_spelling(table: dict[str, str]) -> None:
     for name in (n.strip() for listed in table.values() for n in listed.split(",")):
         for spelling in SPELLINGS:
             assert refusal_reason(spelling(name.split())), (name, spelling(name.split()))
+
+
+VALUE_SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str.upper,
+    lambda word: f"is_{word}",
+    lambda word: f"{word}_dummy",
+    lambda word: f"{word}1",
+    lambda word: f"Is{word.capitalize()}",
+    lambda word: f"non_{word}",
+)
+
+
+@pytest.mark.parametrize("attribute", VALUES)
+def test_a_value_of_a_protected_attribute_is_refused_with_the_attribute(attribute: str) -> None:
+    """As a whole name, a dummy or with a number; joined to a prefix where it is long enough; in a path, not as text in SQL."""
+    for word in VALUES[attribute].split():
+        for spelling in VALUE_SPELLINGS:
+            assert refusal_reason(spelling(word)), spelling(word)
+        if len(word) > 3:
+            assert refusal_reason(f"d{word}"), word
+        assert attribute in (refusal_reason(word) or ""), word
+        assert expression_refusal(f"profile->>'{word}'"), word
+    assert expression_refusal("CASE WHEN profile->>'ticket' = 'single' THEN 1 ELSE 0 END") is None
+
+
+@pytest.mark.parametrize("name", ["married", "religion", "ethnicity", "hispanic", "disabled", "gender", "female"])
+def test_misspelt_protected_attributes_are_refused(name: str) -> None:
+    """A letter left out, twice, or in the place of its neighbour."""
+    for at in range(1, len(name)):
+        assert refusal_reason(name[:at] + name[at + 1 :]), name[:at] + name[at + 1 :]
+        assert refusal_reason(name[:at] + name[at - 1 :]), name[:at] + name[at - 1 :]
+        assert refusal_reason(name[: at - 1] + name[at] + name[at - 1] + name[at + 1 :])
+
+
+def test_words_of_protected_values_inside_other_names_are_allowed() -> None:
+    """Names that say something else, and words that only look alike."""
+    names = [
+        "black_friday_orders",
+        "white_label",
+        "martial_arts",
+        "single_family_home",
+        "man_hours",
+        "management",
+        "trace",
+        "brace",
+        "grace",
+        "email",
+        "region",
+        "party_size",
+        "window",
+        "votes_received",
+        "foreign_currency",
+        "human",
+        "talent",
+        "market",
+        "margin",
+        "smart",
+        "primary",
+        "relation",
+        "relative",
+        "release",
+        "relevant",
+        "rank",
+        "romance",
+        "whitepaper",
+        "blacklist",
+        "ethernet",
+        "method",
+        "terrace",
+        "accuracy",
+        "manual",
+        "mandate",
+        "demand",
+        "document",
+        "payment",
+        "gift_cards",
+        "wedding",
+        "native_app",
+        "head",
+        "self",
+        "kids",
+        "hhninc",
+        "docvis",
+        "educ",
+        "bluecol",
+        "smsa",
+        "liberal_arts_degree",
+        "credit_rating",
+        "disable_ads",
+        "single_sign_on",
+        "white_collar",
+        "vetted_code",
+        "faithful",
+        "nationwide",
+        "company_foreign_share",
+    ]
+    for name in names:
+        assert refusal_reason(name) is None, name
 
 
 def test_refused_names_with_accents() -> None:

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 
+from predict_age.features.protected_values import protected_value
+
 PROTECTED = {  # attribute: names of it
     "gender": ("gender, sex, sexual, sexuality, transgender, geschlecht, sexe, sexo, genere, genero, geslacht, kjonn, plec"),
     "sexual orientation": "orientation",
@@ -114,8 +116,11 @@ def _runs(words: list[str]) -> Iterator[str]:
             yield "".join(words[start : start + size])
 
 
-def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
-    """The reason why a name must not become a feature: a protected attribute, its substitute, or the age. None when it may."""
+def refusal_reason(text: str, age_columns: Collection[str] = (), *, values: bool = True) -> str | None:
+    """The reason why a name must not become a feature: a protected attribute, its substitute, or the age. None when it may.
+
+    With ``values``, names that stand for one value of a protected attribute are refused, too.
+    """
     in_order = _words(text)
     runs, words = list(_runs(in_order)), set(in_order)
     for run in runs:
@@ -123,7 +128,10 @@ def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
             return f"{text!r} stands for a protected attribute ({_STANDS_FOR[run][0]}: {_STANDS_FOR[run][1]})"
     for run in runs:
         if run in _PROTECTED:
-            return f"{text!r} names a protected attribute ({_PROTECTED[run][1]})"
+            attribute, name = _PROTECTED[run]
+            return f"{text!r} names a protected attribute ({attribute if attribute == name else f'{attribute}: {name}'})"
+    if values and (found := protected_value(in_order)):
+        return f"{text!r} stands for a value of a protected attribute ({found[0]}: {found[1]})"
     if refused := set(runs) & _BIRTH:
         return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(refused))})"
     if words & _AGE and words <= _AGE | _AROUND_AGE:
@@ -131,6 +139,13 @@ def refusal_reason(text: str, age_columns: Collection[str] = ()) -> str | None:
     if text in age_columns:
         return f"{text!r} is the column the known age comes from"
     return None
+
+
+def expression_refusal(expression: str, age_columns: Collection[str] = ()) -> str | None:
+    """The reason why an SQL expression must not become a feature: a word in it; for values of protected attributes, a key."""
+    keys = set(re.findall(r"(?:->>?\s*'|\.\"?)([A-Za-z_][\w-]*)", expression))
+    words = re.findall(r"[A-Za-z_][\w-]*", expression)
+    return next((r for word in words if (r := refusal_reason(word, age_columns, values=word in keys))), None)
 
 
 def proxy_warning(text: str) -> str | None:

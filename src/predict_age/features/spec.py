@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from predict_age.errors import ConfigError
-from predict_age.features.refused_names import refusal_reason
+from predict_age.features.refused_names import expression_refusal, refusal_reason
 from predict_age.features.text_rule import fold_text
 from predict_age.toml_lines import explain, line_of
 from predict_age.toml_text import parse_toml
@@ -293,8 +293,7 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
                 if isinstance(step, str)
             ]
         for keys, words in named:
-            texts = re.findall(r"[A-Za-z_][\w-]*", words) if keys[-1] == "expression" else [words]
-            for word in texts:
-                if reason := refusal_reason(word, age_columns if keys[-1] != name else ()):
-                    raise wrong(keys, f"feature {name} is refused: {reason}", "remove the feature")
+            check = expression_refusal if keys[-1] == "expression" else refusal_reason
+            if reason := check(words, age_columns if keys[-1] != name else ()):
+                raise wrong(keys, f"feature {name} is refused: {reason}", "remove the feature")
     return FeatureSet(features, text)
