@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from predict_age.errors import ConfigError
 from predict_age.features.extract import check_compiles, extract_features
-from predict_age.features.protected_values import VALUES
+from predict_age.features.protected_values import ATTRIBUTE_VALUES
 from predict_age.features.refused_names import PROTECTED, STANDS_FOR, expression_refusal, proxy_warning, refusal_reason
 from predict_age.features.spec import default_text, load_features, parse_features, parse_path
 from predict_age.source.row_rules import connect
@@ -241,10 +241,10 @@ VALUE_SPELLINGS: tuple[Callable[[str], str], ...] = (
 )
 
 
-@pytest.mark.parametrize("attribute", VALUES)
+@pytest.mark.parametrize("attribute", ATTRIBUTE_VALUES)
 def test_a_value_of_a_protected_attribute_is_refused_with_the_attribute(attribute: str) -> None:
     """As a whole name, a dummy or with a number; joined to a prefix where it is long enough; in a path, not as text in SQL."""
-    for word in VALUES[attribute].split():
+    for word in ATTRIBUTE_VALUES[attribute].split():
         for spelling in VALUE_SPELLINGS:
             assert refusal_reason(spelling(word)), spelling(word)
         if len(word) > 3:

@@ -193,3 +193,54 @@ def test_the_leak_check_is_what_leaves_a_copy_out(tmp_path: Path, monkeypatch: p
     assert "years" not in init(source, "--age", "age")["features"]
     monkeypatch.setattr("predict_age.proposal.proposal.leaking_features", lambda *_: [])
     assert "years" in init(source, "--age", "age")["features"]
+
+
+def panel(people: int, waves: int, names: dict[str, Callable[[int, int], object]], *, by_wave: bool = False) -> list[Row]:
+    """Rows of ``people`` in several waves, a year apart; every other row has an age. ``names``: more columns, first."""
+    order = (
+        [(p, w) for w in range(waves) for p in range(people)] if by_wave else [(p, w) for p in range(people) for w in range(waves)]
+    )
+    rows = []
+    for number, (p, w) in enumerate(order, start=1):
+        first = {name: number if name in ("", "row") else value(p, w) for name, value in names.items()}
+        age = 20 + p * 7 % 40 + w
+        rows.append({**first, "year": 2001 + w, "age": age if number % 2 else None, "wage": 1000 + 37 * age + p * 13 % 101 * 20})
+    return rows
+
+
+@pytest.mark.parametrize("name", ["id", "pid", "idind", "nr", "person_id", "subject", "idcode", "persnr"])
+@pytest.mark.parametrize("by_wave", [False, True])
+def test_the_person_of_a_panel_is_the_id_not_the_row(name: str, by_wave: bool, tmp_path: Path) -> None:
+    """A number for each row is no person; init and plan say how many people there are, and what the other records are."""
+    rows = panel(240, 4, {"": lambda p, w: None, name: lambda p, w: 17 + 3 * p}, by_wave=by_wave)
+    source = write(rows, tmp_path / "panel.csv")
+    made = init(source)
+    assert made["columns"]["pid"] == name
+    assert made["people"] == 240
+    assert set(made["features"]) <= {"year", "wage"}
+    said = cli("init", "--source", source, "--out", tmp_path / "again", "--as-of", AS_OF, "--yes").stdout
+    assert "240 in 960 records" in said
+    assert "720 are duplicates" in said
+    assert "240 in 960 records" in Path(made["config"]).read_text()
+    options = ("--source", source, "--config", made["config"], "--features", made["features_file"], "--as-of", AS_OF)
+    planned = json.loads(cli("plan", *options, "--json").stdout)
+    assert (planned["people"], planned["duplicates"], planned["exact_people"]) == (240, 720, True)
+    assert planned["to_predict"] == (120 if by_wave else 0)  # people, not rows: each has a known age in one of the waves, or half
+    assert "720 further records of them are duplicates" in cli("plan", *options).stdout
+
+
+@pytest.mark.parametrize("name", ["intnum", "hhid", "firm_id", "persnum", "family_no", "idhh", "schid"])
+def test_ids_of_others_are_neither_persons_nor_features(name: str, tmp_path: Path) -> None:
+    """Ids of households, firms and the like repeat with people of all ages; left out with the reason, and the row is the person."""
+    rows = panel(480, 1, {"row": lambda p, w: None, name: lambda p, w: 100 + p * p % 97})
+    made = init(write(rows, tmp_path / "panel.csv"))
+    assert made["columns"]["pid"] == "row"
+    assert name not in made["features"]
+    assert "an id by its name" in made["left_out"][name]
+
+
+@pytest.mark.parametrize("name", ["number_of_visits", "visits_number", "paid", "numchron", "idle_hours", "grid"])
+def test_numbers_with_a_name_like_an_id_stay_features(name: str, tmp_path: Path) -> None:
+    """Numbers of visits and the like are no ids: small ones are much commoner than large ones, or the name says otherwise."""
+    rows = panel(480, 1, {"row": lambda p, w: None, name: lambda p, w: int((p % 97) ** 2 / 250)})
+    assert name in init(write(rows, tmp_path / "panel.csv"))["features"]

@@ -71,6 +71,8 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
     for guess in (columns.pid, *columns.ages):
         lines.append(f"  {guess.role:<16} {guess.name:<24} {guess.evidence}" + ("" if guess.sure else "  (a guess: check it)"))
     lines.append(f"  {'profile_json':<16} {columns.profile:<24} " + ("all other columns" if columns.profile == "*" else "JSON"))
+    if columns.repeated:
+        lines.append(f"  {'people':<16} {columns.repeated.sentence}")
     ages = proposal.ages
     lines.append(f"  {'known ages':<16} {ages.given.known:,} of {ages.given.given:,} given, at {proposal.as_of.isoformat()}")
     lines += [f"    not used: {sentence}" for sentence in ages.unused]

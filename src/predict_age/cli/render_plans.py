@@ -37,17 +37,17 @@ def show_estimate(estimate: Estimate) -> None:
         table.add_row("training source", f"{rows}, {theirs.known_share:.1%} with a known age")
     if estimate.withheld:
         table.add_row("withheld", f"{estimate.withheld:,} of the rows looked at are of known minors; the model withholds more")
-    table.add_row("to predict", f"about {estimate.to_predict:,}")
+    about, how = ("", "") if estimate.exact_people else ("about ", ", if ids repeat as often as in the sample")
+    if estimate.duplicates:
+        more = f"{about}{estimate.duplicates:,} further records of them are duplicates; a record with a known age counts first"
+        table.add_row("people", f"{about}{estimate.people:,}{how}; {more}")
+    table.add_row("to predict", f"{about}{estimate.to_predict:,} people{how}")
     table.add_row("batches", estimate.formula)
     table.add_row("time", f"about {duration(estimate.minutes * 60)} with {counted(estimate.workers, 'worker')}")
     table.add_row("memory", f"about {size(estimate.memory_bytes)}")
     table.add_row("disk", f"about {size(estimate.disk_bytes)} in the workspace")
-    price = (
-        f"{estimate.minutes:.1f} minutes at ${estimate.usd_per_hour:g} an hour"
-        if estimate.usd_per_hour
-        else "limits.usd_per_hour is not set"
-    )
-    table.add_row("cost", f"about ${estimate.cost_usd:.2f} ({price})")
+    price = f"about ${estimate.cost_usd:.2f} ({estimate.minutes:.1f} minutes at ${estimate.usd_per_hour:g} an hour)"
+    table.add_row("cost", price if estimate.usd_per_hour else "not counted: limits.usd_per_hour is not set")
     stdout_console().print(table)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-VALUES = {  # attribute: words for one of its values, or short names of it
+ATTRIBUTE_VALUES = {  # attribute: words for one of its values, or short names of it
     "gender": (
         "female females fem male males man men woman women girl girls boy boys lady weiblich mannlich maennlich frau "
         "frauen mann manner maenner femme femmes homme hommes feminin masculin mujer mujeres hombre hombres varon "
@@ -82,7 +82,7 @@ _SHORTEST_JOINED = 4  # letters of a word behind a prefix of one letter
 @cache
 def _known() -> dict[str, tuple[str, str]]:
     """Attribute and word by each word and each misspelt name."""
-    known = {word: (attribute, word) for attribute, words in VALUES.items() for word in words.split()}
+    known = {word: (attribute, word) for attribute, words in ATTRIBUTE_VALUES.items() for word in words.split()}
     for name in _LONG_NAMES.split():
         attribute = known[name][0] if name in known else _ATTRIBUTE_OF[name]
         for slip in _slips(name):

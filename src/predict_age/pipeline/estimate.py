@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from predict_age.errors import InputError
 from predict_age.features.extract import extract_features
-from predict_age.pipeline.source_sample import AgeColumn, FilePiece, PlanSample, light
+from predict_age.pipeline.source_sample import AgeColumn, FilePiece, PlanSample, SampledPeople, light
 from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.runs.batching import number_of_batches
 from predict_age.runs.budget import cost_usd
@@ -48,8 +48,9 @@ class Estimate:
     """Estimate of a run. ``exact_rows``: rows were counted, not scaled up from a sample of a large text.
 
     ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else. ``ages`` are those of
-    ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors. Where there is a ``training``
-    source, its rows are estimated apart; time, memory, disk and bytes are those of both.
+    ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors. ``people`` are distinct ids, and
+    ``duplicates`` the further rows of them; ``exact_people``: all rows were looked at. Where there is a ``training`` source, its
+    rows are estimated apart; time, memory, disk and bytes are those of both.
     """
 
     rows: int
@@ -73,6 +74,9 @@ class Estimate:
     as_of: str
     rows_sampled: int
     ages: list[AgeColumn]
+    people: int
+    duplicates: int
+    exact_people: bool
     training: Estimate | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -143,7 +147,7 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
         check_rejected(sample.rows_by_file(), config.source, "look at the source")
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
-    ages, columns = sample.ages(plan, rows)
+    ages, columns, people = sample.ages(plan, rows)
     if sample.sees_all(rows) and trains:
         if all(column.is_empty for column in columns):
             raise no_known_age(plan.files, plan.source, config.source, config.training.min_rows)
@@ -152,7 +156,7 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
             _check_labelled_profiles(plan, sample, ages)
     if gates and not ages.passes:
         raise unusable_ages_error(ages)
-    return _estimate(plan, rows, text_rows, sample, columns, exact=whole, trains=trains, predicts=predicts)
+    return _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts)
 
 
 def _checked(plan: RunPlan, number: int, *, ages_needed: bool) -> pq.FileMetaData:
@@ -217,6 +221,7 @@ def _estimate(
     text_rows: int,
     sample: PlanSample,
     ages: list[AgeColumn],
+    people: SampledPeople,
     *,
     exact: bool,
     trains: bool,
@@ -224,7 +229,8 @@ def _estimate(
 ) -> Estimate:
     config, share = plan.config, sample.known_share
     workers = config.running.workers or available_cores()
-    to_predict = round(rows * (1 - share - sample.withheld / max(sample.rows, 1)))
+    times = rows / max(sample.rows, 1)  # ids repeat in the source as often as in the sample, as far as that is known
+    to_predict = round(people.to_predict * times)
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
     sampled = min(round(rows * share), config.training.sample_rows) if trains or plan.base else 0
     reading = rows / READ_RATE + text_rows / CONVERT_RATE
@@ -257,4 +263,7 @@ def _estimate(
         plan.as_of.isoformat(),
         sample.rows,
         ages,
+        round(people.people * times),
+        round((people.rows - people.people) * times),
+        sample.sees_all(rows),
     )

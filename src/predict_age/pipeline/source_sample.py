@@ -50,6 +50,16 @@ class AgeColumn:
         return all(values.reason == NEVER_COUNTS for values in self.unused) and not self.used
 
 
+@dataclass(frozen=True)
+class SampledPeople:
+    """Distinct ``people`` in usable ``rows``: how many of them have a ``known`` age, and how many a run would predict."""
+
+    rows: int
+    people: int
+    known: int
+    to_predict: int
+
+
 def light(raw: pa.Table) -> pa.Table:
     """Ids and ages of ``raw`` alone."""
     return raw.select([name for name in ("pid", *EXISTING) if name in raw.column_names])
@@ -185,8 +195,8 @@ class PlanSample:
         kind: IdType = id_type(self._texts, self._numbers) if declared == "auto" else declared
         return kind, self._texts if kind == "integer" else 0
 
-    def ages(self, plan: RunPlan, rows: int) -> tuple[AgeFindings, list[AgeColumn]]:
-        """Findings about the given ages of the people looked at, of ``rows`` in the source; and each age column that they have."""
+    def ages(self, plan: RunPlan, rows: int) -> tuple[AgeFindings, list[AgeColumn], SampledPeople]:
+        """Findings about the given ages of the people looked at, of ``rows`` in the source; each age column; and their number."""
         rules = replace(self._rules, ids=self.ids()[0])
         pids, states, pieces = [np.empty(0, np.int64)], [np.empty(0, np.uint8)], list[Piece]()
         for raw in merged(self._raw):
@@ -196,14 +206,17 @@ class PlanSample:
             pids.append(canonical["pid"].filter(usable).to_numpy())
             states.append(canonical["age_state"].filter(usable).to_numpy())
         different, people = np.unique(np.concatenate(pids), return_inverse=True)
-        counts: GivenAges = count_states(states_of_people(np.concatenate(states), people, len(different)))
+        state = states_of_people(np.concatenate(states), people, len(different))
+        counts: GivenAges = count_states(state)
+        known, withheld = int((state == AgeState.KNOWN).sum()), int((state == AgeState.WITHHELD).sum())
+        found = SampledPeople(len(people), len(different), known, len(different) - known - withheld)
         unusable = sum_unusable(
             values for raw, young in pieces for values in rules.unused(connect(), raw, pa.array(~young), pa.array(young))
         )
         records = [with_readings(values, str(getattr(self._source, values.column)), rules) for values in unusable]
         sample = "" if self.sees_all(rows) else f"in a sample of {self.rows:,} of about {rows:,} rows: "
         columns = (self._age_column(column, pieces, records) for column in sorted(EXISTING, key=self._precedence))
-        return AgeFindings(counts, records, plan.config, plan.as_of, sample), [c for c in columns if c is not None]
+        return AgeFindings(counts, records, plan.config, plan.as_of, sample), [c for c in columns if c is not None], found
 
     def _precedence(self, column: str) -> int:
         order = [str(name) for name in self._rules.ages.precedence]

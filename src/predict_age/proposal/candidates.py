@@ -12,8 +12,8 @@ from statistics import median
 from predict_age.features.inspection import written
 from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import FEATURE_NAME, parse_path
-from predict_age.proposal.columns import words_of
-from predict_age.proposal.fields import Field, FieldPath
+from predict_age.proposal.fields import Field, FieldPath, words_of
+from predict_age.proposal.identifiers import counts_rows, is_repeated_id
 from predict_age.proposal.text_candidates import (
     COVERED_SHARE,
     Settings,
@@ -110,6 +110,10 @@ def _unusable(field: Field, rows: int) -> str:
         return "the same value everywhere"
     if set(words_of(field.path[-1])) <= _PERSON_NAME_WORDS:
         return "a name of a person"
+    if counts_rows(field) and len(field.values) >= FEWEST_ROWS:
+        return "it numbers the rows"
+    if is_repeated_id(field.path[-1], field):
+        return f"an id by its name, {len(field.counts):,} different ones: declare it by hand where it says more than who it is"
     if _is_identifier(field):
         return "nearly every person has a value of their own: an identifier"
     return ""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from predict_age.errors import ConfigError
-from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column
+from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, words_of
 from predict_age.proposal.given_ages import ages_of_sample
+from predict_age.proposal.identifiers import RepeatedId, counts_rows, is_of_others, person_id, repeated_id
 from predict_age.proposal.sample import BY_POSITION, SourceSample
 
 Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
@@ -72,23 +73,21 @@ class ColumnGuess:
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of a source. ``profile``: the column of JSON profiles, or "*" for all columns together."""
+    """Columns of a source. ``profile``: the column of JSON profiles, or "*" for all columns together.
+
+    ``repeated``: the ids, where several rows have the same.
+    """
 
     pid: ColumnGuess
     ages: tuple[ColumnGuess, ...]
     birth_date_format: str
     profile: str
+    repeated: RepeatedId | None = None
 
     @property
     def taken(self) -> list[str]:
         """Names of the columns of ids and ages."""
         return [self.pid.name, *(age.name for age in self.ages)]
-
-
-def words_of(name: str) -> list[str]:
-    """Words of a column's name in lower case: ``dateOfBirth`` and ``date_of_birth`` have the same."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    return [w for w in re.split(r"[\W_]+", spaced.casefold()) if w]
 
 
 def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], ask: Callable[[ColumnGuess], str]) -> Columns:
@@ -109,11 +108,23 @@ def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], 
     if not ages:
         raise _no_age(top, sample.columns, as_of)
     others = [name for name in sample.columns if name not in {a.name for a in ages}]
-    pid = _id_column(top, others, rows, given.get("pid", ""), ask)
+    pid = _id_column(top, others, _ages_by_row(top, ages, rows), given.get("pid", ""), ask)
     date = next((a.name for a in ages if a.role == "birth_date"), "")
     pattern = "" if not date or top[date].is_iso_date else top[date].date_format
     rest = [name for name in others if name != pid.name]
-    return Columns(pid, tuple(ages), pattern, _profile_column(sample, fields, rest))
+    return Columns(pid, tuple(ages), pattern, _profile_column(sample, fields, rest), repeated_id(pid.name, top[pid.name]))
+
+
+def _ages_by_row(top: dict[str, Field], ages: Sequence[ColumnGuess], rows: int) -> list[float | None]:
+    """Years that tell neighbouring rows of one person: ages, or years of birth, of the first column that a row has."""
+    years: list[float | None] = [None] * rows
+    for guess in reversed(ages):
+        field = top[guess.name]
+        for row, text in zip(field.rows, field.texts, strict=True):
+            pattern = r"(?:18|19|20)\d\d" if guess.role == "birth_date" else r"[+-]?\d+(?:\.\d+)?"
+            if number := re.search(pattern, text):
+                years[row] = float(number[0])
+    return years
 
 
 def _profile_column(sample: SourceSample, fields: dict[FieldPath, Field], rest: Sequence[str]) -> str:
@@ -178,8 +189,9 @@ def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date) -> Co
 
 
 def _id_column(
-    top: dict[str, Field], names: Sequence[str], rows: int, given: str, ask: Callable[[ColumnGuess], str]
+    top: dict[str, Field], names: Sequence[str], ages: Sequence[float | None], given: str, ask: Callable[[ColumnGuess], str]
 ) -> ColumnGuess:
+    rows = len(ages)
     if given:
         return ColumnGuess("pid", given, _evidence(top[given], rows), True)
     scored = []
@@ -199,6 +211,10 @@ def _id_column(
         short = all(len(t) <= 64 and " " not in t for t in field.texts[:1000])
         if named or whole or (short and position == 0):
             scored.append((named, position == 0, whole, -position, name))
+    named, _, _, _, name = max(scored, default=(0, False, False, 0, ""))
+    is_of_rows = not name or not named or counts_rows(top[name]) or is_of_others(name)
+    if is_of_rows and (repeated := person_id(top, names, ages)):
+        return _confirmed(ColumnGuess("pid", repeated.name, _evidence(top[repeated.name], rows), False), ask, top)
     if not scored:
         raise ConfigError(
             "no column looks like an identifier of people",
@@ -206,8 +222,8 @@ def _id_column(
             found="columns " + ", ".join(names),
             fix="name it: --pid COLUMN; a source without one needs a column with a number for each row",
         )
-    named, _, _, _, name = max(scored)
-    guess = ColumnGuess("pid", name, _evidence(top[name], rows), named >= 2)
+    each = ", a number for each row: each record is taken for a person" if counts_rows(top[name]) else ""
+    guess = ColumnGuess("pid", name, _evidence(top[name], rows) + each, named >= 2)
     return guess if guess.sure else _confirmed(guess, ask, top)
 
 

@@ -39,6 +39,8 @@ def config_text(proposal: Proposal) -> str:
         "[source]",
         f"pid = {toml_value(columns.pid.name)}  # {columns.pid.evidence}",
     ]
+    if columns.repeated:
+        lines.append(f"# {columns.repeated.sentence}")
     lines += [f"{age.role} = {toml_value(age.name)}  # {age.evidence}" for age in columns.ages]
     if columns.birth_date_format:
         lines.append(f"birth_date_format = {toml_value(columns.birth_date_format)}")

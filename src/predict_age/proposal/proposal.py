@@ -15,8 +15,8 @@ from predict_age.config import GatesConfig
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 from predict_age.features.extract import extract_features
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
-from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns, words_of
-from predict_age.proposal.fields import Field, FieldPath, collect_fields
+from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns
+from predict_age.proposal.fields import Field, FieldPath, collect_fields, words_of
 from predict_age.proposal.files import features_text
 from predict_age.proposal.given_ages import SampleAges, ages_of_sample
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source

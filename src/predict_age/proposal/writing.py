@@ -32,6 +32,7 @@ class WrittenProposal:
             "features_file": str(self.features),
             "records": len(self.proposal.sample.records),
             "columns": {guess.role: guess.name for guess in (columns.pid, *columns.ages)} | {"profile_json": columns.profile},
+            "people": columns.repeated.people if columns.repeated else len(self.proposal.sample.records),
             "known_ages": self.proposal.ages.given.known,
             "given_ages": self.proposal.ages.given.given,
             "unused_ages": self.proposal.ages.unused,

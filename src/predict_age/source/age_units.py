@@ -14,6 +14,7 @@ from predict_age.records.age_reading import AgeReading
 
 FEWEST_NUMBERS = 20
 FITTING = 0.9  # share of the numbers that must fit
+MOSTLY = 0.6
 MOST_CODES = 12
 FEWEST_VALUES = 5  # different ones of months, weeks and days
 WEEKS, DAYS = 365.25 / 7, 365.25  # of a year
@@ -43,9 +44,12 @@ def unit_of(numbers: Float64Array, youngest: int, oldest: int) -> AgeReading | N
 
     def fit(values: Float64Array, *, exact: float | None = None) -> bool:
         inside = (values >= youngest) & (values < oldest + 1)
-        if exact is not None:
-            inside &= np.abs(values - np.round(values)) <= exact
+        if exact is not None:  # whole years tell enough for children to be among them
+            inside = (values > 0.5) & (values < oldest + 1) & (np.abs(values - np.round(values)) <= exact)
         return float(inside.mean()) >= FITTING
+
+    def adults(values: Float64Array) -> bool:
+        return float((values >= youngest).mean()) >= MOSTLY
 
     fractions = float((np.abs(numbers - np.round(numbers)) > _TINY).mean())
     if fit(numbers):
@@ -53,13 +57,13 @@ def unit_of(numbers: Float64Array, youngest: int, oldest: int) -> AgeReading | N
     if not fractions:
         return _unit_of_whole_numbers(numbers, fit)
     small = np.minimum(numbers, 10.0)  # exp overflows for others
-    if fit(np.exp(small), exact=0.02):
+    if fractions > 0.5 and fit(np.exp(small), exact=0.02):
         return AgeReading.LOGARITHMS
-    if fit(np.power(10.0, small), exact=0.02):
+    if fractions > 0.5 and fit(np.power(10.0, small), exact=0.02):
         return AgeReading.LOGARITHMS_TO_10
-    if fractions > 0.2 and fit(numbers * 10):
+    if fractions > 0.2 and (fit(numbers * 10) or (numbers.max() < 10 and adults(numbers * 10) and fit(numbers * 10, exact=_TINY))):
         return AgeReading.DECADES
-    if fractions > 0.2 and numbers.min() >= 0 and fit(numbers * 100):
+    if fractions > 0.2 and (fit(numbers * 100) or (numbers.max() <= 1.2 and fit(numbers * 100, exact=_TINY))):
         return AgeReading.CENTURIES
     if fractions > 0.2 and numbers.max() - numbers.min() < 15 and np.abs(numbers).max() < 10:
         return AgeReading.SCALED

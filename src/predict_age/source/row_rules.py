@@ -166,14 +166,15 @@ class RowRules:
             given, value = self.given_and_read(column, raw[column].type)
             register(connection, "raw", raw)
             read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
-            older = f"array_agg(text ORDER BY row) FILTER (NOT {self.is_too_young(column, 'value')})"
+            some = "array_agg(text ORDER BY row * 7919 % 10007)"  # spread over the piece, because sources are often sorted
+            older = f"{some} FILTER (NOT {self.is_too_young(column, 'value')})"
             minor = f"coalesce({self.is_minor(column, 'value')}, FALSE)"
             number = "TRY_CAST(text AS DOUBLE)"
             query = f"""
                 SELECT CASE WHEN value IS NULL THEN '{UNREADABLE}' WHEN {minor} THEN '{AGE_OF_MINOR}'
                             ELSE '{IMPLAUSIBLE}' END AS reason,
                        count(*), first(text ORDER BY row),
-                       list_slice(coalesce({older}, array_agg(text ORDER BY row)), 1, {KEPT_VALUES}),
+                       list_slice(coalesce({older}, {some}), 1, {KEPT_VALUES}),
                        min({number}, {KEPT_ENDS}) FILTER (isfinite({number})),
                        max({number}, {KEPT_ENDS}) FILTER (isfinite({number}))
                 FROM (SELECT {read} FROM raw)
