@@ -207,7 +207,7 @@ def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFa
     trained = without_single_ages(facts.metrics)
     minors = rate_in_reuse(facts.minors, inputs.source, context.plan.config.ages.min_age)
     reused = _evaluate_reused(inputs, trained, Delivery(facts.published, minors))
-    add_this_run(model, context.folder.id, reused)
+    add_this_run(model, context.folder.id, reused, minors)
     context.progress.note(f"the model's quality: {reused.sentence}")
     made = replace(facts, metrics=trained, base=base.run_id, reference=inputs.reference, reused=reused, minors=minors)
     return StepResult(0, made, _outputs(context.folder))

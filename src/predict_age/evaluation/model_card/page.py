@@ -11,7 +11,7 @@ from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.models.metrics import is_short_of_coverage
 from predict_age.records.json_fields import as_json
-from predict_age.records.model_quality import ReusedModelQuality
+from predict_age.records.model_quality import MinorsRate, ReusedModelQuality
 from predict_age.runs.summary import without_nan
 from predict_age.storage.durable_files import creating
 
@@ -38,18 +38,23 @@ def write_card(card: Card, folder: Path) -> None:
         stream.write(page("card.html", c=contents, plots=shown, **values))
 
 
-def add_this_run(folder: Path, run_id: str, reused: ReusedModelQuality) -> None:
-    """Put the quality of a reused model in the run ``run_id`` before that of its training, in both files of ``folder``."""
+def add_this_run(folder: Path, run_id: str, reused: ReusedModelQuality, minors: MinorsRate | None) -> None:
+    """Put the quality of a reused model in the run ``run_id`` before that of its training, in both files of ``folder``.
+
+    ``minors``: how frequent they are in that run.
+    """
     from predict_age.html import page
 
     measured = reused.metrics.held_out if reused.metrics else None
-    of_run = {"run_id": run_id, "sentence": reused.sentence, "held_out": as_json(measured) if measured else None}
+    rate = minors.rate if minors else None
+    quality = as_json(measured) if measured else None
+    of_run = {"run_id": run_id, "sentence": reused.sentence, "held_out": quality, "minors_rate": rate}
     contents = {**json.loads((folder / "card.json").read_text(encoding="utf-8")), "in_this_run": of_run}
     with creating(folder / "card.json") as stream:
         stream.write((json.dumps(without_nan(contents), indent=1, ensure_ascii=False) + "\n").encode())
     before, end, after = (folder / "card.html").read_text(encoding="utf-8").partition(HEADER_END)
     if RUN_BEGIN in after:  # of the run that this model was copied from
         after = after.partition(RUN_END)[2]
-    shown = page("card_in_run.html", q=measured, run_id=run_id, sentence=reused.sentence).decode()
+    shown = page("card_in_run.html", q=measured, run_id=run_id, sentence=reused.sentence, minors_rate=rate).decode()
     with creating(folder / "card.html") as stream:
         stream.write(f"{before}{end}{RUN_BEGIN}{shown}{RUN_END}{after}".encode())
