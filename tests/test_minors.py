@@ -471,6 +471,9 @@ def test_many_withheld_people_are_said(tmp_path: Path) -> None:
     for number, (limit, said) in enumerate(((30, True), (18, False))):
         outcome = tiny_run(source, tmp_path / f"w{number}", config=TINY + f"[ages]\nmin_age = {limit}\n")
         assert any("are withheld: the model takes them for minors" in s for s in outcome.run["findings"]) == said
+        assert any("withhold_probability under [ages]" in s for s in outcome.run["run_findings"][:1]) == said
+        card = json.loads((outcome.workspace / "runs" / outcome.run["run_id"] / "model" / "card.json").read_text())
+        assert any(f["kind"] == "withheld" for f in card["findings"][:1]) == said
 
 
 @pytest.mark.parametrize(("folds", "shares"), [(True, False), (False, False), (True, True)])

@@ -19,7 +19,7 @@ ATTRIBUTE_VALUES = {  # attribute: words for one of its values, or short names o
     ),
     "sexual orientation": ("gay lesbian bisexual homosexual heterosexual lgbt lgbtq lgbtqi queer sexorient"),
     "ethnic origin": (
-        "black blacks white whites nonwhite nwhite nonblack nblack hispanic hispanics hisp hispan nonhispanic nonhisp "
+        "black blck blacks white whites nonwhite nwhite nonblack nblack hispanic hispanics hisp hispan nonhispanic nonhisp "
         "latino latina latinos latinx asian asians caucasian cauc afam afroam afroamerican africanamerican blk wht "
         "colored coloured mulatto mestizo amerindian nativeamerican aboriginal indigenous eskimo inuit pacificislander "
         "islander minority mexican chicano puertorican arab maori ethn eth raceeth racethn racethnic ethrace gypsy roma "
@@ -31,7 +31,7 @@ ATTRIBUTE_VALUES = {  # attribute: words for one of its values, or short names o
         "straniero buitenlander natl nativity"
     ),
     "religion": (
-        "relig religi religiosity religiousness faith denomination catholic catholics cathol protestant muslim "
+        "relig protest religi religiosity religiousness faith denomination catholic catholics cathol protestant muslim "
         "muslims moslem islam islamic jew jews jewish hindu hindus sikh buddhist christian christians atheist "
         "evangelical evangel baptist mormon lutheran methodist katholisch evangelisch katholik catolico cattolico "
         "churchgoer churchattend attendchurch"
@@ -41,7 +41,7 @@ ATTRIBUTE_VALUES = {  # attribute: words for one of its values, or short names o
         "disabld handicape discapacitado disabile invalide behindert schwerbehindert gehandicapt"
     ),
     "family": (
-        "marr marst marstat marstatus marit maritl maritalstat mstat mstatus msta wedded marriage marriages "
+        "marry marr marst marstat marstatus marit maritl maritalstat mstat mstatus msta wedded marriage marriages "
         "divorce divorced divorcee separated widow widowed widower unmarried cohabit cohabiting cohab bachelor spinster "
         "single singles verheiratet ledig geschieden verwitwet marie mariee celibataire divorcie veuf veuve casado "
         "casada soltero soltera divorciado viudo sposato celibe gehuwd getrouwd ongehuwd preg pregn gravid gravida "
@@ -61,7 +61,28 @@ _SILENT_WORDS = (
     "yes yrs z"
 )
 _SILENT = frozenset(re.findall("[a-z]+", _SILENT_WORDS))
-_PREFIXES = ("non", "not", "is", "un", "never", "years", "yrs", "dum", "d", "n", "i", "r", "h", "hh", "hd", "sp")
+_PREFIXES = (
+    "non",
+    "not",
+    "is",
+    "un",
+    "never",
+    "years",
+    "yrs",
+    "dum",
+    "d",
+    "n",
+    "i",
+    "r",
+    "h",
+    "hh",
+    "hd",
+    "sp",
+    "hus",
+    "ever",
+    "bl",
+    "wh",
+)
 _LONG_NAMES = (
     "married marital religion religious ethnicity ethnic gender hispanic disabled disability female pregnant "
     "divorced widowed nationality citizenship catholic protestant caucasian nonwhite"

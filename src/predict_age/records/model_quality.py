@@ -11,6 +11,14 @@ from math import sqrt
 from predict_age.records.json_fields import OPTIONAL, stored_as
 
 BEYOND_DOUBT = 3.89  # standard errors; one unchanged run in ten thousand exceeds them by chance, on either side
+WITHHELD_WHY = (
+    "the model takes them for minors, younger than ages.min_age, or for so with a probability of ages.withhold_probability or more."
+)
+WITHHELD_FIX = (
+    "Where few of them can be minors, write a higher withhold_probability under [ages] of the configuration (default 0.2; at 1.0 "
+    "only those predicted to be younger are withheld, and more minors are published with an adult's age), or min_age = 0 (nobody "
+    "is withheld), and run again."
+)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import hypot
 
+from predict_age.records.model_quality import WITHHELD_FIX, WITHHELD_WHY
 from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
@@ -24,7 +25,7 @@ def run_findings(
     final: FinalResultsFacts | None,
 ) -> list[str]:
     """Sentences computed from the records of the finished steps; those that do not apply are left out."""
-    found = []
+    found = _withheld(prediction) if prediction else []
     if final and final.rows.predicted:
         found += _usability(usable_from_pct, final)
     if training and training.reused:
@@ -34,7 +35,7 @@ def run_findings(
     if training:
         found += _absent_features(training)
     if prediction:
-        found += _withheld(prediction) + _defaults(prediction)
+        found += _defaults(prediction)
     if source:
         found += _zero_ages(source) + _ignored_ages(source)
     return found
@@ -101,10 +102,8 @@ def _withheld(prediction: ParallelPredictionFacts) -> list[str]:
     people = prediction.predicted + withheld
     if not people or withheld / people < MANY_WITHHELD:
         return []
-    return [
-        f"{withheld / people:.1%} of the people without a known age ({withheld:,}) are withheld: the model takes them for minors, "
-        "or too probably so (ages.min_age, ages.withhold_probability)."
-    ]
+    share = f"{withheld / people:.1%} of the people without a known age ({withheld:,} of {people:,})"
+    return [f"{share} are withheld: {WITHHELD_WHY} {WITHHELD_FIX}"]
 
 
 def _defaults(prediction: ParallelPredictionFacts) -> list[str]:

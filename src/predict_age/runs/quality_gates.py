@@ -19,6 +19,8 @@ from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.model_quality import (
     BEYOND_DOUBT,
     LEAK_NEAR_SKILL,
+    WITHHELD_FIX,
+    WITHHELD_WHY,
     ModelEvaluation,
     PairedGain,
     Quality,
@@ -164,7 +166,7 @@ def check_predicted_share(facts: ParallelPredictionFacts, least: float) -> list[
     if not least or not people + withheld:
         return []
     if not people:
-        nobody = f"0 of {withheld:,}: the model takes all for minors, or too probably so (ages.withhold_probability)"
+        nobody = f"0 of {withheld:,}: {WITHHELD_WHY} {WITHHELD_FIX}"
         return [Check("people predicted", False, "anybody without a known age predicted", nobody)]
     share = facts.predicted / people
     reasons = ", ".join(f"{reason}: {n:,}" for reason, n in facts.default.items() if n)

@@ -12,8 +12,9 @@ from predict_age.evaluation.model_card.contents import Card, Population
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.models.metrics import is_short_of_coverage
-from predict_age.records.model_quality import BandQuality, CardFinding, NamedGroup, Quality
+from predict_age.records.model_quality import WITHHELD_FIX, WITHHELD_WHY, BandQuality, CardFinding, NamedGroup, Quality
 
+MANY_WITHHELD = 0.1  # share of the people of unknown age
 MIN_GROUP_BIAS_YEARS = 1.0
 AUC_STANDARD_ERRORS = 2.6  # 1 % false positives
 GROUP_COVERAGE_ALPHA = 0.01  # of all groups together
@@ -36,6 +37,7 @@ def findings(card: Card, coverage: float, settings: CardConfig, fields: Sequence
     ``fields``: group fields that at least one profile has.
     """
     kinds = {
+        "withheld": _withheld(card),
         "group bias": _group_bias(card),
         "group coverage": _group_coverage(card, coverage),
         "telling feature": _leakage(card),
@@ -52,6 +54,13 @@ def findings(card: Card, coverage: float, settings: CardConfig, fields: Sequence
         for kind, of_kind in kinds.items()
         for size, sentence in sorted(of_kind, key=lambda f: -f[0])
     ]
+
+
+def _withheld(card: Card) -> Iterator[Sentence]:
+    share = card.minors.unlabelled_withheld if card.minors else None
+    if card.minors and share is not None and share >= MANY_WITHHELD:
+        people = f"{share:.1%} of the people without a known age ({card.minors.unlabelled:,} looked at)"
+        yield share, f"{people} are withheld: {WITHHELD_WHY} {WITHHELD_FIX}"
 
 
 def most_biased_group(card: Card) -> NamedGroup | None:
