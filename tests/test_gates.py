@@ -14,6 +14,7 @@ from predict_age.config import GatesConfig
 from predict_age.models.metrics import paired_gain
 from predict_age.records.model_quality import BandQuality, ModelEvaluation, NamedGroup, PairedGain, PointErrors, Quality
 from predict_age.records.step_facts import ParallelPredictionFacts
+from predict_age.runs.gate_advice import ACCEPT_WHEN
 from predict_age.runs.quality_gates import check_model, check_predicted_share
 from predict_age.storage.workspace import Workspace
 from predict_age.tally import Tally
@@ -59,6 +60,9 @@ def test_each_check_can_fail(what: str, model: ModelEvaluation, published: Quali
     assert [c.name for c in failed] == [what]
     assert failed[0].expected
     assert failed[0].found
+    assert failed[0].name in ACCEPT_WHEN, "the message says when accepting it is right"
+    if what == "worst age band":
+        assert failed[0].found == "15.10 years for the 100 people aged 65 and over of 5,000 held out"
     assert all(c.passed for c in check_model(GOOD, GatesConfig(), 0.9, replace(HELD, mae=2.95)))
     off = GatesConfig(baselines=False, worse_share=0, band_error_years=0, group_bias_years=0, coverage_below=0, leak_error_share=0)
     assert check_model(model, off, 0.9, published) == []
@@ -191,6 +195,14 @@ def test_bad_model_is_not_published(people_rows: Rows, tmp_path: Path) -> None:
     shown = cli("status", "--workspace", tmp_path / "w").stdout
     assert "\nWhy     the model is not good enough" in shown
     assert " resume --workspace " in shown[shown.index("\nNext ") :]
+    assert "is not published (failed)" in cli("card", "--workspace", tmp_path / "w", "--run", status["run_id"]).stdout
+    assert tiny_run(source, tmp_path / "v", config=STRICT).code == 5
+    card = cli("card", "--workspace", tmp_path / "v").stdout
+    assert "is not published (failed); this is its model's card" in card
+    following = shown[shown.index("\nNext ") :]
+    assert "the model gate stopped the run (not worse than Ridge)" in following
+    assert "--accept" in following
+    assert f"which is right where {ACCEPT_WHEN['not worse than Ridge']}" in following
     assert f"{status['run_id']} failed: the model is not good enough" in cli("runs", "--workspace", tmp_path / "w").stdout
     again = cli("resume", "--workspace", tmp_path / "w", check=5)
     assert "3 of 9 steps are finished and valid" in again.stderr, "the model is not trained again"

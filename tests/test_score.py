@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import predict_age as pa_api
 from conftest import cli, result_rows
 from predict_age.evaluation.ab_test.read_out import sample_ratio_mismatch
 from predict_age.evaluation.ab_test.score import group_score, wilson_interval
@@ -93,6 +94,56 @@ def test_a_file_without_ages_is_refused(
         done = cli(*command, "--truth", path, "--workspace", finished[0], check=2)
         assert sentence in done.stderr
         assert "expected" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("t.csv", "id,age\n1,40\n", "columns id, age"),
+        ("t.csv", "pid,age\n1,40\n", "did you mean 'age'?"),
+        ("t.csv", "pid,True age\n1,40\n", "no column true_age"),
+        ("t.tsv", "person\ttrue_age\n1\t40\n", "no column pid"),
+        ("t.csv", "", "no bytes"),
+        ("t.csv", "pid,true_age\n", "no rows"),
+        ("t.csv", "pid,true_age\n1,forty\n2,old\n", "2 unknown (empty, or no number)"),
+        ("t.csv", "pid,true_age\n1,40\n1,41\n2,30\n", "1 pid in several rows"),
+        ("t.parquet", "pid,true_age\n1,40\n", "the true ages in"),
+        ("t.xlsx", "PK", "a .csv, .tsv or .parquet file"),
+        ("t.json", "[]", "a .csv, .tsv or .parquet file"),
+    ],
+)
+def test_a_wrong_truth_file_is_explained(name: str, text: str, found: str, finished: Finished, tmp_path: Path) -> None:
+    """Other columns, no rows, text ages, duplicates, another format: expected, found and fix, and no message of a library alone."""
+    (tmp_path / name).write_text(text)
+    done = cli("score", "current", "--truth", tmp_path / name, "--workspace", finished[0], check=2)
+    assert found in done.stderr
+    for part in ("expected: ", "found: ", "to fix: "):
+        assert part in done.stderr
+    assert "Binder" not in done.stderr
+
+
+def test_score_and_evaluate_count_the_same_people(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:
+    """Ages outside the window and unknown ones are left out by both and counted; minors among the published, all of them."""
+    pids = list(ages)
+    truth: dict[int, float] = {
+        **dict(list(ages.items())[:40]),
+        pids[40]: 101,
+        pids[41]: 13,
+        pids[42]: 3,
+        pids[43]: 17,
+        pids[44]: math.nan,
+    }
+    path = written(tmp_path / "truth.csv", list(truth.items()))
+    scored = json.loads(cli("score", "current", "--truth", path, "--workspace", finished[0], "--json").stdout)
+    evaluated = pa_api.evaluate(pa_api.open_run(finished[0]), truth)
+    assert scored["counts"] == {"used": 41, "unknown": 1, "outside": 3}
+    assert evaluated.all.rows == scored["all"]["rows"] == 41
+    assert (evaluated.unknown, evaluated.outside) == (1, 3)
+    assert evaluated.all.mae == pytest.approx(scored["all"]["mae"])
+    assert scored["minors_published"] == 3
+    assert "left out: 1 unknown, 3 outside" in repr(evaluated)
+    table = pa_api.evaluate(pa_api.open_run(finished[0]).results.to_arrow(), truth)
+    assert table.all.rows == 41
 
 
 def test_score_equals_numpy(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:

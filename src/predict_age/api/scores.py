@@ -11,6 +11,7 @@ import pyarrow as pa
 from predict_age.api.people import ArrowTable
 from predict_age.api.runs import FinishedRun
 from predict_age.arrays import Float64Array
+from predict_age.config import AgesConfig
 from predict_age.errors import InputError
 from predict_age.evaluation.ab_test.score import GroupScore, group_score, scores_by_confidence, scores_by_predicted_age
 from predict_age.storage.row_accounting import ML_PREDICTION
@@ -23,7 +24,8 @@ class Scores:
     """Quality of predictions for people whose true age is known, years; intervals are 95 % confidence intervals.
 
     ``all`` of the n people in both tables, by band of predicted age, by confidence, and those that are ``usable``.
-    ``not_predicted``: people of the truth whose row has no prediction; ``not_found``: people of the truth without a row.
+    ``not_predicted``: people of the truth whose row has no prediction; ``not_found``: people of the truth without a row. Left out
+    before: rows of the truth whose age is ``unknown`` (empty, or no number), or ``outside`` the age window of the run.
     """
 
     all: GroupScore
@@ -32,11 +34,14 @@ class Scores:
     by_confidence: list[GroupScore]
     not_predicted: int
     not_found: int
+    unknown: int = 0
+    outside: int = 0
 
     def __repr__(self) -> str:
         s = self.all
         interval = f"coverage {s.coverage:.3f}, width {s.width:.1f}"
-        return f"<Scores: error {s.mae:.2f} years, bias {s.bias:+.2f}, {interval}, {s.rows:,} people>"
+        left_out = f"; left out: {self.unknown:,} unknown, {self.outside:,} outside the age window"
+        return f"<Scores: error {s.mae:.2f} years, bias {s.bias:+.2f}, {interval}, {s.rows:,} people{left_out}>"
 
     def _repr_html_(self) -> str:
         groups = [self.all, self.usable, *self.by_predicted_band, *self.by_confidence]
@@ -54,11 +59,15 @@ def evaluate_predictions(results: ArrowTable | FinishedRun, truth: ArrowTable | 
 
     ``results``: a finished run, its results, or what ``AgeModel.predict`` has returned. ``truth``: a table with the columns pid (or
     source_id, where ids are text) and true_age in years at the date of the predictions, or a dictionary from id to age. Only
-    predictions by the model count, not known ages. Raises InputError when a column is missing, a person stands twice, or nobody
-    is in both.
+    predictions by the model count, not known ages, and only true ages inside the age window (``ages.min`` to ``ages.max``) of a
+    finished run, or of the default settings: those are the people whom ``predict-age score`` counts. Raises InputError when a
+    column is missing, a person stands twice, or nobody is in both.
     """
     table = pa.table(results.results if isinstance(results, FinishedRun) else results)
-    ids, ages = _truth(truth)
+    window: tuple[int, ...] = (AgesConfig().min, AgesConfig().max)
+    if isinstance(results, FinishedRun):
+        window = tuple(int(results.folder.record["config"]["ages"][name]) for name in ("min", "max"))
+    ids, ages, unknown, outside = _truth(truth, window)
     key = "source_id" if pa.types.is_string(ids.type) and "source_id" in table.column_names else "pid"
     for name in (key, "prediction_source", *AGE_COLUMNS):
         if name not in table.column_names:
@@ -85,6 +94,8 @@ def evaluate_predictions(results: ArrowTable | FinishedRun, truth: ArrowTable | 
         scores_by_confidence(age, point, lower, upper, pct),
         int((~predicted).sum()),
         len(wanted) - len(both),
+        unknown,
+        outside,
     )
 
 
@@ -93,8 +104,8 @@ def _numbers(column: pa.ChunkedArray) -> Float64Array:
     return made
 
 
-def _truth(truth: ArrowTable | Mapping[object, float]) -> tuple[pa.ChunkedArray, Float64Array]:
-    """Ids and ages of the people whose true age is a number."""
+def _truth(truth: ArrowTable | Mapping[object, float], window: tuple[int, ...]) -> tuple[pa.ChunkedArray, Float64Array, int, int]:
+    """Ids and ages of the people whose true age is a number inside the ``window``; numbers of unknown ages and of those outside."""
     if isinstance(truth, Mapping):
         table = pa.table({"pid": pa.array(list(truth)), "true_age": pa.array(list(truth.values()), pa.float64())})
     else:
@@ -104,5 +115,5 @@ def _truth(truth: ArrowTable | Mapping[object, float]) -> tuple[pa.ChunkedArray,
         raise InputError("the truth is not complete", expected="columns pid and true_age", found=", ".join(table.column_names))
     ages = _numbers(table["true_age"])
     known = np.isfinite(ages)
-    ids = table[key].filter(pa.array(known))
-    return ids, ages[known]
+    used = known & (ages >= window[0]) & (ages <= window[-1])
+    return table[key].filter(pa.array(used)), ages[used], int((~known).sum()), int((known & ~used).sum())

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError, IntegrityError
+
+if TYPE_CHECKING:
+    from predict_age.storage.workspace import RunFolder, Workspace
 
 
 @app.command("models", epilog="Example: predict-age models --workspace work")
@@ -40,14 +44,20 @@ def promote_command(
 @app.command("card", epilog="Example: predict-age card --workspace work")
 def card_command(
     workspace: WorkspaceOption,
-    run_id: Annotated[str, typer.Option("--run", help="Run id, published quarter, or current.", metavar="RUN")] = "current",
+    run_id: Annotated[
+        str, typer.Option("--run", help="Run id, published quarter, or current; default: the published run.", metavar="RUN")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Print the findings of the model card, by groups of people, and the path of the card."""
+    """Print the findings of the model card, by groups of people, and the path of the card.
+
+    Where nothing is published, the card is that of the newest run that has one.
+    """
     from predict_age.cli.render_models import show_card
     from predict_age.storage.durable_files import check_hash
 
-    folder = open_workspace(workspace).resolve(run_id)
+    space = open_workspace(workspace)
+    folder = space.resolve(run_id) if run_id or space.published.current else _newest_with_card(space)
     try:
         outputs = folder.step("training").outputs
         for name in ("model/card.json", "model/card.html"):
@@ -55,7 +65,20 @@ def card_command(
     except KeyError:
         raise IntegrityError(f"run {folder.id} has no model card", expected="a run of this version") from None
     content = (folder.model / "card.json").read_text(encoding="utf-8")
+    if not as_json and folder.id != space.published.current:
+        print_line(f"run {folder.id} is not published ({folder.status}); this is its model's card")
     print_line(json.dumps(json.loads(content))) if as_json else show_card(json.loads(content), folder.model / "card.html")
+
+
+def _newest_with_card(space: Workspace) -> RunFolder:
+    """The newest run that has trained a model; ConfigError where none has."""
+    for folder in reversed(space.runs()):
+        with suppress(IntegrityError, KeyError):
+            if "model/card.json" in folder.step("training").outputs:
+                return folder
+    raise ConfigError(
+        "no run of this workspace has a model card", expected="a run that has trained a model", fix="`predict-age run`"
+    )
 
 
 @app.command("ab", epilog="Example: predict-age ab 2025q4 20260112T060000Z-1f00ba54 --truth 2026q1 --workspace work")

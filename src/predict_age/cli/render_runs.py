@@ -13,7 +13,8 @@ from rich.markup import escape
 from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
 from predict_age.errors import IntegrityError
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.runs.summary import run_summary
+from predict_age.runs.gate_advice import accept_when
+from predict_age.runs.summary import run_summary, stopped_gate
 from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import duration, size
 from predict_age.sql import VIEW
@@ -83,7 +84,7 @@ def show_run(folder: RunFolder) -> None:
         print_field(console, "Table", f"{s['table']}, view {VIEW}")
     if s["report"]:
         print_field(console, "Report", s["report"])
-    print_field(console, "Next", _next_command(s["status"], workspace, _has_text_ids(folder)))
+    print_field(console, "Next", _next_command(s["status"], folder, workspace))
 
 
 def _has_text_ids(folder: RunFolder) -> bool:
@@ -91,15 +92,28 @@ def _has_text_ids(folder: RunFolder) -> bool:
     return any(isinstance(s.facts, ReadSourceFacts) and s.facts.pid_type != "integer" for s in folder.steps())
 
 
-def _next_command(status: str, workspace: Path, text_ids: bool) -> str:
-    """Command to run after a run with this status."""
+def _next_command(status: str, folder: RunFolder, workspace: Path) -> str:
+    """Words and commands for the time after a run with this status."""
     called = f"{program_name()} {{}} --workspace {shlex.quote(str(workspace))}"
     if status == DONE:
-        columns = [FIRST_COLUMNS[0], *(["source_id"] if text_ids else []), *FIRST_COLUMNS[1:]]
+        columns = [FIRST_COLUMNS[0], *(["source_id"] if _has_text_ids(folder) else []), *FIRST_COLUMNS[1:]]
         return called.format("sql") + f' "SELECT {", ".join(columns)} FROM {VIEW} LIMIT 5"'
-    if status == FAILED:
-        return called.format("resume") + "; after a change of source, features or configuration `predict-age run` starts a new run"
-    return called.format("resume")
+    if status != FAILED:
+        return called.format("resume")
+    gate = stopped_gate(folder)
+    if gate is None:
+        return (
+            f"after a change of source, features or configuration, `{program_name()} run` starts a new run\n"
+            f"where the machine was the cause: {called.format('resume')}"
+        )
+    name, decided = gate
+    failed = [check.name for check in decided.checks if not check.passed]
+    return (
+        f"the {name} gate stopped the run ({', '.join(failed)}), and a plain resume would stop there again. Either\n"
+        f"change data, features or configuration, and start a new run with `{program_name()} run`, or\n"
+        f"{called.format('resume')} --accept\n"
+        f"which is right where {accept_when(failed)}"
+    )
 
 
 def _quality(m: dict[str, float | None], reused: dict[str, object] | None, trained: dict[str, float | None] | None) -> Group:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from math import hypot
 
-from predict_age.records.model_quality import WITHHELD_FIX, WITHHELD_WHY
+from predict_age.records.model_quality import MANY_WITHHELD, WITHHELD_FIX, WITHHELD_WHY
 from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
 MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
-MANY_WITHHELD = 0.1  # share of the people of unknown age
 MANY_ZEROS = 0.01  # share of the rows
 ABSENT_NAMED = 5
 CLEARLY = 3.0  # standard errors

@@ -28,6 +28,7 @@ from predict_age.records.model_quality import (
 )
 from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
+from predict_age.runs.gate_advice import accept_when
 from predict_age.runs.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
@@ -72,8 +73,8 @@ def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, pu
             Check(
                 "worst age band",
                 worst.mae <= limits.band_error_years,
-                f"a mean error of at most {limits.band_error_years:g} years",
-                f"{worst.mae:.2f} for people aged {worst.band}",
+                f"a mean error of at most {limits.band_error_years:g} years in each band (gates.band_error_years)",
+                f"{worst.mae:.2f} years for the {worst.rows:,} people aged {worst.band} of {held.rows:,} held out",
             )
         )
     group = model.worst_group
@@ -260,7 +261,8 @@ def overridden_gates(folder: RunFolder) -> tuple[str, ...]:
 
 
 def _apply_gate(run: Run, name: str, checks: list[Check], error: PredictAgeError | None = None) -> None:
-    fix = f"look at {run.folder.model / 'card.html'}; then change data or configuration, or `predict-age resume --accept`"
+    fix = f"look at {run.folder.model / 'card.html'}; then change data, features or configuration and run again, or `predict-age "
+    fix += f"resume --accept`, which is right where {accept_when([c.name for c in checks if not c.passed])}"
     apply_gate(run.folder, name, checks, name in run.accept, run.progress.note, SENTENCES.get(name, ""), fix, error)
 
 

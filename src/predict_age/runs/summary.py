@@ -11,6 +11,7 @@ from predict_age.records.model_quality import Metrics
 from predict_age.records.step_facts import Facts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.runs.budget import Attempts
 from predict_age.runs.findings import run_findings
+from predict_age.runs.quality_gates import GATE_NAMES, GateOutcome, outcome
 from predict_age.step import StepRecord
 from predict_age.storage.workspace import RunFolder
 
@@ -24,6 +25,12 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: without_nan(v) for k, v in value.items()}
     return [without_nan(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def stopped_gate(folder: RunFolder) -> tuple[str, GateOutcome] | None:
+    """Name and decision of the gate that has stopped a run; None where none has."""
+    decided = ((name, outcome(folder, name)) for name in GATE_NAMES)
+    return next(((name, found) for name, found in decided if found and not (found.passed or found.accepted)), None)
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class RunScore:
     """Quality of the predictions of a run: ``all`` of them, by band of predicted age, by confidence, and usable ones.
 
     ``withheld``: people with a true age whom the run withheld; they are not scored. ``minors_published``: predicted people whose
-    true age is below the run's ``ages.min_age``.
+    true age is from 0 to below the run's ``ages.min_age``, those below the age window included, who are not scored.
     """
 
     run_id: str
@@ -82,6 +82,11 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
         f"SELECT count(*) FROM {results} AS r JOIN truth AS t ON r.pid = t.pid "
         f"WHERE r.prediction_source = {literal(WITHHELD_MINOR)}"
     )
+    minors = (
+        f"SELECT count(*) FROM {results} AS r JOIN given AS t ON r.pid = TRY_CAST(t.pid AS BIGINT) "
+        f"WHERE r.prediction_source = 'ML_PREDICTION' AND NOT t.is_unknown AND t.age >= 0 "
+        f"AND t.age < {int(run.folder.record['config']['ages'].get('min_age', 0))}"
+    )
     table = connection.sql(query).to_arrow_table()
     age, predicted, lower, upper, confidence, usable = (
         table[c].to_numpy().astype(np.float64)
@@ -100,7 +105,7 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
         scores_by_confidence(age, predicted, lower, upper, confidence),
         of("usable", usable > 0),
         int(connection.sql(withheld).fetchall()[0][0]),
-        int((age < run.folder.record["config"]["ages"].get("min_age", 0)).sum()),
+        int(connection.sql(minors).fetchall()[0][0]),
     )
 
 

@@ -11,13 +11,20 @@ import duckdb
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.visible_people import visible_rows_sql
+from predict_age.source.column_names import did_you_mean
 from predict_age.source.text_ids import pid_sql
-from predict_age.source.value_form import without_values
+from predict_age.source.value_form import shown_names, without_values
 from predict_age.sql import literal
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
 READERS = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
+FILES = "a .csv, .tsv or .parquet file"
+USUAL_NAMES = {
+    "pid": ("id", "person_id", "personid", "key"),
+    "source_id": ("id", "person_id", "personid", "key"),
+    "true_age": ("age", "ages", "known_age", "approximate_age"),
+}
 FIRST_YEAR = 1900
 FEW_YEARS = 0.05  # share of values that look like birth years; with more, the column holds no ages
 
@@ -42,8 +49,8 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
     ``truth`` is a run or quarter, whose given ages count, or a .csv, .tsv or .parquet file with pid and true_age. Ages of a
     later run are reduced by the years between the runs. Raises ConfigError when the file holds no ages.
     """
-    if Path(truth).suffix.lower() in READERS:
-        values = _file_values(truth)
+    if Path(truth).suffix.lower() in READERS or Path(truth).exists():
+        values = _file_values(connection, truth)
     else:
         later = verified_run(workspace, workspace.resolve(truth))
         years = _year(later) - _year(run)
@@ -54,25 +61,73 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
     try:
         connection.execute(f"CREATE TABLE given AS {values}")
     except duckdb.Error as error:
-        raise ConfigError(
-            f"the true ages in {truth} cannot be read", expected="columns pid and true_age", found=without_values(str(error), truth)
-        ) from None
+        raise _unreadable(truth, error) from None
     if run.folder.facts(ReadSourceFacts).pid_type == "text":  # ids of the source, or pids of the results: those stay as they are
         pid = f"CAST(CASE WHEN pid <> '' THEN {pid_sql('pid')} END AS VARCHAR)"
         connection.execute(f"CREATE OR REPLACE TABLE given AS SELECT {pid} AS pid, age, is_unknown FROM given")
     return _usable_ages(connection, truth, run)
 
 
-def _file_values(truth: str) -> str:
+def _unreadable(truth: str, error: duckdb.Error) -> ConfigError:
+    return ConfigError(
+        f"the true ages in {truth} cannot be read",
+        expected=f"{FILES} with the columns pid and true_age",
+        found=without_values(str(error), truth),
+        fix="write the file again in the format that its ending names",
+    )
+
+
+def _file_values(connection: duckdb.DuckDBPyConnection, truth: str) -> str:
+    """SQL for the ids and ages of a file. Raises ConfigError for another kind of file, or one without the columns or rows."""
     if not Path(truth).is_file():
-        raise ConfigError(f"there is no file {truth}", expected="a .csv, .tsv or .parquet file with pid and true_age")
-    reader = READERS[Path(truth).suffix.lower()]
-    options = ", all_varchar = true" if reader == "read_csv" else ""
+        raise ConfigError(f"there is no file {truth}", expected=f"{FILES} with pid and true_age")
+    reader = READERS.get(Path(truth).suffix.lower())
+    if reader is None:
+        fix = "export the sheet or table as CSV, with the columns pid and true_age"
+        raise ConfigError(f"{truth} is no file of true ages", expected=FILES, found=f"a file {Path(truth).name}", fix=fix)
+    if not Path(truth).stat().st_size:
+        raise ConfigError(
+            f"{truth} is empty", expected="the columns pid and true_age", found="no bytes", fix="write the file again"
+        )
+    options = ", all_varchar = true, header = true" if reader == "read_csv" else ""
+    rows = f"{reader}({literal(truth)}{options})"
+    try:
+        names = [str(row[0]) for row in connection.sql(f"DESCRIBE SELECT * FROM {rows}").fetchall()]
+        has_rows = bool(connection.sql(f"SELECT 1 FROM {rows} LIMIT 1").fetchall())
+    except duckdb.Error as error:
+        raise _unreadable(truth, error) from None
+    lower = [name.lower() for name in names]
+    key = "pid" if "pid" in lower or "source_id" not in lower else "source_id"
+    if missing := [name for name in (key, "true_age") if name not in lower]:
+        raise ConfigError(
+            f"{truth} has no column {' and no column '.join(missing)}",
+            expected=f"the columns pid (the ids of the source) and true_age (years at the date of the run){_hints(missing, names)}",
+            found="columns " + shown_names(names),
+            fix="name the columns pid and true_age in the first line of the file",
+        )
+    if not has_rows:
+        raise ConfigError(
+            f"{truth} holds no true age", expected="a row for each person", found="no rows", fix="write the file again"
+        )
     age = "try_cast(trim(CAST(true_age AS VARCHAR)) AS DOUBLE)"
     return (
-        f"SELECT trim(CAST(pid AS VARCHAR)) AS pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown "
-        f"FROM {reader}({literal(truth)}{options})"
+        f"SELECT trim(CAST({key} AS VARCHAR)) AS pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown FROM {rows}"
     )
+
+
+def _empty(truth: str, found: str) -> ConfigError:
+    columns = "the columns pid and true_age, and a row for each person"
+    return ConfigError(f"{truth} is empty", expected=columns, found=found, fix="write the file again")
+
+
+def _hints(missing: list[str], names: list[str]) -> str:
+    """A hint for each of the ``missing`` columns that another of the ``names`` may stand for."""
+    hints = []
+    for wanted in missing:
+        near = next((f" (did you mean {name!r}?)" for name in names if name.lower() in USUAL_NAMES[wanted]), "")
+        if near := near or did_you_mean(wanted, names):
+            hints.append(f"; {wanted}{near}")
+    return "".join(hints)
 
 
 def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: VerifiedRun) -> TruthCounts:
@@ -97,13 +152,24 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
             fix="write the age instead: the year of the run minus the birth year",
         )
     if not used:
-        raise ConfigError(f"{truth} holds no true age", expected=expected, found=f"{unknown:,} unknown, {outside:,} outside")
+        raise ConfigError(
+            f"{truth} holds no true age",
+            expected=expected,
+            found=f"{unknown:,} unknown (empty, or no number), {outside:,} outside",
+            fix="write ages in years as numbers, such as 42 or 42.5",
+        )
     connection.execute(
         "CREATE TABLE truth AS SELECT CAST(pid AS BIGINT) AS pid, age FROM given "
         f"WHERE NOT is_unknown AND age BETWEEN {ages[0]} AND {ages[1]}"
     )
-    if connection.sql("SELECT count(*) <> count(DISTINCT pid) FROM truth").fetchall()[0][0]:
-        raise ConfigError(f"{truth} names a person twice", expected="every pid once")
+    twice = "SELECT count(*) FROM (SELECT pid FROM truth GROUP BY pid HAVING count(*) > 1)"
+    if people := connection.sql(twice).fetchall()[0][0]:
+        raise ConfigError(
+            f"{truth} names a person twice",
+            expected="every pid once",
+            found=f"{people:,} pid{'' if people == 1 else 's'} in several rows",
+            fix="keep one row for each person",
+        )
     return TruthCounts(used, unknown, outside)
 
 

@@ -12,9 +12,16 @@ from predict_age.evaluation.model_card.contents import Card, Population
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.models.metrics import is_short_of_coverage
-from predict_age.records.model_quality import WITHHELD_FIX, WITHHELD_WHY, BandQuality, CardFinding, NamedGroup, Quality
+from predict_age.records.model_quality import (
+    MANY_WITHHELD,
+    WITHHELD_FIX,
+    WITHHELD_WHY,
+    BandQuality,
+    CardFinding,
+    NamedGroup,
+    Quality,
+)
 
-MANY_WITHHELD = 0.1  # share of the people of unknown age
 MIN_GROUP_BIAS_YEARS = 1.0
 AUC_STANDARD_ERRORS = 2.6  # 1 % false positives
 GROUP_COVERAGE_ALPHA = 0.01  # of all groups together
