@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import cli
+from predict_age.cli.run import unread_proposal
 
 AS_OF = "2025-10-23"
 Row = dict[str, Any]
@@ -244,3 +245,29 @@ def test_numbers_with_a_name_like_an_id_stay_features(name: str, tmp_path: Path)
     """Numbers of visits and the like are no ids: small ones are much commoner than large ones, or the name says otherwise."""
     rows = panel(480, 1, {"row": lambda p, w: None, name: lambda p, w: int((p % 97) ** 2 / 250)})
     assert name in init(write(rows, tmp_path / "panel.csv"))["features"]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "said"), [("2025-10-23", ""), ("2047-01-01", "years before --as-of 2047-01-01"), ("2009-01-01", "lie after the year")]
+)
+def test_an_as_of_that_the_dates_contradict_is_noted(as_of: str, said: str, tmp_path: Path) -> None:
+    """In plan, from the dates of the features; nothing is said where they fit."""
+    source = write([{k: v for k, v in row.items() if k != "years"} for row in people()], tmp_path / "staff.csv")
+    made = init(source)
+    options = ("--source", source, "--config", made["config"], "--features", made["features_file"], "--as-of", as_of)
+    notes = json.loads(cli("plan", *options, "--json").stdout)["notes"]
+    assert bool(notes) == bool(said)
+    assert said in " ".join(notes)
+
+
+def test_files_of_init_that_no_option_names_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration in the current folder is never read silently, and never ignored silently."""
+    source = write([{k: v for k, v in row.items() if k != "years"} for row in people()], tmp_path / "staff.csv")
+    cli("init", "--source", source, "--out", tmp_path, "--as-of", AS_OF, "--yes")
+    monkeypatch.chdir(tmp_path)
+    assert unread_proposal(None, None) == [
+        "files in this folder are read only when an option names them: --config predict-age.toml --features features.toml"
+    ]
+    assert unread_proposal(Path("predict-age.toml"), Path("features.toml")) == []
+    monkeypatch.chdir("/")
+    assert unread_proposal(None, None) == []

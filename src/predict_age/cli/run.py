@@ -137,14 +137,28 @@ def plan_command(
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
     when = as_of or dt.date.today().isoformat()
     plan = checked_plan(source, when, features, config, workers, purpose=purpose, training_source=training_source)
-    coverage = check_features(plan)  # in the order of `run`, so that both refuse a source with the same sentence
+    notes = unread_proposal(config, features)
+    coverage = check_features(plan, notes)  # in the order of `run`, so that both refuse a source with the same sentence
     estimated = estimate(plan, gates=True)
     if as_json:
-        print_line(json.dumps({**estimated.as_json(), "purpose": plan.purpose, "features": [asdict(c) for c in coverage]}))
+        print_line(
+            json.dumps({**estimated.as_json(), "purpose": plan.purpose, "features": [asdict(c) for c in coverage], "notes": notes})
+        )
     else:
         show_estimate(estimated)
         print_line(f"purpose: {plan.purpose}" if plan.config.run.purpose else NOTE)
         show_features(coverage)
+        for note in notes:
+            print_line(f"note: {note}")
+
+
+def unread_proposal(config: Path | None, features: Path | None) -> list[str]:
+    """Sentence that files of ``init`` lie in the current folder and are not read, because no option names them."""
+    options = {"--config": (config, "predict-age.toml"), "--features": (features, "features.toml")}
+    unread = [f"{option} {name}" for option, (given, name) in options.items() if given is None and Path(name).is_file()]
+    if not Path("predict-age.toml").is_file() or not unread:
+        return []
+    return [f"files in this folder are read only when an option names them: {' '.join(unread)}"]
 
 
 def _plan_aws(
@@ -213,8 +227,11 @@ def run_command(
         purpose=purpose,
         training_source=training_source,
     )
-    for useless in (c for c in check_features(plan) if c.sentence):
+    notes = unread_proposal(config, features)
+    for useless in (c for c in check_features(plan, notes) if c.sentence):
         sys.stderr.write(f"  {useless.sentence}\n")
+    for note in notes:
+        sys.stderr.write(f"  note: {note}\n")
     if plan.config.limits.max_minutes or plan.config.limits.max_cost_usd:
         from predict_age.pipeline.estimate import estimate
         from predict_age.runs.budget import check_affordable

@@ -12,6 +12,7 @@ from predict_age.errors import ConfigError
 from predict_age.features.extract import compile_features
 from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
 from predict_age.features.spec import FeatureSet, Sql, parse_path
+from predict_age.pipeline.as_of_check import as_of_warnings
 from predict_age.pipeline.estimate import estimate
 from predict_age.runs.run import RunPlan
 from predict_age.source.missing_keys import check_profile_key
@@ -27,8 +28,10 @@ BUILT_IN = "built in"
 MAX_FEATURES_NAMED = 8  # absent features or keys that an error names
 
 
-def check_features(plan: RunPlan) -> list[FeatureCoverage]:
+def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[FeatureCoverage]:
     """Coverage of each feature in a sample of the source's profiles. Raises ConfigError for a feature that is of no use.
+
+    Sentences about an ``as_of`` that the dates of the profiles contradict are added to ``notes``.
 
     A feature of a feature file is of no use when none of 100,000 profiles (or of all, where there are fewer) has it, or when
     none of its values can be read. Of the built-in features some may be absent, but not all of them.
@@ -48,6 +51,8 @@ def check_features(plan: RunPlan) -> list[FeatureCoverage]:
     if any(c.is_absent for c in coverage) and len(profiles) >= PROFILES_SAMPLED:
         wider = inspect_features(connect(), _sample(plan, PROFILES_SEARCHED, columns), features, plan.as_of, whole_profiles)
         coverage = [w if c.is_absent else c for c, w in zip(coverage, wider, strict=True)]
+    if notes is not None:
+        notes += as_of_warnings(profiles, features, plan.as_of)
     if not len(profiles):
         return coverage
     if plan.base and estimate(plan).to_predict == 0:
