@@ -271,3 +271,45 @@ def test_files_of_init_that_no_option_names_are_said(tmp_path: Path, monkeypatch
     assert unread_proposal(Path("predict-age.toml"), Path("features.toml")) == []
     monkeypatch.chdir("/")
     assert unread_proposal(None, None) == []
+
+
+def coded(values: Callable[[int], object], name: str, more: dict[str, Callable[[int], object]] | None = None) -> list[Row]:
+    """People with a column of whole numbers, and ``more`` columns."""
+    rows = [{k: v for k, v in row.items() if k != "years"} for row in people()]
+    return [{**row, name: values(n), **{k: of(n) for k, of in (more or {}).items()}} for n, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kind"),
+    [
+        ("status", lambda n: [1, 2, 5, 9][n * n % 4 % 4 if n % 3 else n % 4], "category"),
+        ("grade", lambda n: [10, 20, 35, 40, 70][n % 5], "category"),
+        ("job_type", lambda n: 1 + n % 4, "category"),
+        ("occcode", lambda n: 100 + n * n % 37, "category"),
+        ("likert", lambda n: 1 + n % 6, "number"),
+        ("steps", lambda n: 10 * (n % 5), "number"),
+        ("kids", lambda n: 7 if n == 3 else n % 4, "number"),
+        ("visits", lambda n: int((n * 7919 % 600) ** 2 / 9000), "number"),
+    ],
+)
+def test_whole_numbers_that_are_codes_become_categories(
+    name: str, values: Callable[[int], object], kind: str, tmp_path: Path
+) -> None:
+    """A few numbers with gaps between the common ones, or a name that says so; amounts, also with rare large ones, stay numbers."""
+    assert init(write(coded(values, name), tmp_path / "coded.csv"))["features"][name] == kind
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_dummies_beside_their_column_are_left_out(first: bool, tmp_path: Path) -> None:
+    """In front of the column that they are made of, and behind it; a flag that groups several values stays."""
+    level = lambda n: n * 7 % 13 % 4  # noqa: E731
+    rows = coded(level, "level", {f"level{k}": lambda n, k=k: int(level(n) == k) for k in range(4)})  # type: ignore[misc]
+    rows = [{**row, "upper": int(row["level"] >= 2)} for row in rows]
+    if first:
+        rows = [{k: row[k] for k in sorted(row, key=lambda name: not name[-1].isdigit())} for row in rows]
+    made = init(write(rows, tmp_path / "coded.csv"))
+    assert {"level", "upper"} <= set(made["features"])
+    for number in range(4):
+        if f"level{number}" in made["left_out"]:
+            assert made["left_out"][f"level{number}"] in ("tells whether level has one of its values", "the same value everywhere")
+        assert f"level{number}" not in made["features"]

@@ -17,6 +17,7 @@ from predict_age.proposal.identifiers import counts_rows, is_repeated_id
 from predict_age.proposal.text_candidates import (
     COVERED_SHARE,
     Settings,
+    are_codes,
     item_flags,
     json_place,
     level_share,
@@ -141,6 +142,9 @@ def _features_of(field: Field, as_of: dt.date) -> list[tuple[str, Settings]]:
         return _of_items(field, as_of)
     if field.is_boolean:
         return [("", {"kind": "boolean", "path": written(field.path), "meaning": meaning_of(field, "true or false")})]
+    if are_codes(field):
+        settings = {"kind": "category", "path": written(field.path), "max_values": 256}
+        return [("", settings | {"meaning": meaning_of(field, "a code")})]
     if scalar := _number_or_date(field, as_of):
         return [("", {**scalar, "path": written(field.path)})]
     if field.has_decimal_comma:

@@ -23,6 +23,7 @@ from predict_age.proposal.sample import Record, SourceSample, json_object, sampl
 from predict_age.source.row_rules import connect
 
 SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy
+MOST_LEVELS_OF_DUMMIES = 60  # of the column that dummies are made of
 MOST_GROUP_VALUES = 60  # of a protected attribute that becomes a group of the model card
 GROUP_WORDS = frozenset(["gender", "sex", "race", "ethnicity", "country", "region", "nationality"])
 
@@ -82,6 +83,11 @@ def _without_copies_and_leaks(
             if earlier.name not in dropped and _tell_the_same(matrix[earlier.name], values):
                 dropped[candidate.name] = f"tells the same as {earlier.name}"
                 break
+    for candidate in candidates:
+        values = matrix[candidate.name]
+        sources = (c.name for c in candidates if c.name not in dropped and c is not candidate)
+        if candidate.name not in dropped and (source := next((s for s in sources if _is_dummy(values, matrix[s])), "")):
+            dropped[candidate.name] = f"tells whether {source} has one of its values"
     known = np.array([age is not None for age in ages])
     truth = np.array([age for age in ages if age is not None], np.float32)
     gates = GatesConfig()
@@ -115,6 +121,21 @@ def _tell_the_same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool
         return False
     pairs = np.unique(first.astype(np.int64) * (int(second.max()) + 1) + second).size
     return bool(pairs <= (int(first.max()) + 1) / SAME_SHARE)
+
+
+def _is_dummy(values: NDArray[np.float64], source: NDArray[np.float64]) -> bool:
+    """Whether a column (n,) of two values says for nearly everybody whether ``source`` (n,), of a few, has one certain value."""
+    both = ~np.isnan(values) & ~np.isnan(source)
+    if (np.isnan(values) != np.isnan(source)).mean() > 1 - SAME_SHARE or both.sum() < 20:
+        return False
+    two, flags = np.unique(values[both], return_inverse=True)
+    levels, codes = np.unique(source[both], return_inverse=True)
+    if len(two) != 2 or not 2 < len(levels) <= MOST_LEVELS_OF_DUMMIES:
+        return False
+    counts = np.zeros((len(levels), 2), np.int64)
+    np.add.at(counts, (codes, flags), 1)
+    sides = counts.argmax(axis=1)
+    return bool(counts.max(axis=1).sum() >= SAME_SHARE * both.sum() and min(sides.sum(), len(sides) - sides.sum()) == 1)
 
 
 def _groups(fields: dict[FieldPath, Field]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 from predict_age.features.inspection import written
@@ -15,6 +16,10 @@ MIN_LEVEL_ROWS = 10  # people with a level, for a model to learn it
 COVERED_SHARE = 0.5  # of the rows in such levels, for a category
 COMPLETE_SHARE = 0.95  # of the rows in such levels: words of the text would add nothing
 FEW_LEVELS = 50
+MOST_CODE_VALUES, MOST_NAMED_CODES = 12, 256  # of whole numbers that are codes by their gaps, or by their name
+COMMON_CODE = 0.02  # of the rows
+CODE_WORDS = frozenset(["code", "codes", "type", "category", "kind", "class", "sector", "industry", "occupation", "occ", "region"])
+CODE_ENDINGS = ("code", "type")
 MOST_FLAGS = 25  # items of one list
 MIN_FLAG_ROWS = 20  # people with an item, for a model to learn it
 BUCKETS = 32  # of words of one text
@@ -38,6 +43,26 @@ def text_features(field: Field) -> list[tuple[str, Settings]]:
         words = sql_settings(f"len(string_split({text}, ' '))", (0.0, longest, 1.0), meaning_of(field, "number of words"))
         made.append(("words", words | {"unit": "words"}))
     return made
+
+
+def are_codes(field: Field) -> bool:
+    """Whether whole numbers stand for kinds rather than amounts: named so, or a few values with gaps between the common ones.
+
+    Rare large numbers of things (0, 1, 2, 3, 7) leave gaps, too; those do not count.
+    """
+    if not field.texts or len(field.numbers) < len(field.texts) or not all(n.is_integer() for n in field.numbers):
+        return False
+    words = words_of(field.path[-1])
+    if len(field.counts) <= MOST_NAMED_CODES and (CODE_WORDS & set(words) or any(w.endswith(CODE_ENDINGS) for w in words)):
+        return len(field.counts) > 2
+    if not 2 < len(field.counts) <= MOST_CODE_VALUES:
+        return False
+    levels: dict[float, int] = {}
+    for text, rows in field.counts.items():
+        levels[float(text)] = levels.get(float(text), 0) + rows
+    common = sorted(n for n, rows in levels.items() if rows >= max(MIN_LEVEL_ROWS, COMMON_CODE * len(field.texts)))
+    steps = {later - earlier for earlier, later in itertools.pairwise(common)}
+    return len(common) > 2 and len(steps) > 1
 
 
 def sql_settings(expression: str, bounds: tuple[float, float, float], meaning: str) -> Settings:

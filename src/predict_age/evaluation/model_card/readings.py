@@ -66,8 +66,9 @@ def partial_readings(column: pa.ChunkedArray) -> Iterator[Reading]:
     for place in (0, 1, 2, -1):
         yield Reading(f"word {place + 1 if place >= 0 else 'at the end'}", _codes([_at(w, place) for w in words]), ordered=False)
     for letters in range(1, MAX_AFFIX + 1):
-        yield Reading(f"the first {letters} letters", _codes([text[:letters] for text in texts]), ordered=False)
-        yield Reading(f"the last {letters} letters", _codes([text[-letters:] for text in texts]), ordered=False)
+        count = "letter" if letters == 1 else f"{letters} letters"
+        yield Reading(f"the first {count}", _codes([text[:letters] for text in texts]), ordered=False)
+        yield Reading(f"the last {count}", _codes([text[-letters:] for text in texts]), ordered=False)
 
 
 def _texts(column: pa.ChunkedArray) -> list[str] | None:
