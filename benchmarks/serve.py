@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import selectors
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 NUMBERS = count()
+CONNECTIONS = 16
 
 
 def connected(port: int) -> socket.socket:
@@ -35,6 +37,11 @@ def connected(port: int) -> socket.socket:
 def asked(client: socket.socket, request: bytes) -> bytes:
     """The body of the answer, which must have status 200."""
     client.sendall(request)
+    return answered(client)
+
+
+def answered(client: socket.socket) -> bytes:
+    """The body of the answer that comes next, which must have status 200."""
     found = client.recv(1 << 20)
     while b"\r\n\r\n" not in found:
         found += client.recv(1 << 20)
@@ -68,22 +75,34 @@ def percentiles(times: list[float]) -> str:
 
 
 def at_rate(port: int, request: Callable[[], bytes], rate: float, seconds: float) -> list[float]:
-    """Seconds from when each request was due to its answer; requests are due ``rate`` a second."""
+    """Seconds from when each request was due to its answer; requests are due ``rate`` a second, on CONNECTIONS in turn."""
     prepared = [request() for _ in range(int(rate * seconds))]
     times = []
-    with connected(port) as client:
-        start = time.perf_counter()
-        for number, content in enumerate(prepared):
-            due = start + number / rate
-            while (wait := due - time.perf_counter()) > 0:
-                if wait > 0.0003:
-                    time.sleep(wait - 0.0002)
-            asked(client, content)
-            times.append(time.perf_counter() - due)
+    selector = selectors.DefaultSelector()
+    clients = [connected(port) for _ in range(CONNECTIONS)]
+    for client in clients:
+        selector.register(client, selectors.EVENT_READ)
+    free, due_of = clients.copy(), dict[socket.socket, float]()
+    start, number = time.perf_counter(), 0
+    while number < len(prepared) or due_of:
+        now = time.perf_counter()
+        while number < len(prepared) and start + number / rate <= now and free:
+            client = free.pop()
+            due_of[client] = start + number / rate
+            client.sendall(prepared[number])
+            number += 1
+        wait = start + number / rate - time.perf_counter() if number < len(prepared) and free else 0.05
+        for key, _ in selector.select(max(0.0, wait)):
+            client = key.fileobj  # type: ignore[assignment]
+            answered(client)
+            times.append(time.perf_counter() - due_of.pop(client))
+            free.append(client)
+    for client in clients:
+        client.close()
     return times
 
 
-def most(port: int, request: Callable[[], bytes], requests: int, connections: int = 2) -> float:
+def most(port: int, request: Callable[[], bytes], requests: int, connections: int = CONNECTIONS) -> float:
     """Requests answered in a second, by ``connections`` that ask one after the other."""
     prepared = [[request() for _ in range(requests // connections)] for _ in range(connections)]
 
@@ -187,11 +206,11 @@ def main() -> None:
         print(f"single profiles, {given.rate / 4:.0f} a second, beside a client of batches:", percentiles(times))
         print("profiles that are not plain, 100 a second:", percentiles(at_rate(port, odd, 100, given.seconds / 2)))
         print(f"lookups, {given.rate:.0f} a second:", percentiles(at_rate(port, lookup, given.rate, given.seconds / 2)))
-        costs("single profiles", single, 2000, 1)
+        costs("single profiles", single, 8000, 1)
         costs("single profiles that are not plain", odd, 400, 1)
         costs("lookups of one", lookup, 2000, 1)
-        costs("profiles in JSON of 1,000", lambda: many(1000), 20, 1000)
-        costs("profiles in Arrow of 1,000", stream, 20, 1000)
+        costs("profiles in JSON of 1,000", lambda: many(1000), 32, 1000)
+        costs("profiles in Arrow of 1,000", stream, 32, 1000)
 
 
 if __name__ == "__main__":
