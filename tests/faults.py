@@ -36,7 +36,7 @@ FOREVER = {errno.ENOSPC, errno.EROFS}
 FAULTS = ("kill", "power", "ENOSPC", "EIO", "EROFS", "EMFILE")
 WRITING = {"create", "write", "fsync", "rename"}
 NOT_BROKEN = 96  # exit code of a trial whose twin could not be made: no finding about the protocol
-COMPARED = ("predictions", "qa", "results", "model", "set_aside", "source", "batches.json")
+COMPARED = ("predictions", "qa", "results", "lookup", "model", "set_aside", "source", "batches.json")
 
 
 class FaultyDisk(durable_files.Disk):

@@ -15,7 +15,7 @@ from personal_traces import Trace, Watch, counted, traces
 from planted_people import Planted, plant
 from small_models import SMALL_TRAINING
 
-TABLES = ("predictions/", "qa/", "results/")  # below runs/RUN/: what the pipeline is for
+TABLES = ("predictions/", "qa/", "results/", "lookup/")  # below runs/RUN/: what the pipeline is for
 AS_OF, LATER = "2025-10-23", "2026-01-23"
 CONFIG = (
     SMALL_TRAINING

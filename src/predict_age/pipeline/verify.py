@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -12,6 +13,7 @@ from predict_age.errors import IntegrityError
 from predict_age.models.artifact import load_model
 from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.runs.lookup_files import lookup_files, people_of_parts
 from predict_age.runs.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
@@ -21,7 +23,7 @@ from predict_age.storage.row_accounting import ML_PREDICTION, WITHHELD_MINOR
 from predict_age.storage.workspace import DONE, RunFolder, Workspace
 from predict_age.tally import sum_tallies
 
-PARTITION_FOLDERS = ("predictions/batch_", "qa/", "results/")
+PARTITION_FOLDERS = ("predictions/batch_", "qa/", "results/", "lookup/")
 COMPARED_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "model_version")
 
 
@@ -65,6 +67,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
     checks.append(f"{len(run.files):,} files have their recorded SHA-256")
     for claim, check in (
         ("every person of the source occurs exactly once, and the row accounting reconciles", _books),
+        ("lookup files, where there are some, say what the result says", _lookup),
         ("predicted rows equal the model's predictions", _predictions),
         ("the model loads, and its features are those of its training", _model),
     ):
@@ -101,6 +104,25 @@ def _predictions(run: VerifiedRun) -> None:
             raise IntegrityError(f"{part} differs from {batch}", expected="the same people with the same ages", found="others")
 
 
+def _lookup(run: VerifiedRun) -> None:
+    """Compare every record of the lookup files with the result."""
+    files = lookup_files(run)
+    if files is None:
+        return
+    parts = [(run.folder.path / name, run.files[name]) for name in run.named("results/")]
+    shown, texts = people_of_parts(parts)
+    people = 0
+    for found, named in files.each():
+        at = np.minimum(np.searchsorted(shown.pids, found.pids), max(len(shown.pids) - 1, 0))
+        people += len(found.pids)
+        if not found.as_table(named).equals(shown.taken(at).as_table(texts)):
+            raise IntegrityError(
+                "a lookup file differs from the result", expected="the same people with the same values", found="others"
+            )
+    if people != len(shown.pids):
+        raise IntegrityError("lookup files do not hold everybody", expected=f"{len(shown.pids):,} people", found=f"{people:,}")
+
+
 def _model(run: VerifiedRun) -> None:
     load_model(run.folder.model, run.files["model/manifest.json"])
 
@@ -108,7 +130,7 @@ def _model(run: VerifiedRun) -> None:
 def _records(run: VerifiedRun, *, may_be_missing: bool) -> list[str]:
     """Problems of files that the manifest does not name: those written after it, which ``may_be_missing``, and receipts."""
     problems = []
-    parts = {name: seal for name, seal in run.files.items() if name.endswith(".parquet") and name.startswith(PARTITION_FOLDERS)}
+    parts = {name: seal for name, seal in run.files.items() if name.startswith(PARTITION_FOLDERS)}
     receipts = {receipt_of(run.folder.path / name): seal for name, seal in parts.items()}
     later = ["status.json", "attempts.json", "steps/final_results.json", "steps/post_cleanup.json"]
     later += [p.relative_to(run.folder.path).as_posix() for p in sorted(run.folder.path.glob("gates/*.json"))]

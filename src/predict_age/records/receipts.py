@@ -41,6 +41,13 @@ class ResultContents:
 
 
 @dataclass(frozen=True)
+class LookupContents:
+    """A lookup file, or the index of all of them: the number of people whom it finds."""
+
+    people: int
+
+
+@dataclass(frozen=True)
 class _File:
     key: str
     file: str

@@ -1,24 +1,22 @@
-"""Published people by pid: the result of the current run in memory, pids in order, in 17 bytes a person."""
+"""Published people by pid: from the lookup files of the current run, or, of runs without, from its result in memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.predictor.answers import PersonAge
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.runs.lookup_blocks import FoundPerson, LookupTexts, PeopleRecords
+from predict_age.runs.lookup_files import lookup_files, people_of_parts
 from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import hidden_people, pids_as_written
 from predict_age.storage.manifest import VerifiedRun
 from predict_age.storage.suppression_list import SuppressionList
-
-NO_NUMBER = 255  # an age or end that a person does not have
-SHOWN_COLUMNS = ("pid", "predicted_age", "age_lower", "age_upper", "confidence_pct", "prediction_source", "usable", "model_version")
 
 
 @dataclass(frozen=True)
@@ -28,24 +26,32 @@ class PublishedPerson(PersonAge):
     model_version: str | None
 
 
+class PeopleByPid(Protocol):
+    """Anything that finds the record of a person by pid."""
+
+    def find(self, pid: int) -> FoundPerson | None: ...
+
+
+@dataclass(frozen=True)
+class PeopleInMemory:
+    """All people of a result, of which earlier versions left no lookup files."""
+
+    records: PeopleRecords
+    texts: LookupTexts
+
+    def find(self, pid: int) -> FoundPerson | None:
+        """The record of ``pid``."""
+        return self.records.find(pid, self.texts)
+
+
 @dataclass(frozen=True)
 class PublishedPeople:
-    """n people of a run, by ascending ``pids`` (n,). Numbers are NO_NUMBER, or NaN, where a person has none.
+    """The people of a run.
 
-    ``sources`` and ``models`` are the texts that ``source`` and ``model`` (n,) number. ``ids`` says what ids of the source are;
-    ``made_with`` is the generation of the suppression list with which the run was made.
+    ``ids`` says what ids of the source are; ``made_with`` is the generation of the suppression list with which the run was made.
     """
 
-    pids: NDArray[np.int64]
-    age: NDArray[np.uint8]
-    lower: NDArray[np.uint8]
-    upper: NDArray[np.uint8]
-    pct: NDArray[np.float32]
-    source: NDArray[np.uint8]
-    model: NDArray[np.uint8]
-    usable: NDArray[np.bool_]
-    sources: list[str]
-    models: list[str]
+    records: PeopleByPid
     ids: IdType
     made_with: int
 
@@ -61,46 +67,18 @@ class PublishedPeople:
         return hidden_people(pids, suppression, self.ids, self.made_with)[0]
 
     def find(self, pid: int) -> PublishedPerson | None:
-        """The row of ``pid``; the caller has asked whether it is hidden."""
-        at = int(np.searchsorted(self.pids, pid))
-        if at == len(self.pids) or self.pids[at] != pid:
+        """The row of ``pid``; the caller has asked whether it is hidden. Raises IntegrityError for a damaged file."""
+        found = self.records.find(pid)
+        if found is None:
             return None
-        age, lower, upper = (None if values[at] == NO_NUMBER else int(values[at]) for values in (self.age, self.lower, self.upper))
-        pct = None if np.isnan(self.pct[at]) else round(float(self.pct[at]), 2)
-        model = self.models[self.model[at]]
-        return PublishedPerson(age, lower, upper, pct, bool(self.usable[at]), self.sources[self.source[at]], model or None)
+        pct = None if found.pct is None else round(found.pct, 2)
+        return PublishedPerson(found.age, found.lower, found.upper, pct, found.usable, found.source, found.model or None)
 
 
 def published_people(run: VerifiedRun) -> PublishedPeople:
-    """Read the results of ``run``, after each file was compared with its hash. Raises IntegrityError."""
-    tables = [
-        pq.read_table(path, columns=list(SHOWN_COLUMNS), read_dictionary=["prediction_source", "model_version"])
-        for path in run.checked("results/")
-    ]
-    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    order = np.argsort(table["pid"].to_numpy(), kind="stable")
-    source, sources = _numbered(table["prediction_source"])
-    model, models = _numbered(table["model_version"])
-    small = {name: pc.fill_null(table[name], NO_NUMBER).to_numpy().astype(np.uint8)[order] for name in SHOWN_COLUMNS[1:4]}
-    return PublishedPeople(
-        table["pid"].to_numpy()[order],
-        small["predicted_age"],
-        small["age_lower"],
-        small["age_upper"],
-        pc.fill_null(table["confidence_pct"], np.nan).to_numpy().astype(np.float32)[order],
-        source[order],
-        model[order],
-        table["usable"].to_numpy()[order],
-        sources,
-        models,
-        id_type_named(run.folder.facts(ReadSourceFacts).pid_type),
-        int(run.folder.record.get("suppression", 0)),
-    )
-
-
-def _numbered(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], list[str]]:
-    """Numbers (n,) of the texts of a dictionary ``column``, and the texts; the last one, empty, stands for NULL."""
-    codes = column.combine_chunks()
-    codes = codes if isinstance(codes, pa.DictionaryArray) else codes.dictionary_encode()
-    texts = [str(text) for text in codes.dictionary.to_pylist()]
-    return pc.fill_null(codes.indices, len(texts)).to_numpy(zero_copy_only=False).astype(np.uint8), [*texts, ""]
+    """The people of ``run``. Raises IntegrityError when a file that is read now is not the one that the manifest names."""
+    ids = id_type_named(run.folder.facts(ReadSourceFacts).pid_type)
+    records: PeopleByPid | None = lookup_files(run)
+    if records is None:
+        records = PeopleInMemory(*people_of_parts([(run.folder.path / name, run.files[name]) for name in run.named("results/")]))
+    return PublishedPeople(records, ids, int(run.folder.record.get("suppression", 0)))

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from predict_age.errors import IntegrityError
 from predict_age.records.json_fields import as_json
-from predict_age.records.receipts import Receipt, ResultContents
+from predict_age.records.receipts import LookupContents, Receipt, ResultContents
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
+from predict_age.runs.lookup_files import FILE_PEOPLE, lookup_index, lookup_part
 from predict_age.runs.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
 from predict_age.runs.result_checks import describe, reconcile
 from predict_age.runs.run import StepContext
@@ -97,12 +98,37 @@ def final_results(inputs: FinalResultsInputs) -> StepResult[FinalResultsFacts]:
             found="{:,} predicted, {:,} default, {:,} withheld".format(*found),
         )
     outputs = outputs_of(folder, parts, receipts)
+    outputs |= _lookup(inputs.context, outputs, books.people)
     seal = _write_manifest(inputs, outputs, books, tally)
     if inputs.publish:
         inputs.publish(seal)
     table = "" if plan.shadow else f"predict_age_final_results_{plan.quarter}"
     facts = FinalResultsFacts(rows=books.counts(), quality=books.quality(tally), table=table, tally=tally, manifest=seal)
     return StepResult(books.people, facts, outputs)
+
+
+def _lookup(context: StepContext, results: dict[str, str], people: int) -> dict[str, str]:
+    """Write lookup files from the parts of the result; they are made again only where a part is another one."""
+    folder = context.folder
+    made = [(folder.path / name, digest) for name, digest in results.items()]
+    files, digests = max(1, -(-people // FILE_PEOPLE)), list(results.values())
+    parts = [Partition(folder.lookup_file(n), key_of("lookup", digests, n, files), (made, n, files)) for n in range(files)]
+    receipts = build_missing(
+        context, lookup_part, parts, valid_partitions(parts, LookupContents), lambda c: c.people, people, "people"
+    )
+    outputs = outputs_of(folder, parts, receipts)
+    blocks = [(folder.path / name, digest) for name, digest in outputs.items()]
+    index = [Partition(folder.lookup_index, key_of("lookup index", list(outputs.values())), (blocks,))]
+    indexed = build_missing(
+        context, lookup_index, index, valid_partitions(index, LookupContents), lambda c: c.people, people, "people"
+    )
+    if indexed[0].contents.people != people:
+        raise IntegrityError(
+            "lookup files do not hold everybody, nothing was published",
+            expected=f"{people:,} people",
+            found=f"{indexed[0].contents.people:,}",
+        )
+    return outputs | outputs_of(folder, index, indexed)
 
 
 def _write_manifest(inputs: FinalResultsInputs, results: dict[str, str], books: RowAccounting, tally: Tally) -> str:

@@ -15,6 +15,7 @@
         model/                the model artefact
         predictions/          batch_<id>.parquet with receipts
         qa/  results/         part_<id>.parquet with receipts
+        lookup/               people_<id>.blocks by pid, and index.bin, with receipts
         manifest.json         every file of the result with its SHA-256; written before the run is published
         report.html
 """
@@ -124,6 +125,13 @@ class RunFolder:
 
     def result_part(self, number: int) -> Path:
         return self.path / "results" / f"part_{number}.parquet"
+
+    def lookup_file(self, number: int) -> Path:
+        return self.path / "lookup" / f"people_{number}.blocks"
+
+    @property
+    def lookup_index(self) -> Path:
+        return self.path / "lookup" / "index.bin"
 
     @property
     def model(self) -> Path:

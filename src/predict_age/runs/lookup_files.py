@@ -1,0 +1,159 @@
+"""Lookup files of a run: written from the parts of its result, and read person by person."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from predict_age.errors import IntegrityError
+from predict_age.records.receipts import LookupContents, Receipt
+from predict_age.runs.lookup_blocks import (
+    BLOCK_HEAD,
+    NO_NUMBER,
+    NO_PERCENTAGE,
+    FoundPerson,
+    LookupIndex,
+    LookupTexts,
+    PeopleRecords,
+    people_of_block,
+)
+from predict_age.runs.partitioned_output import write_partition_receipt
+from predict_age.storage.durable_files import check_hash, creating
+from predict_age.storage.manifest import VerifiedRun
+
+FILE_PEOPLE = 4_000_000  # people of a file of blocks, about: a worker holds that many at a time
+LOOKUP = "lookup/"
+LOOKUP_INDEX = "lookup/index.bin"
+KEPT_BLOCKS = 64
+Part = tuple[Path, str]
+_READ = ("pid", "predicted_age", "age_lower", "age_upper", "confidence_pct", "prediction_source", "model_version", "usable")
+
+
+def lookup_part(path: Path, key: str, parts: list[Part], number: int, files: int) -> Receipt[LookupContents]:
+    """Write the blocks of people whose pid leaves the rest ``number`` when divided by ``files``, from ``parts`` of a result."""
+    records, texts = people_of_parts(parts, number, files)
+    with creating(path) as stream:
+        stream.write(texts.as_bytes())
+        for block in records.blocks(texts):
+            stream.write(block)
+    check_hash(path, stream.sha256)
+    return write_partition_receipt(path, key, stream, LookupContents(len(records.pids)))
+
+
+def people_of_parts(parts: list[Part], number: int = 0, files: int = 1) -> tuple[PeopleRecords, LookupTexts]:
+    """People of verified ``parts`` whose pid leaves the rest ``number`` when divided by ``files``, and texts of their records."""
+    tables = []
+    for n, (path, digest) in enumerate(parts):
+        check_hash(path, digest)
+        table = pq.read_table(path, columns=list(_READ), read_dictionary=["prediction_source", "model_version"])
+        table = table.append_column("part", pa.array(np.full(table.num_rows, n, np.uint32)))
+        mine = table["pid"].to_numpy() % files == number
+        tables.append(table if mine.all() else table.filter(pa.array(mine)))
+    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    pids = table["pid"].to_numpy()
+    order = np.argsort(pids, kind="stable")
+    source, sources = _numbered(table["prediction_source"])
+    model, models = _numbered(table["model_version"])
+    pct, percentages = _numbered(table["confidence_pct"])
+    small = {name: pc.fill_null(table[name], NO_NUMBER).to_numpy().astype(np.uint8) for name in _READ[1:4]}
+    texts = LookupTexts(
+        [float(p.as_py()) for p in percentages] + [NO_PERCENTAGE],
+        [*map(str, sources), ""],
+        [*map(str, models), ""],
+        len(parts),
+    )
+    columns = (small["predicted_age"], small["age_lower"], small["age_upper"], pct, source, model)
+    others = (table["usable"].to_numpy(), table["part"].to_numpy())
+    return PeopleRecords(pids[order], *(column[order] for column in (*columns, *others))), texts
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:
+    """Numbers (n,) of the values of a ``column``, by order of appearance, and the values; the number after the last is NULL."""
+    codes = column.combine_chunks()
+    codes = codes.cast(codes.type.value_type) if isinstance(codes, pa.DictionaryArray) else codes
+    codes = codes.dictionary_encode()
+    return pc.fill_null(codes.indices, len(codes.dictionary)).to_numpy(zero_copy_only=False), codes.dictionary
+
+
+def lookup_index(path: Path, key: str, files: list[Part]) -> Receipt[LookupContents]:
+    """Write the index of ``files`` of blocks."""
+    texts, firsts, bounds, hashes, people = [], [], [], [], 0
+    for file, digest in files:
+        check_hash(file, digest)
+        content = file.read_bytes()
+        header, at = LookupTexts.read(content)
+        first, bound, found = [], [at], list[bytes]()
+        while at < len(content):
+            length, number, pid, _ = BLOCK_HEAD.unpack_from(content, at)
+            found.append(hashlib.sha256(memoryview(content)[at : at + length]).digest())
+            at += length
+            people += number
+            first.append(pid)
+            bound.append(at)
+        texts.append(header)
+        firsts.append(np.array(first, "<i8"))
+        bounds.append(np.array(bound, "<i8"))
+        hashes.append(np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32))
+    index = LookupIndex([file.name for file, _ in files], texts, firsts, bounds, hashes)
+    with creating(path) as stream:
+        stream.write(index.as_bytes())
+    check_hash(path, stream.sha256)
+    return write_partition_receipt(path, key, stream, LookupContents(people))
+
+
+class LookupFiles:
+    """The lookup files of a run. They stay open: a run that is removed meanwhile is still read."""
+
+    def __init__(self, folder: Path, index: LookupIndex) -> None:
+        self._index = index
+        self._files = [os.open(folder / name, os.O_RDONLY) for name in index.names]
+        self._people = lru_cache(maxsize=KEPT_BLOCKS)(self._read)
+
+    def __del__(self) -> None:
+        for descriptor in getattr(self, "_files", []):
+            os.close(descriptor)
+
+    def find(self, pid: int) -> FoundPerson | None:
+        """The record of ``pid``. Raises IntegrityError for a damaged block."""
+        file = pid % len(self._files)
+        block = int(np.searchsorted(self._index.first_pids[file], pid, side="right")) - 1
+        if block < 0:
+            return None
+        people = self._people(file, block)
+        return people.find(pid, self._index.texts[file])
+
+    def each(self) -> Iterator[tuple[PeopleRecords, LookupTexts]]:
+        """The people of each block."""
+        for file, texts in enumerate(self._index.texts):
+            for block in range(len(self._index.first_pids[file])):
+                yield self._read(file, block), texts
+
+    def _read(self, file: int, block: int) -> PeopleRecords:
+        begin, end = self._index.bounds[file][block : block + 2].tolist()
+        content = os.pread(self._files[file], end - begin, begin)
+        if hashlib.sha256(content).digest() != self._index.hashes[file][block].tobytes():
+            raise IntegrityError(
+                f"a block of {LOOKUP}{self._index.names[file]} is damaged",
+                expected="the SHA-256 that the index has",
+                found="another one",
+                fix="`predict-age verify`; roll back to another run",
+            )
+        return people_of_block(content, self._index.texts[file])
+
+
+def lookup_files(run: VerifiedRun) -> LookupFiles | None:
+    """The lookup files of ``run``, whose index is verified; None where an earlier version left none, or they are elsewhere."""
+    if LOOKUP_INDEX not in run.files or run.folder.remote:
+        return None
+    path = run.folder.path / LOOKUP_INDEX
+    check_hash(path, run.files[LOOKUP_INDEX])
+    return LookupFiles(path.parent, LookupIndex.read(path.read_bytes()))

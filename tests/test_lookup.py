@@ -1,0 +1,137 @@
+"""Lookup files: every person is found with the published values, damage is noticed, equal runs leave equal bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import cli, result_rows
+from predict_age.errors import IntegrityError
+from predict_age.pipeline.verify import verify_run
+from predict_age.runs.lookup_blocks import BLOCK_PEOPLE
+from predict_age.runs.lookup_files import LOOKUP_INDEX, LookupFiles, lookup_files, lookup_index, lookup_part
+from predict_age.serving.people import PeopleInMemory, published_people
+from predict_age.storage.durable_files import file_sha256
+from predict_age.storage.manifest import VerifiedRun, verified_run
+from predict_age.storage.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def run(finished: tuple[Path, dict[str, Any]]) -> VerifiedRun:
+    workspace = Workspace.existing(finished[0])
+    return verified_run(workspace, workspace.resolve("current"))
+
+
+def part(path: Path, pids: list[int]) -> tuple[Path, str]:
+    """A part of a result with these people; a row in five has no numbers."""
+    some = [None if n % 5 == 0 else n % 100 for n in range(len(pids))]
+    rows = {
+        "pid": pa.array(pids, pa.int64()),
+        "predicted_age": pa.array(some, pa.int32()),
+        "age_lower": pa.array(some, pa.float64()),
+        "age_upper": pa.array(some, pa.float64()),
+        "confidence_pct": pa.array([None if s is None else 100 - 3.33 * (s % 30) for s in some], pa.float64()),
+        "prediction_source": pa.array([("ML_PREDICTION", "DEFAULT", "EXISTING_AGE")[n % 3] for n in range(len(pids))], pa.string()),
+        "model_version": pa.array([None if n % 3 else "age-1" for n in range(len(pids))], pa.string()),
+        "usable": pa.array([n % 2 == 0 for n in range(len(pids))], pa.bool_()),
+    }
+    pq.write_table(pa.table(rows), path)
+    return path, file_sha256(path)
+
+
+def built(folder: Path, parts: list[tuple[Path, str]], files: int) -> LookupFiles:
+    made = [folder / f"people_{n}.blocks" for n in range(files)]
+    blocks = [(path, lookup_part(path, "k", parts, n, files).file_sha256) for n, path in enumerate(made)]
+    lookup_index(folder / "index.bin", "k", blocks)
+    from predict_age.runs.lookup_blocks import LookupIndex
+
+    return LookupFiles(folder, LookupIndex.read((folder / "index.bin").read_bytes()))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sets(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 50), max_size=60),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+def test_everybody_is_found_whatever_the_ids(
+    tmp_path_factory: pytest.TempPathFactory, pids: set[int], files: int, parts: int
+) -> None:
+    folder = tmp_path_factory.mktemp("lookup")
+    ordered = sorted(pids, key=hash)
+    shares = [ordered[n::parts] for n in range(parts)]
+    written = [part(folder / f"part_{n}.parquet", share) for n, share in enumerate(shares)]
+    found = built(folder, written, files)
+    for number in range(parts):
+        for row in pq.read_table(written[number][0]).to_pylist():
+            person = found.find(row["pid"])
+            assert person is not None and person.part == number
+            assert (person.age, person.lower, person.upper) == (row["predicted_age"], row["age_lower"], row["age_upper"])
+            assert (person.pct, person.usable) == (row["confidence_pct"], row["usable"])
+            assert (person.source, person.model or None) == (row["prediction_source"], row["model_version"])
+    for pid in [-(2**63), 2**63 - 1, 0, *(p + 1 for p in ordered if p < 2**63 - 1)]:
+        assert (found.find(pid) is None) == (pid not in pids)
+
+
+def test_blocks_of_many_people(tmp_path: Path) -> None:
+    """Several blocks in each of two files, and a changed byte in one block, which the others survive."""
+    pids = np.random.default_rng(3).choice(10**7, 3 * BLOCK_PEOPLE, replace=False)
+    files = built(tmp_path, [part(tmp_path / "part.parquet", pids.tolist())], 2)
+    assert all(files.find(int(pid)) is not None for pid in pids[::17])
+    blocks = tmp_path / "people_0.blocks"
+    content = bytearray(blocks.read_bytes())
+    content[-1] ^= 1
+    blocks.write_bytes(content)
+    again = LookupFiles(tmp_path, files._index)
+    even = sorted(int(pid) for pid in pids if pid % 2 == 0)
+    assert again.find(even[0]) is not None
+    with pytest.raises(IntegrityError, match="damaged"):
+        again.find(even[-1])
+
+
+def test_a_run_leaves_files_that_find_everybody(run: VerifiedRun, finished: tuple[Path, dict[str, Any]]) -> None:
+    files = lookup_files(run)
+    assert files is not None and {n for n in run.files if n.startswith("lookup/")} == {LOOKUP_INDEX, "lookup/people_0.blocks"}
+    rows = result_rows(finished[0])
+    for row in rows[::7]:
+        found = files.find(row[0])
+        assert found is not None and (found.age, found.pct, found.source) == (row[1], row[3], row[4])
+    assert sum(len(people.pids) for people, _ in files.each()) == len(rows)
+    verified = verify_run(Workspace.existing(finished[0]), run.folder)
+    assert not verified.problems and any("lookup" in check for check in verified.checks)
+
+
+def test_a_run_without_them_is_read_from_its_result(run: VerifiedRun, finished: tuple[Path, dict[str, Any]]) -> None:
+    older = VerifiedRun(run.folder, json_copy(run, {n: h for n, h in run.files.items() if not n.startswith("lookup/")}))
+    people, newer = published_people(older), published_people(run)
+    assert isinstance(people.records, PeopleInMemory) and not isinstance(newer.records, PeopleInMemory)
+    for row in result_rows(finished[0])[::5]:
+        assert people.find(row[0]) == newer.find(row[0]) is not None
+    assert people.find(-5) is None
+
+
+def json_copy(run: VerifiedRun, files: dict[str, str]) -> Any:
+    from dataclasses import replace
+
+    return replace(run.manifest, files=files)
+
+
+@pytest.mark.parametrize("name", ["people_0.blocks", "index.bin", "people_0.json", "index.json"])
+def test_verify_names_a_damaged_file(finished: tuple[Path, dict[str, Any]], tmp_path: Path, name: str) -> None:
+    workspace = tmp_path / "w"
+    shutil.copytree(finished[0], workspace)
+    path = next(workspace.glob(f"runs/*/lookup/{name}"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    outcome = cli("verify", "--workspace", workspace, "--json", check=4)
+    assert any(name in problem for problem in json.loads(outcome.stdout)["problems"])
