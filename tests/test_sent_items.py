@@ -32,7 +32,18 @@ def an_item(draw: st.DrawFn) -> str:
     pid = f'"pid":{draw(WHITE)}{draw(st.sampled_from(PIDS))}'
     members = draw(
         st.sampled_from(
-            [[profile], [profile, pid], [pid, profile], [pid], [], [profile, profile], [pid, profile, pid], [profile, '"x": 1']]
+            [
+                [profile],
+                [profile, pid],
+                [pid, profile],
+                [pid],
+                [],
+                [profile, profile],
+                [pid, profile, pid],
+                [profile, '"x": 1'],
+                [profile, '"explain": true'],
+                ['"explain": 0', profile],
+            ]
         )
     )
     return f"{draw(WHITE)}{{{draw(WHITE)}{','.join(members)}{draw(WHITE)}}}{draw(WHITE)}"
@@ -52,7 +63,7 @@ def found(body: bytes, content_type: str, ids: TextIds, kernels: bool) -> Any:
         texts = [t for t, row in zip(flat.texts.to_pylist(), flat.rows, strict=True) if row]
         assert parts == [] or parts[0][0] == texts[: len(parts[0][0])]
         texts = [None if n in flat.problems else text for n, text in enumerate(texts)]
-        return read.several, texts, flat.pids, {n: p.as_json() for n, p in flat.problems.items()}
+        return read.several, flat.explained, texts, flat.pids, {n: p.as_json() for n, p in flat.problems.items()}
     except ProblemError as problem:
         return problem.as_json()
     finally:
@@ -100,7 +111,7 @@ def test_too_many_items(kernels: bool, kind: str) -> None:
     for more in (0, 1):
         items = [b'{"profile":{}}'] * (MOST_PROFILES + more)
         answer = found(b"\n".join(items) if kind == NDJSON else b"[" + b",".join(items) + b"]", kind, TextIds(False), kernels)
-        assert (answer["status"] == 413) if more else (len(answer[1]) == MOST_PROFILES)
+        assert (answer["status"] == 413) if more else (len(answer[2]) == MOST_PROFILES)
 
 
 class _Echo(Prediction):

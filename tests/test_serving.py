@@ -447,6 +447,7 @@ def test_hidden_people_have_no_number_at_once(copied: Path) -> None:
         unknown = served.ask("GET", "/v1/people/987654321")
         assert served.ask("GET", f"/v1/people/{pid}") == unknown and unknown[0] == 404
         assert served.post({"pids": [pid, 987654321]}, path="/v1/people:lookup")[1]["people"] == [None, None]
+        assert served.post(item | {"explain": True})[1]["explanation"] is None
         for answer in (served.post(item)[1], served.post([item])[1]["answers"][0]):
             assert numbers(answer) == (None,) * 5
             assert (answer["usable"], answer["reason"]) == (False, "not_available")
@@ -493,6 +494,24 @@ def test_an_unknown_error_of_a_new_run_ends_nothing(copied: Path, monkeypatch: p
         assert not watch.pointer_changed()
         monkeypatch.setattr("predict_age.serving.served_model.RETRY_SECONDS", 0)
         assert watch.pointer_changed()
+
+
+def test_reasons_come_when_they_are_asked_for(served: Served) -> None:
+    """Of one profile, in arrays and in lines; they add up to the answer. Nobody without a number has any."""
+    asked = json.loads(GOOD) | {"explain": True}
+    answer = served.post(asked)[1]
+    told = answer["explanation"]
+    assert sum(r["years"] for r in told["reasons"]) + told["base_age"] + told["rounding"] == pytest.approx(answer["predicted_age"])
+    assert {r["feature"] for r in told["reasons"]} == {"years_experience", "job_level"} and told["permutations"] == 0
+    nobody = {"profile": {}, "explain": True}
+    items = [json.loads(GOOD), asked, nobody, {"profile": {}, "explain": 1}, asked | {"explain": False}]
+    answers = served.post(items)[1]["answers"]
+    assert ["explanation" in a for a in answers] == [False, True, True, False, False]
+    assert answers[1]["explanation"] == told and answers[2]["explanation"] is None
+    assert answers[3]["problem"]["errors"] == [{"pointer": "/3/explain", "expected": "true or false"}]
+    lines = served.ask("POST", "/v1/predict", b"\n".join(json.dumps(i).encode() for i in items), {"Content-Type": NDJSON})[2]
+    assert json.loads(lines.splitlines()[1])["explanation"] == told
+    assert served.post([asked] * 201)[0] == 413
 
 
 def test_withheld_people_have_no_number(served: Served, finished: tuple[Path, dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from predict_age.arrays import BoolArray
 from predict_age.config import SourceConfig
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import ProfilePredictor
+from predict_age.predictor.reasons import BASE, ROUNDING
 from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
@@ -38,6 +39,16 @@ ANSWER_SCHEMA = pa.schema(
         ("usable", pa.bool_()),
     ]
 )  # of an answer, without ids
+REASON_SCHEMA = pa.schema(
+    [
+        ("person", pa.int64()),
+        ("feature", pa.string()),
+        ("meaning", pa.string()),
+        ("years", pa.float64()),
+        ("standard_error", pa.float64()),
+        ("width_years", pa.float64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +99,7 @@ class AgeModel:
         given = given_people(people, self.source)
         n = len(given)
         ids, suppressed = self._ids(given.ids, n)
-        predictor = self.predictor
-        if as_of is not None:
-            predictor = ProfilePredictor(predictor.bundle, predictor.version, replace(predictor.rules, as_of=as_of))
-        made = predictor.predict(given.profiles)
+        made = self._predictor_at(as_of).predict(given.profiles)
         sources = np.where(suppressed, SUPPRESSED, np.asarray(made.source, object)).astype(object)
         unpredicted = sources != ML_PREDICTION
         hidden = ~made.has_age | suppressed
@@ -108,6 +116,34 @@ class AgeModel:
         }
         answers = {field.name: pa.array(columns[field.name][0], field.type, mask=columns[field.name][1]) for field in ANSWER_SCHEMA}
         return pa.table({**ids, **answers})
+
+    def explain(self, people: AnyPeople, *, as_of: dt.date | None = None) -> pa.Table:
+        """Reasons for the predicted ages of ``people``: how many years the model adds for each feature that it knows of a person.
+
+        A row for each person and feature, the strongest first: ``person`` (number in ``people``), ``pid`` if there are ids,
+        ``feature``, ``meaning``, ``years``, ``standard_error``, ``width_years``. The rows (base) and (rounding) complete the sums:
+        years of a person add up to the predicted age, years of width to ``confidence_score``. People without a prediction, withheld
+        and suppressed ones have no rows.
+        """
+        given = given_people(people, self.source)
+        ids, suppressed = self._ids(given.ids, len(given))
+        predictor = self._predictor_at(as_of)
+        rows: list[tuple[int, str, str, float, float, float]] = []
+        shown = np.flatnonzero(~suppressed)
+        for person, found in zip(shown.tolist(), predictor.reasons(given.profiles.take(pa.array(shown))), strict=True):
+            if found is not None:
+                rows.append((person, BASE, "what the model says of an unknown person", found.base_age, 0.0, found.base_width))
+                rows += [(person, r.feature, r.meaning, r.years, r.standard_error, r.width_years) for r in found.reasons]
+                rows.append((person, ROUNDING, "to whole years", found.rounding, 0.0, found.width_rounding))
+        columns = [pa.array([row[i] for row in rows], kind) for i, kind in enumerate(REASON_SCHEMA.types)]
+        table = pa.Table.from_arrays(columns, schema=REASON_SCHEMA)
+        return pa.table(
+            {**{name: ids[name].take(table["person"]) for name in ids}, **dict(zip(table.column_names, table, strict=True))}
+        )
+
+    def _predictor_at(self, as_of: dt.date | None) -> ProfilePredictor:
+        found = self.predictor
+        return found if as_of is None else ProfilePredictor(found.bundle, found.version, replace(found.rules, as_of=as_of))
 
     def _ids(self, ids: pa.ChunkedArray | None, n: int) -> tuple[dict[str, pa.ChunkedArray], BoolArray]:
         """The columns of ids, and who of n people is on the suppression list. Reading the list is a check, ids or not."""

@@ -19,6 +19,7 @@ from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels, use_kernels
 from predict_age.models.bundle import Bundle
 from predict_age.predictor.answers import Answers, answers
 from predict_age.predictor.profile_judgement import WITHOUT_FEATURES, shows_features
+from predict_age.predictor.reasons import Reasons, reasons_of
 from predict_age.source.row_rules import connect
 
 MANY_ROWS = 100
@@ -68,6 +69,17 @@ class ProfilePredictor:
         made = self.bundle.predict(matrix if everybody else matrix[usable])
         reasons = [] if everybody else [problems[row] or WITHOUT_FEATURES for row in np.flatnonzero(~usable).tolist()]
         return answers(usable, reasons, made, self.rules.default_age, self.rules.usable_from_pct)
+
+    def reasons(self, profiles: Sequence[Profile] | pa.ChunkedArray) -> list[Reasons | None]:
+        """Reasons of the predictions of ``profiles``, in their order; None for those without, and for withheld people."""
+        column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
+        matrix, problems = self.matrix(column)
+        usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
+        made = self.bundle.predict(matrix)
+        shown = (usable & ~made.withheld).tolist()
+        return [
+            reasons_of(self.bundle, matrix[n], int(made.age[n]), float(made.width[n])) if ok else None for n, ok in enumerate(shown)
+        ]
 
     def matrix(self, column: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> tuple[Matrix, list[str | None]]:
         """The matrix (n, n_columns) that the models read from a ``column`` of profiles (n,), and why profiles cannot be used.

@@ -35,11 +35,36 @@ _FACTS: dict[str, Schema] = {
 }
 _MODEL: dict[str, Schema] = {**_FACTS, "purpose": {"type": "string"}}
 _REASONED: dict[str, Schema] = {**_ANSWER, "reason": _or_null("string")}
+_REASON: dict[str, Schema] = {
+    "feature": {"type": "string"},
+    "meaning": {"type": "string"},
+    "years": {"type": "number"},
+    "standard_error": {"type": "number", "minimum": 0},
+    "width_years": {"type": "number"},
+    "sentence": {"type": "string"},
+}
 SCHEMAS: dict[str, Schema] = {
-    "Item": _object({"profile": {"type": ["object", "null"]}, "pid": _PID}, ["profile"], additionalProperties=False),
-    "Answer": _object({"pid": _PID, **_REASONED}, list(_REASONED)),
+    "Item": _object(
+        {"profile": {"type": ["object", "null"]}, "pid": _PID, "explain": {"type": "boolean"}},
+        ["profile"],
+        additionalProperties=False,
+    ),
+    "Explanation": {
+        **_object(
+            {
+                "base_age": {"type": "number"},
+                "base_width": {"type": "number"},
+                "reasons": {"type": "array", "items": _object(_REASON)},
+                "rounding": {"type": "number"},
+                "width_rounding": {"type": "number"},
+                "permutations": {"type": "integer"},
+            }
+        ),
+        "type": ["object", "null"],
+    },
+    "Answer": _object({"pid": _PID, **_REASONED, "explanation": _ref("Explanation")}, list(_REASONED)),
     "Failed": _object({"problem": _ref("Problem")}),
-    "SingleAnswer": _object({**_FACTS, "pid": _PID, **_REASONED}, [*_FACTS, *_REASONED]),
+    "SingleAnswer": _object({**_FACTS, "pid": _PID, **_REASONED, "explanation": _ref("Explanation")}, [*_FACTS, *_REASONED]),
     "Answers": _object({**_FACTS, "answers": {"type": "array", "items": {"anyOf": [_ref("Answer"), _ref("Failed")]}}}),
     "Person": _object({**_MODEL, "pid": _PID, **_ANSWER}),
     "People": _object(

@@ -21,6 +21,7 @@ from predict_age.serving.served_model import ServedModel
 from predict_age.storage.suppression_list import SuppressionList
 
 SMALL_BODY = 8_000  # bytes of a body that is read and answered at once
+MOST_EXPLAINED = 200  # reasons of a profile take as long as thousands of predictions
 NOT_AVAILABLE = "not_available"
 NOBODY = Answer(None, None, None, None, False, "", NOT_AVAILABLE)
 
@@ -43,7 +44,7 @@ class Prediction:
         if len(request.body) > SMALL_BODY or request.content_type == ARROW:
             return None
         *_, found = read_body(request.body, request.content_type, self.ids)
-        return found
+        return None if found is None or found.explained else found
 
     def in_slices(self, request: Request) -> Generator[None, None, Response]:
         """Answer ``request``, with a pause after each slice. Raises ProblemError before anything is predicted."""
@@ -54,10 +55,13 @@ class Prediction:
             if found is not None:
                 read = found
             yield
+        if read.explained > MOST_EXPLAINED:
+            raise ProblemError(413, f"reasons of more than {MOST_EXPLAINED} profiles: send several requests")
         made: list[bytes] = []
         for part in read.parts:
-            for first in range(0, len(part), ITEMS_TOGETHER):
-                made += self.answers(part.slice(first, ITEMS_TOGETHER))
+            together = 1 if part.explained else ITEMS_TOGETHER
+            for first in range(0, len(part), together):
+                made += self.answers(part.slice(first, together))
                 yield
         return self.response(request, read, made)
 
@@ -98,9 +102,16 @@ class Prediction:
             answer if pid is None else b'"pid": %b, %b' % (_pid(pid), answer)
             for pid, answer in zip(items.pids, predicted, strict=True)
         ]
+        for n in sorted(items.explained - items.problems.keys()):
+            made[n] = b"%b, %b" % (made[n], self._reasons(items.slice(n, 1)) if asked[n] else _NO_REASONS)
         for n, problem in items.problems.items():
             made[n] = _members({"problem": problem.as_json()})
         return made
+
+    def _reasons(self, item: SentItems) -> bytes:
+        """The member ``explanation`` of one item: null where there is no prediction."""
+        found = self.served.predictor.reasons(pa.chunked_array([item.texts]))[0]
+        return _members({"explanation": None if found is None else found.as_json()})
 
     def _count(self, found: Answers) -> None:
         for source, people in Counter(found.source).items():
@@ -170,6 +181,7 @@ def _pid(written: int | str) -> bytes:
 
 
 _NOBODY = _members(NOBODY.as_json())
+_NO_REASONS = b'"explanation": null'
 _known_answers: dict[tuple[object, ...], bytes] = {}
 MOST_KNOWN_ANSWERS = 100_000
 

@@ -10,15 +10,16 @@ from predict_age.serving.messages import Finding, ProblemError
 from predict_age.serving.strict_json import SentMember, items_of, not_json, single_item
 
 MOST_PROFILES = 10_000
-ITEM = 'an object {"profile": {...}} with "pid" if it is known'
+ITEM = 'an object {"profile": {...}} with "pid" if it is known, and "explain" for reasons'
 
 
 @dataclass(frozen=True)
 class ProfileItem:
-    """A profile to be predicted, as text, and the id of the person where the caller knows it."""
+    """A profile to be predicted, as text, the id of the person where the caller knows it, and whether reasons are asked for."""
 
     profile: str | None
     pid: int | str | None
+    explain: bool = False
 
 
 Item = ProfileItem | ProblemError
@@ -81,8 +82,11 @@ def read_item(members: dict[str, SentMember] | None, pointer: str, ids: TextIds)
     if members is None:
         return _unreadable(Finding(ITEM, pointer))
     findings = []
-    if not members.keys() <= {"pid", "profile"}:
-        findings.append(Finding('no members but "pid" and "profile"', pointer))
+    if not members.keys() <= {"pid", "profile", "explain"}:
+        findings.append(Finding('no members but "pid", "profile" and "explain"', pointer))
+    explain = members["explain"].value if "explain" in members else False
+    if not isinstance(explain, bool):
+        findings.append(Finding("true or false", f"{pointer}/explain"))
     profile = members.get("profile")
     if profile is None or not (profile.value is None or isinstance(profile.value, dict)):
         findings.append(Finding("a JSON object, or null", f"{pointer}/profile"))
@@ -92,7 +96,8 @@ def read_item(members: dict[str, SentMember] | None, pointer: str, ids: TextIds)
         findings.append(Finding(wanted, f"{pointer}/pid"))
     if findings or profile is None:
         return _unreadable(*findings)
-    return ProfileItem(None if profile.value is None else profile.text, pid if isinstance(pid, int | str) else None)
+    text = None if profile.value is None else profile.text
+    return ProfileItem(text, pid if isinstance(pid, int | str) else None, explain is True)
 
 
 def id_expected(pid: object, ids: TextIds) -> str:

@@ -33,14 +33,15 @@ _WHITE = b" \t\r\n"
 class SentItems:
     """Some items of a request.
 
-    ``texts``: profiles at the places that ``rows`` (k,) marks, one of them for each item, and what lies between; ``pids``; and the
-    ``problems`` of items that cannot be read, by number.
+    ``texts``: profiles at the places that ``rows`` (k,) marks, one of them for each item, and what lies between; ``pids``; the
+    ``problems`` of items that cannot be read, by number; and the numbers of those that are to be ``explained``.
     """
 
     texts: pa.StringArray
     rows: NDArray[np.bool_]
     pids: list[int | str | None]
     problems: dict[int, ProblemError]
+    explained: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.pids)
@@ -52,19 +53,23 @@ class SentItems:
         places = np.flatnonzero(self.rows)[first : first + length]
         here = slice(int(places[0]), int(places[-1]) + 1)
         problems = {n - first: problem for n, problem in self.problems.items() if first <= n < first + length}
-        return SentItems(self.texts[here], self.rows[here], self.pids[first : first + length], problems)
+        explained = frozenset(n - first for n in self.explained if first <= n < first + length)
+        return SentItems(self.texts[here], self.rows[here], self.pids[first : first + length], problems, explained)
 
     @classmethod
     def joined(cls, parts: list[SentItems]) -> SentItems:
         """The items of all ``parts``, one after another."""
         if len(parts) == 1:
             return parts[0]
-        problems, number = dict[int, ProblemError](), 0
+        problems, explained, number = dict[int, ProblemError](), set[int](), 0
         for part in parts:
+            explained |= {number + n for n in part.explained}
             problems |= {number + n: problem for n, problem in part.problems.items()}
             number += len(part)
         rows = np.concatenate([part.rows for part in parts])
-        return cls(pa.concat_arrays([p.texts for p in parts]), rows, [pid for p in parts for pid in p.pids], problems)
+        return cls(
+            pa.concat_arrays([p.texts for p in parts]), rows, [pid for p in parts for pid in p.pids], problems, frozenset(explained)
+        )
 
 
 def items_one_by_one(items: list[Item]) -> SentItems:
@@ -72,7 +77,8 @@ def items_one_by_one(items: list[Item]) -> SentItems:
     problems = {n: item for n, item in enumerate(items) if isinstance(item, ProblemError)}
     pids = [item.pid if isinstance(item, ProfileItem) else None for item in items]
     texts = pa.array([item.profile if isinstance(item, ProfileItem) else None for item in items], pa.string())
-    return SentItems(texts, np.ones(len(items), np.bool_), pids, problems)
+    explained = frozenset(n for n, item in enumerate(items) if isinstance(item, ProfileItem) and item.explain)
+    return SentItems(texts, np.ones(len(items), np.bool_), pids, problems, explained)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,11 @@ class ReadBody:
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
+
+    @property
+    def explained(self) -> int:
+        """Number of items whose reasons are asked for."""
+        return sum(len(part.explained) for part in self.parts)
 
 
 def read_body(body: bytes, content_type: str, ids: TextIds) -> Iterator[ReadBody | None]:
