@@ -113,7 +113,7 @@ def test_the_examples_of_the_python_page_run(people: Path, tmp_path: Path, monke
     pq.write_table(pq.read_table(people / "people").slice(0, 1200), "people.parquet")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.S)
     names: dict[str, Any] = {}
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for number, text in enumerate(blocks):
         block = text
         if number == 4:  # of people whom this run has predicted

@@ -502,7 +502,7 @@ def test_reasons_come_when_they_are_asked_for(served: Served) -> None:
     answer = served.post(asked)[1]
     told = answer["explanation"]
     assert sum(r["years"] for r in told["reasons"]) + told["base_age"] + told["rounding"] == pytest.approx(answer["predicted_age"])
-    assert {r["feature"] for r in told["reasons"]} == {"years_experience", "job_level"} and told["permutations"] == 0
+    assert {r["feature"] for r in told["reasons"]} == {"years_experience", "job_level"} and told["sets"] == 4
     nobody = {"profile": {}, "explain": True}
     items = [json.loads(GOOD), asked, nobody, {"profile": {}, "explain": 1}, asked | {"explain": False}]
     answers = served.post(items)[1]["answers"]

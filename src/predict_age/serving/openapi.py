@@ -57,7 +57,7 @@ SCHEMAS: dict[str, Schema] = {
                 "reasons": {"type": "array", "items": _object(_REASON)},
                 "rounding": {"type": "number"},
                 "width_rounding": {"type": "number"},
-                "permutations": {"type": "integer"},
+                "sets": {"type": "integer"},
             }
         ),
         "type": ["object", "null"],
