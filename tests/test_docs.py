@@ -116,7 +116,7 @@ def test_the_examples_of_the_python_page_run(people: Path, tmp_path: Path, monke
     assert len(blocks) == 6
     for number, text in enumerate(blocks):
         block = text
-        if number == 4:  # of people whom this run has predicted
+        if number == 5:  # of people whom this run has predicted
             rows = names["table"].to_pylist()
             some = [row["pid"] for row in rows if row["prediction_source"] == "ML_PREDICTION"][:2]
             block = block.replace("100055433", str(some[0])).replace("100307214", str(some[1]))

@@ -589,6 +589,45 @@ def test_every_route_is_in_the_document(served: Served) -> None:
             assert served.get(path)[0] == 200 if path != "/metrics" else served.ask("GET", path)[0] == 200
 
 
+def test_runs_come_in_pages(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newest first, by the cursor that the page before named; queries that are none are refused; an unchanged page is 304."""
+    quarters = {f"{year}q{n}": f"run-{year}{n}" for year in (2024, 2025) for n in (1, 2, 3)}
+    published = replace(served.service.watch.workspace.published, quarters=quarters, current="run-20253")
+    monkeypatch.setattr(Workspace, "published", property(lambda _: published))
+    shown, path = [], "/v1/runs?limit=4"
+    for _ in range(2):
+        page = served.get(path)[1]
+        shown += [run["quarter"] for run in page["runs"]]
+        path = f"/v1/runs?limit=4&after={page['next']}"
+    assert shown == sorted(quarters, reverse=True) and page["next"] is None and page["runs"][0]["current"] is False
+    for query in (
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "after=5",
+        "other=1",
+        "limit",
+        "limit=1&limit=2",
+        "%",
+        "&&",
+        "limit=1&after=2024q1&x=1",
+    ):
+        assert served.get(f"/v1/runs?{query}")[0] == 422, query
+    status, headers, _ = served.ask("GET", "/v1/runs")
+    assert status == 200 and served.ask("GET", "/v1/runs", None, {"If-None-Match": headers["etag"]})[0] == 304
+
+
+def test_large_requests_say_how_many_more_are_taken(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = b"[" + b",".join([GOOD] * 300) + b"]"
+    kind = {"Content-Type": JSON}
+    headers = served.ask("POST", "/v1/predict", large, kind)[1]
+    assert (headers["ratelimit"], headers["ratelimit-policy"]) == ('"large";r=8;t=1', '"large";q=8;qu="concurrent-requests"')
+    monkeypatch.setattr(served.service, "pending", 8)
+    status, headers, _ = served.ask("POST", "/v1/predict", large, kind)
+    assert (status, headers["retry-after"], headers["ratelimit"]) == (429, "1", '"large";r=0;t=1')
+    assert served.post(GOOD)[0] == 200
+
+
 def test_open_inference_protocol(served: Served) -> None:
     assert served.get("/v2/health/live")[1] == {"live": True}
     assert served.get("/v2/health/ready")[1] == {"ready": True}

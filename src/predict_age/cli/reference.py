@@ -42,7 +42,7 @@ def _section(name: str, command: Any) -> str:
     lines = [f"\n## {name}\n", command.help.replace("\n\n", "\n").strip(), ""]
     lines += [f"    {example}" for example in command.epilog.removeprefix("Example: ").split("; ")]
     lines += ["", "| option | value | meaning |", "|---|---|---|"]
-    lines += list(_parameters(command.params))
+    lines += list(_parameters([p for p in command.params if not getattr(p, "hidden", False)]))
     return "\n".join(lines) + "\n"
 
 

@@ -18,15 +18,22 @@ def serve_command(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.", min=0, max=65535)] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with --keys.")] = "127.0.0.1",
     keys: Annotated[Path | None, typer.Option(help="File of clients' keys (docs/serving.md).", metavar="FILE")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that answer; one for each core that may be used.", min=1, max=64)] = 1,
+    worker: Annotated[str, typer.Option(help="Used by the server itself.", hidden=True)] = "",
 ) -> None:
     """Answer over HTTP: predictions of profiles, equal to the batch, and published people. Ends on SIGTERM or Ctrl-C."""
-    from predict_age.serving.server import ServerSettings, serve
+    from predict_age.serving.server import ServerSettings, serve, serve_as_worker
+    from predict_age.serving.workers import WorkerTask
+
+    if worker:
+        serve_as_worker(WorkerTask(**json.loads(worker)))
+        return
 
     def notice(sentence: str) -> None:
         sys.stderr.write(f"predict-age: {sentence}\n")
         sys.stderr.flush()
 
-    serve(open_workspace(workspace), ServerSettings(host, port, keys), notice)
+    serve(open_workspace(workspace), ServerSettings(host, port, keys, workers), notice)
 
 
 @app.command("check-skew", epilog="Example: predict-age check-skew --workspace work --url http://localhost:8080")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from predict_age.errors import PredictAgeError
 from predict_age.serving.keys import Keys
+from predict_age.serving.list_pages import page_of
 from predict_age.serving.messages import ARROW, JSON, NDJSON, Answered, Finding, ProblemError, Request, Response
 from predict_age.serving.metrics import ServerMetrics
 from predict_age.serving.openapi import openapi_document
@@ -21,11 +23,13 @@ from predict_age.serving.routes import Route, RoutedCall
 from predict_age.serving.served_model import ServedModel, Watch
 from predict_age.serving.small_requests import SmallRequests
 from predict_age.serving.strict_json import decoded, single_item
+from predict_age.serving.workers import SharedCounters
 from predict_age.version import __version__
 
 MOST_PENDING = 8  # requests with many profiles at a time
 MAX_PIDS = 10_000
 _PORT = re.compile(":[0-9]{0,5}$")
+_LATER = {"Retry-After": "2"}
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 
 
@@ -40,6 +44,7 @@ class Service:
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
     small: SmallRequests = field(default_factory=SmallRequests)
+    others: SharedCounters | None = None
 
     def __post_init__(self) -> None:
         bodies = (JSON, NDJSON, ARROW)
@@ -143,7 +148,7 @@ class Service:
 
     def _check_list(self) -> None:
         if self.watch.suppression_problem:
-            raise ProblemError(503, "nothing about people is answered: the suppression list cannot be used")
+            raise ProblemError(503, "nothing about people is answered: the suppression list cannot be used", headers=_LATER)
 
     def _predict(self, call: RoutedCall) -> Answered:
         self._check_list()
@@ -152,7 +157,8 @@ class Service:
         if read is not None:
             return self.small.answer(prediction, call.request, read)
         if self.pending >= MOST_PENDING:
-            raise ProblemError(429, "too many requests with many profiles at a time", headers={"Retry-After": "1"})
+            headers = {"Retry-After": "1", **self._large_limit()}
+            raise ProblemError(429, "too many requests with many profiles at a time", headers=headers)
         return self._in_slices(prediction, call.request)
 
     async def _in_slices(self, prediction: Prediction, request: Request) -> Response:
@@ -164,10 +170,15 @@ class Service:
                     next(work)
                 except StopIteration as end:
                     made: Response = end.value
-                    return made
+                    return replace(made, headers={**made.headers, **self._large_limit(done=1)})
                 await asyncio.sleep(0)
         finally:
             self.pending -= 1
+
+    def _large_limit(self, done: int = 0) -> dict[str, str]:
+        """Headers that say how many large requests may run at a time, and how many more would be taken now."""
+        left = MOST_PENDING - self.pending + done
+        return {"RateLimit-Policy": f'"large";q={MOST_PENDING};qu="concurrent-requests"', "RateLimit": f'"large";r={left};t=1'}
 
     def _person(self, call: RoutedCall) -> Response:
         self._check_list()
@@ -210,14 +221,19 @@ class Service:
     def _model(self, call: RoutedCall) -> Response:
         served = call.served
         features = {"features": served.predictor.bundle.features.names, "quarter": served.quarter}
+        if served.tag in request_tags(call.request):
+            return Response(304, headers={"ETag": served.tag})
         return _json(_facts(served) | features, ETag=served.tag)
 
     def _runs(self, call: RoutedCall) -> Response:
         published = self.watch.workspace.published
-        runs = [
-            {"run_id": run, "quarter": quarter, "current": run == published.current} for quarter, run in published.quarters.items()
-        ]
-        return _json({"runs": runs})
+        asked = page_of(call.request.query)
+        quarters = sorted(published.quarters.items(), reverse=True)
+        left = [(quarter, run) for quarter, run in quarters if not asked.after or quarter < asked.after]
+        shown = left[: asked.limit]
+        runs = [{"run_id": run, "quarter": quarter, "current": run == published.current} for quarter, run in shown]
+        body: dict[str, object] = {"runs": runs, "next": shown[-1][0] if len(left) > len(shown) else None}
+        return _tagged(call.request, body)
 
     def _health(self, _: RoutedCall) -> Response:
         problem = self.watch.suppression_problem or ("" if self.watch.served else "no model is loaded")
@@ -250,17 +266,25 @@ class Service:
             "suppression_unusable": float(bool(watch.suppression_problem)),
             "uptime_seconds": time.monotonic() - self.started,
         }
-        return Response(200, self.metrics.text(gauges).encode(), "text/plain; version=0.0.4")
+        counted = self.metrics if self.others is None else self.metrics.with_others(self.others.of_others())
+        return Response(200, counted.text(gauges).encode(), "text/plain; version=0.0.4")
 
 
 def _problem(error: ProblemError | PredictAgeError) -> ProblemError:
     """The problem that a client sees; files of the workspace are the operator's business."""
-    return error if isinstance(error, ProblemError) else ProblemError(503, "the workspace cannot be read now")
+    return error if isinstance(error, ProblemError) else ProblemError(503, "the workspace cannot be read now", headers=_LATER)
 
 
 def request_tags(request: Request) -> set[str]:
     """Entity tags of If-None-Match."""
     return {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+
+
+def _tagged(request: Request, value: dict[str, object]) -> Response:
+    """An answer whose entity tag is that of its content."""
+    made = _json(value)
+    tag = f'"{hashlib.sha256(made.body).hexdigest()[:32]}"'
+    return Response(304, headers={"ETag": tag}) if tag in request_tags(request) else replace(made, headers={"ETag": tag})
 
 
 def _facts(served: ServedModel) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -23,6 +24,26 @@ class ServerMetrics:
         self.seconds[route] += seconds
         buckets = self.times.setdefault(route, [0] * (len(TIME_BUCKETS) + 1))
         buckets[next((i for i, limit in enumerate(TIME_BUCKETS) if seconds <= limit), len(TIME_BUCKETS))] += 1
+
+    def state(self) -> str:
+        """All counters as JSON."""
+        requests = [[route, status, n] for (route, status), n in self.requests.items()]
+        return json.dumps({"requests": requests, "times": self.times, "seconds": self.seconds, "profiles": self.profiles})
+
+    def with_others(self, states: list[str]) -> ServerMetrics:
+        """These counters and those of other processes, whose states these are, added up."""
+        made = ServerMetrics()
+        for state in map(json.loads, [self.state(), *states]):
+            for route, status, n in state["requests"]:
+                made.requests[route, status] += n
+            for route, buckets in state["times"].items():
+                sums = made.times.setdefault(route, [0] * len(buckets))
+                made.times[route] = [a + b for a, b in zip(sums, buckets, strict=True)]
+            for route, seconds in state["seconds"].items():
+                made.seconds[route] += seconds
+            for source, n in state["profiles"].items():
+                made.profiles[source] += n
+        return made
 
     def text(self, gauges: dict[str, float]) -> str:
         """All counters, and ``gauges`` by name."""

@@ -72,7 +72,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Pids": _object({"pids": {"type": "array", "items": _PID, "maxItems": 10_000}}),
     "Model": _object({**_MODEL, "quarter": {"type": "string"}, "features": {"type": "array", "items": {"type": "string"}}}),
-    "Runs": _object({"runs": {"type": "array", "items": {"type": "object"}}}),
+    "Runs": _object({"runs": {"type": "array", "items": {"type": "object"}}, "next": _or_null("string")}),
     "Problem": _object(
         {
             "type": {"type": "string"},
@@ -136,12 +136,20 @@ def _paths() -> Schema:
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     person = _operation("person", "Published row of a person", _answers(_ref("Person"), 401, 403, 404, 422, 503), parameters=[pid])
     status = _answers(_ref("Status"), 401, 403)
+    page = [
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000}},
+        {"name": "after", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{4}q[1-4]$"}},
+    ]
     return {
         "/v1/predict": {"post": predict},
         "/v1/people/{pid}": {"get": person},
         "/v1/people:lookup": {"post": lookup},
         "/v1/model": {"get": _operation("model", "The model that is served", _answers(_ref("Model"), 401, 403, 503))},
-        "/v1/runs": {"get": _operation("runs", "Published runs by quarter", _answers(_ref("Runs"), 401, 403, 503))},
+        "/v1/runs": {
+            "get": _operation(
+                "runs", "Published runs by quarter, newest first", _answers(_ref("Runs"), 401, 403, 422, 503), parameters=page
+            )
+        },
         "/health": {"get": _operation("health", "Whether the server answers", _answers(_ref("Status"), 503), key=False)},
         "/v2": {"get": _operation("server", "Name and version (Open Inference Protocol)", status, key=False)},
         "/v2/health/live": {"get": _operation("live", "Whether the process lives", status, key=False)},

@@ -50,12 +50,17 @@ class ServedModel:
         }
 
 
+def nothing_published() -> ConfigError:
+    """The error of a workspace without a published run."""
+    return ConfigError("nothing is published in this workspace", expected="a published run", fix="`predict-age run` first")
+
+
 def load_served(workspace: Workspace) -> ServedModel:
     """Load and warm up what the pointer names now. Raises ConfigError where nothing is published, IntegrityError for damage."""
     for _ in range(POINTER_READS):
         before = workspace.published
         if not before.current:
-            raise ConfigError("nothing is published in this workspace", expected="a published run", fix="`predict-age run` first")
+            raise nothing_published()
         predictor = load_predictor(workspace)
         verified_run(workspace, workspace.run(before.champion)).checked("model/")  # also where this process has it loaded already
         run = verified_run(workspace, workspace.run(before.current))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -16,7 +18,8 @@ from predict_age.errors import ConfigError, ResourceError
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import AsgiApplication, TimeLimits
 from predict_age.serving.keys import read_keys
-from predict_age.serving.served_model import Watch
+from predict_age.serving.served_model import Watch, nothing_published
+from predict_age.serving.workers import SharedCounters, Workers, WorkerTask
 from predict_age.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,11 +32,12 @@ PACKAGES = ("uvicorn", "httptools")
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Address, port (0: any free one), file of keys, and limits of time."""
+    """Address, port (0: any free one), file of keys, number of processes, and limits of time."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     keys: Path | None = None
+    workers: int = 1
     limits: TimeLimits = field(default_factory=TimeLimits)
 
 
@@ -56,13 +60,45 @@ def serve(workspace: Workspace, settings: ServerSettings, notice: Callable[[str]
             expected="--host 127.0.0.1, or a file of keys",
             fix="--keys FILE (docs/serving.md)",
         )
+    if settings.workers > 1:
+        if not workspace.published.current:
+            raise nothing_published()
+        with _listening(settings) as listening:
+            Workers(workspace, settings.keys, listening, notice).run(settings.workers)
+        return
+    loaded = _loaded(workspace, notice)
+    with _listening(settings) as listening:
+        _serve(Service(loaded, keys), settings, listening, notice, None)
+
+
+def serve_as_worker(task: WorkerTask) -> None:
+    """Serve as one of several workers, whose counters are added up, until a signal, or until the leader's pipe ends."""
+
+    def notice(sentence: str) -> None:
+        sys.stdout.write(f"{sentence}\n")
+        sys.stdout.flush()
+
+    settings = ServerSettings(keys=Path(task.keys) if task.keys else None)
+    keys = read_keys(settings.keys) if settings.keys else None
+    loaded = _loaded(Workspace.existing(Path(task.workspace)), notice)
+    with socket.socket(fileno=os.dup(task.socket)) as listening:
+        service = Service(loaded, keys, others=SharedCounters(Path(task.counters)))
+        _serve(service, settings, listening, notice, sys.stdin.fileno())
+
+
+def _loaded(workspace: Workspace, notice: Callable[[str], None]) -> Watch:
     watch = Watch(workspace, notice)
     watch.load()
+    return watch
+
+
+def _serve(
+    service: Service, settings: ServerSettings, listening: socket.socket, notice: Callable[[str], None], until_end_of: int | None
+) -> None:
     from predict_age.serving.uvicorn_server import quiet_server, run_until_stopped
 
-    application = AsgiApplication(Service(watch, keys), settings.limits)
-    with _listening(settings) as listening:
-        run_until_stopped(quiet_server(application), listening, _main_of(application.service, notice))
+    application = AsgiApplication(service, settings.limits)
+    run_until_stopped(quiet_server(application), listening, _main_of(service, notice, until_end_of))
 
 
 def _is_loopback(host: str) -> bool:
@@ -80,7 +116,9 @@ def _listening(settings: ServerSettings) -> socket.socket:
         raise ResourceError(f"port {settings.port} of {settings.host} cannot be used", found=error.strerror or str(error)) from None
 
 
-def _main_of(service: Service, notice: Callable[[str], None]) -> Callable[[QuietServer, socket.socket], object]:
+def _main_of(
+    service: Service, notice: Callable[[str], None], until_end_of: int | None
+) -> Callable[[QuietServer, socket.socket], object]:
     """The coroutine function that serves until a signal comes."""
 
     async def main(server: QuietServer, listening: socket.socket) -> None:
@@ -89,7 +127,9 @@ def _main_of(service: Service, notice: Callable[[str], None]) -> Callable[[Quiet
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop)
-        follower = asyncio.create_task(_follow(service.watch))
+        if until_end_of is not None:
+            asyncio.get_running_loop().add_reader(until_end_of, stop)
+        follower = asyncio.create_task(_follow(service))
         assert service.watch.served is not None
         notice(f"serving run {service.watch.served.run_id} on http://{_shown(listening)} (API: /openapi.json)")
         await server.serve(sockets=[listening])
@@ -104,11 +144,14 @@ def _shown(listening: socket.socket) -> str:
     return f"[{host}]:{port}" if listening.family == socket.AF_INET6 else f"{host}:{port}"
 
 
-async def _follow(watch: Watch) -> None:
+async def _follow(service: Service) -> None:
     """Look at the workspace every second, beside the requests. A list of hidden people does not wait until a model is loaded."""
     loading: asyncio.Task[None] | None = None
+    watch = service.watch
     while True:
         await asyncio.sleep(POLL_SECONDS)
+        if service.others is not None:
+            service.others.write(service.metrics.state())
         if watch.list_changed():
             await asyncio.to_thread(watch.read_list)
         if (loading is None or loading.done()) and watch.pointer_changed():
