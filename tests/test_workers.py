@@ -1,104 +1,102 @@
-"""Several processes of one server: they answer from one socket, are started anew, add up their counters, and leave nobody behind."""
+"""Where workers come from."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable
+from multiprocessing import forkserver, get_all_start_methods
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from predict_age.errors import ConfigError
-from predict_age.serving.metrics import ServerMetrics
-from predict_age.serving.server import ServerSettings, serve
-from predict_age.storage.workspace import Workspace
+from conftest import result_rows
+from predict_age.runtime.worker_pool import Pool
+from processes import alive, server_of, start, wait_for, workers_of
 
-pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+pytestmark = pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="workers are not forked here")
 
-
-def children(pid: int) -> list[int]:
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def soon(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return found
-
-
-def lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+LOOK = """
+from predict_age.runtime.worker_pool import Pool
+from lookers import modules
+if __name__ == "__main__":
+    with Pool(1) as pool:
+        print(*pool.run(modules, [()])[0])
+"""
+LOOKERS = """
+import os
+import sys
+from pathlib import Path
+def modules():
+    threads = {p.read_text().strip() for p in Path(f"/proc/{os.getppid()}/task").glob("[0-9]*/comm")}
+    return [os.environ["OPENBLAS_NUM_THREADS"], len(threads - {"jemalloc_bg_thd"}), *sys.modules]
+"""
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_workers_of_one_server(finished: tuple[Path, dict[str, Any]]) -> None:
-    """Two answer; one is killed and replaced; counters never fall; SIGTERM ends all with 0, and a killed leader leaves nobody."""
-    command = [sys.executable, "-m", "predict_age", "serve", "--workspace", str(finished[0]), "--port", "0", "--workers", "2"]
-    for ending in (signal.SIGTERM, signal.SIGKILL):
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as leader:
-            assert leader.stderr is not None
-            first = leader.stderr.readline()
-            found = re.search(r"serving run \S+ on http://127\.0\.0\.1:(\d+) by 2 workers", first)
-            assert found, first
-            url = f"http://127.0.0.1:{found.group(1)}"
-            workers = children(leader.pid)
-            assert len(workers) == 2
-            if ending == signal.SIGTERM:
-                for _ in range(10):
-                    with urllib.request.urlopen(f"{url}/v1/model") as answer:
-                        assert answer.status == 200
-                counted = lambda: requests_of(url)  # noqa: B023, E731
-                assert soon(lambda: counted() == 10), counted()  # noqa: B023
-                os.kill(workers[0], signal.SIGKILL)
-                assert "a worker died (-9)" in leader.stderr.readline()
-                with urllib.request.urlopen(f"{url}/v1/model") as answer:
-                    assert "run_id" in json.loads(answer.read())
-                assert soon(lambda: counted() == 11) and len(children(leader.pid)) == 2  # noqa: B023
-                workers = children(leader.pid)
-            os.kill(leader.pid, ending)
-            assert leader.wait(20) == (0 if ending == signal.SIGTERM else -9)
-            assert soon(lambda: not any(lives(pid) for pid in workers), 20)  # noqa: B023
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
 
 
-def requests_of(url: str) -> int:
-    with urllib.request.urlopen(f"{url}/metrics") as answer:
-        found = re.search(r'requests_total\{route="/v1/model",status="200"\} (\d+)', answer.read().decode())
-    return int(found.group(1)) if found else 0
+def nap(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getppid()
 
 
-def test_an_empty_workspace_needs_no_worker_to_be_refused(tmp_path: Path) -> None:
-    (tmp_path / "runs").mkdir()
-    with pytest.raises(ConfigError, match="nothing is published"):
-        serve(Workspace.existing(tmp_path), ServerSettings(port=0, workers=2), lambda _: None)
+def test_workers_find_their_modules_loaded(tmp_path: Path) -> None:
+    """A worker that has imported nothing has all that predicts, and nothing that only trains.
+
+    The server has one thread, besides that of an allocator of PyArrow, which knows how to live through a fork.
+    """
+    (tmp_path / "look.py").write_text(LOOK)
+    (tmp_path / "lookers.py").write_text(LOOKERS)
+    done = subprocess.run([sys.executable, tmp_path / "look.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    threads, tasks, *modules = done.stdout.split()
+    assert (threads, tasks) == ("1", "1")
+    assert {"predict_age.steps.parallel_prediction", "predict_age.steps.training", "duckdb"} <= set(modules)
+    assert not {"xgboost", "lightgbm", "sklearn.base", "numba"} & set(modules)
 
 
-def test_counters_add_up() -> None:
-    mine, other = ServerMetrics(), ServerMetrics()
-    for metrics, times in ((mine, 2), (other, 3)):
-        for _ in range(times):
-            metrics.count("/v1/predict", 200, 0.003)
-        metrics.profiles["DEFAULT"] += times
-    other.count("/health", 503, 9.0)
-    text = mine.with_others([other.state()]).text({"up": 1.0})
-    for line in (
-        'predict_age_requests_total{route="/v1/predict",status="200"} 5',
-        'predict_age_requests_total{route="/health",status="503"} 1',
-        'predict_age_request_seconds_count{route="/v1/predict"} 5',
-        'predict_age_request_seconds_bucket{route="/v1/predict",le="0.005"} 5',
-        'predict_age_profiles_total{source="DEFAULT"} 5',
-    ):
-        assert line in text
-    assert mine.requests["/v1/predict", 200] == 2
+def test_workers_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was set after the server had begun reaches workers, and what was taken away is gone."""
+    monkeypatch.setenv("PREDICT_AGE_TEST", "early")
+    with Pool(1) as pool:
+        assert pool.run(environment, [("PREDICT_AGE_TEST",)]) == ["early"]
+    monkeypatch.setenv("PREDICT_AGE_TEST", "late")
+    with Pool(1) as pool:
+        assert pool.run(environment, [("PREDICT_AGE_TEST",), ("OMP_NUM_THREADS",)]) == ["late", "1"]
+    monkeypatch.delenv("PREDICT_AGE_TEST")
+    with Pool(1) as pool:
+        assert pool.run(environment, [("PREDICT_AGE_TEST",)]) == [None]
+
+
+def test_without_sockets_workers_are_started_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the server cannot be reached, work is done all the same."""
+
+    def refuse() -> None:
+        raise OSError("AF_UNIX path too long")
+
+    monkeypatch.setattr(forkserver, "ensure_running", refuse)
+    with Pool(1) as pool:
+        assert pool.run(nap, [(0.0,)]) == [os.getpid()]
+
+
+def test_killed_server_costs_no_result(
+    finished: tuple[Path, dict[str, Any]], small_files: Path, quick: Path, tmp_path: Path
+) -> None:
+    """The server that forks workers is killed in the middle: its workers leave, and the run finishes with others."""
+    many = tmp_path / "many.toml"
+    many.write_text(quick.read_text().replace("batch_rows = 700", "batch_rows = 320"))
+    process = start(small_files, tmp_path / "w", many)
+    wait_for(tmp_path / "w", "predictions/schema.parquet", process)
+    server, orphans = server_of(process), workers_of(process)
+    os.kill(server, signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert orphans
+    assert not alive([*orphans, server])
+    assert result_rows(tmp_path / "w") == result_rows(finished[0])

@@ -1,0 +1,104 @@
+"""Several processes of one server: they answer from one socket, are started anew, add up their counters, and leave nobody behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predict_age.errors import ConfigError
+from predict_age.serving.metrics import ServerMetrics
+from predict_age.serving.server import ServerSettings, serve
+from predict_age.storage.workspace import Workspace
+
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+
+
+def children(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def soon(condition: Callable[[], bool], seconds: float = 60) -> bool:
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_of_one_server(finished: tuple[Path, dict[str, Any]]) -> None:
+    """Two answer; one is killed and replaced; counters never fall; SIGTERM ends all with 0, and a killed leader leaves nobody."""
+    command = [sys.executable, "-m", "predict_age", "serve", "--workspace", str(finished[0]), "--port", "0", "--workers", "2"]
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as leader:
+            assert leader.stderr is not None
+            first = leader.stderr.readline()
+            found = re.search(r"serving run \S+ on http://127\.0\.0\.1:(\d+) by 2 workers", first)
+            assert found, first
+            url = f"http://127.0.0.1:{found.group(1)}"
+            workers = children(leader.pid)
+            assert len(workers) == 2
+            if ending == signal.SIGTERM:
+                for _ in range(10):
+                    with urllib.request.urlopen(f"{url}/v1/model") as answer:
+                        assert answer.status == 200
+                counted = lambda: requests_of(url)  # noqa: B023, E731
+                assert soon(lambda: counted() == 10), counted()  # noqa: B023
+                os.kill(workers[0], signal.SIGKILL)
+                assert "a worker died (-9)" in leader.stderr.readline()
+                with urllib.request.urlopen(f"{url}/v1/model") as answer:
+                    assert "run_id" in json.loads(answer.read())
+                assert soon(lambda: counted() == 11) and len(children(leader.pid)) == 2  # noqa: B023
+                workers = children(leader.pid)
+            os.kill(leader.pid, ending)
+            assert leader.wait(20) == (0 if ending == signal.SIGTERM else -9)
+            assert soon(lambda: not any(lives(pid) for pid in workers), 20)  # noqa: B023
+
+
+def requests_of(url: str) -> int:
+    with urllib.request.urlopen(f"{url}/metrics") as answer:
+        found = re.search(r'requests_total\{route="/v1/model",status="200"\} (\d+)', answer.read().decode())
+    return int(found.group(1)) if found else 0
+
+
+def test_an_empty_workspace_needs_no_worker_to_be_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ConfigError, match="nothing is published"):
+        serve(Workspace.existing(tmp_path), ServerSettings(port=0, workers=2), lambda _: None)
+
+
+def test_counters_add_up() -> None:
+    mine, other = ServerMetrics(), ServerMetrics()
+    for metrics, times in ((mine, 2), (other, 3)):
+        for _ in range(times):
+            metrics.count("/v1/predict", 200, 0.003)
+        metrics.profiles["DEFAULT"] += times
+    other.count("/health", 503, 9.0)
+    text = mine.with_others([other.state()]).text({"up": 1.0})
+    for line in (
+        'predict_age_requests_total{route="/v1/predict",status="200"} 5',
+        'predict_age_requests_total{route="/health",status="503"} 1',
+        'predict_age_request_seconds_count{route="/v1/predict"} 5',
+        'predict_age_request_seconds_bucket{route="/v1/predict",le="0.005"} 5',
+        'predict_age_profiles_total{source="DEFAULT"} 5',
+    ):
+        assert line in text
+    assert mine.requests["/v1/predict", 200] == 2
