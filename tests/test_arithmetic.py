@@ -11,6 +11,7 @@ from scipy import stats
 from predict_age.config import LimitsConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.errors import IntegrityError
+from predict_age.pipeline.estimate import TRAINING_SECONDS, training_seconds
 from predict_age.runs.batching import number_of_batches, plan_batches
 from predict_age.runs.budget import seconds_left
 from predict_age.runs.quarter import latest_complete_quarter
@@ -153,3 +154,15 @@ def test_quantiles_equal_scipy(chance: float) -> None:
         assert student_t_upper_quantile(chance, freedom) == pytest.approx(stats.t.isf(chance, freedom), rel=1e-9, abs=1e-9)
         assert chi_squared_upper_quantile(chance, freedom) == pytest.approx(stats.chi2.isf(chance, freedom), rel=1e-9)
         assert f_upper_quantile(chance, freedom, 30) == pytest.approx(stats.f.isf(chance, freedom, 30), rel=1e-6)
+
+
+def test_the_time_of_training_follows_what_was_measured() -> None:
+    """Exact at the measured numbers of people, growing in between and beyond, never free, and shared by a few workers at most."""
+    for people, seconds in TRAINING_SECONDS[1:]:
+        assert training_seconds(people, 1) == seconds
+    times = [training_seconds(people, 2) for people in range(20, 2_000_000, 9_973)]
+    assert times == sorted(times)
+    assert training_seconds(1_875, 2) == 34.5, "few people are not trained on in a second"
+    assert training_seconds(0, 2) == 0
+    assert training_seconds(5_000, 64) == training_seconds(5_000, 4)
+    assert training_seconds(2_000_000, 1) == 2 * training_seconds(1_000_000, 1)

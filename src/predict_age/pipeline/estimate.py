@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,8 +35,12 @@ SAMPLED_SPLITS = 5
 COUNTED_ROWS = 200_000  # of Parquet: ids and ages of so many are read
 COUNTED_TEXT_BYTES, UNPACKED = 64 << 20, 8  # text up to this size is read as a whole; how much larger it is when it is packed
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
-READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE, TRAIN_RATE = 990_000, 60_000, 112_000, 560_000, 6_000
-RUN_START_SECONDS = 6.0
+READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE = 990_000, 60_000, 112_000, 560_000
+RUN_START_SECONDS = 5.0
+# People to train on, and seconds of processor time for all models, calibration and card; straight lines lie between. Up to 200,000
+# people are predicted by models of other folds, so that few people cost nearly as much as many.
+TRAINING_SECONDS = ((0, 1.0), (187, 6.0), (1_875, 69.0), (16_600, 120.0), (375_000, 170.0), (1_000_000, 270.0))
+TRAINED_SIDE_BY_SIDE = 4  # workers at most that training can use
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
 SCRATCH_BYTES_A_ROW = 17  # during the search for duplicates
 TRAINING_FIELDS = ("rows", "exact_rows", "known_share", "pid_type", "odd_ids", "withheld", "reading", "rows_sampled", "ages")
@@ -215,6 +219,16 @@ def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool,
     return round(rows * max(1.0, file.size / max(len(packed), 1)))
 
 
+def training_seconds(people: int, workers: int) -> float:
+    """Seconds of the training on so many ``people``."""
+    if not people:
+        return 0.0
+    for (fewer, less), (more, longer) in pairwise(TRAINING_SECONDS):
+        if people <= more:
+            return (less + (longer - less) * (people - fewer) / (more - fewer)) / min(workers, TRAINED_SIDE_BY_SIDE)
+    return TRAINING_SECONDS[-1][1] * people / TRAINING_SECONDS[-1][0] / min(workers, TRAINED_SIDE_BY_SIDE)
+
+
 def _estimate(
     plan: RunPlan,
     rows: int,
@@ -235,7 +249,11 @@ def _estimate(
     sampled = min(round(rows * share), config.training.sample_rows) if trains or plan.base else 0
     reading = rows / READ_RATE + text_rows / CONVERT_RATE
     predicting = to_predict / PREDICT_RATE + rows / MERGE_RATE if predicts else 0.0
-    seconds = (RUN_START_SECONDS if predicts else 0.0) + sampled / TRAIN_RATE + (reading + predicting) / workers
+    seconds = (
+        (RUN_START_SECONDS if predicts else 0.0)
+        + training_seconds(sampled if trains else 0, workers)
+        + (reading + predicting) / workers
+    )
     results = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW if predicts else 0
     disk = results + text_rows * WORKING_BYTES_A_ROW
     disk = max(disk, rows * SCRATCH_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW)
