@@ -16,7 +16,7 @@ import pytest
 
 from conftest import TINY, call, tiny_run, write_jsonl
 from predict_age.config import AgesConfig, Config, SourceConfig
-from predict_age.records.given_ages import GivenAges
+from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.source.age_readings import _FORMATS, AgeReading, fitting_readings
@@ -383,6 +383,21 @@ def test_a_sample_is_said_to_be_one() -> None:
     assert not AgeFindings(GivenAges(0, 20, 0), [], Config(), AS_OF).passes
     off = Config.model_validate({"gates": {"unusable_ages": 0.0}})
     assert AgeFindings(GivenAges(0, 20, 0), [], off, AS_OF).passes
+
+
+def test_one_value_is_said_in_the_singular() -> None:
+    """For each reason; several values in the plural."""
+    for reason, one, more in (
+        ("implausible", "1 value of age lies outside the plausible window and was not used", "2 values of age lie outside"),
+        ("unreadable", "1 value of age cannot be read and was not used", "2 values of age cannot be read and were"),
+        (
+            "withheld (minors)",
+            "1 value of age reads as an age below ages.min_age and was not",
+            "2 values of age read as ages below",
+        ),
+    ):
+        assert UnusableAgesRecord("age", reason, 1, "99").sentence.startswith(one)
+        assert UnusableAgesRecord("age", reason, 2, "99").sentence.startswith(more)
 
 
 def test_every_mistake_has_its_words() -> None:

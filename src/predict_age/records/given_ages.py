@@ -59,7 +59,10 @@ class UnusableAgesRecord:
         """Sentence that says so."""
         between = f" (nearly all {self.between})" if self.between else ""
         values = f"{self.rows:,} value{'' if self.rows == 1 else 's'} of {self.column}{between}"
+        verbs = ("reads", "an age", "was", "lies") if self.rows == 1 else ("read", "ages", "were", "lie")
         if self.reason == "withheld (minors)":
-            return f"{values} read as ages below ages.min_age and were not used: such people are withheld as minors"
-        why = "cannot be read" if self.reason == "unreadable" else "lie outside the plausible window"
-        return f"{values} {why} and were not used; the first has the form {self.form} (9: a digit, a: a letter)"
+            return (
+                f"{values} {verbs[0]} as {verbs[1]} below ages.min_age and {verbs[2]} not used: such people are withheld as minors"
+            )
+        why = "cannot be read" if self.reason == "unreadable" else f"{verbs[3]} outside the plausible window"
+        return f"{values} {why} and {verbs[2]} not used; the first has the form {self.form} (9: a digit, a: a letter)"
