@@ -19,7 +19,7 @@ from pathlib import Path
 
 from serve import Running, asked, connected, post, served
 
-ROLLBACKS, SLOW = 20, 1000
+ROLLBACKS, SLOW = 120, 1000
 SINGLE = post(b'{"profile": {"years_experience": 12, "job_level": "Senior"}}')
 
 

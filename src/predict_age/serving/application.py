@@ -28,6 +28,7 @@ from predict_age.version import __version__
 
 MOST_PENDING = 8  # requests with many profiles at a time
 MAX_PIDS = 10_000
+PIDS_TOGETHER = 50
 _PORT = re.compile(":[0-9]{0,5}$")
 _LATER = {"Retry-After": "2"}
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
@@ -188,11 +189,11 @@ class Service:
         found = self._row(call, pid)
         if found is None:
             raise ProblemError(404, "there is no published row")
-        if call.served.tag in request_tags(call.request):
+        if call.served.tag in call.request.entity_tags:
             return Response(304, headers={"ETag": call.served.tag})
         return _json(_facts(call.served) | found, ETag=call.served.tag)
 
-    def _people(self, call: RoutedCall) -> Response:
+    def _people(self, call: RoutedCall) -> Answered:
         self._check_list()
         members = single_item(decoded(call.request.body))
         pids = members["pids"].value if members is not None and members.keys() == {"pids"} else None
@@ -205,7 +206,15 @@ class Service:
         ]
         if wrong:
             raise ProblemError(422, "some ids are none", *wrong)
-        return _json(_facts(call.served) | {"people": [self._row(call, pid) for pid in pids]}, ETag=call.served.tag)
+        return self._rows(call, pids)
+
+    async def _rows(self, call: RoutedCall, pids: list[int | str]) -> Response:
+        """The published rows of ``pids``, with a pause after some, so that single requests do not wait."""
+        found: list[dict[str, object] | None] = []
+        for first in range(0, len(pids), PIDS_TOGETHER):
+            found += [self._row(call, pid) for pid in pids[first : first + PIDS_TOGETHER]]
+            await asyncio.sleep(0)
+        return _json(_facts(call.served) | {"people": found}, ETag=call.served.tag)
 
     def _row(self, call: RoutedCall, written: int | str) -> dict[str, object] | None:
         """The published row of a person; None for unknown and for hidden people alike."""
@@ -221,7 +230,7 @@ class Service:
     def _model(self, call: RoutedCall) -> Response:
         served = call.served
         features = {"features": served.predictor.bundle.features.names, "quarter": served.quarter}
-        if served.tag in request_tags(call.request):
+        if served.tag in call.request.entity_tags:
             return Response(304, headers={"ETag": served.tag})
         return _json(_facts(served) | features, ETag=served.tag)
 
@@ -275,16 +284,11 @@ def _problem(error: ProblemError | PredictAgeError) -> ProblemError:
     return error if isinstance(error, ProblemError) else ProblemError(503, "the workspace cannot be read now", headers=_LATER)
 
 
-def request_tags(request: Request) -> set[str]:
-    """Entity tags of If-None-Match."""
-    return {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-
-
 def _tagged(request: Request, value: dict[str, object]) -> Response:
     """An answer whose entity tag is that of its content."""
     made = _json(value)
     tag = f'"{hashlib.sha256(made.body).hexdigest()[:32]}"'
-    return Response(304, headers={"ETag": tag}) if tag in request_tags(request) else replace(made, headers={"ETag": tag})
+    return Response(304, headers={"ETag": tag}) if tag in request.entity_tags else replace(made, headers={"ETag": tag})
 
 
 def _facts(served: ServedModel) -> dict[str, object]:

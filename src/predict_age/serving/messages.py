@@ -56,6 +56,11 @@ class Request:
         """Media type of the body, in lower case and without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def entity_tags(self) -> set[str]:
+        """Entity tags of If-None-Match."""
+        return {tag.strip().removeprefix("W/") for tag in self.headers.get("if-none-match", "").split(",")}
+
 
 @dataclass(frozen=True)
 class Response:
