@@ -83,10 +83,14 @@ def test_everybody_is_found_whatever_the_ids(
 
 
 def test_blocks_of_many_people(tmp_path: Path) -> None:
-    """Several blocks in each of two files, and a changed byte in one block, which the others survive."""
+    """Several blocks in each of two files, equal bytes the second time, and a changed byte in one block, which the others survive."""
     pids = np.random.default_rng(3).choice(10**7, 3 * BLOCK_PEOPLE, replace=False)
     files = built(tmp_path, [part(tmp_path / "part.parquet", pids.tolist())], 2)
     assert all(files.find(int(pid)) is not None for pid in pids[::17])
+    (tmp_path / "again").mkdir()
+    built(tmp_path / "again", [part(tmp_path / "again" / "part.parquet", pids.tolist())], 2)
+    for name in ("people_0.blocks", "people_1.blocks", "index.bin"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / name).read_bytes()
     blocks = tmp_path / "people_0.blocks"
     content = bytearray(blocks.read_bytes())
     content[-1] ^= 1
