@@ -18,11 +18,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, settings
 
 from faults import call
 from predict_age.storage.workspace import Workspace
 from predict_age.synthetic.write import generate
 from small_models import SMALL_MODELS
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine fails no test
+settings.load_profile("no clock")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job inherits that, and so would every run that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
