@@ -57,7 +57,7 @@ def card_command(
     from predict_age.storage.durable_files import check_hash
 
     space = open_workspace(workspace)
-    folder = space.resolve(run_id) if run_id or space.published.current else _newest_with_card(space)
+    folder = space.resolve(run_id or "current") if run_id or space.published.current else _newest_with_card(space)
     try:
         outputs = folder.step("training").outputs
         for name in ("model/card.json", "model/card.html"):
