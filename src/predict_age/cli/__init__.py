@@ -1,6 +1,6 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, init, inspect, maintain, models, run, serving
+from predict_age.cli import aws, export, init, inspect, maintain, models, run, serving
 from predict_age.cli.app import app, run_cli
 
 COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and of the reference
@@ -13,6 +13,7 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "runs",
     "report",
     "sql",
+    "export",
     "diff",
     "verify",
     "rollback",
@@ -29,4 +30,4 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
 )
 app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))
 
-__all__ = ["COMMAND_ORDER", "app", "aws", "init", "inspect", "maintain", "models", "run", "run_cli", "serving"]
+__all__ = ["COMMAND_ORDER", "app", "aws", "export", "init", "inspect", "maintain", "models", "run", "run_cli", "serving"]

@@ -47,10 +47,13 @@ def rollback_command(
     as_json: JsonOption = False,
 ) -> None:
     """Verify an earlier run and publish it again. One atomic replacement; nothing is deleted."""
+    from predict_age.runs.current_folder import follow_published
     from predict_age.storage.rollback import roll_back
 
-    published, folder = roll_back(open_workspace(workspace), to)
+    space = open_workspace(workspace)
+    published, folder = roll_back(space, to)
     completed(f"current is now run {folder.id}", "`predict-age runs`")
+    follow_published(space)
     if as_json:
         print_line(json.dumps({"current": published.current, "quarters": published.quarters}))
     else:

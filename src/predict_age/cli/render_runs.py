@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ from rich.console import Group
 from rich.markup import escape
 
 from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
-from predict_age.errors import IntegrityError
+from predict_age.errors import IntegrityError, PredictAgeError
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.runs.current_folder import current_folder
 from predict_age.runs.gate_advice import accept_when
 from predict_age.runs.summary import run_summary, stopped_gate
 from predict_age.runtime.named_commands import with_workspace
@@ -82,9 +84,20 @@ def show_run(folder: RunFolder) -> None:
         print_field(console, "Shadow", f"not published; {rollback} publishes it")
     if s["table"]:
         print_field(console, "Table", f"{s['table']}, view {VIEW}")
+    if files := _readable_files(workspace, str(s["run_id"])):
+        print_field(console, "Files", files)
     if s["report"]:
         print_field(console, "Report", s["report"])
     print_field(console, "Next", _next_command(s["status"], folder, workspace))
+
+
+def _readable_files(workspace: Path, run_id: str) -> str:
+    """Where other programs read the rows of the run, if it is the published one."""
+    space = Workspace(workspace)
+    with suppress(PredictAgeError):
+        if space.published.current == run_id and (files := current_folder(space)):
+            return f"{files}/*.parquet, for other programs; it follows what is published"
+    return ""
 
 
 def _has_text_ids(folder: RunFolder) -> bool:

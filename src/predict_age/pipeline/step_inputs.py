@@ -5,6 +5,7 @@ A step is imported when it is done, not before: the runner itself needs no model
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from predict_age.errors import IntegrityError
@@ -60,9 +61,11 @@ def run_step(run: Run, step: Step) -> StepResult[Facts]:
 
             return final_results(final_results_inputs(run))
         case "post_cleanup":
+            from predict_age.runs.current_folder import follow_published
             from predict_age.steps.post_cleanup import PostCleanupInputs, post_cleanup
 
-            return post_cleanup(PostCleanupInputs(run.folder.path, run.plan.config.running.keep_predictions))
+            follow = partial(follow_published, run.workspace)
+            return post_cleanup(PostCleanupInputs(run.folder.path, run.plan.config.running.keep_predictions, follow))
     raise ValueError(f"there is no step {step.name}")
 
 

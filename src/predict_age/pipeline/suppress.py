@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from predict_age.config import Config
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.runs.current_folder import follow_published, withdrawn_folder
 from predict_age.source.id_hashes import Hashes, keyed_hashes
 from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import Entries, pids_as_written
@@ -134,12 +135,14 @@ def change_suppression(
         in_result = _in_result(workspace, given)
         if not changed and listed:
             remove_old_ids(workspace.root, listed)
+            follow_published(workspace)
             return _outcome(listed, given, changed, in_result)
         lease.check()
         now = len(np.unique(after.hashes[after.ends == 0]))
-        made = write_suppression_list(workspace.root, generation, after.as_bytes(), now, key)
-        note_suppression_list(workspace.documents, made.generation, made.content_hash)
-        remove_old_ids(workspace.root, made)
+        with withdrawn_folder(workspace):
+            made = write_suppression_list(workspace.root, generation, after.as_bytes(), now, key)
+            note_suppression_list(workspace.documents, made.generation, made.content_hash)
+            remove_old_ids(workspace.root, made)
         return _outcome(made, given, changed, in_result)
 
 

@@ -13,6 +13,7 @@ from predict_age.errors import IntegrityError
 from predict_age.models.artifact import load_model
 from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.runs.current_folder import readable_problems
 from predict_age.runs.lookup_files import lookup_files, people_of_parts
 from predict_age.runs.result_checks import describe, reconcile
 from predict_age.runtime.worker_pool import available_cores
@@ -54,6 +55,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
         problems = [p for p in threads.map(lambda n: file_problem(folder.path / n, run.files[n], n), run.files) if p]
     interrupted = folder.status != DONE and folder.id in read_published(workspace.documents).run_ids
     problems += _records(run, may_be_missing=interrupted)
+    readable = readable_problems(workspace, run)
     size = sum((folder.path / n).stat().st_size for n in run.files if (folder.path / n).exists())
     checks = (
         ["the manifest has the hash that published.json names"]
@@ -61,7 +63,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
         else ["not published now"]
     )
     if problems:
-        return Verification(folder.id, len(run.files), size, 0, checks, problems)
+        return Verification(folder.id, len(run.files), size, 0, checks, problems + readable)
     if interrupted:
         checks.append("the run was interrupted after it was published; `predict-age resume` writes its last records")
     checks.append(f"{len(run.files):,} files have their recorded SHA-256")
@@ -76,7 +78,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
             checks.append(claim)
         except IntegrityError as error:
             problems.append(str(error))
-    return Verification(folder.id, len(run.files), size, run.manifest.books.people, checks, problems)
+    return Verification(folder.id, len(run.files), size, run.manifest.books.people, checks, problems + readable)
 
 
 def _books(run: VerifiedRun) -> None:

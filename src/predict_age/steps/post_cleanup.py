@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +16,22 @@ from predict_age.storage.retention import TEMPORARY_FILE
 
 @dataclass(frozen=True)
 class PostCleanupInputs:
-    """Inputs of post-cleanup: the run's folder, and whether the raw predictions stay."""
+    """Inputs of post-cleanup: the run's folder, and whether the raw predictions stay.
+
+    ``follow_published`` leads the workspace's folder ``current`` to the published run.
+    """
 
     folder: Path
     keep_predictions: bool
+    follow_published: Callable[[], object] = lambda: None
 
 
 def post_cleanup(inputs: PostCleanupInputs) -> StepResult[PostCleanupFacts]:
-    """Remove temporary folders (raw predictions too, when so configured) and temporary files of killed processes."""
+    """Remove temporary folders (raw predictions too, when so configured) and temporary files of killed processes.
+
+    Before, ``current`` is led to the published run: a run that was killed between both is continued with this step.
+    """
+    inputs.follow_published()
     folder = inputs.folder
     patterns = temporary_folders(inputs.keep_predictions)
     removable = [path for pattern in patterns for path in folder.glob(pattern.rstrip("/"))]

@@ -97,10 +97,11 @@ def make_folder(path: Path) -> None:
     missing = [p for p in (path, *path.parents) if not p.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for created in missing:
-        _flush_folder(created.parent)
+        flush_folder(created.parent)
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
+    """Make names in the folder durable: files that were created, renamed or removed there."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         disk.fsync(descriptor, path)
@@ -124,7 +125,7 @@ def creating(path: Path) -> Iterator[NewFile]:
             stream._hashed.close()  # without flushing: buffered data is discarded
             raise
         disk.rename(temporary, path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -133,7 +134,7 @@ def creating(path: Path) -> Iterator[NewFile]:
 def remove(path: Path) -> None:
     """Delete a file, if it is there, durably."""
     disk.unlink(path)
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 _verified_digests: set[bytes] = set()  # SHA-256 of files whose content hash was checked
@@ -244,5 +245,5 @@ def key_of(*values: object) -> str:
 
 
 def folder_bytes(path: Path) -> int:
-    """Size of all files below ``path``."""
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    """Size of all files below ``path``; a symbolic link counts with its own size."""
+    return sum(p.lstat().st_size for p in path.rglob("*") if p.is_symlink() or p.is_file())

@@ -1,0 +1,47 @@
+"""Command that hands the published result on: export."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, print_line
+from predict_age.cli.output import completed
+
+
+class ExportChoice(StrEnum):
+    """Values of ``--format``; auto: by the ending of the file."""
+
+    auto = "auto"
+    parquet = "parquet"
+    csv = "csv"
+
+
+@app.command("export", epilog="Example: predict-age export --workspace work --to ages.parquet --columns pid,predicted_age,usable")
+def export_command(
+    workspace: WorkspaceOption,
+    to: Annotated[Path, typer.Option("--to", help="New file for the rows.", metavar="FILE")],
+    kind: Annotated[
+        ExportChoice, typer.Option("--format", help="Format of the file; auto: csv for FILE.csv, else parquet.")
+    ] = ExportChoice.auto,
+    columns: Annotated[
+        str, typer.Option("--columns", help="Columns of the view, separated by commas; default: all.", metavar="NAMES")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Write the published result into one file, without people on the suppression list."""
+    from predict_age.query.export import ExportFormat, export_result
+
+    chosen = kind.value if kind is not ExportChoice.auto else "csv" if to.suffix.lower() == ".csv" else "parquet"
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    made = export_result(open_people(workspace), to, ExportFormat(chosen), names)
+    completed(f"{made.rows:,} people were written to {to}", "")
+    if as_json:
+        print_line(json.dumps(asdict(made)))
+    else:
+        print_line(f"{made.rows:,} people in {to}: run {made.run_id}, ages on {made.as_of}, purpose: {made.purpose}")
