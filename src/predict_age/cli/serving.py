@@ -18,7 +18,7 @@ def serve_command(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.", min=0, max=65535)] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with --keys.")] = "127.0.0.1",
     keys: Annotated[Path | None, typer.Option(help="File of clients' keys (docs/serving.md).", metavar="FILE")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that answer; one for each core that may be used.", min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that answer; one for each core that may be used.", min=1, max=512)] = 1,
     worker: Annotated[str, typer.Option(help="Used by the server itself.", hidden=True)] = "",
 ) -> None:
     """Answer over HTTP: predictions of profiles, equal to the batch, and published people. Ends on SIGTERM or Ctrl-C."""
