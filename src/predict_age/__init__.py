@@ -31,9 +31,11 @@ if TYPE_CHECKING:
         open_run,
         run,
     )
+    from predict_age.api.regressor import AgeRegressor
 
 __all__ = [
     "AgeModel",
+    "AgeRegressor",
     "BatchPredictor",
     "FinishedRun",
     "Results",
@@ -51,9 +53,14 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'predict_age' has no attribute {name!r}")
-    from predict_age.api import names
+    if name == "AgeRegressor":  # the only name that needs scikit-learn
+        from predict_age.api import regressor
 
-    globals()[name] = getattr(names, name)
+        globals()[name] = regressor.AgeRegressor
+    else:
+        from predict_age.api import names
+
+        globals()[name] = getattr(names, name)
     return globals()[name]
 
 
