@@ -100,7 +100,7 @@ def _file_values(connection: duckdb.DuckDBPyConnection, truth: str) -> str:
     key = "pid" if "pid" in lower or "source_id" not in lower else "source_id"
     if missing := [name for name in (key, "true_age") if name not in lower]:
         raise ConfigError(
-            f"{truth} has no column {' and no column '.join(missing)}",
+            f"the true ages in {truth} cannot be read: there is no column {' and no column '.join(missing)}",
             expected=f"the columns pid (the ids of the source) and true_age (years at the date of the run){_hints(missing, names)}",
             found="columns " + shown_names(names),
             fix="name the columns pid and true_age in the first line of the file",
