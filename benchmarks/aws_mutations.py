@@ -187,7 +187,7 @@ CHANGES = (
         'write   = ["${local.runs}", "${local.run}/report.html"',
     ),
     Change("wider than needed", IAM, '"${local.prefix}/*.toml", "${local.prefix}/suppression/*"]', '"*"]'),
-    Change("wider than needed", IAM, "${local.source_bucket}/${var.source_prefix}*", "${local.source_bucket}/*"),
+    Change("wider than needed", IAM, "${place.bucket}/${place.prefix}*", "${place.bucket}/*"),
     Change("wider than needed", IAM, "table/${local.database}/${table}*", "table/*"),
     Change(
         "wider than needed",
@@ -243,7 +243,7 @@ CHANGES = (
     Change("container", FAR, "readonlyRootFilesystem = true", "readonlyRootFilesystem = false"),
     Change("container", FAR, "initProcessEnabled = true", "initProcessEnabled = false"),
     Change("container", FAR, "stopTimeout            = 110", "stopTimeout            = 2"),
-    Change("container", FAR, 'cpu_architecture        = "X86_64"', 'cpu_architecture        = "ARM64"'),
+    Change("container", FAR, "cpu_architecture        = var.cpu_architecture", 'cpu_architecture        = "ARM64"'),
     Change("container", FAR, "memory = var.training_memory, disk = 200", "memory = var.training_memory, disk = 21"),
     Change("container", FAR, "collect    = { cpu = 1024, memory = 4096", "collect    = { cpu = 256, memory = 512"),
     Change("container", VAR, "default     = 65536", "default     = 32768"),
@@ -271,7 +271,7 @@ CHANGES = (
         '{ name = "PREDICT_AGE_SPOT", value = each.key == "prediction" ? "0.8" : "0" },',
         '{ name = "PREDICT_AGE_SPOT", value = "0" },',
     ),
-    Change("container", FAR, '      { name = "OPENBLAS_CORETYPE", value = "Haswell" },\n', ""),
+    Change("container", FAR, 'var.cpu_architecture == "ARM64" ? "NEOVERSEN1" : "Haswell"', '"Nehalem"'),
     Change(
         "network",
         NET,

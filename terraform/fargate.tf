@@ -61,7 +61,7 @@ resource "aws_ecs_task_definition" "main" {
       { name = "PREDICT_AGE_SPOT", value = each.key == "prediction" ? "0.8" : "0" },
       { name = "TMPDIR", value = "/scratch" },
       # Fargate's processors are of several generations; with the same instructions on each, a task's last digits do not depend on which it gets.
-      { name = "OPENBLAS_CORETYPE", value = "Haswell" },
+      { name = "OPENBLAS_CORETYPE", value = var.cpu_architecture == "ARM64" ? "NEOVERSEN1" : "Haswell" },
     ]
     logConfiguration = {
       logDriver = "awslogs"
@@ -75,7 +75,7 @@ resource "aws_ecs_task_definition" "main" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = "X86_64"
+    cpu_architecture        = var.cpu_architecture
   }
 
   depends_on = [aws_cloudwatch_log_group.tasks]

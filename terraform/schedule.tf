@@ -57,3 +57,36 @@ resource "aws_scheduler_schedule" "quarterly" {
     }
   }
 }
+
+# Whether the quarter has a result by then: an execution that fails when it has none, so that the same people are told in the same way.
+resource "aws_scheduler_schedule" "overdue" {
+  # checkov:skip=CKV_AWS_297: the event contains no data
+  name                         = "${local.name}-overdue"
+  description                  = "Asks whether predict-age has published a result of the quarter."
+  schedule_expression          = var.overdue_schedule
+  schedule_expression_timezone = "UTC"
+  state                        = var.schedule_enabled ? "ENABLED" : "DISABLED"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_sfn_state_machine.main.arn
+    role_arn = aws_iam_role.scheduler.arn
+
+    input = jsonencode({
+      expect_published = true
+      time             = "<aws.scheduler.scheduled-time>"
+    })
+
+    dead_letter_config {
+      arn = aws_sqs_queue.not_started.arn
+    }
+
+    retry_policy {
+      maximum_event_age_in_seconds = 3600
+      maximum_retry_attempts       = 5
+    }
+  }
+}

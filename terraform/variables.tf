@@ -142,6 +142,17 @@ variable "monthly_budget_usd" {
   }
 }
 
+variable "cpu_architecture" {
+  type        = string
+  description = "Processors of the tasks: X86_64, or ARM64 (Graviton) for an image that was built with --platform linux/arm64."
+  default     = "X86_64"
+
+  validation {
+    condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
+    error_message = "X86_64 or ARM64."
+  }
+}
+
 variable "training_cpu" {
   type        = number
   description = "CPU units of the training task (1024 = one vCPU)."
@@ -199,6 +210,12 @@ variable "schedule" {
   type        = string
   description = "Start of the quarterly run, in UTC."
   default     = "cron(0 6 5 1,4,7,10 ? *)"
+}
+
+variable "overdue_schedule" {
+  type        = string
+  description = "When a quarter without a published result is an error, in UTC: in the month of the quarterly run, after it."
+  default     = "cron(0 6 12 1,4,7,10 ? *)"
 }
 
 variable "schedule_enabled" {

@@ -16,7 +16,7 @@ from predict_age.aws.lambdas.runtime import Call, call_of, object_tags
 from predict_age.aws.object_names import run_folder, run_id_of
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
-from predict_age.errors import ConfigError, InputError, IntegrityError
+from predict_age.errors import ConfigError, InputError, IntegrityError, QualityError
 from predict_age.records.json_fields import from_json
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.storage.durable_files import hashed_json, read_json
@@ -207,6 +207,27 @@ def test_a_training_source_is_part_of_the_run(store: Store) -> None:
         clean(1, training_source="people/")
     with pytest.raises(InputError, match="the training source is empty"):
         clean(1, training_source="s3://source/nothing/")
+
+
+def test_a_quarter_without_a_result_is_an_error(store: Store) -> None:
+    """The scheduled question begins no run: it fails until the quarter has a published result."""
+
+    def asked(**more: Any) -> dict[str, Any]:
+        request = {"expect_published": True, "time": "2026-01-12T06:00:00Z", **more}
+        return dict(pre_cleanup.handle({"request": request, "execution": "e"}, None))
+
+    with pytest.raises(QualityError, match="no result was published for 2025q4"):
+        asked()
+    raise_fence(S3Documents(store), 1)
+    publish(S3Documents(store), 1, "20251023T080000Z-00000000", "2025q3", "x")
+    with pytest.raises(QualityError, match="results of 2025q3"):
+        asked()
+    publish(S3Documents(store), 1, "20260105T080000Z-00000000", "2025q4", "y")
+    assert (asked()["next"], asked()["why"]) == ("Done", "2025q4 is published")
+    assert not [name for name, _ in store.names("runs/")]
+    for wrong, said in (({"source": "s3://source/people/"}, "unknown keys"), ({"time": "soon"}, "times are wrong")):
+        with pytest.raises(ConfigError, match=said):
+            asked(**wrong)
 
 
 def test_a_source_that_cannot_be_listed_begins_no_run(store: Store) -> None:

@@ -119,7 +119,7 @@ def test_roles_that_read_the_source_read_the_training_source(scratch: Path) -> N
     assert {r for r in plan.roles if plan.may(r, "s3:ListBucket", bucket)} == reading | {"pre-cleanup"}
     assert not any(plan.may(r, a, f"{bucket}/labelled/x") for r in plan.roles for a in ("s3:PutObject", "s3:DeleteObject"))
     assert not any(plan.may(r, "s3:GetObject", f"{bucket}/else/x") for r in plan.roles)
-    (target,) = plan.one("aws_scheduler_schedule")["target"]
+    (target,) = plan.one("aws_scheduler_schedule", "quarterly")["target"]
     assert json.loads(target["input"])["training_source"] == "glue://raw/training"
     assert problems(plan.resources) == []
 
@@ -193,6 +193,9 @@ TASK = ('ecs_task_definition.main["training"]', "container_definitions")
         ("cloudwatch_event_rule.tasks_failed", "event_pattern", "TaskFailedToStart", "Task", "does not start is not counted"),
         ("sns_topic.alerts", "kms_master_key_id", "arn:aws:kms:us-east-1:123456789012:key/alerts", "", "unencrypted"),
         ("scheduler_schedule.quarterly", "schedule_expression", "1,4,7,10", "*", "not quarterly"),
+        ("scheduler_schedule.overdue", "schedule_expression", "12", "2", "asked for before the run"),
+        ("scheduler_schedule.overdue", "target.0.input", "expect_published", "expect", "a quarter without a run rings nothing"),
+        ("scheduler_schedule.overdue", "state", "DISABLED", "ENABLED", "nobody asks for the results"),
         (
             "scheduler_schedule.quarterly",
             "target.0.dead_letter_config",
@@ -216,6 +219,20 @@ def test_nat_can_be_switched_off(default: list[Resource], scratch: Path) -> None
     gone = {r["address"] for r in default} - {r["address"] for r in without}
     assert {a.rpartition(".aws_")[2] for a in gone} == {"eip.nat[0]", "nat_gateway.main[0]", "route.nat[0]"}
     assert problems(without) == []
+
+
+def test_tasks_may_run_on_arm(default: list[Resource], scratch: Path) -> None:
+    """All of them, with instructions that such processors have; nothing else changes."""
+    arm = applied(scratch, cpu_architecture="ARM64")
+    tasks = Plan(arm).tasks
+    assert {t["runtime_platform"][0]["cpu_architecture"] for t in tasks.values()} == {"ARM64"}
+    variables = [{v["name"]: v["value"] for v in Plan(arm).container(name)["environment"]} for name in tasks]
+    assert {v["OPENBLAS_CORETYPE"] for v in variables} == {"NEOVERSEN1"}
+    before = {r["address"]: r["values"] for r in default}
+    differing = {r["type"] for r in arm if r["values"] != before[r["address"]]}
+    assert differing == {"aws_ecs_task_definition"}
+    with pytest.raises(AssertionError, match="X86_64 or ARM64"):
+        applied(scratch, cpu_architecture="SPARC")
 
 
 def test_variables_that_cannot_work_are_refused(scratch: Path, default: list[Resource]) -> None:

@@ -2,23 +2,29 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 
+from conftest import cli, write_jsonl
 from predict_age.aws.athena import Athena
 from predict_age.aws.execution_lease import acquire_execution_lease
 from predict_age.aws.lambdas import final_results, human_qa, pre_cleanup
+from predict_age.aws.lambdas.rollback import verify_objects
 from predict_age.aws.lambdas.runtime import Call, do_step_once
 from predict_age.aws.object_names import RESULTS_TABLE, reader_tables
 from predict_age.aws.run_mirror import Job
 from predict_age.aws.s3_store import Store
 from predict_age.aws.tasks import recorded_cost
-from predict_age.errors import InputError, IntegrityError, LeaseLostError, ResourceError
-from predict_age.records.step_facts import BatchGeneratorFacts, ParallelPredictionFacts, ReadSourceFacts
+from predict_age.cli import app
+from predict_age.errors import ConfigError, InputError, IntegrityError, LeaseLostError, ResourceError
+from predict_age.records.step_facts import BatchGeneratorFacts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts
 from predict_age.step import StepResult
+from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
 from predict_age.storage.workspace import RunFolder
 from predict_age.tally import Tally
@@ -98,6 +104,47 @@ def test_published_first_then_shown(merge: Merge) -> None:
     assert merge.acts[-1] == RESULTS_TABLE
     assert "VIEW" in merge.athena.said[-1]
     assert merge.published == merge.call.run_id
+
+
+def test_a_shadow_run_is_checked_and_shown_to_nobody(merge: Merge) -> None:
+    """Its result and manifest are there and valid; pointer, tables and view stay."""
+    run = merge.call.run()
+    merge.call.store.put_part(merge.call.name("run.json"), hashed_json({**run, "shadow": True}).encode())
+    call = replace(merge.call)
+    call._athena = merge.athena
+    do_step_once(call, "final_results", lambda: final_results._merge(call))
+    assert (merge.acts, merge.published) == ([], "")
+    assert not [said for said in merge.athena.said if "VIEW" in said]
+    assert call.facts(FinalResultsFacts).table == ""
+    assert verify_objects(call, call.run_id)["published"] is False
+
+
+def test_every_object_of_a_result_is_compared(merge: Merge) -> None:
+    """Damage to any of them is found, by its name; a run that is not there is said."""
+    merge.do()
+    call, objects = merge.call, merge.call.store
+    found = verify_objects(call, "current")
+    assert found == verify_objects(call, "2025q3") == verify_objects(call, call.run_id)
+    assert (found["run_id"], found["published"], found["people"]) == (call.run_id, True, merge.people)
+    manifest = objects.document(call.name("manifest.json"))
+    names = sorted([*manifest["files"], *manifest["athena"]])
+    assert found["files"] + found["athena"] == len(names) > 5
+    for name in [*names, "manifest.json"]:
+        key = objects.key(call.name(name))
+        before = objects.s3.get_object(Bucket=objects.bucket, Key=key)
+        content, metadata = before["Body"].read(), before["Metadata"]
+        for damaged in (content + b" ", None):
+            if damaged is None:
+                objects.s3.delete_object(Bucket=objects.bucket, Key=key)
+            else:
+                objects.s3.put_object(Bucket=objects.bucket, Key=key, Body=damaged)
+            with pytest.raises(IntegrityError):
+                verify_objects(call, "current")
+        objects.s3.put_object(Bucket=objects.bucket, Key=key, Body=content, Metadata=metadata)
+    assert verify_objects(call, "current") == found
+    for wrong in ("2024q1", "nothing"):
+        with pytest.raises(ConfigError, match="2025q3"):
+            verify_objects(call, wrong)
 
 
 def test_a_person_too_many_or_too_few_stops_publication(merge: Merge) -> None:
@@ -258,3 +305,31 @@ def test_a_query_that_failed_before_is_followed_by_another(monkeypatch: pytest.M
             unloaded(queries)
     assert unloaded(queries) == unloaded(queries) == 2
     assert [statement for statement, _, _ in queries.queries.values()] == ["UNLOAD 0", "UNLOAD 1", "UNLOAD 2"]
+
+
+def commands_of_a_workspace() -> dict[str, list[str]]:
+    """Every command that works in a workspace, with the arguments that it must be given besides."""
+    found = {}
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        names = {option for parameter in command.params for option in parameter.opts}
+        if "--workspace" not in names or command.name == "suppress":  # which works on both
+            continue
+        needed = [p for p in command.params if p.required and "--workspace" not in p.opts]
+        found[command.name] = [w for p in needed for w in ([*p.opts[-1:], "x"] if p.opts[0].startswith("-") else ["x"])]
+    return found
+
+
+@pytest.mark.parametrize("command", sorted(commands_of_a_workspace()))
+def test_commands_of_a_folder_name_the_way_on_aws(
+    command: str, people_rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the address of an object store as their workspace they do nothing, and say where the way on AWS is written."""
+    monkeypatch.chdir(tmp_path)
+    arguments = commands_of_a_workspace()[command]
+    if command == "run":
+        arguments = ["--source", str(write_jsonl(tmp_path / "s.jsonl", people_rows[:200])), "--as-of", "2025-10-23"]
+    for address in ("s3://company/predict-age", "gs://company/x"):
+        done = cli(command, *arguments, "--workspace", address, check=2)
+        assert "is no folder of this machine" in done.stderr, done.stderr
+        assert "docs/aws.md" in done.stderr
+    assert not [p for p in tmp_path.iterdir() if p.name != "s.jsonl"]

@@ -9,9 +9,10 @@ import json
 import re
 import tempfile
 import threading
+import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow.parquet as pq
@@ -202,6 +203,7 @@ class RunningAthena(AthenaBackend):
     """Runs a statement when it is started; its state is final when the call returns."""
 
     lock = threading.Lock()
+    scanned: ClassVar[list[tuple[float, int]]] = []  # time and bytes of each statement
 
     def start_query_execution(self, query: str, context: Any, config: Any, workgroup: str, execution_parameters: Any) -> str:
         group = self.work_groups.get(workgroup or "primary")
@@ -230,6 +232,7 @@ class RunningAthena(AthenaBackend):
             statement.connection.close()
             statement.folder.cleanup()
         made.scanned = statement.scanned
+        self.scanned.append((time.time(), statement.scanned))
         return made.id
 
 

@@ -62,6 +62,8 @@ class Settings:
     credentials: Callable[[str], dict[str, str]] = staticmethod(lambda role: {})
     fail: Callable[[list[str], dict[str, str]], bool] = staticmethod(lambda command, env: False)
     started: ClassVar[list[dict[str, str]]] = []
+    invoked: ClassVar[list[tuple[str, float, bool]]] = []  # function, time, whether it failed
+    stopped: ClassVar[list[tuple[float, dict[str, Any]]]] = []  # time, and detail of the event that ECS sends
     command: Callable[[list[str], dict[str, str], Path], list[str]] = staticmethod(here)
     slots = threading.Semaphore(2)
 
@@ -109,6 +111,7 @@ class RunningLambda(LambdaSimpleBackend):
         text = (done.stderr + done.stdout).decode()
         _log(self, f"/aws/lambda/{function_name.rpartition(':')[2]}", request, text)
         reply = json.loads(done.stdout.decode().strip().splitlines()[-1])
+        Settings.invoked.append((function_name.rpartition(":")[2], time.time(), "ok" not in reply))
         if "ok" not in reply:
             response_headers["x-amz-function-error"] = "Unhandled"
             return json.dumps(reply).encode()
@@ -182,6 +185,8 @@ class RunningEcs(EC2ContainerServiceBackend):
         container.exitCode, container.last_status = code, "STOPPED"
         task.stop_code = "EssentialContainerExited"
         task.stopped_reason = task.stopped_reason or "Essential container in task exited"
+        detail = {"clusterArn": task.cluster_arn, "lastStatus": "STOPPED", "stopCode": task.stop_code}
+        Settings.stopped.append((time.time(), {**detail, "containers": [{"exitCode": code}]}))
         task.desired_status = task.real = "STOPPED"
         task.done.set()
 

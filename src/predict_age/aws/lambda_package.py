@@ -28,6 +28,7 @@ PACKAGED_FILES = (
     "records/*.py",
     "runs/__init__.py",
     "runs/batching.py",
+    "runs/quarter.py",
     "source/__init__.py",
     "source/glue_table.py",
     "sql/__init__.py",

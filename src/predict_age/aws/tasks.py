@@ -112,12 +112,22 @@ def _write_plan(job: Job, mirror: RunMirror, suppression: SuppressionList | None
     features = _text(job, mirror, request.get("features", ""), "features.toml")
     purpose = request.get("purpose", "")
     settings: Config = load_config(config, {"run": {"purpose": purpose} if purpose else {}})
+    if settings.prediction.challengers:
+        raise ConfigError(
+            "prediction.challengers names models of other runs, which executions on AWS do not use",
+            expected="a configuration without challengers",
+            found=", ".join(settings.prediction.challengers),
+            fix='remove [prediction.challengers]; compare two models with a second execution and "shadow": true',
+        )
     declared = load_features(features, settings.source.age_columns)
     name = request.get("features") or "built in"
     as_of = dt.date.fromisoformat(request["as_of"])
     check_compiles(declared, as_of, name)
     time_of_run, training = dt.datetime.fromisoformat(request["time"]), request.get("training_source", "")
-    plan = new_plan(request["source"], as_of, settings, declared.text, name, timestamp=time_of_run, training_source=training)
+    shadow = bool(request.get("shadow"))
+    plan = new_plan(
+        request["source"], as_of, settings, declared.text, name, timestamp=time_of_run, training_source=training, shadow=shadow
+    )
     check_cost(estimate_run_cost(plan).total, settings.limits, " on AWS")
     path = mirror.folder.path / "run.json"
     write_json(path, replace(plan.with_suppression(suppression), run_id=job.run_id).as_json())

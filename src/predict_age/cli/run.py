@@ -208,8 +208,9 @@ def run_command(
     """
     from predict_age.pipeline.feature_check import check_features
     from predict_age.pipeline.runner import start_run
-    from predict_age.storage.workspace import Workspace
+    from predict_age.storage.workspace import Workspace, check_on_this_machine
 
+    check_on_this_machine(workspace)
     Workspace(workspace).suppression  # noqa: B018 - nothing is read while it is not known whom to leave out
     plan = checked_plan(
         source,

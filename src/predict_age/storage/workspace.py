@@ -158,6 +158,18 @@ class RunFolder:
         return value
 
 
+def check_on_this_machine(root: Path) -> None:
+    """Raise ConfigError for the address of an object store, which is no folder."""
+    scheme, colon, _ = str(root).partition(":/")
+    if colon and scheme.isalnum() and len(scheme) > 1:
+        raise ConfigError(
+            f"{root} is no folder of this machine",
+            expected="a folder",
+            found=f"an address of {scheme}",
+            fix='runs on AWS are started and looked after by events: docs/aws.md, "Commands"',
+        )
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A folder that holds runs."""
@@ -167,12 +179,14 @@ class Workspace:
     @classmethod
     def existing(cls, root: Path) -> Workspace:
         """A workspace that must already be there."""
+        check_on_this_machine(root)
         if not (root / "runs").is_dir():
             raise ConfigError(f"{root} is no workspace", expected="a folder that `predict-age run --workspace` has made")
         return cls(root)
 
     def create(self) -> None:
         """Make the folder, or raise ResourceError when it cannot be written."""
+        check_on_this_machine(self.root)
         try:
             make_folder(self.root / "runs")
             probe = self.root / f".probe-{os.getpid()}"

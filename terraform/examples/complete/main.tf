@@ -37,6 +37,7 @@ module "pipeline" {
   source_kms_key_arns  = var.source_kms_key_arns
   reader_principals    = var.reader_principals
 
+  cpu_architecture = var.cpu_architecture
   batches_per_task = var.batches_per_task
   max_concurrency  = var.max_concurrency
 

@@ -129,6 +129,17 @@ variable "max_concurrency" {
   default     = 500
 }
 
+variable "cpu_architecture" {
+  type        = string
+  description = "Processors of the tasks: X86_64, or ARM64 (Graviton) for an image that was built with --platform linux/arm64."
+  default     = "X86_64"
+
+  validation {
+    condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
+    error_message = "X86_64 or ARM64."
+  }
+}
+
 variable "schedule_enabled" {
   type        = bool
   description = "Whether the schedule is enabled."

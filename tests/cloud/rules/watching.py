@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cloud.rules.plan import Plan, Values, as_list
-from predict_age.aws.lambdas.pre_cleanup import REQUEST_KEYS
+from predict_age.aws.lambdas.pre_cleanup import EXPECTATION_KEYS, REQUEST_KEYS
 from predict_age.aws.prices import PRICES
 
 METRICS = {  # namespace: its metrics, and the dimensions that name one resource of ours
@@ -170,7 +170,7 @@ def failed_tasks(plan: Plan) -> Iterator[str]:
                 "detail-type": "ECS Task State Change",
                 "detail": {"clusterArn": cluster, "lastStatus": "STOPPED", **detail},
             }
-            if _matches(pattern, event) != wanted:
+            if matches(pattern, event) != wanted:
                 yield f"{said} is {'not ' if wanted else ''}counted as a failed task"
     if not counted:
         yield "failed tasks are counted nowhere"
@@ -187,16 +187,16 @@ def failed_tasks(plan: Plan) -> Iterator[str]:
             yield f"events cannot be logged: {action}"
 
 
-def _matches(pattern: Values, event: Any) -> bool:
+def matches(pattern: Values, event: Any) -> bool:
     """Whether an event pattern fits, as EventBridge documents it for what is used here: values, anything-but, $or, lists of objects."""
     for name, wanted in pattern.items():
         if name == "$or":
-            if not any(_matches(choice, event) for choice in wanted):
+            if not any(matches(choice, event) for choice in wanted):
                 return False
             continue
         found = [v[name] for v in as_list(event) if name in v]
         if isinstance(wanted, dict):
-            if not any(_matches(wanted, v) for f in found for v in as_list(f)):
+            if not any(matches(wanted, v) for f in found for v in as_list(f)):
                 return False
         elif not any(v not in w["anything-but"] if isinstance(w, dict) else v == w for v in found for w in wanted):
             return False
@@ -231,9 +231,26 @@ def logs(plan: Plan) -> Iterator[str]:
                 yield f"dashboard: {wrong}"
 
 
+def _day(timer: Values) -> int:
+    """Day of the month; 0 when it is none."""
+    fields = timer["schedule_expression"].removeprefix("cron(").split()
+    return int(fields[2]) if len(fields) > 2 and fields[2].isdigit() else 0
+
+
+def _months(timer: Values) -> list[str]:
+    return timer["schedule_expression"].split()[3:4]
+
+
 def schedule(plan: Plan) -> Iterator[str]:
     """Four starts a year, off until somebody turns it on, each the same run however often it is delivered, none lost."""
     queues = {q["arn"]: q for q in plan.of("aws_sqs_queue")}
+    timers = {"expect_published" in json.loads(t["target"][0]["input"]): t for t in plan.of("aws_scheduler_schedule")}
+    if set(timers) != {False, True}:
+        yield "a quarter without a run rings nothing"
+    elif timers[True]["state"] != timers[False]["state"]:
+        yield "nobody asks for the results of scheduled runs"
+    elif _day(timers[True]) <= _day(timers[False]) or _months(timers[True]) != _months(timers[False]):
+        yield "the results of a quarter are asked for before the run"
     for timer in plan.of("aws_scheduler_schedule"):
         fields = re.fullmatch(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)", timer["schedule_expression"])
         months = fields[4].split(",") if fields else []
@@ -248,7 +265,8 @@ def schedule(plan: Plan) -> Iterator[str]:
         event = json.loads(target["input"])
         if event.get("time") != "<aws.scheduler.scheduled-time>":
             yield "an event that is delivered twice is two runs"
-        if unknown := set(event) - REQUEST_KEYS:
+        asks = event.get("expect_published") is True
+        if unknown := set(event) - (EXPECTATION_KEYS if asks else REQUEST_KEYS):
             yield f"the schedule's event has keys that are refused: {sorted(unknown)}"
         dead = target["dead_letter_config"]
         if not dead or dead[0]["arn"] not in queues:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from predict_age.aws.lambdas.rollback import roll_back_tables
+from predict_age.aws.lambdas.rollback import roll_back_tables, verify_objects
 from predict_age.aws.lambdas.runtime import (
     Call,
     Event,
@@ -35,8 +35,11 @@ from predict_age.tally import AGE_BINS, PCT_BINS, Tally
 def handle(call: Call) -> Event:
     """Unload the result, check it, and switch the published tables and the pointer to it.
 
-    Invoked by hand with ``{"rollback_to": QUARTER or RUN}``: switch them to an earlier result.
+    Invoked by hand with ``{"rollback_to": QUARTER or RUN}``: switch them to an earlier result; with ``{"verify": ...}``: compare
+    every object of a result with its manifest.
     """
+    if "verify" in call.event:
+        return verify_objects(call, str(call.event["verify"]))
     if "rollback_to" in call.event:
         return roll_back_tables(call, str(call.event["rollback_to"]))
     do_step_once(call, "final_results", lambda: _merge(call))
@@ -64,12 +67,13 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     call.store.put_part(call.name("manifest.json"), manifest.encode())
     call.lease.check()
     quarter = run["quarter"]
-    publish(call.documents, int(call.event["token"]), call.run_id, quarter, content_hash, str(run.get("suppression_list", "")))
-    _show(call, quarter)
+    if not run["shadow"]:
+        publish(call.documents, int(call.event["token"]), call.run_id, quarter, content_hash, str(run.get("suppression_list", "")))
+        _show(call, quarter)
     facts = FinalResultsFacts(
         rows=books.counts(),
         quality=books.quality(tally),
-        table=f"{RESULTS_TABLE}_{quarter}",
+        table="" if run["shadow"] else f"{RESULTS_TABLE}_{quarter}",
         tally=tally,
         manifest=content_hash,
         location=location,

@@ -12,9 +12,10 @@ from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
 from predict_age.aws.s3_store import client, code_of
-from predict_age.errors import BusyError, ConfigError, InputError
+from predict_age.errors import BusyError, ConfigError, InputError, QualityError
 from predict_age.purposes import PurposeError, checked_purpose
 from predict_age.records.step_facts import PreCleanupFacts
+from predict_age.runs.quarter import latest_complete_quarter
 from predict_age.source.glue_table import glue_table, in_glue
 from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
@@ -24,7 +25,8 @@ from predict_age.storage.result_files import is_temporary_file
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
 from predict_age.toml_text import parse_toml
 
-REQUEST_KEYS = {"source", "training_source", "as_of", "time", "config", "features", "purpose", "accept"}
+REQUEST_KEYS = {"source", "training_source", "as_of", "time", "config", "features", "purpose", "accept", "shadow"}
+EXPECTATION_KEYS = {"expect_published", "time"}  # of an event that begins no run
 SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+|glue://[^/\s]+/[^/\s]+"
 EXECUTION_RUNNING = "RUNNING"
 MOST_KEPT_RUNS = 2**63  # TOML has no larger integers
@@ -69,9 +71,13 @@ def _checked(event: Event) -> Event:
 def handle(call: Call) -> Event:
     """Return run_id, token, accept, and the ``next`` state: the first one that is not finished.
 
+    An event with ``expect_published`` begins no run: it fails when the quarter has no result.
+
     "Done" when this run is finished, or another execution works on it: the same event about the same files, twice, is one run.
     """
     execution = str(call.event["execution"])
+    if call.event["request"].get("expect_published"):
+        return _expect_published(call)
     request = _checked(call.event)
     request["contents"] = _contents(call, request)
     run_id = object_names.run_id_of(request)
@@ -92,6 +98,28 @@ def handle(call: Call) -> Event:
         call.document("request.json")
     do_step_once(call, "pre_cleanup", lambda: _remove_runs(call, request))
     return {**call.event, "next": _next(call), "why": ""}
+
+
+def _expect_published(call: Call) -> Event:
+    """Raise QualityError unless the quarter that the event's time belongs to has a published result."""
+    request = call.event["request"]
+    try:
+        as_of = dt.datetime.fromisoformat(str(request.get("time", ""))).date()
+    except ValueError as error:
+        raise ConfigError("the event's times are wrong", expected='"time": "2026-01-12T06:00:00Z"', found=str(error)) from None
+    if unknown := set(request) - EXPECTATION_KEYS:
+        raise ConfigError(
+            "the event has unknown keys", expected=", ".join(sorted(EXPECTATION_KEYS)), found=", ".join(sorted(unknown))
+        )
+    quarter, published = latest_complete_quarter(as_of), read_published(call.documents).quarters
+    if quarter not in published:
+        raise QualityError(
+            f"no result was published for {quarter}",
+            expected=f"a run of {quarter} by {as_of}",
+            found=f"results of {', '.join(sorted(published)) or 'no quarter'}",
+            fix="look for an execution that failed or never started, and start one",
+        )
+    return {"run_id": published[quarter], "token": "0", "accept": "", "next": "Done", "why": f"{quarter} is published"}
 
 
 def _contents(call: Call, request: Event) -> str:

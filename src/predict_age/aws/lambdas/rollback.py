@@ -1,4 +1,4 @@
-"""Rollback on AWS: switch readers to an earlier run's result, after its objects were verified."""
+"""Results of earlier runs on AWS: verify their objects, and switch readers to one of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from predict_age.errors import ConfigError, IntegrityError
 from predict_age.records.json_fields import from_json
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts
 from predict_age.storage.manifest import Manifest
-from predict_age.storage.publication import read_published, update_pointer
+from predict_age.storage.publication import Published, read_published, update_pointer
 
 
 def roll_back_tables(call: Call, to: str) -> Event:
@@ -21,10 +21,7 @@ def roll_back_tables(call: Call, to: str) -> Event:
     not there, IntegrityError for one that is not valid; then nothing has changed.
     """
     before = read_published(call.documents)
-    then = replace(call, event={"run_id": before.quarters.get(to, to)})
-    if call.store.head(then.name("steps/final_results.json")) is None:
-        known = ", ".join([*before.quarters, *sorted(before.run_ids)])
-        raise ConfigError(f"there is no finished run {to}", expected=f"a quarter or a finished run: {known}", found=to)
+    then = _finished_run(call, before, to)
     if str(then.run().get("suppression_list", "")) != before.suppression_list:
         raise ConfigError(
             f"run {then.run_id} was made with another suppression list: its tables may show people who are suppressed now",
@@ -48,6 +45,37 @@ def roll_back_tables(call: Call, to: str) -> Event:
     return {"run_id": then.run_id, "quarter": quarter, "before": before.current}
 
 
+def verify_objects(call: Call, which: str) -> Event:
+    """Compare every object of the result of ``which``, a quarter, a finished run or "current", with its manifest.
+
+    Returns how many there are. Raises ConfigError for a run that is not there, IntegrityError for one that is not valid.
+    """
+    published = read_published(call.documents)
+    then = _finished_run(call, published, published.current if which == "current" else which)
+    result = then.facts(FinalResultsFacts)
+    manifest = _verified_manifest(then, result.manifest, result.location or "")
+    for name, digest in manifest.files.items():
+        stored = call.store.head(then.name(name))
+        if stored is None or stored.sha256 != digest:
+            raise IntegrityError(
+                f"run {then.run_id} is not valid",
+                expected="every object as it was written",
+                found=f"{name} {'is missing' if stored is None else 'was changed'}",
+                fix="roll back to another run, or bring the object's earlier version back",
+            )
+    counts = {"files": len(manifest.files), "athena": len(manifest.athena or {}), "people": manifest.books.people}
+    return {"run_id": then.run_id, "quarter": manifest.quarter, "published": then.run_id in published.run_ids, **counts}
+
+
+def _finished_run(call: Call, published: Published, which: str) -> Call:
+    """The call for a published quarter or a finished run. Raises ConfigError when it is not there."""
+    then = replace(call, event={"run_id": published.quarters.get(which, which)})
+    if not which or call.store.head(then.name("steps/final_results.json")) is None:
+        known = ", ".join([*published.quarters, *sorted(published.run_ids)])
+        raise ConfigError(f"there is no finished run {which}", expected=f"a quarter or a finished run: {known}", found=which)
+    return then
+
+
 def _verified_manifest(then: Call, content_hash: str, location: str) -> Manifest:
     """The manifest of a run, after its content hash and the tag of every object of its result were compared."""
     document, stored_hash = then.store.read_document(then.name("manifest.json"))
@@ -62,7 +90,7 @@ def _verified_manifest(then: Call, content_hash: str, location: str) -> Manifest
     problems += [f"{name} was changed" for name in recorded.keys() & stored.keys() if stored[name] != recorded[name]]
     if problems:
         raise IntegrityError(
-            f"run {then.run_id} is not valid and was not published",
+            f"run {then.run_id} is not valid",
             expected="every object as it was written",
             found="; ".join(sorted(problems)[:5]),
             fix="choose another run, or bring the objects' earlier versions back",
