@@ -71,13 +71,15 @@ def run_step(run: Run, step: Step) -> StepResult[Facts]:
 
 def training_inputs(run: Run) -> TrainingInputs:
     """Inputs of training: models of the plan's other runs, and the data that this run's will be compared with."""
+    from predict_age.steps.challengers import Challenger
     from predict_age.steps.training import BaseModel, TrainingInputs
 
     base = None
     if run.plan.base:
         folder = run.workspace.run(run.plan.base)
         base = BaseModel(folder.id, folder.model, folder.finished(TrainingFacts))
-    challengers = tuple((run.workspace.run(name).model, manifest) for name, manifest in run.plan.challengers)
+    others = [(run.workspace.run(name), manifest) for name, manifest in run.plan.challengers]
+    challengers = tuple(Challenger(f.model, manifest, f.facts(TrainingFacts)) for f, manifest in others)
     reference = _reference(run, base.record.facts if base else None)
     return TrainingInputs(run.context, run.facts(ReadSourceFacts), base, challengers, reference, "leaks" in run.accept)
 

@@ -112,6 +112,7 @@ class TrainingFacts(Facts):
     ``reference`` is the state of the data that this run's will be compared with; ``base`` the run whose model was taken over, and
     ``reused`` how good that model is in this run. ``minors``: how frequent minors are, None in earlier versions and without a
     limit; ``published``: the intervals' corrections for people who are not withheld, None where they are those in the model.
+    ``challengers``: how answers of each challenger's model differ in this run, None without challengers.
     """
 
     step: ClassVar[str] = "training"
@@ -126,6 +127,7 @@ class TrainingFacts(Facts):
     reused: ReusedModelQuality | None = field(default=None, metadata=OPTIONAL)
     minors: MinorsRate | None = field(default=None, metadata=OPTIONAL)
     published: IntervalCorrection | None = field(default=None, metadata=OPTIONAL)
+    challengers: tuple[Delivery, ...] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def delivered(self) -> Metrics:

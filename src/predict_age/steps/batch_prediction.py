@@ -58,11 +58,15 @@ class BatchContext:
 
 @dataclass(frozen=True)
 class Arms:
-    """The experiment of a run: its ``name``, the ``shares`` of people that each challenger predicts, and their models."""
+    """The experiment of a run: its ``name``, the ``shares`` of people that each challenger predicts, and their models.
+
+    ``deliveries``: how answers of each model differ in this run.
+    """
 
     name: str
     shares: tuple[float, ...]
     models: tuple[tuple[Path, str], ...]
+    deliveries: tuple[Delivery, ...]
 
 
 def predict_batch(path: Path, key: str, splits: list[Split], context: BatchContext) -> Receipt[BatchContents]:
@@ -89,7 +93,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             good[~kept] = usable
             arm = assign_arms(people.pids[good], context.arms.name, context.arms.shares)
             columns, matrix = _marked(columns, judged.matrix, usable)
-            fresh = _predicted(bundle, columns, matrix, context.arms, arm)
+            fresh = _predicted(bundle, columns, matrix, context, arm)
             predictions = _merged(kept, people.entries, usable, fresh)
             n, withheld = int(good.sum()), predictions.withheld
             table = {
@@ -217,13 +221,13 @@ def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.i
     return reusable.find(pids, keys)
 
 
-def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, arms: Arms, arm: NDArray[np.int64]) -> Predictions:
+def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, context: BatchContext, arm: NDArray[np.int64]) -> Predictions:
     """Predictions from feature ``columns`` (n rows), by the champion from their ``matrix`` or, by ``arm`` (n,), by a challenger."""
     predictions = bundle.predict(matrix)
-    for number, model in enumerate(arms.models, start=1):
+    for number, (model, delivery) in enumerate(zip(context.arms.models, context.arms.deliveries, strict=True), start=1):
         mine = arm == number
         if mine.any():
-            other = load_model(*model)[0].withholding(bundle.ensemble.rule)
+            other = delivered_bundle(load_model(*model)[0], delivery, context.rules.ages)
             made = other.predict(other.encoders.encode(columns.filter(pa.array(mine))))
             for field in fields(Predictions):
                 getattr(predictions, field.name)[mine] = getattr(made, field.name)

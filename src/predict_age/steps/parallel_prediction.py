@@ -13,6 +13,7 @@ from predict_age.evaluation.drift.sketch import Sketch
 from predict_age.evaluation.drift.state import compare_states, drift_state
 from predict_age.models.artifact import challenger_folder
 from predict_age.records.json_fields import as_json
+from predict_age.records.model_quality import Delivery
 from predict_age.records.receipts import BatchContents
 from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.runs.incremental import Reusable, earlier_predictions
@@ -80,7 +81,8 @@ def prediction_partitions(inputs: ParallelPredictionInputs, reusable: Reusable |
     )
     rows = rows_key(plan, inputs.source)
     others: list[object] = [seal for _, seal in context.arms.models]
-    others += [as_json(part) for part in (delivery.correction, delivery.minors) if part is not None]
+    for each in (delivery, *context.arms.deliveries):
+        others += [as_json(part) for part in (each.correction, each.minors) if part is not None]
     return [
         Partition(folder.batch(n), key_of("batch", rows, model, others, batch), ([splits[s] for s in batch], context))
         for n, batch in enumerate(batches)
@@ -130,7 +132,8 @@ def _arms(inputs: ParallelPredictionInputs) -> Arms:
     settings = plan.config.prediction
     folders = [challenger_folder(inputs.context.folder.path, n) for n in range(len(plan.challengers))]
     models = tuple((f, outputs[f"{f.name}/manifest.json"]) for f in folders)
-    return Arms(settings.experiment, tuple(settings.challengers.values()), models)
+    deliveries = inputs.training.facts.challengers or tuple(Delivery() for _ in models)  # earlier versions did not record it
+    return Arms(settings.experiment, tuple(settings.challengers.values()), models, deliveries)
 
 
 def _rows_handled(batch: BatchContents) -> int:

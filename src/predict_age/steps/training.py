@@ -21,7 +21,7 @@ from predict_age.features.extract import compile_features
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_cells import without_single_ages
 from predict_age.models.age_weights import age_weights, known_by_age, typical_rows
-from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model, copy_verified_file, load_model, save_model
+from predict_age.models.artifact import MODEL_FILES, copy_model, copy_verified_file, load_model, save_model
 from predict_age.models.bundle_training import train_models
 from predict_age.models.delivery import EVERYBODY
 from predict_age.models.held_out import UnseenOutputs
@@ -41,6 +41,7 @@ from predict_age.source.id_hashes import key_of_run, read_fingerprints, write_fi
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.source.row_group_reader import Split
 from predict_age.step import StepRecord, StepResult
+from predict_age.steps.challengers import Challenger, copy_challengers
 from predict_age.steps.training_sample import SamplingTask, choose_splits, draw_people, load_sample
 from predict_age.storage.durable_files import file_sha256, make_folder, read_json, write_json
 from predict_age.storage.workspace import RunFolder
@@ -62,33 +63,24 @@ class BaseModel:
 class TrainingInputs:
     """Inputs of training: the record of reading the source, models of other runs, and the data to be compared with.
 
-    ``challengers``: folder and SHA-256 of the manifest of each model that predicts a share of the people; ``accept``: go on
-    although a feature gives the age away.
+    ``challengers``: models that predict a share of the people; ``accept``: go on although a feature gives the age away.
     """
 
     context: StepContext
     source: ReadSourceFacts
     base: BaseModel | None
-    challengers: tuple[tuple[Path, str], ...]
+    challengers: tuple[Challenger, ...]
     reference: DriftState | None
     accept: bool = False
 
 
 def training(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     """Train, or take over the base run's model; copy the challengers' models."""
-    challengers = _copy_challengers(inputs)
+    challengers = copy_challengers(inputs.context.folder.path, inputs.challengers)
     made = _copy_base(inputs, inputs.base) if inputs.base else _train(inputs)
-    return StepResult(made.rows, made.facts, made.outputs | challengers)
-
-
-def _copy_challengers(inputs: TrainingInputs) -> dict[str, str]:
-    """Copy the challengers' models into folders of their own; returns their files with SHA-256."""
-    outputs: dict[str, str] = {}
-    for number, (model, manifest) in enumerate(inputs.challengers):
-        folder = challenger_folder(inputs.context.folder.path, number)
-        copy_model(model, folder, manifest)
-        outputs |= {f"{folder.name}/{file}": file_sha256(folder / file) for file in (*MODEL_FILES, "manifest.json")}
-    return outputs
+    limit = inputs.context.plan.config.ages.min_age
+    deliveries = tuple(c.delivery(inputs.source, limit) for c in inputs.challengers) or None
+    return StepResult(made.rows, replace(made.facts, challengers=deliveries), made.outputs | challengers)
 
 
 def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
