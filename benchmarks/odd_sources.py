@@ -60,12 +60,12 @@ def reading_only() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise _BeforeTrainingError("the source was read")
 
-    before = training.train_bundle
-    training.train_bundle = stop  # type: ignore[assignment]
+    before = training.train_models
+    training.train_models = stop  # type: ignore[assignment]
     try:
         yield
     finally:
-        training.train_bundle = before
+        training.train_models = before
 
 
 def problem_of(arguments: list[object], codes: set[int]) -> tuple[int, str]:

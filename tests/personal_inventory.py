@@ -44,7 +44,10 @@ sys.path.insert(0, sys.argv[1])
 from faults import call
 module, name, what = sys.argv[2:5]
 from importlib import import_module
-real = getattr(import_module(module), name)
+real = getattr(import_module(module), name, None)
+if real is None:
+    sys.stderr.write(f"{module} has no {name}: nothing would fail")
+    raise SystemExit(97)  # which is no exit code of a failure
 def broken(*args, **kwargs):
     if what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -61,7 +64,7 @@ PLACES = (  # module, function, how it fails
     ("predict_age.source.csv_reader", "_parse", "after"),
     ("predict_age.steps.training_sample", "extract_features", "after"),
     ("predict_age.steps.training", "load_sample", "kill"),
-    ("predict_age.steps.training", "train_bundle", "now"),
+    ("predict_age.steps.training", "train_models", "now"),
     ("predict_age.steps.batch_prediction", "profile_keys", "now"),
     ("predict_age.steps.batch_prediction", "write_partition_receipt", "kill"),
     ("predict_age.steps.human_qa", "people_of", "after"),

@@ -142,7 +142,7 @@ def test_plan_counts_each_person_with_a_known_age_once(ids: str, tmp_path: Path,
     (tmp_path / "tiny.toml").write_text(TINY)
     common = ["--source", source, "--as-of", AS_OF, "--config", tmp_path / "tiny.toml"]
     for command in (["plan"], ["run", "--workspace", tmp_path / "w"]):
-        assert "found: 19 of " in cli(*command, *common, check=3).stderr
+        assert "found: a known age for 19 of 19 people" in cli(*command, *common, check=3).stderr
 
 
 def test_plan_and_run_give_the_same_reason_where_there_are_several(tmp_path: Path) -> None:

@@ -13,7 +13,13 @@ from predict_age.cli.failure import EXIT_CODES
 from predict_age.storage.workspace import Workspace
 
 Rows = list[dict[str, Any]]
-NEEDED = {"diff": ("a", "b"), "score": ("a", "--truth", "t.csv"), "ab": ("a", "--truth", "t.csv"), "promote": ("age-0000000",)}
+NEEDED = {
+    "diff": ("a", "b"),
+    "score": ("a", "--truth", "t.csv"),
+    "ab": ("a", "--truth", "t.csv"),
+    "promote": ("age-0000000",),
+    "export": ("--to", "r.csv"),
+}
 
 
 def told(arguments: list[object], code: int) -> dict[str, Any]:

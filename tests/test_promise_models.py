@@ -235,7 +235,7 @@ def test_too_few_rows_to_train_on(labelled: int, people_rows: Rows, tmp_path: Pa
     rows = [{**r, "birth_year": None, "approximate_age": 30 + i if i < labelled else None} for i, r in enumerate(people_rows[:100])]
     outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", rows), tmp_path / "w")
     assert outcome.code == 3
-    assert (f"{labelled} of {labelled} with a known age" if labelled else "no value in any age column") in outcome.said
+    assert (f"a known age for {labelled} of {labelled} people" if labelled else "no value in any age column") in outcome.said
     assert outcome.published == ""
 
 

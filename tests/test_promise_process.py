@@ -419,8 +419,8 @@ def test_time_limit_stops_cleanly(small_files: Path, quick: Path, tmp_path: Path
                 learn(*arguments)
 
         patch.setattr(training, "train_one_network", endless)
-        patch.setattr(runner, "seconds_left", lambda limits, used: seconds_left(limits, used + 5.2))  # as if so many had gone
-        done = cli(*begin, "--max-minutes", "0.12", check=6)
+        patch.setattr(runner, "seconds_left", lambda limits, used: seconds_left(limits, used + 34.0))  # as if so many had gone
+        done = cli(*begin, "--max-minutes", "0.6", check=6)
         assert "the estimate exceeds" not in done.stderr, "the estimate is above the limit that this test needs"
         assert "reached its time or cost limit" in done.stderr
         assert json.loads(cli("status", "--workspace", tmp_path / "w", "--json").stdout)["status"] == "interrupted"

@@ -45,8 +45,8 @@ def promote_command(
 def card_command(
     workspace: WorkspaceOption,
     run_id: Annotated[
-        str, typer.Option("--run", help="Run id, published quarter, or current; default: the published run.", metavar="RUN")
-    ] = "",
+        str | None, typer.Option("--run", help="Run id, published quarter, or current; default: the published run.", metavar="RUN")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the findings of the model card, by groups of people, and the path of the card.
@@ -57,7 +57,10 @@ def card_command(
     from predict_age.storage.durable_files import check_hash
 
     space = open_workspace(workspace)
-    folder = space.resolve(run_id or "current") if run_id or space.published.current else _newest_with_card(space)
+    if run_id is None:
+        folder = space.resolve("current") if space.published.current else _newest_with_card(space)
+    else:
+        folder = space.resolve(run_id)
     try:
         outputs = folder.step("training").outputs
         for name in ("model/card.json", "model/card.html"):
