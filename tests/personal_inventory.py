@@ -60,7 +60,7 @@ sys.stderr.write(err)
 raise SystemExit(code)
 """
 PLACES = (  # module, function, how it fails
-    ("predict_age.source.scan", "read_split", "after"),
+    ("predict_age.source.scan", "scatter", "now"),
     ("predict_age.source.csv_reader", "_parse", "after"),
     ("predict_age.steps.training_sample", "extract_features", "after"),
     ("predict_age.steps.training", "load_sample", "kill"),
