@@ -115,6 +115,8 @@ def test_export_hides_suppressed_people_and_numbers_of_withheld_ones(workspace: 
     [
         (["--to", "{here}/old.csv"], "exists already"),
         (["--to", "{here}/nowhere/new.csv"], "there is no folder"),
+        (["--to", "{work}/new.csv"], "lies in the workspace"),
+        (["--to", "{work}/current/new.parquet"], "lies in the workspace"),
         (["--to", "{here}/new.csv", "--columns", "pid,predicted_agee"], "did you mean 'predicted_age'?"),
         (["--to", "{here}/new.csv", "--columns", "PID"], "did you mean 'pid'?"),
         (["--to", "{here}/new.csv", "--columns", "pid,pid"], "named twice"),
@@ -122,7 +124,7 @@ def test_export_hides_suppressed_people_and_numbers_of_withheld_ones(workspace: 
 )
 def test_export_refuses(more: list[str], sentence: str, two_runs: Path, tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_text("mine")
-    done = cli("export", "--workspace", two_runs, *(m.replace("{here}", str(tmp_path)) for m in more), check=2)
+    done = cli("export", "--workspace", two_runs, *(m.format(here=tmp_path, work=two_runs) for m in more), check=2)
     assert sentence in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["old.csv"]
     assert (tmp_path / "old.csv").read_text() == "mine"
@@ -272,14 +274,42 @@ def test_a_copy_that_followed_the_links_is_replaced(two_runs: Path, tmp_path: Pa
     assert not set(some) & set(pids(shown(workspace)))
 
 
-def test_somebody_elses_folder_stays(workspace: Path) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        ["notes.txt"],
+        ["sales-part_1.parquet"],
+        ["20250101T000000Z-0123abcd-0-part_0.parquet"],  # of a run that never was here
+        ["{run}-part_0.parquet"],
+        ["{run}-0-part_0.parquet", "{run}-1-part_1.parquet"],
+        ["{run}-0-part_0.parquet", "notes.txt"],
+        ["{run}-0-part_0.parquet/notes.txt"],
+    ],
+)
+def test_somebody_elses_folder_stays(names: list[str], workspace: Path) -> None:
+    files = [workspace / "current" / name.replace("{run}", Workspace(workspace).published.current) for name in names]
     (workspace / "current").unlink()
     (workspace / "current").mkdir()
-    (workspace / "current" / "notes.txt").write_text("mine")
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
+    said = cli("status", "--workspace", workspace).stdout
+    assert "and stays" in " ".join(said.split())
     cli("rollback", "--workspace", workspace)
     suppress(workspace, [1])
-    assert (workspace / "current" / "notes.txt").read_text() == "mine"
+    assert (workspace / "current").is_dir() and not (workspace / "current").is_symlink()
+    assert [file.read_text() for file in files] == ["mine"] * len(files)
     assert current_folder(Workspace(workspace)) is None
+
+
+def test_somebody_elses_link_stays(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (workspace / "current").unlink()
+    (workspace / "current").symlink_to(tmp_path / "mine")
+    cli("rollback", "--workspace", workspace)
+    suppress(workspace, [1])
+    assert (workspace / "current").readlink() == tmp_path / "mine"
 
 
 def test_without_symbolic_links_there_is_no_folder(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +334,23 @@ def test_verify_looks_at_the_current_folder(workspace: Path) -> None:
     link.unlink()
     link.symlink_to(target.with_name("part_99.parquet"))
     assert f"{link.name} is damaged" in cli("verify", "--workspace", workspace, check=4).stdout
+
+
+def test_verify_takes_no_folder_in_the_making_for_damage(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suppress(workspace, pids(shown(workspace))[:1])
+    folder = (workspace / "current").resolve()
+    shutil.copytree(folder, folder.with_name("readable-9.tmp"), symlinks=True)
+    half = next(p for p in folder.with_name("readable-9.tmp").iterdir() if not p.is_symlink())
+    half.write_bytes(half.read_bytes()[:99])
+    assert cli("verify", "--workspace", workspace).returncode == 0
+    valid = module._is_valid
+
+    def removed_meanwhile(*arguments: Any) -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return valid(*arguments)
+
+    monkeypatch.setattr(module, "_is_valid", removed_meanwhile)
+    assert cli("verify", "--workspace", workspace).returncode == 0
 
 
 def test_the_folder_is_not_counted_twice(workspace: Path) -> None:

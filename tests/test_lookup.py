@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from conftest import cli, result_rows
 from predict_age.errors import IntegrityError
+from predict_age.pipeline import verify as verification
 from predict_age.pipeline.verify import verify_run
-from predict_age.runs.lookup_blocks import BLOCK_PEOPLE
+from predict_age.runs.lookup_blocks import BLOCK_PEOPLE, LookupIndex
 from predict_age.runs.lookup_files import LOOKUP_INDEX, LookupFiles, lookup_files, lookup_index, lookup_part
 from predict_age.serving.people import PeopleInMemory, published_people
 from predict_age.storage.durable_files import file_sha256
@@ -52,8 +54,6 @@ def built(folder: Path, parts: list[tuple[Path, str]], files: int) -> LookupFile
     made = [folder / f"people_{n}.blocks" for n in range(files)]
     blocks = [(path, lookup_part(path, "k", parts, n, files).file_sha256) for n, path in enumerate(made)]
     lookup_index(folder / "index.bin", "k", blocks)
-    from predict_age.runs.lookup_blocks import LookupIndex
-
     return LookupFiles(folder, LookupIndex.read((folder / "index.bin").read_bytes()))
 
 
@@ -139,3 +139,48 @@ def test_verify_names_a_damaged_file(finished: tuple[Path, dict[str, Any]], tmp_
     path.write_bytes(content)
     outcome = cli("verify", "--workspace", workspace, "--json", check=4)
     assert any(name in problem for problem in json.loads(outcome.stdout)["problems"])
+
+
+@pytest.mark.parametrize("change", ["twice", "another", "missing", "files"])
+def test_verify_names_wrong_files_with_right_hashes(
+    run: VerifiedRun, finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Files that the product's own writer makes of other people, or in another order of files."""
+    people = pa.concat_tables(pq.read_table(run.folder.path / name) for name in run.named("results/")).sort_by("pid")
+    count = people.num_rows
+    rows = {
+        "twice": [0, 0, *range(2, count)],
+        "another": [*range(count - 1), 0],
+        "missing": range(count - 1),
+        "files": range(count),
+    }
+    pq.write_table(people.take(list(rows[change])), tmp_path / "part.parquet")
+    written = [(tmp_path / "part.parquet", file_sha256(tmp_path / "part.parquet"))]
+    files = 2 if change == "files" else 1
+    blocks = [tmp_path / f"people_{n}.blocks" for n in range(files)]
+    made = [(b, lookup_part(b, "k", written, (n + 1) % files, files).file_sha256) for n, b in enumerate(blocks)]
+    lookup_index(tmp_path / "index.bin", "k", made)
+    wrong = LookupFiles(tmp_path, LookupIndex.read((tmp_path / "index.bin").read_bytes()))
+    monkeypatch.setattr(verification, "lookup_files", lambda _: wrong)
+    problems = verify_run(Workspace.existing(finished[0]), run.folder).problems
+    assert len(problems) == 1 and "lookup" in problems[0]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_files_are_closed_at_once(tmp_path: Path) -> None:
+    files = built(tmp_path, [part(tmp_path / "part.parquet", list(range(9)))], 2)
+    index, before = files._index, open_files()
+    assert files.find(3) is not None
+    gc.disable()
+    try:
+        del files
+        assert open_files() == before - 2
+        (tmp_path / "people_1.blocks").unlink()
+        with pytest.raises(FileNotFoundError):
+            LookupFiles(tmp_path, index)
+        assert open_files() <= before - 2
+    finally:
+        gc.enable()

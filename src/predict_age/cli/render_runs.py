@@ -14,7 +14,7 @@ from rich.markup import escape
 from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
 from predict_age.errors import IntegrityError, PredictAgeError
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.runs.current_folder import current_folder
+from predict_age.runs.current_folder import CURRENT_FOLDER, current_folder, is_in_the_way
 from predict_age.runs.gate_advice import accept_when
 from predict_age.runs.summary import run_summary, stopped_gate
 from predict_age.runtime.named_commands import with_workspace
@@ -95,6 +95,8 @@ def _readable_files(workspace: Path, run_id: str) -> str:
     """Where other programs read the rows of the run, if it is the published one."""
     space = Workspace(workspace)
     with suppress(PredictAgeError):
+        if space.published.current == run_id and is_in_the_way(space):
+            return f"{space.root / CURRENT_FOLDER} is not predict-age's and stays; move it away to have the published rows there"
         if space.published.current == run_id and (files := current_folder(space)):
             return f"{files}/*.parquet, for other programs; it follows what is published"
     return ""

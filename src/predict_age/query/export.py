@@ -50,6 +50,13 @@ def export_result(workspace: Workspace, to: Path, kind: ExportFormat, columns: S
     People on the suppression list have no row, withheld people no number: they have none in the result either. Parquet carries
     run, date and purpose in its metadata. Raises ConfigError when nothing is published, the file exists or a column does not.
     """
+    if to.resolve().is_relative_to(workspace.root.resolve()):
+        raise ConfigError(
+            f"{to} lies in the workspace",
+            expected=f"a file outside {workspace.root}",
+            found=str(to.resolve()),
+            fix="choose another --to; `current/` has the published rows as Parquet",
+        )
     if to.exists():
         raise ConfigError(f"{to} exists already", fix="choose another --to")
     if not to.parent.is_dir():

@@ -25,13 +25,15 @@ from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.storage.durable_files import TEMPORARY, creating, file_problem, flush_folder
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.parquet_writer import parquet_options
+from predict_age.storage.retention_rule import RUN_ID
 from predict_age.storage.suppression_list import SuppressionList
 from predict_age.storage.workspace import Workspace
 
 CURRENT_FOLDER = "current"
 READABLE_FOLDER = "readable-"
 _LOCK = "current.lock"
-_PART = re.compile(r".+-part_\d+\.parquet")
+_PART = re.compile(rf"({RUN_ID.pattern})-(\d+)-part_\d+\.parquet")
+_TARGET = re.compile(rf"runs/{RUN_ID.pattern}/{READABLE_FOLDER}\d+")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP}  # file systems that have no symbolic links
 
 
@@ -78,8 +80,9 @@ def _target(workspace: Workspace) -> Path | None:
 
 def _follow(workspace: Workspace) -> Path | None:
     target = _target(workspace)
-    if target is None or _is_foreign(workspace.root / CURRENT_FOLDER):
+    if target is None or is_in_the_way(workspace):
         return None
+    _remove_copy(workspace)
     if shown := current_folder(workspace):
         _remove_unused(workspace, keep=None)  # which a process left that was killed
         return shown
@@ -146,8 +149,12 @@ def _visible_rows(run: VerifiedRun, path: Path, listed: SuppressionList | None) 
 
 def readable_problems(workspace: Workspace, run: VerifiedRun) -> list[str]:
     """Every file below a readable folder of the run that is neither a part of the result nor its rows without hidden people."""
-    files = sorted(run.folder.path.glob(f"{READABLE_FOLDER}*/*"))
-    return [f"{p.parent.name}/{p.name} is damaged" for p in files if not _is_valid(workspace, run, p)]
+    files = sorted(p for p in run.folder.path.glob(f"{READABLE_FOLDER}*/*") if p.parent.suffix != TEMPORARY)
+    damaged = [p for p in files if not _is_valid(workspace, run, p)]
+    if damaged:  # or removed, or of an earlier list: `suppress` does not wait while everything is read
+        with _locked(workspace):
+            damaged = [p for p in damaged if os.path.lexists(p) and not _is_valid(workspace, run, p)]
+    return [f"{p.parent.name}/{p.name} is damaged" for p in damaged]
 
 
 def _is_valid(workspace: Workspace, run: VerifiedRun, path: Path) -> bool:
@@ -167,8 +174,9 @@ def _is_valid(workspace: Workspace, run: VerifiedRun, path: Path) -> bool:
 
 def _withdraw(workspace: Workspace) -> None:
     path = workspace.root / CURRENT_FOLDER
-    if not _is_foreign(path) and path.is_symlink():
-        path.unlink()
+    if not is_in_the_way(workspace):
+        _remove_copy(workspace)
+        path.unlink(missing_ok=True)
         flush_folder(workspace.root)
     _remove_unused(workspace, keep=None)
 
@@ -182,19 +190,43 @@ def _remove_unused(workspace: Workspace, keep: Path | None) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_foreign(path: Path) -> bool:
-    """Whether ``path`` is a file or folder that is not ours. A copy of such a folder, which a link became, is removed."""
-    if path.is_symlink() or not path.exists():
+def is_in_the_way(workspace: Workspace) -> bool:
+    """Whether ``current`` is a file, folder or link of somebody else, which stays.
+
+    A copy of a folder that ``current`` led to is none: it has parts of one run that this workspace knows, and nothing else.
+    """
+    path = workspace.root / CURRENT_FOLDER
+    if path.is_symlink():
+        return not _TARGET.fullmatch(path.readlink().as_posix())
+    if not path.exists():
         return False
-    if not path.is_dir() or not all(_PART.fullmatch(p.name) for p in path.iterdir()):
+    if not path.is_dir():
         return True
-    shutil.rmtree(path)  # the workspace was copied, its links were followed; the copy may show people who are suppressed
-    return False
+    files = list(path.iterdir())
+    origins = {found.groups() if (found := _PART.fullmatch(p.name)) else None for p in files}
+    origin = next(iter(origins), None)
+    if len(origins) != 1 or origin is None or not all(p.is_file() or p.is_symlink() for p in files):
+        return True
+    published = workspace.published
+    known = published.run_ids.union(*((entry.get("run", ""), entry.get("before", "")) for entry in published.history))
+    return origin[0] not in known and not (workspace.root / "runs" / origin[0]).is_dir()
+
+
+def _remove_copy(workspace: Workspace) -> None:
+    """Remove a copy that following the link left, if there is one: it may show people who are suppressed."""
+    path = workspace.root / CURRENT_FOLDER
+    if path.is_dir() and not path.is_symlink():
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
 
 
 @contextmanager
 def _locked(workspace: Workspace) -> Iterator[None]:
-    """One writer of ``current`` at a time. The kernel frees the lock when its holder dies."""
+    """One writer of ``current`` at a time. The kernel frees the lock when its holder dies. Nobody writes where nobody may."""
+    if not os.access(workspace.root, os.W_OK):
+        yield
+        return
     descriptor = os.open(workspace.root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +116,12 @@ class LookupFiles:
 
     def __init__(self, folder: Path, index: LookupIndex) -> None:
         self._index = index
-        self._files = [os.open(folder / name, os.O_RDONLY) for name in index.names]
-        self._people = lru_cache(maxsize=KEPT_BLOCKS)(self._read)
-
-    def __del__(self) -> None:
-        for descriptor in getattr(self, "_files", []):
-            os.close(descriptor)
+        self._files: list[int] = []
+        weakref.finalize(self, _close, self._files)
+        for name in index.names:
+            self._files.append(os.open(folder / name, os.O_RDONLY))
+        self._read = partial(_read_block, index, self._files)
+        self._people = lru_cache(maxsize=KEPT_BLOCKS)(self._read)  # of no method: a cycle would keep the files open
 
     def find(self, pid: int) -> FoundPerson | None:
         """The record of ``pid``. Raises IntegrityError for a damaged block."""
@@ -132,22 +133,40 @@ class LookupFiles:
         return people.find(pid, self._index.texts[file])
 
     def each(self) -> Iterator[tuple[PeopleRecords, LookupTexts]]:
-        """The people of each block."""
+        """The people of each block. Raises IntegrityError where one lies where ``find`` does not look, or lies there twice."""
         for file, texts in enumerate(self._index.texts):
-            for block in range(len(self._index.first_pids[file])):
-                yield self._read(file, block), texts
+            last: list[int] = []
+            for block, first in enumerate(self._index.first_pids[file].tolist()):
+                people = self._read(file, block)
+                pids = people.pids
+                ascending = bool((pids[1:] > pids[:-1]).all()) and (not last or first > last[0])
+                if not len(pids) or pids[0] != first or not ascending or (pids % len(self._files) != file).any():
+                    raise IntegrityError(
+                        f"{LOOKUP}{self._index.names[file]} has people in the wrong place",
+                        expected=f"ascending pids that leave the rest {file} when divided by {len(self._files)}",
+                        found=f"others in block {block}",
+                        fix="roll back to another run",
+                    )
+                last = pids[-1:].tolist()
+                yield people, texts
 
-    def _read(self, file: int, block: int) -> PeopleRecords:
-        begin, end = self._index.bounds[file][block : block + 2].tolist()
-        content = os.pread(self._files[file], end - begin, begin)
-        if hashlib.sha256(content).digest() != self._index.hashes[file][block].tobytes():
-            raise IntegrityError(
-                f"a block of {LOOKUP}{self._index.names[file]} is damaged",
-                expected="the SHA-256 that the index has",
-                found="another one",
-                fix="`predict-age verify`; roll back to another run",
-            )
-        return people_of_block(content, self._index.texts[file])
+
+def _read_block(index: LookupIndex, files: list[int], file: int, block: int) -> PeopleRecords:
+    begin, end = index.bounds[file][block : block + 2].tolist()
+    content = os.pread(files[file], end - begin, begin)
+    if hashlib.sha256(content).digest() != index.hashes[file][block].tobytes():
+        raise IntegrityError(
+            f"a block of {LOOKUP}{index.names[file]} is damaged",
+            expected="the SHA-256 that the index has",
+            found="another one",
+            fix="`predict-age verify`; roll back to another run",
+        )
+    return people_of_block(content, index.texts[file])
+
+
+def _close(files: list[int]) -> None:
+    while files:
+        os.close(files.pop())
 
 
 def lookup_files(run: VerifiedRun) -> LookupFiles | None:

@@ -12,6 +12,7 @@ from predict_age.errors import IntegrityError
 from predict_age.records.json_fields import as_json
 from predict_age.records.receipts import LookupContents, Receipt, ResultContents
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
+from predict_age.runs.lookup_blocks import LOOKUP_FORMAT
 from predict_age.runs.lookup_files import FILE_PEOPLE, lookup_index, lookup_part
 from predict_age.runs.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
 from predict_age.runs.result_checks import describe, reconcile
@@ -112,13 +113,15 @@ def _lookup(context: StepContext, results: dict[str, str], people: int) -> dict[
     folder = context.folder
     made = [(folder.path / name, digest) for name, digest in results.items()]
     files, digests = max(1, -(-people // FILE_PEOPLE)), list(results.values())
-    parts = [Partition(folder.lookup_file(n), key_of("lookup", digests, n, files), (made, n, files)) for n in range(files)]
+    parts = [
+        Partition(folder.lookup_file(n), key_of("lookup", LOOKUP_FORMAT, digests, n, files), (made, n, files)) for n in range(files)
+    ]
     receipts = build_missing(
         context, lookup_part, parts, valid_partitions(parts, LookupContents), lambda c: c.people, people, "people"
     )
     outputs = outputs_of(folder, parts, receipts)
     blocks = [(folder.path / name, digest) for name, digest in outputs.items()]
-    index = [Partition(folder.lookup_index, key_of("lookup index", list(outputs.values())), (blocks,))]
+    index = [Partition(folder.lookup_index, key_of("lookup index", LOOKUP_FORMAT, list(outputs.values())), (blocks,))]
     indexed = build_missing(
         context, lookup_index, index, valid_partitions(index, LookupContents), lambda c: c.people, people, "people"
     )
