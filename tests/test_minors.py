@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,7 +46,9 @@ from predict_age.records.model_quality import Quality, TrainingRows
 from predict_age.runs.result_checks import describe
 from predict_age.serving.skew import check_skew
 from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.scan import SplitCounts
 from predict_age.sql import VIEW
+from predict_age.steps.source_facts import near_limit
 from predict_age.storage.workspace import Workspace
 from predict_age.tally import fold_part
 
@@ -318,6 +320,7 @@ def test_probability_of_being_younger(trained: int) -> None:
     assert not WithholdingRule().withheld(np.array([3.0]), np.array([1.0])).any()
 
 
+EMPTY_SPLIT: dict[str, Any] = {f.name: 0 for f in fields(SplitCounts)}
 ABRUPT = [0] * 18 + [1000] * 40 + [0] * 63  # known ages that end at the limit
 GRADUAL = [0] * 18 + [2, 8, 30, 120, 480] + [1000] * 36 + [0] * 62
 
@@ -325,13 +328,13 @@ GRADUAL = [0] * 18 + [2, 8, 30, 120, 480] + [1000] * 36 + [0] * 62
 def rate_of(known: int, ages: list[int], suggested: float = 0.1, share: float = 1.0) -> float:
     """The rate with ``known`` minors in a source that has a ``share`` of these known ``ages``."""
     counts = [round(n * share) for n in ages]
-    return minors_rate(18, suggested, sum(counts), known, minors_by_ages(18, counts)).rate
+    return minors_rate(18, suggested, sum(counts), known, minors_by_ages(18, 18, counts)).rate
 
 
 def test_rate_of_minors_follows_those_that_are_known() -> None:
     """Rare, absent, frequent; among few people and many; ages that end at the limit as if cut off, and ages that run out."""
-    assert minors_by_ages(18, ABRUPT) == pytest.approx(4000, rel=1e-4) and minors_by_ages(18, GRADUAL) < 20
-    assert minors_by_ages(18, [0] * 121) == 0
+    assert minors_by_ages(18, 18, ABRUPT) == pytest.approx(4000, rel=1e-4) and minors_by_ages(18, 18, GRADUAL) < 20
+    assert minors_by_ages(18, 18, [0] * 121) == 0
     for ages in (ABRUPT, GRADUAL):
         expected = 0.1 * sum(ages)
         assert rate_of(round(expected), ages) == pytest.approx(1, rel=0.01), "as frequent as the youngest adults"
@@ -385,11 +388,56 @@ def test_rate_of_a_reused_model_changes_with_the_number_of_minors_alone() -> Non
 
 
 @pytest.mark.parametrize(
-    ("part", "whole", "written"), [(0, 0, 0), (3, 3, 3), (3, 10, 10), (3, 30, 20), (30, 40, 40), (30, 50, 30), (0, 900, 20)]
+    ("part", "whole", "written"),
+    [
+        (0, 0, 0),
+        (3, 3, 0),
+        (3, 10, 0),
+        (4, 900, 0),
+        (5, 900, 5),
+        (19, 900, 5),
+        (20, 20, 20),
+        (30, 40, 20),
+        (30, 49, 29),
+        (30, 50, 30),
+        (39, 40, 20),
+        (30, 31, 5),
+        (0, 900, 0),
+        (0, 40, 0),
+        (20, 900, 20),
+    ],
 )
 def test_parts_of_fewer_than_20_people_are_not_written_down(part: int, whole: int, written: int) -> None:
-    """Neither the part nor the rest of a number that may be known."""
-    assert fold_part(part, whole) == written >= part
+    """Neither the part nor the rest of a number that may be known; nobody is invented."""
+    assert fold_part(part, whole) == written <= part
+
+
+@pytest.mark.parametrize("whole", [0, 19, 20, 39, 40, 41, 900])
+def test_what_is_written_of_a_part_fits_20_people_or_none_on_both_sides(whole: int) -> None:
+    """For every part of the whole."""
+    for part in range(whole + 1):
+        written = fold_part(part, whole)
+        assert (written in (0, 5) and written <= part) or (
+            20 <= written <= part and (whole - written == 0 or whole - written >= 20)
+        )
+
+
+def test_codes_of_missing_ages_do_not_pass_for_minors_near_the_limit() -> None:
+    """Ages cut off at the limit and 40 ages of 0: as careful as without them; some real ones are some."""
+    zeros, few, many = (SplitCounts(**{**EMPTY_SPLIT, "withheld": 60, "near_limit": near}) for near in (0, 19, 40))
+    assert [near_limit([split], 60) for split in (zeros, few, many)] == [0, 5, 40]
+    assert near_limit([zeros, many], 60) == 20, "half of the rows are duplicates"
+    assert near_limit([many], 5000) == 40, "people by rows of the other source are not near the limit"
+    assert near_limit([], 0) == 0
+
+
+@pytest.mark.parametrize("youngest", [18, 19, 21, 25])
+def test_ages_that_are_cut_off_above_the_limit_are_carried_on(youngest: int) -> None:
+    """ages.min above ages.min_age: the histogram begins there."""
+    cut = [0] * youngest + [1000] * 30 + [0] * (91 - youngest)
+    assert minors_by_ages(18, youngest, cut) == pytest.approx(4000, rel=1e-4)
+    suggested = 2000 / sum(cut)
+    assert minors_rate(18, suggested, sum(cut), 0, minors_by_ages(18, youngest, cut)).rate == pytest.approx(2, rel=0.02)
 
 
 def test_known_minors_near_the_limit_are_counted_as_people() -> None:

@@ -165,7 +165,9 @@ def test_accounting_names_who_is_in_which(crossed: tuple[Outcome, list[int]]) ->
     assert theirs["not_in_source"] == each * sum(c.source == "" for c in CASES) + 400
     assert theirs["ages_taken"] == each
     assert theirs["known"] == each * sum(c.trains for c in CASES) + 400
-    assert theirs["withheld"] == each * sum(c.training != "" and 15 in (c.source, c.training) for c in CASES)
+    assert theirs["withheld"] == each * sum(c.training != "" and 15 in (c.source, c.training) for c in CASES) == 25
+    facts = json.loads((Workspace(run.workspace).run(run.published).path / "steps" / "training.json").read_bytes())["facts"]
+    assert facts["minors"]["known"] == 5, "15 rows of the training source say 15: 5 stands for 5 to 19"
     rows = run.run["rows"]
     assert rows["distinct"] == rows["usable"] == each * sum(c.source != "" for c in CASES)
     assert rows["duplicate"] == 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 HIGH_QUALITY_PCT = 60
 AGE_BINS = 121  # whole years 0..120
 PCT_BINS = 20  # confidence_pct in steps of 5; 100 is in the last
+LOWEST_CLASS_OF_PEOPLE = 5  # stands for 5 to 19 people in a record that has to tell some from hardly any
 MIN_SHOWN_PEOPLE = 20  # a value of people's data is written down, outside their own rows, only when so many share it
 
 
@@ -63,11 +64,15 @@ def fold_small_counts(counts: Mapping[str, int], rest: str, kept: Collection[str
 
 
 def fold_part(part: int, whole: int) -> int:
-    """Number of people that may be written down for a ``part`` of the ``whole``, which may be: never smaller than the part.
+    """Number of people that may be written down for a ``part`` of the ``whole``, which may be: never larger than the part.
 
-    The whole, where fewer than 20 are in neither or only in the rest; 20 for a smaller part.
+    5 stands for 5 to 19 people, 0 for fewer; where the rest has 1 to 19, the number is as much smaller as if it had 20.
     """
-    return whole if whole - part < MIN_SHOWN_PEOPLE else max(part, MIN_SHOWN_PEOPLE)
+    rest = whole - part
+    shown = whole - MIN_SHOWN_PEOPLE if 0 < rest < MIN_SHOWN_PEOPLE else part
+    if shown >= MIN_SHOWN_PEOPLE:
+        return shown
+    return LOWEST_CLASS_OF_PEOPLE if part >= LOWEST_CLASS_OF_PEOPLE else 0
 
 
 def fold_tails(counts: Sequence[int]) -> list[int]:

@@ -101,10 +101,14 @@ def suggested_minors(younger: Float64Array, weights: Float64Array, weight_at_lim
     return float((weights * odds).mean() / weight_at_limit) if len(odds) else 0.0
 
 
-def minors_by_ages(min_age: int, known_ages: Sequence[int]) -> float:
-    """Minors to be expected if the histogram of known ages, from 0 on, went on below ``min_age`` as densities of the rule do."""
-    adults = np.array(known_ages[min_age:], np.float32)[np.newaxis]
-    younger = float(WithholdingRule(min_age).younger(adults, min_age)[0]) if adults.any() else 0.0
+def minors_by_ages(min_age: int, youngest: int, known_ages: Sequence[int]) -> float:
+    """Minors to be expected if the histogram of known ages, from 0 on, went on below ``min_age`` as densities of the rule do.
+
+    ``youngest``: the youngest age that counts as known (``ages.youngest``), from which the histogram is carried on.
+    """
+    first = max(min_age, youngest)
+    adults = np.array(known_ages[first:], np.float32)[np.newaxis]
+    younger = float(WithholdingRule(min_age).younger(adults, first)[0]) if adults.any() else 0.0
     return round(float(adults.sum()) * younger / (1 - younger), 1)
 
 
@@ -113,7 +117,8 @@ def minors_rate(min_age: int, suggested: float, adults: int, known: int, by_ages
 
     The posterior mean of a Poisson rate with a gamma prior around 1. Where no minor is known, perhaps their ages were left out of
     the source: in their place count those ``by_ages``, whom the known ages lead to expect (:func:`minors_by_ages`), and the prior
-    counts for more. HALVING known minors halve this doubt. Two digits: more would follow single people.
+    counts for more. HALVING known minors halve this doubt; a run passes 5 for 5 to 19, 0 for fewer. Two digits: more would follow
+    single people.
     """
     doubt: float = 0.5 ** (known / HALVING)
     prior = PRIOR_MINORS + doubt * PRIOR_MINORS_UNSEEN

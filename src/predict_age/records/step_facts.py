@@ -60,12 +60,13 @@ class ReadSourceFacts(Facts):
     ``files`` accounts for each file from its bytes on; ``given_ages`` counts distinct people. ``suppressed`` people are hidden by
     the suppression list: they are in ``distinct``, but neither in ``checksum`` nor in any other count of people or ages; None where
     the workspace has no list. ``withheld`` people are known minors, None where ``ages.min_age`` is 0; ``zero_ages`` rows of theirs
-    have nothing but the approximate age 0; ``near_limit`` people are at most four years too young, and it is at least their number
+    have nothing but the approximate age 0; ``near_limit`` people are at most four years too young, 5 for 5 to 19, 0 for fewer
     (:func:`~predict_age.tally.fold_part`). They are in no count of ages.
 
     With a training source, ``known``, ``known_ages``, ``to_predict`` and ``withheld`` still count people of the source, by the rows
     that count; ``source_sha256`` holds the hashes of its files after those of the source; and ages of no use, disagreeing ones and
-    ``given_ages`` are counted in both together. Its own counts are in ``training`` and ``training_files``.
+    ``given_ages`` are counted in both together. Its own counts are in ``training``, ``training_near_limit`` and
+    ``training_files``; ``near_limit`` is by the rows of the source alone. Both are None where an earlier version did not count.
     """
 
     step: ClassVar[str] = "read_source"
@@ -92,6 +93,7 @@ class ReadSourceFacts(Facts):
     given_ages: GivenAges | None = field(default=None, metadata=OPTIONAL)
     checksum_key: str | None = field(default=None, metadata=OPTIONAL)
     training: TrainingSourceRows | None = field(default=None, metadata=OPTIONAL)
+    training_near_limit: int | None = field(default=None, metadata=OPTIONAL)
     training_files: list[SourceFileFacts] | None = field(default=None, metadata=OPTIONAL)
 
     @property

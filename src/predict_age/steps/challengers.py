@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from predict_age.config import AgesConfig
 from predict_age.models.artifact import MODEL_FILES, challenger_folder, copy_model
 from predict_age.records.model_quality import Delivery
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
@@ -21,9 +22,9 @@ class Challenger:
     manifest: str
     facts: TrainingFacts
 
-    def delivery(self, source: ReadSourceFacts, limit: int) -> Delivery:
+    def delivery(self, source: ReadSourceFacts, ages: AgesConfig) -> Delivery:
         """Differences between the model and its answers: minors are as frequent as its own training and this ``source`` say."""
-        return Delivery(self.facts.published, rate_in_reuse(self.facts.minors, source, limit))
+        return Delivery(self.facts.published, rate_in_reuse(self.facts.minors, source, ages))
 
 
 def copy_challengers(run: Path, challengers: Sequence[Challenger]) -> dict[str, str]:

@@ -149,6 +149,12 @@ def training_rows(training: SourceRows, scanned: ScannedRows) -> TrainingSourceR
     )
 
 
+def near_limit(counts: Sequence[SplitCounts], withheld: int) -> int:
+    """Number of the ``withheld`` people near the limit, folded, by the rows of one source: duplicates may say different ages."""
+    rows, near = sum(c.withheld for c in counts), sum(c.near_limit for c in counts)
+    return fold_part(round(near * min(withheld / max(rows, 1), 1.0)), withheld)
+
+
 def source_facts(
     unusable: list[UnusableAgesRecord],
     sources: list[SourceRows],
@@ -167,9 +173,8 @@ def source_facts(
     lost_ages = np.concatenate([np.empty(0, np.uint8), *(d.ages for d in duplicates)])
     known_ages = np.array([c.known_ages for c in counts], np.int64).sum(axis=0)
     known_ages -= np.bincount(lost_ages[lost_ages < WITHHELD], minlength=len(known_ages))
-    withheld_rows, near_rows = (sum(getattr(c, name) for c in counts) for name in ("withheld", "near_limit"))
-    withheld = withheld_rows - int((lost_ages == WITHHELD).sum())
-    near = round(near_rows * withheld / max(withheld_rows, 1))  # people, of whom duplicate rows may say different ages
+    withheld = sum(c.withheld for c in counts) - int((lost_ages == WITHHELD).sum())
+    trained_on, first = training_rows(training, scanned) if training else None, scanned.first_training
     return ReadSourceFacts(
         read=source.read,
         rejected=dict(reasons.most_common()),
@@ -190,10 +195,11 @@ def source_facts(
         given_ages=sum((c.age_states for c in counts), GivenAges(0, 0, 0))
         - sum((d.too_many for d in duplicates), GivenAges(0, 0, 0)),
         withheld=withheld if rules.ages.min_age else None,
-        near_limit=fold_part(near, withheld) if rules.ages.min_age else None,
+        near_limit=near_limit(counts[:first], withheld) if rules.ages.min_age else None,
         zero_ages=sum(c.zero_ages for c in counts) or None,
         suppressed=hidden.people,
         checksum_key=checksum_key.hex(),
-        training=training_rows(training, scanned) if training else None,
+        training=trained_on,
+        training_near_limit=near_limit(counts[first:], trained_on.withheld) if trained_on and rules.ages.min_age else None,
         training_files=training.facts if training else None,
     )

@@ -78,8 +78,8 @@ def training(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     """Train, or take over the base run's model; copy the challengers' models."""
     challengers = copy_challengers(inputs.context.folder.path, inputs.challengers)
     made = _copy_base(inputs, inputs.base) if inputs.base else _train(inputs)
-    limit = inputs.context.plan.config.ages.min_age
-    deliveries = tuple(c.delivery(inputs.source, limit) for c in inputs.challengers) or None
+    ages = inputs.context.plan.config.ages
+    deliveries = tuple(c.delivery(inputs.source, ages) for c in inputs.challengers) or None
     return StepResult(made.rows, replace(made.facts, challengers=deliveries), made.outputs | challengers)
 
 
@@ -112,7 +112,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     version = save_model(
         trained.bundle(), context.folder.model, {"trained_at": plan.timestamp, "as_of": plan.as_of.isoformat(), "metrics": of_all}
     )
-    minors = rate_in_training(trained, inputs.source, plan.config.ages.min_age)
+    minors = rate_in_training(trained, inputs.source, plan.config.ages)
     rate = minors.rate if minors else EVERYBODY
     bundle, (metrics, judged) = trained.bundle(rate), trained.measured(rate)
     warm_up_ahead(context, inputs.source)
@@ -197,7 +197,7 @@ def _copy_base(inputs: TrainingInputs, base: BaseModel) -> StepResult[TrainingFa
         copy_verified_file(base.model / TRAINED_ON, model / TRAINED_ON, outputs[f"model/{TRAINED_ON}"])
     context.progress.note(f"model {facts.model_version} of run {base.run_id} is used; nothing is trained")
     trained = without_single_ages(facts.metrics)
-    minors = rate_in_reuse(facts.minors, inputs.source, context.plan.config.ages.min_age)
+    minors = rate_in_reuse(facts.minors, inputs.source, context.plan.config.ages)
     reused = _evaluate_reused(inputs, trained, Delivery(facts.published, minors))
     add_this_run(model, context.folder.id, reused, minors)
     context.progress.note(f"the model's quality: {reused.sentence}")

@@ -107,7 +107,7 @@ class MinorsWithheld:
     And of the ``unlabelled`` people: the share withheld; by the model's own probabilities the share of minors among those who are
     published, and the share of all minors who are ``minors_found``, so withheld. None where there is nobody.
     ``rate``: minors as a multiple of those whom the youngest adults suggest, by the number ``known`` in the source at four years
-    below ``min_age`` at most, None when fewer than 20; ``any_known``: whether there is one; ``expected``: so many are suggested;
+    below ``min_age`` at most, None when fewer than 20; ``any_known``: whether they are 5; ``expected``: so many are suggested;
     ``by_ages``: so many there were, if the known ages went on below the limit.
     """
 
