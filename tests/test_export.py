@@ -21,9 +21,11 @@ import pytest
 
 from conftest import cli, shared, tiny_run
 from faults import in_child
+from predict_age.pipeline import step_inputs
 from predict_age.runs import current_folder as module
 from predict_age.runs.current_folder import current_folder, follow_published
 from predict_age.storage.documents import LocalDocuments
+from predict_age.storage.retention import removable, remove_runs
 from predict_age.storage.workspace import Workspace
 
 
@@ -351,6 +353,32 @@ def test_verify_takes_no_folder_in_the_making_for_damage(workspace: Path, monkey
 
     monkeypatch.setattr(module, "_is_valid", removed_meanwhile)
     assert cli("verify", "--workspace", workspace).returncode == 0
+
+
+@pytest.mark.parametrize("by", ["prune", "pre_cleanup"])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_run_that_is_still_shown_is_left_before_it_is_removed(
+    by: str, damaged: bool, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process was killed after it had published the second run, before it led the folder there."""
+    with monkeypatch.context() as patch:
+        cli("rollback", "--workspace", workspace)
+        patch.setattr(module, "follow_published", lambda _: None)
+        cli("rollback", "--workspace", workspace)
+    assert shown(workspace).num_rows == 400
+    space = Workspace(workspace)
+    if damaged:
+        part = next(space.run(space.published.current).path.glob("results/*.parquet"))
+        part.write_bytes(part.read_bytes()[:-1] + b"?")
+    if by == "prune":
+        assert len(json.loads(cli("prune", "--workspace", workspace, "--keep", 1, "--json").stdout)["removed"]) == 1
+    else:
+        remove_runs(space, removable(space, 1), step_inputs._leave_old_run)
+    assert len(space.runs()) == 1
+    if damaged:
+        assert not os.path.lexists(workspace / "current")
+    else:
+        assert shown(workspace).num_rows == 500
 
 
 def test_the_folder_is_not_counted_twice(workspace: Path) -> None:

@@ -88,7 +88,9 @@ def prune_command(
         removals = removable(space, keep)
         listed = [RemovedRun(r.run.id, r.reason, r.bytes) for r in removals]
         if not dry_run:
-            gone = remove_runs(space, removals)
+            from predict_age.runs.current_folder import leave_old_run
+
+            gone = remove_runs(space, removals, leave_old_run)
             listed = [row for row in listed if row.run_id in gone]
             remove_leftovers(space)
             remove_dead_attempts(space)

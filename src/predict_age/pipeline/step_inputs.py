@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from predict_age.steps.final_results import FinalResultsInputs
     from predict_age.steps.parallel_prediction import ParallelPredictionInputs
     from predict_age.steps.training import TrainingInputs
+    from predict_age.storage.workspace import Workspace
 
 
 def run_step(run: Run, step: Step) -> StepResult[Facts]:
@@ -29,7 +30,7 @@ def run_step(run: Run, step: Step) -> StepResult[Facts]:
         case "pre_cleanup":
             from predict_age.steps.pre_cleanup import PreCleanupInputs, pre_cleanup
 
-            return pre_cleanup(PreCleanupInputs(run.plan, run.workspace))
+            return pre_cleanup(PreCleanupInputs(run.plan, run.workspace, _leave_old_run))
         case "read_source":
             from predict_age.steps.read_source import ReadSourceInputs, read_source
 
@@ -67,6 +68,12 @@ def run_step(run: Run, step: Step) -> StepResult[Facts]:
             follow = partial(follow_published, run.workspace)
             return post_cleanup(PostCleanupInputs(run.folder.path, run.plan.config.running.keep_predictions, follow))
     raise ValueError(f"there is no step {step.name}")
+
+
+def _leave_old_run(workspace: Workspace) -> None:
+    from predict_age.runs.current_folder import leave_old_run  # heavy, and seldom needed
+
+    leave_old_run(workspace)
 
 
 def training_inputs(run: Run) -> TrainingInputs:

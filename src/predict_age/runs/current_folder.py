@@ -54,6 +54,16 @@ def follow_published(workspace: Workspace) -> Path | None:
         return _follow(workspace)
 
 
+def leave_old_run(workspace: Workspace) -> None:
+    """Lead ``current`` to the published run before the run that it shows is removed; where that cannot be, there is none."""
+    with _locked(workspace):
+        shown = None
+        with suppress(PredictAgeError, OSError):  # the published run is damaged, or the disk is full
+            shown = _follow(workspace)
+        if shown is None:
+            _withdraw(workspace)
+
+
 @contextmanager
 def withdrawn_folder(workspace: Workspace) -> Iterator[None]:
     """Take ``current`` away while the block changes who is hidden, and bring it back as it must be then.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from predict_age.errors import ResourceError
@@ -15,10 +16,11 @@ from predict_age.storage.workspace import Workspace
 
 @dataclass(frozen=True)
 class PreCleanupInputs:
-    """Inputs of pre-cleanup."""
+    """Inputs of pre-cleanup. ``leave`` leads the folder ``current`` away from a run that will be removed."""
 
     plan: RunPlan
     workspace: Workspace
+    leave: Callable[[Workspace], object]
 
 
 def pre_cleanup(inputs: PreCleanupInputs) -> StepResult[PreCleanupFacts]:
@@ -27,7 +29,7 @@ def pre_cleanup(inputs: PreCleanupInputs) -> StepResult[PreCleanupFacts]:
     The current run, the champion's run and the newest unfinished run always stay.
     """
     plan, workspace = inputs.plan, inputs.workspace
-    removed = remove_runs(workspace, removable(workspace, plan.config.running.keep_runs, plan.run_id))
+    removed = remove_runs(workspace, removable(workspace, plan.config.running.keep_runs, plan.run_id), inputs.leave)
     leftovers = remove_leftovers(workspace)
     needed = sum(f.size * (1 if f.format == "parquet" else 3) for f in plan.all_files) // 4 + (64 << 20)
     free = shutil.disk_usage(workspace.root).free

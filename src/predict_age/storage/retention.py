@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from predict_age.storage.durable_files import TEMPORARY, folder_bytes
@@ -52,9 +52,15 @@ def _is_expired(run: RunFolder) -> bool:
     return bool(records) and time.time() - max(p.stat().st_mtime for p in records) > hours * 3600
 
 
-def remove_runs(workspace: Workspace, removals: Iterable[Removal]) -> list[str]:
-    """Remove runs, their pointer entries first. Returns the removed ids."""
+def remove_runs(workspace: Workspace, removals: Iterable[Removal], leave: Callable[[Workspace], object]) -> list[str]:
+    """Remove runs, their pointer entries first. Returns the removed ids.
+
+    ``leave`` leads the folder ``current`` away first, where it still shows one of them because a publishing process was killed.
+    """
     runs = {r.run.id: r.run for r in removals}
+    shown = workspace.root / "current"
+    if shown.is_symlink() and not runs.keys().isdisjoint(shown.readlink().parts[1:2]):
+        leave(workspace)
     return forget_and_delete(workspace.documents, list(runs), lambda run_id: delete_run(runs[run_id]))
 
 
