@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +19,9 @@ from typing import Any
 
 import pytest
 
-from predict_age.errors import ConfigError
+from conftest import cli
+from predict_age.errors import ConfigError, ResourceError
+from predict_age.serving import workers as leading
 from predict_age.serving.metrics import ServerMetrics
 from predict_age.serving.server import ServerSettings, serve
 from predict_age.storage.workspace import Workspace
@@ -112,3 +116,55 @@ def test_counters_add_up() -> None:
     ):
         assert line in text
     assert mine.requests["/v1/predict", 200] == 2
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "5", "{", '{"workspace": "w", "port": 1}'])
+def test_a_worker_started_by_hand_is_refused(text: str) -> None:
+    assert "--workers" in cli("serve", "--workspace", "nowhere", "--worker", text, check=2).stderr
+
+
+def leader_of(commands: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[leading.Workers, list[str], list[int]]:
+    """A leading process whose workers are these shell commands, one after the other; what it says; its workers' ids."""
+    left, said, started = iter(commands), list[str](), list[int]()
+    made = Workspace(tmp_path)
+    popen = subprocess.Popen
+
+    def start(_: object, **options: Any) -> subprocess.Popen[bytes]:
+        process = popen(["sh", "-c", next(left)], **options)
+        started.append(process.pid)
+        return process
+
+    monkeypatch.setattr(leading.subprocess, "Popen", start)
+    monkeypatch.setattr(leading, "LONGEST_PAUSE_SECONDS", 0.1)
+    return leading.Workers(made, None, socket.create_server(("127.0.0.1", 0)), said.append), said, started
+
+
+SERVES, FAILS = "echo serving run x; exec sleep 60", "exit 4"
+
+
+def test_survivors_serve_on_while_a_replacement_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A worker dies, its replacements end with 4 eight times, then one is ready: said once, and nobody else is touched."""
+    leader, said, started = leader_of([SERVES, SERVES, *[FAILS] * 8, SERVES], monkeypatch, tmp_path)
+
+    def trouble() -> None:
+        soon(lambda: any("by 2 workers" in sentence for sentence in said), 10)
+        os.kill(started[0], signal.SIGKILL)
+        soon(lambda: len(started) == 11, 10)
+        said.append(f"survivor lives: {lives(started[1])}")
+        time.sleep(0.2)
+        leader._stop()
+
+    thread = threading.Thread(target=trouble)
+    monkeypatch.setattr(leading.signal, "signal", lambda *_: signal.SIG_DFL)
+    thread.start()
+    leader.run(2)
+    thread.join()
+    assert len(started) == 11 and "survivor lives: True" in said
+    assert len([sentence for sentence in said if "cannot be replaced now (4)" in sentence]) == 1
+
+
+@pytest.mark.parametrize("commands", [[FAILS, FAILS], [SERVES, FAILS]])
+def test_a_failure_at_the_start_ends_the_server(commands: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    leader, _, _ = leader_of(commands, monkeypatch, tmp_path)
+    with pytest.raises(ResourceError, match="cannot go on"):
+        leader.run(2)

@@ -14,6 +14,7 @@ from conftest import cli, tiny_run, write_jsonl
 from predict_age.features import json_fast_path
 from predict_age.kernels import prepare_kernels
 from predict_age.serving import client, skew
+from predict_age.serving.served_model import load_served
 from predict_age.serving.skew import check_skew
 from predict_age.storage.workspace import Workspace
 from served import Served, server
@@ -106,3 +107,36 @@ def test_another_answer_counts_as_different(finished: tuple[Path, dict[str, Any]
     for name, by in (("confidence_pct", 0.01), ("age_upper", 1)):
         found = check_skew(Workspace(finished[0]), 50, shifted(name, by))
         assert (found.compared, found.different, dict(found.values), dict(found.features)) == (50, 1, {name: 1}, {})
+
+
+def test_people_whose_age_the_training_source_says_are_not_compared(tmp_path: Path, people_rows: list[dict[str, Any]]) -> None:
+    """Withheld and known through the training source alone: the run is served; a wrongly published row is still noticed."""
+    ages = ("approximate_age", "birth_date", "birth_year")
+    bare = [{k: v for k, v in row.items() if k not in ages} | {"approximate_age": None} for row in people_rows[:120]]
+    labelled = [row for row in people_rows[120:] if row.get("approximate_age")]
+    labelled += [row | {"approximate_age": 15} for row in bare[:10]] + [row | {"approximate_age": 44} for row in bare[10:20]]
+    source, training = write_jsonl(tmp_path / "people.jsonl", bare), write_jsonl(tmp_path / "labels.jsonl", labelled)
+    assert tiny_run(source, tmp_path / "w", "--training-source", training).code == 0
+    found = check_skew(Workspace(tmp_path / "w"), 1000)
+    assert (found.compared, found.different) == (100, 0)
+    load_served(Workspace(tmp_path / "w"))
+
+    def withheld(profiles: list[str | None]) -> list[dict[str, object]]:
+        return [dict.fromkeys(skew.COMPARED) | {"prediction_source": "WITHHELD"} for _ in profiles]
+
+    assert check_skew(Workspace(tmp_path / "w"), 1000, withheld).different >= 90  # the model itself may withhold some
+    training.write_text(training.read_text() + "\n")
+    assert "changed" in cli("check-skew", "--workspace", tmp_path / "w", check=3).stderr
+
+
+def test_a_withheld_row_without_an_age_in_the_training_source_is_compared(
+    tmp_path: Path, people_rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published row alone excuses nobody: without the age in the training source, all of these rows are differences."""
+    bare = [{"pid": row["pid"], "profile_json": row["profile_json"], "approximate_age": None} for row in people_rows[:60]]
+    labelled = [row for row in people_rows[60:] if row.get("approximate_age")] + [r | {"approximate_age": 15} for r in bare[:10]]
+    source, training = write_jsonl(tmp_path / "people.jsonl", bare), write_jsonl(tmp_path / "labels.jsonl", labelled)
+    assert tiny_run(source, tmp_path / "w", "--training-source", training).code == 0
+    monkeypatch.setattr(skew, "_ids_with_age", lambda *_: np.empty(0, np.int64))
+    found = check_skew(Workspace(tmp_path / "w"), 1000)
+    assert found.compared == 60 and 8 <= found.different <= 10

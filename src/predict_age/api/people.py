@@ -55,7 +55,7 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
         fix = "put a single profile into a list: [profile]" if isinstance(people, (str, bytes, Mapping)) else ""
         raise InputError("these people cannot be read", expected=EXPECTED, found=type(people).__name__, fix=fix)
     ids = [person.get(source.pid) if isinstance(person, Mapping) else None for person in people]
-    texts = [_text(person, number, source) for number, person in enumerate(people)]
+    texts = [_encodable(_text(person, number, source), number) for number, person in enumerate(people)]
     return GivenPeople(_ids(ids) if any(i is not None for i in ids) else None, pa.chunked_array([pa.array(texts, pa.string())]))
 
 
@@ -76,7 +76,21 @@ def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
 def _ids(values: list[object]) -> pa.ChunkedArray:
     """Ids of dictionaries as text; what is neither text nor a whole number is none."""
     texts = [str(v) if isinstance(v, (str, int, np.integer)) and not isinstance(v, (bool, np.bool_)) else None for v in values]
+    for number, text in enumerate(texts):
+        _encodable(text, number)
     return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _encodable(text: str | None, number: int) -> str | None:
+    """``text``, which must have a form in UTF-8. Raises InputError for half of a surrogate pair."""
+    try:
+        if text is not None:
+            text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"person {number} cannot be written as UTF-8", expected="text of whole characters", found="half of a surrogate pair"
+        ) from None
+    return text
 
 
 def _text(person: object, number: int, source: SourceConfig) -> str | None:

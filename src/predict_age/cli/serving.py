@@ -26,7 +26,7 @@ def serve_command(
     from predict_age.serving.workers import WorkerTask
 
     if worker:
-        serve_as_worker(WorkerTask(**json.loads(worker)))
+        serve_as_worker(WorkerTask.from_json(worker))
         return
 
     def notice(sentence: str) -> None:

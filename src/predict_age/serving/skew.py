@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -23,9 +24,10 @@ from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_of
 from predict_age.serving.people import PublishedPeople, PublishedPerson, published_people
 from predict_age.source.row_group_reader import read_split, splits_of_file
-from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.row_rules import EXISTING, RowRules, connect
 from predict_age.source.text_readers import read_text
 from predict_age.storage.manifest import VerifiedRun, verified_run
+from predict_age.storage.row_accounting import WITHHELD_MINOR
 from predict_age.storage.suppression_list import SuppressionList
 from predict_age.storage.workspace import Workspace
 
@@ -67,7 +69,8 @@ def check_skew(workspace: Workspace, people: int, ask: Ask | None = None) -> Ske
     """Ask about ``people`` whom the current run predicted, by their profiles in its source, and compare with what is published.
 
     ``ask`` answers for profiles; the predictor of this process by default. Left out are suppressed people, ids that occur twice,
-    and people whom a challenger predicted. Raises InputError when the source has changed or has nobody to compare.
+    people whom a challenger predicted, and those whose age the training source says. Raises InputError when the source has changed
+    or has nobody to compare.
     """
     run = verified_run(workspace, workspace.resolve("current"))
     predictor, published = load_predictor(workspace), published_people(run)
@@ -96,10 +99,16 @@ def compare_people(
     rules = rules_of(plan, source)
     twice = _repeated_ids(plan, rules) if source.duplicate else np.empty(0, np.int64)
     waiting: list[tuple[PublishedPerson, str | None]] = []
+    elsewhere: NDArray[np.int64] | None = None
     for pids, profiles in _to_predict(plan, rules):
         chosen = (sampling_hash(pids, SAMPLE_SEED) < share) & ~np.isin(pids, twice) & ~published.is_hidden(pids, suppression)
         found = _published(published, pids[chosen], predictor.version)
         texts = profiles.filter(pa.array(chosen)).to_pylist()
+        unpredicted = np.array([row is not None and _is_age_given(row) for row in found], bool)
+        if plan.training_source and unpredicted.any():
+            elsewhere = _ids_with_age(plan.of_training_source(), rules) if elsewhere is None else elsewhere
+            left_out = unpredicted & np.isin(pids[chosen], elsewhere)
+            found = [None if out else row for row, out in zip(found, left_out.tolist(), strict=True)]
         waiting += [(person, text) for person, text in zip(found, texts, strict=True) if person is not None]
         while len(waiting) >= min(ASKED_TOGETHER, people - check.compared) > 0:
             together = min(ASKED_TOGETHER, people - check.compared)
@@ -165,6 +174,23 @@ def _to_predict(plan: RunPlan, rules: RowRules) -> Iterator[tuple[NDArray[np.int
         judged = rules.canonical(connect(), raw, ("pid", "needs_prediction"))
         needed = judged["needs_prediction"].fill_null(False)
         yield judged["pid"].filter(needed).to_numpy(), raw["profile"].filter(needed)
+
+
+def _is_age_given(row: PublishedPerson) -> bool:
+    """Whether ``row`` may come from a given age: a training source may have it where the source has none."""
+    return row.prediction_source == WITHHELD_MINOR or row.prediction_source in EXISTING.values()
+
+
+def _ids_with_age(training: RunPlan, rules: RowRules) -> NDArray[np.int64]:
+    """Ids of the rows of a training source whose age is known or withheld. Raises InputError for a changed file."""
+    for file in training.files:
+        file.check_unchanged()
+    found = [np.empty(0, np.int64)]
+    for raw in _rows(training, with_profile=False):
+        judged = rules.canonical(connect(), raw, ("pid", "needs_prediction"))
+        pids = judged["pid"].filter(pc.invert(judged["needs_prediction"].fill_null(True)))
+        found.append(pids.drop_null().to_numpy())
+    return np.unique(np.concatenate(found))
 
 
 def _repeated_ids(plan: RunPlan, rules: RowRules) -> NDArray[np.int64]:

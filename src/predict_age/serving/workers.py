@@ -16,14 +16,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from predict_age.errors import ResourceError
+from predict_age.errors import ConfigError, ResourceError
 from predict_age.storage.workspace import Workspace
 
 READY = "serving run "
 LAST_REQUESTS_SECONDS = 10.0
 START_SECONDS = 300.0
 SHORT_LIFE_SECONDS = 20.0
-MOST_SHORT_LIVES = 5  # in a row, after which the server ends: another start would not help
+MOST_SHORT_LIVES = 5  # in a row, after which the server ends, unless other workers serve: another start would not help
+LONGEST_PAUSE_SECONDS = 60.0  # before another try to replace a worker
 SAID_AGAIN_SECONDS = 15.0  # in which a sentence of several workers is said once
 
 
@@ -35,6 +36,16 @@ class WorkerTask:
     socket: int
     keys: str | None
     counters: str
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerTask:
+        """The task that a leading process wrote. Raises ConfigError for any other text."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            raise ConfigError(
+                "--worker cannot be used by hand", expected="the task of a leading process", fix="--workers N starts several"
+            ) from None
 
     def command(self) -> list[str]:
         """The command line of the worker, which leaves its keys in their file."""
@@ -49,6 +60,11 @@ class _Worker:
     born: float
     ready: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def serves(self) -> bool:
+        """Whether the process answers requests."""
+        return self.ready.is_set() and self.process.poll() is None
+
 
 class Workers:
     """The processes of a server. ``notice`` is called with each sentence for the operator, once for all workers."""
@@ -59,6 +75,8 @@ class Workers:
         self._saying = threading.Lock()
         self._stopping = False
         self._short_lives = 0
+        self._paused: dict[int, float] = {}  # when to try again, by the place of a worker that cannot be replaced now
+        self._failures: dict[int, int] = {}
 
     def run(self, number: int) -> None:
         """Serve with ``number`` workers until SIGTERM or SIGINT. Raises ResourceError when workers die again and again."""
@@ -76,13 +94,15 @@ class Workers:
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
-    def _started(self, counters: str) -> _Worker:
+    def _started(self, counters: str, *, quiet: bool = False) -> _Worker:
+        """A new worker. A ``quiet`` one does not repeat the error that the one before it has said."""
         task = WorkerTask(str(self._workspace.root), self._listening.fileno(), str(self._keys) if self._keys else None, counters)
         # the worker ends when its standard input does, so that nobody is left when this process is killed
         process = subprocess.Popen(  # noqa: S603 - this program
             task.command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
             pass_fds=[self._listening.fileno()],
             start_new_session=True,
         )
@@ -120,16 +140,32 @@ class Workers:
                 code = worker.process.poll()
                 if code is None or self._stopping:
                     continue
+                if number in self._paused:
+                    if time.monotonic() >= self._paused[number]:
+                        del self._paused[number]
+                        workers[number] = self._started(counters, quiet=True)
+                    continue
                 short = time.monotonic() - worker.born < SHORT_LIFE_SECONDS
                 self._short_lives = self._short_lives + 1 if short else 0
-                if (code > 0 and not worker.ready.is_set()) or self._short_lives > MOST_SHORT_LIVES:
-                    raise ResourceError(
-                        "a worker of the server cannot go on", found=f"exit code {code}", fix="see the sentences above"
-                    )
-                self._notice(f"a worker died ({code}) and another one is started")
                 _close(worker)
+                if (code > 0 and not worker.ready.is_set()) or self._short_lives > MOST_SHORT_LIVES:
+                    if not announced or not any(other.serves for other in workers):
+                        raise ResourceError(
+                            "a worker of the server cannot go on", found=f"exit code {code}", fix="see the sentences above"
+                        )
+                    self._pause(number, code)
+                    continue
+                self._notice(f"a worker died ({code}) and another one is started")
+                self._failures.pop(number, None)
                 workers[number] = self._started(counters)
             time.sleep(0.05)
+
+    def _pause(self, number: int, code: int) -> None:
+        """Try again later to replace the worker at place ``number``: the others serve on with what they have loaded."""
+        failures = self._failures[number] = self._failures.get(number, 0) + 1
+        self._paused[number] = time.monotonic() + min(2.0 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
+        if failures == 1:
+            self._notice(f"a worker cannot be replaced now ({code}): the others serve on, and it is tried again")
 
     @staticmethod
     def _end(workers: list[_Worker]) -> None:
