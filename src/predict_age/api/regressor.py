@@ -15,7 +15,7 @@ from predict_age.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from predict_age.config import AgesConfig, Config, TrainingConfig
 from predict_age.features.spec import Feature, FeatureSet, Number
 from predict_age.models.bundle import Bundle, MemberOutputs
-from predict_age.models.conformal import calibrate
+from predict_age.models.delivery import calibrated
 from predict_age.models.size_presets import for_people
 from predict_age.models.training import TrainingPeople
 
@@ -190,7 +190,4 @@ def _trained(X: Float64Array, whole: Float64Array, settings: TrainingConfig, see
     columns = pa.table({f"x{i}": column for i, column in enumerate(matrix.T)})
     bundle, encoded = TrainingPeople(features, columns, whole.astype(np.float32), config).train(fit, validate, threads)
     outputs = bundle.member_outputs(encoded[held])
-    ensemble = bundle.ensemble
-    raw = ensemble.raw_intervals(outputs)
-    calibration = calibrate(raw, whole[held], ensemble.whole_years(raw.point_age), settings.coverage)
-    return replace(bundle, ensemble=replace(ensemble, calibration=calibration))
+    return replace(bundle, ensemble=calibrated(bundle.ensemble, outputs, whole[held]))
