@@ -1,4 +1,4 @@
-"""Several server processes behind one socket, and the process that leads them: it starts them, and starts anew whoever dies."""
+"""Several server processes behind one socket, and the process that leads them: it starts them, and replaces those that die."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SAID_AGAIN_SECONDS = 15.0  # in which a sentence of several workers is said once
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """Everything that a worker is told: the workspace, the open socket, the file of keys, and the folder of counters."""
+    """Arguments of a worker: the workspace, the open socket, the file of keys, and the folder of counters."""
 
     workspace: str
     socket: int

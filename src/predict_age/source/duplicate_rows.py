@@ -52,10 +52,10 @@ class TrainingSourcePeople:
 
 @dataclass(frozen=True)
 class DuplicateRows:
-    """Losers of one bucket: (split, row inside the split, known age), and the fingerprint of the distinct pids.
+    """Duplicate rows of one bucket: (split, row inside the split, known age), and the fingerprint of the distinct pids.
 
     ``ages`` are NO_AGE or WITHHELD where there is none; ``too_many`` says by how many the rows of these people outnumber them.
-    With a training source, the rows of people who are in it alone are among the losers, and not among the ``distinct``.
+    With a training source, the rows of people who are in it alone are among the duplicate rows, and not among the ``distinct``.
     """
 
     splits: NDArray[np.int32]
