@@ -115,11 +115,6 @@ def _file_values(connection: duckdb.DuckDBPyConnection, truth: str) -> str:
     )
 
 
-def _empty(truth: str, found: str) -> ConfigError:
-    columns = "the columns pid and true_age, and a row for each person"
-    return ConfigError(f"{truth} is empty", expected=columns, found=found, fix="write the file again")
-
-
 def _hints(missing: list[str], names: list[str]) -> str:
     """A hint for each of the ``missing`` columns that another of the ``names`` may stand for."""
     hints = []
