@@ -21,7 +21,6 @@ from predict_age.storage.workspace import Workspace
 
 READY = "serving run "
 LAST_REQUESTS_SECONDS = 10.0
-START_SECONDS = 300.0
 SHORT_LIFE_SECONDS = 20.0
 MOST_SHORT_LIVES = 5  # in a row, after which the server ends, unless other workers serve: another start would not help
 LONGEST_PAUSE_SECONDS = 60.0  # before another try to replace a worker
