@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 NUMBERS = count()
 CONNECTIONS = 16
+SHORTEST_SLEEP = 0.003  # a selector sleeps in whole milliseconds: for less, the client asks again and again
 
 
 def connected(port: int) -> socket.socket:
@@ -92,7 +93,7 @@ def at_rate(port: int, request: Callable[[], bytes], rate: float, seconds: float
             client.sendall(prepared[number])
             number += 1
         wait = start + number / rate - time.perf_counter() if number < len(prepared) and free else 0.05
-        for key, _ in selector.select(max(0.0, wait)):
+        for key, _ in selector.select(wait - SHORTEST_SLEEP if wait > SHORTEST_SLEEP else 0):
             client = key.fileobj  # type: ignore[assignment]
             answered(client)
             times.append(time.perf_counter() - due_of.pop(client))
