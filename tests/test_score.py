@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_nan_in_parquet_is_unknown(finished: Finished, tmp_path: Path) -> None:
     [
         ([(1, 1985), (2, 1990), (3, 40)], "holds birth years"),
         ([(1, -1), (2, "nan")], "holds no true age"),
-        ([("abc", 40)], "1 persons without a pid"),
+        ([("abc", 40)], "no pid"),
         ([(1, 40), (1, 41)], "names a person twice"),
     ],
 )
@@ -107,9 +108,14 @@ def test_a_file_without_ages_is_refused(
         ("t.csv", "pid,true_age\n", "no rows"),
         ("t.csv", "pid,true_age\n1,forty\n2,old\n", "2 unknown (empty, or no number)"),
         ("t.csv", "pid,true_age\n1,40\n1,41\n2,30\n", "1 pid in several rows"),
+        ("t.csv", "pid,true_age\n1,40\n01,999\n2,30\n", "1 pid in several rows"),
         ("t.parquet", "pid,true_age\n1,40\n", "the true ages in"),
-        ("t.xlsx", "PK", "a .csv, .tsv or .parquet file"),
-        ("t.json", "[]", "a .csv, .tsv or .parquet file"),
+        ("t.xlsx", "PK\x03\x04", "ZIP archive"),
+        ("t.json", "[]", "no rows"),
+        ("t.jsonl", '{"pid": 1, "true_age": 40}\n{"pid": 2, "true_a\n', "record 2: "),
+        ("t.csv", 'pid,true_age\n1,"40\n2,41\n', "found: "),
+        ("t.csv", "pid,true_age\n123.5,40\n", "no pid"),
+        ("t.csv.gz", "pid,true_age\n1,40\n", "found: no compressed data"),
     ],
 )
 def test_a_wrong_truth_file_is_explained(name: str, text: str, found: str, finished: Finished, tmp_path: Path) -> None:
@@ -120,6 +126,39 @@ def test_a_wrong_truth_file_is_explained(name: str, text: str, found: str, finis
     for part in ("expected: ", "found: ", "to fix: "):
         assert part in done.stderr
     assert "Binder" not in done.stderr
+
+
+TRUTHS: dict[str, bytes] = {
+    "t.csv": b"pid,true_age\n1,33\n2,41.5\n",
+    "t.txt": b"\xef\xbb\xbfpid;true_age\r\n1;33\r\n2;41,5\r\n",
+    "t.tsv": "PID\ttrue_age\tname\n1.0\t33\tJosé\n2.0\t41.5\tAna\n".encode("cp1252"),
+    "utf16.csv": "pid,true_age\n1,33\n2,41.5\n".encode("utf-16"),
+    "t.csv.gz": gzip.compress(b"pid,true_age\n1,33\n2,41.5\n"),
+    "t.jsonl": b'{"pid": 1, "true_age": 33}\n{"pid": "2", "true_age": "41.5"}\n',
+    "t.json": b'[{"pid": 1, "true_age": 33}, {"true_age": 41.5, "pid": 2}]',
+    "t.ndjson.gz": gzip.compress(b'{"pid": 1, "true_age": 33}\n{"pid": 2, "true_age": 41.5}\n'),
+    "folder/a.csv": b"pid,true_age\n1,33\n2,41.5\n",
+}
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_true_ages_in_any_dress(name: str, finished: Finished, tmp_path: Path) -> None:
+    """Formats, dialects, encodings, compression and folders that the source may have, the truth may have, too."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(TRUTHS[name])
+    named = path.parent if "/" in name else path
+    assert loaded(finished, named) == (TruthCounts(2, 0, 0), {1: 33.0, 2: 41.5})
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int32(), pa.float64(), pa.string(), pa.dictionary(pa.int8(), pa.string()), pa.decimal128(21, 0)]
+)
+def test_true_ages_in_parquet_of_any_type(kind: pa.DataType, finished: Finished, tmp_path: Path) -> None:
+    pids = pa.array([1, 2]).cast(pa.string()) if pa.types.is_dictionary(kind) else pa.array([1, 2])
+    pids = pids.dictionary_encode() if pa.types.is_dictionary(kind) else pids.cast(kind)
+    pq.write_table(pa.table({"pid": pids, "true_age": [33, 41.5]}), tmp_path / "t.parquet")
+    assert loaded(finished, tmp_path / "t.parquet") == (TruthCounts(2, 0, 0), {1: 33.0, 2: 41.5})
 
 
 def test_score_and_evaluate_count_the_same_people(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:

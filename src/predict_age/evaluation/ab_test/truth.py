@@ -9,22 +9,14 @@ from pathlib import Path
 import duckdb
 
 from predict_age.errors import ConfigError
+from predict_age.evaluation.ab_test.truth_files import register_truth_rows
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.visible_people import visible_rows_sql
-from predict_age.source.column_names import did_you_mean
 from predict_age.source.text_ids import pid_sql
-from predict_age.source.value_form import shown_names, without_values
-from predict_age.sql import literal
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
-READERS = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
-FILES = "a .csv, .tsv or .parquet file"
-USUAL_NAMES = {
-    "pid": ("id", "person_id", "personid", "key"),
-    "source_id": ("id", "person_id", "personid", "key"),
-    "true_age": ("age", "ages", "known_age", "approximate_age"),
-}
+WHOLE_NUMBER = r"[+-]?\d+(\.0*)?"  # of a column of ids that pandas wrote as floats, too
 FIRST_YEAR = 1900
 FEW_YEARS = 0.05  # share of values that look like birth years; with more, the column holds no ages
 
@@ -46,11 +38,15 @@ def result_table_sql(connection: duckdb.DuckDBPyConnection, workspace: Workspace
 def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, run: VerifiedRun) -> TruthCounts:
     """Create the table ``truth(pid, age)``: ages in years at the date of ``run``, each person once, inside the run's age window.
 
-    ``truth`` is a run or quarter, whose given ages count, or a .csv, .tsv or .parquet file with pid and true_age. Ages of a
-    later run are reduced by the years between the runs. Raises ConfigError when the file holds no ages.
+    ``truth`` is a run or quarter, whose given ages count, or a CSV, JSON lines or Parquet file, or a folder or glob of them, with
+    pid and true_age. Ages of a later run are reduced by the years between the runs. Raises ConfigError when a file holds no ages.
     """
-    if Path(truth).suffix.lower() in READERS or Path(truth).exists():
-        values = _file_values(connection, truth)
+    if _is_path(truth):
+        register_truth_rows(connection, truth)
+        age = (
+            "try_cast(regexp_replace(true_age, '^(\\d{1,3}),(\\d+)$', '\\1.\\2') AS DOUBLE)"  # 42,5 as a German spreadsheet has it
+        )
+        values = f"SELECT pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown FROM truth_rows"
     else:
         later = verified_run(workspace, workspace.resolve(truth))
         years = _year(later) - _year(run)
@@ -58,71 +54,16 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
             f"SELECT CAST(pid AS VARCHAR) AS pid, CAST(predicted_age - {years} AS DOUBLE) AS age, FALSE AS is_unknown "
             f"FROM {result_table_sql(connection, workspace, later)} WHERE prediction_source LIKE 'EXISTING%'"
         )
-    try:
-        connection.execute(f"CREATE TABLE given AS {values}")
-    except duckdb.Error as error:
-        raise _unreadable(truth, error) from None
+    connection.execute(f"CREATE TABLE given AS {values}")
     if run.folder.facts(ReadSourceFacts).pid_type == "text":  # ids of the source, or pids of the results: those stay as they are
         pid = f"CAST(CASE WHEN pid <> '' THEN {pid_sql('pid')} END AS VARCHAR)"
         connection.execute(f"CREATE OR REPLACE TABLE given AS SELECT {pid} AS pid, age, is_unknown FROM given")
     return _usable_ages(connection, truth, run)
 
 
-def _unreadable(truth: str, error: duckdb.Error) -> ConfigError:
-    return ConfigError(
-        f"the true ages in {truth} cannot be read",
-        expected=f"{FILES} with the columns pid and true_age",
-        found=without_values(str(error), truth),
-        fix="write the file again in the format that its ending names",
-    )
-
-
-def _file_values(connection: duckdb.DuckDBPyConnection, truth: str) -> str:
-    """SQL for the ids and ages of a file. Raises ConfigError for another kind of file, or one without the columns or rows."""
-    if not Path(truth).is_file():
-        raise ConfigError(f"there is no file {truth}", expected=f"{FILES} with pid and true_age")
-    reader = READERS.get(Path(truth).suffix.lower())
-    if reader is None:
-        fix = "export the sheet or table as CSV, with the columns pid and true_age"
-        raise ConfigError(f"{truth} is no file of true ages", expected=FILES, found=f"a file {Path(truth).name}", fix=fix)
-    if not Path(truth).stat().st_size:
-        raise ConfigError(
-            f"{truth} is empty", expected="the columns pid and true_age", found="no bytes", fix="write the file again"
-        )
-    options = ", all_varchar = true, header = true" if reader == "read_csv" else ""
-    rows = f"{reader}({literal(truth)}{options})"
-    try:
-        names = [str(row[0]) for row in connection.sql(f"DESCRIBE SELECT * FROM {rows}").fetchall()]
-        has_rows = bool(connection.sql(f"SELECT 1 FROM {rows} LIMIT 1").fetchall())
-    except duckdb.Error as error:
-        raise _unreadable(truth, error) from None
-    lower = [name.lower() for name in names]
-    key = "pid" if "pid" in lower or "source_id" not in lower else "source_id"
-    if missing := [name for name in (key, "true_age") if name not in lower]:
-        raise ConfigError(
-            f"the true ages in {truth} cannot be read: there is no column {' and no column '.join(missing)}",
-            expected=f"the columns pid (the ids of the source) and true_age (years at the date of the run){_hints(missing, names)}",
-            found="columns " + shown_names(names),
-            fix="name the columns pid and true_age in the first line of the file",
-        )
-    if not has_rows:
-        raise ConfigError(
-            f"{truth} holds no true age", expected="a row for each person", found="no rows", fix="write the file again"
-        )
-    age = "try_cast(trim(CAST(true_age AS VARCHAR)) AS DOUBLE)"
-    return (
-        f"SELECT trim(CAST({key} AS VARCHAR)) AS pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown FROM {rows}"
-    )
-
-
-def _hints(missing: list[str], names: list[str]) -> str:
-    """A hint for each of the ``missing`` columns that another of the ``names`` may stand for."""
-    hints = []
-    for wanted in missing:
-        near = next((f" (did you mean {name!r}?)" for name in names if name.lower() in USUAL_NAMES[wanted]), "")
-        if near := near or did_you_mean(wanted, names):
-            hints.append(f"; {wanted}{near}")
-    return "".join(hints)
+def _is_path(truth: str) -> bool:
+    """Whether ``truth`` names a file, a folder or a glob, not a run: a folder in this place needs a slash (``./2026q1``)."""
+    return any(mark in truth for mark in "./*?[") or Path(truth).is_file()
 
 
 def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: VerifiedRun) -> TruthCounts:
@@ -131,13 +72,16 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
     query = f"""SELECT count(*) FILTER (NOT is_unknown AND age BETWEEN {ages[0]} AND {ages[1]}), count(*) FILTER (is_unknown),
         count(*) FILTER (NOT is_unknown AND age NOT BETWEEN {ages[0]} AND {ages[1]}),
         count(*) FILTER (NOT is_unknown AND age BETWEEN {FIRST_YEAR} AND {year}),
-        count(*) FILTER (try_cast(pid AS BIGINT) IS NULL) FROM given"""
+        count(*) FILTER (coalesce(NOT regexp_full_match(pid, '{WHOLE_NUMBER}') OR try_cast(pid AS BIGINT) IS NULL, TRUE))
+        FROM given"""
     used, unknown, outside, years, no_pid = connection.sql(query).fetchall()[0]
     expected = f"ages in years at the date of the run, from {ages[0]} to {ages[1]}"
     if no_pid:
         raise ConfigError(
-            f"{truth} holds {no_pid:,} persons without a pid",
-            expected="the pid of the results, a whole number, or text ids as the source has them",
+            f"{no_pid:,} row{'' if no_pid == 1 else 's'} of {truth} {'has' if no_pid == 1 else 'have'} no pid",
+            expected="in each row the pid of the results, a whole number, or the text id that the source has",
+            found="an empty value, or no whole number of 64 bits",
+            fix="take the column pid from the results, or source_id where ids are text",
         )
     if years > FEW_YEARS * max(used + outside, 1):
         raise ConfigError(
@@ -157,7 +101,7 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
         "CREATE TABLE truth AS SELECT CAST(pid AS BIGINT) AS pid, age FROM given "
         f"WHERE NOT is_unknown AND age BETWEEN {ages[0]} AND {ages[1]}"
     )
-    twice = "SELECT count(*) FROM (SELECT pid FROM truth GROUP BY pid HAVING count(*) > 1)"
+    twice = "SELECT count(*) FROM (SELECT CAST(pid AS BIGINT) AS id FROM given GROUP BY id HAVING count(*) > 1)"
     if people := connection.sql(twice).fetchall()[0][0]:
         raise ConfigError(
             f"{truth} names a person twice",

@@ -1,0 +1,143 @@
+"""Files of true ages: read by the readers of the source, so that encodings, dialects, compression and damage are the same there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from predict_age.config import SourceConfig
+from predict_age.errors import ConfigError, InputError
+from predict_age.source.column_names import did_you_mean
+from predict_age.source.csv_reader import header_of
+from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.row_group_reader import open_parquet
+from predict_age.source.text_readers import read_jsonl, read_text
+from predict_age.source.value_form import shown_names
+
+FILES = "a CSV, JSON lines or Parquet file, or a folder of them,"
+ROWS = pa.schema([("pid", pa.string()), ("true_age", pa.string())])
+KEYS = ("pid", "source_id")
+AGE = "true_age"
+USUAL_NAMES = {
+    "pid": ("id", "person_id", "personid", "key"),
+    "source_id": ("id", "person_id", "personid", "key"),
+    AGE: ("age", "ages", "known_age", "approximate_age"),
+}
+UNUSED = "\0unused"  # no column of a file has this name
+
+
+def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> None:
+    """Make the rows of a file, folder or glob the view ``truth_rows(pid, true_age)``, texts without spaces around them.
+
+    Raises ConfigError when nothing is there, when a column is missing, or when a record cannot be read.
+    """
+    if not any(c in truth for c in "*?[") and "://" not in truth and not Path(truth).exists():
+        raise ConfigError(f"there is no file {truth}", expected=f"{FILES} with pid and true_age")
+    try:
+        settings = SourceConfig(pid="pid", birth_year=UNUSED, approximate_age=AGE, birth_date=UNUSED + "2", profile_json="*")
+        files = list_source(truth, settings).files
+        tables = [table for file in files for table in _tables(file, truth)]
+    except InputError as error:
+        raise _unreadable(truth, error) from None
+    rows = pa.concat_tables(tables) if tables else ROWS.empty_table()
+    if not len(rows):
+        raise ConfigError(
+            f"{truth} holds no true age",
+            expected="the columns pid and true_age, and a row for each person",
+            found="no rows" if any(file.size for file in files) else "no bytes",
+            fix="write the file again",
+        )
+    connection.register("given_rows", rows)
+    connection.execute("CREATE TEMP TABLE truth_rows AS SELECT trim(pid) AS pid, trim(true_age) AS true_age FROM given_rows")
+    connection.unregister("given_rows")
+
+
+def _unreadable(truth: str, error: InputError) -> ConfigError:
+    return ConfigError(
+        f"the true ages in {truth} cannot be read: {error.message}",
+        expected=error.expected or f"{FILES} with the columns pid and true_age",
+        found=error.found,
+        fix="write the ages again as CSV in UTF-8, or as Parquet, with the columns pid and true_age",
+    )
+
+
+def _tables(file: SourceFile, truth: str) -> Iterator[pa.Table]:
+    """Rows of one file, some at a time."""
+    names = _names(file)
+    if not names:
+        return
+    key, age = _columns(names, truth)
+    if file.format == "parquet":
+        for batch in open_parquet(file.path).iter_batches(columns=[key, age], use_threads=False):
+            table = pa.Table.from_batches([batch])
+            yield pa.table([_texts(table[key], file.path), _texts(table[age], file.path)], schema=ROWS)
+        return
+    settings = SourceConfig(pid=key, birth_year=UNUSED, approximate_age=age, birth_date=UNUSED + "2", profile_json="*")
+    for chunk in read_text(file, settings):
+        if chunk.broken:
+            position, reason = chunk.broken[0]
+            raise InputError(
+                f"a record of {file.path} is damaged",
+                expected="every record readable, so that no true age is lost",
+                found=f"record {position + 1:,}: {reason.replace('_', ' ')}",
+            )
+        yield pa.table([chunk.rows["pid"], chunk.rows["approximate_age"]], schema=ROWS)
+
+
+def _texts(column: pa.ChunkedArray, path: str) -> pa.ChunkedArray:
+    """The values as texts; whole numbers that a library wrote as floats are whole numbers."""
+    try:
+        if pa.types.is_floating(column.type):
+            with suppress(pa.ArrowInvalid):
+                column = column.cast(pa.int64())
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise InputError(f"a column of {path} holds no ids or ages", expected="numbers or texts", found=str(column.type)) from None
+
+
+def _names(file: SourceFile) -> list[str]:
+    """Names of the columns of a file; none where it is empty."""
+    if file.format == "parquet":
+        names: list[str] = open_parquet(file.path).schema_arrow.names
+        return names
+    if file.format == "csv":
+        return header_of(file)
+    settings = SourceConfig(
+        pid=UNUSED, birth_year=UNUSED + "2", approximate_age=UNUSED + "3", birth_date=UNUSED + "4", profile_json="*"
+    )
+    for chunk in read_jsonl(file, settings):
+        for text in chunk.rows["profile_json"].to_pylist():
+            value = json.loads(text) if text else None
+            if isinstance(value, dict):
+                return list(value)
+    return []
+
+
+def _columns(names: Sequence[str], truth: str) -> tuple[str, str]:
+    """The columns of ids and of ages among ``names``, whatever their case. Raises ConfigError when one is missing."""
+    by_name = {name.strip().lower(): name for name in reversed(names)}
+    key = "source_id" if "pid" not in by_name and "source_id" in by_name else "pid"
+    missing = [name for name in (key, AGE) if name not in by_name]
+    if missing:
+        raise ConfigError(
+            f"the true ages in {truth} cannot be read: there is no column {' and no column '.join(missing)}",
+            expected=f"the columns pid (the ids of the source) and true_age (years at the date of the run){_hints(missing, names)}",
+            found="columns " + shown_names(names),
+            fix="name the columns pid and true_age",
+        )
+    return by_name[key], by_name[AGE]
+
+
+def _hints(missing: list[str], names: Sequence[str]) -> str:
+    """A hint for each of the ``missing`` columns that another of the ``names`` may stand for."""
+    hints = []
+    for wanted in missing:
+        near = next((f" (did you mean {name!r}?)" for name in names if name.lower() in USUAL_NAMES[wanted]), "")
+        if near := near or did_you_mean(wanted, names):
+            hints.append(f"; {wanted}{near}")
+    return "".join(hints)
