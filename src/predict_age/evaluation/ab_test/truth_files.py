@@ -19,16 +19,15 @@ from predict_age.source.row_group_reader import open_parquet
 from predict_age.source.text_readers import read_jsonl, read_text
 from predict_age.source.value_form import shown_names
 
-FILES = "a CSV, JSON lines or Parquet file, or a folder of them,"
-ROWS = pa.schema([("pid", pa.string()), ("true_age", pa.string())])
-KEYS = ("pid", "source_id")
-AGE = "true_age"
-USUAL_NAMES = {
+_FILES = "a CSV, JSON lines or Parquet file, or a folder of them,"
+_ROWS = pa.schema([("pid", pa.string()), ("true_age", pa.string())])
+_AGE = "true_age"
+_USUAL_NAMES = {
     "pid": ("id", "person_id", "personid", "key"),
     "source_id": ("id", "person_id", "personid", "key"),
-    AGE: ("age", "ages", "known_age", "approximate_age"),
+    _AGE: ("age", "ages", "known_age", "approximate_age"),
 }
-UNUSED = "\0unused"  # no column of a file has this name
+_UNUSED = "\0unused"  # no column of a file has this name
 
 
 def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> None:
@@ -37,14 +36,14 @@ def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> No
     Raises ConfigError when nothing is there, when a column is missing, or when a record cannot be read.
     """
     if not any(c in truth for c in "*?[") and "://" not in truth and not Path(truth).exists():
-        raise ConfigError(f"there is no file {truth}", expected=f"{FILES} with pid and true_age")
+        raise ConfigError(f"there is no file {truth}", expected=f"{_FILES} with pid and true_age")
     try:
-        settings = SourceConfig(pid="pid", birth_year=UNUSED, approximate_age=AGE, birth_date=UNUSED + "2", profile_json="*")
+        settings = SourceConfig(pid="pid", birth_year=_UNUSED, approximate_age=_AGE, birth_date=_UNUSED + "2", profile_json="*")
         files = list_source(truth, settings).files
         tables = [table for file in files for table in _tables(file, truth)]
     except InputError as error:
         raise _unreadable(truth, error) from None
-    rows = pa.concat_tables(tables) if tables else ROWS.empty_table()
+    rows = pa.concat_tables(tables) if tables else _ROWS.empty_table()
     if not len(rows):
         raise ConfigError(
             f"{truth} holds no true age",
@@ -60,7 +59,7 @@ def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> No
 def _unreadable(truth: str, error: InputError) -> ConfigError:
     return ConfigError(
         f"the true ages in {truth} cannot be read: {error.message}",
-        expected=error.expected or f"{FILES} with the columns pid and true_age",
+        expected=error.expected or f"{_FILES} with the columns pid and true_age",
         found=error.found,
         fix="write the ages again as CSV in UTF-8, or as Parquet, with the columns pid and true_age",
     )
@@ -75,9 +74,9 @@ def _tables(file: SourceFile, truth: str) -> Iterator[pa.Table]:
     if file.format == "parquet":
         for batch in open_parquet(file.path).iter_batches(columns=[key, age], use_threads=False):
             table = pa.Table.from_batches([batch])
-            yield pa.table([_texts(table[key], file.path), _texts(table[age], file.path)], schema=ROWS)
+            yield pa.table([_texts(table[key], file.path), _texts(table[age], file.path)], schema=_ROWS)
         return
-    settings = SourceConfig(pid=key, birth_year=UNUSED, approximate_age=age, birth_date=UNUSED + "2", profile_json="*")
+    settings = SourceConfig(pid=key, birth_year=_UNUSED, approximate_age=age, birth_date=_UNUSED + "2", profile_json="*")
     for chunk in read_text(file, settings):
         if chunk.broken:
             position, reason = chunk.broken[0]
@@ -86,7 +85,7 @@ def _tables(file: SourceFile, truth: str) -> Iterator[pa.Table]:
                 expected="every record readable, so that no true age is lost",
                 found=f"record {position + 1:,}: {reason.replace('_', ' ')}",
             )
-        yield pa.table([chunk.rows["pid"], chunk.rows["approximate_age"]], schema=ROWS)
+        yield pa.table([chunk.rows["pid"], chunk.rows["approximate_age"]], schema=_ROWS)
 
 
 def _texts(column: pa.ChunkedArray, path: str) -> pa.ChunkedArray:
@@ -108,7 +107,7 @@ def _names(file: SourceFile) -> list[str]:
     if file.format == "csv":
         return header_of(file)
     settings = SourceConfig(
-        pid=UNUSED, birth_year=UNUSED + "2", approximate_age=UNUSED + "3", birth_date=UNUSED + "4", profile_json="*"
+        pid=_UNUSED, birth_year=_UNUSED + "2", approximate_age=_UNUSED + "3", birth_date=_UNUSED + "4", profile_json="*"
     )
     for chunk in read_jsonl(file, settings):
         for text in chunk.rows["profile_json"].to_pylist():
@@ -122,7 +121,7 @@ def _columns(names: Sequence[str], truth: str) -> tuple[str, str]:
     """The columns of ids and of ages among ``names``, whatever their case. Raises ConfigError when one is missing."""
     by_name = {name.strip().lower(): name for name in reversed(names)}
     key = "source_id" if "pid" not in by_name and "source_id" in by_name else "pid"
-    missing = [name for name in (key, AGE) if name not in by_name]
+    missing = [name for name in (key, _AGE) if name not in by_name]
     if missing:
         raise ConfigError(
             f"the true ages in {truth} cannot be read: there is no column {' and no column '.join(missing)}",
@@ -130,14 +129,14 @@ def _columns(names: Sequence[str], truth: str) -> tuple[str, str]:
             found="columns " + shown_names(names),
             fix="name the columns pid and true_age",
         )
-    return by_name[key], by_name[AGE]
+    return by_name[key], by_name[_AGE]
 
 
 def _hints(missing: list[str], names: Sequence[str]) -> str:
     """A hint for each of the ``missing`` columns that another of the ``names`` may stand for."""
     hints = []
     for wanted in missing:
-        near = next((f" (did you mean {name!r}?)" for name in names if name.lower() in USUAL_NAMES[wanted]), "")
+        near = next((f" (did you mean {name!r}?)" for name in names if name.lower() in _USUAL_NAMES[wanted]), "")
         if near := near or did_you_mean(wanted, names):
             hints.append(f"; {wanted}{near}")
     return "".join(hints)
