@@ -174,6 +174,19 @@ MUTATIONS = (
     Mutation("steps/training.py", "times * most / max", "most / max", "training_sample"),
     # minors
     Mutation(
+        "serving/prediction.py",
+        "given & people.is_hidden(pids, self.suppression), given & people.are_withheld(pids)\n\n    def _arrow",
+        "given & people.is_hidden(pids, self.suppression), given & False\n\n    def _arrow",
+        "minors_asked",
+    ),
+    Mutation("serving/prediction.py", "_replaced(answers, pa.array(withheld), WITHHELD_PERSON)", "answers", "minors_asked"),
+    Mutation("api/model.py", "withheld = are_withheld(pids, self.withheld) | ", "withheld = ", "minors_asked"),
+    Mutation("api/model.py", " | are_withheld(pids, np.sort(pids[minors & valid]))", "", "minors_asked"),
+    Mutation("api/model.py", "        if not given.ages.num_columns:\n", "        if True:\n", "minors_asked"),
+    Mutation("api/model.py", "np.flatnonzero(~suppressed & ~withheld)", "np.flatnonzero(~suppressed)", "minors_asked"),
+    Mutation("api/model.py", "as_of=as_of or self.rules.as_of)", "as_of=self.rules.as_of)", "minors_asked"),
+    Mutation("runs/withheld_people.py", "        check_hash(path, run.files[name])\n", "", "minors_asked"),
+    Mutation(
         "source/row_rules.py", "0, self.ages.min_age - 1) if self.ages.min_age else", "0, -1) if self.ages.min_age else", "minors"
     ),
     Mutation("source/row_rules.py", "{' OR '.join(minor.values())}", "{' AND '.join(minor.values())}", "minors"),

@@ -110,5 +110,5 @@ def batch_predictor(workspace: str | Path, model: str = CHAMPION, *, as_of: dt.d
     """
     loaded = load_age_model(workspace, model)
     return BatchPredictor(
-        Path(workspace).absolute(), loaded.version, loaded.run_id, as_of or loaded.as_of, loaded.id_type == "text"
+        Path(workspace).absolute(), loaded.version, loaded.run_id, as_of or loaded.as_of, loaded.rules.ids == "text"
     )

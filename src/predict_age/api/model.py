@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from predict_age.api.people import AnyPeople, given_people
+from predict_age.api.people import AnyPeople, GivenPeople, given_people
 from predict_age.arrays import BoolArray
 from predict_age.config import SourceConfig
 from predict_age.predictor.loading import load_predictor
@@ -19,10 +21,13 @@ from predict_age.predictor.reasons import BASE, ROUNDING
 from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
-from predict_age.source.row_rules import IdType, connect, id_type_named, read_ids
+from predict_age.runs.step_outputs import rules_of
+from predict_age.runs.withheld_people import are_withheld, withheld_pids
+from predict_age.source.row_rules import RowRules, connect, read_ids
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import read_text_ids
-from predict_age.storage.row_accounting import ML_PREDICTION
+from predict_age.storage.manifest import verified_run
+from predict_age.storage.row_accounting import ML_PREDICTION, WITHHELD_MINOR
 from predict_age.storage.workspace import RunFolder, Workspace
 
 SUPPRESSED = "SUPPRESSED"
@@ -55,14 +60,16 @@ REASON_SCHEMA = pa.schema(
 class AgeModel:
     """A model of a workspace with the rules of the published run. Made by :func:`load_age_model`.
 
-    ``trained_in`` is the newest run that used the model; ``source`` and ``id_type`` say how the published run names and reads ids.
+    ``trained_in`` is the newest run that used the model; ``source`` and ``rules`` say how the published run names and reads ids and
+    ages, ``withheld`` are the ascending pids (n,) whom it withheld.
     """
 
     workspace: Workspace
     predictor: ProfilePredictor
     trained_in: RunFolder
     source: SourceConfig
-    id_type: IdType
+    rules: RowRules
+    withheld: NDArray[np.int64]
 
     @property
     def version(self) -> str:
@@ -88,21 +95,25 @@ class AgeModel:
         """Predict the ages of n people, as a run does; ``as_of`` is the date of the ages, by default that of the published run.
 
         ``people``: a table or data frame, dictionaries, or JSON texts. A table or dictionary has the profile in the configured
-        column (``source.profile_json``), or its columns, but ids and ages, are the profile. Known ages in it are not looked at.
+        column (``source.profile_json``), or its columns, but ids and ages, are the profile. Ages in it say one thing alone: who is
+        a minor is withheld.
 
         Returns n rows in the order of ``people``, with the columns of the results: ``pid`` (and ``source_id`` where ids are text)
         if there are ids, ``predicted_age`` (whole years at ``as_of``), ``age_lower`` and ``age_upper`` (years, both included),
         ``confidence_score`` (years between them), ``confidence_pct`` (0..100), ``usable``, ``prediction_source``, ``model_version``
         and ``run_id``. The source is ML_PREDICTION; DEFAULT where no feature can be read; and, without any number, WITHHELD for
-        people who may be minors and SUPPRESSED for ids on the suppression list. Raises InputError for people of another form.
+        people who are minors by a given age, may be minors, or are withheld in the published run, and SUPPRESSED for ids on the
+        suppression list. Raises InputError for people of another form.
         """
         given = given_people(people, self.source)
         n = len(given)
-        ids, suppressed = self._ids(given.ids, n)
-        made = self._predictor_at(as_of).predict(given.profiles)
-        sources = np.where(suppressed, SUPPRESSED, np.asarray(made.source, object)).astype(object)
+        ids, suppressed, withheld = self._judged(given, as_of)
+        left_out = suppressed | withheld
+        made = self._predictor_at(as_of).predict(pc.if_else(pa.array(left_out), None, given.profiles))
+        sources = np.where(withheld, WITHHELD_MINOR, np.asarray(made.source, object)).astype(object)
+        sources[suppressed] = SUPPRESSED
         unpredicted = sources != ML_PREDICTION
-        hidden = ~made.has_age | suppressed
+        hidden = ~made.has_age | left_out
         columns = {  # values (n,), and where there are none
             "predicted_age": (made.age, hidden),
             "confidence_score": (made.upper - made.lower, unpredicted),
@@ -112,7 +123,7 @@ class AgeModel:
             "age_upper": (made.upper, unpredicted),
             "model_version": ([self.version] * n, unpredicted),
             "run_id": ([self.run_id] * n, None),
-            "usable": (made.usable & ~suppressed, None),
+            "usable": (made.usable & ~left_out, None),
         }
         answers = {field.name: pa.array(columns[field.name][0], field.type, mask=columns[field.name][1]) for field in ANSWER_SCHEMA}
         return pa.table({**ids, **answers})
@@ -126,10 +137,10 @@ class AgeModel:
         and suppressed ones have no rows.
         """
         given = given_people(people, self.source)
-        ids, suppressed = self._ids(given.ids, len(given))
+        ids, suppressed, withheld = self._judged(given, as_of)
         predictor = self._predictor_at(as_of)
         rows: list[tuple[int, str, str, float, float, float]] = []
-        shown = np.flatnonzero(~suppressed)
+        shown = np.flatnonzero(~suppressed & ~withheld)
         for person, found in zip(shown.tolist(), predictor.reasons(given.profiles.take(pa.array(shown))), strict=True):
             if found is not None:
                 rows.append((person, BASE, "what the model says of an unknown person", found.base_age, 0.0, found.base_width))
@@ -145,18 +156,32 @@ class AgeModel:
         found = self.predictor
         return found if as_of is None else ProfilePredictor(found.bundle, found.version, replace(found.rules, as_of=as_of))
 
-    def _ids(self, ids: pa.ChunkedArray | None, n: int) -> tuple[dict[str, pa.ChunkedArray], BoolArray]:
-        """The columns of ids, and who of n people is on the suppression list. Reading the list is a check, ids or not."""
+    def _judged(self, given: GivenPeople, as_of: dt.date | None) -> tuple[dict[str, pa.ChunkedArray], BoolArray, BoolArray]:
+        """The columns of ids; who of n people is on the suppression list, and who is withheld by id or by an age that is given.
+
+        Reading the list is a check, ids or not. Of several rows with one id, a minor's withholds all.
+        """
         listed = self.workspace.suppression
-        if ids is None:
-            return {}, np.zeros(n, np.bool_)
-        if self.id_type == "text":
-            read = read_text_ids(ids)
+        minors = self._minors(given, as_of)
+        if given.ids is None:
+            return {}, np.zeros(len(given), np.bool_), minors
+        if self.rules.ids == "text":
+            read = read_text_ids(given.ids)
             columns = {"pid": read["pid"], "source_id": read["source_id"]}
         else:
-            columns = {"pid": read_ids(connect(), ids, "integer")}
-        hidden, _ = hidden_people(columns["pid"].fill_null(0).to_numpy(), listed, self.id_type)
-        return columns, hidden & columns["pid"].is_valid().to_numpy()
+            columns = {"pid": read_ids(connect(), given.ids, "integer")}
+        pids, valid = columns["pid"].fill_null(0).to_numpy(), columns["pid"].is_valid().to_numpy()
+        hidden, _ = hidden_people(pids, listed, self.rules.ids)
+        withheld = are_withheld(pids, self.withheld) | are_withheld(pids, np.sort(pids[minors & valid]))
+        return columns, hidden & valid, minors | (withheld & valid)
+
+    def _minors(self, given: GivenPeople, as_of: dt.date | None) -> BoolArray:
+        """Who of n people is a minor by any age that is given."""
+        if not given.ages.num_columns:
+            return np.zeros(len(given), np.bool_)
+        rules = replace(self.rules, ids="integer", as_of=as_of or self.rules.as_of)
+        numbered = given.ages.append_column("pid", pa.array(np.arange(len(given))))
+        return np.asarray(rules.canonical(connect(), numbered, ("withheld",))["withheld"].to_numpy(), np.bool_)
 
     def __repr__(self) -> str:
         return f"<AgeModel {self.version}, {len(self.features)} features, as of {self.as_of.isoformat()}>"
@@ -177,8 +202,9 @@ def load_age_model(workspace: str | Path, model: str = CHAMPION) -> AgeModel:
     space.suppression  # noqa: B018 - reading it is the check
     predictor = load_predictor(space, model)
     ruling = space.run(predictor.rules.run)
-    id_type = id_type_named(ruling.facts(ReadSourceFacts).pid_type)
-    return AgeModel(space, predictor, run_of(space, model), RunPlan.from_json(ruling.record).config.source, id_type)
+    plan = RunPlan.from_json(ruling.record)
+    rules = rules_of(plan, ruling.facts(ReadSourceFacts))
+    return AgeModel(space, predictor, run_of(space, model), plan.config.source, rules, withheld_pids(verified_run(space, ruling)))
 
 
 def framed(page: Path, height: int = 640) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
-from predict_age.source.column_types import plain_values
+from predict_age.source.column_types import holds_value, plain_values, storage_type
 from predict_age.source.profile_json import flat_profile, profile_text
+from predict_age.source.row_group_reader import LIGHT
 
 EXPECTED = "a table or data frame, a list of dictionaries, or a list of JSON texts"
 INDEX = "__index_level_"  # of a pandas data frame, which is no column of it
@@ -34,10 +35,14 @@ AnyPeople: TypeAlias = ArrowTable | Sequence[Mapping[str, object]] | Sequence[st
 
 @dataclass(frozen=True)
 class GivenPeople:
-    """n people: ``ids`` (n,) as they were given, or None, and ``profiles`` (n,) VARCHAR: JSON objects, or what is given instead."""
+    """n people: ``ids`` (n,) as they were given, or None, and ``profiles`` (n,) VARCHAR: JSON objects, or what is given instead.
+
+    ``ages`` (n rows) are the columns of ages that were given, by the names that row rules know.
+    """
 
     ids: pa.ChunkedArray | None
     profiles: pa.ChunkedArray
+    ages: pa.Table
 
     def __len__(self) -> int:
         return len(self.profiles)
@@ -56,13 +61,18 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
         raise InputError("these people cannot be read", expected=EXPECTED, found=type(people).__name__, fix=fix)
     ids = [person.get(source.pid) if isinstance(person, Mapping) else None for person in people]
     texts = [_encodable(_text(person, number, source), number) for number, person in enumerate(people)]
-    return GivenPeople(_ids(ids) if any(i is not None for i in ids) else None, pa.chunked_array([pa.array(texts, pa.string())]))
+    ages = {name: [p.get(written) if isinstance(p, Mapping) else None for p in people] for name, written in _age_names(source)}
+    given = {name: _age_values(values) for name, values in ages.items() if any(value is not None for value in values)}
+    some = _ids(ids) if any(i is not None for i in ids) else None
+    return GivenPeople(some, pa.chunked_array([pa.array(texts, pa.string())]), pa.table(given))
 
 
 def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
     ids = plain_values(table[source.pid]) if source.pid in table.column_names else None
+    named = [(name, table[written]) for name, written in _age_names(source) if written in table.column_names]
+    ages = pa.table({name: plain_values(column) for name, column in named if holds_value(storage_type(column.type))})
     if source.profile_json in table.column_names:
-        return GivenPeople(ids, pc.cast(profile_text(table[source.profile_json]), pa.string()))
+        return GivenPeople(ids, pc.cast(profile_text(table[source.profile_json]), pa.string()), ages)
     rest = [name for name in table.column_names if name not in source.light_columns]
     if not rest:
         raise InputError(
@@ -70,7 +80,24 @@ def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
             expected=f"a column {source.profile_json!r}, or the fields of the profile as columns",
             found=", ".join(table.column_names) or "no column",
         )
-    return GivenPeople(ids, pc.cast(flat_profile(table.select(rest)), pa.string()))
+    return GivenPeople(ids, pc.cast(flat_profile(table.select(rest)), pa.string()), ages)
+
+
+def _age_names(source: SourceConfig) -> Iterable[tuple[str, str]]:
+    """Columns of ages: the name that row rules know, and the one in the source."""
+    return zip(LIGHT[1:], source.age_columns, strict=True)
+
+
+def _age_values(values: list[object]) -> pa.ChunkedArray:
+    """Ages, dates or years of dictionaries as a column; where they are of several types, as texts."""
+    try:
+        made = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        made = pa.nulls(len(values))
+    if holds_value(storage_type(made.type)) and made.null_count < len(values):
+        return plain_values(pa.chunked_array([made]))
+    texts = [None if value is None else value.isoformat() if isinstance(value, dt.date) else str(value) for value in values]
+    return pa.chunked_array([pa.array([None if t is None else t.encode(errors="replace").decode() for t in texts], pa.string())])
 
 
 def _ids(values: list[object]) -> pa.ChunkedArray:

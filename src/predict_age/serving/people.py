@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from predict_age.predictor.answers import PersonAge
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.lookup_blocks import FoundPerson, LookupTexts, PeopleRecords
 from predict_age.runs.lookup_files import lookup_files, people_of_parts
+from predict_age.runs.withheld_people import are_withheld, withheld_pids
 from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import hidden_people, pids_as_written
 from predict_age.storage.manifest import VerifiedRun
@@ -49,11 +50,13 @@ class PublishedPeople:
     """The people of a run.
 
     ``ids`` says what ids of the source are; ``made_with`` is the generation of the suppression list with which the run was made.
+    ``withheld`` are the ascending pids (n,) of people without a number.
     """
 
     records: PeopleByPid
     ids: IdType
     made_with: int
+    withheld: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def pid_of(self, written: int | str) -> int | None:
         """The pid that an id stands for, as a source of this type of ids has it; None where it stands for none."""
@@ -65,6 +68,10 @@ class PublishedPeople:
     def is_hidden(self, pids: NDArray[np.int64], suppression: SuppressionList | None) -> NDArray[np.bool_]:
         """Whom of ``pids`` (n,) no reader may see: who is on the list now, or was released from it after the run was made."""
         return hidden_people(pids, suppression, self.ids, self.made_with)[0]
+
+    def are_withheld(self, pids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Who of ``pids`` (n,) is withheld in the run: no profile that is sent with such an id is predicted."""
+        return are_withheld(pids, self.withheld)
 
     def find(self, pid: int) -> PublishedPerson | None:
         """The row of ``pid``; the caller has asked whether it is hidden. Raises IntegrityError for a damaged file."""
@@ -81,4 +88,4 @@ def published_people(run: VerifiedRun) -> PublishedPeople:
     records: PeopleByPid | None = lookup_files(run)
     if records is None:
         records = PeopleInMemory(*people_of_parts([(run.folder.path / name, run.files[name]) for name in run.named("results/")]))
-    return PublishedPeople(records, ids, int(run.folder.record.get("suppression", 0)))
+    return PublishedPeople(records, ids, int(run.folder.record.get("suppression", 0)), withheld_pids(run))

@@ -18,12 +18,14 @@ from predict_age.serving.messages import ARROW, NDJSON, ProblemError, Request, R
 from predict_age.serving.profile_requests import TextIds
 from predict_age.serving.sent_items import ITEMS_TOGETHER, ReadBody, SentItems, read_body
 from predict_age.serving.served_model import ServedModel
+from predict_age.storage.row_accounting import WITHHELD_MINOR
 from predict_age.storage.suppression_list import SuppressionList
 
 SMALL_BODY = 8_000  # bytes of a body that is read and answered at once
 MOST_EXPLAINED = 200  # reasons of a profile take as long as thousands of predictions
 NOT_AVAILABLE = "not_available"
 NOBODY = Answer(None, None, None, None, False, "", NOT_AVAILABLE)
+WITHHELD_PERSON = Answer(None, None, None, None, False, WITHHELD_MINOR, None)
 
 
 @dataclass
@@ -86,18 +88,21 @@ class Prediction:
 
     def answers(self, items: SentItems) -> list[bytes]:
         """Members of the answers to ``items``, as JSON, in their order; an item that cannot be read has its problem instead."""
-        asked = self._shown(items)
+        hidden, withheld = self._without_number(items)
+        asked = ~hidden & ~withheld
         asked[list(items.problems)] = False
         rows = items.rows.copy()
         rows[rows] = asked
         predicted: list[bytes] = []
         if asked.any():
             found = self.served.predictor.predict(pa.chunked_array([items.texts]), rows)
-            self._count(found)
+            self._count(found.source)
             predicted = _written(found)
         if len(predicted) < len(items):
             following = iter(predicted)
-            predicted = [next(following) if ok else _NOBODY for ok in asked.tolist()]
+            others = [_NOBODY if nobody else _WITHHELD for nobody in hidden.tolist()]
+            predicted = [next(following) if ok else other for ok, other in zip(asked.tolist(), others, strict=True)]
+        self._count([WITHHELD_MINOR] * int((withheld & ~hidden).sum()))
         made = [
             answer if pid is None else b'"pid": %b, %b' % (_pid(pid), answer)
             for pid, answer in zip(items.pids, predicted, strict=True)
@@ -113,21 +118,21 @@ class Prediction:
         found = self.served.predictor.reasons(pa.chunked_array([item.texts]))[0]
         return _members({"explanation": None if found is None else found.as_json()})
 
-    def _count(self, found: Answers) -> None:
-        for source, people in Counter(found.source).items():
+    def _count(self, sources: list[str]) -> None:
+        for source, people in Counter(sources).items():
             self.counts[source] = self.counts.get(source, 0) + people
 
-    def _shown(self, items: SentItems) -> NDArray[np.bool_]:
-        """Whose profile (n,) may be predicted: not of people on the suppression list."""
-        shown = np.ones(len(items), np.bool_)
-        if self.suppression is None:
-            return shown
+    def _without_number(self, items: SentItems) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whose profiles (n,) are not predicted: of people on the suppression list, and of those withheld in the published run."""
         people = self.served.people
-        named = [(n, pid) for n, written in enumerate(items.pids) if written is not None for pid in [people.pid_of(written)]]
-        known = [(n, pid) for n, pid in named if pid is not None]
-        hidden = people.is_hidden(np.array([pid for _, pid in known], np.int64), self.suppression)
-        shown[[n for n, _ in known]] = ~hidden
-        return shown
+        pids, given = np.zeros(len(items), np.int64), np.zeros(len(items), np.bool_)
+        if self.suppression is None and not len(people.withheld):
+            return given, given
+        for n, written in enumerate(items.pids):
+            pid = None if written is None else people.pid_of(written)
+            if pid is not None:
+                pids[n], given[n] = pid, True
+        return given & people.is_hidden(pids, self.suppression), given & people.are_withheld(pids)
 
     def _arrow(self, body: bytes) -> Generator[None, None, Response]:
         table = arrow_profiles(body)
@@ -136,11 +141,15 @@ class Prediction:
         pieces = []
         for first in range(0, table.num_rows, ITEMS_TOGETHER):
             piece = table.slice(first, ITEMS_TOGETHER)
-            hidden = self._hidden(piece)
-            profiles = piece["profile"] if hidden is None else pc.if_else(hidden, None, piece["profile"])
+            hidden, withheld = self._without_number_by_pid(piece)
+            without = pa.array(hidden | withheld)
+            anybody = bool((hidden | withheld).any())
+            profiles = pc.if_else(without, None, piece["profile"]) if anybody else piece["profile"]
             found = self.served.predictor.predict(pa.chunked_array([profiles.combine_chunks()]))
-            self._count(found)
-            answers = found.table() if hidden is None else _without(found.table(), hidden)
+            answers = found.table()
+            if anybody:
+                answers = _replaced(_replaced(answers, pa.array(withheld), WITHHELD_PERSON), pa.array(hidden), NOBODY)
+            self._count([source for source in answers["prediction_source"].to_pylist() if source])
             if "pid" in piece.column_names:
                 answers = answers.add_column(0, "pid", piece["pid"])
             pieces.append(answers)
@@ -152,20 +161,21 @@ class Prediction:
             writer.write_table(result)
         return Response(200, stream.getvalue().to_pybytes(), ARROW, self._headers())
 
-    def _hidden(self, piece: pa.Table) -> pa.Array | None:
-        """Who of a ``piece`` (n rows) is on the suppression list; None where nobody is."""
+    def _without_number_by_pid(self, piece: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Who of a ``piece`` (n rows) is on the suppression list, and who is withheld in the published run."""
         if "pid" not in piece.column_names:
-            return None
-        pids = piece["pid"].fill_null(0).to_numpy()
-        hidden = self.served.people.is_hidden(pids, self.suppression) & piece["pid"].is_valid().to_numpy()
-        return pa.array(hidden) if hidden.any() else None
+            nobody = np.zeros(piece.num_rows, np.bool_)
+            return nobody, nobody
+        people = self.served.people
+        pids, given = piece["pid"].fill_null(0).to_numpy(), piece["pid"].is_valid().to_numpy()
+        return given & people.is_hidden(pids, self.suppression), given & people.are_withheld(pids)
 
 
-def _without(answers: pa.Table, hidden: pa.Array) -> pa.Table:
-    """``answers`` with nothing but the reason for ``hidden`` people."""
-    left = {"usable": False, "reason": NOT_AVAILABLE}
+def _replaced(answers: pa.Table, chosen: pa.Array, by: Answer) -> pa.Table:
+    """``answers`` with the values of ``by`` for the ``chosen`` people, NULL for an empty text."""
+    values = by.as_json()
     columns = [
-        pc.if_else(hidden, pa.scalar(left.get(name), c.type), c)
+        pc.if_else(chosen, pa.scalar(values[name], c.type), c)
         for name, c in zip(answers.column_names, answers.columns, strict=True)
     ]
     return pa.table(columns, names=answers.column_names)
@@ -181,6 +191,7 @@ def _pid(written: int | str) -> bytes:
 
 
 _NOBODY = _members(NOBODY.as_json())
+_WITHHELD = _members(WITHHELD_PERSON.as_json())
 _NO_REASONS = b'"explanation": null'
 _known_answers: dict[tuple[object, ...], bytes] = {}
 MOST_KNOWN_ANSWERS = 100_000

@@ -71,7 +71,7 @@ def stored_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def check_types(schema: pa.Schema, source: SourceConfig, path: str) -> None:
     """Raise InputError naming file, column and type when an id, age or profile column has a type that holds none."""
-    tests = [(name, _holds_value, "whole numbers or text") for name in source.light_columns]
+    tests = [(name, holds_value, "whole numbers or text") for name in source.light_columns]
     if source.profile_json != "*":
         tests.append((source.profile_json, _holds_profile, "JSON text, a struct or a map"))
     for name, test, expected in tests:
@@ -85,7 +85,8 @@ def check_types(schema: pa.Schema, source: SourceConfig, path: str) -> None:
             )
 
 
-def _holds_value(kind: pa.DataType) -> bool:
+def holds_value(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold an id or an age."""
     plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind)
     return (
         plain or is_text(kind) or is_bytes(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_null(kind)
