@@ -1,7 +1,8 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, export, init, inspect, maintain, models, run, serving
+from predict_age.cli import aws, completion, export, init, inspect, maintain, models, run, serving
 from predict_age.cli.app import app, run_cli
+from predict_age.cli.usage import with_log_options
 
 COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and of the reference
     "generate",
@@ -26,8 +27,25 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "ab",
     "serve",
     "check-skew",
+    "completion",
     "aws-task",
 )
 app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))
+for _command in app.registered_commands:
+    if _command.callback is not None:
+        _command.callback = with_log_options(_command.callback)
 
-__all__ = ["COMMAND_ORDER", "app", "aws", "export", "init", "inspect", "maintain", "models", "run", "run_cli", "serving"]
+__all__ = [
+    "COMMAND_ORDER",
+    "app",
+    "aws",
+    "completion",
+    "export",
+    "init",
+    "inspect",
+    "maintain",
+    "models",
+    "run",
+    "run_cli",
+    "serving",
+]

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.failure import print_failure
+from predict_age.cli.failure import tell_failure
 from predict_age.cli.output import ReaderEndedError, checked_stdout
+from predict_age.cli.usage import ExplainedGroup
 from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
+from predict_age.runtime.command_log import LOG
 from predict_age.runtime.import_blocking import stub_imports
 from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
@@ -26,6 +28,7 @@ READER_ENDED = 141  # exit code of a command that SIGPIPE ends, as a shell shows
 
 app = typer.Typer(
     name="predict-age",
+    cls=ExplainedGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
@@ -103,24 +106,31 @@ def _main(
 def run_cli() -> None:
     """Run the command of ``sys.argv``. Every known error becomes one message and its exit code, without a traceback."""
     install_handlers()
+    with LOG.writing(sys.argv[1:]):
+        LOG.event("command.started")
+        _run_command()
+
+
+def _run_command() -> None:
     try:
         if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
             _prepare_help()
         with checked_stdout():
             app()
+        tell_failure(sys.argv[1:], 0)
     except (BrokenPipeError, ReaderEndedError):
         raise SystemExit(READER_ENDED) from None
     except SystemExit as end:
         if end.code == USAGE_ERROR:
             _say_example(sys.argv[1:])
         if end.code == 130 and (stop := requested_stop()):  # Typer's exit code for any KeyboardInterrupt
-            print_failure(sys.argv[1:], exit_code(stop))
+            tell_failure(sys.argv[1:], exit_code(stop))
             raise SystemExit(exit_code(stop)) from None
-        print_failure(sys.argv[1:], end.code if isinstance(end.code, int) else 0)
+        tell_failure(sys.argv[1:], end.code if isinstance(end.code, int) else 0)
         raise
     except (Exception, KeyboardInterrupt) as error:  # KeyboardInterrupt: before the command itself runs
         code, known = _say(error)
-        print_failure(sys.argv[1:], code, known)
+        tell_failure(sys.argv[1:], code, known)
         raise SystemExit(code) from None
     finally:
         forget_signal()
@@ -152,7 +162,8 @@ def _say(error: BaseException) -> tuple[int, PredictAgeError | None]:
     if isinstance(known, PredictAgeError):
         workspace = given_workspace(sys.argv)
         message = with_workspace(str(known), workspace) if workspace else str(known)
-        sys.stderr.write(f"predict-age: {message}\n")
+        if not LOG.json:  # which ends with the error anyway
+            sys.stderr.write(f"predict-age: {message}\n")
         return known.exit_code, known
     return _crash(error), None  # a bug: the traceback goes into a file
 

@@ -14,6 +14,7 @@ import typer
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
+from predict_age.runtime.command_log import stage
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,10 +35,12 @@ def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
     from predict_age.cli.render_runs import show_run
     from predict_age.runs.summary import run_summary
 
-    runs = open_workspace(workspace).runs()
-    if not runs:
-        raise ConfigError("there are no runs in this workspace", fix="start one with `predict-age run`")
-    print_line(json.dumps(run_summary(runs[-1]))) if as_json else show_run(runs[-1])
+    with stage("read the records of the newest run"):
+        runs = open_workspace(workspace).runs()
+        if not runs:
+            raise ConfigError("there are no runs in this workspace", fix="start one with `predict-age run`")
+        summary = run_summary(runs[-1])
+    print_line(json.dumps(summary)) if as_json else show_run(runs[-1])
 
 
 @app.command("runs", epilog="Example: predict-age runs --workspace work")
@@ -45,8 +48,9 @@ def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> Non
     """List all runs and those that are published."""
     from predict_age.cli.render_runs import run_rows, show_runs
 
-    space = open_workspace(workspace)
-    print_line(json.dumps([asdict(row) for row in run_rows(space)])) if as_json else show_runs(space)
+    with stage("read the records of all runs"):
+        rows = run_rows(open_workspace(workspace))
+    print_line(json.dumps([asdict(row) for row in rows])) if as_json else show_runs(rows)
 
 
 @app.command("diff", epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")
@@ -144,6 +148,7 @@ def report_command(
     done = [r for r in space.runs() if r.status == DONE and run_id in ("", r.id)]
     if not done:
         raise ConfigError(f"no finished run {run_id}".rstrip(), fix="list them with `predict-age runs`")
-    write_report(done[-1])
+    with stage("write the report"):
+        write_report(done[-1])
     completed(f"the report {done[-1].report} was written", "")
     print_line(str(done[-1].report.resolve()))

@@ -14,6 +14,7 @@ import typer
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.runtime.command_log import stage
 
 
 @app.command("verify", epilog="Example: predict-age verify --workspace work")
@@ -51,9 +52,11 @@ def rollback_command(
     from predict_age.storage.rollback import roll_back
 
     space = open_workspace(workspace)
-    published, folder = roll_back(space, to)
+    with stage("verify the run and publish it"):
+        published, folder = roll_back(space, to)
     completed(f"current is now run {folder.id}", "`predict-age runs`")
-    follow_published(space)
+    with stage("lead the folder current to the run"):
+        follow_published(space)
     if as_json:
         print_line(json.dumps({"current": published.current, "quarters": published.quarters}))
     else:
@@ -85,15 +88,17 @@ def prune_command(
 
     space = open_workspace(workspace)
     with space.hold("prune", Config().running.lease_seconds):
-        removals = removable(space, keep)
+        with stage("look for runs that may be removed"):
+            removals = removable(space, keep)
         listed = [RemovedRun(r.run.id, r.reason, r.bytes) for r in removals]
         if not dry_run:
             from predict_age.runs.current_folder import leave_old_run
 
-            gone = remove_runs(space, removals, leave_old_run)
-            listed = [row for row in listed if row.run_id in gone]
-            remove_leftovers(space)
-            remove_dead_attempts(space)
+            with stage("remove runs and leftovers"):
+                gone = remove_runs(space, removals, leave_old_run)
+                listed = [row for row in listed if row.run_id in gone]
+                remove_leftovers(space)
+                remove_dead_attempts(space)
             completed(f"{len(listed)} runs were removed", "`predict-age runs`")
     if as_json:
         print_line(json.dumps({"removed": [asdict(row) for row in listed], "dry_run": dry_run}))
@@ -150,9 +155,11 @@ def suppress_command(
     rules: dict[PidType, IdType | None] = {PidType.auto: id_rule(space), PidType.integer: "integer", PidType.text: "text"}
     given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
     if check or given is None:
-        outcome = check_suppression(space, given)
+        with stage("look the ids up in the suppression list"):
+            outcome = check_suppression(space, given)
     else:
-        outcome = change_suppression(space, given, release=release, rebuild=rebuild)
+        with stage("change the suppression list"):
+            outcome = change_suppression(space, given, release=release, rebuild=rebuild)
         completed("the suppression list was changed", "`predict-age suppress --check`")
     sentence = suppression_sentence(outcome, release=release, check=check)
     print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)

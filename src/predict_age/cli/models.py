@@ -11,6 +11,7 @@ import typer
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.runtime.command_log import stage
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder, Workspace
@@ -22,7 +23,8 @@ def models_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
     from predict_age.cli.render_models import show_models
     from predict_age.query.model_registry import model_versions
 
-    versions = model_versions(open_workspace(workspace))
+    with stage("read the models of all runs"):
+        versions = model_versions(open_workspace(workspace))
     print_line(json.dumps([v.as_json() for v in versions])) if as_json else show_models(versions)
 
 
@@ -35,7 +37,8 @@ def promote_command(
     """Make a model the champion: `run --model champion` uses it. Published results stay; `rollback` switches both."""
     from predict_age.query.model_registry import promote_model
 
-    name, folder = promote_model(open_workspace(workspace), version)
+    with stage("check the model and make it the champion"):
+        name, folder = promote_model(open_workspace(workspace), version)
     text = f"the champion is now {name} of run {folder.id}; use it: predict-age run --model champion ..."
     completed(f"the champion is now {name}", "`predict-age models`")
     print_line(json.dumps({"champion": name, "run_id": folder.id})) if as_json else print_line(text)
@@ -62,9 +65,10 @@ def card_command(
     else:
         folder = space.resolve(run_id)
     try:
-        outputs = folder.step("training").outputs
-        for name in ("model/card.json", "model/card.html"):
-            check_hash(folder.path / name, outputs[name])
+        with stage("compare the card with its hash"):
+            outputs = folder.step("training").outputs
+            for name in ("model/card.json", "model/card.html"):
+                check_hash(folder.path / name, outputs[name])
     except KeyError:
         raise IntegrityError(f"run {folder.id} has no model card", expected="a run of this version") from None
     content = (folder.model / "card.json").read_text(encoding="utf-8")

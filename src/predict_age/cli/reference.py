@@ -11,6 +11,8 @@ import typer.main
 from typer.core import TyperCommand
 
 from predict_age.cli import COMMAND_ORDER, app
+from predict_age.cli.usage import LOG_OPTIONS
+from predict_age.runtime.command_log import EVENTS, FIELDS
 
 OPENING = """# Command line
 
@@ -20,8 +22,29 @@ Made from the program by `python -m predict_age.cli.reference > docs/cli.md`; a 
 Exit codes: 0 done, 2 configuration, 3 input, 4 integrity, 5 quality gate, 6 resources, 75 busy, 130 or 143 stopped.
 [Troubleshooting](troubleshooting.md) says what to do about each.
 
+Every command takes
+
+| option | meaning |
+|---|---|
+| `--help`, `-h` | Show the help of the command. |
+| `--verbose`, `-v` | Say on stderr what the command does, step by step, with durations. |
+| `--log-json` | Write the log to stderr as one JSON object a line, instead of text and progress bars: [JSON log](#json-log). |
+
+With `--json`, a command that fails prints one object with the key `error`, which has `exit_code`, `kind`, `message`, `expected`,
+`found` and `fix`.
+
 | command | purpose |
 |---|---|
+"""
+LOG_OPENING = """
+## JSON log
+
+`--log-json` writes one object a line to stderr, also when a run fails, is stopped by a gate or is interrupted; only `kill -9` ends
+it without a last line. Fields without a value are left out. No field holds values of people. Results still go to stdout, and
+`--json` may be given with it.
+
+    predict-age run --source people --workspace work --as-of 2025-10-23 --json --log-json 2> run.log > run.json
+
 """
 
 
@@ -35,14 +58,19 @@ def reference() -> str:
     """The page: a table of all commands, then one section a command."""
     commands = command_line()
     listed = "".join(f"| [`{name}`](#{name}) | {_cell((c.help or '').splitlines()[0])} |\n" for name, c in commands.items())
-    return OPENING + listed + "".join(_section(name, command) for name, command in commands.items())
+    fields, events = _table("field", FIELDS), _table("event", EVENTS)
+    return OPENING + listed + "".join(_section(n, c) for n, c in commands.items()) + LOG_OPENING + fields + "\n" + events
+
+
+def _table(what: str, meanings: dict[str, str]) -> str:
+    return f"| {what} | meaning |\n|---|---|\n" + "".join(f"| `{name}` | {_cell(text)} |\n" for name, text in meanings.items())
 
 
 def _section(name: str, command: Any) -> str:
     lines = [f"\n## {name}\n", command.help.replace("\n\n", "\n").strip(), ""]
     lines += [f"    {example}" for example in command.epilog.removeprefix("Example: ").split("; ")]
     lines += ["", "| option | value | meaning |", "|---|---|---|"]
-    lines += list(_parameters([p for p in command.params if not getattr(p, "hidden", False)]))
+    lines += list(_parameters([p for p in command.params if not getattr(p, "hidden", False) and p.name not in LOG_OPTIONS]))
     return "\n".join(lines) + "\n"
 
 

@@ -209,10 +209,9 @@ def run_rows(workspace: Workspace) -> list[RunRow]:
     return rows
 
 
-def show_runs(workspace: Workspace) -> None:
+def show_runs(rows: list[RunRow]) -> None:
     """Print the runs of a workspace."""
     table = grid("Runs", ["run", "status", "as of", "people", "error", "published as"], numbers=False)
-    rows = run_rows(workspace)
     for row in rows:
         people = f"{row.people:,}" if row.people is not None else ""
         name = f"{row.published}{' (current)' if row.current else ''}"

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,7 @@ from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import checked_plan, parse_date
 from predict_age.purposes import NOTE
+from predict_age.runtime.command_log import LOG, whole_numbers
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder
@@ -86,8 +88,6 @@ def generate_command(
     quiet: QuietOption = False,
 ) -> None:
     """Generate synthetic people: profiles with more than 50 fields, 37.5 % with a known age, and a file of true ages."""
-    import time
-
     from predict_age.runtime.progress import Console
     from predict_age.runtime.worker_pool import available_cores
     from predict_age.synthetic.shifts import Shift
@@ -264,11 +264,16 @@ def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet:
     from predict_age.storage.workspace import Workspace
 
     console = Console(quiet=quiet)
+    began = time.monotonic()
     try:
         with stop_message(f"`predict-age resume --workspace {shlex.quote(str(workspace))}` continues from here"):
             folder = work(console)
     finally:
         console.close()
-    state = "published" if Workspace(workspace).published.current == folder.id else "finished; it is not the current result"
+    summary = run_summary(folder)
+    is_published = Workspace(workspace).published.current == folder.id
+    counts, seconds = whole_numbers(summary["rows"] or {}), round(time.monotonic() - began, 3)
+    LOG.event("run.done", run=folder.id, counts=counts, published=is_published, seconds=seconds)
+    state = "published" if is_published else "finished; it is not the current result"
     completed(f"run {folder.id} is {state}", f"`predict-age status --workspace {shlex.quote(str(workspace))}`")
-    print_line(json.dumps(run_summary(folder))) if as_json else show_run(folder)
+    print_line(json.dumps(summary)) if as_json else show_run(folder)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
+from predict_age.runtime.command_log import stage
 
 
 @app.command("serve", epilog="Example: predict-age serve --workspace work --port 8080")
@@ -49,7 +50,8 @@ def check_skew_command(
     from predict_age.serving.skew import check_skew, raise_skew
 
     prepare_kernels(MIN_KERNEL_ROWS)
-    check = check_skew(open_people(workspace), people, asking(url) if url else None)
+    with stage("ask for predictions and compare them with the published ones"):
+        check = check_skew(open_people(workspace), people, asking(url) if url else None)
     equal = check.compared - check.different
     text = f"{equal:,} of {check.compared:,} people of run {check.run_id} have the published answer (model {check.model_version})"
     print_line(json.dumps(check.as_json()) if as_json else text)

@@ -18,6 +18,7 @@ from predict_age.runs.batching import number_of_batches
 from predict_age.runs.budget import cost_usd
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_before_reading
+from predict_age.runtime.command_log import stage
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
@@ -92,6 +93,7 @@ class Estimate:
         return fields
 
 
+@stage("look at a sample of the rows and estimate the run")
 def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source.
 

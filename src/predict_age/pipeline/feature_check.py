@@ -15,6 +15,7 @@ from predict_age.features.spec import FeatureSet, Sql, parse_path
 from predict_age.pipeline.as_of_check import as_of_warnings
 from predict_age.pipeline.estimate import estimate
 from predict_age.runs.run import RunPlan
+from predict_age.runtime.command_log import stage
 from predict_age.source.missing_keys import check_profile_key
 from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
 from predict_age.source.row_rules import connect
@@ -28,6 +29,7 @@ BUILT_IN = "built in"
 MAX_FEATURES_NAMED = 8  # absent features or keys that an error names
 
 
+@stage("look for every feature in a sample of the profiles")
 def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[FeatureCoverage]:
     """Coverage of each feature in a sample of the source's profiles. Raises ConfigError for a feature that is of no use.
 

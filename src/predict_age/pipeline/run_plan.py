@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.runtime.command_log import stage
 
 FIRST_RUN_YEAR, LAST_RUN_YEAR = 1970, 9998  # of a run's time
 
@@ -48,28 +49,30 @@ def checked_plan(
     from predict_age.pipeline.runner import new_plan
     from predict_age.storage.workspace import Workspace
 
-    settings = load_config(
-        config,
-        {
-            "running": {"workers": workers} if workers else {},
-            "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
-            "training": {} if tune is None else {"tune_minutes": tune},
-            "run": {"purpose": purpose} if purpose else {},
-        },
-    )
-    declared = load_features(features, settings.source.age_columns)
-    name = str(features) if features else "built in"
-    when = parse_date(as_of)
-    if features:  # a test checks the built-in features
-        from predict_age.features.extract import check_compiles
+    given: dict[str, dict[str, object]] = {
+        "running": {"workers": workers} if workers else {},
+        "limits": {} if max_minutes is None else {"max_minutes": max_minutes},
+        "training": {} if tune is None else {"tune_minutes": tune},
+        "run": {"purpose": purpose} if purpose else {},
+    }
+    with stage(f"read the configuration ({config or 'defaults'}) and the features ({features or 'built in'})"):
+        settings = load_config(config, given)
+        declared = load_features(features, settings.source.age_columns)
+        name = str(features) if features else "built in"
+        when = parse_date(as_of)
+        if features:  # a test checks the built-in features
+            from predict_age.features.extract import check_compiles
 
-        check_compiles(declared, when, name)
-    check_groups(settings.card.groups)
+            check_compiles(declared, when, name)
+        check_groups(settings.card.groups)
     stamp = _timestamp(timestamp) if timestamp else None
     challengers = list(settings.prediction.challengers)
     if base and model:
         raise ConfigError("--base and --model both name a model", fix="give one of them")
-    plan = new_plan(source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow, training_source=training_source)
+    with stage(f"list the files of {source}"):
+        plan = new_plan(
+            source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow, training_source=training_source
+        )
     if workspace is None or not (base or model or challengers):
         return plan
     return _with_models(plan, Workspace.existing(workspace), base, model, challengers, exact=bool(stamp))

@@ -265,7 +265,7 @@ def do_step(run: Run, step: Step, work: Callable[[], StepResult[Facts]] | None =
     console = cast(Console, run.progress)
     run.lease.check()
     run.check_inputs(step.needs)
-    console.begin(STEPS.index(step) + 1, len(STEPS), step.title)
+    console.begin(STEPS.index(step) + 1, len(STEPS), step.title, step.name)
     attempts = run.plan.config.running.attempts
     with Measure() as measure:
         for attempt in range(1, attempts + 1):

@@ -16,6 +16,7 @@ from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.current_folder import readable_problems
 from predict_age.runs.lookup_files import lookup_files, people_of_parts
 from predict_age.runs.result_checks import describe, reconcile
+from predict_age.runtime.command_log import stage
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.storage.durable_files import file_problem, key_of, read_json, receipt_of, valid_receipt
 from predict_age.storage.manifest import VerifiedRun, verified_run
@@ -51,7 +52,7 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
         if folder.manifest_file.exists():
             return Verification(folder.id, 0, 0, 0, [], [str(error)])
         raise
-    with ThreadPoolExecutor(available_cores()) as threads:
+    with stage(f"compare {len(run.files):,} files with their hashes"), ThreadPoolExecutor(available_cores()) as threads:
         problems = [p for p in threads.map(lambda n: file_problem(folder.path / n, run.files[n], n), run.files) if p]
     interrupted = folder.status != DONE and folder.id in read_published(workspace.documents).run_ids
     problems += _records(run, may_be_missing=interrupted)
@@ -74,7 +75,8 @@ def verify_run(workspace: Workspace, folder: RunFolder) -> Verification:
         ("the model loads, and its features are those of its training", _model),
     ):
         try:
-            check(run)
+            with stage(f"check that {claim}"):
+                check(run)
             checks.append(claim)
         except IntegrityError as error:
             problems.append(str(error))

@@ -20,6 +20,7 @@ from predict_age.proposal.fields import Field, FieldPath, collect_fields, words_
 from predict_age.proposal.files import features_text
 from predict_age.proposal.given_ages import SampleAges, ages_of_sample
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
+from predict_age.runtime.command_log import stage
 from predict_age.source.row_rules import connect
 
 SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy
@@ -47,13 +48,17 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
 
     Raises InputError for an unreadable source, ConfigError when ids or ages are not found.
     """
-    sample = sample_source(source)
-    columns = guess_columns(sample, as_of, given, ask)
+    with stage(f"read a sample of {source}"):
+        sample = sample_source(source)
+    with stage("guess the columns of ids, ages and profiles"):
+        columns = guess_columns(sample, as_of, given, ask)
     profiles = _profiles(sample.records, columns)
     ages = ages_of_sample(sample.records, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
-    fields = collect_fields(profiles)
-    candidates, left = propose(fields, len(profiles), as_of, columns.taken)
-    kept, dropped = _without_copies_and_leaks(candidates, profiles, ages.ages, as_of)
+    with stage("propose features for the fields of the profiles"):
+        fields = collect_fields(profiles)
+        candidates, left = propose(fields, len(profiles), as_of, columns.taken)
+    with stage("leave out copies, and features that give the age away"):
+        kept, dropped = _without_copies_and_leaks(candidates, profiles, ages.ages, as_of)
     return Proposal(source, sample, columns, as_of, ages, kept, left + dropped, _groups(fields))
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from predict_age.errors import ConfigError
 from predict_age.purposes import NOT_STATED
 from predict_age.query import tables
+from predict_age.runtime.command_log import stage
 from predict_age.sql import VIEW
 from predict_age.storage.durable_files import NewFile, creating
 from predict_age.storage.parquet_writer import parquet_options, with_purpose
@@ -44,6 +45,7 @@ class Exported:
     purpose: str
 
 
+@stage("write the published rows")
 def export_result(workspace: Workspace, to: Path, kind: ExportFormat, columns: Sequence[str] = ()) -> Exported:
     """Write the users' view, or these ``columns`` of it, to the new file ``to``.
 

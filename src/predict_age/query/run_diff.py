@@ -12,6 +12,7 @@ import duckdb
 from predict_age.errors import ConfigError
 from predict_age.records.json_fields import OPTIONAL, as_json
 from predict_age.runs.visible_people import visible_rows_sql
+from predict_age.runtime.command_log import stage
 from predict_age.storage.manifest import VerifiedRun
 from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.suppression_list import SuppressionList
@@ -77,6 +78,7 @@ class Diff:
         return {**as_json(self), "within": {str(k): v for k, v in self.within.items()}}
 
 
+@stage("compare the people of both runs")
 def diff_runs(
     before: VerifiedRun,
     after: VerifiedRun,

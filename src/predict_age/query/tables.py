@@ -25,6 +25,7 @@ import duckdb
 from predict_age.errors import ConfigError, IntegrityError, LimitError, PredictAgeError, memory_error
 from predict_age.query.hidden_files import check_reads_tables_only
 from predict_age.runs.visible_people import visible_rows_sql
+from predict_age.runtime.command_log import stage
 from predict_age.source.value_form import without_values
 from predict_age.sql import VIEW, for_duckdb, literal
 from predict_age.storage.manifest import verified_run
@@ -59,6 +60,7 @@ def _sources(workspace: Workspace) -> dict[str, tuple[RunFolder, tuple[str, ...]
     return tables | {f"predict_age_final_results_{q}": (workspace.run(r), ("results/",)) for q, r in published.quarters.items()}
 
 
+@stage("compare the files of the queried tables with their hashes")
 def connect_tables(workspace: Workspace, text: str, suppression: SuppressionList | None = None) -> duckdb.DuckDBPyConnection:
     """Connection with the published tables as views. It can only read, and only files of the workspace.
 

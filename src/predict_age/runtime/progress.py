@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: a live bar on a terminal, plain lines when piped."""
+"""Progress of a run on stderr: a live bar on a terminal, plain lines when piped, JSON lines with ``--log-json``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from predict_age.runtime.command_log import LOG
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -26,11 +28,11 @@ def _rate(each_second: float) -> str:
 
 
 class Console:
-    """Progress of a run. ``quiet`` prints nothing."""
+    """Progress of a run. ``quiet`` prints nothing; in the JSON log it leaves out progress within a step."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.live = sys.stderr.isatty() and not quiet
+        self.live = sys.stderr.isatty() and not quiet and not LOG.json
         self._label = ""
         self._began = self._spoke = time.monotonic()
         self._bar: Progress | None = None
@@ -44,10 +46,17 @@ class Console:
                 sys.stderr.write(text + "\n")
                 sys.stderr.flush()
 
-    def begin(self, number: int, total: int, title: str) -> None:
-        """Begin a step."""
+    def _detail(self, text: str) -> None:
+        if LOG.verbose and not LOG.json:
+            self._say(text)
+
+    def begin(self, number: int, total: int, title: str, name: str = "") -> None:
+        """Begin a step, called ``name`` in the JSON log."""
         self._label = f"{number}/{total} {title}"
         self._began = self._spoke = time.monotonic()
+        LOG.step = name or title
+        LOG.event("step.started", done=number - 1, total=total, unit="steps")
+        self._detail(f"  {self._label} ...")
 
     def part(self, total: int, unit: str, done: int = 0) -> Callable[[int], None]:
         """Begin a part of a step with ``total`` units, ``done`` of them earlier. Returns a function that counts further units."""
@@ -65,12 +74,17 @@ class Console:
         """Show ``done`` of ``total`` units, the rate and the time left."""
         if self.quiet:
             return
+        now = time.monotonic()
+        if done >= total:
+            self._detail(f"    {done:,} {unit}: {duration(now - self._began)}")
         if self.live:
             self._draw(done, total, unit)
             return
-        now = time.monotonic()
         if now - self._spoke >= SECONDS_BETWEEN_LINES and done < total:
             self._spoke = now
+            if LOG.json:
+                LOG.event("step.progress", done=done, total=total, unit=unit, seconds=round(now - self._began, 3))
+                return
             rate = done / (now - self._began)
             left = f", {duration((total - done) / rate)} left" if rate else ""
             self._say(f"    {self._label}: {done:,} of {total:,} {unit}, {_rate(rate)}{left}")
@@ -102,11 +116,15 @@ class Console:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self._say(f"    {text}")
+        LOG.event("note", message=text) if LOG.json else self._say(f"    {text}")
 
     def end(self, seconds: float, rows: int) -> None:
         """End a step."""
         self._clear()
+        if LOG.json:
+            LOG.event("step.finished", rows=rows or None, seconds=round(seconds, 3))
+            LOG.step = ""
+            return
         rate = f", {rows / seconds:,.0f} rows/s" if rows and seconds > 0.05 else ""
         self._say(f"  {self._label:<30} {duration(seconds):>12}   {f'{rows:,} rows{rate}' if rows else ''}".rstrip())
 

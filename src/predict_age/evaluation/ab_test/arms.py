@@ -20,6 +20,7 @@ from predict_age.evaluation.ab_test.read_out import (
     sample_ratio_mismatch,
 )
 from predict_age.evaluation.ab_test.truth import load_truth, result_table_sql
+from predict_age.runtime.command_log import stage
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.workspace import Workspace
@@ -48,6 +49,7 @@ class AbTestResult:
         }
 
 
+@stage("compare models on people with a true age")
 def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: DecisionRules) -> AbTestResult:
     """Compare the models of one run (one model a person) or of several runs (every model for each person), champion first.
 

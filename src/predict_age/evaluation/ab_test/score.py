@@ -12,6 +12,7 @@ from predict_age.arrays import Float64Array
 from predict_age.distributions import normal_upper_quantile
 from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth, result_table_sql
 from predict_age.models.metrics import AGE_BANDS, band_name
+from predict_age.runtime.command_log import stage
 from predict_age.sql import literal
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.row_accounting import WITHHELD_MINOR
@@ -61,6 +62,7 @@ class RunScore:
         return asdict(self)
 
 
+@stage("compare predictions with true ages")
 def score_run(workspace: Workspace, name: str, truth: str) -> RunScore:
     """Compare the predictions of run ``name`` with true ages, see :func:`predict_age.evaluation.ab_test.truth.load_truth`.
 

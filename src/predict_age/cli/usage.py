@@ -1,0 +1,70 @@
+"""Options that all commands have, and messages about options and commands that do not exist."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from predict_age.cli.failure import note_usage_error
+
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say on stderr what the command does, step by step, with durations.")
+]
+LogJsonOption = Annotated[
+    bool,
+    typer.Option("--log-json", help="Write the log to stderr as one JSON object a line, instead of text and progress bars."),
+]
+LOG_OPTIONS = {"verbose": VerboseOption, "log_json": LogJsonOption}  # read from the arguments before Typer parses them
+
+
+class ExplainedGroup(TyperGroup):
+    """The commands of the program. A wrong option names the one that was probably meant, and is noted for ``--json``."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parse the options before the command."""
+        try:
+            return super().make_context(*arguments, **more)
+        except Exception as error:
+            raise _explained(error) from None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the options of the command, and run it."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if hasattr(error, "format_message"):
+                raise _explained(error) from None
+            raise
+
+
+def _explained(error: Exception) -> Exception:
+    """Usage error ``error`` with a message that names the option that was probably meant."""
+    name, known = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
+    if name and known:
+        [best] = get_close_matches(name, known, n=1, cutoff=0.0)
+        error.message = f"No such option: {name}. Did you mean {best}?"  # type: ignore[attr-defined]
+        error.possibilities = None  # type: ignore[attr-defined]
+    if form := getattr(error, "format_message", None):
+        note_usage_error(str(form()))
+    return error
+
+
+def with_log_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The ``command`` with the options of the log, which it does not see: they are read before it begins."""
+    signature = inspect.signature(command, eval_str=True)
+    more = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=a) for n, a in LOG_OPTIONS.items()]
+
+    @functools.wraps(command)
+    def called(*arguments: Any, verbose: bool = False, log_json: bool = False, **options: Any) -> Any:
+        return command(*arguments, **options)
+
+    parameters = [*signature.parameters.values(), *more]
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+    return called
