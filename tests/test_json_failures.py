@@ -44,7 +44,7 @@ def json_commands() -> Iterator[str]:
 def test_every_command_tells_its_failure(name: str, tmp_path: Path) -> None:
     """A workspace that does not exist, and an option that does not exist: exit code 2 and one object."""
     wrong: list[object] = [name, *NEEDED.get(name, ()), "--json", "--workspace", tmp_path / "none"]
-    if name in ("run", "plan", "init"):
+    if name in ("run", "plan", "init", "profile"):
         wrong = [name, "--source", tmp_path / "none.csv", "--as-of", "yesterday", "--json"]
         wrong += ["--workspace", tmp_path / "w"] if name == "run" else []
     value = told(wrong, 2)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         init,
         load,
         open_run,
+        profile,
         run,
     )
     from predict_age.api.regressor import AgeRegressor
@@ -46,6 +47,7 @@ __all__ = [
     "init",
     "load",
     "open_run",
+    "profile",
     "run",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from predict_age.api.batches import BatchPredictor, batch_predictor
 from predict_age.api.model import AgeModel
 from predict_age.api.model import load_age_model as load
+from predict_age.api.profiles import profile_source as profile
 from predict_age.api.proposals import propose_files as init
 from predict_age.api.results import Results
 from predict_age.api.runs import FinishedRun, open_run
@@ -23,5 +24,6 @@ __all__ = [
     "init",
     "load",
     "open_run",
+    "profile",
     "run",
 ]

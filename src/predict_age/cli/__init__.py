@@ -1,11 +1,12 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, completion, export, init, inspect, maintain, models, run, serving
+from predict_age.cli import aws, completion, export, init, inspect, maintain, models, profile, run, serving  # noqa: F401 - they register commands
 from predict_age.cli.app import app, run_cli
 from predict_age.cli.usage import with_log_options
 
 COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and of the reference
     "generate",
+    "profile",
     "init",
     "plan",
     "run",
@@ -35,17 +36,4 @@ for _command in app.registered_commands:
     if _command.callback is not None:
         _command.callback = with_log_options(_command.callback)
 
-__all__ = [
-    "COMMAND_ORDER",
-    "app",
-    "aws",
-    "completion",
-    "export",
-    "init",
-    "inspect",
-    "maintain",
-    "models",
-    "run",
-    "run_cli",
-    "serving",
-]
+__all__ = ["COMMAND_ORDER", "app", "run_cli"]

@@ -109,6 +109,11 @@ def _unusable(field: Field, rows: int) -> str:
         return ""
     if len(field.counts) == 1:
         return "the same value everywhere"
+    return identity_reason(field)
+
+
+def identity_reason(field: Field) -> str:
+    """Reason why the values of a field are taken for ids or names of people; empty where they are not."""
     if set(words_of(field.path[-1])) <= _PERSON_NAME_WORDS:
         return "a name of a person"
     if counts_rows(field) and len(field.values) >= FEWEST_ROWS:

@@ -1,0 +1,46 @@
+"""Page of a source's profile: one HTML file without scripts, complete in itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from predict_age.html import page, plots, svg
+from predict_age.proposal.source_profile import FieldProfile, SourceProfile
+from predict_age.runtime.progress import size
+from predict_age.version import __version__
+
+BARS_WIDTH, BARS_HEIGHT = 210.0, 30.0
+
+
+def profile_page(profile: SourceProfile) -> bytes:
+    """Render the page as UTF-8."""
+    years = profile.ages.years if profile.ages else []
+    return page(
+        "profile.html",
+        p=profile,
+        version=__version__,
+        size=size(profile.bytes),
+        ages=plots.known_ages(years) if any(years) else "",
+        fields=[(field, _picture(field)) for field in profile.fields if not field.nested],
+        nested=[(field, _picture(field)) for field in profile.fields if field.nested],
+    )
+
+
+def _picture(field: FieldProfile) -> str:
+    """A small histogram of a field's values; nothing where there is no shape to show."""
+    if field.shape.bins:
+        label = f"{field.name}: from {field.shape.low} to {field.shape.high}, median {field.shape.middle}"
+        return _bars(field.shape.bins, label)
+    return ""
+
+
+def _bars(heights: Sequence[float], label: str) -> str:
+    top, step = max(heights) or 1.0, BARS_WIDTH / len(heights)
+    bars = [
+        svg.element(
+            "rect", x=i * step + 0.5, y=BARS_HEIGHT - h / top * BARS_HEIGHT, width=max(step - 1, 0.5), height=h / top * BARS_HEIGHT
+        )
+        for i, h in enumerate(heights)
+        if h
+    ]
+    return svg.picture(bars, BARS_WIDTH, BARS_HEIGHT, label)

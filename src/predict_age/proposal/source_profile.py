@@ -1,0 +1,296 @@
+"""Profile of a source: its files, columns and nested fields, known ages, suspected ids and protected fields, from a sample."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from predict_age.config import Config
+from predict_age.errors import ConfigError
+from predict_age.features.inspection import written
+from predict_age.features.refused_names import refusal_reason
+from predict_age.proposal.candidates import identity_reason, propose
+from predict_age.proposal.columns import Columns, Role, guess_columns
+from predict_age.proposal.field_shapes import NO_SHAPE, FieldShape, kind_of, shape_of
+from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, words_of
+from predict_age.proposal.given_ages import ages_of_sample
+from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
+from predict_age.runtime.command_log import stage
+from predict_age.source.discovery import SourceFile
+from predict_age.source.filesystem import in_s3
+from predict_age.source.row_group_reader import open_parquet
+from predict_age.tally import AGE_BINS, MIN_SHOWN_PEOPLE, fold_tails, pooled
+
+COUNTED_BYTES = 2**30  # of text whose lines are counted
+LINE_BLOCK = 2**24
+CONTACT_WORDS = frozenset(
+    ["phone", "telephone", "mobile", "fax", "email", "mail", "address", "street", "iban", "account", "ssn", "passport"]
+)
+ROLE_WORDS = {"pid": "id", "approximate_age": "age in years", "birth_year": "year of birth", "birth_date": "date of birth"}
+
+
+@dataclass(frozen=True)
+class FieldProfile:
+    """A column, or a field inside the profiles (``nested``), among the people looked at.
+
+    ``role``: id, an age, profiles or nothing. ``protected``: why it may be no feature. ``identity``: why it is taken for an id, or
+    for a name. ``proposed``: kinds of the features that ``init`` would propose for it.
+    """
+
+    name: str
+    nested: bool
+    role: str
+    kind: str
+    people: int
+    missing: float
+    distinct: int
+    protected: str
+    identity: str
+    proposed: list[str]
+    shape: FieldShape
+
+    @property
+    def note(self) -> str:
+        """Note on the field in words: why it is no feature, or not shown."""
+        if self.protected:
+            attribute = self.protected.rpartition("(")[2].rstrip(")").partition(":")[0]
+            return f"protected: {attribute}" if "(" in self.protected else "the age"
+        return self.identity or ("" if self.role or self.proposed else "no feature")
+
+
+@dataclass(frozen=True)
+class KnownAges:
+    """Ages of the people looked at: the columns, people by what is known, sentences about values not used, and their years.
+
+    ``years`` are people by whole years of a known age, smoothed so that no bar stands for fewer than 20.
+    """
+
+    columns: list[str]
+    guessed: list[str]
+    given: int
+    known: int
+    withheld: int
+    unused: list[str]
+    likely: str
+    years: list[float]
+
+
+@dataclass(frozen=True)
+class SourceProfile:
+    """Profile of a source. ``rows`` is None where nobody has counted them; ``exact_rows``: they are no estimate.
+
+    ``people`` are those looked at, each with their first record, in ``records`` that were read. In a notebook it shows its page.
+    """
+
+    source: str
+    as_of: str
+    files: int
+    bytes: int
+    formats: dict[str, int]
+    rows: int | None
+    exact_rows: bool
+    records: int
+    people: int
+    id_column: str
+    no_columns: str
+    ages: KnownAges | None
+    fields: list[FieldProfile]
+    findings: list[str]
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether not all records were read."""
+        return not (self.exact_rows and self.rows == self.records)
+
+    def as_json(self) -> dict[str, object]:
+        """The profile as ``profile --json`` prints it."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        from predict_age.proposal.profile_page import profile_page
+
+        content = html.escape(profile_page(self).decode(), quote=True)
+        return f'<iframe srcdoc="{content}" sandbox style="width:100%;height:640px;border:0"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<SourceProfile of {self.source}: {len(self.fields)} fields, {self.people:,} people looked at>"
+
+
+def profile_of(source: str, as_of: dt.date, given: dict[Role, str]) -> SourceProfile:
+    """Profile ``source``; ``given``: columns known already, others are guessed. Raises InputError for an unreadable source.
+
+    A source in which no id or no age is recognised has a profile, too.
+    """
+    with stage(f"read a sample of {source}"):
+        sample = sample_source(source)
+    with stage("count rows"):
+        rows, exact = _rows(sample)
+    columns, problem = None, ""
+    with stage("guess the columns of ids, ages and profiles"):
+        try:
+            columns = guess_columns(sample, as_of, given, lambda guess: guess.name)
+        except ConfigError as error:
+            if given:
+                raise
+            problem = error.message
+    people = _first_records(sample.records, columns)
+    with stage("describe each field"):
+        fields = _fields(sample, people, columns, as_of)
+    with stage("read the ages"):
+        ages = _ages(people, columns, as_of) if columns else None
+    return SourceProfile(
+        source,
+        as_of.isoformat(),
+        len(sample.files),
+        sum(file.size for file in sample.files),
+        dict(Counter(_format(file) for file in sample.files)),
+        rows,
+        exact,
+        len(sample.records),
+        len(people),
+        columns.pid.name if columns else "",
+        problem,
+        ages,
+        fields,
+        _findings(fields, ages, problem, len(sample.records), len(people)),
+    )
+
+
+def _format(file: SourceFile) -> str:
+    return f"{file.format}, {file.compression}" if file.compression and file.format != "parquet" else file.format
+
+
+def _rows(sample: SourceSample) -> tuple[int | None, bool]:
+    """Rows of the source and whether they are counted: those of Parquet are, lines of text may be parts of a record."""
+    rows, exact = 0, True
+    text_bytes = sum(file.size for file in sample.files if file.format != "parquet")
+    for file in sample.files:
+        if file.format == "parquet":
+            rows += open_parquet(file.path).metadata.num_rows
+            continue
+        if file.compression or in_s3(file.path) or text_bytes > COUNTED_BYTES:
+            return None, False
+        rows, exact = rows + max(0, _lines(file) - (file.format == "csv")), False
+    return rows, exact or rows == len(sample.records)
+
+
+def _lines(file: SourceFile) -> int:
+    count, last = 0, b"\n"
+    with Path(file.path).open("rb") as stream:
+        while block := stream.read(LINE_BLOCK):
+            count, last = count + block.count(b"\n"), block[-1:]
+    return count + (last != b"\n")
+
+
+def _first_records(records: list[Record], columns: Columns | None) -> list[Record]:
+    """The first record of each person; every record where ids are not known."""
+    if columns is None:
+        return records
+    kept: dict[object, Record] = {}
+    for number, record in enumerate(records):
+        pid = record.get(columns.pid.name)
+        kept.setdefault(number if pid is None else str(pid), record)
+    return list(kept.values())
+
+
+def _fields(sample: SourceSample, people: list[Record], columns: Columns | None, as_of: dt.date) -> list[FieldProfile]:
+    """Columns in their order, then the fields inside a column of JSON."""
+    taken = columns.taken if columns else []
+    profile = columns.profile if columns else json_column(people, sample.columns)
+    inner = [] if profile in ("", "*") else [json_object(record.get(profile)) or {} for record in people]
+    outer = collect_fields([{k: v for k, v in record.items() if k != profile} for record in people])
+    nested = collect_fields(inner)
+    roles = {guess.name: ROLE_WORDS[guess.role] for guess in (columns.pid, *columns.ages)} if columns else {}
+    free = {path: field for path, field in (nested if inner else outer).items() if path[0] not in taken or inner}
+    proposed = _proposed(free, len(people), as_of, taken)
+    found = []
+    for name in sample.columns:
+        mine = {path: field for path, field in outer.items() if path[0] == name}
+        if name == profile:
+            have = sum(record.get(name) is not None for record in people)
+            missing = 1 - have / max(len(people), 1)
+            found.append(FieldProfile(name, False, "profiles", "JSON object", have, missing, have, "", "", [], NO_SHAPE))
+        elif not mine:
+            found.append(FieldProfile(name, False, roles.get(name, ""), "empty", 0, 1.0, 0, "", "", [], NO_SHAPE))
+        for path, field in mine.items():
+            found.append(_field(path, field, len(people), roles.get(name, ""), proposed, taken))
+    found += [_field(path, field, len(people), "", proposed, taken, nested=True) for path, field in nested.items()]
+    return found
+
+
+def _proposed(fields: dict[FieldPath, Field], rows: int, as_of: dt.date, taken: list[str]) -> dict[str, list[str]]:
+    """Kinds of the features that ``init`` would propose, by path."""
+    kinds: dict[str, list[str]] = {}
+    for candidate in propose(fields, rows, as_of, taken)[0]:
+        path = str(candidate.settings.get("path") or candidate.settings.get("over") or "")
+        kinds.setdefault(path, []).append(str(candidate.settings["kind"]))
+    return kinds
+
+
+def _field(
+    path: FieldPath, field: Field, people: int, role: str, proposed: dict[str, list[str]], taken: list[str], *, nested: bool = False
+) -> FieldProfile:
+    kind = kind_of(field)
+    have, distinct = len(set(field.rows)), len(set(field.lengths)) if field.lengths else len(field.counts)
+    protected = "" if role else next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
+    identity = "" if role or field.lengths else identity_reason(field) or _contact(path, field)
+    hidden = role == "id" or bool(identity)
+    name = written(path[:-1] if field.lengths else path)
+    features = [] if protected else list(dict.fromkeys(proposed.get(name, [])))
+    shape = NO_SHAPE if hidden else shape_of(field, kind)
+    return FieldProfile(name, nested, role, kind, have, 1 - have / max(people, 1), distinct, protected, identity, features, shape)
+
+
+def _contact(path: FieldPath, field: Field) -> str:
+    """Reason why values are taken for addresses of single people; empty where they are not."""
+    named = set(words_of(path[-1])) & CONTACT_WORDS
+    return "contact data by its name" if named and 2 * len(field.counts) > len(field.values) else ""
+
+
+def _ages(people: list[Record], columns: Columns, as_of: dt.date) -> KnownAges:
+    found = ages_of_sample(people, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
+    settings = Config().ages
+    counts = [0] * AGE_BINS
+    for age in found.ages:
+        if age is not None and settings.youngest <= age <= settings.max:
+            counts[age] += 1
+    return KnownAges(
+        [guess.name for guess in columns.ages],
+        [guess.name for guess in columns.ages if not guess.sure],
+        found.given.given,
+        found.given.known,
+        found.given.minor,
+        found.unused,
+        found.likely,
+        [round(height, 2) for height in pooled(fold_tails(counts))],
+    )
+
+
+def _findings(fields: list[FieldProfile], ages: KnownAges | None, problem: str, records: int, people: int) -> list[str]:
+    """Sentences about what to know first."""
+    sentences = []
+    if problem:
+        sentences.append(f"{problem}: name the columns with --pid and --age, --birth-year or --birth-date")
+    if ages:
+        share = f"{ages.known:,} of {people:,} people ({ages.known / max(people, 1):.0%}) have an age that a run would use"
+        sentences.append(share + (f"; {ages.known} are too few to train on" if ages.known < MIN_SHOWN_PEOPLE else ""))
+        if ages.guessed:
+            sentences.append(f"the age column is a guess: {', '.join(ages.guessed)}")
+        sentences += ages.unused + ([f"likely: {ages.likely}"] if ages.likely else [])
+    if people < records:
+        sentences.append(f"{records:,} records are of {people:,} people: of each person the first one is described here")
+    for words, names in (
+        ("protected, and no feature", [f.name for f in fields if f.protected]),
+        ("suspected ids or names of people, whose values are not shown", [f.name for f in fields if f.identity]),
+        ("empty, or the same value everywhere", [f.name for f in fields if f.distinct <= 1 and not f.role and f.kind != "list"]),
+        ("missing for more than half of the people", [f.name for f in fields if f.missing > 0.5 and not f.nested and not f.role]),
+    ):
+        if names:
+            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+            sentences.append(f"{words}: {', '.join(names[:6])}{more}")
+    useful = sum(bool(f.proposed) for f in fields)
+    sentences.append(f"{useful:,} of {len(fields):,} fields can become features: `predict-age init` proposes them")
+    return sentences

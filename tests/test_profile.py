@@ -1,0 +1,161 @@
+"""Profile of a source: what it counts, and that no value of fewer than 20 people is in it."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import predict_age
+from conftest import cli
+from predict_age.proposal.field_shapes import kind_of, shape_of
+from predict_age.proposal.fields import collect_fields
+
+AS_OF = "2025-10-23"
+PEOPLE = 2_000
+RARE = 19  # people who share a planted value: one fewer than are shown
+JOBS = ("Engineer", "Analyst", "Clerk")
+
+
+def record(i: int) -> dict[str, Any]:
+    """One person; those numbered below 19 have values that nobody else has."""
+    rare = i < RARE
+    return {
+        "staff_no": f"S-{i * 7919 % 100_003:06d}",
+        "first_name": ("Anna", "Bob", "Cem", "Zebulon")[3 if rare else i % 3],
+        "gender": "f" if i % 2 else "m",
+        "birth_year": None if i % 2 else 1950 + i % 50,
+        "job": "Chief Zymurgist" if rare else JOBS[i % 3],
+        "salary": 987_654.25 if rare else 20_000 + i * 7.5,
+        "hired": "1931-02-03" if rare else f"{2000 + i % 20}-05-{1 + i % 28:02d}",
+        "remote": "no" if rare else "yes",
+        "never": None,
+        "phone": f"+49 30 {5_550_000 + i}",
+    }
+
+
+def written(kind: str, folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """The same people in each form of a source."""
+    if kind == "csv":
+        with (folder / "people.csv").open("w", newline="") as stream:
+            out = csv.DictWriter(stream, list(rows[0]))
+            out.writeheader()
+            out.writerows(rows)
+        return folder / "people.csv"
+    inner = ("job", "salary", "hired", "remote", "never", "phone")
+    nested = [
+        {
+            **{k: v for k, v in r.items() if k not in inner},
+            "profile": {k: r[k] for k in inner} | {"jobs": [{"title": r["job"]}] * 2},
+        }
+        for r in rows
+    ]
+    if kind == "jsonl":
+        (folder / "people.jsonl").write_text("".join(json.dumps(r) + "\n" for r in nested))
+        return folder / "people.jsonl"
+    pq.write_table(pa.Table.from_pylist([{**r, "profile": json.dumps(r["profile"])} for r in nested]), folder / "people.parquet")
+    return folder / "people.parquet"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_profile_counts_and_shows_nobody(kind: str, tmp_path: Path) -> None:
+    """Terminal, page and JSON: rows, kinds, shares, ages, ids and protected fields; no value that 19 people share."""
+    source = written(kind, tmp_path, [record(i) for i in range(PEOPLE)])
+    page = tmp_path / "page.html"
+    said = cli("profile", "--source", source, "--as-of", AS_OF, "--html", page).stdout
+    printed = cli("profile", "--source", source, "--as-of", AS_OF, "--json").stdout
+    found = json.loads(printed)
+    assert (found["rows"], found["records"], found["people"], found["id_column"]) == (PEOPLE, PEOPLE, PEOPLE, "staff_no")
+    assert (found["ages"]["columns"], found["ages"]["given"], found["ages"]["known"]) == (["birth_year"], PEOPLE / 2, PEOPLE / 2)
+    assert sum(found["ages"]["years"]) == pytest.approx(PEOPLE / 2, abs=1)
+    fields = {f["name"].rpartition(".")[2]: f for f in found["fields"]}
+    kinds = {name: fields[name]["kind"] for name in ("job", "salary", "hired", "remote", "birth_year")}
+    assert kinds == {"job": "text", "salary": "number", "hired": "date", "remote": "true or false", "birth_year": "whole number"}
+    assert fields["birth_year"]["missing"] == 0.5
+    assert fields["salary"]["distinct"] == PEOPLE - RARE + 1
+    assert fields["job"]["distinct"] == 4
+    assert fields["job"]["proposed"] == ["category"]
+    assert "gender" in fields["gender"]["protected"]
+    assert fields["first_name"]["identity"]
+    assert fields["phone"]["identity"]
+    assert fields["staff_no"]["role"] == "id"
+    everything = said + printed + page.read_text()
+    for value in ("Zymurgist", "Zebulon", "987", "1931", "S-0", "+49", "5550", "Anna"):
+        assert value not in everything, value
+    assert sum(value in everything for value in JOBS) == 2, "the third one joins the 19 whom nobody may see"
+    assert "Known ages at 2025-10-23" in said
+    assert "2,000 rows in 1 file" in said
+    assert "<script" not in page.read_text()
+    assert "already" in cli("profile", "--source", source, "--html", page, check=2).stderr
+
+
+def test_records_of_one_person_count_once(tmp_path: Path) -> None:
+    """A value in 40 records of one person is that of one person; the profile says how many people there are."""
+    rows = [
+        {"person": i // 10, "year": i % 10, "age": 30 + i % 10, "job": "Zymurgist" if i < 40 else JOBS[i // 10 % 3]}
+        for i in range(4000)
+    ]
+    source = tmp_path / "panel.jsonl"
+    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    found = predict_age.profile(source, as_of=AS_OF, pid="person", age="age")
+    assert (found.records, found.people) == (4000, 400)
+    assert "Zymurgist" not in json.dumps(found.as_json())
+    assert any("4,000 records are of 400 people" in sentence for sentence in found.findings)
+    assert "srcdoc" in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda i: f"v{i % 40}",
+        lambda i: i % 40,
+        lambda i: i * 0.5,
+        lambda i: [1] * (i % 9),
+        lambda i: f"20{i % 25:02d}-01-0{1 + i % 9}",
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 19, 20, 39, 41, 400, 2000])
+def test_no_shape_stands_for_fewer_than_twenty(make: Callable[[int], object], rows: int) -> None:
+    """Of every kind of field: shown values have 20 people, what is left over none or 20, and bars hold everybody or nobody."""
+    [field] = collect_fields([{"x": make(i)} for i in range(rows)]).values()
+    shape = shape_of(field, kind_of(field))
+    assert all(v.people >= 20 for v in shape.values)
+    assert shape.others == 0 or shape.others >= 20 or not shape.values
+    if shape.bins:
+        assert sum(shape.bins) == pytest.approx(rows, abs=0.2)
+        assert rows >= 40
+        assert not shape.values
+
+
+def test_source_without_ages_or_ids(tmp_path: Path) -> None:
+    """What is no people table has a profile, too, which says what is missing; wrong columns and empty sources are refused."""
+    source = tmp_path / "t.csv"
+    source.write_text("colour,size\n" + "".join(f"{'red' if i % 2 else 'blue'},{i % 7}\n" for i in range(100)))
+    found = predict_age.profile(source)
+    assert found.ages is None
+    assert found.no_columns
+    assert [v.value for f in found.fields for v in f.shape.values][:2] == ["blue", "red"]
+    assert "--birth-year" in " ".join(cli("profile", "--source", source).stdout.split())
+    assert "no column 'nobody'" in cli("profile", "--source", source, "--age", "nobody", check=2).stderr
+    cli("profile", "--source", tmp_path / "none.csv", check=3)
+
+
+def test_rows_are_said_as_they_are_known(tmp_path: Path) -> None:
+    """Parquet is counted; lines of text are about; packed text is not counted, and the profile says so."""
+    import gzip
+
+    text = "id,age,note\n" + "".join(f'{i + 1000000},{20 + i % 50},"two\nlines"\n' for i in range(300))
+    (tmp_path / "a.csv").write_text(text)
+    found = predict_age.profile(tmp_path / "a.csv")
+    assert (found.rows, found.exact_rows, found.records, found.is_sample) == (600, False, 300, True)
+    with gzip.open(tmp_path / "b.csv.gz", "wt") as stream:
+        stream.write(text)
+    assert predict_age.profile(tmp_path / "b.csv.gz").rows is None
+    assert "rows not counted" in cli("profile", "--source", tmp_path / "b.csv.gz").stdout
+    pq.write_table(pa.table({"id": range(30_000), "age": [40] * 30_000}), tmp_path / "c.parquet")
+    found = predict_age.profile(tmp_path / "c.parquet")
+    assert (found.rows, found.exact_rows, found.records, found.is_sample) == (30_000, True, 20_000, True)
