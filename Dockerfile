@@ -14,6 +14,11 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-h
 
 COPY src ./src
 
+# The prediction API has no time to compile kernels: their machine code, for the processor that its function names (terraform/api.tf).
+RUN if [ "$(uname -m)" = aarch64 ]; then export NUMBA_CPU_NAME=neoverse-n1 NUMBA_CPU_FEATURES=+neon; \
+    else export NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx2; fi \
+    && PYTHONPATH=/app/src HOME=/tmp python -m predict_age.aws.built_kernels /app/kernels
+
 # Nobody, and nothing to write but /scratch.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin predict-age && mkdir /scratch && chown 10001:10001 /scratch
 USER 10001:10001

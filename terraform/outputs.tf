@@ -27,3 +27,8 @@ output "reader_role" {
   description = "Role of readers of the published tables; empty without reader_principals."
   value       = one(aws_iam_role.reader[*].arn)
 }
+
+output "api_endpoint" {
+  description = "Address of the prediction API; empty without api_enabled."
+  value       = one(aws_apigatewayv2_api.api[*].api_endpoint)
+}

@@ -35,6 +35,9 @@ OWN = {
     "schedule_enabled": True,
     "alert_email": "data@company.example",
     "monthly_budget_usd": 50,
+    "api_enabled": True,
+    "api_authorization": "JWT",
+    "api_jwt": {"issuer": "https://login.company.example", "audience": ["ages"]},
 }
 
 
@@ -66,6 +69,19 @@ def default(scratch: Path) -> list[Resource]:
 def own(scratch: Path) -> list[Resource]:
     """Applied into an existing VPC and database, with a key, a boundary, readers, a budget and the schedule on."""
     return applied(scratch, **OWN)
+
+
+@pytest.fixture(scope="session")
+def api(scratch: Path) -> list[Resource]:
+    """Applied with the prediction API, whose requests are signed, and with a training source."""
+    return applied(
+        scratch,
+        training_source="glue://raw/training",
+        training_source_bucket="company-labels",
+        training_source_prefix="labelled/",
+        source_tables=["raw/training"],
+        api_enabled=True,
+    )
 
 
 def test_the_default_plan_breaks_no_rule(default: list[Resource]) -> None:
@@ -102,17 +118,9 @@ def test_the_plan_in_an_existing_network_and_database_breaks_no_rule(own: list[R
     assert not any(plan.may(r, "glue:GetTable", mocked.arn("glue", "table/another/t")) for r in plan.roles)
 
 
-def test_roles_that_read_the_source_read_the_training_source(scratch: Path) -> None:
+def test_roles_that_read_the_source_read_the_training_source(api: list[Resource]) -> None:
     """Its files below their prefix and nothing beside them; scheduled events name it."""
-    plan = Plan(
-        applied(
-            scratch,
-            training_source="glue://raw/training",
-            training_source_bucket="company-labels",
-            training_source_prefix="labelled/",
-            source_tables=["raw/training"],
-        )
-    )
+    plan = Plan(api)
     bucket = "arn:aws:s3:::company-labels"
     reading = {"training", "prediction", "collect"}
     assert {r for r in plan.roles if plan.may(r, "s3:GetObject", f"{bucket}/labelled/x")} == reading
@@ -122,6 +130,60 @@ def test_roles_that_read_the_source_read_the_training_source(scratch: Path) -> N
     (target,) = plan.one("aws_scheduler_schedule", "quarterly")["target"]
     assert json.loads(target["input"])["training_source"] == "glue://raw/training"
     assert problems(plan.resources) == []
+
+
+def test_the_prediction_api_breaks_no_rule(api: list[Resource], own: list[Resource], default: list[Resource]) -> None:
+    """It adds resources of its own and no other."""
+    assert problems(api) == []
+    for plan, authorization in ((Plan(api), "AWS_IAM"), (Plan(own), "JWT")):
+        assert {r["authorization_type"] for r in plan.of("aws_apigatewayv2_route")} == {authorization}
+    added = {r["address"] for r in api} - {r["address"] for r in default}
+    assert len(added) > 20 and all(".api" in address for address in added)
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "old", "new", "said"),
+    [
+        ('apigatewayv2_route.api["GET /v1/people/{pid}"]', "authorization_type", "AWS_IAM", "NONE", "open to everybody"),
+        ('apigatewayv2_route.api["GET /v1/people/{pid}"]', "route_key", "GET", "ANY", "of the server differ"),
+        ("apigatewayv2_stage.api[0]", "access_log_settings.0.format", "$context.routeKey", "$context.path", "may name people"),
+        ("apigatewayv2_stage.api[0]", "access_log_settings.0.format", "responseLength", "identity.sourceIp", "may name people"),
+        ("apigatewayv2_stage.api[0]", "default_route_settings.0.throttling_rate_limit", 50, None, "not limited"),
+        ("apigatewayv2_stage.api[0]", "access_log_settings.0.destination_arn", "apigateway", "else", "no access log"),
+        ("apigatewayv2_integration.api[0]", "payload_format_version", "2.0", "1.0", "events that it does not read"),
+        ("lambda_permission.api[0]", "source_arn", "gateway", "*", "others than the API"),
+        ("lambda_function.api[0]", "image_uri", "@sha256:", ":", "the image of the tasks"),
+        ("lambda_function.api[0]", "reserved_concurrent_executions", 10, -1, "all functions of the account"),
+        ("lambda_function.api[0]", "timeout", 29, 60, "nobody waits"),
+        ("lambda_function.api[0]", "role", "predict-age-api", "predict-age-training", "another's role"),
+        ("lambda_function.api[0]", "environment.0.variables.TMPDIR", "/tmp", "/scratch", "TMPDIR = /scratch"),
+        ("lambda_function.api[0]", "environment.0.variables.NUMBA_CPU_NAME", "haswell", "znver3", "compiles its kernels"),
+        ("iam_role_policy.api[0]", "policy", "/lookup/*", "/results/*", "api may s3:GetObject results"),
+        ("iam_role_policy.api[0]", "policy", "s3:GetObject", "s3:PutObject", "api may s3:PutObject run.json"),
+        ("iam_role_policy.api[0]", "policy", "/published.json", "/*", "api may s3:GetObject lease.json"),
+        ("ecr_repository_policy.api[0]", "policy", "lambda.amazonaws.com", "ec2.amazonaws.com", "may pull the image"),
+        ("cloudwatch_metric_alarm.api_errors[0]", "threshold", 5, 50, "does not ring when 5xx"),
+        ("cloudwatch_metric_alarm.api_errors[0]", "dimensions.ApiId", "gateway", "x", "nothing of ours"),
+        ("cloudwatch_metric_alarm.api_throttles[0]", "metric_name", "Throttles", "Errors", "nothing rings for Throttles"),
+        ("cloudwatch_log_group.api_access[0]", "retention_in_days", 7, 0, "kept for ever"),
+    ],
+)
+def test_every_rule_of_the_api_can_fail(api: list[Resource], address: str, path: str, old: Any, new: Any, said: str) -> None:
+    found = problems(changed(api, address, path, old, new))
+    assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "old", "new", "said"),
+    [
+        ('apigatewayv2_route.api["GET /v1/people/{pid}"]', "authorization_scopes", ["predict-age/people"], [], "another scope"),
+        ('apigatewayv2_route.api["GET /v1/model"]', "authorizer_id", "tokens", "else", "looked at by nobody"),
+        ("apigatewayv2_authorizer.tokens[0]", "jwt_configuration.0.audience", ["ages"], [], "for anybody"),
+    ],
+)
+def test_tokens_open_what_their_scope_names(own: list[Resource], address: str, path: str, old: Any, new: Any, said: str) -> None:
+    found = problems(changed(own, address, path, old, new))
+    assert any(said in line for line in found), found
 
 
 def changed(resources: list[Resource], address: str, path: str, old: Any, new: Any) -> list[Resource]:
@@ -236,13 +298,16 @@ def test_tasks_may_run_on_arm(default: list[Resource], scratch: Path) -> None:
 
 
 def test_variables_that_cannot_work_are_refused(scratch: Path, default: list[Resource]) -> None:
-    """An image by a tag, a network without subnets, a budget without address, a schedule without a way to AWS: each says what it needs."""
+    """An image by a tag, a network without subnets, a budget without address, a schedule without a way to AWS, an open API: each says what it needs."""
     with pytest.raises(AssertionError) as refused:
-        applied(scratch, image="123456789012.ecr/predict-age:latest", vpc_id="vpc-theirs", monthly_budget_usd=5)
-    for said in ("by its digest", "belong together", "needs alert_email"):
+        wrong = {"vpc_id": "vpc-theirs", "monthly_budget_usd": 5, "api_authorization": "NONE", "api_concurrency": 0}
+        applied(scratch, image="123456789012.ecr/predict-age:latest", **wrong)
+    for said in ("by its digest", "belong together", "needs alert_email", "never open", "1 to 1,000 instances"):
         assert said in str(refused.value)
-    with pytest.raises(AssertionError, match="without a way to AWS"):
-        applied(scratch, schedule_enabled=True, nat_enabled=False)
+    with pytest.raises(AssertionError) as refused:
+        applied(scratch, schedule_enabled=True, nat_enabled=False, api_enabled=True, api_authorization="JWT", image="")
+    for said in ("without a way to AWS", "push it first", "issuer and an audience"):
+        assert said in str(refused.value)
 
 
 def test_what_holds_results_cannot_be_destroyed() -> None:

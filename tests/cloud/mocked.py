@@ -38,7 +38,7 @@ def _answers() -> dict[str, dict[str, str]]:
     log = {f"/aws/lambda/predict-age-{f.replace('_', '-')}": "functions" for f in FUNCTIONS}
     log |= {f"/ecs/predict-age-{name}": "tasks" for name in ("training", "prediction")}
     roles = {f'work["{n}"]': n.replace("_", "-") for n in dict.fromkeys((*FUNCTIONS, *CONTAINERS))}
-    roles |= {"start_tasks": "start-tasks", "machine": "machine", "scheduler": "scheduler", "reader[0]": "reader"}
+    roles |= {"start_tasks": "start-tasks", "machine": "machine", "scheduler": "scheduler", "reader[0]": "reader", "api[0]": "api"}
     subnets = ("public[0]", "private[0]", "private[1]")
     pipeline = {
         **{
@@ -63,6 +63,12 @@ def _answers() -> dict[str, dict[str, str]]:
         },
         "aws_cloudwatch_log_group.tasks_failed": {"arn": arn("logs", "log-group:/aws/events/predict-age-tasks-failed")},
         "aws_cloudwatch_event_rule.tasks_failed": {"arn": arn("events", "rule/predict-age-tasks-failed")},
+        "aws_lambda_function.api[0]": {"arn": arn("lambda", "function:predict-age-api"), "invoke_arn": "invoke:predict-age-api"},
+        "aws_apigatewayv2_api.api[0]": {"id": "gateway", "execution_arn": arn("execute-api", "gateway")},
+        "aws_apigatewayv2_authorizer.tokens[0]": {"id": "tokens"},
+        "aws_apigatewayv2_integration.api[0]": {"id": "function"},
+        "aws_cloudwatch_log_group.api[0]": {"arn": arn("logs", "log-group:/aws/lambda/predict-age-api")},
+        "aws_cloudwatch_log_group.api_access[0]": {"arn": arn("logs", "log-group:/aws/apigateway/predict-age-api")},
         "aws_cloudwatch_log_group.machine": {"arn": arn("logs", "log-group:/aws/states/predict-age-pipeline")},
         **{
             f"aws_{kind}.{name}": {"id": f"{kind}-{name}".replace("[0]", "")}

@@ -88,6 +88,19 @@ class Store:
                 return None
             raise self._failed("read", name, error) from error
 
+    def get_range(self, name: str, begin: int, length: int) -> bytes:
+        """``length`` bytes from ``begin`` on. Raises IntegrityError where there are none."""
+        try:
+            wanted = f"bytes={begin}-{begin + length - 1}"
+            found: bytes = self.s3.get_object(Bucket=self.bucket, Key=self.key(name), Range=wanted)["Body"].read()
+            return found
+        except Exception as error:
+            if code_of(error) in ABSENT_CODES | {"InvalidRange", "416"}:
+                raise IntegrityError(
+                    f"{self.url(name)} is missing or too short", expected=f"{length} bytes from {begin} on"
+                ) from None
+            raise self._failed("read", name, error) from error
+
     def document(self, name: str) -> dict[str, Any]:
         """Read a JSON file with a content hash: the value alone."""
         return self.read_document(name)[0]

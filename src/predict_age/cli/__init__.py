@@ -30,6 +30,7 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "check-skew",
     "completion",
     "aws-task",
+    "aws-api",
 )
 app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))
 for _command in app.registered_commands:

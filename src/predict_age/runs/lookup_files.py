@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -111,21 +111,20 @@ def lookup_index(path: Path, key: str, files: list[Part]) -> Receipt[LookupConte
     return write_partition_receipt(path, key, stream, LookupContents(people))
 
 
-class LookupFiles:
-    """The lookup files of a run. They stay open: a run that is removed meanwhile is still read."""
+ReadBytes = Callable[[int, int, int], bytes]  # of a file by number: from, and how many
 
-    def __init__(self, folder: Path, index: LookupIndex) -> None:
+
+class LookupBlocks:
+    """The people of a run in blocks, whose bytes ``read`` brings from wherever they are."""
+
+    def __init__(self, index: LookupIndex, read: ReadBytes) -> None:
         self._index = index
-        self._files: list[int] = []
-        weakref.finalize(self, _close, self._files)
-        for name in index.names:
-            self._files.append(os.open(folder / name, os.O_RDONLY))
-        self._read = partial(_read_block, index, self._files)
+        self._read = partial(_read_block, index, read)
         self._people = lru_cache(maxsize=KEPT_BLOCKS)(self._read)  # of no method: a cycle would keep the files open
 
     def find(self, pid: int) -> FoundPerson | None:
         """The record of ``pid``. Raises IntegrityError for a damaged block."""
-        file = pid % len(self._files)
+        file = pid % len(self._index.names)
         block = int(np.searchsorted(self._index.first_pids[file], pid, side="right")) - 1
         if block < 0:
             return None
@@ -140,10 +139,10 @@ class LookupFiles:
                 people = self._read(file, block)
                 pids = people.pids
                 ascending = bool((pids[1:] > pids[:-1]).all()) and (not last or first > last[0])
-                if not len(pids) or pids[0] != first or not ascending or (pids % len(self._files) != file).any():
+                if not len(pids) or pids[0] != first or not ascending or (pids % len(self._index.names) != file).any():
                     raise IntegrityError(
                         f"{LOOKUP}{self._index.names[file]} has people in the wrong place",
-                        expected=f"ascending pids that leave the rest {file} when divided by {len(self._files)}",
+                        expected=f"ascending pids that leave the rest {file} when divided by {len(self._index.names)}",
                         found=f"others in block {block}",
                         fix="roll back to another run",
                     )
@@ -151,9 +150,20 @@ class LookupFiles:
                 yield people, texts
 
 
-def _read_block(index: LookupIndex, files: list[int], file: int, block: int) -> PeopleRecords:
+class LookupFiles(LookupBlocks):
+    """Blocks in files of a ``folder``. They stay open: a run that is removed meanwhile is still read."""
+
+    def __init__(self, folder: Path, index: LookupIndex) -> None:
+        files: list[int] = []
+        weakref.finalize(self, _close, files)
+        for name in index.names:
+            files.append(os.open(folder / name, os.O_RDONLY))
+        super().__init__(index, lambda file, begin, length: os.pread(files[file], length, begin))
+
+
+def _read_block(index: LookupIndex, read: ReadBytes, file: int, block: int) -> PeopleRecords:
     begin, end = index.bounds[file][block : block + 2].tolist()
-    content = os.pread(files[file], end - begin, begin)
+    content = read(file, begin, end - begin)
     if hashlib.sha256(content).digest() != index.hashes[file][block].tobytes():
         raise IntegrityError(
             f"a block of {LOOKUP}{index.names[file]} is damaged",

@@ -84,8 +84,17 @@ class PublishedPeople:
 
 def published_people(run: VerifiedRun) -> PublishedPeople:
     """The people of ``run``. Raises IntegrityError when a file that is read now is not the one that the manifest names."""
-    ids = id_type_named(run.folder.facts(ReadSourceFacts).pid_type)
     records: PeopleByPid | None = lookup_files(run)
     if records is None:
         records = PeopleInMemory(*people_of_parts([(run.folder.path / name, run.files[name]) for name in run.named("results/")]))
-    return PublishedPeople(records, ids, int(run.folder.record.get("suppression", 0)), withheld_pids(run))
+    return PublishedPeople(records, ids_of(run), made_with(run), withheld_pids(run))
+
+
+def ids_of(run: VerifiedRun) -> IdType:
+    """What ids of the source of ``run`` are."""
+    return id_type_named(run.folder.facts(ReadSourceFacts).pid_type)
+
+
+def made_with(run: VerifiedRun) -> int:
+    """Generation of the suppression list with which ``run`` was made."""
+    return int(run.folder.record.get("suppression", 0))

@@ -21,6 +21,7 @@ from predict_age.storage.publication import POINTER, Published
 from predict_age.storage.suppression_list import FOLDER, LIST, SuppressionList, read_suppression_list
 from predict_age.storage.workspace import Workspace
 
+PeopleOf = Callable[[VerifiedRun], PublishedPeople]
 POINTER_READS = 3
 RETRY_SECONDS = 30  # after which a refused run is tried again: a file may have been brought back
 KNOWN_ANSWERS = 50  # published people whose answers a model must repeat before it is served
@@ -55,7 +56,7 @@ def nothing_published() -> ConfigError:
     return ConfigError("nothing is published in this workspace", expected="a published run", fix="`predict-age run` first")
 
 
-def load_served(workspace: Workspace) -> ServedModel:
+def load_served(workspace: Workspace, people_of: PeopleOf = published_people) -> ServedModel:
     """Load and warm up what the pointer names now. Raises ConfigError where nothing is published, IntegrityError for damage."""
     for _ in range(POINTER_READS):
         before = workspace.published
@@ -64,7 +65,7 @@ def load_served(workspace: Workspace) -> ServedModel:
         predictor = load_predictor(workspace)
         verified_run(workspace, workspace.run(before.champion)).checked("model/")  # also where this process has it loaded already
         run = verified_run(workspace, workspace.run(before.current))
-        people = published_people(run)
+        people = people_of(run)
         after = workspace.published
         if (after.current, after.champion) == (before.current, before.champion):
             predictor.warm_up()
@@ -102,11 +103,13 @@ def check_known_answers(
 class Watch:
     """The workspace as a server sees it: what it serves, the suppression list, and why either is not up to date.
 
-    ``notice`` is called with each sentence for the operator. Without a usable suppression list nothing about people is answered.
+    ``notice`` is called with each sentence for the operator, ``people_of`` finds the published people of a run. Without a usable
+    suppression list nothing about people is answered.
     """
 
     workspace: Workspace
     notice: Callable[[str], None]
+    people_of: PeopleOf = published_people
     served: ServedModel | None = None
     suppression: SuppressionList | None = None
     suppression_problem: str = ""
@@ -124,7 +127,7 @@ class Watch:
         self._list_files, self._pointer_file = self._stamps()
         self._published = published = self.workspace.published
         self.suppression = read_suppression_list(self.workspace.root, published)
-        self.served = load_served(self.workspace)
+        self.served = load_served(self.workspace, self.people_of)
         self._seen = (published.current, published.champion)
         self._prepare(self.served, self.suppression)
 
@@ -173,7 +176,7 @@ class Watch:
         if now == self._seen and not self.model_problem:
             return
         self._seen = now
-        made = load_served(self.workspace)
+        made = load_served(self.workspace, self.people_of)
         self._prepare(made, self.suppression)
         if self.served is None or made.tag != self.served.tag:
             self.swaps += 1

@@ -47,5 +47,14 @@ module "pipeline" {
   alert_email        = var.alert_email
   monthly_budget_usd = var.monthly_budget_usd
   log_days           = var.log_days
-  force_destroy      = var.force_destroy
+
+  api_enabled             = var.api_enabled
+  api_authorization       = var.api_authorization
+  api_jwt                 = var.api_jwt
+  api_memory              = var.api_memory
+  api_concurrency         = var.api_concurrency
+  api_requests_per_second = var.api_requests_per_second
+  api_burst               = var.api_burst
+
+  force_destroy = var.force_destroy
 }

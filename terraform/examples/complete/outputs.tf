@@ -37,3 +37,8 @@ output "reader_role" {
   description = "Role of readers of the published tables; empty without reader_principals."
   value       = module.pipeline.reader_role
 }
+
+output "api_endpoint" {
+  description = "Address of the prediction API; empty without api_enabled."
+  value       = module.pipeline.api_endpoint
+}

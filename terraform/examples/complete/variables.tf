@@ -176,6 +176,63 @@ variable "log_days" {
   default     = 7
 }
 
+variable "api_enabled" {
+  type        = bool
+  description = "Whether there is the prediction API: an HTTP API with a function that answers from the published run."
+  default     = false
+}
+
+variable "api_authorization" {
+  type        = string
+  description = "Who may ask the prediction API: AWS_IAM (signed requests of principals with execute-api:Invoke) or JWT (tokens, see api_jwt)."
+  default     = "AWS_IAM"
+
+  validation {
+    condition     = contains(["AWS_IAM", "JWT"], var.api_authorization)
+    error_message = "AWS_IAM or JWT: the API is never open."
+  }
+}
+
+variable "api_jwt" {
+  description = "Issuer and audience of the tokens. They need the scope predict or people, which scope_prefix precedes (predict-age/people)."
+  default     = null
+
+  type = object({
+    issuer       = string
+    audience     = list(string)
+    scope_prefix = optional(string, "predict-age/")
+  })
+}
+
+variable "api_memory" {
+  type        = number
+  description = "Memory of the prediction API's function in MB; with 1,769 it has one vCPU."
+  default     = 2048
+}
+
+variable "api_concurrency" {
+  type        = number
+  description = "Instances of the prediction API's function that may run at a time, reserved for it in the account."
+  default     = 10
+
+  validation {
+    condition     = var.api_concurrency >= 1 && var.api_concurrency <= 1000
+    error_message = "1 to 1,000 instances."
+  }
+}
+
+variable "api_requests_per_second" {
+  type        = number
+  description = "Requests a second that the prediction API takes; others get 429."
+  default     = 50
+}
+
+variable "api_burst" {
+  type        = number
+  description = "Requests that the prediction API takes at once beyond that."
+  default     = 100
+}
+
 variable "tags" {
   type        = map(string)
   description = "Further tags of all resources."

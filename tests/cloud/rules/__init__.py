@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cloud.rules import compute, machine, network, rights, storage, watching
+from cloud.rules import api, compute, machine, network, rights, storage, watching
 from cloud.rules.plan import Plan, Resource
 
 RULES: tuple[Callable[[Plan], Iterator[str]], ...] = (
@@ -17,6 +17,7 @@ RULES: tuple[Callable[[Plan], Iterator[str]], ...] = (
     *compute.RULES,
     *machine.RULES,
     *watching.RULES,
+    *api.RULES,
 )
 
 

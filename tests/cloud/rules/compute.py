@@ -169,5 +169,9 @@ def image_problems(dockerfile: str, ignored: str, user: str) -> Iterator[str]:
     rules = [r for r in ignored.split() if not r.startswith("#")]
     if rules[:1] != ["*"] or not set(rules[1:]) <= {"!src", "!requirements-aws.txt", "**/__pycache__"}:
         yield "the build is sent more than it needs"
+    built = next((line for line in words["RUN"] if "predict_age.aws.built_kernels /app/kernels" in line), "")
+    for processor in ("NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx2", "NUMBA_CPU_NAME=neoverse-n1 NUMBA_CPU_FEATURES=+neon"):
+        if processor not in built:
+            yield "the image holds no machine code for the processor of the prediction API"
     if dockerfile.find("COPY src") < dockerfile.find("pip install"):
         yield "each change of the code installs all packages again"

@@ -63,8 +63,13 @@ class Plan:
 
     @cached_property
     def functions(self) -> dict[str, Values]:
-        """Functions by the module of their handler."""
-        return {f["handler"].split(".")[-2]: f for f in self.of("aws_lambda_function")}
+        """Functions of the state machine by the module of their handler."""
+        return {f["handler"].split(".")[-2]: f for f in self.of("aws_lambda_function") if f["package_type"] != "Image"}
+
+    @cached_property
+    def api(self) -> Values | None:
+        """The function of the prediction API, which is an image; None where there is no such API."""
+        return next((f for f in self.of("aws_lambda_function") if f["package_type"] == "Image"), None)
 
     @cached_property
     def tasks(self) -> dict[str, Values]:

@@ -47,6 +47,7 @@ RUN = (  # one object of each kind that a run's folder may hold
     "failures/1.txt",
     "qa/a/part",
     "results/a/part",
+    "lookup/index.bin",
     "manifest.json",
     "report.html",
     "cost.json",
@@ -115,6 +116,17 @@ READS = {
     **{role: {*BASE, "athena/x"} for role in ("create-predictions-table", "human-qa", "final-results")},
     "reader": {"results/a/part", "hidden/people.parquet", "athena/x"},
     "machine": {"tasks.json", "failures/1.txt"},
+    "api": {
+        "published.json",
+        "suppression/key",
+        "run.json",
+        "manifest.json",
+        "model/manifest.json",
+        "lookup/index.bin",
+        "steps/read_source.json",
+        "steps/training.json",
+        "steps/final_results.json",
+    },
 }
 QUERIES = {"athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"}
 CATALOGUE = {"glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"}
@@ -159,7 +171,9 @@ ACTIONS = {  # everything but S3 and the keys of objects
     },
     "scheduler": {"states:StartExecution", "sqs:SendMessage"},
     "reader": {*QUERIES, *CATALOGUE, "athena:StopQueryExecution", "athena:GetWorkGroup"},
+    "api": {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
 }
+OPTIONAL_ROLES = {"reader", "api"}
 S3_ACTIONS = {  # actions on S3 that follow from the tables above
     "s3:GetObject",
     "s3:PutObject",
@@ -169,7 +183,7 @@ S3_ACTIONS = {  # actions on S3 that follow from the tables above
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
 }
-TRUSTED = {"machine": "states", "scheduler": "scheduler", "start-tasks": "ecs-tasks"}
+TRUSTED = {"machine": "states", "scheduler": "scheduler", "start-tasks": "ecs-tasks", "api": "lambda"}
 STATEMENTS = "".join(path.read_text() for path in sorted(Path(predict_age.sql.__file__).parent.glob("*.sql")))
 CREATED = set(re.findall(r"^CREATE EXTERNAL TABLE IF NOT EXISTS (\w+)", STATEMENTS, re.M))
 OWN_TABLES = {VIEW, *reader_tables("2025q3"), *CREATED, *(staging_table(table, RUN_ID) for table in STAGING_FOLDERS)}
@@ -198,7 +212,7 @@ def objects(plan: Plan) -> Iterator[str]:
 
 def actions(plan: Plan) -> Iterator[str]:
     """Each role has exactly the actions of its row; none has a wildcard, or any resource where AWS knows narrower ones."""
-    if unknown := set(plan.roles) ^ set(ACTIONS) - ({"reader"} - set(plan.roles)):
+    if unknown := set(plan.roles) ^ set(ACTIONS) - (OPTIONAL_ROLES - set(plan.roles)):
         yield f"roles without a row in the table, or without a role: {sorted(unknown)}"
     for role in set(plan.roles) & set(ACTIONS):
         have: set[str] = set()
@@ -311,12 +325,12 @@ def hand_over(plan: Plan) -> Iterator[str]:
 
 
 def keys(plan: Plan) -> Iterator[str]:
-    """The suppression list's key opens for the training task, the alerts' key for the machine, and for no other role."""
-    for name, holder in (("suppression", "training"), ("alerts", "machine")):
+    """The suppression list's key opens for the training task and the API, the alerts' key for the machine, and for no other role."""
+    for name, holders in (("suppression", {"training", "api"}), ("alerts", {"machine"})):
         key = plan.one("aws_kms_key", name)["arn"]
         for role in plan.roles:
-            if plan.may(role, "kms:Decrypt", key) != (role == holder):
-                yield f"{role} may{'' if role != holder else ' not'} use the key of {name}"
+            if plan.may(role, "kms:Decrypt", key) != (role in holders):
+                yield f"{role} may{'' if role not in holders else ' not'} use the key of {name}"
 
 
 def logs(plan: Plan) -> Iterator[str]:
