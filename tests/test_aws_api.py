@@ -109,10 +109,14 @@ def test_events_get_the_answers_of_the_local_server(
     profiles = [p for p in profiles if p.startswith("{")]
     pids = [r[0] for r in result_rows(finished[0])][:300]
     lines = "".join(f'{{"profile": {p}}}\n' for p in profiles).encode()
-    array = "[" + ",".join(f'{{"pid": {n}, "profile": {p}}}' for n, p in enumerate(profiles)) + "]"
+    withheld = [r[0] for r in result_rows(finished[0]) if r[4] == "WITHHELD"]
+    named = [f'{{"pid": {pid}, "profile": {p}}}' for pid, p in zip([*withheld, *pids][:250], profiles, strict=False)]
+    array, many = f"[{','.join(named)}]", "[" + ",".join(f'{{"profile": {p}}}' for p in profiles) + "]"
+    assert withheld
     requests = [
         ("POST", "/v1/predict", GOOD.encode(), JSON),
         ("POST", "/v1/predict", array.encode(), JSON),
+        ("POST", "/v1/predict", many.encode(), JSON),
         ("POST", "/v1/predict", (GOOD[:-1] + ', "explain": true}').encode(), JSON),
         ("POST", "/v1/predict", lines, NDJSON),
         ("POST", "/v1/predict", arrow(profiles), ARROW),
@@ -212,6 +216,9 @@ def test_what_is_too_large_for_the_gateway_is_a_problem(
     assert reply["statusCode"] == 413 and "10,000,000 bytes" in json.loads(reply["body"])["detail"]
     many = f"[{','.join([GOOD] * 40)}]"
     assert api.handle(event("POST", "/v1/predict", many, JSON))["statusCode"] == 200
+    named = ",".join(f'{{"pid": {n}, "profile": {PROFILE}}}' for n in range(400))
+    reply = api.handle(event("POST", "/v1/predict", f"[{named}]", JSON))
+    assert reply["statusCode"] == 413 and "300 profiles with ids" in json.loads(reply["body"])["detail"]
     monkeypatch.setattr(http_events, "MAX_REPLY_BYTES", 6000)
     reply = api.handle(event("POST", "/v1/predict", many, JSON))
     assert reply["statusCode"] == 413 and "a function may return" in json.loads(reply["body"])["detail"]
@@ -331,8 +338,10 @@ def test_a_run_without_lookup_files_says_where_its_people_are(
     write_json(other / "published.json", {**pointer, "manifests": {published.current: digest}})
     upload(other, store)
     with closing(PredictionApi(store, tmp_path / "function", print)) as api:
-        reply = api.handle(http_event("GET", "/v1/people/1"))
-        assert (reply["statusCode"], "Athena" in reply["body"]) == (501, True)
+        with_id = event("POST", "/v1/predict", f'{{"pid": 1, "profile": {PROFILE}}}', JSON)
+        for asked_for in (http_event("GET", "/v1/people/1"), with_id):  # the run withheld people: this could be one
+            reply = api.handle(asked_for)
+            assert (reply["statusCode"], "Athena" in reply["body"]) == (501, True)
         assert api.handle(event("POST", "/v1/predict", GOOD, JSON))["statusCode"] == 200
 
 

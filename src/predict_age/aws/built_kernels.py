@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-VARIABLE, CACHE = "PREDICT_AGE_KERNELS", "NUMBA_CACHE_DIR"
+BUILT, CACHE = "PREDICT_AGE_KERNELS", "NUMBA_CACHE_DIR"
 PEOPLE = 3000
 SETTINGS = """[training]
 rounds = 30
@@ -31,7 +31,7 @@ worse_share = 0.0
 
 def use_built_kernels(scratch: Path) -> None:
     """Copy the code that the image holds, if it holds any, to ``scratch``; to be called before Numba is imported."""
-    built = os.environ.get(VARIABLE, "")
+    built = os.environ.get(BUILT, "")
     if built and Path(built).is_dir():
         shutil.copytree(built, scratch / "kernels", dirs_exist_ok=True)
         os.environ[CACHE] = str(scratch / "kernels")
@@ -72,7 +72,7 @@ def event(method: str, path: str, body: str = "", content_type: str = "", binary
     }
 
 
-def main(folder: Path) -> None:
+def build_kernels(folder: Path) -> None:
     """Fill ``folder``."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -119,4 +119,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--ask":
         ask(Path(sys.argv[2]))
     else:
-        main(Path(sys.argv[1]))
+        build_kernels(Path(sys.argv[1]))

@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote
 from predict_age.serving.asgi import AsgiApplication, Message
 from predict_age.serving.messages import PROBLEM, ProblemError
 
-Event = Mapping[str, Any]
-Reply = dict[str, Any]
+HttpEvent = Mapping[str, Any]
+Reply = dict[str, object]
 MAX_PAYLOAD_BYTES = 10_000_000  # of a request, by the quotas of HTTP APIs
 MAX_REPLY_BYTES = 6 * 1024 * 1024  # of what a function returns, as JSON; Lambda's own words would be an error 500
 ONE_LINE = "$default"  # name of the stage that adds nothing to the path
@@ -38,7 +38,7 @@ class CollectedAnswer:
             self.body += message.get("body", b"")
 
 
-async def answer_event(application: AsgiApplication, event: Event) -> Reply:
+async def answer_event(application: AsgiApplication, event: HttpEvent) -> Reply:
     """The reply of ``application`` to one event. What is too large for the gateway, or no request, is answered with a problem."""
     try:
         scope, body = scope_of(event), body_of(event)
@@ -71,7 +71,7 @@ async def _asked(application: AsgiApplication, scope: Message, body: bytes) -> C
     return answer
 
 
-def scope_of(event: Event) -> Message:
+def scope_of(event: HttpEvent) -> Message:
     """The ASGI scope of an event, without the length of a body. Raises ProblemError 400 for what is no event of an HTTP API."""
     try:
         http, stage = event["requestContext"]["http"], event["requestContext"].get("stage", ONE_LINE)
@@ -116,7 +116,7 @@ def _path(raw: str, stage: str, parameters: Mapping[str, Any]) -> str:
     return quote(raw, safe=_AS_SENT)
 
 
-def body_of(event: Event) -> bytes:
+def body_of(event: HttpEvent) -> bytes:
     """The body of an event. Raises ProblemError 400 where it is not what the event says that it is."""
     body = event.get("body") or ""
     if not isinstance(body, str):
@@ -130,7 +130,7 @@ def body_of(event: Event) -> bytes:
 
 
 def reply_of(answer: CollectedAnswer) -> Reply:
-    """What the gateway makes the response of: text as it is, everything else in base64."""
+    """Reply from which the gateway makes the response: text as it is, everything else in base64."""
     headers, cookies = dict[str, str](), list[str]()
     for name, value in answer.headers:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from predict_age.aws.http_events import Event, Reply
+from predict_age.aws.http_events import HttpEvent, Reply
 
 VERSION = "/2018-06-01/runtime"
 REQUEST_ID = "Lambda-Runtime-Aws-Request-Id"
@@ -19,7 +19,7 @@ class RuntimeApi:
     def __init__(self, address: str) -> None:
         self._address = address
 
-    def events(self) -> Iterator[tuple[str, Event]]:
+    def events(self) -> Iterator[tuple[str, HttpEvent]]:
         """Events with the id of their request, each when it has come."""
         while True:
             found = self._ask("GET", f"{VERSION}/invocation/next", None)
@@ -46,7 +46,7 @@ class RuntimeApi:
             connection.close()
 
 
-def answer_events(api: RuntimeApi, handle: Callable[[Event], Reply]) -> None:
+def answer_events(api: RuntimeApi, handle: Callable[[HttpEvent], Reply]) -> None:
     """Answer events until the process is ended."""
     for request, event in api.events():
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from predict_age.aws.http_events import Event, Reply, answer_event
+from predict_age.aws.http_events import HttpEvent, Reply, answer_event
 from predict_age.aws.s3_store import Store
 from predict_age.aws.served_workspace import LocalCopy, ServedWorkspace, people_in_s3
 from predict_age.errors import PredictAgeError
@@ -31,7 +31,7 @@ class PredictionApi:
         self._seconds, self._checked, self._refused = seconds, -1e9, ""
         self._loop = asyncio.Runner()
 
-    def handle(self, event: Event) -> Reply:
+    def handle(self, event: HttpEvent) -> Reply:
         """The reply to an event. No error leaves it: the client gets a problem, the log the type of the error."""
         self.follow()
         return self._loop.run(answer_event(self.application, event))

@@ -152,18 +152,24 @@ class PeopleElsewhere:
 
 @dataclass(frozen=True)
 class PeopleInS3(PublishedPeople):
-    """Published people whose records are in S3. ``some_withheld``: whether the run withheld anybody; who, the records say."""
+    """Published people whose records are in S3. ``number_withheld``: how many the run withheld; who, the records say."""
 
-    some_withheld: bool = True
+    number_withheld: int = 0
+
+    @property
+    def some_withheld(self) -> bool:
+        return self.number_withheld > 0
 
     def are_withheld(self, pids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Who of ``pids`` (n,) is withheld in the run. Raises ProblemError for more ids than can be asked for at a time."""
         if not self.some_withheld:
             return np.zeros(len(pids), np.bool_)
-        if len(pids) > MOST_ASKED:
+        asked, places = np.unique(pids, return_inverse=True)
+        if len(asked) > MOST_ASKED:
             raise ProblemError(413, f"more than {MOST_ASKED} profiles with ids at a time: send several requests")
-        found = [self.find(pid) for pid in pids.tolist()]
-        return np.array([one is not None and one.prediction_source == WITHHELD_MINOR for one in found], np.bool_)
+        found = [self.find(pid) for pid in asked.tolist()]
+        withheld = [one is not None and one.prediction_source == WITHHELD_MINOR for one in found]
+        return np.array(withheld, np.bool_)[places]
 
 
 def people_in_s3(store: Store, run: VerifiedRun) -> PublishedPeople:
@@ -174,7 +180,5 @@ def people_in_s3(store: Store, run: VerifiedRun) -> PublishedPeople:
         check_hash(path, run.files[LOOKUP_INDEX])
         index = LookupIndex.read(path.read_bytes())
         folder = f"{run_folder(run.folder.id)}/{Path(LOOKUP_INDEX).parent}"
-        records = LookupBlocks(
-            index, lambda file, begin, length: store.get_range(f"{folder}/{index.names[file]}", begin, length)
-        )
-    return PeopleInS3(records, ids_of(run), made_with(run), some_withheld=bool(run.manifest.books.withheld))
+        records = LookupBlocks(index, lambda file, begin, length: store.get_range(f"{folder}/{index.names[file]}", begin, length))
+    return PeopleInS3(records, ids_of(run), made_with(run), number_withheld=run.manifest.books.withheld or 0)

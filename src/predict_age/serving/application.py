@@ -46,7 +46,7 @@ class Service:
     draining: bool = False
     small: SmallRequests = field(default_factory=SmallRequests)
     others: SharedCounters | None = None
-    behind_gateway: bool = False  # which authorizes whoever asks, and has a name of its own
+    behind_gateway: bool = False  # which authorizes whoever asks
 
     def __post_init__(self) -> None:
         bodies = (JSON, NDJSON, ARROW)
@@ -82,9 +82,7 @@ class Service:
         try:
             route, _ = self.route_of(request.path)
             host = _PORT.sub("", request.headers.get("host", "localhost")).lower()
-            if (
-                self.keys is None and not self.behind_gateway and host not in LOOPBACK_NAMES
-            ):  # a page on the internet may have a name that leads here
+            if not (self.keys or self.behind_gateway or host in LOOPBACK_NAMES):  # a page's own name may lead here
                 raise ProblemError(403, "without keys the server answers to names of this machine only")
             if route is None:
                 raise ProblemError(404, "there is no such path", Finding("a path that /openapi.json lists"))

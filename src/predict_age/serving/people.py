@@ -69,6 +69,11 @@ class PublishedPeople:
         """Whom of ``pids`` (n,) no reader may see: who is on the list now, or was released from it after the run was made."""
         return hidden_people(pids, suppression, self.ids, self.made_with)[0]
 
+    @property
+    def some_withheld(self) -> bool:
+        """Whether anybody is withheld in the run."""
+        return len(self.withheld) > 0
+
     def are_withheld(self, pids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Who of ``pids`` (n,) is withheld in the run: no profile that is sent with such an id is predicted."""
         return are_withheld(pids, self.withheld)
@@ -91,7 +96,7 @@ def published_people(run: VerifiedRun) -> PublishedPeople:
 
 
 def ids_of(run: VerifiedRun) -> IdType:
-    """What ids of the source of ``run`` are."""
+    """Type of the ids of the source of ``run``."""
     return id_type_named(run.folder.facts(ReadSourceFacts).pid_type)
 
 

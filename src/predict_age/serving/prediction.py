@@ -126,13 +126,15 @@ class Prediction:
         """Whose profiles (n,) are not predicted: of people on the suppression list, and of those withheld in the published run."""
         people = self.served.people
         pids, given = np.zeros(len(items), np.int64), np.zeros(len(items), np.bool_)
-        if self.suppression is None and not len(people.withheld):
+        if self.suppression is None and not people.some_withheld:
             return given, given
         for n, written in enumerate(items.pids):
             pid = None if written is None else people.pid_of(written)
             if pid is not None:
                 pids[n], given[n] = pid, True
-        return given & people.is_hidden(pids, self.suppression), given & people.are_withheld(pids)
+        withheld = given.copy()
+        withheld[given] = people.are_withheld(pids[given])
+        return given & people.is_hidden(pids, self.suppression), withheld
 
     def _arrow(self, body: bytes) -> Generator[None, None, Response]:
         table = arrow_profiles(body)
@@ -168,7 +170,9 @@ class Prediction:
             return nobody, nobody
         people = self.served.people
         pids, given = piece["pid"].fill_null(0).to_numpy(), piece["pid"].is_valid().to_numpy()
-        return given & people.is_hidden(pids, self.suppression), given & people.are_withheld(pids)
+        withheld = given.copy()
+        withheld[given] = people.are_withheld(pids[given])
+        return given & people.is_hidden(pids, self.suppression), withheld
 
 
 def _replaced(answers: pa.Table, chosen: pa.Array, by: Answer) -> pa.Table:
