@@ -27,7 +27,7 @@ from conftest import TINY, result_rows, tiny_run
 from predict_age.config import AgesConfig, SourceConfig
 from predict_age.features.extract import extract_features
 from predict_age.source import row_group_reader
-from predict_age.source.convert import convert
+from predict_age.source.convert import TextFile, convert
 from predict_age.source.discovery import list_source
 from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
@@ -131,7 +131,7 @@ def canonical(path: Path, source: SourceConfig, scratch: Path) -> list[tuple[Any
         working = file.format != "parquet"
         place = file.path
         if working:
-            made = convert(number, file, source, scratch / "working", scratch / "rejected", False)
+            [made] = convert([TextFile(number, file, False)], source, scratch / "working", scratch / "rejected")
             assert not made.broken
             place = made.path
         for split in splits_of_file(open_parquet(place).metadata, 0, number, place, working=working, **partition_of(file, working)):

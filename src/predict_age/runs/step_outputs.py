@@ -14,6 +14,8 @@ from predict_age.storage.durable_files import key_of, read_json
 from predict_age.storage.workspace import RunFolder
 
 ROWS_PER_TASK = 400_000
+SMALL_FILES_ROWS = 20_000  # of several files in one task
+SPLITS_PER_TASK = 500
 
 
 def rows_key(plan: RunPlan, source: StepRecord[ReadSourceFacts]) -> str:
@@ -57,14 +59,26 @@ def unused_rows_file(folder: RunFolder) -> Path:
     return folder.path / "source" / "unused.npy"
 
 
-def grouped(splits: list[Split], rows: int = ROWS_PER_TASK) -> list[list[Split]]:
-    """Group consecutive splits of one file, about ``rows`` rows a group."""
+def grouped(splits: list[Split], rows: int = ROWS_PER_TASK, first_training_file: int | None = None) -> list[list[Split]]:
+    """Group consecutive splits, about ``rows`` rows a group: those of one file, or of several small files.
+
+    ``first_training_file``: number of the first file of a training source, whose splits are not in a group with others.
+    """
+
+    def of_training(split: Split) -> bool:
+        return first_training_file is not None and split.file >= first_training_file
+
     groups: list[list[Split]] = []
+    held = 0
     for split in splits:
-        if groups and groups[-1][0].file == split.file and sum(s.rows for s in groups[-1]) + split.rows <= rows:
-            groups[-1].append(split)
+        last = groups[-1] if groups else []
+        most = rows if last and last[-1].file == split.file else SMALL_FILES_ROWS
+        if last and held + split.rows <= most and len(last) < SPLITS_PER_TASK and of_training(last[0]) == of_training(split):
+            last.append(split)
+            held += split.rows
         else:
             groups.append([split])
+            held = split.rows
     return groups
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,15 +24,17 @@ from predict_age.storage.parquet_writer import RowGroupWriter
 from predict_age.storage.suppression_list import SuppressionList
 
 ROWS_PER_GROUP = 50_000
+SMALL_FILE, BYTES_TOGETHER, FILES_TOGETHER = 256 << 10, 8 << 20, 200  # of files as they are stored, perhaps compressed
 SET_ASIDE = pa.schema([("file", pa.string()), ("position", pa.int64()), ("reason", pa.string())])
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """Outcome of converting one text file."""
+    """Outcome of converting one text file: its rows are the row ``groups`` of the Parquet file ``path``."""
 
     file: int
     path: str
+    groups: range
     broken: dict[str, int]  # reason -> records
     written: dict[str, str]  # path -> SHA-256 of the files written
     records: int  # in the bytes of the file
@@ -48,43 +52,86 @@ def write_set_aside(path: Path, file: str, positions: list[int], reasons: list[s
     return stream.sha256
 
 
-def convert(
-    number: int,
-    file: SourceFile,
-    source: SourceConfig,
-    folder: Path,
-    set_aside: Path,
-    ages_needed: bool = True,
-    hiding: Hiding | None = None,
-) -> Conversion:
-    """Write ``folder/<number>.parquet`` with the usable records of a JSON lines or CSV file, and set the others aside.
+@dataclass(frozen=True)
+class TextFile:
+    """A text file of the source, its number, and whether it must have a column of ages."""
 
-    Records of people who are suppressed are left out: nothing of them is written.
+    number: int
+    file: SourceFile
+    ages_needed: bool = True
+
+
+def converted_together(files: Sequence[TextFile]) -> list[list[TextFile]]:
+    """Neighbours among ``files`` that are converted by one task into one Parquet file: many small ones, or one."""
+    groups: list[list[TextFile]] = []
+    size = 0
+    for text in files:
+        if groups and text.file.size <= SMALL_FILE and size + text.file.size <= BYTES_TOGETHER and len(groups[-1]) < FILES_TOGETHER:
+            groups[-1].append(text)
+            size += text.file.size
+        else:
+            groups.append([text])
+            size = text.file.size
+    return groups
+
+
+def convert(
+    files: list[TextFile], source: SourceConfig, folder: Path, set_aside: Path, hiding: Hiding | None = None
+) -> list[Conversion]:
+    """Write ``folder/<number of the first>.parquet`` with the usable records of JSON and CSV ``files``, and set the others aside.
+
+    Each file begins a row group. Records of people who are suppressed are left out: nothing of them is written.
     """
-    pieces = read_text(file, source, ages_needed=ages_needed)
-    path = folder / f"{number:05d}.parquet"
-    broken: list[tuple[int, str]] = []
-    records = 0
-    left_out = [none_left_out()]
+    path = folder / f"{files[0].number:05d}.parquet"
+    made = []
     with creating(path) as stream, RowGroupWriter(stream, WORKING, ROWS_PER_GROUP) as writer:
-        for piece in pieces:
-            rows = piece.rows
-            if hiding is not None:
-                rows, hidden, rejected = leave_out(rows, hiding)
-                left_out.append(hidden)
-                broken += rejected
-            writer.write(rows)
-            broken += piece.broken
-            records += piece.records
-    counts: dict[str, int] = {}
+        first = 0
+        for text in files:
+            read = _write_file(text, source, writer, hiding)
+            end = writer.end_group()
+            made.append((text, range(first, end), read))
+            first = end
     written = {str(path): stream.sha256}
-    for _, reason in broken:
-        counts[reason] = counts.get(reason, 0) + 1
-    if broken:
-        aside = set_aside / f"read-{number:05d}.parquet"
-        written[str(aside)] = write_set_aside(aside, file.path, [p for p, _ in broken], [r for _, r in broken])
-    file.check_unchanged()
-    return Conversion(number, str(path), counts, written, records, np.concatenate(left_out))
+    conversions = []
+    for text, groups, read in made:
+        aside = _set_aside(text, read.broken, set_aside)
+        counts = dict(Counter(reason for _, reason in read.broken))
+        conversions.append(Conversion(text.number, str(path), groups, counts, written | aside, read.records, read.left_out))
+        text.file.check_unchanged()
+    return conversions
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Records of one file: the ``broken`` ones with position and reason, how many there are, and those of suppressed people."""
+
+    broken: list[tuple[int, str]]
+    records: int
+    left_out: np.ndarray
+
+
+def _write_file(text: TextFile, source: SourceConfig, writer: RowGroupWriter, hiding: Hiding | None) -> _Read:
+    broken: list[tuple[int, str]] = []
+    left_out = [none_left_out()]
+    records = 0
+    for piece in read_text(text.file, source, ages_needed=text.ages_needed):
+        rows = piece.rows
+        if hiding is not None:
+            rows, hidden, rejected = leave_out(rows, hiding)
+            left_out.append(hidden)
+            broken += rejected
+        writer.write(rows)
+        broken += piece.broken
+        records += piece.records
+    return _Read(broken, records, np.concatenate(left_out))
+
+
+def _set_aside(text: TextFile, broken: list[tuple[int, str]], folder: Path) -> dict[str, str]:
+    """Keep the ``broken`` records of a file; the path and SHA-256 of what was written, if anything."""
+    if not broken:
+        return {}
+    path = folder / f"read-{text.number:05d}.parquet"
+    return {str(path): write_set_aside(path, text.file.path, [p for p, _ in broken], [r for _, r in broken])}
 
 
 def floor_mod(pids: np.ndarray, batches: int) -> np.ndarray:

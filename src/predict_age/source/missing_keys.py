@@ -12,7 +12,6 @@ from predict_age.errors import InputError
 from predict_age.source.column_names import did_you_mean, letters_of, no_age
 from predict_age.source.discovery import SourceFile
 from predict_age.source.rejected_rows import too_few_known
-from predict_age.source.row_group_reader import open_parquet
 from predict_age.source.text_stream import utf8_blocks
 
 TRIED_OBJECTS = 5  # of a file's beginning
@@ -48,17 +47,17 @@ def check_profile_key(file: SourceFile, source: SourceConfig) -> None:
         )
 
 
-def check_keys(file: SourceFile, working: str, source: SourceConfig) -> None:
+def check_keys(file: SourceFile, metadata: pq.FileMetaData, groups: range, source: SourceConfig) -> None:
     """Raise InputError when no record of a JSON file has the profile key, or when an age key is written in another way.
 
-    ``working`` is the Parquet file made from it.
+    ``groups`` are the row groups made from it in the working file that has the ``metadata``.
     """
     if file.format != "jsonl":
         return
-    metadata = open_parquet(working).metadata
-    if not metadata.num_rows:
+    if not groups:
         return
-    empty = {name for name in ("birth_year", "approximate_age", "birth_date", "profile_json") if _is_empty(metadata, name)}
+    names = ("birth_year", "approximate_age", "birth_date", "profile_json")
+    empty = {name for name in names if _is_empty(metadata, groups, name)}
     if not empty:
         return
     if "profile_json" in empty:
@@ -70,10 +69,10 @@ def check_keys(file: SourceFile, working: str, source: SourceConfig) -> None:
             raise no_age(source, file.path, "a first record with the keys " + ", ".join(keys), keys)
 
 
-def _is_empty(metadata: pq.FileMetaData, name: str) -> bool:
-    """Whether a column of a working file holds nothing but NULL."""
+def _is_empty(metadata: pq.FileMetaData, groups: range, name: str) -> bool:
+    """Whether a column of some row groups of a working file holds nothing but NULL."""
     at = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).name == name)
-    chunks = [metadata.row_group(g).column(at).statistics for g in range(metadata.num_row_groups)]
+    chunks = [metadata.row_group(g).column(at).statistics for g in groups]
     return all(s is not None and s.null_count is not None and s.num_values == 0 for s in chunks)
 
 

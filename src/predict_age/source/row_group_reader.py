@@ -105,14 +105,15 @@ def splits_of_file(
     working: bool,
     partition: PathPartition = (),
     most_rows: int = SLICE_ROWS,
+    groups: range | None = None,
 ) -> list[Split]:
     """Splits of a Parquet file, in order: row groups that together fit into one slice are one split; empty ones are left out.
 
-    ``most_rows`` bounds the rows of several groups together: a batch holds whole splits.
+    ``most_rows`` bounds the rows of several groups together: a batch holds whole splits. ``groups``: only these row groups.
     """
     splits: list[Split] = []
     first_row = size = 0
-    for number in range(metadata.num_row_groups):
+    for number in range(metadata.num_row_groups) if groups is None else groups:
         group = metadata.row_group(number)
         rows, size = group.num_rows, size + group.total_byte_size
         if not rows:

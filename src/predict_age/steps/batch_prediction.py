@@ -153,10 +153,10 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
     several = _people(splits, context)
     kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
     connection = connect()
+    reading, found, size, held = None, list[_Profiles](), 0, 0  # across splits: those of small files have few rows
     for split, people in zip(splits, several, strict=True):
         if not people.needed.any():
             continue
-        reading, found, size, first = None, list[_Profiles](), 0, 0
         for piece in read_split(split, context.source, with_profile=True, with_ids=False, most_bytes=CACHE_CHUNK_BYTES):
             here = slice(piece.first, piece.first + piece.raw.num_rows)
             texts, rows = piece.raw["profile"], people.needed[here]
@@ -173,13 +173,12 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
             reading.add(texts, rows)
             before = kept & (entries["age"] == WITHHELD_AGE) if kept.any() else np.zeros_like(kept)
             found.append(_Profiles(pids, keys, kept, entries, ~kept[read], in_drift_sample[read], before[read]))
-            size += texts.nbytes
-            end = here.stop
-            if size + CACHE_CHUNK_BYTES > SLICE_BYTES or end - first + piece.raw.num_rows > SLICE_ROWS:
+            size, held = size + texts.nbytes, held + piece.raw.num_rows
+            if size + CACHE_CHUNK_BYTES > SLICE_BYTES or held + piece.raw.num_rows > SLICE_ROWS:
                 yield _together(found), reading.finish()
-                reading, found, size, first = None, [], 0, end
-        if reading is not None:
-            yield _together(found), reading.finish()
+                reading, found, size, held = None, [], 0, 0
+    if reading is not None:
+        yield _together(found), reading.finish()
 
 
 def _together(several: list[_Profiles]) -> _Profiles:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.step_facts import ReadSourceFacts
@@ -17,7 +18,7 @@ from predict_age.source import filesystem
 from predict_age.source.age_states import sum_unusable, with_readings, without_readings
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
-from predict_age.source.convert import Conversion, convert, route
+from predict_age.source.convert import Conversion, TextFile, convert, converted_together, route
 from predict_age.source.duplicate_rows import DuplicateRows, find_duplicates, write_duplicate_rows, write_unused_rows
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.id_hashes import key_of_run
@@ -56,8 +57,9 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     rules, settled = rules_before_reading(plan), plan.config.source.pid_type != "auto"
     ids = rules.ids
     conversions = _convert_text(context, source / "working", set_aside, rules, settled)
+    footers = _footers(conversions)
     for conversion in conversions:
-        check_keys(plan.all_files[conversion.file], conversion.path, plan.config.source)
+        check_keys(plan.all_files[conversion.file], footers[conversion.path], conversion.groups, plan.config.source)
     splits = _splits(plan, conversions)
     counts = _scan(context, splits, rules, scratch, set_aside)
     if not settled:
@@ -68,8 +70,8 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
             for path in (path for count in counts for path in count.written):
                 Path(path).unlink()
             if again:
-                for conversion in conversions:
-                    Path(conversion.path).unlink()
+                for working in {conversion.path for conversion in conversions}:
+                    Path(working).unlink()
                 conversions = _convert_text(
                     context, source / "working" / "again", set_aside, rules, True
                 )  # workers keep files open
@@ -140,33 +142,47 @@ def _fingerprints(context: StepContext) -> list[str]:
 
 def _convert_text(context: StepContext, working: Path, set_aside: Path, rules: RowRules, settled: bool) -> list[Conversion]:
     plan = context.plan
-    texts = [(i, f) for i, f in enumerate(plan.all_files) if f.format != "parquet"]
+    texts = [TextFile(i, f, _ages_needed(plan, i)) for i, f in enumerate(plan.all_files) if f.format != "parquet"]
     hiding = Hiding(context.suppression, rules, settled) if context.suppression else None
-    tasks = [(i, f, plan.config.source, working, set_aside, _ages_needed(plan, i), hiding) for i, f in texts]
-    more = context.progress.part(len(tasks), "files converted")
-    result: list[Conversion] = context.pool.run(convert, tasks, lambda *_: more(1), "conversion")
-    return result
+    tasks = [(files, plan.config.source, working, set_aside, hiding) for files in converted_together(texts)]
+    more = context.progress.part(len(texts), "files converted")
+
+    def advance(_: int, made: list[Conversion]) -> None:
+        more(len(made))
+
+    return [conversion for made in context.pool.run(convert, tasks, advance, "conversion") for conversion in made]
+
+
+def _footers(conversions: list[Conversion]) -> dict[str, pq.FileMetaData]:
+    """Metadata of the working files, by path."""
+    return {path: open_parquet(path).metadata for path in {c.path for c in conversions}}
 
 
 def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
-    working = {c.file: c.path for c in conversions}
+    working = {c.file: c for c in conversions}
+    footers = _footers(conversions)
     splits: list[Split] = []
     for number, file in enumerate(plan.all_files):
-        path = working.get(number, file.path)
-        parquet = open_parquet(path)
-        if number not in working:
+        copy = working.get(number)
+        path = copy.path if copy is not None else file.path
+        if copy is not None:
+            metadata = footers[path]
+        else:
+            parquet = open_parquet(path)
+            metadata = parquet.metadata
             names = with_folders(parquet.schema_arrow.names, file.partition)
             check_columns(names, plan.config.source, path, ages_needed=_ages_needed(plan, number))
             check_types(parquet.schema_arrow, plan.config.source, path)
-        partition = () if number in working else file.partition
+        partition = () if copy is not None else file.partition
         splits += splits_of_file(
-            parquet.metadata,
+            metadata,
             len(splits),
             number,
             path,
-            working=number in working,
+            working=copy is not None,
             partition=partition,
             most_rows=plan.config.prediction.batch_rows,
+            groups=copy.groups if copy is not None else None,
         )
     return splits
 
@@ -197,13 +213,18 @@ def _scan(context: StepContext, splits: list[Split], rules: RowRules, scratch: P
     buckets = _buckets(context, splits)
     files = [f.path for f in context.plan.all_files]
     shared = (context.plan.config.source, rules, buckets, scratch, set_aside, files, context.suppression)
-    tasks = [(n, group, *shared) for n, group in enumerate(grouped(splits))]
+    tasks = [(n, group, *shared) for n, group in enumerate(_groups(context, splits))]
     more = context.progress.part(total, "rows")
 
     def advance(_: int, counts: list[SplitCounts]) -> None:
         more(sum(c.read for c in counts))
 
     return [c for counts in context.pool.run(scan, tasks, advance, "scan") for c in counts]
+
+
+def _groups(context: StepContext, splits: list[Split]) -> list[list[Split]]:
+    """Splits by the scan that reads them."""
+    return grouped(splits, first_training_file=len(context.plan.files))
 
 
 def _buckets(context: StepContext, splits: list[Split]) -> int:
@@ -215,7 +236,7 @@ def _checksum_key(context: StepContext) -> bytes:
 
 
 def _find_duplicates(context: StepContext, splits: list[Split], rules: RowRules, scratch: Path) -> list[DuplicateRows]:
-    own = [group[0].file < len(context.plan.files) for group in grouped(splits)]
+    own = [group[0].file < len(context.plan.files) for group in _groups(context, splits)]
     scans, training = ([n for n, mine in enumerate(own) if mine == wanted] for wanted in (True, False))
     key = _checksum_key(context)
     tasks = [(bucket, scans, scratch, key, rules.ids, training) for bucket in range(_buckets(context, splits))]
@@ -236,7 +257,7 @@ def _route(
     """Rewrite the rows by floor modulo; returns the new splits, the batch of each, and the SHA-256 of the files written."""
     plan = context.plan
     number, _ = number_of_batches(sum(c.needs_prediction for c in counts), plan.config.prediction.batch_rows, plan.workers)
-    groups = grouped(splits, 200_000)
+    groups = grouped(splits, 200_000, len(plan.files))
     tasks = [(i, g, plan.config.source, rules, number, folder, context.suppression) for i, g in enumerate(groups)]
     routed: list[Split] = []
     batch_of: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from predict_age.kernels import prepare_kernels
 from predict_age.source.duplicate_rows import counting_rows
 from predict_age.source.id_hashes import fingerprints, read_fingerprints
 from predict_age.source.row_classifier import classify_rows
-from predict_age.source.row_group_reader import Split, read_split
+from predict_age.source.row_group_reader import SLICE_BYTES, SLICE_ROWS, Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.storage.durable_files import creating
 
@@ -74,30 +75,24 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
     tables = []
     prepare_kernels(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
     few = None if drawing.except_for is None else _strangers(splits, drawing, *read_fingerprints(drawing.except_for))
-    for split in splits:
-        wanted = counting_rows(split, drawing.duplicate_rows)
-        if few is not None:
-            wanted = few[split.id] if wanted is None else few[split.id] & wanted
-            if not wanted.any():
-                continue
-        for piece in read_split(split, config.source, with_profile=True, only=wanted):
-            judged = drawing.rules.canonical(connection, piece.raw, ("pid", "known_age", "withheld"))
-            usable = judged["pid"].is_valid().to_numpy() & ~judged["withheld"].to_numpy()
-            known = judged["known_age"].is_valid().to_numpy()
-            pids = judged["pid"].fill_null(0).to_numpy()
-            hashes = sampling_hash(pids, config.training.seed)
-            chosen = usable & (hashes < np.where(known, drawing.known, drawing.others))
-            if not chosen.any():
-                continue
-            profiles = piece.raw["profile"].filter(chosen)
-            made = extract_features(connection, profiles, drawing.features, drawing.rules.as_of)
-            groups = read_groups(connection, profiles, config.card.groups)
-            table = made.with_text_categories().append_column("age", judged["known_age"].filter(chosen))
-            table = table.append_column(SAMPLING_HASH, pa.array(hashes[chosen]))
-            table = table.append_column(FINGERPRINT, pa.array(fingerprints(pids[chosen], drawing.key)))
-            for name in groups.column_names:
-                table = table.append_column(GROUP + name, groups[name])
-            tables.append(table.filter(made.problem.is_null()))
+    for raw in _slices(splits, drawing, few):
+        judged = drawing.rules.canonical(connection, raw, ("pid", "known_age", "withheld"))
+        usable = judged["pid"].is_valid().to_numpy() & ~judged["withheld"].to_numpy()
+        known = judged["known_age"].is_valid().to_numpy()
+        pids = judged["pid"].fill_null(0).to_numpy()
+        hashes = sampling_hash(pids, config.training.seed)
+        chosen = usable & (hashes < np.where(known, drawing.known, drawing.others))
+        if not chosen.any():
+            continue
+        profiles = raw["profile"].filter(chosen)
+        made = extract_features(connection, profiles, drawing.features, drawing.rules.as_of)
+        groups = read_groups(connection, profiles, config.card.groups)
+        table = made.with_text_categories().append_column("age", judged["known_age"].filter(chosen))
+        table = table.append_column(SAMPLING_HASH, pa.array(hashes[chosen]))
+        table = table.append_column(FINGERPRINT, pa.array(fingerprints(pids[chosen], drawing.key)))
+        for name in groups.column_names:
+            table = table.append_column(GROUP + name, groups[name])
+        tables.append(table.filter(made.problem.is_null()))
     if not tables:
         return 0, ""
     path = folder / f"{number}.parquet"
@@ -105,6 +100,26 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
     with creating(path) as stream:
         pq.write_table(drawn, stream, compression="zstd")
     return drawn.num_rows - drawn["age"].null_count, str(path)
+
+
+def _slices(splits: list[Split], drawing: SamplingTask, few: dict[int, NDArray[np.bool_]] | None) -> Iterator[pa.Table]:
+    """Rows that count, with profiles, of several small splits together; ``few``: these alone of each split, by its id."""
+    waiting: list[pa.Table] = []
+    for split in splits:
+        wanted = counting_rows(split, drawing.duplicate_rows)
+        if few is not None:
+            wanted = few[split.id] if wanted is None else few[split.id] & wanted
+            if not wanted.any():
+                continue
+        for piece in read_split(split, drawing.config.source, with_profile=True, only=wanted):
+            held = [*waiting, piece.raw]
+            too_many = sum(len(t) for t in held) > SLICE_ROWS or sum(t.nbytes for t in held) > SLICE_BYTES
+            if waiting and (too_many or not piece.raw.schema.equals(waiting[0].schema)):
+                yield pa.concat_tables(waiting)
+                held = [piece.raw]
+            waiting = held
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _strangers(

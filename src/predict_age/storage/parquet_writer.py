@@ -33,6 +33,7 @@ class RowGroupWriter:
     def __init__(self, stream: IO[bytes], schema: pa.Schema, rows: int) -> None:
         self._writer = pq.ParquetWriter(stream, schema, **parquet_options(schema))
         self._rows = rows
+        self._groups = 0
         self._waiting: list[pa.Table] = []
 
     def __enter__(self) -> Self:
@@ -40,8 +41,19 @@ class RowGroupWriter:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None and self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=self._rows)
+            self._write(pa.concat_tables(self._waiting))
         self._writer.close()
+
+    def end_group(self) -> int:
+        """Write what waits as a row group, so that the next table begins another one. Returns how many there are now."""
+        waiting, self._waiting = pa.concat_tables(self._waiting) if self._waiting else None, []
+        if waiting is not None and len(waiting):
+            self._write(waiting)
+        return self._groups
+
+    def _write(self, table: pa.Table) -> None:
+        self._writer.write_table(table, row_group_size=self._rows)
+        self._groups += -(-len(table) // self._rows)
 
     def write(self, table: pa.Table) -> None:
         """Write ``table``, now or together with later tables."""
@@ -50,5 +62,5 @@ class RowGroupWriter:
         full = rows // self._rows * self._rows
         if full:
             table = pa.concat_tables(self._waiting)
-            self._writer.write_table(table.slice(0, full), row_group_size=self._rows)
+            self._write(table.slice(0, full))
             self._waiting = [table.slice(full)] if full < rows else []
