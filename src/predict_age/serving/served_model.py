@@ -103,13 +103,13 @@ def check_known_answers(
 class Watch:
     """The workspace as a server sees it: what it serves, the suppression list, and why either is not up to date.
 
-    ``notice`` is called with each sentence for the operator, ``people_of`` finds the published people of a run. Without a usable
+    ``notice`` is called with each sentence for the operator, ``people_of`` finds the published people of a run that is not on disk. Without a usable
     suppression list nothing about people is answered.
     """
 
     workspace: Workspace
     notice: Callable[[str], None]
-    people_of: PeopleOf = published_people
+    people_of: PeopleOf | None = None
     served: ServedModel | None = None
     suppression: SuppressionList | None = None
     suppression_problem: str = ""
@@ -127,7 +127,7 @@ class Watch:
         self._list_files, self._pointer_file = self._stamps()
         self._published = published = self.workspace.published
         self.suppression = read_suppression_list(self.workspace.root, published)
-        self.served = load_served(self.workspace, self.people_of)
+        self.served = self._loaded()
         self._seen = (published.current, published.champion)
         self._prepare(self.served, self.suppression)
 
@@ -176,12 +176,15 @@ class Watch:
         if now == self._seen and not self.model_problem:
             return
         self._seen = now
-        made = load_served(self.workspace, self.people_of)
+        made = self._loaded()
         self._prepare(made, self.suppression)
         if self.served is None or made.tag != self.served.tag:
             self.swaps += 1
             self.notice(f"run {made.run_id} with model {made.predictor.version} is served from now on")
         self.served = made
+
+    def _loaded(self) -> ServedModel:
+        return load_served(self.workspace) if self.people_of is None else load_served(self.workspace, self.people_of)
 
     @staticmethod
     def _prepare(served: ServedModel, listed: SuppressionList | None) -> None:
