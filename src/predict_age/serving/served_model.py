@@ -103,8 +103,8 @@ def check_known_answers(
 class Watch:
     """The workspace as a server sees it: what it serves, the suppression list, and why either is not up to date.
 
-    ``notice`` is called with each sentence for the operator, ``people_of`` finds the published people of a run that is not on disk. Without a usable
-    suppression list nothing about people is answered.
+    ``notice`` is called with each sentence for the operator, ``people_of`` finds the published people of a run that is not on disk.
+    Without a usable suppression list nothing about people is answered.
     """
 
     workspace: Workspace
