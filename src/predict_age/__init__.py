@@ -22,14 +22,17 @@ if TYPE_CHECKING:
         AgeModel,
         BatchPredictor,
         FinishedRun,
+        PeopleSource,
         Results,
         Scores,
+        SourceProfile,
         batch_predictor,
         evaluate,
         init,
         load,
         open_run,
         profile,
+        read,
         run,
     )
     from predict_age.api.regressor import AgeRegressor
@@ -39,8 +42,10 @@ __all__ = [
     "AgeRegressor",
     "BatchPredictor",
     "FinishedRun",
+    "PeopleSource",
     "Results",
     "Scores",
+    "SourceProfile",
     "__version__",
     "batch_predictor",
     "evaluate",
@@ -48,6 +53,7 @@ __all__ = [
     "load",
     "open_run",
     "profile",
+    "read",
     "run",
 ]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-BoolArray = NDArray[np.bool_]
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
+AnyShape = tuple[int, ...]
+BoolArray = np.ndarray[AnyShape, np.dtype[np.bool_]]
+Float32Array = np.ndarray[AnyShape, np.dtype[np.float32]]
+Float64Array = np.ndarray[AnyShape, np.dtype[np.float64]]
+Int64Array = np.ndarray[AnyShape, np.dtype[np.int64]]

@@ -7,17 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 
 from predict_age.api.model import ANSWER_SCHEMA, AgeModel, load_age_model
 from predict_age.api.people import ArrowTable
 from predict_age.errors import ConfigError
 from predict_age.query.model_registry import CHAMPION
-
-if TYPE_CHECKING:
-    import duckdb
 
 SPARK_TYPES = {"int64": "bigint", "int32": "int", "double": "double", "string": "string", "bool": "boolean"}
 DUCKDB_TYPES = {**SPARK_TYPES, "string": "varchar"}

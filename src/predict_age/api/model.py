@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from predict_age.api.people import AnyPeople, GivenPeople, given_people
-from predict_age.arrays import BoolArray
+from predict_age.arrays import BoolArray, Int64Array
 from predict_age.config import SourceConfig
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import ProfilePredictor
@@ -69,7 +68,7 @@ class AgeModel:
     trained_in: RunFolder
     source: SourceConfig
     rules: RowRules
-    withheld: NDArray[np.int64]
+    withheld: Int64Array
 
     @property
     def version(self) -> str:

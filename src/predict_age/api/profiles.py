@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
+from predict_age.api.sources import AnySource
 from predict_age.pipeline.run_plan import parse_date
 from predict_age.proposal.columns import Role
 from predict_age.proposal.source_profile import SourceProfile, profile_of
 
 
 def profile_source(
-    source: str | Path,
+    source: AnySource,
     *,
     as_of: dt.date | str | None = None,
     pid: str = "",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from predict_age.api.sources import AnySource
 from predict_age.pipeline.run_plan import parse_date
 from predict_age.proposal.columns import Role
 from predict_age.proposal.writing import WrittenProposal, check_free, write_proposal
 
 
 def propose_files(
-    source: str | Path,
+    source: AnySource,
     out: str | Path = ".",
     *,
     as_of: dt.date | str | None = None,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from predict_age.api.people import ArrowTable
 from predict_age.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from predict_age.config import AgesConfig, Config, TrainingConfig
 from predict_age.features.spec import Feature, FeatureSet, Number
@@ -19,6 +21,9 @@ from predict_age.models.delivery import calibrated
 from predict_age.models.size_presets import for_people
 from predict_age.models.training import TrainingPeople
 
+NumberLike: TypeAlias = np.number | np.bool_ | float
+GivenNumbers: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.generic]] | Sequence[NumberLike] | ArrowTable  # (n,)
+GivenRows: TypeAlias = GivenNumbers | Sequence[Sequence[NumberLike]]  # (n, m)
 _OLDEST = 120  # whole years that the models know: 0..120
 _STEPS = 100  # of a target that is no age, between its smallest and its largest value
 CALIBRATION_SHARE, VALIDATION_SHARE = 0.2, 0.15
@@ -91,7 +96,7 @@ class AgeRegressor(RegressorMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> AgeRegressor:
+    def fit(self, X: GivenRows, y: GivenNumbers, sample_weight: GivenNumbers | None = None) -> AgeRegressor:
         """Fit to ``X`` (n, m), NaN = missing, and ``y`` (n,).
 
         ``sample_weight`` (n,), not negative: whole numbers count as so many equal rows; with others, n rows are drawn by weight.
@@ -113,19 +118,19 @@ class AgeRegressor(RegressorMixin, BaseEstimator):
         self.bundle_ = _trained(rows, scale.whole(target), self._settings(len(target), seed), seed, self.n_jobs or 1)
         return self
 
-    def predict(self, X: ArrayLike) -> Float64Array:
+    def predict(self, X: GivenRows) -> Float64Array:
         """Predict the target (n,) of ``X`` (n, m), in its unit and not rounded."""
         outputs = self._members(X)
         ensemble = self.bundle_.ensemble
         return self.scale_.targets(np.clip(ensemble.point_age(outputs), 0, _OLDEST))
 
-    def predict_interval(self, X: ArrayLike) -> Float64Array:
+    def predict_interval(self, X: GivenRows) -> Float64Array:
         """Predict the interval (n, 2) of ``X`` (n, m): lower and upper end, both included, in the unit of the target."""
         outputs, scale = self._members(X), self.scale_
         made = self.bundle_.ensemble.predict(outputs)
         return np.column_stack([scale.targets(made.lower - scale.half), scale.targets(made.upper + scale.half)])
 
-    def _members(self, X: ArrayLike) -> MemberOutputs:
+    def _members(self, X: GivenRows) -> MemberOutputs:
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, ensure_all_finite="allow-nan", dtype=np.float64)
         return self.bundle_.member_outputs(_bounded(rows))

@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.errors import ConfigError
 from predict_age.evaluation.ab_test.truth import result_table_sql
 from predict_age.storage.manifest import verified_run
@@ -58,17 +58,17 @@ class Results:
         with self._relation(self.columns) as relation:
             return relation.to_arrow_table()
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> PandasFrame:
         """All rows as a pandas data frame; pandas must be installed."""
         return self.to_arrow().to_pandas()
 
-    def to_polars(self) -> Any:
+    def to_polars(self) -> PolarsFrame:
         """All rows as a polars data frame; polars must be installed."""
         import polars
 
-        return polars.from_arrow(self.to_arrow())
+        return polars.DataFrame(self.to_arrow())
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> object:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     @contextmanager

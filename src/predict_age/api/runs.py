@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from predict_age.api.model import AgeModel, framed, load_age_model
 from predict_age.api.program import run_program
 from predict_age.api.results import Results
+from predict_age.api.sources import AnySource, PeopleSource
 from predict_age.config import load_config
 from predict_age.errors import ConfigError
 from predict_age.runs.summary import run_summary
@@ -85,14 +85,14 @@ def open_run(workspace: str | Path, run: str = "current") -> FinishedRun:
 
 
 def start(
-    source: str | Path,
+    source: AnySource,
     workspace: str | Path,
     as_of: dt.date | str,
     *,
     features: str | Path | None = None,
-    config: str | Path | Mapping[str, Any] | None = None,
+    config: str | Path | Mapping[str, object] | None = None,
     purpose: str = "",
-    training_source: str | Path = "",
+    training_source: AnySource = "",
     base: str = "",
     model: str = "",
     shadow: bool = False,
@@ -102,15 +102,15 @@ def start(
 ) -> FinishedRun:
     """Run all steps on ``source``, as ``predict-age run`` does, in a process of its own: train, predict, merge, check, publish.
 
-    ``source``: a file, a folder, a glob, ``s3://...`` or ``glue://...``; so is a ``training_source``, on whose people the model is
-    trained instead, and who are not in the results. ``as_of``: the date of the ages. ``features`` and
+    ``source``: a file, a folder, a glob, ``s3://...``, ``glue://...``, or what ``read`` returned; so is a ``training_source``, on
+    whose people the model is trained instead, and who are not in the results. ``as_of``: the date of the ages. ``features`` and
     ``config``: TOML files; the configuration may be a dictionary of sections, such as ``{"training": {"coverage": 0.8}}``.
     ``progress`` writes what the run does to ``sys.stderr``. An unfinished run with the same inputs is continued.
 
     Raises the error that the run ends with, all of them PredictAgeError: ConfigError, InputError, IntegrityError, QualityError
     (a gate stopped it), ResourceError, BusyError. Ctrl-C stops the run cleanly; the same call continues it.
     """
-    if not isinstance(source, (str, Path)):
+    if not isinstance(source, (str, Path, PeopleSource)):
         raise ConfigError(
             "a run reads its people from files",
             expected="a path",
@@ -138,7 +138,7 @@ def start(
     return open_run(workspace, str(made["run_id"]))
 
 
-def _written(config: Mapping[str, Any], path: Path) -> Path:
+def _written(config: Mapping[str, object], path: Path) -> Path:
     """The configuration ``config`` as a TOML file. Raises ConfigError for what is no configuration."""
     tables = {name: section for name, section in config.items() if isinstance(section, Mapping)}
     lines = [f"{toml_value(name)} = {toml_value(value)}" for name, value in config.items() if name not in tables]

@@ -63,7 +63,8 @@ class TrainedModels:
     @property
     def suggested_minors(self) -> float:
         """Minors for each adult of known age, as frequent as the youngest adults suggest."""
-        weights, at_limit = np.ones(len(self.numbers)), 1.0
+        weights: NDArray[np.float64] = np.ones(len(self.numbers))
+        at_limit = 1.0
         if self.people.age_weights is not None:
             limit = np.array([self.models.ensemble.rule.min_age], np.float64)
             weights, at_limit = self.people.age_weights.of(self.held_out.age), float(self.people.age_weights.of(limit)[0])

@@ -49,7 +49,7 @@ def sample_source(source: str, most: int = ROWS_SAMPLED) -> SourceSample:
 
 def _records(file: SourceFile, most: int) -> list[Record]:
     records: list[Record] = []
-    for texts in _texts(file, most):
+    for texts in record_texts(file, most):
         for text in texts.slice(0, most - len(records)).to_pylist():
             value = json_object(text)
             if value is not None:
@@ -59,8 +59,8 @@ def _records(file: SourceFile, most: int) -> list[Record]:
     return records
 
 
-def _texts(file: SourceFile, most: int) -> Iterator[pa.ChunkedArray]:
-    """Records of one file as JSON objects, some at a time."""
+def record_texts(file: SourceFile, most: int) -> Iterator[pa.ChunkedArray]:
+    """Stream records of one file as JSON objects: of Parquet about ``most``, of text all."""
     if file.format == "parquet":
         yield from _parquet_texts(file, most)
         return
