@@ -69,6 +69,12 @@ def new_profile(profiles: list[dict[str, object]]) -> bytes:
     ).encode()
 
 
+def profiles_of(people: Path) -> list[dict[str, object]]:
+    """Some profiles of generated ``people``."""
+    texts = pq.read_table(people, columns=["profile_json"]).slice(0, 5000)["profile_json"].to_pylist()
+    return [json.loads(text) for text in texts if (text or "").startswith("{")]
+
+
 def percentiles(times: list[float]) -> str:
     ordered = sorted(times)
     at = [ordered[min(int(len(ordered) * q), len(ordered) - 1)] * 1000 for q in (0.5, 0.9, 0.99, 1)]
@@ -172,9 +178,8 @@ def main() -> None:
     arguments.add_argument("--rate", type=float, default=1000)
     arguments.add_argument("--core", type=int, default=0)
     given = arguments.parse_args()
-    texts = pq.read_table(given.people, columns=["pid", "profile_json"]).slice(0, 5000).to_pylist()
-    pids = [row["pid"] for row in texts]
-    profiles = [json.loads(row["profile_json"]) for row in texts if (row["profile_json"] or "").startswith("{")]
+    pids = pq.read_table(given.people, columns=["pid"]).slice(0, 5000)["pid"].to_pylist()
+    profiles = profiles_of(given.people)
     single = lambda: post(b'{"profile": ' + new_profile(profiles) + b"}")  # noqa: E731
     many = lambda n: post(b"[" + b",".join(b'{"profile": ' + new_profile(profiles) + b"}" for _ in range(n)) + b"]")  # noqa: E731
     odd = lambda: post(b'{"profile": ' + new_profile(profiles).replace(b'"current_title"', b'"\\u0063urrent_title"') + b"}")  # noqa: E731

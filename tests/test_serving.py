@@ -621,8 +621,8 @@ def test_large_requests_say_how_many_more_are_taken(served: Served, monkeypatch:
     large = b"[" + b",".join([GOOD] * 300) + b"]"
     kind = {"Content-Type": JSON}
     headers = served.ask("POST", "/v1/predict", large, kind)[1]
-    assert (headers["ratelimit"], headers["ratelimit-policy"]) == ('"large";r=8;t=1', '"large";q=8;qu="concurrent-requests"')
-    monkeypatch.setattr(served.service, "pending", 8)
+    assert (headers["ratelimit"], headers["ratelimit-policy"]) == ('"large";r=32;t=1', '"large";q=32;qu="concurrent-requests"')
+    monkeypatch.setattr(served.service.large, "pending", 32)
     status, headers, _ = served.ask("POST", "/v1/predict", large, kind)
     assert (status, headers["retry-after"], headers["ratelimit"]) == (429, "1", '"large";r=0;t=1')
     assert served.post(GOOD)[0] == 200
@@ -698,24 +698,24 @@ def test_a_port_in_use_and_an_empty_workspace(tiny: Path, tmp_path: Path) -> Non
 
 
 def test_many_profiles_do_not_make_single_ones_wait(served: Served) -> None:
-    """While 10,000 profiles are predicted, a single one is answered; a ninth such request at once is refused."""
+    """While 10,000 profiles are predicted, a single one is answered; a 33rd such request at once is refused."""
     many = b"[" + b",".join([GOOD] * 10_000) + b"]"
     done: list[int] = []
     worker = threading.Thread(target=lambda: done.append(served.post(many)[0]))
     worker.start()
-    while not served.service.pending and worker.is_alive():
+    while not served.service.large.pending and worker.is_alive():
         time.sleep(0.001)
     answered = 0
     while worker.is_alive():
         assert served.post(GOOD)[0] == 200
         answered += 1
     assert done == [200] and answered >= 3
-    served.service.pending += 8
+    served.service.large.pending += 32
     try:
         status, headers, _ = served.ask("POST", "/v1/predict", many, {"Content-Type": JSON})
         assert (status, headers["retry-after"]) == (429, "1")
     finally:
-        served.service.pending -= 8
+        served.service.large.pending -= 32
 
 
 def test_dates_of_keys_are_days(tmp_path: Path) -> None:

@@ -122,9 +122,14 @@ class FeatureReader:
         if self._fast_reader.fast_path.sql_only_features:
             self._by_sql.append(chunk.take(pa.array(row_numbers)))
 
+    @property
+    def irregular(self) -> int:
+        """Number of the profiles added that are not plain, so that SQL has to read them."""
+        return sum(map(len, self._irregular))
+
     def encoded(self, encoders: Encoders) -> tuple[Matrix, list[str | None]]:
         """The matrix of all rows added, and their problems: those of :meth:`finish`, for a few profiles without Arrow and SQL."""
-        fast, names, rare = self._fast_reader, self._features.names, sum(map(len, self._irregular))
+        fast, names, rare = self._fast_reader, self._features.names, self.irregular
         if fast is None or fast.fast_path.sql_only_features or rare > MAX_PREPARED_PROFILES:
             found = self.finish()
             return encoders.encode(found.columns), found.problem.to_pylist()

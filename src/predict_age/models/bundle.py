@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -21,9 +22,13 @@ from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
 from predict_age.models.withholding import NOBODY_WITHHELD, WithholdingRule, at_rate
 from predict_age.models.xgb_model import XGBoostModel
+from predict_age.pieces import finished
 
 YEARS_PER_PERCENT = 3.33
 MEMBERS = ("xgboost", "lightgbm", "network", "ridge")
+FOREST_PIECE_ROWS = 128  # rows for which a forest is asked before a pause
+MOST_ROWS_IN_PIECES = 1024  # many rows are asked about at once: nobody waits for their pauses
+MemberValues = tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]
 
 
 @dataclass(frozen=True)
@@ -200,20 +205,30 @@ class Bundle:
 
     def predict(self, matrix: Matrix) -> Predictions:
         """Predict (n_rows, n_columns), NaN = missing. Raises IntegrityError when a model returns NaN or infinity."""
-        return self.ensemble.predict(self.member_outputs(matrix))
+        return finished(self.predict_in_pieces(matrix))
+
+    def predict_in_pieces(self, matrix: Matrix) -> Generator[None, None, Predictions]:
+        """Predict as :meth:`predict`, with a pause after each member."""
+        outputs = yield from self._outputs_in_pieces(matrix, all_members=False)
+        yield
+        return self.ensemble.predict(outputs)
 
     def member_outputs(self, matrix: Matrix, all_members: bool = False) -> MemberOutputs:
         """Outputs of the members that have weight, or of ``all_members``."""
-        points, network, forest, network_quantiles = self.evaluate_members(matrix, all_members)
+        return finished(self._outputs_in_pieces(matrix, all_members))
+
+    def _outputs_in_pieces(self, matrix: Matrix, all_members: bool) -> Generator[None, None, MemberOutputs]:
+        points, network, forest, network_quantiles = yield from self._members_in_pieces(matrix, all_members)
         return self.ensemble.outputs(points, network, forest, np.isnan(matrix).sum(axis=1), network_quantiles)
 
-    def evaluate_members(
-        self, matrix: Matrix, all_members: bool
-    ) -> tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]:
+    def evaluate_members(self, matrix: Matrix, all_members: bool) -> MemberValues:
         """Points (n, 4) of the members, network and forest distributions (n, n_ages), and the network's quantiles (n, 3).
 
         Members without weight are skipped unless ``all_members``: their points mean nothing, their distributions are None.
         """
+        return finished(self._members_in_pieces(matrix, all_members))
+
+    def _members_in_pieces(self, matrix: Matrix, all_members: bool) -> Generator[None, None, MemberValues]:
         if matrix.shape[1] != self.columns:  # kernels do not check bounds
             raise ValueError(f"the models read {self.columns} columns, not {matrix.shape[1]}")
         weights, residuals_alone = self.ensemble.weights, self.ensemble.residual_share == 1
@@ -224,17 +239,26 @@ class Bundle:
             _check_finite(network)
             interval_quantiles = quantiles(network, self.ensemble.youngest, self.ensemble.levels())
             points[:, 2] = interval_quantiles[:, 1]
+            yield
         needs_forest = all_members or (self.ensemble.network_share < 1 and not residuals_alone)
         if needs_forest or weights[0]:
             points[:, 0] = self.xgboost.predict(matrix)
+            yield
         if all_members or weights[1]:
             points[:, 1] = self.lightgbm.predict(matrix)
+            yield
         if all_members or weights[3]:
             points[:, 3] = self.ridge.predict(matrix)
         _check_finite(points)
         points[:, 3] = np.clip(points[:, 3], self.ensemble.youngest, self.ensemble.oldest)  # a line has no bounds
         if needs_forest:
-            forest = self.forest.distribution(with_point_prediction(matrix, points[:, 0].astype(np.float32)))
+            whole = with_point_prediction(matrix, points[:, 0].astype(np.float32))
+            together = FOREST_PIECE_ROWS if len(whole) <= MOST_ROWS_IN_PIECES else len(whole)
+            found = []
+            for first in range(0, max(len(whole), 1), together):
+                found.append(self.forest.distribution(whole[first : first + together]))
+                yield
+            forest = found[0] if len(found) == 1 else np.concatenate(found)
             _check_finite(forest)
         return points, network, forest, interval_quantiles
 

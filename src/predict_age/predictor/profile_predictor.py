@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -17,12 +17,15 @@ from predict_age.features.encode import Matrix
 from predict_age.features.extract import FeatureReader
 from predict_age.kernels import MIN_KERNEL_ROWS, prepare_kernels, use_kernels
 from predict_age.models.bundle import Bundle
+from predict_age.pieces import finished
 from predict_age.predictor.answers import Answers, answers
 from predict_age.predictor.profile_judgement import WITHOUT_FEATURES, shows_features
-from predict_age.predictor.reasons import Reasons, reasons_of
+from predict_age.predictor.reasons import Reasons, reasons_in_pieces
 from predict_age.source.row_rules import connect
 
 MANY_ROWS = 100
+READ_TOGETHER = 256  # profiles that are read before a pause
+MOST_BY_SQL = 8  # of these, those that only SQL reads, which takes fifty times as long
 Profile = str | bytes | Mapping[str, object] | None
 
 
@@ -63,33 +66,69 @@ class ProfilePredictor:
         With ``rows`` (n,), about the marked ones alone. Raises InputError for a profile that cannot be written as text.
         """
         column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
-        matrix, problems = self.matrix(column, rows)
+        return finished(self._answers(*self.matrix(column, rows)))
+
+    def predict_in_pieces(self, column: pa.ChunkedArray, rows: NDArray[np.bool_]) -> Generator[None, None, Answers]:
+        """Answers about the profiles of ``column`` that ``rows`` (n,) marks, with pauses."""
+        places = np.flatnonzero(rows)
+        found = list[tuple[Matrix, list[str | None]]]()
+        left = [places[first : first + READ_TOGETHER] for first in range(0, len(places), READ_TOGETHER)][::-1] or [places]
+        while left:
+            here = left.pop()
+            first, end = (int(here[0]), int(here[-1]) + 1) if len(here) else (0, 0)
+            read = self._read(column.slice(first, end - first), rows[first:end], MOST_BY_SQL)
+            if read is None:
+                left += [here[len(here) // 2 :], here[: len(here) // 2]]
+            else:
+                found.append(read)
+            yield
+        matrix = found[0][0] if len(found) == 1 else np.concatenate([part for part, _ in found])
+        return (yield from self._answers(matrix, [problem for _, problems in found for problem in problems]))
+
+    def _answers(self, matrix: Matrix, problems: list[str | None]) -> Generator[None, None, Answers]:
         usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
         everybody = bool(usable.all())
-        made = self.bundle.predict(matrix if everybody else matrix[usable])
+        made = yield from self.bundle.predict_in_pieces(matrix if everybody else matrix[usable])
+        yield
         reasons = [] if everybody else [problems[row] or WITHOUT_FEATURES for row in np.flatnonzero(~usable).tolist()]
         return answers(usable, reasons, made, self.rules.default_age, self.rules.usable_from_pct)
 
     def reasons(self, profiles: Sequence[Profile] | pa.ChunkedArray) -> list[Reasons | None]:
         """Reasons of the predictions of ``profiles``, in their order; None for those without, and for withheld people."""
         column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
+        return finished(self.reasons_in_pieces(column))
+
+    def reasons_in_pieces(self, column: pa.ChunkedArray) -> Generator[None, None, list[Reasons | None]]:
+        """Reasons as :meth:`reasons` gives them, with pauses."""
         matrix, problems = self.matrix(column)
         usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
         made = self.bundle.predict(matrix)
-        shown = (usable & ~made.withheld).tolist()
-        return [
-            reasons_of(self.bundle, matrix[n], int(made.age[n]), float(made.width[n])) if ok else None for n, ok in enumerate(shown)
-        ]
+        found = list[Reasons | None]()
+        for n, ok in enumerate((usable & ~made.withheld).tolist()):
+            yield
+            age, width = int(made.age[n]), float(made.width[n])
+            found.append((yield from reasons_in_pieces(self.bundle, matrix[n], age, width)) if ok else None)
+        return found
 
     def matrix(self, column: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> tuple[Matrix, list[str | None]]:
         """The matrix (n, n_columns) that the models read from a ``column`` of profiles (n,), and why profiles cannot be used.
 
         With ``rows`` (n,), of the marked ones alone.
         """
+        found = self._read(column, rows, len(column))
+        assert found is not None  # any number may be read by SQL
+        return found
+
+    def _read(
+        self, column: pa.ChunkedArray, rows: NDArray[np.bool_] | None, most_by_sql: int
+    ) -> tuple[Matrix, list[str | None]] | None:
+        """As :meth:`matrix`; None where SQL would have to read more than ``most_by_sql`` of several profiles."""
         with _reading:
             kernels = len(column) > 0 and use_kernels(len(column))
             reader = FeatureReader(connect, self.bundle.features.text, self.rules.as_of, kernels=kernels)
             reader.add(column, rows)
+            if reader.irregular > most_by_sql:
+                return None
             return reader.encoded(self.bundle.encoders)
 
 

@@ -9,6 +9,7 @@ has an age.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -20,12 +21,14 @@ from numpy.typing import NDArray
 from predict_age.arrays import Float64Array
 from predict_age.features.encode import Matrix
 from predict_age.models.bundle import Bundle
+from predict_age.pieces import finished
 
 EXACT_FEATURES = 12
 MOST_SETS, MOST_SETS_OF_TREES = 450, 850  # trees jump, so that few sets tell less about the others
 JACKKNIFE_GROUPS = 10
 DECIMALS = 3
 SEED = 20_261_129
+SETS_TOGETHER = 256  # sets that are evaluated before a pause
 BASE, ROUNDING = "(base)", "(rounding)"
 
 
@@ -85,11 +88,11 @@ class Shares:
     sets: int
 
 
-def reasons_of(bundle: Bundle, row: Matrix, age: int, width: float) -> Reasons:
+def reasons_in_pieces(bundle: Bundle, row: Matrix, age: int, width: float) -> Generator[None, None, Reasons]:
     """Reasons for the published ``age`` and ``width`` of the person with this ``row`` (n_columns,), who shows some feature."""
     names = bundle.features.names
     known = [i for i in range(len(names)) if not np.isnan(row[i])]
-    shares = feature_shares(bundle, row, known)
+    shares = yield from _shares_in_pieces(bundle, row, known, EXACT_FEATURES)
     made = []
     for i, (years, of_width), error in zip(known, shares.values.tolist(), shares.standard_errors.tolist(), strict=True):
         meaning = bundle.features.features[names[i]].meaning.rstrip(".")
@@ -103,14 +106,18 @@ def reasons_of(bundle: Bundle, row: Matrix, age: int, width: float) -> Reasons:
 
 def feature_shares(bundle: Bundle, row: Matrix, known: list[int], exact_features: int = EXACT_FEATURES) -> Shares:
     """Shapley values of the ``known`` features of a ``row`` (n_columns,); by enumeration up to ``exact_features`` of them."""
+    return finished(_shares_in_pieces(bundle, row, known, exact_features))
+
+
+def _shares_in_pieces(bundle: Bundle, row: Matrix, known: list[int], exact_features: int) -> Generator[None, None, Shares]:
     k = len(known)
     if k <= exact_features:
         sets = np.arange(1 << k, dtype=np.int64)
-        found = _of_sets(bundle, row, known, sets)
+        found = yield from _of_sets(bundle, row, known, sets)
         return Shares(found[0], _enumerated(found, k), np.zeros(k), len(sets))
     has_trees = bool(bundle.ensemble.weights[0] or bundle.ensemble.weights[1] or bundle.ensemble.network_share < 1)
     drawn = _drawn_sets(k, MOST_SETS_OF_TREES if has_trees else MOST_SETS)
-    found = _of_sets(bundle, row, known, drawn.sets)
+    found = yield from _of_sets(bundle, row, known, drawn.sets)
     base, change = found[0], found[-1] - found[0]
     values = _regression(drawn, found - base, change, drawn.weights)
     without = [_regression(drawn, found - base, change, drawn.weights_without(group)) for group in range(JACKKNIFE_GROUPS)]
@@ -195,8 +202,16 @@ def _enumerated(found: Float64Array, k: int) -> Float64Array:
     return values
 
 
-def _of_sets(bundle: Bundle, row: Matrix, known: list[int], sets: NDArray[np.int64]) -> Float64Array:
+def _of_sets(bundle: Bundle, row: Matrix, known: list[int], sets: NDArray[np.int64]) -> Generator[None, None, Float64Array]:
     """Age and width (n, 2), not rounded, of a person of whom only the features in a set are known; ``sets`` (n,) by bits."""
+    found = []
+    for first in range(0, len(sets), SETS_TOGETHER):
+        found.append(_of_few_sets(bundle, row, known, sets[first : first + SETS_TOGETHER]))
+        yield
+    return np.concatenate(found)
+
+
+def _of_few_sets(bundle: Bundle, row: Matrix, known: list[int], sets: NDArray[np.int64]) -> Float64Array:
     rows = np.repeat(row[np.newaxis], len(sets), axis=0)
     names = bundle.features.names
     owner = [name.rpartition(".")[0] for name in bundle.encoders.column_names(names)[len(names) :]]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import hashlib
 import json
 import re
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from predict_age.errors import PredictAgeError
+from predict_age.pieces import finished
 from predict_age.serving.keys import Keys
+from predict_age.serving.large_requests import LargeRequests
 from predict_age.serving.list_pages import page_of
 from predict_age.serving.messages import ARROW, JSON, NDJSON, Answered, Finding, ProblemError, Request, Response
 from predict_age.serving.metrics import ServerMetrics
@@ -26,9 +28,8 @@ from predict_age.serving.strict_json import decoded, single_item
 from predict_age.serving.workers import SharedCounters
 from predict_age.version import __version__
 
-MOST_PENDING = 8  # requests with many profiles at a time
 MAX_PIDS = 10_000
-PIDS_TOGETHER = 50
+FEW_PIDS = 10  # that are looked up at once
 _PORT = re.compile(":[0-9]{0,5}$")
 _LATER = {"Retry-After": "2"}
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
@@ -41,7 +42,6 @@ class Service:
     watch: Watch
     keys: Keys | None
     metrics: ServerMetrics = field(default_factory=ServerMetrics)
-    pending: int = 0
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
     small: SmallRequests = field(default_factory=SmallRequests)
@@ -49,6 +49,7 @@ class Service:
     behind_gateway: bool = False  # which authorizes whoever asks
 
     def __post_init__(self) -> None:
+        self.large = LargeRequests(self.small)
         bodies = (JSON, NDJSON, ARROW)
         self.routes = [
             Route("POST", "/v1/predict", "predict", self._predict, bodies),
@@ -158,29 +159,14 @@ class Service:
         read = prediction.read_at_once(call.request)
         if read is not None:
             return self.small.answer(prediction, call.request, read)
-        if self.pending >= MOST_PENDING:
-            headers = {"Retry-After": "1", **self._large_limit()}
+        if self.large.full(len(call.request.body)):
+            headers = {"Retry-After": "1", **self.large.limit()}
             raise ProblemError(429, "too many requests with many profiles at a time", headers=headers)
         return self._in_slices(prediction, call.request)
 
     async def _in_slices(self, prediction: Prediction, request: Request) -> Response:
-        self.pending += 1
-        try:
-            work = prediction.in_slices(request)
-            while True:
-                try:
-                    next(work)
-                except StopIteration as end:
-                    made: Response = end.value
-                    return replace(made, headers={**made.headers, **self._large_limit(done=1)})
-                await asyncio.sleep(0)
-        finally:
-            self.pending -= 1
-
-    def _large_limit(self, done: int = 0) -> dict[str, str]:
-        """Headers that say how many large requests may run at a time, and how many more would be taken now."""
-        left = MOST_PENDING - self.pending + done
-        return {"RateLimit-Policy": f'"large";q={MOST_PENDING};qu="concurrent-requests"', "RateLimit": f'"large";r={left};t=1'}
+        made = await self.large.counted_result(prediction.in_slices(request), len(request.body))
+        return replace(made, headers={**made.headers, **self.large.limit()})
 
     def _person(self, call: RoutedCall) -> Response:
         self._check_list()
@@ -207,14 +193,15 @@ class Service:
         ]
         if wrong:
             raise ProblemError(422, "some ids are none", *wrong)
-        return self._rows(call, pids)
+        work = self._rows(call, pids)
+        return finished(work) if len(pids) <= FEW_PIDS else self.large.result(work)
 
-    async def _rows(self, call: RoutedCall, pids: list[int | str]) -> Response:
-        """The published rows of ``pids``, with a pause after some, so that single requests do not wait."""
+    def _rows(self, call: RoutedCall, pids: list[int | str]) -> Generator[None, None, Response]:
+        """The published rows of ``pids``, with a pause after each."""
         found: list[dict[str, object] | None] = []
-        for first in range(0, len(pids), PIDS_TOGETHER):
-            found += [self._row(call, pid) for pid in pids[first : first + PIDS_TOGETHER]]
-            await asyncio.sleep(0)
+        for pid in pids:
+            found.append(self._row(call, pid))
+            yield
         return _json(_facts(call.served) | {"people": found}, ETag=call.served.tag)
 
     def _row(self, call: RoutedCall, written: int | str) -> dict[str, object] | None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Generator
 
 import pyarrow as pa
 
 from predict_age.serving.messages import Finding, ProblemError
 from predict_age.serving.profile_requests import MOST_PROFILES
 
+ROWS_CHECKED = 1000  # before a pause
 _RECORD_BATCH, _DICTIONARY_BATCH = 3, 2  # types of messages in Arrow's Message.fbs
 _COMPRESSION_FIELD = 3  # of RecordBatch, counted from 0
 _HEADER_TYPE, _HEADER = 1, 2  # fields of Message
 
 
-def arrow_profiles(body: bytes) -> pa.Table:
-    """The columns ``profile`` (string) and, if it is there, ``pid`` of an Arrow stream. Raises ProblemError 400, 413 or 422."""
+def arrow_profiles(body: bytes) -> Generator[None, None, pa.Table]:
+    """The columns ``profile`` (string) and, if it is there, ``pid`` of an Arrow stream, with pauses while they are checked.
+
+    Raises ProblemError 400, 413 or 422.
+    """
     rows, batches = 0, []
     try:
         _refuse_compressed(body)
@@ -27,10 +32,13 @@ def arrow_profiles(body: bytes) -> pa.Table:
             rows += batch.num_rows
             if rows > MOST_PROFILES:
                 raise ProblemError(413, f"more than {MOST_PROFILES:,} profiles: send several requests")
-            batch.validate(full=True)
+            batch.validate()
+            for first in range(0, max(batch.num_rows, 1), ROWS_CHECKED):
+                batch.slice(first, ROWS_CHECKED).validate(full=True)
+                yield
             batches.append(batch)
         table = pa.Table.from_batches(batches, reader.schema)
-        text = pa.chunked_array([table["profile"].cast(pa.string()).combine_chunks()])
+        text = table["profile"].cast(pa.string())
     except (pa.ArrowException, struct.error, OSError, MemoryError, IndexError, ValueError, UnicodeError):
         raise ProblemError(400, "the body is no Arrow stream", Finding("an uncompressed Arrow IPC stream, valid UTF-8")) from None
     columns = {"profile": text}

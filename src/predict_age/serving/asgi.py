@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 from predict_age.serving.application import Service
@@ -82,7 +83,7 @@ class AsgiApplication:
 
     async def _body(self, receive: Receive) -> bytes:
         """The whole body. Raises ProblemError when it is too large, too slow, or too much with the others."""
-        parts, size = list[bytes](), 0
+        content, size = BytesIO(), 0  # it grows as parts arrive: joining them would be one long piece of work
         try:
             async with asyncio.timeout(self.limits.body):
                 while True:
@@ -92,13 +93,13 @@ class AsgiApplication:
                     part = message.get("body", b"")
                     size += len(part)
                     self.buffered += len(part)
-                    parts.append(part)
+                    content.write(part)
                     if size > MAX_BODY_BYTES:
                         raise too_large()
                     if self.buffered > MAX_BUFFERED_BYTES:
                         raise ProblemError(503, "too many large bodies at once", headers={"Retry-After": "1"})
                     if not message.get("more_body", False):
-                        return b"".join(parts)
+                        return content.getvalue()
         except TimeoutError:
             raise ProblemError(408, "the request took too long to arrive") from None
         finally:

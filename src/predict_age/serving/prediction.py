@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from predict_age.pieces import finished
 from predict_age.predictor.answers import Answer, Answers, answer_of
 from predict_age.serving.arrow_requests import arrow_profiles
 from predict_age.serving.messages import ARROW, NDJSON, ProblemError, Request, Response
@@ -22,6 +23,7 @@ from predict_age.storage.row_accounting import WITHHELD_MINOR
 from predict_age.storage.suppression_list import SuppressionList
 
 SMALL_BODY = 8_000  # bytes of a body that is read and answered at once
+WRITTEN_TOGETHER = 256  # answers that are written before a pause
 MOST_EXPLAINED = 200  # reasons of a profile take as long as thousands of predictions
 NOT_AVAILABLE = "not_available"
 NOBODY = Answer(None, None, None, None, False, "", NOT_AVAILABLE)
@@ -59,26 +61,39 @@ class Prediction:
             yield
         if read.explained > MOST_EXPLAINED:
             raise ProblemError(413, f"reasons of more than {MOST_EXPLAINED} profiles: send several requests")
+        if not read.several and 0 in read.parts[0].problems:
+            raise read.parts[0].problems[0]
         made: list[bytes] = []
         for part in read.parts:
-            together = 1 if part.explained else ITEMS_TOGETHER
-            for first in range(0, len(part), together):
-                made += self.answers(part.slice(first, together))
+            for first in range(0, len(part), ITEMS_TOGETHER):
+                answers = yield from self._answers(part.slice(first, ITEMS_TOGETHER))
+                made += self._objects(request, read, answers)
                 yield
-        return self.response(request, read, made)
+        return self._response(request, read, made)
 
     def response(self, request: Request, read: ReadBody, made: list[bytes]) -> Response:
         """The response with the answers ``made`` to the items ``read``, each the members of an object. Raises ProblemError."""
+        if not read.several and 0 in read.parts[0].problems:
+            raise read.parts[0].problems[0]
+        return self._response(request, read, self._objects(request, read, made))
+
+    def _objects(self, request: Request, read: ReadBody, answers: list[bytes]) -> list[bytes]:
+        """The objects of ``answers``: with run and model where each stands for itself."""
         facts = _members(self.served.facts)
         if request.content_type == NDJSON:
-            lines = b"".join(b"{%b, %b}\n" % (answer, facts) for answer in made)
-            return Response(200, lines, NDJSON, self._headers())
-        if read.several:
-            content = b'{%b, "answers": [%b]}' % (facts, b", ".join([b"{%b}" % answer for answer in made]))
-            return Response(200, content, headers=self._headers())
-        if 0 in read.parts[0].problems:
-            raise read.parts[0].problems[0]
-        return Response(200, b"{%b, %b}" % (facts, made[0]), headers=self._headers())
+            return [b"{%b, %b}\n" % (answer, facts) for answer in answers]
+        return [b"{%b}" % a for a in answers] if read.several else [b"{%b, %b}" % (facts, a) for a in answers]
+
+    def _response(self, request: Request, read: ReadBody, objects: list[bytes]) -> Response:
+        if request.content_type == NDJSON:
+            return Response(200, b"".join(objects), NDJSON, self._headers())
+        if not read.several:
+            return Response(200, objects[0], headers=self._headers())
+        if not objects:
+            objects = [b""]
+        objects[0] = b'{%b, "answers": [%b' % (_members(self.served.facts), objects[0])
+        objects[-1] += b"]}"
+        return Response(200, b", ".join(objects), headers=self._headers())
 
     def _headers(self) -> dict[str, str]:
         return {
@@ -88,6 +103,9 @@ class Prediction:
 
     def answers(self, items: SentItems) -> list[bytes]:
         """Members of the answers to ``items``, as JSON, in their order; an item that cannot be read has its problem instead."""
+        return finished(self._answers(items))
+
+    def _answers(self, items: SentItems) -> Generator[None, None, list[bytes]]:
         hidden, withheld = self._without_number(items)
         asked = ~hidden & ~withheld
         asked[list(items.problems)] = False
@@ -95,9 +113,10 @@ class Prediction:
         rows[rows] = asked
         predicted: list[bytes] = []
         if asked.any():
-            found = self.served.predictor.predict(pa.chunked_array([items.texts]), rows)
+            found = yield from self.served.predictor.predict_in_pieces(pa.chunked_array([items.texts]), rows)
+            yield
             self._count(found.source)
-            predicted = _written(found)
+            predicted = yield from _written(found)
         if len(predicted) < len(items):
             following = iter(predicted)
             others = [_NOBODY if nobody else _WITHHELD for nobody in hidden.tolist()]
@@ -108,14 +127,15 @@ class Prediction:
             for pid, answer in zip(items.pids, predicted, strict=True)
         ]
         for n in sorted(items.explained - items.problems.keys()):
-            made[n] = b"%b, %b" % (made[n], self._reasons(items.slice(n, 1)) if asked[n] else _NO_REASONS)
+            explained = (yield from self._reasons(items.slice(n, 1))) if asked[n] else _NO_REASONS
+            made[n] = b"%b, %b" % (made[n], explained)
         for n, problem in items.problems.items():
             made[n] = _members({"problem": problem.as_json()})
         return made
 
-    def _reasons(self, item: SentItems) -> bytes:
+    def _reasons(self, item: SentItems) -> Generator[None, None, bytes]:
         """The member ``explanation`` of one item: null where there is no prediction."""
-        found = self.served.predictor.reasons(pa.chunked_array([item.texts]))[0]
+        found = (yield from self.served.predictor.reasons_in_pieces(pa.chunked_array([item.texts])))[0]
         return _members({"explanation": None if found is None else found.as_json()})
 
     def _count(self, sources: list[str]) -> None:
@@ -137,7 +157,7 @@ class Prediction:
         return given & people.is_hidden(pids, self.suppression), withheld
 
     def _arrow(self, body: bytes) -> Generator[None, None, Response]:
-        table = arrow_profiles(body)
+        table = yield from arrow_profiles(body)
         if "pid" in table.column_names and self.ids.text:
             raise ProblemError(422, "ids of this source are texts: send JSON, or profiles alone")
         pieces = []
@@ -147,7 +167,9 @@ class Prediction:
             without = pa.array(hidden | withheld)
             anybody = bool((hidden | withheld).any())
             profiles = pc.if_else(without, None, piece["profile"]) if anybody else piece["profile"]
-            found = self.served.predictor.predict(pa.chunked_array([profiles.combine_chunks()]))
+            column = pa.chunked_array([profiles.combine_chunks()])
+            found = yield from self.served.predictor.predict_in_pieces(column, np.ones(len(column), np.bool_))
+            yield
             answers = found.table()
             if anybody:
                 answers = _replaced(_replaced(answers, pa.array(withheld), WITHHELD_PERSON), pa.array(hidden), NOBODY)
@@ -201,14 +223,16 @@ _known_answers: dict[tuple[object, ...], bytes] = {}
 MOST_KNOWN_ANSWERS = 100_000
 
 
-def _written(found: Answers) -> list[bytes]:
+def _written(found: Answers) -> Generator[None, None, list[bytes]]:
     """Members of each answer as JSON. Many people have the same, which is written once."""
     if len(_known_answers) > MOST_KNOWN_ANSWERS:
         _known_answers.clear()
     made = []
-    for values in found.rows():
+    for number, values in enumerate(found.rows(), start=1):
         text = _known_answers.get(values)
         if text is None:
             text = _known_answers[values] = _members(answer_of(values).as_json())
         made.append(text)
+        if number % WRITTEN_TOGETHER == 0:
+            yield
     return made

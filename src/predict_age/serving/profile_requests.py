@@ -52,7 +52,7 @@ def line_items(rest: str, number: int, ids: TextIds) -> Iterator[Item]:
     """
 
     def items(number: int) -> Iterator[Item]:
-        for line in rest.split("\n"):
+        for line in _lines(rest):
             if not line.strip(" \t\r"):
                 continue
             try:
@@ -62,6 +62,14 @@ def line_items(rest: str, number: int, ids: TextIds) -> Iterator[Item]:
             number += 1
 
     return _counted(items(number), number)
+
+
+def _lines(text: str) -> Iterator[str]:
+    at = 0
+    while (end := text.find("\n", at)) >= 0:
+        yield text[at:end]
+        at = end + 1
+    yield text[at:]
 
 
 def too_many() -> ProblemError:

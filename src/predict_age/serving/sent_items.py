@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,13 @@ from predict_age.serving.profile_requests import (
     one_item,
     too_many,
 )
-from predict_age.serving.strict_json import MAX_DEPTH_OF_BODY, decoded, not_json
+from predict_age.serving.strict_json import LARGE_BODY, MAX_DEPTH_OF_BODY, checked_text, not_json
 
 ITEMS_TOGETHER = 512  # for so many at a time trees are quickest; a single profile waits no longer than for these
-_SCANNED = 1000  # items that are looked for at a time
-_PADDING = bytes(64)
+_SCANNED = 1000  # items of a part
+_SCANNED_TOGETHER = 200  # items that are looked for before a pause
+_READ_TOGETHER = 16  # items that are read one by one before a pause
+_PADDING = 64  # bytes behind a body that kernels may read
 _WHITE = b" \t\r\n"
 
 
@@ -98,27 +100,33 @@ class ReadBody:
 
 
 def read_body(body: bytes, content_type: str, ids: TextIds) -> Iterator[ReadBody | None]:
-    """The items of a ``body`` of JSON or lines, at the end, after a pause for each part. Raises ProblemError 400 and 413."""
-    text = decoded(body)
+    """The items of a ``body`` of JSON or lines, at the end, after pauses. Raises ProblemError 400 and 413."""
+    for _ in checked_text(body):
+        yield None
     begin = len(body) - len(body.lstrip(_WHITE))
     is_array = content_type != NDJSON and body[begin : begin + 1] == b"["
     separator = b"\n" if content_type == NDJSON else b"," if is_array else b"\0"
     several = separator != b"\0"
     parts, number, at = list[SentItems](), 0, begin + is_array if separator != b"\n" else 0
     if use_kernels(1):
-        padded, end = body + _PADDING, len(body)
+        padded, end = np.empty(len(body) + _PADDING, np.uint8), len(body)
+        padded[end:] = 0
+        for first in range(0, end, LARGE_BODY):
+            some = np.frombuffer(body, np.uint8)[first : first + LARGE_BODY]
+            padded[first : first + len(some)] = some
+            if end > LARGE_BODY:
+                yield None
         while at < end:
-            found, at = _scanned(padded, at, end, separator, ids)
+            found, at = yield from _scanned(padded, at, end, separator, ids)
             if found is not None:
                 parts.append(found)
                 number += len(found)
             if found is None or number > MOST_PROFILES or len(found) < _SCANNED:
                 break
-            yield None
     if number > MOST_PROFILES:
         raise too_many()
     if not parts and not several:
-        yield ReadBody(False, [items_one_by_one([one_item(text, ids)])])
+        yield ReadBody(False, [items_one_by_one([one_item(body.decode(), ids)])])
         return
     if is_array and parts and body[at : at + 1] == b"]":
         if body[at + 1 :].strip(_WHITE):
@@ -127,30 +135,40 @@ def read_body(body: bytes, content_type: str, ids: TextIds) -> Iterator[ReadBody
         rest = body[at:].decode()
         others = array_items(rest, number, ids) if is_array else line_items(rest, number, ids)
         here: list[Item] = []
-        for item in others:
+        for n, item in enumerate(others, start=1):
             here.append(item)
+            if n % _READ_TOGETHER == 0:
+                yield None
             if len(here) == ITEMS_TOGETHER // 2:
                 parts.append(items_one_by_one(here))
                 here = []
-                yield None
         if here:
             parts.append(items_one_by_one(here))
     yield ReadBody(several, parts)
 
 
-def _scanned(padded: bytes, at: int, end: int, separator: bytes, ids: TextIds) -> tuple[SentItems | None, int]:
-    """Plain items from ``at`` on, None where there is none, and where the first begins that is not among them."""
+def _scanned(
+    padded: NDArray[np.uint8], at: int, end: int, separator: bytes, ids: TextIds
+) -> Generator[None, None, tuple[SentItems | None, int]]:
+    """Plain items from ``at`` on, None where there is none, and where the first begins that is not among them; with pauses."""
     from predict_age.kernels.request_scanner import NUMBER_PID, TEXT_PID, scan_items
 
     table = np.empty((1 if separator == b"\0" else _SCANNED, 6), np.int64)
     kind, most_depth = TEXT_PID if ids.text else NUMBER_PID, MAX_DEPTH_OF_BODY - (2 if separator == b"," else 1)
-    n, after = scan_items(np.frombuffer(padded, np.uint8), at, end, separator[0], kind, most_depth, table)
+    n, after = 0, at
+    while n < len(table) and after < end:
+        wanted = table[n : n + _SCANNED_TOGETHER]
+        found, after = scan_items(padded, after, end, separator[0], kind, most_depth, wanted)
+        n += found
+        if found < len(wanted):
+            break
+        yield
     if n == 0 or (separator == b"\0" and after < end):
         return None, at
     table = table[:n]
     pids: list[int | str | None]
     if ids.text:
-        pids = [padded[begin:stop].decode() if found else None for found, _, begin, stop in table[:, 2:].tolist()]
+        pids = [padded[begin:stop].tobytes().decode() if found else None for found, _, begin, stop in table[:, 2:].tolist()]
     else:
         pids = [number if found else None for found, number in table[:, 2:4].tolist()]
     rows = np.zeros(2 * n - 1, np.bool_)
@@ -158,7 +176,7 @@ def _scanned(padded: bytes, at: int, end: int, separator: bytes, ids: TextIds) -
     return SentItems(_strings(padded, table), rows, pids, {}), after
 
 
-def _strings(padded: bytes, table: NDArray[np.int64]) -> pa.StringArray:
+def _strings(padded: NDArray[np.uint8], table: NDArray[np.int64]) -> pa.StringArray:
     """The profiles of ``table`` (n, 6) where they are in the body, with what lies between them as texts of their own."""
     bounds = table[:, :2].astype(np.int32)
     missing = bounds[:, 0] < 0

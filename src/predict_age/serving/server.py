@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import signal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 BACKLOG = 1024
+SWITCH_SECONDS = 0.001  # in which requests get their turn beside the loading of another run, which is a thread of its own
 PACKAGES = ("uvicorn", "httptools")
 
 
@@ -98,6 +100,9 @@ def _serve(
     from predict_age.serving.uvicorn_server import quiet_server, run_until_stopped
 
     application = AsgiApplication(service, settings.limits)
+    gc.collect()
+    gc.freeze()  # a full collection would visit all modules and models again and again, for a tenth of a second
+    sys.setswitchinterval(SWITCH_SECONDS)
     run_until_stopped(quiet_server(application), listening, _main_of(service, notice, until_end_of))
 
 

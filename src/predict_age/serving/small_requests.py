@@ -25,9 +25,10 @@ class _Waiting:
 
 @dataclass
 class SmallRequests:
-    """Small requests that are to be answered as soon as the event loop has read all that has arrived."""
+    """Small requests that are to be answered as soon as the event loop has read all that has arrived; ``in_hand``: their number."""
 
     waiting: list[_Waiting] = field(default_factory=list)
+    in_hand: int = 0
 
     def answer(self, prediction: Prediction, request: Request, read: ReadBody) -> Awaitable[Response]:
         """The response to ``request``, of which the items are ``read``."""
@@ -38,7 +39,11 @@ class SmallRequests:
         self.waiting.append(_Waiting(prediction, read, made))
 
         async def later() -> Response:
-            return prediction.response(request, read, await made)
+            self.in_hand += 1
+            try:
+                return prediction.response(request, read, await made)
+            finally:
+                self.in_hand -= 1
 
         return later()
 

@@ -42,6 +42,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_timer is None:
                 self._await_head()
+        application: AsgiApplication = self.config.app  # type: ignore[assignment]
+        application.service.large.heard = True
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, b"Request Header Fields Too Large")
