@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Generator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +19,11 @@ from predict_age.predictor.profile_predictor import MOST_BY_SQL, READ_TOGETHER, 
 from predict_age.serving import large_requests
 from predict_age.serving.large_requests import MOST_PENDING, MOST_PENDING_BYTES, LargeRequests
 from predict_age.serving.messages import ARROW, Request
+from predict_age.serving.people import PublishedPeople
 from predict_age.serving.prediction import Prediction
 from predict_age.serving.profile_requests import TextIds
 from predict_age.serving.small_requests import SmallRequests
+from predict_age.source.row_rules import IdType
 from predict_age.storage.workspace import Workspace
 from served import JSON
 
@@ -71,6 +74,7 @@ class _Served:
 
     def __init__(self, predictor: ProfilePredictor) -> None:
         self.predictor, self.facts, self.tag = predictor, {"run_id": "r"}, '"r"'
+        self.people = SimpleNamespace(some_withheld=False)
 
 
 @pytest.mark.parametrize(("kind", "explain"), [(JSON, False), (ARROW, False), (JSON, True)])
@@ -156,3 +160,21 @@ def test_one_too_many() -> None:
     assert large.full(1)
     large.pending, large.pending_bytes = 1, MOST_PENDING_BYTES
     assert large.full(1) and large.limit()["RateLimit"] == f'"large";r={MOST_PENDING - 1};t=1'
+
+
+class _Nobody:
+    def find(self, pid: int) -> None:
+        return None
+
+
+@pytest.mark.parametrize("ids", ["integer", "text"])
+def test_ids_of_many_items_are_those_of_single_ones(ids: IdType) -> None:
+    """A request's ids are read together: each stands for the pid that it stands for alone, and None for nobody."""
+    people = PublishedPeople(_Nobody(), ids, 0)
+    several: list[int | str | None] = (
+        [5, None, -(2**63), 2**63, 0] if ids == "integer" else ["5", None, "A-17", " 7", "9223372036854775808", "Zo\u00e9", "-0"]
+    )
+    pids, given = people.pids_of(several)
+    alone = [None if one is None else people.pid_of(one) for one in several]
+    assert [int(pid) if ok else None for pid, ok in zip(pids, given, strict=True)] == alone
+    assert people.pids_of([None, None])[1].tolist() == [False, False]

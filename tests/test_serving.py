@@ -488,7 +488,7 @@ def test_an_unknown_error_of_a_new_run_ends_nothing(copied: Path, monkeypatch: p
     with server(copied) as served:
         watch = served.service.watch
         update_pointer(Workspace(copied).documents, lambda now: replace(now, champion="somewhere-else"))
-        monkeypatch.setattr("predict_age.serving.served_model.load_served", lambda _: 1 / 0)
+        monkeypatch.setattr("predict_age.serving.served_model.load_served", lambda *_: 1 / 0)
         watch.follow_pointer()
         assert (served.post(GOOD)[0], watch.refusals, watch.model_problem) == (200, 1, "ZeroDivisionError")
         assert not watch.pointer_changed()

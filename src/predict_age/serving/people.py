@@ -65,6 +65,18 @@ class PublishedPeople:
         pids, is_id = pids_as_written(pa.chunked_array([pa.array([str(written)], pa.string())]), self.ids)
         return int(pids[0]) if is_id[0] else None
 
+    def pids_of(self, written: list[int | str | None]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The pids (n,) of ids, as :meth:`pid_of`, and which (n,) there are."""
+        given = np.array([one is not None for one in written], np.bool_)
+        pids = np.zeros(len(written), np.int64)
+        if self.ids == "integer":
+            given &= [isinstance(one, int) and -(2**63) <= one < 2**63 for one in written]
+            pids[given] = [int(one) for one, ok in zip(written, given.tolist(), strict=True) if ok and one is not None]
+        elif given.any():
+            texts = pa.array([str(one) for one in written if one is not None], pa.string())
+            pids[given], given[given] = pids_as_written(pa.chunked_array([texts]), self.ids)
+        return pids, given
+
     def is_hidden(self, pids: NDArray[np.int64], suppression: SuppressionList | None) -> NDArray[np.bool_]:
         """Whom of ``pids`` (n,) no reader may see: who is on the list now, or was released from it after the run was made."""
         return hidden_people(pids, suppression, self.ids, self.made_with)[0]

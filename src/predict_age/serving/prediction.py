@@ -145,13 +145,10 @@ class Prediction:
     def _without_number(self, items: SentItems) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whose profiles (n,) are not predicted: of people on the suppression list, and of those withheld in the published run."""
         people = self.served.people
-        pids, given = np.zeros(len(items), np.int64), np.zeros(len(items), np.bool_)
         if self.suppression is None and not people.some_withheld:
-            return given, given
-        for n, written in enumerate(items.pids):
-            pid = None if written is None else people.pid_of(written)
-            if pid is not None:
-                pids[n], given[n] = pid, True
+            nobody = np.zeros(len(items), np.bool_)
+            return nobody, nobody
+        pids, given = people.pids_of(items.pids)
         withheld = given.copy()
         withheld[given] = people.are_withheld(pids[given])
         return given & people.is_hidden(pids, self.suppression), withheld
