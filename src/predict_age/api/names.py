@@ -13,7 +13,7 @@ from predict_age.api.runs import start as run
 from predict_age.api.scores import Scores
 from predict_age.api.scores import evaluate_predictions as evaluate
 from predict_age.api.sources import PeopleSource
-from predict_age.api.sources import read_source as read
+from predict_age.api.sources import open_source as read
 from predict_age.proposal.source_profile import SourceProfile
 
 __all__ = [

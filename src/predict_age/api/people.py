@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predict_age.api.sources import PeopleSource, people_of
+from predict_age.api.sources import PeopleSource, source_people
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_types import holds_value, plain_values, storage_type
@@ -55,7 +55,7 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
     Whoever has the column of profiles has their profile there; of all others, what is neither an id nor an age is the profile.
     """
     if isinstance(people, PeopleSource):
-        return _of_table(people_of(people, source), source)
+        return _of_table(source_people(people, source), source)
     if isinstance(people, ArrowTable):
         table = pa.table(people)
         return _of_table(table.select([name for name in table.column_names if not name.startswith(INDEX)]), source)

@@ -32,7 +32,7 @@ ROWS_OF_A_BATCH = 50_000
 
 @dataclass(frozen=True)
 class PeopleSource:
-    """A file, folder, glob, ``s3://`` or ``glue://`` address with people. Made by :func:`read_source`.
+    """A file, folder, glob, ``s3://`` or ``glue://`` address with people. Made by :func:`open_source`.
 
     Arrow, pandas, polars and DuckDB read all records of it through ``__arrow_c_stream__``: columns of Parquet as they are, those of
     CSV as text, those of JSON lines as numbers, text or truth values, and nested ones as JSON text.
@@ -188,7 +188,7 @@ class PeopleSource:
 AnySource: TypeAlias = str | Path | PeopleSource
 
 
-def read_source(source: AnySource, *, as_of: dt.date | str | None = None) -> PeopleSource:
+def open_source(source: AnySource, *, as_of: dt.date | str | None = None) -> PeopleSource:
     """Open ``source``: a file, folder, glob, ``s3://`` or ``glue://`` address. ``as_of``: date of its ages, today by default.
 
     Raises InputError when there are no people files. Records are read when they are asked for.
@@ -200,7 +200,7 @@ def read_source(source: AnySource, *, as_of: dt.date | str | None = None) -> Peo
     return opened
 
 
-def people_of(source: PeopleSource, settings: SourceConfig) -> pa.Table:
+def source_people(source: PeopleSource, settings: SourceConfig) -> pa.Table:
     """All records that a run would read with the ``settings``: ids, ages and profiles in the columns that these name.
 
     Columns whose type differs between files are text.
