@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from cloud import compute, iam, image, rules, server, terraform
+from cloud import compute, iam, image, rules
+from cloud.deployed import BUCKET, Cloud, deployed, same
 from conftest import AS_OF, QUICK, cli_process, run_json
-from predict_age.aws.athena import Athena
-from predict_age.aws.lambda_package import build_package
 from predict_age.source.id_hashes import key_of_run, people_checksum
 from predict_age.synthetic.write import generate
 
@@ -27,72 +26,23 @@ pytestmark = [
     pytest.mark.xdist_group("cloud"),
     pytest.mark.filterwarnings("default"),  # moto's and Flask's own
 ]
-BUCKET = "company-predict-age"
 RUN = "predict-age/runs/20251023T080000Z-1f00ba54"
 PEOPLE, BATCHES = 20_000, 8
 SETTINGS = QUICK.replace("batch_rows = 700", "batch_rows = 1600")
-
-
-class Cloud:
-    """The deployed stack and what a user does with it."""
-
-    def __init__(self, stack: terraform.Stack, folder: Path) -> None:
-        self.stack, self.folder = stack, folder
-        self.outputs = stack.outputs()
-        self.s3, self.states = boto3.client("s3"), boto3.client("stepfunctions")
-        self.athena = Athena(self.outputs["workgroup"], self.outputs["database"])
-
-    def event(self, **changes: Any) -> dict[str, Any]:
-        when = {"as_of": AS_OF.isoformat(), "time": "2025-10-23T08:00:00Z", "config": "config.toml"}
-        return {"source": f"s3://{BUCKET}/source/", **when, **changes}
-
-    def start(self, event: dict[str, Any]) -> str:
-        return self.states.start_execution(stateMachineArn=self.outputs["state_machine"], input=json.dumps(event))["executionArn"]
-
-    def finish(self, execution: str) -> dict[str, Any]:
-        """Wait for the end; the description, with the output as an object."""
-        end = time.monotonic() + 300
-        while (found := self.states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-            assert time.monotonic() < end, "the execution does not end"
-            time.sleep(0.2)
-        return {**found, "output": json.loads(found.get("output") or "{}")}
-
-    def names(self, run_id: str, folder: str) -> list[str]:
-        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"predict-age/runs/{run_id}/{folder}")
-        return [o["Key"] for o in found.get("Contents", [])]
-
-    def results(self) -> dict[str, dict[str, Any]]:
-        rows = self.athena.rows("SELECT * FROM predict_age_final_results_with_confidence")
-        return {str(r["pid"]): r for r in rows}
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Everything deployed, 20,000 people in the source."""
     folder = tmp_path_factory.mktemp("cloud")
-    before = dict(os.environ)
-    build_package(folder / "functions.zip")
-    try:
-        with server.running() as endpoint:
-            try:
-                stack = terraform.Stack(
-                    folder, endpoint, bucket=BUCKET, functions_zip=str(folder / "functions.zip"), batches_per_task=2
-                )
-            except terraform.UnavailableError as error:
-                if os.environ.get("REQUIRE_TERRAFORM"):
-                    raise
-                pytest.skip(f"the deployed pipeline was NOT tested: {error}")
-            stack.apply()
-            generate(folder / "people", PEOPLE, 3, AS_OF, 1)
-            (file,) = (folder / "people" / "people").glob("*.parquet")
-            pq.write_table(pq.read_table(file), file, row_group_size=PEOPLE // BATCHES)
-            made = Cloud(stack, folder)
-            made.s3.upload_file(str(file), BUCKET, "source/part-0.parquet")
-            made.s3.put_object(Bucket=BUCKET, Key="predict-age/config.toml", Body=SETTINGS.encode())
-            yield made
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with deployed(folder, "the deployed pipeline was") as stack:
+        generate(folder / "people", PEOPLE, 3, AS_OF, 1)
+        (file,) = (folder / "people" / "people").glob("*.parquet")
+        pq.write_table(pq.read_table(file), file, row_group_size=PEOPLE // BATCHES)
+        made = Cloud(stack, folder)
+        made.s3.upload_file(str(file), BUCKET, "source/part-0.parquet")
+        made.s3.put_object(Bucket=BUCKET, Key="predict-age/config.toml", Body=SETTINGS.encode())
+        yield made
 
 
 def test_second_plan_is_empty(cloud: Cloud) -> None:
@@ -132,15 +82,6 @@ def test_same_rows_as_on_one_machine(cloud: Cloud) -> None:
     assert len(cost["tasks"]) == 1 + BATCHES // 2 + 1, "the task that writes the report is still running"
     assert 0 < cost["total_usd"] < 0.5
     assert b"What to know first" in cloud.s3.get_object(Bucket=BUCKET, Key=f"predict-age/runs/{run_id}/report.html")["Body"].read()
-
-
-def same(value: Any, text: str | None) -> bool:
-    """Whether a value and Athena's text of it are the same."""
-    if value is None or text is None:
-        return value is None and text is None
-    if isinstance(value, bool):
-        return text == str(value).lower()
-    return float(text) == value if isinstance(value, int | float) else text == value
 
 
 def test_same_event_twice_is_one_run(cloud: Cloud) -> None:

@@ -2,8 +2,9 @@
 between which everything that computes was destroyed; and the alarms, over the metrics that all of it writes.
 """
 
+import asyncio
+import io
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -15,13 +16,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cloud import athena, compute, iam, metrics, server, terraform
+from cloud import athena, compute, iam, metrics
 from cloud.alarms import Alarm
+from cloud.deployed import BUCKET, Cloud, deployed, same
 from cloud.rules.plan import Plan
 from conftest import AS_OF, QUICK, cli_process, result_rows, run_json
-from predict_age.aws.lambda_package import build_package
+from predict_age.aws.built_kernels import event
+from predict_age.aws.http_events import answer_event
+from predict_age.aws.object_names import step_record
+from predict_age.serving.application import Service
+from predict_age.serving.asgi import AsgiApplication
+from predict_age.serving.served_model import Watch
+from predict_age.storage.workspace import Workspace
 from predict_age.synthetic.write import generate
-from test_aws_deployed import BUCKET, Cloud, same
 
 pytestmark = [
     pytest.mark.soak,
@@ -32,6 +39,7 @@ DATABASE, PEOPLE = "company_lake", 4000
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 FIRST, SECOND = "2025-10-23T08:00:00Z", "2026-01-05T08:00:00Z"
 HOUR = 3600.0
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/predict-age@sha256:" + "0123456789abcdef" * 4
 
 
 class Quarters(Cloud):
@@ -76,46 +84,28 @@ class Quarters(Cloud):
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarters]:
     """Everything deployed into the company's network and database; people without an age in the source, the others in a table."""
     folder = tmp_path_factory.mktemp("quarters")
-    before = dict(os.environ)
-    build_package(folder / "functions.zip")
-    try:
-        with server.running() as endpoint:
-            glue, ec2 = boto3.client("glue"), boto3.client("ec2")
-            glue.create_database(DatabaseInput={"Name": DATABASE})
-            for name, prefix in (("labelled", "training/"), ("theirs", "theirs/")):
-                storage = {"Location": f"s3://{BUCKET}/{prefix}", "SerdeInfo": {"SerializationLibrary": PARQUET}}
-                glue.create_table(DatabaseName=DATABASE, TableInput={"Name": name, "StorageDescriptor": storage})
-            vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-            ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})  # as tasks need it, and moto
-            subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
-            try:
-                stack = terraform.Stack(
-                    folder,
-                    endpoint,
-                    bucket=BUCKET,
-                    functions_zip=str(folder / "functions.zip"),
-                    batches_per_task=2,
-                    existing_database=DATABASE,
-                    vpc_id=vpc,
-                    subnet_ids=[subnet],
-                    source_tables=[f"{DATABASE}/labelled"],
-                    training_source_prefix="training/",
-                )
-            except terraform.UnavailableError as error:
-                if os.environ.get("REQUIRE_TERRAFORM"):
-                    raise
-                pytest.skip(f"quarters on AWS were NOT tested: {error}")
-            stack.apply()
-            made = Quarters(stack, folder)
-            made.points = []
-            _write_people(folder)
-            for name in ("source", "training"):
-                made.s3.upload_file(str(folder / name / "part-0.parquet"), BUCKET, f"{name}/part-0.parquet")
-            made.s3.put_object(Bucket=BUCKET, Key="predict-age/config.toml", Body=QUICK.encode())
-            yield made
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    chosen = {"source_tables": [f"{DATABASE}/labelled"], "training_source_prefix": "training/", "api_enabled": True, "image": IMAGE}
+    with deployed(folder, "quarters on AWS were", _company, **chosen) as stack:
+        made = Quarters(stack, folder)
+        made.points = []
+        _write_people(folder)
+        for name in ("source", "training"):
+            made.s3.upload_file(str(folder / name / "part-0.parquet"), BUCKET, f"{name}/part-0.parquet")
+        made.s3.put_object(Bucket=BUCKET, Key="predict-age/config.toml", Body=QUICK.encode())
+        yield made
+
+
+def _company() -> dict[str, Any]:
+    """Make the database with its tables and the network that were there before; the variables that name them."""
+    glue, ec2 = boto3.client("glue"), boto3.client("ec2")
+    glue.create_database(DatabaseInput={"Name": DATABASE})
+    for name, prefix in (("labelled", "training/"), ("theirs", "theirs/")):
+        storage = {"Location": f"s3://{BUCKET}/{prefix}", "SerdeInfo": {"SerializationLibrary": PARQUET}}
+        glue.create_table(DatabaseName=DATABASE, TableInput={"Name": name, "StorageDescriptor": storage})
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})  # as tasks need it, and moto
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    return {"existing_database": DATABASE, "vpc_id": vpc, "subnet_ids": [subnet]}
 
 
 def _write_people(folder: Path) -> None:
@@ -151,8 +141,33 @@ def with_kernels(*arguments: object, check: int | None = 0) -> Any:
     return cli_process(*arguments, check=check, env={"OPENBLAS_CORETYPE": "Haswell"})  # those of the task definition
 
 
+def test_the_prediction_api_answers_from_the_published_run(cloud: Quarters) -> None:
+    """The deployed function, with the rights of its own role, says what the run on one machine says about the same profiles."""
+    watch = Watch(Workspace.existing(cloud.folder / "w"), print)
+    watch.load()
+    local = AsgiApplication(Service(watch, None, behind_gateway=True))
+    profiles = [p for p in pq.read_table(cloud.folder / "source")["profile_json"].to_pylist() if p and p.startswith("{")][:100]
+    body = "[" + ",".join(f'{{"profile": {p}}}' for p in profiles) + "]"
+    sent = event("POST", "/v1/predict", body, "application/json")
+    expected = json.loads(str(asyncio.run(answer_event(local, sent))["body"]))
+    called = boto3.client("lambda").invoke(FunctionName="predict-age-api", Payload=json.dumps(sent))
+    reply = json.loads(called["Payload"].read())
+    assert (reply["statusCode"], iam.REFUSED) == (200, [])
+    found = json.loads(reply["body"])
+    assert found["answers"] == expected["answers"] and len(found["answers"]) == len(profiles) > 50
+    pointer = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read())
+    assert (found["run_id"], found["model_version"]) == (pointer["current"], expected["model_version"])
+    gateway = boto3.client("apigatewayv2")
+    (api,) = gateway.get_apis()["Items"]
+    routes = gateway.get_routes(ApiId=api["ApiId"])["Items"]
+    assert {r["AuthorizationType"] for r in routes} == {"AWS_IAM"} and len(routes) > 10
+
+
 def test_objects_are_verified_and_a_shadow_run_is_shown_to_nobody(cloud: Quarters) -> None:
-    """By the function that an operator calls; the shadow run's result can be verified and compared, and readers see the published one."""
+    """By the function that an operator calls; the shadow run's result can be verified and compared, and readers see the published one.
+
+    It uses the champion's model, so its rows are the published ones.
+    """
 
     def verified(which: str) -> dict[str, Any]:
         called = boto3.client("lambda").invoke(FunctionName="predict-age-final-results", Payload=json.dumps({"verify": which}))
@@ -161,12 +176,24 @@ def test_objects_are_verified_and_a_shadow_run_is_shown_to_nobody(cloud: Quarter
     published = verified("current")
     assert (published["published"], published["quarter"], published["people"]) == (True, "2025q3", len(cloud.results()))
     before = cloud.results()
-    execution = cloud.finish(cloud.start(cloud.event(time="2025-10-24T08:00:00Z", shadow=True)))
+    execution = cloud.finish(cloud.start(cloud.event(time="2025-10-24T08:00:00Z", shadow=True, model="champion")))
     assert (execution["status"], execution.get("cause")) == ("SUCCEEDED", None)
     shadow = verified(execution["output"]["run_id"])
     assert (shadow["published"], shadow["people"]) == (False, published["people"])
     assert verified("current") == published
     assert cloud.results() == before
+    run_id = execution["output"]["run_id"]
+    again: dict[str, dict[str, Any]] = {}
+    for name in cloud.names(run_id, "results/"):
+        content = cloud.s3.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+        again |= {str(row["pid"]): row for row in pq.read_table(io.BytesIO(content)).to_pylist()}
+    assert again.keys() == before.keys()
+    ages = ("predicted_age", "age_lower", "age_upper", "prediction_source")
+    assert all(same(row[age], before[pid][age]) for pid, row in again.items() for age in ages)
+    facts = json.loads(cloud.s3.get_object(Bucket=BUCKET, Key=f"predict-age/{step_record(run_id, 'training')}")["Body"].read())[
+        "facts"
+    ]
+    assert facts["base"] != run_id and facts["base"] == next(iter(before.values()))["run_id"], "the champion's model was used"
 
 
 def test_nothing_rings_while_all_is_well(cloud: Quarters) -> None:
@@ -176,7 +203,7 @@ def test_nothing_rings_while_all_is_well(cloud: Quarters) -> None:
     assert cloud.ringing() == set()
 
 
-class Watch(threading.Thread):
+class Protection(threading.Thread):
     """Looks again and again at what protects the bucket, and remembers when something was off."""
 
     def __init__(self, s3: Any) -> None:
@@ -211,7 +238,7 @@ def test_destroyed_between_two_quarters_and_applied_again(cloud: Quarters) -> No
     networks = {v["VpcId"] for v in boto3.client("ec2").describe_vpcs()["Vpcs"]}
     addresses = {r["address"] for r in cloud.stack.resources()}
     assert not [a for a in addresses if "aws_vpc.main" in a or "aws_subnet" in a or "glue_catalog_database" in a]
-    watch = Watch(cloud.s3)
+    watch = Protection(cloud.s3)
     watch.start()
     refused = cloud.stack.run("destroy", "-auto-approve", "-input=false", check=False)
     assert refused.returncode

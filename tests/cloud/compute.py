@@ -25,6 +25,8 @@ from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_back
 from moto.ecs.models import EC2ContainerServiceBackend, Task, ecs_backends
 from moto.logs.models import logs_backends
 
+from cloud.image_functions import Instance
+
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 BOOTSTRAP = """
 import importlib, json, sys, traceback
@@ -66,6 +68,7 @@ class Settings:
     stopped: ClassVar[list[tuple[float, dict[str, Any]]]] = []  # time, and detail of the event that ECS sends
     command: Callable[[list[str], dict[str, str], Path], list[str]] = staticmethod(here)
     slots = threading.Semaphore(2)
+    instances: ClassVar[dict[str, Instance]] = {}  # of functions that are an image
 
 
 def _environment(region: str, role: str) -> dict[str, str]:
@@ -99,6 +102,8 @@ class RunningLambda(LambdaSimpleBackend):
 
     def invoke(self, function_name: str, qualifier: Any, body: Any, headers: Any, response_headers: Any) -> bytes:
         function = self.get_function(function_name, qualifier)
+        if function.package_type == "Image":
+            return self._invoke_image(function, body, response_headers)
         code = self.packages.setdefault(function.code_sha_256, "") or self._unpacked(function)
         request = str(uuid.uuid4())
         done = subprocess.run(
@@ -116,6 +121,19 @@ class RunningLambda(LambdaSimpleBackend):
             response_headers["x-amz-function-error"] = "Unhandled"
             return json.dumps(reply).encode()
         return json.dumps(reply["ok"]).encode()
+
+    def _invoke_image(self, function: Any, body: Any, response_headers: Any) -> bytes:
+        """Ask the function's only instance, which is started at its first event."""
+        instance = Settings.instances.get(function.function_name)
+        if instance is None:
+            env = _environment(self.region_name, function.role) | function.environment_vars
+            env |= {name: os.environ[name] for name in ("PYTHONPATH", "NUMBA_CACHE_DIR") if name in os.environ}
+            instance = Settings.instances[function.function_name] = Instance(function.image_config.cmd, env)
+        answered, said = instance.invoke(json.loads(body or b"{}"))
+        Settings.invoked.append((function.function_name, time.time(), not answered))
+        if not answered:
+            response_headers["x-amz-function-error"] = "Unhandled"
+        return json.dumps(said).encode()
 
     def _unpacked(self, function: Any) -> str:
         folder = tempfile.mkdtemp(prefix="lambda-")

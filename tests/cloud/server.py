@@ -37,4 +37,6 @@ def running(patience: float = 0.02) -> Iterator[str]:
         with iam.enforced():
             yield endpoint
     finally:
+        while compute.Settings.instances:
+            compute.Settings.instances.popitem()[1].end()
         server.stop()

@@ -21,6 +21,7 @@ from predict_age.runtime.worker_pool import Pool
 from predict_age.step import STEPS, Step
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import make_folder
+from predict_age.storage.manifest import verified_run
 from predict_age.storage.publication import read_published, suppression_changed
 from predict_age.storage.result_files import WORKING_COPIES
 from predict_age.storage.suppression_list import SuppressionList
@@ -85,6 +86,16 @@ class RunMirror:
         for step in steps:
             self.bring_optional(object_names.step_record(run_id, step.name), self.workspace.run(run_id).step_file(step.name))
 
+    def bring_other_run(self, run_id: str, *prefixes: str) -> None:
+        """Download records and manifest of a finished run, and of the files that its manifest names those below ``prefixes``."""
+        folder = self.workspace.run(run_id)
+        self._bring_records(run_id, STEPS)
+        for name in ("run.json", "manifest.json"):
+            self.bring_optional(f"{object_names.run_folder(run_id)}/{name}", folder.path / name)
+        run = verified_run(self.workspace, folder)
+        for name in run.named(*prefixes) if prefixes else ():
+            self.job.store.fetch(f"{object_names.run_folder(run_id)}/{name}", folder.path / name, run.files[name])
+
     def bring_optional(self, name: str, path: Path) -> bool:
         """Download a document with a content hash, if it exists."""
         with suppress(IntegrityError):
@@ -125,6 +136,8 @@ class RunMirror:
                 found=f"code {now}",
                 fix="start a new run",
             )
+        if plan.base:
+            self.bring_other_run(plan.base)
         documents = S3Documents(self.job.store)
         if plan.suppression_list != read_published(documents).suppression_list:
             raise suppression_changed(plan.run_id)

@@ -22,7 +22,8 @@ from predict_age.aws.cost_plan import TaskCost, spent_dollars
 from predict_age.aws.run_mirror import Job, RunMirror
 from predict_age.config import Config, load_config
 from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
-from predict_age.pipeline.runner import do_step, new_plan
+from predict_age.pipeline.run_plan import usable_model
+from predict_age.pipeline.runner import do_step, new_plan, with_models
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
 from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.receipts import BatchContents, Receipt
@@ -87,6 +88,8 @@ def train(job: Job, scratch: Path) -> None:
         for step in IN_TRAINING:
             if not run.is_done(step):
                 mirror.bring(run, *step.needs)
+                if run.plan.base and step.name == "training":
+                    mirror.bring_other_run(run.plan.base, "model/")
                 do_step(run, step)
                 mirror.send(run, step)
             if step.name in GATES:
@@ -129,6 +132,9 @@ def _write_plan(job: Job, mirror: RunMirror, suppression: SuppressionList | None
         request["source"], as_of, settings, declared.text, name, timestamp=time_of_run, training_source=training, shadow=shadow
     )
     check_cost(estimate_run_cost(plan).total, settings.limits, " on AWS")
+    if model_run := request.get("model_run", ""):
+        mirror.bring_other_run(model_run, "model/")
+        plan = with_models(plan, "", usable_model(mirror.workspace, mirror.workspace.run(model_run), declared.text))
     path = mirror.folder.path / "run.json"
     write_json(path, replace(plan.with_suppression(suppression), run_id=job.run_id).as_json())
     try:

@@ -103,8 +103,8 @@ def _with_models(plan: RunPlan, space: Workspace, base: str, model: str, challen
                 )
     built_on = ("", "")
     if base or model:
-        built_on = _usable_model(space, space.resolve(base) if base else run_of(space, model), plan.features_text)
-    others = tuple(_usable_model(space, run_of(space, name), plan.features_text) for name in challengers)
+        built_on = usable_model(space, space.resolve(base) if base else run_of(space, model), plan.features_text)
+    others = tuple(usable_model(space, run_of(space, name), plan.features_text) for name in challengers)
     return with_models(plan, event, built_on, others)
 
 
@@ -126,7 +126,7 @@ def _timestamp(text: str) -> dt.datetime:
     return time
 
 
-def _usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:
+def usable_model(space: Workspace, folder: RunFolder, features: str) -> tuple[str, str]:
     """Id of a run and the SHA-256 of its model's manifest. Raises ConfigError when its model has other features."""
     from predict_age.storage.manifest import verified_run
 

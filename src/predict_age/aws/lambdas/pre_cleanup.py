@@ -25,7 +25,7 @@ from predict_age.storage.result_files import is_temporary_file
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
 from predict_age.toml_text import parse_toml
 
-REQUEST_KEYS = {"source", "training_source", "as_of", "time", "config", "features", "purpose", "accept", "shadow"}
+REQUEST_KEYS = {"source", "training_source", "as_of", "time", "config", "features", "purpose", "accept", "shadow", "model"}
 EXPECTATION_KEYS = {"expect_published", "time"}  # of an event that begins no run
 SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+|glue://[^/\s]+/[^/\s]+"
 EXECUTION_RUNNING = "RUNNING"
@@ -92,12 +92,36 @@ def handle(call: Call) -> Event:
             return {**call.event, "next": "Done", "why": f"run {run_id} is being done by {now.execution}"}
         raise
     call.event["token"] = str(lease.token)
-    try:
-        call.store.put(call.name("request.json"), hashed_json({**request, "run_id": run_id}).encode(), None)
-    except ConflictError:
-        call.document("request.json")
+    request = _kept_request(call, request, run_id)
     do_step_once(call, "pre_cleanup", lambda: _remove_runs(call, request))
     return {**call.event, "next": _next(call), "why": ""}
+
+
+def _kept_request(call: Call, request: Event, run_id: str) -> Event:
+    """The request as it was first understood: "champion" and quarters name other runs after the next publication."""
+    made = {**request, "run_id": run_id}
+    if request.get("model") and call.store.head(call.name("request.json")) is None:
+        made["model_run"] = _run_of_model(call, str(request["model"]))
+    try:
+        call.store.put(call.name("request.json"), hashed_json(made).encode(), None)
+    except ConflictError:
+        return call.document("request.json")
+    return made
+
+
+def _run_of_model(call: Call, name: str) -> str:
+    """Id of the finished run whose model ``name`` means: "champion", a published quarter, or a run. Raises ConfigError."""
+    published = read_published(call.documents)
+    run_id = published.champion if name == "champion" else published.quarters.get(name, name)
+    finished = object_names.step_record(run_id, "final_results")
+    if not RUN_ID.fullmatch(run_id) or run_id in published.removing or call.store.head(finished) is None:
+        raise ConfigError(
+            f"there is no model {name!r}",
+            expected='"champion", a published quarter such as "2025q3", or the id of a finished run',
+            found=f"quarters {', '.join(sorted(published.quarters)) or 'none'}",
+            fix="leave out model, which trains a new one",
+        )
+    return run_id
 
 
 def _expect_published(call: Call) -> Event:
@@ -190,7 +214,7 @@ def _remove_runs(call: Call, request: Event) -> StepResult[PreCleanupFacts]:
     The reader tables of each published quarter show the files of its run: all these runs are in use.
     """
     published = read_published(call.documents)
-    in_use = {call.run_id, *published.run_ids}
+    in_use = {call.run_id, *published.run_ids, str(request.get("model_run", ""))} - {""}
     removable = removable_runs(_run_facts(call), published, _keep_runs(call, request), in_use)
     removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: _delete_run(call, run_id))
     _remove_working_copies(call, {*removed, *published.run_ids})
