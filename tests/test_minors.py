@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shutil
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -224,21 +225,72 @@ def test_training_without_them_is_the_same_to_the_byte(pair: Pair) -> None:
         assert sum(state["counts"]["years_experience"].values()) == predicted, "withheld people are in no drift sample"
 
 
+OTHER_AGE = {14: 15, 15: 16, 16: 17, 17: 14, 12: 13, 13: 12, 0: 0}  # on the same side of 14: those of 14 and more are counted
+VARYING = re.compile(  # ids of runs, hashes, sizes, times and what pages draw of them
+    r"\d{8}T\d{6}Z-[0-9a-f]{8}|[0-9a-f]{32,}|[\d.,]+ (MiB|KiB|s|rows/s|%)|[\d-]{10}T[\d:+.]+|\"(bytes|seconds|peak_rss_bytes)\": [\d.]+|width:[\d.]+px"
+    r"|(?<=<td>Parquet</td><td>)[\d,]+|<tr><td>pre_cleanup</td>.*"
+)
+
+
+def with_other_minors(young: pa.Table, known: list[int]) -> pa.Table:
+    """``young`` with other ages, in the same columns, and other profiles of the ``known`` minors."""
+    rows = young.to_pylist()
+    for row in rows:
+        if row["pid"] in known:
+            row["profile_json"] = '{"years_experience": 30, "tenure_months": 360, "positions_count": 9}'
+            age, year, day = (row[name] for name in ("approximate_age", "birth_year", "birth_date"))
+            if age and age != "45":
+                row["approximate_age"] = age.replace(str(int(float(age))), str(OTHER_AGE[int(float(age))]), 1)
+            if year and year != "1980":
+                row["birth_year"] = str(AS_OF.year - OTHER_AGE[AS_OF.year - int(year)])
+            if day:
+                row["birth_date"] = f"{AS_OF.year - OTHER_AGE[AS_OF.year - int(day[:4])]}{day[4:]}"
+    return pa.Table.from_pylist(rows, young.schema)
+
+
+def said_of_everybody(source: Path, run: Path, folder: Path) -> dict[str, str]:
+    """Output of commands that look at a source or a run, and the files that they write, without ids of runs, times and sizes."""
+    space, config = ("--workspace", run.parents[1]), folder / "c.toml"
+    folder.mkdir()
+    config.write_text(QUICK)
+    pids = table_of(run, "results")["pid"].to_pylist()
+    pq.write_table(pa.table({"pid": pids, "true_age": [20 + pid % 60 for pid in pids]}), folder / "truth.parquet")
+    found = {}
+    for command in (
+        ("plan", "--source", source, "--config", config, "--as-of", AS_OF),
+        ("status", "--json", *space),
+        ("card", "--json", *space),
+        ("models", "--json", *space),
+        ("score", "current", "--json", "--truth", folder / "truth.parquet", *space),
+        ("export", "--to", folder / "export.csv", *space),
+        ("sql", "SELECT * FROM predict_age_human_qa ORDER BY pid", *space),
+    ):
+        done = cli(*command)
+        found[command[0]] = done.stdout + done.stderr
+    for path in (run / "report.html", run / "model" / "card.html", folder / "export.csv"):
+        found[path.name] = path.read_text()
+    for place in (folder, run.parents[1], source.parent):
+        found = {name: text.replace(str(place), "") for name, text in found.items()}
+    return {name: "\n".join(sorted(VARYING.sub("", text).splitlines())) for name, text in found.items()}
+
+
 def test_only_the_number_of_known_minors_counts(pair: Pair, tmp_path: Path) -> None:
-    """Other profiles of known minors change nothing: neither a model, nor the card, nor a single row."""
-    source = tmp_path / "s"
-    shutil.copytree(json.loads((pair.run / "run.json").read_bytes())["source"], source)
-    young = pq.read_table(source / "young.parquet")
-    known = pc.is_in(young["pid"], pa.array(pair.minors.known))
-    profiles = pc.if_else(known, '{"years_experience": 30, "positions_count": 9}', young["profile_json"])
-    young = young.set_column(young.schema.get_field_index("profile_json"), "profile_json", profiles)
+    """Other ages and profiles of known minors change nothing: no row, file, page or word of any command."""
+    source, first = tmp_path / "with", Path(json.loads((pair.run / "run.json").read_bytes())["source"])
+    shutil.copytree(first, source)
+    young = with_other_minors(pq.read_table(source / "young.parquet"), pair.minors.known)
+    assert sum(a != b for a, b in zip(young.to_pylist(), pq.read_table(source / "young.parquet").to_pylist(), strict=True)) == 90
     pq.write_table(young, source / "young.parquet", row_group_size=20_000)
-    other = tiny_run(source, tmp_path / "w", "--timestamp", "2025-11-01T00:00:00+00:00", config=QUICK)
-    run = tmp_path / "w" / "runs" / other.run["run_id"]
+    other = tiny_run(source, tmp_path / "other", "--timestamp", "2025-11-01T00:00:00+00:00", config=QUICK)
+    run = tmp_path / "other" / "runs" / other.run["run_id"]
     cards = [json.loads((folder / "model" / "card.json").read_bytes()) for folder in (pair.run, run)]
     assert [name for name in cards[0] if name not in RUN_FACTS and cards[0][name] != cards[1][name]] == []
     made = table_of(run, "results").drop_columns(["run_id"]).sort_by("pid")
     assert made.equals(pair.results.drop_columns(["run_id"]).sort_by("pid").cast(made.schema))
+    mine, theirs = said_of_everybody(first, pair.run, tmp_path / "mine"), said_of_everybody(source, run, tmp_path / "theirs")
+    assert len(mine) == 10 and all(mine.values()) and sum(map(len, mine.values())) > 200_000
+    lines = [(name, *both) for name in mine for both in zip(mine[name].splitlines(), theirs[name].splitlines(), strict=True)]
+    assert [line for line in lines if line[1] != line[2]] == []
 
 
 def test_no_number_below_the_limit_and_no_spike_at_it(pair: Pair) -> None:
