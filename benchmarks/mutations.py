@@ -415,7 +415,9 @@ def tried(mutation: Mutation, root: Path) -> str:
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         if done.returncode == 0:
             return "SURVIVED"
-        failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        failed = [
+            line.split(" ", 1)[1].split(" - ")[0] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))
+        ]
         if failed and run(failed[0]).returncode:
             return f"UNDECIDED: {failed[0]} fails without the mutation, too"
     return f"caught by {failed[0] if failed else f'exit code {done.returncode}'}"

@@ -2,21 +2,28 @@
 
 1,000 people with twelve values each that occur nowhere else are planted among 200,000 (in other forms of a source and other
 ways to run: 200 among 20,000), and suppressed before the first run. Every byte below the workspace, HOME and TMPDIR is decoded
-and searched, while the run goes on and afterwards, and so is what the run prints. Then a small run is killed at 50 of its file
+and searched, while the run goes on and afterwards, and so is what the run prints, and what `export`, `sql`, `diff`, `score` and
+the server say and log afterwards. Then a small run is killed at 50 of its file
 operations and continued, with the same search after each. One more run without a list shows that the search finds the people.
 With words, only cases whose name has one of them.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -38,7 +45,8 @@ SMALL_PEOPLE, SMALL_PLANTED = 400, 40
 class Case:
     """A source in some form, and how it is run; ``listed`` is False where nobody is suppressed and everybody must be found.
 
-    With ``challenger`` a second run follows in which the first one's model predicts a share of the people.
+    With ``challenger`` a second run follows in which the first one's model predicts a share of the people; with ``training`` the
+    models learn from a second source, with planted people of its own and half of those of the first.
     """
 
     name: str
@@ -48,6 +56,7 @@ class Case:
     options: tuple[str, ...] = ()
     listed: bool = True
     challenger: bool = False
+    training: bool = False
 
 
 CASES = (
@@ -61,6 +70,8 @@ CASES = (
     ),
     Case("Parquet, shadow", options=("--shadow",)),
     Case("JSON lines, A/B", "jsonl", challenger=True),
+    Case("CSV, training source", "csv", training=True),
+    Case("Parquet, text ids, training source", text_ids=True, training=True),
 )
 
 
@@ -70,12 +81,11 @@ def ids_of(planted: Planted, *, text_ids: bool) -> list[str]:
     return texts if text_ids else [*map(str, planted.ids), *texts]
 
 
-def predict_age(roots: dict[str, Path], *arguments: object, stdin: str = "") -> str:
+def predict_age(roots: dict[str, Path], *arguments: object, stdin: str = "", accepted: tuple[int, ...] = (0,)) -> str:
     """Run a command with a HOME and a TMPDIR of its own; returns all that it printed."""
     command = [sys.executable, "-m", "predict_age", *map(str, arguments)]
-    env = {**os.environ, "HOME": str(roots["home"]), "TMPDIR": str(roots["tmp"])}
-    done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True, env=env)
-    if done.returncode:
+    done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True, env=environment(roots))
+    if done.returncode not in accepted:
         raise SystemExit(f"{arguments}: exit code {done.returncode}\n{done.stderr}")
     return done.stdout + done.stderr
 
@@ -89,11 +99,66 @@ def folders(folder: Path) -> dict[str, Path]:
     return roots
 
 
+def look(roots: dict[str, Path], truth: Path, ids: list[object]) -> str:
+    """Everything that commands print about the published run, and that a server answers and logs."""
+    where = ("--workspace", roots["work"])
+    runs = sorted(path.name for path in (roots["work"] / "runs").iterdir())
+    said = predict_age(roots, "export", "--to", roots["home"] / "export.csv", *where)
+    said += predict_age(roots, "export", "--to", roots["home"] / "export.parquet", *where)
+    for table in ("predict_age_final_results_with_confidence", "predict_age_human_qa", "predict_age_predictions"):
+        said += predict_age(roots, "sql", f"SELECT * FROM {table}", "--format", "csv", *where)
+    said += predict_age(roots, "score", "current", "--truth", truth, "--json", *where, accepted=(0, 2))  # 2: nobody is left
+    if len(runs) > 1:
+        said += predict_age(roots, "diff", runs[0], runs[1], "--people", *where)
+    for command in ("status", "card", "models", "report", "verify"):
+        said += predict_age(roots, command, *where)
+    return said + served(roots, ids)
+
+
+def served(roots: dict[str, Path], ids: list[object]) -> str:
+    """Answers and log of a server that is asked for people by ``ids``; nothing where the extra serve is not installed."""
+    if find_spec("uvicorn") is None:
+        return ""
+    command = [sys.executable, "-m", "predict_age", "serve", "--workspace", str(roots["work"]), "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(roots))
+    assert server.stdout is not None
+    try:
+        said = server.stdout.readline()
+        client = http.client.HTTPConnection("127.0.0.1", int(re.findall(r":(\d+)", said)[0]), timeout=60)
+        for first in range(0, len(ids), 5000):
+            asked = json.dumps({"pids": ids[first : first + 5000]})
+            client.request("POST", "/v1/people:lookup", asked, {"Content-Type": "application/json"})
+            said += json.dumps([row for row in json.loads(client.getresponse().read())["people"] if row is not None])
+        client.request("GET", "/metrics")
+        said += client.getresponse().read().decode()
+        client.close()
+    finally:
+        server.terminate()
+    return said + server.communicate()[0]
+
+
+def environment(roots: dict[str, Path]) -> dict[str, str]:
+    """The environment of a command with a HOME and a TMPDIR of its own."""
+    return {**os.environ, "HOME": str(roots["home"]), "TMPDIR": str(roots["tmp"])}
+
+
+def with_training(case: Case, planted: Planted, people: int, planted_people: int) -> Planted:
+    """Plant a training source beside the source, with half of its people; returns everybody who was planted."""
+    folder = FOLDER / "case" / "training"
+    other = plant(folder, case.form, people=people, planted=planted_people, text_ids=case.text_ids, seed=6)
+    shutil.copy(planted.source / f"part-0.{case.form}", other.source / f"part-9.{case.form}")
+    return Planted(planted.source, [*planted.texts, *other.texts], [*planted.ids, *other.ids])
+
+
 def search(case: Case, people: int, planted_people: int) -> bool:
     """Plant, suppress, run while watching, then search. True when it is as it must be."""
     roots = folders(FOLDER / "case")
     began = time.monotonic()
     planted = plant(FOLDER / "case", case.form, people=people, planted=planted_people, text_ids=case.text_ids)
+    truth = FOLDER / "case" / "truth.parquet"
+    pq.write_table(pa.table({"pid": planted.ids, "true_age": [40] * len(planted.ids)}), truth)
+    if case.training:
+        planted = with_training(case, planted, people, planted_people)
     if case.listed:
         predict_age(
             roots,
@@ -106,7 +171,8 @@ def search(case: Case, people: int, planted_people: int) -> bool:
         )
     config = FOLDER / "case" / "config.toml"
     config.write_text(case.config)
-    where = ("--source", planted.source, "--workspace", roots["work"], "--as-of", AS_OF, "--config", config)
+    training = ("--training-source", FOLDER / "case" / "training" / "source") if case.training else ()
+    where = ("--source", planted.source, "--workspace", roots["work"], "--as-of", AS_OF, "--config", config, *training)
     with Watch(planted.needles, list(roots.values()), 0.2) as watch:
         printed = predict_age(roots, "run", *where, *case.options)
         if case.challenger:
@@ -114,6 +180,7 @@ def search(case: Case, people: int, planted_people: int) -> bool:
             version = json.loads(manifest.read_text())["version"]
             config.write_text(f'[prediction]\nexperiment = "another"\nchallengers = {{ "{version}" = 0.3 }}\n')
             printed += predict_age(roots, "run", *where, "--model", "champion", "--timestamp", "2026-02-01T06:00:00Z")
+    printed += look(roots, truth, [t for t in planted.texts if t.startswith("person-")] if case.text_ids else [*planted.ids])
     (roots["tmp"] / "printed.txt").write_text(printed)
     found: list[Trace] = [*watch.found, *traces(planted.needles, list(roots.values()))]
     values = len({trace.value for trace in found})

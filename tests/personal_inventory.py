@@ -15,7 +15,7 @@ from personal_traces import Trace, Watch, counted, traces
 from planted_people import Planted, plant
 from small_models import SMALL_TRAINING
 
-TABLES = ("predictions/", "qa/", "results/", "lookup/")  # below runs/RUN/: what the pipeline is for
+TABLES = ("predictions/", "qa/", "results/", "lookup/", "readable-")  # below runs/RUN/: what the pipeline is for
 AS_OF, LATER = "2025-10-23", "2026-01-23"
 CONFIG = (
     SMALL_TRAINING
@@ -141,7 +141,7 @@ def _in_table(trace: Trace, workspace: Path) -> bool:
     if not trace.file.is_relative_to(workspace / "runs"):
         return False
     inside = trace.file.relative_to(workspace / "runs").as_posix().partition("/")[2]
-    return inside.startswith(TABLES) and inside.endswith(".parquet")
+    return inside.startswith(TABLES) and inside.endswith((".parquet", ".blocks", "lookup/index.bin"))
 
 
 def commands(ground: Ground, *, everything: bool) -> None:

@@ -6,7 +6,7 @@ Plant people whose values occur nowhere else, run, then ask :func:`traces` where
     traces(needles, [workspace, home, temporary_folder])
 
 A value is found as it is, in other letters, as UTF-16, hexadecimal and base64 (every alignment); an id as digits, as eight bytes in
-either order, as a float64 and as base64 of those. Containers are opened first: Parquet, Arrow, gzip, zlib, zstd, zip (.npz), and JSON, HTML
+either order, as a float64 and as base64 of those. Containers are opened first: Parquet, Arrow, gzip, zlib, zstd, zip (.npz), lookup files, and JSON, HTML
 and URL escapes are resolved. UBJ and .npy need no decoding: they hold the bytes of the values as they are.
 
 The values must be long enough not to occur by chance: texts of 8 bytes or more, ids of 2^32 or more.
@@ -35,6 +35,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from predict_age.runs.lookup_blocks import BLOCK_HEAD, LookupTexts, PeopleRecords, people_of_block
 
 WINDOW = 8
 TABLE_BITS = 20
@@ -178,7 +180,9 @@ def layers(data: bytes, depth: int = DEPTH) -> Iterator[tuple[str, bytes]]:
 
 def _inside(data: bytes) -> Iterator[tuple[str, bytes]]:
     """What a container holds. Damaged and cut ones give what can be read."""
-    with suppress(pa.ArrowException, OSError, zlib.error, EOFError, zipfile.BadZipFile, NotImplementedError, ValueError):
+    with suppress(
+        pa.ArrowException, OSError, zlib.error, EOFError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error
+    ):
         if data[:2] == b"\x1f\x8b":
             yield "gzip", _inflated(data, 31)
         elif data[:1] == b"\x78" and data[1:2] in (b"\x01", b"\x5e", b"\x9c", b"\xda"):
@@ -196,12 +200,30 @@ def _inside(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield from _columns(pa.ipc.open_file(pa.BufferReader(data)).read_all())
         elif data[:4] == b"\xff\xff\xff\xff":
             yield from _columns(pa.ipc.open_stream(pa.BufferReader(data)).read_all())
+        elif data[4:14] == b'{"format":' and b'"percentages"' in data[:64]:
+            yield "lookup file", b"".join(_looked_up(data))
     if b"\\" in data and (plain := _json_unescaped(data)) != data:
         yield "JSON escapes", plain
     if b"&#" in data or b"&amp;" in data or b"&lt;" in data:
         yield "HTML escapes", html.unescape(data.decode("utf-8", "replace")).encode()
     if re.search(rb"%[0-9A-Fa-f]{2}", data[: 1 << 20]) and (plain := unquote_to_bytes(data)) != data and b"\0" not in data[:4096]:
         yield "URL escapes", plain
+
+
+def _looked_up(data: bytes) -> Iterator[bytes]:
+    """Pids of the people in each block of a lookup file, which holds compressed differences of them."""
+    texts, at = LookupTexts.read(data)
+    while at < len(data):
+        length = BLOCK_HEAD.unpack_from(data, at)[0]
+        yield people_of_block(data[at : at + length], texts).pids.tobytes()
+        at += length
+
+
+def _lookup_file(pids: list[int]) -> bytes:
+    """A lookup file of people who have these ascending ``pids`` and nothing else."""
+    nothing = np.zeros(len(pids), np.uint8)
+    people, texts = PeopleRecords(np.array(pids, np.int64), *[nothing] * 8), LookupTexts([-1.0], [""], [""], 1)
+    return texts.as_bytes() + b"".join(people.blocks(texts))
 
 
 def _inflated(data: bytes, bits: int) -> bytes:
@@ -359,6 +381,7 @@ def every_form(folder: Path, text: str, number: int) -> dict[str, Path]:
         "table.parquet": parquet.getvalue(),
         "arrays.npz": npz.getvalue(),
         "stream.arrow": stream.getvalue(),
+        "people.blocks": _lookup_file([number - 1 - (1 << 40), number, number + 5]),
         "page.html": "".join(f"&#{ord(c)};" for c in text).encode(),
         "address.txt": "".join(f"%{ord(c):02X}" for c in text).encode(),
     }
