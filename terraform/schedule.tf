@@ -17,11 +17,32 @@ resource "aws_sqs_queue" "not_started" {
   sqs_managed_sse_enabled   = true
 }
 
-resource "aws_scheduler_schedule" "quarterly" {
-  # checkov:skip=CKV_AWS_297: the event contains an S3 address and no data
-  name                         = "${local.name}-quarterly"
-  description                  = "The quarterly run of predict-age."
-  schedule_expression          = var.schedule
+locals {
+  schedules = {
+    quarterly = {
+      description = "The quarterly run of predict-age."
+      when        = var.schedule
+      input = merge({
+        source   = "s3://${local.source_bucket}/${var.source_prefix}"
+        config   = var.config
+        features = var.features
+      }, var.training_source != "" ? { training_source = var.training_source } : {})
+    }
+    # Whether the quarter has a result by then: an execution that fails when it has none, so that the same people are told in the same way.
+    overdue = {
+      description = "Asks whether predict-age has published a result of the quarter."
+      when        = var.overdue_schedule
+      input       = { expect_published = true }
+    }
+  }
+}
+
+resource "aws_scheduler_schedule" "main" {
+  # checkov:skip=CKV_AWS_297: the events contain an S3 address and no data
+  for_each                     = local.schedules
+  name                         = "${local.name}-${each.key}"
+  description                  = each.value.description
+  schedule_expression          = each.value.when
   schedule_expression_timezone = "UTC"
   state                        = var.schedule_enabled ? "ENABLED" : "DISABLED"
 
@@ -39,13 +60,7 @@ resource "aws_scheduler_schedule" "quarterly" {
   target {
     arn      = aws_sfn_state_machine.main.arn
     role_arn = aws_iam_role.scheduler.arn
-
-    input = jsonencode(merge({
-      source   = "s3://${local.source_bucket}/${var.source_prefix}"
-      time     = "<aws.scheduler.scheduled-time>"
-      config   = var.config
-      features = var.features
-    }, var.training_source != "" ? { training_source = var.training_source } : {}))
+    input    = jsonencode(merge(each.value.input, { time = "<aws.scheduler.scheduled-time>" }))
 
     dead_letter_config {
       arn = aws_sqs_queue.not_started.arn
@@ -58,35 +73,12 @@ resource "aws_scheduler_schedule" "quarterly" {
   }
 }
 
-# Whether the quarter has a result by then: an execution that fails when it has none, so that the same people are told in the same way.
-resource "aws_scheduler_schedule" "overdue" {
-  # checkov:skip=CKV_AWS_297: the event contains no data
-  name                         = "${local.name}-overdue"
-  description                  = "Asks whether predict-age has published a result of the quarter."
-  schedule_expression          = var.overdue_schedule
-  schedule_expression_timezone = "UTC"
-  state                        = var.schedule_enabled ? "ENABLED" : "DISABLED"
+moved {
+  from = aws_scheduler_schedule.quarterly
+  to   = aws_scheduler_schedule.main["quarterly"]
+}
 
-  flexible_time_window {
-    mode = "OFF"
-  }
-
-  target {
-    arn      = aws_sfn_state_machine.main.arn
-    role_arn = aws_iam_role.scheduler.arn
-
-    input = jsonencode({
-      expect_published = true
-      time             = "<aws.scheduler.scheduled-time>"
-    })
-
-    dead_letter_config {
-      arn = aws_sqs_queue.not_started.arn
-    }
-
-    retry_policy {
-      maximum_event_age_in_seconds = 3600
-      maximum_retry_attempts       = 5
-    }
-  }
+moved {
+  from = aws_scheduler_schedule.overdue
+  to   = aws_scheduler_schedule.main["overdue"]
 }

@@ -127,7 +127,7 @@ def test_roles_that_read_the_source_read_the_training_source(api: list[Resource]
     assert {r for r in plan.roles if plan.may(r, "s3:ListBucket", bucket)} == reading | {"pre-cleanup"}
     assert not any(plan.may(r, a, f"{bucket}/labelled/x") for r in plan.roles for a in ("s3:PutObject", "s3:DeleteObject"))
     assert not any(plan.may(r, "s3:GetObject", f"{bucket}/else/x") for r in plan.roles)
-    (target,) = plan.one("aws_scheduler_schedule", "quarterly")["target"]
+    (target,) = next(s["target"] for s in plan.of("aws_scheduler_schedule") if s["name"].endswith("quarterly"))
     assert json.loads(target["input"])["training_source"] == "glue://raw/training"
     assert problems(plan.resources) == []
 
@@ -254,12 +254,12 @@ TASK = ('ecs_task_definition.main["training"]', "container_definitions")
         ("cloudwatch_metric_alarm.function_errors", "metric_query.0.expression", "SUM", "AVG", "does not ring"),
         ("cloudwatch_event_rule.tasks_failed", "event_pattern", "TaskFailedToStart", "Task", "does not start is not counted"),
         ("sns_topic.alerts", "kms_master_key_id", "arn:aws:kms:us-east-1:123456789012:key/alerts", "", "unencrypted"),
-        ("scheduler_schedule.quarterly", "schedule_expression", "1,4,7,10", "*", "not quarterly"),
-        ("scheduler_schedule.overdue", "schedule_expression", "12", "2", "asked for before the run"),
-        ("scheduler_schedule.overdue", "target.0.input", "expect_published", "expect", "a quarter without a run rings nothing"),
-        ("scheduler_schedule.overdue", "state", "DISABLED", "ENABLED", "nobody asks for the results"),
+        ('scheduler_schedule.main["quarterly"]', "schedule_expression", "1,4,7,10", "*", "not quarterly"),
+        ('scheduler_schedule.main["overdue"]', "schedule_expression", "12", "2", "asked for before the run"),
+        ('scheduler_schedule.main["overdue"]', "target.0.input", "expect_published", "expect", "a quarter without a run rings nothing"),
+        ('scheduler_schedule.main["overdue"]', "state", "DISABLED", "ENABLED", "nobody asks for the results"),
         (
-            "scheduler_schedule.quarterly",
+            'scheduler_schedule.main["quarterly"]',
             "target.0.dead_letter_config",
             [{"arn": mocked.arn("sqs", "predict-age-not-started")}],
             [],
