@@ -256,7 +256,13 @@ TASK = ('ecs_task_definition.main["training"]', "container_definitions")
         ("sns_topic.alerts", "kms_master_key_id", "arn:aws:kms:us-east-1:123456789012:key/alerts", "", "unencrypted"),
         ('scheduler_schedule.main["quarterly"]', "schedule_expression", "1,4,7,10", "*", "not quarterly"),
         ('scheduler_schedule.main["overdue"]', "schedule_expression", "12", "2", "asked for before the run"),
-        ('scheduler_schedule.main["overdue"]', "target.0.input", "expect_published", "expect", "a quarter without a run rings nothing"),
+        (
+            'scheduler_schedule.main["overdue"]',
+            "target.0.input",
+            "expect_published",
+            "expect",
+            "a quarter without a run rings nothing",
+        ),
         ('scheduler_schedule.main["overdue"]', "state", "DISABLED", "ENABLED", "nobody asks for the results"),
         (
             'scheduler_schedule.main["quarterly"]',
