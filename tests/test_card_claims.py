@@ -122,3 +122,15 @@ def test_other_people_are_said_to_differ_only_when_they_do(differs: bool) -> Non
         card = replace(card, population=population, held_out=replace(card.held_out, mae=float(error.mean())))
         claims += "other population" in said(card)
     assert claims >= 9 if differs else claims == 0
+
+
+def test_a_group_that_is_a_feature_is_called_one() -> None:
+    """A field that is a group and a feature: no sentence says that it is none, and a finding names the feature."""
+    card = random_card(np.random.default_rng(3), 500)
+    field, rows = next(iter(card.proxies.items()))
+    strong = {field: [replace(rows[0], strength=0.5)]}
+    for names, role in (([], "is not a feature, but"), (["pay"], "is the feature pay; besides")):
+        found = findings(replace(card, proxies=strong, group_features={field: names}), 0.9, SETTINGS, [field])
+        sentences = {f.kind: f.sentence for f in found}
+        assert role in sentences["proxy"]
+        assert ("is read by pay" in sentences.get("group as feature", "")) == bool(names)

@@ -16,6 +16,7 @@ import pytest
 
 from conftest import cli
 from predict_age.cli.run import unread_proposal
+from predict_age.features.protected_categories import attribute_of_values
 
 AS_OF = "2025-10-23"
 Row = dict[str, Any]
@@ -152,7 +153,7 @@ def test_values_of_many_forms_become_features_that_can_be_read(tmp_path: Path) -
     made = init(source)
     assert made["columns"] == {"pid": "id", "birth_date": "dob", "profile_json": "data"}
     kinds = made["features"]
-    assert kinds["since"] == kinds["pay"] == "sql"
+    assert (kinds["since"], kinds["pay"]) == ("sql", "number")
     assert kinds["skills_count"] == "count" and kinds["skills_items"] == "flags"
     assert kinds["from_min"] == kinds["from_max"] == "date"
     assert kinds["title_text"] == "words"
@@ -313,3 +314,90 @@ def test_dummies_beside_their_column_are_left_out(first: bool, tmp_path: Path) -
         if f"level{number}" in made["left_out"]:
             assert made["left_out"][f"level{number}"] in ("tells whether level has one of its values", "the same value everywhere")
         assert f"level{number}" not in made["features"]
+
+
+VALUES = {
+    "family": ["married", "Single", "widow", "unknown"],
+    "gender": ["M", "F", ""],
+    "religion": ["Catholic", "Protestant", "Muslim"],
+    "ethnic origin": ["White", "Black", "Asian", "Other"],
+    "opinion": ["Democrat", "Republican", "Independent"],
+    "national origin": ["US citizen", "non-citizen"],
+    "": ["gold", "silver", "single malt"],
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("attribute", VALUES)
+def test_values_of_a_protected_attribute_are_no_feature_under_any_name(attribute: str, suffix: str, tmp_path: Path) -> None:
+    """``init`` leaves the field out, names the attribute, and compares groups by it; ``plan`` says it of a feature file by hand."""
+    draw = random.Random(7)
+    rows = [{**row, "Fam.stand": draw.choice(VALUES[attribute])} for row in people()]
+    source = write([{k: v for k, v in row.items() if k != "years"} for row in rows], tmp_path / f"people{suffix}")
+    made = init(source)
+    left = next((reason for field, reason in made["left_out"].items() if "stand" in field), "")
+    assert left.startswith(f"its values are those of a protected attribute ({attribute}: ") == bool(attribute)
+    config = Path(made["config"]).read_text()
+    assert ('group_fam_stand = "\\"Fam.stand\\""' in config) == bool(attribute)
+    features = Path(made["features_file"])
+    if attribute:
+        by_hand = '\n[features.stand]\nkind = "category"\npath = "\\"Fam.stand\\""\nmeaning = "x"\n'
+        features.write_text(features.read_text() + by_hand)
+    options = ("--config", made["config"], "--features", features, "--as-of", AS_OF)
+    notes = json.loads(cli("plan", "--source", source, *options, "--json").stdout)["notes"]
+    assert [f"protected attribute ({attribute}: " in note for note in notes] == ([True] if attribute else [])
+
+
+@pytest.mark.parametrize(
+    ("values", "attribute"),
+    [
+        (["Married-civ-spouse", "Never-married", "Divorced", "Widowed", "Married-AF-spouse"], "family"),
+        (["Never married", "Living with partner", "separated"], ""),
+        (["verheiratet", "ledig", "geschieden", "keine Angabe"], "family"),
+        (["m", "w", "d"], "gender"),
+        (["Mr", "Mrs", "Ms"], "gender"),
+        (["Herr", "Frau"], "gender"),
+        (["gay", "straight", "bisexual"], "sexual orientation"),
+        (["black", "white"], ""),
+        (["black", "white", "red"], ""),
+        (["single", "double"], ""),
+        (["single", "family"], ""),
+        (["f", "g", "m"], ""),
+        (["yes", "no"], ""),
+        (["married"], ""),
+        ([f"v{n}" for n in range(100)], ""),
+    ],
+)
+def test_values_tell_their_attribute(values: list[str], attribute: str) -> None:
+    found = attribute_of_values(dict.fromkeys(values, 30))
+    assert (found[0] if found else "") == attribute
+
+
+def test_values_of_few_people_are_not_named() -> None:
+    assert attribute_of_values({"married": 500, "single": 300, "widow": 3}) == ("family", ["married", "single"])
+
+
+def test_decimal_commas_are_read_by_their_key(tmp_path: Path) -> None:
+    """A number with a point among those with a comma is not taken for hundreds of times as much."""
+    draw = random.Random(8)
+    rows = [
+        {"id": 100 + n, "age": draw.randint(19, 66) if n % 3 else None, "pay": f"{draw.randint(10, 99)},{draw.randint(10, 99)}"}
+        for n in range(600)
+    ]
+    for row in rows[::100]:
+        row["pay"] = "73.00"
+    made = init(write(rows, tmp_path / "people.csv"))
+    features = tomllib.loads(Path(made["features_file"]).read_text())["features"]["pay"]
+    assert (features["kind"], features["decimal"]) == ("number", ",")
+    assert 100 <= features["max"] <= 250
+
+
+def test_an_id_that_most_rows_share_is_questioned(tmp_path: Path) -> None:
+    """A wrong ``--pid`` is written, and the column that differs in each row is named beside it."""
+    rows = [{**row, "price": 10 * (number % 150)} for number, row in enumerate(people())]
+    source = write(rows, tmp_path / "people.csv")
+    options = ("init", "--source", source, "--out", tmp_path / "made", "--as-of", AS_OF)
+    said = cli(*options, "--pid", "price").stdout
+    assert "150 in 600 records" in said
+    assert "is staff_no the id? It differs in each record: --pid staff_no" in said
+    assert "is staff_no the id?" not in cli(*options, "--pid", "staff_no", "--force").stdout

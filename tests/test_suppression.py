@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import stat
@@ -409,6 +410,29 @@ def test_entries_are_a_set_with_a_history(changes: list[tuple[bool, set[int]]]) 
             hashes = keyed_hashes(np.array(sorted(model), np.int64), KEY)
             for reading in ("integer", "text"):
                 assert sorted(entries.hiding(reading, made_with).tolist()) == sorted(hashes.tolist())  # type: ignore[arg-type]
+
+
+def test_text_ids_are_checked_and_released_by_either_id() -> None:
+    """The text of the source and the pid of the results are one person, whichever was listed; "0123" and "123" are two."""
+    from predict_age.pipeline.suppress import changed_entries
+
+    text = "KD-647846"
+    person = {"text": text, "pid": str(pid_of(text))}
+    for listed_as, released_as in itertools.product(person, person):
+        by, back = (parse_ids(f"{person[name]}\n".encode(), "f", "text") for name in (listed_as, released_as))
+        entries, changed = changed_entries(Entries.none(), by, KEY, 0)
+        assert changed == 1
+        assert by.are_suppressed(by.on_list(entries, KEY)).tolist() == [True]
+        assert back.are_suppressed(back.on_list(entries, KEY)).tolist() == [True]
+        assert changed_entries(entries, back, KEY, 0)[1] == 0
+        entries, changed = changed_entries(entries, back, KEY, 2)
+        assert (changed, int((entries.ends == 0).sum())) == (1, 0)
+    entries, _ = changed_entries(Entries.none(), parse_ids(b"123\n", "f", "text"), KEY, 0)
+    other = parse_ids(b"0123\n", "f", "text")
+    assert other.are_suppressed(other.on_list(entries, KEY)).tolist() == [False]
+    entries, changed = changed_entries(entries, other, KEY, 2)
+    assert changed == 0
+    assert len(entries.hiding("text", 2)) == 1
 
 
 def run_of(space: Space, source: Path, quick: Path, *more: object, check: int = 0) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class PredictionConfig(_Section):
 
 
 class CardConfig(_Section):
-    """Groups of the model card. ``groups``: name -> path inside the profile; read for the card alone, never a feature."""
+    """Groups of the model card. ``groups``: name -> path inside the profile; read for the card; none becomes a feature by it."""
 
     groups: dict[str, str] = {"country": "country", "gender": "gender"}
     around: int = Field(default=40, ge=1, le=120)

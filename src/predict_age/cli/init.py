@@ -73,6 +73,10 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
     lines.append(f"  {'profile_json':<16} {columns.profile:<24} " + ("all other columns" if columns.profile == "*" else "JSON"))
     if columns.repeated:
         lines.append(f"  {'people':<16} {columns.repeated.sentence}")
+        if columns.other_id:
+            lines.append(
+                f"  {'':<16} is {columns.other_id} the id? It differs in each record: --pid {shlex.quote(columns.other_id)}"
+            )
     ages = proposal.ages
     lines.append(f"  {'known ages':<16} {ages.given.known:,} of {ages.given.given:,} given, at {proposal.as_of.isoformat()}")
     lines += [f"    not used: {sentence}" for sentence in ages.unused]

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, o
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage
+
+if TYPE_CHECKING:
+    from predict_age.pipeline.suppress import SuppressionOutcome
 
 
 @app.command("verify", epilog="Example: predict-age verify --workspace work")
@@ -137,7 +140,6 @@ def suppress_command(
 
     The list keeps keyed hashes, not ids. Ids that no result has are fine: they are counted.
     """
-    from predict_age.cli.render_runs import suppression_sentence
     from predict_age.pipeline.suppress import change_suppression, check_suppression, id_rule, parse_ids
     from predict_age.source.row_rules import IdType
     from predict_age.storage.workspace import Workspace
@@ -161,7 +163,7 @@ def suppress_command(
         with stage("change the suppression list"):
             outcome = change_suppression(space, given, release=release, rebuild=rebuild)
         completed("the suppression list was changed", "`predict-age suppress --check`")
-    sentence = suppression_sentence(outcome, release=release, check=check)
+    sentence = _suppression_sentence(outcome, release=release, check=check)
     print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)
 
 
@@ -172,7 +174,6 @@ def _suppress_in_s3(
     from predict_age.aws.lambdas.pre_cleanup import execution_is_running
     from predict_age.aws.s3_store import Store
     from predict_age.aws.suppression import change_suppression_in_s3, check_suppression_in_s3
-    from predict_age.cli.render_runs import suppression_sentence
     from predict_age.pipeline.suppress import parse_ids
     from predict_age.source.row_rules import IdType
 
@@ -186,7 +187,7 @@ def _suppress_in_s3(
     else:
         outcome = change_suppression_in_s3(store, given, execution_is_running, release=release, rebuild=rebuild)
         completed("the suppression list was changed", "`predict-age suppress --check`")
-    sentence = suppression_sentence(outcome, release=release, check=check)
+    sentence = _suppression_sentence(outcome, release=release, check=check)
     print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)
 
 
@@ -196,3 +197,27 @@ def _lines(pid_file: str) -> bytes:
     except (OSError, AttributeError, ValueError) as error:  # stdin may be closed
         reason = getattr(error, "strerror", None) or "stdin is closed"
         raise ConfigError(f"the pid file {pid_file} cannot be read", expected="a file with one id a line", found=reason) from None
+
+
+def _shown(release: bool, check: bool) -> str:
+    if release:
+        return "which is shown once the next run is published"
+    return "which is hidden while they are suppressed" if check else "which is hidden from now on and absent from the next run"
+
+
+def _suppression_sentence(outcome: SuppressionOutcome, *, release: bool, check: bool) -> str:
+    """Sentence about a change of the suppression list, or about a check of it."""
+    now = f"suppression list, generation {outcome.generation}: {outcome.listed:,} hashes"
+    if check and not outcome.given:
+        return now
+    known = (
+        ""
+        if outcome.in_result is None
+        else f"; {outcome.in_result:,} of these people have a row in the current run, {_shown(release, check)}"
+    )
+    given = f"{outcome.given:,} ids"
+    if check:
+        return f"{outcome.unchanged:,} of {given} are suppressed, {outcome.changed:,} are not{known}\n{now}"
+    if release:
+        return f"{outcome.changed:,} of {given} were taken off the list, {outcome.unchanged:,} were not on it{known}\n{now}"
+    return f"{outcome.changed:,} of {given} are suppressed from now on, {outcome.unchanged:,} were already{known}\n{now}"

@@ -23,7 +23,6 @@ from predict_age.sql import VIEW
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RunFolder, Workspace
 
 if TYPE_CHECKING:
-    from predict_age.pipeline.suppress import SuppressionOutcome
     from predict_age.pipeline.verify import Verification
     from predict_age.query.run_diff import Diff
 
@@ -282,17 +281,3 @@ def show_diff(diff: Diff) -> None:
                 row.source_after,
             )
         console.print(table)
-
-
-def suppression_sentence(outcome: SuppressionOutcome, *, release: bool, check: bool) -> str:
-    """Sentence about a change of the suppression list, or about a check of it."""
-    now = f"suppression list, generation {outcome.generation}: {outcome.listed:,} hashes"
-    if check and not outcome.given:
-        return now
-    known = "" if outcome.in_result is None else f"; {outcome.in_result:,} of these people are in the current result"
-    given = f"{outcome.given:,} ids"
-    if check:
-        return f"{outcome.unchanged:,} of {given} are suppressed, {outcome.changed:,} are not{known}\n{now}"
-    if release:
-        return f"{outcome.changed:,} of {given} were taken off the list, {outcome.unchanged:,} were not on it{known}\n{now}"
-    return f"{outcome.changed:,} of {given} are suppressed from now on, {outcome.unchanged:,} were already{known}\n{now}"

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from predict_age.features.extract import extract_features
-from predict_age.features.spec import Date, Feature, FeatureSet, Number, Sql, parse_path
+from predict_age.features.protected_categories import attribute_of_values
+from predict_age.features.spec import Category, Date, Feature, FeatureSet, Number, Sql, parse_path
 from predict_age.features.sql_compiler import SqlCompiler, json_path
 from predict_age.source.row_rules import register
 from predict_age.source.value_form import form_of
@@ -43,7 +44,8 @@ class FeatureCoverage:
 
     ``found``: profiles with a value at the feature's path; ``readable``: profiles with a value of the feature. ``form`` is the
     form of the first value that cannot be read, digits as 9 and letters as a, so that no person's value is shown. ``suggestion``
-    is the path that occurs and resembles the feature's path most, where nothing was found.
+    is the path that occurs and resembles the feature's path most, where nothing was found. ``protected``: attribute and values,
+    where the values of a category are those of a protected attribute.
     """
 
     feature: str
@@ -55,6 +57,7 @@ class FeatureCoverage:
     suggestion: str = ""
     may_be_absent: bool = False
     outside: int = 0
+    protected: str = ""
 
     @property
     def is_absent(self) -> bool:
@@ -143,9 +146,17 @@ def inspect_features(
             if known_paths is None:
                 known_paths = Counter(dict(paths_of(whole_profiles() if whole_profiles else profiles).most_common(MOST_COMPARED)))
             suggestion = suggested(feature.path, known_paths)
-        rest = (form, suggestion, feature.may_be_absent, outside)
+        protected = _protected(values) if isinstance(feature, Category) else ""
+        rest = (form, suggestion, feature.may_be_absent, outside, protected)
         rows.append(FeatureCoverage(name, feature.path, len(profiles), found, readable, *rest))
     return rows
+
+
+def _protected(values: pa.ChunkedArray) -> str:
+    """Protected attribute that the ``values`` (n,) tell, with the values that 20 people have; empty for others."""
+    counts = {pair["values"]: pair["counts"] for pair in values.drop_null().value_counts().to_pylist()}
+    found = attribute_of_values(counts)
+    return "" if found is None else f"{found[0]}: {', '.join(found[1])}" if found[1] else found[0]
 
 
 def _unbounded(connection: duckdb.DuckDBPyConnection, features: FeatureSet, as_of: dt.date) -> pa.Table:

@@ -33,7 +33,8 @@ MAX_FEATURES_NAMED = 8  # absent features or keys that an error names
 def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[FeatureCoverage]:
     """Coverage of each feature in a sample of the source's profiles. Raises ConfigError for a feature that is of no use.
 
-    Sentences about an ``as_of`` that the dates of the profiles contradict are added to ``notes``.
+    Sentences about an ``as_of`` that the dates of the profiles contradict, and about features whose values are those of a protected
+    attribute, are added to ``notes``.
 
     A feature of a feature file is of no use when none of 100,000 profiles (or of all, where there are fewer) has it, or when
     none of its values can be read. Of the built-in features some may be absent, but not all of them.
@@ -55,6 +56,7 @@ def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[Featur
         coverage = [w if c.is_absent else c for c, w in zip(coverage, wider, strict=True)]
     if notes is not None:
         notes += as_of_warnings(profiles, features, plan.as_of)
+        notes += [_protected(c) for c in coverage if c.protected]
     if not len(profiles):
         return coverage
     if plan.base and estimate(plan).to_predict == 0:
@@ -73,6 +75,13 @@ def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[Featur
             ),
         )
     return coverage
+
+
+def _protected(feature: FeatureCoverage) -> str:
+    return (
+        f"{feature.feature}: the values of {feature.path} are those of a protected attribute ({feature.protected}); "
+        "predictions would rest on it. Remove the feature; card.groups compares predictions between such groups"
+    )
 
 
 def _headline(useless: list[FeatureCoverage], coverage: list[FeatureCoverage]) -> str:

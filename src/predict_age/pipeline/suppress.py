@@ -39,10 +39,14 @@ READ_ROWS = 1_000_000
 
 @dataclass(frozen=True)
 class GivenIds:
-    """Ids of a pid file (n): by each reading the pids (n,) that they stand for, and which of them can be read so (n,)."""
+    """Ids of a pid file (n): by each reading the pids (n,) that they stand for, and which of them can be read so (n,).
+
+    ``rule``: type of ids of the runs that they are about, where it is known.
+    """
 
     pids: dict[IdType, NDArray[np.int64]]
     is_id: dict[IdType, NDArray[np.bool_]]
+    rule: IdType | None
 
     @property
     def count(self) -> int:
@@ -51,6 +55,20 @@ class GivenIds:
     def hashes(self, reading: IdType, key: bytes) -> Hashes:
         """Keyed hashes (n,) by one reading; those of lines that cannot be read so mean nothing."""
         return keyed_hashes(self.pids[reading], key)
+
+    def on_list(self, entries: Entries, key: bytes) -> dict[IdType, NDArray[np.bool_]]:
+        """By each type of ids, which of the ids (n,) ``entries`` list for it."""
+        found = {}
+        for reading in READINGS:
+            listed, ends = entries.of_reading(reading)
+            found[reading] = self.is_id[reading] & np.isin(self.hashes(reading, key), listed[ends == 0])
+        return found
+
+    def are_suppressed(self, on_list: dict[IdType, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Which of the ids (n,) are on the list for the ``rule``'s type of ids; without one, for each type that they may be of."""
+        readings = (self.rule,) if self.rule else READINGS
+        suppressed = [on_list[reading] | (~self.is_id[reading] if self.rule is None else False) for reading in readings]
+        return np.logical_and.reduce(suppressed)
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ def parse_ids(data: bytes, name: str, rule: IdType | None) -> GivenIds:
         raise _no_id(name, next(i for i, line in enumerate(lines) if not _is_utf8(line)), rule) from None
     column = pa.chunked_array([pa.array(texts, pa.string())])
     read = {reading: pids_as_written(column, reading) for reading in READINGS}
-    found = GivenIds({r: read[r][0] for r in READINGS}, {r: read[r][1] for r in READINGS})
+    found = GivenIds({r: read[r][0] for r in READINGS}, {r: read[r][1] for r in READINGS}, rule)
     bad = ~found.is_id[rule or "text"]
     if bad.any():
         raise _no_id(name, int(np.argmax(bad)), rule)
@@ -172,17 +190,18 @@ def changed_entries(before: Entries, given: GivenIds, key: bytes, end: int) -> t
 
     Only ids that are listed can be released.
     """
-    parts, changes = [], np.zeros(given.count, np.bool_)
+    parts, on_list = [], given.on_list(before, key)
     for reading in READINGS:
         hashes, ends = before.of_reading(reading)
-        wanted, is_id = given.hashes(reading, key), given.is_id[reading]
-        listed = np.isin(wanted, hashes[ends == 0])
-        differs = is_id & (listed if end else ~listed)
-        changes |= differs
-        mine = np.unique(wanted[differs])
+        wanted = given.hashes(reading, key)
+        mine = np.unique(wanted[on_list[reading] if end else given.is_id[reading] & ~on_list[reading]])
+        if end and reading == "integer":  # the pid of a text may have been listed
+            texts = given.hashes("text", key)[given.is_id["text"] & ~given.is_id["integer"]]
+            mine = np.union1d(mine, np.intersect1d(texts, hashes[ends == 0]))
         kept = ~np.isin(hashes, mine)
         parts.append((np.concatenate([hashes[kept], mine]), np.concatenate([ends[kept], np.full(len(mine), end, np.uint32)])))
-    return Entries.joined(*parts), int(changes.sum())
+    changed = on_list["integer"] | on_list["text"] if end and given.rule is None else given.are_suppressed(on_list) == bool(end)
+    return Entries.joined(*parts), int(changed.sum())
 
 
 def _in_result(workspace: Workspace, given: GivenIds) -> int | None:
@@ -192,7 +211,8 @@ def _in_result(workspace: Workspace, given: GivenIds) -> int | None:
         return None
     run = verified_run(workspace, workspace.run(current))
     reading = id_type_named(run.folder.facts(ReadSourceFacts).pid_type)
-    wanted = np.unique(given.pids[reading][given.is_id[reading]])
+    pids = [given.pids[each][given.is_id[each]] for each in (READINGS if reading == "text" else (reading,))]
+    wanted = np.unique(np.concatenate(pids))
     found = 0
     for path in run.checked("results/"):
         for batch in pq.ParquetFile(path).iter_batches(READ_ROWS, columns=["pid"]):

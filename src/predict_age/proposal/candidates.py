@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from predict_age.features.inspection import written
+from predict_age.features.protected_categories import attribute_of_values
 from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import FEATURE_NAME, parse_path
 from predict_age.proposal.fields import Field, FieldPath, words_of
@@ -19,10 +20,8 @@ from predict_age.proposal.text_candidates import (
     Settings,
     are_codes,
     item_flags,
-    json_place,
     level_share,
     meaning_of,
-    sql_settings,
     text_features,
 )
 
@@ -109,7 +108,15 @@ def _unusable(field: Field, rows: int) -> str:
         return ""
     if len(field.counts) == 1:
         return "the same value everywhere"
-    return identity_reason(field)
+    return _protected_values(field) or identity_reason(field)
+
+
+def _protected_values(field: Field) -> str:
+    found = attribute_of_values(field.counts)
+    if found is None:
+        return ""
+    attribute, values = found
+    return f"its values are those of a protected attribute ({attribute}{': ' if values else ''}{', '.join(values)})"
 
 
 def identity_reason(field: Field) -> str:
@@ -228,10 +235,23 @@ def _rounded(value: float, *, down: bool) -> float:
 
 
 def _decimal_comma(field: Field) -> Settings:
-    numbers = [float(t.replace(".", "").replace(",", ".")) for t in field.texts if re.fullmatch(r"[+-]?[\d.]+(,\d+)?", t)]
-    text = f"replace(replace(json_extract_string(profile, {json_place(field)}), '.', ''), ',', '.')"
-    bounds = (min(0.0, _rounded(2 * min(numbers), down=True)), _rounded(2 * max(numbers), down=False), median(numbers))
-    return sql_settings(f"CAST({text} AS DOUBLE)", bounds, meaning_of(field, "a number with a decimal comma"))
+    """Settings of a number: one with neither comma nor groups of three digits is read as it is, as ``decimal = ","`` reads it."""
+    numbers = []
+    for text in field.texts:
+        is_grouped = re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", text)
+        plain = (text.replace(".", "") if is_grouped else text).replace(",", ".")
+        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", plain):
+            numbers.append(float(plain))
+    return {
+        "kind": "number",
+        "path": written(field.path),
+        "decimal": ",",
+        "min": min(0.0, _rounded(2 * min(numbers), down=True)),
+        "max": _rounded(2 * max(numbers), down=False),
+        "default": median(numbers),
+        "outside": "clip",
+        "meaning": meaning_of(field, "a number with a decimal comma"),
+    }
 
 
 def _about(field: Field, rows: int) -> str:

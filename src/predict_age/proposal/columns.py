@@ -75,7 +75,8 @@ class ColumnGuess:
 class Columns:
     """Columns of a source. ``profile``: the column of JSON profiles, or "*" for all columns together.
 
-    ``repeated``: the ids, where several rows have the same.
+    ``repeated``: the ids, where several rows have the same. ``other_id``: a column with another value in each row, which may be the
+    id instead.
     """
 
     pid: ColumnGuess
@@ -83,6 +84,7 @@ class Columns:
     birth_date_format: str
     profile: str
     repeated: RepeatedId | None = None
+    other_id: str = ""
 
     @property
     def taken(self) -> list[str]:
@@ -112,7 +114,9 @@ def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], 
     date = next((a.name for a in ages if a.role == "birth_date"), "")
     pattern = "" if not date or top[date].is_iso_date else top[date].date_format
     rest = [name for name in others if name != pid.name]
-    return Columns(pid, tuple(ages), pattern, _profile_column(sample, fields, rest), repeated_id(pid.name, top[pid.name]))
+    repeated = repeated_id(pid.name, top[pid.name])
+    other = max(_unique_ids(top, rest, rows), default=None) if repeated and "pid" in given else None
+    return Columns(pid, tuple(ages), pattern, _profile_column(sample, fields, rest), repeated, other[-1] if other else "")
 
 
 def _ages_by_row(top: dict[str, Field], ages: Sequence[ColumnGuess], rows: int) -> list[float | None]:
@@ -194,6 +198,25 @@ def _id_column(
     rows = len(ages)
     if given:
         return ColumnGuess("pid", given, _evidence(top[given], rows), True)
+    scored = _unique_ids(top, names, rows)
+    named, _, _, _, name = max(scored, default=(0, False, False, 0, ""))
+    is_of_rows = not name or not named or counts_rows(top[name]) or is_of_others(name)
+    if is_of_rows and (repeated := person_id(top, names, ages)):
+        return _confirmed(ColumnGuess("pid", repeated.name, _evidence(top[repeated.name], rows), False), ask, top)
+    if not scored:
+        raise ConfigError(
+            "no column looks like an identifier of people",
+            expected="a column with another value in each row: whole numbers, or texts such as UUIDs",
+            found="columns " + ", ".join(names),
+            fix="name it: --pid COLUMN; a source without one needs a column with a number for each row",
+        )
+    each = ", a number for each row: each record is taken for a person" if counts_rows(top[name]) else ""
+    guess = ColumnGuess("pid", name, _evidence(top[name], rows) + each, named >= 2)
+    return guess if guess.sure else _confirmed(guess, ask, top)
+
+
+def _unique_ids(top: dict[str, Field], names: Sequence[str], rows: int) -> list[tuple[int, bool, bool, int, str]]:
+    """Columns with another value in each of ``rows``, each with what speaks for it as an id; the largest is the likeliest."""
     scored = []
     for position, name in enumerate(names):
         field = top.get(name)
@@ -211,20 +234,7 @@ def _id_column(
         short = all(len(t) <= 64 and " " not in t for t in field.texts[:1000])
         if named or whole or (short and position == 0):
             scored.append((named, position == 0, whole, -position, name))
-    named, _, _, _, name = max(scored, default=(0, False, False, 0, ""))
-    is_of_rows = not name or not named or counts_rows(top[name]) or is_of_others(name)
-    if is_of_rows and (repeated := person_id(top, names, ages)):
-        return _confirmed(ColumnGuess("pid", repeated.name, _evidence(top[repeated.name], rows), False), ask, top)
-    if not scored:
-        raise ConfigError(
-            "no column looks like an identifier of people",
-            expected="a column with another value in each row: whole numbers, or texts such as UUIDs",
-            found="columns " + ", ".join(names),
-            fix="name it: --pid COLUMN; a source without one needs a column with a number for each row",
-        )
-    each = ", a number for each row: each record is taken for a person" if counts_rows(top[name]) else ""
-    guess = ColumnGuess("pid", name, _evidence(top[name], rows) + each, named >= 2)
-    return guess if guess.sure else _confirmed(guess, ask, top)
+    return scored
 
 
 def _confirmed(guess: ColumnGuess, ask: Callable[[ColumnGuess], str], top: dict[str, Field]) -> ColumnGuess:

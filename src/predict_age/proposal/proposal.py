@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from predict_age.config import GatesConfig
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 from predict_age.features.extract import extract_features
+from predict_age.features.inspection import written
+from predict_age.features.protected_categories import attribute_of_values
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, words_of
@@ -144,10 +146,14 @@ def _is_dummy(values: NDArray[np.float64], source: NDArray[np.float64]) -> bool:
 
 
 def _groups(fields: dict[FieldPath, Field]) -> dict[str, str]:
-    """Groups of the model card: protected attributes and countries with few values; they are never features."""
+    """Groups of the model card: countries and protected attributes, by name or by values, with few values; none is a feature."""
     groups = {}
     for path, field in fields.items():
-        is_group = set(words_of(path[-1])) & GROUP_WORDS and all(step.isidentifier() for step in path)
-        if is_group and 2 <= len(field.counts) <= MOST_GROUP_VALUES:
-            groups[path[-1]] = ".".join(path)
+        if "*" in path or not 2 <= len(field.counts) <= MOST_GROUP_VALUES:
+            continue
+        by_name = set(words_of(path[-1])) & GROUP_WORDS and all(step.isidentifier() for step in path)
+        if by_name or attribute_of_values(field.counts):
+            name = path[-1] if path[-1].isascii() and path[-1].isidentifier() else "_".join(["group", *words_of(path[-1])])
+            if name.isidentifier() and name.isascii():
+                groups[name] = written(path)
     return groups

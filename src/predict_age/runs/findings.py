@@ -7,6 +7,7 @@ from math import hypot
 from predict_age.records.model_quality import MANY_WITHHELD, WITHHELD_FIX, WITHHELD_WHY
 from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 
+MANY_DUPLICATES = 0.2  # share of the usable rows
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
 MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
@@ -24,7 +25,8 @@ def run_findings(
     final: FinalResultsFacts | None,
 ) -> list[str]:
     """Sentences computed from the records of the finished steps; those that do not apply are left out."""
-    found = _withheld(prediction) if prediction else []
+    found = _duplicates(source) if source else []
+    found += _withheld(prediction) if prediction else []
     if final and final.rows.predicted:
         found += _usability(usable_from_pct, final)
     if training and training.reused:
@@ -38,6 +40,15 @@ def run_findings(
     if source:
         found += _zero_ages(source) + _ignored_ages(source)
     return found
+
+
+def _duplicates(source: ReadSourceFacts) -> list[str]:
+    if not source.usable or source.duplicate / source.usable < MANY_DUPLICATES:
+        return []
+    return [
+        f"{source.duplicate:,} of {source.usable:,} rows ({source.duplicate / source.usable:.1%}) have the id of another row and "
+        "do not count: one row of each person does. Where every row is a person, source.pid names the wrong column."
+    ]
 
 
 def _usability(usable_from_pct: float, final: FinalResultsFacts) -> list[str]:

@@ -61,6 +61,7 @@ def build_card(
     """
     settings = config.card
     sample, minors = without_withheld(sample, bundle, held_out, rate)
+    itself = _same_path(bundle.features, settings.groups)
     predictions, target = held_out.predictions, config.training.coverage
     groups = metrics_by_group(held_out, sample.groups, settings.around, settings.fewest_rows)
     side = threshold_errors(held_out.age, predictions.age, settings.around)
@@ -85,12 +86,13 @@ def build_card(
         proxies=proxy_features(
             _both(sample.columns, sample.others),
             _both(sample.groups, sample.other_groups),
-            _same_path(bundle.features, settings.groups),
+            itself,
         ),
         ages=pooled(np.bincount(sample.age.astype(np.int64), minlength=AGE_BINS).tolist()),
         features=_features(bundle.features, metrics, sample.others),
         limits=list(CARD_LIMITS),
         minors=minors,
+        group_features={field: sorted(name for name, of in itself if of == field) for field in settings.groups},
     )
     return replace(card, findings=findings(card, target, settings, sample.groups.column_names))
 

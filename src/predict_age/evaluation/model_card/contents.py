@@ -154,7 +154,7 @@ class FeatureSummary:
 
 @dataclass(frozen=True)
 class Card:
-    """The model card. ``groups`` and ``proxies`` are by group field."""
+    """The model card. ``groups`` and ``proxies`` are by group field; ``group_features``: the features that read that field."""
 
     subject: Subject
     held_out: Quality
@@ -178,6 +178,7 @@ class Card:
     what_if: list[AgeWhatIf] = field(default_factory=list)
     population_ages: list[PopulationBand] = field(default_factory=list)
     minors: MinorsWithheld | None = None
+    group_features: dict[str, list[str]] = field(default_factory=dict)
     findings: list[CardFinding] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:

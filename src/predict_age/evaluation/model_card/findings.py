@@ -45,6 +45,7 @@ def findings(card: Card, coverage: float, settings: CardConfig, fields: Sequence
     """
     kinds = {
         "withheld": _withheld(card),
+        "group as feature": _groups_as_features(card),
         "group bias": _group_bias(card),
         "group coverage": _group_coverage(card, coverage),
         "telling feature": _leakage(card),
@@ -68,6 +69,16 @@ def _withheld(card: Card) -> Iterator[Sentence]:
     if card.minors and share is not None and share >= MANY_WITHHELD:
         people = f"{share:.1%} of the people without a known age ({card.minors.unlabelled:,} looked at)"
         yield share, f"{people} are withheld: {WITHHELD_WHY} {WITHHELD_FIX}"
+
+
+def _groups_as_features(card: Card) -> Iterator[Sentence]:
+    importance = {feature.name: feature.importance or 0.0 for feature in card.features}
+    for field, names in card.group_features.items():
+        if names:
+            yield (
+                sum(importance.get(name, 0.0) for name in names),
+                f"{field}, by which this card compares people, is read by {', '.join(names)}: predictions rest on it.",
+            )
 
 
 def most_biased_group(card: Card) -> NamedGroup | None:
@@ -248,14 +259,20 @@ def _wrong_side(card: Card) -> Iterator[Sentence]:
         )
 
 
+def _role(card: Card, field: str) -> str:
+    names = card.group_features.get(field)
+    return f"{field} is the feature {', '.join(names)}; besides" if names else f"{field} is not a feature, but"
+
+
 def _proxies(card: Card) -> Iterator[Sentence]:
     for field, rows in card.proxies.items():
-        strong = [r.feature for r in rows if r.strength >= STRONG_ASSOCIATION]
+        strong = [r.feature for r in rows if r.strength >= STRONG_ASSOCIATION][:4]
         if strong:
+            verb = "is" if len(strong) == 1 else "are"
             yield (
                 rows[0].strength,
                 (
-                    f"{field} is not a feature, but {', '.join(strong[:4])} are strongly associated with it "
+                    f"{_role(card, field)} {', '.join(strong)} {verb} strongly associated with it "
                     f"({rows[0].measure} {rows[0].strength:.2f} among {rows[0].rows:,} people)."
                 ),
             )
