@@ -202,6 +202,13 @@ class LimitsConfig(_Section):
     usd_per_hour: float = Field(default=0.0, ge=0)
 
 
+class NotifyConfig(_Section):
+    """Program that is told how a run ended, by one JSON object on its stdin; it has ``seconds`` for that."""
+
+    command: tuple[str, ...] = Field(default=(), strict=False)
+    seconds: float = Field(default=30.0, gt=0, le=3600)
+
+
 class Config(_Section):
     """All settings of a run, with defaults."""
 
@@ -216,6 +223,7 @@ class Config(_Section):
     drift: DriftConfig = Field(default_factory=DriftConfig)
     running: RunningConfig = Field(default_factory=RunningConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
 
     @model_validator(mode="after")
     def _whole_population(self) -> Config:

@@ -1,6 +1,6 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, completion, export, init, inspect, maintain, models, profile, run, serving  # noqa: F401 - they register commands
+from predict_age.cli import aws, completion, export, init, inspect, maintain, models, profile, run, schedule, serving  # noqa: F401 - they register commands
 from predict_age.cli.app import app, run_cli
 from predict_age.cli.usage import with_log_options
 
@@ -28,6 +28,7 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
     "ab",
     "serve",
     "check-skew",
+    "schedule",
     "completion",
     "aws-task",
     "aws-api",

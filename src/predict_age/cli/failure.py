@@ -20,6 +20,7 @@ _begun: list[RunFolder] = []  # the run that the command works on
 _usage: list[str] = []  # what is wrong with its options
 
 STOPPED = (130, 143)
+WITH_NOTIFICATION = ("run", "resume")
 EXIT_CODES = {1: "internal error", 2: "usage", 130: "stopped", 143: "stopped"}
 
 
@@ -38,10 +39,16 @@ def note_usage_error(message: str) -> None:
 def tell_failure(arguments: Sequence[str], code: int, error: PredictAgeError | None = None) -> None:
     """Tell programs how the command with these ``arguments`` ended: the JSON log, and whoever reads ``--json``."""
     message = error.message if error else next(iter(_usage), "") or f"{EXIT_CODES.get(code, 'error')}; stderr says more"
+    folder, workspace = next(iter(_begun), None), given_workspace(arguments)
     if code:
-        _log_failure(code, message, error, given_workspace(arguments))
-    LOG.event("command.finished", exit_code=code, seconds=round(LOG.seconds, 3))
+        _log_failure(code, message, error, workspace)
     _print_failure(arguments, code, message, error)
+    if arguments[:1] and arguments[0] in WITH_NOTIFICATION:
+        from predict_age.cli.notify import notify
+
+        with suppress(IntegrityError, KeyError, OSError):
+            notify(folder, workspace, code, error, _failed_gate(folder) if folder and code else None)
+    LOG.event("command.finished", exit_code=code, seconds=round(LOG.seconds, 3))
 
 
 def _log_failure(code: int, message: str, error: PredictAgeError | None, workspace: Path | None) -> None:

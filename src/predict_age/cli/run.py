@@ -206,11 +206,14 @@ def run_command(
 
     With --base or --model, no model is trained: that run's model is used, and only new or changed profiles are predicted.
     """
+    from predict_age.cli.notify import notify_with
+    from predict_age.config import load_config
     from predict_age.pipeline.feature_check import check_features
     from predict_age.pipeline.runner import start_run
     from predict_age.storage.workspace import Workspace, check_on_this_machine
 
     check_on_this_machine(workspace)
+    notify_with(load_config(config).notify)
     Workspace(workspace).suppression  # noqa: B018 - nothing is read while it is not known whom to leave out
     plan = checked_plan(
         source,

@@ -93,7 +93,7 @@ class RunPlan:
     def identity(self) -> str:
         """Hash of what decides the rows: two runs with the same identity give the same rows."""
         config = self.config.model_dump(mode="json")
-        del config["running"], config["limits"]
+        del config["running"], config["limits"], config["notify"]
         files = [asdict(f) for f in self.files]
         decisive = [
             self.as_of.isoformat(),

@@ -1,0 +1,111 @@
+"""Notification about the end of a run: a configured program gets one JSON object on its stdin."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from predict_age.config import NotifyConfig
+from predict_age.errors import BusyError, IntegrityError, PredictAgeError
+from predict_age.runtime.command_log import LOG, whole_numbers
+
+if TYPE_CHECKING:
+    from predict_age.storage.workspace import RunFolder
+
+STOPPED_BY_HAND = (130, 143)  # whoever did that knows
+_watched: list[NotifyConfig] = []  # the program to tell
+MOST_SAID = 300  # characters of what a failing program says
+
+
+def notify_with(settings: NotifyConfig) -> None:
+    """Tell the program of ``settings`` how the run of this command ends."""
+    _watched[:] = [settings] if settings.command else []
+
+
+def notify(folder: RunFolder | None, workspace: Path | None, code: int, error: PredictAgeError | None, gate: str | None) -> None:
+    """Tell the program how the run ended, if there is one. Whatever it does, the command's exit code stays."""
+    watched = list(_watched)
+    _watched.clear()
+    if folder is not None and not watched:
+        with suppress(IntegrityError, KeyError, ValueError, OSError):
+            watched = [NotifyConfig.model_validate(folder.record["config"]["notify"])]
+    if not watched or not watched[0].command or code in STOPPED_BY_HAND or isinstance(error, BusyError):
+        return
+    settings = watched[0]
+    try:
+        problem = _send(settings, json.dumps(_ending(folder, workspace, code, error, gate)) + "\n")
+    except KeyboardInterrupt:
+        problem = "it was stopped"
+    if not problem:
+        LOG.event("notify.done", "debug")
+        return
+    LOG.event("notify.failed", "warning", message=problem)
+    if not LOG.json:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"predict-age: nobody was notified: {problem}; the run itself is not affected\n")
+
+
+def _ending(
+    folder: RunFolder | None, workspace: Path | None, code: int, error: PredictAgeError | None, gate: str | None
+) -> dict[str, object]:
+    """End of the run for programs, without values of people."""
+    from predict_age.runs.summary import run_summary
+    from predict_age.storage.workspace import INTERRUPTED
+
+    event = "done" if not code else "stopped" if gate else "failed"
+    ending: dict[str, object] = {
+        "event": event,
+        "exit_code": code,
+        "workspace": str(workspace.absolute()) if workspace else "",
+        "run_id": folder.id if folder else "",
+        "message": error.message if error else "",
+        "fix": error.fix if error else "",
+        "gate": gate or "",
+    }
+    if folder is None:
+        return ending
+    with suppress(IntegrityError, KeyError, OSError):
+        s = run_summary(folder)
+        if code and s["status"] == INTERRUPTED:
+            ending["event"] = "interrupted"
+        ending |= {name: s[name] for name in ("status", "as_of", "quarter", "shadow", "report", "model_version")}
+        ending |= {"rows": whole_numbers(s["rows"]), "mean_error_years": s["metrics"]["mae"], "findings": s["run_findings"]}
+    return ending
+
+
+def _send(settings: NotifyConfig, text: str) -> str:
+    """Run the program with ``text`` on its stdin; what went wrong in words, or nothing."""
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user's own program, without a shell
+            list(settings.command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as problem:
+        return f"{settings.command[0]} cannot be started: {getattr(problem, 'strerror', None) or problem}"
+    try:
+        _, said = process.communicate(text, timeout=settings.seconds)
+    except subprocess.TimeoutExpired:
+        return f"{settings.command[0]} took longer than {settings.seconds:g} s (notify.seconds)"
+    finally:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
+    if process.returncode:
+        lines = said.strip().splitlines()
+        more = f": {lines[-1][:MOST_SAID]}" if lines else ""
+        return f"{settings.command[0]} ended with exit code {process.returncode}{more}"
+    return ""

@@ -1,0 +1,158 @@
+"""Command that prints what a scheduler needs to repeat a run: a script, a systemd service and timer, and a cron line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from predict_age.cli.app import app, print_line
+from predict_age.cli.output import completed
+from predict_age.errors import ConfigError
+
+SET_BY_SCHEDULE = ("--as-of", "--timestamp")
+
+
+class Every(StrEnum):
+    """Intervals of a schedule."""
+
+    quarter = "quarter"
+    month = "month"
+    week = "week"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval: its days for systemd and for cron, and the shell lines that compute its first day, in UTC."""
+
+    calendar: str
+    cron: str
+    slot: str
+
+
+INTERVALS = {
+    Every.quarter: Interval(
+        "*-01,04,07,10-01",
+        "2 1,4,7,10 *",
+        "month=$(date -u +%m)\nslot=$(date -u +%Y)-$(printf '%02d' $(((${month#0} - 1) / 3 * 3 + 1)))-01",
+    ),
+    Every.month: Interval("*-*-01", "2 * *", "slot=$(date -u +%Y-%m)-01"),
+    Every.week: Interval(
+        "Mon *-*-*",
+        "* * 2",
+        'slot=$(date -u -d "@$(($(date -u +%s) - ($(date -u +%u) - 1) * 86400))" +%Y-%m-%d)',
+    ),
+}
+
+
+@app.command(
+    "schedule",
+    epilog="Example: predict-age schedule --every quarter --write units -- --source people --workspace work --config c.toml",
+)
+def schedule_command(
+    every: Annotated[Every, typer.Option("--every", help="How often the run is repeated.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- RUN_ARGUMENTS]", help="Options of `run`, without --as-of and --timestamp.")
+    ] = None,
+    text: Annotated[
+        str, typer.Option("--run-arguments", help="The same as one text, as a shell would read it.", metavar="TEXT")
+    ] = "",
+    at: Annotated[str, typer.Option("--at", help="Time of day in UTC.", metavar="HH:MM")] = "06:00",
+    name: Annotated[str, typer.Option("--name", help="Name of the units and of the script.")] = "predict-age",
+    folder: Annotated[
+        Path | None, typer.Option("--write", help="Write the files into this folder instead of printing them.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Print a script, a systemd service with its timer, and a cron line that repeat a run every quarter, month or week.
+
+    The run's date is the first day of the interval, and its timestamp that day at --at: a run that comes late or twice is one run.
+    """
+    try:
+        given = [*shlex.split(text), *(arguments or [])]
+    except ValueError as error:
+        raise ConfigError("--run-arguments cannot be read", expected="balanced quotes", found=str(error)) from None
+    hour, minute = _time(at)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ConfigError("--name is no name of a unit", expected="letters, digits, - and _", found=name)
+    _check(given)
+    there = folder.absolute() if folder else Path.cwd()
+    files = schedule_files(name, INTERVALS[every], (hour, minute), given, there)
+    if folder is None:
+        for file, content in files.items():
+            print_line(f"# --- {file}\n{content}")
+        return
+    if taken := [file for file in files if (folder / file).exists()]:
+        raise ConfigError(f"{folder / taken[0]} exists already", fix="choose another --write or --name")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        (folder / file).write_text(content, encoding="utf-8")
+    (folder / f"{name}.sh").chmod(0o755)
+    completed(f"{len(files)} files were written to {folder}", "")
+    unit = shlex.quote(str(there / name))
+    print_line(f"systemd: cp {unit}.service {unit}.timer /etc/systemd/system/ && systemctl enable --now {name}.timer")
+    print_line(f"cron:    crontab -l 2>/dev/null | cat - {unit}.cron | crontab -")
+
+
+def schedule_files(name: str, interval: Interval, at: tuple[int, int], given: list[str], folder: Path) -> dict[str, str]:
+    """Content of each file by its name; the script lies in ``folder``."""
+    hour, minute = at
+    program = shutil.which("predict-age") if Path(sys.argv[0]).name != "__main__.py" else None
+    command = [program] if program else [sys.executable, "-m", "predict_age"]
+    script = folder / f"{name}.sh"
+    options = f'--as-of "$slot" --timestamp "${{slot}}T{hour:02d}:{minute:02d}:00Z"'
+    return {
+        script.name: (
+            "#!/bin/sh\n# the run of this interval: its first day decides the ages, and one interval is one run\nset -eu\n"
+            f"cd {shlex.quote(str(Path.cwd()))}\n{interval.slot}\nexec {shlex.join([*command, 'run', *given])} {options}\n"
+        ),
+        f"{name}.service": (
+            "[Unit]\nDescription=Predict ages\nWants=network-online.target\nAfter=network-online.target\n\n"
+            f"[Service]\nType=oneshot\nExecStart={_unit_text(script)}\n"
+            "# 75: another run holds the workspace\nSuccessExitStatus=75\n"
+            "# the run is stopped as by Ctrl-C, and goes on the next time\n"
+            "KillMode=mixed\nTimeoutStopSec=120\nTimeoutStartSec=infinity\n"
+        ),
+        f"{name}.timer": (
+            f"[Unit]\nDescription=Predict ages\n\n[Timer]\nOnCalendar={interval.calendar} {hour:02d}:{minute:02d}:00 UTC\n"
+            "# after a time without power, once\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
+        ),
+        f"{name}.cron": (
+            "# a day later than the timer: cron counts in the machine's time zone; 75: another run holds the workspace\n"
+            f"{minute} {hour} {interval.cron} {_cron_text(script)} || [ $? -eq 75 ]\n"
+        ),
+    }
+
+
+def _unit_text(path: Path) -> str:
+    """A path in a unit file: quoted, and without specifiers. Variables are not replaced in the name of a program."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"'
+
+
+def _cron_text(path: Path) -> str:
+    return shlex.quote(str(path)).replace("%", "\\%")
+
+
+def _time(at: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d\d?):(\d\d)", at)
+    if not found or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ConfigError("--at is not a time of day", expected="HH:MM in UTC, such as 06:00", found=at)
+    return int(found[1]), int(found[2])
+
+
+def _check(given: list[str]) -> None:
+    """Raise ConfigError, or a usage error as ``run`` does, for arguments that ``run`` would refuse."""
+    import typer.main
+
+    for argument in given:
+        if argument.partition("=")[0] in SET_BY_SCHEDULE:
+            raise ConfigError(f"{argument.partition('=')[0]} is set by the schedule", fix="leave it out of the run's arguments")
+    group: Any = typer.main.get_command(app)
+    group.commands["run"].make_context("run", [*given, "--as-of", "2025-10-23"])
