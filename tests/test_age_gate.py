@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import TINY, call, tiny_run, write_jsonl
+from conftest import TINY, call, cli, tiny_run, write_jsonl
 from predict_age.config import AgesConfig, Config, SourceConfig
 from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.step_facts import ReadSourceFacts
@@ -106,7 +106,14 @@ MISTAKES: dict[str, tuple[str, Callable[[int], object], Callable[[int], object],
     "dates as years": ("birth_year", lambda n: "1980", in_format("%d.%m.%Y"), "2025-10-23", "", "source.birth_date"),
     "dates as ages": ("approximate_age", lambda n: "30", ISO, "2025-10-23", "", "source.birth_date"),
     "a code": ("approximate_age", lambda n: 20 + n % 40, lambda n: 999, "2025-10-23", "", "one value"),
-    "words": ("approximate_age", lambda n: str(20 + n % 40), lambda n: f"about {'abcdefgh'[n % 8]}", "2025-10-23", "", ""),
+    "words": (
+        "approximate_age",
+        lambda n: str(20 + n % 40),
+        lambda n: f"about {'abcdefgh'[n % 8]}",
+        "2025-10-23",
+        "",
+        "approximate_age is text that is no number: write years, such as 42",
+    ),
 }
 
 
@@ -405,3 +412,15 @@ def test_every_mistake_has_its_words() -> None:
     from predict_age.runs.age_gate import _MISTAKES
 
     assert set(_MISTAKES) == set(AgeReading)
+
+
+def test_a_few_wrong_centuries_do_not_blame_the_date(tmp_path: Path) -> None:
+    """Years of the next century beside many right ones are wrong themselves; where all lie there, --as-of is."""
+    for share, said in ((0.3, "some dates in birth_year lie after as_of"), (1.0, "--as-of is too early")):
+        years = [2040 + n % 20 if n < 200 * share else 1950 + n % 50 for n in range(200)]
+        path = write_jsonl(
+            tmp_path / f"{share}.jsonl",
+            [{"pid": n, "birth_year": y, "profile_json": {"tenure_months": n}} for n, y in enumerate(years)],
+        )
+        done = cli("plan", "--source", path, "--as-of", "2025-10-23", check=None)
+        assert said in done.stderr

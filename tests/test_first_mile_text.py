@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import TINY, tiny_run
+from conftest import TINY, cli, tiny_run
 from faults import call
 from predict_age.config import SourceConfig, load_config
 from predict_age.errors import ConfigError, InputError
@@ -690,3 +690,12 @@ def test_a_nameless_index_is_recognised(values: Any, proposed: bool, tmp_path: P
         list(read_text(file, source))
     assert ('write source.pid = "#1"' in str(error.value)) is proposed
     assert ("without a name" in str(error.value)) is True
+
+
+def test_a_delimiter_that_was_set_wrong_is_named(tmp_path: Path) -> None:
+    """The configuration's delimiter leaves one column, another would give the id: the error says so, and not to rename the id."""
+    (tmp_path / "people.csv").write_text("pid;age;pay\n1;40;3\n2;41;4\n")
+    (tmp_path / "c.toml").write_text('[source]\ncsv_delimiter = ","\nprofile_json = "*"\n')
+    done = cli("plan", "--source", tmp_path / "people.csv", "--config", tmp_path / "c.toml", "--as-of", "2025-10-23", check=3)
+    assert 'expected: columns divided by source.csv_delimiter = ","' in done.stderr
+    assert "found: columns divided by ';'" in done.stderr

@@ -401,3 +401,35 @@ def test_an_id_that_most_rows_share_is_questioned(tmp_path: Path) -> None:
     assert "150 in 600 records" in said
     assert "is staff_no the id? It differs in each record: --pid staff_no" in said
     assert "is staff_no the id?" not in cli(*options, "--pid", "staff_no", "--force").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "sentences"),
+    [
+        ((), ("no column at the top of the records looks like an age", "demographics.birth_year inside other values")),
+        (("--pid", "patient.nr"), ("'patient.nr' cannot be pid: it lies inside patient",)),
+        (("--pid", "patient"), ("'patient' cannot be pid", "objects or lists in patient")),
+        (("--birth-year", "demographics.birth_year"), ("cannot be birth_year: it lies inside demographics",)),
+    ],
+)
+def test_ids_and_ages_inside_other_values_are_explained(
+    options: tuple[str, ...], sentences: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows = [{"patient": {"nr": n, "ward": "x"}, "demographics": {"birth_year": 1950 + n % 40}} for n in range(100)]
+    source = write(rows, tmp_path / "patients.jsonl")
+    done = cli("init", "--source", source, "--out", tmp_path / "made", "--as-of", AS_OF, *options, check=2)
+    for sentence in (*sentences, "only features may lie deeper", "docs/data-contract.md"):
+        assert sentence in done.stderr
+
+
+def test_ages_with_words_are_named(tmp_path: Path) -> None:
+    """A column whose name says age and whose values are texts with a unit."""
+    rows = [{"id": 100 + n, "Alter (J.)": f"{20 + n % 40} Jahre", "pay": n * 7 % 91} for n in range(100)]
+    done = cli("init", "--source", write(rows, tmp_path / "people.csv"), "--out", tmp_path / "made", "--as-of", AS_OF, check=2)
+    assert "Alter (J.)" in done.stderr
+    assert "is text that is no number: write years, such as 42" in done.stderr
+
+
+def test_names_keep_letters_with_accents(tmp_path: Path) -> None:
+    rows = [{**row, "Einträge?": number % 7, "Straße": 150 + number * 37 % 50} for number, row in enumerate(people())]
+    assert {"eintrage", "strasse"} <= set(init(write(rows, tmp_path / "people.csv"))["features"])

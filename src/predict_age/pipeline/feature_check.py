@@ -67,9 +67,10 @@ def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[Featur
         raise ConfigError(
             _headline(useless, coverage),
             expected="values at the path of every feature",
-            found="; ".join(c.sentence for c in useless[:MAX_FEATURES_NAMED]) + _more(useless, whole_profiles()),
+            found="; ".join(_found(c, plan) for c in useless[:MAX_FEATURES_NAMED]) + _more(useless, whole_profiles()),
             fix=(
-                "write a feature file for your own columns (docs/feature-file.md) and give it with --features"
+                "let `predict-age init` propose a feature file for your own columns, or write one (docs/feature-file.md), and "
+                "give it with --features"
                 if built_in
                 else "correct the path, the kind or the bounds, remove the feature, or write may_be_absent = true in its table"
             ),
@@ -82,6 +83,15 @@ def _protected(feature: FeatureCoverage) -> str:
         f"{feature.feature}: the values of {feature.path} are those of a protected attribute ({feature.protected}); "
         "predictions would rest on it. Remove the feature; card.groups compares predictions between such groups"
     )
+
+
+def _found(feature: FeatureCoverage, plan: RunPlan) -> str:
+    """What is wrong with a feature; its path may be a column of ids or ages, which is no part of a flat profile."""
+    source = plan.config.source
+    if feature.is_absent and source.profile_json == "*" and feature.path in source.light_columns:
+        role = "ids (source.pid)" if feature.path == source.pid else "ages"
+        return f"{feature.feature}: {feature.path} is the column of {role}, and no part of the profile"
+    return feature.sentence
 
 
 def _headline(useless: list[FeatureCoverage], coverage: list[FeatureCoverage]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -263,12 +264,17 @@ def _about(field: Field, rows: int) -> str:
     return f"{text}, {len(field.counts):,} different values"
 
 
+def _ascii(text: str) -> str:
+    """``text`` without accents: ``einträge`` is ``eintrage``."""
+    return unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+
+
 def _name_of(path: FieldPath, suffix: str, used: set[str]) -> str:
     """Name of a feature in lower_case_with_underscores, unique among those ``used``; the last keys of the path tell most."""
     keys = [step for step in path if step != "*"]
     for first in range(len(keys) - 1, -1, -1):
         text = "_".join(words_of(" ".join([*keys[first:], suffix])))
-        text = re.sub(r"[^a-z0-9_]", "", text.encode("ascii", "ignore").decode())[:50].strip("_")
+        text = re.sub(r"[^a-z0-9_]", "", _ascii(text))[:50].strip("_")
         name = text if re.match(r"[a-z]", text) else f"field_{text}".strip("_")
         if name not in used and FEATURE_NAME.match(name):
             return name

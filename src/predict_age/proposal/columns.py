@@ -17,6 +17,9 @@ from predict_age.proposal.sample import BY_POSITION, SourceSample
 Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
 AGE_ROLES: tuple[Role, ...] = ("approximate_age", "birth_year", "birth_date")
 OLDEST_AGE = 120  # years
+NESTED_FIX = (
+    "write ids and ages beside the rest, as docs/data-contract.md shows, and name them: --pid, --age, --birth-year, --birth-date"
+)
 UNIQUE_SHARE = 0.98  # of the ids that differ; some rows may be duplicates
 READABLE_SHARE = 0.8  # of the values of an age column that can be ages
 _ID_NAMES = ("pid", "person_id", "personid", "id", "uuid", "guid", "key")
@@ -101,14 +104,14 @@ def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], 
     top = {path[0]: field for path, field in fields.items() if len(path) == 1}
     for role, name in given.items():
         if name not in top:
-            raise ConfigError(f"there is no column {name!r} for {role}", expected="one of " + ", ".join(sample.columns), found=name)
+            raise _no_column(role, name, sample.columns, fields)
     rows = len(sample.records)
     ages = [ColumnGuess(role, given[role], _evidence(top[given[role]], rows), True) for role in AGE_ROLES if role in given]
     if not ages:
         ages = _guess_ages(top, rows, as_of)
         ages = [_confirmed(guess, ask, top) if not guess.sure else guess for guess in ages]
     if not ages:
-        raise _no_age(top, sample.columns, as_of)
+        raise _no_age(top, sample.columns, as_of, fields)
     others = [name for name in sample.columns if name not in {a.name for a in ages}]
     pid = _id_column(top, others, _ages_by_row(top, ages, rows), given.get("pid", ""), ask)
     date = next((a.name for a in ages if a.role == "birth_date"), "")
@@ -175,15 +178,41 @@ def _age_score(role: Role, name: str, field: Field, as_of: dt.date) -> int:
     return _named_as(role, name)
 
 
-def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date) -> ConfigError:
+def _no_column(role: Role, name: str, columns: Sequence[str], fields: dict[FieldPath, Field]) -> ConfigError:
+    """The error of a column that was given by name and is none: perhaps a value lies deeper in the records."""
+    inside = next((path for path in fields if len(path) > 1 and name in (path[0], ".".join(path))), None)
+    if inside is None:
+        return ConfigError(f"there is no column {name!r} for {role}", expected="one of " + ", ".join(columns), found=name)
+    return ConfigError(
+        f"{name!r} cannot be {role}: it lies inside {inside[0]}" if name != inside[0] else f"{name!r} cannot be {role}",
+        expected="ids and ages at the top of each record; only features may lie deeper",
+        found=f"objects or lists in {inside[0]}",
+        fix=NESTED_FIX,
+    )
+
+
+def _nested_ages(fields: dict[FieldPath, Field]) -> list[str]:
+    """Paths below the top of the records whose names are those of ages."""
+    nested = [path for path in fields if len(path) > 1 and "*" not in path]
+    return [".".join(path) for path in nested if any(_named_as(role, path[-1]) == 2 for role in AGE_ROLES)]
+
+
+def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date, fields: dict[FieldPath, Field]) -> ConfigError:
     """The error of a source without a column of ages; columns that are named like one are listed with the likely unit."""
     candidates = []
     for name, field in top.items():
-        role = next((role for role in AGE_ROLES if _named_as(role, name) == 2), None)
-        if role is None or not field.texts:
+        role = max(AGE_ROLES, key=lambda role: _named_as(role, name))
+        if not _named_as(role, name) or not field.texts:
             continue
         found = ages_of_sample([{name: text} for text in field.texts], {role: name}, as_of, "")
         candidates.append("; ".join(filter(None, [f"{name}: {found.given.sentence}", *found.unused, found.likely])))
+    if (nested := _nested_ages(fields)) and not candidates:
+        return ConfigError(
+            "no column at the top of the records looks like an age",
+            expected="ids and ages at the top of each record; only features may lie deeper",
+            found=f"{', '.join(nested[:3])} inside other values",
+            fix=NESTED_FIX,
+        )
     return ConfigError(
         "no column looks like an age",
         expected="a column named age, birth_year, date_of_birth or the like, with such values",

@@ -36,6 +36,13 @@ _MISTAKES = {
     AgeReading.AFTER_AS_OF: "dates in {column} lie after as_of {as_of}: --as-of is too early",
     AgeReading.TOO_OLD: "people in {column} would be older than {oldest} at as_of {as_of}: --as-of is too late",
 }
+_OF_FEW = {  # where most of the given ages are right
+    AgeReading.ONE_VALUE: "values of {column} that cannot be used are mostly one, perhaps a code for a missing one: leave it "
+    "empty, or in CSV add it to source.missing_values",
+    AgeReading.AFTER_AS_OF: "some dates in {column} lie after as_of {as_of}, as with years of the wrong century: leave them empty",
+    AgeReading.TOO_OLD: "some people in {column} would be older than {oldest}, as with years of the wrong century: leave it empty",
+}
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -85,13 +92,23 @@ class AgeFindings:
     def _likely(self, values: UnusableAgesRecord) -> str:
         fits = {name: n for name, n in values.readings.items() if n >= MOST_LIKELY * values.tried}
         if not fits:
-            return ""
+            return self._unread(values)
         best = max(fits, key=fits.__getitem__)  # of equal ones the first
+        if best in _OF_FEW and self.people.known > MOST_LIKELY * self.people.given:
+            return _OF_FEW[AgeReading(best)].format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max)
         if not best.startswith(OTHER_FORMAT):
             between = f" ({values.between})" if values.between else ""
             mistake = _MISTAKES[AgeReading(best)]
             return mistake.format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max, between=between)
         return self._format(values.column, [name for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)])
+
+    def _unread(self, values: UnusableAgesRecord) -> str:
+        if values.reason != UNREADABLE:
+            return ""
+        if values.column == self.config.source.birth_date:
+            return 'set source.birth_date_format, such as "%d/%m/%Y"'
+        what = "a year of four digits, such as 1985" if values.column == self.config.source.birth_year else "years, such as 42"
+        return f"{values.column} is text that is no number: write {what}"
 
     def _format(self, column: str, best: list[str]) -> str:
         patterns = [f'"{name.removeprefix(OTHER_FORMAT)}"' for name in best]

@@ -40,8 +40,8 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
             f"no person identifier in {path}",
             expected=f'a column "{source.pid}"' + did_you_mean(source.pid, names),
             found=found,
-            fix='name your column under [source] in the configuration: pid = "..."; a column without a name, as pandas writes its '
-            "index, is ignored: give it a name in the header",
+            fix='name your column under [source] in the configuration: pid = "...", or let `predict-age init` propose one; a '
+            "column without a name, as pandas writes its index, is ignored: give it a name in the header",
         )
     if ages_needed and not any(name in names for name in source.age_columns):
         raise no_age(source, path, found, names)
@@ -65,7 +65,8 @@ def no_age(source: SourceConfig, where: str, found: str, names: Sequence[str] = 
         f"no age in {where}",
         expected=f"a column {wanted}",
         found=found,
-        fix='name your column under [source]: approximate_age = "...", birth_year = "..." or birth_date = "..."',
+        fix='name your column under [source]: approximate_age = "...", birth_year = "..." or birth_date = "...", or let '
+        "`predict-age init` propose it",
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
-from predict_age.source.csv_dialect import MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
+from predict_age.source.csv_dialect import DELIMITERS, MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
 from predict_age.source.discovery import SourceFile
 from predict_age.source.profile_json import flat_profile
@@ -37,6 +37,7 @@ def read_csv(
     head, names, taken = _header(blocks, dialect, file)
     if not names and not head.strip():
         return  # an empty file, as programs write it for an empty part
+    _check_delimiter(names, source, file)
     names = with_positions(names, source)
     added = partition_columns(file, names)
     if source.pid not in names and _is_index(names, head[taken:], dialect):
@@ -54,6 +55,20 @@ def read_csv(
         needed = [str(i) for i, name in enumerate(names) if name and _is_needed(name, source, profile_columns)]
         added = {name: value for name, value in added.items() if _is_needed(name, source, profile_columns)}
         yield _chunk(_parse(records, names, needed, dialect, source, file.path), names, records, added, source)
+
+
+def _check_delimiter(names: list[str], source: SourceConfig, file: SourceFile) -> None:
+    """Raise InputError when a delimiter of the configuration leaves one column, and another would make the id one of several."""
+    if source.csv_delimiter == "auto" or len(names) != 1 or source.pid in names:
+        return
+    for other in DELIMITERS:
+        if source.pid in [name.strip(" '\"") for name in names[0].split(other)]:
+            raise InputError(
+                f"the first line of {file.path} is one column",
+                expected=f'columns divided by source.csv_delimiter = "{source.csv_delimiter}"',
+                found=f"columns divided by {other!r}",
+                fix="leave csv_delimiter out of [source]: it is detected",
+            )
 
 
 def _is_needed(name: str, source: SourceConfig, profile_columns: Collection[str] | None) -> bool:

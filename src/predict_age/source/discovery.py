@@ -121,8 +121,17 @@ def list_source(source: str, settings: SourceConfig) -> SourceListing:
         _check_name(file)
         _check_folders(file, settings)
     if not files:
-        raise InputError(f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source))
+        raise InputError(
+            f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source), fix=_unpack(passed)
+        )
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
+
+
+def _unpack(passed: list[tuple[str, str]]) -> str:
+    kinds = {reason for _, reason in passed}
+    return (
+        "unpack archives, and save sheets as CSV" if any(word in kind for kind in kinds for word in ("archive", "Office")) else ""
+    )
 
 
 def _nothing(passed: list[tuple[str, str]], source: str) -> str:

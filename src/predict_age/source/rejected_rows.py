@@ -53,8 +53,7 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) ->
 
 def too_few_known(least: int, found: str, likely: str = "") -> InputError:
     """The error of a source in which too few ages are known; ``found`` may say which values cannot be read, ``likely`` why."""
-    dates = 'set source.birth_date_format, such as "%d/%m/%Y", when dates of birth cannot be read'
-    hint = f"{likely}; " if likely else f"{dates}; " if "cannot be read" in found else ""
+    hint = f"{likely}; " if likely else ""
     return InputError(
         "too few people with a known age to train on",
         expected=f"at least {least} with a usable profile",
