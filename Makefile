@@ -14,7 +14,7 @@ CHECKOV := out/checkov
 ROWS := 200000
 .DEFAULT_GOAL := help
 
-.PHONY: help run serve test lint bench soak wheel-test lock sql aws-plan package checkov clean
+.PHONY: help run serve test lint docs bench soak wheel-test lock sql aws-plan package checkov clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -116,6 +116,18 @@ lock:  ## resolve pyproject.toml into the requirements files (needs uv; UPGRADE=
 	$(COMPILE) pyproject.toml --extra serve --constraint requirements-run.txt -o requirements-serve.txt
 	$(COMPILE) pyproject.toml --extra aws --extra serve --group dev --constraint requirements-aws.txt -o requirements-dev.txt
 	echo checkov | $(COMPILE) - -o requirements-checkov.txt
+	echo "mkdocs>=1.6" | $(COMPILE) - -o requirements-docs.txt
+
+DOCS := out/docs-venv
+docs: $(DOCS)/.ready  ## the documentation site in out/site, with all links checked
+	@$(PYTHON) docs/site.py out/site-pages
+	@$(DOCS)/bin/mkdocs build --quiet
+	@echo "out/site/index.html"
+
+$(DOCS)/.ready: requirements-docs.txt
+	@$(PYTHON) -m venv --clear $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
 
 sql: $(DEV)  ## DuckDB's version of the statements, from Athena's
 	@$(BIN)/python -m predict_age.sql
