@@ -122,6 +122,8 @@ def test_export_hides_suppressed_people_and_numbers_of_withheld_ones(workspace: 
         (["--to", "{here}/new.csv", "--columns", "pid,predicted_agee"], "did you mean 'predicted_age'?"),
         (["--to", "{here}/new.csv", "--columns", "PID"], "did you mean 'pid'?"),
         (["--to", "{here}/new.csv", "--columns", "pid,pid"], "named twice"),
+        (["--to", "{here}/new.xlsx"], "the format of"),
+        (["--to", "{here}/new"], "a name that ends with .parquet or .csv, or --format"),
     ],
 )
 def test_export_refuses(more: list[str], sentence: str, two_runs: Path, tmp_path: Path) -> None:
@@ -130,6 +132,15 @@ def test_export_refuses(more: list[str], sentence: str, two_runs: Path, tmp_path
     assert sentence in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["old.csv"]
     assert (tmp_path / "old.csv").read_text() == "mine"
+
+
+def test_previous_is_a_run_for_every_command(workspace: Path) -> None:
+    """The run that was current before, in ``diff`` and ``score`` as in ``rollback``; none where nothing was published before."""
+    published = Workspace(workspace).published
+    found = json.loads(cli("diff", "previous", "current", "--workspace", workspace, "--json").stdout)
+    assert (found["after"], found["before"] == published.previous) == (published.current, True)
+    cli("rollback", "--workspace", workspace)
+    assert Workspace(workspace).published.current == found["before"]
 
 
 def test_nothing_is_exported_of_a_damaged_result(workspace: Path, tmp_path: Path) -> None:

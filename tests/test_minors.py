@@ -547,7 +547,7 @@ def test_the_champion_follows_the_minors_of_the_run(pair: Pair) -> None:
     assert made.equals(pair.results.select(["pid", "prediction_source"]).sort_by("pid").cast(made.schema))
     card = pair.without.parent / later.run["run_id"] / "model"
     assert json.loads((card / "card.json").read_bytes())["in_this_run"]["minors_rate"] == now["rate"]
-    assert f"minors are taken for {now['rate']:.2g} times" in (card / "card.html").read_text()
+    assert f"minors are counted {now['rate']:.2g} times" in (card / "card.html").read_text()
     found = check_skew(workspace, 10_000)
     assert (found.compared > 1000, found.different, found.refused) == (True, 0, 0)
 

@@ -243,6 +243,11 @@ def load_config(path: Path | None, overrides: dict[str, dict[str, object]] | Non
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read the configuration {path}: {error}") from None
     data = parse_toml(text, str(path))
+    if purpose := (overrides or {}).get("run", {}).get("purpose"):
+        try:
+            checked_purpose(str(purpose))
+        except ValueError as error:
+            raise ConfigError(f"--purpose: {error}") from None
     for section, values in (overrides or {}).items():
         if values and isinstance(data.get(section, {}), dict):  # validation names a section that is no table
             data[section] = {**data.get(section, {}), **values}

@@ -12,6 +12,7 @@ import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, print_line
 from predict_age.cli.output import completed
+from predict_age.errors import ConfigError
 
 
 class ExportChoice(StrEnum):
@@ -27,7 +28,7 @@ def export_command(
     workspace: WorkspaceOption,
     to: Annotated[Path, typer.Option("--to", help="New file for the rows.", metavar="FILE")],
     kind: Annotated[
-        ExportChoice, typer.Option("--format", help="Format of the file; auto: csv for FILE.csv, else parquet.")
+        ExportChoice, typer.Option("--format", help="Format of the file; auto: by the ending .csv or .parquet.")
     ] = ExportChoice.auto,
     columns: Annotated[
         str, typer.Option("--columns", help="Columns of the view, separated by commas; default: all.", metavar="NAMES")
@@ -37,7 +38,14 @@ def export_command(
     """Write the published result into one file, without people on the suppression list."""
     from predict_age.query.export import ExportFormat, export_result
 
-    chosen = kind.value if kind is not ExportChoice.auto else "csv" if to.suffix.lower() == ".csv" else "parquet"
+    ending = to.suffix.lower()
+    if kind is ExportChoice.auto and ending not in (".csv", ".parquet", ".pq"):
+        raise ConfigError(
+            f"the format of {to} is not known",
+            expected="a name that ends with .parquet or .csv, or --format",
+            found=ending or "no ending",
+        )
+    chosen = kind.value if kind is not ExportChoice.auto else "csv" if ending == ".csv" else "parquet"
     names = [name.strip() for name in columns.split(",") if name.strip()]
     made = export_result(open_people(workspace), to, ExportFormat(chosen), names)
     completed(f"{made.rows:,} people were written to {to}", "")

@@ -55,7 +55,7 @@ def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> Non
 
 @app.command("diff", epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")
 def diff_command(
-    before: Annotated[str, typer.Argument(metavar="EARLIER", help="Run id, published quarter, or current.")],
+    before: Annotated[str, typer.Argument(metavar="EARLIER", help="Run id, published quarter, current or previous.")],
     after: Annotated[str, typer.Argument(metavar="LATER", help="The later run.")],
     workspace: WorkspaceOption,
     jump: Annotated[

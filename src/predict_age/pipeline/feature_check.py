@@ -86,7 +86,7 @@ def _protected(feature: FeatureCoverage) -> str:
 
 
 def _found(feature: FeatureCoverage, plan: RunPlan) -> str:
-    """What is wrong with a feature; its path may be a column of ids or ages, which is no part of a flat profile."""
+    """Problem of a feature in words. Its path may be a column of ids or ages, which is no part of a flat profile."""
     source = plan.config.source
     if feature.is_absent and source.profile_json == "*" and feature.path in source.light_columns:
         role = "ids (source.pid)" if feature.path == source.pid else "ages"

@@ -42,7 +42,7 @@ _OF_FEW = {  # where most of the given ages are right
     AgeReading.AFTER_AS_OF: "some dates in {column} lie after as_of {as_of}, as with years of the wrong century: leave them empty",
     AgeReading.TOO_OLD: "some people in {column} would be older than {oldest}, as with years of the wrong century: leave it empty",
 }
-UNREADABLE = "unreadable"
+_UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class AgeFindings:
         return self._format(values.column, [name for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)])
 
     def _unread(self, values: UnusableAgesRecord) -> str:
-        if values.reason != UNREADABLE:
+        if values.reason != _UNREADABLE:
             return ""
         if values.column == self.config.source.birth_date:
             return 'set source.birth_date_format, such as "%d/%m/%Y"'

@@ -51,6 +51,14 @@ class Published:
         """Runs that retention must not remove, whatever their age."""
         return {self.current, self.champion} - {""}
 
+    @property
+    def previous(self) -> str:
+        """The run that was current before this one; empty where there was none."""
+        for entry in reversed(self.history):
+            if entry["event"] != "promoted" and entry["run"] == self.current and entry["before"] not in ("", self.current):
+                return str(entry["before"])
+        return ""
+
     def with_current(self, run_id: str, quarter: str, content_hash: str, event: str) -> Published:
         """The pointer after ``run_id`` has become current and the result of its quarter, and its model the champion."""
         quarters = {**self.quarters, quarter: run_id}

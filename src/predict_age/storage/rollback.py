@@ -11,9 +11,7 @@ from predict_age.storage.lease import current_holder
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.publication import POINTER, Published, update_pointer
 from predict_age.storage.suppression_list import read_suppression_list
-from predict_age.storage.workspace import DONE, RunFolder, Workspace
-
-PREVIOUS_RUN = "previous"
+from predict_age.storage.workspace import DONE, PREVIOUS_RUN, RunFolder, Workspace
 
 
 def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
@@ -26,7 +24,9 @@ def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
     if _pointer_is_damaged(workspace):
         _rebuild(workspace)
     workspace.suppression  # noqa: B018 - no run is shown while it is not known whom to hide
-    folder = workspace.resolve(_previous(workspace) if to == PREVIOUS_RUN else to)
+    if to == PREVIOUS_RUN and not workspace.published.previous:
+        raise ConfigError("there is no previous run to go back to", fix="name one: `predict-age runs` lists them")
+    folder = workspace.resolve(to)
     run = verified_run(workspace, folder)
     if problems := run.problems():
         raise IntegrityError(
@@ -37,14 +37,6 @@ def roll_back(workspace: Workspace, to: str) -> tuple[Published, RunFolder]:
         )
     content_hash = run.folder.facts(FinalResultsFacts).manifest
     return update_pointer(workspace.documents, lambda now: now.rolled_back(folder.id, run.manifest.quarter, content_hash)), folder
-
-
-def _previous(workspace: Workspace) -> str:
-    published = workspace.published
-    for entry in reversed(published.history):
-        if entry["event"] != "promoted" and entry["run"] == published.current and entry["before"] not in ("", published.current):
-            return str(entry["before"])
-    raise ConfigError("there is no previous run to go back to", fix="name one: `predict-age runs` lists them")
 
 
 def _pointer_is_damaged(workspace: Workspace) -> bool:

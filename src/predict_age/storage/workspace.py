@@ -39,6 +39,7 @@ from predict_age.storage.publication import POINTER, Published, note_suppression
 from predict_age.storage.suppression_list import SuppressionList, read_suppression_list
 
 F = TypeVar("F", bound=Facts)
+CURRENT_RUN, PREVIOUS_RUN = "current", "previous"
 DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
 
 
@@ -243,18 +244,18 @@ class Workspace:
         publish(self.documents, lease.token, run_id, quarter, content_hash, suppression)
 
     def resolve(self, name: str) -> RunFolder:
-        """The run that ``name`` means: a run id or the beginning of only one, a published quarter, or "current".
+        """The run that ``name`` means: a run id or the beginning of only one, a published quarter, "current" or "previous".
 
         Raises ConfigError when there is none, or when several run ids begin so.
         """
         published = self.published
-        run_id = published.current if name == "current" else published.quarters.get(name, name)
+        run_id = {CURRENT_RUN: published.current, PREVIOUS_RUN: published.previous}.get(name) or published.quarters.get(name, name)
         ids = [r.id for r in self.runs()]
         begun = [i for i in ids if i == run_id] or [i for i in ids if run_id and i.startswith(run_id)]
         if len(begun) != 1:
             raise ConfigError(
                 f"several run ids begin with {name!r}" if begun else f"there is no run {name!r}",
-                expected='"current", a published quarter such as 2025q3, or a run id or its unique beginning',
+                expected='"current", "previous", a published quarter such as 2025q3, or a run id or its unique beginning',
                 found=", ".join(begun[-5:])
                 or f"quarters {', '.join(sorted(published.quarters)) or 'none'}; newest runs {', '.join(ids[-5:]) or 'none'}",
                 fix="list them with `predict-age runs`",
