@@ -14,7 +14,7 @@ CHECKOV := out/checkov
 ROWS := 200000
 .DEFAULT_GOAL := help
 
-.PHONY: help run serve test lint docs bench soak wheel-test lock sql aws-plan package checkov clean
+.PHONY: help run serve test lint docs sbom bench soak wheel-test lock sql aws-plan package checkov clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -128,6 +128,11 @@ $(DOCS)/.ready: requirements-docs.txt
 	@$(PYTHON) -m venv --clear $(DOCS)
 	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
 	@touch $@
+
+sbom:  ## software bills of materials (CycloneDX 1.6) of the sets of a run and of the server, in out/
+	@mkdir -p out
+	@$(PYTHON) .ci/sbom.py requirements-run.txt out/sbom-run.json
+	@$(PYTHON) .ci/sbom.py requirements-serve.txt out/sbom-serve.json
 
 sql: $(DEV)  ## DuckDB's version of the statements, from Athena's
 	@$(BIN)/python -m predict_age.sql

@@ -41,6 +41,7 @@ with tempfile.TemporaryDirectory() as name:
     call(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=folder)
     command = folder / "env" / "bin" / "predict-age"
     call(command, "generate", "--rows", 5000, "--out", "people", cwd=folder)
+    call(python, "-m", "predict_age", "profile", "--source", "people/people", "--html", "profile.html", cwd=folder)
     run = json.loads(
         call(command, "run", "--source", "people/people", "--workspace", "w", "--as-of", "2025-10-23", "--json", cwd=folder)
     )
