@@ -242,3 +242,29 @@ def test_completion_starts_no_heavy_import() -> None:
     done = cli_process("completion", "bash", env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
     assert not re.search(r"\b(numpy|pyarrow|duckdb)\b", done.stderr)
     assert time.process_time() - began < 5
+
+
+def test_a_killed_run_says_so(small_files: Path, quick: Path, tmp_path: Path) -> None:
+    """kill -9 leaves no message; status, its JSON and the list of runs say what is known."""
+    command = [sys.executable, "-m", "predict_age", "run", "--source", str(small_files), "--workspace", str(tmp_path / "w")]
+    command += ["--as-of", AS_OF.isoformat(), "--config", str(quick), "--log-json"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while '"run.begun"' not in (line := process.stderr.readline()):
+            assert line
+        while '"step.started"' not in (line := process.stderr.readline()):
+            assert line
+        process.kill()
+    assert "Why     its process ended without a word" in cli("status", "--workspace", tmp_path / "w").stdout
+    assert "killed" in json.loads(cli("status", "--workspace", tmp_path / "w", "--json").stdout)["message"]
+    assert "interrupted: its process ended without a word" in cli("runs", "--workspace", tmp_path / "w").stdout
+
+
+def test_json_of_commands_that_write_files(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """generate and report print one object with the paths."""
+    made = json.loads(cli("generate", "--rows", 10, "--out", tmp_path / "g", "--json", "--quiet", "--workers", 1).stdout)
+    assert made["rows"] == 10
+    assert Path(made["truth"]).is_file()
+    written = json.loads(cli("report", "--workspace", finished[0], "--json").stdout)
+    assert written["run_id"] == finished[1]["run_id"]
+    assert Path(written["report"]).is_file()

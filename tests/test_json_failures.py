@@ -47,6 +47,8 @@ def test_every_command_tells_its_failure(name: str, tmp_path: Path) -> None:
     if name in ("run", "plan", "init", "profile"):
         wrong = [name, "--source", tmp_path / "none.csv", "--as-of", "yesterday", "--json"]
         wrong += ["--workspace", tmp_path / "w"] if name == "run" else []
+    if name == "generate":
+        wrong = [name, "--rows", 1, "--out", tmp_path / "g", "--shift", "nowhere", "--json"]
     value = told(wrong, 2)
     assert value["error"]["kind"] == "ConfigError"
     assert told([name, "--json", "--no-such-option"], 2)["error"]["kind"] == EXIT_CODES[2]

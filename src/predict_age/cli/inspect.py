@@ -139,6 +139,7 @@ def _write(relation: duckdb.DuckDBPyRelation, output: OutputFormat, stream: IO[s
 def report_command(
     workspace: WorkspaceOption,
     run_id: Annotated[str, typer.Option("--run", help="Which run; default: the newest finished one.", metavar="RUN")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Write the report of a finished run again and print its path."""
     from predict_age.report import write_report
@@ -151,4 +152,5 @@ def report_command(
     with stage("write the report"):
         write_report(done[-1])
     completed(f"the report {done[-1].report} was written", "")
-    print_line(str(done[-1].report.resolve()))
+    path = str(done[-1].report.resolve())
+    print_line(json.dumps({"run_id": done[-1].id, "report": path}) if as_json else path)

@@ -85,6 +85,7 @@ def generate_command(
     level: Annotated[
         int, typer.Option("--level", help="zstd compression level of the files: higher is smaller and slower.", min=1, max=19)
     ] = 3,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Generate synthetic people: profiles with more than 50 fields, 37.5 % with a known age, and a file of true ages."""
@@ -105,7 +106,11 @@ def generate_command(
         generate(folder, rows, seed, parse_date(as_of), workers or available_cores(), advance, shifts, level)
     console.end(time.perf_counter() - began, rows)
     completed(f"{rows:,} people were written to {folder}", "")
-    print_line(f"{rows:,} people in {folder / 'people'}, their true ages in {folder / 'truth.parquet'}")
+    people, truth = folder / "people", folder / "truth.parquet"
+    if as_json:
+        print_line(json.dumps({"rows": rows, "people": str(people), "truth": str(truth)}))
+    else:
+        print_line(f"{rows:,} people in {people}, their true ages in {truth}")
 
 
 @app.command("plan", epilog="Example: predict-age plan --source people/people; predict-age plan --platform aws --rows 378024173")

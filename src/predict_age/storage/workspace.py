@@ -41,6 +41,7 @@ from predict_age.storage.suppression_list import SuppressionList, read_suppressi
 F = TypeVar("F", bound=Facts)
 CURRENT_RUN, PREVIOUS_RUN = "current", "previous"
 DONE, RUNNING, FAILED, INTERRUPTED, DAMAGED = "done", "running", "failed", "interrupted", "damaged"
+KILLED = "its process ended without a word: it was killed, perhaps for want of memory, or the machine went down"
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,12 @@ class RunFolder:
 
     @property
     def message(self) -> str:
-        """Why the run failed or was interrupted, as it was reported then; empty where nothing was recorded."""
+        """Why the run failed or was interrupted: as it was reported then, or that its process ended without a word."""
         try:
-            return str(read_json(self.path / "status.json")["message"])
+            recorded = str(read_json(self.path / "status.json")["message"])
         except (IntegrityError, KeyError):
-            return ""
+            recorded = ""
+        return recorded or (KILLED if self.status == INTERRUPTED else "")
 
     def set_status(self, status: str, token: int, message: str = "") -> None:
         """Write the status, the lease it was written under and, for a failure, its sentence."""
