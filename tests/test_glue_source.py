@@ -15,7 +15,8 @@ from moto import mock_aws
 
 from conftest import tiny_run, write_jsonl
 from predict_age.errors import ConfigError, InputError
-from predict_age.source.discovery import discover
+from predict_age.source.csv_reader import header_of, read_csv
+from predict_age.source.discovery import discover, source_file_from_json
 from predict_age.source.glue_table import SERDES, glue_table
 from predict_age.source_config import SourceConfig
 
@@ -102,6 +103,109 @@ def test_the_same_rows_as_from_the_files(catalogue: Catalogue, people_rows: list
             assert record["source"] == source
 
 
+HIVE, TAB = {}, {"field.delim": "\t"}
+TEXTS = (
+    ("csv", OPEN_CSV, {}),
+    ("semicolon", OPEN_CSV, {"separatorChar": ";", "quoteChar": "'"}),
+    ("hive", LAZY, HIVE),
+    ("tab", LAZY, TAB),
+)
+
+
+def write_text(path: Path, rows: list[dict[str, Any]], delimiter: str, quote: str) -> None:
+    """Records alone, as Hive and OpenCSV write them; no value is \\N in Hive's text, and empty in CSV."""
+    lines = []
+    for row in rows:
+        cells = [json.dumps(v) if isinstance(v, dict) else v for v in row.values()]
+        if quote:
+            lines.append(delimiter.join("" if c is None else f"{quote}{str(c).replace(quote, quote * 2)}{quote}" for c in cells))
+        else:
+            lines.append(delimiter.join("\\N" if c is None else str(c) for c in cells))
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+
+def headerless(catalogue: Catalogue, name: str, serde: str, columns: list[str], **settings: str) -> str:
+    """A table of text without header lines."""
+    source = catalogue.table(name, serde, **settings)
+    made = catalogue.glue.get_table(DatabaseName="raw", Name=name)["Table"]["StorageDescriptor"]
+    storage = {**made, "Columns": [{"Name": column, "Type": "string"} for column in columns]}
+    catalogue.glue.update_table(DatabaseName="raw", TableInput={"Name": name, "StorageDescriptor": storage})
+    return source
+
+
+@pytest.mark.parametrize(("name", "serde", "settings"), TEXTS)
+def test_columns_of_text_without_a_header_line_are_the_catalogue_s(
+    catalogue: Catalogue, people_rows: list[dict[str, Any]], tmp_path: Path, name: str, serde: str, settings: dict[str, str]
+) -> None:
+    """Hive's text and OpenCSV, also compressed, the profile first or last: the rows are those of plain files."""
+    rows = [dict(reversed(row.items())) if name == "tab" else row for row in people_rows[:60]]
+    source = headerless(catalogue, name, serde, list(rows[0]), **settings)
+    delimiter = settings.get("separatorChar") or settings.get("field.delim") or ("," if serde == OPEN_CSV else "\x01")
+    for number in range(2):
+        path = catalogue.folder / name / f"00000{number}_0"
+        write_text(
+            path, rows[number * 30 : number * 30 + 30], delimiter, settings.get("quoteChar", '"') if serde == OPEN_CSV else ""
+        )
+        if number:
+            path.write_bytes(gzip.compress(path.read_bytes()))
+    files = discover(source)
+    assert [file.columns for file in files] == [tuple(rows[0])] * 2
+    assert [source_file_from_json(**json.loads(json.dumps(file.as_json()))) for file in files] == files
+    assert all(header_of(file) == list(rows[0]) for file in files)
+    found = {pid.as_py() for file in files for chunk in read_csv(file, SourceConfig()) for pid in chunk.rows["pid"]}
+    assert found == {str(row["pid"]) for row in rows}
+    if name in ("csv", "hive"):
+        plain = tiny_run(write_jsonl(tmp_path / "s.jsonl", rows), tmp_path / "w")
+        outcome = tiny_run(source, tmp_path / "w2")
+        assert (plain.code, outcome.code) == (0, 0)
+        assert outcome.rows == plain.rows
+
+
+def test_positions_in_text_without_a_header_line_are_those_of_the_file(catalogue: Catalogue) -> None:
+    """The first line is line 1 at byte 0; a value that looks like a header or a separator declaration is a value."""
+    source = headerless(catalogue, "odd", OPEN_CSV, ["pid", "profile_json"])
+    (catalogue.folder / "odd" / "0").write_bytes(b'1,"{}"\n2,"{}",x\n3,"{}"\n')
+    (file,) = discover(source)
+    (chunk,) = read_csv(file, SourceConfig(), ages_needed=False)
+    assert [position for position, _ in chunk.broken] == [1]
+    (catalogue.folder / "odd" / "0").write_bytes(b'1,"{}"\n2,"{}\n')
+    (file,) = discover(source)
+    with pytest.raises(InputError) as unclosed:
+        list(read_csv(file, SourceConfig(), ages_needed=False))
+    assert "line 2, byte 10" in str(unclosed.value)
+
+
+@pytest.mark.parametrize("settings", [{}, {"field.delim": "\t"}])
+def test_a_folder_of_text_with_something_else_stops(
+    catalogue: Catalogue, people_rows: list[dict[str, Any]], settings: dict[str, str]
+) -> None:
+    """A file with a header line, of another format, or with another number of columns."""
+    columns = list(people_rows[0])
+    source = headerless(catalogue, "mixed", LAZY, columns, **settings)
+    folder = catalogue.folder / "mixed"
+    write_text(folder / "000000_0", people_rows[:3], settings.get("field.delim", "\x01"), "")
+    (folder / "000001_0").touch()
+    assert len(discover(source)) == 1
+    for other in (PARQUET, HIVE_JSON, OPEN_CSV):
+        write(folder / "1", people_rows[:5], other)
+        with pytest.raises(InputError, match="not what the catalogue says"):
+            discover(source)
+    for text in (b"1\t2\n", b"1\n", b"hello, world\n"):
+        (folder / "1").write_bytes(text)
+        with pytest.raises(InputError, match="has other columns than its table"):
+            discover(source)
+    (folder / "1").write_bytes(b"PK\x03\x04" + bytes(200))
+    with pytest.raises(InputError, match="not what the catalogue says"):
+        discover(source)
+
+
+def test_other_files_name_no_columns(tmp_path: Path) -> None:
+    """Records of runs over them are what they were."""
+    (tmp_path / "s.csv").write_text("pid,profile_json\n1,{}\n")
+    (file,) = discover(str(tmp_path / "s.csv"))
+    assert "columns" not in file.as_json() and source_file_from_json(**file.as_json()) == file
+
+
 def test_partitions_are_those_of_the_catalogue(catalogue: Catalogue, people_rows: list[dict[str, Any]]) -> None:
     """Wherever they lie; a folder that is none of the table's is not read; a key without value is null."""
     source = catalogue.table("parts", PARQUET, keys=("country", "year"))
@@ -152,6 +256,7 @@ UNREADABLE = (
     ({"serde": OPEN_CSV}, "without a header line"),
     ({"serde": OPEN_CSV, "parameters": {"skip.header.line.count": "2"}}, "without a header line"),
     ({"serde": LAZY, "parameters": HEADER}, "separated by"),
+    ({"serde": LAZY, "field.delim": "::"}, "separated by"),
 )
 
 

@@ -94,7 +94,7 @@ class RunPlan:
         """Hash of what decides the rows: two runs with the same identity give the same rows."""
         config = self.config.model_dump(mode="json")
         del config["running"], config["limits"], config["notify"]
-        files = [asdict(f) for f in self.files]
+        files = [f.as_json() for f in self.files]
         decisive = [
             self.as_of.isoformat(),
             self.quarter,
@@ -111,7 +111,7 @@ class RunPlan:
         if self.suppression:
             decisive.append(self.suppression_list)
         if self.training_source:
-            decisive.append([asdict(f) for f in self.training_files])
+            decisive.append([f.as_json() for f in self.training_files])
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def named(self) -> RunPlan:
@@ -137,7 +137,7 @@ class RunPlan:
             "identity": self.identity,
             "purpose": self.purpose,
             "source": self.source,
-            "files": [asdict(f) for f in self.files],
+            "files": [f.as_json() for f in self.files],
             "config": self.config.model_dump(mode="json"),
             "features_name": self.features_name,
             "features_text": self.features_text,
@@ -153,7 +153,7 @@ class RunPlan:
         }
 
     def _training_json(self) -> dict[str, object]:
-        files = [asdict(f) for f in self.training_files]
+        files = [f.as_json() for f in self.training_files]
         return {"training_source": self.training_source, "training_files": files} if self.training_source else {}
 
     @classmethod

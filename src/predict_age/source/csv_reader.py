@@ -50,7 +50,8 @@ def read_csv(
     check_columns([n for n in names if n] + list(added), source, file.path, ages_needed=ages_needed)
     pid = names.index(source.pid) if source.pid in names else 0
     framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked")
-    framer.byte, framer.line = taken, head.count(dialect.line_end, 0, taken)
+    if not file.given_header:
+        framer.byte, framer.line = taken, head.count(dialect.line_end, 0, taken)
     for records in framer.frame(chain([head[taken:]], blocks)):
         needed = [str(i) for i, name in enumerate(names) if name and _is_needed(name, source, profile_columns)]
         added = {name: value for name, value in added.items() if _is_needed(name, source, profile_columns)}

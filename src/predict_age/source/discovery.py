@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -19,7 +19,8 @@ from predict_age.source.csv_dialect import detect_dialect
 from predict_age.source.file_kind import KNOWN, Format
 from predict_age.source.filesystem import FileStatus, head, in_s3, objects, stat
 from predict_age.source.glue_files import files_of_table
-from predict_age.source.glue_table import glue_table, in_glue
+from predict_age.source.glue_table import HeaderlessText, glue_table, in_glue
+from predict_age.source.headerless_csv import begins_with_profile, headerless_csv
 from predict_age.source.json_layout import detect_layout
 from predict_age.source.source_walk import Walk, is_glob, status
 
@@ -35,7 +36,7 @@ class SourceFile:
     """One file of the source. ``size`` in bytes and ``mtime_ns`` tell whether it changed since.
 
     ``partition`` are the columns that its folders (``key=value``) add. Text has an ``encoding``, CSV a dialect;
-    ``layout`` says where records of a text end.
+    ``layout`` says where records of a text end. ``columns`` are those of CSV without a header line, whose catalogue names them.
     """
 
     path: str
@@ -49,6 +50,16 @@ class SourceFile:
     escape: str = ""
     layout: str = ""
     partition: PathPartition = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def given_header(self) -> bytes:
+        """The line that is read before the file, where it has no header line of its own."""
+        return (self.delimiter.join(self.columns) + ("\r" if self.layout == "CR" else "\n")).encode() if self.columns else b""
+
+    def as_json(self) -> dict[str, object]:
+        """The file as records have it; ``columns`` only where there are some."""
+        return {name: value for name, value in asdict(self).items() if name != "columns" or value}
 
     def check_unchanged(self) -> None:
         """Raise InputError when the file is gone or not the one that was found at the start of the run."""
@@ -65,9 +76,9 @@ class SourceFile:
             )
 
 
-def source_file_from_json(partition: Iterable[tuple[str, Any]] = (), **fields: Any) -> SourceFile:
+def source_file_from_json(partition: Iterable[tuple[str, Any]] = (), columns: Iterable[str] = (), **fields: Any) -> SourceFile:
     """A source file from its JSON object, in which the pairs of ``partition`` are lists; earlier versions wrote fewer keys."""
-    return SourceFile(**fields, partition=tuple((str(k), v) for k, v in partition))
+    return SourceFile(**fields, partition=tuple((str(k), v) for k, v in partition), columns=tuple(columns))
 
 
 @dataclass(frozen=True)
@@ -101,8 +112,10 @@ def discover(source: str, settings: SourceConfig | None = None) -> list[SourceFi
     return list(list_source(source, settings or SourceConfig()).files)
 
 
-def list_source(source: str, settings: SourceConfig) -> SourceListing:
+def list_source(source: str, settings: SourceConfig, headerless: HeaderlessText | None = None) -> SourceListing:
     """Find the files of ``source``: a file, a folder searched in depth, a glob, an ``s3://`` address, or a ``glue://`` table.
+
+    ``headerless``: what text is that shows no format of its own, as a catalogue says.
 
     Raises InputError when nothing usable is there, or when a part of it cannot be read.
     """
@@ -114,7 +127,7 @@ def list_source(source: str, settings: SourceConfig) -> SourceListing:
     passed: list[tuple[str, str]] = []
     found = _objects(source, passed) if in_s3(source) else _local_files(source, passed)
     with ThreadPoolExecutor(REQUESTS_TOGETHER if in_s3(source) else 1) as requests:
-        described = list(requests.map(lambda entry: _describe(entry, settings), found))
+        described = list(requests.map(lambda entry: _describe(entry, settings, headerless), found))
     files = [f for f in described if isinstance(f, SourceFile)]
     passed += [(entry.file.path, reason) for entry, reason in zip(found, described, strict=True) if isinstance(reason, str)]
     for file in files:
@@ -221,7 +234,7 @@ def _partition(path: Path, base: Path) -> PathPartition:
     return tuple(pairs.items())
 
 
-def _describe(entry: _Entry, settings: SourceConfig) -> SourceFile | str:
+def _describe(entry: _Entry, settings: SourceConfig, headerless: HeaderlessText | None) -> SourceFile | str:
     """The file as its content shows it, or the reason why it is passed over."""
     found, name, partition = entry.file, entry.name, entry.partition
     named, compressed = file_kind.named_kind(name)
@@ -250,7 +263,7 @@ def _describe(entry: _Entry, settings: SourceConfig) -> SourceFile | str:
         return _passed_over(entry, kind)
     if named == "parquet":
         return replace(plain, compression=compression)  # opening it says why it is none
-    described = _text(replace(plain, compression=compression), name, named, first, settings)
+    described = _text(replace(plain, compression=compression), name, named, first, settings, headerless)
     return described or _passed_over(entry, file_kind.NOT_DATA)
 
 
@@ -266,11 +279,15 @@ def _passed_over(entry: _Entry, reason: str) -> str:
     return reason
 
 
-def _text(file: SourceFile, name: str, named: Format | None, first: bytes, settings: SourceConfig) -> SourceFile | None:
+def _text(
+    file: SourceFile, name: str, named: Format | None, first: bytes, settings: SourceConfig, headerless: HeaderlessText | None
+) -> SourceFile | None:
     """The text file with its format, encoding and dialect; None where nothing says that it holds people."""
     claimed = settings.encoding if settings.encoding != "auto" else ""
     text = text_encoding.decode_head(first, claimed or text_encoding.detect(first, western=False), file.path)
-    kind = named if settings.format != "auto" else file_kind.text_format(text, named, settings.pid)
+    kind = named if settings.format != "auto" else file_kind.text_format(text, None if headerless else named, settings.pid)
+    if headerless and (kind is None or begins_with_profile(text, headerless.delimiter)):
+        return headerless_csv(file, name, first, settings, headerless)
     if kind is None:
         return None
     encoding = text_encoding.detect(first, western=kind == "csv")

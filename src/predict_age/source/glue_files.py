@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from predict_age.errors import InputError
 from predict_age.source import file_kind
-from predict_age.source.glue_table import GlueTable
+from predict_age.source.glue_table import GlueTable, HeaderlessText
 from predict_age.source_config import SourceConfig
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ NO_ROWS = {file_kind.HIDDEN, file_kind.EMPTY}  # what Athena reads as no rows, t
 
 
 def files_of_table(
-    table: GlueTable, settings: SourceConfig, list_folder: Callable[[str, SourceConfig], SourceListing]
+    table: GlueTable, settings: SourceConfig, list_folder: Callable[[str, SourceConfig, HeaderlessText | None], SourceListing]
 ) -> tuple[list[SourceFile], list[PassedOver]]:
     """Files of each part of the table, sorted by path, and what holds no rows. The files' content tells what they are.
 
@@ -29,18 +29,20 @@ def files_of_table(
     passed: list[PassedOver] = []
     for part in table.parts:
         try:
-            listing = list_folder(part.location, detected)
+            listing = list_folder(part.location, detected, table.headerless)
         except InputError as error:
             said = {"expected": error.expected, "found": error.found, "fix": error.fix}
             raise InputError(f"the table {table.name}: {error.message}", **said) from None
         files += [replace(file, partition=part.partition) for file in listing.files]
         passed += listing.passed_over
-    others = [file.path for file in files if file.format != file_kind.FORMATS[table.format]]
+    columns = table.headerless.columns if table.headerless else ()
+    kind = file_kind.FORMATS[table.format]
+    others = [file.path for file in files if file.format != kind or (file.columns != columns and file.size)]
     others += [name for group in passed if group.reason not in NO_ROWS for name in group.first]
     if others:
         raise InputError(
             f"files of the table {table.name} are not what the catalogue says",
-            expected=f"{table.format} files only",
+            expected=f"{table.format} files only" + (", without header lines" if columns else ""),
             found=f"files of another kind, for example {min(others).rsplit('/', 1)[-1]}",
             fix="remove them from the table's folder, or correct the table",
         )

@@ -23,11 +23,13 @@ SERDES: dict[str, TableFormat] = {
     "org.apache.hadoop.hive.serde2.OpenCSVSerde": "csv",
     "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe": "csv",
 }
-READABLE = "Parquet, JSON (Hive, OpenX) or CSV with a header line"
+READABLE = "Parquet, JSON (Hive, OpenX) or CSV"
 TO_PARQUET = "write it as Parquet with CREATE TABLE ... WITH (format = 'PARQUET') AS SELECT, and name that table"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _ADDRESS = re.compile(r"glue://([^/\s]+)/([^/\s]+)/?")
 _CSV_DELIMITERS = {",", ";", "\t", "|"}
+_HIVE_DELIMITER = "\x01"  # of LazySimpleSerDe, where the table names none
+_WRITTEN_DELIMITERS = {"\\001": _HIVE_DELIMITER, "\\u0001": _HIVE_DELIMITER, "1": _HIVE_DELIMITER, "\\t": "\t", "9": "\t"}
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,23 @@ class TablePart:
 
 
 @dataclass(frozen=True)
+class HeaderlessText:
+    """CSV whose files begin with a record: names of its ``columns``, and what separates and quotes fields (empty: nothing)."""
+
+    columns: tuple[str, ...]
+    delimiter: str
+    quote: str
+
+
+@dataclass(frozen=True)
 class GlueTable:
-    """Entry of a table in the catalogue. ``version`` changes with it."""
+    """Entry of a table in the catalogue. ``version`` changes with it. ``headerless``: how text without a header line is read."""
 
     name: str
     format: TableFormat
     parts: tuple[TablePart, ...]
     version: str
+    headerless: HeaderlessText | None = None
 
 
 def in_glue(source: str) -> bool:
@@ -86,7 +98,8 @@ def glue_table(source: str) -> GlueTable:
             found=f"none, though it is partitioned by {', '.join(keys)}",
             fix="MSCK REPAIR TABLE, or ALTER TABLE ... ADD PARTITION",
         )
-    return GlueTable(full, kind, parts, f"{table.get('VersionId', '')}:{table.get('UpdateTime', '')}")
+    headerless = _headerless(full, table) if kind == "csv" and not _has_header(table) else None
+    return GlueTable(full, kind, parts, f"{table.get('VersionId', '')}:{table.get('UpdateTime', '')}", headerless)
 
 
 def _client() -> Any:
@@ -147,14 +160,44 @@ def _format(full: str, table: Mapping[str, Any], storage: Mapping[str, Any]) -> 
     if renamed := sorted(k for k in settings if k.lower().startswith("mapping.")):
         raise _unreadable(full, f"columns that are renamed while they are read ({renamed[0]})")
     if kind == "csv":
-        delimiter = (
-            settings.get("separatorChar") or settings.get("field.delim") or ("," if library.endswith("OpenCSVSerde") else "\\001")
-        )
-        if delimiter not in _CSV_DELIMITERS:
+        if str(parameters.get("skip.header.line.count", "0")) not in {"0", "1"}:
+            raise _unreadable(
+                full, "CSV without a header line, but with other lines to skip (skip.header.line.count is not 0 or 1)"
+            )
+        delimiter = _delimiter(storage)
+        if delimiter not in _CSV_DELIMITERS | (set() if _has_header(table) else {_HIVE_DELIMITER}):
             raise _unreadable(full, f"columns separated by {delimiter!r}")
-        if str(parameters.get("skip.header.line.count", "0")) != "1":
-            raise _unreadable(full, "CSV without a header line (skip.header.line.count is not 1)")
     return kind
+
+
+def _has_header(table: Mapping[str, Any]) -> bool:
+    return str(table.get("Parameters", {}).get("skip.header.line.count", "0")) == "1"
+
+
+def _delimiter(storage: Mapping[str, Any]) -> str:
+    settings = storage.get("SerdeInfo", {}).get("Parameters", {})
+    written = str(
+        settings.get("separatorChar") or settings.get("field.delim") or ("," if _is_open_csv(storage) else _HIVE_DELIMITER)
+    )
+    return _WRITTEN_DELIMITERS.get(written, written)
+
+
+def _is_open_csv(storage: Mapping[str, Any]) -> bool:
+    return str(storage.get("SerdeInfo", {}).get("SerializationLibrary", "")).endswith("OpenCSVSerde")
+
+
+def _headerless(full: str, table: Mapping[str, Any]) -> HeaderlessText:
+    """How files without a header line are read: their columns are the catalogue's, by position."""
+    storage = table["StorageDescriptor"]
+    settings = storage.get("SerdeInfo", {}).get("Parameters", {})
+    columns = tuple(str(column["Name"]) for column in storage.get("Columns", []))
+    if not columns:
+        raise _unreadable(full, "CSV without a header line, and no columns in the catalogue")
+    if len(set(columns)) < len(columns) or any(re.search(r"[^\w .#-]", name) for name in columns):
+        raise _unreadable(full, "CSV without a header line, and columns whose names are equal or hold signs")
+    if settings.get("escape.delim"):
+        raise _unreadable(full, "separators that are escaped (escape.delim)")
+    return HeaderlessText(columns, _delimiter(storage), str(settings.get("quoteChar") or '"') if _is_open_csv(storage) else "")
 
 
 def _unreadable(full: str, found: str) -> InputError:

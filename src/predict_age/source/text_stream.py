@@ -23,7 +23,9 @@ def open_bytes(file: SourceFile) -> IO[bytes]:
 
 
 def utf8_blocks(file: SourceFile) -> Iterator[bytes]:
-    """The text in blocks of about ``BLOCK_BYTES``. Raises InputError where it cannot be decompressed or decoded."""
+    """The text in blocks of about ``BLOCK_BYTES``, after a header line that it lacks. Raises InputError where it cannot be read."""
+    if file.given_header:
+        yield file.given_header
     with open_bytes(file) as opened:
         text = opened if file.encoding in ("", UTF_8, UTF_8_MARKED) else Utf8Stream(opened, file.encoding, file.path)
         first = True
