@@ -187,7 +187,7 @@ def _is_open_csv(storage: Mapping[str, Any]) -> bool:
 
 
 def _headerless(full: str, table: Mapping[str, Any]) -> HeaderlessText:
-    """How files without a header line are read: their columns are the catalogue's, by position."""
+    """Columns and separators of files without a header line, from the catalogue."""
     storage = table["StorageDescriptor"]
     settings = storage.get("SerdeInfo", {}).get("Parameters", {})
     columns = tuple(str(column["Name"]) for column in storage.get("Columns", []))

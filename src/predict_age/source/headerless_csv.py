@@ -31,8 +31,8 @@ def headerless_csv(file: SourceFile, name: str, first: bytes, settings: SourceCo
     encoding = settings.encoding if settings.encoding != "auto" else text_encoding.detect(first, western=True)
     made = replace(file, format="csv", encoding=encoding, delimiter=headerless.delimiter, columns=headerless.columns)
     text = text_encoding.decode_head(first, encoding, file.path).encode("utf-8", "replace")
-    told = settings.model_copy(update={"csv_delimiter": headerless.delimiter, "csv_quote": headerless.quote})
-    dialect = detect_dialect(made.given_header + text, told, name, cut=len(first) >= file_kind.HEAD_BYTES)
+    dialect_settings = settings.model_copy(update={"csv_delimiter": headerless.delimiter, "csv_quote": headerless.quote})
+    dialect = detect_dialect(made.given_header + text, dialect_settings, name, cut=len(first) >= file_kind.HEAD_BYTES)
     record = dialect.record.match(text, len(text) - len(text.lstrip(b"\r\n")))
     if record and record.group() and (fields := len(dialect.fields(record.group()))) != len(headerless.columns):
         raise InputError(
