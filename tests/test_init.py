@@ -290,6 +290,7 @@ def coded(values: Callable[[int], object], name: str, more: dict[str, Callable[[
         ("likert", lambda n: 1 + n % 6, "number"),
         ("steps", lambda n: 10 * (n % 5), "number"),
         ("kids", lambda n: 7 if n == 3 else n % 4, "number"),
+        ("laufzeit_mon", lambda n: [6, 12, 24, 36, 60][n % 5], "number"),
         ("visits", lambda n: int((n * 7919 % 600) ** 2 / 9000), "number"),
     ],
 )

@@ -139,12 +139,12 @@ def _quality(m: dict[str, float | None], reused: dict[str, object] | None, train
     table = grid(title, ["", "value", ""], numbers=False)
     table.add_row(
         "mean absolute error",
-        number_or_dash(m["mae"], "{:.2f} years"),
+        _with_margin(m["mae"], m.get("mae_margin"), "{:.2f}") + " years",
         f"Ridge {number_or_dash(m['ridge_mae'], '{:.2f}')}, constant median {number_or_dash(m['median_mae'], '{:.2f}')}",
     )
     table.add_row(
         "interval covers",
-        number_or_dash(m["coverage"], "{:.1%}"),
+        _with_margin(m["coverage"], m.get("coverage_margin"), "{:.1%}"),
         f"target {m['target_coverage']:.0%}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
     )
     if reused and trained and reused["measured_in_this_run"]:
@@ -159,6 +159,12 @@ def _quality(m: dict[str, float | None], reused: dict[str, object] | None, train
         f"of the predictions; {high_quality} at confidence 60 % or more",
     )
     return Group(table)
+
+
+def _with_margin(value: float | None, margin: float | None, form: str) -> str:
+    """A measured value with half of its 95 % confidence interval, where that is known."""
+    text = number_or_dash(value, form)
+    return text if margin is None else f"{text} \N{PLUS-MINUS SIGN} {form.format(margin)}"
 
 
 @dataclass(frozen=True)

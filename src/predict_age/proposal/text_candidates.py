@@ -20,6 +20,11 @@ MOST_CODE_VALUES, MOST_NAMED_CODES = 12, 256  # of whole numbers that are codes 
 COMMON_CODE = 0.02  # of the rows
 CODE_WORDS = frozenset(["code", "codes", "type", "category", "kind", "class", "sector", "industry", "occupation", "occ", "region"])
 CODE_ENDINGS = ("code", "type")
+_UNITS = (
+    "mon months month monat monate monaten mths yr yrs year years jahr jahre day days tage week weeks wochen hour hours hrs min "
+    "minutes km miles kg cm eur euro usd dollar dollars amount betrag count number anzahl total sum percent pct rate score points"
+)
+_AMOUNT_WORDS = frozenset(_UNITS.split())  # in the name of a number that is an amount, whatever its gaps
 MOST_FLAGS = 25  # items of one list
 MIN_FLAG_ROWS = 20  # people with an item, for a model to learn it
 BUCKETS = 32  # of words of one text
@@ -55,7 +60,7 @@ def are_codes(field: Field) -> bool:
     words = words_of(field.path[-1])
     if len(field.counts) <= MOST_NAMED_CODES and (CODE_WORDS & set(words) or any(w.endswith(CODE_ENDINGS) for w in words)):
         return len(field.counts) > 2
-    if not 2 < len(field.counts) <= MOST_CODE_VALUES:
+    if _AMOUNT_WORDS & set(words) or not 2 < len(field.counts) <= MOST_CODE_VALUES:
         return False
     levels: dict[float, int] = {}
     for text, rows in field.counts.items():

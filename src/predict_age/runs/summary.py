@@ -15,6 +15,8 @@ from predict_age.runs.quality_gates import GATE_NAMES, GateOutcome, outcome
 from predict_age.step import StepRecord
 from predict_age.storage.workspace import RunFolder
 
+NORMAL_95 = 1.96  # standard errors
+
 F = TypeVar("F", bound=Facts)
 
 
@@ -93,10 +95,15 @@ def _batches(prediction: ParallelPredictionFacts | None) -> dict[str, int]:
 
 
 def _quality(metrics: Metrics | None) -> dict[str, float | None]:
-    """Errors on held-out people, beside those of the baselines; None before the model is trained."""
+    """Errors on held-out people, beside those of the baselines; None before the model is trained.
+
+    ``mae_margin``, ``coverage_margin``: half of the 95 % confidence interval, by the number of people held out.
+    """
     names = ("mae", "rmse", "r2", "bias", "ridge_mae", "median_mae", "coverage", "width", "held_out_rows")
+    margins = ("mae_margin", "coverage_margin")
     if metrics is None:
-        return dict.fromkeys(names)
+        return dict.fromkeys((*names, *margins))
     held = metrics.held_out
     values = (held.mae, held.rmse, held.r2, held.bias, metrics.ridge.mae, metrics.median.mae, held.coverage, held.width, held.rows)
-    return dict(zip(names, values, strict=True))
+    doubts = (held.mae_doubt, math.sqrt(held.coverage * (1 - held.coverage) / max(held.rows, 1)))
+    return dict(zip((*names, *margins), (*values, *(NORMAL_95 * doubt for doubt in doubts)), strict=True))
