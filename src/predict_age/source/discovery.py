@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
@@ -22,11 +21,9 @@ from predict_age.source.glue_files import files_of_table
 from predict_age.source.glue_table import HeaderlessText, glue_table, in_glue
 from predict_age.source.headerless_csv import begins_with_profile, headerless_csv
 from predict_age.source.json_layout import detect_layout
+from predict_age.source.path_partition import PathPartition, partition_of
 from predict_age.source.source_walk import Walk, is_glob, status
 
-PathPartition = tuple[tuple[str, str | None], ...]
-_PARTITION = re.compile(r"([A-Za-z_][^=/]*)=(.*)", re.DOTALL)
-NO_PARTITION_VALUE = "__HIVE_DEFAULT_PARTITION__"
 LISTED = 5  # names shown of what was passed over for one reason
 REQUESTS_TOGETHER = 16
 
@@ -180,7 +177,7 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
     for path in walk.files:
         now = status(path)
         real = FileStatus(os.path.realpath(path), now.st_size, now.st_mtime_ns)
-        found.append(_Entry(real, path.name, _partition(path.absolute(), base.absolute())))
+        found.append(_Entry(real, path.name, partition_of(path.absolute(), base.absolute())))
     return found
 
 
@@ -214,24 +211,8 @@ def _objects(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
         if any(file_kind.is_hidden(part) for part in inner):
             passed.append((entry.path, file_kind.HIDDEN))
         else:
-            found.append(_Entry(entry, entry.path.rsplit("/", 1)[-1], _partition(Path(entry.path), Path(root))))
+            found.append(_Entry(entry, entry.path.rsplit("/", 1)[-1], partition_of(Path(entry.path), Path(root))))
     return found
-
-
-def _partition(path: Path, base: Path) -> PathPartition:
-    """Columns from folders called ``key=value``: those below the source, and those that lead to it without a gap."""
-    inner = path.relative_to(base).parts[:-1] if path.is_relative_to(base) else path.parts[:-1]
-    outer: list[str] = []
-    for part in reversed(base.parts):
-        if not _PARTITION.fullmatch(part):
-            break
-        outer.insert(0, part)
-    pairs: dict[str, str | None] = {}
-    for part in (*outer, *inner):
-        if match := _PARTITION.fullmatch(part):
-            value = unquote(match[2])
-            pairs[unquote(match[1])] = None if value == NO_PARTITION_VALUE else value
-    return tuple(pairs.items())
 
 
 def _describe(entry: _Entry, settings: SourceConfig, headerless: HeaderlessText | None) -> SourceFile | str:
