@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
-from predict_age.source.discovery import PathPartition
+from predict_age.source.path_partition import PathPartition
 from predict_age.source.value_form import shown_names
 
 SHORTEST_PART = 3  # letters of a name that tell nothing inside another one

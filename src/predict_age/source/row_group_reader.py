@@ -16,8 +16,8 @@ from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import has_nested_dictionary, plain_values
-from predict_age.source.discovery import PathPartition
 from predict_age.source.filesystem import in_s3, random_access
+from predict_age.source.path_partition import PathPartition
 from predict_age.source.profile_json import flat_profile, profile_text
 from predict_age.source.value_form import without_values
 
