@@ -179,7 +179,7 @@ def test_files_are_closed_at_once(tmp_path: Path) -> None:
         del files
         assert open_files() == before - 2
         (tmp_path / "people_1.blocks").unlink()
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(IntegrityError, match="cannot be read"):
             LookupFiles(tmp_path, index)
         assert open_files() <= before - 2
     finally:

@@ -48,6 +48,8 @@ class PredictionApi:
                 self.watch.read_list()
             if self.watch.pointer_changed():
                 self.watch.follow_pointer()
+            elif self.watch.damage.due():
+                self.watch.recheck_damage()
             self._refused = ""
         except (PredictAgeError, OSError) as error:
             self._refuse(error)

@@ -157,13 +157,19 @@ class LookupFiles(LookupBlocks):
         files: list[int] = []
         weakref.finalize(self, _close, files)
         for name in index.names:
-            files.append(os.open(folder / name, os.O_RDONLY))
+            try:
+                files.append(os.open(folder / name, os.O_RDONLY))
+            except OSError as error:
+                raise _unreadable(name, error) from None
         super().__init__(index, lambda file, begin, length: os.pread(files[file], length, begin))
 
 
 def _read_block(index: LookupIndex, read: ReadBytes, file: int, block: int) -> PeopleRecords:
     begin, end = index.bounds[file][block : block + 2].tolist()
-    content = read(file, begin, end - begin)
+    try:
+        content = read(file, begin, end - begin)
+    except OSError as error:
+        raise _unreadable(index.names[file], error) from None
     if hashlib.sha256(content).digest() != index.hashes[file][block].tobytes():
         raise IntegrityError(
             f"a block of {LOOKUP}{index.names[file]} is damaged",
@@ -172,6 +178,15 @@ def _read_block(index: LookupIndex, read: ReadBytes, file: int, block: int) -> P
             fix="`predict-age verify`; roll back to another run",
         )
     return people_of_block(content, index.texts[file])
+
+
+def _unreadable(name: str, error: OSError) -> IntegrityError:
+    return IntegrityError(
+        f"{LOOKUP}{name} cannot be read",
+        expected="the file that the run wrote",
+        found=error.strerror or type(error).__name__,
+        fix="`predict-age verify`; roll back to another run",
+    )
 
 
 def _close(files: list[int]) -> None:

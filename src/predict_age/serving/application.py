@@ -120,7 +120,7 @@ class Service:
         try:
             made = route.handler(RoutedCall(request, self.watch.served, rest))
         except (ProblemError, PredictAgeError) as error:
-            made = _problem(error).response()
+            made = self._problem(error).response()
         if isinstance(made, Response):
             return self._finished(route, made, began)
 
@@ -128,7 +128,7 @@ class Service:
             try:
                 response = await made
             except (ProblemError, PredictAgeError) as error:
-                response = _problem(error).response()
+                response = self._problem(error).response()
             return self._finished(route, response, began)
 
         return later()
@@ -136,6 +136,14 @@ class Service:
     def _finished(self, route: Route, response: Response, began: float) -> Response:
         self.metrics.count(route.path, response.status, time.perf_counter() - began)
         return response
+
+    def _problem(self, error: ProblemError | PredictAgeError) -> ProblemError:
+        """The problem that a client sees; files of the workspace are the operator's business."""
+        if isinstance(error, ProblemError):
+            return error
+        self.watch.damage.met(error)
+        self.metrics.damaged += 1
+        return ProblemError(503, "the workspace cannot be read now", headers=_LATER)
 
     def failed(self, error: BaseException) -> Response:
         """Answer a request that the server failed at; the operator sees the type of the error, not the request."""
@@ -234,11 +242,13 @@ class Service:
 
     def _health(self, _: RoutedCall) -> Response:
         problem = self.watch.suppression_problem or ("" if self.watch.served else "no model is loaded")
-        state = {"status": "failing" if problem else "refused a model" if self.watch.model_problem else "ok"}
-        return Response(503 if problem or self.draining else 200, json.dumps(state).encode())
+        damage = self.watch.damage.problem
+        status = "failing" if problem else "damaged" if damage else "refused a model" if self.watch.model_problem else "ok"
+        return Response(503 if problem or damage or self.draining else 200, json.dumps({"status": status}).encode())
 
-    def _ready(self, call: RoutedCall) -> Response:
-        ready = self._health(call).status == 200
+    def _ready(self, _: RoutedCall) -> Response:
+        """Whether requests should be sent here: a damaged file is no reason to send none, as the others are answered."""
+        ready = bool(self.watch.served) and not (self.watch.suppression_problem or self.draining)
         return Response(200 if ready else 503, json.dumps({"ready": ready}).encode())
 
     def _server(self, _: RoutedCall) -> Response:
@@ -261,15 +271,11 @@ class Service:
             "model_refusals": float(watch.refusals),
             "model_refused": float(bool(watch.model_problem)),
             "suppression_unusable": float(bool(watch.suppression_problem)),
+            "data_damaged": float(bool(watch.damage.problem)),
             "uptime_seconds": time.monotonic() - self.started,
         }
         counted = self.metrics if self.others is None else self.metrics.with_others(self.others.of_others())
         return Response(200, counted.text(gauges).encode(), "text/plain; version=0.0.4")
-
-
-def _problem(error: ProblemError | PredictAgeError) -> ProblemError:
-    """The problem that a client sees; files of the workspace are the operator's business."""
-    return error if isinstance(error, ProblemError) else ProblemError(503, "the workspace cannot be read now", headers=_LATER)
 
 
 def _tagged(request: Request, value: dict[str, object]) -> Response:

@@ -17,6 +17,7 @@ class ServerMetrics:
     times: dict[str, list[int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     profiles: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    damaged: int = 0  # requests that met damaged data
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Count a request of ``route`` that took ``seconds``."""
@@ -28,7 +29,8 @@ class ServerMetrics:
     def state(self) -> str:
         """All counters as JSON."""
         requests = [[route, status, n] for (route, status), n in self.requests.items()]
-        return json.dumps({"requests": requests, "times": self.times, "seconds": self.seconds, "profiles": self.profiles})
+        counters = {"requests": requests, "times": self.times, "seconds": self.seconds, "profiles": self.profiles}
+        return json.dumps({**counters, "damaged": self.damaged})
 
     def with_others(self, states: list[str]) -> ServerMetrics:
         """These counters and those of other processes, whose states these are, added up."""
@@ -43,6 +45,7 @@ class ServerMetrics:
                 made.seconds[route] += seconds
             for source, n in state["profiles"].items():
                 made.profiles[source] += n
+            made.damaged += state["damaged"]
         return made
 
     def text(self, gauges: dict[str, float]) -> str:
@@ -59,6 +62,7 @@ class ServerMetrics:
             lines.append(f'predict_age_request_seconds_count{{route="{route}"}} {total}')
         lines.append("# TYPE predict_age_profiles_total counter")
         lines += [f'predict_age_profiles_total{{source="{s}"}} {n}' for s, n in sorted(self.profiles.items())]
+        lines += ["# TYPE predict_age_damage_errors_total counter", f"predict_age_damage_errors_total {self.damaged}"]
         for name, value in gauges.items():
             lines += [f"# TYPE predict_age_{name} gauge", f"predict_age_{name} {value:g}"]
         return "\n".join(lines) + "\n"

@@ -14,6 +14,8 @@ from predict_age.errors import ConfigError, InputError, IntegrityError, PredictA
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import ProfilePredictor
 from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.runs.lookup_files import LOOKUP
+from predict_age.serving.damage import DataDamage
 from predict_age.serving.people import PublishedPeople, published_people
 from predict_age.serving.skew import compare_people, raise_skew
 from predict_age.storage.manifest import VerifiedRun, verified_run
@@ -122,6 +124,9 @@ class Watch:
     _pointer_file: tuple[object, ...] = ()
     _refused_at: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.damage = DataDamage(self.notice)
+
     def load(self) -> None:
         """Load everything for the first time. Raises PredictAgeError."""
         self._list_files, self._pointer_file = self._stamps()
@@ -176,12 +181,31 @@ class Watch:
         if now == self._seen and not self.model_problem:
             return
         self._seen = now
+        run = verified_run(self.workspace, self.workspace.run(published.current))
+        if not run.folder.remote:
+            run.checked(LOOKUP)
         made = self._loaded()
         self._prepare(made, self.suppression)
         if self.served is None or made.tag != self.served.tag:
             self.swaps += 1
             self.notice(f"run {made.run_id} with model {made.predictor.version} is served from now on")
         self.served = made
+        self.damage.clear()
+
+    def recheck_damage(self) -> None:
+        """Serve the published files anew if they are what they should be again. What is served stays where they are not."""
+        try:
+            run = verified_run(self.workspace, self.workspace.run(self.workspace.published.current))
+            if not run.folder.remote:
+                run.checked(LOOKUP)
+            made = self._loaded()
+            self._prepare(made, self.suppression)
+        except Exception:  # whatever it is, the operator was told about the damage
+            self.damage.still_there()
+            return
+        self.served = made
+        self.damage.clear()
+        self.notice(f"the files of run {made.run_id} are what they should be again")
 
     def _loaded(self) -> ServedModel:
         return load_served(self.workspace) if self.people_of is None else load_served(self.workspace, self.people_of)

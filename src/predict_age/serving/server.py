@@ -159,5 +159,8 @@ async def _follow(service: Service) -> None:
             service.others.write(service.metrics.state())
         if watch.list_changed():
             await asyncio.to_thread(watch.read_list)
-        if (loading is None or loading.done()) and watch.pointer_changed():
-            loading = asyncio.create_task(asyncio.to_thread(watch.follow_pointer))
+        if loading is None or loading.done():
+            if watch.pointer_changed():
+                loading = asyncio.create_task(asyncio.to_thread(watch.follow_pointer))
+            elif watch.damage.due():
+                loading = asyncio.create_task(asyncio.to_thread(watch.recheck_damage))

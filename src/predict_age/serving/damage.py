@@ -1,0 +1,45 @@
+"""Damage that is found while requests are answered: told to the operator once, counted, and looked at again after a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from predict_age.errors import PredictAgeError
+
+RECHECK_SECONDS = 30
+
+
+@dataclass
+class DataDamage:
+    """Published data that could not be used for answers. ``notice`` is called with one sentence for each kind of damage.
+
+    ``problem`` is the first that is left.
+    """
+
+    notice: Callable[[str], None]
+    problem: str = ""
+    _reported: set[str] = field(default_factory=set)
+    _seen_at: float = 0.0
+
+    def met(self, error: PredictAgeError) -> None:
+        """A request could not be answered because of ``error``, whose message names a file and nobody."""
+        self._seen_at = time.monotonic()
+        self.problem = self.problem or error.message
+        if error.message not in self._reported:
+            self._reported.add(error.message)
+            self.notice(f"requests that need it are answered with 503: {error.message}{f' ({error.fix})' if error.fix else ''}")
+
+    def due(self) -> bool:
+        """Whether damage should be looked at again: a file may have been brought back."""
+        return bool(self.problem) and time.monotonic() - self._seen_at > RECHECK_SECONDS
+
+    def still_there(self) -> None:
+        """Look again later."""
+        self._seen_at = time.monotonic()
+
+    def clear(self) -> None:
+        """Nothing is damaged any more, as far as is known."""
+        self.problem = ""
+        self._reported.clear()
