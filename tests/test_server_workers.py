@@ -163,6 +163,26 @@ def test_survivors_serve_on_while_a_replacement_fails(monkeypatch: pytest.Monkey
     assert len([sentence for sentence in said if "cannot be replaced now (4)" in sentence]) == 1
 
 
+def test_the_server_goes_on_trying_while_nobody_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Both workers die, and their replacements end with 4 again and again, as for a refused run: it is said, and both come back."""
+    leader, said, started = leader_of([SERVES, SERVES, *[FAILS] * 8, SERVES, SERVES], monkeypatch, tmp_path)
+
+    def trouble() -> None:
+        soon(lambda: any("by 2 workers" in sentence for sentence in said), 10)
+        for process in started[:2]:
+            os.kill(process, signal.SIGKILL)
+        soon(lambda: sum("serves again" in sentence for sentence in said) == 2, 10)
+        leader._stop()
+
+    thread = threading.Thread(target=trouble)
+    monkeypatch.setattr(leading.signal, "signal", lambda *_: signal.SIG_DFL)
+    thread.start()
+    leader.run(2)
+    thread.join()
+    assert len(started) == 12 and said[-1] == "stopped"
+    assert len([sentence for sentence in said if "no worker serves now (4)" in sentence]) == 1
+
+
 @pytest.mark.parametrize("commands", [[FAILS, FAILS], [SERVES, FAILS]])
 def test_a_failure_at_the_start_ends_the_server(commands: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     leader, _, _ = leader_of(commands, monkeypatch, tmp_path)

@@ -22,7 +22,7 @@ from predict_age.storage.workspace import Workspace
 READY = "serving run "
 LAST_REQUESTS_SECONDS = 10.0
 SHORT_LIFE_SECONDS = 20.0
-MOST_SHORT_LIVES = 5  # in a row, after which the server ends, unless other workers serve: another start would not help
+MOST_SHORT_LIVES = 5  # in a row, after which the next start waits: another one at once would not help
 LONGEST_PAUSE_SECONDS = 60.0  # before another try to replace a worker
 SAID_AGAIN_SECONDS = 15.0  # in which a sentence of several workers is said once
 
@@ -78,7 +78,7 @@ class Workers:
         self._failures: dict[int, int] = {}
 
     def run(self, number: int) -> None:
-        """Serve with ``number`` workers until SIGTERM or SIGINT. Raises ResourceError when workers die again and again."""
+        """Serve with ``number`` workers until SIGTERM or SIGINT. Raises ResourceError when they cannot start at all."""
         previous = {kind: signal.signal(kind, self._stop) for kind in (signal.SIGTERM, signal.SIGINT)}
         with tempfile.TemporaryDirectory(prefix="predict-age-counters-") as counters:
             workers = [self._started(counters) for _ in range(number)]
@@ -138,6 +138,9 @@ class Workers:
             for number, worker in enumerate(workers):
                 code = worker.process.poll()
                 if code is None or self._stopping:
+                    if number in self._failures and worker.serves:
+                        del self._failures[number]
+                        self._notice("a worker that could not be replaced serves again")
                     continue
                 if number in self._paused:
                     if time.monotonic() >= self._paused[number]:
@@ -148,22 +151,23 @@ class Workers:
                 self._short_lives = self._short_lives + 1 if short else 0
                 _close(worker)
                 if (code > 0 and not worker.ready.is_set()) or self._short_lives > MOST_SHORT_LIVES:
-                    if not announced or not any(other.serves for other in workers):
+                    if not announced:
                         raise ResourceError(
                             "a worker of the server cannot go on", found=f"exit code {code}", fix="see the sentences above"
                         )
-                    self._pause(number, code)
+                    self._pause(number, code, any(other.serves for other in workers))
                     continue
                 self._notice(f"a worker died ({code}) and another one is started")
-                self._failures.pop(number, None)
                 workers[number] = self._started(counters)
             time.sleep(0.05)
 
-    def _pause(self, number: int, code: int) -> None:
-        """Try again later to replace the worker at place ``number``: the others serve on with what they have loaded."""
+    def _pause(self, number: int, code: int, others_serve: bool) -> None:
+        """Try again later to replace the worker at place ``number``; others, if any, serve on with what they have loaded."""
         failures = self._failures[number] = self._failures.get(number, 0) + 1
         self._paused[number] = time.monotonic() + min(2.0 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
-        if failures == 1:
+        if not others_serve:
+            self._say(f"no worker serves now ({code}): requests wait, and it is tried again at least every minute")
+        elif failures == 1:
             self._notice(f"a worker cannot be replaced now ({code}): the others serve on, and it is tried again")
 
     @staticmethod
