@@ -63,7 +63,7 @@ def measured(results: pa.Table, unknown: list[int], people: int, seed: int = 7) 
     hidden = pc.equal(adults["prediction_source"], "WITHHELD").to_numpy()
     age = adults["true_age"].to_numpy()
     minors = results.filter(pc.is_in(results["pid"], pa.array(unknown, pa.int64())))
-    published = pc.sum(pc.equal(minors["prediction_source"], "ML_PREDICTION")).as_py()
+    published = pc.sum(pc.equal(minors["prediction_source"], "ML_PREDICTION")).as_py() or 0  # None where there are no such minors
     print(f"minors of unknown age: {minors.num_rows:,}, still published {published:,} ({published / max(minors.num_rows, 1):.1%})")
     print(f"adults of unknown age: {len(age):,}, withheld {hidden.sum():,} ({hidden.mean():.1%})")
     for low, high in ((18, 20), (21, 24), (25, 29), (30, 120)):
