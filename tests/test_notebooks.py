@@ -27,7 +27,7 @@ def test_outputs_are_stored(path: Path) -> None:
     assert {output["output_type"] for output in outputs} <= {"stream", "execute_result"}
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
     assert "/tmp/" not in path.read_text()
-    assert "/home/" not in path.read_text()
+    assert "/" + "home/" not in path.read_text()
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def export_command(
     """Write the published result into one file, without people on the suppression list."""
     from predict_age.query.export import ExportFormat, export_result
 
+    people = open_people(workspace)
     ending = to.suffix.lower()
     if kind is ExportChoice.auto and ending not in (".csv", ".parquet", ".pq"):
         raise ConfigError(
@@ -47,7 +48,7 @@ def export_command(
         )
     chosen = kind.value if kind is not ExportChoice.auto else "csv" if ending == ".csv" else "parquet"
     names = [name.strip() for name in columns.split(",") if name.strip()]
-    made = export_result(open_people(workspace), to, ExportFormat(chosen), names)
+    made = export_result(people, to, ExportFormat(chosen), names)
     completed(f"{made.rows:,} people were written to {to}", "")
     if as_json:
         print_line(json.dumps(asdict(made)))

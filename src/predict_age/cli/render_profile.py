@@ -26,7 +26,8 @@ def show_profile(profile: SourceProfile) -> None:
     rows = "rows not counted" if profile.rows is None else f"{'' if profile.exact_rows else 'about '}{profile.rows:,} rows"
     files = f"{counted(profile.files, 'file')} ({', '.join(profile.formats)}), {size(profile.bytes)}"
     sample = f"a sample of {profile.records:,} records, " if profile.is_sample else ""
-    console.print(f"\n[bold]{escape(profile.source)}[/bold]  {rows} in {files}; {sample}{profile.people:,} people looked at\n")
+    heading = f"\n[bold]{escape(profile.source)}[/bold]  {rows} in {files}; {sample}{profile.people:,} people looked at\n"
+    console.print(heading, soft_wrap=True)
     for sentence in profile.findings:
         console.print(f"  {sentence}", markup=False, highlight=False)
     if profile.ages and any(profile.ages.years):
