@@ -203,7 +203,7 @@ class LimitsConfig(_Section):
 
 
 class NotifyConfig(_Section):
-    """Program that is told how a run ended, by one JSON object on its stdin; it has ``seconds`` for that."""
+    """Program that gets one JSON object on its stdin when a run ends; it has ``seconds`` for that."""
 
     command: tuple[str, ...] = Field(default=(), strict=False)
     seconds: float = Field(default=30.0, gt=0, le=3600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from predict_age.api.sources import AnySource
-from predict_age.pipeline.run_plan import parse_date
+from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.columns import Role
 from predict_age.proposal.source_profile import SourceProfile, profile_of
 
@@ -25,6 +25,6 @@ def profile_source(
     the ages, today by default. A value is there only where at least 20 people share it. Raises InputError for an unreadable source.
     """
     names: dict[Role, str] = {"pid": pid, "approximate_age": age, "birth_year": birth_year, "birth_date": birth_date}
-    when = parse_date(as_of) if isinstance(as_of, str) else as_of or dt.date.today()
+    when = date_or_today(as_of)
     given: dict[Role, str] = {role: name for role, name in names.items() if name}
     return profile_of(str(source), when, given)

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from predict_age.api.sources import AnySource
-from predict_age.pipeline.run_plan import parse_date
+from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.columns import Role
 from predict_age.proposal.writing import WrittenProposal, check_free, write_proposal
 
@@ -33,6 +33,6 @@ def propose_files(
     """
     check_free(Path(out), force=force)
     names: dict[Role, str] = {"pid": pid, "approximate_age": age, "birth_year": birth_year, "birth_date": birth_date}
-    when = parse_date(as_of) if isinstance(as_of, str) else as_of or dt.date.today()
+    when = date_or_today(as_of)
     given: dict[Role, str] = {role: name for role, name in names.items() if name}
     return write_proposal(str(source), when, Path(out), given, lambda guess: guess.name)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
-from predict_age.pipeline.run_plan import parse_date
+from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.columns import AGE_ROLES
 from predict_age.proposal.sample import Record, json_object, record_texts
 from predict_age.proposal.source_profile import KnownAges, SourceProfile, profile_of
@@ -193,7 +193,7 @@ def open_source(source: AnySource, *, as_of: dt.date | str | None = None) -> Peo
 
     Raises InputError when there are no people files. Records are read when they are asked for.
     """
-    when = parse_date(as_of) if isinstance(as_of, str) else as_of or dt.date.today()
+    when = date_or_today(as_of)
     opened = PeopleSource(str(source), when)
     if not opened.files:
         raise InputError(f"{source} has no file of people", expected="Parquet, JSON lines or CSV", found="none")

@@ -1,6 +1,6 @@
 """The part of a workspace in S3 that a server reads, kept on a local disk: pointer, models, lookup index, suppression list.
 
-What has changed is told by tags (ETag). A file reaches the disk before the document that names it, so that the code of one machine
+Tags (ETag) show what has changed. A file reaches the disk before the document that names it, so that the code of one machine
 finds a whole workspace at any time; it verifies every byte against the manifest that the pointer names.
 """
 
@@ -85,7 +85,7 @@ class LocalCopy:
         return True
 
     def forget(self) -> None:
-        """Bring everything anew next time: something on the disk is not what it should be."""
+        """Bring everything again next time: something on the disk is not what it should be."""
         self.tags.clear()
         shutil.rmtree(self.workspace.root / "runs", ignore_errors=True)
 

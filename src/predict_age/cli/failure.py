@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _begun: list[RunFolder] = []  # the run that the command works on
 _usage: list[str] = []  # what is wrong with its options
 
-STOPPED = (130, 143)
+STOPPED = (130, 143)  # by hand: whoever did that knows
 WITH_NOTIFICATION = ("run", "resume")
 EXIT_CODES = {1: "internal error", 2: "usage", 130: "stopped", 143: "stopped"}
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from predict_age.cli.failure import STOPPED
 from predict_age.config import NotifyConfig
 from predict_age.errors import BusyError, IntegrityError, PredictAgeError
 from predict_age.runtime.command_log import LOG, whole_numbers
@@ -18,7 +19,6 @@ from predict_age.runtime.command_log import LOG, whole_numbers
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder
 
-STOPPED_BY_HAND = (130, 143)  # whoever did that knows
 _watched: list[NotifyConfig] = []  # the program to tell
 MOST_SAID = 300  # characters of what a failing program says
 
@@ -35,7 +35,7 @@ def notify(folder: RunFolder | None, workspace: Path | None, code: int, error: P
     if folder is not None and not watched:
         with suppress(IntegrityError, KeyError, ValueError, OSError):
             watched = [NotifyConfig.model_validate(folder.record["config"]["notify"])]
-    if not watched or not watched[0].command or code in STOPPED_BY_HAND or isinstance(error, BusyError):
+    if not watched or not watched[0].command or code in STOPPED or isinstance(error, BusyError):
         return
     settings = watched[0]
     try:

@@ -25,6 +25,11 @@ def parse_date(text: str) -> dt.date:
         raise ConfigError("--as-of is not a date", expected="YYYY-MM-DD, such as 2025-10-23", found=text) from None
 
 
+def date_or_today(as_of: dt.date | str | None) -> dt.date:
+    """Date of ``as_of``, which may be an ISO text; today where there is none."""
+    return parse_date(as_of) if isinstance(as_of, str) else as_of or dt.date.today()
+
+
 def checked_plan(
     source: str,
     as_of: str,

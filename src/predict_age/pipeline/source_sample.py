@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
-from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
+from predict_age.records.given_ages import AGE_OF_MINOR, GivenAges, UnusableAgesRecord
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.runs.run import RunPlan
 from predict_age.source.age_states import count_states, states_of_people, sum_unusable, with_readings
 from predict_age.source.rejected_rows import FileRows
-from predict_age.source.row_rules import AGE_OF_MINOR, EXISTING, AgeState, IdType, RowRules, connect, register
+from predict_age.source.row_group_reader import merged
+from predict_age.source.row_rules import EXISTING, AgeState, IdType, RowRules, connect, register
 from predict_age.source.scan import id_type
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
 from predict_age.source.working_rows import TextChunk
@@ -77,23 +78,6 @@ class FilePiece:
     records: int
     broken: Counter[str]
     profiles: Callable[[], pa.ChunkedArray]
-
-
-def merged(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The rows of ``tables``, in order: neighbours with equal schemas are one table, up to about ``ROWS_TOGETHER`` rows.
-
-    A statement of SQL takes as long for one row as for a thousand.
-    """
-    kept: list[pa.Table] = []
-    rows = 0
-    for table in tables:
-        if kept and (rows + table.num_rows > ROWS_TOGETHER or not table.schema.equals(kept[0].schema)):
-            yield pa.concat_tables(kept)
-            kept, rows = [], 0
-        kept.append(table)
-        rows += table.num_rows
-    if kept:
-        yield pa.concat_tables(kept)
 
 
 class PlanSample:
@@ -158,7 +142,7 @@ class PlanSample:
     def labelled_profiles(self) -> Iterator[pa.ChunkedArray]:
         """Profiles of the people with a known age, each once, piece by piece; the sample has to see all rows."""
         rules, pids, states = replace(self._rules, ids=self.ids()[0]), list[NDArray[np.int64]](), list[NDArray[np.uint8]]()
-        for raw in merged(piece.rows for piece in self._pieces):
+        for raw in merged((piece.rows for piece in self._pieces), ROWS_TOGETHER):
             judged = rules.canonical(connect(), raw, ("pid", "age_state"))
             pids.append(judged["pid"].fill_null(0).to_numpy())
             states.append(np.where(judged["pid"].is_valid().to_numpy(), judged["age_state"].to_numpy(), AgeState.ABSENT))
@@ -199,7 +183,7 @@ class PlanSample:
         """Findings about the given ages of the people looked at, of ``rows`` in the source; each age column; and their number."""
         rules = replace(self._rules, ids=self.ids()[0])
         pids, states, pieces = [np.empty(0, np.int64)], [np.empty(0, np.uint8)], list[Piece]()
-        for raw in merged(self._raw):
+        for raw in merged(self._raw, ROWS_TOGETHER):
             canonical = rules.canonical(connect(), raw, ("pid", "age_state"))
             usable = canonical["pid"].is_valid()
             pieces.append((raw.filter(usable), canonical["age_state"].filter(usable).to_numpy() == AgeState.WITHHELD))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+UNREADABLE, IMPLAUSIBLE, AGE_OF_MINOR = "unreadable", "implausible", "withheld (minors)"  # reasons why a value is no known age
+
 
 @dataclass(frozen=True)
 class GivenAges:
@@ -60,9 +62,9 @@ class UnusableAgesRecord:
         between = f" (nearly all {self.between})" if self.between else ""
         values = f"{self.rows:,} value{'' if self.rows == 1 else 's'} of {self.column}{between}"
         verbs = ("reads", "an age", "was", "lies") if self.rows == 1 else ("read", "ages", "were", "lie")
-        if self.reason == "withheld (minors)":
+        if self.reason == AGE_OF_MINOR:
             return (
                 f"{values} {verbs[0]} as {verbs[1]} below ages.min_age and {verbs[2]} not used: such people are withheld as minors"
             )
-        why = "cannot be read" if self.reason == "unreadable" else f"{verbs[3]} outside the plausible window"
+        why = "cannot be read" if self.reason == UNREADABLE else f"{verbs[3]} outside the plausible window"
         return f"{values} {why} and {verbs[2]} not used; the first has the form {self.form} (9: a digit, a: a letter)"

@@ -11,6 +11,7 @@ from math import sqrt
 from predict_age.records.json_fields import OPTIONAL, stored_as
 
 BEYOND_DOUBT = 3.89  # standard errors; one unchanged run in ten thousand exceeds them by chance, on either side
+NORMAL_95 = 1.96  # standard errors on both sides of a 95 % confidence interval
 MANY_WITHHELD = 0.1  # share of the people of unknown age from which on it is the first finding
 WITHHELD_WHY = (
     "the model takes them for minors, younger than ages.min_age, or for so with a probability of ages.withhold_probability or more."

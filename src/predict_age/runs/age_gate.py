@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from predict_age.config import Config
 from predict_age.errors import InputError
 from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
-from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
+from predict_age.records.given_ages import UNREADABLE, GivenAges, UnusableAgesRecord
 
 FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
 MOST_LIKELY = 0.5  # share of the values that a reading must fit to be named
@@ -42,7 +42,6 @@ _OF_FEW = {  # where most of the given ages are right
     AgeReading.AFTER_AS_OF: "some dates in {column} lie after as_of {as_of}, as with years of the wrong century: leave them empty",
     AgeReading.TOO_OLD: "some people in {column} would be older than {oldest}, as with years of the wrong century: leave it empty",
 }
-_UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class AgeFindings:
         return self._format(values.column, [name for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)])
 
     def _unread(self, values: UnusableAgesRecord) -> str:
-        if values.reason != _UNREADABLE:
+        if values.reason != UNREADABLE:
             return ""
         if values.column == self.config.source.birth_date:
             return 'set source.birth_date_format, such as "%d/%m/%Y"'

@@ -7,15 +7,13 @@ from typing import Any, TypeVar
 
 from predict_age.purposes import NOT_STATED
 from predict_age.records.json_fields import as_json
-from predict_age.records.model_quality import Metrics
+from predict_age.records.model_quality import NORMAL_95, Metrics
 from predict_age.records.step_facts import Facts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.runs.budget import Attempts
 from predict_age.runs.findings import run_findings
 from predict_age.runs.quality_gates import GATE_NAMES, GateOutcome, outcome
 from predict_age.step import StepRecord
 from predict_age.storage.workspace import RunFolder
-
-NORMAL_95 = 1.96  # standard errors
 
 F = TypeVar("F", bound=Facts)
 

@@ -49,8 +49,8 @@ EVENTS = {
     "run.stopped": "a quality gate stopped the run: `gate`, `message`, `fix`",
     "run.failed": "the run failed: `kind`, `message`, `fix`",
     "run.interrupted": "Ctrl-C, SIGTERM or a time limit stopped the run",
-    "notify.done": "the program of [notify] was told",
-    "notify.failed": "the program of [notify] could not be told: `message`",
+    "notify.done": "the program of [notify] was notified",
+    "notify.failed": "the program of [notify] could not be notified: `message`",
     "command.failed": "a command failed that has no run, or whose run is done",
     "command.finished": "the last line, always: `exit_code`, `seconds`",
 }

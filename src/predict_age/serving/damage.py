@@ -1,4 +1,4 @@
-"""Damage that is found while requests are answered: told to the operator once, counted, and looked at again after a while."""
+"""Damage that is found while requests are answered: reported to the operator once, counted, and looked at again after a while."""
 
 from __future__ import annotations
 

@@ -144,12 +144,16 @@ class Prediction:
 
     def _without_number(self, items: SentItems) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whose profiles (n,) are not predicted: of people on the suppression list, and of those withheld in the published run."""
-        people = self.served.people
-        if self.suppression is None and not people.some_withheld:
+        if self.suppression is None and not self.served.people.some_withheld:
             nobody = np.zeros(len(items), np.bool_)
             return nobody, nobody
-        pids, given = people.pids_of(items.pids)
-        withheld = given.copy()
+        return self._without_number_by_pid(*self.served.people.pids_of(items.pids))
+
+    def _without_number_by_pid(
+        self, pids: NDArray[np.int64], given: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Who of ``pids`` (n,), where they are ``given`` (n,), is on the suppression list, and who is withheld in the run."""
+        people, withheld = self.served.people, given.copy()
         withheld[given] = people.are_withheld(pids[given])
         return given & people.is_hidden(pids, self.suppression), withheld
 
@@ -160,10 +164,10 @@ class Prediction:
         pieces = []
         for first in range(0, table.num_rows, ITEMS_TOGETHER):
             piece = table.slice(first, ITEMS_TOGETHER)
-            hidden, withheld = self._without_number_by_pid(piece)
-            without = pa.array(hidden | withheld)
-            anybody = bool((hidden | withheld).any())
-            profiles = pc.if_else(without, None, piece["profile"]) if anybody else piece["profile"]
+            hidden, withheld = self._without_number_of_rows(piece)
+            without = hidden | withheld
+            anybody = bool(without.any())
+            profiles = pc.if_else(pa.array(without), None, piece["profile"]) if anybody else piece["profile"]
             column = pa.chunked_array([profiles.combine_chunks()])
             found = yield from self.served.predictor.predict_in_pieces(column, np.ones(len(column), np.bool_))
             yield
@@ -182,16 +186,12 @@ class Prediction:
             writer.write_table(result)
         return Response(200, stream.getvalue().to_pybytes(), ARROW, self._headers())
 
-    def _without_number_by_pid(self, piece: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _without_number_of_rows(self, piece: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Who of a ``piece`` (n rows) is on the suppression list, and who is withheld in the published run."""
         if "pid" not in piece.column_names:
             nobody = np.zeros(piece.num_rows, np.bool_)
             return nobody, nobody
-        people = self.served.people
-        pids, given = piece["pid"].fill_null(0).to_numpy(), piece["pid"].is_valid().to_numpy()
-        withheld = given.copy()
-        withheld[given] = people.are_withheld(pids[given])
-        return given & people.is_hidden(pids, self.suppression), withheld
+        return self._without_number_by_pid(piece["pid"].fill_null(0).to_numpy(), piece["pid"].is_valid().to_numpy())
 
 
 def _replaced(answers: pa.Table, chosen: pa.Array, by: Answer) -> pa.Table:

@@ -111,7 +111,7 @@ class Watch:
 
     workspace: Workspace
     notice: Callable[[str], None]
-    people_of: PeopleOf | None = None
+    people_of: PeopleOf = published_people
     served: ServedModel | None = None
     suppression: SuppressionList | None = None
     suppression_problem: str = ""
@@ -132,7 +132,7 @@ class Watch:
         self._list_files, self._pointer_file = self._stamps()
         self._published = published = self.workspace.published
         self.suppression = read_suppression_list(self.workspace.root, published)
-        self.served = self._loaded()
+        self.served = load_served(self.workspace, self.people_of)
         self._seen = (published.current, published.champion)
         self._prepare(self.served, self.suppression)
 
@@ -181,11 +181,7 @@ class Watch:
         if now == self._seen and not self.model_problem:
             return
         self._seen = now
-        run = verified_run(self.workspace, self.workspace.run(published.current))
-        if not run.folder.remote:
-            run.checked(LOOKUP)
-        made = self._loaded()
-        self._prepare(made, self.suppression)
+        made = self._verified(published)
         if self.served is None or made.tag != self.served.tag:
             self.swaps += 1
             self.notice(f"run {made.run_id} with model {made.predictor.version} is served from now on")
@@ -193,22 +189,24 @@ class Watch:
         self.damage.clear()
 
     def recheck_damage(self) -> None:
-        """Serve the published files anew if they are what they should be again. What is served stays where they are not."""
+        """Serve the published files again if they are what they should be again. What is served stays where they are not."""
         try:
-            run = verified_run(self.workspace, self.workspace.run(self.workspace.published.current))
-            if not run.folder.remote:
-                run.checked(LOOKUP)
-            made = self._loaded()
-            self._prepare(made, self.suppression)
-        except Exception:  # whatever it is, the operator was told about the damage
+            made = self._verified(self.workspace.published)
+        except Exception:  # whatever it is, the operator knows of the damage
             self.damage.still_there()
             return
         self.served = made
         self.damage.clear()
         self.notice(f"the files of run {made.run_id} are what they should be again")
 
-    def _loaded(self) -> ServedModel:
-        return load_served(self.workspace) if self.people_of is None else load_served(self.workspace, self.people_of)
+    def _verified(self, published: Published) -> ServedModel:
+        """The published model and people, once every lookup file is what the manifest says."""
+        run = verified_run(self.workspace, self.workspace.run(published.current))
+        if not run.folder.remote:
+            run.checked(LOOKUP)
+        made = load_served(self.workspace, self.people_of)
+        self._prepare(made, self.suppression)
+        return made
 
     @staticmethod
     def _prepare(served: ServedModel, listed: SuppressionList | None) -> None:

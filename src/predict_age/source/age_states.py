@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
+from predict_age.records.given_ages import AGE_OF_MINOR, GivenAges, UnusableAgesRecord
 from predict_age.source.age_readings import fitting_readings
 from predict_age.source.age_units import numbers_of, unit_of
-from predict_age.source.row_rules import AGE_OF_MINOR, KEPT_ENDS, AgeState, RowRules, UnusableAges
+from predict_age.source.row_rules import KEPT_ENDS, AgeState, RowRules, UnusableAges
 
 MOST_KEPT = 2_000  # values of a column and reason that are kept together
 

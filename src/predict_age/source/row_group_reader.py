@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -203,6 +204,24 @@ def read_split(
             found=f"{first:,}",
             fix="start a new run on a source that nobody writes to",
         )
+
+
+def merged(tables: Iterable[pa.Table], most_rows: int, most_bytes: int = sys.maxsize) -> Iterator[pa.Table]:
+    """The rows of ``tables``, in order: neighbours with equal schemas are one table, up to so many rows and bytes.
+
+    A statement of SQL takes as long for one row as for a thousand.
+    """
+    kept: list[pa.Table] = []
+    rows = size = 0
+    for table in tables:
+        too_much = rows + table.num_rows > most_rows or size + table.nbytes > most_bytes
+        if kept and (too_much or not table.schema.equals(kept[0].schema)):
+            yield pa.concat_tables(kept)
+            kept, rows, size = [], 0, 0
+        kept.append(table)
+        rows, size = rows + table.num_rows, size + table.nbytes
+    if kept:
+        yield pa.concat_tables(kept)
 
 
 def _tables(file: pq.ParquetFile, split: Split, columns: list[str], together: int) -> Iterator[pa.Table]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from predict_age.config import AgesConfig
+from predict_age.records.given_ages import AGE_OF_MINOR, IMPLAUSIBLE, UNREADABLE
 from predict_age.source.column_types import is_text
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
 from predict_age.source.value_form import form_of
@@ -28,7 +29,6 @@ EXISTING = {
     "birth_date": "EXISTING_BIRTH_DATE",
     "birth_year": "EXISTING_BIRTH_YEAR",
 }
-UNREADABLE, IMPLAUSIBLE, AGE_OF_MINOR = "unreadable", "implausible", "withheld (minors)"
 YEARS_BELOW = 4  # known minors so far below the limit show how frequent those of unknown age are: 14 to 17
 KEPT_ENDS = MIN_SHOWN_PEOPLE  # smallest and largest numbers of each piece: the last of them is the first that may be shown
 KEPT_VALUES = 50  # of a column and reason in each piece of the source, to find out what is wrong with them; never written

@@ -60,7 +60,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     footers = _footers(conversions)
     for conversion in conversions:
         check_keys(plan.all_files[conversion.file], footers[conversion.path], conversion.groups, plan.config.source)
-    splits = _splits(plan, conversions)
+    splits = _splits(plan, conversions, footers)
     counts = _scan(context, splits, rules, scratch, set_aside)
     if not settled:
         ids = _id_type(conversions, counts)
@@ -75,7 +75,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
                 conversions = _convert_text(
                     context, source / "working" / "again", set_aside, rules, True
                 )  # workers keep files open
-                splits = _splits(plan, conversions)
+                splits = _splits(plan, conversions, _footers(conversions))
             counts = _scan(context, splits, rules, scratch, set_aside)
     _note_ids(context, rules, counts)
     sources = source_rows(context, conversions, counts, splits, rules)
@@ -158,9 +158,8 @@ def _footers(conversions: list[Conversion]) -> dict[str, pq.FileMetaData]:
     return {path: open_parquet(path).metadata for path in {c.path for c in conversions}}
 
 
-def _splits(plan: RunPlan, conversions: list[Conversion]) -> list[Split]:
+def _splits(plan: RunPlan, conversions: list[Conversion], footers: dict[str, pq.FileMetaData]) -> list[Split]:
     working = {c.file: c for c in conversions}
-    footers = _footers(conversions)
     splits: list[Split] = []
     for number, file in enumerate(plan.all_files):
         copy = working.get(number)

@@ -21,7 +21,7 @@ from predict_age.kernels import prepare_kernels
 from predict_age.source.duplicate_rows import counting_rows
 from predict_age.source.id_hashes import fingerprints, read_fingerprints
 from predict_age.source.row_classifier import classify_rows
-from predict_age.source.row_group_reader import SLICE_BYTES, SLICE_ROWS, Split, read_split
+from predict_age.source.row_group_reader import SLICE_BYTES, SLICE_ROWS, Split, merged, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.storage.durable_files import creating
 
@@ -75,7 +75,7 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
     tables = []
     prepare_kernels(int(sum(split.rows for split in splits) * min(drawing.known, drawing.others)))
     few = None if drawing.except_for is None else _strangers(splits, drawing, *read_fingerprints(drawing.except_for))
-    for raw in _slices(splits, drawing, few):
+    for raw in merged(_slices(splits, drawing, few), SLICE_ROWS, SLICE_BYTES):  # those of small splits together
         judged = drawing.rules.canonical(connection, raw, ("pid", "known_age", "withheld"))
         usable = judged["pid"].is_valid().to_numpy() & ~judged["withheld"].to_numpy()
         known = judged["known_age"].is_valid().to_numpy()
@@ -103,8 +103,7 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
 
 
 def _slices(splits: list[Split], drawing: SamplingTask, few: dict[int, NDArray[np.bool_]] | None) -> Iterator[pa.Table]:
-    """Rows that count, with profiles, of several small splits together; ``few``: these alone of each split, by its id."""
-    waiting: list[pa.Table] = []
+    """Rows that count, with profiles; ``few``: these alone of each split, by its id."""
     for split in splits:
         wanted = counting_rows(split, drawing.duplicate_rows)
         if few is not None:
@@ -112,14 +111,7 @@ def _slices(splits: list[Split], drawing: SamplingTask, few: dict[int, NDArray[n
             if not wanted.any():
                 continue
         for piece in read_split(split, drawing.config.source, with_profile=True, only=wanted):
-            held = [*waiting, piece.raw]
-            too_many = sum(len(t) for t in held) > SLICE_ROWS or sum(t.nbytes for t in held) > SLICE_BYTES
-            if waiting and (too_many or not piece.raw.schema.equals(waiting[0].schema)):
-                yield pa.concat_tables(waiting)
-                held = [piece.raw]
-            waiting = held
-    if waiting:
-        yield pa.concat_tables(waiting)
+            yield piece.raw
 
 
 def _strangers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,9 @@ from predict_age.errors import ConfigError, InputError
 from predict_age.source.column_names import did_you_mean
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.missing_keys import keys_of_first_record
 from predict_age.source.row_group_reader import open_parquet
-from predict_age.source.text_readers import read_jsonl, read_text
+from predict_age.source.text_readers import read_text
 from predict_age.source.value_form import shown_names
 
 _FILES = "a CSV, JSON lines or Parquet file, or a folder of them,"
@@ -31,15 +31,14 @@ _UNUSED = "\0unused"  # no column of a file has this name
 
 
 def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> None:
-    """Make the rows of a file, folder or glob the view ``truth_rows(pid, true_age)``, texts without spaces around them.
+    """Make the rows of a file, folder or glob the table ``truth_rows(pid, true_age)``, texts without spaces around them.
 
     Raises ConfigError when nothing is there, when a column is missing, or when a record cannot be read.
     """
     if not any(c in truth for c in "*?[") and "://" not in truth and not Path(truth).exists():
         raise ConfigError(f"there is no file {truth}", expected=f"{_FILES} with pid and true_age")
     try:
-        settings = SourceConfig(pid="pid", birth_year=_UNUSED, approximate_age=_AGE, birth_date=_UNUSED + "2", profile_json="*")
-        files = list_source(truth, settings).files
+        files = list_source(truth, _settings("pid", _AGE)).files
         tables = [table for file in files for table in _tables(file, truth)]
     except InputError as error:
         raise _unreadable(truth, error) from None
@@ -76,8 +75,7 @@ def _tables(file: SourceFile, truth: str) -> Iterator[pa.Table]:
             table = pa.Table.from_batches([batch])
             yield pa.table([_texts(table[key], file.path), _texts(table[age], file.path)], schema=_ROWS)
         return
-    settings = SourceConfig(pid=key, birth_year=_UNUSED, approximate_age=age, birth_date=_UNUSED + "2", profile_json="*")
-    for chunk in read_text(file, settings):
+    for chunk in read_text(file, _settings(key, age)):
         if chunk.broken:
             position, reason = chunk.broken[0]
             raise InputError(
@@ -86,6 +84,11 @@ def _tables(file: SourceFile, truth: str) -> Iterator[pa.Table]:
                 found=f"record {position + 1:,}: {reason.replace('_', ' ')}",
             )
         yield pa.table([chunk.rows["pid"], chunk.rows["approximate_age"]], schema=_ROWS)
+
+
+def _settings(key: str, age: str) -> SourceConfig:
+    """Settings of a source with these columns of ids and ages."""
+    return SourceConfig(pid=key, birth_year=_UNUSED, approximate_age=age, birth_date=_UNUSED + "2", profile_json="*")
 
 
 def _texts(column: pa.ChunkedArray, path: str) -> pa.ChunkedArray:
@@ -106,15 +109,7 @@ def _names(file: SourceFile) -> list[str]:
         return names
     if file.format == "csv":
         return header_of(file)
-    settings = SourceConfig(
-        pid=_UNUSED, birth_year=_UNUSED + "2", approximate_age=_UNUSED + "3", birth_date=_UNUSED + "4", profile_json="*"
-    )
-    for chunk in read_jsonl(file, settings):
-        for text in chunk.rows["profile_json"].to_pylist():
-            value = json.loads(text) if text else None
-            if isinstance(value, dict):
-                return list(value)
-    return []
+    return keys_of_first_record(file)
 
 
 def _columns(names: Sequence[str], truth: str) -> tuple[str, str]:

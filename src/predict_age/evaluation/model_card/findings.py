@@ -14,6 +14,7 @@ from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.models.metrics import is_short_of_coverage
 from predict_age.records.model_quality import (
     MANY_WITHHELD,
+    NORMAL_95,
     WITHHELD_FIX,
     WITHHELD_WHY,
     BandQuality,
@@ -203,7 +204,7 @@ def _is_biased(band: BandQuality, tests: int) -> bool:
 def _age_bands(card: Card) -> Iterator[Sentence]:
     for row in card.by_band:
         if _is_biased(row, len(card.by_band)):
-            low, high = row.bias - 1.96 * _bias_doubt(row), row.bias + 1.96 * _bias_doubt(row)
+            low, high = row.bias - NORMAL_95 * _bias_doubt(row), row.bias + NORMAL_95 * _bias_doubt(row)
             yield (
                 abs(row.bias),
                 (

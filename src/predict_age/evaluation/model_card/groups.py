@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from predict_age.distributions import normal_upper_quantile, student_t_upper_quantile
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import evaluate
-from predict_age.records.model_quality import GroupQuality
+from predict_age.records.model_quality import NORMAL_95, GroupQuality
 from predict_age.tally import MIN_SHOWN_PEOPLE
 
 MAX_GROUPS = 15
@@ -74,7 +74,10 @@ def _group_metrics(held_out: HeldOutPredictions, chosen: NDArray[np.bool_], name
     return GroupQuality(
         group=name,
         **vars(evaluate(held_out.age[chosen], predictions.age[chosen], predictions.lower[chosen], predictions.upper[chosen])),
-        bias_interval=[float(chosen_error.mean() - 1.96 * standard_error), float(chosen_error.mean() + 1.96 * standard_error)],
+        bias_interval=[
+            float(chosen_error.mean() - NORMAL_95 * standard_error),
+            float(chosen_error.mean() + NORMAL_95 * standard_error),
+        ],
         apart=apart,
         apart_z=apart / both if both and np.isfinite(both) else 0.0,
         same_age=_bias_at_same_age(held_out.age, error, chosen),
