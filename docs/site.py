@@ -1,6 +1,7 @@
 """Pages of the documentation site: copies of README, guides, decisions and examples in one folder, which mkdocs turns into HTML.
 
-``python docs/site.py FOLDER`` writes them; ``make docs`` builds the site. Folders and links are the repository's.
+``python docs/site.py FOLDER`` writes them; ``make docs`` builds the site. Folders and links are the repository's. mkdocs calls
+``on_post_page`` for each page that it has built (``hooks`` in mkdocs.yml).
 """
 
 from __future__ import annotations
@@ -45,6 +46,14 @@ def adapted(text: str) -> str:
             lines.append("")
         lines.append(line)
     return re.sub(r"\]\(((?:\.\./)*docs/adr|adr)/\)", r"](\1/index.md)", "\n".join(lines) + "\n")
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """The HTML of a page, with what keyboards and screen readers need: blocks that scroll can be reached, and each part is a landmark."""
+    output = output.replace("<pre><code", '<pre tabindex="0"><code')
+    output = re.sub(r"(<table>.*?</table>)", r'<div class="wide" tabindex="0">\1</div>', output, flags=re.DOTALL)
+    output = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", output)
+    return output.replace('<div class="navbar fixed-top', '<div role="banner" class="navbar fixed-top')
 
 
 if __name__ == "__main__":

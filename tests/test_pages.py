@@ -45,6 +45,45 @@ def test_the_site_has_every_page_once(tmp_path: Path) -> None:
     assert all(path.name in decisions for path in (ROOT / "docs" / "adr").glob("0*.md"))
 
 
+def test_what_scrolls_can_be_reached_by_keyboard() -> None:
+    """Blocks that scroll sideways take the focus: in reports, model cards and on the site, whose pages load nothing from another host."""
+    pages = {path.name: path.read_text() for path in (ROOT / "src" / "predict_age" / "html").glob("*.html")}
+    blocks = [tag for text in pages.values() for tag in re.findall(r"<[^>]*\bscroll\b[^>]*>", text)]
+    assert len(blocks) > 10
+    assert all('tabindex="0"' in tag for tag in blocks)
+    built = runpy.run_path(str(ROOT / "docs" / "site.py"))["on_post_page"](
+        '<div class="navbar fixed-top"></div><pre><code>x</code></pre><table>\n<tr><th></th><th>a</th></tr></table>', page=None
+    )
+    assert built == (
+        '<div role="banner" class="navbar fixed-top"></div><pre tabindex="0"><code>x</code></pre>'
+        '<div class="wide" tabindex="0"><table>\n<tr><td></td><th>a</th></tr></table></div>'
+    )
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert settings["hooks"] == ["docs/site.py"]
+    assert settings["theme"]["highlightjs"] is False
+
+
+def contrast(one: str, other: str) -> float:
+    """Ratio of the luminances of two colours ``#rrggbb`` (WCAG 2.1, 1.4.3)."""
+    bright = []
+    for colour in (one, other):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        bright.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return max(bright) / min(bright)
+
+
+def test_colours_of_the_site_have_contrast() -> None:
+    """Each text colour that docs/site.css sets has at least 4.5 to 1 against the page, the side bar and code; white has it on the bar."""
+    css = (ROOT / "docs" / "site.css").read_text()
+    colours = dict(re.findall(r"--bs-([a-z-]+): (#[0-9a-f]{6})", css))
+    assert len(colours) == 5
+    assert {name: c for name, c in colours.items() if contrast(c, "#f8f9fa") < 4.5} == {}
+    (bar,) = re.findall(r"bg-primary \{ background: (#[0-9a-f]{6})", css)
+    assert contrast(bar, "#ffffff") >= 4.5
+    assert contrast("#2fa4e7", "#f8f9fa") < 4.5, "the theme's own colour, which is the reason"
+
+
 def commands_of(page: Path) -> list[str]:
     """Lines of code blocks that call the program, without comments and redirections."""
     blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
