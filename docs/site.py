@@ -49,7 +49,7 @@ def adapted(text: str) -> str:
 
 
 def on_post_page(output: str, **_: object) -> str:
-    """The HTML of a page, with what keyboards and screen readers need: blocks that scroll can be reached, and each part is a landmark."""
+    """The HTML of a page, for keyboards and screen readers: blocks that scroll can be reached, each part is a landmark."""
     output = output.replace("<pre><code", '<pre tabindex="0"><code')
     output = re.sub(r"(<table>.*?</table>)", r'<div class="wide" tabindex="0">\1</div>', output, flags=re.DOTALL)
     output = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", output)
