@@ -73,14 +73,20 @@ def contrast(one: str, other: str) -> float:
     return max(bright) / min(bright)
 
 
-def test_colours_of_the_site_have_contrast() -> None:
-    """Each text colour that docs/site.css sets has at least 4.5 to 1 against the page, the side bar and code; white has it on the bar."""
+def test_text_has_contrast() -> None:
+    """At least 4.5 to 1: colours that docs/site.css sets, white on the site's bar, and those of reports, light and dark."""
     css = (ROOT / "docs" / "site.css").read_text()
     colours = dict(re.findall(r"--bs-([a-z-]+): (#[0-9a-f]{6})", css))
     assert len(colours) == 5
     assert {name: c for name, c in colours.items() if contrast(c, "#f8f9fa") < 4.5} == {}
     (bar,) = re.findall(r"bg-primary \{ background: (#[0-9a-f]{6})", css)
     assert contrast(bar, "#ffffff") >= 4.5
+    style = (ROOT / "src" / "predict_age" / "html" / "style.css").read_text()
+    for theme in re.findall(r":root \{(.*?)\}", style):
+        named = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6})", theme))
+        named = {name: c if len(c) == 7 else "#" + "".join(2 * part for part in c[1:]) for name, c in named.items()}
+        texts = [named[name] for name in ("ink", "soft", "blue", "orange", "red", "green")]
+        assert min(contrast(c, named[ground]) for c in texts for ground in ("paper", "tint")) >= 4.5
     assert contrast("#2fa4e7", "#f8f9fa") < 4.5, "the theme's own colour, which is the reason"
 
 

@@ -586,7 +586,32 @@ def test_every_route_is_in_the_document(served: Served) -> None:
     assert names <= set(document["components"]["schemas"])
     for path, operations in document["paths"].items():
         if "get" in operations and "{" not in path:
-            assert served.get(path)[0] == 200 if path != "/metrics" else served.ask("GET", path)[0] == 200
+            assert served.ask("GET", path)[0] == 200
+
+
+def test_the_page_of_the_api(served: Served) -> None:
+    """Every operation and object of the document, links that lead somewhere, commands with the host that was asked; no script."""
+    status, headers, body = served.ask("GET", "/", None, {"Host": "127.0.0.1:9000"})
+    text = body.decode()
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    document = openapi_document("1")
+    for path, operations in document["paths"].items():  # type: ignore[attr-defined]
+        for operation in operations.values():
+            assert f'id="{operation["operationId"]}"' in text
+            assert f"<code>{path}</code>" in text
+    targets = set(re.findall(r'id="(\w+)"', text))
+    assert set(re.findall(r'href="#(\w+)"', text)) <= targets
+    assert set(document["components"]["schemas"]) <= targets  # type: ignore[index]
+    assert "curl -s 127.0.0.1:9000/v1/people/1 " in text
+    assert "<script" not in text
+    assert "src=" not in text
+    assert not re.search(r"//(?!www.w3.org)", re.sub(r"<code>.*?</code>", "", text)), "an address elsewhere"
+    odd = served.ask("GET", "/", None, {"Host": "localhost:80$(x)<b>"})
+    assert odd[0] in (400, 403) or b"$(x)" not in odd[2]
+    assert served.ask("GET", "/v1/people/", None)[0] == 404
+    assert served.ask("GET", "/abc", None)[0] == 404
+    assert served.ask("POST", "/", b"x", {"Content-Type": "application/json"})[0] == 405
 
 
 def test_runs_come_in_pages(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

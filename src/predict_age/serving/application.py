@@ -64,19 +64,20 @@ class Service:
             Route("GET", "/v2/models/", "predict", self._one_model),
             Route("GET", "/metrics", "metrics", self._metrics, model=False),
             Route("GET", "/openapi.json", "", lambda _: _json(openapi_document(__version__)), model=False),
+            Route("GET", "/", "", self._page, model=False),
         ]
         self._exact = {route.path: route for route in self.routes}
 
     def route_of(self, path: str) -> tuple[Route | None, str]:
         """The route of ``path``, and the part of it that the route takes."""
         found = self._exact.get(path)
-        if found is not None and not path.endswith("/"):
+        if found is not None and not found.takes_part:
             return found, ""
         head, slash, rest = path.rpartition("/")
         if path.startswith("/v2/models/"):
             return self._exact["/v2/models/"], path.removeprefix("/v2/models/")
         found = self._exact.get(head + slash)
-        return (found, rest) if found is not None and rest else (None, "")
+        return (found, rest) if found is not None and found.takes_part and rest else (None, "")
 
     def before_body(self, request: Request) -> Response | None:
         """Refuse what needs no body to be refused: host, route, method, key, content type, load."""
@@ -250,6 +251,11 @@ class Service:
         """Whether requests should be sent here: a damaged file is no reason to send none, as the others are answered."""
         ready = bool(self.watch.served) and not (self.watch.suppression_problem or self.draining)
         return Response(200 if ready else 503, json.dumps({"ready": ready}).encode())
+
+    def _page(self, call: RoutedCall) -> Response:
+        from predict_age.serving.api_page import api_page
+
+        return api_page(openapi_document(__version__), call.request.headers.get("host", ""))
 
     def _server(self, _: RoutedCall) -> Response:
         return _json({"name": "predict-age", "version": __version__, "extensions": []})

@@ -6,11 +6,12 @@ import json
 from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 
-JSON, NDJSON, ARROW, PROBLEM = (
+JSON, NDJSON, ARROW, PROBLEM, HTML = (
     "application/json",
     "application/x-ndjson",
     "application/vnd.apache.arrow.stream",
     "application/problem+json",
+    "text/html",
 )
 MOST_PROBLEMS = 20
 TITLES = {

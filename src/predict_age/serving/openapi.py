@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from predict_age.serving.messages import ARROW, JSON, NDJSON, PROBLEM
+from predict_age.serving.messages import ARROW, HTML, JSON, NDJSON, PROBLEM
 
 Schema = dict[str, object]
 
@@ -21,47 +21,52 @@ def _ref(name: str) -> Schema:
 
 _PID: Schema = {"anyOf": [{"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}, {"type": "string"}]}
 _ANSWER: dict[str, Schema] = {
-    "predicted_age": _or_null("integer"),
-    "age_lower": _or_null("integer"),
-    "age_upper": _or_null("integer"),
-    "confidence_pct": _or_null("number", minimum=0, maximum=100),
-    "usable": {"type": "boolean"},
-    "prediction_source": _or_null("string"),
+    "predicted_age": _or_null("integer", description="age in whole years; null for withheld people"),
+    "age_lower": _or_null("integer", description="lower end of the interval, included; null for defaults"),
+    "age_upper": _or_null("integer", description="upper end of the interval, included"),
+    "confidence_pct": _or_null("number", minimum=0, maximum=100, description="100 less 3.33 for each year of the interval"),
+    "usable": {"type": "boolean", "description": "whether the confidence reaches the limit that the run was configured with"},
+    "prediction_source": _or_null("string", description="ML_PREDICTION, DEFAULT, WITHHELD, or where a known age comes from"),
 }
 _FACTS: dict[str, Schema] = {
-    "model_version": {"type": "string"},
-    "run_id": {"type": "string"},
-    "as_of": {"type": "string", "format": "date"},
+    "model_version": {"type": "string", "description": "fingerprint of the model's files"},
+    "run_id": {"type": "string", "description": "the published run that answers"},
+    "as_of": {"type": "string", "format": "date", "description": "the date at which ages hold"},
 }
-_MODEL: dict[str, Schema] = {**_FACTS, "purpose": {"type": "string"}}
-_REASONED: dict[str, Schema] = {**_ANSWER, "reason": _or_null("string")}
+_MODEL: dict[str, Schema] = {**_FACTS, "purpose": {"type": "string", "description": "what the run's ages may be used for"}}
+_REASONED: dict[str, Schema] = {**_ANSWER, "reason": _or_null("string", description="why there is no prediction")}
 _REASON: dict[str, Schema] = {
     "feature": {"type": "string"},
-    "meaning": {"type": "string"},
-    "years": {"type": "number"},
-    "standard_error": {"type": "number", "minimum": 0},
-    "width_years": {"type": "number"},
+    "meaning": {"type": "string", "description": "the feature in words, from the feature file"},
+    "years": {"type": "number", "description": "years that the model adds for it"},
+    "standard_error": {"type": "number", "minimum": 0, "description": "of years"},
+    "width_years": {"type": "number", "description": "years that it adds to the interval's width"},
     "sentence": {"type": "string"},
 }
 SCHEMAS: dict[str, Schema] = {
     "Item": _object(
-        {"profile": {"type": ["object", "null"]}, "pid": _PID, "explain": {"type": "boolean"}},
+        {
+            "profile": {"type": ["object", "null"], "description": "the profile as the source has it"},
+            "pid": {**_PID, "description": "the person's id, which comes back; withheld people get no number"},
+            "explain": {"type": "boolean", "description": "whether the answer says what made it"},
+        },
         ["profile"],
         additionalProperties=False,
     ),
     "Explanation": {
         **_object(
             {
-                "base_age": {"type": "number"},
-                "base_width": {"type": "number"},
-                "reasons": {"type": "array", "items": _object(_REASON)},
-                "rounding": {"type": "number"},
-                "width_rounding": {"type": "number"},
-                "sets": {"type": "integer"},
+                "base_age": {"type": "number", "description": "the age of somebody of whom nothing is known"},
+                "base_width": {"type": "number", "description": "the width of that person's interval"},
+                "reasons": {"type": "array", "items": _ref("Reason"), "description": "the known features, the strongest first"},
+                "rounding": {"type": "number", "description": "from the sum to the whole predicted age"},
+                "width_rounding": {"type": "number", "description": "from the sum to the published width"},
+                "sets": {"type": "integer", "description": "sets of features that were evaluated"},
             }
         ),
         "type": ["object", "null"],
     },
+    "Reason": _object(_REASON),
     "Answer": _object({"pid": _PID, **_REASONED, "explanation": _ref("Explanation")}, list(_REASONED)),
     "Failed": _object({"problem": _ref("Problem")}),
     "SingleAnswer": _object({**_FACTS, "pid": _PID, **_REASONED, "explanation": _ref("Explanation")}, [*_FACTS, *_REASONED]),
@@ -108,20 +113,21 @@ _BODY_PROBLEMS = (400, 401, 403, 408, 411, 413, 415, 422, 429, 503)
 
 def _paths() -> Schema:
     several: Schema = {"type": "array", "items": _ref("Item"), "maxItems": 10_000}
-    binary: Schema = {"type": "string", "contentMediaType": ARROW}
+    lines: Schema = {"type": "string", "description": "one item, or answer, a line"}
+    binary: Schema = {"type": "string", "contentMediaType": ARROW, "description": "columns profile and pid, or those of an answer"}
     predict = _operation(
         "predict",
         "Predict one profile, or up to 10,000",
         _answers(
             {"anyOf": [_ref("SingleAnswer"), _ref("Answers")]},
             *_BODY_PROBLEMS,
-            more={NDJSON: {"schema": {"type": "string"}}, ARROW: {"schema": binary}},
+            more={NDJSON: {"schema": lines}, ARROW: {"schema": binary}},
         ),
         requestBody={
             "required": True,
             "content": {
-                JSON: {"schema": {"anyOf": [_ref("Item"), several]}},
-                NDJSON: {"schema": {"type": "string"}},
+                JSON: {"schema": {"anyOf": [_ref("Item"), several]}, "example": {"profile": {"years_experience": 12}, "pid": 5}},
+                NDJSON: {"schema": lines},
                 ARROW: {"schema": binary},
             },
         },
@@ -130,10 +136,10 @@ def _paths() -> Schema:
         "lookupPeople",
         "Published rows of up to 10,000 people; null for those without one",
         _answers(_ref("People"), *_BODY_PROBLEMS),
-        requestBody={"required": True, "content": {JSON: {"schema": _ref("Pids")}}},
+        requestBody={"required": True, "content": {JSON: {"schema": _ref("Pids"), "example": {"pids": [1, 2]}}}},
     )
-    pid = {"name": "pid", "in": "path", "required": True, "schema": {"type": "string"}}
-    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    pid = {"name": "pid", "in": "path", "required": True, "schema": {"type": "string"}, "example": "1"}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "example": "predict-age"}
     person = _operation("person", "Published row of a person", _answers(_ref("Person"), 401, 403, 404, 422, 503), parameters=[pid])
     status = _answers(_ref("Status"), 401, 403)
     page = [
@@ -162,6 +168,7 @@ def _paths() -> Schema:
         },
         "/metrics": {"get": _operation("metrics", "Metrics for Prometheus", _answers(None, 401, 403, kind="text/plain"))},
         "/openapi.json": {"get": _operation("openapi", "This document", status, key=False)},
+        "/": {"get": _operation("page", "This document as a page", _answers(None, kind=HTML), key=False)},
     }
 
 

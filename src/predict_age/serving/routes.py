@@ -28,7 +28,7 @@ class RoutedCall:
 class Route:
     """``method`` and ``path`` of a route, its ``scope`` (empty: open to all), the content types of its body, and its handler.
 
-    A path that ends in ``/`` takes one more part. Routes that need no ``model`` answer without one.
+    A path that ends in ``/`` takes one more part, but for ``/`` itself. Routes that need no ``model`` answer without one.
     """
 
     method: str
@@ -37,3 +37,8 @@ class Route:
     handler: Callable[[RoutedCall], Answered]
     bodies: tuple[str, ...] = ()
     model: bool = True
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether the path is followed by a part that the handler reads."""
+        return self.path.endswith("/") and self.path != "/"

@@ -136,7 +136,7 @@ def _main_of(
             asyncio.get_running_loop().add_reader(until_end_of, stop)
         follower = asyncio.create_task(_follow(service))
         assert service.watch.served is not None
-        notice(f"serving run {service.watch.served.run_id} on http://{_shown(listening)} (API: /openapi.json)")
+        notice(f"serving run {service.watch.served.run_id} on http://{_shown(listening)} (API: /)")
         await server.serve(sockets=[listening])
         follower.cancel()
         notice("stopped")

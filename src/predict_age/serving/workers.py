@@ -133,7 +133,7 @@ class Workers:
                 host, port = self._listening.getsockname()[:2]
                 shown = f"[{host}]" if ":" in host else host
                 run = self._workspace.published.current
-                self._notice(f"{READY}{run} on http://{shown}:{port} by {len(workers)} workers (API: /openapi.json)")
+                self._notice(f"{READY}{run} on http://{shown}:{port} by {len(workers)} workers (API: /)")
                 announced = True
             for number, worker in enumerate(workers):
                 code = worker.process.poll()

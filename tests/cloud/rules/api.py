@@ -13,7 +13,7 @@ from predict_age.serving.routes import Route
 from predict_age.serving.served_model import Watch
 from predict_age.storage.workspace import Workspace
 
-NOT_SERVED = {"/metrics"}  # of a single process
+NOT_SERVED = {"/metrics", "/"}  # metrics of a single process; a page, which no browser can sign a request for
 GATEWAY_SECONDS = 30
 ONE_VCPU_MB = 1769
 LOGGED = {  # what an access log may hold: nothing of the path, the query, the client or its token
