@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import re
-import unicodedata
+
+from predict_age.letters import folded_words
 
 PURPOSES = ("aggregate_statistics", "data_quality", "research", "service_eligibility_review")
 NOT_STATED = "not stated"
@@ -72,7 +72,7 @@ def checked_purpose(text: str) -> str:
     """The purpose that ``text`` names, in its canonical spelling; empty for an empty text. Raises PurposeError for any other."""
     if not text:
         return ""
-    words = _words(text)
+    words = folded_words(text)
     name = "_".join(words)
     if name in PURPOSES:
         return name
@@ -81,13 +81,6 @@ def checked_purpose(text: str) -> str:
     near = difflib.get_close_matches(name, PURPOSES, 1, 0.6)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise PurposeError(f"{text!r} is not a purpose that ages are inferred for; expected one of {', '.join(PURPOSES)}{hint}")
-
-
-def _words(text: str) -> list[str]:
-    """Words of ``text`` without case, accents and characters that nobody sees."""
-    plain = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", text)))
-    visible = "".join(c for c in plain.casefold() if unicodedata.category(c) not in ("Mn", "Cf"))
-    return re.findall(r"[^\W_]+", visible)
 
 
 def _refused(words: list[str]) -> str:

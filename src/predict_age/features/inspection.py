@@ -7,19 +7,19 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from predict_age.features.extract import extract_features
-from predict_age.features.protected_categories import attribute_of_values
-from predict_age.features.spec import Category, Date, Feature, FeatureSet, Number, Sql, parse_path
-from predict_age.features.sql_compiler import SqlCompiler, json_path
+from predict_age.features.protected_features import protected_by_values
+from predict_age.features.spec import Date, Feature, FeatureSet, Number, Sql, parse_path
+from predict_age.features.sql_compiler import SqlCompiler
+from predict_age.features.values_at_paths import values_at
 from predict_age.source.row_rules import register
 from predict_age.source.value_form import form_of
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PROFILES_WALKED, PATHS_WALKED = 2_000, 100_000  # profiles, and keys in them, that are collected for suggestions
 DEEPEST_KEY = 6  # steps of a path that a suggestion may have
 MOST_COMPARED = 20_000  # commonest paths, with each feature that leads nowhere
+EXPRESSION = "its expression"  # in the place of a path
 MIN_SIMILARITY = 0.6  # of a suggestion to the path that leads nowhere
 MOSTLY_READABLE = 0.9  # of the values; below that the inspection says so
 FEWEST_FOUND = 20  # values; when none of so many can be read, the feature's kind or format is wrong
@@ -45,7 +46,7 @@ class FeatureCoverage:
     ``found``: profiles with a value at the feature's path; ``readable``: profiles with a value of the feature. ``form`` is the
     form of the first value that cannot be read, digits as 9 and letters as a, so that no person's value is shown. ``suggestion``
     is the path that occurs and resembles the feature's path most, where nothing was found. ``protected``: attribute and values,
-    where the values of a category are those of a protected attribute.
+    where the values that it reads are those of a protected attribute.
     """
 
     feature: str
@@ -126,15 +127,20 @@ def inspect_features(
     extracted = extract_features(connection, profiles, features.text, as_of, kernels=False)
     register(connection, "profiles", pa.table({"profile": profiles}))
     unbounded = _unbounded(connection, features, as_of)
-    values_at = _values(connection, {f.path for f in features.features.values() if not isinstance(f, Sql)})
+    found_at = values_at(connection, {f.path for f in features.features.values() if not isinstance(f, Sql)})
+    protected = protected_by_values(connection, features)
     known_paths: Counter[Path] | None = None
     rows = []
     for name, feature in features.features.items():
         readable = len(profiles) - extracted.columns[name].null_count
         if isinstance(feature, Sql):
-            rows.append(FeatureCoverage(name, "its expression", len(profiles), readable, readable, "", "", feature.may_be_absent))
+            rows.append(
+                FeatureCoverage(
+                    name, EXPRESSION, len(profiles), readable, readable, "", "", feature.may_be_absent, 0, protected[name]
+                )
+            )
             continue
-        values = values_at[feature.path]
+        values = found_at[feature.path]
         found = len(profiles) - values.null_count
         form = suggestion = ""
         missing = extracted.columns[name].is_null()
@@ -146,17 +152,9 @@ def inspect_features(
             if known_paths is None:
                 known_paths = Counter(dict(paths_of(whole_profiles() if whole_profiles else profiles).most_common(MOST_COMPARED)))
             suggestion = suggested(feature.path, known_paths)
-        protected = _protected(values) if isinstance(feature, Category) else ""
-        rest = (form, suggestion, feature.may_be_absent, outside, protected)
+        rest = (form, suggestion, feature.may_be_absent, outside, protected[name])
         rows.append(FeatureCoverage(name, feature.path, len(profiles), found, readable, *rest))
     return rows
-
-
-def _protected(values: pa.ChunkedArray) -> str:
-    """Protected attribute that the ``values`` (n,) tell, with the values that 20 people have; empty for others."""
-    counts = {pair["values"]: pair["counts"] for pair in values.drop_null().value_counts().to_pylist()}
-    found = attribute_of_values(counts)
-    return "" if found is None else f"{found[0]}: {', '.join(found[1])}" if found[1] else found[0]
 
 
 def _unbounded(connection: duckdb.DuckDBPyConnection, features: FeatureSet, as_of: dt.date) -> pa.Table:
@@ -169,24 +167,6 @@ def _unbounded(connection: duckdb.DuckDBPyConnection, features: FeatureSet, as_o
     if not bounded:
         return pa.table({})
     return connection.sql(SqlCompiler(FeatureSet(bounded, features.text), as_of).sql).to_arrow_table()
-
-
-def _values(connection: duckdb.DuckDBPyConnection, paths: Collection[str]) -> dict[str, pa.ChunkedArray]:
-    """Text at each path in each of the registered profiles: of a list, its first value; NULL where there is none."""
-    steps = {path: json_path(parse_path(path)) for path in paths}
-    single = [path for path in paths if "[*]" not in steps[path]]
-    lists = [path for path in paths if "[*]" in steps[path]]
-    query = "try(json_extract_string(profile, $1::VARCHAR[])) AS c0"
-    for n in range(len(lists)):
-        item = f"list_filter(try(json_extract_string(profile, ${n + 2})), lambda x: x IS NOT NULL)[1]"
-        query += f", nullif({item}, '') AS c{n + 1}"
-    asked = [[steps[path] for path in single], *(steps[path] for path in lists)]
-    found = connection.sql(f"SELECT {query} FROM profiles", params=asked).to_arrow_table()
-    made = dict(zip(lists, found.columns[1:], strict=True))
-    for number, path in enumerate(single):
-        text = pc.list_element(found["c0"], number)
-        made[path] = pc.if_else(pc.equal(text, ""), None, text)
-    return made
 
 
 def paths_of(profiles: pa.ChunkedArray) -> Counter[Path]:

@@ -1,102 +1,142 @@
-"""Fields whose values are those of a protected attribute, whatever the field is called: ``married`` and ``widow``, ``m``, ``f``."""
+"""Fields whose values are those of a protected attribute: ``1 Male`` and ``2 Female``; ``married``, ``widow``; ``м``, ``ж``.
+
+Values are compared word by word with a vocabulary (:mod:`predict_age.features.protected_vocabulary`). It knows the common words of
+several languages, not all; `tests/test_protected_fields.py` measures how many fields of public data sets it recognises.
+"""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
-from predict_age.features.protected_values import protected_value
+from predict_age.features.protected_vocabulary import (
+    BESIDE,
+    DOUBTFUL,
+    LONGEST_PHRASE,
+    SILENT,
+    SILENT_BEGINNINGS,
+    SILENT_PARTS,
+    SURE,
+)
+from predict_age.letters import folded_words
 from predict_age.tally import MIN_SHOWN_PEOPLE
 
 _MOST_VALUES = 60  # different ones, of a field that is looked at
+_LONGEST_VALUE = 80  # characters; longer texts are no categories
 _MATCHED_SHARE = 0.95  # of the people with a value that says something
-_MORE_VALUES = {  # words that name such an attribute only as a value beside others of it
-    "separated": "family",
-    "partnered": "family",
-    "partnership": "family",
-    "getrennt": "family",
-    "lebend": "family",
-    "protestant": "religion",
-    "orthodox": "religion",
-    "agnostic": "religion",
-    "independent": "opinion",
-    "trans": "gender",
-    "diverse": "gender",
-    "divers": "gender",
-    "herr": "gender",
-    "mr": "gender",
-    "mrs": "gender",
-    "ms": "gender",
-    "miss": "gender",
-    "monsieur": "gender",
-    "madame": "gender",
-    "senor": "gender",
-    "senora": "gender",
-    "straight": "sexual orientation",
-    "hetero": "sexual orientation",
-}
-_NOTHING_HERE = "civ af absent present legally spouse us uk eu living with in a an"  # words beside such values
-_BESIDE = frozenset(re.findall("[a-z]+", _NOTHING_HERE))
-_COLOURS = frozenset(re.findall("[a-z]+", "black white blacks whites noir branco preto schwarz weiss colored"))  # of things, too
-_CODES = (frozenset("mf"), frozenset("mw"), frozenset("hf"), frozenset("hm"), frozenset("mk"))  # man and woman in several languages
-_MORE_CODES = frozenset("dxou")  # diverse, other, unknown
-_NO_VALUES = "unknown,other,others,na,n/a,nan,none,null,missing,refused,?,-,.,unbekannt,sonstige,autre,autres,inconnu,otro,otra"
-_SILENT_VALUES = frozenset(re.split(",", _NO_VALUES)) | {
-    "",
-    "prefer not to say",
-    "not stated",
-    "not given",
-    "no answer",
-    "keine angabe",
-    "don't know",
-}
+_MATCHED_VALUES = 0.8  # of the different values that one in a hundred people has
+_COMMON = 0.01
+# Codes of man, woman and others: those that nothing else has, and those that count where the name says so.
+_CODES = (frozenset("mf"), frozenset("мж"), frozenset("mwd"), frozenset("mvx"))
+_NAMED_CODES = tuple(map(frozenset, ("mw", "hf", "hm", "mk", "mv", "ek", "kn", "mn", "mz")))
+_MORE_CODES = frozenset("dxouc")  # diverse, other, unknown, child
+_NAMES_OF_GENDER = (  # beginnings of words of a field's name
+    *("sex", "gend", "gndr", "gen", "sx", "geschl", "kjon", "kjoen", "kon", "koen", "kjn", "plec", "pohl", "sesso", "cinsiyet"),
+    *("sukup", "ivar", "anrede", "salut", "civilite", "title", "titel", "adressat"),
+)
+_COLOURS = frozenset([("black",), ("white",), ("blacks",), ("whites",)])
+_OTHERS = frozenset(["other", "others", "not", "sonstige", "autre", "otro"])  # a value for all whom another one does not name
 
 
-def attribute_of_values(counts: Mapping[str, int]) -> tuple[str, list[str]] | None:
+@dataclass(frozen=True)
+class _Reading:
+    """Words of a value: sure words and senses of doubtful ones by attribute; ``known``: there are no others."""
+
+    sure: Mapping[str, frozenset[tuple[str, ...]]]
+    senses: Mapping[str, frozenset[str]]
+    known: bool
+
+
+def attribute_of_values(counts: Mapping[str, int], name: str = "") -> tuple[str, list[str]] | None:
     """The protected attribute that a field's values tell, and some of these; None for other fields.
 
-    ``counts``: number of people by value. Two different values of one attribute, or more, must make up 95 % of the values that say
-    something. Only values of 20 people and more are returned, so that nobody's own value is shown.
+    ``counts``: number of people by value; ``name`` of the field: it tells short codes (``m``, ``w``) from others. Two different
+    values of one attribute, or one and "other", must make up 95 % of the people whose value says something, and 80 % of the common
+    values. Only values of 20 people and more are returned, so that nobody's own value is shown.
     """
-    if not 2 <= len(counts) <= _MOST_VALUES:
+    if not 2 <= len(counts) <= _MOST_VALUES or any(len(value) > _LONGEST_VALUE for value in counts):
         return None
-    telling = Counter[str]()
-    for value, people in counts.items():
-        plain = _plain(value)
-        if plain not in _SILENT_VALUES:
-            telling[plain] += people
-    attributes: dict[str, list[str]] = {}
-    if _are_codes_of_gender(telling):
-        attributes["gender"] = list(telling)
-    for value in telling:
-        if attribute := _attribute_of(value):
-            attributes.setdefault(attribute, []).append(value)
-    for attribute, values in attributes.items():
-        matched = sum(telling[value] for value in values)
-        alone = telling.total() - matched > 0 or len(counts) > len(telling)  # black and white among themselves may be colours
-        if len(values) < 2 or matched < _MATCHED_SHARE * telling.total() or (set(values) <= _COLOURS and not alone):
-            continue
-        return attribute, sorted(value for value in values if telling[value] >= MIN_SHOWN_PEOPLE)
-    return None
+    words = {value: _words(value) for value in counts}
+    if _are_codes_of_gender(words.values(), name):
+        return "gender", _shown(counts)
+    readings = {value: _read(found) for value, found in words.items() if not _is_silent(found)}
+    telling = {value: counts[value] for value in readings}
+    has_others = any(set(found) & _OTHERS for found in words.values() if _is_silent(found))
+    best: tuple[int, str, list[str]] | None = None
+    for attribute in SURE:
+        matched = [v for v, r in readings.items() if r.known and (attribute in r.sure or attribute in r.senses)]
+        sure = has_others and any(attribute in readings[v].sure for v in matched)
+        enough = len(set(map(_words, matched))) >= (1 if sure else 2)
+        if enough and _is_evident(attribute, [readings[v] for v in matched], has_others) and _cover(matched, telling):
+            people = sum(telling[v] for v in matched)
+            if best is None or people > best[0]:
+                best = (people, attribute, matched)
+    return (best[1], _shown({v: counts[v] for v in best[2]})) if best else None
 
 
-def _plain(value: str) -> str:
-    text = unicodedata.normalize("NFKD", value.strip().casefold().replace("ß", "ss"))
-    return "".join(c for c in text if not unicodedata.combining(c))
+def _words(value: str) -> tuple[str, ...]:
+    """Folded words of a value without numbers: ``1 Male`` and ``male`` have the same."""
+    return tuple(word for word in folded_words(value, camel_case=False) if not word.isdecimal())
 
 
-def _are_codes_of_gender(telling: Counter[str]) -> bool:
-    codes = frozenset(telling)
-    return any(pair <= codes <= pair | _MORE_CODES for pair in _CODES)
+def _shown(counts: Mapping[str, int]) -> list[str]:
+    return sorted(value for value, people in counts.items() if people >= MIN_SHOWN_PEOPLE)
 
 
-def _attribute_of(value: str) -> str:
-    words = [word for word in "".join(c if c.isalnum() else " " for c in value).split() if word not in _BESIDE]
-    extra = [_MORE_VALUES[word] for word in words if word in _MORE_VALUES]
-    rest = [word for word in words if word not in _MORE_VALUES]
-    found = protected_value(rest) if rest else None
-    if found is not None:
-        return found[0]
-    return extra[0] if extra and not rest else ""
+def _cover(matched: Sequence[str], telling: Mapping[str, int]) -> bool:
+    """Whether the ``matched`` values are nearly all people with a telling value, and most of the common values."""
+    total = sum(telling.values())
+    common = [value for value, people in telling.items() if people >= _COMMON * total]
+    hits = set(matched)
+    return sum(telling[v] for v in matched) >= _MATCHED_SHARE * total and sum(v in hits for v in common) >= _MATCHED_VALUES * len(
+        common
+    )
+
+
+def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool) -> bool:
+    """Whether a sure word is among the values, or doubtful ones of two senses; black and white beside others are people."""
+    if any(attribute in r.sure for r in readings):
+        return True
+    senses = frozenset[str]().union(*(r.senses.get(attribute, frozenset()) for r in readings))
+    return len(senses) > 1 or (senses == {"colours"} and attribute == "ethnic origin" and has_others and len(readings) == 2)
+
+
+def _is_silent(words: tuple[str, ...]) -> bool:
+    """Whether a value says nothing: it is empty, stands for a missing one, or has only words that stand beside others."""
+    text = " ".join(words)
+    says_so = text.startswith(SILENT_BEGINNINGS) or any(f" {part} " in f" {text} " for part in SILENT_PARTS)
+    return text in SILENT or says_so or (set(words) <= BESIDE and not _phrases_in(words))
+
+
+@lru_cache(maxsize=4096)
+def _phrases_in(words: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Sure and doubtful phrases of any attribute in ``words``, the longest at each place, one after the other."""
+    found, at = [], 0
+    while at < len(words):
+        sizes = range(min(LONGEST_PHRASE, len(words) - at), 0, -1)
+        size = next((n for n in sizes if _attributes_of(words[at : at + n])), 0)
+        if size:
+            found.append(words[at : at + size])
+        at += size or 1
+    return tuple(found)
+
+
+def _attributes_of(phrase: tuple[str, ...]) -> bool:
+    return any(phrase in SURE[a] or phrase in DOUBTFUL.get(a, {}) for a in SURE)
+
+
+def _read(words: tuple[str, ...]) -> _Reading:
+    phrases = _phrases_in(words)
+    covered = {word for phrase in phrases for word in phrase}
+    sure = {a: frozenset(hit) for a in SURE if (hit := [p for p in phrases if p in SURE[a]])}
+    senses = {a: frozenset(found) for a in DOUBTFUL if (found := [DOUBTFUL[a][p] for p in phrases if p in DOUBTFUL[a]])}
+    return _Reading(sure, senses, set(words) <= covered | BESIDE)
+
+
+def _are_codes_of_gender(values: Iterable[tuple[str, ...]], name: str) -> bool:
+    codes = {"".join(words) for words in values} - SILENT - {""}
+    if any(pair <= codes <= pair | _MORE_CODES for pair in _CODES):
+        return True
+    is_named = any(word.startswith(beginning) for word in folded_words(name) for beginning in _NAMES_OF_GENDER)
+    return is_named and any(pair <= codes <= pair | _MORE_CODES for pair in _NAMED_CODES)

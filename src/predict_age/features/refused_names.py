@@ -6,13 +6,16 @@ A name is compared word by word: ``birthCountry``, ``birth_countries``, ``BIRTH 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterator
 
 from predict_age.features.protected_values import protected_value
+from predict_age.letters import folded_words
 
 PROTECTED = {  # attribute: names of it
-    "gender": ("gender, sex, sexual, sexuality, transgender, geschlecht, sexe, sexo, genere, genero, geslacht, kjonn, plec"),
+    "gender": (
+        "gender, sex, sexual, sexuality, transgender, geschlecht, sexe, sexo, genere, genero, geslacht, kjonn, plec, cinsiyet, "
+        "sukupuoli, 性别, 性別, 성별"
+    ),
     "sexual orientation": "orientation",
     "ethnic origin": "race, racial, ethnicity, ethnic, ethnie, etnia, caste, skin color, skin colour, hautfarbe, raza, rasse",
     "religion": "religion, religious, creed, konfession, religione, religiao, godsdienst, religionszugehorigkeit",
@@ -84,13 +87,9 @@ _AROUND_AGE = frozenset(
 )
 
 
-_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "ø": "o", "ł": "l", "đ": "d"})
-
-
 def _words(text: str) -> list[str]:
-    spaced = re.sub(r"([^\W\d_])(?=[A-Z][a-z])|([a-z0-9])(?=[A-Z])", r"\1\2 ", text)
-    plain = unicodedata.normalize("NFKD", spaced.lower().translate(_LETTERS))
-    return [w for w in re.split(r"[^a-z]+", "".join(c for c in plain if not unicodedata.combining(c))) if w]
+    """Words of a name without digits."""
+    return [word for run in folded_words(text) for word in re.split(r"\d+", run) if word]
 
 
 def _names(table: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from predict_age.errors import ConfigError
 from predict_age.features.extract import compile_features
-from predict_age.features.inspection import FeatureCoverage, inspect_features, keys_of
+from predict_age.features.inspection import EXPRESSION, FeatureCoverage, inspect_features, keys_of
 from predict_age.features.spec import FeatureSet, Sql, parse_path
 from predict_age.pipeline.as_of_check import as_of_warnings
 from predict_age.pipeline.estimate import estimate
@@ -79,8 +79,9 @@ def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[Featur
 
 
 def _protected(feature: FeatureCoverage) -> str:
+    read = "that its expression reads" if feature.path == EXPRESSION else f"of {feature.path}"
     return (
-        f"{feature.feature}: the values of {feature.path} are those of a protected attribute ({feature.protected}); "
+        f"{feature.feature}: the values {read} are those of a protected attribute ({feature.protected}); "
         "predictions would rest on it. Remove the feature; card.groups compares predictions between such groups"
     )
 

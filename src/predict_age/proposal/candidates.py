@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -14,6 +14,7 @@ from predict_age.features.inspection import written
 from predict_age.features.protected_categories import attribute_of_values
 from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import FEATURE_NAME, parse_path
+from predict_age.letters import fold
 from predict_age.proposal.fields import Field, FieldPath, words_of
 from predict_age.proposal.identifiers import counts_rows, is_repeated_id
 from predict_age.proposal.text_candidates import (
@@ -106,14 +107,16 @@ def _unusable(field: Field, rows: int) -> str:
     if len(field.rows) < max(FEWEST_ROWS, rows // 1000):
         return f"only {len(field.rows):,} of {rows:,} profiles have it"
     if field.lengths:
-        return ""
+        return protected_values(field)
     if len(field.counts) == 1:
         return "the same value everywhere"
-    return _protected_values(field) or identity_reason(field)
+    return protected_values(field) or identity_reason(field)
 
 
-def _protected_values(field: Field) -> str:
-    found = attribute_of_values(field.counts)
+def protected_values(field: Field) -> str:
+    """Reason why the values of a field, or the items of a list, are those of a protected attribute; empty where they are not."""
+    counts = Counter(item for some in field.items for item in {str(i) for i in some}) if field.lengths else field.counts
+    found = attribute_of_values(counts, next((step for step in reversed(field.path) if step != "*"), ""))
     if found is None:
         return ""
     attribute, values = found
@@ -264,17 +267,12 @@ def _about(field: Field, rows: int) -> str:
     return f"{text}, {len(field.counts):,} different values"
 
 
-def _ascii(text: str) -> str:
-    """``text`` without accents: ``einträge`` is ``eintrage``."""
-    return unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
-
-
 def _name_of(path: FieldPath, suffix: str, used: set[str]) -> str:
     """Name of a feature in lower_case_with_underscores, unique among those ``used``; the last keys of the path tell most."""
     keys = [step for step in path if step != "*"]
     for first in range(len(keys) - 1, -1, -1):
         text = "_".join(words_of(" ".join([*keys[first:], suffix])))
-        text = re.sub(r"[^a-z0-9_]", "", _ascii(text))[:50].strip("_")
+        text = re.sub(r"[^a-z0-9_]", "", fold(text))[:50].strip("_")
         name = text if re.match(r"[a-z]", text) else f"field_{text}".strip("_")
         if name not in used and FEATURE_NAME.match(name):
             return name

@@ -152,7 +152,7 @@ def _groups(fields: dict[FieldPath, Field]) -> dict[str, str]:
         if "*" in path or not 2 <= len(field.counts) <= MOST_GROUP_VALUES:
             continue
         by_name = set(words_of(path[-1])) & GROUP_WORDS and all(step.isidentifier() for step in path)
-        if by_name or attribute_of_values(field.counts):
+        if by_name or attribute_of_values(field.counts, path[-1]):
             name = path[-1] if path[-1].isascii() and path[-1].isidentifier() else "_".join(["group", *words_of(path[-1])])
             if name.isidentifier() and name.isascii():
                 groups[name] = written(path)

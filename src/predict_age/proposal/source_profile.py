@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from predict_age.config import Config
 from predict_age.errors import ConfigError
 from predict_age.features.inspection import written
 from predict_age.features.refused_names import refusal_reason
-from predict_age.proposal.candidates import identity_reason, propose
+from predict_age.proposal.candidates import identity_reason, propose, protected_values
 from predict_age.proposal.columns import Columns, Role, guess_columns
 from predict_age.proposal.field_shapes import NO_SHAPE, FieldShape, kind_of, shape_of
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, words_of
@@ -29,6 +30,7 @@ LINE_BLOCK = 2**24
 CONTACT_WORDS = frozenset(
     ["phone", "telephone", "mobile", "fax", "email", "mail", "address", "street", "iban", "account", "ssn", "passport"]
 )
+_ATTRIBUTE = re.compile(r"protected attribute \(([^:)]+)")
 ROLE_WORDS = {"pid": "id", "approximate_age": "age in years", "birth_year": "year of birth", "birth_date": "date of birth"}
 
 
@@ -56,8 +58,8 @@ class FieldProfile:
     def note(self) -> str:
         """Note on the field in words: why it is no feature, or not shown."""
         if self.protected:
-            attribute = self.protected.rpartition("(")[2].rstrip(")").partition(":")[0]
-            return f"protected: {attribute}" if "(" in self.protected else "the age"
+            attribute = _ATTRIBUTE.search(self.protected)
+            return f"protected: {attribute[1]}" if attribute else "the age"
         return self.identity or ("" if self.role or self.proposed else "no feature")
 
 
@@ -235,7 +237,8 @@ def _field(
 ) -> FieldProfile:
     kind = kind_of(field)
     have, distinct = len(set(field.rows)), len(set(field.lengths)) if field.lengths else len(field.counts)
-    protected = "" if role else next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
+    by_name = next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
+    protected = "" if role else by_name or protected_values(field)
     identity = "" if role or field.lengths else identity_reason(field) or _contact(path, field)
     hidden = role == "id" or bool(identity)
     name = written(path[:-1] if field.lengths else path)

@@ -1,0 +1,23 @@
+"""Texts without case, accents and invisible characters, and their words: for names, values and purposes alike."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_ONE_FOR_ONE = str.maketrans({"ß": "ss", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "œ": "oe"})
+_CAMEL_CASE = re.compile(r"([^\W\d_])(?=[A-Z][a-z])|([a-z0-9])(?=[A-Z])")
+
+
+def fold(text: str) -> str:
+    """``text`` in lower case without accents and characters that nobody sees; letters of every script stay."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold().translate(_ONE_FOR_ONE))
+    seen = "".join(c for c in plain if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", seen)
+
+
+def folded_words(text: str, *, camel_case: bool = True) -> list[str]:
+    """Folded words of ``text``, digits among them; with ``camel_case``, ``birthCountry`` is two words."""
+    spaced = _CAMEL_CASE.sub(r"\1\2 ", unicodedata.normalize("NFKC", text)) if camel_case else text
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in fold(spaced))
+    return kept.split()

@@ -1,0 +1,132 @@
+"""Values of protected attributes: how many fields of public data sets are recognised, in every kind of feature, in every spelling."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import cli
+from predict_age.features.protected_categories import attribute_of_values
+from predict_age.features.refused_names import refusal_reason
+from predict_age.letters import fold
+from predict_age.purposes import PurposeError, checked_purpose
+from protected_fields import HARMLESS, PROTECTED, counts_of
+
+AS_OF = "2025-10-23"
+
+
+@pytest.mark.parametrize("half", [0, 1], ids=["tuning", "score"])
+def test_fields_of_public_data_sets_are_recognised(half: int) -> None:
+    """Of each half of the protected fields all, of the harmless ones none. German credit's field has gender and family at once."""
+    found = {name: attribute_of_values(counts_of(values), name) for name, _, values in PROTECTED[half::2]}
+    wrong = {name: found[name] for name, attribute, _ in PROTECTED[half::2] if (found[name] or ("",))[0] != attribute}
+    assert set(wrong) <= {"personal_status"}
+    assert all(wrong.values())
+    assert not {name: hit for name, _, values in HARMLESS[half::2] if (hit := attribute_of_values(counts_of(values), name))}
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "attribute"),
+    [
+        ("H;M", "sexo_codigo", "gender"),
+        ("H;M", "phone_type", ""),
+        ("m;w", "Geschlecht2", "gender"),
+        ("m;w", "line", ""),
+        ("Caucasian;Other", "x", "ethnic origin"),
+        ("Caucasian;blue", "x", ""),
+        ("black;white", "x", ""),
+        ("white;black;other", "x", "ethnic origin"),
+        ("man.4;man.5;auto.3", "x", ""),
+        ("man.4;man.5", "x", ""),
+        ("disabled;enabled", "feature", ""),
+        ("Male;Female;F" + "x" * 100, "x", ""),
+        ("union;non-union", "x", "opinion"),
+        ("credit union;bank", "x", ""),
+    ],
+)
+def test_doubtful_words_need_more(values: str, name: str, attribute: str) -> None:
+    """Short codes need the field's name, colours a word that is none, and one value says nothing by itself."""
+    found = attribute_of_values(counts_of(values.split(";")), name)
+    assert (found or ("",))[0] == attribute
+
+
+def test_most_people_and_most_values_must_be_covered() -> None:
+    """A few protected words in a field of jobs, or many rare ones, do not make it one."""
+    assert attribute_of_values({"male": 500, "female": 440, "engine": 60}) is None
+    assert attribute_of_values({"male": 960, "female": 10, "engine": 15, "wheel": 15}) is None
+    assert attribute_of_values({"male": 500, "female": 480, "engine": 5, "wheel": 5}) is not None
+    assert attribute_of_values({"married": 500, "single": 300, "widow": 3}) == ("family", ["married", "single"])
+
+
+KINDS = {
+    "category": "",
+    "ordered": 'levels = ["single", "married", "widowed"]\ndefault = 0.0\n',
+    "text": 'rules = [{match = "married", value = 1.0}]\notherwise = 0.0\ndefault = 0.0\n',
+    "words": "buckets = 8\n",
+    "flags": "",
+    "sql": "min = 0.0\nmax = 1.0\ndefault = 0.0\nexpression = \"len(json_extract_string(profile, '$.stand')) / 10\"\n",
+    "arrow": "min = 0.0\nmax = 1.0\ndefault = 0.0\nexpression = \"len(profile->>'stand') / 10\"\n",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_feature_is_looked_at(kind: str, tmp_path: Path) -> None:
+    """``plan`` says it whatever the kind; beside an honest field of the same kind it says nothing."""
+    draw = random.Random(3)
+    rows: list[dict[str, Any]] = []
+    for n in range(400):
+        stand, taste = draw.choice(["married", "single", "widowed"]), draw.choice(["sweet", "salty", "sour"])
+        several = kind == "flags"
+        rows.append(
+            {
+                "pid": n + 1,
+                "birth_year": 1950 + n % 50,
+                "profile_json": json.dumps(
+                    {"stand": [stand] if several else stand, "taste": [taste] if several else taste, "pay": n % 70}
+                ),
+            }
+        )
+    source = tmp_path / "people.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    features = tmp_path / "features.toml"
+    for field in ("stand", "taste"):
+        settings = (
+            KINDS[kind]
+            if field == "stand"
+            else KINDS[kind]
+            .replace("stand", field)
+            .replace("married", "sweet")
+            .replace("single", "salty")
+            .replace("widowed", "sour")
+        )
+        table = f'kind = "{"sql" if kind == "arrow" else kind}"\nmeaning = "x"\n' + (
+            "" if "expression" in settings else f'path = "{field}"\n'
+        )
+        features.write_text(
+            f'format = 1\n[features.pay]\nkind = "number"\npath = "pay"\nmin = 0.0\nmax = 100.0\ndefault = 1.0\nmeaning = "x"\n[features.f]\n{table}{settings}'
+        )
+        notes = json.loads(cli("plan", "--source", source, "--features", features, "--as-of", AS_OF, "--json").stdout)["notes"]
+        assert [("protected attribute (family: " in note) for note in notes if note.startswith("f:")] == (
+            [True] if field == "stand" else []
+        )
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str.upper,
+        str.title,
+        lambda t: t.replace("e", "é"),
+        "\u200b".join,
+        lambda t: t.translate({ord(c): ord(c) + 0xFEE0 for c in "abcdefghijklmnopqrstuvwxyz"}),
+    ],
+)
+def test_names_values_and_purposes_are_folded_alike(spell: Any) -> None:
+    """Case, accents, invisible characters and full-width letters hide nothing, wherever a text is compared."""
+    assert fold(spell("gender")) == "gender"
+    assert refusal_reason(spell("gender"))
+    assert attribute_of_values({spell("female"): 30, spell("male"): 30})
+    with pytest.raises(PurposeError, match="refused"):
+        checked_purpose(spell("recruiting"))
