@@ -58,11 +58,12 @@ def killed_at_the_end(process: subprocess.Popen[str]) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_workers_of_one_server(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_workers_of_one_server(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     """Two answer; one is killed and replaced; counters never fall; SIGTERM ends all with 0, and a killed leader leaves nobody."""
     command = [sys.executable, "-m", "predict_age", "serve", "--workspace", str(finished[0]), "--port", "0", "--workers", "2"]
     for ending in (signal.SIGTERM, signal.SIGKILL):
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as leader, killed_at_the_end(leader):
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as leader, killed_at_the_end(leader):
             assert leader.stderr is not None
             first = leader.stderr.readline()
             found = re.search(r"serving run \S+ on http://127\.0\.0\.1:(\d+) by 2 workers", first)
@@ -76,15 +77,25 @@ def test_workers_of_one_server(finished: tuple[Path, dict[str, Any]]) -> None:
                         assert answer.status == 200
                 counted = lambda: requests_of(url)  # noqa: B023, E731
                 assert soon(lambda: all(counted() == 10 for _ in range(12))), counted()  # noqa: B023 - whichever worker is asked
+                assert soon(lambda: written(tmp_path) == 10), written(
+                    tmp_path
+                )  # by those who answered: a worker writes once a second
                 os.kill(workers[0], signal.SIGKILL)
                 assert "a worker died (-9)" in leader.stderr.readline()
                 with urllib.request.urlopen(f"{url}/v1/model") as answer:
                     assert "run_id" in json.loads(answer.read())
-                assert soon(lambda: counted() == 11) and len(children(leader.pid)) == 2  # noqa: B023
+                assert soon(lambda: counted() == 11), counted()  # noqa: B023
+                assert soon(lambda: len(children(leader.pid)) == 2)
                 workers = children(leader.pid)
             os.kill(leader.pid, ending)
             assert leader.wait(20) == (0 if ending == signal.SIGTERM else -9)
             assert soon(lambda: not any(lives(pid) for pid in workers), 20)  # noqa: B023
+
+
+def written(folder: Path) -> int:
+    """Requests of one route that the workers have written to the files that they share below ``folder``."""
+    states = [json.loads(path.read_text()) for path in folder.rglob("*.json")]
+    return sum(n for state in states for route, _, n in state.get("requests", ()) if route == "/v1/model")
 
 
 def requests_of(url: str) -> int:
