@@ -29,8 +29,9 @@ from predict_age.features.extract import extract_features
 from predict_age.source import row_group_reader
 from predict_age.source.convert import TextFile, convert
 from predict_age.source.discovery import list_source
+from predict_age.source.parquet_file import open_parquet
 from predict_age.source.profile_hash import profile_keys
-from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
+from predict_age.source.row_group_reader import read_split, splits_of_file
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.text_readers import read_text
 

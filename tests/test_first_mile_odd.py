@@ -19,8 +19,9 @@ from conftest import AS_OF, TINY, cli, write_jsonl
 from predict_age.features.inspection import inspect_features
 from predict_age.features.spec import default_text, parse_features
 from predict_age.source.column_types import UNREADABLE_TEXT
+from predict_age.source.parquet_file import open_parquet
 from predict_age.source.profile_json import flat_profile, profile_text
-from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
+from predict_age.source.row_group_reader import read_split, splits_of_file
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source_config import SourceConfig
 
@@ -336,7 +337,8 @@ from pathlib import Path
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
 from predict_age.source.column_types import check_types
-from predict_age.source.row_group_reader import _cached_file, open_parquet, read_split, splits_of_file
+from predict_age.source.parquet_file import open_parquet
+from predict_age.source.row_group_reader import _cached_file, read_split, splits_of_file
 from predict_age.source_config import SourceConfig
 path, counts, draw = sys.argv[1], collections.Counter(), random.Random(3)
 good = Path(path).read_bytes()

@@ -22,7 +22,8 @@ from predict_age.proposal.sample import Record, json_object, record_texts
 from predict_age.proposal.source_profile import KnownAges, SourceProfile, profile_of
 from predict_age.source.column_types import plain_values
 from predict_age.source.discovery import SourceFile, SourceListing, list_source
-from predict_age.source.row_group_reader import open_parquet, read_split, repeated_text, splits_of_file
+from predict_age.source.parquet_file import open_parquet
+from predict_age.source.row_group_reader import read_split, repeated_text, splits_of_file
 from predict_age.source.text_readers import read_text
 
 ROWS_PREVIEWED = 10

@@ -25,9 +25,10 @@ from predict_age.source.column_types import check_types
 from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.missing_keys import no_known_age
+from predict_age.source.parquet_file import open_parquet
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
 from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_known
-from predict_age.source.row_group_reader import Split, open_parquet, read_split, splits_of_file
+from predict_age.source.row_group_reader import Split, read_split, splits_of_file
 from predict_age.source.row_rules import connect
 from predict_age.source.text_readers import read_text
 from predict_age.source.text_stream import open_bytes

@@ -17,7 +17,8 @@ from predict_age.pipeline.estimate import estimate
 from predict_age.runs.run import RunPlan
 from predict_age.runtime.command_log import stage
 from predict_age.source.missing_keys import check_profile_key
-from predict_age.source.row_group_reader import open_parquet, read_split, splits_of_file
+from predict_age.source.parquet_file import open_parquet
+from predict_age.source.row_group_reader import read_split, splits_of_file
 from predict_age.source.row_rules import connect
 from predict_age.source.text_readers import read_text
 

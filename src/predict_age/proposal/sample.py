@@ -12,8 +12,9 @@ from predict_age.config import SourceConfig
 from predict_age.source.csv_reader import header_of, read_csv
 from predict_age.source.discovery import SourceFile, list_source
 from predict_age.source.json_reader import read_jsonl
+from predict_age.source.parquet_file import open_parquet
 from predict_age.source.profile_json import flat_profile
-from predict_age.source.row_group_reader import open_parquet, repeated_text
+from predict_age.source.row_group_reader import repeated_text
 
 ROWS_SAMPLED = 20_000
 SAMPLE_PLACES = 8  # files, or row groups of a file, that the sample is taken from

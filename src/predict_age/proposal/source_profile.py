@@ -22,7 +22,7 @@ from predict_age.proposal.sample import Record, SourceSample, json_object, sampl
 from predict_age.runtime.command_log import stage
 from predict_age.source.discovery import SourceFile
 from predict_age.source.filesystem import in_s3
-from predict_age.source.row_group_reader import open_parquet
+from predict_age.source.parquet_file import open_parquet
 from predict_age.tally import AGE_BINS, MIN_SHOWN_PEOPLE, fold_tails, pooled
 
 COUNTED_BYTES = 2**30  # of text whose lines are counted

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -17,7 +16,7 @@ from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import has_nested_dictionary, plain_values
-from predict_age.source.filesystem import in_s3, random_access
+from predict_age.source.parquet_file import PARQUET_ERRORS, open_parquet
 from predict_age.source.path_partition import PathPartition
 from predict_age.source.profile_json import flat_profile, profile_text
 from predict_age.source.value_form import without_values
@@ -25,8 +24,6 @@ from predict_age.source.value_form import without_values
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
 LIGHT_ROWS = 1_000_000  # at most, without profiles
-COLUMNS_TRIED = 1_000  # of all row groups of a file, whose entries in the footer are tried when it is opened
-PARQUET_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)  # raised for bytes that are not what a Parquet file has there
 LIGHT = ("pid", "birth_year", "approximate_age", "birth_date")  # names of ``SourceConfig.light_columns`` in a slice
 
 
@@ -62,39 +59,6 @@ class Slice:
     first: int  # position of the first row inside the split
     raw: pa.Table
     positions: NDArray[np.int64]  # record numbers inside the original file, from 0
-
-
-def open_parquet(path: str) -> pq.ParquetFile:
-    """Open a Parquet file or raise InputError saying why it is none."""
-    try:
-        file = pq.ParquetFile(random_access(path), pre_buffer=in_s3(path))
-        if not in_s3(path):
-            _check_footer(file)
-        return file
-    except PARQUET_ERRORS as error:
-        reason = str(error).splitlines()[0] if isinstance(error, OSError) else without_values(str(error), path)
-        raise InputError(
-            f"not a readable Parquet file: {path}",
-            expected="Parquet with a valid footer",
-            found=reason,
-            fix="replace or remove the file",
-        ) from None
-
-
-def _check_footer(file: pq.ParquetFile) -> None:
-    """Raise one of PARQUET_ERRORS for names that are no text, and for columns that do not fit the schema.
-
-    Arrow ends the whole process when it is asked for the sizes of such columns; when it begins to read them it raises an error. Of
-    many row groups the first is tried.
-    """
-    metadata = file.metadata
-    for field in file.schema_arrow:
-        str(field.type)
-    columns = list(range(metadata.num_columns))
-    few = metadata.num_row_groups * len(columns) <= COLUMNS_TRIED
-    for group in range(metadata.num_row_groups if few else min(metadata.num_row_groups, 1)):
-        with suppress(NotImplementedError):  # of a type that Arrow does not read: such columns are left out
-            next(file.reader.iter_batches(0, row_groups=[group], column_indices=columns, use_threads=False), None)
 
 
 def splits_of_file(
@@ -199,10 +163,10 @@ def read_split(
         ) from None
     if first != split.rows:
         raise InputError(
-            f"a source file changed during the run: {split.path}",
+            f"a source file changed during the run, or is damaged: {split.path}",
             expected=f"{split.rows:,} rows in row group {split.row_group}",
             found=f"{first:,}",
-            fix="start a new run on a source that nobody writes to",
+            fix="start a new run on a source that nobody writes to, or replace the file",
         )
 
 

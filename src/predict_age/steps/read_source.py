@@ -23,8 +23,9 @@ from predict_age.source.duplicate_rows import DuplicateRows, find_duplicates, wr
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.id_hashes import key_of_run
 from predict_age.source.missing_keys import check_keys, no_known_age
+from predict_age.source.parquet_file import open_parquet
 from predict_age.source.rejected_rows import check_rejected
-from predict_age.source.row_group_reader import Split, open_parquet, splits_of_file
+from predict_age.source.row_group_reader import Split, splits_of_file
 from predict_age.source.row_rules import IdType, RowRules
 from predict_age.source.scan import SplitCounts, id_type, scan
 from predict_age.source.suppressed_records import Hiding, none_left_out, settle

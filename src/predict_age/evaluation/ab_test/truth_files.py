@@ -15,7 +15,7 @@ from predict_age.source.column_names import did_you_mean
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import SourceFile, list_source
 from predict_age.source.missing_keys import keys_of_first_record
-from predict_age.source.row_group_reader import open_parquet
+from predict_age.source.parquet_file import open_parquet
 from predict_age.source.text_readers import read_text
 from predict_age.source.value_form import shown_names
 

@@ -1,0 +1,71 @@
+"""Opening of a Parquet file, and what its footer must not say: Arrow ends the process at some footers, and loses rows at others."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predict_age.errors import InputError
+from predict_age.source.filesystem import in_s3, random_access
+from predict_age.source.value_form import without_values
+
+COLUMNS_TRIED = 1_000  # of all row groups of a file, whose entries in the footer are tried when it is opened
+PARQUET_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)  # raised for bytes that are not what a Parquet file has there
+
+
+def open_parquet(path: str) -> pq.ParquetFile:
+    """Open a Parquet file or raise InputError saying why it is none."""
+    try:
+        file = pq.ParquetFile(random_access(path), pre_buffer=in_s3(path))
+        _check_counts(file.metadata, path)
+        if not in_s3(path):
+            _check_columns(file)
+        return file
+    except PARQUET_ERRORS as error:
+        reason = str(error).splitlines()[0] if isinstance(error, OSError) else without_values(str(error), path)
+        raise InputError(
+            f"not a readable Parquet file: {path}",
+            expected="Parquet with a valid footer",
+            found=reason,
+            fix="replace or remove the file",
+        ) from None
+
+
+def _check_counts(metadata: pq.FileMetaData, path: str) -> None:
+    """Raise InputError for a file without columns, of which Arrow cannot read rows, and for numbers of rows that disagree.
+
+    Arrow reads as many rows of a row group as the footer says: a number too small would lose people.
+    """
+    if not metadata.num_columns:
+        raise InputError(
+            f"a Parquet file has no columns: {path}",
+            expected="columns of ids, ages and profiles",
+            found=f"no column, {metadata.num_rows:,} rows",
+            fix="write the file again with its columns, or remove it",
+        )
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if sum(groups) != metadata.num_rows or min(groups, default=0) < 0:
+        raise InputError(
+            f"the footer of a Parquet file contradicts itself: {path}",
+            expected="as many rows as its row groups have together",
+            found=f"{metadata.num_rows:,} rows, and {sum(groups):,} in {len(groups):,} row groups",
+            fix="replace the file: rows of it would be lost",
+        )
+
+
+def _check_columns(file: pq.ParquetFile) -> None:
+    """Raise one of PARQUET_ERRORS for names that are no text, and for columns that do not fit the schema.
+
+    Arrow ends the whole process when it is asked for the sizes of such columns; when it begins to read them it raises an error. Of
+    many row groups the first is tried.
+    """
+    metadata = file.metadata
+    for field in file.schema_arrow:
+        str(field.type)
+    columns = list(range(metadata.num_columns))
+    few = metadata.num_row_groups * len(columns) <= COLUMNS_TRIED
+    for group in range(metadata.num_row_groups if few else min(metadata.num_row_groups, 1)):
+        with suppress(NotImplementedError):  # of a type that Arrow does not read: such columns are left out
+            next(file.reader.iter_batches(0, row_groups=[group], column_indices=columns, use_threads=False), None)
