@@ -24,6 +24,7 @@ PACKAGED_FILES = (
     "aws/s3_store.py",
     "aws/lambdas/*.py",
     "errors.py",
+    "letters.py",
     "purposes.py",
     "records/*.py",
     "runs/__init__.py",
