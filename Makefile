@@ -83,7 +83,7 @@ bench: $(DEV)  ## speed: each stage at 1 and 10 million people; the same rows by
 	@$(BIN)/python benchmarks/stages.py
 	@$(BIN)/python benchmarks/rivals.py
 
-soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 10,000 odd sources, planted and suppressed people, quality at 1 million, coverage over 20 seeds
+soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IMAGE=1: no skip), every fault at every file operation, 200 kills, 10,000 odd sources, planted and suppressed people, quality at 1 million, coverage over 20 seeds, the server for an hour
 	@$(MAKE) --no-print-directory checkov
 	@REQUIRE_TERRAFORM=1 REQUIRE_IMAGE=$(REQUIRE_IMAGE) $(BIN)/python -m pytest -m soak tests
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
@@ -98,6 +98,8 @@ soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IM
 	@$(BIN)/python benchmarks/minors_calibration.py
 	@$(BIN)/python benchmarks/quality.py
 	@$(BIN)/python benchmarks/interval_coverage.py
+	@test -f $(DEMO)/workspace/published.json || $(MAKE) --no-print-directory run
+	@$(BIN)/python benchmarks/serve_soak.py $(DEMO)/workspace $(DEMO)/people/*.parquet
 
 checkov: $(CHECKOV)/.ready  ## what checkov says about the Terraform module and the Dockerfile: nothing but reasoned skips
 	@$(CHECKOV)/bin/checkov -d . --framework terraform --framework dockerfile --skip-path $(VENV) --skip-path out --compact --quiet --skip-download
