@@ -1,6 +1,7 @@
 """Schedules: files for systemd and cron, examples for Airflow and Dagster, and the program that is told how a run ended."""
 
 import ast
+import datetime as dt
 import json
 import os
 import runpy
@@ -180,41 +181,72 @@ def test_airflow_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert (code, "cannot read the configuration" in json.loads(out)["error"]["message"]) == (2, True)
 
 
-def test_dagster_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The asset, through an imitation of Dagster: done, busy, failed."""
+class Settings:
+    """Imitation of dagster.Config: fields with defaults, set by name."""
 
-    class Failure(Exception):  # noqa: N818 - its name in the library
-        def __init__(self, description: str, metadata: dict[str, Any]) -> None:
-            super().__init__(description)
-            self.metadata = metadata
+    def __init__(self, **given: Any) -> None:
+        assert set(given) <= set(type(self).__annotations__)
+        vars(self).update(given)
 
-    plain = {
-        n: lambda *a, **k: SimpleNamespace(**k)
-        for n in ("Definitions", "MaterializeResult", "ScheduleDefinition", "define_asset_job")
+
+class DagsterFailureError(Exception):
+    """Imitation of dagster.Failure."""
+
+    def __init__(self, description: str, metadata: dict[str, Any], allow_retries: bool) -> None:
+        super().__init__(description)
+        self.description, self.metadata, self.allow_retries = description, metadata, allow_retries
+
+
+def imitated_dagster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster 1.13.29 as far as the example uses it; the example was run with the library itself on 2026-11-29."""
+    plain = ("Definitions", "MaterializeResult", "RunConfig", "RunRequest", "define_asset_job")
+    record = {n: lambda *a, **k: SimpleNamespace(**k) for n in plain}
+    contexts = dict.fromkeys(("AssetExecutionContext", "ScheduleEvaluationContext"), object)
+    more = {
+        "asset": lambda f: f,
+        "schedule": lambda **k: lambda f: SimpleNamespace(evaluate=f, **k),
+        "Config": Settings,
+        "Failure": DagsterFailureError,
+        "DefaultScheduleStatus": SimpleNamespace(RUNNING="RUNNING"),
     }
-    modules(monkeypatch, dagster={**plain, "asset": lambda f: f, "Failure": Failure, "AssetExecutionContext": object})
+    modules(monkeypatch, dagster={**record, **contexts, **more})
+
+
+def test_dagster_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The schedule's tick becomes the time of the run; a run by hand has none; busy is skipped; failures with and without words."""
+    imitated_dagster(monkeypatch)
     loaded = runpy.run_path(str(EXAMPLES / "dagster" / "predict_age_job.py"))
+    ages, called = loaded["ages"], tmp_path / "bin" / "called"
+    [schedule] = loaded["definitions"].schedules
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 1 1,4,7,10 *", "UTC")
+    tick = dt.datetime(2026, 1, 1, 6, tzinfo=dt.UTC)
+    asked = [schedule.evaluate(SimpleNamespace(scheduled_execution_time=tick)) for _ in range(2)]
+    assert asked[0].run_key == asked[1].run_key == "2026-01-01T06:00:00+00:00"
+    event = asked[0].run_config.ops["ages"]
     said: list[str] = []
-    run = SimpleNamespace(tags={"dagster/scheduled_execution_time": "2026-01-01T06:00:00+00:00"})
-    context = SimpleNamespace(run=run, log=SimpleNamespace(info=said.append))
-    for code in (0, 75, 5):
+    context = SimpleNamespace(log=SimpleNamespace(info=said.append))
+    for code in (0, 75, 5, 6):
         monkeypatch.setenv("PATH", f"{imitation(tmp_path / 'bin', code)}:/usr/bin:/bin")
-        if code == 5:
-            with pytest.raises(Failure, match="no") as failed:
-                loaded["ages"](context)
-            assert failed.value.metadata == {"exit_code": 5, "fix": "do"}
+        if code in (5, 6):
+            with pytest.raises(DagsterFailureError, match="no") as failed:
+                ages(context, event)
+            assert failed.value.metadata == {"exit_code": code, "fix": "do"}
+            assert failed.value.allow_retries is (code == 6), "a gate stops again, a full disk may not"
         else:
-            found = loaded["ages"](context).metadata
+            found = ages(context, event).metadata
             assert found == (
                 {"run": "r", "people": 7, "report": "x.html"} if not code else {"skipped": "another run holds the workspace"}
             )
-    assert (tmp_path / "bin" / "called").read_text().splitlines()[-4:-1] == [
-        "2026-01-01",
-        "--timestamp",
-        "2026-01-01T06:00:00+00:00",
-    ]
-    [schedule] = loaded["definitions"].schedules
-    assert schedule.cron_schedule == "0 6 1 1,4,7,10 *"
+    tail = ["--as-of", "2026-01-01", "--timestamp", "2026-01-01T06:00:00+00:00", "--json"]
+    assert called.read_text().splitlines()[-5:] == tail
+    code, out, _ = call(called.read_text().splitlines())  # the program itself: the options exist, the files do not
+    assert (code, "cannot read the configuration" in json.loads(out)["error"]["message"]) == (2, True)
+    (tmp_path / "bin" / "predict-age").write_text("#!/bin/sh\necho killed >&2\nexit 137\n")
+    with pytest.raises(DagsterFailureError, match="killed"):
+        ages(context, event)
+    imitation(tmp_path / "bin")
+    ages(context, loaded["Event"]())
+    assert called.read_text().splitlines()[-3:] == ["--as-of", dt.date.today().isoformat(), "--json"], "by hand: no event"
 
 
 def notifying(folder: Path, body: str, seconds: float = 20) -> str:

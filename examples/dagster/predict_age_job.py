@@ -2,37 +2,68 @@
 
 import json
 import subprocess
+from datetime import date
 
-from dagster import AssetExecutionContext, Definitions, Failure, MaterializeResult, ScheduleDefinition, asset, define_asset_job
+from dagster import (
+    AssetExecutionContext,
+    Config,
+    DefaultScheduleStatus,
+    Definitions,
+    Failure,
+    MaterializeResult,
+    RunConfig,
+    RunRequest,
+    ScheduleEvaluationContext,
+    asset,
+    define_asset_job,
+    schedule,
+)
 
 BUSY = 75  # another run holds the workspace
+AGAIN = (6, 143)  # out of resources, or stopped by SIGTERM: the same command continues the run
 
 
-def command(as_of: str, timestamp: str) -> list[str]:
-    """Command of one run. The same time twice is one run."""
+class Event(Config):
+    """When the ages are for. By hand, both may stay empty: today, and a run of its own."""
+
+    as_of: str = ""  # YYYY-MM-DD
+    timestamp: str = ""  # ISO 8601 with a zone; the same time twice is one run
+
+
+def command(event: Event) -> list[str]:
+    """Command of one run."""
     files = ["--source", "/data/people", "--workspace", "/data/work", "--config", "/data/predict-age.toml"]
-    return ["predict-age", "run", *files, "--features", "/data/features.toml", "--as-of", as_of, "--timestamp", timestamp, "--json"]
+    when = ["--as-of", event.as_of or date.today().isoformat(), *(["--timestamp", event.timestamp] if event.timestamp else [])]
+    return ["predict-age", "run", *files, "--features", "/data/features.toml", *when, "--json"]
 
 
 @asset
-def ages(context: AssetExecutionContext) -> MaterializeResult:
+def ages(context: AssetExecutionContext, config: Event) -> MaterializeResult:
     """Ages of all people, published in the workspace."""
-    scheduled = context.run.tags["dagster/scheduled_execution_time"]  # ISO 8601 with a zone
-    done = subprocess.run(command(scheduled[:10], scheduled), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(config), capture_output=True, text=True, check=False)
     context.log.info(done.stderr)
     if done.returncode == BUSY:
         return MaterializeResult(metadata={"skipped": "another run holds the workspace"})
-    answer = json.loads(done.stdout)
     if done.returncode:
+        error = json.loads(done.stdout)["error"] if done.stdout else {"message": done.stderr or "it was killed", "fix": ""}
         raise Failure(
-            description=answer["error"]["message"], metadata={"exit_code": done.returncode, "fix": answer["error"]["fix"]}
+            description=error["message"],
+            metadata={"exit_code": done.returncode, "fix": error["fix"]},
+            allow_retries=done.returncode in AGAIN or done.returncode < 0,
         )
+    answer = json.loads(done.stdout)
     return MaterializeResult(metadata={"run": answer["run_id"], "people": answer["rows"]["distinct"], "report": answer["report"]})
 
 
 job = define_asset_job("predict_age", selection=[ages])
-definitions = Definitions(
-    assets=[ages],
-    jobs=[job],
-    schedules=[ScheduleDefinition(job=job, cron_schedule="0 6 1 1,4,7,10 *", execution_timezone="UTC")],
-)
+
+
+@schedule(job=job, cron_schedule="0 6 1 1,4,7,10 *", execution_timezone="UTC", default_status=DefaultScheduleStatus.RUNNING)
+def every_quarter(context: ScheduleEvaluationContext) -> RunRequest:
+    """Ask for the run of the tick. Its time is the time of the event: evaluated twice, it is one run."""
+    tick = context.scheduled_execution_time
+    event = Event(as_of=tick.date().isoformat(), timestamp=tick.isoformat())
+    return RunRequest(run_key=event.timestamp, run_config=RunConfig(ops={"ages": event}))
+
+
+definitions = Definitions(assets=[ages], jobs=[job], schedules=[every_quarter])

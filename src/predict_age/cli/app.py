@@ -12,12 +12,13 @@ import typer
 
 from predict_age.cli.failure import tell_failure
 from predict_age.cli.output import ReaderEndedError, checked_stdout
-from predict_age.cli.usage import ExplainedGroup
+from predict_age.cli.usage import ExplainedGroup, check_encoding
 from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.command_log import LOG
 from predict_age.runtime.import_blocking import stub_imports
-from predict_age.runtime.named_commands import given_workspace, with_workspace
+from predict_age.runtime.named_commands import given_workspace, own_arguments, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
+from predict_age.terminal_text import say, visible
 from predict_age.version import __version__
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def stop_message(advice: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        sys.stderr.write(f"predict-age: stopped; {advice}\n")
+        say(f"predict-age: stopped; {advice}")
         raise typer.Exit(exit_code(type(stop))) from None
 
 
 def print_line(text: str) -> None:
-    """Write one line to stdout."""
-    sys.stdout.write(text + "\n")
+    """Write one line, or several, to stdout."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def _version(wanted: bool) -> None:
@@ -106,31 +107,33 @@ def _main(
 def run_cli() -> None:
     """Run the command of ``sys.argv``. Every known error becomes one message and its exit code, without a traceback."""
     install_handlers()
-    with LOG.writing(sys.argv[1:]):
+    with LOG.writing(own_arguments(sys.argv[1:])):
         LOG.event("command.started")
         _run_command()
 
 
 def _run_command() -> None:
+    arguments = own_arguments(sys.argv[1:])
     try:
-        if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
+        if not arguments or {"-h", "--help"} & set(arguments):
             _prepare_help()
+        check_encoding(sys.argv[1:])
         with checked_stdout():
             app()
-        tell_failure(sys.argv[1:], 0)
+        tell_failure(arguments, 0)
     except (BrokenPipeError, ReaderEndedError):
         raise SystemExit(READER_ENDED) from None
     except SystemExit as end:
         if end.code == USAGE_ERROR:
-            _say_example(sys.argv[1:])
+            _say_example(arguments)
         if end.code == 130 and (stop := requested_stop()):  # Typer's exit code for any KeyboardInterrupt
-            tell_failure(sys.argv[1:], exit_code(stop))
+            tell_failure(arguments, exit_code(stop))
             raise SystemExit(exit_code(stop)) from None
-        tell_failure(sys.argv[1:], end.code if isinstance(end.code, int) else 0)
+        tell_failure(arguments, end.code if isinstance(end.code, int) else 0)
         raise
     except (Exception, KeyboardInterrupt) as error:  # KeyboardInterrupt: before the command itself runs
         code, known = _say(error)
-        tell_failure(sys.argv[1:], code, known)
+        tell_failure(arguments, code, known)
         raise SystemExit(code) from None
     finally:
         forget_signal()
@@ -146,13 +149,13 @@ def _say_example(arguments: list[str]) -> None:
     """Print the example of the command that was called with unusable options, below the message about them."""
     for command in app.registered_commands:
         if arguments[:1] == [command.name] and command.epilog:
-            sys.stderr.write(f"{command.epilog}\n")
+            say(command.epilog)
 
 
 def _say(error: BaseException) -> tuple[int, PredictAgeError | None]:
     """Print why the command ended; return its exit code and the error, where it is a known one."""
     if stop := requested_stop():  # a library may have turned the stop into an error of its own
-        sys.stderr.write("predict-age: stopped\n")
+        say("predict-age: stopped")
         return exit_code(stop), None
     known = error
     if is_out_of_memory(error):
@@ -160,10 +163,10 @@ def _say(error: BaseException) -> tuple[int, PredictAgeError | None]:
     elif isinstance(error, OSError):
         known = resource_error(error)
     if isinstance(known, PredictAgeError):
-        workspace = given_workspace(sys.argv)
+        workspace = given_workspace(own_arguments(sys.argv))
         message = with_workspace(str(known), workspace) if workspace else str(known)
         if not LOG.json:  # which ends with the error anyway
-            sys.stderr.write(f"predict-age: {message}\n")
+            say(f"predict-age: {message}")
         return known.exit_code, known
     return _crash(error), None  # a bug: the traceback goes into a file
 
@@ -176,8 +179,8 @@ def _crash(error: BaseException) -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix=CRASH_FILES, suffix=".txt", delete=False, encoding="utf-8") as stream:
         stream.write(described(error))
-    sys.stderr.write(
+    say(
         f"predict-age: internal error: {type_of(error)}\n"
-        f"  `predict-age runs` lists what is published; details for the developers are in {stream.name}\n"
+        f"  `predict-age runs` lists what is published; details for the developers are in {stream.name}"
     )
     return 1

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from predict_age.cli.app import app, print_line
+from predict_age.cli.usage import PATH_METAVARS
 
-PATH_METAVARS = ("DIR", "FILE", "PATH", "RUN|FILE", "FILE|-")  # values that are completed as paths
 KNOWN_VALUES = {
     "--platform": ("local", "aws"),
     "--shift": ("missing", "longer", "unseen", "older", "unstated"),

@@ -5,16 +5,39 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+from predict_age.terminal_text import visible
 
 
-def stdout_console() -> Console:
+class PlainConsole(Console):
+    """Console that takes names and values as they are: no markup, no emoji codes, and control characters as escapes."""
+
+    def __init__(self, stream: IO[str], width: int | None = None) -> None:
+        super().__init__(file=stream, highlight=False, markup=False, emoji=False, width=width)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Segments of ``renderable``, in which only the console's own styles control the terminal."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
+def stdout_console() -> PlainConsole:
     """Console on stdout: as wide as the terminal, or 100 characters when piped."""
-    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 100)
+    return PlainConsole(sys.stdout, width=None if sys.stdout.isatty() else 100)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Text of ``parts``; a part with a style is a tuple of both."""
+    return Text.assemble(*parts)
 
 
 def grid(title: str, columns: list[str], numbers: bool = True) -> Table:
@@ -38,6 +61,6 @@ def number_or_dash(value: float | None, text: str) -> str:
     return "\N{EN DASH}" if value is None or value != value else text.format(value)  # noqa: PLR0124 - NaN is unequal to itself
 
 
-def print_field(console: Console, label: str, text: str) -> None:
+def print_field(console: PlainConsole, label: str, text: str) -> None:
     """Print a labelled line without wrapping, so that paths and commands can be copied. Further lines of ``text`` are indented."""
-    console.print(f"{label:<8}{text}".replace("\n", "\n" + " " * 8), soft_wrap=True, markup=False)
+    console.print(f"{label:<8}{text}".replace("\n", "\n" + " " * 8), soft_wrap=True)

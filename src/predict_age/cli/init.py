@@ -12,6 +12,7 @@ import typer
 
 from predict_age.cli.app import JsonOption, SourceOption, app, print_line
 from predict_age.pipeline.run_plan import parse_date
+from predict_age.terminal_text import shell_word
 
 if TYPE_CHECKING:
     from predict_age.proposal.columns import ColumnGuess, Role
@@ -46,7 +47,7 @@ def init_command(
     written = write_proposal(source, when, folder, given, _ask if interactive else lambda guess: guess.name)
     proposal, config, features = written.proposal, written.config, written.features
     if as_json:
-        print_line(json.dumps(written.as_json(), ensure_ascii=False))
+        print_line(json.dumps(written.as_json()))
         return
     for line in _summary(proposal, config, features):
         print_line(line)
@@ -64,8 +65,6 @@ def _ask(guess: ColumnGuess) -> str:
 
 
 def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
-    import shlex
-
     columns, rows = proposal.columns, len(proposal.sample.records)
     lines = [f"{proposal.source}: {rows:,} records read of {len(proposal.sample.files):,} file(s)", ""]
     for guess in (columns.pid, *columns.ages):
@@ -75,7 +74,7 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
         lines.append(f"  {'people':<16} {columns.repeated.sentence}")
         if columns.other_id:
             lines.append(
-                f"  {'':<16} is {columns.other_id} the id? It differs in each record: --pid {shlex.quote(columns.other_id)}"
+                f"  {'':<16} is {columns.other_id} the id? It differs in each record: --pid {shell_word(columns.other_id)}"
             )
     ages = proposal.ages
     lines.append(f"  {'known ages':<16} {ages.given.known:,} of {ages.given.given:,} given, at {proposal.as_of.isoformat()}")
@@ -90,7 +89,7 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
         lines += [f"  {left.field}: {left.reason}" for left in proposal.left_out[:LEFT_OUT_SHOWN]]
         if len(proposal.left_out) > LEFT_OUT_SHOWN:
             lines.append(f"  and {len(proposal.left_out) - LEFT_OUT_SHOWN} more, all of them at the end of {features}")
-    options = f"--source {shlex.quote(proposal.source)} --config {shlex.quote(str(config))} --features {shlex.quote(str(features))}"
+    options = f"--source {shell_word(proposal.source)} --config {shell_word(config)} --features {shell_word(features)}"
     when = f"--as-of {proposal.as_of.isoformat()}"
     return [
         *lines,

@@ -6,21 +6,24 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import IO, TYPE_CHECKING
 
 from predict_age.cli.failure import STOPPED
-from predict_age.config import NotifyConfig
-from predict_age.errors import BusyError, IntegrityError, PredictAgeError
+from predict_age.config import NotifyConfig, load_config
+from predict_age.errors import BusyError, ConfigError, IntegrityError, PredictAgeError
 from predict_age.runtime.command_log import LOG, whole_numbers
+from predict_age.terminal_text import say
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder
 
 _watched: list[NotifyConfig] = []  # the program to tell
 MOST_SAID = 300  # characters of what a failing program says
+LAST_BYTES = 4096  # of its stderr that are kept
+LAST_WORDS_SECONDS = 1.0  # for the rest of its stderr, which another process may hold open
 
 
 def notify_with(settings: NotifyConfig) -> None:
@@ -32,14 +35,15 @@ def notify(folder: RunFolder | None, workspace: Path | None, code: int, error: P
     """Tell the program how the run ended, if there is one. Whatever it does, the command's exit code stays."""
     watched = list(_watched)
     _watched.clear()
-    if folder is not None and not watched:
-        with suppress(IntegrityError, KeyError, ValueError, OSError):
-            watched = [NotifyConfig.model_validate(folder.record["config"]["notify"])]
-    if not watched or not watched[0].command or code in STOPPED or isinstance(error, BusyError):
+    if code in STOPPED or isinstance(error, BusyError):
         return
-    settings = watched[0]
     try:
+        settings = watched[0] if watched else _settings_of(folder)
+        if not settings.command:
+            return
         problem = _send(settings, json.dumps(_ending(folder, workspace, code, error, gate)) + "\n")
+    except ConfigError as unreadable:
+        problem = unreadable.message
     except KeyboardInterrupt:
         problem = "it was stopped"
     if not problem:
@@ -48,7 +52,21 @@ def notify(folder: RunFolder | None, workspace: Path | None, code: int, error: P
     LOG.event("notify.failed", "warning", message=problem)
     if not LOG.json:
         with suppress(OSError, ValueError):
-            sys.stderr.write(f"predict-age: nobody was notified: {problem}; the run itself is not affected\n")
+            say(f"predict-age: nobody was notified: {problem}; the run itself is not affected")
+
+
+def _settings_of(folder: RunFolder | None) -> NotifyConfig:
+    """Settings of the configuration file that the run began with. Raises ConfigError when that names no program any more."""
+    name = ""
+    if folder is not None:
+        with suppress(IntegrityError, KeyError, OSError):
+            name = str(folder.record.get("notify_config", ""))
+    if not name:
+        return NotifyConfig()
+    settings = load_config(Path(name)).notify
+    if not settings.command:
+        raise ConfigError(f"{name}, the configuration that the run began with, names no program any more")
+    return settings
 
 
 def _ending(
@@ -87,15 +105,20 @@ def _send(settings: NotifyConfig, text: str) -> str:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             start_new_session=True,
         )
     except (OSError, ValueError) as problem:
         return f"{settings.command[0]} cannot be started: {getattr(problem, 'strerror', None) or problem}"
+    said = bytearray()
+    assert process.stdin is not None
+    assert process.stderr is not None
+    writing = Thread(target=_write_all, args=(process.stdin, text.encode()), daemon=True)  # a program may never read
+    reading = Thread(target=_read_last, args=(process.stderr, said), daemon=True)
+    writing.start()
+    reading.start()
     try:
-        _, said = process.communicate(text, timeout=settings.seconds)
+        process.wait(settings.seconds)
+        reading.join(LAST_WORDS_SECONDS)
     except subprocess.TimeoutExpired:
         return f"{settings.command[0]} took longer than {settings.seconds:g} s (notify.seconds)"
     finally:
@@ -105,7 +128,20 @@ def _send(settings: NotifyConfig, text: str) -> str:
             process.kill()
             process.wait()
     if process.returncode:
-        lines = said.strip().splitlines()
+        lines = bytes(said).decode("utf-8", "replace").strip().splitlines()
         more = f": {lines[-1][:MOST_SAID]}" if lines else ""
         return f"{settings.command[0]} ended with exit code {process.returncode}{more}"
     return ""
+
+
+def _write_all(stream: IO[bytes], text: bytes) -> None:
+    with suppress(OSError, ValueError), stream:
+        stream.write(text)
+
+
+def _read_last(stream: IO[bytes], said: bytearray) -> None:
+    """Read ``stream`` to its end, keeping the last bytes in ``said``."""
+    with suppress(OSError, ValueError), stream:
+        while chunk := os.read(stream.fileno(), 1 << 16):
+            said += chunk
+            del said[:-LAST_BYTES]

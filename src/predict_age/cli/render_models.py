@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predict_age.cli.console import grid, number_or_dash, stdout_console
+from predict_age.cli.console import grid, number_or_dash, stdout_console, styled
 
 if TYPE_CHECKING:
     from predict_age.evaluation.ab_test.arms import AbTestResult
@@ -38,16 +38,16 @@ def show_card(card: dict[str, Any], path: Path) -> None:
     trained = _headline(card["held_out"], "held out")
     in_run = card.get("in_this_run") or {}
     first = _headline(in_run["held_out"], f"measured in run {in_run['run_id']}") if in_run.get("held_out") else trained
-    console.print(f"\n[bold]Model {card['model_version']}[/bold]  {first}", soft_wrap=True)
+    console.print(styled("\n", (f"Model {card['model_version']}", "bold"), f"  {first}"), soft_wrap=True)
     if in_run.get("held_out"):
         console.print(f"  at its training: {trained}; what follows is of the training", soft_wrap=True)
     elif in_run:
         console.print(f"  in run {in_run['run_id']}: {in_run['sentence']}", soft_wrap=True)
     for number, finding in enumerate(card["findings"], start=1):
-        console.print(f"  {number}. {finding['kind']}: {finding['sentence']}", soft_wrap=True, markup=False)
+        console.print(f"  {number}. {finding['kind']}: {finding['sentence']}", soft_wrap=True)
     if not card["findings"]:
         console.print("  nothing stands out")
-    console.print(f"Card    {path.resolve()}", soft_wrap=True, markup=False)
+    console.print(f"Card    {path.resolve()}", soft_wrap=True)
 
 
 def _headline(quality: dict[str, float], who: str) -> str:
@@ -58,7 +58,7 @@ def show_read_out(result: AbTestResult) -> None:
     """Print the result of an experiment."""
     console = stdout_console()
     how = "the same people predicted by each model" if result.paired else "each model with people of its own"
-    console.print(f"\n[bold]Experiment[/bold]  {how}; true ages of {result.truth}", soft_wrap=True)
+    console.print(styled("\n", ("Experiment", "bold"), f"  {how}; true ages of {result.truth}"), soft_wrap=True)
     table = grid("Arms", ["model", "people", "error", "bias", "coverage", "width"])
     for name, sums in result.arms.items():
         row = sums.as_json()
@@ -73,7 +73,7 @@ def show_read_out(result: AbTestResult) -> None:
     console.print(table)
     for d in result.decisions:
         between = f"{d.difference:+.3f} years ({d.low:+.3f} to {d.high:+.3f})" if d.needed else "no difference yet"
-        console.print(f"[bold]{d.challenger}[/bold]: {d.decision}; {d.reason}", soft_wrap=True)
+        console.print(styled((d.challenger, "bold"), f": {d.decision}; {d.reason}"), soft_wrap=True)
         console.print(
             f"  challenger minus champion {between}; {d.needed:,} people are required to detect the minimum effect", soft_wrap=True
         )
@@ -83,7 +83,7 @@ def show_score(found: RunScore) -> None:
     """Print the score of a run."""
     console = stdout_console()
     counts = found.counts
-    console.print(f"\n[bold]Run {found.run_id}[/bold]  against true ages of {found.truth}", soft_wrap=True)
+    console.print(styled("\n", (f"Run {found.run_id}", "bold"), f"  against true ages of {found.truth}"), soft_wrap=True)
     console.print(
         f"{counts.used:,} true ages, {found.all.rows:,} of them of predicted people; not used: {counts.unknown:,} unknown, "
         f"{counts.outside:,} outside the age window",

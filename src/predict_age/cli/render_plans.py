@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from predict_age.cli.console import grid, stdout_console
+from predict_age.cli.console import grid, stdout_console, styled
 from predict_age.features.refused_names import proxy_warning
 from predict_age.runtime.progress import counted, duration, size
 
@@ -55,15 +53,15 @@ def show_reading(found: Estimate) -> None:
     """Print how the files of the source are read, and which are passed over."""
     table = grid("Reading plan", ["files", "format", "read as", "size"], numbers=False)
     for group in found.reading:
-        name = escape(Path(group.first).name)
+        name = Path(group.first).name
         table.add_row(
             name if group.files == 1 else f"{name} and {group.files - 1:,} more",
             group.format,
-            escape(group.details),
+            group.details,
             size(group.bytes),
         )
     for passed in found.passed_over:
-        name = escape(Path(passed.first[0]).name)
+        name = Path(passed.first[0]).name
         table.add_row(
             name if passed.files == 1 else f"{name} and {passed.files - 1:,} more", "passed over", passed.reason, "", style="yellow"
         )
@@ -88,11 +86,11 @@ def show_ages(found: Estimate) -> None:
             for u in column.unused
         )
         table.add_row(
-            escape(column.column),
+            column.column,
             f"{column.given:,}",
             f"{column.used:,}",
             *numbers,
-            escape(unused),
+            unused,
             style="yellow" if unused else "",
         )
     if not found.ages:
@@ -111,9 +109,9 @@ def show_features(coverage: list[FeatureCoverage]) -> None:
     stdout_console().print(table)
     for c in coverage:
         if c.sentence:
-            stdout_console().print(f"[yellow]{escape(c.sentence)}[/yellow]")
+            stdout_console().print(styled((c.sentence, "yellow")))
     if proxies := [w for c in coverage if (w := proxy_warning(c.path or c.feature))]:
-        stdout_console().print(escape("; ".join(proxies)) + ": the model card measures it where card.groups names the group")
+        stdout_console().print("; ".join(proxies) + ": the model card measures it where card.groups names the group")
 
 
 def show_aws_plans(plans: list[AwsPlan]) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from predict_age.cli.console import grid, stdout_console
+from predict_age.cli.console import grid, stdout_console, styled
 from predict_age.runtime.progress import counted, size
 
 if TYPE_CHECKING:
@@ -26,10 +24,10 @@ def show_profile(profile: SourceProfile) -> None:
     rows = "rows not counted" if profile.rows is None else f"{'' if profile.exact_rows else 'about '}{profile.rows:,} rows"
     files = f"{counted(profile.files, 'file')} ({', '.join(profile.formats)}), {size(profile.bytes)}"
     sample = f"a sample of {profile.records:,} records, " if profile.is_sample else ""
-    heading = f"\n[bold]{escape(profile.source)}[/bold]  {rows} in {files}; {sample}{profile.people:,} people looked at\n"
+    heading = styled("\n", (profile.source, "bold"), f"  {rows} in {files}; {sample}{profile.people:,} people looked at\n")
     console.print(heading, soft_wrap=True)
     for sentence in profile.findings:
-        console.print(f"  {sentence}", markup=False, highlight=False)
+        console.print(f"  {sentence}")
     if profile.ages and any(profile.ages.years):
         _show_ages(profile.ages.years, profile.as_of)
     for title, nested in (("Columns", False), ("Inside the profiles", True)):
@@ -66,12 +64,12 @@ def _show_fields(title: str, fields: Sequence[FieldProfile]) -> None:
         note = field.role or field.note or ", ".join(field.proposed)
         colour = "red" if field.protected else "yellow" if field.identity else "cyan" if field.role else ""
         table.add_row(
-            escape(field.name),
+            field.name,
             field.kind,
             f"{field.missing:.1%}",
             f"{field.distinct:,}",
-            escape(_shape(field)),
-            f"[{colour}]{escape(note)}[/{colour}]" if colour else escape(note),
+            _shape(field),
+            styled((note, colour)),
         )
     stdout_console().print(table)
 

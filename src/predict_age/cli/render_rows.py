@@ -7,8 +7,10 @@ from typing import IO, TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
+
+from predict_age.cli.console import PlainConsole
+from predict_age.terminal_text import one_line
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,8 +26,8 @@ def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 10
     from predict_age.query.tables import rows_of
 
     rows = list(islice(rows_of(relation), most + 1))
-    columns = [[name, *(_text(row[i]) for row in rows[:most])] for i, name in enumerate(relation.columns)]
-    console = Console(file=stream, highlight=False, markup=False)
+    columns = [[one_line(name), *(_text(row[i]) for row in rows[:most])] for i, name in enumerate(relation.columns)]
+    console = PlainConsole(stream)
     shown = list(range(len(columns)))
     if stream.isatty():
         shown = _columns_that_fit([min(max(map(cell_len, cells)), WIDEST_CELL) for cells in columns], console.width)
@@ -46,8 +48,8 @@ def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 10
 
 
 def _text(value: object) -> str:
-    """Text of a cell: NULL is empty, and a floating-point number has at most ten digits."""
-    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+    """Text of a cell: NULL is empty, and a floating-point number has at most ten digits; one line."""
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else one_line(str(value))
 
 
 def _columns_that_fit(widths: list[int], width: int) -> list[int]:

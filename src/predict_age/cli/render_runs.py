@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.markup import escape
 
-from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console
+from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console, styled
 from predict_age.errors import IntegrityError, PredictAgeError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.current_folder import CURRENT_FOLDER, current_folder, is_in_the_way
@@ -21,6 +19,7 @@ from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import duration, size
 from predict_age.sql import VIEW
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RunFolder, Workspace
+from predict_age.terminal_text import shell_word
 
 if TYPE_CHECKING:
     from predict_age.pipeline.verify import Verification
@@ -34,7 +33,7 @@ def show_run(folder: RunFolder) -> None:
     """Print a run: result table, quality, steps, and the next command."""
     s = run_summary(folder)
     console, workspace = stdout_console(), folder.path.parent.parent
-    console.print(f"\n[bold]Run {s['run_id']}[/bold]  {s['status']}, as of {s['as_of']}, purpose: {s['purpose']}")
+    console.print(styled("\n", (f"Run {s['run_id']}", "bold"), f"  {s['status']}, as of {s['as_of']}, purpose: {s['purpose']}"))
     if rows := s["rows"]:
         table = grid("Results", ["source of the age", "people", "share"])
         sources = {**rows["existing_by_source"], "ML_PREDICTION": rows["predicted"], "DEFAULT": rows["default"]}
@@ -43,7 +42,7 @@ def show_run(folder: RunFolder) -> None:
         people = rows["distinct"] - rows.get("suppressed", 0)
         for name, n in sources.items():
             table.add_row(name, f"{n:,}", f"{n / people:.1%}")
-        table.add_row("[bold]every person once[/bold]", f"[bold]{people:,}[/bold]", "100.0%")
+        table.add_row(styled(("every person once", "bold")), styled((f"{people:,}", "bold")), "100.0%")
         quality = _quality(s["metrics"], s.get("reused_model"), s.get("training_metrics"))
         console.print(table, quality)
         aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} rejected; "
@@ -71,9 +70,9 @@ def show_run(folder: RunFolder) -> None:
     if s["message"]:
         print_field(console, "Why", with_workspace(s["message"], workspace))
     if s["drift"].get("drifted"):
-        console.print(f"[red]Changed data[/red] against run {s['drift']['reference']}:", soft_wrap=True)
+        console.print(styled(("Changed data", "red"), f" against run {s['drift']['reference']}:"), soft_wrap=True)
         for sentence in s["drift"]["drifted"][:5]:
-            console.print(f"  {sentence}", soft_wrap=True, markup=False)
+            console.print(f"  {sentence}", soft_wrap=True)
     for sentence in s["run_findings"]:
         print_field(console, "First", sentence)
     if card := s["findings"][len(s["run_findings"]) :]:
@@ -108,24 +107,27 @@ def _has_text_ids(folder: RunFolder) -> bool:
 
 def _next_command(status: str, folder: RunFolder, workspace: Path) -> str:
     """Words and commands for the time after a run with this status."""
-    called = f"{program_name()} {{}} --workspace {shlex.quote(str(workspace))}"
+
+    def called(command: str) -> str:
+        return f"{program_name()} {command} --workspace {shell_word(workspace)}"
+
     if status == DONE:
         columns = [FIRST_COLUMNS[0], *(["source_id"] if _has_text_ids(folder) else []), *FIRST_COLUMNS[1:]]
-        return called.format("sql") + f' "SELECT {", ".join(columns)} FROM {VIEW} LIMIT 5"'
+        return called("sql") + f' "SELECT {", ".join(columns)} FROM {VIEW} LIMIT 5"'
     if status != FAILED:
-        return called.format("resume")
+        return called("resume")
     gate = stopped_gate(folder)
     if gate is None:
         return (
             f"after a change of source, features or configuration, `{program_name()} run` starts a new run\n"
-            f"where the machine was the cause: {called.format('resume')}"
+            f"where the machine was the cause: {called('resume')}"
         )
     name, decided = gate
     failed = [check.name for check in decided.checks if not check.passed]
     return (
         f"the {name} gate stopped the run ({', '.join(failed)}), and a plain resume would stop there again. Either\n"
         f"change data, features or configuration, and start a new run with `{program_name()} run`, or\n"
-        f"{called.format('resume')} --accept\n"
+        f"{called('resume')} --accept\n"
         f"which is right where {accept_when(failed)}"
     )
 
@@ -225,17 +227,18 @@ def show_runs(rows: list[RunRow]) -> None:
     console.print(table)
     for row in rows:
         if row.message:
-            console.print(f"{row.run_id} {row.status}: {row.message.splitlines()[0]}", soft_wrap=True, markup=False)
+            console.print(f"{row.run_id} {row.status}: {row.message.splitlines()[0]}", soft_wrap=True)
 
 
 def show_verified(result: Verification) -> None:
     """Print the result of a verification."""
     console = stdout_console()
-    console.print(f"\n[bold]Run {result.run_id}[/bold]  {result.files:,} files, {size(result.bytes)}, {result.rows:,} people")
+    about = f"  {result.files:,} files, {size(result.bytes)}, {result.rows:,} people"
+    console.print(styled("\n", (f"Run {result.run_id}", "bold"), about))
     for text in result.checks:
-        console.print(f"  [green]ok[/green]   {text}", soft_wrap=True)
+        console.print(styled("  ", ("ok", "green"), f"   {text}"), soft_wrap=True)
     for text in result.problems:
-        console.print("  [red]BAD[/red]  " + text.replace("\n", "\n       ").replace("[", "\\["), soft_wrap=True)
+        console.print(styled("  ", ("BAD", "red"), "  " + text.replace("\n", "\n       ")), soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ def show_removals(removed: list[RemovedRun], dry_run: bool) -> None:
 def show_diff(diff: Diff) -> None:
     """Print the comparison of two runs."""
     console = stdout_console()
-    console.print(f"\n[bold]{diff.before}[/bold] against [bold]{diff.after}[/bold]: {diff.expected:+.2f} years later")
+    console.print(styled("\n", (diff.before, "bold"), " against ", (diff.after, "bold"), f": {diff.expected:+.2f} years later"))
     console.print(f"{diff.both:,} people in both, {diff.only_before:,} only in the first, {diff.only_after:,} only in the second")
     table = grid("Where the age comes from", ["before", "after", "people", "mean change"], numbers=False)
     for move in diff.moves:
@@ -280,7 +283,7 @@ def show_diff(diff: Diff) -> None:
         table = grid("Largest jumps", ["source_id" if texts else "pid", "before", "after", "source before", "source after"])
         for row in diff.jumps:
             table.add_row(
-                escape(row.source_id or "") if texts else str(row.pid),
+                (row.source_id or "") if texts else str(row.pid),
                 str(row.age_before),
                 str(row.age_after),
                 row.source_before,

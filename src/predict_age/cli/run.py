@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -35,6 +33,7 @@ from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import checked_plan, parse_date
 from predict_age.purposes import NOTE
 from predict_age.runtime.command_log import LOG, whole_numbers
+from predict_age.terminal_text import say, shell_word
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder
@@ -238,9 +237,9 @@ def run_command(
     )
     notes = unread_proposal(config, features)
     for useless in (c for c in check_features(plan, notes) if c.sentence):
-        sys.stderr.write(f"  {useless.sentence}\n")
+        say(f"  {useless.sentence}")
     for note in notes:
-        sys.stderr.write(f"  note: {note}\n")
+        say(f"  note: {note}")
     if plan.config.limits.max_minutes or plan.config.limits.max_cost_usd:
         from predict_age.pipeline.estimate import estimate
         from predict_age.runs.budget import check_affordable
@@ -274,7 +273,7 @@ def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet:
     console = Console(quiet=quiet)
     began = time.monotonic()
     try:
-        with stop_message(f"`predict-age resume --workspace {shlex.quote(str(workspace))}` continues from here"):
+        with stop_message(f"`predict-age resume --workspace {shell_word(workspace)}` continues from here"):
             folder = work(console)
     finally:
         console.close()
@@ -283,5 +282,5 @@ def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet:
     counts, seconds = whole_numbers(summary["rows"] or {}), round(time.monotonic() - began, 3)
     LOG.event("run.done", run=folder.id, counts=counts, published=is_published, seconds=seconds)
     state = "published" if is_published else "finished; it is not the current result"
-    completed(f"run {folder.id} is {state}", f"`predict-age status --workspace {shlex.quote(str(workspace))}`")
+    completed(f"run {folder.id} is {state}", f"`predict-age status --workspace {shell_word(workspace)}`")
     print_line(json.dumps(summary)) if as_json else show_run(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -16,8 +17,10 @@ import typer
 from predict_age.cli.app import app, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
+from predict_age.terminal_text import one_line
 
 SET_BY_SCHEDULE = ("--as-of", "--timestamp")
+LONGEST_FOLDER = 800  # bytes; cron takes commands of up to 998
 
 
 class Every(StrEnum):
@@ -83,17 +86,14 @@ def schedule_command(
         raise ConfigError("--name is no name of a unit", expected="letters, digits, - and _", found=name)
     _check(given)
     there = folder.absolute() if folder else Path.cwd()
+    _check_characters({"an argument of the run": given, "the folder of the files": [str(there)], "this folder": [str(Path.cwd())]})
+    _check_cron(there)
     files = schedule_files(name, INTERVALS[every], (hour, minute), given, there)
     if folder is None:
         for file, content in files.items():
             print_line(f"# --- {file}\n{content}")
         return
-    if taken := [file for file in files if (folder / file).exists()]:
-        raise ConfigError(f"{folder / taken[0]} exists already", fix="choose another --write or --name")
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, content in files.items():
-        (folder / file).write_text(content, encoding="utf-8")
-    (folder / f"{name}.sh").chmod(0o755)
+    _write(files, folder)
     completed(f"{len(files)} files were written to {folder}", "")
     unit = shlex.quote(str(there / name))
     print_line(f"systemd: cp {unit}.service {unit}.timer /etc/systemd/system/ && systemctl enable --now {name}.timer")
@@ -128,6 +128,54 @@ def schedule_files(name: str, interval: Interval, at: tuple[int, int], given: li
             f"{minute} {hour} {interval.cron} {_cron_text(script)} || [ $? -eq 75 ]\n"
         ),
     }
+
+
+def _write(files: dict[str, str], folder: Path) -> None:
+    """Write ``files`` into ``folder``, all or none; scripts can be executed."""
+    from predict_age.storage.durable_files import make_folder
+
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.is_symlink() or place.exists())
+    if not nearest.is_dir():
+        raise ConfigError(f"--write {folder} is no folder", expected="a folder, or a new name", found=f"{nearest} is a file")
+    if taken := [file for file in files if (folder / file).is_symlink() or (folder / file).exists()]:
+        raise ConfigError(f"{folder / taken[0]} exists already", fix="choose another --write or --name")
+    written: list[Path] = []
+    try:
+        make_folder(folder)
+        for file, content in files.items():
+            written.append(folder / file)
+            with written[-1].open("x", encoding="utf-8") as stream:
+                stream.write(content)
+            if file.endswith(".sh"):
+                written[-1].chmod(0o755)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _check_characters(texts: dict[str, list[str]]) -> None:
+    """Raise ConfigError for line ends and control characters, which neither crontabs nor units can hold, and for other bytes."""
+    for what, values in texts.items():
+        for value in values:
+            if one_line(value) != value:
+                raise ConfigError(
+                    f"{what} cannot stand in a unit or a crontab",
+                    expected="a name in UTF-8 without line ends and control characters",
+                    found=one_line(value),
+                    fix="rename it, or give it a symbolic link with a plain name",
+                )
+
+
+def _check_cron(folder: Path) -> None:
+    """Raise ConfigError for a folder that no crontab line can name: implementations read a backslash differently, and cut lines."""
+    if "\\" in str(folder) or len(os.fsencode(folder)) > LONGEST_FOLDER:
+        raise ConfigError(
+            "the folder of the files cannot stand in a crontab",
+            expected=f"a path without backslashes of at most {LONGEST_FOLDER} bytes",
+            found=str(folder)[:100],
+            fix="choose another --write",
+        )
 
 
 def _unit_text(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.runtime.command_log import stage
+from predict_age.terminal_text import say
 
 
 @app.command("serve", epilog="Example: predict-age serve --workspace work --port 8080")
@@ -31,8 +31,7 @@ def serve_command(
         return
 
     def notice(sentence: str) -> None:
-        sys.stderr.write(f"predict-age: {sentence}\n")
-        sys.stderr.flush()
+        say(f"predict-age: {sentence}")
 
     serve(open_workspace(workspace), ServerSettings(host, port, keys, workers), notice)
 

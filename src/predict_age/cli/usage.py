@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from predict_age.cli.failure import note_usage_error
+from predict_age.errors import ConfigError
+from predict_age.terminal_text import visible
+
+PATH_METAVARS = ("DIR", "FILE", "PATH", "RUN|FILE", "FILE|-")  # of options whose values are paths
 
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say on stderr what the command does, step by step, with durations.")
@@ -41,6 +45,33 @@ class ExplainedGroup(TyperGroup):
             if hasattr(error, "format_message"):
                 raise _explained(error) from None
             raise
+
+
+class PathCheckingCommand(TyperCommand):
+    """A command that refuses an empty path, which Python would take for the current folder: an unset variable of a script."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options. Raises ConfigError for an option whose path is empty."""
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter in self.params:
+            if getattr(parameter, "metavar", None) in PATH_METAVARS and given.get(str(parameter.name)) == "":
+                raise ConfigError(
+                    f"{parameter.opts[0]} is empty",
+                    expected="a path",
+                    fix="write . for the current folder",
+                )
+        return super().parse_args(ctx, args)
+
+
+def check_encoding(arguments: Sequence[str]) -> None:
+    """Raise ConfigError for an argument that is not UTF-8: records, reports and DuckDB's statements could not name it."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                "an argument is not UTF-8", expected="names in UTF-8", found=visible(argument), fix="rename the file or folder"
+            ) from None
 
 
 def _explained(error: Exception) -> Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,8 @@ def checked_plan(
         plan = new_plan(
             source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow, training_source=training_source
         )
+    if config and settings.notify.command:
+        plan = replace(plan, notify_config=str(config.absolute()))
     if workspace is None or not (base or model or challengers):
         return plan
     return _with_models(plan, Workspace.existing(workspace), base, model, challengers, exact=bool(stamp))

@@ -122,7 +122,8 @@ def _ignore(_: RunFolder) -> None:
 def start_run(workspace: Workspace, plan: RunPlan, console: Console, begun: Callable[[RunFolder], None] = _ignore) -> RunFolder:
     """Run ``plan`` to the end. An unfinished run that would give the same rows is continued instead.
 
-    A finished run with the same plan and timestamp is not repeated. ``begun`` is called with the run before work on it begins.
+    A finished run with the same plan and timestamp is not repeated. ``begun`` is called with the run before work on it
+    begins, and with that finished run.
     """
     with _machine_errors():
         return _start(workspace, plan, console, begun)
@@ -143,6 +144,7 @@ def _start(workspace: Workspace, plan: RunPlan, console: Console, begun: Callabl
         plan = _in_order(workspace, plan)
         folder = workspace.run(plan.run_id)
         if folder.status == DONE:
+            begun(folder)
             console.note(f"run {plan.run_id} is done already")
             return folder
         if not plan.config.run.purpose:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from predict_age.config import Config
+from predict_age.config import Config, NotifyConfig
 from predict_age.errors import ConfigError, InputError, IntegrityError
 from predict_age.purposes import stated
 from predict_age.records.step_facts import Facts, ReadSourceFacts
@@ -50,7 +50,8 @@ class RunPlan:
     ``event`` is the hash of what was asked for where that names models: "champion" is another run after this one.
     ``suppression`` is the generation of the suppression list, 0 without one, and ``suppression_list`` its content hash.
     ``training_files`` are those of a ``training_source``, whose people the model is trained on; without one, it is trained on the
-    source's own.
+    source's own. ``notify_config`` is the configuration file that names a program for [notify]; the program itself, whose
+    arguments may be secret, is in no record.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class RunPlan:
     suppression_list: str = ""
     training_source: str = ""
     training_files: tuple[SourceFile, ...] = ()
+    notify_config: str = ""
 
     @property
     def all_files(self) -> tuple[SourceFile, ...]:
@@ -138,7 +140,7 @@ class RunPlan:
             "purpose": self.purpose,
             "source": self.source,
             "files": [f.as_json() for f in self.files],
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.model_copy(update={"notify": NotifyConfig()}).model_dump(mode="json"),
             "features_name": self.features_name,
             "features_text": self.features_text,
             "workers": self.workers,
@@ -150,6 +152,7 @@ class RunPlan:
             "event": self.event,
             **({"suppression": self.suppression, "suppression_list": self.suppression_list} if self.suppression else {}),
             **self._training_json(),
+            **({"notify_config": self.notify_config} if self.notify_config else {}),
         }
 
     def _training_json(self) -> dict[str, object]:
@@ -183,6 +186,7 @@ class RunPlan:
                 str(value.get("suppression_list", "")),
                 str(value.get("training_source", "")),
                 tuple(source_file_from_json(**f) for f in value.get("training_files", ())),
+                str(value.get("notify_config", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(

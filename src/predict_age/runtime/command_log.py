@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, cast
 
+from predict_age.terminal_text import say
+
 Level = Literal["debug", "info", "warning", "error"]
 FIELDS = {
     "time": "UTC, ISO 8601 with milliseconds and Z",
@@ -88,8 +90,7 @@ class CommandLog:
         """Write a line for people who asked for details."""
         if self.verbose and not self.json:
             with suppress(OSError, ValueError):
-                sys.stderr.write(f"  {text}\n")
-                sys.stderr.flush()
+                say(f"  {text}")
 
     @contextmanager
     def writing(self, arguments: Sequence[str]) -> Iterator[None]:

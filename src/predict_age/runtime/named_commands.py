@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
+
+from predict_age.terminal_text import shell_word
 
 WORKSPACE_COMMANDS = ("resume", "rollback", "runs", "models", "report", "verify", "status", "promote", "card", "prune")
 _NAMED = re.compile(rf"`predict-age ({'|'.join(WORKSPACE_COMMANDS)})((?: [^`]*)?)`")
@@ -14,7 +15,7 @@ _NAMED = re.compile(rf"`predict-age ({'|'.join(WORKSPACE_COMMANDS)})((?: [^`]*)?
 
 def with_workspace(text: str, workspace: Path) -> str:
     """``text`` in which each command between backticks names the ``workspace``."""
-    named = f" --workspace {shlex.quote(str(workspace))}"
+    named = f" --workspace {shell_word(workspace)}"
 
     def complete(found: re.Match[str]) -> str:
         command, options = found[1], found[2]
@@ -25,6 +26,11 @@ def with_workspace(text: str, workspace: Path) -> str:
         return f"`predict-age {command}{options}{named}`"
 
     return _NAMED.sub(complete, text)
+
+
+def own_arguments(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` of a command without those that follow ``--``, which are no options of its own."""
+    return list(takewhile(lambda argument: argument != "--", arguments))
 
 
 def given_workspace(arguments: Sequence[str]) -> Path | None:

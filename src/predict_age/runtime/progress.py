@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from predict_age.runtime.command_log import LOG
+from predict_age.terminal_text import say, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -41,10 +42,9 @@ class Console:
     def _say(self, text: str) -> None:
         if not self.quiet:
             if self._bar is not None:
-                self._bar.console.print(text, highlight=False, markup=False)
+                self._bar.console.print(visible(text), highlight=False, markup=False, emoji=False)
             else:
-                sys.stderr.write(text + "\n")
-                sys.stderr.flush()
+                say(text)
 
     def _detail(self, text: str) -> None:
         if LOG.verbose and not LOG.json:
