@@ -1,9 +1,15 @@
-"""Airflow: one run a quarter. Put it into the folder of DAGs; `predict-age` must be on the PATH of the workers."""
+"""Airflow 3: one run a quarter. Put it into the folder of DAGs; `predict-age` must be on the PATH of the workers.
+
+Airflow 2.9 and newer need the package apache-airflow-providers-standard.
+"""
 
 from datetime import datetime
 
 from airflow import DAG
-from airflow.operators.bash import BashOperator
+from airflow.providers.standard.operators.bash import BashOperator
+
+# The end of the data interval is the time of the event: delivered twice, it is one run. A run by hand may have no interval.
+WHEN = "{% set when = data_interval_end | default(dag_run.run_after) %}"
 
 with DAG(
     dag_id="predict_age",
@@ -12,15 +18,14 @@ with DAG(
     catchup=False,
     max_active_runs=1,  # one workspace, one run
 ) as dag:
-    # The end of the data interval is the time of the event: delivered twice, it is one run. 75: another run holds the workspace.
     run = BashOperator(
         task_id="run",
         bash_command=(
-            "predict-age run --source /data/people --workspace /data/work --config /data/predict-age.toml "
-            "--features /data/features.toml --as-of {{ data_interval_end | ds }} --timestamp {{ data_interval_end.isoformat() }} "
+            f"{WHEN}predict-age run --source /data/people --workspace /data/work --config /data/predict-age.toml "
+            "--features /data/features.toml --as-of {{ when | ds }} --timestamp {{ when.isoformat() }} "
             "--log-json --json"
         ),
-        skip_on_exit_code=75,
+        skip_on_exit_code=75,  # another run holds the workspace
         retries=1,  # the same command continues the run
     )
     verify = BashOperator(task_id="verify", bash_command="predict-age verify --workspace /data/work --json")
