@@ -103,7 +103,10 @@ def _serve(
     gc.collect()
     gc.freeze()  # a full collection would visit all modules and models again and again, for a tenth of a second
     sys.setswitchinterval(SWITCH_SECONDS)
-    run_until_stopped(quiet_server(application), listening, _main_of(service, notice, until_end_of))
+    try:
+        run_until_stopped(quiet_server(application), listening, _main_of(service, notice, until_end_of))
+    finally:
+        gc.unfreeze()  # at its end Python collects modules; DuckDB's reports on stderr those that stay
 
 
 def _is_loopback(host: str) -> bool:
