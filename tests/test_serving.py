@@ -711,7 +711,7 @@ def test_the_command_serves_and_drains(tiny: Path) -> None:
                 found += part
         assert process.wait(10) == 0
         assert found.startswith(b"HTTP/1.1 200") and b"connection: close" in found.lower()
-        assert "stopped" in process.stderr.read()
+        assert process.stderr.read() == "predict-age: stopped\n", "and nothing of libraries"
 
 
 def test_a_port_in_use_and_an_empty_workspace(tiny: Path, tmp_path: Path) -> None:
