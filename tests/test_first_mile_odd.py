@@ -19,6 +19,7 @@ from conftest import AS_OF, TINY, cli, write_jsonl
 from predict_age.features.inspection import inspect_features
 from predict_age.features.spec import default_text, parse_features
 from predict_age.source.column_types import UNREADABLE_TEXT
+from predict_age.source.json_layout import detect_layout
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.profile_json import flat_profile, profile_text
 from predict_age.source.row_group_reader import read_split, splits_of_file
@@ -337,6 +338,7 @@ from pathlib import Path
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
 from predict_age.source.column_types import check_types
+from predict_age.source.json_layout import detect_layout
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.row_group_reader import _cached_file, read_split, splits_of_file
 from predict_age.source_config import SourceConfig
@@ -396,3 +398,13 @@ def test_more_columns_than_memory_holds_are_written_in_parts(monkeypatch: pytest
     most[0] = 0
     with pytest.raises(duckdb.OutOfMemoryException):
         profile_json._objects([("a", table["a"])])
+
+
+@pytest.mark.parametrize("first", ["[1, 2]", "[]", '["pid"]', "[[1], [2]]"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_a_first_line_that_is_no_object_is_one_rejected_record(first: str, ends: str) -> None:
+    """JSON lines that begin with an array of values are lines, whose other records count; an array of records stays one."""
+    record = '{"pid": 1, "profile_json": {}}'
+    assert detect_layout(ends.join([first, record, record, ""]), "pid").startswith("lines")
+    assert detect_layout(ends.join(["[", f"{record},", record, "]"]), "pid") == "array"
+    assert detect_layout(f"[{record}]", "pid") == detect_layout("[]", "pid") == detect_layout(f"[ ]{ends}", "pid") == "array"

@@ -23,7 +23,8 @@ class Member:
 def detect_layout(head: str, pid: str) -> str:
     """Say how the records of a JSON text that begins with ``head`` follow each other. ``pid`` is a key of records."""
     text = head.lstrip()
-    if text[:1] == "[" and (not _is_line(text) or not text.strip("[ \t\r\n]")):
+    first_line = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    if text[:1] == "[" and not (text.strip("[ \t\r\n]") and (_is_line(text) or _is_line(first_line))):
         return ARRAY
     if text[:1] == "{":
         lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
