@@ -319,6 +319,36 @@ def test_a_person_costs_one_ranged_read(api: PredictionApi, finished: tuple[Path
     assert len(ranges) == 1 and ranges[0].startswith("bytes=")
 
 
+def test_damage_in_the_bucket_counts_until_the_block_is_whole(
+    api: PredictionApi,
+    finished: tuple[Path, dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Looked at each half minute beside requests: not called whole while it is not, nor damaged when it is again."""
+    pid, seconds, bucket = result_rows(finished[0])[0][0], [0.0], api.copy.workspace.store
+    monkeypatch.setattr(api.watch.damage, "clock", lambda: seconds[0])
+    run = Workspace(finished[0]).published.current
+    path = min((finished[0] / "runs" / run / "lookup").glob("*.blocks"))
+    name = f"runs/{run}/lookup/{path.name}"
+
+    def statuses(times: int) -> set[tuple[int, int]]:
+        found = set()
+        for _ in range(times):
+            seconds[0] += 7
+            found.add(tuple(api.handle(http_event("GET", p))["statusCode"] for p in (f"/v1/people/{pid}", "/health")))
+        return found
+
+    bucket.put_part(name, bytes(path.stat().st_size))
+    assert statuses(20) == {(503, 503)}
+    bucket.put_part(name, path)
+    (api.copy.workspace.root / "runs" / run / "model" / "manifest.json").write_bytes(b"damaged")  # the copy of the function
+    statuses(10)
+    assert statuses(5) == {(200, 200)}
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 and "503" in said[0] and "should be again" in said[1], said
+
+
 def test_a_run_without_lookup_files_says_where_its_people_are(
     store: Store,  # noqa: F811
     finished: tuple[Path, dict[str, Any]],

@@ -104,6 +104,38 @@ def test_a_damaged_block(served: Served, workspace: Path, harm: Callable[[Path],
     assert len(served.said) == 2 and not watch.damage.due()
 
 
+@pytest.mark.parametrize("harm", [changed_byte, truncated, emptied])
+@pytest.mark.parametrize("every", [1, 7, 29])
+def test_a_file_is_looked_at_again_under_traffic(
+    served: Served, workspace: Path, harm: Callable[[Path], None], every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that meet damage every few seconds put no look off; a file that is replaced is served within half a minute."""
+    path, watch, seconds = blocks_of(workspace), served.service.watch, [1000.0]
+    monkeypatch.setattr(watch.damage, "clock", lambda: seconds[0])
+    content, pid = path.read_bytes(), max(row[0] for row in result_rows(workspace))
+    looks: list[float] = []
+
+    def pass_time(until: float) -> None:
+        """Requests and what the server does each second beside them."""
+        while seconds[0] < until:
+            seconds[0] += 1
+            if seconds[0] % every == 0:
+                served.get(f"/v1/people/{pid}")
+            if watch.damage.due():
+                looks.append(seconds[0])
+                watch.recheck_damage()
+
+    harm(path)
+    assert served.get(f"/v1/people/{pid}")[0] == 503
+    pass_time(1065)
+    assert looks == [1031, 1062] and served.get("/health")[0] == 503 and len(served.said) == 1
+    path.with_name("whole").write_bytes(content)
+    path.with_name("whole").replace(path)
+    pass_time(1100)
+    assert looks == [1031, 1062, 1093] and served.get("/health")[0] == 200
+    assert served.get(f"/v1/people/{pid}")[0] == 200 and len(served.said) == 2
+
+
 def test_a_disk_that_cannot_be_read(served: Served, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> bytes:
         raise OSError(errno.EIO, "Input/output error")

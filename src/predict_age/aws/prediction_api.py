@@ -40,23 +40,25 @@ class PredictionApi:
         """Load what is published, or what has changed since. What cannot be used is refused, and the model before serves on."""
         if time.monotonic() - self._checked < self._seconds:
             return
+        recheck = self.watch.damage.due()
         try:
-            self._bring()
+            self._bring(recheck)
             if self.watch.served is None:
                 self.watch.load()
             if self.watch.list_changed() or self.watch.suppression_problem:
                 self.watch.read_list()
             if self.watch.pointer_changed():
                 self.watch.follow_pointer()
-            elif self.watch.damage.due():
+            if recheck:
                 self.watch.recheck_damage()
             self._refused = ""
         except (PredictAgeError, OSError) as error:
             self._refuse(error)
         self._checked = time.monotonic()
 
-    def _bring(self) -> None:
-        if self.watch.model_problem and self.watch.pointer_changed():  # a file may have been brought back
+    def _bring(self, again: bool) -> None:
+        """Bring what has changed, and everything ``again`` where a file may have been brought back."""
+        if again or (self.watch.model_problem and self.watch.pointer_changed()):
             self.copy.forget()
         self.copy.bring_pointer()
         self.copy.bring_list()

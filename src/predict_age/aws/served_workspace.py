@@ -160,6 +160,10 @@ class PeopleInS3(PublishedPeople):
     def some_withheld(self) -> bool:
         return self.number_withheld > 0
 
+    def read_damaged_again(self) -> None:
+        if isinstance(self.records, LookupBlocks):
+            self.records.read_damaged_again()
+
     def are_withheld(self, pids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Who of ``pids`` (n,) is withheld in the run. Raises ProblemError for more ids than can be asked for at a time."""
         if not self.some_withheld:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predict_age.errors import IntegrityError
+from predict_age.errors import IntegrityError, PredictAgeError
 from predict_age.records.receipts import LookupContents, Receipt
 from predict_age.runs.lookup_blocks import (
     BLOCK_HEAD,
@@ -115,10 +115,14 @@ ReadBytes = Callable[[int, int, int], bytes]  # of a file by number: from, and h
 
 
 class LookupBlocks:
-    """The people of a run in blocks, whose bytes ``read`` brings from wherever they are."""
+    """The people of a run in blocks, whose bytes ``read`` brings from wherever they are.
+
+    ``damaged`` are the blocks, by file and number, that could not be read when somebody was looked up.
+    """
 
     def __init__(self, index: LookupIndex, read: ReadBytes) -> None:
         self._index = index
+        self.damaged: set[tuple[int, int]] = set()
         self._read = partial(_read_block, index, read)
         self._people = lru_cache(maxsize=KEPT_BLOCKS)(self._read)  # of no method: a cycle would keep the files open
 
@@ -128,8 +132,17 @@ class LookupBlocks:
         block = int(np.searchsorted(self._index.first_pids[file], pid, side="right")) - 1
         if block < 0:
             return None
-        people = self._people(file, block)
+        try:
+            people = self._people(file, block)
+        except PredictAgeError:
+            self.damaged.add((file, block))
+            raise
         return people.find(pid, self._index.texts[file])
+
+    def read_damaged_again(self) -> None:
+        """Raise PredictAgeError where a block that could not be read still cannot."""
+        for file, block in sorted(self.damaged):
+            self._read(file, block)
 
     def each(self) -> Iterator[tuple[PeopleRecords, LookupTexts]]:
         """The people of each block. Raises IntegrityError where one lies where ``find`` does not look, or lies there twice."""

@@ -15,29 +15,30 @@ RECHECK_SECONDS = 30
 class DataDamage:
     """Published data that could not be used for answers. ``notice`` is called with one sentence for each kind of damage.
 
-    ``problem`` is the first that is left.
+    ``problem`` is the first that is left. ``clock`` gives seconds; requests that meet damage again do not put the next look off.
     """
 
     notice: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
     problem: str = ""
     _reported: set[str] = field(default_factory=set)
-    _seen_at: float = 0.0
+    _looked_at: float = 0.0
 
     def met(self, error: PredictAgeError) -> None:
         """A request could not be answered because of ``error``, whose message names a file and nobody."""
-        self._seen_at = time.monotonic()
-        self.problem = self.problem or error.message
+        if not self.problem:
+            self.problem, self._looked_at = error.message, self.clock()
         if error.message not in self._reported:
             self._reported.add(error.message)
             self.notice(f"requests that need it are answered with 503: {error.message}{f' ({error.fix})' if error.fix else ''}")
 
     def due(self) -> bool:
         """Whether damage should be looked at again: a file may have been brought back."""
-        return bool(self.problem) and time.monotonic() - self._seen_at > RECHECK_SECONDS
+        return bool(self.problem) and self.clock() - self._looked_at > RECHECK_SECONDS
 
     def still_there(self) -> None:
         """Look again later."""
-        self._seen_at = time.monotonic()
+        self._looked_at = self.clock()
 
     def clear(self) -> None:
         """Nothing is damaged any more, as far as is known."""

