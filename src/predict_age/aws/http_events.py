@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,7 +38,7 @@ class CollectedAnswer:
 
 
 async def answer_event(application: AsgiApplication, event: HttpEvent) -> Reply:
-    """The reply of ``application`` to one event. What is too large for the gateway, or no request, is answered with a problem."""
+    """The reply of ``application`` to one event, whatever it is. What is too large, or no request, is answered with a problem."""
     try:
         scope, body = scope_of(event), body_of(event)
         if len(body) > MAX_PAYLOAD_BYTES:
@@ -55,9 +54,12 @@ async def answer_event(application: AsgiApplication, event: HttpEvent) -> Reply:
     except ProblemError as problem:
         response = problem.response("refused")
         application.service.refused(response)
-        headers = [(b"content-type", response.content_type.encode()), (b"cache-control", b"no-store")]
-        reply = reply_of(CollectedAnswer(response.status, headers, response.body))
-    return reply
+    except Exception as error:  # the last line of defence, as in the application: the client gets a problem
+        response = application.service.failed(error)
+    else:
+        return reply
+    headers = [(b"content-type", response.content_type.encode()), (b"cache-control", b"no-store")]
+    return reply_of(CollectedAnswer(response.status, headers, response.body))
 
 
 async def _asked(application: AsgiApplication, scope: Message, body: bytes) -> CollectedAnswer:
@@ -74,20 +76,22 @@ async def _asked(application: AsgiApplication, scope: Message, body: bytes) -> C
 def scope_of(event: HttpEvent) -> Message:
     """The ASGI scope of an event, without the length of a body. Raises ProblemError 400 for what is no event of an HTTP API."""
     try:
-        http, stage = event["requestContext"]["http"], event["requestContext"].get("stage", ONE_LINE)
+        context = event["requestContext"]
+        http, stage = context["http"], _text(context.get("stage", ONE_LINE))
         if event["version"] != "2.0":
             raise ProblemError(400, "the event has another payload format than 2.0")
-        path = _path(str(event["rawPath"]), str(stage), event.get("pathParameters") or {})
-        headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
-        query, method = str(event.get("rawQueryString") or ""), str(http["method"])
-        cookies = [str(cookie) for cookie in event.get("cookies") or []]
-    except (KeyError, TypeError, AttributeError):
+        path = _path(_text(event["rawPath"]), stage, _texts(event.get("pathParameters")))
+        headers = {name.lower(): value for name, value in _texts(event.get("headers")).items()}
+        host = _text(context.get("domainName") or "localhost")
+        query, method = quote(_text(event.get("rawQueryString") or ""), safe="%?" + _AS_SENT), _text(http["method"])
+        cookies = [_text(cookie) for cookie in event.get("cookies") or []]
+    except (KeyError, TypeError, AttributeError, UnicodeEncodeError):  # halves of a UTF-16 pair stand for no bytes
         raise ProblemError(400, "the event is none of an HTTP API") from None
     if cookies:
         headers["cookie"] = "; ".join(cookies)
     for name in ("content-length", "transfer-encoding", "expect", "connection"):  # of the connection that ends at the gateway
         headers.pop(name, None)
-    headers.setdefault("host", str(event["requestContext"].get("domainName", "localhost")))
+    headers.setdefault("host", host)
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -96,13 +100,26 @@ def scope_of(event: HttpEvent) -> Message:
         "scheme": "https",
         "path": unquote(path),
         "raw_path": path.encode("ascii"),
-        "query_string": quote(query, safe="%?" + _AS_SENT).encode("ascii"),
+        "query_string": query.encode("ascii"),
         "root_path": "",
         "headers": [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers.items()],
     }
 
 
-def _path(raw: str, stage: str, parameters: Mapping[str, Any]) -> str:
+def _text(value: object) -> str:
+    """``value``, which is a text. Raises TypeError, or UnicodeEncodeError where no bytes are such a text."""
+    if not isinstance(value, str):
+        raise TypeError
+    value.encode()
+    return value
+
+
+def _texts(value: Mapping[object, object] | None) -> dict[str, str]:
+    """Texts by name, none for None."""
+    return {_text(name): _text(text) for name, text in (value or {}).items()}
+
+
+def _path(raw: str, stage: str, parameters: Mapping[str, str]) -> str:
     """The percent-encoded path without the name of the stage.
 
     HTTP APIs decode ``rawPath``, other sources of such events do not. Where the path could be either, the path's parameters tell,
@@ -122,10 +139,10 @@ def body_of(event: HttpEvent) -> bytes:
     if not isinstance(body, str):
         raise ProblemError(400, "the body of the event is no text")
     if not event.get("isBase64Encoded"):
-        return body.encode("utf-8", "surrogatepass")
+        return body.encode("utf-8", "surrogatepass")  # which is no UTF-8: the reader of the body says so
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:  # also where a character is beyond ASCII
         raise ProblemError(400, "the body of the event is no base64") from None
 
 

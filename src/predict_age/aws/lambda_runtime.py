@@ -23,7 +23,12 @@ class RuntimeApi:
         """Events with the id of their request, each when it has come."""
         while True:
             found = self._ask("GET", f"{VERSION}/invocation/next", None)
-            yield found[0], json.loads(found[1])
+            try:
+                event = json.loads(found[1])
+            except (ValueError, RecursionError) as error:
+                self.failed(error, found[0])
+                continue
+            yield found[0], event
 
     def reply(self, request: str, reply: Reply) -> None:
         """Hand over the answer to an event."""

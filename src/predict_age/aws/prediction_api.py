@@ -52,7 +52,7 @@ class PredictionApi:
             if recheck:
                 self.watch.recheck_damage()
             self._refused = ""
-        except (PredictAgeError, OSError) as error:
+        except Exception as error:  # whatever is wrong with the workspace, the client gets a problem
             self._refuse(error)
         self._checked = time.monotonic()
 

@@ -31,7 +31,7 @@ from predict_age.storage.suppression_list import FOLDER, KEY, LIST
 from predict_age.storage.workspace import RunFolder, Workspace
 
 POINTER_FILE, LIST_FILE = f"{POINTER}.json", f"{FOLDER}/{LIST}"
-MOST_ASKED = 300  # people at a time of whom it is asked whether they are withheld: each may take a read
+MOST_ASKED = 300  # people that a request may name: each may take a read
 RECORDS = (ReadSourceFacts, TrainingFacts, FinalResultsFacts)
 
 
@@ -160,17 +160,23 @@ class PeopleInS3(PublishedPeople):
     def some_withheld(self) -> bool:
         return self.number_withheld > 0
 
+    def limit_reads(self, written: Iterable[int | str | None]) -> None:
+        asked: set[int | str] = set()
+        for one in written:
+            if one is not None:
+                asked.add(one)
+            if len(asked) > MOST_ASKED:
+                raise ProblemError(413, f"more than {MOST_ASKED} different ids: send several requests")
+
     def read_damaged_again(self) -> None:
         if isinstance(self.records, LookupBlocks):
             self.records.read_damaged_again()
 
     def are_withheld(self, pids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Who of ``pids`` (n,) is withheld in the run. Raises ProblemError for more ids than can be asked for at a time."""
+        """Who of ``pids`` (n,) is withheld in the run."""
         if not self.some_withheld:
             return np.zeros(len(pids), np.bool_)
         asked, places = np.unique(pids, return_inverse=True)
-        if len(asked) > MOST_ASKED:
-            raise ProblemError(413, f"more than {MOST_ASKED} profiles with ids at a time: send several requests")
         found = [self.find(pid) for pid in asked.tolist()]
         withheld = [one is not None and one.prediction_source == WITHHELD_MINOR for one in found]
         return np.array(withheld, np.bool_)[places]

@@ -202,6 +202,7 @@ class Service:
         ]
         if wrong:
             raise ProblemError(422, "some ids are none", *wrong)
+        call.served.people.limit_reads(pids)
         work = self._rows(call, pids)
         return finished(work) if len(pids) <= FEW_PIDS else self.large.result(work)
 

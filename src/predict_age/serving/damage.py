@@ -22,23 +22,23 @@ class DataDamage:
     clock: Callable[[], float] = time.monotonic
     problem: str = ""
     _reported: set[str] = field(default_factory=set)
-    _looked_at: float = 0.0
+    _checked_at: float = 0.0
 
     def met(self, error: PredictAgeError) -> None:
         """A request could not be answered because of ``error``, whose message names a file and nobody."""
         if not self.problem:
-            self.problem, self._looked_at = error.message, self.clock()
+            self.problem, self._checked_at = error.message, self.clock()
         if error.message not in self._reported:
             self._reported.add(error.message)
             self.notice(f"requests that need it are answered with 503: {error.message}{f' ({error.fix})' if error.fix else ''}")
 
     def due(self) -> bool:
         """Whether damage should be looked at again: a file may have been brought back."""
-        return bool(self.problem) and self.clock() - self._looked_at > RECHECK_SECONDS
+        return bool(self.problem) and self.clock() - self._checked_at > RECHECK_SECONDS
 
     def still_there(self) -> None:
         """Look again later."""
-        self._looked_at = self.clock()
+        self._checked_at = self.clock()
 
     def clear(self) -> None:
         """Nothing is damaged any more, as far as is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -89,6 +90,9 @@ class PublishedPeople:
     def are_withheld(self, pids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Who of ``pids`` (n,) is withheld in the run: no profile that is sent with such an id is predicted."""
         return are_withheld(pids, self.withheld)
+
+    def limit_reads(self, written: Iterable[int | str | None]) -> None:
+        """Raise ProblemError 413 where the ids that a request names are too many to be read. Files at hand have no limit."""
 
     def read_damaged_again(self) -> None:
         """Raise PredictAgeError where a record still cannot be read, unless another check of the files says so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,7 +48,15 @@ class Prediction:
         if len(request.body) > SMALL_BODY or request.content_type == ARROW:
             return None
         *_, found = read_body(request.body, request.content_type, self.ids)
-        return None if found is None or found.explained else found
+        if found is None or found.explained:
+            return None
+        self._limit_reads(pid for part in found.parts for pid in part.pids)
+        return found
+
+    def _limit_reads(self, pids: Iterable[int | str | None]) -> None:
+        """Raise ProblemError 413 where it takes too many reads to know who of all ``pids`` of a request is withheld."""
+        if self.served.people.some_withheld:
+            self.served.people.limit_reads(pids)
 
     def in_slices(self, request: Request) -> Generator[None, None, Response]:
         """Answer ``request``, with a pause after each slice. Raises ProblemError before anything is predicted."""
@@ -63,6 +71,7 @@ class Prediction:
             raise ProblemError(413, f"reasons of more than {MOST_EXPLAINED} profiles: send several requests")
         if not read.several and 0 in read.parts[0].problems:
             raise read.parts[0].problems[0]
+        self._limit_reads(pid for part in read.parts for pid in part.pids)
         made: list[bytes] = []
         for part in read.parts:
             for first in range(0, len(part), ITEMS_TOGETHER):
@@ -161,6 +170,8 @@ class Prediction:
         table = yield from arrow_profiles(body)
         if "pid" in table.column_names and self.ids.text:
             raise ProblemError(422, "ids of this source are texts: send JSON, or profiles alone")
+        if "pid" in table.column_names:
+            self._limit_reads(pid.as_py() for pid in table["pid"])
         pieces = []
         for first in range(0, table.num_rows, ITEMS_TOGETHER):
             piece = table.slice(first, ITEMS_TOGETHER)
