@@ -101,7 +101,10 @@ resource "aws_iam_role_policy" "api" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
-      { Sid = "Look", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.bucket_arn] }, # else a missing list would look like a refused one
+      { # else a missing list would look like a refused one
+        Sid       = "Look", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.bucket_arn]
+        Condition = { StringLike = { "s3:prefix" = ["${local.prefix}/*"] } }
+      },
       { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [for k in local.api_reads : "${local.bucket_arn}/${k}"] },
       { Sid = "ListKey", Effect = "Allow", Action = ["kms:Decrypt"], Resource = [var.storage.suppression_key_arn] },
       { Sid = "Log", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["${aws_cloudwatch_log_group.api[0].arn}:*"] },
@@ -176,12 +179,13 @@ resource "aws_apigatewayv2_stage" "api" {
     throttling_burst_limit = var.api_burst
   }
 
-  # The route as it is declared, never the path: paths have ids of people.
+  # Who asked, and the route as it is declared, never the path: paths have ids of people.
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.api_access[0].arn
     format = jsonencode({
       time    = "$context.requestTime"
       request = "$context.requestId"
+      caller  = var.api_authorization == "JWT" ? "$context.authorizer.claims.sub" : "$context.identity.userArn"
       route   = "$context.routeKey"
       status  = "$context.status"
       bytes   = "$context.responseLength"
@@ -216,34 +220,41 @@ resource "aws_cloudwatch_log_group" "api_access" {
   retention_in_days = var.log_days
 }
 
-resource "aws_cloudwatch_metric_alarm" "api_errors" {
-  count               = local.api
-  alarm_name          = "${local.name}-api-errors"
-  alarm_description   = "The prediction API failed at more than 5 requests in five minutes: log group ${aws_cloudwatch_log_group.api[0].name}."
-  namespace           = "AWS/ApiGateway"
-  metric_name         = "5xx"
-  dimensions          = { ApiId = aws_apigatewayv2_api.api[0].id }
+resource "aws_cloudwatch_metric_alarm" "api" {
+  for_each = { for name, alarm in {
+    errors = {
+      namespace  = "AWS/ApiGateway", metric = "5xx", more_than = 5
+      dimensions = { ApiId = one(aws_apigatewayv2_api.api[*].id) }
+      says       = "The prediction API failed at more than 5 requests in five minutes: log group ${join("", aws_cloudwatch_log_group.api[*].name)}."
+    }
+    throttles = {
+      namespace  = "AWS/Lambda", metric = "Throttles", more_than = 10
+      dimensions = { FunctionName = one(aws_lambda_function.api[*].function_name) }
+      says       = "More than 10 requests in five minutes found no free instance of the prediction API: raise api_concurrency."
+    }
+  } : name => alarm if var.api_enabled }
+
+  alarm_name          = "${local.api_name}-${each.key}"
+  alarm_description   = each.value.says
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
   statistic           = "Sum"
   period              = 300
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 5
+  threshold           = each.value.more_than
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }
 
-resource "aws_cloudwatch_metric_alarm" "api_throttles" {
-  count               = local.api
-  alarm_name          = "${local.name}-api-throttles"
-  alarm_description   = "More than 10 requests in five minutes found no free instance of the prediction API: raise api_concurrency."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Throttles"
-  dimensions          = { FunctionName = aws_lambda_function.api[0].function_name }
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 10
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.alerts.arn]
+# Alarms that were two resources.
+moved {
+  from = aws_cloudwatch_metric_alarm.api_errors[0]
+  to   = aws_cloudwatch_metric_alarm.api["errors"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.api_throttles[0]
+  to   = aws_cloudwatch_metric_alarm.api["throttles"]
 }

@@ -137,6 +137,9 @@ def test_the_prediction_api_breaks_no_rule(api: list[Resource], own: list[Resour
     assert problems(api) == []
     for plan, authorization in ((Plan(api), "AWS_IAM"), (Plan(own), "JWT")):
         assert {r["authorization_type"] for r in plan.of("aws_apigatewayv2_route")} == {authorization}
+    (authorizer,) = Plan(own).of("aws_apigatewayv2_authorizer")
+    (jwt,) = authorizer["jwt_configuration"]
+    assert {"issuer": jwt["issuer"], "audience": jwt["audience"]} == OWN["api_jwt"]
     added = {r["address"] for r in api} - {r["address"] for r in default}
     assert len(added) > 20 and all(".api" in address for address in added)
 
@@ -162,10 +165,19 @@ def test_the_prediction_api_breaks_no_rule(api: list[Resource], own: list[Resour
         ("iam_role_policy.api[0]", "policy", "s3:GetObject", "s3:PutObject", "api may s3:PutObject run.json"),
         ("iam_role_policy.api[0]", "policy", "/published.json", "/*", "api may s3:GetObject lease.json"),
         ("ecr_repository_policy.api[0]", "policy", "lambda.amazonaws.com", "ec2.amazonaws.com", "may pull the image"),
-        ("cloudwatch_metric_alarm.api_errors[0]", "threshold", 5, 50, "does not ring when 5xx"),
-        ("cloudwatch_metric_alarm.api_errors[0]", "dimensions.ApiId", "gateway", "x", "nothing of ours"),
-        ("cloudwatch_metric_alarm.api_throttles[0]", "metric_name", "Throttles", "Errors", "nothing rings for Throttles"),
+        ('cloudwatch_metric_alarm.api["errors"]', "threshold", 5, 50, "does not ring when 5xx"),
+        ('cloudwatch_metric_alarm.api["errors"]', "dimensions.ApiId", "gateway", "x", "nothing of ours"),
+        ('cloudwatch_metric_alarm.api["throttles"]', "metric_name", "Throttles", "Errors", "nothing rings for Throttles"),
         ("cloudwatch_log_group.api_access[0]", "retention_in_days", 7, 0, "kept for ever"),
+        ("apigatewayv2_stage.api[0]", "access_log_settings.0.format", "$context.identity.userArn", "-", "who asked"),
+        ("apigatewayv2_stage.api[0]", "auto_deploy", True, False, "are not served"),
+        ("apigatewayv2_integration.api[0]", "timeout_milliseconds", 30000, 3000, "gives up before"),
+        ("lambda_permission.api[0]", "action", "InvokeFunction", "GetFunction", "may not call"),
+        ("lambda_function.api[0]", "timeout", 29, 3, "too early"),
+        ("iam_role_policy.api[0]", "policy", '"predict-age/*"', '"*"', "may list source/"),
+        ("iam_role_policy.api[0]", "policy", "s3:prefix", "s3:delimiter", "may not list"),
+        ("ecr_repository_policy.api[0]", "policy", "function:predict-age-api", "function:*", "may pull the image"),
+        ("ecr_repository_policy.api[0]", "policy", "ecr:BatchGetImage", "ecr:PutImage", "more with images"),
     ],
 )
 def test_every_rule_of_the_api_can_fail(api: list[Resource], address: str, path: str, old: Any, new: Any, said: str) -> None:
@@ -179,6 +191,8 @@ def test_every_rule_of_the_api_can_fail(api: list[Resource], address: str, path:
         ('apigatewayv2_route.api["GET /v1/people/{pid}"]', "authorization_scopes", ["predict-age/people"], [], "another scope"),
         ('apigatewayv2_route.api["GET /v1/model"]', "authorizer_id", "tokens", "else", "looked at by nobody"),
         ("apigatewayv2_authorizer.tokens[0]", "jwt_configuration.0.audience", ["ages"], [], "for anybody"),
+        ("apigatewayv2_authorizer.tokens[0]", "identity_sources.0", "header", "querystring", "where logs keep them"),
+        ("apigatewayv2_stage.api[0]", "access_log_settings.0.format", "claims.sub", "claims.email", "who asked"),
     ],
 )
 def test_tokens_open_what_their_scope_names(own: list[Resource], address: str, path: str, old: Any, new: Any, said: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from cloud.proxy import Faults, between
@@ -192,3 +193,25 @@ def test_a_large_file_survives(s3: tuple[Store, Faults], large: Path, burst: lis
     faults.next = list(burst)
     store.put("a", large, None)
     assert store.get("a")[0] == large.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["suppression/list.json", "published.json"])
+def test_a_missing_object_may_look_refused(s3: tuple[Store, Faults], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Where a role may list some names only. An object that is there and refused stays an error, also when nothing may be listed."""
+    store, _ = s3
+
+    def refused(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    monkeypatch.setattr(store.s3, "head_object", refused)
+    monkeypatch.setattr(store.s3, "get_object", refused)
+    store.put_part(f"{name}.other", b"x")
+    assert store.head(name) is None and store.get(name) is None
+    store.put_part(name, b"x")
+    for read in (store.head, store.get):
+        with pytest.raises(ResourceError, match="refused"):
+            read(name)
+    store.delete([name])
+    monkeypatch.setattr(store.s3, "get_paginator", lambda _: refused())
+    with pytest.raises(ResourceError, match="refused"):
+        store.get(name)

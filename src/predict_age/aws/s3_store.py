@@ -21,6 +21,7 @@ CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 UPLOAD_GONE = {"NoSuchUpload"}  # the reply that it was completed was lost
 LARGE_BYTES, PART_BYTES, PARTS_TOGETHER = 256 << 20, 64 << 20, 8
 ABSENT_CODES = {"404", "NoSuchKey", "NotFound"}
+REFUSED_CODES = {"403", "AccessDenied"}
 
 
 def client(service: str, attempts: int = REQUEST_ATTEMPTS) -> Any:
@@ -73,10 +74,17 @@ class Store:
         try:
             stored = self.s3.head_object(Bucket=self.bucket, Key=self.key(name))
         except Exception as error:
-            if code_of(error) in ABSENT_CODES:
+            if self._is_absent(name, error):
                 return None
             raise self._failed("read the metadata of", name, error) from error
         return Object(stored["ETag"], stored["Metadata"].get("sha256", ""), stored["ContentLength"])
+
+    def _is_absent(self, name: str, error: Exception) -> bool:
+        """Whether ``error`` says that there is no such object. Who may list some names only may be refused missing ones."""
+        if code_of(error) in REFUSED_CODES:
+            with suppress(ResourceError):
+                return all(stored != name for stored, _ in self.names(name))
+        return code_of(error) in ABSENT_CODES
 
     def get(self, name: str) -> tuple[bytes, str] | None:
         """Content and tag, or None."""
@@ -84,7 +92,7 @@ class Store:
             stored = self.s3.get_object(Bucket=self.bucket, Key=self.key(name))
             return stored["Body"].read(), stored["ETag"]
         except Exception as error:
-            if code_of(error) in ABSENT_CODES:
+            if self._is_absent(name, error):
                 return None
             raise self._failed("read", name, error) from error
 

@@ -16,7 +16,9 @@ from predict_age.storage.workspace import Workspace
 NOT_SERVED = {"/metrics", "/"}  # metrics of a single process; a page, which no browser can sign a request for
 GATEWAY_SECONDS = 30
 ONE_VCPU_MB = 1769
-LOGGED = {  # what an access log may hold: nothing of the path, the query, the client or its token
+LEAST_SECONDS = 15  # of a function whose first answer loads a model
+CALLER = {"AWS_IAM": "$context.identity.userArn", "JWT": "$context.authorizer.claims.sub"}
+LOGGED = {  # what an access log may hold beside the caller: nothing of the path, the query, or other claims of a token
     "$context.requestTime",
     "$context.requestId",
     "$context.routeKey",
@@ -69,11 +71,15 @@ def doors(plan: Plan) -> Iterator[str]:
             yield f"{name} is open to everybody"
     for authorizer in authorizers.values():
         (jwt,) = authorizer["jwt_configuration"]
+        if authorizer["identity_sources"] != ["$request.header.Authorization"]:
+            yield "tokens are taken from where logs keep them"
         if not jwt["audience"] or not str(jwt["issuer"]).startswith("https://"):
             yield "tokens of any issuer, or for anybody, are taken"
     for gateway in plan.of("aws_apigatewayv2_api"):
         if gateway["protocol_type"] != "HTTP" or gateway["cors_configuration"]:
             yield "pages of other sites may ask the API"
+        if gateway["disable_execute_api_endpoint"]:
+            yield "the API has no address"
 
 
 def gateway(plan: Plan) -> Iterator[str]:
@@ -85,18 +91,28 @@ def gateway(plan: Plan) -> Iterator[str]:
         yield "the function gets events that it does not read"
     if integration["integration_uri"] != function["invoke_arn"]:
         yield "the gateway asks another function"
+    if integration["timeout_milliseconds"] < function["timeout"] * 1000:
+        yield "the gateway gives up before the function does"
     (stage,) = plan.of("aws_apigatewayv2_stage")
+    if (stage["name"], stage["auto_deploy"]) != ("$default", True):
+        yield "routes are not served where the documentation has them"
     (limits,) = stage["default_route_settings"] or [{}]
     if not 0 < (limits.get("throttling_rate_limit") or 0) <= 10_000 or not 0 < (limits.get("throttling_burst_limit") or 0) <= 5000:
         yield "requests to the API are not limited"
-    groups = {g["arn"] for g in plan.of("aws_cloudwatch_log_group")}
+    groups = {g["arn"] for g in plan.of("aws_cloudwatch_log_group") if g["name"].startswith("/aws/apigateway/")}
     (log,) = stage["access_log_settings"] or [{"destination_arn": "", "format": ""}]
     if log["destination_arn"] not in groups:
         yield "the API has no access log"
-    if more := set(re.findall(r"\$context[\w.]*", log["format"])) - LOGGED:
+    (how,) = {r["authorization_type"] for r in plan.of("aws_apigatewayv2_route")} & set(CALLER) or {""}
+    logged = set(re.findall(r"\$context[\w.]*", log["format"]))
+    if CALLER.get(how) not in logged:
+        yield "the access log does not say who asked"
+    if more := logged - LOGGED - {CALLER.get(how)}:
         yield f"the access log may name people: {sorted(more)}"
     (permission,) = plan.of("aws_lambda_permission")
     (api,) = plan.of("aws_apigatewayv2_api")
+    if permission["action"] != "lambda:InvokeFunction" or permission["function_name"] != function["function_name"]:
+        yield "the API may not call its function"
     if permission["principal"] != "apigateway.amazonaws.com" or permission["source_arn"] != f"{api['execution_arn']}/*":
         yield "others than the API may call its function"
 
@@ -111,8 +127,8 @@ def function(plan: Plan) -> Iterator[str]:
         yield "the API's container does something else"
     if found["role"] != plan.roles["api"]["arn"]:
         yield "the API works with another's role"
-    if not found["timeout"] < GATEWAY_SECONDS:
-        yield "the API answers when nobody waits any longer"
+    if not LEAST_SECONDS <= found["timeout"] < GATEWAY_SECONDS:
+        yield "the API gives up too early, or answers when nobody waits any longer"
     if found["memory_size"] < ONE_VCPU_MB:
         yield "the API has less than one vCPU"
     if not 1 <= (found["reserved_concurrent_executions"] or 0) <= 1000:
@@ -134,14 +150,27 @@ def function(plan: Plan) -> Iterator[str]:
         yield "the API cannot log"
     (policy,) = plan.of("aws_ecr_repository_policy")
     (statement,) = json.loads(policy["policy"])["Statement"]
-    if statement["Principal"] != {"Service": "lambda.amazonaws.com"} or "aws:SourceArn" not in str(statement.get("Condition")):
+    sources = statement.get("Condition", {}).get("StringLike", {}).get("aws:SourceArn", "")
+    if statement["Principal"] != {"Service": "lambda.amazonaws.com"} or not sources.endswith(f":function:{found['function_name']}"):
         yield "others may pull the image"
+    if set(statement["Action"]) != {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}:
+        yield "Lambda may do more with images than pull them"
+
+
+def listing(plan: Plan) -> Iterator[str]:
+    """The API may ask whether an object of the workspace is there, and list nothing else of the bucket."""
+    bucket = plan.bucket["arn"]
+    for prefix, may in (("predict-age/suppression/list.json", True), ("source/", False), ("", False), ("predict-age", False)):
+        if plan.may("api", "s3:ListBucket", bucket, **{"s3:prefix": prefix}) != may:
+            yield f"the API may{' not' if may else ''} list {prefix or 'everything'}"
+    if plan.may("api", "s3:ListBucket", bucket):
+        yield "the API may list the bucket"
 
 
 def api(plan: Plan) -> Iterator[str]:
     """All of it, where there is such an API."""
     if plan.api is not None:
-        for rule in (doors, gateway, function):
+        for rule in (doors, gateway, function, listing):
             yield from rule(plan)
     elif plan.of("aws_apigatewayv2_api"):
         yield "the API has no function"
