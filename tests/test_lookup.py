@@ -20,7 +20,7 @@ from predict_age.errors import IntegrityError
 from predict_age.pipeline import verify as verification
 from predict_age.pipeline.verify import verify_run
 from predict_age.runs.lookup_blocks import BLOCK_PEOPLE, LookupIndex
-from predict_age.runs.lookup_files import LOOKUP_INDEX, LookupFiles, lookup_files, lookup_index, lookup_part
+from predict_age.runs.lookup_files import LOOKUP_INDEX, LookupFiles, lookup_files, lookup_index, lookup_part, people_of_parts
 from predict_age.serving.people import PeopleInMemory, published_people
 from predict_age.storage.durable_files import file_sha256
 from predict_age.storage.manifest import VerifiedRun, verified_run
@@ -109,7 +109,7 @@ def test_a_run_leaves_files_that_find_everybody(run: VerifiedRun, finished: tupl
     for row in rows[::7]:
         found = files.find(row[0])
         assert found is not None and (found.age, found.pct, found.source) == (row[1], row[3], row[4])
-    assert sum(len(people.pids) for people, _ in files.each()) == len(rows)
+    assert sum(len(people.pids) for people, _ in files.each(0)) == len(rows)
     verified = verify_run(Workspace.existing(finished[0]), run.folder)
     assert not verified.problems and any("lookup" in check for check in verified.checks)
 
@@ -164,6 +164,53 @@ def test_verify_names_wrong_files_with_right_hashes(
     monkeypatch.setattr(verification, "lookup_files", lambda _: wrong)
     problems = verify_run(Workspace.existing(finished[0]), run.folder).problems
     assert len(problems) == 1 and "lookup" in problems[0]
+
+
+@pytest.mark.parametrize("wrong", [None, "missing", "more", "another value", "an empty file"])
+def test_verify_holds_the_people_of_one_file(
+    run: VerifiedRun, finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str | None
+) -> None:
+    """However many there are, and differences in any of the files are named."""
+    tables = [pq.read_table(run.folder.path / name) for name in run.named("results/")]
+    everybody = sum(table.num_rows for table in tables)
+    held: list[int] = []
+
+    def noted(*arguments: Any) -> Any:
+        made = people_of_parts(*arguments)
+        held.append(len(made[0].pids))
+        return made
+
+    monkeypatch.setattr(verification, "people_of_parts", noted)
+    monkeypatch.setattr(verification, "lookup_files", lambda _: files)
+    for place in range(3):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        written = []
+        for n, table in enumerate(tables):
+            path = folder / f"part_{n}.parquet"
+            pq.write_table(changed(table, place, wrong if n == 0 or wrong == "an empty file" else None), path)
+            written.append((path, file_sha256(path)))
+        files = built(folder, written, 3)
+        held.clear()
+        problems = verify_run(Workspace.existing(finished[0]), run.folder).problems
+        assert len(problems) == (wrong is not None) and all("lookup" in problem for problem in problems)
+        assert max(held) < everybody / 2
+        if wrong is None:
+            assert len(held) == 3 and sum(held) == everybody
+
+
+def changed(people: pa.Table, place: int, wrong: str | None) -> pa.Table:
+    """``people`` of whom somebody whose pid leaves the rest ``place`` when divided by three is ``wrong``."""
+    rest = people["pid"].to_numpy() % 3 == place
+    at = int(np.flatnonzero(rest)[-1])
+    if wrong == "missing":
+        return pa.concat_tables([people.slice(0, at), people.slice(at + 1)])
+    if wrong == "more":
+        return pa.concat_tables([people, people.slice(at, 1).set_column(0, "pid", [[300_000_000 + place]])])
+    if wrong == "another value":
+        usable = [u != (n == at) for n, u in enumerate(people["usable"].to_pylist())]
+        return people.set_column(people.column_names.index("usable"), "usable", [usable])
+    return people.filter(pa.array(~rest)) if wrong == "an empty file" else people
 
 
 def open_files() -> int:

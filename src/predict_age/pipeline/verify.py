@@ -109,22 +109,27 @@ def _predictions(run: VerifiedRun) -> None:
 
 
 def _lookup(run: VerifiedRun) -> None:
-    """Compare every record of the lookup files with the result."""
+    """Compare every record of the lookup files with the result, the people of one file at a time."""
     files = lookup_files(run)
     if files is None:
         return
     parts = [(run.folder.path / name, run.files[name]) for name in run.named("results/")]
-    shown, texts = people_of_parts(parts)
-    people = 0
-    for found, named in files.each():
-        at = np.minimum(np.searchsorted(shown.pids, found.pids), max(len(shown.pids) - 1, 0))
-        people += len(found.pids)
-        if not found.as_table(named).equals(shown.taken(at).as_table(texts)):
+    for number in range(files.number):
+        shown, texts = people_of_parts(parts, number, files.number)
+        people = 0
+        for found, named in files.each(number):
+            at = np.minimum(np.searchsorted(shown.pids, found.pids), max(len(shown.pids) - 1, 0))
+            people += len(found.pids)
+            if not len(shown.pids) or not found.as_table(named).equals(shown.taken(at).as_table(texts)):
+                raise IntegrityError(
+                    "a lookup file differs from the result", expected="the same people with the same values", found="others"
+                )
+        if people != len(shown.pids):
             raise IntegrityError(
-                "a lookup file differs from the result", expected="the same people with the same values", found="others"
+                "lookup files do not hold everybody",
+                expected=f"{len(shown.pids):,} people in file {number}",
+                found=f"{people:,}",
             )
-    if people != len(shown.pids):
-        raise IntegrityError("lookup files do not hold everybody", expected=f"{len(shown.pids):,} people", found=f"{people:,}")
 
 
 def _model(run: VerifiedRun) -> None:

@@ -128,7 +128,7 @@ class LookupBlocks:
 
     def find(self, pid: int) -> FoundPerson | None:
         """The record of ``pid``. Raises IntegrityError for a damaged block."""
-        file = pid % len(self._index.names)
+        file = pid % self.number
         block = int(np.searchsorted(self._index.first_pids[file], pid, side="right")) - 1
         if block < 0:
             return None
@@ -144,23 +144,27 @@ class LookupBlocks:
         for file, block in sorted(self.damaged):
             self._read(file, block)
 
-    def each(self) -> Iterator[tuple[PeopleRecords, LookupTexts]]:
-        """The people of each block. Raises IntegrityError where one lies where ``find`` does not look, or lies there twice."""
-        for file, texts in enumerate(self._index.texts):
-            last: list[int] = []
-            for block, first in enumerate(self._index.first_pids[file].tolist()):
-                people = self._read(file, block)
-                pids = people.pids
-                ascending = bool((pids[1:] > pids[:-1]).all()) and (not last or first > last[0])
-                if not len(pids) or pids[0] != first or not ascending or (pids % len(self._index.names) != file).any():
-                    raise IntegrityError(
-                        f"{LOOKUP}{self._index.names[file]} has people in the wrong place",
-                        expected=f"ascending pids that leave the rest {file} when divided by {len(self._index.names)}",
-                        found=f"others in block {block}",
-                        fix="roll back to another run",
-                    )
-                last = pids[-1:].tolist()
-                yield people, texts
+    @property
+    def number(self) -> int:
+        """Number of files."""
+        return len(self._index.names)
+
+    def each(self, file: int) -> Iterator[tuple[PeopleRecords, LookupTexts]]:
+        """The people of each block of a ``file``. Raises IntegrityError where one lies where ``find`` does not look, or twice."""
+        last: list[int] = []
+        for block, first in enumerate(self._index.first_pids[file].tolist()):
+            people = self._read(file, block)
+            pids = people.pids
+            ascending = bool((pids[1:] > pids[:-1]).all()) and (not last or first > last[0])
+            if not len(pids) or pids[0] != first or not ascending or (pids % self.number != file).any():
+                raise IntegrityError(
+                    f"{LOOKUP}{self._index.names[file]} has people in the wrong place",
+                    expected=f"ascending pids that leave the rest {file} when divided by {self.number}",
+                    found=f"others in block {block}",
+                    fix="roll back to another run",
+                )
+            last = pids[-1:].tolist()
+            yield people, self._index.texts[file]
 
 
 class LookupFiles(LookupBlocks):
