@@ -207,11 +207,11 @@ class DagsterFailureError(Exception):
 
 def imitated_dagster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dagster 1.13.29 as far as the example uses it; the example was run with the library itself on 2026-11-29."""
-    plain = ("Definitions", "MaterializeResult", "RunConfig", "RunRequest", "define_asset_job")
+    plain = ("Definitions", "MaterializeResult", "RetryPolicy", "RunConfig", "RunRequest", "define_asset_job")
     record = {n: lambda *a, **k: SimpleNamespace(**k) for n in plain}
     contexts = dict.fromkeys(("AssetExecutionContext", "ScheduleEvaluationContext"), object)
     more = {
-        "asset": lambda f: f,
+        "asset": lambda **k: lambda f: f,
         "schedule": lambda **k: lambda f: SimpleNamespace(evaluate=f, **k),
         "Config": Settings,
         "Failure": DagsterFailureError,

@@ -11,6 +11,7 @@ from dagster import (
     Definitions,
     Failure,
     MaterializeResult,
+    RetryPolicy,
     RunConfig,
     RunRequest,
     ScheduleEvaluationContext,
@@ -20,7 +21,7 @@ from dagster import (
 )
 
 BUSY = 75  # another run holds the workspace
-AGAIN = (6, 143)  # out of resources, or stopped by SIGTERM: the same command continues the run
+AGAIN = (6, 137, 143)  # out of resources, killed, or stopped by SIGTERM: the same command continues the run
 
 
 class Event(Config):
@@ -37,7 +38,7 @@ def command(event: Event) -> list[str]:
     return ["predict-age", "run", *files, "--features", "/data/features.toml", *when, "--json"]
 
 
-@asset
+@asset(retry_policy=RetryPolicy(max_retries=1, delay=60))  # of failures that allow it, see below
 def ages(context: AssetExecutionContext, config: Event) -> MaterializeResult:
     """Ages of all people, published in the workspace."""
     done = subprocess.run(command(config), capture_output=True, text=True, check=False)

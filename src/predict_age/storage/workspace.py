@@ -196,7 +196,11 @@ class Workspace:
             probe.write_bytes(b"")
             probe.unlink()
         except OSError as error:
-            raise ResourceError(f"the workspace {self.root} cannot be written: {error.strerror}") from None
+            raise ResourceError(
+                f"the workspace {self.root} cannot be written: {error.strerror}",
+                expected="a folder in which this user may make files",
+                fix="allow writing there, or choose another --workspace",
+            ) from None
 
     @property
     def documents(self) -> LocalDocuments:
