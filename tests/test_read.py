@@ -109,3 +109,108 @@ def test_a_source_is_given_to_everything(flat: bool, people_rows: list[dict[str,
     for answer in compared:
         for name in ("predicted_age", "age_lower", "age_upper", "confidence_pct", "prediction_source"):
             assert answer[name] == published[answer["pid"]][name]
+
+
+def odd_files(folder: Path) -> None:
+    """Files whose columns have other types, other columns, or come late; every format."""
+    profiles = [json.dumps({"tenure": i % 30}) for i in range(40)]
+    tables = [
+        pa.table(
+            {"pid": pa.array(range(40), pa.int64()), "birth_year": pa.array([1980] * 40, pa.int32()), "profile_json": profiles}
+        ),
+        pa.table({"pid": pa.array(range(100, 140), pa.float64()), "birth_year": ["1981"] * 40, "profile_json": profiles}),
+        pa.table({"pid": [str(i) for i in range(200, 240)], "birth_year": pa.array([1982.0] * 40), "profile_json": profiles}),
+        pa.table(
+            {
+                "pid": pa.array(range(300, 340), pa.uint64()),
+                "birth_year": pa.nulls(40),
+                "late": pa.array([2**63] * 40, pa.uint64()),
+                "profile_json": profiles,
+            }
+        ),
+        pa.table(
+            {
+                "pid": pa.array(range(400, 440), pa.decimal128(20)),
+                "birth_year": [None] * 40,
+                "profile_json": [{"tenure": i} for i in range(40)],
+            }
+        ),
+    ]
+    for number, table in enumerate(tables):
+        pq.write_table(table, folder / f"{number}.parquet")
+
+
+def test_files_of_different_types_are_one_table(tmp_path: Path) -> None:
+    """Every record and every column, also one that a later file has alone; types without a common one are text."""
+    odd_files(tmp_path)
+    table = predict_age.read(tmp_path, as_of=AS_OF).to_arrow()
+    assert table.column_names == ["pid", "birth_year", "profile_json", "late"]
+    assert [int(float(v)) for v in table["pid"].to_pylist()] == [h * 100 + i for h in range(5) for i in range(40)]
+    assert table["late"].null_count == 160
+    assert {json.loads(text)["tenure"] for text in table["profile_json"].to_pylist()} == set(range(40))
+    (tmp_path / "late.csv").write_text("pid,birth_year,profile_json,later\n900,1980,{},x\n")
+    (tmp_path / "later.jsonl").write_text('{"pid": 901, "birth_year": 1980, "profile_json": {}, "latest": 36893488147419103232}\n')
+    mixed = predict_age.read(tmp_path, as_of=AS_OF).to_arrow()
+    assert {"late", "later", "latest"} <= set(mixed.column_names)
+    assert mixed.num_rows == 202
+    assert mixed["latest"].to_pylist()[-1] == "36893488147419103232"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2**70], pa.string()),
+        ([1, -(2**63)], pa.int64()),
+        ([1, 2**63], pa.string()),
+        ([0.5, 2**53 + 1], pa.string()),
+        ([0.5, 7], pa.float64()),
+        ([True, 1], pa.string()),
+        ([None, None], pa.string()),
+        ([1, "x"], pa.string()),
+        ([{"a": 1}, [1]], pa.string()),
+    ],
+    ids=str,
+)
+def test_values_of_json_have_the_widest_type_that_keeps_them(values: list[Any], kind: pa.DataType, tmp_path: Path) -> None:
+    """Whole numbers of any size are kept to the digit."""
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"pid": i, "x": v}) + "\n" for i, v in enumerate(values)))
+    column = predict_age.read(tmp_path / "a.jsonl").to_arrow()["x"]
+    assert column.type == kind
+    kept = [json.loads(v) if pa.types.is_string(kind) and v not in (None, "x") else v for v in column.to_pylist()]
+    assert kept == values
+
+
+@pytest.mark.parametrize("late", [2**70, "one", 0.5, True], ids=str)
+def test_a_late_value_of_another_kind_is_an_input_error(late: object, tmp_path: Path) -> None:
+    """Never an error of Arrow or Python."""
+    rows = [{"pid": i, "x": 1} for i in range(20_001)] + [{"pid": 20_001, "x": late}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    with pytest.raises(InputError, match=r"column x of .* changes its type"):
+        predict_age.read(tmp_path / "a.jsonl").to_arrow()
+
+
+def test_a_source_of_many_types_is_predicted_as_a_run_does(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Ids and years of each file by their own type: whole, float, text, decimal, in CSV, JSON and Parquet."""
+    folder = tmp_path / "people"
+    folder.mkdir()
+    rows = [
+        {"pid": r["pid"], "birth_year": r["birth_year"], "profile_json": json.dumps(r["profile_json"])} for r in people_rows[:500]
+    ]
+    kinds = [(pa.int64(), pa.int32()), (pa.float64(), pa.float32()), (pa.string(), pa.string()), (pa.decimal128(25), pa.int64())]
+    for number, (id_type, year_type) in enumerate(kinds):
+        mine = rows[number * 100 : number * 100 + 100]
+        ids, years = (pa.array([r[name] for r in mine], pa.int64()) for name in ("pid", "birth_year"))
+        table = pa.table(
+            {"pid": ids.cast(id_type), "birth_year": years.cast(year_type), "profile_json": [r["profile_json"] for r in mine]}
+        )
+        pq.write_table(table, folder / f"{number}.parquet")
+    (folder / "5.jsonl").write_text("".join(json.dumps({k: v for k, v in r.items() if v is not None}) + "\n" for r in rows[400:]))
+    (tmp_path / "c.toml").write_text(TINY)
+    run = predict_age.run(folder, tmp_path / "w", AS_OF, config=tmp_path / "c.toml", progress=False)
+    published = {r["pid"]: r for r in run.results.to_arrow().to_pylist()}
+    answers = predict_age.load(tmp_path / "w").predict(predict_age.read(folder, as_of=AS_OF)).to_pylist()
+    assert sorted(a["pid"] for a in answers) == sorted(published) == sorted(r["pid"] for r in rows)
+    compared = [a for a in answers if published[a["pid"]]["prediction_source"] == "ML_PREDICTION"]
+    assert len(compared) > 100
+    names = ("predicted_age", "age_lower", "age_upper", "confidence_pct", "prediction_source")
+    assert all(a[name] == published[a["pid"]][name] for a in compared for name in names)

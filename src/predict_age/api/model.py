@@ -162,13 +162,13 @@ class AgeModel:
         """
         listed = self.workspace.suppression
         minors = self._minors(given, as_of)
-        if given.ids is None:
+        if not given.has_ids:
             return {}, np.zeros(len(given), np.bool_), minors
         if self.rules.ids == "text":
-            read = read_text_ids(given.ids)
-            columns = {"pid": read["pid"], "source_id": read["source_id"]}
+            read = pa.concat_tables([read_text_ids(table["pid"]).select(["pid", "source_id"]) for table in given.light])
         else:
-            columns = {"pid": read_ids(connect(), given.ids, "integer")}
+            read = pa.concat_tables([pa.table({"pid": read_ids(connect(), table["pid"], "integer")}) for table in given.light])
+        columns = dict(zip(read.column_names, read.columns, strict=True))
         pids, valid = columns["pid"].fill_null(0).to_numpy(), columns["pid"].is_valid().to_numpy()
         hidden, _ = hidden_people(pids, listed, self.rules.ids)
         withheld = are_withheld(pids, self.withheld) | are_withheld(pids, np.sort(pids[minors & valid]))
@@ -176,11 +176,16 @@ class AgeModel:
 
     def _minors(self, given: GivenPeople, as_of: dt.date | None) -> BoolArray:
         """Who of n people is a minor by any age that is given."""
-        if not given.ages.num_columns:
-            return np.zeros(len(given), np.bool_)
         rules = replace(self.rules, ids="integer", as_of=as_of or self.rules.as_of)
-        numbered = given.ages.append_column("pid", pa.array(np.arange(len(given))))
-        return np.asarray(rules.canonical(connect(), numbered, ("withheld",))["withheld"].to_numpy(), np.bool_)
+        found = [np.zeros(0, np.bool_)]
+        for table in given.light:
+            ages = table.drop_columns([name for name in table.column_names if name == "pid"])
+            if not ages.num_columns:
+                found.append(np.zeros(len(given), np.bool_))
+                continue
+            numbered = ages.append_column("pid", pa.array(np.arange(ages.num_rows)))
+            found.append(rules.canonical(connect(), numbered, ("withheld",))["withheld"].to_numpy())
+        return np.concatenate(found).astype(np.bool_)
 
     def __repr__(self) -> str:
         return f"<AgeModel {self.version}, {len(self.features)} features, as of {self.as_of.isoformat()}>"

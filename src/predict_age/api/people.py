@@ -36,14 +36,19 @@ AnyPeople: TypeAlias = PeopleSource | ArrowTable | Sequence[Mapping[str, object]
 
 @dataclass(frozen=True)
 class GivenPeople:
-    """n people: ``ids`` (n,) as they were given, or None, and ``profiles`` (n,) VARCHAR: JSON objects, or what is given instead.
+    """n people: ``profiles`` (n,) VARCHAR are JSON objects, or what is given instead.
 
-    ``ages`` (n rows) are the columns of ages that were given, by the names that row rules know.
+    ``light`` are tables of n rows together, whose columns may have other types in each: ``pid`` as it was given, where there are
+    ids, and the columns of ages that were given, by the names that row rules know.
     """
 
-    ids: pa.ChunkedArray | None
+    light: Sequence[pa.Table]
     profiles: pa.ChunkedArray
-    ages: pa.Table
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether ids are given."""
+        return all("pid" in table.column_names for table in self.light)
 
     def __len__(self) -> int:
         return len(self.profiles)
@@ -55,7 +60,9 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
     Whoever has the column of profiles has their profile there; of all others, what is neither an id nor an age is the profile.
     """
     if isinstance(people, PeopleSource):
-        return _of_table(source_people(people, source), source)
+        tables = source_people(people, source)
+        profiles = [chunk for table in tables for chunk in table["profile"].chunks]
+        return GivenPeople([table.drop_columns("profile") for table in tables], pa.chunked_array(profiles, pa.string()))
     if isinstance(people, ArrowTable):
         table = pa.table(people)
         return _of_table(table.select([name for name in table.column_names if not name.startswith(INDEX)]), source)
@@ -67,7 +74,7 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
     ages = {name: [p.get(written) if isinstance(p, Mapping) else None for p in people] for name, written in _age_names(source)}
     given = {name: _age_values(values) for name, values in ages.items() if any(value is not None for value in values)}
     some = _ids(ids) if any(i is not None for i in ids) else None
-    return GivenPeople(some, pa.chunked_array([pa.array(texts, pa.string())]), pa.table(given))
+    return _together(some, pa.table(given), pa.chunked_array([pa.array(texts, pa.string())]))
 
 
 def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
@@ -75,7 +82,7 @@ def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
     named = [(name, table[written]) for name, written in _age_names(source) if written in table.column_names]
     ages = pa.table({name: plain_values(column) for name, column in named if holds_value(storage_type(column.type))})
     if source.profile_json in table.column_names:
-        return GivenPeople(ids, pc.cast(profile_text(table[source.profile_json]), pa.string()), ages)
+        return _together(ids, ages, pc.cast(profile_text(table[source.profile_json]), pa.string()))
     rest = [name for name in table.column_names if name not in source.light_columns]
     if not rest:
         raise InputError(
@@ -83,7 +90,14 @@ def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
             expected=f"a column {source.profile_json!r}, or the fields of the profile as columns",
             found=", ".join(table.column_names) or "no column",
         )
-    return GivenPeople(ids, pc.cast(flat_profile(table.select(rest)), pa.string()), ages)
+    return _together(ids, ages, pc.cast(flat_profile(table.select(rest)), pa.string()))
+
+
+def _together(ids: pa.ChunkedArray | None, ages: pa.Table, profiles: pa.ChunkedArray) -> GivenPeople:
+    """People whose ids, where there are some, and ages are columns of one type each."""
+    return GivenPeople(
+        [pa.table({**({} if ids is None else {"pid": ids}), **dict(zip(ages.column_names, ages, strict=True))})], profiles
+    )
 
 
 def _age_names(source: SourceConfig) -> Iterable[tuple[str, str]]:

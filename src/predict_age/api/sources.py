@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,22 +13,23 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from predict_age.api.column_union import batch_of_records, conformed, kind_of_value, type_of_kinds, united_schema
 from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.pipeline.run_plan import date_or_today
-from predict_age.proposal.columns import AGE_ROLES
-from predict_age.proposal.sample import Record, json_object, record_texts
+from predict_age.proposal.sample import Record, json_object
 from predict_age.proposal.source_profile import KnownAges, SourceProfile, profile_of
-from predict_age.source.column_types import plain_values
+from predict_age.source.column_names import with_folders
+from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import SourceFile, SourceListing, list_source
 from predict_age.source.parquet_file import open_parquet
-from predict_age.source.row_group_reader import read_split, repeated_text, splits_of_file
-from predict_age.source.text_readers import read_text
+from predict_age.source.row_group_reader import LIGHT, merged, source_splits
+from predict_age.source.row_walk import RowWalk
+from predict_age.source.whole_records import BY_POSITION, parquet_tables, record_texts, sample_records
 
 ROWS_PREVIEWED = 10
-TYPED_ROWS = 20_000  # of JSON lines, that decide the types of the columns
-ROWS_OF_A_BATCH = 50_000
+TYPED_ROWS = 20_000  # records of JSON, or of several formats, that decide names and types of the columns
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,22 @@ class PeopleSource:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Columns and their types, as Arrow reads them."""
-        first = self.files[0]
-        folders = [pa.field(name, pa.string()) for name, _ in first.partition]
-        if all(file.format == "parquet" for file in self.files):
-            own = open_parquet(first.path).schema_arrow.remove_metadata()
-            return pa.schema([*own, *(field for field in folders if field.name not in own.names)])
+        """Columns and their types, as Arrow reads them: those of all files, of JSON those of 20,000 records spread over them."""
+        if self._is_parquet:
+            return united_schema([_parquet_schema(file) for file in self.files])
         if all(file.format == "csv" for file in self.files):
-            record = next(self._records(first), {})
-            return pa.schema([pa.field(name, pa.string()) for name in record])
+            names = dict.fromkeys(name for file in self.files for name in _csv_columns(file))
+            return pa.schema([pa.field(name, pa.string()) for name in names])
         columns: dict[str, set[str]] = {}
-        for number, record in enumerate(record for file in self.files for record in self._records(file)):
-            if number == TYPED_ROWS:
-                break
-            for name, value in record.items():
-                columns.setdefault(name, set()).add(type(value).__name__)
-        return pa.schema([pa.field(name, _type_of(kinds)) for name, kinds in columns.items()])
+        for piece in sample_records(self.files, TYPED_ROWS):
+            for record in self._records(piece.texts, self.files[piece.place[0]]):
+                for name, value in record.items():
+                    columns.setdefault(name, set()).add(kind_of_value(value))
+        return pa.schema([pa.field(name, type_of_kinds(kinds)) for name, kinds in columns.items()])
+
+    @property
+    def _is_parquet(self) -> bool:
+        return all(file.format == "parquet" for file in self.files)
 
     @property
     def columns(self) -> list[str]:
@@ -95,13 +96,16 @@ class PeopleSource:
         return self._profile
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Stream all records. Raises InputError for a JSON value that is of another type than those before."""
-        for file in self.files:
-            if file.format == "parquet":
-                for batch in open_parquet(file.path).iter_batches(ROWS_OF_A_BATCH):
-                    yield _conformed(batch, file, self.schema)
+        """Stream all records. Raises InputError for a value that does not fit the type of its column."""
+        for number, file in enumerate(self.files):
+            if self._is_parquet:
+                tables = (table for split in source_splits(file, number) for table in parquet_tables(split))
+                for table in tables:
+                    yield from conformed(table, self.schema, file.path).to_batches()
             else:
-                yield from self._text_batches(file)
+                for texts in record_texts(file):
+                    if records := list(self._records(texts, file)):
+                        yield batch_of_records(records, self.schema, file.path)
 
     def preview(self, rows: int = ROWS_PREVIEWED) -> pa.Table:
         """Read the first ``rows`` records."""
@@ -151,39 +155,11 @@ class PeopleSource:
         about = f"{self.path}: {len(self.files):,} files, {rows} rows{known}"
         return f"<p>{html.escape(about)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-    def _records(self, file: SourceFile) -> Iterator[Record]:
-        """Records of a text file, or some of a Parquet file."""
-        for texts in record_texts(file, TYPED_ROWS):
-            for text in texts.to_pylist():
-                if (record := json_object(text)) is not None:
-                    yield {**record, **{k: v for k, v in file.partition if k not in record}}
-
-    def _text_batches(self, file: SourceFile) -> Iterator[pa.RecordBatch]:
-        waiting: list[Record] = []
-        for record in self._records(file):
-            waiting.append(record)
-            if len(waiting) == ROWS_OF_A_BATCH:
-                yield self._batch(waiting, file)
-                waiting = []
-        if waiting:
-            yield self._batch(waiting, file)
-
-    def _batch(self, records: Sequence[Record], file: SourceFile) -> pa.RecordBatch:
-        arrays = []
-        for field in self.schema:
-            values = [record.get(field.name) for record in records]
-            if pa.types.is_string(field.type):
-                values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-            try:
-                arrays.append(pa.array(values, field.type))
-            except (pa.ArrowInvalid, pa.ArrowTypeError):
-                raise InputError(
-                    f"column {field.name} of {file.path} changes its type",
-                    expected=f"{field.type}, as in the first {TYPED_ROWS:,} records",
-                    found="a value of another type",
-                    fix="a run reads such a source; as a table, read it with another library",
-                ) from None
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+    def _records(self, texts: pa.ChunkedArray, file: SourceFile) -> Iterator[Record]:
+        """The JSON objects in ``texts``, with the columns that the folders of their file add."""
+        for text in texts.to_pylist():
+            if (record := json_object(text)) is not None:
+                yield {**record, **{k: v for k, v in file.partition if k not in record}}
 
 
 AnySource: TypeAlias = str | Path | PeopleSource
@@ -201,58 +177,25 @@ def open_source(source: AnySource, *, as_of: dt.date | str | None = None) -> Peo
     return opened
 
 
-def source_people(source: PeopleSource, settings: SourceConfig) -> pa.Table:
-    """All records that a run would read with the ``settings``: ids, ages and profiles in the columns that these name.
+def source_people(source: PeopleSource, settings: SourceConfig) -> list[pa.Table]:
+    """All records that a run would read with the ``settings``, some together: ids, ages and profiles by the names of row rules.
 
-    Columns whose type differs between files are text.
+    Columns may have another type in each table.
     """
-    named = {"pid": settings.pid, "profile": settings.profile_json}
-    named |= {name: written for name in AGE_ROLES if (written := getattr(settings, name))}
-    files = list_source(source.path, settings).files
-    rows = [piece for number, file in enumerate(files) for piece in _rows_of(file, number, settings)]
-    pieces = [pa.table({named[n]: plain_values(t[n]) for n in named if n in t.column_names}) for t in rows]
-    if not pieces:
-        return pa.table({settings.profile_json: pa.array([], pa.string())})
-    try:
-        return pa.concat_tables(pieces, promote_options="default")
-    except pa.ArrowInvalid:
-        texts = [pa.table({name: t[name].cast(pa.string()) for name in t.column_names}) for t in pieces]
-        return pa.concat_tables(texts, promote_options="default")
+    walk = RowWalk(list_source(source.path, settings).files, settings, with_profile=True)
+    tables = list(merged((piece.rows for piece in walk.all() if len(piece)), sys.maxsize))
+    return tables or [pa.table({name: pa.array([], pa.string()) for name in (*LIGHT, "profile")})]
 
 
-def _rows_of(file: SourceFile, number: int, settings: SourceConfig) -> Iterator[pa.Table]:
-    """Rows of a file with the names that row rules know, and the profile as text."""
-    if file.format != "parquet":
-        for chunk in read_text(file, settings, ages_needed=False):
-            yield chunk.rows.rename_columns([{"profile_json": "profile"}.get(name, name) for name in chunk.rows.column_names])
-        return
-    for split in splits_of_file(open_parquet(file.path).metadata, 0, number, file.path, working=False, partition=file.partition):
-        for piece in read_split(split, settings, with_profile=True):
-            yield piece.raw
+def _parquet_schema(file: SourceFile) -> pa.Schema:
+    own = open_parquet(file.path).schema_arrow.remove_metadata()
+    return pa.schema([*own, *(pa.field(name, pa.string()) for name, _ in file.partition if name not in own.names)])
 
 
-def _type_of(kinds: set[str]) -> pa.DataType:
-    """Arrow type for values of these Python types: text for all that are not of one kind."""
-    kinds = kinds - {"NoneType"}
-    if kinds == {"bool"}:
-        return pa.bool_()
-    if kinds == {"int"}:
-        return pa.int64()
-    return pa.float64() if kinds and kinds <= {"int", "float"} else pa.string()
-
-
-def _conformed(batch: pa.RecordBatch, file: SourceFile, schema: pa.Schema) -> pa.RecordBatch:
-    """``batch`` of a Parquet file with the columns of the ``schema``; what a file does not have is NULL."""
-    names, folders = batch.schema.names, dict(file.partition)
-    arrays = []
-    for field in schema:
-        if field.name in names:
-            arrays.append(batch.column(field.name).cast(field.type))
-        elif field.name in folders:
-            arrays.append(repeated_text(folders[field.name], batch.num_rows).cast(field.type))
-        else:
-            arrays.append(pa.nulls(batch.num_rows, field.type))
-    return pa.RecordBatch.from_arrays([a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arrays], schema=schema)
+def _csv_columns(file: SourceFile) -> list[str]:
+    header = header_of(file)
+    names = [name or BY_POSITION if at == 0 else name for at, name in enumerate(header)]
+    return [name for name in with_folders(names, file.partition) if name] if header else []
 
 
 def _cell(value: object) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from functools import partial
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from predict_age.errors import InputError
 from predict_age.features.extract import extract_features
-from predict_age.pipeline.source_sample import AgeColumn, FilePiece, PlanSample, SampledPeople, light
+from predict_age.pipeline.source_sample import ROWS_TOGETHER, AgeColumn, PlanSample, SampledPeople
 from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.runs.batching import number_of_batches
 from predict_age.runs.budget import cost_usd
@@ -20,21 +18,18 @@ from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_before_reading
 from predict_age.runtime.command_log import stage
 from predict_age.runtime.worker_pool import available_cores
-from predict_age.source.column_names import check_columns, with_folders
-from predict_age.source.column_types import check_types
 from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.missing_keys import no_known_age
-from predict_age.source.parquet_file import open_parquet
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
 from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_known
-from predict_age.source.row_group_reader import Split, read_split, splits_of_file
+from predict_age.source.row_group_reader import merged
 from predict_age.source.row_rules import connect
-from predict_age.source.text_readers import read_text
+from predict_age.source.row_walk import RowWalk, checked_footer
 from predict_age.source.text_stream import open_bytes
 
-SAMPLED_SPLITS = 5
 COUNTED_ROWS = 200_000  # of Parquet: ids and ages of so many are read
+SAMPLED_ROWS = 200_000  # of larger Parquet
 COUNTED_TEXT_BYTES, UNPACKED = 64 << 20, 8  # text up to this size is read as a whole; how much larger it is when it is packed
 # Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
 READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE = 990_000, 60_000, 112_000, 560_000
@@ -96,7 +91,7 @@ class Estimate:
 
 @stage("look at a sample of the rows and estimate the run")
 def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
-    """Estimate from file sizes, Parquet footers and a few sampled row groups; reads no profile of a Parquet source.
+    """Estimate from file sizes, Parquet footers and a sample of the rows; reads no profile of a Parquet source.
 
     Text of moderate size is read as a whole and refused as a run would refuse it; of larger text only the beginning is read. With
     ``gates``, too many given ages of no use are refused as well.
@@ -120,35 +115,31 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
 def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) -> Estimate:
     """Estimate of a run over the plan's source, whether or not it ``trains`` on its people and ``predicts`` some."""
     trains = trains and not plan.base
-    config = plan.config
-    text_rows = 0
-    splits: list[Split] = []
-    sample = PlanSample(rules_before_reading(plan), config.source)
+    config, text_rows = plan.config, 0
+    walk = RowWalk(plan.files, config.source, ages_needed=trains, profile_columns=())
+    sample = PlanSample(rules_before_reading(plan), config.source, plan.files)
     texts = [f for f in plan.files if f.format != "parquet"]
     whole = sum(f.size * (UNPACKED if f.compression else 1) for f in texts) <= COUNTED_TEXT_BYTES
     footers = {
-        number: _checked(plan, number, ages_needed=trains) for number, file in enumerate(plan.files) if file.format == "parquet"
+        number: checked_footer(file, config.source, ages_needed=trains)
+        for number, file in enumerate(plan.files)
+        if file.format == "parquet"
     }
     rows = sum(metadata.num_rows for metadata in footers.values())
     counted = whole and rows <= COUNTED_ROWS
     for number, file in enumerate(plan.files):
         if number not in footers:
-            text_rows += _sample_text(plan, number, sample, whole=whole, ages_needed=trains)
-            if not whole:
-                sample.finish()
-            continue
-        mine = splits_of_file(footers[number], len(splits), number, file.path, working=False, partition=file.partition)
-        splits += mine
-        if counted:
-            _sample_parquet(plan, mine, sample)
-        if not counted or not mine:
-            sample.finish()
-            sample.files.append(FileRows(file.path, footers[number].num_rows, Counter()))
+            text_rows += _sample_text(walk, number, sample, whole=whole)
+        elif counted and footers[number].num_rows:
+            for piece in walk.of_file(number):
+                sample.add_piece(piece)
+        else:
+            sample.add_unread(FileRows(file.path, footers[number].num_rows, Counter()))
     sample.finish()
     if not counted:
-        for split in splits[:: max(1, len(splits) // SAMPLED_SPLITS)][:SAMPLED_SPLITS]:
-            for piece in islice(read_split(split, config.source, with_profile=False), 1):
-                sample.add(piece.raw)
+        parquet = replace(walk, files=[plan.files[number] for number in footers])
+        for raw in merged((piece.rows for piece in parquet.sample(SAMPLED_ROWS)), ROWS_TOGETHER):
+            sample.add(raw)
     rows += text_rows
     if whole:
         check_rejected(sample.rows_by_file(), config.source, "look at the source")
@@ -166,29 +157,6 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
     return _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts)
 
 
-def _checked(plan: RunPlan, number: int, *, ages_needed: bool) -> pq.FileMetaData:
-    """Footer of a Parquet file that has the configured columns, of types that can be read."""
-    file, source = plan.files[number], plan.config.source
-    parquet = open_parquet(file.path)
-    check_columns(with_folders(parquet.schema_arrow.names, file.partition), source, file.path, ages_needed=ages_needed)
-    check_types(parquet.schema_arrow, source, file.path)
-    return parquet.metadata
-
-
-def _sample_parquet(plan: RunPlan, splits: list[Split], sample: PlanSample) -> None:
-    """Take all rows of the ``splits`` of a Parquet file."""
-    source = plan.config.source
-
-    def profiles(split: Split, first: int, rows: int) -> pa.ChunkedArray:
-        pieces = [piece.raw["profile"] for piece in read_split(split, source, with_profile=True, with_ids=False)]
-        return pa.chunked_array([chunk for piece in pieces for chunk in piece.chunks], pa.string()).slice(first, rows)
-
-    for split in splits:
-        for piece in read_split(split, source, with_profile=False):
-            rows = piece.raw.num_rows
-            sample.add_piece(FilePiece(split.path, light(piece.raw), rows, Counter(), partial(profiles, split, piece.first, rows)))
-
-
 def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFindings) -> None:
     """Raise InputError where too few of the people with a known age have a usable profile, as training does."""
     if plan.config.source.profile_json == "*":
@@ -204,15 +172,14 @@ def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFinding
     )
 
 
-def _sample_text(plan: RunPlan, number: int, sample: PlanSample, *, whole: bool, ages_needed: bool) -> int:
+def _sample_text(walk: RowWalk, number: int, sample: PlanSample, *, whole: bool) -> int:
     """Rows of a text file: counted where it is read as a ``whole``, else scaled up by bytes from its first chunk."""
-    file = plan.files[number]
-    chunks = read_text(file, plan.config.source, ages_needed=ages_needed, profile_columns=())
-    rows = 0
-    for chunk in chunks:
-        sample.add_chunk(file.path, chunk)
-        rows += chunk.records
+    file, rows = walk.files[number], 0
+    for piece in walk.of_file(number):
+        sample.add_piece(piece)
+        rows += piece.records
         if not whole:
+            sample.finish()
             break
     if whole or not rows:
         return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -16,16 +16,13 @@ from predict_age.pipeline.as_of_check import as_of_warnings
 from predict_age.pipeline.estimate import estimate
 from predict_age.runs.run import RunPlan
 from predict_age.runtime.command_log import stage
-from predict_age.source.missing_keys import check_profile_key
-from predict_age.source.parquet_file import open_parquet
-from predict_age.source.row_group_reader import read_split, splits_of_file
+from predict_age.source.missing_keys import PROFILE_COLUMN, EmptyKeys, check_keys
 from predict_age.source.row_rules import connect
-from predict_age.source.text_readers import read_text
+from predict_age.source.row_walk import RowPiece, RowWalk
 
 PROFILES_SAMPLED = 3_000  # in plan's table
 PROFILES_SEARCHED = 100_000  # for a feature that the sample does not have
 WHOLE_PROFILES = 50  # of flat files with all their columns, for suggestions
-PLACES = 6  # files, or row groups of a file, that the sample is taken from
 BUILT_IN = "built in"
 MAX_FEATURES_NAMED = 8  # absent features or keys that an error names
 
@@ -41,20 +38,30 @@ def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[Featur
     none of its values can be read. Of the built-in features some may be absent, but not all of them.
     """
     if plan.training_source:
-        check_features(plan.of_training_source())  # a model cannot be trained on what its people do not have
-        plan = replace(plan, training_source="", training_files=())
+        _check(plan.of_training_source(), ages_needed=not plan.base)  # a model cannot be trained on what its people do not have
+        return _check(replace(plan, training_source="", training_files=()), notes, ages_needed=False)
+    return _check(plan, notes, ages_needed=not plan.base)
+
+
+def _check(plan: RunPlan, notes: list[str] | None = None, *, ages_needed: bool) -> list[FeatureCoverage]:
+    """``check_features`` of one source; ``ages_needed``: a CSV file of it must have an age column."""
+    source = plan.config.source
     features, _ = compile_features(plan.features_text, plan.as_of)
-    columns = _top_level_keys(features) if plan.config.source.profile_json == "*" else None
+    columns = _top_level_keys(features) if source.profile_json == "*" else None
+    walk = RowWalk(plan.files, source, with_profile=True, with_ids=False, ages_needed=ages_needed, profile_columns=columns)
 
     @cache
     def whole_profiles() -> pa.ChunkedArray:
-        return profiles if columns is None else _sample(plan, WHOLE_PROFILES)
+        return profiles if columns is None else _profiles(replace(walk, profile_columns=None).sample(WHOLE_PROFILES))
 
-    profiles = _sample(plan, PROFILES_SAMPLED, columns)
+    pieces = walk.sample(PROFILES_SAMPLED)
+    profiles = _profiles(pieces)
     coverage = inspect_features(connect(), profiles, features, plan.as_of, whole_profiles)
     if any(c.is_absent for c in coverage) and len(profiles) >= PROFILES_SAMPLED:
-        wider = inspect_features(connect(), _sample(plan, PROFILES_SEARCHED, columns), features, plan.as_of, whole_profiles)
+        pieces = walk.sample(PROFILES_SEARCHED)
+        wider = inspect_features(connect(), _profiles(pieces), features, plan.as_of, whole_profiles)
         coverage = [w if c.is_absent else c for c, w in zip(coverage, wider, strict=True)]
+    _check_keys(plan, pieces)
     if notes is not None:
         notes += as_of_warnings(profiles, features, plan.as_of)
         notes += [_protected(c) for c in coverage if c.protected]
@@ -77,6 +84,22 @@ def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[Featur
             ),
         )
     return coverage
+
+
+def _profiles(pieces: Sequence[RowPiece]) -> pa.ChunkedArray:
+    """The profiles of ``pieces`` as JSON text."""
+    return pa.chunked_array([chunk for piece in pieces for chunk in piece.rows["profile"].chunks], pa.string())
+
+
+def _check_keys(plan: RunPlan, pieces: Sequence[RowPiece]) -> None:
+    """Raise InputError when the JSON files among ``pieces`` have no profile, or misspell its key, as a run does."""
+    has_profile: dict[int, bool] = {}
+    for piece in pieces:
+        if plan.files[piece.file].format == "jsonl" and len(piece):
+            profiles = piece.rows["profile"]
+            has_profile[piece.file] = has_profile.get(piece.file, False) or profiles.null_count < len(profiles)
+    empty = [EmptyKeys(plan.files[n], frozenset() if found else frozenset([PROFILE_COLUMN])) for n, found in has_profile.items()]
+    check_keys(empty, plan.source, plan.config.source)
 
 
 def _protected(feature: FeatureCoverage) -> str:
@@ -118,48 +141,3 @@ def _top_level_keys(features: FeatureSet) -> frozenset[str] | None:
         return None
     paths = [getattr(feature, name, None) for feature in features.features.values() for name in ("path", "over")]
     return frozenset(str(parse_path(path)[0]) for path in paths if path)
-
-
-def _sample(plan: RunPlan, most: int, columns: frozenset[str] | None = None) -> pa.ChunkedArray:
-    """Up to ``most`` profiles as JSON text, from the beginning of several files and row groups.
-
-    Flat ones hold the ``columns`` alone, where these are given.
-    """
-    chunks: list[pa.Array] = []
-    rows = 0
-    step = max(1, len(plan.files) // PLACES)
-    numbers = [*range(0, len(plan.files), step)]
-    for number in numbers:
-        share = max(1, most // min(len(numbers), PLACES))
-        for profiles in _profiles(plan, number, share, columns):
-            chunks += profiles.chunks
-            rows += len(profiles)
-        if rows >= most:
-            break
-    return pa.chunked_array(chunks, pa.string())
-
-
-def _profiles(plan: RunPlan, number: int, most: int, columns: frozenset[str] | None) -> Iterator[pa.ChunkedArray]:
-    """Up to ``most`` profiles of one file."""
-    file, source = plan.files[number], plan.config.source
-    left = most
-    if file.format == "parquet":
-        metadata = open_parquet(file.path).metadata
-        splits = splits_of_file(metadata, 0, number, file.path, working=False, partition=file.partition)
-        for split in splits[:: max(1, len(splits) // PLACES)]:
-            if left <= 0:
-                return
-            share = max(1, min(left, most // PLACES + 1)) if len(splits) > 1 else left
-            pieces = read_split(split, source, with_profile=True, with_ids=False, most_rows=share, profile_columns=columns)
-            if (piece := next(pieces, None)) is not None:
-                yield piece.raw["profile"].slice(0, share)
-                left -= min(share, piece.raw.num_rows)
-        return
-    for chunk in read_text(file, source, ages_needed=not plan.base, profile_columns=columns):
-        if left <= 0:
-            return
-        profiles = chunk.rows["profile_json"]
-        if len(profiles) and profiles.null_count == len(profiles):
-            check_profile_key(file, source)
-        yield profiles.slice(0, left)
-        left -= chunk.rows.num_rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,12 +16,13 @@ from predict_age.records.given_ages import AGE_OF_MINOR, GivenAges, UnusableAges
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.runs.run import RunPlan
 from predict_age.source.age_states import count_states, states_of_people, sum_unusable, with_readings
+from predict_age.source.discovery import SourceFile
 from predict_age.source.rejected_rows import FileRows
 from predict_age.source.row_group_reader import merged
 from predict_age.source.row_rules import EXISTING, AgeState, IdType, RowRules, connect, register
+from predict_age.source.row_walk import RowPiece
 from predict_age.source.scan import id_type
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
-from predict_age.source.working_rows import TextChunk
 from predict_age.tally import AGE_BINS, fold_tails
 
 NEVER_COUNTS = "not in ages.precedence"
@@ -61,78 +62,58 @@ class SampledPeople:
     to_predict: int
 
 
-def light(raw: pa.Table) -> pa.Table:
-    """Ids and ages of ``raw`` alone."""
-    return raw.select([name for name in ("pid", *EXISTING) if name in raw.column_names])
-
-
-@dataclass(frozen=True)
-class FilePiece:
-    """Some rows of a file: ``records`` that the file has there, the ``broken`` ones among them, and the profiles of the rows.
-
-    ``profiles`` reads them, because those of a Parquet file are seldom needed.
-    """
-
-    path: str
-    rows: pa.Table
-    records: int
-    broken: Counter[str]
-    profiles: Callable[[], pa.ChunkedArray]
-
-
 class PlanSample:
     """Some rows of each file, or of some row groups, or all."""
 
-    def __init__(self, rules: RowRules, source: SourceConfig) -> None:
+    def __init__(self, rules: RowRules, source: SourceConfig, files: Sequence[SourceFile]) -> None:
         self._rules = rules
         self._source = source
+        self._paths = [file.path for file in files]
         self._raw: list[pa.Table] = []
-        self._waiting: list[FilePiece] = []
-        self._pieces: list[FilePiece] = []
-        self._shares: list[float] = []
-        self._numbers = self._texts = self._broken = self._waiting_rows = 0
+        self._waiting: list[RowPiece] = []
+        self._pieces: list[RowPiece] = []
+        self._numbers = self._texts = self._known = self._broken = self._waiting_rows = 0
         self.rows = self.withheld = 0  # looked at, and of known minors
         self._texts_by_file: dict[str, int] = {}
         self.files: list[FileRows] = []
 
-    def add_chunk(self, path: str, chunk: TextChunk) -> None:
-        """Rows and rejected records of a text file; :meth:`finish` looks at those of small files together."""
-        broken = Counter(reason for _, reason in chunk.broken)
-        self.add_piece(FilePiece(path, light(chunk.rows), chunk.records, broken, lambda: chunk.rows["profile_json"]))
-
-    def add_piece(self, piece: FilePiece) -> None:
-        """Rows of a file of which all rows are looked at; :meth:`finish` looks at those of small files together."""
+    def add_piece(self, piece: RowPiece) -> None:
+        """Rows and rejected records of a file; :meth:`finish` looks at those of small files together."""
         if self._waiting and not piece.rows.schema.equals(self._waiting[0].rows.schema):
             self.finish()
         self._waiting.append(piece)
-        self._waiting_rows += piece.rows.num_rows
+        self._waiting_rows += len(piece)
         if self._waiting_rows > ROWS_TOGETHER:
             self.finish()
+
+    def add_unread(self, file: FileRows) -> None:
+        """A file of which no row is looked at."""
+        self.finish()
+        self.files.append(file)
 
     def finish(self) -> None:
         """Look at the rows that wait."""
         waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
-        tables = [piece.rows for piece in waiting if piece.rows.num_rows]
+        tables = [piece.rows for piece in waiting if len(piece)]
         problems = self.add(pa.concat_tables(tables)) if tables else pa.chunked_array([], pa.string())
         first = 0
         for piece in waiting:
-            path, rows = piece.path, piece.rows
-            mine = problems.slice(first, rows.num_rows)
-            first += rows.num_rows
+            path = self._paths[piece.file]
+            mine = problems.slice(first, len(piece))
+            first += len(piece)
             self._broken += piece.broken.total()
-            self._texts_by_file[path] = self._texts_by_file.get(path, 0) + count_text_ids(rows["pid"], mine)
+            self._texts_by_file[path] = self._texts_by_file.get(path, 0) + count_text_ids(piece.rows["pid"], mine)
             if not self.files or self.files[-1].path != path:
                 self.files.append(FileRows(path, 0, Counter()))
             rejected = piece.broken + Counter(mine.drop_null().to_pylist())
             self.files[-1] = FileRows(path, self.files[-1].records + piece.records, self.files[-1].rejected + rejected)
-        self._pieces += [piece for piece in waiting if piece.rows.num_rows]
+        self._pieces += [piece for piece in waiting if len(piece)]
 
     def add(self, raw: pa.Table) -> pa.ChunkedArray:
-        """Take rows of one file or row group. Returns what is wrong with each, NULL where nothing is."""
-        judged_rows = light(raw)
-        canonical = self._rules.canonical(connect(), judged_rows, ("pid", "problem", "known_age", "withheld"))
-        self._raw.append(judged_rows)
-        self._shares.append((canonical.num_rows - canonical["known_age"].null_count) / max(canonical.num_rows, 1))
+        """Take rows with ids and ages. Returns what is wrong with each, NULL where nothing is."""
+        canonical = self._rules.canonical(connect(), raw, ("pid", "problem", "known_age", "withheld"))
+        self._raw.append(raw)
+        self._known += canonical.num_rows - canonical["known_age"].null_count
         self.rows += canonical.num_rows
         self.withheld += pc.sum(canonical["withheld"]).as_py() or 0
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
@@ -155,8 +136,8 @@ class PlanSample:
         rows = np.sort(rows[np.unique(people[rows], return_index=True)[1]])  # of each person the first such row
         first = 0
         for piece in self._pieces:
-            mine = rows[(rows >= first) & (rows < first + piece.rows.num_rows)] - first
-            first += piece.rows.num_rows
+            mine = rows[(rows >= first) & (rows < first + len(piece))] - first
+            first += len(piece)
             if len(mine):
                 yield piece.profiles().take(pa.array(mine))
 
@@ -171,7 +152,7 @@ class PlanSample:
     @property
     def known_share(self) -> float:
         """Share (0..1) of the rows with a known age."""
-        return sum(self._shares) / max(len(self._shares), 1)
+        return self._known / max(self.rows, 1)
 
     def ids(self) -> tuple[IdType, int]:
         """Type of the sampled ids, and the number of ids of another type."""

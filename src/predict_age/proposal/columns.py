@@ -12,7 +12,8 @@ from predict_age.errors import ConfigError
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, words_of
 from predict_age.proposal.given_ages import ages_of_sample
 from predict_age.proposal.identifiers import RepeatedId, counts_rows, is_of_others, person_id, repeated_id
-from predict_age.proposal.sample import BY_POSITION, SourceSample
+from predict_age.proposal.sample import SourceSample
+from predict_age.source.whole_records import BY_POSITION
 
 Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
 AGE_ROLES: tuple[Role, ...] = ("approximate_age", "birth_year", "birth_date")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.errors import InputError, IntegrityError
@@ -23,9 +22,9 @@ from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_of
 from predict_age.serving.people import PublishedPeople, PublishedPerson, published_people
-from predict_age.source.row_group_reader import read_split, splits_of_file
+from predict_age.source.row_group_reader import SLICE_BYTES, SLICE_ROWS, merged
 from predict_age.source.row_rules import EXISTING, RowRules, connect
-from predict_age.source.text_readers import read_text
+from predict_age.source.row_walk import RowWalk
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.row_accounting import WITHHELD_MINOR
 from predict_age.storage.suppression_list import SuppressionList
@@ -201,14 +200,6 @@ def _repeated_ids(plan: RunPlan, rules: RowRules) -> NDArray[np.int64]:
 
 
 def _rows(plan: RunPlan, *, with_profile: bool) -> Iterator[pa.Table]:
-    """The rows of the plan's source, with the columns of a slice."""
-    for number, file in enumerate(plan.files):
-        if file.format == "parquet":
-            metadata = pq.read_metadata(file.path)
-            for split in splits_of_file(metadata, 0, number, file.path, working=False, partition=file.partition):
-                for piece in read_split(split, plan.config.source, with_profile=with_profile):
-                    yield piece.raw
-        else:
-            for chunk in read_text(file, plan.config.source, ages_needed=False):
-                if chunk.rows.num_rows:
-                    yield chunk.rows.rename_columns(["profile" if n == "profile_json" else n for n in chunk.rows.column_names])
+    """The rows of the plan's source, with the columns of a slice; those of small files together."""
+    walk = RowWalk(plan.files, plan.config.source, with_profile=with_profile)
+    return merged((piece.rows for piece in walk.all() if len(piece)), SLICE_ROWS, SLICE_BYTES)

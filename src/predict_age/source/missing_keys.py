@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -16,6 +18,7 @@ from predict_age.source.text_stream import utf8_blocks
 
 TRIED_OBJECTS = 5  # of a file's beginning
 LONGEST_BEGINNING = 1 << 20
+PROFILE_COLUMN = "profile_json"  # column of a working file
 
 
 def keys_of_first_record(file: SourceFile) -> list[str]:
@@ -35,38 +38,65 @@ def keys_of_first_record(file: SourceFile) -> list[str]:
     return []
 
 
-def check_profile_key(file: SourceFile, source: SourceConfig) -> None:
-    """Raise InputError unless the first record of a JSON file, none of whose records has a profile, at least has the key."""
-    keys = keys_of_first_record(file) if file.format == "jsonl" and source.profile_json != "*" else [source.profile_json]
-    if source.profile_json not in keys:
-        raise InputError(
-            f"no profile in {file.path}: no record has the key",
-            expected=f'the key "{source.profile_json}"' + did_you_mean(source.profile_json, keys),
-            found="a first record with the keys " + ", ".join(keys) if keys else "no value in any record",
-            fix='name your key under [source], or set profile_json = "*" to use all other keys as the profile',
-        )
+@dataclass(frozen=True)
+class EmptyKeys:
+    """A JSON file that has records, and the ``columns`` (birth_year ..., profile_json) in which none of them has a value."""
+
+    file: SourceFile
+    columns: frozenset[str]
 
 
-def check_keys(file: SourceFile, metadata: pq.FileMetaData, groups: range, source: SourceConfig) -> None:
-    """Raise InputError when no record of a JSON file has the profile key, or when an age key is written in another way.
+def empty_keys(file: SourceFile, metadata: pq.FileMetaData, groups: range) -> EmptyKeys:
+    """Columns without a value among the row ``groups`` made from a file in the working file that has the ``metadata``."""
+    names = ("birth_year", "approximate_age", "birth_date", PROFILE_COLUMN)
+    return EmptyKeys(file, frozenset(name for name in names if _is_empty(metadata, groups, name)))
 
-    ``groups`` are the row groups made from it in the working file that has the ``metadata``.
+
+def check_keys(files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> None:
+    """Raise InputError when no JSON file of a source has the profile key, or when one writes that or an age key in another way.
+
+    ``files`` are all that have records. Many writers leave keys without a value out: a file whose people have no profile, or no
+    age, is no fault.
     """
-    if file.format != "jsonl":
-        return
-    if not groups:
-        return
-    names = ("birth_year", "approximate_age", "birth_date", "profile_json")
-    empty = {name for name in names if _is_empty(metadata, groups, name)}
-    if not empty:
-        return
-    if "profile_json" in empty:
-        check_profile_key(file, source)
-    keys = keys_of_first_record(file)
-    for column in empty - {"profile_json"}:
-        name = getattr(source, column)
-        if any(letters_of(key) == letters_of(name) and key not in source.light_columns for key in keys):
-            raise no_age(source, file.path, "a first record with the keys " + ", ".join(keys), keys)
+    if source.profile_json != "*":
+        _check_profile_key([empty.file for empty in files if PROFILE_COLUMN in empty.columns], files, where, source)
+    for empty in files:
+        if not (columns := empty.columns - {PROFILE_COLUMN}):
+            continue
+        keys = keys_of_first_record(empty.file)
+        for name in (getattr(source, column) for column in sorted(columns)):
+            if any(letters_of(key) == letters_of(name) and key not in source.light_columns for key in keys):
+                raise no_age(source, empty.file.path, _first_record(keys), keys)
+
+
+def _check_profile_key(without: list[SourceFile], files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> None:
+    """``check_keys`` of the profile: files ``without`` one may have no such key, unless all files are, or the key is misspelt."""
+    name = source.profile_json
+    with_profile = next((empty.file for empty in files if PROFILE_COLUMN not in empty.columns), None)
+    usual = keys_of_first_record(with_profile) if with_profile else []
+    for file in without:
+        keys = keys_of_first_record(file)
+        if name in keys:
+            if not with_profile:
+                return
+        elif with_profile and did_you_mean(name, [key for key in keys if key not in usual]):
+            raise _no_profile(file.path, keys, source)
+    if without and not with_profile:
+        keys = next(filter(None, map(keys_of_first_record, without)), [])
+        raise _no_profile(without[0].path if len(without) == 1 else where, keys, source)
+
+
+def _no_profile(where: str, keys: list[str], source: SourceConfig) -> InputError:
+    return InputError(
+        f"no profile in {where}: no record has the key",
+        expected=f'the key "{source.profile_json}"' + did_you_mean(source.profile_json, keys),
+        found=_first_record(keys) if keys else "no value in any record",
+        fix='name your key under [source], or set profile_json = "*" to use all other keys as the profile',
+    )
+
+
+def _first_record(keys: list[str]) -> str:
+    return "a first record with the keys " + ", ".join(keys)
 
 
 def _is_empty(metadata: pq.FileMetaData, groups: range, name: str) -> bool:
@@ -78,7 +108,7 @@ def _is_empty(metadata: pq.FileMetaData, groups: range, name: str) -> bool:
 
 def no_known_age(files: tuple[SourceFile, ...], where: str, source: SourceConfig, least: int) -> InputError:
     """The error of a source whose rows have no value in any age column, when a model is to be trained on ``least`` people."""
-    keys = next((keys for file in files if file.format == "jsonl" and (keys := keys_of_first_record(file))), [])
-    if not keys or any(name in keys for name in source.age_columns):
+    found = [keys for file in files if file.format == "jsonl" and (keys := keys_of_first_record(file))]
+    if not found or any(name in keys for keys in found for name in source.age_columns):
         return too_few_known(least, "no value in any age column")
-    return no_age(source, where, "a first record with the keys " + ", ".join(keys), keys)
+    return no_age(source, where, _first_record(found[0]), found[0])

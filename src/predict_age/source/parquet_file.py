@@ -69,3 +69,12 @@ def _check_columns(file: pq.ParquetFile) -> None:
     for group in range(metadata.num_row_groups if few else min(metadata.num_row_groups, 1)):
         with suppress(NotImplementedError):  # of a type that Arrow does not read: such columns are left out
             next(file.reader.iter_batches(0, row_groups=[group], column_indices=columns, use_threads=False), None)
+
+
+def damaged_parquet(path: str, row_group: int, error: Exception) -> InputError:
+    """The error for rows that cannot be read."""
+    return InputError(
+        f"a Parquet file is damaged: {path}, row group {row_group}",
+        found=without_values(str(error), path),
+        fix="replace the file and start a new run",
+    )

@@ -16,10 +16,10 @@ from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import has_nested_dictionary, plain_values
-from predict_age.source.parquet_file import PARQUET_ERRORS, open_parquet
+from predict_age.source.discovery import SourceFile
+from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
 from predict_age.source.path_partition import PathPartition
 from predict_age.source.profile_json import flat_profile, profile_text
-from predict_age.source.value_form import without_values
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache
@@ -93,9 +93,22 @@ def splits_of_file(
     return splits
 
 
+def source_splits(file: SourceFile, number: int = 0) -> list[Split]:
+    """Splits of a Parquet file of a source, in which it has the ``number``."""
+    return splits_of_file(open_parquet(file.path).metadata, 0, number, file.path, working=False, partition=file.partition)
+
+
 def repeated_text(value: str | None, rows: int) -> pa.ChunkedArray:
     """A column of ``rows`` times the same text."""
     return pa.chunked_array([pa.nulls(rows, pa.string()) if value is None else pa.repeat(pa.scalar(value, pa.string()), rows)])
+
+
+def with_folder_columns(table: pa.Table, partition: PathPartition, names: Collection[str] | None = None) -> pa.Table:
+    """``table`` with the columns that folders add, but those that the file has itself: ``names``, or all of the table."""
+    for name, value in partition:
+        if name not in (table.column_names if names is None else names):
+            table = table.append_column(name, repeated_text(value, table.num_rows))
+    return table
 
 
 @lru_cache(maxsize=8)
@@ -111,13 +124,13 @@ def read_split(
     with_ids: bool = True,
     only: NDArray[np.bool_] | None = None,
     most_bytes: int = SLICE_BYTES,
-    most_rows: int = SLICE_ROWS,
+    most_rows: int | None = None,
     profile_columns: Collection[str] | None = None,
 ) -> Iterator[Slice]:
     """Stream the rows of ``split``. ``with_profile=False`` leaves the profile column unread, ``with_ids=False`` ids and ages: NULL.
 
-    ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded. ``most_bytes`` bounds a slice, and
-    ``most_rows`` one with profiles. Flat profiles are made of the ``profile_columns`` alone, where these are given.
+    ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded. ``most_bytes`` and ``most_rows`` bound
+    a slice. Flat profiles are made of the ``profile_columns`` alone, where these are given.
     """
     file = _cached_file(split.path)
     names = file.schema_arrow.names
@@ -137,7 +150,8 @@ def read_split(
     columns = [c for c in columns if c in there] or names[:1]  # rows are counted by some column
     first = 0
     try:
-        together = _rows_together(file, split, columns, min(most_rows, SLICE_ROWS) if with_profile else LIGHT_ROWS, most_bytes)
+        most = SLICE_ROWS if with_profile else LIGHT_ROWS
+        together = _rows_together(file, split, columns, min(most_rows or most, most), most_bytes)
         for read in _tables(file, split, columns, together):
             table = read
             rows = table.num_rows
@@ -149,18 +163,17 @@ def read_split(
                 keep = only[first : first + rows]
                 table, positions = _kept(table, keep), positions[keep]
             if table.num_rows:
-                for name, value in split.partition:
-                    if name not in names:
-                        table = table.append_column(name, repeated_text(value, table.num_rows))
-                raw = _rename(table, source, aged if with_ids else [], rest if with_profile else None, flat)
+                raw = _rename(
+                    with_folder_columns(table, split.partition, names),
+                    source,
+                    aged if with_ids else [],
+                    rest if with_profile else None,
+                    flat,
+                )
                 yield Slice(first, raw, positions)
             first += rows
     except PARQUET_ERRORS as error:
-        raise InputError(
-            f"a Parquet file is damaged: {split.path}, row group {split.row_group}",
-            found=without_values(str(error), split.path),
-            fix="replace the file and start a new run",
-        ) from None
+        raise damaged_parquet(split.path, split.row_group, error) from None
     if first != split.rows:
         raise InputError(
             f"a source file changed during the run, or is damaged: {split.path}",

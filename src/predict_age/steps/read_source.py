@@ -16,17 +16,16 @@ from predict_age.runs.run import RunPlan, StepContext
 from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_before_reading, unused_rows_file
 from predict_age.source import filesystem
 from predict_age.source.age_states import sum_unusable, with_readings, without_readings
-from predict_age.source.column_names import check_columns, with_folders
-from predict_age.source.column_types import check_types
 from predict_age.source.convert import Conversion, TextFile, convert, converted_together, route
 from predict_age.source.duplicate_rows import DuplicateRows, find_duplicates, write_duplicate_rows, write_unused_rows
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.id_hashes import key_of_run
-from predict_age.source.missing_keys import check_keys, no_known_age
+from predict_age.source.missing_keys import EmptyKeys, check_keys, empty_keys, no_known_age
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.rejected_rows import check_rejected
 from predict_age.source.row_group_reader import Split, splits_of_file
 from predict_age.source.row_rules import IdType, RowRules
+from predict_age.source.row_walk import checked_footer
 from predict_age.source.scan import SplitCounts, id_type, scan
 from predict_age.source.suppressed_records import Hiding, none_left_out, settle
 from predict_age.step import StepResult
@@ -59,8 +58,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     ids = rules.ids
     conversions = _convert_text(context, source / "working", set_aside, rules, settled)
     footers = _footers(conversions)
-    for conversion in conversions:
-        check_keys(plan.all_files[conversion.file], footers[conversion.path], conversion.groups, plan.config.source)
+    _check_keys(plan, conversions, footers)
     splits = _splits(plan, conversions, footers)
     counts = _scan(context, splits, rules, scratch, set_aside)
     if not settled:
@@ -159,6 +157,18 @@ def _footers(conversions: list[Conversion]) -> dict[str, pq.FileMetaData]:
     return {path: open_parquet(path).metadata for path in {c.path for c in conversions}}
 
 
+def _check_keys(plan: RunPlan, conversions: list[Conversion], footers: dict[str, pq.FileMetaData]) -> None:
+    """Raise InputError when JSON files of the source, or of the training source, have no profile or misspelt keys."""
+    found: dict[str, list[EmptyKeys]] = {plan.source: [], plan.training_source: []}
+    for conversion in conversions:
+        file = plan.all_files[conversion.file]
+        if file.format == "jsonl" and conversion.groups:
+            where = plan.source if conversion.file < len(plan.files) else plan.training_source
+            found[where].append(empty_keys(file, footers[conversion.path], conversion.groups))
+    for where, files in found.items():
+        check_keys(files, where, plan.config.source)
+
+
 def _splits(plan: RunPlan, conversions: list[Conversion], footers: dict[str, pq.FileMetaData]) -> list[Split]:
     working = {c.file: c for c in conversions}
     splits: list[Split] = []
@@ -168,11 +178,7 @@ def _splits(plan: RunPlan, conversions: list[Conversion], footers: dict[str, pq.
         if copy is not None:
             metadata = footers[path]
         else:
-            parquet = open_parquet(path)
-            metadata = parquet.metadata
-            names = with_folders(parquet.schema_arrow.names, file.partition)
-            check_columns(names, plan.config.source, path, ages_needed=_ages_needed(plan, number))
-            check_types(parquet.schema_arrow, plan.config.source, path)
+            metadata = checked_footer(file, plan.config.source, ages_needed=_ages_needed(plan, number))
         partition = () if copy is not None else file.partition
         splits += splits_of_file(
             metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,14 +15,15 @@ from predict_age.errors import ConfigError, InputError
 from predict_age.source.column_names import did_you_mean
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import SourceFile, list_source
-from predict_age.source.missing_keys import keys_of_first_record
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.text_readers import read_text
 from predict_age.source.value_form import shown_names
+from predict_age.source.whole_records import sample_records
 
 _FILES = "a CSV, JSON lines or Parquet file, or a folder of them,"
 _ROWS = pa.schema([("pid", pa.string()), ("true_age", pa.string())])
 _AGE = "true_age"
+RECORDS_TRIED = 20_000  # of JSON, for the names of their keys
 _USUAL_NAMES = {
     "pid": ("id", "person_id", "personid", "key"),
     "source_id": ("id", "person_id", "personid", "key"),
@@ -39,7 +41,8 @@ def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> No
         raise ConfigError(f"there is no file {truth}", expected=f"{_FILES} with pid and true_age")
     try:
         files = list_source(truth, _settings("pid", _AGE)).files
-        tables = [table for file in files for table in _tables(file, truth)]
+        json_names = _names_in_json(files)
+        tables = [table for file in files for table in _tables(file, json_names if file.format == "jsonl" else _names(file), truth)]
     except InputError as error:
         raise _unreadable(truth, error) from None
     rows = pa.concat_tables(tables) if tables else _ROWS.empty_table()
@@ -64,9 +67,15 @@ def _unreadable(truth: str, error: InputError) -> ConfigError:
     )
 
 
-def _tables(file: SourceFile, truth: str) -> Iterator[pa.Table]:
-    """Rows of one file, some at a time."""
-    names = _names(file)
+def _names_in_json(files: Sequence[SourceFile]) -> list[str]:
+    """Keys of the records in the JSON ``files``: writers leave keys without a value out."""
+    texts = (piece.texts for piece in sample_records([file for file in files if file.format == "jsonl"], RECORDS_TRIED))
+    objects = (json.loads(text) for chunk in texts for text in chunk.to_pylist())
+    return list(dict.fromkeys(name for found in objects for name in found))
+
+
+def _tables(file: SourceFile, names: Sequence[str], truth: str) -> Iterator[pa.Table]:
+    """Rows of one file, whose columns have these ``names``, some at a time."""
     if not names:
         return
     key, age = _columns(names, truth)
@@ -103,13 +112,11 @@ def _texts(column: pa.ChunkedArray, path: str) -> pa.ChunkedArray:
 
 
 def _names(file: SourceFile) -> list[str]:
-    """Names of the columns of a file; none where it is empty."""
+    """Names of the columns of a Parquet or CSV file; none where it is empty."""
     if file.format == "parquet":
         names: list[str] = open_parquet(file.path).schema_arrow.names
         return names
-    if file.format == "csv":
-        return header_of(file)
-    return keys_of_first_record(file)
+    return header_of(file)
 
 
 def _columns(names: Sequence[str], truth: str) -> tuple[str, str]:
