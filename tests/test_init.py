@@ -6,6 +6,7 @@ import csv
 import json
 import random
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,17 @@ IDS: dict[str, Callable[[Row, random.Random], object]] = {
     "constant": lambda _, draw: "x",
     "few": lambda row, draw: "rare" if row["staff_no"] < 5050 else None,
 }
-PROTECTED = ["gender", "Sex", "ethnicity", "maritalStatus", "religion", "disability_status", "birth_year2", "date of birth"]
+PROTECTED = [
+    "gender",
+    "Sex",
+    "ethnicity",
+    "maritalStatus",
+    "religion",
+    "disability_status",
+    "invalidité",
+    "birth_year2",
+    "date of birth",
+]
 NAMES = ["Name", "first_name", "fullName"]
 
 
@@ -301,6 +312,116 @@ def test_whole_numbers_that_are_codes_become_categories(
     assert init(write(coded(values, name), tmp_path / "coded.csv"))["features"][name] == kind
 
 
+MEAN_AGES = [30, 55, 25, 60, 22, 64, 35, 50]  # of people with the codes 1 to 8, which have no gaps and no name
+
+
+def _code_of(years: int, draw: random.Random, means: list[int]) -> int:
+    """A code that people of about this age have, one in five a random one."""
+    if draw.random() < 0.2:
+        return draw.randint(1, len(means))
+    return 1 + min(range(len(means)), key=lambda k: abs(means[k] - years) + 8 * draw.random())
+
+
+def _of_whole_numbers(kind: str, years: int, draw: random.Random) -> int:
+    spread = [22 + 37 * k % 41 for k in range(20)]
+    return {
+        "few codes": lambda: _code_of(years, draw, MEAN_AGES),
+        "many codes": lambda: 100 + _code_of(years, draw, spread),
+        "years at work": lambda: max(0, round((years - 18) * draw.random())),
+        "a peak in the middle of life": lambda: max(0, round(6 - abs(years - 42) / 5 + draw.gauss(0, 1))),
+        "nothing to do with the age": lambda: draw.randint(1, 9),
+        "pay": lambda: 100 * round(200 + 6 * years + draw.gauss(0, 40)),
+    }[kind]()
+
+
+@pytest.mark.parametrize(
+    ("kind", "kinds"),
+    [
+        ("few codes", ["category"]),
+        ("many codes", ["number", "category"]),
+        ("years at work", ["number"]),
+        ("a peak in the middle of life", ["number"]),
+        ("nothing to do with the age", ["number"]),
+        ("pay", ["number"]),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_known_ages_tell_codes_from_amounts(kind: str, kinds: list[str], suffix: str, tmp_path: Path) -> None:
+    """Numbers without gaps or a telling name are categories where each one's people have an age that their order does not tell."""
+    draw = random.Random(3)
+    rows = [{**row, "q7": _of_whole_numbers(kind, row["years"], draw)} for row in people(3000)]
+    made = init(write([{k: v for k, v in row.items() if k != "years"} for row in rows], tmp_path / f"coded{suffix}"))
+    assert [kind for name, kind in made["features"].items() if name.startswith("q7")] == kinds
+    options = ("--config", made["config"], "--features", made["features_file"])
+    assert json.loads(cli("plan", "--source", tmp_path / f"coded{suffix}", *options, "--as-of", AS_OF, "--json").stdout)
+
+
+def test_too_few_known_ages_decide_nothing(tmp_path: Path) -> None:
+    """With 150 known ages, numbers without gaps stay numbers."""
+    draw = random.Random(3)
+    rows = [{**row, "q7": _code_of(row["years"], draw, MEAN_AGES)} for row in people(225)]
+    made = init(write([{k: v for k, v in row.items() if k != "years"} for row in rows], tmp_path / "coded.csv"))
+    assert made["features"]["q7"] == "number"
+
+
+BANDS: dict[str, Callable[[int, random.Random], object]] = {
+    "generations": lambda age, _: ["Z", "Y", "X", "Boomer"][(age > 28) + (age > 44) + (age > 60)],
+    "another language": lambda age, _: ["молодий", "середній", "старший"][(age > 35) + (age > 55)],
+    "two": lambda age, _: age >= 40,
+    "numbers": lambda age, _: age // 10,
+    "numbers in no order": lambda age, _: [7, 3, 9, 4][(age - 19) // 12],
+    "some mistakes": lambda age, draw: "ABC"[(age > 30) + (age > 50)] if draw.random() > 0.01 else draw.choice("ABC"),
+    "some missing": lambda age, draw: "ABC"[(age > 30) + (age > 50)] if draw.random() > 0.3 else None,
+}
+NO_BANDS: dict[str, Callable[[int, random.Random], object]] = {
+    "retired": lambda age, draw: "retired" if age > draw.gauss(60, 5) else "at work",
+    "studies": lambda age, draw: ["pupil", "student", "none"][(age > draw.gauss(20, 2)) + (age > draw.gauss(27, 6))],
+    "nothing to do with the age": lambda _, draw: draw.choice(["a", "b", "c"]),
+    "rare": lambda age, draw: age > 64,
+}
+
+
+@pytest.mark.parametrize("kind", [*BANDS, *NO_BANDS])
+def test_the_age_in_wide_bands_is_no_feature(kind: str, tmp_path: Path) -> None:
+    """Bands of any width, name, language or type are left out; courses of life, which the age does not decide, stay."""
+    draw = random.Random(5)
+    rows = [{**row, "g1": {**BANDS, **NO_BANDS}[kind](row["years"], draw)} for row in people(1500)]
+    made = init(write([{k: v for k, v in row.items() if k != "years"} for row in rows], tmp_path / "bands.jsonl"))
+    assert ("g1" in made["features"]) == (kind in NO_BANDS)
+    assert made["left_out"].get("g1", "").startswith("gives the age away") == (kind in BANDS)
+
+
+CONTACTS: dict[str, Callable[[random.Random], str]] = {
+    "x1": lambda draw: f"+49 30 {draw.randint(10**6, 10**7)}",
+    "x2": lambda draw: f"({draw.randint(200, 999)}) {draw.randint(200, 999)}-{draw.randint(1000, 9999)}",
+    "x3": lambda draw: (
+        f"DE{draw.randint(10, 99)} 3704 {draw.randint(1000, 9999)} {draw.randint(1000, 9999)} {draw.randint(10, 99)}"
+    ),
+    "x4": lambda draw: " ".join(str(draw.randint(1000, 9999)) for _ in range(4)),
+    "Strasse": lambda draw: f"{draw.choice(['Lange Gasse', 'Am Markt'])} {draw.randint(1, 999)}{draw.choice('abc')}",
+    "home_address": lambda draw: f"{draw.randint(1, 9999)} {draw.choice(['Main Street', 'Oak Road'])}",
+    "E-Mail": lambda draw: f"{draw.getrandbits(30):x} at example.org",
+}
+
+
+@pytest.mark.parametrize("name", CONTACTS)
+def test_numbers_and_addresses_of_people_are_no_features(name: str, tmp_path: Path) -> None:
+    """With blanks, too, which are not the words of a text."""
+    draw = random.Random(6)
+    rows = [{k: v for k, v in {**row, name: CONTACTS[name](draw)}.items() if k != "years"} for row in people()]
+    made = init(write(rows, tmp_path / "staff.csv"))
+    assert set(made["features"]) == {"role", "salary", "started", "remote"}
+    assert made["left_out"][name].endswith(("an identifier", "contact data by its name"))
+
+
+@pytest.mark.parametrize("name", ["account_balance", "phone_bill", "mail_count"])
+def test_amounts_named_like_contact_data_stay_features(name: str, tmp_path: Path) -> None:
+    """The balance of an account is no number of an account."""
+    draw = random.Random(6)
+    rows = [{k: v for k, v in {**row, name: round(draw.random() * 900, 2)}.items() if k != "years"} for row in people()]
+    assert init(write(rows, tmp_path / "staff.csv"))["features"][name] == "number"
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_dummies_beside_their_column_are_left_out(first: bool, tmp_path: Path) -> None:
     """In front of the column that they are made of, and behind it; a flag that groups several values stays."""
@@ -326,6 +447,15 @@ VALUES = {
     "national origin": ["US citizen", "non-citizen"],
     "": ["gold", "silver", "single malt"],
 }
+
+
+@pytest.mark.parametrize(
+    "values", [["blanc", "noir", "asiatique"], ["weiß", "schwarz", "asiatisch"], ["branco", "preto", "africano"]]
+)
+def test_colours_beside_a_continent_are_an_origin(values: list[str]) -> None:
+    """Of people, in the languages whose colours are known; colours alone are those of things."""
+    assert (attribute_of_values(Counter(dict.fromkeys(values, 50)), "q3") or ("",))[0] == "ethnic origin"
+    assert attribute_of_values(Counter(dict.fromkeys([*values[:2], "rouge"], 50)), "q3") is None
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

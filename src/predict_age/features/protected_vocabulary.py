@@ -113,7 +113,8 @@ _DOUBTFUL = {  # attribute: sense: words
         ),
         "places": (
             "asian asians indian african american amer chinese mexican caribbean european arab middle_eastern japanese "
-            "korean filipino islander british irish roma"
+            "korean filipino islander british irish roma "
+            "asiatique asiatico asiatica asiatisch asiat africain africaine africano africana afrikanisch"
         ),
     },
     "sexual orientation": {

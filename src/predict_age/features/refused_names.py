@@ -20,7 +20,8 @@ PROTECTED = {  # attribute: names of it
     "ethnic origin": "race, racial, ethnicity, ethnic, ethnie, etnia, caste, skin color, skin colour, hautfarbe, raza, rasse",
     "religion": "religion, religious, creed, konfession, religione, religiao, godsdienst, religionszugehorigkeit",
     "disability": (
-        "disability, disabled, handicap, handicapped, behinderung, schwerbehinderung, discapacidad, disabilita, genetic"
+        "disability, disabled, handicap, handicapped, behinderung, schwerbehinderung, discapacidad, disabilita, "
+        "invalidite, invalidita, invalidez, genetic"
     ),
     "family": (
         "marital, married, civil status, pregnant, pregnancy, maternity, familienstand, schwangerschaft, etat "

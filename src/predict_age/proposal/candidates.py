@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,12 +15,15 @@ from predict_age.features.protected_categories import attribute_of_values
 from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import FEATURE_NAME, parse_path
 from predict_age.letters import fold
+from predict_age.proposal.coded_numbers import levels_tell_more
 from predict_age.proposal.fields import Field, FieldPath, words_of
-from predict_age.proposal.identifiers import counts_rows, is_repeated_id
+from predict_age.proposal.identifiers import counts_rows, is_contact, is_repeated_id
 from predict_age.proposal.text_candidates import (
     COVERED_SHARE,
+    MOST_CODE_VALUES,
     Settings,
     are_codes,
+    code_settings,
     item_flags,
     level_share,
     meaning_of,
@@ -70,9 +73,10 @@ class LeftOut:
 
 
 def propose(
-    fields: dict[FieldPath, Field], rows: int, as_of: dt.date, taken: Iterable[str]
+    fields: dict[FieldPath, Field], as_of: dt.date, taken: Iterable[str], ages: Sequence[int | None]
 ) -> tuple[list[Candidate], list[LeftOut]]:
-    """Candidates for the ``fields`` of ``rows`` profiles; ``taken``: columns of ids and ages."""
+    """Candidates for the ``fields`` of profiles with ``ages`` (n_rows,), years or None; ``taken``: columns of ids and ages."""
+    rows = len(ages)
     used: set[str] = set()
     candidates: list[Candidate] = []
     left: list[LeftOut] = []
@@ -80,7 +84,7 @@ def propose(
         shown = written(path)
         reason = next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
         reason = reason or _unreachable(path) or _unusable(field, rows)
-        made = [] if reason else _features_of(field, as_of)
+        made = [] if reason else _features_of(field, as_of, ages)
         if not made:
             left.append(LeftOut(shown, reason or "nothing in it that a model can use"))
         for suffix, settings in made:
@@ -131,6 +135,8 @@ def identity_reason(field: Field) -> str:
         return "it numbers the rows"
     if is_repeated_id(field.path[-1], field):
         return f"an id by its name, {len(field.counts):,} different ones: declare it by hand where it says more than who it is"
+    if is_contact(field.path[-1], field):
+        return "contact data by its name"
     if _is_identifier(field):
         return "nearly every person has a value of their own: an identifier"
     return ""
@@ -144,10 +150,15 @@ def _is_identifier(field: Field) -> bool:
         dense = max(field.numbers) - min(field.numbers) < 3 * len(field.numbers)
         return whole and (dense or bool(_ID_WORDS & set(words_of(field.path[-1]))))
     known_form = field.is_iso_date or field.date_format or field.has_decimal_comma
-    return not known_form and not any(" " in t for t in field.texts[:200])
+    return not known_form and not any(_is_prose(t) for t in field.texts[:200])
 
 
-def _features_of(field: Field, as_of: dt.date) -> list[tuple[str, Settings]]:
+def _is_prose(text: str) -> bool:
+    """Whether a text has words: those of a telephone number or an IBAN are digits."""
+    return " " in text and sum(c.isalpha() for c in text) > sum(c.isdigit() for c in text)
+
+
+def _features_of(field: Field, as_of: dt.date, ages: Sequence[int | None]) -> list[tuple[str, Settings]]:
     """Suffix of the name and settings of each feature that a field gives."""
     if field.lengths:
         top = float(max(field.lengths))
@@ -159,10 +170,13 @@ def _features_of(field: Field, as_of: dt.date) -> list[tuple[str, Settings]]:
     if field.is_boolean:
         return [("", {"kind": "boolean", "path": written(field.path), "meaning": meaning_of(field, "true or false")})]
     if are_codes(field):
-        settings = {"kind": "category", "path": written(field.path), "max_values": 256}
-        return [("", settings | {"meaning": meaning_of(field, "a code")})]
+        return [("", code_settings(field))]
     if scalar := _number_or_date(field, as_of):
-        return [("", {**scalar, "path": written(field.path)})]
+        number: tuple[str, Settings] = ("", {**scalar, "path": written(field.path)})
+        if scalar["kind"] != "number" or not levels_tell_more(field, ages):
+            return [number]
+        few = len(field.counts) <= MOST_CODE_VALUES  # of many codes, neighbours are often alike, too
+        return [("", code_settings(field))] if few else [number, ("code", code_settings(field))]
     if field.has_decimal_comma:
         return [("", _decimal_comma(field))]
     return text_features(field)

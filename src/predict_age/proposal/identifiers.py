@@ -38,6 +38,11 @@ _NO_IDS = re.compile(
     "(un|pre|re)?paid|covid|(in)?valid|acid|(semi)?fluid|liquid|grid|solid|bid|aid|kid|mid|lipid|thyroid|rapid|a?void|said|laid|"
     "hybrid|steroid|(plat|alum)inum"
 )
+_CONTACT_NAMES = (
+    "phone telephone mobile cell fax email mail address street iban account ssn passport telefon telefono telefone telefoon tel "
+    "handy mobil natel correo adresse direccion indirizzo adres strasse straße rue calle via konto cuenta conto reisepass"
+)
+_CONTACT_WORDS = frozenset(_CONTACT_NAMES.split())
 _JOINED = re.compile("id(ind|code|num|no|nr|ent|per|pers|p|h|hh)|[a-z]+(id|num|nr|idno|idnum)")
 
 
@@ -70,6 +75,15 @@ def counts_rows(field: Field) -> bool:
 def is_of_others(name: str) -> bool:
     """Whether a column's name says that its ids are those of something else than persons: of households, firms, events."""
     return bool(_OTHERS & set(words_of(name)))
+
+
+def is_contact(name: str, field: Field) -> bool:
+    """Whether a column's name says that it holds addresses or numbers of single people, and most values are their own.
+
+    Amounts do not count: the balance of an account is none of them.
+    """
+    own = 2 * len(field.counts) > len(field.values)
+    return bool(_CONTACT_WORDS & set(words_of(name))) and own and len(field.numbers) < 0.5 * len(field.values)
 
 
 def is_named_id(name: str) -> bool:

@@ -16,6 +16,7 @@ from predict_age.evaluation.model_card.leakage import leaking_features, univaria
 from predict_age.features.extract import extract_features
 from predict_age.features.inspection import written
 from predict_age.features.protected_categories import attribute_of_values
+from predict_age.proposal.banded_ages import is_age_in_bands
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, words_of
@@ -58,7 +59,7 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
     ages = ages_of_sample(sample.records, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
     with stage("propose features for the fields of the profiles"):
         fields = collect_fields(profiles)
-        candidates, left = propose(fields, len(profiles), as_of, columns.taken)
+        candidates, left = propose(fields, as_of, columns.taken, ages.ages)
     with stage("leave out copies, and features that give the age away"):
         kept, dropped = _without_copies_and_leaks(candidates, profiles, ages.ages, as_of)
     return Proposal(source, sample, columns, as_of, ages, kept, left + dropped, _groups(fields))
@@ -87,7 +88,7 @@ def _without_copies_and_leaks(
             dropped[candidate.name] = "the same value everywhere"
             continue
         for earlier in candidates[:number]:
-            if earlier.name not in dropped and _tell_the_same(matrix[earlier.name], values):
+            if earlier.name not in dropped and not _is_code_of(candidate, earlier) and _tell_the_same(matrix[earlier.name], values):
                 dropped[candidate.name] = f"tells the same as {earlier.name}"
                 break
     for candidate in candidates:
@@ -105,8 +106,18 @@ def _without_copies_and_leaks(
         dropped[leak.feature] = (
             f"gives the age away: {leak.share:.0%} of the error of a constant left, {leak.exact:.0%} named to the year"
         )
+    whole_years = truth.astype(np.float64)
+    for name, values in matrix.items():
+        if name not in dropped and is_age_in_bands(values[known], whole_years):
+            dropped[name] = "gives the age away: it is the age in bands"
     kept = [c for c in candidates if c.name not in dropped]
     return kept, [LeftOut(name, reason) for name, reason in dropped.items()]
+
+
+def _is_code_of(candidate: Candidate, earlier: Candidate) -> bool:
+    """Whether a category has the values of an ``earlier`` number, which was proposed in both kinds on purpose."""
+    kinds = (earlier.settings["kind"], candidate.settings["kind"])
+    return kinds == ("number", "category") and earlier.settings["path"] == candidate.settings["path"]
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ import html
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from predict_age.config import Config
 from predict_age.errors import ConfigError
@@ -16,20 +15,14 @@ from predict_age.features.refused_names import refusal_reason
 from predict_age.proposal.candidates import identity_reason, propose, protected_values
 from predict_age.proposal.columns import Columns, Role, guess_columns
 from predict_age.proposal.field_shapes import NO_SHAPE, FieldShape, kind_of, shape_of
-from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, words_of
-from predict_age.proposal.given_ages import ages_of_sample
+from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column
+from predict_age.proposal.given_ages import SampleAges, ages_of_sample
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
+from predict_age.proposal.source_rows import count_rows
 from predict_age.runtime.command_log import stage
 from predict_age.source.discovery import SourceFile
-from predict_age.source.filesystem import in_s3
-from predict_age.source.parquet_file import open_parquet
 from predict_age.tally import AGE_BINS, MIN_SHOWN_PEOPLE, fold_tails, pooled
 
-COUNTED_BYTES = 2**30  # of text whose lines are counted
-LINE_BLOCK = 2**24
-CONTACT_WORDS = frozenset(
-    ["phone", "telephone", "mobile", "fax", "email", "mail", "address", "street", "iban", "account", "ssn", "passport"]
-)
 _ATTRIBUTE = re.compile(r"protected attribute \(([^:)]+)")
 ROLE_WORDS = {"pid": "id", "approximate_age": "age in years", "birth_year": "year of birth", "birth_date": "date of birth"}
 
@@ -129,7 +122,7 @@ def profile_of(source: str, as_of: dt.date, given: dict[Role, str]) -> SourcePro
     with stage(f"read a sample of {source}"):
         sample = sample_source(source)
     with stage("count rows"):
-        rows, exact = _rows(sample)
+        rows, exact = count_rows(sample)
     columns, problem = None, ""
     with stage("guess the columns of ids, ages and profiles"):
         try:
@@ -140,9 +133,10 @@ def profile_of(source: str, as_of: dt.date, given: dict[Role, str]) -> SourcePro
             problem = error.message
     people = _first_records(sample.records, columns)
     with stage("describe each field"):
-        fields = _fields(sample, people, columns, as_of)
+        found = _given_ages(people, columns, as_of) if columns else None
+        fields = _fields(sample, people, columns, as_of, found.ages if found else [None] * len(people))
     with stage("read the ages"):
-        ages = _ages(people, columns, as_of) if columns else None
+        ages = _ages(found, columns) if found and columns else None
     return SourceProfile(
         source,
         as_of.isoformat(),
@@ -165,28 +159,6 @@ def _format(file: SourceFile) -> str:
     return f"{file.format}, {file.compression}" if file.compression and file.format != "parquet" else file.format
 
 
-def _rows(sample: SourceSample) -> tuple[int | None, bool]:
-    """Rows of the source and whether they are counted: those of Parquet are, lines of text may be parts of a record."""
-    rows, exact = 0, True
-    text_bytes = sum(file.size for file in sample.files if file.format != "parquet")
-    for file in sample.files:
-        if file.format == "parquet":
-            rows += open_parquet(file.path).metadata.num_rows
-            continue
-        if file.compression or in_s3(file.path) or text_bytes > COUNTED_BYTES:
-            return None, False
-        rows, exact = rows + max(0, _lines(file) - (file.format == "csv")), False
-    return rows, exact or rows == len(sample.records)
-
-
-def _lines(file: SourceFile) -> int:
-    count, last = 0, b"\n"
-    with Path(file.path).open("rb") as stream:
-        while block := stream.read(LINE_BLOCK):
-            count, last = count + block.count(b"\n"), block[-1:]
-    return count + (last != b"\n")
-
-
 def _first_records(records: list[Record], columns: Columns | None) -> list[Record]:
     """The first record of each person; every record where ids are not known."""
     if columns is None:
@@ -198,8 +170,10 @@ def _first_records(records: list[Record], columns: Columns | None) -> list[Recor
     return list(kept.values())
 
 
-def _fields(sample: SourceSample, people: list[Record], columns: Columns | None, as_of: dt.date) -> list[FieldProfile]:
-    """Columns in their order, then the fields inside a column of JSON."""
+def _fields(
+    sample: SourceSample, people: list[Record], columns: Columns | None, as_of: dt.date, ages: list[int | None]
+) -> list[FieldProfile]:
+    """Columns in their order, then the fields inside a column of JSON. ``ages``: those of the ``people``, None where unknown."""
     taken = columns.taken if columns else []
     profile = columns.profile if columns else json_column(people, sample.columns)
     inner = [] if profile in ("", "*") else [json_object(record.get(profile)) or {} for record in people]
@@ -207,7 +181,7 @@ def _fields(sample: SourceSample, people: list[Record], columns: Columns | None,
     nested = collect_fields(inner)
     roles = {guess.name: ROLE_WORDS[guess.role] for guess in (columns.pid, *columns.ages)} if columns else {}
     free = {path: field for path, field in (nested if inner else outer).items() if path[0] not in taken or inner}
-    proposed = _proposed(free, len(people), as_of, taken)
+    proposed = _proposed(free, as_of, taken, ages)
     found = []
     for name in sample.columns:
         mine = {path: field for path, field in outer.items() if path[0] == name}
@@ -223,10 +197,10 @@ def _fields(sample: SourceSample, people: list[Record], columns: Columns | None,
     return found
 
 
-def _proposed(fields: dict[FieldPath, Field], rows: int, as_of: dt.date, taken: list[str]) -> dict[str, list[str]]:
+def _proposed(fields: dict[FieldPath, Field], as_of: dt.date, taken: list[str], ages: list[int | None]) -> dict[str, list[str]]:
     """Kinds of the features that ``init`` would propose, by path."""
     kinds: dict[str, list[str]] = {}
-    for candidate in propose(fields, rows, as_of, taken)[0]:
+    for candidate in propose(fields, as_of, taken, ages)[0]:
         path = str(candidate.settings.get("path") or candidate.settings.get("over") or "")
         kinds.setdefault(path, []).append(str(candidate.settings["kind"]))
     return kinds
@@ -239,7 +213,7 @@ def _field(
     have, distinct = len(set(field.rows)), len(set(field.lengths)) if field.lengths else len(field.counts)
     by_name = next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
     protected = "" if role else by_name or protected_values(field)
-    identity = "" if role or field.lengths else identity_reason(field) or _contact(path, field)
+    identity = "" if role or field.lengths else identity_reason(field)
     hidden = role == "id" or bool(identity)
     name = written(path[:-1] if field.lengths else path)
     features = [] if protected else list(dict.fromkeys(proposed.get(name, [])))
@@ -247,14 +221,11 @@ def _field(
     return FieldProfile(name, nested, role, kind, have, 1 - have / max(people, 1), distinct, protected, identity, features, shape)
 
 
-def _contact(path: FieldPath, field: Field) -> str:
-    """Reason why values are taken for addresses of single people; empty where they are not."""
-    named = set(words_of(path[-1])) & CONTACT_WORDS
-    return "contact data by its name" if named and 2 * len(field.counts) > len(field.values) else ""
+def _given_ages(people: list[Record], columns: Columns, as_of: dt.date) -> SampleAges:
+    return ages_of_sample(people, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
 
 
-def _ages(people: list[Record], columns: Columns, as_of: dt.date) -> KnownAges:
-    found = ages_of_sample(people, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
+def _ages(found: SampleAges, columns: Columns) -> KnownAges:
     settings = Config().ages
     counts = [0] * AGE_BINS
     for age in found.ages:

@@ -70,6 +70,12 @@ def are_codes(field: Field) -> bool:
     return len(common) > 2 and len(steps) > 1
 
 
+def code_settings(field: Field) -> Settings:
+    """Settings of a category for whole numbers that are codes."""
+    most = 256 if len(field.counts) <= 256 else 2000
+    return {"kind": "category", "path": written(field.path), "max_values": most, "meaning": meaning_of(field, "a code")}
+
+
 def sql_settings(expression: str, bounds: tuple[float, float, float], meaning: str) -> Settings:
     """Settings of a feature of kind ``sql`` with ``bounds`` (min, max, default)."""
     low, high, default = bounds
