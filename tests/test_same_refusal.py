@@ -30,6 +30,7 @@ def changed(rows: int | range, **values: Any) -> list[Row]:
 
 
 FAULTS: dict[str, tuple[list[list[Row]], str]] = {
+    "no records in two files": ([[], []], "the source holds no rows"),
     "no id but blanks": ([changed(60, pid=" ")], "no row of the source can be used"),
     "no id is given": ([changed(60, pid=None)], "no row of the source can be used"),
     "no id and no age": ([changed(60, pid=None, age=None)], "no row of the source can be used"),

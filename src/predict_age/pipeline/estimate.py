@@ -141,10 +141,10 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
         for raw in merged((piece.rows for piece in parquet.sample(SAMPLED_ROWS)), ROWS_TOGETHER):
             sample.add(raw)
     rows += text_rows
-    if whole:
-        check_rejected(sample.rows_by_file(), config.source, "look at the source")
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
+    if whole:
+        check_rejected(sample.rows_by_file(), config.source, "look at the source")
     ages, columns, people = sample.ages(plan, rows)
     if sample.sees_all(rows) and trains:
         if all(column.is_empty for column in columns):
