@@ -57,6 +57,7 @@ STORE_VAR, LAM, ECR, SFN, API = (
     "terraform/api.tf",
 )
 FINAL, QA, PRE = f"{AWS}/lambdas/final_results.py", f"{AWS}/lambdas/human_qa.py", f"{AWS}/lambdas/pre_cleanup.py"
+OLD_RUNS = f"{AWS}/lambdas/old_runs.py"
 POST, RUNTIME, BATCHES = f"{AWS}/lambdas/post_cleanup.py", f"{AWS}/lambdas/runtime.py", f"{AWS}/lambdas/batch_generator.py"
 
 CHANGES = (
@@ -384,7 +385,7 @@ CHANGES = (
     Change("publish", QA, "    check_no_foreign_objects(call)\n    tables", "    tables"),
     Change("publish", QA, "    if found != expected:\n", "    if found[0] != expected[0]:\n"),
     Change("lease", RUNTIME, "    result = work()\n    call.lease.check()\n", "    result = work()\n"),
-    Change("lease", PRE, 'return str(described["status"]) == EXECUTION_RUNNING', "return False"),
+    Change("lease", OLD_RUNS, 'return str(described["status"]) == EXECUTION_RUNNING', "return False"),
     Change("lease", POST, '    release_execution_lease(call.documents, int(call.event["token"]))\n', ""),
     Change("batches", BATCHES, "batches * n // number for n in range(number + 1)", "batches * n // number for n in range(number)"),
     Change("batches", BATCHES, '"PREDICT_AGE_BATCHES_PER_TASK", "16"', '"PREDICT_AGE_BATCHES_A_TASK", "16"'),

@@ -77,7 +77,7 @@ locals {
       other   = {}
     }
     final_results = {
-      read    = concat(local.documents, [local.runs])
+      read    = concat(local.documents, [local.runs, "${local.prefix}/hidden/*"])
       write   = ["${local.prefix}/published.json", "${local.run}/results/*", "${local.run}/manifest.json", "${local.run}/steps/final_results.json"]
       delete  = []
       source  = false

@@ -20,7 +20,7 @@ from personal_traces import traces
 from planted_people import plant
 from predict_age.aws import tasks
 from predict_age.aws.execution_lease import acquire_execution_lease
-from predict_age.aws.lambdas import pre_cleanup
+from predict_age.aws.lambdas import old_runs
 from predict_age.aws.lambdas.rollback import roll_back_tables
 from predict_age.aws.object_names import HIDDEN_PEOPLE_FILE, hidden_people_salt
 from predict_age.aws.run_mirror import Job
@@ -39,7 +39,7 @@ WORKSPACE = f"s3://{BUCKET}/predict-age"
 @pytest.fixture
 def space(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:  # noqa: F811
     """The store of a workspace whose executions have all ended."""
-    monkeypatch.setattr(pre_cleanup, "execution_is_running", lambda _: False)
+    monkeypatch.setattr(old_runs, "execution_is_running", lambda _: False)
     yield store
 
 
@@ -86,7 +86,7 @@ def test_the_command_changes_the_list_in_the_bucket(space: Store, tmp_path: Path
     assert head["ServerSideEncryption"] == "aws:kms"
     assert read_published(S3Documents(space)).suppression == 3
     acquire_execution_lease(S3Documents(space), "arn:1", "run", lambda _: False)
-    monkeypatch.setattr(pre_cleanup, "execution_is_running", lambda _: True)
+    monkeypatch.setattr(old_runs, "execution_is_running", lambda _: True)
     assert "in use" in suppress(tmp_path, [10], check=75)
 
 

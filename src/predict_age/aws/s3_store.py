@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predict_age.errors import IntegrityError, ResourceError
+from predict_age.errors import ConfigError, IntegrityError, ResourceError
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import parse_hashed_json
 
@@ -25,12 +25,28 @@ REFUSED_CODES = {"403", "AccessDenied"}
 
 
 def client(service: str, attempts: int = REQUEST_ATTEMPTS) -> Any:
-    """A boto3 client that waits out bursts of errors and never hangs."""
-    import boto3
-    from botocore.config import Config
+    """A boto3 client that waits out bursts of errors and never hangs. Raises ConfigError where none can be made."""
+    return client_with(service, {"mode": "standard", "max_attempts": attempts}, READ_SECONDS)
 
-    retries: Any = {"mode": "standard", "max_attempts": attempts}
-    return boto3.client(service, config=Config(retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
+
+def client_with(service: str, retries: dict[str, object], read_seconds: int) -> Any:
+    """A boto3 client with these retries. Raises ConfigError without boto3, region or a usable profile."""
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        raise ConfigError("AWS needs boto3", expected="the extra aws", fix="pip install 'predict-age[aws]'") from None
+    settings: Any = {"retries": retries, "connect_timeout": CONNECT_SECONDS, "read_timeout": read_seconds}
+    try:
+        return boto3.client(service, config=Config(**settings))
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no address
+        raise ConfigError(
+            f"{service} of AWS cannot be reached",
+            expected="a region, and a profile and an endpoint that are right, if they are set",
+            found=str(error),
+            fix="set AWS_DEFAULT_REGION, or the region of the profile",
+        ) from None
 
 
 def code_of(error: Exception) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from predict_age.cli.failure import tell_failure
 from predict_age.cli.output import ReaderEndedError, checked_stdout
+from predict_age.cli.s3_workspace import checked_workspace
 from predict_age.cli.usage import ExplainedGroup, check_encoding
 from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
 from predict_age.runtime.command_log import LOG
@@ -50,7 +51,15 @@ TrainingSourceOption = Annotated[
         metavar="PATH",
     ),
 ]
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", help="Folder of runs and results.", metavar="DIR")]
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace",
+        help="Folder of runs and results; some commands: s3://BUCKET/PREFIX.",
+        metavar="DIR",
+        callback=checked_workspace,
+    ),
+]
 FeaturesOption = Annotated[
     Path | None, typer.Option("--features", help="Feature file; default: features of the built-in profile.", metavar="FILE")
 ]

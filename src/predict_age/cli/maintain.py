@@ -13,6 +13,7 @@ import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
+from predict_age.cli.s3_workspace import in_s3, prune_there, roll_back_there, verify_there
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage
 
@@ -27,6 +28,9 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Verify a finished run: compare every file with its hash and repeat the row accounting. Exit code 4 if it is damaged."""
+    if in_s3(workspace):
+        verify_there(workspace, run_id, as_json)
+        return
     from predict_age.cli.render_runs import show_verified
     from predict_age.pipeline.verify import verify_run
 
@@ -51,6 +55,9 @@ def rollback_command(
     as_json: JsonOption = False,
 ) -> None:
     """Verify an earlier run and publish it again. One atomic replacement; nothing is deleted."""
+    if in_s3(workspace):
+        roll_back_there(workspace, to, as_json)
+        return
     from predict_age.runs.current_folder import follow_published
     from predict_age.storage.rollback import roll_back
 
@@ -84,6 +91,9 @@ def prune_command(
     as_json: JsonOption = False,
 ) -> None:
     """Remove finished runs beyond the newest ones, unfinished runs that nobody continued, and leftovers of killed runs."""
+    if in_s3(workspace):
+        prune_there(workspace, keep, dry_run, as_json)
+        return
     from predict_age.cli.render_runs import RemovedRun, show_removals
     from predict_age.config import Config
     from predict_age.storage.leftovers import remove_dead_attempts
@@ -148,8 +158,8 @@ def suppress_command(
         raise ConfigError("--remove, --check and --rebuild exclude each other", fix="give one of them")
     if not pid_file and not check:
         raise ConfigError("whom to suppress is missing", expected="--pid-file FILE, or --pid-file - for stdin")
-    if bucket := str(workspace).partition("s3:/")[2].strip("/"):
-        _suppress_in_s3(bucket, pid_file, pid_type, as_json, release=release, check=check, rebuild=rebuild)
+    if in_s3(workspace):
+        _suppress_in_s3(workspace, pid_file, pid_type, as_json, release=release, check=check, rebuild=rebuild)
         return
     space = open_workspace(workspace) if check or release else Workspace(workspace)
     if not rebuild:
@@ -168,19 +178,18 @@ def suppress_command(
 
 
 def _suppress_in_s3(
-    bucket: str, pid_file: str, pid_type: PidType, as_json: bool, *, release: bool, check: bool, rebuild: bool
+    workspace: Path, pid_file: str, pid_type: PidType, as_json: bool, *, release: bool, check: bool, rebuild: bool
 ) -> None:
-    """The command for a workspace in S3: ``bucket`` and prefix."""
-    from predict_age.aws.lambdas.pre_cleanup import execution_is_running
-    from predict_age.aws.s3_store import Store
+    """The command for a workspace in S3."""
+    from predict_age.aws.lambdas.old_runs import execution_is_running
     from predict_age.aws.suppression import change_suppression_in_s3, check_suppression_in_s3
+    from predict_age.aws.workspace_commands import store_of
     from predict_age.pipeline.suppress import parse_ids
     from predict_age.source.row_rules import IdType
 
-    name, _, prefix = bucket.partition("/")
     rules: dict[PidType, IdType | None] = {PidType.auto: None, PidType.integer: "integer", PidType.text: "text"}
     given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
-    store = Store(name, prefix)
+    store = store_of(workspace)
     store.check_reachable()
     if check or given is None:
         outcome = check_suppression_in_s3(store, given)

@@ -129,7 +129,7 @@ def diff_runs(
             connection.execute(
                 f"COPY (SELECT {ids} FROM jumps) TO {target} (FORMAT {'parquet' if out.suffix == '.parquet' else 'csv'})"
             )
-    return _summary(before, after, expected, jump_years, table, jumps)
+    return summary_of_changes(before.folder.id, after.folder.id, expected, jump_years, table, jumps)
 
 
 def _columns_of(connection: duckdb.DuckDBPyConnection, rows: str) -> str:
@@ -139,15 +139,18 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, rows: str) -> str:
     return f"pid, predicted_age, prediction_source, {source_id}"
 
 
-def _summary(
-    before: VerifiedRun,
-    after: VerifiedRun,
+def summary_of_changes(
+    before: str,
+    after: str,
     expected: float,
     jump_years: float,
     table: list[tuple[Any, ...]],
     jumps: list[Jump],
 ) -> Diff:
-    """Summary from counts by (source before, source after, change), whose number does not grow with that of the people."""
+    """Summary from counts by (source before, source after, change), whose number does not grow with that of the people.
+
+    ``before`` and ``after`` are run ids, ``expected`` and ``jump_years`` years.
+    """
     moves: dict[tuple[str, str], list[tuple[int | None, int]]] = {}
     for source_before, source_after, change, people in table:
         moves.setdefault((source_before, source_after), []).append((change, people))
@@ -163,8 +166,8 @@ def _summary(
     count = sum(n for _, n in predicted)
     within = {y: sum(n for c, n in predicted if abs(c - expected) <= y) / count for y in (1, 2, 5, 10)} if count else {}
     return Diff(
-        before.folder.id,
-        after.folder.id,
+        before,
+        after,
         expected,
         sum(m.people for m in listed if NOT_IN_RUN not in (m.before, m.after)),
         sum(m.people for m in listed if m.after == NOT_IN_RUN),

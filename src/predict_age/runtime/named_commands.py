@@ -15,7 +15,7 @@ _NAMED = re.compile(rf"`predict-age ({'|'.join(WORKSPACE_COMMANDS)})((?: [^`]*)?
 
 def with_workspace(text: str, workspace: Path) -> str:
     """``text`` in which each command between backticks names the ``workspace``."""
-    named = f" --workspace {shell_word(workspace)}"
+    named = f" --workspace {shell_word(shown_workspace(workspace))}"
 
     def complete(found: re.Match[str]) -> str:
         command, options = found[1], found[2]
@@ -31,6 +31,11 @@ def with_workspace(text: str, workspace: Path) -> str:
 def own_arguments(arguments: Sequence[str]) -> list[str]:
     """``arguments`` of a command without those that follow ``--``, which are no options of its own."""
     return list(takewhile(lambda argument: argument != "--", arguments))
+
+
+def shown_workspace(workspace: Path) -> str:
+    """``workspace`` as it is typed: a Path keeps one of the two slashes of s3://."""
+    return re.sub("^s3:/(?!/)", "s3://", str(workspace))
 
 
 def given_workspace(arguments: Sequence[str]) -> Path | None:

@@ -113,7 +113,8 @@ READS = {
     "training": {*BASE, "config.toml", "suppression/key", "source/part-0.parquet"},
     "prediction": {*BASE, "source/part-0.parquet"},
     "collect": {*BASE, "source/part-0.parquet"},
-    **{role: {*BASE, "athena/x"} for role in ("create-predictions-table", "human-qa", "final-results")},
+    **{role: {*BASE, "athena/x"} for role in ("create-predictions-table", "human-qa")},
+    "final-results": {*BASE, "athena/x", "hidden/people.parquet"},
     "reader": {"results/a/part", "hidden/people.parquet", "athena/x"},
     "machine": {"tasks.json", "failures/1.txt"},
     "api": {

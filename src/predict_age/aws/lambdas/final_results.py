@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from predict_age.aws.lambdas.diff import diff_results
 from predict_age.aws.lambdas.rollback import roll_back_tables, verify_objects
 from predict_age.aws.lambdas.runtime import (
     Call,
@@ -36,8 +37,10 @@ def handle(call: Call) -> Event:
     """Unload the result, check it, and switch the published tables and the pointer to it.
 
     Invoked by hand with ``{"rollback_to": QUARTER or RUN}``: switch them to an earlier result; with ``{"verify": ...}``: compare
-    every object of a result with its manifest.
+    every object of a result with its manifest; with ``{"diff": {"before": ..., "after": ...}}``: compare two results.
     """
+    if "diff" in call.event:
+        return diff_results(call, call.event["diff"])
     if "verify" in call.event:
         return verify_objects(call, str(call.event["verify"]))
     if "rollback_to" in call.event:

@@ -10,8 +10,9 @@ from collections.abc import Collection
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
+from predict_age.aws.lambdas.old_runs import delete_run, execution_is_running, prune, run_facts
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
-from predict_age.aws.s3_store import client, code_of
+from predict_age.aws.s3_store import code_of
 from predict_age.errors import BusyError, ConfigError, InputError, QualityError
 from predict_age.purposes import PurposeError, checked_purpose
 from predict_age.records.step_facts import PreCleanupFacts
@@ -22,13 +23,12 @@ from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
 from predict_age.storage.result_files import is_temporary_file
-from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
+from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunState, forget_and_delete, removable_runs
 from predict_age.toml_text import parse_toml
 
 REQUEST_KEYS = {"source", "training_source", "as_of", "time", "config", "features", "purpose", "accept", "shadow", "model"}
 EXPECTATION_KEYS = {"expect_published", "time"}  # of an event that begins no run
 SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+|glue://[^/\s]+/[^/\s]+"
-EXECUTION_RUNNING = "RUNNING"
 MOST_KEPT_RUNS = 2**63  # TOML has no larger integers
 
 
@@ -71,10 +71,12 @@ def _checked(event: Event) -> Event:
 def handle(call: Call) -> Event:
     """Return run_id, token, accept, and the ``next`` state: the first one that is not finished.
 
-    An event with ``expect_published`` begins no run: it fails when the quarter has no result.
+    An event with ``expect_published`` begins no run: it fails when the quarter has no result. Neither does one with ``prune``.
 
     "Done" when this run is finished, or another execution works on it: the same event about the same files, twice, is one run.
     """
+    if "prune" in call.event:
+        return prune(call, call.event["prune"])
     execution = str(call.event["execution"])
     if call.event["request"].get("expect_published"):
         return _expect_published(call)
@@ -197,17 +199,6 @@ def _finished(call: Call, step: str) -> bool:
     return call.store.head(call.name(f"steps/{step}.json")) is not None
 
 
-def execution_is_running(execution: str) -> bool:
-    """Whether an execution of the state machine still runs. False for one that Step Functions does not know any more."""
-    try:
-        described = client("stepfunctions").describe_execution(executionArn=execution)
-    except Exception as error:
-        if getattr(error, "response", {}).get("Error", {}).get("Code") == "ExecutionDoesNotExist":
-            return False
-        raise
-    return str(described["status"]) == EXECUTION_RUNNING
-
-
 def _remove_runs(call: Call, request: Event) -> StepResult[PreCleanupFacts]:
     """Remove the runs that the retention rule gives up.
 
@@ -215,8 +206,8 @@ def _remove_runs(call: Call, request: Event) -> StepResult[PreCleanupFacts]:
     """
     published = read_published(call.documents)
     in_use = {call.run_id, *published.run_ids, str(request.get("model_run", ""))} - {""}
-    removable = removable_runs(_run_facts(call), published, _keep_runs(call, request), in_use)
-    removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: _delete_run(call, run_id))
+    removable = removable_runs(run_facts(call.store), published, _keep_runs(call, request), in_use)
+    removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: delete_run(call.store, run_id))
     _remove_working_copies(call, {*removed, *published.run_ids})
     return StepResult(len(removed), PreCleanupFacts(removed_runs=removed))
 
@@ -226,7 +217,7 @@ def _remove_working_copies(call: Call, others: Collection[str]) -> None:
 
     The execution of such a run makes them again when it is started again.
     """
-    for facts in _run_facts(call):
+    for facts in run_facts(call.store):
         if facts.state is RunState.UNFINISHED and facts.run_id not in {call.run_id, *others}:
             run = f"{object_names.run_folder(facts.run_id)}/"
             names = [name for name, _ in call.store.names(run) if is_temporary_file(name.removeprefix(run), keep_predictions=True)]
@@ -257,26 +248,3 @@ def _keep_runs(call: Call, request: Event) -> int:
             fix="correct it",
         )
     return keep_runs
-
-
-def _run_facts(call: Call) -> list[RunFacts]:
-    """Every run below the workspace with its state, from one listing of the objects."""
-    objects: dict[str, set[str]] = {}
-    for name, _ in call.store.names("runs/"):
-        run_id, _, inside = name.removeprefix("runs/").partition("/")
-        if RUN_ID.fullmatch(run_id):
-            objects.setdefault(run_id, set()).add(inside)
-    return [RunFacts(run_id, _run_state(names)) for run_id, names in objects.items()]
-
-
-def _run_state(objects: set[str]) -> RunState:
-    if "request.json" not in objects:
-        return RunState.PARTLY_DELETED
-    return RunState.FINISHED if "steps/final_results.json" in objects else RunState.UNFINISHED
-
-
-def _delete_run(call: Call, run_id: str) -> None:
-    """Delete a run's objects: its request first, so that a half-deleted run is never taken for a finished one."""
-    run = f"{object_names.run_folder(run_id)}/"
-    call.store.delete([f"{run}request.json"])
-    call.store.delete([name for name, _ in call.store.names(run)])

@@ -21,7 +21,7 @@ def roll_back_tables(call: Call, to: str) -> Event:
     not there, IntegrityError for one that is not valid; then nothing has changed.
     """
     before = read_published(call.documents)
-    then = _finished_run(call, before, to)
+    then = finished_run(call, before, to)
     if str(then.run().get("suppression_list", "")) != before.suppression_list:
         raise ConfigError(
             f"run {then.run_id} was made with another suppression list: its tables may show people who are suppressed now",
@@ -31,7 +31,7 @@ def roll_back_tables(call: Call, to: str) -> Event:
         )
     result = then.facts(FinalResultsFacts)
     location = result.location or ""
-    manifest = _verified_manifest(then, result.manifest, location)
+    manifest = verified_manifest(then, result.manifest, location)
     quarter = manifest.quarter
     update_pointer(call.documents, lambda pointer: pointer.rolled_back(then.run_id, quarter, result.manifest))
     locations = {
@@ -51,9 +51,9 @@ def verify_objects(call: Call, which: str) -> Event:
     Returns how many there are. Raises ConfigError for a run that is not there, IntegrityError for one that is not valid.
     """
     published = read_published(call.documents)
-    then = _finished_run(call, published, published.current if which == "current" else which)
+    then = finished_run(call, published, which)
     result = then.facts(FinalResultsFacts)
-    manifest = _verified_manifest(then, result.manifest, result.location or "")
+    manifest = verified_manifest(then, result.manifest, result.location or "")
     for name, digest in manifest.files.items():
         stored = call.store.head(then.name(name))
         if stored is None or stored.sha256 != digest:
@@ -67,16 +67,17 @@ def verify_objects(call: Call, which: str) -> Event:
     return {"run_id": then.run_id, "quarter": manifest.quarter, "published": then.run_id in published.run_ids, **counts}
 
 
-def _finished_run(call: Call, published: Published, which: str) -> Call:
-    """The call for a published quarter or a finished run. Raises ConfigError when it is not there."""
-    then = replace(call, event={"run_id": published.quarters.get(which, which)})
-    if not which or call.store.head(then.name("steps/final_results.json")) is None:
+def finished_run(call: Call, published: Published, which: str) -> Call:
+    """The call for "current", "previous", a published quarter or a finished run. Raises ConfigError when it is not there."""
+    named = {"current": published.current, "previous": published.previous} | published.quarters
+    then = replace(call, event={"run_id": named.get(which, which)})
+    if not then.run_id or call.store.head(then.name("steps/final_results.json")) is None:
         known = ", ".join([*published.quarters, *sorted(published.run_ids)])
         raise ConfigError(f"there is no finished run {which}", expected=f"a quarter or a finished run: {known}", found=which)
     return then
 
 
-def _verified_manifest(then: Call, content_hash: str, location: str) -> Manifest:
+def verified_manifest(then: Call, content_hash: str, location: str) -> Manifest:
     """The manifest of a run, after its content hash and the tag of every object of its result were compared."""
     document, stored_hash = then.store.read_document(then.name("manifest.json"))
     try:

@@ -1,0 +1,64 @@
+"""Comparison of two finished runs on AWS, by Athena: the counts from which the command `diff` makes its summary."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TypedDict
+
+from predict_age.aws.lambdas.rollback import finished_run, verified_manifest
+from predict_age.aws.lambdas.runtime import Call, Event, create_table
+from predict_age.aws.lambdas.users_view import create_hidden_people_table, shown_people
+from predict_age.aws.object_names import RESULTS_TABLE
+from predict_age.errors import ConfigError
+from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts
+from predict_age.sql import for_athena
+from predict_age.storage.publication import read_published
+
+DAYS_A_YEAR = 365.25
+NOT_IN_RUN = "(not there)"
+
+
+class DiffRequest(TypedDict, total=False):
+    """Names of two runs, and what counts as a jump; ``people``: name those with the largest ones, by pid."""
+
+    before: str
+    after: str
+    jump_years: float
+    people: bool
+
+
+def diff_results(call: Call, request: DiffRequest) -> Event:
+    """Compare the results of two quarters or finished runs, people who are suppressed now in neither.
+
+    Returns ids, ``expected`` (years between them), rows of ``changes`` (source before, source after, change, people) and of
+    ``jumps``. Raises ConfigError for a run that is not there, and for the same one twice; IntegrityError for one that is not valid.
+    """
+    published = read_published(call.documents)
+    runs = [finished_run(call, published, str(request[name])) for name in ("before", "after")]
+    if runs[0].run_id == runs[1].run_id:
+        raise ConfigError(
+            "nothing to compare: both names mean the same run",
+            expected="two different runs",
+            found=f"{request['before']} and {request['after']} are run {runs[0].run_id}",
+            fix="name the earlier run by its id",
+        )
+    create_hidden_people_table(call)
+    dates, tables = [], {}
+    for name, run in zip(("predict_age_before", "predict_age_after"), runs, strict=True):
+        run._athena = call.athena
+        result = run.facts(FinalResultsFacts)
+        dates.append(dt.date.fromisoformat(verified_manifest(run, result.manifest, result.location or "").as_of))
+        create_table(run, RESULTS_TABLE, result.location or "")
+        tables[name] = f"(\n{shown_people(run, run.staged(RESULTS_TABLE))}\n)"
+    text_ids = all(run.facts(ReadSourceFacts).pid_type == "text" for run in runs)
+    expected = (dates[1] - dates[0]).days / DAYS_A_YEAR
+    try:
+        changes = call.athena.rows(for_athena("diff_changes", tables, not_in_run=NOT_IN_RUN))
+        jumps = []
+        if request.get("people"):
+            years = float(request.get("jump_years", 5.0))
+            jumps = call.athena.rows(for_athena("diff_jumps", tables, source_ids=text_ids, expected=expected, jump_years=years))
+    finally:
+        for run in runs:
+            call.athena.run(f"DROP TABLE IF EXISTS {run.staged(RESULTS_TABLE)}")
+    return {"before": runs[0].run_id, "after": runs[1].run_id, "expected": expected, "changes": changes, "jumps": jumps}
