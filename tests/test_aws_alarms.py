@@ -1,5 +1,6 @@
 """Alarms of the Terraform modules, evaluated as CloudWatch documents it: silent in healthy runs, each rings for its fault."""
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from cloud import metrics
 from cloud.alarms import ALARM, OK, UNKNOWN, Alarm, Series, metric_name, state_of
 from cloud.metrics import Point
 from cloud.rules.plan import Plan, Resource
-from test_aws_rules import applied, changed, default, scratch  # noqa: F401 - fixtures
+from test_aws_rules import api, applied, changed, default, scratch  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.filterwarnings("default")]  # moto's own warnings
 HOUR, DAY = 3600.0, 86400.0
@@ -114,6 +115,35 @@ def faults(plan: Plan) -> dict[str, Callable[[], Iterator[Point]]]:
         "function-errors": lambda: metrics.of_functions((functions[n % 2], START + n * 290, True) for n in range(11)),
         "bytes-scanned": lambda: metrics.of_statements(group, [(START + n * 300, 200_000_000_000) for n in range(11)]),
     }
+
+
+def test_nothing_rings_in_twenty_healthy_runs(api: list[Resource]) -> None:  # noqa: F811
+    """One after the other, of different lengths, with tasks that Spot takes back, one failed task and one failed start each,
+    and callers of the prediction API of whom few are refused. Metrics are made up, not those of executions.
+    """
+    plan, luck, points, at = Plan(api), random.Random(20), [], START
+    for _ in range(20):
+        seconds = luck.uniform(600, 4 * HOUR)
+        points += a_run(plan, at, seconds, luck.choice([(), ("task",), ("start",), ("task", "start")]))
+        at += seconds + luck.uniform(HOUR, 2 * HOUR)
+    points += metrics.of_requests(plan, ((START + n, n % 100 == 0, n % 60 == 0) for n in range(int(at - START))))
+    assert (at - START) / DAY > 2
+    assert ringing(plan, iter(points), days=(at - START) / DAY + 1) == set()
+
+
+@pytest.mark.parametrize(("name", "failed", "throttled"), [("api-errors", True, False), ("api-throttles", False, True)])
+def test_alarms_of_the_api_ring_for_their_fault_alone(
+    api: list[Resource],  # noqa: F811
+    name: str,
+    failed: bool,
+    throttled: bool,
+) -> None:
+    """Six failures, eleven throttled requests within five minutes: the limits are more than 5 and more than 10."""
+    plan = Plan(api)
+    count = 6 if failed else 11
+    bad = [(START + 20 * n, failed, throttled) for n in range(count)]
+    assert ringing(plan, metrics.of_requests(plan, bad)) == {name}
+    assert ringing(plan, metrics.of_requests(plan, bad[1:])) == set()
 
 
 def test_each_alarm_rings_for_its_fault_alone(default: list[Resource]) -> None:  # noqa: F811

@@ -64,6 +64,15 @@ def of_statements(workgroup: str, scanned: Iterable[tuple[float, int]]) -> Itera
         yield metric_name("AWS/Athena", "ProcessedBytes", WorkGroup=workgroup), at, float(read)
 
 
+def of_requests(plan: Plan, answers: Iterable[tuple[float, bool, bool]]) -> Iterator[Point]:
+    """What API Gateway and Lambda write for (time, failed, without a free instance) of each request to the prediction API."""
+    assert plan.api is not None
+    api, function = plan.one("aws_apigatewayv2_api")["id"], plan.api["function_name"]
+    for at, failed, throttled in answers:
+        yield metric_name("AWS/ApiGateway", "5xx", ApiId=api), at, float(failed)
+        yield metric_name("AWS/Lambda", "Throttles", FunctionName=function), at, float(throttled)
+
+
 def of_queue(name: str, messages: Iterable[tuple[float, int]]) -> Iterator[Point]:
     """What SQS writes for (time, messages)."""
     for at, count in messages:
