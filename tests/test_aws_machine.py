@@ -187,6 +187,16 @@ def test_plan_costs_less_than_a_dollar() -> None:
     )
 
 
+def test_the_prediction_api_is_in_the_plan_when_it_is_on() -> None:
+    """As many alarms as the module makes, and a price for each request; off, nothing of it is there."""
+    off, idle, busy = (estimate_cost(1000, api_requests=n) for n in (None, 0, 1_000_000))
+    alarms = re.findall(r'^resource "aws_cloudwatch_metric_alarm"', (ROOT / "terraform" / "api.tf").read_text(), re.M)
+    added = sum(idle.standing_month.values()) - sum(off.standing_month.values())
+    assert added == pytest.approx(len(alarms) * PRICES.alarm_metric_month)
+    assert sum(busy.standing_month.values()) - sum(idle.standing_month.values()) == pytest.approx(5.33, abs=0.01)
+    assert busy.dollars == off.dollars, "a run costs the same"
+
+
 def test_prices_and_assumptions_are_the_documented_ones() -> None:
     """Each price stands in the cost guide with its source, and each assumption: a changed figure is changed in both places."""
     text = (ROOT / "docs" / "aws-cost.md").read_text()

@@ -21,6 +21,7 @@ WORKING_COPY_BYTES = 200  # a row of text (1.6 kB of JSON) as Parquet: the conve
 UPLOAD_BYTES_A_SECOND = 100e6  # of a task, one file after another: an assumption
 HOURS_A_MONTH = 730
 KMS_KEYS, ALARM_METRICS, OWN_METRICS, DASHBOARDS = 2, 12, 3, 1  # of the Terraform modules, with their default variables
+API_ALARM_METRICS, API_GIB, API_SECONDS = 2, 2.0, 0.1  # seconds a request, S3 included: an assumption
 MINIMUM_SCAN_BYTES = 10_000_000  # bytes that Athena bills for a statement
 CHILD_OUTPUT = 16  # bytes that a child of the map returns
 OUTPUT_LIMIT = 256 * 1024
@@ -85,10 +86,11 @@ def estimate_cost(
     fleet: Fleet | None = None,
     prices: Prices = PRICES,
     training_source: Estimate | None = None,
+    api_requests: int | None = None,
 ) -> AwsPlan:
     """Estimate a run over ``rows`` people, of whom ``known_share`` (0..1) have a known age; ``text``: JSON lines or CSV.
 
-    ``training_source``: its estimate, where there is one.
+    ``training_source``: its estimate, where there is one. ``api_requests``: requests a month to the prediction API, where it is on.
     """
     fleet = fleet or Fleet()
     to_predict = round(rows * (1 - known_share))
@@ -156,7 +158,7 @@ def estimate_cost(
         _checks(tasks, concurrency, fleet) | _disk(read_rows if text else 0, fleet),
         f"{prices.region}, {prices.as_of}",
         "JSON or CSV" if text else "Parquet",
-        standing_costs(rows, prices),
+        standing_costs(rows, prices) | _api_costs(api_requests, prices),
     )
 
 
@@ -171,6 +173,17 @@ def standing_costs(rows: int, prices: Prices = PRICES) -> dict[str, float]:
         "own metrics": OWN_METRICS * prices.own_metric_month,
         "dashboard": DASHBOARDS * prices.dashboard_month,
         "results of a run": kept / 1e9 * prices.storage_gb_month,
+    }
+
+
+def _api_costs(requests: int | None, prices: Prices) -> dict[str, float]:
+    """Dollars a month of the prediction API for so many ``requests``; none where it is off (None)."""
+    if requests is None:
+        return {}
+    each = prices.http_request + prices.lambda_request + API_GIB * API_SECONDS * prices.lambda_gib_second + 2 * prices.get_request
+    return {
+        "alarms of the prediction API": API_ALARM_METRICS * prices.alarm_metric_month,
+        f"{requests:,} requests to it": requests * each,
     }
 
 
@@ -199,11 +212,11 @@ def _disk(text_rows: int, fleet: Fleet) -> dict[str, str]:
     return {"disk of training": f"{used:.0f} of {disk:.0f} GB for the converted source{too_much}"} if text_rows else {}
 
 
-def estimate_run_cost(run: RunPlan) -> AwsPlan:
-    """Estimate a run whose source can be read."""
+def estimate_run_cost(run: RunPlan, api_requests: int | None = None) -> AwsPlan:
+    """Estimate a run whose source can be read, and the month of the prediction API with so many requests, if it is on."""
     counted = estimate(run)
     text = any(f.format != "parquet" for f in run.all_files)
-    return estimate_cost(counted.rows, counted.known_share, text, training_source=counted.training)
+    return estimate_cost(counted.rows, counted.known_share, text, training_source=counted.training, api_requests=api_requests)
 
 
 def _on_spot(share: float, prices: Prices) -> float:

@@ -16,6 +16,8 @@ class Prices:
     spot_share: float = 0.30  # of the price on demand; it varies by the hour
     disk_gib_hour: float = 0.000111  # beyond the first 20 GiB of a task
     lambda_gib_second: float = 0.0000166667
+    lambda_request: float = 0.20 / 1e6
+    http_request: float = 1.00 / 1e6  # HTTP API of API Gateway
     athena_tb: float = 5.0  # 10 MB a statement at least
     put_request: float = 0.005 / 1000
     get_request: float = 0.0004 / 1000

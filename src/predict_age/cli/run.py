@@ -123,6 +123,10 @@ def plan_command(
     workers: WorkersOption = None,
     platform: Annotated[str, typer.Option(help="local or aws.")] = "local",
     rows: Annotated[int, typer.Option(help="With --platform aws: number of people, instead of a source.", min=0)] = 0,
+    api_requests: Annotated[
+        int | None,
+        typer.Option(help="With --platform aws: requests a month to the prediction API, where it is on.", min=0),
+    ] = None,
     purpose: PurposeOption = "",
     training_source: TrainingSourceOption = "",
     as_json: JsonOption = False,
@@ -135,7 +139,7 @@ def plan_command(
     if platform not in ("local", "aws"):
         raise ConfigError("--platform names none", expected="local or aws", found=platform)
     if platform == "aws":
-        _plan_aws(source, as_of, features, config, rows, training_source, as_json)
+        _plan_aws(source, as_of, features, config, rows, training_source, as_json, api_requests)
         return
     if not source:
         raise ConfigError("a source is missing", expected="--source PATH", fix="or --platform aws --rows N")
@@ -166,7 +170,14 @@ def unread_proposal(config: Path | None, features: Path | None) -> list[str]:
 
 
 def _plan_aws(
-    source: str, as_of: str, features: Path | None, config: Path | None, rows: int, training_source: str, as_json: bool
+    source: str,
+    as_of: str,
+    features: Path | None,
+    config: Path | None,
+    rows: int,
+    training_source: str,
+    as_json: bool,
+    api_requests: int | None,
 ) -> None:
     from predict_age.aws.cost_plan import estimate_cost, estimate_run_cost
     from predict_age.cli.render_plans import show_aws_plans
@@ -176,10 +187,11 @@ def _plan_aws(
     if not rows and not source:
         raise ConfigError("neither people nor a source are given", expected="--rows N or --source PATH")
     if rows:  # nobody knows the format: both are priced, and the dearer one must fit
-        plans = [estimate_cost(rows), estimate_cost(rows, text=True)]
+        plans = [estimate_cost(rows, text=text, api_requests=api_requests) for text in (False, True)]
     else:
         when = as_of or dt.date.today().isoformat()
-        plans = [estimate_run_cost(checked_plan(source, when, features, config, None, training_source=training_source))]
+        checked = checked_plan(source, when, features, config, None, training_source=training_source)
+        plans = [estimate_run_cost(checked, api_requests)]
     if as_json:
         print_line(json.dumps({**plans[0].as_json(), **({"as_text": plans[1].as_json()} if rows else {})}))
     else:
