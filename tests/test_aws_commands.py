@@ -195,13 +195,13 @@ def test_an_execution_that_begins_stops_a_prune(space: Store, monkeypatch: pytes
     monkeypatch.setattr(workspace_commands, "client_with", lambda *_: Lambda())
     for name, value in {"PREDICT_AGE_BUCKET": BUCKET, "PREDICT_AGE_DATABASE": "people", "PREDICT_AGE_WORKGROUP": "people"}.items():
         monkeypatch.setenv(name, value)
-    delete = old_runs.delete_run
+    delete = old_runs.delete_objects
 
     def interrupted(at: Store, run_id: str) -> None:
         delete(at, run_id)
         acquire_execution_lease(S3Documents(space), "arn:new", "run", old_runs.execution_is_running)
 
-    monkeypatch.setattr(old_runs, "delete_run", interrupted)
+    monkeypatch.setattr(old_runs, "delete_objects", interrupted)
     before = len(runs_in(space))
     assert "taken by another execution" in asked("prune", "--keep", 1, check=75)
     assert len(runs_in(space)) == before - 1

@@ -99,7 +99,7 @@ def test_rules_are_in_the_functions_package() -> None:
 def test_defaults_are_equal() -> None:
     """The functions cannot import the configuration's schema: their default of running.keep_runs is compared here."""
     assert Config().running.keep_runs == retention_rule.DEFAULT_KEEP_RUNS
-    prune = next(f for name, f in vars(maintain).items() if name.startswith("prune") and callable(f))
+    prune = maintain.prune_command
     assert inspect.signature(prune).parameters["keep"].default == retention_rule.DEFAULT_KEEP_RUNS
 
 

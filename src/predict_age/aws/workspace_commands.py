@@ -6,10 +6,10 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from predict_age import errors
 from predict_age.aws.lambdas.old_runs import run_facts
+from predict_age.aws.lambdas.runtime import Event
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store, client_with, code_of
 from predict_age.errors import ConfigError, PredictAgeError, ResourceError
@@ -36,7 +36,7 @@ class Functions:
 
     store: Store
 
-    def ask(self, function: str, event: dict[str, object]) -> dict[str, Any]:
+    def ask(self, function: str, event: dict[str, object]) -> Event:
         """Answer of a function to an event. Its error is raised here as what it was; ResourceError when it cannot be asked."""
         full = f"{os.environ.get(NAME_VARIABLE, DEFAULT_NAME)}-{function}"
         client = client_with("lambda", ONCE, LONGEST_SECONDS)
@@ -64,11 +64,11 @@ class Functions:
             ) from None
         if "FunctionError" in replied:
             raise _error_of(full, answer)
-        found: dict[str, Any] = answer
+        found: Event = answer
         return found
 
 
-def _error_of(function: str, answer: dict[str, Any]) -> PredictAgeError:
+def _error_of(function: str, answer: Event) -> PredictAgeError:
     """The error that ended a function: the same class, with the same words."""
     kind, said = getattr(errors, str(answer.get("errorType")), None), str(answer.get("errorMessage", ""))
     if isinstance(kind, type) and issubclass(kind, PredictAgeError):

@@ -13,7 +13,7 @@ import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
-from predict_age.cli.s3_workspace import diff_there, in_s3, show_runs_there
+from predict_age.cli.s3_workspace import diff_there, show_runs_there, workspace_in_s3
 from predict_age.errors import ConfigError
 from predict_age.runtime.command_log import stage
 
@@ -47,7 +47,7 @@ def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
 @app.command("runs", epilog="Example: predict-age runs --workspace work")
 def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """List all runs and those that are published."""
-    if in_s3(workspace):
+    if workspace_in_s3(workspace):
         show_runs_there(workspace, as_json)
         return
     from predict_age.cli.render_runs import run_rows, show_runs
@@ -72,7 +72,7 @@ def diff_command(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two finished runs person by person: new people, missing people, changed ages, and jumps."""
-    if in_s3(workspace):
+    if workspace_in_s3(workspace):
         if to is not None:
             raise ConfigError(
                 "--out writes a file of this machine", expected="no --out with s3://", fix="leave it out; --people prints 20 people"

@@ -13,7 +13,7 @@ import typer
 
 from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
 from predict_age.cli.output import completed
-from predict_age.cli.s3_workspace import in_s3, prune_there, roll_back_there, verify_there
+from predict_age.cli.s3_workspace import prune_there, roll_back_there, verify_there, workspace_in_s3
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage
 
@@ -28,7 +28,7 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Verify a finished run: compare every file with its hash and repeat the row accounting. Exit code 4 if it is damaged."""
-    if in_s3(workspace):
+    if workspace_in_s3(workspace):
         verify_there(workspace, run_id, as_json)
         return
     from predict_age.cli.render_runs import show_verified
@@ -55,7 +55,7 @@ def rollback_command(
     as_json: JsonOption = False,
 ) -> None:
     """Verify an earlier run and publish it again. One atomic replacement; nothing is deleted."""
-    if in_s3(workspace):
+    if workspace_in_s3(workspace):
         roll_back_there(workspace, to, as_json)
         return
     from predict_age.runs.current_folder import follow_published
@@ -91,7 +91,7 @@ def prune_command(
     as_json: JsonOption = False,
 ) -> None:
     """Remove finished runs beyond the newest ones, unfinished runs that nobody continued, and leftovers of killed runs."""
-    if in_s3(workspace):
+    if workspace_in_s3(workspace):
         prune_there(workspace, keep, dry_run, as_json)
         return
     from predict_age.cli.render_runs import RemovedRun, show_removals
@@ -158,7 +158,7 @@ def suppress_command(
         raise ConfigError("--remove, --check and --rebuild exclude each other", fix="give one of them")
     if not pid_file and not check:
         raise ConfigError("whom to suppress is missing", expected="--pid-file FILE, or --pid-file - for stdin")
-    if in_s3(workspace):
+    if workspace_in_s3(workspace):
         _suppress_in_s3(workspace, pid_file, pid_type, as_json, release=release, check=check, rebuild=rebuild)
         return
     space = open_workspace(workspace) if check or release else Workspace(workspace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -39,7 +39,7 @@ INSTEAD = {
 }
 
 
-def in_s3(workspace: Path) -> bool:
+def workspace_in_s3(workspace: Path) -> bool:
     """Whether ``--workspace`` names S3: a Path has one slash of the two."""
     return str(workspace).startswith("s3:/")
 
@@ -47,7 +47,7 @@ def in_s3(workspace: Path) -> bool:
 def checked_workspace(context: typer.Context, workspace: Path | None) -> Path | None:
     """The option --workspace. Raises ConfigError for S3 where the command has no work there, with what there is instead."""
     command = str(context.command.name)
-    if workspace is not None and in_s3(workspace) and command not in WORK_THERE:
+    if workspace is not None and workspace_in_s3(workspace) and command not in WORK_THERE:
         raise ConfigError(
             f"{command} works on a folder of this machine",
             expected=f"a folder; {', '.join(WORK_THERE)} also take s3://BUCKET/PREFIX",
@@ -112,11 +112,20 @@ def diff_there(workspace: Path, names: tuple[str, str], jump: float, people: boo
     from predict_age.query.run_diff import Jump, summary_of_changes
 
     request: dict[str, object] = {"before": names[0], "after": names[1], "jump_years": jump, "people": people}
-    found: dict[str, Any] = _functions(workspace).ask("final-results", {"diff": request})
+    found = _functions(workspace).ask("final-results", {"diff": request})
     table = [(r["source_before"], r["source_after"], _number(r["change"]), int(r["people"])) for r in found["changes"]]
-    numbers = ("pid", "age_before", "age_after", "change")
-    rows: list[dict[str, Any]] = [{k: int(v) if k in numbers else v for k, v in row.items()} for row in found["jumps"]]
-    jumps = [Jump(**row) for row in rows]
+    jumps = [
+        Jump(
+            int(row["pid"]),
+            row["source_before"],
+            row["source_after"],
+            int(row["age_before"]),
+            int(row["age_after"]),
+            int(row["change"]),
+            row.get("source_id"),
+        )
+        for row in found["jumps"]
+    ]
     compared = summary_of_changes(found["before"], found["after"], found["expected"], jump, table, jumps)
     compared = compared if people else replace(compared, jumps=[])
     print_line(json.dumps(compared.as_json())) if as_json else show_diff(compared)

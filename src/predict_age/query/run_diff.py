@@ -14,12 +14,12 @@ from predict_age.records.json_fields import OPTIONAL, as_json
 from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.runtime.command_log import stage
 from predict_age.storage.manifest import VerifiedRun
+from predict_age.storage.row_accounting import NOT_IN_RUN
 from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.suppression_list import SuppressionList
 
 JUMP_YEARS = 5.0
 LARGEST_JUMPS = 20
-NOT_IN_RUN = "(not there)"
 ML = "ML_PREDICTION"
 
 

@@ -15,6 +15,7 @@ EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_DATE", "EXISTING_BIRT
 ML_PREDICTION = "ML_PREDICTION"
 DEFAULT = "DEFAULT"
 WITHHELD_MINOR = "WITHHELD"
+NOT_IN_RUN = "(not there)"  # where two runs are compared: a person whom only one of them has
 
 
 @dataclass(frozen=True)

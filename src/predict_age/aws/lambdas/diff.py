@@ -13,9 +13,9 @@ from predict_age.errors import ConfigError
 from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts
 from predict_age.sql import for_athena
 from predict_age.storage.publication import read_published
+from predict_age.storage.row_accounting import NOT_IN_RUN
 
 DAYS_A_YEAR = 365.25
-NOT_IN_RUN = "(not there)"
 
 
 class DiffRequest(TypedDict, total=False):

@@ -51,7 +51,7 @@ def prune(call: Call, wanted: Event) -> Event:
 
         def delete(run_id: str) -> None:
             held.check()
-            delete_run(call.store, run_id)
+            delete_objects(call.store, run_id)
 
         removed = forget_and_delete(call.documents, removed, delete)
         release_execution_lease(call.documents, lease.token)
@@ -74,7 +74,7 @@ def _run_state(objects: set[str]) -> RunState:
     return RunState.FINISHED if "steps/final_results.json" in objects else RunState.UNFINISHED
 
 
-def delete_run(store: Store, run_id: str) -> None:
+def delete_objects(store: Store, run_id: str) -> None:
     """Delete a run's objects: its request first, so that a half-deleted run is never taken for a finished one."""
     run = f"{object_names.run_folder(run_id)}/"
     store.delete([f"{run}request.json"])

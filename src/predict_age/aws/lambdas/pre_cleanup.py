@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
-from predict_age.aws.lambdas.old_runs import delete_run, execution_is_running, prune, run_facts
+from predict_age.aws.lambdas.old_runs import delete_objects, execution_is_running, prune, run_facts
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
 from predict_age.aws.s3_store import code_of
 from predict_age.errors import BusyError, ConfigError, InputError, QualityError
@@ -207,7 +207,7 @@ def _remove_runs(call: Call, request: Event) -> StepResult[PreCleanupFacts]:
     published = read_published(call.documents)
     in_use = {call.run_id, *published.run_ids, str(request.get("model_run", ""))} - {""}
     removable = removable_runs(run_facts(call.store), published, _keep_runs(call, request), in_use)
-    removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: delete_run(call.store, run_id))
+    removed = forget_and_delete(call.documents, [r.run_id for r in removable], lambda run_id: delete_objects(call.store, run_id))
     _remove_working_copies(call, {*removed, *published.run_ids})
     return StepResult(len(removed), PreCleanupFacts(removed_runs=removed))
 
