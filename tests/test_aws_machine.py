@@ -190,7 +190,7 @@ def test_plan_costs_less_than_a_dollar() -> None:
 def test_the_prediction_api_is_in_the_plan_when_it_is_on() -> None:
     """As many alarms as the module makes, and a price for each request; off, nothing of it is there."""
     off, idle, busy = (estimate_cost(1000, api_requests=n) for n in (None, 0, 1_000_000))
-    alarms = re.findall(r'^resource "aws_cloudwatch_metric_alarm"', (ROOT / "terraform" / "api.tf").read_text(), re.M)
+    alarms = re.findall(r"^ +namespace .*\bmore_than\b", (ROOT / "terraform" / "api.tf").read_text(), re.M)
     added = sum(idle.standing_month.values()) - sum(off.standing_month.values())
     assert added == pytest.approx(len(alarms) * PRICES.alarm_metric_month)
     assert sum(busy.standing_month.values()) - sum(idle.standing_month.values()) == pytest.approx(5.33, abs=0.01)
