@@ -200,6 +200,12 @@ def test_a_known_minor_keeps_a_row_and_no_number(pair: Pair) -> None:
     rows = pair.summary["rows"]
     assert rows["distinct"] == rows["existing"] + rows["predicted"] + rows["default"] + rows["withheld"] == 3150
     assert "WITHHELD" in (pair.run / "report.html").read_text()
+    model = rows["withheld"] - 90
+    said = (
+        f"{rows['withheld']:,} people are withheld, because they may be younger than 18 (ages.min_age): 90 by an age of their own, "
+    )
+    assert pair.summary["withheld_reason"] == f"{said}{model:,} of unknown age by the model (ages.withhold_probability)"
+    assert "No age  " + pair.summary["withheld_reason"] in cli("status", "--workspace", pair.run.parent.parent).stdout
     assert any("age 0" in sentence for sentence in pair.summary["findings"]) == (10 / 3150 > 0.01)
 
 
@@ -347,6 +353,7 @@ def test_readers_live_with_rows_without_numbers(pair: Pair) -> None:
     assert score["withheld"] == sum(of[pid] == "WITHHELD" for pid in pids)
     assert score["minors_published"] == sum(of[pid] == "ML_PREDICTION" and age == 17 for pid, age in ages.items()) >= 3
     assert score["all"]["rows"] == sum(of[pid] == "ML_PREDICTION" for pid in pids)
+    assert score["counts"]["used"] == sum(score[name] for name in ("withheld", "not_predicted", "not_found")) + score["all"]["rows"]
 
 
 @pytest.mark.parametrize("trained", [14, 18, 21])

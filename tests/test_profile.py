@@ -1,6 +1,7 @@
 """Profile of a source: what it counts, and that no value of fewer than 20 people is in it."""
 
 import csv
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 
 import predict_age
 from conftest import cli
+from predict_age.proposal.candidates import propose
 from predict_age.proposal.field_shapes import kind_of, shape_of
 from predict_age.proposal.fields import collect_fields
+from predict_age.proposal.source_profile import profile_of
 
 AS_OF = "2025-10-23"
+AS_OF_DATE = dt.date.fromisoformat(AS_OF)
 PEOPLE = 2_000
 RARE = 19  # people who share a planted value: one fewer than are shown
 JOBS = ("Engineer", "Analyst", "Clerk")
@@ -91,6 +95,38 @@ def test_profile_counts_and_shows_nobody(kind: str, tmp_path: Path) -> None:
     assert "2,000 rows in 1 file" in said
     assert "<script" not in page.read_text()
     assert "already" in cli("profile", "--source", source, "--html", page, check=2).stderr
+
+
+def test_profile_counts_the_fields_that_init_proposes(tmp_path: Path) -> None:
+    """Dates, numbers and codes in the forms of a spreadsheet: no field is called "no feature" of which init makes one."""
+    day = [dt.date(2000 + i % 20, 1 + i % 12, 1 + i % 28) for i in range(400)]
+    forms = {
+        "iso": [f"{d}" for d in day],
+        "dotted": [f"{d:%d.%m.%Y}" for d in day],
+        "slashed": [f"{d:%m/%d/%Y}" for d in day],
+        "compact": [f"{d:%Y%m%d}" for d in day],
+        "in words": [f"{d:%d %B %Y}" for d in day],
+        "comma": [f"{i * 3 % 97},5" for i in range(400)],
+        "thousands": [f"{1 + i % 9}.{i * 7 % 1000:03d},00" for i in range(400)],
+        "percent": [f"{i % 100} %" for i in range(400)],
+        "with unit": [f"{i % 30} years" for i in range(400)],
+        "code": [JOBS[i % 3] for i in range(400)],
+        "list": [";".join(JOBS[: 1 + i % 3]) for i in range(400)],
+        "constant": ["x"] * 400,
+    }
+    table = {"id": range(1_000_000, 1_000_400), "birth_year": [1950 + i % 50 for i in range(400)], **forms}
+    with (tmp_path / "people.csv").open("w", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(table)
+        out.writerows(zip(*table.values(), strict=True))
+    found = profile_of(str(tmp_path / "people.csv"), AS_OF_DATE, {})
+    fields = collect_fields([{name: values[i] for name, values in forms.items()} for i in range(400)])
+    ages: list[int | None] = [2025 - 1950 - i % 50 for i in range(400)]
+    made = {candidate.field for candidate in propose(fields, AS_OF_DATE, ["id", "birth_year"], ages)[0]}
+    assert {field.name for field in found.fields if field.proposed} == made
+    assert {"iso", "dotted", "comma", "code"} <= made and "constant" not in made
+    assert next(field.note for field in found.fields if field.name == "dotted") == ""
+    assert f"{len(made)} of {len(table)} fields can become features" in found.findings[-1]
 
 
 def test_records_of_one_person_count_once(tmp_path: Path) -> None:

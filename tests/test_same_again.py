@@ -138,6 +138,19 @@ def test_killed_after_the_pointer(copy: tuple[Path, Path], late: str) -> None:
     assert not any("resume" in check for check in json.loads(out)["checks"])
 
 
+def test_the_status_of_a_run_at_work_says_to_wait(copy: tuple[Path, Path]) -> None:
+    """``resume`` would end with 75 while the run holds the workspace; once nobody does, it is the next command."""
+    _, workspace = copy
+    run = Workspace(workspace).runs()[0]
+    with Workspace(workspace).hold("run", 60) as permission:
+        run.set_status(RUNNING, permission.token)
+        assert run.status == RUNNING
+        _, at_work, _ = call(["status", "--workspace", workspace])
+    _, killed, _ = call(["status", "--workspace", workspace])
+    assert "Next    wait: the run is at work" in at_work and "resume" not in at_work
+    assert "Next    predict-age resume" in killed
+
+
 def test_damage_of_a_killed_run_is_found(copy: tuple[Path, Path]) -> None:
     """Only what comes after the pointer may be missing."""
     _, workspace = copy

@@ -201,9 +201,22 @@ def test_score_equals_numpy(finished: Finished, ages: dict[int, int], tmp_path: 
     assert everybody["mae_interval"][0] < everybody["mae"] < everybody["mae_interval"][1]
     for groups in ("by_predicted_band", "by_confidence"):
         assert sum(group["rows"] for group in found[groups]) == len(some)
+    assert (found["not_predicted"], found["withheld"], found["not_found"]) == (0, 0, 0)
     shown = cli("score", "current", "--truth", path, "--workspace", finished[0]).stdout
     assert f"{len(some):,} true ages" in shown
     assert "predicted 25" in shown
+
+
+def test_every_true_age_is_accounted_for(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:
+    """Predicted, known or default, withheld, not in the result: together they are the true ages that were used."""
+    others = [row[0] for row in result_rows(finished[0]) if row[4] not in ("ML_PREDICTION", "WITHHELD")][:7]
+    rows = [*list(ages.items())[:20], *((pid, 40) for pid in others), *((-1_000_000 - i, 40) for i in range(5))]
+    path = written(tmp_path / "truth.csv", [*rows, (-1, "nan"), (-2, 999)])
+    found = json.loads(cli("score", "current", "--truth", path, "--workspace", finished[0], "--json").stdout)
+    assert found["counts"] == {"used": 32, "unknown": 1, "outside": 1}
+    assert (found["all"]["rows"], found["not_predicted"], found["withheld"], found["not_found"]) == (20, 7, 0, 5)
+    shown = " ".join(cli("score", "current", "--truth", path, "--workspace", finished[0]).stdout.split())
+    assert "32 true ages: 20 of predicted people, 7 of people with a known or the default age, 0 of withheld people, 5 of" in shown
 
 
 def test_a_run_of_one_model_is_sent_to_score(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:

@@ -407,7 +407,7 @@ def test_missing_packages_are_named(tiny: Path, monkeypatch: pytest.MonkeyPatch)
     """Without the extra: one sentence, exit code 2, and what to install."""
     monkeypatch.setattr("predict_age.serving.server.PACKAGES", ("asyncio", "not_installed_here"))
     said = cli("serve", "--workspace", tiny / "w", check=2).stderr
-    assert "not_installed_here" in said and "asyncio" not in said and "predict-age[serve]" in said
+    assert "not_installed_here" in said and "asyncio" not in said and "predict-age[serve]" in said and "uv tool" in said
 
 
 def test_other_addresses_need_keys(finished: tuple[Path, dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import predict_age
 from conftest import TINY, cli, tiny_run, write_jsonl
 from faults import call
 from predict_age.errors import InputError
@@ -199,6 +200,13 @@ def test_whole_runs_over_text_ids(account_names: list[dict[str, Any]], tmp_path:
         code, out, err = call(["score", "current", "--truth", truth, "--workspace", tmp_path / "w", "--json"])
         assert code == 0, err
         assert f'"used": {len(lines)}' in out
+    model = [row for row in guessed if row["prediction_source"] == "ML_PREDICTION"]
+    for kind in (pa.string(), pa.large_string(), pa.string_view()):  # pandas 3 has large strings, polars views
+        for name, column in (("pid", "source_id"), ("source_id", "source_id"), ("pid", "pid")):
+            ids = pa.array([row[column] for row in model], kind if column == "source_id" else pa.int64())
+            table = pa.table({name: ids, "true_age": [row["predicted_age"] + 1 for row in model]})
+            scores = predict_age.evaluate(predict_age.open_run(tmp_path / "w"), table)
+            assert (scores.all.rows, scores.all.mae, scores.not_found) == (len(model), 1, 0)
 
     tiny_run(source, tmp_path / "m", config=TINY.replace("[prediction]", '[prediction]\npartition = "modulo"'))
     assert {row["source_id"]: row["pid"] for row in published_table(tmp_path / "m")} == {t: pid_of(t) for t in texts}

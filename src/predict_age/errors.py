@@ -101,6 +101,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(text in str(error) for kind, texts in NO_MEMORY_TEXTS.items() if isinstance(error, kind) for text in texts)
 
 
+def install_extra(name: str) -> str:
+    """Advice on installing the packages of an extra, for the ``fix`` of an error."""
+    return (
+        f"pip install 'predict-age[{name}]' where pip has installed predict-age; with uv tool or pipx, install the wheel again "
+        f"with [{name}] after its name (docs/installation.md)"
+    )
+
+
 def memory_error(error: BaseException, fix: str = "") -> ResourceError:
     """ResourceError for an error that :func:`is_out_of_memory` recognises."""
     found = str(error).partition("\n")[0] or type(error).__name__

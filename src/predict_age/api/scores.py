@@ -14,6 +14,7 @@ from predict_age.arrays import Float64Array
 from predict_age.config import AgesConfig
 from predict_age.errors import InputError
 from predict_age.evaluation.ab_test.score import GroupScore, group_score, scores_by_confidence, scores_by_predicted_age
+from predict_age.source.column_types import is_text
 from predict_age.storage.row_accounting import ML_PREDICTION
 
 AGE_COLUMNS = ("predicted_age", "age_lower", "age_upper", "confidence_pct")
@@ -112,8 +113,13 @@ def _truth(truth: ArrowTable | Mapping[object, float], window: tuple[int, ...]) 
         table = pa.table(truth)
     key = next((name for name in ("source_id", "pid") if name in table.column_names), "")
     if not key or "true_age" not in table.column_names:
-        raise InputError("the truth is not complete", expected="columns pid and true_age", found=", ".join(table.column_names))
+        raise InputError(
+            "the truth is not complete",
+            expected="columns pid (or source_id) and true_age",
+            found=", ".join(table.column_names),
+        )
     ages = _numbers(table["true_age"])
     known = np.isfinite(ages)
     used = known & (ages >= window[0]) & (ages <= window[-1])
-    return table[key].filter(pa.array(used)), ages[used], int((~known).sum()), int((known & ~used).sum())
+    ids = table[key].cast(pa.string()) if is_text(table[key].type) else table[key]
+    return ids.filter(pa.array(used)), ages[used], int((~known).sum()), int((known & ~used).sum())

@@ -11,7 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from predict_age.errors import ConfigError
+from predict_age.errors import ConfigError, install_extra
 
 ROOT = Path(__file__).parent.parent
 PACKAGED_FILES = (
@@ -80,7 +80,7 @@ def library_files() -> dict[str, Path]:
         try:
             distribution = importlib.metadata.distribution(library)
         except importlib.metadata.PackageNotFoundError:
-            fix = "make package, or pip install 'predict-age[aws]'"
+            fix = f"make package, or {install_extra('aws')}"
             raise ConfigError(f"{library} is not installed", expected="boto3, for the package of the functions", fix=fix) from None
         for file in distribution.files or []:
             name = file.as_posix()

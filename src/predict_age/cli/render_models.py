@@ -85,11 +85,15 @@ def show_score(found: RunScore) -> None:
     counts = found.counts
     console.print(styled("\n", (f"Run {found.run_id}", "bold"), f"  against true ages of {found.truth}"), soft_wrap=True)
     console.print(
-        f"{counts.used:,} true ages, {found.all.rows:,} of them of predicted people; not used: {counts.unknown:,} unknown, "
-        f"{counts.outside:,} outside the age window",
+        f"{counts.used:,} true ages: {found.all.rows:,} of predicted people, {found.not_predicted:,} of people with a known or the "
+        f"default age, {found.withheld:,} of withheld people, {found.not_found:,} of people not in the result",
         soft_wrap=True,
     )
-    console.print(f"{found.withheld:,} withheld, not scored; {found.minors_published:,} minors published", soft_wrap=True)
+    console.print(
+        f"Not used: {counts.unknown:,} without a number, {counts.outside:,} outside the age window; "
+        f"{found.minors_published:,} minors published",
+        soft_wrap=True,
+    )
     table = grid("Predictions, years, with 95 % intervals", ["people", "number", "error", "bias", "coverage", "width"])
     sections = [[found.all, found.usable], found.by_predicted_band, found.by_confidence]
     names = ["", "predicted ", "confidence "]

@@ -18,7 +18,7 @@ from predict_age.runs.summary import run_summary, stopped_gate
 from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import duration, size
 from predict_age.sql import VIEW
-from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RunFolder, Workspace
+from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RUNNING, RunFolder, Workspace
 from predict_age.terminal_text import shell_word
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def show_run(folder: RunFolder) -> None:
             f"Row accounting: {aside}{rows['usable']:,} = {people:,} people{hidden} + {rows['duplicate']:,} duplicates",
             soft_wrap=True,
         )
+    if s["withheld_reason"]:
+        print_field(console, "No age", s["withheld_reason"])
     if s["passed_over"]:
         passed = "; ".join(f"{p['files']:,} {p['reason']} ({Path(p['first'][0]).name})" for p in s["passed_over"])
         print_field(console, "Unread", f"passed over: {passed}")
@@ -114,6 +116,8 @@ def _next_command(status: str, folder: RunFolder, workspace: Path) -> str:
     if status == DONE:
         columns = [FIRST_COLUMNS[0], *(["source_id"] if _has_text_ids(folder) else []), *FIRST_COLUMNS[1:]]
         return called("sql") + f' "SELECT {", ".join(columns)} FROM {VIEW} LIMIT 5"'
+    if status == RUNNING:
+        return f"wait: the run is at work; {called('status')} shows the steps that are done"
     if status != FAILED:
         return called("resume")
     gate = stopped_gate(folder)

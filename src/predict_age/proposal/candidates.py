@@ -57,11 +57,12 @@ _ID_WORDS = frozenset(["id", "uuid", "guid", "key", "no", "nr", "number", "phone
 
 @dataclass(frozen=True)
 class Candidate:
-    """A proposed feature: its table in the feature file as ``settings``, and ``about``, which says on what it rests."""
+    """A proposed feature of a ``field``: its table in the feature file as ``settings``, and ``about``: on what it rests."""
 
     name: str
     settings: Settings
     about: str
+    field: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def propose(
                 left.append(LeftOut(shown, refused))
                 continue
             used.add(name)
-            candidates.append(Candidate(name, settings, _about(field, rows)))
+            candidates.append(Candidate(name, settings, _about(field, rows), shown))
     return candidates, left
 
 

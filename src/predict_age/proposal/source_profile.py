@@ -201,7 +201,7 @@ def _proposed(fields: dict[FieldPath, Field], as_of: dt.date, taken: list[str], 
     """Kinds of the features that ``init`` would propose, by path."""
     kinds: dict[str, list[str]] = {}
     for candidate in propose(fields, as_of, taken, ages)[0]:
-        path = str(candidate.settings.get("path") or candidate.settings.get("over") or "")
+        path = str(candidate.settings.get("path") or candidate.settings.get("over") or candidate.field)
         kinds.setdefault(path, []).append(str(candidate.settings["kind"]))
     return kinds
 

@@ -116,6 +116,17 @@ def _withheld(prediction: ParallelPredictionFacts) -> list[str]:
     return [f"{share} are withheld: {WITHHELD_WHY} {WITHHELD_FIX}"]
 
 
+def withheld_reason(source: ReadSourceFacts | None, prediction: ParallelPredictionFacts | None, min_age: int) -> str:
+    """Sentence that says why people of a run have no age; empty where nobody is withheld."""
+    known, taken = (source.withheld or 0) if source else 0, (prediction.withheld or 0) if prediction else 0
+    if not known + taken:
+        return ""
+    return (
+        f"{known + taken:,} people are withheld, because they may be younger than {min_age} (ages.min_age): {known:,} by an age of "
+        f"their own, {taken:,} of unknown age by the model (ages.withhold_probability)"
+    )
+
+
 def _defaults(prediction: ParallelPredictionFacts) -> list[str]:
     defaulted = sum(prediction.default.values())
     people = prediction.predicted + defaulted

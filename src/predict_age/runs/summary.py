@@ -10,7 +10,7 @@ from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import NORMAL_95, Metrics
 from predict_age.records.step_facts import Facts, FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.runs.budget import Attempts
-from predict_age.runs.findings import run_findings
+from predict_age.runs.findings import run_findings, withheld_reason
 from predict_age.runs.quality_gates import GATE_NAMES, GateOutcome, outcome
 from predict_age.step import StepRecord
 from predict_age.storage.workspace import RunFolder
@@ -58,6 +58,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         "set_aside_reasons": source.rejected if source else {},
         "unusable_ages": [ages.sentence for ages in source.unusable_ages or []] if source else [],
         "default_reasons": prediction.default if prediction else {},
+        "withheld_reason": withheld_reason(source, prediction, record["config"]["ages"].get("min_age", 0)),
         "batches": _batches(prediction),
         "stages": [{"name": s.name, "seconds": s.seconds, "rows": s.rows, "peak_rss_bytes": s.peak_rss_bytes} for s in steps],
         "shadow": record["shadow"],

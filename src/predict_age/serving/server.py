@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from predict_age.errors import ConfigError, ResourceError
+from predict_age.errors import ConfigError, ResourceError, install_extra
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import AsgiApplication, TimeLimits
 from predict_age.serving.keys import read_keys
@@ -53,7 +53,7 @@ def serve(workspace: Workspace, settings: ServerSettings, notice: Callable[[str]
     if missing:
         raise ConfigError(
             f"the server needs packages that are not installed: {', '.join(missing)}",
-            fix='pip install "predict-age[serve]", or pip install --require-hashes -r requirements-serve.txt',
+            fix=install_extra("serve"),
         )
     keys = read_keys(settings.keys) if settings.keys else None
     if keys is None and not _is_loopback(settings.host):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from predict_age.errors import ConfigError, InputError
+from predict_age.errors import ConfigError, InputError, install_extra
 
 GLUE = "glue://"
 TableFormat = Literal["parquet", "json", "csv"]
@@ -106,9 +106,7 @@ def _client() -> Any:
     try:
         import boto3
     except ImportError:
-        raise ConfigError(
-            "a table of the Glue catalogue needs boto3", expected="the extra aws", fix="pip install 'predict-age[aws]'"
-        ) from None
+        raise ConfigError("a table of the Glue catalogue needs boto3", expected="the extra aws", fix=install_extra("aws")) from None
     return boto3.client("glue")
 
 

@@ -44,7 +44,8 @@ class GroupScore:
 class RunScore:
     """Quality of the predictions of a run: ``all`` of them, by band of predicted age, by confidence, and usable ones.
 
-    ``withheld``: people with a true age whom the run withheld; they are not scored. ``minors_published``: predicted people whose
+    The ``used`` true ages of ``counts`` are those of all people who were scored, of the ``withheld``, of people ``not_predicted``
+    (known or default age), and of people ``not_found`` in the result. ``minors_published``: predicted people whose
     true age is from 0 to below the run's ``ages.min_age``, those below the age window included, who are not scored.
     """
 
@@ -56,6 +57,8 @@ class RunScore:
     by_confidence: list[GroupScore]
     usable: GroupScore
     withheld: int
+    not_predicted: int
+    not_found: int
     minors_published: int
 
     def as_json(self) -> dict[str, object]:
@@ -80,9 +83,9 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.confidence_pct, r.usable "
         f"FROM {results} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source = 'ML_PREDICTION'"
     )
-    withheld = (
-        f"SELECT count(*) FROM {results} AS r JOIN truth AS t ON r.pid = t.pid "
-        f"WHERE r.prediction_source = {literal(WITHHELD_MINOR)}"
+    others = (
+        f"SELECT count(*) FILTER (r.prediction_source = {literal(WITHHELD_MINOR)}), count(*) "
+        f"FROM {results} AS r JOIN truth AS t ON r.pid = t.pid WHERE r.prediction_source <> 'ML_PREDICTION'"
     )
     minors = (
         f"SELECT count(*) FROM {results} AS r JOIN given AS t ON r.pid = TRY_CAST(t.pid AS BIGINT) "
@@ -94,6 +97,7 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
         table[c].to_numpy().astype(np.float64)
         for c in ("age", "predicted_age", "age_lower", "age_upper", "confidence_pct", "usable")
     )
+    withheld, not_predicted = connection.sql(others).fetchall()[0]
 
     def of(group: str, rows: np.ndarray) -> GroupScore:
         return group_score(group, age[rows], predicted[rows], lower[rows], upper[rows])
@@ -106,7 +110,9 @@ def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: Ve
         scores_by_predicted_age(age, predicted, lower, upper),
         scores_by_confidence(age, predicted, lower, upper, confidence),
         of("usable", usable > 0),
-        int(connection.sql(withheld).fetchall()[0][0]),
+        withheld,
+        not_predicted - withheld,
+        counts.used - len(age) - not_predicted,
         int(connection.sql(minors).fetchall()[0][0]),
     )
 
