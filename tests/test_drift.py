@@ -17,7 +17,10 @@ from conftest import AS_OF, QUICK, cli, run_json
 from predict_age.config import DriftConfig
 from predict_age.evaluation.drift.comparison import OverDispersion, align_counts, assign_cells, compare_counts, over_dispersion, psi
 from predict_age.evaluation.drift.sketch import Sketch, cell_lower_bound, grid_cells, histogram_counts, number_counts, sum_sketches
-from predict_age.records.drift_state import DriftFinding
+from predict_age.evaluation.drift.state import compare_states
+from predict_age.features.definitions import definitions_of
+from predict_age.features.spec import parse_features
+from predict_age.records.drift_state import DriftFinding, DriftState
 from predict_age.synthetic.model import draw
 from predict_age.synthetic.shifts import Shift, shifted
 from predict_age.synthetic.write import generate
@@ -258,3 +261,47 @@ def test_generated_changes_are_what_they_say(tmp_path: Path) -> None:
     assert lost == pytest.approx(2000 * 0.88 * 0.15, abs=60)
     said = cli("generate", "--rows", 10, "--out", tmp_path / "c", "--shift", "sideways", check=2).stderr
     assert "missing, longer, unseen, older" in said
+
+
+DEFINITIONS = {
+    "kind": (
+        'kind = "category"\npath = "x"\n',
+        'kind = "number"\npath = "x"\nmin = 0.0\nmax = 9.0\ndefault = 1.0\n',
+        "category then, number now",
+    ),
+    "scale": ("scale = 1.0\n", "scale = 12.0\n", "other settings"),
+    "path": ('path = "x"\n', 'path = "y"\n', "other settings"),
+    "meaning": ('meaning = "a"\n', 'meaning = "b"\n', ""),
+    "absent": ("may_be_absent = false\n", "may_be_absent = true\n", ""),
+}
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("change", DEFINITIONS)
+def test_a_feature_that_is_defined_otherwise_is_not_called_changed_data(change: str, recorded: bool) -> None:
+    """Kind, path or scale make other values: the comparison says so, and calls no data changed. Words about it change nothing."""
+    number = {"kind": "number", "path": '"x"', "min": "0.0", "max": "9.0", "default": "1.0", "meaning": '"a"'}
+    texts = []
+    for lines in DEFINITIONS[change][:2]:
+        given = dict(line.split(" = ", 1) for line in lines.splitlines())
+        table = given if change == "kind" else {**number, "kind": '"number"', **given}
+        texts.append("format = 1\n[features.f]\n" + "".join(f"{k} = {v}\n" for k, v in ({"meaning": '"a"'} | table).items()))
+    kinds = ["~aa", "#4000"] if change == "kind" else ["#3000", "#4000"]
+    states = [
+        DriftState(
+            f"r{n}",
+            AS_OF,
+            "m",
+            {"f": {key: 5_000, "missing": 100}},
+            {},
+            definitions_of(parse_features(text, "f")) if recorded else {},
+        )
+        for n, (text, key) in enumerate(zip(texts, kinds, strict=True))
+    ]
+    found = compare_states(states[0], states[1], DriftConfig())
+    told = DEFINITIONS[change][2] if recorded else "texts then, numbers now" if change == "kind" else ""
+    if told:
+        assert (found.drifted, [told in f.sentence for f in found.findings]) == ((), [True])
+        assert "run r0" in found.findings[0].sentence
+    else:
+        assert len(found.drifted) == 1

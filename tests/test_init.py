@@ -564,3 +564,21 @@ def test_ages_with_words_are_named(tmp_path: Path) -> None:
 def test_names_keep_letters_with_accents(tmp_path: Path) -> None:
     rows = [{**row, "Einträge?": number % 7, "Straße": 150 + number * 37 % 50} for number, row in enumerate(people())]
     assert {"eintrage", "strasse"} <= set(init(write(rows, tmp_path / "people.csv"))["features"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("stray", [".csv", ".jsonl", ".parquet"])
+def test_a_file_with_other_columns_is_named(suffix: str, stray: str, tmp_path: Path) -> None:
+    """A stray file in the folder of the source, of the same format or another; without it nothing is said."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for number in range(3):
+        write([{**row, "staff_no": f"{number}-{row['staff_no']}"} for row in people()], folder / f"part{number}{suffix}")
+    assert init(folder)["other_files"] == []
+    write([{"note": f"n{n}", "size": n % 3} for n in range(5)], folder / f"stray{stray}")
+    [sentence] = init(folder)["other_files"]
+    assert sentence.startswith(f"stray{stray} has no column ")
+    write([{"note": f"n{n}", "size": n % 3} for n in range(500)], folder / f"stray{stray}")
+    failed = cli("init", "--source", folder, "--out", tmp_path / "other", "--as-of", AS_OF, check=2).stderr
+    assert f"stray{stray} has no column " in failed
+    assert "part" not in sentence

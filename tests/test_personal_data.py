@@ -275,7 +275,7 @@ def test_a_first_record_in_the_place_of_names_is_not_shown(tmp_path: Path) -> No
     for command in (["plan"], ["run", "--workspace", tmp_path / "w", "--as-of", AS_OF]):
         done = cli(*command, *where, check=3)
         assert not re.search(f"{NAME}|{NUMBER}", done.stderr)
-        assert "columns 9999999999999999999, 9999, Aaaaaaaaa" in done.stderr
+        assert "seems to have no header" in done.stderr
     (tmp_path / "s.csv").write_text("person,year of birth,x\n1,1980,{}\n")
     assert "columns person, year of birth, x" in cli("plan", *where, check=3).stderr
 

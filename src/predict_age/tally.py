@@ -10,6 +10,7 @@ HIGH_QUALITY_PCT = 60
 AGE_BINS = 121  # whole years 0..120
 PCT_BINS = 20  # confidence_pct in steps of 5; 100 is in the last
 LOWEST_CLASS_OF_PEOPLE = 5  # stands for 5 to 19 people in a record that has to tell some from hardly any
+SHOWN_FOR_FEW = 10  # stands for 1 to 19 people where a source is described
 MIN_SHOWN_PEOPLE = 20  # a value of people's data is written down, outside their own rows, only when so many share it
 
 
@@ -73,6 +74,63 @@ def fold_part(part: int, whole: int) -> int:
     if shown >= MIN_SHOWN_PEOPLE:
         return shown
     return LOWEST_CLASS_OF_PEOPLE if part >= LOWEST_CLASS_OF_PEOPLE else 0
+
+
+def fewest_sharing(people: int) -> int:
+    """Number of ``people`` who must have a key for it to be named: 20, or half of them where there are fewer than 40."""
+    return max(1, min(MIN_SHOWN_PEOPLE, -(-people // 2)))
+
+
+def shown_parts(parts: Mapping[str, int]) -> dict[str, int]:
+    """Numbers of people in parts of a whole as they may be shown: 10 stands for 1 to 19, and the largest part makes up for it.
+
+    The sum stays the same, so that no part follows from the others. Where the largest would become one of fewer than 20, all parts
+    that are not empty are shown as equal.
+    """
+    shown = {key: SHOWN_FOR_FEW if 0 < people < MIN_SHOWN_PEOPLE else people for key, people in parts.items()}
+    largest = max(parts, key=lambda key: parts[key], default="")
+    whole = sum(parts.values())
+    if shown == dict(parts) or sum(people > 0 for people in parts.values()) == 1:
+        return dict(parts)
+    shown[largest] += whole - sum(shown.values())
+    if min(shown[largest], parts[largest]) >= MIN_SHOWN_PEOPLE:
+        return shown
+    filled = [key for key, people in parts.items() if people]
+    return {key: whole // len(filled) + (filled.index(key) < whole % len(filled)) if key in filled else 0 for key in parts}
+
+
+def shown_part(part: int, whole: int) -> int:
+    """Number of people that may be shown for a ``part`` of the ``whole``, see :func:`shown_parts`."""
+    return shown_parts({"part": part, "rest": whole - part})["part"]
+
+
+def part_in_words(part: int, whole: int) -> str:
+    """The ``part`` of the ``whole`` in words that count at least 20 people, or nobody: "all but a few of 2,000"."""
+    rest = whole - part
+    if part and rest and whole < 2 * MIN_SHOWN_PEOPLE:
+        return f"some of {whole:,}"
+    if 0 < part < MIN_SHOWN_PEOPLE:
+        return f"fewer than {MIN_SHOWN_PEOPLE} of {whole:,}"
+    if 0 < rest < MIN_SHOWN_PEOPLE:
+        return f"all but a few of {whole:,}"
+    return f"{part:,} of {whole:,}"
+
+
+def number_of_people(shown: int) -> str:
+    """A shown number of people: "fewer than 20" where it stands for so many."""
+    return f"fewer than {MIN_SHOWN_PEOPLE}" if 0 < shown < MIN_SHOWN_PEOPLE else f"{shown:,}"
+
+
+def share_in_words(part: int, whole: int) -> str:
+    """Share of a shown part: "<0.5%" where it stands for fewer than 20 people, and ">99.5%" where the rest does."""
+    rest, limit = whole - part, MIN_SHOWN_PEOPLE / max(whole, 1)
+    if part and rest and whole < 2 * MIN_SHOWN_PEOPLE:
+        return "some"
+    if 0 < part < MIN_SHOWN_PEOPLE:
+        return f"<{max(limit, 0.001):.1%}"
+    if 0 < rest < MIN_SHOWN_PEOPLE:
+        return f">{min(1 - limit, 0.999):.1%}"
+    return f"{part / max(whole, 1):.1%}"
 
 
 def fold_tails(counts: Sequence[int]) -> list[int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from predict_age.api.arguments import checks_arguments
 from predict_age.api.model import ANSWER_SCHEMA, AgeModel, load_age_model
 from predict_age.api.people import ArrowTable
 from predict_age.errors import ConfigError
@@ -62,6 +63,7 @@ class BatchPredictor:
         assert isinstance(people, ArrowTable)
         return polars.from_arrow(self(people))
 
+    @checks_arguments
     def register(self, connection: duckdb.DuckDBPyConnection, name: str = "predict_age") -> None:
         """Make the SQL function ``name(profile)`` in DuckDB: from a profile, VARCHAR, to a STRUCT of the answer's columns."""
         from duckdb import sqltypes, struct_type
@@ -100,6 +102,7 @@ def _loaded(workspace: Path, version: str) -> AgeModel:
     return load_age_model(workspace, version)
 
 
+@checks_arguments
 def batch_predictor(workspace: str | Path, model: str = CHAMPION, *, as_of: dt.date | None = None) -> BatchPredictor:
     """A predictor for the workers of an engine, by the champion of ``workspace`` or another version.
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from predict_age.api.arguments import checks_arguments
 from predict_age.api.people import AnyPeople, GivenPeople, given_people
 from predict_age.arrays import BoolArray, Int64Array
 from predict_age.config import SourceConfig
@@ -90,6 +91,7 @@ class AgeModel:
         """Names of the features, in the order of the feature file."""
         return list(self.predictor.bundle.features.names)
 
+    @checks_arguments
     def predict(self, people: AnyPeople, *, as_of: dt.date | None = None) -> pa.Table:
         """Predict the ages of n people, as a run does; ``as_of`` is the date of the ages, by default that of the published run.
 
@@ -127,6 +129,7 @@ class AgeModel:
         answers = {field.name: pa.array(columns[field.name][0], field.type, mask=columns[field.name][1]) for field in ANSWER_SCHEMA}
         return pa.table({**ids, **answers})
 
+    @checks_arguments
     def explain(self, people: AnyPeople, *, as_of: dt.date | None = None) -> pa.Table:
         """Reasons for the predicted ages of ``people``: how many years the model adds for each feature that it knows of a person.
 
@@ -196,6 +199,7 @@ class AgeModel:
         return framed(card) if card.exists() else html.escape(repr(self))
 
 
+@checks_arguments
 def load_age_model(workspace: str | Path, model: str = CHAMPION) -> AgeModel:
     """Load a model of ``workspace``: the champion, or a version as ``predict-age models`` lists them.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
+from predict_age.api.arguments import checks_arguments
 from predict_age.api.sources import AnySource
 from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.columns import Role
 from predict_age.proposal.source_profile import SourceProfile, profile_of
 
 
+@checks_arguments
 def profile_source(
     source: AnySource,
     *,

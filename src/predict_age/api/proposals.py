@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from predict_age.api.arguments import checks_arguments
 from predict_age.api.sources import AnySource
 from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.columns import Role
 from predict_age.proposal.writing import WrittenProposal, check_free, write_proposal
 
 
+@checks_arguments
 def propose_files(
     source: AnySource,
     out: str | Path = ".",

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from predict_age.api.arguments import checks_arguments
 from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.errors import ConfigError
 from predict_age.evaluation.ab_test.truth import result_table_sql
@@ -34,6 +35,7 @@ class Results:
     folder: RunFolder
     columns: tuple[str, ...] = ()
 
+    @checks_arguments
     def select(self, columns: Sequence[str]) -> Results:
         """Keep these ``columns`` of the rows. Raises ConfigError for one that there is not."""
         run = verified_run(self.workspace, self.folder)
@@ -48,6 +50,7 @@ class Results:
         with self._relation(()) as relation:
             return int(relation.aggregate("count(*)").fetchall()[0][0])
 
+    @checks_arguments
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Stream the rows, at most ``rows`` together: for results that do not fit into memory."""
         with self._relation(self.columns) as relation:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from predict_age.api.arguments import checks_arguments
 from predict_age.api.model import AgeModel, framed, load_age_model
 from predict_age.api.program import run_program
 from predict_age.api.results import Results
@@ -74,6 +75,7 @@ class FinishedRun:
         return framed(self.report)
 
 
+@checks_arguments
 def open_run(workspace: str | Path, run: str = "current") -> FinishedRun:
     """Open a run of ``workspace``: a run id, a published quarter such as "2025q3", or "current".
 
@@ -84,6 +86,7 @@ def open_run(workspace: str | Path, run: str = "current") -> FinishedRun:
     return FinishedRun(space, space.resolve(run))
 
 
+@checks_arguments
 def start(
     source: AnySource,
     workspace: str | Path,

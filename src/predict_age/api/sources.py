@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from predict_age.api.arguments import checks_arguments
 from predict_age.api.column_union import batch_of_records, conformed, kind_of_value, type_of_kinds, united_schema
 from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.config import SourceConfig
@@ -107,6 +108,7 @@ class PeopleSource:
                     if records := list(self._records(texts, file)):
                         yield batch_of_records(records, self.schema, file.path)
 
+    @checks_arguments
     def preview(self, rows: int = ROWS_PREVIEWED) -> pa.Table:
         """Read the first ``rows`` records."""
         found: list[pa.RecordBatch] = []
@@ -165,6 +167,7 @@ class PeopleSource:
 AnySource: TypeAlias = str | Path | PeopleSource
 
 
+@checks_arguments
 def open_source(source: AnySource, *, as_of: dt.date | str | None = None) -> PeopleSource:
     """Open ``source``: a file, folder, glob, ``s3://`` or ``glue://`` address. ``as_of``: date of its ages, today by default.
 

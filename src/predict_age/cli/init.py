@@ -76,8 +76,9 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
             lines.append(
                 f"  {'':<16} is {columns.other_id} the id? It differs in each record: --pid {shell_word(columns.other_id)}"
             )
-    ages = proposal.ages
-    lines.append(f"  {'known ages':<16} {ages.given.known:,} of {ages.given.given:,} given, at {proposal.as_of.isoformat()}")
+    lines += [f"  {'files':<16} {sentence}" for sentence in proposal.stray]
+    ages, shown = proposal.ages, proposal.shown_ages
+    lines.append(f"  {'known ages':<16} {shown.known:,} of {shown.given:,} given, at {proposal.as_of.isoformat()}")
     lines += [f"    not used: {sentence}" for sentence in ages.unused]
     lines += [f"    likely: {ages.likely}"] if ages.likely else []
     kinds: dict[str, int] = {}

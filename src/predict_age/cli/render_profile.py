@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from predict_age.cli.console import grid, stdout_console, styled
+from predict_age.proposal.profile_page import missing_in_words
 from predict_age.runtime.progress import counted, size
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _show_fields(title: str, fields: Sequence[FieldProfile]) -> None:
         table.add_row(
             field.name,
             field.kind,
-            f"{field.missing:.1%}",
+            missing_in_words(field),
             f"{field.distinct:,}",
             _shape(field),
             styled((note, colour)),

@@ -22,6 +22,7 @@ from predict_age.features.sql_compiler import SqlCompiler
 from predict_age.features.values_at_paths import values_at
 from predict_age.source.row_rules import register
 from predict_age.source.value_form import form_of
+from predict_age.tally import fewest_sharing
 
 if TYPE_CHECKING:
     import duckdb
@@ -170,9 +171,12 @@ def _unbounded(connection: duckdb.DuckDBPyConnection, features: FeatureSet, as_o
 
 
 def paths_of(profiles: pa.ChunkedArray) -> Counter[Path]:
-    """Paths that lead to a value in the first 2,000 profiles, with "*" for every item of a list, and how often each occurs."""
+    """Paths that lead to a value in the first 2,000 profiles, with "*" for every item of a list, and how often each occurs.
+
+    Those that few profiles have are left out: a key may be an id or a mail address of one person.
+    """
     counts: Counter[Path] = Counter()
-    walked = 0
+    walked = read = 0
     for text in profiles.slice(0, PROFILES_WALKED).to_pylist():
         if walked > PATHS_WALKED:
             break
@@ -181,9 +185,9 @@ def paths_of(profiles: pa.ChunkedArray) -> Counter[Path]:
         except (ValueError, RecursionError):
             continue
         paths = set(_walk(value, ()))
-        walked += len(paths)
+        walked, read = walked + len(paths), read + 1
         counts.update(paths)
-    return counts
+    return Counter({path: number for path, number in counts.items() if number >= fewest_sharing(read)})
 
 
 def keys_of(profiles: pa.ChunkedArray) -> list[str]:

@@ -16,12 +16,14 @@ from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import FEATURE_NAME, parse_path
 from predict_age.letters import fold
 from predict_age.proposal.coded_numbers import levels_tell_more
-from predict_age.proposal.fields import Field, FieldPath, words_of
+from predict_age.proposal.fields import Field, FieldPath, share_of_profiles, words_of
 from predict_age.proposal.identifiers import counts_rows, is_contact, is_repeated_id
+from predict_age.proposal.shared_numbers import inner_ends, range_in_words
 from predict_age.proposal.text_candidates import (
     COVERED_SHARE,
     MOST_CODE_VALUES,
     Settings,
+    amount_of,
     are_codes,
     code_settings,
     item_flags,
@@ -110,7 +112,7 @@ def _unreachable(path: FieldPath) -> str:
 def _unusable(field: Field, rows: int) -> str:
     """Reason for leaving out a field whatever its kind; empty where there is none."""
     if len(field.rows) < max(FEWEST_ROWS, rows // 1000):
-        return f"only {len(field.rows):,} of {rows:,} profiles have it"
+        return f"only {share_of_profiles(field, rows)} of the profiles have it"
     if field.lengths:
         return protected_values(field)
     if len(field.counts) == 1:
@@ -162,14 +164,14 @@ def _is_prose(text: str) -> bool:
 def _features_of(field: Field, as_of: dt.date, ages: Sequence[int | None]) -> list[tuple[str, Settings]]:
     """Suffix of the name and settings of each feature that a field gives."""
     if field.lengths:
-        top = float(max(field.lengths))
+        top = float(inner_ends(field.lengths)[1])
         settings: Settings = {"kind": "count", "path": written(field.path[:-1]), "max": max(10.0, 2 * top)}
-        count = [("count", settings | {"meaning": meaning_of(field, "number of items")})] if len(set(field.lengths)) > 1 else []
+        count = [("count", settings | {"meaning": meaning_of(field, "how many there are")})] if len(set(field.lengths)) > 1 else []
         return count + item_flags(field)
     if "*" in field.path:
         return _of_items(field, as_of)
     if field.is_boolean:
-        return [("", {"kind": "boolean", "path": written(field.path), "meaning": meaning_of(field, "true or false")})]
+        return [("", {"kind": "boolean", "path": written(field.path), "meaning": meaning_of(field, "yes or no")})]
     if are_codes(field):
         return [("", code_settings(field))]
     if scalar := _number_or_date(field, as_of):
@@ -192,7 +194,7 @@ def _of_items(field: Field, as_of: dt.date) -> list[tuple[str, Settings]]:
     elif level_share(field) >= COVERED_SHARE:
         for pick in ("first", "last"):
             settings = {"kind": "category", "path": written(field.path), "pick": pick, "max_values": 1000}
-            made.append((pick, {**settings, "meaning": meaning_of(field, f"value of the {pick} item")}))
+            made.append((pick, {**settings, "meaning": meaning_of(field, f"of the {pick} item, as the source writes it")}))
     return made
 
 
@@ -212,15 +214,16 @@ def _number_or_date(field: Field, as_of: dt.date) -> Settings:
         and (words & _YEAR_WORDS or len(field.counts) > 5)
     ):
         return _date(field, [as_of.year - n for n in numbers], as_of)
-    low, high = numbers[0], numbers[-1]
-    margin = (high - low) / 2
+    low, high = inner_ends(numbers)
+    margin = max((high - low) / 2, abs(high) / 2, 0.5)
+    middle = _rounded(median(numbers), down=True)
     return {
         "kind": "number",
-        "min": 0.0 if low >= 0 else _rounded(low - margin, down=True),
+        "min": 0.0 if numbers[0] >= 0 else _rounded(low - margin, down=True),
         "max": _rounded(high + margin, down=False),
-        "default": _rounded(median(numbers), down=True) if low >= 0 else median(numbers),
+        "default": middle,
         "outside": "clip",
-        "meaning": meaning_of(field, "a number"),
+        "meaning": meaning_of(field, amount_of(field)),
     }
 
 
@@ -230,10 +233,10 @@ def _date(field: Field, years: list[float | None], as_of: dt.date) -> Settings:
         return {}
     return {
         "kind": "date",
-        "max": float(math.ceil(max(known)) + 10),
+        "max": float(math.ceil(inner_ends(known)[1]) + 10),
         "default": float(round(median(known))),
         "unit": "years",
-        "meaning": meaning_of(field, "years since then"),
+        "meaning": meaning_of(field, "years from then to the date of the run"),
     }
 
 
@@ -265,20 +268,20 @@ def _decimal_comma(field: Field) -> Settings:
         "kind": "number",
         "path": written(field.path),
         "decimal": ",",
-        "min": min(0.0, _rounded(2 * min(numbers), down=True)),
-        "max": _rounded(2 * max(numbers), down=False),
-        "default": median(numbers),
+        "min": min(0.0, _rounded(2 * inner_ends(numbers)[0], down=True)),
+        "max": max(1.0, _rounded(2 * inner_ends(numbers)[1], down=False)),
+        "default": _rounded(median(numbers), down=True),
         "outside": "clip",
-        "meaning": meaning_of(field, "a number with a decimal comma"),
+        "meaning": meaning_of(field, amount_of(field)),
     }
 
 
 def _about(field: Field, rows: int) -> str:
-    text = f"in {len(field.rows):,} of {rows:,} profiles"
+    text = f"in {share_of_profiles(field, rows)} of the profiles"
     if field.lengths:
-        return f"{text}, up to {max(field.lengths):,} items"
+        return ", items: ".join(filter(None, [text, range_in_words(field.lengths)]))
     if len(field.numbers) >= 0.95 * len(field.values) and field.numbers:
-        return f"{text}, {min(field.numbers):g} to {max(field.numbers):g}, median {median(field.numbers):g}"
+        return ", ".join(filter(None, [text, range_in_words(field.numbers)]))
     return f"{text}, {len(field.counts):,} different values"
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from predict_age.errors import ConfigError
-from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, words_of
+from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, shared_fields, words_of
 from predict_age.proposal.given_ages import ages_of_sample
 from predict_age.proposal.identifiers import RepeatedId, counts_rows, is_of_others, person_id, repeated_id
-from predict_age.proposal.sample import SourceSample
+from predict_age.proposal.sample import Record, SourceSample
 from predict_age.source.whole_records import BY_POSITION
+from predict_age.tally import part_in_words
 
 Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
 AGE_ROLES: tuple[Role, ...] = ("approximate_age", "birth_year", "birth_date")
@@ -112,7 +113,7 @@ def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], 
         ages = _guess_ages(top, rows, as_of)
         ages = [_confirmed(guess, ask, top) if not guess.sure else guess for guess in ages]
     if not ages:
-        raise _no_age(top, sample.columns, as_of, fields)
+        raise _no_age(top, sample.columns, as_of, shared_fields(sample.records).fields)
     others = [name for name in sample.columns if name not in {a.name for a in ages}]
     pid = _id_column(top, others, _ages_by_row(top, ages, rows), given.get("pid", ""), ask)
     date = next((a.name for a in ages if a.role == "birth_date"), "")
@@ -121,6 +122,12 @@ def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], 
     repeated = repeated_id(pid.name, top[pid.name])
     other = max(_unique_ids(top, rest, rows), default=None) if repeated and "pid" in given else None
     return Columns(pid, tuple(ages), pattern, _profile_column(sample, fields, rest), repeated, other[-1] if other else "")
+
+
+def guess_ages(records: Sequence[Record], as_of: dt.date) -> tuple[ColumnGuess, ...]:
+    """Columns of ages of a source whose ids are not known; none where no column looks like one."""
+    top = {path[0]: field for path, field in collect_fields(records).items() if len(path) == 1}
+    return tuple(_guess_ages(top, len(records), as_of))
 
 
 def _ages_by_row(top: dict[str, Field], ages: Sequence[ColumnGuess], rows: int) -> list[float | None]:
@@ -271,13 +278,10 @@ def _confirmed(guess: ColumnGuess, ask: Callable[[ColumnGuess], str], top: dict[
     """The guess after somebody was asked; ConfigError when the answer is no column."""
     name = ask(guess)
     if name not in top:
-        raise ConfigError(f"there is no column {name!r}", expected="one of " + ", ".join(top), found=name)
+        raise ConfigError(f"there is no column {name!r}", expected="a column of the source", found=name)
     return replace(guess, name=name, sure=True)
 
 
 def _evidence(field: Field, rows: int) -> str:
-    """Contents of the column in words: how many values, how many different ones, smallest and largest number."""
-    text = f"{len(field.values):,} of {rows:,} rows, {len(field.counts):,} different values"
-    if len(field.numbers) == len(field.values) and 0 < len(field.counts) < len(field.values):
-        text += f", {min(field.numbers):g} to {max(field.numbers):g}"
-    return text
+    """Contents of the column in words: how many values, how many different ones; nothing of the ages of single people."""
+    return f"{part_in_words(len(field.values), rows)} rows, {len(field.counts):,} different values"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from predict_age.proposal.fields import Field
-from predict_age.tally import MIN_SHOWN_PEOPLE, fold_small_counts, pooled
+from predict_age.proposal.shared_numbers import inner_ends, number_in_words, shared_number
+from predict_age.tally import MIN_SHOWN_PEOPLE, fold_small_counts, pooled, shown_parts
 
 BINS = 20
 MOST_VALUES = 6  # shown of a field
 LONGEST_VALUE = 40  # characters
-MOST_EXACT = 10_000  # from which on a number that few people share is shown with three digits
-REST = "\0rest"
+REST, _NO_VALUE, _LEFT_OUT = "\0rest", "\0missing", "\0withheld"
 NUMBERS_SHARE = 0.95
 _YEAR = re.compile(r"(?:^|\D)((?:18|19|20)\d\d)(?:\D|$)")
 
@@ -32,8 +33,9 @@ class SharedValue:
 class FieldShape:
     """Distribution of a field's values, without those of fewer than 20 people.
 
-    ``bins`` are people by equal steps from ``low`` to ``high``, the values that 19 people are below and above; neighbouring steps
-    share their mean where they have fewer than 20. ``values`` are the commonest ones, ``others`` people have other values.
+    ``bins`` are people by equal steps from ``low`` to ``high``, the values that 19 people are below and above, with as many digits
+    as 20 people share; neighbouring steps share their mean where they have fewer than 20. ``values`` are the commonest ones,
+    ``others`` people have other values.
     """
 
     bins: list[float]
@@ -62,16 +64,20 @@ def kind_of(field: Field) -> str:
     return "text"
 
 
-def shape_of(field: Field, kind: str) -> FieldShape:
-    """Shape of a field of this ``kind``: steps for numbers, dates and lists of many values, else the commonest values."""
+def shape_of(field: Field, kind: str, missing: int = 0, withheld: int = 0) -> FieldShape:
+    """Shape of a field of this ``kind``: steps for numbers, dates and lists of many values, else the commonest values.
+
+    ``missing`` people have no value and ``withheld`` are left out: neither number follows from the shape where it is below 20.
+    """
+    absent = {_NO_VALUE: missing, _LEFT_OUT: withheld}
     if kind in ("list", "whole number", "number", "date"):
         numbers = _numbers(field, kind)
-        if len(set(numbers)) > MOST_VALUES and (shape := _in_steps(numbers, kind)) is not None:
+        if len(set(numbers)) > MOST_VALUES and (shape := _in_steps(numbers, kind, absent)) is not None:
             return shape
         texts = [f"{n:g}" for n in numbers]
     else:
         texts = field.texts
-    return _by_value(texts)
+    return _by_value(texts, absent)
 
 
 def _numbers(field: Field, kind: str) -> list[float]:
@@ -82,38 +88,28 @@ def _numbers(field: Field, kind: str) -> list[float]:
     return field.numbers
 
 
-def _in_steps(numbers: Sequence[float], kind: str) -> FieldShape | None:
+def _in_steps(numbers: Sequence[float], kind: str, absent: Mapping[str, int]) -> FieldShape | None:
     """Steps between the 20th lowest and the 20th highest number; None where these are the same, or there are too few."""
     if len(numbers) < 2 * MIN_SHOWN_PEOPLE:
         return None
-    ordered = sorted(numbers)
-    low, high = ordered[MIN_SHOWN_PEOPLE - 1], ordered[-MIN_SHOWN_PEOPLE]
+    low, high = inner_ends(numbers)
     if not (math.isfinite(high - low) and high > low):
         return None
     whole = kind != "number" and high - low < BINS
     steps = round(high - low) + 1 if whole else BINS
     width = (high - low + 1) / steps if whole else (high - low) / steps
     counts = [0] * steps
-    for n in ordered:
+    for n in numbers:
         counts[max(0, min(int((n - low) / width), steps - 1))] += 1
-    middle = median(ordered)
-    heights = [round(height, 2) for height in pooled(counts)]
-    return FieldShape(heights, _shown(low), _shown(middle), _shown(high), [], 0)
+    share = shown_parts({"": len(numbers), **absent})[""] / len(numbers)
+    heights = [round(height * share, 2) for height in pooled(counts)]
+    low_text, middle, high_text = (number_in_words(shared_number(n, numbers)) for n in (low, median(numbers), high))
+    return FieldShape(heights, low_text, middle, high_text, [], 0)
 
 
-def _shown(number: float) -> str:
-    """A number of few people: whole ones below 10,000 as they are, others with three digits."""
-    if number.is_integer() and abs(number) < MOST_EXACT:
-        return f"{number:.0f}"
-    rounded = float(f"{number:.3g}")
-    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
-
-
-def _by_value(texts: Sequence[str]) -> FieldShape:
-    counts: dict[str, int] = {}
-    for text in texts:
-        counts[text] = counts.get(text, 0) + 1
-    folded = fold_small_counts(counts, REST)
+def _by_value(texts: Sequence[str], absent: Mapping[str, int]) -> FieldShape:
+    shown = shown_parts({**fold_small_counts(Counter(texts), REST), **absent})
+    folded = {value: people for value, people in shown.items() if value not in absent}
     others = folded.pop(REST, 0)
     ordered = sorted(folded.items(), key=lambda item: (-item[1], item[0]))
     others += sum(people for _, people in ordered[MOST_VALUES:])

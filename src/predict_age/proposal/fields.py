@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from predict_age.proposal.sample import Record, json_object
+from predict_age.tally import MIN_SHOWN_PEOPLE, fewest_sharing, share_in_words
 
 DEEPEST = 5  # steps of a path
 ITEMS_READ = 20  # of a list
@@ -119,6 +120,54 @@ def collect_fields(records: Iterable[Record]) -> dict[FieldPath, Field]:
     for row, record in enumerate(records):
         _walk(record, (), row, fields)
     return fields
+
+
+@dataclass(frozen=True)
+class SharedFields:
+    """Fields of records all of whose keys are shared by at least 20 of them; ``rare`` other keys are those of fewer.
+
+    A key may be a value: an id or an e-mail address, in a map by person. Such keys are counted, never named.
+    """
+
+    fields: dict[FieldPath, Field]
+    rare: int
+
+    @property
+    def sentence(self) -> str:
+        """Sentence about the keys that are not named; empty where there are none."""
+        if not self.rare:
+            return ""
+        return f"{self.rare:,} other key{'' if self.rare == 1 else 's'}, each in fewer than {MIN_SHOWN_PEOPLE} profiles"
+
+
+def shared_fields(records: Sequence[Record]) -> SharedFields:
+    """Fields of ``records`` as :func:`collect_fields` has them, without those below a key that fewer than 20 records have."""
+    counts = Counter(path for record in records for path in set(_keys(record, ())))
+    least = fewest_sharing(len(records))
+    named = {path for path, number in counts.items() if number >= least}
+    kept = {path: field for path, field in collect_fields(records).items() if path in named}
+    rare = [path for path in counts if path not in named and path[-1] != "*" and (len(path) == 1 or path[:-1] in named)]
+    return SharedFields(kept, len(rare))
+
+
+def share_of_profiles(field: Field, rows: int) -> str:
+    """Share of ``rows`` profiles in words: their number, beside that of the records, would tell how many minors were left out."""
+    have = len(set(field.rows))
+    return "all" if have == rows else share_in_words(have, rows)
+
+
+def _keys(value: object, at: FieldPath) -> Iterator[FieldPath]:
+    """Paths of all keys below ``value``, those without a value included; "*" stands for each item of a list."""
+    if len(at) > DEEPEST:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*at, str(key))
+            yield from _keys(inner, (*at, str(key)))
+    elif isinstance(value, list):
+        yield (*at, "*")
+        for item in value[:ITEMS_READ]:
+            yield from _keys(item, (*at, "*"))
 
 
 def _walk(value: object, at: FieldPath, row: int, fields: dict[FieldPath, Field]) -> None:

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from predict_age.config import Config
 from predict_age.proposal.sample import Record
-from predict_age.records.given_ages import GivenAges
+from predict_age.records.given_ages import AGE_OF_MINOR, GivenAges
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.source.age_states import count_states, sum_unusable, with_readings
 from predict_age.source.row_rules import AgeState, RowRules, connect
+from predict_age.tally import shown_parts
 
 
 @dataclass(frozen=True)
 class SampleAges:
-    """Age of each record, those of young people included; ``given`` counts records by the rules of a run.
+    """Age of each record that a run would know; ``withheld`` (n,): records of people known to be younger than ``ages.min_age``.
 
-    ``unused``: sentences about values that are not used; ``likely``: the reason where one is apparent.
+    ``given`` counts records by the rules of a run. ``unused``: sentences about values that are not used; ``likely``: the reason
+    where one is apparent.
     """
 
     ages: list[int | None]
+    withheld: NDArray[np.bool_]
     given: GivenAges
     unused: list[str]
     likely: str
@@ -36,15 +40,60 @@ def ages_of_sample(records: Sequence[Record], columns: Mapping[str, str], as_of:
     raw = pa.table({"pid": range(len(records)), **{role: pa.array(values, pa.string()) for role, values in texts.items()}})
     config = Config()
     rules = RowRules(config.ages, as_of, date_format)
-    all_ages = replace(rules, ages=config.ages.model_copy(update={"min_age": 0}))
-    ages: list[int | None] = all_ages.canonical(connect(), raw, ("known_age",))["known_age"].to_pylist()
-    states = rules.canonical(connect(), raw, ("age_state",))["age_state"].to_numpy()
+    canonical = rules.canonical(connect(), raw, ("known_age", "age_state"))
+    states = canonical["age_state"].to_numpy()
     young = states == AgeState.WITHHELD
+    pairs = zip(canonical["known_age"].to_pylist(), states == AgeState.KNOWN, strict=True)
+    ages = [age if known else None for age, known in pairs]
     found = sum_unusable(rules.unused(connect(), raw, pa.array(~young), pa.array(young)))
     unused = [with_readings(values, columns[values.column], rules) for values in found]
     given = count_states(states.astype(np.uint8))
-    return SampleAges(ages, given, [u.sentence for u in unused], AgeFindings(given, unused, config, as_of).likely)
+    minors = young | (states == AgeState.MINOR)
+    if any(values.reason == AGE_OF_MINOR and values.readings for values in unused):
+        minors[:] = False  # ages in another unit, which make nobody a minor
+    sentences = [values.shared_sentence for values in unused]
+    return SampleAges(ages, minors, given, sentences, AgeFindings(given, unused, config, as_of).likely)
 
 
 def _as_text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+@dataclass(frozen=True)
+class Described:
+    """Records that a description or a proposal rests on, their known ages, and ``withheld`` people who are left out."""
+
+    records: list[Record]
+    ages: list[int | None]
+    withheld: int
+
+
+def without_minors(records: Sequence[Record], ages: SampleAges, pid: str) -> Described:
+    """Leave out each person of whom a record has an age below ``ages.min_age``, with all their records.
+
+    A run neither trains on these people nor predicts for them. Their number alone is told, see :func:`shown_given`.
+    """
+    young = {_person(record, pid, at) for at, record in enumerate(records) if ages.withheld[at]}
+    kept = [at for at, record in enumerate(records) if _person(record, pid, at) not in young]
+    return Described([records[at] for at in kept], [ages.ages[at] for at in kept], len(young))
+
+
+def _person(record: Record, pid: str, at: int) -> object:
+    """Id of the record's person; the record's number where it has none."""
+    value = record.get(pid)
+    return at if value is None else str(value)
+
+
+def first_records(records: Sequence[Record], pid: str) -> list[Record]:
+    """The first record of each person; every record where ids are not known (``pid`` is empty)."""
+    kept: dict[object, Record] = {}
+    for at, record in enumerate(records):
+        kept.setdefault(_person(record, pid, at), record)
+    return list(kept.values())
+
+
+def shown_given(given: GivenAges, people: int) -> GivenAges:
+    """Given ages of ``people`` as they may be shown: 10 stands for 1 to 19 people."""
+    parts = {"known": given.known, "unusable": given.unusable, "minor": given.minor, "none": people - given.given}
+    shown = shown_parts(parts)
+    return GivenAges(shown["known"], shown["unusable"], shown["minor"])

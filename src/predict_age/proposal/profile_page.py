@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from predict_age.html import page, plots, svg
 from predict_age.proposal.source_profile import FieldProfile, SourceProfile
 from predict_age.runtime.progress import size
+from predict_age.tally import number_of_people, part_in_words, share_in_words
 from predict_age.version import __version__
 
 BARS_WIDTH, BARS_HEIGHT = 210.0, 30.0
@@ -19,11 +20,21 @@ def profile_page(profile: SourceProfile) -> bytes:
         "profile.html",
         p=profile,
         version=__version__,
+        missing=missing_in_words,
+        share=share_in_words,
+        part=part_in_words,
+        number=number_of_people,
         size=size(profile.bytes),
         ages=plots.known_ages(years) if any(years) else "",
         fields=[(field, _picture(field)) for field in profile.fields if not field.nested],
         nested=[(field, _picture(field)) for field in profile.fields if field.nested],
     )
+
+
+def missing_in_words(field: FieldProfile) -> str:
+    """Share of people without a value; "<0.5%" where it is that of fewer than 20."""
+    whole = round(field.people / (1 - field.missing)) if field.missing < 1 else 0
+    return share_in_words(whole - field.people, whole) if whole else f"{field.missing:.1%}"
 
 
 def _picture(field: FieldProfile) -> str:

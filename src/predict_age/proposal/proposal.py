@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.config import GatesConfig
+from predict_age.errors import ConfigError
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 from predict_age.features.extract import extract_features
 from predict_age.features.inspection import written
@@ -19,12 +20,15 @@ from predict_age.features.protected_categories import attribute_of_values
 from predict_age.proposal.banded_ages import is_age_in_bands
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns
-from predict_age.proposal.fields import Field, FieldPath, collect_fields, words_of
+from predict_age.proposal.fields import Field, FieldPath, shared_fields, words_of
 from predict_age.proposal.files import features_text
-from predict_age.proposal.given_ages import SampleAges, ages_of_sample
+from predict_age.proposal.given_ages import SampleAges, ages_of_sample, shown_given, without_minors
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
+from predict_age.proposal.stray_files import stray_files, with_stray_files
+from predict_age.records.given_ages import GivenAges
 from predict_age.runtime.command_log import stage
 from predict_age.source.row_rules import connect
+from predict_age.tally import MIN_SHOWN_PEOPLE
 
 SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy
 MOST_LEVELS_OF_DUMMIES = 60  # of the column that dummies are made of
@@ -34,7 +38,7 @@ GROUP_WORDS = frozenset(["gender", "sex", "race", "ethnicity", "country", "regio
 
 @dataclass(frozen=True)
 class Proposal:
-    """Columns, features, fields left out, and groups of the model card (name -> path) for a source."""
+    """Columns, features, fields left out, groups of the model card (name -> path), sentences about stray files."""
 
     source: str
     sample: SourceSample
@@ -44,6 +48,12 @@ class Proposal:
     features: list[Candidate]
     left_out: list[LeftOut]
     groups: dict[str, str]
+    stray: list[str]
+
+    @property
+    def shown_ages(self) -> GivenAges:
+        """Given ages as they may be shown: no number of fewer than 20 records follows from them."""
+        return shown_given(self.ages.given, len(self.sample.records))
 
 
 def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callable[[ColumnGuess], str]) -> Proposal:
@@ -54,15 +64,23 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
     with stage(f"read a sample of {source}"):
         sample = sample_source(source)
     with stage("guess the columns of ids, ages and profiles"):
-        columns = guess_columns(sample, as_of, given, ask)
-    profiles = _profiles(sample.records, columns)
+        try:
+            columns = guess_columns(sample, as_of, given, ask)
+        except ConfigError as error:
+            raise with_stray_files(error, sample.files) from None
     ages = ages_of_sample(sample.records, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
+    described = without_minors(sample.records, ages, columns.pid.name)
+    profiles = _profiles(described.records, columns)
     with stage("propose features for the fields of the profiles"):
-        fields = collect_fields(profiles)
-        candidates, left = propose(fields, as_of, columns.taken, ages.ages)
+        shared = shared_fields(profiles)
+        candidates, left = propose(shared.fields, as_of, columns.taken, described.ages)
+        if shared.rare:
+            left.append(LeftOut(shared.sentence.partition(",")[0], f"each in fewer than {MIN_SHOWN_PEOPLE} profiles"))
     with stage("leave out copies, and features that give the age away"):
-        kept, dropped = _without_copies_and_leaks(candidates, profiles, ages.ages, as_of)
-    return Proposal(source, sample, columns, as_of, ages, kept, left + dropped, _groups(fields))
+        kept, dropped = _without_copies_and_leaks(candidates, profiles, described.ages, as_of)
+    return Proposal(
+        source, sample, columns, as_of, ages, kept, left + dropped, _groups(shared.fields), stray_files(sample.files, columns.taken)
+    )
 
 
 def _profiles(records: list[Record], columns: Columns) -> list[Record]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from predict_age.config import SourceConfig
 from predict_age.source.discovery import SourceFile, list_source
 from predict_age.source.whole_records import sample_records
+from predict_age.tally import fewest_sharing
 
 ROWS_SAMPLED = 20_000
 
@@ -16,7 +19,7 @@ Record = dict[str, object]
 
 @dataclass(frozen=True)
 class SourceSample:
-    """Records of a source. ``columns``: names of the top level, in order; ``texts_only``: every value is text (CSV)."""
+    """Records of a source. ``columns``: keys at the top of 20 records or more, in order; ``texts_only``: all values are text."""
 
     files: tuple[SourceFile, ...]
     records: list[Record]
@@ -29,8 +32,13 @@ def sample_source(source: str, most: int = ROWS_SAMPLED) -> SourceSample:
     files = list_source(source, SourceConfig()).files
     values = (json_object(text) for piece in sample_records(files, most) for text in piece.texts.to_pylist())
     records = [value for value in values if value is not None]
-    columns = dict.fromkeys(name for record in records for name in record)
-    return SourceSample(files, records, list(columns), all(file.format == "csv" for file in files))
+    return SourceSample(files, records, shared_keys(records), all(file.format == "csv" for file in files))
+
+
+def shared_keys(records: Sequence[Record]) -> list[str]:
+    """Keys at the top of at least 20 of the ``records``, in their order."""
+    counts = Counter(name for record in records for name in record)
+    return [name for name, number in counts.items() if number >= fewest_sharing(len(records))]
 
 
 def json_object(value: object) -> Record | None:

@@ -8,20 +8,21 @@ import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from predict_age.config import Config
 from predict_age.errors import ConfigError
 from predict_age.features.inspection import written
 from predict_age.features.refused_names import refusal_reason
 from predict_age.proposal.candidates import identity_reason, propose, protected_values
-from predict_age.proposal.columns import Columns, Role, guess_columns
+from predict_age.proposal.columns import Columns, Role, guess_ages, guess_columns
 from predict_age.proposal.field_shapes import NO_SHAPE, FieldShape, kind_of, shape_of
-from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column
-from predict_age.proposal.given_ages import SampleAges, ages_of_sample
+from predict_age.proposal.fields import Field, FieldPath, SharedFields, json_column, shared_fields
+from predict_age.proposal.given_ages import ages_of_sample, first_records, shown_given, without_minors
+from predict_age.proposal.profile_findings import profile_findings
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
 from predict_age.proposal.source_rows import count_rows
+from predict_age.proposal.stray_files import stray_files
 from predict_age.runtime.command_log import stage
 from predict_age.source.discovery import SourceFile
-from predict_age.tally import AGE_BINS, MIN_SHOWN_PEOPLE, fold_tails, pooled
+from predict_age.tally import AGE_BINS, fold_tails, pooled, shown_parts
 
 _ATTRIBUTE = re.compile(r"protected attribute \(([^:)]+)")
 ROLE_WORDS = {"pid": "id", "approximate_age": "age in years", "birth_year": "year of birth", "birth_date": "date of birth"}
@@ -29,10 +30,11 @@ ROLE_WORDS = {"pid": "id", "approximate_age": "age in years", "birth_year": "yea
 
 @dataclass(frozen=True)
 class FieldProfile:
-    """A column, or a field inside the profiles (``nested``), among the people looked at.
+    """A column, or a field inside the profiles (``nested``), among the people looked at who are not known to be minors.
 
-    ``role``: id, an age, profiles or nothing. ``protected``: why it may be no feature. ``identity``: why it is taken for an id, or
-    for a name. ``proposed``: kinds of the features that ``init`` would propose for it.
+    ``people`` have a value, ``missing`` is the share (0..1) of the others; in all numbers of a profile, 10 stands for 1 to 19
+    (:func:`predict_age.tally.shown_parts`). ``role``: id, an age, profiles or nothing. ``protected``: why it may be no feature.
+    ``identity``: why it is taken for an id, or for a name. ``proposed``: kinds of the features that ``init`` would propose for it.
     """
 
     name: str
@@ -60,7 +62,7 @@ class FieldProfile:
 class KnownAges:
     """Ages of the people looked at: the columns, people by what is known, sentences about values not used, and their years.
 
-    ``years`` are people by whole years of a known age, smoothed so that no bar stands for fewer than 20.
+    ``years`` are people by whole years of a known age that a run would use, smoothed so that no bar stands for fewer than 20.
     """
 
     columns: list[str]
@@ -131,12 +133,19 @@ def profile_of(source: str, as_of: dt.date, given: dict[Role, str]) -> SourcePro
             if given:
                 raise
             problem = error.message
-    people = _first_records(sample.records, columns)
-    with stage("describe each field"):
-        found = _given_ages(people, columns, as_of) if columns else None
-        fields = _fields(sample, people, columns, as_of, found.ages if found else [None] * len(people))
+        found = columns.ages if columns else guess_ages(sample.records, as_of)
+    pid = columns.pid.name if columns else ""
     with stage("read the ages"):
-        ages = _ages(found, columns) if found and columns else None
+        everybody = first_records(sample.records, pid)
+        roles: dict[str, str] = {guess.role: guess.name for guess in found}
+        date_format = columns.birth_date_format if columns else ""
+        ages = ages_of_sample(sample.records, roles, as_of, date_format)
+        described = without_minors(sample.records, ages, pid)
+        people = first_records(described.records, pid)
+    with stage("describe each field"):
+        known_ages = ages_of_sample(people, roles, as_of, date_format).ages
+        fields, hidden = _fields(sample, people, described.withheld, columns, as_of, known_ages)
+    known = _ages(everybody, columns, as_of) if columns else None
     return SourceProfile(
         source,
         as_of.isoformat(),
@@ -146,12 +155,13 @@ def profile_of(source: str, as_of: dt.date, given: dict[Role, str]) -> SourcePro
         rows,
         exact,
         len(sample.records),
-        len(people),
-        columns.pid.name if columns else "",
+        len(everybody),
+        pid,
         problem,
-        ages,
+        known,
         fields,
-        _findings(fields, ages, problem, len(sample.records), len(people)),
+        profile_findings(fields, known, problem, len(sample.records), len(everybody), hidden)
+        + stray_files(sample.files, columns.taken if columns else ()),
     )
 
 
@@ -159,26 +169,20 @@ def _format(file: SourceFile) -> str:
     return f"{file.format}, {file.compression}" if file.compression and file.format != "parquet" else file.format
 
 
-def _first_records(records: list[Record], columns: Columns | None) -> list[Record]:
-    """The first record of each person; every record where ids are not known."""
-    if columns is None:
-        return records
-    kept: dict[object, Record] = {}
-    for number, record in enumerate(records):
-        pid = record.get(columns.pid.name)
-        kept.setdefault(number if pid is None else str(pid), record)
-    return list(kept.values())
-
-
 def _fields(
-    sample: SourceSample, people: list[Record], columns: Columns | None, as_of: dt.date, ages: list[int | None]
-) -> list[FieldProfile]:
-    """Columns in their order, then the fields inside a column of JSON. ``ages``: those of the ``people``, None where unknown."""
+    sample: SourceSample, people: list[Record], withheld: int, columns: Columns | None, as_of: dt.date, ages: list[int | None]
+) -> tuple[list[FieldProfile], str]:
+    """Columns in their order, then the fields inside a column of JSON; a sentence about keys that few people have.
+
+    ``ages``: those of the ``people``, None where unknown. ``withheld`` people are left out of both; their number does not follow
+    from those of the fields.
+    """
     taken = columns.taken if columns else []
     profile = columns.profile if columns else json_column(people, sample.columns)
     inner = [] if profile in ("", "*") else [json_object(record.get(profile)) or {} for record in people]
-    outer = collect_fields([{k: v for k, v in record.items() if k != profile} for record in people])
-    nested = collect_fields(inner)
+    top = shared_fields([{k: v for k, v in record.items() if k != profile} for record in people])
+    below = shared_fields(inner)
+    outer, nested = top.fields, below.fields
     roles = {guess.name: ROLE_WORDS[guess.role] for guess in (columns.pid, *columns.ages)} if columns else {}
     free = {path: field for path, field in (nested if inner else outer).items() if path[0] not in taken or inner}
     proposed = _proposed(free, as_of, taken, ages)
@@ -186,15 +190,15 @@ def _fields(
     for name in sample.columns:
         mine = {path: field for path, field in outer.items() if path[0] == name}
         if name == profile:
-            have = sum(record.get(name) is not None for record in people)
-            missing = 1 - have / max(len(people), 1)
+            parts = _parts(sum(record.get(name) is not None for record in people), len(people), withheld)
+            have, missing = parts["have"], _missing(parts)
             found.append(FieldProfile(name, False, "profiles", "JSON object", have, missing, have, "", "", [], NO_SHAPE))
         elif not mine:
             found.append(FieldProfile(name, False, roles.get(name, ""), "empty", 0, 1.0, 0, "", "", [], NO_SHAPE))
         for path, field in mine.items():
-            found.append(_field(path, field, len(people), roles.get(name, ""), proposed, taken))
-    found += [_field(path, field, len(people), "", proposed, taken, nested=True) for path, field in nested.items()]
-    return found
+            found.append(_field(path, field, (len(people), withheld), roles.get(name, ""), proposed, taken))
+    found += [_field(path, field, (len(people), withheld), "", proposed, taken, nested=True) for path, field in nested.items()]
+    return found, SharedFields({}, top.rare + below.rare).sentence
 
 
 def _proposed(fields: dict[FieldPath, Field], as_of: dt.date, taken: list[str], ages: list[int | None]) -> dict[str, list[str]]:
@@ -206,65 +210,55 @@ def _proposed(fields: dict[FieldPath, Field], as_of: dt.date, taken: list[str], 
     return kinds
 
 
+def _parts(have: int, people: int, withheld: int) -> dict[str, int]:
+    """Numbers of people with a value, without one, and left out, as they may be shown."""
+    return shown_parts({"have": have, "missing": people - have, "withheld": withheld})
+
+
+def _missing(parts: dict[str, int]) -> float:
+    return parts["missing"] / max(parts["have"] + parts["missing"], 1)
+
+
 def _field(
-    path: FieldPath, field: Field, people: int, role: str, proposed: dict[str, list[str]], taken: list[str], *, nested: bool = False
+    path: FieldPath,
+    field: Field,
+    people: tuple[int, int],
+    role: str,
+    proposed: dict[str, list[str]],
+    taken: list[str],
+    *,
+    nested: bool = False,
 ) -> FieldProfile:
+    """Profile of a field; ``people`` are those looked at, and those left out."""
     kind = kind_of(field)
     have, distinct = len(set(field.rows)), len(set(field.lengths)) if field.lengths else len(field.counts)
+    parts = _parts(have, *people)
+    distinct = min(distinct, parts["have"])  # ids have as many values as there are people
     by_name = next((r for step in path if (r := refusal_reason(step, tuple(taken)))), "")
     protected = "" if role else by_name or protected_values(field)
     identity = "" if role or field.lengths else identity_reason(field)
     hidden = role == "id" or bool(identity)
     name = written(path[:-1] if field.lengths else path)
     features = [] if protected else list(dict.fromkeys(proposed.get(name, [])))
-    shape = NO_SHAPE if hidden else shape_of(field, kind)
-    return FieldProfile(name, nested, role, kind, have, 1 - have / max(people, 1), distinct, protected, identity, features, shape)
+    shape = NO_SHAPE if hidden else shape_of(field, kind, people[0] - have, people[1])
+    return FieldProfile(name, nested, role, kind, parts["have"], _missing(parts), distinct, protected, identity, features, shape)
 
 
-def _given_ages(people: list[Record], columns: Columns, as_of: dt.date) -> SampleAges:
-    return ages_of_sample(people, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
-
-
-def _ages(found: SampleAges, columns: Columns) -> KnownAges:
-    settings = Config().ages
+def _ages(people: list[Record], columns: Columns, as_of: dt.date) -> KnownAges:
+    found = ages_of_sample(people, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
+    given = shown_given(found.given, len(people))
     counts = [0] * AGE_BINS
     for age in found.ages:
-        if age is not None and settings.youngest <= age <= settings.max:
+        if age is not None:
             counts[age] += 1
+    share = given.known / max(found.given.known, 1)
     return KnownAges(
         [guess.name for guess in columns.ages],
         [guess.name for guess in columns.ages if not guess.sure],
-        found.given.given,
-        found.given.known,
-        found.given.minor,
+        given.given,
+        given.known,
+        given.minor,
         found.unused,
         found.likely,
-        [round(height, 2) for height in pooled(fold_tails(counts))],
+        [round(height * share, 2) for height in pooled(fold_tails(counts))],
     )
-
-
-def _findings(fields: list[FieldProfile], ages: KnownAges | None, problem: str, records: int, people: int) -> list[str]:
-    """Sentences about what to know first."""
-    sentences = []
-    if problem:
-        sentences.append(f"{problem}: name the columns with --pid and --age, --birth-year or --birth-date")
-    if ages:
-        share = f"{ages.known:,} of {people:,} people ({ages.known / max(people, 1):.0%}) have an age that a run would use"
-        sentences.append(share + (f"; {ages.known} are too few to train on" if ages.known < MIN_SHOWN_PEOPLE else ""))
-        if ages.guessed:
-            sentences.append(f"the age column is a guess: {', '.join(ages.guessed)}")
-        sentences += ages.unused + ([f"likely: {ages.likely}"] if ages.likely else [])
-    if people < records:
-        sentences.append(f"{records:,} records are of {people:,} people: of each person the first one is described here")
-    for words, names in (
-        ("protected, and no feature", [f.name for f in fields if f.protected]),
-        ("suspected ids or names of people, whose values are not shown", [f.name for f in fields if f.identity]),
-        ("empty, or the same value everywhere", [f.name for f in fields if f.distinct <= 1 and not f.role and f.kind != "list"]),
-        ("missing for more than half of the people", [f.name for f in fields if f.missing > 0.5 and not f.nested and not f.role]),
-    ):
-        if names:
-            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-            sentences.append(f"{words}: {', '.join(names[:6])}{more}")
-    useful = sum(bool(f.proposed) for f in fields)
-    sentences.append(f"{useful:,} of {len(fields):,} fields can become features: `predict-age init` proposes them")
-    return sentences

@@ -9,6 +9,7 @@ from predict_age.features.inspection import written
 from predict_age.features.spec import parse_path
 from predict_age.features.sql_compiler import json_path
 from predict_age.proposal.fields import Field, words_of
+from predict_age.proposal.shared_numbers import inner_ends
 from predict_age.sql import literal
 
 Settings = dict[str, object]  # of a feature: its table in the feature file
@@ -25,6 +26,21 @@ _UNITS = (
     "minutes km miles kg cm eur euro usd dollar dollars amount betrag count number anzahl total sum percent pct rate score points"
 )
 _AMOUNT_WORDS = frozenset(_UNITS.split())  # in the name of a number that is an amount, whatever its gaps
+_UNIT_NAMES = {  # unit: words for it in the name of a field
+    "months": "mon months month monat monate monaten mths",
+    "years": "yrs yr years jahre",
+    "days": "days tage",
+    "weeks": "weeks wochen",
+    "hours": "hours hrs",
+    "minutes": "minutes",
+    "kilometres": "km",
+    "miles": "miles",
+    "kilograms": "kg",
+    "centimetres": "cm",
+    "euros": "eur euro euros",
+    "US dollars": "usd",
+    "percent": "percent pct",
+}
 MOST_FLAGS = 25  # items of one list
 MIN_FLAG_ROWS = 20  # people with an item, for a model to learn it
 BUCKETS = 32  # of words of one text
@@ -35,17 +51,23 @@ def text_features(field: Field) -> list[tuple[str, Settings]]:
     text = f"json_extract_string(profile, {json_place(field)})"
     if field.date_format:
         since = f"date_diff('day', TRY_STRPTIME({text}, {literal(field.date_format)}), as_of) / 365.25"
-        return [("", sql_settings(since, (0.0, 100.0, 10.0), meaning_of(field, "years since then")) | {"unit": "years"})]
+        return [
+            (
+                "",
+                sql_settings(since, (0.0, 100.0, 10.0), meaning_of(field, "years from then to the date of the run"))
+                | {"unit": "years"},
+            )
+        ]
     made: list[tuple[str, Settings]] = []
     if len(field.counts) <= FEW_LEVELS or level_share(field) >= COVERED_SHARE:
         most = 256 if len(field.counts) <= 256 else 2000
         settings: Settings = {"kind": "category", "path": written(field.path), "max_values": most}
-        made.append(("", settings | {"meaning": meaning_of(field, "the value as written")}))
+        made.append(("", settings | {"meaning": meaning_of(field, "as the source writes it")}))
     if level_share(field) < COMPLETE_SHARE and sum(" " in t for t in field.texts) >= 0.2 * len(field.texts):
         hashed: Settings = {"kind": "words", "path": written(field.path), "buckets": BUCKETS}
-        made.append(("text", hashed | {"meaning": meaning_of(field, "words in it")}))
-        longest = float(2 * max(len(t.split(" ")) for t in field.texts))
-        words = sql_settings(f"len(string_split({text}, ' '))", (0.0, longest, 1.0), meaning_of(field, "number of words"))
+        made.append(("text", hashed | {"meaning": meaning_of(field, "which words it has")}))
+        longest = float(2 * inner_ends([len(t.split(" ")) for t in field.texts])[1])
+        words = sql_settings(f"len(string_split({text}, ' '))", (0.0, longest, 1.0), meaning_of(field, "how many words it has"))
         made.append(("words", words | {"unit": "words"}))
     return made
 
@@ -99,10 +121,19 @@ def item_flags(field: Field) -> list[tuple[str, Settings]]:
     if common < 2:
         return []
     settings: Settings = {"kind": "flags", "path": written(field.path), "max_values": min(MOST_FLAGS, common)}
-    return [("items", settings | {"meaning": meaning_of(field, "which of the commonest items")})]
+    return [("items", settings | {"meaning": meaning_of(field, "which of the commonest ones there are")})]
 
 
 def meaning_of(field: Field, what: str) -> str:
-    """A sentence: the words of the path, then ``what`` the feature is."""
+    """A sentence: the words of the path, then ``what`` the feature is. Only a person can say more."""
     words = " ".join(words_of(" ".join(s for s in field.path if s != "*"))) or "value"
-    return f"{words[:1].upper()}{words[1:]}: {what}."
+    return f"{words[:1].upper()}{words[1:]}, {what}."
+
+
+def amount_of(field: Field) -> str:
+    """Words for a number: its unit, where the field's name has one, or whether it is a whole one."""
+    unit = next((unit for unit, names in _UNIT_NAMES.items() if set(names.split()) & set(words_of(field.path[-1]))), "")
+    if unit:
+        return f"in {unit}"
+    numbers = field.numbers
+    return "a whole number" if numbers and all(n.is_integer() for n in numbers) else "a number"

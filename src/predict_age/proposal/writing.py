@@ -33,10 +33,11 @@ class WrittenProposal:
             "records": len(self.proposal.sample.records),
             "columns": {guess.role: guess.name for guess in (columns.pid, *columns.ages)} | {"profile_json": columns.profile},
             "people": columns.repeated.people if columns.repeated else len(self.proposal.sample.records),
-            "known_ages": self.proposal.ages.given.known,
-            "given_ages": self.proposal.ages.given.given,
+            "known_ages": self.proposal.shown_ages.known,
+            "given_ages": self.proposal.shown_ages.given,
             "unused_ages": self.proposal.ages.unused,
             "likely_reason": self.proposal.ages.likely,
+            "other_files": self.proposal.stray,
             "as_of": self.proposal.as_of.isoformat(),
             "features": {feature.name: feature.settings["kind"] for feature in self.proposal.features},
             "left_out": {left.field: left.reason for left in self.proposal.left_out},
@@ -66,7 +67,7 @@ def write_proposal(
         raise ConfigError(
             f"no field of {source} can become a feature",
             expected="fields that several people have and that differ between people",
-            found="; ".join(f"{o.field}: {o.reason}" for o in proposal.left_out[:REASONS_NAMED]) or "no field",
+            found="; ".join(f"{o.field}: {o.reason}" for o in proposal.left_out[:REASONS_NAMED]) or _no_field(proposal),
             fix="write a feature file by hand: docs/feature-file.md",
         )
     text = features_text(proposal.features, proposal.left_out, len(proposal.sample.records))
@@ -75,3 +76,8 @@ def write_proposal(
     config.write_text(config_text(proposal), encoding="utf-8")
     features.write_text(text, encoding="utf-8")
     return WrittenProposal(proposal, config, features)
+
+
+def _no_field(proposal: Proposal) -> str:
+    """Reason why there is no field at all: perhaps everybody is known to be a minor, and left out."""
+    return "nobody but known minors, who are left out" if proposal.ages.withheld.all() else "no field"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from predict_age.records.json_fields import OPTIONAL
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,17 @@ class Dispersion:
 
 @dataclass(frozen=True)
 class DriftState:
-    """Counts of feature values, predicted and known ages of one run, with the dispersion between its batches."""
+    """Counts of feature values, predicted and known ages of one run, with the dispersion between its batches.
+
+    ``definitions``: kind and hash of each feature's definition; None in records of earlier versions.
+    """
 
     run: str
     as_of: str
     model: str
     counts: dict[str, dict[str, int]]
     dispersion: dict[str, Dispersion]
+    definitions: dict[str, str] | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

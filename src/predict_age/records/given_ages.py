@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from predict_age.tally import MIN_SHOWN_PEOPLE
+
 UNREADABLE, IMPLAUSIBLE, AGE_OF_MINOR = "unreadable", "implausible", "withheld (minors)"  # reasons why a value is no known age
 
 
@@ -55,6 +57,16 @@ class UnusableAgesRecord:
     def between(self) -> str:
         """Range of the numbers in words; empty where it is not known."""
         return "" if self.low is None or self.high is None else f"between {self.low:g} and {self.high:g}"
+
+    @property
+    def shared_sentence(self) -> str:
+        """As ``sentence``, without the number and the form of fewer than 20 values."""
+        if self.rows >= MIN_SHOWN_PEOPLE:
+            return self.sentence
+        why = {UNREADABLE: "cannot be read", AGE_OF_MINOR: "read as ages below ages.min_age"}.get(
+            self.reason, "lie outside the plausible window"
+        )
+        return f"fewer than {MIN_SHOWN_PEOPLE} values of {self.column} {why} and were not used"
 
     @property
     def sentence(self) -> str:

@@ -88,7 +88,9 @@ def _context(folder: RunFolder) -> dict[str, object]:
         "judged": training.evaluation,
         "gates": {name: found for name in GATE_NAMES if (found := outcome(folder, name))},
         "drift": drift,
-        "drift_rows": [f for i, f in enumerate(drift.findings) if f.drifted or i < FINDINGS or f.of != "feature"],
+        "drift_rows": [
+            f for i, f in enumerate(drift.findings) if f.drifted or (not f.sentence and (i < FINDINGS or f.of != "feature"))
+        ],
         "drift_sample_people": _in_drift_sample(prediction.state) if prediction.state else 0,
         "min_category_rows": MIN_CATEGORY_ROWS,
         "short": is_short_of_coverage,

@@ -14,6 +14,7 @@ from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
 from predict_age.source.csv_dialect import DELIMITERS, MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
+from predict_age.source.csv_header import is_record, no_header
 from predict_age.source.discovery import SourceFile
 from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_group_reader import repeated_text
@@ -47,6 +48,8 @@ def read_csv(
             found="a first column without a name, with another value in each row, such as the index that pandas and R write",
             fix='write source.pid = "#1" (pid = "#1" under [source]), or name another column: ' + ", ".join(filter(None, names)),
         )
+    if (source.pid not in names or len(set(names)) < len(names)) and is_record(names, _first_records(head[taken:], dialect)):
+        raise no_header(file.path)
     check_columns([n for n in names if n] + list(added), source, file.path, ages_needed=ages_needed)
     pid = names.index(source.pid) if source.pid in names else 0
     framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked")
@@ -87,17 +90,30 @@ def with_positions(names: list[str], source: SourceConfig) -> list[str]:
     return called
 
 
+def _first_records(beginning: bytes, dialect: Dialect) -> list[list[str]]:
+    """Values of the first records in the ``beginning`` of a file behind its header."""
+    records: list[list[str]] = []
+    at = 0
+    while len(records) < INDEX_RECORDS and (match := dialect.record.match(beginning, at)) and match.end() < len(beginning):
+        if match.group().strip():
+            records.append([value.decode("utf-8", "replace") for value in dialect.fields(match.group())])
+        at = match.end() + 1
+    return records
+
+
 def _is_index(names: list[str], beginning: bytes, dialect: Dialect) -> bool:
     """Whether the first column has no name, and each of the first records another value in it."""
     if len(names) < 2 or names[0]:
         return False
-    values: list[bytes] = []
-    at = 0
-    while len(values) < INDEX_RECORDS and (match := dialect.record.match(beginning, at)) and match.end() < len(beginning):
-        if match.group().strip():
-            values.append(dialect.fields(match.group())[0])
-        at = match.end() + 1
+    values = [record[0] for record in _first_records(beginning, dialect)]
     return len(values) > 1 and len(set(values)) == len(values) and all(values)
+
+
+def header_is_record(file: SourceFile) -> bool:
+    """Whether the first line of a CSV file looks like a record; a header that the catalogue gives never does."""
+    blocks, dialect = utf8_blocks(file), dialect_of(file)
+    head, names, taken = _header(blocks, dialect, file)
+    return not file.given_header and is_record(names, _first_records(head[taken:], dialect))
 
 
 def header_of(file: SourceFile) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,27 +16,33 @@ from predict_age.source.column_names import did_you_mean, letters_of, no_age
 from predict_age.source.discovery import SourceFile
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.source.text_stream import utf8_blocks
+from predict_age.tally import fewest_sharing
 
-TRIED_OBJECTS = 5  # of a file's beginning
+TRIED_OBJECTS = 5  # that are none, of a file's beginning
+FIRST_RECORDS = 40  # whose keys are compared
 LONGEST_BEGINNING = 1 << 20
 PROFILE_COLUMN = "profile_json"  # column of a working file
 
 
-def keys_of_first_record(file: SourceFile) -> list[str]:
-    """Keys of the first record of a JSON file of any layout; empty where none is found in its beginning."""
+def keys_of_first_records(file: SourceFile) -> list[str]:
+    """Keys that most of the first records of a JSON file of any layout have; empty where no record is found in its beginning.
+
+    A key of a single person may be their id, or another value.
+    """
     text = next(utf8_blocks(file), b"")[:LONGEST_BEGINNING].decode("utf-8", "replace")
-    at = -1
-    for _ in range(TRIED_OBJECTS):
-        at = text.find("{", at + 1)
-        if at < 0:
-            return []
+    counts: Counter[str] = Counter()
+    records, at, failed = 0, 0, 0
+    while records < FIRST_RECORDS and failed < TRIED_OBJECTS and (at := text.find("{", at)) >= 0:
         try:
-            found: Any = json.JSONDecoder().raw_decode(text, at)[0]
+            found, end = json.JSONDecoder().raw_decode(text, at)
         except (ValueError, RecursionError):
+            failed, at = failed + 1, at + 1
             continue
         inner = [v for v in found.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
-        return list(inner[0][0]) if inner and len(found) == 1 else list(found)
-    return []
+        objects: list[Any] = inner[0][:FIRST_RECORDS] if inner and len(found) == 1 else [found]
+        counts.update(key for one in objects if isinstance(one, dict) for key in one)
+        records, at = records + len(objects), end
+    return [key for key, number in counts.items() if number >= fewest_sharing(records)]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def check_keys(files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> 
     for empty in files:
         if not (columns := empty.columns - {PROFILE_COLUMN}):
             continue
-        keys = keys_of_first_record(empty.file)
+        keys = keys_of_first_records(empty.file)
         for name in (getattr(source, column) for column in sorted(columns)):
             if any(letters_of(key) == letters_of(name) and key not in source.light_columns for key in keys):
                 raise no_age(source, empty.file.path, _first_record(keys), keys)
@@ -73,16 +80,16 @@ def _check_profile_key(without: list[SourceFile], files: Sequence[EmptyKeys], wh
     """``check_keys`` of the profile: files ``without`` one may have no such key, unless all files are, or the key is misspelt."""
     name = source.profile_json
     with_profile = next((empty.file for empty in files if PROFILE_COLUMN not in empty.columns), None)
-    usual = keys_of_first_record(with_profile) if with_profile else []
+    usual = keys_of_first_records(with_profile) if with_profile else []
     for file in without:
-        keys = keys_of_first_record(file)
+        keys = keys_of_first_records(file)
         if name in keys:
             if not with_profile:
                 return
         elif with_profile and did_you_mean(name, [key for key in keys if key not in usual]):
             raise _no_profile(file.path, keys, source)
     if without and not with_profile:
-        keys = next(filter(None, map(keys_of_first_record, without)), [])
+        keys = next(filter(None, map(keys_of_first_records, without)), [])
         raise _no_profile(without[0].path if len(without) == 1 else where, keys, source)
 
 
@@ -108,7 +115,7 @@ def _is_empty(metadata: pq.FileMetaData, groups: range, name: str) -> bool:
 
 def no_known_age(files: tuple[SourceFile, ...], where: str, source: SourceConfig, least: int) -> InputError:
     """The error of a source whose rows have no value in any age column, when a model is to be trained on ``least`` people."""
-    found = [keys for file in files if file.format == "jsonl" and (keys := keys_of_first_record(file))]
+    found = [keys for file in files if file.format == "jsonl" and (keys := keys_of_first_records(file))]
     if not found or any(name in keys for keys in found for name in source.age_columns):
         return too_few_known(least, "no value in any age column")
     return no_age(source, where, _first_record(found[0]), found[0])

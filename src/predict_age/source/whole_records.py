@@ -10,7 +10,8 @@ from functools import partial
 import pyarrow as pa
 
 from predict_age.config import SourceConfig
-from predict_age.source.csv_reader import header_of, read_csv
+from predict_age.source.csv_header import no_header
+from predict_age.source.csv_reader import header_is_record, header_of, read_csv
 from predict_age.source.discovery import SourceFile
 from predict_age.source.json_reader import read_jsonl
 from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
@@ -86,6 +87,8 @@ def _texts(file: SourceFile) -> Iterator[pa.ChunkedArray]:
     header = header_of(file)
     if not header:
         return
+    if header_is_record(file):
+        raise no_header(file.path)
     name = header[0] or BY_POSITION  # an index as pandas and R write it
     first = json.dumps(name, ensure_ascii=False)
     for chunk in read_csv(file, _settings(name), ages_needed=False):

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 from predict_age.errors import IntegrityError
 from predict_age.evaluation.drift.sketch import Sketch
 from predict_age.evaluation.drift.state import compare_states, drift_state
+from predict_age.features.definitions import definitions_of
+from predict_age.features.extract import compile_features
 from predict_age.models.artifact import challenger_folder
 from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import Delivery
@@ -111,6 +113,7 @@ def summarize_batches(
         [Sketch.from_json(b.sketch) for b in batches],
         [t.histograms.get("predicted_age", [0]) for t in tallies],
         inputs.source.facts.known_ages,
+        definitions_of(compile_features(plan.features_text, plan.as_of)[0]),
     )
     drift = compare_states(training.reference, now, plan.config.drift, plan.config.ages.min_age)
     return ParallelPredictionFacts(
