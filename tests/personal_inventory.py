@@ -127,14 +127,18 @@ class Ground:
         return ["run", *where, "--as-of", as_of, *more]
 
     def outside_tables(self) -> list[Trace]:
-        """Traces of people where none belong. A table may hold ids, but no value of a profile."""
-        ids = {str(i) for i in self.planted.ids} | {t for t in self.planted.texts if t.startswith("person-")}
-        found = traces(self.planted.needles, self.roots)
-        return [t for t in found if not (_in_table(t, self.root / "work") and t.value in ids)]
+        """Traces of people where none belong."""
+        return outside_tables(traces(self.planted.needles, self.roots), self.root / "work", self.planted)
 
     def places(self, found: list[Trace]) -> dict[str, int]:
         """Number of planted values by place."""
         return counted(found, self.roots)
+
+
+def outside_tables(found: list[Trace], workspace: Path, planted: Planted) -> list[Trace]:
+    """Those of the ``found`` traces that belong nowhere. A table may hold ids, but no value of a profile."""
+    ids = {str(i) for i in planted.ids} | {t for t in planted.texts if t.startswith("person-")}
+    return [t for t in found if not (_in_table(t, workspace) and t.value in ids)]
 
 
 def _in_table(trace: Trace, workspace: Path) -> bool:

@@ -21,6 +21,7 @@ from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs import incremental
 from predict_age.runs.quality_gates import GATES
 from predict_age.runs.run import Run
+from predict_age.source.text_ids import pid_of
 from predict_age.storage.publication import publish
 from predict_age.storage.workspace import Workspace
 
@@ -102,6 +103,82 @@ def test_readers_hide_people_at_once(published: tuple[Path, Path, list[int]], tm
     assert diff["jumped"] > 0
     assert not any(str(pid) in jumps.read_text() for pid in ids)
     assert not any(str(pid) in json.dumps(diff) for pid in ids)
+
+
+SPELLINGS = ["12", "012", "+12", "12.0"]  # four people where ids are text
+
+
+@pytest.fixture(scope="module")
+def spelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one run over text ids, some of which differ in signs and zeros alone."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        source = plant(folder, "csv", people=120, planted=6, text_ids=True, odd_rows=False, parts=1).source / "part-0.csv"
+        names = iter(SPELLINGS)
+        lines = [
+            f"{next(names, line.partition(',')[0])},{line.partition(',')[2]}" if line.startswith("u") else line
+            for line in source.read_text().splitlines()
+        ]
+        source.write_text("\n".join(lines) + "\n")
+        return {"code": tiny_run(source.parent, folder / "work").code}
+
+    folder, made = shared(tmp_path_factory, "spelled", make)
+    assert made["code"] == 0
+    return folder / "work"
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_ids_that_differ_in_signs_and_zeros_are_counted_and_released_alone(text: str, spelled: Path, tmp_path: Path) -> None:
+    """One person has a row, is hidden, and is released by text or pid; nothing of the person stays on the list."""
+    workspace = tmp_path / "work"
+    shutil.copytree(spelled, workspace)
+    everybody = pids(workspace)
+    assert {pid_of(other) for other in SPELLINGS} <= everybody
+    for listed, released in ((text, str(pid_of(text))), (str(pid_of(text)), text)):
+        found = suppress(workspace, [listed])
+        assert (found["changed"], found["in_result"], found["hidden"]) == (1, 1, 1)
+        assert everybody - pids(workspace) == {pid_of(text)}
+        checked = suppress(workspace, SPELLINGS, "--check")
+        assert (checked["unchanged"], checked["in_result"], checked["hidden"]) == (1, 4, 1)
+        back = suppress(workspace, [released], "--remove")
+        assert (back["changed"], back["listed"], back["in_result"], back["hidden"]) == (1, 0, 1, 1)
+
+
+def test_what_the_command_says(published: tuple[Path, Path, list[int]], tmp_path: Path) -> None:
+    """Who is on the list, who was, and whose row readers see: three questions, three numbers."""
+    source, workspace, ids = published
+    listed, released, never, elsewhere = ids[:3], ids[3:5], ids[5:9], [4711]
+    file = tmp_path / "ids"
+
+    def said(some: list[int], *more: object) -> list[str]:
+        file.write_text("".join(f"{i}\n" for i in some))
+        return cli("suppress", "--workspace", workspace, "--pid-file", file, *more).stdout.splitlines()
+
+    assert said(ids[:2], "--check") == ["there is no suppression list: nobody is suppressed"]
+    assert said([*listed, *released, *elsewhere]) == [
+        "6 of 6 ids are suppressed from now on, 0 were already",
+        "5 of these people have a row in the current run: 5 hidden from readers; the next run has none of these",
+        "suppression list, generation 1: 6 hashes",
+    ]
+    stay = "(people who are taken off the list stay hidden until the next run is published)"
+    assert said([*released, *never], "--remove") == [
+        "2 of 6 ids were taken off the list, 4 were not on it",
+        "whoever was taken off comes back with the next run, if the source still has the person",
+        f"6 of these people have a row in the current run: 2 hidden from readers, 4 shown {stay}",
+        "suppression list, generation 2: 4 hashes",
+    ]
+    assert said([*listed, *released, *never, *elsewhere], "--check") == [
+        "4 of 10 ids are on the suppression list, 6 are not; 2 of those were on it and have been taken off",
+        f"9 of these people have a row in the current run: 5 hidden from readers, 4 shown {stay}",
+        "suppression list, generation 2: 4 hashes",
+    ]
+    assert pids(workspace) & {*ids, *elsewhere} == set(ids[5:])
+    assert tiny_run(source, workspace, "--model", "champion").code == 0
+    assert (
+        said([*listed, *released, *never], "--check")[1]
+        == "6 of these people have a row in the current run: 0 hidden from readers, 6 shown"
+    )
+    assert pids(workspace) & set(ids) == set(ids[3:])
 
 
 @pytest.mark.parametrize(

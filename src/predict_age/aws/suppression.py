@@ -10,14 +10,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from predict_age.aws.execution_lease import current_execution_lease
 from predict_age.aws.hidden_people import hide_from_view
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.errors import BusyError, IntegrityError
-from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome, changed_entries
+from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome, changed_entries, counted
 from predict_age.runtime.temporary_folder import temporary_folder
 from predict_age.source.suppression import Entries
 from predict_age.storage.documents import ConflictError
@@ -81,9 +79,9 @@ def check_suppression_in_s3(store: Store, given: GivenIds | None) -> Suppression
     with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         listed = fetch_suppression(store, Path(folder), read_published(S3Documents(store)))
         several = given.count if given else 0
-        missing = changed_entries(Entries.of(listed), given, listed.key, 0)[1] if listed and given else several
+        missing, released = counted(Entries.of(listed), given, listed.key) if listed and given else (several, 0)
     generation, hashes = (listed.generation, listed.listed) if listed else (0, 0)
-    return SuppressionOutcome(generation, hashes, several, missing, several - missing, None)
+    return SuppressionOutcome(generation, hashes, several, missing, several - missing, None, released=released)
 
 
 def _change(store: Store, root: Path, given: GivenIds, *, release: bool, rebuild: bool) -> SuppressionOutcome:
@@ -101,7 +99,7 @@ def _change(store: Store, root: Path, given: GivenIds, *, release: bool, rebuild
     if listed and not changed:
         made = listed
     else:
-        made = write_suppression_list(root, generation, after.as_bytes(), len(np.unique(after.hashes[after.ends == 0])), key)
+        made = write_suppression_list(root, generation, after.as_bytes(), *after.counts, key)
         tags = {name: now.tag if now else None for name, now in stored.items()}
         if not listed:
             encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": os.environ.get(KMS_VARIABLE, KMS_ALIAS)}

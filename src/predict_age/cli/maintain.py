@@ -208,25 +208,33 @@ def _lines(pid_file: str) -> bytes:
         raise ConfigError(f"the pid file {pid_file} cannot be read", expected="a file with one id a line", found=reason) from None
 
 
-def _shown(release: bool, check: bool) -> str:
-    if release:
-        return "which is shown once the next run is published"
-    return "which is hidden while they are suppressed" if check else "which is hidden from now on and absent from the next run"
-
-
 def _suppression_sentence(outcome: SuppressionOutcome, *, release: bool, check: bool) -> str:
-    """Sentence about a change of the suppression list, or about a check of it."""
+    """Sentences about a change of the suppression list, or about a check of it."""
+    if not outcome.generation:
+        return "there is no suppression list: nobody is suppressed"
     now = f"suppression list, generation {outcome.generation}: {outcome.listed:,} hashes"
     if check and not outcome.given:
         return now
-    known = (
-        ""
-        if outcome.in_result is None
-        else f"; {outcome.in_result:,} of these people have a row in the current run, {_shown(release, check)}"
-    )
     given = f"{outcome.given:,} ids"
     if check:
-        return f"{outcome.unchanged:,} of {given} are suppressed, {outcome.changed:,} are not{known}\n{now}"
-    if release:
-        return f"{outcome.changed:,} of {given} were taken off the list, {outcome.unchanged:,} were not on it{known}\n{now}"
-    return f"{outcome.changed:,} of {given} are suppressed from now on, {outcome.unchanged:,} were already{known}\n{now}"
+        said = f"{outcome.unchanged:,} of {given} are on the suppression list, {outcome.changed:,} are not"
+        if outcome.released:
+            said += f"; {outcome.released:,} of those were on it and have been taken off"
+    elif release:
+        said = f"{outcome.changed:,} of {given} were taken off the list, {outcome.unchanged:,} were not on it"
+        if outcome.changed:
+            said += "\nwhoever was taken off comes back with the next run, if the source still has the person"
+    else:
+        said = f"{outcome.changed:,} of {given} are suppressed from now on, {outcome.unchanged:,} were already"
+    return "\n".join(filter(None, (said, _rows_sentence(outcome, release or check), now)))
+
+
+def _rows_sentence(outcome: SuppressionOutcome, may_be_released: bool) -> str:
+    """Sentence about rows of the current run; "" where there is no run."""
+    if outcome.in_result is None or outcome.hidden is None:
+        return ""
+    said = f"{outcome.in_result:,} of these people have a row in the current run: {outcome.hidden:,} hidden from readers"
+    said += f", {shown:,} shown" if (shown := outcome.in_result - outcome.hidden) else ""
+    if may_be_released and outcome.hidden:
+        return f"{said} (people who are taken off the list stay hidden until the next run is published)"
+    return said if may_be_released or not outcome.in_result else f"{said}; the next run has none of these"

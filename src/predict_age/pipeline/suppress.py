@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +10,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.config import Config
-from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.current_folder import follow_published, withdrawn_folder
 from predict_age.source.id_hashes import Hashes, keyed_hashes
+from predict_age.source.id_lines import no_id, read_id_lines
 from predict_age.source.row_rules import IdType, id_type_named
-from predict_age.source.suppression import Entries, pids_as_written
-from predict_age.source.text_ids import id_text
+from predict_age.source.suppression import Entries, hidden_people, pids_as_written
 from predict_age.storage.durable_files import remove
 from predict_age.storage.leftovers import remove_dead_attempts
 from predict_age.storage.manifest import verified_run
@@ -33,7 +32,6 @@ from predict_age.storage.suppression_list import (
 from predict_age.storage.workspace import DONE, Workspace
 
 READINGS: tuple[IdType, ...] = ("integer", "text")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 READ_ROWS = 1_000_000
 
 
@@ -58,11 +56,18 @@ class GivenIds:
 
     def on_list(self, entries: Entries, key: bytes) -> dict[IdType, NDArray[np.bool_]]:
         """By each type of ids, which of the ids (n,) ``entries`` list for it."""
-        found = {}
-        for reading in READINGS:
-            listed, ends = entries.of_reading(reading)
-            found[reading] = self.is_id[reading] & np.isin(self.hashes(reading, key), listed[ends == 0])
+        return {reading: self._among(entries.listed(reading), reading, key) for reading in READINGS}
+
+    def were_on_list(self, entries: Entries, key: bytes) -> NDArray[np.bool_]:
+        """Which of the ids (n,) ``entries`` name as released, for the ``rule``'s type of ids; without one, for any."""
+        found = np.zeros(self.count, np.bool_)
+        for reading in (self.rule,) if self.rule else READINGS:
+            hashes, ends = entries.of_reading(reading)
+            found |= self._among(hashes[ends > 0], reading, key)
         return found
+
+    def _among(self, hashes: Hashes, reading: IdType, key: bytes) -> NDArray[np.bool_]:
+        return self.is_id[reading] & np.isin(self.hashes(reading, key), hashes)
 
     def are_suppressed(self, on_list: dict[IdType, NDArray[np.bool_]]) -> NDArray[np.bool_]:
         """Which of the ids (n,) are on the list for the ``rule``'s type of ids; without one, for each type that they may be of."""
@@ -76,7 +81,8 @@ class SuppressionOutcome:
     """Outcome of a command about the suppression list; it counts ids and names none.
 
     ``given`` ids are those of the pid file; ``changed`` of them are on the list now and were not before, or the other way round;
-    ``unchanged`` were so already. ``in_result`` of them are in the current result; None where there is none.
+    ``unchanged`` were so already. ``in_result`` of these people have a row in the current result, and ``hidden`` of those rows are
+    seen by no reader now; None where there is no result. ``released``: ids that are not on the list and were, counted by a check.
     """
 
     generation: int
@@ -85,6 +91,8 @@ class SuppressionOutcome:
     changed: int
     unchanged: int
     in_result: int | None
+    hidden: int | None = None
+    released: int = 0
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -93,38 +101,20 @@ class SuppressionOutcome:
 def parse_ids(data: bytes, name: str, rule: IdType | None) -> GivenIds:
     """The ids of a pid file, one a line. ``rule``: the type that every id must have; None: a number or a text.
 
-    Raises ConfigError for the first line that is no id, by its number: the text of a line is never shown.
+    Raises ConfigError for a line that is no id, by its number: the text of a line is never shown.
     """
-    lines = data.removeprefix(BYTE_ORDER_MARK).split(b"\n")
-    lines = lines[:-1] if lines[-1] == b"" else lines
-    try:
-        texts = [id_text(line.decode()) for line in lines]
-    except UnicodeDecodeError:
-        raise _no_id(name, next(i for i, line in enumerate(lines) if not _is_utf8(line)), rule) from None
+    texts = read_id_lines(data, name)
     column = pa.chunked_array([pa.array(texts, pa.string())])
     read = {reading: pids_as_written(column, reading) for reading in READINGS}
     found = GivenIds({r: read[r][0] for r in READINGS}, {r: read[r][1] for r in READINGS}, rule)
     bad = ~found.is_id[rule or "text"]
     if bad.any():
-        raise _no_id(name, int(np.argmax(bad)), rule)
+        kinds = {"integer": "whole numbers of 64 bits, as the source's ids are", "text": "ids as the source has them", None: "ids"}
+        first = int(np.argmax(bad))
+        found_there = "another text" if texts[first] else "a blank line"
+        fix = "mend the line; the text is not shown here because it may be about a person"
+        raise no_id(name, first + 1, f"{kinds[rule]}, one a line", found_there, fix)
     return found
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _no_id(name: str, line: int, rule: IdType | None) -> ConfigError:
-    kinds = {"integer": "whole numbers of 64 bits, as the source's ids are", "text": "ids as the source has them", None: "ids"}
-    return ConfigError(
-        f"line {line + 1:,} of {name} is no id: nothing was changed",
-        expected=f"{kinds[rule]}, one a line",
-        fix="mend the line; the text is not shown here because it may be about a person",
-    )
 
 
 def id_rule(workspace: Workspace) -> IdType | None:
@@ -150,29 +140,34 @@ def change_suppression(
         key = listed.key if listed else _first_key(workspace, rebuild)
         before = Entries.of(listed) if listed else Entries.none()
         after, changed = changed_entries(before, given, key, generation if release else 0)
-        in_result = _in_result(workspace, given)
+        rows = _rows_of(workspace, given)
         if not changed and listed:
             remove_old_ids(workspace.root, listed)
             follow_published(workspace)
-            return _outcome(listed, given, changed, in_result)
+            return _outcome(listed, given, changed, rows)
         lease.check()
-        now = len(np.unique(after.hashes[after.ends == 0]))
         with withdrawn_folder(workspace):
-            made = write_suppression_list(workspace.root, generation, after.as_bytes(), now, key)
+            made = write_suppression_list(workspace.root, generation, after.as_bytes(), *after.counts, key)
             note_suppression_list(workspace.documents, made.generation, made.content_hash)
             remove_old_ids(workspace.root, made)
-        return _outcome(made, given, changed, in_result)
+        return _outcome(made, given, changed, rows)
 
 
 def check_suppression(workspace: Workspace, given: GivenIds | None) -> SuppressionOutcome:
-    """Say how many of the ``given`` ids are on the list (``unchanged``) and how many are not (``changed``), and change nothing."""
+    """Count the ``given`` ids on the list (``unchanged``) and others (``changed``, some of them ``released``); change nothing."""
     listed = workspace.suppression
     if listed is None:
         return SuppressionOutcome(0, 0, given.count if given else 0, given.count if given else 0, 0, None)
     if given is None:
         return SuppressionOutcome(listed.generation, listed.listed, 0, 0, 0, None)
-    _, changed = changed_entries(Entries.of(listed), given, listed.key, 0)
-    return _outcome(listed, given, changed, _in_result(workspace, given))
+    missing, released = counted(Entries.of(listed), given, listed.key)
+    return replace(_outcome(listed, given, missing, _rows_of(workspace, given)), released=released)
+
+
+def counted(entries: Entries, given: GivenIds, key: bytes) -> tuple[int, int]:
+    """How many of the ``given`` ids are not on the list, and how many of those were on it and have been released."""
+    missing = ~given.are_suppressed(given.on_list(entries, key))
+    return int(missing.sum()), int((missing & given.were_on_list(entries, key)).sum())
 
 
 def _first_key(workspace: Workspace, rebuild: bool) -> bytes:
@@ -181,40 +176,75 @@ def _first_key(workspace: Workspace, rebuild: bool) -> bytes:
     return existing_or_new_key(workspace.root)
 
 
-def _outcome(listed: SuppressionList, given: GivenIds, changed: int, in_result: int | None) -> SuppressionOutcome:
-    return SuppressionOutcome(listed.generation, listed.listed, given.count, changed, given.count - changed, in_result)
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of given people in the current result: their ``pids`` (n,), and the list's generation with which the run was made."""
+
+    pids: NDArray[np.int64]
+    ids: IdType
+    made_with: int
+
+
+def _outcome(listed: SuppressionList, given: GivenIds, changed: int, rows: _Rows | None) -> SuppressionOutcome:
+    found = SuppressionOutcome(listed.generation, listed.listed, given.count, changed, given.count - changed, None)
+    if rows is None:
+        return found
+    hidden, _ = hidden_people(rows.pids, listed, rows.ids, rows.made_with)
+    return replace(found, in_result=len(rows.pids), hidden=int(hidden.sum()))
 
 
 def changed_entries(before: Entries, given: GivenIds, key: bytes, end: int) -> tuple[Entries, int]:
     """The entries after the ``given`` ids got this ``end`` (0: listed), and how many of the ids that changes.
 
-    Only ids that are listed can be released.
+    Only ids that are listed can be released, whichever of a person's ids listed them: see :func:`_released`.
     """
-    parts, on_list = [], given.on_list(before, key)
+    hashes, on_list = {reading: given.hashes(reading, key) for reading in READINGS}, given.on_list(before, key)
+    if end:
+        moved = _released(before, {reading: hashes[reading][on_list[reading]] for reading in READINGS}, given.rule)
+        counting = (given.rule,) if given.rule else READINGS
+        named = [given.is_id[reading] & np.isin(hashes[reading], moved[reading]) for reading in counting]
+        changed, links = np.logical_or.reduce(named), before.links
+    else:
+        moved = {reading: np.unique(hashes[reading][given.is_id[reading] & ~on_list[reading]]) for reading in READINGS}
+        changed = ~given.are_suppressed(on_list)
+        two = given.is_id["integer"] & given.is_id["text"] & (hashes["integer"] != hashes["text"])
+        links = np.concatenate([before.links, np.column_stack([hashes[reading][two] for reading in READINGS])])
+    parts = []
     for reading in READINGS:
-        hashes, ends = before.of_reading(reading)
-        wanted = given.hashes(reading, key)
-        mine = np.unique(wanted[on_list[reading] if end else given.is_id[reading] & ~on_list[reading]])
-        if end and reading == "integer":  # the pid of a text may have been listed
-            texts = given.hashes("text", key)[given.is_id["text"] & ~given.is_id["integer"]]
-            mine = np.union1d(mine, np.intersect1d(texts, hashes[ends == 0]))
-        kept = ~np.isin(hashes, mine)
-        parts.append((np.concatenate([hashes[kept], mine]), np.concatenate([ends[kept], np.full(len(mine), end, np.uint32)])))
-    changed = on_list["integer"] | on_list["text"] if end and given.rule is None else given.are_suppressed(on_list) == bool(end)
-    return Entries.joined(*parts), int(changed.sum())
+        old, ends = before.of_reading(reading)
+        kept, mine = ~np.isin(old, moved[reading]), moved[reading]
+        parts.append((np.concatenate([old[kept], mine]), np.concatenate([ends[kept], np.full(len(mine), end, np.uint32)])))
+    return Entries.joined(*parts, links=links), int(changed.sum())
 
 
-def _in_result(workspace: Workspace, given: GivenIds) -> int | None:
-    """Number of ``given`` ids that are pids of the current result; None where there is none."""
+def _released(before: Entries, named: dict[IdType, Hashes], rule: IdType | None) -> dict[IdType, Hashes]:
+    """Hashes that are taken off the list with the ``named`` ones, which are on it, by reading.
+
+    By the ``rule``'s reading the named ids are taken off and nobody else (as text where there is no rule: 012 and 12 may be two
+    people then). By the other reading, every hash goes whose ids by the first have all gone: nothing of a released person stays.
+    """
+    first: IdType = rule or "text"
+    other: IdType = "text" if first == "integer" else "integer"
+    same = np.intersect1d(before.listed("integer"), before.listed("text"))
+    pairs = np.concatenate([before.links, np.column_stack([same, same])])
+    ids = {reading: pairs[:, at] for at, reading in enumerate(READINGS)}
+    gone = np.unique(named[first])
+    touched = np.union1d(named[other], ids[other][np.isin(ids[first], gone)])
+    needed = ids[other][~np.isin(ids[first], gone)]
+    return {first: gone, other: np.setdiff1d(touched, needed)}
+
+
+def _rows_of(workspace: Workspace, given: GivenIds) -> _Rows | None:
+    """Rows of the current result whose pids the ``given`` ids are in a run of its type of ids; None where there is no result."""
     current = workspace.published.current
     if not current:
         return None
     run = verified_run(workspace, workspace.run(current))
-    reading = id_type_named(run.folder.facts(ReadSourceFacts).pid_type)
-    pids = [given.pids[each][given.is_id[each]] for each in (READINGS if reading == "text" else (reading,))]
-    wanted = np.unique(np.concatenate(pids))
-    found = 0
+    ids = id_type_named(run.folder.facts(ReadSourceFacts).pid_type)
+    wanted = np.unique(given.pids[ids][given.is_id[ids]])
+    found = [np.empty(0, np.int64)]
     for path in run.checked("results/"):
         for batch in pq.ParquetFile(path).iter_batches(READ_ROWS, columns=["pid"]):
-            found += int(np.isin(batch["pid"].to_numpy(), wanted).sum())
-    return found
+            pids = batch["pid"].to_numpy()
+            found.append(pids[np.isin(pids, wanted)])
+    return _Rows(np.concatenate(found), ids, int(run.folder.record.get("suppression", 0)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -20,13 +20,21 @@ PLAIN = r"^(0|-?[1-9][0-9]{0,17})$"  # ids that stand for the same pid as a numb
 MOST_START_BITS = 18
 
 
+def _no_links() -> Hashes:
+    return np.empty((0, 2), np.uint64)
+
+
 @dataclass(frozen=True)
 class Entries:
-    """The contents of a file of hashes, ascending: each hash, for which types of ids it counts, and when it was released."""
+    """The contents of a file of hashes, ascending: each hash, for which types of ids it counts, and when it was released.
+
+    ``links`` (m, 2): hashes of listed ids that are one pid as a whole number and another one as text (012, +7, 7.0), in this order.
+    """
 
     hashes: Hashes
     readings: NDArray[np.uint8]
     ends: NDArray[np.uint32]
+    links: Hashes = field(default_factory=_no_links)
 
     @classmethod
     def none(cls) -> Entries:
@@ -36,13 +44,13 @@ class Entries:
     def of(cls, listed: SuppressionList) -> Entries:
         """Read the file, which was verified when the list was."""
         content, n = listed.ids.read_bytes(), listed.entries
-        return cls(
-            np.frombuffer(content, "<u8", n), np.frombuffer(content, np.uint8, n, 8 * n), np.frombuffer(content, "<u4", n, 9 * n)
-        )
+        readings, ends = np.frombuffer(content, np.uint8, n, 8 * n), np.frombuffer(content, "<u4", n, 9 * n)
+        links = np.frombuffer(content[ENTRY_BYTES * n :], "<u8").reshape(-1, 2)
+        return cls(np.frombuffer(content, "<u8", n), readings, ends, links)
 
     @classmethod
-    def joined(cls, *parts: tuple[Hashes, NDArray[np.uint32]]) -> Entries:
-        """From hashes and ends by each reading; an entry stands for both where both have the same end."""
+    def joined(cls, *parts: tuple[Hashes, NDArray[np.uint32]], links: Hashes) -> Entries:
+        """From hashes and ends by each reading; an entry stands for both where both have the same end. Links of listed ids stay."""
         hashes = np.concatenate([h for h, _ in parts])
         ends = np.concatenate([e for _, e in parts])
         readings = np.repeat(np.array(list(READING_BITS.values()), np.uint8), [len(h) for h, _ in parts])
@@ -50,19 +58,29 @@ class Entries:
         hashes, ends, readings = hashes[order], ends[order], readings[order]
         again = np.append(False, (hashes[1:] == hashes[:-1]) & (ends[1:] == ends[:-1])) if len(hashes) else np.zeros(0, np.bool_)
         readings[np.flatnonzero(again) - 1] |= readings[again]
-        return cls(hashes[~again], readings[~again], ends[~again])
+        both_listed = np.logical_and.reduce([np.isin(links[:, i], h[e == 0]) for i, (h, e) in enumerate(parts)])
+        return cls(hashes[~again], readings[~again], ends[~again], np.unique(links[both_listed], axis=0))
 
     def of_reading(self, reading: IdType) -> tuple[Hashes, NDArray[np.uint32]]:
         """Hashes and ends of the entries that count for this type of ids."""
         mine = (self.readings & READING_BITS[reading]) > 0
         return self.hashes[mine], self.ends[mine]
 
+    def listed(self, reading: IdType) -> Hashes:
+        """Hashes of this type of ids that are not released."""
+        return self.hashes[(self.ends == 0) & ((self.readings & READING_BITS[reading]) > 0)]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Number of entries, and of hashes that are not released."""
+        return len(self.hashes), len(np.unique(self.hashes[self.ends == 0]))
+
     def as_bytes(self) -> bytes:
         """The bytes of the file."""
         parts = (self.hashes.astype("<u8"), self.readings.astype(np.uint8), self.ends.astype("<u4"))
         made = b"".join(part.tobytes() for part in parts)
         assert len(made) == ENTRY_BYTES * len(self.hashes)
-        return made
+        return made + self.links.astype("<u8").tobytes()
 
     def hiding(self, ids: IdType, made_with: int) -> Hashes:
         """Hashes of those who are hidden from a run whose ids are ``ids`` and that was made with generation ``made_with``."""

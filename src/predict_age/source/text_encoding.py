@@ -25,11 +25,15 @@ _OUTSIDE_ASCII = re.compile(rb"[\x80-\xff]")
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
+def encoding_of_mark(head: bytes) -> str:
+    """The encoding that a byte order mark at the beginning names; "" where there is none."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), "")
+
+
 def detect(head: bytes, *, western: bool) -> str:
     """The encoding of a text by its first bytes; ``western`` allows Windows-1252, which nothing but its letters tells."""
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
+    if marked := encoding_of_mark(head):
+        return marked
     sample = head[: 1 << 16]
     if b"\0" in sample and len(sample) >= 4:
         even, odd = sample[0::2].count(0), sample[1::2].count(0)

@@ -3,7 +3,8 @@
 ::
 
     suppression/list.json         format, generation, number of ids, SHA-256 of the file of hashes, fingerprint of the key
-    suppression/ids-<hash>.bin    the hashes (8 bytes each, ascending), then their readings (1 byte), then their ends (4 bytes)
+    suppression/ids-<hash>.bin    the hashes (8 bytes each, ascending), then their readings (1 byte), then their ends (4 bytes),
+                                  then pairs of hashes (16 bytes) of ids that are two pids: one as a number, one as text
     suppression/key               16 random bytes, mode 0600
 
 A *reading* tells for which type of ids a hash counts (bit 1: whole numbers, bit 2: text). An *end* is 0 for an id on the list, else
@@ -145,15 +146,15 @@ def existing_or_new_key(root: Path) -> bytes:
     return read_key(root, "")
 
 
-def write_suppression_list(root: Path, generation: int, ids: bytes, listed: int, key: bytes) -> SuppressionList:
+def write_suppression_list(root: Path, generation: int, ids: bytes, entries: int, listed: int, key: bytes) -> SuppressionList:
     """Replace the list of the workspace: first the ``ids``, then the document. The pointer is the caller's to change."""
     digest = hashlib.sha256(ids).hexdigest()
     path = root / FOLDER / f"ids-{digest[:16]}.bin"
     with creating(path) as stream:
         stream.write(ids)
-    document = ListDocument(FORMAT, generation, len(ids) // ENTRY_BYTES, listed, path.name, digest, key_fingerprint(key))
+    document = ListDocument(FORMAT, generation, entries, listed, path.name, digest, key_fingerprint(key))
     content_hash = write_json(list_file(root), as_json(document))
-    return SuppressionList(generation, content_hash, document.entries, listed, path, key)
+    return SuppressionList(generation, content_hash, entries, listed, path, key)
 
 
 def remove_old_ids(root: Path, current: SuppressionList) -> None:
