@@ -204,7 +204,7 @@ def test_the_users_view_leaves_suppressed_people_out(engine: tuple[Athena, Any, 
     values = {"salt": hidden_people_salt(store.url("")), "ids": "text", "made_with": 0}
     of_texts = made.rows(for_athena("visible_people", {"predict_age_everybody": "predict_age_final_results"}, **values))
     assert {int(str(row["pid"])) for row in of_texts} == everybody - {2**62, -6}, "03 is another person than 3 where ids are text"
-    hide_from_view(store, parse_ids(b"3\n77\n", "ids", None), 2, release=True, rebuild=False)
+    hide_from_view(store, parse_ids(b"3\n77\n", "ids", "integer"), 2, release=True, rebuild=False)
     assert seen(0) == seen(1) == everybody - {3, 2**62, -6}
     calls[1].run = lambda: {"suppression": 2}
     assert seen(1) == everybody - {2**62, -6}

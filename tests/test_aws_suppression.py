@@ -8,11 +8,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import boto3
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conftest import TINY, cli
 from faults import InlinePool
@@ -20,6 +23,7 @@ from personal_traces import traces
 from planted_people import plant
 from predict_age.aws import tasks
 from predict_age.aws.execution_lease import acquire_execution_lease
+from predict_age.aws.hidden_people import hide_from_view
 from predict_age.aws.lambdas import old_runs
 from predict_age.aws.lambdas.rollback import roll_back_tables
 from predict_age.aws.object_names import HIDDEN_PEOPLE_FILE, hidden_people_salt
@@ -27,10 +31,14 @@ from predict_age.aws.run_mirror import Job
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.errors import ConfigError
+from predict_age.pipeline.suppress import changed_entries, parse_ids
+from predict_age.source.id_hashes import keyed_hashes
+from predict_age.source.suppression import Entries
 from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import note_suppression_list, read_published
 from predict_age.storage.workspace import RunFolder
 from test_aws_cleanup import BUCKET, local_run, merged_run, store  # noqa: F401 - fixtures
+from test_suppression import GIVEN, GIVEN_PIDS, KEY
 
 pytestmark = pytest.mark.filterwarnings("default")
 WORKSPACE = f"s3://{BUCKET}/predict-age"
@@ -71,10 +79,11 @@ def test_the_command_changes_the_list_in_the_bucket(space: Store, tmp_path: Path
     """Added, released, checked; the key is encrypted with KMS; old hashes go; the pointer names the newest list; busy: 75."""
     assert suppress(tmp_path, [5, 6, 7])["generation"] == 1
     assert suppress(tmp_path, [7, 8])["changed"] == 1
-    assert suppress(tmp_path, [5], "--remove") | {"in_result": 0} == {
-        "generation": 3, "listed": 3, "given": 1, "changed": 1, "unchanged": 0, "in_result": 0,
+    assert suppress(tmp_path, [5], "--remove") == {
+        "generation": 3, "listed": 3, "given": 1, "changed": 1, "unchanged": 0, "in_result": None, "hidden": None, "released": 0,
     }  # fmt: skip
-    assert suppress(tmp_path, [6, 9], "--check")["unchanged"] == 1
+    checked = suppress(tmp_path, [5, 6, 9], "--check")
+    assert [checked[name] for name in ("unchanged", "changed", "released")] == [1, 2, 1]
     assert suppress(tmp_path, [6])["generation"] == 3, "nothing to do"
     assert _hidden_from_view(space) == {5: 3, 6: 0, 7: 0, 8: 0}
     space.delete([HIDDEN_PEOPLE_FILE])  # a list of an earlier version has none
@@ -98,6 +107,45 @@ def _hidden_from_view(space: Store) -> dict[int, int]:
     salt = hidden_people_salt(space.url(""))
     digests = {hashlib.sha256(f"{salt}{n}".encode()).hexdigest()[:32].upper(): n for n in range(1, 10)}
     return {digests[row["digest"]]: row["released_in"] for row in rows if row["ids"] == "integer"}
+
+
+class Bucket:
+    """One object of a bucket, in memory."""
+
+    stored: tuple[bytes, str] | None = None
+
+    def url(self, _: str) -> str:
+        return "s3://one/predict-age/"
+
+    def get(self, _: str) -> tuple[bytes, str] | None:
+        return self.stored
+
+    def put(self, _: str, data: bytes, tag: str | None) -> None:
+        assert tag == (self.stored[1] if self.stored else None)
+        self.stored = data, hashlib.sha256(data).hexdigest()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.sampled_from(["integer", "text", None]), st.lists(st.tuples(st.booleans(), GIVEN), min_size=1, max_size=6))
+def test_the_view_hides_whom_the_list_hides(rule: Any, changes: list[tuple[bool, set[str]]]) -> None:
+    """Whatever ids are spelt alike, in whatever order people are suppressed and released: the same people, for every run."""
+    bucket, entries, everybody = Bucket(), Entries.none(), [int(text) for text in GIVEN_PIDS]
+    salt = hidden_people_salt(bucket.url(""))
+    for generation, (release, chosen) in enumerate(changes, start=1):
+        texts = sorted(text for text in chosen if rule != "integer" or text != "A-17")
+        ids = parse_ids("".join(f"{text}\n" for text in texts).encode(), "f", rule)
+        entries, _ = changed_entries(entries, ids, KEY, generation if release else 0)
+        hide_from_view(cast("Store", bucket), ids, generation, release=release, rebuild=False)
+        rows = pq.read_table(io.BytesIO(bucket.stored[0])).to_pylist() if bucket.stored else []
+        for reading in ("integer", "text"):
+            for made_with in range(generation + 1):
+                hiding = {
+                    r["digest"] for r in rows if r["ids"] == reading and (not r["released_in"] or r["released_in"] > made_with)
+                }
+                digests = {pid: hashlib.sha256(f"{salt}{pid}".encode()).hexdigest()[:32].upper() for pid in everybody}
+                hashes = keyed_hashes(np.array(everybody, np.int64), KEY)
+                listed = set(np.array(everybody)[np.isin(hashes, entries.hiding(reading, made_with))].tolist())  # type: ignore[arg-type]
+                assert {pid for pid in everybody if digests[pid] in hiding} == listed
 
 
 @pytest.mark.parametrize("lost", ["list.json", "key", "ids-"])

@@ -526,6 +526,7 @@ def test_text_ids_are_checked_and_released_by_either_id() -> None:
 
 
 SPELLINGS = ["7", "07", "007", "+7", "7.0", "7.", "-7", "0", "-0", "00", "+0.0", "A-17"]
+GIVEN_PIDS = [*(str(pid_of(text)) for text in SPELLINGS), "7", "-7", "0"]
 GIVEN = st.sets(st.sampled_from([*SPELLINGS, *(str(pid_of(text)) for text in SPELLINGS)]), min_size=1, max_size=4)
 
 

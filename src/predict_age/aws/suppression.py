@@ -17,6 +17,7 @@ from predict_age.aws.s3_store import Store
 from predict_age.errors import BusyError, IntegrityError
 from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome, changed_entries, counted
 from predict_age.runtime.temporary_folder import temporary_folder
+from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import Entries
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.publication import Published, note_suppression_list, read_published
@@ -33,6 +34,14 @@ from predict_age.storage.suppression_list import (
 
 KMS_VARIABLE, KMS_ALIAS = "PREDICT_AGE_SUPPRESSION_KMS_KEY", "alias/predict-age-suppression"  # as the module names it
 TRIES = 20
+
+
+def id_rule_in_s3(store: Store) -> IdType | None:
+    """Type of the ids of the published run; None where there is none."""
+    current = read_published(S3Documents(store)).current
+    if not current:
+        return None
+    return id_type_named(store.document(f"runs/{current}/steps/read_source.json")["facts"].get("pid_type", ""))
 
 
 def fetch_suppression(store: Store, root: Path, pointer: Published) -> SuppressionList | None:
@@ -79,9 +88,9 @@ def check_suppression_in_s3(store: Store, given: GivenIds | None) -> Suppression
     with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         listed = fetch_suppression(store, Path(folder), read_published(S3Documents(store)))
         several = given.count if given else 0
-        missing, released = counted(Entries.of(listed), given, listed.key) if listed and given else (several, 0)
+        missing, before = counted(Entries.of(listed), given, listed.key) if listed and given else (several, 0)
     generation, hashes = (listed.generation, listed.listed) if listed else (0, 0)
-    return SuppressionOutcome(generation, hashes, several, missing, several - missing, None, released=released)
+    return SuppressionOutcome(generation, hashes, several, missing, several - missing, None, released=before)
 
 
 def _change(store: Store, root: Path, given: GivenIds, *, release: bool, rebuild: bool) -> SuppressionOutcome:

@@ -182,15 +182,15 @@ def _suppress_in_s3(
 ) -> None:
     """The command for a workspace in S3."""
     from predict_age.aws.lambdas.old_runs import execution_is_running
-    from predict_age.aws.suppression import change_suppression_in_s3, check_suppression_in_s3
+    from predict_age.aws.suppression import change_suppression_in_s3, check_suppression_in_s3, id_rule_in_s3
     from predict_age.aws.workspace_commands import store_of
     from predict_age.pipeline.suppress import parse_ids
     from predict_age.source.row_rules import IdType
 
-    rules: dict[PidType, IdType | None] = {PidType.auto: None, PidType.integer: "integer", PidType.text: "text"}
-    given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
     store = store_of(workspace)
     store.check_reachable()
+    rules: dict[PidType, IdType | None] = {PidType.auto: id_rule_in_s3(store), PidType.integer: "integer", PidType.text: "text"}
+    given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
     if check or given is None:
         outcome = check_suppression_in_s3(store, given)
     else:

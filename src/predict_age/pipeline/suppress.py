@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -160,8 +161,8 @@ def check_suppression(workspace: Workspace, given: GivenIds | None) -> Suppressi
         return SuppressionOutcome(0, 0, given.count if given else 0, given.count if given else 0, 0, None)
     if given is None:
         return SuppressionOutcome(listed.generation, listed.listed, 0, 0, 0, None)
-    missing, released = counted(Entries.of(listed), given, listed.key)
-    return replace(_outcome(listed, given, missing, _rows_of(workspace, given)), released=released)
+    missing, before = counted(Entries.of(listed), given, listed.key)
+    return replace(_outcome(listed, given, missing, _rows_of(workspace, given)), released=before)
 
 
 def counted(entries: Entries, given: GivenIds, key: bytes) -> tuple[int, int]:
@@ -196,14 +197,15 @@ def _outcome(listed: SuppressionList, given: GivenIds, changed: int, rows: _Rows
 def changed_entries(before: Entries, given: GivenIds, key: bytes, end: int) -> tuple[Entries, int]:
     """The entries after the ``given`` ids got this ``end`` (0: listed), and how many of the ids that changes.
 
-    Only ids that are listed can be released, whichever of a person's ids listed them: see :func:`_released`.
+    Only ids that are listed can be released, whichever of a person's ids listed them: see :func:`released`.
     """
     hashes, on_list = {reading: given.hashes(reading, key) for reading in READINGS}, given.on_list(before, key)
     if end:
-        moved = _released(before, {reading: hashes[reading][on_list[reading]] for reading in READINGS}, given.rule)
+        named = {reading: hashes[reading][given.is_id[reading]] for reading in READINGS}
+        moved = released({reading: before.listed(reading) for reading in READINGS}, before.links, named, given.rule)
         counting = (given.rule,) if given.rule else READINGS
-        named = [given.is_id[reading] & np.isin(hashes[reading], moved[reading]) for reading in counting]
-        changed, links = np.logical_or.reduce(named), before.links
+        changed = np.logical_or.reduce([given.is_id[r] & np.isin(hashes[r], moved[r]) for r in counting])
+        links = before.links
     else:
         moved = {reading: np.unique(hashes[reading][given.is_id[reading] & ~on_list[reading]]) for reading in READINGS}
         changed = ~given.are_suppressed(on_list)
@@ -217,19 +219,21 @@ def changed_entries(before: Entries, given: GivenIds, key: bytes, end: int) -> t
     return Entries.joined(*parts, links=links), int(changed.sum())
 
 
-def _released(before: Entries, named: dict[IdType, Hashes], rule: IdType | None) -> dict[IdType, Hashes]:
-    """Hashes that are taken off the list with the ``named`` ones, which are on it, by reading.
+def released(
+    listed: dict[IdType, NDArray[Any]], links: NDArray[Any], named: dict[IdType, NDArray[Any]], rule: IdType | None
+) -> dict[IdType, NDArray[Any]]:
+    """Hashes that are taken off the list with the ``named`` ones, by reading. ``links`` (m, 2) as in :class:`Entries`.
 
-    By the ``rule``'s reading the named ids are taken off and nobody else (as text where there is no rule: 012 and 12 may be two
-    people then). By the other reading, every hash goes whose ids by the first have all gone: nothing of a released person stays.
+    By the ``rule``'s reading the named ids that are ``listed`` go and nobody else (as text where there is no rule: 012 and 12 may
+    be two people then). By the other reading, every hash goes whose ids by the first have all gone: nothing of a person stays.
     """
     first: IdType = rule or "text"
     other: IdType = "text" if first == "integer" else "integer"
-    same = np.intersect1d(before.listed("integer"), before.listed("text"))
-    pairs = np.concatenate([before.links, np.column_stack([same, same])])
+    same = np.intersect1d(listed["integer"], listed["text"])
+    pairs = np.concatenate([links, np.column_stack([same, same])])
     ids = {reading: pairs[:, at] for at, reading in enumerate(READINGS)}
-    gone = np.unique(named[first])
-    touched = np.union1d(named[other], ids[other][np.isin(ids[first], gone)])
+    gone = np.intersect1d(named[first], listed[first])
+    touched = np.union1d(np.intersect1d(named[other], listed[other]), ids[other][np.isin(ids[first], gone)])
     needed = ids[other][~np.isin(ids[first], gone)]
     return {first: gone, other: np.setdiff1d(touched, needed)}
 
