@@ -79,6 +79,9 @@ def test_kernel_and_twin_hash_pids_alike(pids: list[int], key: bytes) -> None:
         assert int(siphash(np.frombuffer(pid.to_bytes(8, "little", signed=True), np.uint8)[None], key)[0]) == made
 
 
+NO_RESULT = {"in_result": None, "hidden": None, "released": 0}
+
+
 class Space:
     """A workspace and commands about its list."""
 
@@ -119,9 +122,7 @@ def hidden(space: Space, pids: list[int], ids: Any = "integer", made_with: int |
 def test_the_first_list_makes_workspace_and_key(space: Space) -> None:
     """Before the first run: a folder, a key that only its owner may read, no id anywhere."""
     found = space.suppress([71234567890123, -5, 0])
-    assert found == {
-        "generation": 1, "listed": 3, "given": 3, "changed": 3, "unchanged": 0, "in_result": None, "hidden": None, "released": 0,
-    }  # fmt: skip
+    assert found == {"generation": 1, "listed": 3, "given": 3, "changed": 3, "unchanged": 0, **NO_RESULT}
     key = space.folder / "key"
     assert (key.stat().st_size, stat.S_IMODE(key.stat().st_mode)) == (16, 0o600)
     assert hidden(space, [71234567890123, -5, 0, 5, 1]) == [True, True, True, False, False]
@@ -140,13 +141,13 @@ def test_ids_are_added_and_released_once(space: Space) -> None:
     key = (space.folder / "key").read_bytes()
     assert space.suppress([1, 2, 3])["generation"] == 1, "nothing to do"
     assert space.suppress([3, 4]) == {
-        "generation": 2, "listed": 4, "given": 2, "changed": 1, "unchanged": 1, "in_result": None, "hidden": None, "released": 0,
+        "generation": 2, "listed": 4, "given": 2, "changed": 1, "unchanged": 1, **NO_RESULT,
     }  # fmt: skip
     assert space.suppress([1, 9], "--remove")["changed"] == 1
     assert hidden(space, [1, 2, 3, 4, 9]) == [False, True, True, True, False]
     assert hidden(space, [1, 2, 9], made_with=2) == [True, True, False], "released in generation 3: an earlier run hides them still"
     assert space.suppress([1, 2], "--check") == {
-        "generation": 3, "listed": 3, "given": 2, "changed": 1, "unchanged": 1, "in_result": None, "hidden": None, "released": 1,
+        "generation": 3, "listed": 3, "given": 2, "changed": 1, "unchanged": 1, **NO_RESULT, "released": 1,
     }  # fmt: skip
     space.suppress([1])
     assert hidden(space, [1], made_with=4) == [True]

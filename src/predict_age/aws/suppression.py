@@ -15,7 +15,7 @@ from predict_age.aws.hidden_people import hide_from_view
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.errors import BusyError, IntegrityError
-from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome, changed_entries, counted
+from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome, changed_entries, count_missing
 from predict_age.runtime.temporary_folder import temporary_folder
 from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import Entries
@@ -88,7 +88,7 @@ def check_suppression_in_s3(store: Store, given: GivenIds | None) -> Suppression
     with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         listed = fetch_suppression(store, Path(folder), read_published(S3Documents(store)))
         several = given.count if given else 0
-        missing, before = counted(Entries.of(listed), given, listed.key) if listed and given else (several, 0)
+        missing, before = count_missing(Entries.of(listed), given, listed.key) if listed and given else (several, 0)
     generation, hashes = (listed.generation, listed.listed) if listed else (0, 0)
     return SuppressionOutcome(generation, hashes, several, missing, several - missing, None, released=before)
 

@@ -161,12 +161,12 @@ def check_suppression(workspace: Workspace, given: GivenIds | None) -> Suppressi
         return SuppressionOutcome(0, 0, given.count if given else 0, given.count if given else 0, 0, None)
     if given is None:
         return SuppressionOutcome(listed.generation, listed.listed, 0, 0, 0, None)
-    missing, before = counted(Entries.of(listed), given, listed.key)
+    missing, before = count_missing(Entries.of(listed), given, listed.key)
     return replace(_outcome(listed, given, missing, _rows_of(workspace, given)), released=before)
 
 
-def counted(entries: Entries, given: GivenIds, key: bytes) -> tuple[int, int]:
-    """How many of the ``given`` ids are not on the list, and how many of those were on it and have been released."""
+def count_missing(entries: Entries, given: GivenIds, key: bytes) -> tuple[int, int]:
+    """Number of ``given`` ids that are not on the list, and of those among them that were on it and have been released."""
     missing = ~given.are_suppressed(given.on_list(entries, key))
     return int(missing.sum()), int((missing & given.were_on_list(entries, key)).sum())
 

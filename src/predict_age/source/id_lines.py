@@ -23,7 +23,7 @@ _QUOTES = "\"'\u2018\u2019\u201c\u201d`"
 
 @dataclass(frozen=True)
 class _Form:
-    """What is wrong with a line, and what to do."""
+    """A form of lines that are no ids, and what to do about it."""
 
     found: str
     fix: str
