@@ -97,6 +97,16 @@ def test_log_of_an_interrupted_run(small_files: Path, quick: Path, tmp_path: Pat
     assert end["exit_code"] == lines[-1]["exit_code"] == 143
 
 
+def test_training_says_how_far_it_is(people_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step that takes longest has lines of progress: its parts that are done, and how many there are."""
+    monkeypatch.setattr("predict_age.runtime.progress.SECONDS_BETWEEN_LINES", 0.0)
+    folds = TINY.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 5000")
+    said = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows), tmp_path / "w", "--log-json", config=folds).said
+    lines = [line for line in lines_of(said) if line["event"] == "step.progress" and line["step"] == "training"]
+    turns = [(line["done"], line["total"]) for line in lines if line["unit"] == "folds"]
+    assert turns and all(done < total for done, total in turns)
+
+
 def test_python_warnings_and_plain_text_become_messages(tmp_path: Path) -> None:
     """Whatever writes to stderr, a line of the log is one JSON object."""
     with (tmp_path / "log").open("w") as stream:

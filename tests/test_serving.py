@@ -569,8 +569,11 @@ def test_a_model_that_does_not_repeat_known_answers_is_not_served(copied: Path, 
 
 
 def test_entity_tags(served: Served) -> None:
-    status, headers, _ = served.ask("GET", "/v1/model")
+    status, headers, body = served.ask("GET", "/v1/model")
     assert status == 200
+    model = json.loads(body)
+    assert (model["paths"]["tenure_years"], model["paths"]["years_since_graduation"]) == ("tenure_months", "education[0].end_year")
+    assert set(model["paths"]) <= set(model["features"])
     row = next(r for r in result_rows(served.service.watch.workspace.root) if r[4] == "ML_PREDICTION")
     assert served.ask("GET", f"/v1/people/{row[0]}", None, {"If-None-Match": headers["etag"]})[0] == 304
     assert served.ask("GET", f"/v1/people/{row[0]}", None, {"If-None-Match": '"other"'})[0] == 200

@@ -227,10 +227,9 @@ class Service:
 
     def _model(self, call: RoutedCall) -> Response:
         served = call.served
-        features = {"features": served.predictor.bundle.features.names, "quarter": served.quarter}
         if served.tag in call.request.entity_tags:
             return Response(304, headers={"ETag": served.tag})
-        return _json(_facts(served) | features, ETag=served.tag)
+        return _json(_facts(served) | served.reads | {"quarter": served.quarter}, ETag=served.tag)
 
     def _runs(self, call: RoutedCall) -> Response:
         published = self.watch.workspace.published

@@ -76,7 +76,14 @@ SCHEMAS: dict[str, Schema] = {
         {**_MODEL, "people": {"type": "array", "items": {"anyOf": [_object({"pid": _PID, **_ANSWER}), {"type": "null"}]}}}
     ),
     "Pids": _object({"pids": {"type": "array", "items": _PID, "maxItems": 10_000}}),
-    "Model": _object({**_MODEL, "quarter": {"type": "string"}, "features": {"type": "array", "items": {"type": "string"}}}),
+    "Model": _object(
+        {
+            **_MODEL,
+            "quarter": {"type": "string"},
+            "features": {"type": "array", "items": {"type": "string"}, "description": "names of the features"},
+            "paths": {"type": "object", "description": "where in a profile each feature is read, but for SQL expressions"},
+        }
+    ),
     "Runs": _object({"runs": {"type": "array", "items": {"type": "object"}}, "next": _or_null("string")}),
     "Problem": _object(
         {

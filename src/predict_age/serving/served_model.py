@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from predict_age.errors import ConfigError, InputError, IntegrityError, PredictAgeError
+from predict_age.features.spec import Sql
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import ProfilePredictor
 from predict_age.records.step_facts import ReadSourceFacts
@@ -51,6 +52,12 @@ class ServedModel:
             "run_id": self.run_id,
             "as_of": self.predictor.rules.as_of.isoformat(),
         }
+
+    @property
+    def reads(self) -> dict[str, object]:
+        """Names of the features, and the path in a profile of each that has one: SQL expressions have none."""
+        features = self.predictor.bundle.features.features
+        return {"features": list(features), "paths": {name: f.path for name, f in features.items() if not isinstance(f, Sql)}}
 
 
 def nothing_published() -> ConfigError:

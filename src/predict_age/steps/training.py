@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,11 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     weights = age_weights(plan.config.population.ages, known_ages, inputs.source.to_predict, people.age)
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(context, features, people)
-    side_by_side = partial(context.pool.run, names="training turn")
+
+    def side_by_side(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        more = context.progress.part(len(tasks), "folds")
+        return context.pool.run(function, tasks, lambda *_: more(1), "training turn")
+
     trained = train_models(
         features, people.columns, people.age, people.sampling_hashes, config, plan.workers, side_by_side, weights
     )

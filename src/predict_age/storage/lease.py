@@ -135,7 +135,7 @@ class Lease:
                     "the workspace is in use",
                     expected="one run at a time",
                     found=f"{before.purpose} by process {before.pid} on {before.machine.split()[0]}",
-                    fix="wait for it, or use another workspace",
+                    fix="wait until it has ended",
                 )
             token = max(before.token if before else 0, fenced) + 1
             self._mine = Holder(token, purpose, _machine(), os.getpid(), _born(os.getpid()), time.time(), seconds)
