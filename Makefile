@@ -34,7 +34,7 @@ export PROGRAM
 # Imported once, so that Python keeps them compiled: a tenth of all modules, which are not compiled when they are installed.
 USED := predict_age.forkserver_preload, predict_age.pipeline.runner, predict_age.report.run_report, lightgbm, xgboost, typer.rich_utils
 
-# What a run needs.
+# Packages that a run needs.
 $(RUN): requirements-run.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make run PYTHON=python3.12"; exit 2; }
 	@echo "Creating the environment in $(VENV) (once)"
@@ -46,13 +46,13 @@ $(RUN): requirements-run.txt
 	@printf '%s\n' "$$PROGRAM" > $(BIN)/predict-age && chmod +x $(BIN)/predict-age
 	@touch $@
 
-# What the server needs besides.
+# Packages that the server needs besides.
 $(SERVE): requirements-serve.txt $(RUN)
 	@echo "Adding what the server needs to $(VENV) (once)"
 	@$(PIP) install $(LOCKED) -r requirements-serve.txt
 	@touch $@
 
-# What tests and linters need besides, into the same environment: the development set holds the run set, version for version.
+# Packages that tests and linters need besides, into the same environment: the development set holds the run set, version for version.
 $(DEV): requirements-dev.txt $(RUN)
 	@echo "Adding what tests and linters need to $(VENV) (once)"
 	@$(PIP) install $(LOCKED) -r requirements-dev.txt

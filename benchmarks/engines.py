@@ -135,7 +135,7 @@ ENGINES = {"own": own, "spark": spark, "ray": ray}
 
 
 def compared(answers: pa.Table, expected: pa.Table | None, published: pa.Table) -> str:
-    """What is wrong with the answers; empty: nothing."""
+    """Difference of the answers from the expected and published ones; empty: none."""
     answers = answers.select(["pid", *COMPARED]).sort_by("pid").combine_chunks()
     if expected is not None and not answers.equals(expected.cast(answers.schema)):
         return f"{answers.num_rows:,} answers differ from the {expected.num_rows:,} of our own processes"

@@ -3,7 +3,7 @@
 Everybody gets the same Parquet files of generated people and the same model, and writes Parquet, in two stages: *predict* (scan,
 smart filter, parse, 22 features, point and interval) and *results* (known ages and predictions in one table). That is done with two
 models: the one that the pipeline chooses itself (the networks), and the architecture document's (XGBoost for the age, the quantile
-forest for the interval). What each contender predicts is compared with ours. Ours does more: it reads the source once to check it,
+forest for the interval). Each contender's predictions are compared with ours. Ours does more: it reads the source once to check it,
 looks for duplicates in a way that fits any memory, and makes the QA tables; that is in its whole.
 
 Starting Spark and Ray, and a first pass over a few rows that warms them up, is not counted; ours counts the start of its processes.
@@ -174,7 +174,7 @@ def by_script(folder: str, seal: str, profiles: Any) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Job:
-    """What a contender does: ``predict(files, to)``, then ``results(files, predictions, to)``; both write Parquet into ``to``."""
+    """Work of a contender: ``predict(files, to)``, then ``results(files, predictions, to)``; both write Parquet into ``to``."""
 
     predict: Callable[[list[str], Path], None]
     results: Callable[[list[str], Path, Path], None]

@@ -21,7 +21,7 @@ locals {
     "GET /openapi.json"            = ""
   }
 
-  # What the function reads in the bucket: nothing else, and it writes nothing.
+  # All that the function reads in the bucket. It writes nothing.
   api_reads = concat(["${local.prefix}/published.json", "${local.prefix}/suppression/*"], [for file in [
     "run.json", "manifest.json", "model/*", "lookup/*", "steps/read_source.json", "steps/training.json", "steps/final_results.json",
   ] : "${local.run}/${file}"])

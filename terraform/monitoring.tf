@@ -123,8 +123,9 @@ resource "aws_cloudwatch_metric_alarm" "not_started" {
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }
 
-# Failed Fargate tasks, as ECS reports them: tasks that never started, and containers that ended with an error. What Spot takes back and
-# what is stopped by hand is no failure: it is tried again. Each failure is a line in a log group, with its reason, and counted there.
+# Failed Fargate tasks, as ECS reports them: tasks that never started, and containers that ended with an error. A task that Spot takes
+# back or that is stopped by hand is no failure: it is tried again. Each failure is a line in a log group, with its reason, and counted
+# there.
 resource "aws_cloudwatch_event_rule" "tasks_failed" {
   name        = "${local.name}-tasks-failed"
   description = "Fargate tasks of ${local.name} that failed."

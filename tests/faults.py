@@ -309,7 +309,7 @@ class Trials:
         return "" if outcome == 0 else log.read_text()
 
     def _after(self, workspace: Path, code: int) -> int:
-        """What a reader sees after the fault, and what the same command makes of it. Prints what is wrong."""
+        """Check what a reader sees after the fault, and what the same command makes of it. Prints what is wrong."""
         seen = _seen(workspace)
         if seen not in (self.old_rows, self.new_rows):
             return _wrong(f"readers see {seen}, neither {self.old_rows} nor {self.new_rows}")
@@ -338,7 +338,7 @@ SEEN = (
 
 
 def _seen(workspace: Path) -> str:
-    """What a reader sees: run, people, fingerprint of the rows; every file is compared with its hash on the way."""
+    """A reader's view: run, people, fingerprint of the rows; every file is compared with its hash on the way."""
     code, out, err = call(["sql", "--workspace", workspace, "--format", "csv", SEEN])
     lines = out.splitlines()
     return lines[1] if code == 0 and len(lines) == 2 else f"exit code {code}: {out} {err}"
@@ -369,7 +369,7 @@ keep_runs = 1
 def prepared(folder: Path, people: int = 240) -> Trials:
     """Two small sources of four files each, published runs over the first, and the trials of a run over the second.
 
-    Of the runs before, the older one is beyond retention: the run that is disturbed also removes it.
+    The older of the runs before is beyond retention: the run that is disturbed also removes it.
     """
     import subprocess
 

@@ -179,7 +179,7 @@ def layers(data: bytes, depth: int = DEPTH) -> Iterator[tuple[str, bytes]]:
 
 
 def _inside(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """What a container holds. Damaged and cut ones give what can be read."""
+    """Contents of a container. Damaged and cut ones give what can be read."""
     with suppress(
         pa.ArrowException, OSError, zlib.error, EOFError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error
     ):

@@ -73,7 +73,7 @@ def plant(
 ) -> Planted:
     """Write ``people`` in ``parts`` files, of whom ``planted`` have values of their own in twelve fields, and an unusual id.
 
-    Of three planted people one has a known age, one has none, and one has an age that cannot be read. In each of these kinds, 15
+    One in three planted people has a known age, one has none, and one has an age that cannot be read. In each of these kinds, 15
     people share a category and a group. ``odd_rows``: also records that are set aside (broken JSON, ids that are none) and duplicates.
     """
     rows = [

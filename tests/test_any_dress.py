@@ -84,7 +84,7 @@ OWN = ("pid", "age", "birth_date")
 
 @dataclass(frozen=True)
 class Person:
-    """What is known about somebody."""
+    """A person, with all that is known about them."""
 
     pid: int
     age: int | None

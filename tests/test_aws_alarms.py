@@ -68,7 +68,7 @@ def test_windows_slide() -> None:
 
 
 def a_run(plan: Plan, begin: float = START, seconds: float = 2068.0, failed: tuple[str, ...] = ()) -> Iterator[Point]:
-    """What a run of the document's size writes: 52 tasks, some of which Spot takes back, six functions, eight statements."""
+    """Points that a run of the document's size writes: 52 tasks, some of which Spot takes back, six functions, eight statements."""
     machine, group = plan.one("aws_sfn_state_machine")["arn"], plan.one("aws_athena_workgroup")["name"]
     cluster = plan.one("aws_ecs_cluster")["arn"]
     yield from metrics.of_executions(machine, [(begin, begin + seconds, "FAILED" if "execution" in failed else "SUCCEEDED")])
@@ -104,7 +104,7 @@ def test_nothing_rings_in_healthy_quarters(default: list[Resource]) -> None:  # 
 
 
 def faults(plan: Plan) -> dict[str, Callable[[], Iterator[Point]]]:
-    """What happens in a fault, by the alarm that has to ring for it."""
+    """Points that a fault writes, by the alarm that has to ring for it."""
     machine, group = plan.one("aws_sfn_state_machine")["arn"], plan.one("aws_athena_workgroup")["name"]
     functions = [f["function_name"] for f in plan.functions.values()]
     return {

@@ -305,7 +305,7 @@ def test_suppressed_people_are_hidden_from_the_next_event_on(
 
 
 def test_a_person_costs_one_ranged_read(api: PredictionApi, finished: tuple[Path, dict[str, Any]]) -> None:
-    """Of one block; asked again, none."""
+    """The read is of one block; asking again reads nothing."""
     pid, ranges = result_rows(finished[0])[0][0], list[str]()
     read = api.copy.workspace.store.s3.get_object
 

@@ -46,7 +46,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 def test_second_plan_is_empty(cloud: Cloud) -> None:
-    """What was applied is what is described."""
+    """The applied state is the described one."""
     assert cloud.stack.run("validate").returncode == 0
     assert cloud.stack.run("fmt", "-check", "-recursive", str(cloud.stack.folder)).returncode == 0
     assert cloud.stack.pending() == 0
@@ -299,7 +299,7 @@ def test_rights_are_really_enforced(cloud: Cloud) -> None:
 
 
 def test_the_deployed_plan_breaks_no_rule(cloud: Cloud) -> None:
-    """What `make test` holds for the mocked application holds for this one, but for what this test chose otherwise."""
+    """The rules that `make test` checks on the mocked application hold for this one, but for what this test chose otherwise."""
     chosen = {"tasks do not do as many batches as the cost plan counts with"}
     chosen |= {f"aws_{kind} is destroyed with what it holds" for kind in ("s3_bucket", "ecr_repository", "athena_workgroup")}
     assert set(rules.problems(cloud.stack.resources())) == chosen

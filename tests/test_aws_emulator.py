@@ -158,7 +158,7 @@ class Told:
         self.machine = small.states.create_state_machine(name=self.bucket, definition=text, roleArn=small.role)["stateMachineArn"]
 
     def leave(self, text: str) -> None:
-        """What a container would say in its object."""
+        """Write the object that a container would leave."""
         boto3.client("s3").put_object(Bucket=self.bucket, Key="predict-age/runs/r/failures/7.txt", Body=text.encode())
 
     def execute(self) -> dict[str, Any]:
@@ -348,7 +348,7 @@ def test_definition_is_validated(small: Small) -> None:
 
 
 def test_function_has_boto3_and_nothing_else(small: Small) -> None:
-    """What it imports beside that fails as on AWS; an exception is an unhandled error with its name; its log is there."""
+    """Other imports fail as on AWS; an exception is an unhandled error with its name; its log is there."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr(

@@ -116,7 +116,7 @@ def check_reply(reply: dict[str, Any]) -> None:
 @given(sent=changed_events() | VALUE)
 @settings(max_examples=1000)
 def test_every_event_has_an_answer(function: Any, sent: Any) -> None:
-    """Of the gateway, of other services, with members that are missing or of another type, and what is no event at all."""
+    """Events come from the gateway and other services, lack members, have them of another type, or are none at all."""
     check_reply(function(sent))
 
 

@@ -139,7 +139,7 @@ def test_every_service_that_functions_call_is_in_the_package() -> None:
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
 def test_golden_rendering(name: str) -> None:
-    """What Athena gets, word for word; and the parser reads the same statement from it as from its own rendering."""
+    """Statements for Athena, word for word; the parser reads the same statement from it as from its own rendering."""
     text = for_athena(name, **VALUES.get(name, {}))
     assert text + "\n" == (GOLDEN / f"{name}.sql").read_text()
     assert sqlglot.parse_one(text, read="athena") == sqlglot.parse_one(

@@ -231,7 +231,7 @@ def tables() -> dict[str, str]:
 
 
 def test_destroyed_between_two_quarters_and_applied_again(cloud: Quarters) -> None:
-    """What computes is gone and comes back; results, tables, pointer and the company's own things stay, and protection is never off."""
+    """All that computes is gone and comes back; results, tables, pointer and the company's own things stay, and protection is never off."""
     rows, there = cloud.results(), tables()
     assert {"labelled", "theirs", "predict_age_final_results_2025q3"} <= set(there)
     pointer = cloud.s3.get_object(Bucket=BUCKET, Key="predict-age/published.json")["Body"].read()

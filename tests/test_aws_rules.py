@@ -1,4 +1,4 @@
-"""What must hold for the Terraform modules, the state machine, the rights and the image: on a mocked application, in seconds.
+"""Rules for the Terraform modules, the state machine, the rights and the image: on a mocked application, in seconds.
 
 Terraform's own test command applies the example with a mocked provider; no AWS, no emulator. Without Terraform or its AWS provider
 these tests are skipped, and with REQUIRE_TERRAFORM=1 they fail. `python benchmarks/aws_mutations.py` measures what they catch.

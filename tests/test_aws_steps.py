@@ -1,4 +1,4 @@
-"""What the functions check before they publish, and in which order they act, with an Athena whose answers the test chooses."""
+"""Checks of the functions before they publish, and the order in which they act, with an Athena whose answers the test chooses."""
 
 import datetime as dt
 from collections.abc import Callable

@@ -96,7 +96,7 @@ def test_damage_is_found(s3: tuple[Store, Faults], tmp_path: Path) -> None:
     [("busy", "SlowDown"), ("expired", "sign in again"), ("denied", "give this role the right"), ("reset", "try again")],
 )
 def test_for_ever_is_one_sentence(s3: tuple[Store, Faults], fault: str, said: str) -> None:
-    """What does not go away ends with what was tried, what came back, and what to do."""
+    """A fault that does not go away ends with what was tried, what came back, and what to do."""
     store, faults = s3
     faults.for_ever = fault
     for call in (lambda: store.get("a"), lambda: store.put("a", b"x", None), lambda: list(store.names("")), store.check_reachable):

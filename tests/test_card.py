@@ -203,7 +203,7 @@ def test_group_numbers_equal_scipy_and_scikit_learn() -> None:
 
 
 def test_chance_names_no_group() -> None:
-    """Of 400 random divisions into eight groups, about one in a hundred names a group: the stated rate."""
+    """About one in a hundred of 400 random divisions into eight groups names a group: the stated rate."""
     alarms = 0
     for seed in range(400):
         people = judged(1600, seed)

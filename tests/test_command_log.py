@@ -204,7 +204,7 @@ def test_the_documented_log_is_the_programs() -> None:
 
 
 def completions(line: str, folder: Path) -> list[str]:
-    """What bash offers at the end of ``line``."""
+    """Words that bash offers at the end of ``line``."""
     words = line.split(" ")
     script = bash_script(completed_commands()) + "\n"
     script += f"COMP_WORDS=({' '.join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}\n"

@@ -147,7 +147,7 @@ def test_a_disk_that_cannot_be_read(served: Served, workspace: Path, monkeypatch
 
 @pytest.mark.parametrize("body", [GOOD, b"[" + b",".join([GOOD] * 300) + b"]"])
 def test_a_model_without_numbers(served: Served, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of single profiles and of many; people are still found."""
+    """A request may have one profile or many; people are still found."""
 
     def nothing(*_: object, **__: object) -> None:
         raise IntegrityError("the model predicts something that is no number", fix="train a new model")

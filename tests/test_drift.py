@@ -121,7 +121,7 @@ def sketch(shifts: tuple[Shift, ...], seed: int, part: int, rows: int) -> dict[s
 
 
 def compared(first: dict[str, dict[str, int]], second: dict[str, dict[str, int]], **settings: float) -> list[DriftFinding]:
-    """What is found."""
+    """Findings that are drift."""
     return [f for f in compare_counts(first, second, {}, DriftConfig(**settings)) if f.drifted]
 
 

@@ -1,4 +1,4 @@
-"""What leaves the workspace: the command export, and the folder ``current`` with plain Parquet files."""
+"""Results that leave the workspace: the command export, and the folder ``current`` with plain Parquet files."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_linked_folders_and_files_are_entered_once(folder: Path, tmp_path: Path) -> None:
-    """What a link leads to is read; what is reached twice, or lies on a circle, is read once and said to be."""
+    """Links are followed; a file reached twice, or on a circle, is read once and said to be."""
     outside = tmp_path / "outside"
     (outside / "deep").mkdir(parents=True)
     (outside / "deep" / "b.jsonl").write_bytes(LINES)

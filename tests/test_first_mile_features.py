@@ -235,7 +235,7 @@ def test_out_of_bounds_is_told_from_unreadable() -> None:
 def test_a_wide_table_is_read_by_the_columns_that_features_need(
     name: str, path: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 5,000 columns; whole profiles of few people are made where a path is misspelt, and any of the columns may be meant."""
+    """There are 5,000 columns; a misspelt path may mean any of them, and makes whole profiles of few people."""
     columns = {"pid": range(30), "age": range(20, 50), **{f"column_{i}": [i % 9] * 30 for i in range(5_000)}}
     table = pa.table({key: pa.array(values) for key, values in columns.items()})
     pq.write_table(table, tmp_path / name) if name.endswith("parquet") else pacsv.write_csv(table, tmp_path / name)

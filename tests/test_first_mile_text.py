@@ -104,7 +104,7 @@ def test_csv_dialects_and_encodings_are_detected(delimiter: str, end: str, encod
     ],
 )
 def test_csv_spellings_are_read(text: str, shown: str, tmp_path: Path) -> None:
-    """What programs write under the name CSV."""
+    """Files that programs write under the name CSV are read."""
     assert people_in(tmp_path / "a.csv", text.encode()) == PEOPLE
     assert only_file(tmp_path / "a.csv").quote == shown
 

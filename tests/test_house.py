@@ -27,6 +27,7 @@ DYNAMIC_IMPORTS = {  # module that imports by name -> the names it may import
     "distributions.py": {"scipy.special"},  # on first use: it takes a quarter of a second
     "pipeline/imports_ahead.py": {"predict_age.report", "scipy.special", "lightgbm"},  # each step when its turn comes
 }
+FOLDERS = ("src", "tests", "benchmarks", "examples", "docs", "terraform")  # whose prose is checked, beside pages at the top
 PRELOADED = {"runtime/forkserver.py": {"predict_age.forkserver_preload"}}  # a name handed to the standard library's fork server
 
 
@@ -66,6 +67,43 @@ def riddles(modules: dict[str, str]) -> list[str]:
                 if re.match(r"(What|How|Of|The same)\b", opening):
                     found.append(f"{module}: {getattr(node, 'name', 'module')}: {opening.splitlines()[0]}")
     return found
+
+
+def docstrings_and_comments(text: str) -> str:
+    """Docstrings and comments of a module."""
+    documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
+    docstrings = [ast.get_docstring(n) or "" for n in ast.walk(ast.parse(text)) if isinstance(n, documented)]
+    return "\n".join((*docstrings, comments(text)))
+
+
+def comments(text: str) -> str:
+    """Comments of Python, Terraform or a Makefile."""
+    return "\n".join(re.findall(r"(?m)(?:^|\s)# (.*)", text))
+
+
+def sentences_of_page(text: str) -> str:
+    """A Markdown page without blocks of code, headings and the header rows of tables."""
+    return re.sub(r"(?ms)^ *```.*?^ *```$|^#+ [^\n]*$|^\|[^\n]*\n(?=\|[-: |]+\|$)", "", text)
+
+
+def sentences_of_template(text: str) -> str:
+    """A template of HTML without headings."""
+    return re.sub(r"(?s)<(h[1-6])\b.*?</\1>", "", text)
+
+
+PROSE: dict[str, Callable[[str], str]] = {
+    ".py": docstrings_and_comments,
+    ".tf": comments,
+    "": comments,
+    ".md": sentences_of_page,
+    ".html": sentences_of_template,
+}
+
+
+def bad_openings(files: dict[str, str]) -> list[str]:
+    """Sentences of prose that open with "What" or "Of", also in an item of a list, a cell of a table or a tag."""
+    opening = re.compile(r"""(?m)(?:^|>|[.!?:|][*`"')]* )[ *_"'([-]*((?:What|Of)\b.*)""")
+    return [f"{name}: {found}" for name, text in files.items() for found in opening.findall(PROSE[Path(name).suffix](text))]
 
 
 def identifiers(text: str) -> set[str]:
@@ -149,6 +187,32 @@ def test_docstrings_open_with_a_verb_or_a_noun() -> None:
     assert riddles({"a.py": '"""Of the people."""\ndef f():\n    """Howitzer."""\nclass C:\n    """The same of t."""'}) == [
         "a.py: module: Of the people.",
         "a.py: C: The same of t.",
+    ]
+
+
+def test_no_sentence_opens_with_what_or_of() -> None:
+    """Such sentences hide their subject. Docstrings, comments, pages and templates have none."""
+    paths = [*ROOT.glob("*.md"), ROOT / "Makefile", *(p for f in FOLDERS for p in (ROOT / f).rglob("*.*") if p.suffix in PROSE)]
+    files = {p.relative_to(ROOT).as_posix(): p.read_text(encoding="utf-8") for p in paths}
+    assert {".py", ".tf", "", ".md", ".html"} == {Path(name).suffix for name in files}
+    found = bad_openings(files)
+    assert not found, "\n".join(found)
+    example = {
+        "a.md": "# What is it?\n\nIt is. Of\ncourse.\n```sh\nWhat now\n```\n\n* **What c.**\n1. Of d",
+        "b.md": "| What | b |\n|---|---|\n| a | What b |\n",
+        "a.py": '# What e\n"""Sum. What it is."""\nx = "Of it"\ndef f():\n    """Whatever."""\n',
+        "a.tf": "# Note: Of f\n",
+        "a.html": "<h2>What is it?</h2>\n<p>What g</p>",
+    }
+    assert bad_openings(example) == [
+        "a.md: Of",
+        "a.md: What c.**",
+        "a.md: Of d",
+        "b.md: What b |",
+        "a.py: What it is.",
+        "a.py: What e",
+        "a.tf: Of f",
+        "a.html: What g</p>",
     ]
 
 

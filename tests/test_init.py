@@ -453,7 +453,7 @@ VALUES = {
     "values", [["blanc", "noir", "asiatique"], ["weiß", "schwarz", "asiatisch"], ["branco", "preto", "africano"]]
 )
 def test_colours_beside_a_continent_are_an_origin(values: list[str]) -> None:
-    """Of people, in the languages whose colours are known; colours alone are those of things."""
+    """The colours are those of people, in the languages whose colours are known; colours alone are those of things."""
     assert (attribute_of_values(Counter(dict.fromkeys(values, 50)), "q3") or ("",))[0] == "ethnic origin"
     assert attribute_of_values(Counter(dict.fromkeys([*values[:2], "rouge"], 50)), "q3") is None
 

@@ -27,7 +27,7 @@ def leaks() -> ModuleType:
 
 
 def test_each_kind_is_judged_as_it_is(leaks: ModuleType) -> None:
-    """Of 24 leaking and 24 honest kinds, each with 2,000 people, none is judged wrongly; nor in a cohort of one age."""
+    """None of 24 leaking and 24 honest kinds, each with 2,000 people, is judged wrongly; nor in a cohort of one age."""
     wrong = []
     for sides in leaks.HALVES.values():
         for is_leak, kinds in zip((True, False), sides, strict=True):
@@ -65,7 +65,7 @@ def test_closeness_equals_counts() -> None:
 
 
 def test_no_age_dominates_an_even_sample() -> None:
-    """Of a cohort, few people of the commonest age are kept and all others; of evenly spread ages everybody."""
+    """In a cohort, few people of the commonest age are kept and all others; with evenly spread ages everybody."""
     age = np.array([21.0] * 980 + [22.0] * 10 + [24.0] * 10)
     kept = age[evenly_aged(age)]
     assert (kept == 21).sum() == 30

@@ -240,7 +240,7 @@ def test_a_run_learns_from_them(run: tuple[Path, Path, dict[str, Any]]) -> None:
 def test_broken_lists_are_refused(
     path: str, value: Any, member: str, run: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    """What the model says of lists and columns has to fit the feature file and the trees."""
+    """The model's records of lists and columns have to fit the feature file and the trees."""
     model = Model.read(run[1])
     node = model.learned["encoders"]
     *parents, last = path.split("/")

@@ -410,7 +410,7 @@ def test_rate_of_minors_follows_those_that_are_known() -> None:
 
 
 def test_rate_of_minors_multiplies_the_odds() -> None:
-    """Of each distribution, in the rule and afterwards; a rate for another limit, or none, leaves them as they are."""
+    """It does so for each distribution, in the rule and afterwards; a rate for another limit, or none, leaves them as they are."""
     dice, ages = np.random.default_rng(3), AgesConfig()
     made = dice.dirichlet(np.ones(83) / 3, 500).astype(np.float32)
     plain = withholding_rule(ages).younger(made, 18)

@@ -101,7 +101,7 @@ def test_help_and_version_with_a_full_stdout() -> None:
 
 
 def test_closed_stdout_is_no_files_number(two_runs: Path, tmp_path: Path) -> None:
-    """What libraries print to file 1 must not reach a file of the run; without anything to print, nothing is wrong."""
+    """Text that libraries print to file 1 must not reach a file of the run; without anything to print, nothing is wrong."""
     out = tmp_path / "o.csv"
     code, stderr = said(">&- <&-", "sql", "--workspace", two_runs / "w", "--format", "csv", "--out", out, "SELECT 7 AS a")
     assert (code, stderr) == (0, "")

@@ -288,7 +288,7 @@ def _fails_with(value: str) -> None:
 
 
 def test_a_crash_file_holds_types_and_lines_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the error, its cause, and what a worker process sends as text."""
+    """Those of the error, of its cause, and of the text that a worker process sends."""
     with pytest.raises(KeyError) as raised, Pool(1) as pool:
         pool.run(_fails_with, [(NAME,)])
     assert NAME in "".join(traceback.format_exception(raised.value)), "the text is there to be left out"

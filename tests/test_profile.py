@@ -156,7 +156,7 @@ def test_records_of_one_person_count_once(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("rows", [1, 19, 20, 39, 41, 400, 2000])
 def test_no_shape_stands_for_fewer_than_twenty(make: Callable[[int], object], rows: int) -> None:
-    """Of every kind of field: shown values have 20 people, what is left over none or 20, and bars hold everybody or nobody."""
+    """In every kind of field, shown values have 20 people, the remainder none or 20, and bars hold everybody or nobody."""
     [field] = collect_fields([{"x": make(i)} for i in range(rows)]).values()
     shape = shape_of(field, kind_of(field))
     assert all(v.people >= 20 for v in shape.values)
@@ -168,7 +168,7 @@ def test_no_shape_stands_for_fewer_than_twenty(make: Callable[[int], object], ro
 
 
 def test_source_without_ages_or_ids(tmp_path: Path) -> None:
-    """What is no people table has a profile, too, which says what is missing; wrong columns and empty sources are refused."""
+    """A table that is none of people has a profile, too, which says what is missing; wrong columns and empty sources are refused."""
     source = tmp_path / "t.csv"
     source.write_text("colour,size\n" + "".join(f"{'red' if i % 2 else 'blue'},{i % 7}\n" for i in range(100)))
     found = predict_age.profile(source)

@@ -237,7 +237,7 @@ def test_pid(name: str, good: Rows, tmp_path: Path) -> None:
     ids=["equal", "conflicting", "only one known", "none known"],
 )
 def test_duplicate_pid(first: int | None, second: int | None, age: int | None, good: Rows, tmp_path: Path) -> None:
-    """Of two rows with one pid the first with a known age counts; the person is in the result once, the other row counted."""
+    """The first of two rows with one pid that has a known age counts; the person is in the result once, the other row counted."""
     profile = good[0]["profile_json"]
     pair = [{"pid": -9, "approximate_age": a, "profile_json": profile} for a in (first, second)]
     outcome = tiny_run(write_jsonl(tmp_path / "s.jsonl", [pair[0], *good, pair[1]]), tmp_path / "w")

@@ -19,7 +19,7 @@ AS_OF = "2025-10-23"
 
 @pytest.mark.parametrize("half", [0, 1], ids=["tuning", "score"])
 def test_fields_of_public_data_sets_are_recognised(half: int) -> None:
-    """Of each half of the protected fields all, of the harmless ones none. German credit's field has gender and family at once."""
+    """In each half all protected fields are recognised and no harmless ones. German credit's field has gender and family at once."""
     found = {name: attribute_of_values(counts_of(values), name) for name, _, values in PROTECTED[half::2]}
     wrong = {name: found[name] for name, attribute, _ in PROTECTED[half::2] if (found[name] or ("",))[0] != attribute}
     assert set(wrong) <= {"personal_status"}

@@ -48,7 +48,7 @@ def by_pid(table: pa.Table) -> dict[int, tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def published(finished: Finished, unknown: pa.Table) -> dict[int, tuple[Any, ...]]:
-    """What the run says of the same people."""
+    """Rows of the same people in the run's results."""
     rows = by_pid(predict_age.open_run(finished[0]).results.to_arrow())
     return {pid: rows[pid] for pid in unknown["pid"].to_pylist()}
 

@@ -1,4 +1,4 @@
-"""What is written twice must agree, and what must not be written is not."""
+"""Texts that are written twice must agree, and texts that must not be written are not there."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_command_imports_no_pandas(tmp_path: Path) -> None:
 
 
 def test_help_is_the_library_s_without_half_of_its_imports() -> None:
-    """What the program keeps from the library that prints its help changes nothing in it."""
+    """The imports that the program keeps from the library that prints its help do not change the help."""
     ours = "import sys; sys.argv = ['predict-age', 'run', '--help']\nfrom predict_age.cli import run_cli\ntry: run_cli()\nfinally: sys.stderr.write(' '.join(sys.modules))"
     theirs = "import typer.rich_utils\n" + ours
     quick, whole = (
@@ -172,7 +172,7 @@ def test_requirements_hold_what_the_package_declares() -> None:
 
 
 def test_makefile_imports_modules_that_exist() -> None:
-    """What ``make run`` imports once after the installation, so that Python keeps it compiled, can be imported."""
+    """``make run`` imports modules once after the installation, so that Python keeps them compiled; all of them exist."""
     [used] = re.findall(r"^USED := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     names = used.split(", ")
     assert len(names) > 4

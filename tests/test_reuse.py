@@ -11,7 +11,7 @@ from predict_age.source.external_partition import scatter
 
 @pytest.mark.parametrize("buckets", [1, 3])
 def test_found_by_pid_and_key_alone(buckets: int, tmp_path: Path) -> None:
-    """Of several files and buckets: those with the same profile, their own entry; not those with another one, or unknown."""
+    """Several files and buckets: people with the same profile find their own entry; those with another one, or unknown, none."""
     rng = np.random.default_rng(buckets)
     entries = np.zeros(900, PREDICTION_ENTRY)
     entries["pid"] = rng.permutation(10**6)[:900] - 500_000

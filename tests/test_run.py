@@ -674,7 +674,7 @@ def test_retention_never_removes_the_published_run(people_rows: list[dict[str, A
 
 
 def test_each_part_of_a_step_has_a_rate_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """What went before in the same step does not make the time left longer."""
+    """Earlier parts of the same step do not make the time left longer."""
     now = 1000.0
     monkeypatch.setattr("predict_age.runtime.progress.time.monotonic", lambda: now)
     console = Console()

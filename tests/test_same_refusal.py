@@ -1,4 +1,4 @@
-"""What plan and run say of sources that cannot be used: the same sentence and the same counts, in every format."""
+"""Refusals of plan and run of sources that cannot be used: the same sentence and the same counts, in every format."""
 
 from __future__ import annotations
 

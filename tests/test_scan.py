@@ -112,7 +112,7 @@ def test_judged_together_is_judged_alone(tmp_path: Path) -> None:
 
 
 def test_buckets_hold_every_entry_once_in_order(tmp_path: Path) -> None:
-    """What was scattered comes back, bucket by bucket, in arrays of their own and not as pages of a file."""
+    """Scattered entries come back, bucket by bucket, in arrays of their own and not as pages of a file."""
     rng = np.random.default_rng(3)
     several = [np.zeros(n, ENTRY) for n in (0, 1, 5000, 70)]
     for number, entries in enumerate(several):

@@ -497,7 +497,7 @@ def test_an_unknown_error_of_a_new_run_ends_nothing(copied: Path, monkeypatch: p
 
 
 def test_reasons_come_when_they_are_asked_for(served: Served) -> None:
-    """Of one profile, in arrays and in lines; they add up to the answer. Nobody without a number has any."""
+    """They come for one profile, in arrays and in lines, and add up to the answer. Nobody without a number has any."""
     asked = json.loads(GOOD) | {"explain": True}
     answer = served.post(asked)[1]
     told = answer["explanation"]

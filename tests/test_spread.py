@@ -92,7 +92,7 @@ def test_a_sample_has_as_many_records_as_there_are(sizes: list[int], chunk: int,
 
 
 def test_large_files_cost_little_and_small_ones_are_all_seen() -> None:
-    """Of a thousand large files few are opened; of a thousand small ones as many as it takes; a large one among them is in."""
+    """Few of a thousand large files are opened; of ten thousand small ones as many as it takes; a large one among small is in."""
     assert len(taken([100_000] * 1_000, 3_000, 50_000)[1]) == PLACES
     assert len(taken([1] * 10_000, 3_000, 50_000)[1]) == 3_000
     pieces, opened = taken([1] * 1_000 + [100_000] * 2, 3_000, 50_000)
@@ -159,7 +159,7 @@ def test_features_that_few_small_files_have_are_found(one_each: Path, tmp_path: 
 
 
 def test_a_feature_that_no_small_file_has_is_still_refused(tmp_path: Path) -> None:
-    """Of all formats together, after a look at every profile."""
+    """The check reads all formats together, and every profile."""
     for pid in range(40):
         write(tmp_path, KINDS[pid % len(KINDS)], [{**person(pid), "profile_json": {"tenure": 3}}], pid)
     (tmp_path / "features.toml").write_text(FEATURES)

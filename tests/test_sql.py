@@ -84,7 +84,7 @@ def test_usable_from_a_confidence_on(rows: list[dict[str, object]]) -> None:
 
 
 def test_review_reasons(rows: list[dict[str, object]]) -> None:
-    """What a reviewer should look at."""
+    """Rows have the reason why a reviewer should look at them."""
     assert [r["review_reason"] for r in rows] == ["AGE_AND_BIRTH_YEAR_DISAGREE", None, None, "IMPLAUSIBLE_AGE", "NO_USABLE_PROFILE"]
 
 
@@ -129,7 +129,7 @@ def test_athena_accepts_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", ON_DUCKDB)
 def test_statements_for_duckdb_are_those_for_athena(name: str) -> None:
-    """What ``make sql`` wrote is what it would write now, and values come into it as the parser would put them in."""
+    """The files that ``make sql`` wrote are as it would write them now, and values come into it as the parser would put them in."""
     assert source_text(f"duckdb/{name}") == transpiled(name)
     values = VALUES.get(name, {})
     assert for_duckdb(name, **values) == parsed_and_filled(name, "duckdb", values) + "\n"

@@ -42,7 +42,7 @@ def documented(source_id: str) -> int:
 
 @given(st.text(min_size=1).filter(lambda t: t.strip() and not t.strip()[:1].isdigit() and t.strip()[0] not in '-{["\x00'))
 def test_pid_is_the_documented_function(text: str) -> None:
-    """What a user computes is what the pipeline computes."""
+    """A user's own computation gives the pid that the pipeline computes."""
     found = read_text_ids(pa.chunked_array([[f" {text}\t"]])).to_pylist()[0]
     if found["problem"] is None:
         assert found["pid"] == documented(text)

@@ -163,7 +163,7 @@ def test_rules_beyond_a_table_are_left_to_others() -> None:
 
 
 def test_usual_texts_are_decided() -> None:
-    """What profiles hold needs no statement; what Python might read otherwise does."""
+    """Usual texts of profiles need no statement; those that Python might read otherwise do."""
     for name, usual in {
         "number": ["12", 12, "0.5"],
         "date": ["2001", "2001-05", "2001-05-17", 2001, "today"],

@@ -62,7 +62,7 @@ def test_workers_find_their_modules_loaded(tmp_path: Path) -> None:
 
 
 def test_workers_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was set after the server had begun reaches workers, and what was taken away is gone."""
+    """Variables set after the server had begun reach workers, and deleted ones are gone."""
     monkeypatch.setenv("PREDICT_AGE_TEST", "early")
     with Pool(1) as pool:
         assert pool.run(environment, [("PREDICT_AGE_TEST",)]) == ["early"]

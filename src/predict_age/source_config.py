@@ -16,8 +16,8 @@ MISSING_VALUES = ("NA", "N/A", "<NA>", "NULL", "null", "None", "NaN", "nan", "\\
 class SourceConfig(BaseModel):
     """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile.
 
-    What files are (``format``, ``encoding``, ``csv_...``) is detected unless it is set. ``missing_values`` are texts that stand for
-    no value where a CSV file has them without quotes.
+    The form of files (``format``, ``encoding``, ``csv_...``) is detected unless it is set. ``missing_values`` are texts that stand
+    for no value where a CSV file has them without quotes.
     """
 
     model_config = STRICT_SECTION

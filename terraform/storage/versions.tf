@@ -1,5 +1,6 @@
-# What holds results, and the protection of it. Nothing in here can be destroyed by Terraform: prevent_destroy stands in every resource,
-# and a test looks that it does. What computes is the module one folder up; destroying that leaves this part as it is.
+# The resources that hold results, and their protection. Nothing in here can be destroyed by Terraform: prevent_destroy stands in every
+# resource, and a test looks that it does. The resources that compute are the module one folder up; destroying that leaves this part as
+# it is.
 
 terraform {
   required_version = ">= 1.10"

@@ -21,7 +21,7 @@ Value = float | None
 
 
 def metric_name(namespace: str, metric: str, **dimensions: str) -> Name:
-    """What identifies a metric."""
+    """Identity of a metric."""
     return namespace, metric, frozenset(dimensions.items())
 
 

@@ -1,5 +1,5 @@
 """Athena whose statements run: DDL goes to moto's Glue catalogue, queries are translated and run by DuckDB on the objects of
-moto's S3. What Athena refuses is refused here, too, with its words.
+moto's S3. Statements that Athena refuses are refused here, too, with its words.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def here(command: list[str], env: dict[str, str], scratch: Path) -> list[str]:
 
 
 class Settings:
-    """What the backends need to know of the test that uses them."""
+    """Settings that the test gives the backends it uses."""
 
     endpoint = ""
     credentials: Callable[[str], dict[str, str]] = staticmethod(lambda role: {})

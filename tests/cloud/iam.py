@@ -37,7 +37,7 @@ def _like(pattern: str, value: str) -> bool:
 
 
 def effect(statement: dict[str, Any], action: str, resource: str, context: dict[str, str]) -> str:
-    """What one statement says: allowed, denied, or neutral where it does not apply."""
+    """Effect of one statement: allowed, denied, or neutral where it does not apply."""
     if "NotAction" in statement:
         concerns = not any(_like(a.lower(), action.lower()) for a in _list(statement["NotAction"]))
     else:
@@ -56,7 +56,7 @@ def effect(statement: dict[str, Any], action: str, resource: str, context: dict[
 
 
 def decision(statements: Iterable[dict[str, Any]], action: str, resource: str, **context: str) -> str:
-    """What all statements together say; without any that applies it is denied."""
+    """Decision of all statements together; without any that applies it is denied."""
     found = {effect(s, action, resource, {"aws:SecureTransport": "true", **context}) for s in statements}
     return DENIED if DENIED in found or ALLOWED not in found else ALLOWED
 
@@ -111,7 +111,7 @@ def enforced() -> Iterator[None]:
 
 
 def credentials(role: str) -> dict[str, str]:
-    """What a task or function gets that assumes ``role``."""
+    """Credentials of a task or function that assumes ``role``."""
     from moto.sts.models import sts_backends
 
     made = sts_backends[role.split(":")[4]]["aws"].assume_role(

@@ -106,7 +106,7 @@ class Container:
         return ["env", *STORAGE, "buildah", "run", *given, "--volume", f"{scratch}:{TASK}", self.name, "--", *start]
 
     def says(self, script: str) -> str:
-        """What a shell script prints in the container."""
+        """Output of a shell script in the container."""
         return buildah("run", self.name, "--", "sh", "-c", script).stdout.strip()
 
     def remove(self) -> None:

@@ -31,14 +31,14 @@ def series(points: Iterable[Point]) -> dict[Name, Series]:
 
 
 def of_executions(machine: str, executions: Iterable[tuple[float, float, str]]) -> Iterator[Point]:
-    """What Step Functions writes: a start, and an end by its kind, for (start, end, status) of each execution."""
+    """Points that Step Functions writes: a start, and an end by its kind, for (start, end, status) of each execution."""
     for start, end, status in executions:
         yield metric_name("AWS/States", "ExecutionsStarted", StateMachineArn=machine), start, 1.0
         yield metric_name("AWS/States", ENDED[status], StateMachineArn=machine), end, 1.0
 
 
 def of_functions(invocations: Iterable[tuple[str, float, bool]]) -> Iterator[Point]:
-    """What Lambda writes for (function, time, failed) of each invocation: errors are 0 or 1."""
+    """Points that Lambda writes for (function, time, failed) of each invocation: errors are 0 or 1."""
     for function, at, failed in invocations:
         yield metric_name("AWS/Lambda", "Errors", FunctionName=function), at, float(failed)
 
@@ -59,13 +59,13 @@ def of_tasks(plan: Plan, stopped: Iterable[tuple[float, dict[str, Any]]]) -> Ite
 
 
 def of_statements(workgroup: str, scanned: Iterable[tuple[float, int]]) -> Iterator[Point]:
-    """What Athena writes for (time, bytes) of each statement."""
+    """Points that Athena writes for (time, bytes) of each statement."""
     for at, read in scanned:
         yield metric_name("AWS/Athena", "ProcessedBytes", WorkGroup=workgroup), at, float(read)
 
 
 def of_requests(plan: Plan, answers: Iterable[tuple[float, bool, bool]]) -> Iterator[Point]:
-    """What API Gateway and Lambda write for (time, failed, without a free instance) of each request to the prediction API."""
+    """Points that API Gateway and Lambda write for (time, failed, without a free instance) of each request to the prediction API."""
     assert plan.api is not None
     api, function = plan.one("aws_apigatewayv2_api")["id"], plan.api["function_name"]
     for at, failed, throttled in answers:
@@ -74,7 +74,7 @@ def of_requests(plan: Plan, answers: Iterable[tuple[float, bool, bool]]) -> Iter
 
 
 def of_queue(name: str, messages: Iterable[tuple[float, int]]) -> Iterator[Point]:
-    """What SQS writes for (time, messages)."""
+    """Points that SQS writes for (time, messages)."""
     for at, count in messages:
         yield metric_name("AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=name), at, float(count)
 

@@ -1,6 +1,6 @@
 """The modules applied to a mocked provider: every resource with every value, in seconds, without AWS, emulator or network.
 
-Terraform's own test command applies the example with ``mock_provider``. What AWS would answer (ARNs, ids) is given here, different for
+Terraform's own test command applies the example with ``mock_provider``. Answers of AWS (ARNs, ids) are given here, different for
 each resource, so that a policy that names another resource can be told from one that names its own.
 """
 
@@ -34,7 +34,7 @@ def arn(service: str, rest: str, region: str = REGION) -> str:
 
 
 def _answers() -> dict[str, dict[str, str]]:
-    """What AWS would answer, by the resource's address."""
+    """Answers of AWS, by the resource's address."""
     log = {f"/aws/lambda/predict-age-{f.replace('_', '-')}": "functions" for f in FUNCTIONS}
     log |= {f"/ecs/predict-age-{name}": "tasks" for name in ("training", "prediction")}
     roles = {f'work["{n}"]': n.replace("_", "-") for n in dict.fromkeys((*FUNCTIONS, *CONTAINERS))}

@@ -16,7 +16,7 @@ DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Err
 
 
 class Faults:
-    """What happens to the next calls: names of faults, used up one by one, for calls that ``concerns`` says yes to."""
+    """Faults of the next calls: their names, used up one by one, for calls that ``concerns`` says yes to."""
 
     def __init__(self) -> None:
         self.next: list[str] = []

@@ -161,7 +161,7 @@ class AgeModel:
     def _judged(self, given: GivenPeople, as_of: dt.date | None) -> tuple[dict[str, pa.ChunkedArray], BoolArray, BoolArray]:
         """The columns of ids; who of n people is on the suppression list, and who is withheld by id or by an age that is given.
 
-        Reading the list is a check, ids or not. Of several rows with one id, a minor's withholds all.
+        Reading the list is a check, ids or not. A minor's row withholds all rows with its id.
         """
         listed = self.workspace.suppression
         minors = self._minors(given, as_of)

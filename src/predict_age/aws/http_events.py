@@ -38,7 +38,7 @@ class CollectedAnswer:
 
 
 async def answer_event(application: AsgiApplication, event: HttpEvent) -> Reply:
-    """The reply of ``application`` to one event, whatever it is. What is too large, or no request, is answered with a problem."""
+    """The reply of ``application`` to one event, whatever it is. An event that is too large or no request gets a problem."""
     try:
         scope, body = scope_of(event), body_of(event)
         if len(body) > MAX_PAYLOAD_BYTES:

@@ -37,7 +37,7 @@ class PredictionApi:
         return self._loop.run(answer_event(self.application, event))
 
     def follow(self) -> None:
-        """Load what is published, or what has changed since. What cannot be used is refused, and the model before serves on."""
+        """Load what is published, or what has changed since. Unusable files are refused; the model before serves on."""
         if time.monotonic() - self._checked < self._seconds:
             return
         recheck = self.watch.damage.due()

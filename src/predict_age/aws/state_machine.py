@@ -6,8 +6,8 @@ Every state may be entered again: a step with a record is not done twice. An exe
 failed one therefore continues where that one stopped, and ``ResumeFrom`` starts no containers for finished steps.
 
 A container that fails is tried again on On-Demand capacity, three times, unless its exit code says that another try cannot change
-anything. Where capacity is missing, its start is tried for many minutes. What a container could not do it leaves in an object: its
-text is the reason in the notification.
+anything. Where capacity is missing, its start is tried for many minutes. A container that fails leaves the reason in an
+object: its text is the reason in the notification.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ PurposeOption = Annotated[
     str,
     typer.Option(
         "--purpose",
-        help="What the ages are for: aggregate_statistics, data_quality, research or service_eligibility_review.",
+        help="Purpose of the ages: aggregate_statistics, data_quality, research or service_eligibility_review.",
         metavar="NAME",
     ),
 ]

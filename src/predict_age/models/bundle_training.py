@@ -91,9 +91,9 @@ def _train_in_folds(
     """Train on all people but one fold, for several folds; weigh, calibrate and measure on those left out; then train on all.
 
     The delivered models are made as those of the folds are: the same settings, the same numbers of trees, nearly as many people.
-    What holds for the folds' predictions therefore holds for theirs, which is what cross-conformal prediction rests on (Vovk 2015;
+    Results about the folds' predictions therefore hold for theirs, which is what cross-conformal prediction rests on (Vovk 2015;
     Barber, Candès, Ramdas and Tibshirani 2021). The numbers of trees are chosen first, by boosters that stop early. Weights and
-    calibration of the measured predictions come from other people than those whom they are applied to. Of many people
+    calibration of the measured predictions come from other people than those whom they are applied to. With many people
     not every fold is trained: MEASURED_ROWS suffice. ``run_tasks`` runs folds side by side; few rows keep few threads busy.
     """
     settings, n = people.config.training, len(people.age)

@@ -35,7 +35,7 @@ def check_features(plan: RunPlan, notes: list[str] | None = None) -> list[Featur
     attribute, are added to ``notes``.
 
     A feature of a feature file is of no use when none of 100,000 profiles (or of all, where there are fewer) has it, or when
-    none of its values can be read. Of the built-in features some may be absent, but not all of them.
+    none of its values can be read. Some of the built-in features may be absent, but not all of them.
     """
     if plan.training_source:
         _check(plan.of_training_source(), ages_needed=not plan.base)  # a model cannot be trained on what its people do not have

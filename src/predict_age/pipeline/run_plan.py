@@ -89,8 +89,8 @@ def checked_plan(
 def _with_models(plan: RunPlan, space: Workspace, base: str, model: str, challengers: list[str], *, exact: bool) -> RunPlan:
     """The plan with base run and challengers, each with the SHA-256 of its model's manifest.
 
-    ``exact``: the time was given, and the same event twice is one run. What "champion" and "current" mean changes with that run,
-    so they mean what they meant the first time.
+    ``exact``: the time was given, and the same event twice is one run. That run changes the meaning of
+    "champion" and "current", so they mean what they meant the first time.
     """
     import hashlib
 

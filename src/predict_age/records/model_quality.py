@@ -162,7 +162,7 @@ class IntervalCorrection:
 class MinorsRate:
     """Frequency of minors, as a multiple (``rate``) of the one that the youngest adults suggest, for the limit ``min_age``.
 
-    Of each of ``adults`` people of known age, ``suggested`` minors are to be expected by the models; ``known`` ones are in the
+    The models suggest to expect ``suggested`` minors for each of ``adults`` people of known age; ``known`` ones are in the
     source, 5 for 5 to 19, 0 for fewer (:func:`~predict_age.tally.fold_part`). Known ages that went on below the
     limit would make it ``by_ages``.
     """

@@ -196,7 +196,7 @@ class Watch:
         self.damage.clear()
 
     def recheck_damage(self) -> None:
-        """Serve the published files again if they are what they should be again. What is served stays where they are not."""
+        """Serve the published files again if they are what they should be again. Otherwise the served ones stay."""
         try:
             if self.served is not None:
                 self.served.people.read_damaged_again()

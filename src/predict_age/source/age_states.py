@@ -49,7 +49,7 @@ def sum_unusable(several: Iterable[UnusableAges]) -> list[UnusableAges]:
 def with_readings(found: UnusableAges, name: str, rules: RowRules) -> UnusableAgesRecord:
     """Record of unusable ages of the source's column ``name``, with the other readings that some of them fit.
 
-    The range of the numbers is that of at least 20 people at each end. Of people who are too young it is recorded only where the
+    The range of the numbers is that of at least 20 people at each end. For people who are too young it is recorded only where the
     numbers fit another unit, so that they are no ages of minors.
     """
     young = found.reason == AGE_OF_MINOR

@@ -105,7 +105,7 @@ def line_end_of(head: bytes, delimiter: str, quote: str) -> bytes:
 
 
 def detect_dialect(head: bytes, settings: SourceConfig, name: str, *, cut: bool) -> Dialect:
-    """The dialect of a file that begins with ``head`` (UTF-8), ``cut`` there or not. What is configured is not detected."""
+    """The dialect of a file that begins with ``head`` (UTF-8), ``cut`` there or not. Configured values are not detected."""
     usual = "\t" if ".tsv" in name.lower() else ","
     if settings.csv_delimiter != "auto":
         delimiters: tuple[str, ...] = (settings.csv_delimiter,)

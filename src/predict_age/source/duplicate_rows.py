@@ -34,7 +34,7 @@ DUPLICATE_ROW = np.dtype([("split", np.int32), ("row", np.uint32)])
 class TrainingSourcePeople:
     """People of the training source in one bucket, and its rows (split, row inside the split) that no model is trained on.
 
-    ``rows``: all of its usable rows. Of ``distinct`` people, ``in_source`` are in the source as well, and the counting row of
+    ``rows``: all of its usable rows. ``in_source`` of ``distinct`` people are in the source as well, and the counting row of
     ``replaced`` of those is here: for ``ages_taken`` of them because it has a known age. ``known`` people are there to train on,
     ``withheld`` ones are known minors.
     """

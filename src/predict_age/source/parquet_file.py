@@ -58,8 +58,8 @@ def _check_counts(metadata: pq.FileMetaData, path: str) -> None:
 def _check_columns(file: pq.ParquetFile) -> None:
     """Raise one of PARQUET_ERRORS for names that are no text, and for columns that do not fit the schema.
 
-    Arrow ends the whole process when it is asked for the sizes of such columns; when it begins to read them it raises an error. Of
-    many row groups the first is tried.
+    Arrow ends the whole process when it is asked for the sizes of such columns; when it begins to read them it raises an error. The
+    first of the row groups is tried.
     """
     metadata = file.metadata
     for field in file.schema_arrow:

@@ -9,7 +9,7 @@ LONGEST_FORM = 24  # characters
 MOST_NAMES = 100  # of columns in a message
 _WORD = re.compile(r"[^\W_]\w*(?:[.@:/+-]\w+)*")
 _OF_THE_STATEMENT = ("Parser", "Syntax", "Binder", "Catalog", "Permission", "INTERRUPT", "Out of Memory", "IO", "Not implemented")
-# What libraries say when they cannot read or convert a value, without the value.
+# Words of libraries' messages about a value that cannot be read or converted, without the value.
 _WORDS = """
 a after an and are argument arguments arithmetic array as at be because been before between bigint bit bits
 blob bool boolean brotli by byte bytes can cannot cast casting column columns constraint conversion convert

@@ -133,7 +133,7 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
 class _Profiles:
     """People to predict (n): ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
 
-    Of those whose profile is read: whose prediction is ``recomputed``, who is ``in_drift_sample``, and who was ``withheld_before``.
+    For those whose profile is read: whose prediction is ``recomputed``, who is ``in_drift_sample``, who was ``withheld_before``.
     """
 
     pids: NDArray[np.int64]

@@ -272,7 +272,7 @@ def _unlabelled(
 
 
 def _tuned(context: StepContext, features: FeatureSet, people: TrainingSample) -> tuple[Config, dict[str, object] | None]:
-    """The configuration to train with. What tuning found is kept, so that a second attempt trains the same model."""
+    """The configuration to train with. Tuned settings are kept, so that a second attempt trains the same model."""
     config = context.plan.config
     if not config.training.tune_minutes:
         return config, None

@@ -50,7 +50,7 @@ class SamplingTask:
 def choose_splits(splits: list[Split], labelled: int, settings: TrainingConfig) -> tuple[list[Split], int]:
     """Splits to draw people from, and how many times as many there are: with many more people than needed, not all are read.
 
-    Of so many consecutive splits one is drawn by the seed. All together hold :data:`OVERSAMPLING` times the people to draw,
+    The seed draws one of so many consecutive splits. The drawn ones together hold :data:`OVERSAMPLING` times the people to draw,
     so that a person's neighbours hardly matter: the sample is spread over the whole source, however it is sorted.
     """
     times = max(1, min(int(labelled / (OVERSAMPLING * settings.sample_rows)), len(splits) // MIN_SPLITS_TO_CHOOSE))

@@ -1,4 +1,4 @@
-"""What must hold for the applied modules, whatever their text is: invariants that scanners of single resources do not know.
+"""Rules for the applied modules, whatever their text is: invariants that scanners of single resources do not know.
 
 Every rule is a function that takes the applied resources and yields one line for each problem. ``problems`` runs all of them.
 """
@@ -22,6 +22,6 @@ RULES: tuple[Callable[[Plan], Iterator[str]], ...] = (
 
 
 def problems(resources: list[Resource]) -> list[str]:
-    """What is wrong, one line each."""
+    """Problems of the resources, one line each."""
     plan = Plan(resources)
     return sorted({line for rule in RULES for line in rule(plan)})

@@ -144,7 +144,7 @@ RULES = (containers, sizes, variables, functions)
 
 
 def image_problems(dockerfile: str, ignored: str, user: str) -> Iterator[str]:
-    """What is wrong with the image: ``user`` is the one that task definitions name."""
+    """Problems of the image: ``user`` is the one that task definitions name."""
     lines = [line.strip() for line in re.sub(r"\\\n", " ", dockerfile).splitlines() if line.strip() and not line.startswith("#")]
     words: Values = {}
     for line in lines:

@@ -1,6 +1,6 @@
 """Each role may do its work and nothing else.
 
-What a role may write, delete and read is compared with the tables below, object by object: a prefix that is wider or narrower by one
+A role's rights to write, delete and read are compared with the tables below, object by object: a prefix that is wider or narrower by one
 kind of object is found, whatever it is called.
 """
 
@@ -235,7 +235,7 @@ def actions(plan: Plan) -> Iterator[str]:
 
 
 def reach(plan: Plan) -> Iterator[str]:
-    """What a policy names belongs to this installation: its bucket, its database, its own tables, what carries its name."""
+    """Each resource that a policy names belongs to this installation: its bucket, database and tables, or its name is in it."""
     account = "123456789012"
     (database,) = {f["environment"][0]["variables"]["PREDICT_AGE_DATABASE"] for f in plan.functions.values()}
     glue = f"arn:aws:glue:us-east-1:{account}:"

@@ -65,7 +65,7 @@ def _own_metrics(plan: Plan) -> set[str]:
 
 
 def _wrong_metric(plan: Plan, namespace: str, metric: str, dimensions: dict[str, str]) -> str:
-    """What is wrong with a metric; empty when it exists."""
+    """Problem of a metric; empty when it exists."""
     if namespace == "PredictAge":
         known: dict[str, frozenset[str]] = dict.fromkeys(_own_metrics(plan), frozenset()) | dict.fromkeys(
             OUR_TASK_METRICS, frozenset({"Workspace"})
