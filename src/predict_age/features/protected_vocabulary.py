@@ -50,7 +50,7 @@ _SURE = {
         "cattolica ebreo katholiek moslim joods geen_religie hervormd gereformeerd katolik protestan budha katolicki "
         "православие православный ислам мусульманин буддизм иудаизм "
         "католик атеист католицизм 仏教 キリスト教 神道 佛教 基督教 伊斯兰教 道教 "
-        "天主教 불교 기독교 천주교 개신교 مسلم مسيحي يهودي יהודי מוסלמי נוצרי दुःख मुस्लिम हिन्दू हिंदू सिख ईसाई"
+        "天主教 불교 기독교 천주교 개신교 مسلم مسيحي يهودي יהודי מוסלמי נוצרי मुस्लिम हिन्दू हिंदू सिख ईसाई"
     ),
     "ethnic origin": (
         "hispanic hispanics nonhispanic hisp hispan africanamerican pacificislander amindian latino latina latinx latinos "

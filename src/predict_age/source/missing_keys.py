@@ -103,7 +103,7 @@ def _no_profile(where: str, keys: list[str], source: SourceConfig) -> InputError
 
 
 def _first_record(keys: list[str]) -> str:
-    return "a first record with the keys " + ", ".join(keys)
+    return "records with the keys " + ", ".join(keys)
 
 
 def _is_empty(metadata: pq.FileMetaData, groups: range, name: str) -> bool:
