@@ -1,6 +1,7 @@
 """Names of files, folders, columns and values with every awkward character: in commands, in printed commands, on the terminal."""
 
 import io
+import json
 import os
 import shlex
 import subprocess
@@ -124,7 +125,8 @@ def test_a_workspace_of_any_name(people_rows: list[dict[str, Any]], tmp_path: Pa
 
 def test_columns_and_values_do_not_control_the_terminal(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
     """Names of columns, values, and ids of a source with escape sequences, shown by the commands that look at a source and at rows."""
-    rows = [{**row, f"col{ESCAPE}": f"{ESCAPE}{i % 2}"} for i, row in enumerate(people_rows[:300])]
+    odd = f"{ESCAPE}\x80\x92\u2028\ud7ff"  # characters that JSON need not escape, and a terminal may obey
+    rows = [{**row, f"col{odd}": f"{odd}{i % 2}"} for i, row in enumerate(people_rows[:300])]
     source = write_jsonl(tmp_path / f"s{ESCAPE.replace('/', '')}.jsonl", rows)
     for command in (
         ["plan"],
@@ -137,6 +139,7 @@ def test_columns_and_values_do_not_control_the_terminal(people_rows: list[dict[s
         assert code in (0, 2, 3), (command, said)
         assert "\x1b" not in out + said, command
         assert "\x07" not in out + said, command
+        assert "--json" not in command or isinstance(json.loads(out), dict)
 
 
 @pytest.mark.parametrize("name", [n for n in [*PLAIN_NAMES, *WILD_NAMES, "%h%%", "x" * (LONGEST_FOLDER + 1)] if "/" not in n])

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,8 +18,12 @@ from typing import Any
 import jinja2
 import pytest
 
+import predict_age
 from conftest import AS_OF, TINY, call, cli, tiny_run, write_jsonl
+from predict_age.cli import notify as notifying_module
 from predict_age.cli.schedule import INTERVALS, Every
+from predict_age.config import NOT_A_FILE, NotifyConfig
+from predict_age.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 Rows = list[dict[str, Any]]
@@ -289,6 +294,38 @@ def test_notification_of_each_ending(people_rows: Rows, tmp_path: Path) -> None:
     tiny_run(tmp_path / "nothing.jsonl", tmp_path / "none", config=config)
     ending = json.loads(told.read_text())
     assert (ending["event"], ending["run_id"], ending["exit_code"]) == ("failed", "", 3)
+
+
+def test_a_configuration_that_others_can_write_names_no_program(tmp_path: Path) -> None:
+    """A run begins from Python, from a file of another user, from one that everybody can write: on resume nothing of it is run."""
+    told = tmp_path / "told.json"
+    file = tmp_path / "c.toml"
+    file.write_text(notifying(tmp_path, f"cat > {shlex.quote(str(told))}"))
+
+    def settings(name: str) -> NotifyConfig:
+        return notifying_module._settings_of(SimpleNamespace(record={"notify_config": name}))  # type: ignore[arg-type]
+
+    assert settings(str(file)).command
+    assert not settings("").command
+    file.chmod(0o666)
+    with pytest.raises(ConfigError, match="can be written by everybody"):
+        settings(str(file))
+    file.chmod(0o644)
+    if os.geteuid() == 0:
+        os.chown(file, 12345, -1)
+        with pytest.raises(ConfigError, match="belongs to another user"):
+            settings(str(file))
+    with pytest.raises(ConfigError, match="began from Python"):
+        settings(NOT_A_FILE)
+    assert not told.exists()
+
+
+def test_no_record_names_a_configuration_that_is_removed(people_rows: Rows, tmp_path: Path) -> None:
+    """The file into which a configuration from Python is written is gone after the run, and anybody could make one in its place."""
+    write_jsonl(tmp_path / "s.jsonl", people_rows[:300])
+    settings = {**tomllib.loads(TINY), "notify": {"command": [shutil.which("true")]}}
+    made = predict_age.run(tmp_path / "s.jsonl", tmp_path / "w", AS_OF, config=settings)
+    assert json.loads((tmp_path / "w" / "runs" / made.id / "run.json").read_text())["notify_config"] == NOT_A_FILE
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,9 @@ class LimitsConfig(_Section):
     usd_per_hour: float = Field(default=0.0, ge=0)
 
 
+NOT_A_FILE = "(given from Python)"  # in a record, in the place of a configuration file with a [notify] program
+
+
 class NotifyConfig(_Section):
     """Program that gets one JSON object on its stdin when a run ends; it has ``seconds`` for that."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,11 @@ def stop_message(advice: str) -> Iterator[None]:
 def print_line(text: str) -> None:
     """Write one line, or several, to stdout."""
     sys.stdout.write(visible(text) + "\n")
+
+
+def print_json(value: object) -> None:
+    """Write ``value`` to stdout as one line of JSON. It is ASCII: no character of it controls a terminal."""
+    sys.stdout.write(json.dumps(value) + "\n")
 
 
 def _version(wanted: bool) -> None:

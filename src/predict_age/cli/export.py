@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, print_json, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
 
@@ -51,6 +50,6 @@ def export_command(
     made = export_result(people, to, ExportFormat(chosen), names)
     completed(f"{made.rows:,} people were written to {to}", "")
     if as_json:
-        print_line(json.dumps(asdict(made)))
+        print_json(asdict(made))
     else:
         print_line(f"{made.rows:,} people in {to}: run {made.run_id}, ages on {made.as_of}, purpose: {made.purpose}")

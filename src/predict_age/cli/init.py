@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, SourceOption, app, print_line
+from predict_age.cli.app import JsonOption, SourceOption, app, print_json, print_line
 from predict_age.pipeline.run_plan import parse_date
 from predict_age.terminal_text import shell_word
 
@@ -47,7 +46,7 @@ def init_command(
     written = write_proposal(source, when, folder, given, _ask if interactive else lambda guess: guess.name)
     proposal, config, features = written.proposal, written.config, written.features
     if as_json:
-        print_line(json.dumps(written.as_json()))
+        print_json(written.as_json())
         return
     for line in _summary(proposal, config, features):
         print_line(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_json, print_line
 from predict_age.cli.output import completed
 from predict_age.cli.s3_workspace import diff_there, show_runs_there, workspace_in_s3
 from predict_age.errors import ConfigError
@@ -41,7 +40,7 @@ def status_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
         if not runs:
             raise ConfigError("there are no runs in this workspace", fix="start one with `predict-age run`")
         summary = run_summary(runs[-1])
-    print_line(json.dumps(summary)) if as_json else show_run(runs[-1])
+    print_json(summary) if as_json else show_run(runs[-1])
 
 
 @app.command("runs", epilog="Example: predict-age runs --workspace work")
@@ -54,7 +53,7 @@ def runs_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> Non
 
     with stage("read the records of all runs"):
         rows = run_rows(open_workspace(workspace))
-    print_line(json.dumps([asdict(row) for row in rows])) if as_json else show_runs(rows)
+    print_json([asdict(row) for row in rows]) if as_json else show_runs(rows)
 
 
 @app.command("diff", epilog="Example: predict-age diff 2025q2 2025q3 --workspace work")
@@ -96,7 +95,7 @@ def diff_command(
     comparison = diff_runs(earlier, later, jump, to, space.suppression)
     if not people:  # what is printed ends up in logs
         comparison = replace(comparison, jumps=[])
-    print_line(json.dumps(comparison.as_json())) if as_json else show_diff(comparison)
+    print_json(comparison.as_json()) if as_json else show_diff(comparison)
 
 
 @app.command(
@@ -164,4 +163,4 @@ def report_command(
         write_report(done[-1])
     completed(f"the report {done[-1].report} was written", "")
     path = str(done[-1].report.resolve())
-    print_line(json.dumps({"run_id": done[-1].id, "report": path}) if as_json else path)
+    print_json({"run_id": done[-1].id, "report": path}) if as_json else print_line(path)

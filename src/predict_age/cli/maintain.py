@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_json, print_line
 from predict_age.cli.output import completed
 from predict_age.cli.s3_workspace import prune_there, roll_back_there, verify_there, workspace_in_s3
 from predict_age.errors import ConfigError, IntegrityError
@@ -36,7 +35,7 @@ def verify_command(
 
     space = open_people(workspace)
     verification = verify_run(space, space.resolve(run_id))
-    print_line(json.dumps(verification.as_json())) if as_json else show_verified(verification)
+    print_json(verification.as_json()) if as_json else show_verified(verification)
     if verification.problems:
         raise IntegrityError(
             f"run {verification.run_id} is damaged",
@@ -68,7 +67,7 @@ def rollback_command(
     with stage("lead the folder current to the run"):
         follow_published(space)
     if as_json:
-        print_line(json.dumps({"current": published.current, "quarters": published.quarters}))
+        print_json({"current": published.current, "quarters": published.quarters})
     else:
         print_line(
             f"current is now run {folder.id}; published quarters: "
@@ -114,7 +113,7 @@ def prune_command(
                 remove_dead_attempts(space)
             completed(f"{len(listed)} runs were removed", "`predict-age runs`")
     if as_json:
-        print_line(json.dumps({"removed": [asdict(row) for row in listed], "dry_run": dry_run}))
+        print_json({"removed": [asdict(row) for row in listed], "dry_run": dry_run})
     else:
         show_removals(listed, dry_run)
 
@@ -174,7 +173,7 @@ def suppress_command(
             outcome = change_suppression(space, given, release=release, rebuild=rebuild)
         completed("the suppression list was changed", "`predict-age suppress --check`")
     sentence = _suppression_sentence(outcome, release=release, check=check)
-    print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)
+    print_json(outcome.as_json()) if as_json else print_line(sentence)
 
 
 def _suppress_in_s3(
@@ -197,7 +196,7 @@ def _suppress_in_s3(
         outcome = change_suppression_in_s3(store, given, execution_is_running, release=release, rebuild=rebuild)
         completed("the suppression list was changed", "`predict-age suppress --check`")
     sentence = _suppression_sentence(outcome, release=release, check=check)
-    print_line(json.dumps(outcome.as_json())) if as_json else print_line(sentence)
+    print_json(outcome.as_json()) if as_json else print_line(sentence)
 
 
 def _lines(pid_file: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_json, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage
@@ -25,7 +25,7 @@ def models_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> N
 
     with stage("read the models of all runs"):
         versions = model_versions(open_workspace(workspace))
-    print_line(json.dumps([v.as_json() for v in versions])) if as_json else show_models(versions)
+    print_json([v.as_json() for v in versions]) if as_json else show_models(versions)
 
 
 @app.command("promote", epilog="Example: predict-age promote age-3f2a91c07b5e --workspace work")
@@ -41,7 +41,7 @@ def promote_command(
         name, folder = promote_model(open_workspace(workspace), version)
     text = f"the champion is now {name} of run {folder.id}; use it: predict-age run --model champion ..."
     completed(f"the champion is now {name}", "`predict-age models`")
-    print_line(json.dumps({"champion": name, "run_id": folder.id})) if as_json else print_line(text)
+    print_json({"champion": name, "run_id": folder.id}) if as_json else print_line(text)
 
 
 @app.command("card", epilog="Example: predict-age card --workspace work")
@@ -74,7 +74,7 @@ def card_command(
     content = (folder.model / "card.json").read_text(encoding="utf-8")
     if not as_json and folder.id != space.published.current:
         print_line(f"run {folder.id} is not published ({folder.status}); this is its model's card")
-    print_line(json.dumps(json.loads(content))) if as_json else show_card(json.loads(content), folder.model / "card.html")
+    print_json(json.loads(content)) if as_json else show_card(json.loads(content), folder.model / "card.html")
 
 
 def _newest_with_card(space: Workspace) -> RunFolder:
@@ -118,7 +118,7 @@ def ab_command(
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
     result = evaluate_ab_test(open_people(workspace), runs, truth, DecisionRules(chance, power, least))
-    print_line(json.dumps(without_nan(result.as_json()))) if as_json else show_read_out(result)
+    print_json(without_nan(result.as_json())) if as_json else show_read_out(result)
 
 
 @app.command("score", epilog="Example: predict-age score 2025q3 --truth ages.csv --workspace work")
@@ -141,4 +141,4 @@ def score_command(
     from predict_age.runs.summary import without_nan
 
     found = score_run(open_people(workspace), run, truth)
-    print_line(json.dumps(without_nan(found.as_json()))) if as_json else show_score(found)
+    print_json(without_nan(found.as_json())) if as_json else show_score(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING
 
 from predict_age.cli.failure import STOPPED
-from predict_age.config import NotifyConfig, load_config
+from predict_age.config import NOT_A_FILE, NotifyConfig, load_config
 from predict_age.errors import BusyError, ConfigError, IntegrityError, PredictAgeError
 from predict_age.runtime.command_log import LOG, whole_numbers
 from predict_age.terminal_text import say
@@ -56,17 +57,35 @@ def notify(folder: RunFolder | None, workspace: Path | None, code: int, error: P
 
 
 def _settings_of(folder: RunFolder | None) -> NotifyConfig:
-    """Settings of the configuration file that the run began with. Raises ConfigError when that names no program any more."""
+    """Settings of the configuration file that the run began with. Raises ConfigError when that names no program any more.
+
+    Its program is run, so the file must be one that only this user, or the machine's administrator, can have written.
+    """
     name = ""
     if folder is not None:
         with suppress(IntegrityError, KeyError, OSError):
             name = str(folder.record.get("notify_config", ""))
     if not name:
         return NotifyConfig()
+    if name == NOT_A_FILE:
+        raise ConfigError("the run began from Python with a [notify] program that was in no file: it is not known here")
+    if problem := _written_by_others(Path(name)):
+        raise ConfigError(f"{name}, the configuration that the run began with, {problem}: its program is not run")
     settings = load_config(Path(name)).notify
     if not settings.command:
         raise ConfigError(f"{name}, the configuration that the run began with, names no program any more")
     return settings
+
+
+def _written_by_others(path: Path) -> str:
+    """Why somebody else may have written a file, in words; empty for a file of this user's or the administrator's, or for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""  # reading it says why
+    if hasattr(os, "geteuid") and found.st_uid not in (os.geteuid(), 0):
+        return "belongs to another user"
+    return "can be written by everybody" if found.st_mode & stat.S_IWOTH else ""
 
 
 def _ending(

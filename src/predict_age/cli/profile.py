@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, SourceOption, app, print_line
+from predict_age.cli.app import JsonOption, SourceOption, app, print_json, print_line
 from predict_age.cli.output import completed
 from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import parse_date
@@ -48,7 +47,7 @@ def profile_command(
         to.write_bytes(profile_page(found))
         completed(f"the profile was written to {to}", "")
     if as_json:
-        print_line(json.dumps(found.as_json(), ensure_ascii=False))
+        print_json(found.as_json())
         return
     show_profile(found)
     if to is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from predict_age.cli.app import (
     WorkspaceOption,
     app,
     open_people,
+    print_json,
     print_line,
     stop_message,
 )
@@ -107,7 +107,7 @@ def generate_command(
     completed(f"{rows:,} people were written to {folder}", "")
     people, truth = folder / "people", folder / "truth.parquet"
     if as_json:
-        print_line(json.dumps({"rows": rows, "people": str(people), "truth": str(truth)}))
+        print_json({"rows": rows, "people": str(people), "truth": str(truth)})
     else:
         print_line(f"{rows:,} people in {people}, their true ages in {truth}")
 
@@ -149,9 +149,8 @@ def plan_command(
     coverage = check_features(plan, notes)  # in the order of `run`, so that both refuse a source with the same sentence
     estimated = estimate(plan, gates=True)
     if as_json:
-        print_line(
-            json.dumps({**estimated.as_json(), "purpose": plan.purpose, "features": [asdict(c) for c in coverage], "notes": notes})
-        )
+        found = {**estimated.as_json(), "purpose": plan.purpose, "features": [asdict(c) for c in coverage], "notes": notes}
+        print_json(found)
     else:
         show_estimate(estimated)
         print_line(f"purpose: {plan.purpose}" if plan.config.run.purpose else NOTE)
@@ -193,7 +192,7 @@ def _plan_aws(
         checked = checked_plan(source, when, features, config, None, training_source=training_source)
         plans = [estimate_run_cost(checked, api_requests)]
     if as_json:
-        print_line(json.dumps({**plans[0].as_json(), **({"as_text": plans[1].as_json()} if rows else {})}))
+        print_json({**plans[0].as_json(), **({"as_text": plans[1].as_json()} if rows else {})})
     else:
         show_aws_plans(plans)
     check_cost(max(plan.total for plan in plans), load_config(config, {}).limits, " on AWS")
@@ -295,4 +294,4 @@ def _go(work: Callable[[Any], RunFolder], workspace: Path, as_json: bool, quiet:
     LOG.event("run.done", run=folder.id, counts=counts, published=is_published, seconds=seconds)
     state = "published" if is_published else "finished; it is not the current result"
     completed(f"run {folder.id} is {state}", f"`predict-age status --workspace {shell_word(workspace)}`")
-    print_line(json.dumps(summary)) if as_json else show_run(folder)
+    print_json(summary) if as_json else show_run(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,11 +64,11 @@ def _functions(workspace: Path) -> Functions:
 
 def verify_there(workspace: Path, run: str, as_json: bool) -> None:
     """Let the objects of a result be compared with its manifest, and print what was found."""
-    from predict_age.cli.app import print_line
+    from predict_age.cli.app import print_json, print_line
 
     found = _functions(workspace).ask("final-results", {"verify": run})
     if as_json:
-        print_line(json.dumps(found))
+        print_json(found)
         return
     published = f"published for {found['quarter']}" if found["published"] else "not published"
     print_line(
@@ -80,24 +79,24 @@ def verify_there(workspace: Path, run: str, as_json: bool) -> None:
 
 def roll_back_there(workspace: Path, to: str, as_json: bool) -> None:
     """Let an earlier result be verified and published again."""
-    from predict_age.cli.app import print_line
+    from predict_age.cli.app import print_json, print_line
     from predict_age.cli.output import completed
 
     found = _functions(workspace).ask("final-results", {"rollback_to": to})
     completed(f"current is now run {found['run_id']}", "`predict-age runs`")
-    print_line(json.dumps(found) if as_json else f"current is now run {found['run_id']} of {found['quarter']}")
+    print_json(found) if as_json else print_line(f"current is now run {found['run_id']} of {found['quarter']}")
 
 
 def prune_there(workspace: Path, keep: int, dry_run: bool, as_json: bool) -> None:
     """Let old runs be removed."""
-    from predict_age.cli.app import print_line
+    from predict_age.cli.app import print_json, print_line
     from predict_age.cli.output import completed
 
     found = _functions(workspace).ask("pre-cleanup", {"prune": {"keep": keep, "dry_run": dry_run}})
     if not dry_run:
         completed(f"{len(found['removed'])} runs were removed", "`predict-age runs`")
     if as_json:
-        print_line(json.dumps(found))
+        print_json(found)
         return
     for run in found["removed"]:
         print_line(f"{'would be removed' if dry_run else 'removed'}: {run['run_id']} ({run['reason']})")
@@ -107,7 +106,7 @@ def prune_there(workspace: Path, keep: int, dry_run: bool, as_json: bool) -> Non
 
 def diff_there(workspace: Path, names: tuple[str, str], jump: float, people: bool, as_json: bool) -> None:
     """Let two results be compared by Athena, and print the summary that is printed for runs of one machine."""
-    from predict_age.cli.app import print_line
+    from predict_age.cli.app import print_json
     from predict_age.cli.render_runs import show_diff
     from predict_age.query.run_diff import Jump, summary_of_changes
 
@@ -128,7 +127,7 @@ def diff_there(workspace: Path, names: tuple[str, str], jump: float, people: boo
     ]
     compared = summary_of_changes(found["before"], found["after"], found["expected"], jump, table, jumps)
     compared = compared if people else replace(compared, jumps=[])
-    print_line(json.dumps(compared.as_json())) if as_json else show_diff(compared)
+    print_json(compared.as_json()) if as_json else show_diff(compared)
 
 
 def _number(text: str | None) -> int | None:
@@ -138,11 +137,11 @@ def _number(text: str | None) -> int | None:
 def show_runs_there(workspace: Path, as_json: bool) -> None:
     """Print the runs of the workspace."""
     from predict_age.aws.workspace_commands import runs_in_s3, store_of
-    from predict_age.cli.app import print_line
+    from predict_age.cli.app import print_json, print_line
 
     runs = runs_in_s3(store_of(workspace))
     if as_json:
-        print_line(json.dumps([asdict(run) for run in runs]))
+        print_json([asdict(run) for run in runs])
         return
     for run in runs:
         published = f"  published for {', '.join(run.published)}" if run.published else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_json, print_line
 from predict_age.runtime.command_log import stage
 from predict_age.terminal_text import say
 
@@ -53,5 +52,5 @@ def check_skew_command(
         check = check_skew(open_people(workspace), people, asking(url) if url else None)
     equal = check.compared - check.different
     text = f"{equal:,} of {check.compared:,} people of run {check.run_id} have the published answer (model {check.model_version})"
-    print_line(json.dumps(check.as_json()) if as_json else text)
+    print_json(check.as_json()) if as_json else print_line(text)
     raise_skew(check)

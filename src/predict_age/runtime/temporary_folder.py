@@ -38,6 +38,13 @@ def temporary_folder() -> Path:
     return known
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file lies in a folder of this program in TMPDIR, which is gone when its command has ended."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    inside = path.resolve().relative_to(temporary) if path.resolve().is_relative_to(temporary) else None
+    return inside is not None and len(inside.parts) > 1 and inside.parts[0].startswith("predict-age-")
+
+
 def _make_folder() -> Path:
     name = f"predict-age-{_short_machine_name()}-{os.getpid()}"  # short, for paths of sockets
     folder = Path(tempfile.gettempdir()) / name
