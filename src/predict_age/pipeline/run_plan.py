@@ -53,7 +53,7 @@ def checked_plan(
     from predict_age.features.group_fields import check_groups
     from predict_age.features.spec import load_features
     from predict_age.pipeline.runner import new_plan
-    from predict_age.runtime.temporary_folder import is_temporary
+    from predict_age.runtime.temporary_folder import is_in_own_folder
     from predict_age.storage.workspace import Workspace
 
     given: dict[str, dict[str, object]] = {
@@ -81,7 +81,7 @@ def checked_plan(
             source, when, settings, declared.text, name, timestamp=stamp, shadow=shadow, training_source=training_source
         )
     if config and settings.notify.command:
-        plan = replace(plan, notify_config=NOT_A_FILE if is_temporary(config) else str(config.absolute()))
+        plan = replace(plan, notify_config=NOT_A_FILE if is_in_own_folder(config) else str(config.absolute()))
     if workspace is None or not (base or model or challengers):
         return plan
     return _with_models(plan, Workspace.existing(workspace), base, model, challengers, exact=bool(stamp))

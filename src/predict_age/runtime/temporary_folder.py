@@ -38,7 +38,7 @@ def temporary_folder() -> Path:
     return known
 
 
-def is_temporary(path: Path) -> bool:
+def is_in_own_folder(path: Path) -> bool:
     """Whether a file lies in a folder of this program in TMPDIR, which is gone when its command has ended."""
     temporary = Path(tempfile.gettempdir()).resolve()
     inside = path.resolve().relative_to(temporary) if path.resolve().is_relative_to(temporary) else None
