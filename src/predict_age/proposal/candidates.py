@@ -16,7 +16,7 @@ from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import FEATURE_NAME, parse_path
 from predict_age.letters import fold
 from predict_age.proposal.coded_numbers import levels_tell_more
-from predict_age.proposal.fields import Field, FieldPath, share_of_profiles, words_of
+from predict_age.proposal.fields import Field, FieldPath, share_of_profiles
 from predict_age.proposal.identifiers import counts_rows, is_contact, is_repeated_id
 from predict_age.proposal.shared_numbers import inner_ends, range_in_words
 from predict_age.proposal.text_candidates import (
@@ -31,26 +31,12 @@ from predict_age.proposal.text_candidates import (
     meaning_of,
     text_features,
 )
+from predict_age.source.usual_names import words_of
 
 FEWEST_ROWS = 20  # with a value, for a field to be proposed
 YEARS_BACK = 100
-_PERSON_NAME_WORDS = frozenset(
-    [
-        "name",
-        "names",
-        "full",
-        "first",
-        "last",
-        "middle",
-        "given",
-        "family",
-        "surname",
-        "forename",
-        "nickname",
-        "initials",
-        "display",
-    ]
-)
+_NAME_WORDS = "name names full first last middle given family surname forename nickname initials display"
+_PERSON_NAME_WORDS = frozenset(_NAME_WORDS.split())
 _YEAR_WORDS = frozenset(
     ["year", "yr", "since", "start", "started", "end", "grad", "graduation", "joined", "hired", "founded", "debut"]
 )

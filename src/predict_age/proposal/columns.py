@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from predict_age.errors import ConfigError
-from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, shared_fields, words_of
+from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, shared_fields
 from predict_age.proposal.given_ages import ages_of_sample
 from predict_age.proposal.identifiers import RepeatedId, counts_rows, is_of_others, person_id, repeated_id
 from predict_age.proposal.sample import Record, SourceSample
+from predict_age.source.usual_names import AGE_NAMES, DATE_NAMES, YEAR_NAMES, words_of
+from predict_age.source.value_form import shown_names
 from predict_age.source.whole_records import BY_POSITION
 from predict_age.tally import part_in_words
 
@@ -45,24 +47,8 @@ _ID_WORDS = frozenset(
         "person",
     ]
 )
-_AGE_NAMES = frozenset(["age", "alter", "edad", "idade", "eta", "leeftijd", "wiek", "approximateage", "ageyears", "ageinyears"])
 _NO_AGE_WORDS = frozenset(
     ["group", "band", "range", "cat", "category", "class", "bracket", "first", "start", "end", "days", "months"]
-)
-_YEAR_NAMES = frozenset(["birthyear", "yearofbirth", "yob", "byear", "birthyr", "yrborn", "yearborn", "geburtsjahr", "born"])
-_DATE_NAMES = frozenset(
-    [
-        "birthdate",
-        "dateofbirth",
-        "dob",
-        "birthday",
-        "bdate",
-        "geburtsdatum",
-        "geburtstag",
-        "fechanacimiento",
-        "datenaissance",
-        "born",
-    ]
 )
 
 
@@ -167,12 +153,12 @@ def _named_as(role: Role, name: str) -> int:
     """2 when a column's name says that it has this role, 1 when a part of the name does, 0 otherwise."""
     letters, words = "".join(words_of(name)), words_of(name)
     if role == "birth_date":
-        return 2 if letters in _DATE_NAMES else int("birth" in letters)
+        return 2 if letters in DATE_NAMES else int("birth" in letters)
     if role == "birth_year":
-        return 2 if letters in _YEAR_NAMES else int("birth" in letters or "born" in words)
-    if letters in _AGE_NAMES:
+        return 2 if letters in YEAR_NAMES else int("birth" in letters or "born" in words)
+    if letters in AGE_NAMES:
         return 2
-    return int(any((w.startswith("age") and len(w) <= 4) or w in _AGE_NAMES for w in words) and not _NO_AGE_WORDS & set(words))
+    return int(any((w.startswith("age") and len(w) <= 4) or w in AGE_NAMES for w in words) and not _NO_AGE_WORDS & set(words))
 
 
 def _age_score(role: Role, name: str, field: Field, as_of: dt.date) -> int:
@@ -190,7 +176,7 @@ def _no_column(role: Role, name: str, columns: Sequence[str], fields: dict[Field
     """The error of a column that was given by name and is none: perhaps a value lies deeper in the records."""
     inside = next((path for path in fields if len(path) > 1 and name in (path[0], ".".join(path))), None)
     if inside is None:
-        return ConfigError(f"there is no column {name!r} for {role}", expected="one of " + ", ".join(columns), found=name)
+        return ConfigError(f"there is no column {name!r} for {role}", expected="one of " + shown_names(columns), found=name)
     return ConfigError(
         f"{name!r} cannot be {role}: it lies inside {inside[0]}" if name != inside[0] else f"{name!r} cannot be {role}",
         expected="ids and ages at the top of each record; only features may lie deeper",
@@ -224,7 +210,7 @@ def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date, field
     return ConfigError(
         "no column looks like an age",
         expected="a column named age, birth_year, date_of_birth or the like, with such values",
-        found="columns " + ", ".join(columns) + "".join(f"; {sentence}" for sentence in candidates),
+        found="columns " + shown_names(columns) + "".join(f"; {sentence}" for sentence in candidates),
         fix="name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN; ages in another unit have to be converted first",
     )
 

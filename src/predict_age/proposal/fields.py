@@ -29,12 +29,6 @@ MISSING_TEXTS = frozenset(["", "?", "-", "na", "n/a", "nan", "none", "null", "un
 FieldPath = tuple[str, ...]
 
 
-def words_of(name: str) -> list[str]:
-    """Words of a column's name in lower case: ``dateOfBirth`` and ``date_of_birth`` have the same."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    return [w for w in re.split(r"[\W_]+", spaced.casefold()) if w]
-
-
 @dataclass
 class Field:
     """Values at one path: ``rows`` (positions in the sample) and the scalar ``values`` there; ``lengths`` of lists instead.

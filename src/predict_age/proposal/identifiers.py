@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predict_age.proposal.fields import Field, words_of
+from predict_age.proposal.fields import Field
+from predict_age.source.usual_names import PERSON_WORDS, is_named_id, words_of
 
 MOST_REPEATED = 0.98  # of the values that differ, from which on a column is one of single rows
 FEWEST_IDS = 20
@@ -20,30 +21,18 @@ FEWEST_PAIRS = 20
 ROWS_IN_ORDER = 0.98  # of the rows of a column that counts them
 EVEN = 4.0  # times the average number of rows that the commonest value may have, for a column with a general name
 MOST_LEVELS = 12  # of ids with so few values, which are categories
-_ID_NAMES = "id ids pid uid nid iid uuid guid ident identifier persnr subject subj caseid casenum idind idcode idnum idno"
-_ID_WORDS = frozenset(_ID_NAMES.split())
 _GENERAL_WORDS = frozenset(["key", "no", "nr", "num", "number", "serial", "index", "individual", "indiv", "respondent", "patient"])
-_PERSON_NAMES = (
-    "id pid person personid individual indiv idind idcode idnum ident subject subj respondent resp patient worker employee "
-    "customer member user client people human nr persnr personnr"
-)
-_PERSON_WORDS = frozenset(_PERSON_NAMES.split())
 _OTHER_NAMES = (  # whose ids these may be instead
     "household hh hhid hid family fam famid firm firmid company plant school schid class village commune cluster psu strata "
     "stratum site city county state region country interview int intnum order product item event visit session group team "
     "department dept father mother spouse parent sibling pair twin farm store shop branch account record row"
 )
 _OTHERS = frozenset(_OTHER_NAMES.split())
-_NO_IDS = re.compile(
-    "(un|pre|re)?paid|covid|(in)?valid|acid|(semi)?fluid|liquid|grid|solid|bid|aid|kid|mid|lipid|thyroid|rapid|a?void|said|laid|"
-    "hybrid|steroid|(plat|alum)inum"
-)
 _CONTACT_NAMES = (
     "phone telephone mobile cell fax email mail address street iban account ssn passport telefon telefono telefone telefoon tel "
     "handy mobil natel correo adresse direccion indirizzo adres strasse straße rue calle via konto cuenta conto reisepass"
 )
 _CONTACT_WORDS = frozenset(_CONTACT_NAMES.split())
-_JOINED = re.compile("id(ind|code|num|no|nr|ent|per|pers|p|h|hh)|[a-z]+(id|num|nr|idno|idnum)")
 
 
 @dataclass(frozen=True)
@@ -86,12 +75,6 @@ def is_contact(name: str, field: Field) -> bool:
     return bool(_CONTACT_WORDS & set(words_of(name))) and own and len(field.numbers) < 0.5 * len(field.values)
 
 
-def is_named_id(name: str) -> bool:
-    """Whether a column's name says that it holds ids, of whomever: ``id``, ``intnum``, ``firm_id``, ``idind``."""
-    words = words_of(name)
-    return bool(_ID_WORDS & set(words)) or any(_JOINED.fullmatch(w) and not _NO_IDS.fullmatch(w) for w in words)
-
-
 def is_repeated_id(name: str, field: Field) -> bool:
     """Whether a column holds ids that several rows have: named so, whole numbers or texts without blanks, and many different ones.
 
@@ -127,9 +110,9 @@ def person_id(top: dict[str, Field], names: Sequence[str], ages: Sequence[float 
         if len(field.counts) < FEWEST_DIFFERENT * len(field.values):
             continue
         same = _same_person(field, ages)
-        if same is False or (same is None and not words & _PERSON_WORDS):
+        if same is False or (same is None and not words & PERSON_WORDS):
             continue
-        found.append((bool(words & _PERSON_WORDS), same is True, -position, name))
+        found.append((bool(words & PERSON_WORDS), same is True, -position, name))
     if not found:
         return None
     name = max(found)[-1]

@@ -20,7 +20,7 @@ from predict_age.features.protected_categories import attribute_of_values
 from predict_age.proposal.banded_ages import is_age_in_bands
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns
-from predict_age.proposal.fields import Field, FieldPath, shared_fields, words_of
+from predict_age.proposal.fields import Field, FieldPath, shared_fields
 from predict_age.proposal.files import features_text
 from predict_age.proposal.given_ages import SampleAges, ages_of_sample, shown_given, without_minors
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
@@ -28,6 +28,7 @@ from predict_age.proposal.stray_files import stray_files, with_stray_files
 from predict_age.records.given_ages import GivenAges
 from predict_age.runtime.command_log import stage
 from predict_age.source.row_rules import connect
+from predict_age.source.usual_names import words_of
 from predict_age.tally import MIN_SHOWN_PEOPLE
 
 SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy

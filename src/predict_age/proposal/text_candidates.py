@@ -8,8 +8,9 @@ from collections import Counter
 from predict_age.features.inspection import written
 from predict_age.features.spec import parse_path
 from predict_age.features.sql_compiler import json_path
-from predict_age.proposal.fields import Field, words_of
+from predict_age.proposal.fields import Field
 from predict_age.proposal.shared_numbers import inner_ends
+from predict_age.source.usual_names import words_of
 from predict_age.sql import literal
 
 Settings = dict[str, object]  # of a feature: its table in the feature file

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from predict_age.source.csv_header import count_on
+from predict_age.source.usual_names import is_usual_name
+
 LONGEST_FORM = 24  # characters
 MOST_NAMES = 100  # of columns in a message
 _WORD = re.compile(r"[^\W_]\w*(?:[.@:/+-]\w+)*")
@@ -55,12 +58,20 @@ def without_values(message: str, known: str = "") -> str:
 
 
 def shown_names(names: Sequence[str]) -> str:
-    """Names of columns for a message; their forms where a first record seems to stand in the place of the names."""
+    """Names of columns for a message; forms of those that look like values, and of all where a record may stand in their place.
+
+    A usual name of a column, such as ``pid``, and numbers that count on, such as years, say that it is a line of names.
+    """
     first = names[:MOST_NAMES]
     more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(map(form_of, first) if any(map(_is_value, names)) else first) + more
+    plain = [name.strip(' "') for name in names]
+    go_on = count_on(plain)
+    hidden = [_is_value(name) and not (go_on and name.isdigit()) for name in plain]
+    if any(hidden) and not any(map(is_usual_name, plain)):
+        hidden = [True] * len(plain)
+    return ", ".join(form_of(name) if hide else name for name, hide in zip(first, hidden, strict=False)) + more
 
 
 def _is_value(name: str) -> bool:
-    """Whether a column's name is a number, a date, an e-mail address or JSON: no one calls a column that."""
+    """Whether a column's name is a number, a date, an e-mail address or JSON, which are values more often than names."""
     return bool(re.fullmatch(r"[-+]?[\d.,:/ T-]*\d[\d.,:/ TZ-]*|[^@\s]+@[^@\s]+|\s*[\[{].*", name, re.DOTALL))
