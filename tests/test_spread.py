@@ -24,7 +24,7 @@ from predict_age.source.discovery import discover
 from predict_age.source.row_walk import RowWalk
 from predict_age.source.spread import PLACES, spread_order, spread_sample
 
-FILES, RARE = 120, 10  # one person each; every RARE-th has the rare field
+FILES, RARE = 120, 5  # one person each; every RARE-th has the rare field, 24 people: of fewer than 20, `profile` shows no field
 FEATURES = "format = 1\n" + "".join(
     f'[features.{name}]\nkind = "number"\npath = "{name}"\nmin = 0\nmax = 90\ndefault = 5\nmeaning = "Years."\n'
     for name in ("tenure", "rare")

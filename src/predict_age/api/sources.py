@@ -25,7 +25,7 @@ from predict_age.source.column_names import with_folders
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import SourceFile, SourceListing, list_source
 from predict_age.source.parquet_file import open_parquet
-from predict_age.source.row_group_reader import LIGHT, merged, source_splits
+from predict_age.source.row_group_reader import LIGHT, merged
 from predict_age.source.row_walk import RowWalk
 from predict_age.source.whole_records import BY_POSITION, parquet_tables, record_texts, sample_records
 
@@ -98,10 +98,9 @@ class PeopleSource:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream all records. Raises InputError for a value that does not fit the type of its column."""
-        for number, file in enumerate(self.files):
+        for file in self.files:
             if self._is_parquet:
-                tables = (table for split in source_splits(file, number) for table in parquet_tables(split))
-                for table in tables:
+                for table in parquet_tables(file):
                     yield from conformed(table, self.schema, file.path).to_batches()
             else:
                 for texts in record_texts(file):

@@ -12,13 +12,19 @@ from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.value_form import without_values
 
 COLUMNS_TRIED = 1_000  # of all row groups of a file, whose entries in the footer are tried when it is opened
+COLUMN_BUFFER_BYTES = 1 << 18  # that are read at a time
 PARQUET_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)  # raised for bytes that are not what a Parquet file has there
 
 
-def open_parquet(path: str) -> pq.ParquetFile:
-    """Open a Parquet file or raise InputError saying why it is none."""
+def open_parquet(path: str, *, whole: bool = True) -> pq.ParquetFile:
+    """Open a Parquet file or raise InputError saying why it is none.
+
+    Columns are read as far as rows are asked for. On S3, where a request takes longer than its bytes, the columns of all row groups
+    that are asked for are requested together, unless ``whole`` says that their first rows suffice.
+    """
+    together = whole and in_s3(path)
     try:
-        file = pq.ParquetFile(random_access(path), pre_buffer=in_s3(path))
+        file = pq.ParquetFile(random_access(path), pre_buffer=together, buffer_size=0 if together else COLUMN_BUFFER_BYTES)
         _check_counts(file.metadata, path)
         if not in_s3(path):
             _check_columns(file)

@@ -93,9 +93,10 @@ def splits_of_file(
     return splits
 
 
-def source_splits(file: SourceFile, number: int = 0) -> list[Split]:
-    """Splits of a Parquet file of a source, in which it has the ``number``."""
-    return splits_of_file(open_parquet(file.path).metadata, 0, number, file.path, working=False, partition=file.partition)
+def source_splits(file: SourceFile, number: int, opened: pq.ParquetFile | None = None) -> list[Split]:
+    """Splits of a Parquet file of a source, in which it has the ``number``; it may be ``opened`` already."""
+    metadata = (opened or open_parquet(file.path)).metadata
+    return splits_of_file(metadata, 0, number, file.path, working=False, partition=file.partition)
 
 
 def repeated_text(value: str | None, rows: int) -> pa.ChunkedArray:
@@ -112,8 +113,8 @@ def with_folder_columns(table: pa.Table, partition: PathPartition, names: Collec
 
 
 @lru_cache(maxsize=8)
-def _cached_file(path: str) -> pq.ParquetFile:
-    return open_parquet(path)
+def _cached_file(path: str, whole: bool) -> pq.ParquetFile:
+    return open_parquet(path, whole=whole)
 
 
 def read_split(
@@ -125,14 +126,16 @@ def read_split(
     only: NDArray[np.bool_] | None = None,
     most_bytes: int = SLICE_BYTES,
     most_rows: int | None = None,
+    whole: bool = True,
     profile_columns: Collection[str] | None = None,
 ) -> Iterator[Slice]:
     """Stream the rows of ``split``. ``with_profile=False`` leaves the profile column unread, ``with_ids=False`` ids and ages: NULL.
 
     ``only`` (rows of the split,) keeps the marked rows; a slice without any is not yielded. ``most_bytes`` and ``most_rows`` bound
-    a slice. Flat profiles are made of the ``profile_columns`` alone, where these are given.
+    a slice. ``whole=False``: the caller stops after the first rows. Flat profiles are made of the ``profile_columns`` alone, where
+    these are given.
     """
-    file = _cached_file(split.path)
+    file = _cached_file(split.path, whole)
     names = file.schema_arrow.names
     if split.working:
         source = SourceConfig()

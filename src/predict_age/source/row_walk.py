@@ -113,6 +113,7 @@ class RowWalk:
             with_profile=self.with_profile,
             with_ids=self.with_ids,
             most_rows=most_rows,
+            whole=most_rows is None,
             profile_columns=self.profile_columns,
         )
         for piece in pieces:
@@ -124,8 +125,11 @@ class RowWalk:
 
     def _profiles(self, split: Split, first: int, rows: int) -> pa.ChunkedArray:
         """Profiles of some rows of a split whose ids and ages were read."""
-        walk = replace(self, with_profile=True, with_ids=False)
-        chunks = [chunk for piece in walk._of_split(split) for chunk in piece.rows["profile"].chunks]
+        walk, chunks, last = replace(self, with_profile=True, with_ids=False), list[pa.Array](), first + rows
+        for piece in walk._of_split(split, last if last < split.rows else None):
+            chunks += piece.rows["profile"].chunks
+            if piece.first - split.first_row + len(piece) >= last:
+                break
         return pa.chunked_array(chunks, pa.string()).slice(first, rows)
 
 

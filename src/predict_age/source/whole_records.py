@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
 from predict_age.source.csv_header import no_header
@@ -45,16 +46,20 @@ def sample_records(files: Sequence[SourceFile], most: int) -> list[RecordPiece]:
 
 def record_texts(file: SourceFile) -> Iterator[pa.ChunkedArray]:
     """All records of one file, in order, as JSON objects."""
-    if file.format != "parquet":
-        return _texts(file)
-    return (flat_profile(table) for split in source_splits(file) for table in parquet_tables(split))
+    return _texts(file) if file.format != "parquet" else map(flat_profile, parquet_tables(file))
 
 
-def parquet_tables(split: Split, most_rows: int = SLICE_ROWS) -> Iterator[pa.Table]:
-    """All columns of some row groups, those of folders included, at most ``most_rows`` rows together."""
-    parquet = open_parquet(split.path)
+def parquet_tables(file: SourceFile) -> Iterator[pa.Table]:
+    """All rows of a Parquet file, in order, with all columns, those of folders included."""
+    opened = open_parquet(file.path)
+    for split in source_splits(file, 0, opened):
+        yield from _tables_of_split(opened, split, SLICE_ROWS)
+
+
+def _tables_of_split(opened: pq.ParquetFile, split: Split, most_rows: int) -> Iterator[pa.Table]:
+    """All columns of some row groups of an ``opened`` file, at most ``most_rows`` rows together."""
     try:
-        for batch in parquet.iter_batches(min(most_rows, SLICE_ROWS), row_groups=split.numbers, use_threads=False):
+        for batch in opened.iter_batches(min(most_rows, SLICE_ROWS), row_groups=split.numbers, use_threads=False):
             yield with_folder_columns(pa.Table.from_batches([batch]), split.partition)
     except PARQUET_ERRORS as error:
         raise damaged_parquet(split.path, split.row_group, error) from None
@@ -63,7 +68,8 @@ def parquet_tables(split: Split, most_rows: int = SLICE_ROWS) -> Iterator[pa.Tab
 def _records(file: SourceFile, number: int, most: int) -> Iterator[RecordPiece]:
     """The records of a file, beginning with ``most`` that are spread over its row groups."""
     if file.format == "parquet":
-        yield from in_turn([partial(_records_of_split, split) for split in source_splits(file, number)], most)
+        opened = open_parquet(file.path, whole=False)
+        yield from in_turn([partial(_records_of_split, opened, split) for split in source_splits(file, number, opened)], most)
         return
     first = 0
     for texts in _texts(file):
@@ -71,9 +77,9 @@ def _records(file: SourceFile, number: int, most: int) -> Iterator[RecordPiece]:
         first += len(texts)
 
 
-def _records_of_split(split: Split, most: int) -> Iterator[RecordPiece]:
+def _records_of_split(opened: pq.ParquetFile, split: Split, most: int) -> Iterator[RecordPiece]:
     first = split.first_row
-    for table in parquet_tables(split, most):
+    for table in _tables_of_split(opened, split, most):
         yield RecordPiece((split.file, first), flat_profile(table))
         first += table.num_rows
 
