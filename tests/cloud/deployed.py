@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from cloud import server, terraform
+from cloud import athena, compute, server, terraform
 from conftest import AS_OF
 from predict_age.aws.athena import Athena
 from predict_age.aws.lambda_package import build_package
@@ -61,6 +61,8 @@ def deployed(folder: Path, what: str, prepare: Callable[[], dict[str, Any]] = di
     Without Terraform the tests are skipped, saying ``what`` was not tried; with REQUIRE_TERRAFORM=1 they fail.
     """
     before = dict(os.environ)
+    for done in (compute.Settings.invoked, compute.Settings.stopped, athena.RunningAthena.scanned):
+        done.clear()  # of another deployment in this process, whose failures would ring here
     build_package(folder / "functions.zip")
     try:
         with server.running() as endpoint:

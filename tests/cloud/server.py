@@ -13,6 +13,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "root", "AWS_DEFAU
 @contextmanager
 def running(patience: float = 0.02) -> Iterator[str]:
     """Start everything; yields the address. Once a process: moto keeps its state in memory."""
+    import boto3
     from moto.core.config import default_user_config
     from moto.s3.models import FakeDeleteMarker
     from moto.server import ThreadedMotoServer
@@ -20,6 +21,7 @@ def running(patience: float = 0.02) -> Iterator[str]:
     from cloud import athena, compute, iam, machine
 
     os.environ.update(KEYS, AWS_EC2_METADATA_DISABLED="true")
+    boto3.DEFAULT_SESSION = None  # it keeps the keys of a test before
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     default_user_config["lambda"]["use_docker"] = False
     athena.install()
