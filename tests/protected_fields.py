@@ -190,6 +190,23 @@ vote_result||for;against;abstain
 sector||labour intensive;capital intensive
 grade||a;b;c;d;f
 furnace||gas;electric;oil
+answered||No;Children
+asked||Yes;No;master
+who||no;other;child
+throw||miss;other
+vessel||ms;other
+event||race;other
+tag||div;other
+voucher||single;gift
+order_kind||gift;partner
+key_of||major;child
+cover||covered;labour
+roof||green;covered
+exercise||green;moderate
+shade||moderate;covered
+kitchen||chinese;mixed;indian
+generation||h;m
+konto||k;n
 """.strip().splitlines()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def test_fields_of_public_data_sets_are_recognised(half: int) -> None:
         ("Male;Female;F" + "x" * 100, "x", ""),
         ("union;non-union", "x", "opinion"),
         ("credit union;bank", "x", ""),
+        ("miss;ms;other", "x", "gender"),
+        ("woman;other", "x", "gender"),
+        ("ms;master", "degree", ""),
+        ("Nő;Férfi", "x", "gender"),
+        ("no;Férfi", "x", ""),
+        ("nam;nữ", "x", "gender"),
+        ("labour;green;independent", "x", "opinion"),
+        ("m;w", "sexcode", "gender"),
+        ("m;w", "section", ""),
     ],
 )
 def test_doubtful_words_need_more(values: str, name: str, attribute: str) -> None:
@@ -130,3 +140,10 @@ def test_names_values_and_purposes_are_folded_alike(spell: Any) -> None:
     assert attribute_of_values({spell("female"): 30, spell("male"): 30})
     with pytest.raises(PurposeError, match="refused"):
         checked_purpose(spell("recruiting"))
+
+
+@pytest.mark.parametrize(("one", "other"), [("か", "が"), ("は", "ば"), ("は", "ぱ"), ("ハ", "パ")])
+def test_kana_that_differ_in_a_mark_are_two_letters(one: str, other: str) -> None:
+    """Dakuten and handakuten are no accents, composed or not; an accent of another script is still dropped."""
+    assert fold(one) != fold(other) == fold(unicodedata.normalize("NFD", other))
+    assert fold("é") == "e"

@@ -6,11 +6,15 @@ several languages, not all; `tests/test_protected_fields.py` measures how many f
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from predict_age.features.protected_vocabulary import (
+    AMBIGUOUS,
+    BEFORE_FOLDING,
     BESIDE,
     DOUBTFUL,
     LONGEST_PHRASE,
@@ -18,6 +22,7 @@ from predict_age.features.protected_vocabulary import (
     SILENT_BEGINNINGS,
     SILENT_PARTS,
     SURE,
+    TELLING_SENSES,
 )
 from predict_age.letters import folded_words
 from predict_age.tally import MIN_SHOWN_PEOPLE
@@ -31,10 +36,12 @@ _COMMON = 0.01
 _CODES = (frozenset("mf"), frozenset("мж"), frozenset("mwd"), frozenset("mvx"))
 _NAMED_CODES = tuple(map(frozenset, ("mw", "hf", "hm", "mk", "mv", "ek", "kn", "mn", "mz")))
 _MORE_CODES = frozenset("dxouc")  # diverse, other, unknown, child
-_NAMES_OF_GENDER = (  # beginnings of words of a field's name
-    *("sex", "gend", "gndr", "gen", "sx", "geschl", "kjon", "kjoen", "kon", "koen", "kjn", "plec", "pohl", "sesso", "cinsiyet"),
-    *("sukup", "ivar", "anrede", "salut", "civilite", "title", "titel", "adressat"),
+_GENDER_WORDS = (
+    "sex sexo sexe seks gender gendr gend gndr gen genero genre sx geschl geschlecht kjonn kjoenn kjon kjoen kjn kon koen plec "
+    "pohl pohlavi pohlavie sesso cinsiyet sukup sukupuoli ivar geslacht anrede salut salutation civilite title titel adressat"
 )
+_NAME_OF_GENDER = re.compile(f"({'|'.join(_GENDER_WORDS.split())})(code|cd|id|label|text)?\\d*")
+_UNFOLDED = re.compile(rf"\b({'|'.join(BEFORE_FOLDING)})\b")
 _COLOURS = frozenset([("black",), ("white",), ("blacks",), ("whites",)])
 _OTHERS = frozenset(["other", "others", "not", "sonstige", "autre", "otro"])  # a value for all whom another one does not name
 
@@ -77,7 +84,8 @@ def attribute_of_values(counts: Mapping[str, int], name: str = "") -> tuple[str,
 
 def _words(value: str) -> tuple[str, ...]:
     """Folded words of a value without numbers: ``1 Male`` and ``male`` have the same."""
-    return tuple(word for word in folded_words(value, camel_case=False) if not word.isdecimal())
+    text = _UNFOLDED.sub(lambda match: BEFORE_FOLDING[match[0]], unicodedata.normalize("NFC", value.casefold()))
+    return tuple(word for word in folded_words(text, camel_case=False) if not word.isdecimal())
 
 
 def _shown(counts: Mapping[str, int]) -> list[str]:
@@ -95,11 +103,19 @@ def _cover(matched: Sequence[str], telling: Mapping[str, int]) -> bool:
 
 
 def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool) -> bool:
-    """Whether a sure word is among the values, or doubtful ones of two senses; black and white beside others are people."""
-    if any(attribute in r.sure for r in readings):
+    """Whether a sure word is among the values, or doubtful ones of senses that tell; black and white beside others are people.
+
+    Two values with an ambiguous word are as good as a sure one: ``miss`` and ``ms``, but not ``miss`` and other.
+    """
+    sure = frozenset[tuple[str, ...]]().union(*(r.sure.get(attribute, frozenset()) for r in readings))
+    if sure - AMBIGUOUS or len(sure) > 1:
         return True
     senses = frozenset[str]().union(*(r.senses.get(attribute, frozenset()) for r in readings))
-    return len(senses) > 1 or (senses == {"colours"} and attribute == "ethnic origin" and has_others and len(readings) == 2)
+    if sure and senses and len(readings) > 2:
+        return True
+    if any(telling <= senses and len(readings) >= fewest for telling, fewest in TELLING_SENSES.get(attribute, ())):
+        return True
+    return senses == {"colours"} and attribute == "ethnic origin" and has_others and len(readings) == 2
 
 
 def _is_silent(words: tuple[str, ...]) -> bool:
@@ -138,5 +154,5 @@ def _are_codes_of_gender(values: Iterable[tuple[str, ...]], name: str) -> bool:
     codes = {"".join(words) for words in values} - SILENT - {""}
     if any(pair <= codes <= pair | _MORE_CODES for pair in _CODES):
         return True
-    is_named = any(word.startswith(beginning) for word in folded_words(name) for beginning in _NAMES_OF_GENDER)
+    is_named = any(map(_NAME_OF_GENDER.fullmatch, folded_words(name)))
     return is_named and any(pair <= codes <= pair | _MORE_CODES for pair in _NAMED_CODES)

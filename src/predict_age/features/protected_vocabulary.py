@@ -1,8 +1,10 @@
 """Words that values of protected attributes consist of, in the languages and scripts that data have them in.
 
 A *sure* word tells the attribute by itself. A *doubtful* one has another sense, too, under which it stands: ``white`` is a
-colour, ``single`` a room. Doubtful words of one sense among themselves tell nothing. Words *beside* them say nothing, whatever
-the attribute. All are folded by :func:`predict_age.letters.fold`. A phrase's words are joined by "_".
+colour, ``single`` a room. Doubtful words of one sense among themselves tell nothing, nor do those of two senses that meet
+elsewhere (``moderate`` and ``green``): :data:`TELLING_SENSES` has the others. A sure word that is *ambiguous* (``miss``) needs more
+than "other" beside it. Words *beside* them say nothing, whatever the attribute. All are folded by
+:func:`predict_age.letters.fold`. A phrase's words are joined by "_".
 """
 
 from __future__ import annotations
@@ -94,9 +96,7 @@ _DOUBTFUL = {  # attribute: sense: words
         "titles": "master dr rev prof col major capt sir lady don jonkheer countess sr sra",
         "ages": "child children",
         "many": "trans diverse divers genderqueer gender_fluid self_describe",
-        "answers": "nő",
         "countries": "nam",
-        "letters": "nữ",
     },
     "family": {
         "rooms": "single singles bachelor couple partnered child relative",
@@ -108,9 +108,10 @@ _DOUBTFUL = {  # attribute: sense: words
     },
     "ethnic origin": {
         "colours": (
-            "black blacks white whites brown yellow coloured colored mixed noir noire blanc blanche branco branca preto "
+            "black blacks white whites brown yellow coloured colored noir noire blanc blanche branco branca preto "
             "preta amarelo amarela schwarz weiss negro blanco blk wht"
         ),
+        "mixtures": "mixed",
         "places": (
             "asian asians indian african american amer chinese mexican caribbean european arab middle_eastern japanese "
             "korean filipino islander british irish roma "
@@ -137,6 +138,25 @@ _DOUBTFUL = {  # attribute: sense: words
         "brands": "citizen citizens",
         "languages": "deutsch deutsche deutscher francais francaise espanol espanola italiano italiana nederlander",
     },
+}
+_AMBIGUOUS = (  # sure words that are something else where "other" alone stands beside them
+    "miss ms race races div marie maries anka nos dul panna lega whig quaker evli metis desi jain muz mies donna inlander pria "
+    "veuve union_libre minority_races"
+)
+# Words that others are folded to, by the sure word that they mean: nő is no "no".
+BEFORE_FOLDING = {"nő": "woman", "nők": "women", "nữ": "woman"}
+# Senses of doubtful words that together are those of the attribute, with the fewest different values.
+TELLING_SENSES: dict[str, tuple[tuple[frozenset[str], int], ...]] = {
+    "gender": ((frozenset(["titles", "many"]), 2), (frozenset(["countries", "many"]), 2)),
+    "family": ((frozenset(["rooms", "things"]), 3),),
+    "ethnic origin": ((frozenset(["colours", "places"]), 2),),
+    "sexual orientation": ((frozenset(["lines", "chemistry"]), 2),),
+    "opinion": (
+        (frozenset(["attitudes", "economy"]), 2),
+        (frozenset(["attitudes", "businesses"]), 3),
+        (frozenset(["economy", "colours"]), 3),
+    ),
+    "national origin": ((frozenset(["origins", "brands"]), 2), (frozenset(["origins", "languages"]), 2)),
 }
 _BESIDE = (
     "a an and are east west north south previously as at be been born but by civ af absent currently etc from has have i im "
@@ -196,6 +216,7 @@ DOUBTFUL = {
     attribute: {phrase: sense for sense, words in senses.items() for phrase in _phrases(words)}
     for attribute, senses in _DOUBTFUL.items()
 }
+AMBIGUOUS = _phrases(_AMBIGUOUS)
 BESIDE = frozenset(word for phrase in _phrases(_BESIDE) for word in phrase)
 SILENT = frozenset(fold(word) for word in _SILENT.split())
 SILENT_BEGINNINGS = tuple(fold(beginning) for beginning in _SILENT_BEGINNINGS)
