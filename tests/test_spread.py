@@ -20,6 +20,7 @@ from predict_age.pipeline.feature_check import check_features
 from predict_age.pipeline.run_plan import checked_plan
 from predict_age.proposal.sample import sample_source
 from predict_age.proposal.source_profile import profile_of
+from predict_age.source import row_group_reader, whole_records
 from predict_age.source.discovery import discover
 from predict_age.source.row_walk import RowWalk
 from predict_age.source.spread import PLACES, spread_order, spread_sample
@@ -47,13 +48,18 @@ class Numbers:
 
 def taken(sizes: list[int], most: int, chunk: int) -> tuple[list[Numbers], set[int]]:
     """The sample of pretended files that are read ``chunk`` records at a time, and the files that were opened."""
-    opened: set[int] = set()
+    opened, at_work = set[int](), set[int]()
 
     def place(number: int) -> Callable[[int], Iterator[Numbers]]:
         def pieces(_: int) -> Iterator[Numbers]:
+            assert not at_work, "two places are open at a time"
             opened.add(number)
-            for first in range(0, sizes[number], chunk):
-                yield Numbers((number, first), min(chunk, sizes[number] - first))
+            at_work.add(number)
+            try:
+                for first in range(0, sizes[number], chunk):
+                    yield Numbers((number, first), min(chunk, sizes[number] - first))
+            finally:
+                at_work.remove(number)
 
         return pieces
 
@@ -98,6 +104,42 @@ def test_large_files_cost_little_and_small_ones_are_all_seen() -> None:
     pieces, opened = taken([1] * 1_000 + [100_000] * 2, 3_000, 50_000)
     assert len(opened) == 1_002
     assert sum(len(p) for p in pieces if p.place[0] >= 1_000) == 2_000
+
+
+@pytest.mark.parametrize("groups", [[4_000] * 12, [10] * 40 + [30_000] * 2, [50_000]], ids=str)
+@pytest.mark.parametrize("files", [1, 3, 10])
+def test_one_row_group_is_open_at_a_time(files: int, groups: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among all files: each holds its bytes as long as it is open. No record is taken twice."""
+    rows = sum(groups)
+    for number in range(files):
+        ids = pa.table(
+            {"pid": range(number * rows, (number + 1) * rows), "birth_year": [1980] * rows, "profile_json": ["{}"] * rows}
+        )
+        with pq.ParquetWriter(tmp_path / f"{number}.parquet", ids.schema) as writer:
+            for group, size in enumerate(groups):
+                writer.write_table(ids.slice(sum(groups[:group]), size))
+    at_work, most = 0, 0
+
+    def counted(tables: Callable[..., Iterator[pa.Table]]) -> Callable[..., Iterator[pa.Table]]:
+        def read(*arguments: Any) -> Iterator[pa.Table]:
+            nonlocal at_work, most
+            at_work, most = at_work + 1, max(most, at_work + 1)
+            try:
+                yield from tables(*arguments)
+            finally:
+                at_work -= 1
+
+        return read
+
+    monkeypatch.setattr(row_group_reader, "_tables", counted(row_group_reader._tables))
+    monkeypatch.setattr(whole_records, "_tables_of_split", counted(whole_records._tables_of_split))
+    listed = discover(str(tmp_path))
+    for wanted in (3_000, 40_000):
+        pieces = RowWalk(listed, SourceConfig(), with_profile=True).sample(wanted)
+        records = [(piece.file, piece.first + i) for piece in pieces for i in range(len(piece))]
+        texts = [text for piece in whole_records.sample_records(listed, wanted) for text in piece.texts.to_pylist()]
+        assert len(set(records)) == len(records) == len(set(texts)) == len(texts) == min(wanted, rows * files)
+        assert (at_work, most) == (0, 1)
 
 
 def person(pid: int) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from math import gcd
 from typing import Protocol, Self, TypeVar
 
@@ -50,31 +48,30 @@ def spread_sample(places: Sequence[Place[SourcePieceT]], most: int) -> list[Sour
 
 
 def in_turn(places: Sequence[Place[SourcePieceT]], most: int) -> Iterator[SourcePieceT]:
-    """Pieces of all ``places``: of each its share of ``most`` records, in the order of :func:`spread_order`, then the rest of each.
+    """Pieces of all ``places``: each gives its share of ``most`` records, in the order of :func:`spread_order`, then twice that.
 
-    A place is opened when its turn comes. Whoever stops after ``most`` records has taken them from 8 large places, or from as many
-    small ones as it takes.
+    One place is open at a time, because an open row group may hold all of its bytes; the rounds after the first open it again.
+    Whoever stops after ``most`` records has taken them from 8 large places, or from as many small ones as it takes.
     """
-    share = -(-most // max(1, min(len(places), PLACES)))
-    opened: deque[Iterator[SourcePieceT]] = deque()
-    for number in spread_order(len(places)):
-        pieces, left = places[number](share), share
-        for piece in pieces:
-            if left <= len(piece):
+    share = max(1, -(-most // max(1, min(len(places), PLACES))))
+    taken, turn, goal = dict.fromkeys(range(len(places)), 0), spread_order(len(places)), share
+    while turn:
+        for number in turn:
+            for piece in _after(places[number](share), taken[number]):
+                left = goal - taken[number]
+                taken[number] += min(left, len(piece))
                 yield piece.part(0, left)
-                opened.append(_divided(chain([piece.part(left, len(piece))], pieces), share))
-                break
-            yield piece
-            left -= len(piece)
-    while opened:
-        pieces = opened.popleft()
-        if (rest := next(pieces, None)) is not None:
-            yield rest
-            opened.append(pieces)
+                if left <= len(piece):
+                    break
+        turn = [number for number in turn if taken[number] == goal]
+        goal += 2 * goal
 
 
-def _divided(pieces: Iterator[SourcePieceT], most: int) -> Iterator[SourcePieceT]:
-    """The records of ``pieces``, at most ``most`` in each."""
+def _after(pieces: Iterator[SourcePieceT], records: int) -> Iterator[SourcePieceT]:
+    """The ``pieces`` after so many records; those that were taken are read again."""
     for piece in pieces:
-        for first in range(0, len(piece), most):
-            yield piece.part(first, most)
+        if records <= 0:
+            yield piece
+        elif records < len(piece):
+            yield piece.part(records, len(piece))
+        records -= len(piece)
