@@ -6,11 +6,15 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from conftest import cli
 from predict_age.features.protected_categories import attribute_of_values
+from predict_age.features.protected_features import protected_by_values
 from predict_age.features.refused_names import refusal_reason
+from predict_age.features.spec import parse_features
 from predict_age.letters import fold
 from predict_age.purposes import PurposeError, checked_purpose
 from protected_fields import HARMLESS, PROTECTED, counts_of
@@ -147,3 +151,47 @@ def test_kana_that_differ_in_a_mark_are_two_letters(one: str, other: str) -> Non
     """Dakuten and handakuten are no accents, composed or not; an accent of another script is still dropped."""
     assert fold(one) != fold(other) == fold(unicodedata.normalize("NFD", other))
     assert fold("é") == "e"
+
+
+FORMS = [
+    "profile->'demo'->>'g'",
+    "profile -> 'demo' ->> '$.g'",
+    "(profile->'demo')->>'g'",
+    "profile->>'$.demo.g'",
+    "profile->>'/demo/g'",
+    'profile->>\'$."demo"."g"\'',
+    'profile->>\'$["demo"]["g"]\'',
+    "json_extract_string(profile, '/demo/g')",
+    "json_extract_string(profile, '$.demo.g')",
+    "json_extract(profile, 'demo')->>'g'",
+    "profile->'demo'->'several'->>0",
+    "json_extract_string(profile, '$.demo.several[*]')",
+    "profile->'demo'->>'several'",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_expressions_are_read_in_every_form_of_a_path(form: str) -> None:
+    """Chains, pointers, quoted steps, keys in a call, and all items of lists; another field beside it is no protected one."""
+    draw = random.Random(9)
+    profiles = []
+    for _ in range(200):
+        gender, taste = draw.choice(["male", "female"]), draw.choice(["sweet", "salty"])
+        profiles.append({"demo": {"g": gender, "t": taste, "several": [gender, gender], "tastes": [taste]}})
+    connection = duckdb.connect()
+    connection.register("profiles", pa.table({"profile": [json.dumps(p) for p in profiles]}))
+    for text, attribute in ((form, "gender"), (form.replace("several", "tastes").replace("g'", "t'").replace('g"', 't"'), "")):
+        features = parse_features(
+            f'format = 1\n[features.f]\nkind = "sql"\nmeaning = "x"\nmin = 0.0\nmax = 9.0\ndefault = 0.0\nexpression = """len({text}) / 1"""\n',
+            "test",
+        )
+        assert protected_by_values(connection, features)["f"].partition(":")[0] == attribute
+
+
+def test_all_items_of_a_list_are_looked_at() -> None:
+    """A word that stands last in each list is found."""
+    connection = duckdb.connect()
+    profiles = [json.dumps({"a": [{"v": None}, {"v": "male" if n % 2 else "female"}]}) for n in range(100)]
+    connection.register("profiles", pa.table({"profile": profiles}))
+    features = parse_features('format = 1\n[features.f]\nkind = "flags"\nmeaning = "x"\npath = "a[*].v"\n', "test")
+    assert protected_by_values(connection, features)["f"].startswith("gender")

@@ -31,3 +31,10 @@ def values_at(connection: duckdb.DuckDBPyConnection, paths: Collection[str]) -> 
         text = pc.list_element(found["c0"], number)
         made[path] = pc.if_else(pc.equal(text, ""), None, text)
     return made
+
+
+def items_at(connection: duckdb.DuckDBPyConnection, path: str) -> pa.ChunkedArray:
+    """Texts of all items at a ``path`` with [*] in the registered profiles, each once for a profile: (m,), m of all together."""
+    items = "SELECT list_distinct(try(json_extract_string(profile, $1))) AS items FROM profiles"
+    found = connection.sql(f"SELECT unnest(items) AS item FROM ({items})", params=[json_path(parse_path(path))])
+    return found.to_arrow_table()["item"]

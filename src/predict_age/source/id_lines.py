@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from predict_age.errors import ConfigError
 from predict_age.source.text_encoding import UTF_8, encoding_of_mark
 from predict_age.source.text_ids import id_text
+from predict_age.source.usual_names import is_usual_name
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _COMMON = re.compile(r"[A-Za-z0-9_.:@/-]+")  # nearly all ids: nothing else needs to be looked at
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
-_COLUMN_NAME = re.compile(r"(?:(?:user|person|people|customer|client|member|employee|profile|source)s?[ _-]?)?[pug]?u?ids?", re.I)
 _JSON = re.compile(r'\{(?![0-9a-f]{8}-[0-9a-f-]+\}$)|\[|"[^"]*"\s*:', re.I)  # but no GUID in braces
 _GROUPED = re.compile(r"[+-]?[0-9]+(?:\s+[+-]?[0-9]+)+")
 _ROUNDED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?E[+][0-9]+", re.I)
@@ -37,7 +37,7 @@ _SEVERAL = _Form(
     "more than one value", "give ids alone, one a line; an id that has a comma, semicolon, tab or | in it goes into double quotes"
 )
 _QUOTE = _Form("a quotation mark at one end, or of another kind", 'write the id without quotation marks, or as in CSV: "id"')
-_NAME = _Form("the name of a column", "leave the line with the names of columns out")
+_NAME = _Form("the name of a column", "leave that line out; an id that is called so goes into another line than the first")
 _STRUCTURE = _Form("JSON", "give ids alone, one a line")
 _NUMBERS = _Form("several numbers, or one in groups of digits", "write each id as its digits alone, one a line")
 _EXPONENT = _Form("a rounded number with an exponent", "export the ids again as text: the digits that were rounded away are lost")
@@ -74,7 +74,7 @@ def _read(line: str, *, first: bool) -> str | _Form:
         return _ENCODING
     if quoted := _QUOTED.fullmatch(line):
         inner = quoted[1].replace('""', '"')
-        if first and _COLUMN_NAME.fullmatch(inner):
+        if first and is_usual_name(inner):
             return _NAME
         return _INVISIBLE if _has_invisible(inner) else id_text(inner)
     form = _other_form(line, first=first)
@@ -88,7 +88,7 @@ def _other_form(line: str, *, first: bool) -> _Form | None:
         (_SEVERAL, _SEPARATORS.search(line)),
         (_INVISIBLE, _has_invisible(line)),
         (_QUOTE, line[:1] in _QUOTES or line[-1:] in _QUOTES if line else False),
-        (_NAME, first and _COLUMN_NAME.fullmatch(line)),
+        (_NAME, first and is_usual_name(line)),
         (_NUMBERS, _GROUPED.fullmatch(line)),
         (_EXPONENT, _ROUNDED.fullmatch(line)),
     )
