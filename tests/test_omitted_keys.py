@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from conftest import AS_OF, TINY, call, cli, tiny_run
+from predict_age.config import SourceConfig
+from predict_age.errors import InputError
+from predict_age.source.discovery import discover
+from predict_age.source.missing_keys import AGE_KEYS, EmptyKeys, check_keys
 
 Record = dict[str, Any]
 FEATURES = 'format = 1\n[features.t]\nkind = "number"\npath = "tenure"\nmin = 0\nmax = 90\ndefault = 5\nmeaning = "Years."\n'
@@ -123,6 +127,46 @@ def test_a_key_that_is_missing_or_misspelt_is_named(fault: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", ["attributes", "json_profile", "profile_json_v2", "profil_json", "person"])
+@pytest.mark.parametrize("first", [{}, {"profile_json": None}, {"profile_json": {"tenure": 3}}], ids=["none", "null", "profile"])
+def test_a_file_of_many_people_without_a_profile_is_named(
+    name: str, layout: Callable[[list[Record]], str], first: Record, tmp_path: Path
+) -> None:
+    """Whatever its key is called, and whatever the file before it has; one of few people may have no profile."""
+    usual = [{"pid": pid, "birth_year": 1980, "profile_json": {"tenure": 3}, "profile_json_v2": {}} for pid in range(20)]
+    other = [{"pid": 100 + pid, "birth_year": 1970, name: {"tenure": 4}} for pid in range(11)]
+    (tmp_path / "s").mkdir()
+    for number, people in enumerate([[{"pid": 99, **first}], other, usual]):
+        (tmp_path / "s" / f"{number}.json").write_text(layout(people))
+    code, _, said = call(["plan", *arguments(tmp_path / "s", tmp_path)])
+    assert code == 3
+    assert "no profile in" in said and "1.json" in said and name in said
+    (tmp_path / "s" / "1.json").write_text(layout(other[:10]))
+    assert call(["plan", *arguments(tmp_path / "s", tmp_path)])[0] == (3 if name == "profil_json" else 0)
+
+
+@pytest.mark.parametrize("key", ["aproximate_age", "birth_yaer", "approximate_ages"])
+def test_a_misspelt_age_of_one_file_is_named(key: str, tmp_path: Path) -> None:
+    """Where other files have ages; a key that all files have is no misspelling."""
+    for more, said in (({}, "no age in"), ({key: 1}, "")):
+        folder = tmp_path / f"s{len(more)}"
+        folder.mkdir()
+        people = [{"pid": pid, "birth_year": 1980, "profile_json": {"tenure": 3}, **more} for pid in range(60)]
+        (folder / "a.jsonl").write_text(lines(people))
+        (folder / "b.jsonl").write_text(lines([{"pid": 100 + pid, key: 40, "profile_json": {"tenure": 3}} for pid in range(60)]))
+        empty = [
+            EmptyKeys(file, frozenset(AGE_KEYS - {"birth_year"} if "a.json" in file.path else AGE_KEYS), 60)
+            for file in discover(str(folder))
+        ]
+        if said:
+            with pytest.raises(InputError, match=said) as error:
+                check_keys(empty, str(folder), SourceConfig())
+            assert "b.jsonl" in str(error.value) and key in error.value.expected
+        else:
+            check_keys(empty, str(folder), SourceConfig())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("each", [1, 50])
 def test_true_ages_may_leave_keys_out(
     layout: Callable[[list[Record]], str], each: int, finished: tuple[Path, dict[str, Any]], people: Path, tmp_path: Path
@@ -141,7 +185,7 @@ def test_true_ages_may_leave_keys_out(
 
 
 @pytest.mark.parametrize(
-    ("files", "each", "bad", "code"), [(60, 1, 1, 0), (60, 1, 10, 0), (60, 1, 11, 3), (20, 5, 5, 0), (3, 60, 60, 3)]
+    ("files", "each", "bad", "code"), [(60, 1, 1, 0), (60, 1, 10, 0), (60, 1, 11, 3), (20, 5, 5, 0), (3, 60, 60, 3), (3, 11, 11, 3)]
 )
 def test_rejected_records_count_over_the_source_where_files_are_small(
     files: int, each: int, bad: int, code: int, tmp_path: Path
@@ -149,4 +193,16 @@ def test_rejected_records_count_over_the_source_where_files_are_small(
     """A file of one person whose id cannot be read is one rejected record, as it is in a file of many; a large file without an id is a fault."""
     people = [{**person(pid), "pid": "x y" if pid < bad else pid} for pid in range(files * each)]
     source = write(tmp_path / "s", people, lines, each)
+    assert call(["plan", *arguments(source, tmp_path, '[source]\npid_type = "integer"\n')])[0] == code
+
+
+@pytest.mark.parametrize("others", [0, 1_000])
+@pytest.mark.parametrize(("bad", "code"), [(5, 0), (11, 3)])
+def test_a_small_file_without_an_id_counts_alike_beside_any_other(others: int, bad: int, code: int, tmp_path: Path) -> None:
+    """Its own size decides, not the average of the source."""
+    people = [person(pid) for pid in range(100 + others)]
+    source = write(tmp_path / "s", people[:100], lines, 5)
+    (source / "bad.jsonl").write_text(lines([{**person(pid), "pid": "x y"} for pid in range(bad)]))
+    if others:
+        (source / "many.jsonl").write_text(lines(people[100:]))
     assert call(["plan", *arguments(source, tmp_path, '[source]\npid_type = "integer"\n')])[0] == code

@@ -39,7 +39,7 @@ FAULTS: dict[str, tuple[list[list[Row]], str]] = {
         [[p | {"age": None} for p in changed(15, pid=None)]],
         "15 of 60 rows cannot be used (25.00%)",
     ),
-    "one file has no id": ([PEOPLE, changed(60, pid=None)[:5]], "can be used"),
+    "one file has no id": ([PEOPLE, changed(60, pid=None)[:11]], "can be used"),
     "no age": ([changed(60, age=None)], "too few people with a known age to train on"),
     "few ages": ([changed(45, age=None)], "too few people with a known age to train on"),
     "few profiles of people with an age": ([changed(32, profile=None)], "too few people with a known age to train on"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -54,14 +55,14 @@ def _check(plan: RunPlan, notes: list[str] | None = None, *, ages_needed: bool) 
     def whole_profiles() -> pa.ChunkedArray:
         return profiles if columns is None else _profiles(replace(walk, profile_columns=None).sample(WHOLE_PROFILES))
 
-    pieces = walk.sample(PROFILES_SAMPLED)
+    pieces, most = walk.sample(PROFILES_SAMPLED), PROFILES_SAMPLED
     profiles = _profiles(pieces)
     coverage = inspect_features(connect(), profiles, features, plan.as_of, whole_profiles)
     if any(c.is_absent for c in coverage) and len(profiles) >= PROFILES_SAMPLED:
-        pieces = walk.sample(PROFILES_SEARCHED)
+        pieces, most = walk.sample(PROFILES_SEARCHED), PROFILES_SEARCHED
         wider = inspect_features(connect(), _profiles(pieces), features, plan.as_of, whole_profiles)
         coverage = [w if c.is_absent else c for c, w in zip(coverage, wider, strict=True)]
-    _check_keys(plan, pieces)
+    _check_keys(plan, pieces, whole=sum(map(len, pieces)) < most)
     if notes is not None:
         notes += as_of_warnings(profiles, features, plan.as_of)
         notes += [_protected(c) for c in coverage if c.protected]
@@ -91,14 +92,21 @@ def _profiles(pieces: Sequence[RowPiece]) -> pa.ChunkedArray:
     return pa.chunked_array([chunk for piece in pieces for chunk in piece.rows["profile"].chunks], pa.string())
 
 
-def _check_keys(plan: RunPlan, pieces: Sequence[RowPiece]) -> None:
-    """Raise InputError when the JSON files among ``pieces`` have no profile, or misspell its key, as a run does."""
-    has_profile: dict[int, bool] = {}
+def _check_keys(plan: RunPlan, pieces: Sequence[RowPiece], *, whole: bool) -> None:
+    """Raise InputError when JSON files among ``pieces`` have no profile, or misspell its key, as a run does.
+
+    ``whole``: the pieces are all records of the source.
+    """
+    records, with_profile = Counter[int](), Counter[int]()
     for piece in pieces:
         if plan.files[piece.file].format == "jsonl" and len(piece):
-            profiles = piece.rows["profile"]
-            has_profile[piece.file] = has_profile.get(piece.file, False) or profiles.null_count < len(profiles)
-    empty = [EmptyKeys(plan.files[n], frozenset() if found else frozenset([PROFILE_COLUMN])) for n, found in has_profile.items()]
+            records[piece.file] += len(piece)
+            with_profile[piece.file] += len(piece) - piece.rows["profile"].null_count
+    no_profile = frozenset([PROFILE_COLUMN])
+    empty = [
+        EmptyKeys(plan.files[file], frozenset() if with_profile[file] else no_profile, number if whole else 0)
+        for file, number in records.items()
+    ]
     check_keys(empty, plan.source, plan.config.source)
 
 

@@ -19,9 +19,11 @@ from predict_age.source.text_stream import utf8_blocks
 from predict_age.tally import fewest_sharing
 
 TRIED_OBJECTS = 5  # that are none, of a file's beginning
+USUAL_FILES = 20  # whose keys others are compared with
 FIRST_RECORDS = 40  # whose keys are compared
 LONGEST_BEGINNING = 1 << 20
-PROFILE_COLUMN = "profile_json"  # column of a working file
+PROFILE_COLUMN = "profile_json"  # column of a working file, as those of ages
+AGE_KEYS = frozenset({"birth_year", "approximate_age", "birth_date"})
 
 
 def keys_of_first_records(file: SourceFile) -> list[str]:
@@ -47,50 +49,61 @@ def keys_of_first_records(file: SourceFile) -> list[str]:
 
 @dataclass(frozen=True)
 class EmptyKeys:
-    """A JSON file that has records, and the ``columns`` (birth_year ..., profile_json) in which none of them has a value."""
+    """A JSON file that has records, and the ``columns`` (birth_year ..., profile_json) in which none of them has a value.
+
+    ``records`` is their number; 0: only some of them were seen.
+    """
 
     file: SourceFile
     columns: frozenset[str]
+    records: int
 
 
 def empty_keys(file: SourceFile, metadata: pq.FileMetaData, groups: range) -> EmptyKeys:
     """Columns without a value among the row ``groups`` made from a file in the working file that has the ``metadata``."""
-    names = ("birth_year", "approximate_age", "birth_date", PROFILE_COLUMN)
-    return EmptyKeys(file, frozenset(name for name in names if _is_empty(metadata, groups, name)))
+    empty = frozenset(name for name in (*AGE_KEYS, PROFILE_COLUMN) if _is_empty(metadata, groups, name))
+    return EmptyKeys(file, empty, sum(metadata.row_group(g).num_rows for g in groups))
 
 
 def check_keys(files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> None:
-    """Raise InputError when no JSON file of a source has the profile key, or when one writes that or an age key in another way.
+    """Raise InputError when JSON files of a source have no profile key, or write that or an age key in another way.
 
-    ``files`` are all that have records. Many writers leave keys without a value out: a file whose people have no profile, or no
-    age, is no fault.
+    ``files`` are all that have records. Many writers leave keys without a value out: a file of few people (at most
+    ``max_set_aside_floor``) without a profile, and a file of any size without an age, is no fault.
     """
     if source.profile_json != "*":
-        _check_profile_key([empty.file for empty in files if PROFILE_COLUMN in empty.columns], files, where, source)
+        _check_profile_key(files, where, source)
+    usual = _usual_keys([empty for empty in files if not empty.columns >= AGE_KEYS])
     for empty in files:
         if not (columns := empty.columns - {PROFILE_COLUMN}):
             continue
         keys = keys_of_first_records(empty.file)
-        for name in (getattr(source, column) for column in sorted(columns)):
-            if any(letters_of(key) == letters_of(name) and key not in source.light_columns for key in keys):
-                raise no_age(source, empty.file.path, _first_record(keys), keys)
+        own = [key for key in keys if key not in source.light_columns]
+        names = [getattr(source, column) for column in sorted(columns)]
+        slip = any(letters_of(key) == letters_of(name) for name in names for key in own)
+        if usual and empty.columns >= AGE_KEYS and not any(name in keys for name in source.age_columns):
+            slip = slip or any(did_you_mean(name, [key for key in own if key not in usual]) for name in names)
+        if slip:
+            raise no_age(source, empty.file.path, _first_record(keys), keys)
 
 
-def _check_profile_key(without: list[SourceFile], files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> None:
-    """``check_keys`` of the profile: files ``without`` one may have no such key, unless all files are, or the key is misspelt."""
+def _check_profile_key(files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> None:
+    """``check_keys`` of the profile, whose key a file may have without a value."""
     name = source.profile_json
-    with_profile = next((empty.file for empty in files if PROFILE_COLUMN not in empty.columns), None)
-    usual = keys_of_first_records(with_profile) if with_profile else []
-    for file in without:
-        keys = keys_of_first_records(file)
-        if name in keys:
-            if not with_profile:
-                return
-        elif with_profile and did_you_mean(name, [key for key in keys if key not in usual]):
-            raise _no_profile(file.path, keys, source)
-    if without and not with_profile:
-        keys = next(filter(None, map(keys_of_first_records, without)), [])
-        raise _no_profile(without[0].path if len(without) == 1 else where, keys, source)
+    empty = {file: keys_of_first_records(file.file) for file in files if PROFILE_COLUMN in file.columns}
+    without = {file: keys for file, keys in empty.items() if name not in keys}
+    if without and len(without) == len(files):
+        keys = next(filter(None, without.values()), [])
+        raise _no_profile(files[0].file.path if len(files) == 1 else where, keys, source)
+    usual = _usual_keys([file for file in files if file not in without]) if without else set()
+    for file, keys in without.items():
+        if keys and (file.records > source.max_set_aside_floor or did_you_mean(name, [key for key in keys if key not in usual])):
+            raise _no_profile(file.file.path, keys, source)
+
+
+def _usual_keys(files: Sequence[EmptyKeys]) -> set[str]:
+    """Keys of the first of ``files``; empty where there is none."""
+    return {key for file in files[:USUAL_FILES] for key in keys_of_first_records(file.file)}
 
 
 def _no_profile(where: str, keys: list[str], source: SourceConfig) -> InputError:

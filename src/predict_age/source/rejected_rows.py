@@ -24,7 +24,7 @@ class FileRows:
 def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) -> None:
     """Raise InputError when there are no rows, when a file has no usable one, or when too many cannot be used.
 
-    Where files have few records each, as many as may be rejected anyhow, a file without a usable one is no reason to stop.
+    A file of few records, as many as may be rejected anyhow, is no reason to stop when it has no usable one.
     """
     read = sum(f.records for f in files)
     reasons = sum((f.rejected for f in files), Counter[str]())
@@ -37,9 +37,8 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) ->
         raise InputError(
             "no row of the source can be used", expected="records that can be read, each with an id", found=_shown(reasons), fix=fix
         )
-    tiny = limits.max_set_aside_floor if read <= limits.max_set_aside_floor * len(files) else 0
     for file in files:
-        if file.records > tiny and file.rejected.total() == file.records:
+        if file.records > limits.max_set_aside_floor and file.rejected.total() == file.records:
             raise InputError(
                 f"no row of {file.path} can be used",
                 expected="records that can be read, each with an id",
