@@ -19,6 +19,7 @@ from predict_age.errors import InputError
 from predict_age.source.column_types import holds_value, plain_values, storage_type
 from predict_age.source.profile_json import flat_profile, profile_text
 from predict_age.source.row_group_reader import LIGHT
+from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 
 EXPECTED = "a table or data frame, a list of dictionaries, or a list of JSON texts"
 INDEX = "__index_level_"  # of a pandas data frame, which is no column of it
@@ -69,9 +70,10 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
     if isinstance(people, (str, bytes, Mapping)) or not isinstance(people, Sequence):
         fix = "put a single profile into a list: [profile]" if isinstance(people, (str, bytes, Mapping)) else ""
         raise InputError("these people cannot be read", expected=EXPECTED, found=type(people).__name__, fix=fix)
-    ids = [person.get(source.pid) if isinstance(person, Mapping) else None for person in people]
     texts = [_encodable(_text(person, number, source), number) for number, person in enumerate(people)]
-    ages = {name: [p.get(written) if isinstance(p, Mapping) else None for p in people] for name, written in _age_names(source)}
+    records = [person if isinstance(person, Mapping) else _record(person, source) for person in people]
+    ids = [record.get(source.pid) for record in records]
+    ages = {name: [record.get(written) for record in records] for name, written in _age_names(source)}
     given = {name: _age_values(values) for name, values in ages.items() if any(value is not None for value in values)}
     some = _ids(ids) if any(i is not None for i in ids) else None
     return _together(some, pa.table(given), pa.chunked_array([pa.array(texts, pa.string())]))
@@ -117,9 +119,33 @@ def _age_values(values: list[object]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array([None if t is None else t.encode(errors="replace").decode() for t in texts], pa.string())])
 
 
+def _record(person: object, source: SourceConfig) -> Mapping[str, object]:
+    """Id and ages beside the profile in a JSON text: it has them where the source's profile is all other keys of a record."""
+    if source.profile_json != "*" or not isinstance(person, str):
+        return {}
+    try:
+        found = json.loads(person, parse_float=Decimal)
+    except (ValueError, RecursionError):  # said of the profile where it is read
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _id_text(value: object) -> str | None:
+    """The id ``value`` as text. Whole numbers may be floating, where floats are exact: pandas makes them if one is missing."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    if isinstance(value, (str, int, np.integer)):
+        return str(value)
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value)) if abs(float(value)) < (SINGLE_EXACT if isinstance(value, np.float32) else DOUBLE_EXACT) else None
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(int(value))
+    return None
+
+
 def _ids(values: list[object]) -> pa.ChunkedArray:
     """Ids of dictionaries as text; what is neither text nor a whole number is none."""
-    texts = [str(v) if isinstance(v, (str, int, np.integer)) and not isinstance(v, (bool, np.bool_)) else None for v in values]
+    texts = [_id_text(v) for v in values]
     for number, text in enumerate(texts):
         _encodable(text, number)
     return pa.chunked_array([pa.array(texts, pa.string())])

@@ -17,7 +17,8 @@ from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage
 
 if TYPE_CHECKING:
-    from predict_age.pipeline.suppress import SuppressionOutcome
+    from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome
+    from predict_age.source.row_rules import IdType
 
 
 @app.command("verify", epilog="Example: predict-age verify --workspace work")
@@ -149,8 +150,7 @@ def suppress_command(
 
     The list keeps keyed hashes, not ids. Ids that no result has are fine: they are counted.
     """
-    from predict_age.pipeline.suppress import change_suppression, check_suppression, id_rule, parse_ids
-    from predict_age.source.row_rules import IdType
+    from predict_age.pipeline.suppress import change_suppression, check_suppression, id_rule
     from predict_age.storage.workspace import Workspace
 
     if release + check + rebuild > 1:
@@ -164,7 +164,7 @@ def suppress_command(
     if not rebuild:
         space.suppression  # noqa: B018 - a list that cannot be used is said before anything else
     rules: dict[PidType, IdType | None] = {PidType.auto: id_rule(space), PidType.integer: "integer", PidType.text: "text"}
-    given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
+    given = _given(pid_file, rules[pid_type], rebuild)
     if check or given is None:
         with stage("look the ids up in the suppression list"):
             outcome = check_suppression(space, given)
@@ -183,13 +183,11 @@ def _suppress_in_s3(
     from predict_age.aws.lambdas.old_runs import execution_is_running
     from predict_age.aws.suppression import change_suppression_in_s3, check_suppression_in_s3, id_rule_in_s3
     from predict_age.aws.workspace_commands import store_of
-    from predict_age.pipeline.suppress import parse_ids
-    from predict_age.source.row_rules import IdType
 
     store = store_of(workspace)
     store.check_reachable()
     rules: dict[PidType, IdType | None] = {PidType.auto: id_rule_in_s3(store), PidType.integer: "integer", PidType.text: "text"}
-    given = parse_ids(_lines(pid_file), pid_file if pid_file != "-" else "stdin", rules[pid_type]) if pid_file else None
+    given = _given(pid_file, rules[pid_type], rebuild)
     if check or given is None:
         outcome = check_suppression_in_s3(store, given)
     else:
@@ -197,6 +195,17 @@ def _suppress_in_s3(
         completed("the suppression list was changed", "`predict-age suppress --check`")
     sentence = _suppression_sentence(outcome, release=release, check=check)
     print_json(outcome.as_json()) if as_json else print_line(sentence)
+
+
+def _given(pid_file: str, rule: IdType | None, rebuild: bool) -> GivenIds | None:
+    """The ids of the pid file; None without one. A list of nobody rebuilds nothing."""
+    from predict_age.pipeline.suppress import parse_ids, refuse_empty_list
+
+    name = pid_file if pid_file != "-" else "stdin"
+    given = parse_ids(_lines(pid_file), name, rule) if pid_file else None
+    if rebuild:
+        refuse_empty_list(given, name)
+    return given
 
 
 def _lines(pid_file: str) -> bytes:

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predict_age.config import Config
+from predict_age.errors import ConfigError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.current_folder import follow_published, withdrawn_folder
 from predict_age.source.id_hashes import Hashes, keyed_hashes
-from predict_age.source.id_lines import no_id, read_id_lines
+from predict_age.source.id_lines import GROUPS_OF_DIGITS, no_id, read_id_lines
 from predict_age.source.row_rules import IdType, id_type_named
 from predict_age.source.suppression import Entries, hidden_people, pids_as_written
 from predict_age.storage.durable_files import remove
@@ -105,6 +106,10 @@ def parse_ids(data: bytes, name: str, rule: IdType | None) -> GivenIds:
     Raises ConfigError for a line that is no id, by its number: the text of a line is never shown.
     """
     texts = read_id_lines(data, name)
+    grouped = [] if rule == "text" else [number for number, text in enumerate(texts, 1) if GROUPS_OF_DIGITS.fullmatch(text)]
+    if grouped:  # 2.000 is 2 to a program, and 2000 to many people
+        fix = "write each id as its digits alone" + ("" if rule else "; with --pid-type text an id may be such a text")
+        raise no_id(name, grouped[0], "ids as the source has them, one a line", "a number in groups of three digits", fix)
     column = pa.chunked_array([pa.array(texts, pa.string())])
     read = {reading: pids_as_written(column, reading) for reading in READINGS}
     found = GivenIds({r: read[r][0] for r in READINGS}, {r: read[r][1] for r in READINGS}, rule)
@@ -116,6 +121,17 @@ def parse_ids(data: bytes, name: str, rule: IdType | None) -> GivenIds:
         fix = "mend the line; the text is not shown here because it may be about a person"
         raise no_id(name, first + 1, f"{kinds[rule]}, one a line", found_there, fix)
     return found
+
+
+def refuse_empty_list(given: GivenIds | None, name: str) -> None:
+    """Raise ConfigError for a list of nobody: in the place of the present one it would show everybody again."""
+    if given is None or not given.count:
+        raise ConfigError(
+            f"there is no id in {name}: nothing was changed",
+            expected="the ids of everybody who is to be suppressed",
+            found="no line",
+            fix="give the whole list; `predict-age suppress --remove` takes single people off the present one",
+        )
 
 
 def id_rule(workspace: Workspace) -> IdType | None:

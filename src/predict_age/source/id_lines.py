@@ -16,6 +16,7 @@ _COMMON = re.compile(r"[A-Za-z0-9_.:@/-]+")  # nearly all ids: nothing else need
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _JSON = re.compile(r'\{(?![0-9a-f]{8}-[0-9a-f-]+\}$)|\[|"[^"]*"\s*:', re.I)  # but no GUID in braces
 _GROUPED = re.compile(r"[+-]?[0-9]+(?:\s+[+-]?[0-9]+)+")
+GROUPS_OF_DIGITS = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+")  # 2.000: a whole number to a program, two thousand to many people
 _ROUNDED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?E[+][0-9]+", re.I)
 _SEPARATORS = re.compile(r"[,;\t|]")
 _QUOTES = "\"'\u2018\u2019\u201c\u201d`"
