@@ -14,6 +14,7 @@ import pytest
 
 import predict_age
 from conftest import AS_OF, TINY
+from predict_age.api.column_union import batch_of_records
 from predict_age.errors import InputError
 
 RECORDS = [
@@ -214,3 +215,11 @@ def test_a_source_of_many_types_is_predicted_as_a_run_does(people_rows: list[dic
     assert len(compared) > 100
     names = ("predicted_age", "age_lower", "age_upper", "confidence_pct", "prediction_source")
     assert all(a[name] == published[a["pid"]][name] for a in compared for name in names)
+
+
+def test_a_key_that_no_column_has_is_an_error() -> None:
+    """A key that only records outside the sample have: nothing is left out of a table in silence."""
+    schema = pa.schema([("pid", pa.int64())])
+    assert batch_of_records([{"pid": 1}, {}], schema, "f").num_rows == 2
+    with pytest.raises(InputError, match="1 keys that no record had"):
+        batch_of_records([{"pid": 1, "late": 2}], schema, "f")

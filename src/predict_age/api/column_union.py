@@ -90,7 +90,17 @@ def type_of_kinds(kinds: set[str]) -> pa.DataType:
 
 
 def batch_of_records(records: Sequence[Mapping[str, object]], schema: pa.Schema, path: str) -> pa.RecordBatch:
-    """``records`` of the file ``path`` with the columns of the ``schema``; in a column of text other values are JSON."""
+    """``records`` of the file ``path`` with the columns of the ``schema``; in a column of text other values are JSON.
+
+    Raises InputError for a value that does not fit, and for a key without a column: nothing is left out in silence.
+    """
+    if further := {name for record in records for name in record} - set(schema.names):
+        raise InputError(
+            f"records of {path} have {len(further)} keys that no record had by which the columns were found",
+            expected="keys of the first records of each file, or of 20,000 records spread over the source",
+            found=", ".join(sorted(further)[:3]) if len(further) <= 3 else "several",
+            fix="a run reads such a source; as a table, read it with another library",
+        )
     arrays = []
     for field in schema:
         values = [record.get(field.name) for record in records]

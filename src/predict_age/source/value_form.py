@@ -27,6 +27,8 @@ snappy sorry string strings struct substring subtract t text than that the there
 to too tried try try_cast type types ubigint uhugeint uint128 uint16 uint32 uint64 uint8 uinteger unable
 underflow unexpected unknown unsupported use using usmallint utc utf-8 utf8 utinyint uuid valid value values
 varchar vector was when which while width with within year zero zone zstd
+compressed compression corrupted decompressing deserializing either end-of-stream ended footer header marker
+reached stream this truncated
 """
 _VOCABULARY = frozenset(re.findall(r"\S+", _WORDS))
 
