@@ -37,13 +37,14 @@ _WORDS = {
     "Mapping": "a dictionary",
     "AnySource": "a path or an address, or what predict_age.read returned",
 }
+WRITTEN_FIRST = 'sources are files: write the table to one first: df.to_parquet("people.parquet")'
 
 
 def checks_arguments(function: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
     """Decorate a public function: an argument that is of none of its declared types raises ConfigError.
 
     Only parameters whose types are built-in ones, paths, dates, lists and dictionaries are checked, as they are written in the
-    signature; a list of texts has texts. A truth value is no number.
+    signature; a list of texts has texts. A truth value is no number, and empty text no source unless it is the default.
     """
     signature = inspect.signature(function)
     expected = {name: kinds for name, p in signature.parameters.items() if (kinds := _kinds(str(p.annotation)))}
@@ -60,7 +61,10 @@ def checks_arguments(function: Callable[_Given, _Returned]) -> Callable[_Given, 
                     f"{name} cannot be {_described(given[name])}",
                     expected=" or ".join(_in_words(kind, kinds) for kind in kinds),
                     found=type(given[name]).__name__,
+                    fix=WRITTEN_FIRST if "AnySource" in kinds and hasattr(given[name], "__arrow_c_stream__") else "",
                 )
+            if "AnySource" in kinds and given.get(name) == "" and signature.parameters[name].default != "":
+                raise ConfigError(f"{name} is empty", expected="a path", fix="write . for the current folder")
         return function(*args, **kwargs)
 
     return checked

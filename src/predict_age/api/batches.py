@@ -12,8 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from predict_age.api.arguments import checks_arguments
+from predict_age.api.frames import PolarsFrame
+from predict_age.api.given_tables import ArrowTable
 from predict_age.api.model import ANSWER_SCHEMA, AgeModel, load_age_model
-from predict_age.api.people import ArrowTable
 from predict_age.errors import ConfigError
 from predict_age.query.model_registry import CHAMPION
 
@@ -56,11 +57,10 @@ class BatchPredictor:
         for batch in batches:
             yield from self(batch).to_batches()
 
-    def polars(self, people: object) -> object:
+    def polars(self, people: PolarsFrame) -> object:
         """Answers about a polars data frame as another one: for ``map_batches`` of a lazy frame."""
         import polars
 
-        assert isinstance(people, ArrowTable)
         return polars.from_arrow(self(people))
 
     @checks_arguments

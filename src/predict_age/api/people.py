@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from predict_age.api.given_tables import ArrowTable, arrow_table
 from predict_age.api.sources import PeopleSource, source_people
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
@@ -23,13 +24,6 @@ from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 
 EXPECTED = "a table or data frame, a list of dictionaries, or a list of JSON texts"
 INDEX = "__index_level_"  # of a pandas data frame, which is no column of it
-
-
-@runtime_checkable
-class ArrowTable(Protocol):
-    """Any table that Arrow can read without a copy: pyarrow, pandas (2.2 or newer), polars, DuckDB, a result of this package."""
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
 
 
 AnyPeople: TypeAlias = PeopleSource | ArrowTable | Sequence[Mapping[str, object]] | Sequence[str]
@@ -64,12 +58,12 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
         tables = source_people(people, source)
         profiles = [chunk for table in tables for chunk in table["profile"].chunks]
         return GivenPeople([table.drop_columns("profile") for table in tables], pa.chunked_array(profiles, pa.string()))
-    if isinstance(people, ArrowTable):
-        table = pa.table(people)
-        return _of_table(table.select([name for name in table.column_names if not name.startswith(INDEX)]), source)
-    if isinstance(people, (str, bytes, Mapping)) or not isinstance(people, Sequence):
-        fix = "put a single profile into a list: [profile]" if isinstance(people, (str, bytes, Mapping)) else ""
+    if isinstance(people, (str, bytes, Mapping)):
+        fix = "put a single profile into a list: [profile]"
         raise InputError("these people cannot be read", expected=EXPECTED, found=type(people).__name__, fix=fix)
+    if isinstance(people, ArrowTable) or not isinstance(people, Sequence):
+        table = arrow_table(people, "the table of people", EXPECTED)
+        return _of_table(table.select([name for name in table.column_names if not name.startswith(INDEX)]), source)
     texts = [_encodable(_text(person, number, source), number) for number, person in enumerate(people)]
     records = [person if isinstance(person, Mapping) else _record(person, source) for person in people]
     ids = [record.get(source.pid) for record in records]

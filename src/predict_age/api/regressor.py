@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from predict_age.api.people import ArrowTable
+from predict_age.api.given_tables import ArrowTable
 from predict_age.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from predict_age.config import AgesConfig, Config, TrainingConfig
 from predict_age.features.spec import Feature, FeatureSet, Number

@@ -13,7 +13,7 @@ from predict_age.api.arguments import checks_arguments
 from predict_age.api.model import AgeModel, framed, load_age_model
 from predict_age.api.program import run_program
 from predict_age.api.results import Results
-from predict_age.api.sources import AnySource, PeopleSource
+from predict_age.api.sources import AnySource
 from predict_age.config import load_config
 from predict_age.errors import ConfigError
 from predict_age.runs.summary import run_summary
@@ -113,13 +113,6 @@ def start(
     Raises the error that the run ends with, all of them PredictAgeError: ConfigError, InputError, IntegrityError, QualityError
     (a gate stopped it), ResourceError, BusyError. Ctrl-C stops the run cleanly; the same call continues it.
     """
-    if not isinstance(source, (str, Path, PeopleSource)):
-        raise ConfigError(
-            "a run reads its people from files",
-            expected="a path",
-            found=type(source).__name__,
-            fix='write the table to a file first: df.to_parquet("people.parquet")',
-        )
     options = {
         "--features": features,
         "--purpose": purpose,

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from predict_age.api.people import ArrowTable
+from predict_age.api.given_tables import ArrowTable, arrow_table, table_of_columns, value_column
 from predict_age.api.runs import FinishedRun
+from predict_age.api.sources import PeopleSource
 from predict_age.arrays import Float64Array
 from predict_age.config import AgesConfig
 from predict_age.errors import InputError
 from predict_age.evaluation.ab_test.score import GroupScore, group_score, scores_by_confidence, scores_by_predicted_age
+from predict_age.evaluation.ab_test.truth import age_sql
 from predict_age.source.column_types import is_text
+from predict_age.source.row_rules import connect, register
 from predict_age.storage.row_accounting import ML_PREDICTION
 
+RESULTS = "a finished run, its results, or a table that AgeModel.predict returned"
+TRUTH = "a table, data frame or list of dictionaries with pid (or source_id) and true_age, or a dictionary from id to age"
+NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)  # types that hold years
 AGE_COLUMNS = ("predicted_age", "age_lower", "age_upper", "confidence_pct")
 
 
@@ -58,23 +64,20 @@ class Scores:
 def evaluate_predictions(results: ArrowTable | FinishedRun, truth: ArrowTable | Mapping[object, float]) -> Scores:
     """Compare predictions with true ages: error, bias, coverage, width.
 
-    ``results``: a finished run, its results, or what ``AgeModel.predict`` has returned. ``truth``: a table with the columns pid (or
-    source_id, where ids are text) and true_age in years at the date of the predictions, or a dictionary from id to age. Only
-    predictions by the model count, not known ages, and only true ages inside the age window (``ages.min`` to ``ages.max``) of a
-    finished run, or of the default settings: those are the people whom ``predict-age score`` counts. Raises InputError when a
-    column is missing, a person stands twice, or nobody is in both.
+    ``results``: a finished run, its results, or what ``AgeModel.predict`` has returned. ``truth``: a table or list of dictionaries
+    with pid (or source_id, where ids are text) and true_age in years at the date of the predictions, or a dictionary from id to
+    age. Only predictions by the model count, not known ages, and only true ages inside the age window (``ages.min`` to
+    ``ages.max``) of a finished run, or of the default settings: those are the people whom ``predict-age score`` counts. Raises
+    InputError when a column is missing or cannot be read, a person stands twice, or nobody is in both.
     """
-    table = pa.table(results.results if isinstance(results, FinishedRun) else results)
+    table = arrow_table(results.results if isinstance(results, FinishedRun) else results, "the table of results", RESULTS)
     window: tuple[int, ...] = (AgesConfig().min, AgesConfig().max)
     if isinstance(results, FinishedRun):
         window = tuple(int(results.folder.record["config"]["ages"][name]) for name in ("min", "max"))
     ids, ages, unknown, outside = _truth(truth, window)
     key = "source_id" if pa.types.is_string(ids.type) and "source_id" in table.column_names else "pid"
-    for name in (key, "prediction_source", *AGE_COLUMNS):
-        if name not in table.column_names:
-            raise InputError(
-                f"the results have no column {name}", expected="a table of results", found=", ".join(table.column_names)
-            )
+    needed = (key, "prediction_source", *AGE_COLUMNS, *(["usable"] if "usable" in table.column_names else []))
+    table = pa.table({name: value_column(table, name, "the table of results") for name in needed})
     found = pa.table({"id": table[key].cast(pa.string()), "row": np.arange(len(table))})
     wanted = pa.table({"id": ids.cast(pa.string()), "age": ages})
     for name, ids_of in (("truth", wanted["id"]), ("results", found["id"])):
@@ -86,8 +89,11 @@ def evaluate_predictions(results: ArrowTable | FinishedRun, truth: ArrowTable | 
     rows = table.take(both["row"])
     predicted = np.asarray(rows["prediction_source"].to_pylist()) == ML_PREDICTION
     age = both["age"].to_numpy()[predicted]
-    point, lower, upper, pct = (_numbers(rows[name])[predicted] for name in AGE_COLUMNS)
-    usable = rows["usable"].to_numpy()[predicted] if "usable" in rows.column_names else np.zeros(len(age), np.bool_)
+    point, lower, upper, pct = (_numbers(rows, name, "the table of results")[predicted] for name in AGE_COLUMNS)
+    usable = np.zeros(len(rows), np.bool_)
+    if "usable" in rows.column_names:
+        usable = np.asarray([str(value).lower() == "true" for value in rows["usable"].to_pylist()], np.bool_)
+    usable = usable[predicted]
     return Scores(
         group_score("all", age, point, lower, upper),
         group_score("usable", age[usable], point[usable], lower[usable], upper[usable]),
@@ -100,26 +106,42 @@ def evaluate_predictions(results: ArrowTable | FinishedRun, truth: ArrowTable | 
     )
 
 
-def _numbers(column: pa.ChunkedArray) -> Float64Array:
-    made: Float64Array = column.cast(pa.float64()).to_numpy()
+def _numbers(table: pa.Table, name: str, role: str) -> Float64Array:
+    """Years (n,) in the column ``name``, NaN where there is no number. Raises InputError where there is none, but other values."""
+    column = value_column(table, name, role)
+    if is_text(column.type):
+        connection = connect()
+        register(connection, "texts", pa.table({"years": column}))
+        column = connection.sql(f"SELECT {age_sql('years')} AS years FROM texts").to_arrow_table()["years"]
+    elif not any(is_kind(column.type) for is_kind in NUMBERS):
+        raise InputError(f"{name} of {role} cannot be read", expected="years, as numbers", found=f"the type {column.type}")
+    made: Float64Array = column.cast(pa.float64(), safe=False).to_numpy()
     return made
 
 
 def _truth(truth: ArrowTable | Mapping[object, float], window: tuple[int, ...]) -> tuple[pa.ChunkedArray, Float64Array, int, int]:
     """Ids and ages of the people whose true age is a number inside the ``window``; numbers of unknown ages and of those outside."""
     if isinstance(truth, Mapping):
-        table = pa.table({"pid": pa.array(list(truth)), "true_age": pa.array(list(truth.values()), pa.float64())})
+        table = table_of_columns({"pid": list(truth), "true_age": list(truth.values())}, "the truth")
     else:
-        table = pa.table(truth)
+        table = arrow_table(truth.to_arrow() if isinstance(truth, PeopleSource) else truth, "the truth", TRUTH)
     key = next((name for name in ("source_id", "pid") if name in table.column_names), "")
     if not key or "true_age" not in table.column_names:
         raise InputError(
             "the truth is not complete",
             expected="columns pid (or source_id) and true_age",
-            found=", ".join(table.column_names),
+            found=", ".join(table.column_names) or "no column",
         )
-    ages = _numbers(table["true_age"])
+    ages = _numbers(table, "true_age", "the truth")
     known = np.isfinite(ages)
     used = known & (ages >= window[0]) & (ages <= window[-1])
-    ids = table[key].cast(pa.string()) if is_text(table[key].type) else table[key]
-    return ids.filter(pa.array(used)), ages[used], int((~known).sum()), int((known & ~used).sum())
+    unknown, outside = int((~known).sum()), int((known & ~used).sum())
+    if not used.any():
+        raise InputError(
+            "the truth holds no true age",
+            expected=f"numbers in true_age, years from {window[0]} to {window[-1]}",
+            found=f"{unknown:,} unknown (empty, or no number), {outside:,} outside",
+            fix="write ages in years as numbers, such as 42 or 42.5",
+        )
+    ids = value_column(table, key, "the truth")
+    return ids.filter(pa.array(used)), ages[used], unknown, outside

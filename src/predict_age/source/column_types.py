@@ -62,11 +62,18 @@ def stored_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if isinstance(kind, pa.BaseExtensionType):
             column = pa.chunked_array([c.storage for c in column.chunks], kind.storage_type)
         elif pa.types.is_dictionary(kind):
-            column = column.cast(kind.value_type)
+            chunks = [_plain_dictionary(chunk.dictionary).take(chunk.indices) for chunk in column.chunks]
+            column = pa.chunked_array(chunks, None if chunks else storage_type(kind))
         else:
             column = pa.chunked_array([pc.run_end_decode(c) for c in column.chunks], kind.value_type)
         kind = column.type
     return column
+
+
+def _plain_dictionary(words: pa.Array) -> pa.Array:
+    """The values of a dictionary, in types of which Arrow can take some."""
+    plain = stored_values(pa.chunked_array([words])).combine_chunks()
+    return plain.cast(pa.large_string()) if pa.types.is_string_view(plain.type) else plain
 
 
 def check_types(schema: pa.Schema, source: SourceConfig, path: str) -> None:

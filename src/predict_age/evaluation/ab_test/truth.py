@@ -35,6 +35,11 @@ def result_table_sql(connection: duckdb.DuckDBPyConnection, workspace: Workspace
     return visible_rows_sql(connection, run.folder, run.checked("results/"), workspace.suppression)
 
 
+def age_sql(column: str) -> str:
+    """SQL of the years, DOUBLE, that a column of text says, also 42,5 as a German spreadsheet has it; NULL for other text."""
+    return f"try_cast(regexp_replace({column}, '^(\\d{{1,3}}),(\\d+)$', '\\1.\\2') AS DOUBLE)"
+
+
 def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, run: VerifiedRun) -> TruthCounts:
     """Create the table ``truth(pid, age)``: ages in years at the date of ``run``, each person once, inside the run's age window.
 
@@ -43,9 +48,7 @@ def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, trut
     """
     if _is_path(truth):
         register_truth_rows(connection, truth)
-        age = (
-            "try_cast(regexp_replace(true_age, '^(\\d{1,3}),(\\d+)$', '\\1.\\2') AS DOUBLE)"  # 42,5 as a German spreadsheet has it
-        )
+        age = age_sql("true_age")
         values = f"SELECT pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown FROM truth_rows"
     else:
         later = verified_run(workspace, workspace.resolve(truth))
