@@ -154,6 +154,27 @@ def test_plan_and_run_refuse_with_the_same_words(kind: str, tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet", "flat jsonl"])
+@pytest.mark.parametrize(
+    "declaration", ['kind = "number"\nmin = 0\nmax = 9999\ndefault = 1\npath = "pid"', 'kind = "category"\npath = "pid"']
+)
+def test_ids_are_no_feature_in_any_format(kind: str, declaration: str, tmp_path: Path) -> None:
+    """Records of flat JSON have the id among the keys that are the profile; of other formats it is no part of it."""
+    if kind == "flat jsonl":
+        source = tmp_path / "people.jsonl"
+        source.write_text("".join(json.dumps(p) + "\n" for p in PEOPLE))
+    else:
+        source = written(tmp_path, kind)
+    (tmp_path / "c.toml").write_text(CONFIG)
+    grade = '[features.grade]\nkind = "category"\npath = "grade"\nmeaning = "m"\n'
+    (tmp_path / "f.toml").write_text(f'format = 1\n[features.number]\n{declaration}\nmeaning = "m"\n{grade}')
+    code, _, said = call(
+        ["plan", "--source", source, "--features", tmp_path / "f.toml", "--config", tmp_path / "c.toml", "--as-of", "2025-10-23"]
+    )
+    assert code == 2
+    assert "number: pid is the column of ids (source.pid), and no part of the profile" in said
+
+
 def test_built_in_features_may_be_absent_but_not_all(tmp_path: Path) -> None:
     """Without a feature file: one of the 22 is enough for a run, none stops it and the columns that are there are named."""
     for name, code in (("tenure_months", 0), ("visits", 2)):

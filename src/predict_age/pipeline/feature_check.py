@@ -9,10 +9,11 @@ from functools import cache
 
 import pyarrow as pa
 
+from predict_age.config import SourceConfig
 from predict_age.errors import ConfigError
 from predict_age.features.extract import compile_features
 from predict_age.features.inspection import EXPRESSION, FeatureCoverage, inspect_features, keys_of
-from predict_age.features.spec import FeatureSet, Sql, parse_path
+from predict_age.features.spec import Feature, FeatureSet, Sql, parse_path
 from predict_age.pipeline.as_of_check import as_of_warnings
 from predict_age.pipeline.estimate import estimate
 from predict_age.runs.run import RunPlan
@@ -49,6 +50,7 @@ def _check(plan: RunPlan, notes: list[str] | None = None, *, ages_needed: bool) 
     source = plan.config.source
     features, _ = compile_features(plan.features_text, plan.as_of)
     columns = _top_level_keys(features) if source.profile_json == "*" else None
+    _refuse_ids(features, source)
     walk = RowWalk(plan.files, source, with_profile=True, with_ids=False, ages_needed=ages_needed, profile_columns=columns)
 
     @cache
@@ -119,11 +121,10 @@ def _protected(feature: FeatureCoverage) -> str:
 
 
 def _found(feature: FeatureCoverage, plan: RunPlan) -> str:
-    """Problem of a feature in words. Its path may be a column of ids or ages, which is no part of a flat profile."""
+    """Problem of a feature in words. Its path may be a column of ages, which is no part of a flat profile."""
     source = plan.config.source
     if feature.is_absent and source.profile_json == "*" and feature.path in source.light_columns:
-        role = "ids (source.pid)" if feature.path == source.pid else "ages"
-        return f"{feature.feature}: {feature.path} is the column of {role}, and no part of the profile"
+        return f"{feature.feature}: {feature.path} is the column of ages, and no part of the profile"
     return feature.sentence
 
 
@@ -143,9 +144,30 @@ def _more(useless: list[FeatureCoverage], profiles: pa.ChunkedArray) -> str:
     )
 
 
+def _refuse_ids(features: FeatureSet, source: SourceConfig) -> None:
+    """Raise ConfigError where a feature reads the ids: records of JSON have them beside the rest of a flat profile."""
+    if source.profile_json != "*":
+        return
+    reads = [name for name, feature in features.features.items() if source.pid in _keys_read(feature)]
+    if reads:
+        raise ConfigError(
+            f"{len(reads)} of {len(features)} features read ids",
+            expected="features that say something about people",
+            found="; ".join(
+                f"{name}: {source.pid} is the column of ids (source.pid), and no part of the profile" for name in reads
+            ),
+            fix="remove the feature: ids that grow with age, or with the day on which somebody came, would give the age away",
+        )
+
+
+def _keys_read(feature: Feature) -> set[str]:
+    """Keys of a profile at which the paths of a feature begin; none for an SQL expression."""
+    paths = [getattr(feature, name, None) for name in ("path", "over")]
+    return {str(parse_path(path)[0]) for path in paths if path}
+
+
 def _top_level_keys(features: FeatureSet) -> frozenset[str] | None:
     """Keys of a profile that the features read; None: perhaps all, because some are SQL expressions."""
     if any(isinstance(feature, Sql) for feature in features.features.values()):
         return None
-    paths = [getattr(feature, name, None) for feature in features.features.values() for name in ("path", "over")]
-    return frozenset(str(parse_path(path)[0]) for path in paths if path)
+    return frozenset[str]().union(*map(_keys_read, features.features.values()))
