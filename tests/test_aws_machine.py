@@ -29,6 +29,8 @@ STATEMENTS = {p.stem for p in (ROOT / "src" / "predict_age" / "sql").glob("*.sql
 VALUES: dict[str, dict[str, Any]] = {
     "visible_people": {"salt": "s3://b/predict-age ", "ids": "integer", "made_with": 3},
     "human_qa": {"default_age": 35},
+    "diff_changes": {"not_in_run": "NOT_IN_RUN"},
+    "diff_jumps": {"expected": 0.25, "jump_years": 5.0},
     "final_results": {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "20251023T080000Z-1f00ba54", "usable_from_pct": 40.0},
 }
 

@@ -44,15 +44,15 @@ def diff_results(call: Call, request: DiffRequest) -> Event:
         )
     create_hidden_people_table(call)
     dates, tables = [], {}
-    for name, run in zip(("predict_age_before", "predict_age_after"), runs, strict=True):
-        run._athena = call.athena
-        result = run.facts(FinalResultsFacts)
-        dates.append(dt.date.fromisoformat(verified_manifest(run, result.manifest, result.location or "").as_of))
-        create_table(run, RESULTS_TABLE, result.location or "")
-        tables[name] = f"(\n{shown_people(run, run.staged(RESULTS_TABLE))}\n)"
-    text_ids = all(run.facts(ReadSourceFacts).pid_type == "text" for run in runs)
-    expected = (dates[1] - dates[0]).days / DAYS_A_YEAR
     try:
+        for name, run in zip(("predict_age_before", "predict_age_after"), runs, strict=True):
+            run._athena = call.athena
+            result = run.facts(FinalResultsFacts)
+            dates.append(dt.date.fromisoformat(verified_manifest(run, result.manifest, result.location or "").as_of))
+            create_table(run, RESULTS_TABLE, result.location or "")
+            tables[name] = f"(\n{shown_people(run, run.staged(RESULTS_TABLE))}\n)"
+        text_ids = all(run.facts(ReadSourceFacts).pid_type == "text" for run in runs)
+        expected = (dates[1] - dates[0]).days / DAYS_A_YEAR
         changes = call.athena.rows(for_athena("diff_changes", tables, not_in_run=NOT_IN_RUN))
         jumps = []
         if request.get("people"):
