@@ -362,3 +362,12 @@ def test_a_reader_that_has_ended_ends_the_command_quietly(command: str, two_runs
         os.close(writing)
     quiet = [line for line in done.stderr.splitlines() if "Generate" not in line]
     assert (done.returncode, quiet) == (141, []), done.stderr
+
+
+def test_json_lines_of_a_query_are_json(two_runs: Path) -> None:
+    """Numbers that JSON does not have are null; a second column of one name is an error, since an object has each key once."""
+    query = "SELECT 0.0/0.0 AS a, 1e400::DOUBLE AS b, [0.0/0.0, 1.5] AS c LIMIT 1"
+    out = cli("sql", "--workspace", two_runs / "w", "--format", "jsonl", query).stdout
+    assert json.loads(out, parse_constant=pytest.fail) == {"a": None, "b": None, "c": [None, 1.5]}
+    refused = cli("sql", "--workspace", two_runs / "w", "--format", "jsonl", "SELECT 1 AS a, 2 AS a", check=2)
+    assert "appears twice" in refused.stderr

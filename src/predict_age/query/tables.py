@@ -230,11 +230,22 @@ def write_csv(relation: duckdb.DuckDBPyRelation, stream: object) -> int:
 
 
 def write_jsonl(relation: duckdb.DuckDBPyRelation, stream: object) -> None:
-    """Stream the rows as JSON lines."""
+    """Stream the rows as JSON lines, NaN and infinity as null. Raises ConfigError for two columns of one name."""
     import json
 
+    from predict_age.runs.summary import without_nan
+
+    names = relation.columns
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            "a column name appears twice in the result",
+            expected="each name once, as a JSON object needs it",
+            found=", ".join(names),
+            fix="name one of them with AS",
+        )
     for row in rows_of(relation):
-        stream.write(json.dumps(dict(zip(relation.columns, row, strict=True)), default=str, ensure_ascii=False) + "\n")  # type: ignore[attr-defined]
+        line = json.dumps(without_nan(dict(zip(names, row, strict=True))), default=str, ensure_ascii=False)
+        stream.write(line + "\n")  # type: ignore[attr-defined]
 
 
 def write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
