@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ from predict_age.pipeline.estimate import estimate
 from predict_age.pipeline.feature_check import check_features
 from predict_age.pipeline.run_plan import checked_plan
 from predict_age.proposal.sample import sample_source
-from predict_age.source import parquet_file
+from predict_age.source import parquet_file, row_group_reader
 from predict_age.source.discovery import discover
 from predict_age.source.row_walk import RowWalk
 
@@ -59,9 +59,16 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def counted(large: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
-    """The share of the source's bytes that were read since the last call."""
-    monkeypatch.setattr(parquet_file, "random_access", lambda path: pa.PythonFile(CountedFile(path)))
+def counted(large: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], float]]:
+    """The share of the source's bytes that were read since the last call. Files are closed afterwards: a cache keeps some open."""
+    opened: list[CountedFile] = []
+
+    def open_counted(path: str) -> pa.PythonFile:
+        opened.append(CountedFile(path))
+        return pa.PythonFile(opened[-1])
+
+    monkeypatch.setattr(parquet_file, "random_access", open_counted)
+    row_group_reader._cached_file.cache_clear()
     CountedFile.read_bytes.clear()
     size = sum(file.stat().st_size for file in large.iterdir())
 
@@ -70,7 +77,10 @@ def counted(large: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]
         CountedFile.read_bytes.clear()
         return read / size
 
-    return share
+    yield share
+    row_group_reader._cached_file.cache_clear()
+    for file in opened:
+        file.close()
 
 
 def test_a_footer_costs_a_footer(large: Path, counted: Callable[[], float]) -> None:

@@ -620,13 +620,16 @@ def test_the_same_people_in_any_dress_give_the_same_rows(tmp_path: Path) -> None
 
 
 def test_a_file_without_one_usable_record_stops_the_run(people_rows: list[dict[str, Any]], tmp_path: Path) -> None:
-    """A whole file that cannot be read is no single bad row beside good files; an empty file is no trouble."""
+    """A file of more than ten records, none of which can be read, is a fault; fewer count as rejected; an empty file is no trouble."""
     source = tmp_path / "s"
     source.mkdir()
     (source / "a.jsonl").write_text("\n".join(json.dumps(r) for r in people_rows[:120]))
     (source / "b.jsonl").write_text("")
     assert tiny_run(source, tmp_path / "w").code == 0
-    (source / "b.jsonl").write_text("%%%")
+    few = TINY.replace("[prediction]", "[source]\nmax_set_aside_share = 1.0\n[prediction]")
+    (source / "b.jsonl").write_text("%%%\n" * 10)
+    assert tiny_run(source, tmp_path / "few", config=few).run["rows"]["set_aside"] == 10
+    (source / "b.jsonl").write_text("%%%\n" * 11)
     outcome = tiny_run(
         source, tmp_path / "v", config=TINY.replace("[prediction]", "[source]\nmax_set_aside_share = 1.0\n[prediction]")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,6 +134,7 @@ taken: list[int] = []
 
 class _Facts:
     facts = {"f": 1}  # noqa: RUF012
+    people = SimpleNamespace(some_withheld=False)
 
 
 def test_requests_that_arrive_together_are_answered_together() -> None:
