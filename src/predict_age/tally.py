@@ -99,11 +99,6 @@ def shown_parts(parts: Mapping[str, int]) -> dict[str, int]:
     return {key: whole // len(filled) + (filled.index(key) < whole % len(filled)) if key in filled else 0 for key in parts}
 
 
-def shown_part(part: int, whole: int) -> int:
-    """Number of people that may be shown for a ``part`` of the ``whole``, see :func:`shown_parts`."""
-    return shown_parts({"part": part, "rest": whole - part})["part"]
-
-
 def part_in_words(part: int, whole: int) -> str:
     """The ``part`` of the ``whole`` in words that count at least 20 people, or nobody: "all but a few of 2,000"."""
     rest = whole - part

@@ -42,7 +42,6 @@ _GENDER_WORDS = (
 )
 _NAME_OF_GENDER = re.compile(f"({'|'.join(_GENDER_WORDS.split())})(code|cd|id|label|text)?\\d*")
 _UNFOLDED = re.compile(rf"\b({'|'.join(BEFORE_FOLDING)})\b")
-_COLOURS = frozenset([("black",), ("white",), ("blacks",), ("whites",)])
 _OTHERS = frozenset(["other", "others", "not", "sonstige", "autre", "otro"])  # a value for all whom another one does not name
 
 

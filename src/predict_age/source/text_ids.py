@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from predict_age.source.column_types import UNREADABLE_TEXT, is_text
+from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 
 LARGEST = 2**63 - 1
 _PLAIN_NUMBER = re.compile(r"(?!-0)-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
@@ -86,7 +87,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(kind):
         return column.cast(pa.string())
     if pa.types.is_floating(kind):
-        exact = 2**24 if kind.bit_width == 32 else 2**53
+        exact = SINGLE_EXACT if kind.bit_width == 32 else DOUBLE_EXACT
         whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less(pc.abs(column), float(exact)))
         digits = pc.if_else(whole, column, None).cast(pa.int64()).cast(pa.string())
         missing = pc.or_kleene(pc.is_null(column), pc.is_nan(column))
