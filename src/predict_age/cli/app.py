@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predict_age.cli.failure import tell_failure
-from predict_age.cli.output import ReaderEndedError, checked_stdout
+from predict_age.cli.output import ReaderEndedError, checked_stdout, print_line
 from predict_age.cli.s3_workspace import checked_workspace
 from predict_age.cli.usage import ExplainedGroup, check_encoding
 from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
@@ -20,7 +19,7 @@ from predict_age.runtime.command_log import LOG
 from predict_age.runtime.import_blocking import stub_imports
 from predict_age.runtime.named_commands import given_workspace, own_arguments, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
-from predict_age.terminal_text import say, visible
+from predict_age.terminal_text import say
 from predict_age.version import __version__
 
 if TYPE_CHECKING:
@@ -94,16 +93,6 @@ def stop_message(advice: str) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         say(f"predict-age: stopped; {advice}")
         raise typer.Exit(exit_code(type(stop))) from None
-
-
-def print_line(text: str) -> None:
-    """Write one line, or several, to stdout."""
-    sys.stdout.write(visible(text) + "\n")
-
-
-def print_json(value: object) -> None:
-    """Write ``value`` to stdout as one line of JSON. It is ASCII: no character of it controls a terminal."""
-    sys.stdout.write(json.dumps(value) + "\n")
 
 
 def _version(wanted: bool) -> None:

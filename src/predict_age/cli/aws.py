@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import app, print_line, stop_message
+from predict_age.cli.app import app, stop_message
+from predict_age.cli.output import print_line
 from predict_age.errors import ConfigError
 
 ScratchOption = Annotated[str, typer.Option(envvar="PREDICT_AGE_SCRATCH", help="Folder on the task's own disk.", metavar="DIR")]

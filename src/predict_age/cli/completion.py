@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from predict_age.cli.app import app, print_line
+from predict_age.cli.app import app
+from predict_age.cli.output import print_line
 from predict_age.cli.usage import PATH_METAVARS
 
 KNOWN_VALUES = {

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, print_json, print_line
-from predict_age.cli.output import completed
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people
+from predict_age.cli.output import completed, print_json, print_line
 from predict_age.errors import ConfigError
 
 

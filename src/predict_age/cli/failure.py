@@ -12,6 +12,7 @@ from predict_age.cli.output import has_written, write_after_failure
 from predict_age.errors import IntegrityError, PredictAgeError
 from predict_age.runtime.command_log import LOG, Level
 from predict_age.runtime.named_commands import given_workspace, with_workspace
+from predict_age.runtime.signals import STOPPED
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _begun: list[RunFolder] = []  # the run that the command works on
 _usage: list[str] = []  # what is wrong with its options
 
-STOPPED = (130, 143)  # by hand: whoever did that knows
 WITH_NOTIFICATION = ("run", "resume")
 EXIT_CODES = {1: "internal error", 2: "usage", 130: "stopped", 143: "stopped"}
 

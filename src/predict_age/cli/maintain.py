@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_json, print_line
-from predict_age.cli.output import completed
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace
+from predict_age.cli.output import completed, print_json, print_line
 from predict_age.cli.s3_workspace import prune_there, roll_back_there, verify_there, workspace_in_s3
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage

@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 
-from predict_age.cli.failure import STOPPED
 from predict_age.config import NOT_A_FILE, NotifyConfig, load_config
 from predict_age.errors import BusyError, ConfigError, IntegrityError, PredictAgeError
 from predict_age.runtime.command_log import LOG, whole_numbers
+from predict_age.runtime.signals import STOPPED
 from predict_age.terminal_text import say
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from predict_age.errors import EXHAUSTED, OutputError
+from predict_age.terminal_text import visible
 
 STDOUT = 1
 _written: list[bool] = []  # whether the command has written anything
@@ -112,6 +114,16 @@ def checked_stdout() -> Iterator[None]:
                 stream.flush()
         except (OSError, ValueError):  # reported already, or a reader that has ended
             _discard(stream)
+
+
+def print_line(text: str) -> None:
+    """Write one line, or several, to stdout."""
+    sys.stdout.write(visible(text) + "\n")
+
+
+def print_json(value: object) -> None:
+    """Write ``value`` to stdout as one line of JSON. It is ASCII: no character of it controls a terminal."""
+    sys.stdout.write(json.dumps(value) + "\n")
 
 
 def _discard(stream: Any) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, SourceOption, app, print_json, print_line
-from predict_age.cli.output import completed
+from predict_age.cli.app import JsonOption, SourceOption, app
+from predict_age.cli.output import completed, print_json, print_line
 from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import parse_date
 

@@ -23,12 +23,10 @@ from predict_age.cli.app import (
     WorkspaceOption,
     app,
     open_people,
-    print_json,
-    print_line,
     stop_message,
 )
 from predict_age.cli.failure import note_run
-from predict_age.cli.output import completed
+from predict_age.cli.output import completed, print_json, print_line
 from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import checked_plan, parse_date
 from predict_age.purposes import NOTE

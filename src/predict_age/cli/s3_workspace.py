@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from predict_age.cli.output import completed, print_json, print_line
 from predict_age.errors import ConfigError
 from predict_age.runtime.named_commands import shown_workspace
 
@@ -64,8 +65,6 @@ def _functions(workspace: Path) -> Functions:
 
 def verify_there(workspace: Path, run: str, as_json: bool) -> None:
     """Let the objects of a result be compared with its manifest, and print what was found."""
-    from predict_age.cli.app import print_json, print_line
-
     found = _functions(workspace).ask("final-results", {"verify": run})
     if as_json:
         print_json(found)
@@ -79,9 +78,6 @@ def verify_there(workspace: Path, run: str, as_json: bool) -> None:
 
 def roll_back_there(workspace: Path, to: str, as_json: bool) -> None:
     """Let an earlier result be verified and published again."""
-    from predict_age.cli.app import print_json, print_line
-    from predict_age.cli.output import completed
-
     found = _functions(workspace).ask("final-results", {"rollback_to": to})
     completed(f"current is now run {found['run_id']}", "`predict-age runs`")
     print_json(found) if as_json else print_line(f"current is now run {found['run_id']} of {found['quarter']}")
@@ -89,9 +85,6 @@ def roll_back_there(workspace: Path, to: str, as_json: bool) -> None:
 
 def prune_there(workspace: Path, keep: int, dry_run: bool, as_json: bool) -> None:
     """Let old runs be removed."""
-    from predict_age.cli.app import print_json, print_line
-    from predict_age.cli.output import completed
-
     found = _functions(workspace).ask("pre-cleanup", {"prune": {"keep": keep, "dry_run": dry_run}})
     if not dry_run:
         completed(f"{len(found['removed'])} runs were removed", "`predict-age runs`")
@@ -106,7 +99,6 @@ def prune_there(workspace: Path, keep: int, dry_run: bool, as_json: bool) -> Non
 
 def diff_there(workspace: Path, names: tuple[str, str], jump: float, people: bool, as_json: bool) -> None:
     """Let two results be compared by Athena, and print the summary that is printed for runs of one machine."""
-    from predict_age.cli.app import print_json
     from predict_age.cli.render_runs import show_diff
     from predict_age.query.run_diff import Jump, summary_of_changes
 
@@ -137,7 +129,6 @@ def _number(text: str | None) -> int | None:
 def show_runs_there(workspace: Path, as_json: bool) -> None:
     """Print the runs of the workspace."""
     from predict_age.aws.workspace_commands import runs_in_s3, store_of
-    from predict_age.cli.app import print_json, print_line
 
     runs = runs_in_s3(store_of(workspace))
     if as_json:

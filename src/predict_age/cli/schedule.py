@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from predict_age.cli.app import app, print_line
-from predict_age.cli.output import completed
+from predict_age.cli.app import app
+from predict_age.cli.output import completed, print_line
 from predict_age.errors import ConfigError
 from predict_age.terminal_text import one_line
 

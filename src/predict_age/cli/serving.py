@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace, print_json, print_line
+from predict_age.cli.app import JsonOption, WorkspaceOption, app, open_people, open_workspace
+from predict_age.cli.output import print_json, print_line
 from predict_age.runtime.command_log import stage
 from predict_age.terminal_text import say
 

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 AGAIN_SECONDS = 0.1
+STOPPED = (130, 143)  # exit codes of a command that somebody stopped
 _IMPORTER = "<frozen importlib._bootstrap>"
 
 

@@ -11,7 +11,6 @@ from predict_age.records.step_facts import ReadSourceFacts, RowCounts
 from predict_age.records.training_source import TrainingSourceRows
 from predict_age.tally import Tally
 
-EXISTING_SOURCES = ("EXISTING_APPROX_AGE", "EXISTING_BIRTH_DATE", "EXISTING_BIRTH_YEAR")
 ML_PREDICTION = "ML_PREDICTION"
 DEFAULT = "DEFAULT"
 WITHHELD_MINOR = "WITHHELD"
