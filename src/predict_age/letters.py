@@ -7,12 +7,13 @@ import unicodedata
 
 _ONE_FOR_ONE = str.maketrans({"ß": "ss", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "œ": "oe"})
 _CAMEL_CASE = re.compile(r"([^\W\d_])(?=[A-Z][a-z])|([a-z0-9])(?=[A-Z])")
+_STYLE = re.compile("[\ufe00-\ufe0f]")  # whether a sign is drawn as text or as a picture
 _KANA_VOICING = 8  # class of the marks that make another letter of か
 
 
 def fold(text: str) -> str:
     """``text`` in lower case without accents and characters that nobody sees; those of every script stay, が beside か."""
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold().translate(_ONE_FOR_ONE))
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", _STYLE.sub("", text)).casefold().translate(_ONE_FOR_ONE))
     seen = "".join(c for c in plain if unicodedata.combining(c) in (0, _KANA_VOICING) and unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFC", seen)
 

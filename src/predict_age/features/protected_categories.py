@@ -18,12 +18,18 @@ from predict_age.features.protected_vocabulary import (
     BESIDE,
     DOUBTFUL,
     LONGEST_PHRASE,
+    NONE,
+    OTHER,
+    SIGNS,
     SILENT,
     SILENT_BEGINNINGS,
     SILENT_PARTS,
     SURE,
     TELLING_SENSES,
+    TELLING_UNDER_OPEN_NAMES,
+    VAGUE,
 )
+from predict_age.features.refused_names import refusal_reason
 from predict_age.letters import folded_words
 from predict_age.tally import MIN_SHOWN_PEOPLE
 
@@ -32,8 +38,10 @@ _LONGEST_VALUE = 80  # characters; longer texts are no categories
 _MATCHED_SHARE = 0.95  # of the people with a value that says something
 _MATCHED_VALUES = 0.8  # of the different values that one in a hundred people has
 _COMMON = 0.01
-# Codes of man, woman and others: those that nothing else has, and those that count where the name says so.
-_CODES = (frozenset("mf"), frozenset("мж"), frozenset("mwd"), frozenset("mvx"))
+# Codes of man, woman and others: those that nothing else has, those under a name that leaves open what they are, and those
+# that count where the name says so. D, W, M are day, week and month, too.
+_CODES = (frozenset("mf"), frozenset("мж"))
+_CODES_UNDER_OPEN_NAMES = (frozenset("mwd"), frozenset("mvx"))
 _NAMED_CODES = tuple(map(frozenset, ("mw", "hf", "hm", "mk", "mv", "ek", "kn", "mn", "mz")))
 _MORE_CODES = frozenset("dxouc")  # diverse, other, unknown, child
 _GENDER_WORDS = (
@@ -42,7 +50,9 @@ _GENDER_WORDS = (
 )
 _NAME_OF_GENDER = re.compile(f"({'|'.join(_GENDER_WORDS.split())})(code|cd|id|label|text)?\\d*")
 _UNFOLDED = re.compile(rf"\b({'|'.join(BEFORE_FOLDING)})\b")
-_OTHERS = frozenset(["other", "others", "not", "sonstige", "autre", "otro"])  # a value for all whom another one does not name
+_SIGN = re.compile("|".join(SIGNS))
+_SIGNED = re.compile(r"(?<=\w)(?:(\+)|[-\u2212\u2013])(?!\w)")  # HIV+, HIV-
+_SHORT = 3  # letters; such words of a name are abbreviations of anything
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,15 @@ def attribute_of_values(counts: Mapping[str, int], name: str = "") -> tuple[str,
         return "gender", _shown(counts)
     readings = {value: _read(found) for value, found in words.items() if not _is_silent(found)}
     telling = {value: counts[value] for value in readings}
-    has_others = any(set(found) & _OTHERS for found in words.values() if _is_silent(found))
+    silent = {word for found in words.values() if _is_silent(found) for word in found}
+    asked = any(" ".join(found).startswith(SILENT_BEGINNINGS) for found in words.values())
+    has_others, is_open = asked or bool(silent & OTHER), _is_open(name)
     best: tuple[int, str, list[str]] | None = None
     for attribute in SURE:
         matched = [v for v, r in readings.items() if r.known and (attribute in r.sure or attribute in r.senses)]
-        sure = has_others and any(attribute in readings[v].sure for v in matched)
+        sure = bool(silent & (OTHER | NONE)) and any(attribute in readings[v].sure for v in matched)
         enough = len(set(map(_words, matched))) >= (1 if sure else 2)
-        if enough and _is_evident(attribute, [readings[v] for v in matched], has_others) and _cover(matched, telling):
+        if enough and _is_evident(attribute, [readings[v] for v in matched], has_others, is_open) and _cover(matched, telling):
             people = sum(telling[v] for v in matched)
             if best is None or people > best[0]:
                 best = (people, attribute, matched)
@@ -84,6 +96,8 @@ def attribute_of_values(counts: Mapping[str, int], name: str = "") -> tuple[str,
 def _words(value: str) -> tuple[str, ...]:
     """Folded words of a value without numbers: ``1 Male`` and ``male`` have the same."""
     text = _UNFOLDED.sub(lambda match: BEFORE_FOLDING[match[0]], unicodedata.normalize("NFC", value.casefold()))
+    text = _SIGN.sub(lambda match: f" {SIGNS[match[0]]} ", text)
+    text = _SIGNED.sub(lambda match: " positive" if match[1] else " negative", text)
     return tuple(word for word in folded_words(text, camel_case=False) if not word.isdecimal())
 
 
@@ -101,10 +115,11 @@ def _cover(matched: Sequence[str], telling: Mapping[str, int]) -> bool:
     )
 
 
-def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool) -> bool:
-    """Whether a sure word is among the values, or doubtful ones of senses that tell; black and white beside others are people.
+def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool, is_open: bool) -> bool:
+    """Whether a sure word is among the values, or doubtful ones of senses that tell.
 
-    Two values with an ambiguous word are as good as a sure one: ``miss`` and ``ms``, but not ``miss`` and other.
+    Two values with an ambiguous word are as good as a sure one: ``miss`` and ``ms``, but not ``miss`` and other. Where the name
+    ``is_open``, black and white beside others are people, too; a colour of cars is not.
     """
     sure = frozenset[tuple[str, ...]]().union(*(r.sure.get(attribute, frozenset()) for r in readings))
     if sure - AMBIGUOUS or len(sure) > 1:
@@ -112,9 +127,17 @@ def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool) 
     senses = frozenset[str]().union(*(r.senses.get(attribute, frozenset()) for r in readings))
     if sure and senses and len(readings) > 2:
         return True
-    if any(telling <= senses and len(readings) >= fewest for telling, fewest in TELLING_SENSES.get(attribute, ())):
+    found = [reading.senses.get(attribute, frozenset()) for reading in readings]
+    rules = TELLING_SENSES.get(attribute, ()) + (TELLING_UNDER_OPEN_NAMES.get(attribute, ()) if is_open else ())
+    if any(telling <= senses and sum(bool(telling & some) for some in found) >= fewest for telling, fewest in rules):
         return True
-    return senses == {"colours"} and attribute == "ethnic origin" and has_others and len(readings) == 2
+    return is_open and senses == {"colours"} and attribute == "ethnic origin" and has_others and len(readings) == 2
+
+
+def _is_open(name: str) -> bool:
+    """Whether a field's name leaves open what the field is about, or names a protected attribute: ``q7``, ``status``, ``race``."""
+    words = [word.rstrip("0123456789") for word in folded_words(name)]
+    return all(len(word) <= _SHORT or word in VAGUE for word in words) or refusal_reason(name) is not None
 
 
 def _is_silent(words: tuple[str, ...]) -> bool:
@@ -151,7 +174,7 @@ def _read(words: tuple[str, ...]) -> _Reading:
 
 def _are_codes_of_gender(values: Iterable[tuple[str, ...]], name: str) -> bool:
     codes = {"".join(words) for words in values} - SILENT - {""}
-    if any(pair <= codes <= pair | _MORE_CODES for pair in _CODES):
+    if any(pair <= codes <= pair | _MORE_CODES for pair in _CODES + (_CODES_UNDER_OPEN_NAMES if _is_open(name) else ())):
         return True
     is_named = any(map(_NAME_OF_GENDER.fullmatch, folded_words(name)))
     return is_named and any(pair <= codes <= pair | _MORE_CODES for pair in _NAMED_CODES)

@@ -21,13 +21,18 @@ PROTECTED = {  # attribute: names of it
     "religion": "religion, religious, creed, konfession, religione, religiao, godsdienst, religionszugehorigkeit",
     "disability": (
         "disability, disabled, handicap, handicapped, behinderung, schwerbehinderung, discapacidad, disabilita, "
-        "invalidite, invalidita, invalidez, genetic"
+        "invalidite, invalidita, invalidez"
     ),
+    "health": (
+        "diagnosis, disease, illness, sickness, medical condition, medical history, health condition, mental health, hiv, hiv "
+        "status, vaccination, vaccination status, diagnose, krankheit, vorerkrankung, maladie, enfermedad, doenca, malattia, ziekte"
+    ),
+    "genetic features": "genetic, genotype, dna, biometric",
     "family": (
         "marital, married, civil status, pregnant, pregnancy, maternity, familienstand, schwangerschaft, etat "
         "civil, estado civil, stato civile, burgerlijke staat"
     ),
-    "opinion": "union, political, politics, gewerkschaft, syndicat, sindicato, sindacato, veteran",
+    "opinion": "union, political, politics, gewerkschaft, syndicat, sindicato, sindacato, vakbond, parteimitglied, veteran",
 }
 STANDS_FOR = {  # attribute: names of what tells it
     "national origin": (
@@ -60,10 +65,25 @@ MAY_STAND_FOR = {  # attribute: names that are allowed because they say other th
     "religion": "school, diet, first day of week",
 }
 _BIRTH_NAMES = (
-    "birth birthday birthdate birthyear birthmonth dob born yob dateofbirth yearofbirth geburtsdatum geburtstag geburtsjahr "
+    "birth birthday birthdate birthyear dob born yob dateofbirth yearofbirth geburtsdatum geburtstag geburtsjahr "
     "geboren naissance nacimiento nascita nascimento geboortedatum geboortejaar fodelsedatum fodselsdato urodzenia"
 )
 _BIRTH = frozenset(re.findall("[a-z]+", _BIRTH_NAMES))
+# Parts of a birth that tell no year, and words that say that the year is there all the same.
+_WITHOUT_YEAR = frozenset(
+    re.findall(
+        "[a-z]+",
+        "quarter quarters qrtr qtr quartal trimester trimestre kwartaal kvartal month months mth monat mois mes mese maand manad "
+        "maned maaned miesiac weekday wochentag season saison order rank weight sign zodiac hour",
+    )
+)
+_WITH_YEAR = frozenset(
+    re.findall(
+        "[a-z]+",
+        "year years yr yrs yyyy yy date dates datum jahr jahre annee ano anno jaar ar rok data fecha birthyear birthdate yob "
+        "dateofbirth yearofbirth geburtsdatum geburtsjahr geboortedatum geboortejaar fodelsedatum fodselsdato",
+    )
+)
 _AGE = frozenset(["age", "ages", "alter", "edad", "idade", "leeftijd", "lebensalter"])
 _AROUND_AGE = frozenset(
     [
@@ -132,7 +152,7 @@ def refusal_reason(text: str, age_columns: Collection[str] = (), *, values: bool
             return f"{text!r} names a protected attribute ({attribute if attribute == name else f'{attribute}: {name}'})"
     if values and (found := protected_value(in_order)):
         return f"{text!r} stands for a value of a protected attribute ({found[0]}: {found[1]})"
-    if refused := set(runs) & _BIRTH:
+    if (refused := set(runs) & _BIRTH) and not (words & _WITHOUT_YEAR and not set(runs) & _WITH_YEAR):
         return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(refused))})"
     if words & _AGE and words <= _AGE | _AROUND_AGE:
         return f"{text!r} is the age itself"
