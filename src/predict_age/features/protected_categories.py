@@ -18,8 +18,8 @@ from predict_age.features.protected_vocabulary import (
     BESIDE,
     DOUBTFUL,
     LONGEST_PHRASE,
-    NONE,
-    OTHER,
+    NOBODY_ELSE,
+    OTHERS,
     SIGNS,
     SILENT,
     SILENT_BEGINNINGS,
@@ -80,11 +80,11 @@ def attribute_of_values(counts: Mapping[str, int], name: str = "") -> tuple[str,
     telling = {value: counts[value] for value in readings}
     silent = {word for found in words.values() if _is_silent(found) for word in found}
     asked = any(" ".join(found).startswith(SILENT_BEGINNINGS) for found in words.values())
-    has_others, is_open = asked or bool(silent & OTHER), _is_open(name)
+    has_others, is_open = asked or bool(silent & OTHERS), _is_open(name)
     best: tuple[int, str, list[str]] | None = None
     for attribute in SURE:
         matched = [v for v, r in readings.items() if r.known and (attribute in r.sure or attribute in r.senses)]
-        sure = bool(silent & (OTHER | NONE)) and any(attribute in readings[v].sure for v in matched)
+        sure = bool(silent & (OTHERS | NOBODY_ELSE)) and any(attribute in readings[v].sure for v in matched)
         enough = len(set(map(_words, matched))) >= (1 if sure else 2)
         if enough and _is_evident(attribute, [readings[v] for v in matched], has_others, is_open) and _cover(matched, telling):
             people = sum(telling[v] for v in matched)

@@ -241,8 +241,8 @@ DOUBTFUL = {
 }
 AMBIGUOUS = _phrases(_AMBIGUOUS)
 BESIDE = frozenset(word for phrase in _phrases(_BESIDE) for word in phrase)
-OTHER, NONE, VAGUE = ({fold(word) for word in words.split()} for words in (_OTHER, _NONE, _VAGUE))
-SILENT = OTHER | NONE | {fold(word).replace("_", " ") for word in _SILENT.split()}
+OTHERS, NOBODY_ELSE, VAGUE = ({fold(word) for word in words.split()} for words in (_OTHER, _NONE, _VAGUE))
+SILENT = OTHERS | NOBODY_ELSE | {fold(word).replace("_", " ") for word in _SILENT.split()}
 SILENT_BEGINNINGS = tuple(fold(words) for listed in _SILENT_BEGINNINGS.values() for words in listed.split("|"))
 SILENT_PARTS = tuple(beginning for beginning in SILENT_BEGINNINGS if " " in beginning)
 LONGEST_PHRASE = max(len(phrase) for phrases in SURE.values() for phrase in phrases)
