@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from predict_age.config import AgesConfig
 from predict_age.kernels import prepare_kernels
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import MOST_BY_SQL, READ_TOGETHER, ProfilePredictor
@@ -22,8 +24,10 @@ from predict_age.serving.messages import ARROW, Request
 from predict_age.serving.people import PublishedPeople
 from predict_age.serving.prediction import Prediction
 from predict_age.serving.profile_requests import TextIds
+from predict_age.serving.sent_records import SentRecords
 from predict_age.serving.small_requests import SmallRequests
-from predict_age.source.row_rules import IdType
+from predict_age.source.row_rules import IdType, RowRules
+from predict_age.source_config import SourceConfig
 from predict_age.storage.workspace import Workspace
 from served import JSON
 
@@ -75,6 +79,7 @@ class _Served:
     def __init__(self, predictor: ProfilePredictor) -> None:
         self.predictor, self.facts, self.tag = predictor, {"run_id": "r"}, '"r"'
         self.people = SimpleNamespace(some_withheld=False)
+        self.records = SentRecords(SourceConfig(), RowRules(AgesConfig(), dt.date(2025, 10, 23)))
 
 
 @pytest.mark.parametrize(("kind", "explain"), [(JSON, False), (ARROW, False), (JSON, True)])

@@ -22,7 +22,7 @@ from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_of
-from predict_age.runs.withheld_people import are_withheld, withheld_pids
+from predict_age.runs.withheld_people import are_withheld, minors_by_age, withheld_pids
 from predict_age.source.row_rules import RowRules, connect, read_ids
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import read_text_ids
@@ -179,16 +179,15 @@ class AgeModel:
 
     def _minors(self, given: GivenPeople, as_of: dt.date | None) -> BoolArray:
         """Who of n people is a minor by any age that is given."""
-        rules = replace(self.rules, ids="integer", as_of=as_of or self.rules.as_of)
+        rules = replace(self.rules, as_of=as_of or self.rules.as_of)
         found = [np.zeros(0, np.bool_)]
         for table in given.light:
             ages = table.drop_columns([name for name in table.column_names if name == "pid"])
             if not ages.num_columns:
                 found.append(np.zeros(len(given), np.bool_))
                 continue
-            numbered = ages.append_column("pid", pa.array(np.arange(ages.num_rows)))
-            found.append(rules.canonical(connect(), numbered, ("withheld",))["withheld"].to_numpy())
-        return np.concatenate(found).astype(np.bool_)
+            found.append(minors_by_age(ages, rules))
+        return np.concatenate(found)
 
     def __repr__(self) -> str:
         return f"<AgeModel {self.version}, {len(self.features)} features, as of {self.as_of.isoformat()}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
@@ -18,9 +18,8 @@ from predict_age.api.sources import PeopleSource, source_people
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_types import holds_value, plain_values, storage_type
+from predict_age.source.flat_records import age_names, ages_of_records, id_as_text, records_in
 from predict_age.source.profile_json import flat_profile, profile_text
-from predict_age.source.row_group_reader import LIGHT
-from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 
 EXPECTED = "a table or data frame, a list of dictionaries, or a list of JSON texts"
 INDEX = "__index_level_"  # of a pandas data frame, which is no column of it
@@ -65,17 +64,25 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
         table = arrow_table(people, "the table of people", EXPECTED)
         return _of_table(table.select([name for name in table.column_names if not name.startswith(INDEX)]), source)
     texts = [_encodable(_text(person, number, source), number) for number, person in enumerate(people)]
-    records = [person if isinstance(person, Mapping) else _record(person, source) for person in people]
+    return _of_profiles(pa.chunked_array([pa.array(texts, pa.string())]), people, source)
+
+
+def _of_profiles(profiles: pa.ChunkedArray, people: Sequence[object], source: SourceConfig) -> GivenPeople:
+    """People with these ``profiles`` (n,): ids and ages are in the dictionaries among ``people`` (n,), or in the profile."""
+    sent = [None if isinstance(person, Mapping) else text for person, text in zip(people, profiles.to_pylist(), strict=True)]
+    inside = records_in(pa.array(sent, pa.string()), source)
+    records = [person if isinstance(person, Mapping) else inside.get(number, {}) for number, person in enumerate(people)]
     ids = [record.get(source.pid) for record in records]
-    ages = {name: [record.get(written) for record in records] for name, written in _age_names(source)}
-    given = {name: _age_values(values) for name, values in ages.items() if any(value is not None for value in values)}
     some = _ids(ids) if any(i is not None for i in ids) else None
-    return _together(some, pa.table(given), pa.chunked_array([pa.array(texts, pa.string())]))
+    return _together(some, ages_of_records(records, source), profiles)
 
 
 def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
+    if table.column_names == [source.profile_json]:
+        profiles = pc.cast(profile_text(table[source.profile_json]), pa.string())
+        return _of_profiles(profiles, [None] * len(profiles), source)
     ids = plain_values(table[source.pid]) if source.pid in table.column_names else None
-    named = [(name, table[written]) for name, written in _age_names(source) if written in table.column_names]
+    named = [(name, table[written]) for name, written in age_names(source) if written in table.column_names]
     ages = pa.table({name: plain_values(column) for name, column in named if holds_value(storage_type(column.type))})
     if source.profile_json in table.column_names:
         return _together(ids, ages, pc.cast(profile_text(table[source.profile_json]), pa.string()))
@@ -96,50 +103,9 @@ def _together(ids: pa.ChunkedArray | None, ages: pa.Table, profiles: pa.ChunkedA
     )
 
 
-def _age_names(source: SourceConfig) -> Iterable[tuple[str, str]]:
-    """Columns of ages: the name that row rules know, and the one in the source."""
-    return zip(LIGHT[1:], source.age_columns, strict=True)
-
-
-def _age_values(values: list[object]) -> pa.ChunkedArray:
-    """Ages, dates or years of dictionaries as a column; where they are of several types, as texts."""
-    try:
-        made = pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        made = pa.nulls(len(values))
-    if holds_value(storage_type(made.type)) and made.null_count < len(values):
-        return plain_values(pa.chunked_array([made]))
-    texts = [None if value is None else value.isoformat() if isinstance(value, dt.date) else str(value) for value in values]
-    return pa.chunked_array([pa.array([None if t is None else t.encode(errors="replace").decode() for t in texts], pa.string())])
-
-
-def _record(person: object, source: SourceConfig) -> Mapping[str, object]:
-    """Id and ages beside the profile in a JSON text: it has them where the source's profile is all other keys of a record."""
-    if source.profile_json != "*" or not isinstance(person, str):
-        return {}
-    try:
-        found = json.loads(person, parse_float=Decimal)
-    except (ValueError, RecursionError):  # said of the profile where it is read
-        return {}
-    return found if isinstance(found, Mapping) else {}
-
-
-def _id_text(value: object) -> str | None:
-    """The id ``value`` as text. Whole numbers may be floating, where floats are exact: pandas makes them if one is missing."""
-    if isinstance(value, (bool, np.bool_)):
-        return None
-    if isinstance(value, (str, int, np.integer)):
-        return str(value)
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value)) if abs(float(value)) < (SINGLE_EXACT if isinstance(value, np.float32) else DOUBLE_EXACT) else None
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        return str(int(value))
-    return None
-
-
 def _ids(values: list[object]) -> pa.ChunkedArray:
     """Ids of dictionaries as text; what is neither text nor a whole number is none."""
-    texts = [_id_text(v) for v in values]
+    texts = [id_as_text(v) for v in values]
     for number, text in enumerate(texts):
         _encodable(text, number)
     return pa.chunked_array([pa.array(texts, pa.string())])

@@ -1,6 +1,11 @@
-"""People whom a run withheld, by pid: whoever asks with such an id gets no number, whatever profile is sent with it."""
+"""Known minors, on demand: by an id that a run withheld, and by an age that is given with a profile or inside it.
+
+Every entrance decides by these functions: the server, on AWS too, and models in Python.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from predict_age.source.flat_records import ages_of_records, records_in
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source_config import SourceConfig
 from predict_age.storage.durable_files import check_hash
 from predict_age.storage.manifest import VerifiedRun
 from predict_age.storage.row_accounting import WITHHELD_MINOR
@@ -34,3 +42,20 @@ def are_withheld(pids: NDArray[np.int64], withheld: NDArray[np.int64]) -> NDArra
         return np.zeros(len(pids), np.bool_)
     near = np.minimum(np.searchsorted(withheld, pids), len(withheld) - 1)
     return np.asarray(withheld[near] == pids, np.bool_)
+
+
+def minors_by_age(ages: pa.Table, rules: RowRules) -> NDArray[np.bool_]:
+    """Who of n people any of the ``ages`` makes a minor: columns (n,) by the names that row rules know, at least one."""
+    numbered = ages.append_column("pid", pa.array(np.arange(ages.num_rows)))
+    found = replace(rules, ids="integer").canonical(connect(), numbered, ("withheld",))["withheld"]
+    return np.asarray(found.to_numpy(), np.bool_)
+
+
+def minors_by_profile(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig, rules: RowRules) -> NDArray[np.bool_]:
+    """Who of n people is a minor by an age at the top of the profile, under the name of a column of ages."""
+    minors = np.zeros(len(profiles), np.bool_)
+    records = records_in(profiles, source)
+    ages = ages_of_records(list(records.values()), source)
+    if ages.num_columns:
+        minors[list(records)] = minors_by_age(ages, rules)
+    return minors

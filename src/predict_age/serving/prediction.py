@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -50,13 +52,14 @@ class Prediction:
         *_, found = read_body(request.body, request.content_type, self.ids)
         if found is None or found.explained:
             return None
-        self._limit_reads(pid for part in found.parts for pid in part.pids)
+        self._limit_reads(found)
         return found
 
-    def _limit_reads(self, pids: Iterable[int | str | None]) -> None:
-        """Raise ProblemError 413 where it takes too many reads to know who of all ``pids`` of a request is withheld."""
+    def _limit_reads(self, read: ReadBody) -> None:
+        """Raise ProblemError 413 where it takes too many reads to know who of all the people of a request is withheld."""
         if self.served.people.some_withheld:
-            self.served.people.limit_reads(pids)
+            inside = (pid for part in read.parts for pid in self.served.records.ids(part.profiles))
+            self.served.people.limit_reads(chain((pid for part in read.parts for pid in part.pids), inside))
 
     def in_slices(self, request: Request) -> Generator[None, None, Response]:
         """Answer ``request``, with a pause after each slice. Raises ProblemError before anything is predicted."""
@@ -71,7 +74,7 @@ class Prediction:
             raise ProblemError(413, f"reasons of more than {MOST_EXPLAINED} profiles: send several requests")
         if not read.several and 0 in read.parts[0].problems:
             raise read.parts[0].problems[0]
-        self._limit_reads(pid for part in read.parts for pid in part.pids)
+        self._limit_reads(read)
         made: list[bytes] = []
         for part in read.parts:
             for first in range(0, len(part), ITEMS_TOGETHER):
@@ -152,30 +155,35 @@ class Prediction:
             self.counts[source] = self.counts.get(source, 0) + people
 
     def _without_number(self, items: SentItems) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Whose profiles (n,) are not predicted: of people on the suppression list, and of those withheld in the published run."""
-        if self.suppression is None and not self.served.people.some_withheld:
-            nobody = np.zeros(len(items), np.bool_)
-            return nobody, nobody
-        return self._without_number_by_pid(*self.served.people.pids_of(items.pids))
+        """Whose profiles (n,) are not predicted: of people on the suppression list, and of minors."""
+        return self._without_number_by(items.profiles, partial(self.served.people.pids_of, items.pids))
 
-    def _without_number_by_pid(
-        self, pids: NDArray[np.int64], given: NDArray[np.bool_]
+    def _without_number_by(
+        self, profiles: pa.ChunkedArray | pa.StringArray, beside: Callable[[], tuple[NDArray[np.int64], NDArray[np.bool_]]]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Who of ``pids`` (n,), where they are ``given`` (n,), is on the suppression list, and who is withheld in the run."""
-        people, withheld = self.served.people, given.copy()
-        withheld[given] = people.are_withheld(pids[given])
-        return given & people.is_hidden(pids, self.suppression), withheld
+        """Who of n people is on the suppression list, and who is a minor: withheld in the published run, or by the profile.
+
+        ``beside`` gives the pids (n,) beside the profiles, and where there is one; others may be inside.
+        """
+        people = self.served.people
+        hidden, withheld = np.zeros(len(profiles), np.bool_), self.served.records.minors(profiles)
+        if self.suppression is not None or people.some_withheld:
+            for ids, are_ids in (beside(), self.served.records.pids(profiles)):
+                hidden |= are_ids & people.is_hidden(ids, self.suppression)
+                withheld[are_ids] |= people.are_withheld(ids[are_ids])
+        return hidden, withheld
 
     def _arrow(self, body: bytes) -> Generator[None, None, Response]:
         table = yield from arrow_profiles(body)
         if "pid" in table.column_names and self.ids.text:
             raise ProblemError(422, "ids of this source are texts: send JSON, or profiles alone")
-        if "pid" in table.column_names:
-            self._limit_reads(pid.as_py() for pid in table["pid"])
+        if self.served.people.some_withheld:
+            sent = (pid.as_py() for pid in table["pid"]) if "pid" in table.column_names else iter(())
+            self.served.people.limit_reads(chain(sent, self.served.records.ids(table["profile"])))
         pieces = []
         for first in range(0, table.num_rows, ITEMS_TOGETHER):
             piece = table.slice(first, ITEMS_TOGETHER)
-            hidden, withheld = self._without_number_of_rows(piece)
+            hidden, withheld = self._without_number_by(piece["profile"], partial(_pids_of_rows, piece))
             without = hidden | withheld
             anybody = bool(without.any())
             profiles = pc.if_else(pa.array(without), None, piece["profile"]) if anybody else piece["profile"]
@@ -197,12 +205,11 @@ class Prediction:
             writer.write_table(result)
         return Response(200, stream.getvalue().to_pybytes(), ARROW, self._headers())
 
-    def _without_number_of_rows(self, piece: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Who of a ``piece`` (n rows) is on the suppression list, and who is withheld in the published run."""
-        if "pid" not in piece.column_names:
-            nobody = np.zeros(piece.num_rows, np.bool_)
-            return nobody, nobody
-        return self._without_number_by_pid(piece["pid"].fill_null(0).to_numpy(), piece["pid"].is_valid().to_numpy())
+
+def _pids_of_rows(piece: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The pids (n,) of the rows of an Arrow request, and where there is one."""
+    pids = piece["pid"] if "pid" in piece.column_names else pa.chunked_array([pa.nulls(piece.num_rows, pa.int64())])
+    return pids.fill_null(0).to_numpy(), pids.is_valid().to_numpy()
 
 
 def _replaced(answers: pa.Table, chosen: pa.Array, by: Answer) -> pa.Table:

@@ -48,6 +48,11 @@ class SentItems:
     def __len__(self) -> int:
         return len(self.pids)
 
+    @property
+    def profiles(self) -> pa.StringArray:
+        """The profiles (n,) alone."""
+        return self.texts if self.rows.all() else self.texts.filter(pa.array(self.rows))
+
     def slice(self, first: int, length: int) -> SentItems:
         """The items from ``first`` on, at most ``length``."""
         if first == 0 and length >= len(self):

@@ -18,6 +18,7 @@ from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.lookup_files import LOOKUP
 from predict_age.serving.damage import DataDamage
 from predict_age.serving.people import PublishedPeople, published_people
+from predict_age.serving.sent_records import SentRecords
 from predict_age.serving.skew import compare_people, raise_skew
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.publication import POINTER, Published
@@ -32,10 +33,14 @@ KNOWN_ANSWERS = 50  # published people whose answers a model must repeat before 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A predictor and the published people of one state of the pointer. A request uses one such object from beginning to end."""
+    """A predictor and the published people of one state of the pointer. A request uses one such object from beginning to end.
+
+    ``records`` finds ids and ages inside profiles.
+    """
 
     predictor: ProfilePredictor
     people: PublishedPeople
+    records: SentRecords
     run_id: str
     quarter: str
 
@@ -80,7 +85,7 @@ def load_served(workspace: Workspace, people_of: PeopleOf = published_people) ->
             predictor.warm_up()
             check_repeats(predictor)
             check_known_answers(run, predictor, people, read_suppression_list(workspace.root, before))
-            return ServedModel(predictor, people, run.manifest.run_id, run.manifest.quarter)
+            return ServedModel(predictor, people, SentRecords.of(run.folder), run.manifest.run_id, run.manifest.quarter)
     raise IntegrityError("the published pointer changes all the time", expected="no concurrent publication", fix="try again")
 
 

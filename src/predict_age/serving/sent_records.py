@@ -1,0 +1,49 @@
+"""Ids and ages that stand inside sent profiles: whoever sends all of a record gets the answer that a run would give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from predict_age.arrays import BoolArray, Int64Array
+from predict_age.records.step_facts import ReadSourceFacts
+from predict_age.runs.run import RunPlan
+from predict_age.runs.step_outputs import rules_of
+from predict_age.runs.withheld_people import minors_by_profile
+from predict_age.source.flat_records import id_as_text, records_in
+from predict_age.source.row_rules import RowRules
+from predict_age.source.suppression import pids_as_written
+from predict_age.source_config import SourceConfig
+from predict_age.storage.workspace import RunFolder
+
+
+@dataclass(frozen=True)
+class SentRecords:
+    """How the published run names and reads ids and ages: its ``source`` and its ``rules``."""
+
+    source: SourceConfig
+    rules: RowRules
+
+    @classmethod
+    def of(cls, run: RunFolder) -> SentRecords:
+        """As ``run`` read its source."""
+        plan = RunPlan.from_json(run.record)
+        return cls(plan.config.source, rules_of(plan, run.facts(ReadSourceFacts)))
+
+    def minors(self, profiles: pa.ChunkedArray | pa.StringArray) -> BoolArray:
+        """Who of n people is a minor by an age inside the profile."""
+        return minors_by_profile(profiles, self.source, self.rules)
+
+    def ids(self, profiles: pa.ChunkedArray | pa.StringArray) -> list[str | None]:
+        """The ids (n,) inside the profiles of a flat source; None where there is none."""
+        found: list[str | None] = [None] * len(profiles)
+        if self.source.profile_json == "*":
+            for number, record in records_in(profiles, self.source).items():
+                text = id_as_text(record.get(self.source.pid))
+                found[number] = None if text is None else text.encode(errors="replace").decode()
+        return found
+
+    def pids(self, profiles: pa.ChunkedArray | pa.StringArray) -> tuple[Int64Array, BoolArray]:
+        """The pids (n,) of the ids inside the profiles of a flat source, and where there is one."""
+        return pids_as_written(pa.chunked_array([pa.array(self.ids(profiles), pa.string())]), self.rules.ids)

@@ -1,0 +1,187 @@
+"""An age, or an id, inside a profile that is sent alone counts as in a source, through every entrance."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import predict_age
+from conftest import QUICK, cli, tiny_run
+from planted_minors import AS_OF, FIRST_PID, write_source
+from predict_age.aws.http_events import answer_event
+from predict_age.serving.application import Service
+from predict_age.serving.asgi import AsgiApplication
+from predict_age.serving.served_model import Watch
+from predict_age.storage.workspace import Workspace
+
+JSON, LINES, ARROW = "application/json", "application/x-ndjson", "application/vnd.apache.arrow.stream"
+EXPERIENCED = {"years_experience": 33, "tenure_months": 380, "positions_count": 33}
+NUMBERS = ("predicted_age", "age_lower", "age_upper", "confidence_pct")
+KNOWN = 20
+SUPPRESSED = 5
+
+
+@dataclass(frozen=True)
+class Entrances:
+    """A published workspace, and the functions that give its answers about JSON texts of profiles: rows of a dictionary each."""
+
+    workspace: Path
+    application: AsgiApplication
+    model: predict_age.AgeModel
+
+    def post(self, body: bytes, kind: str) -> bytes:
+        """The answer of the server to a body, as AWS hands it over: the application of `serve` behind an event."""
+        event = {
+            "version": "2.0",
+            "rawPath": "/v1/predict",
+            "rawQueryString": "",
+            "headers": {"content-type": kind, "host": "localhost"},
+            "requestContext": {"http": {"method": "POST", "path": "/v1/predict"}, "stage": "$default"},
+            "body": base64.b64encode(body).decode(),
+            "isBase64Encoded": True,
+        }
+        reply = asyncio.run(answer_event(self.application, event))
+        assert reply["statusCode"] == 200, reply
+        return base64.b64decode(reply["body"]) if reply["isBase64Encoded"] else reply["body"].encode()
+
+    def one(self, texts: list[str]) -> list[dict[str, Any]]:
+        return [json.loads(self.post(b'{"profile": %b}' % text.encode(), JSON)) for text in texts]
+
+    def array(self, texts: list[str]) -> list[dict[str, Any]]:
+        body = "[" + ",".join(f'{{"profile": {text}}}' for text in texts) + "]"
+        found: list[dict[str, Any]] = json.loads(self.post(body.encode(), JSON))["answers"]
+        return found
+
+    def explained(self, texts: list[str]) -> list[dict[str, Any]]:
+        body = "[" + ",".join(f'{{"explain": true, "profile": {text}}}' for text in texts) + "]"
+        found: list[dict[str, Any]] = json.loads(self.post(body.encode(), JSON))["answers"]
+        assert all((row["explanation"] is None) == (row["predicted_age"] is None) for row in found)
+        return found
+
+    def lines(self, texts: list[str]) -> list[dict[str, Any]]:
+        body = "".join(f'{{"profile": {text}}}\n' for text in texts)
+        return [json.loads(line) for line in self.post(body.encode(), LINES).splitlines()]
+
+    def arrow(self, texts: list[str]) -> list[dict[str, Any]]:
+        table, stream = pa.table({"profile": texts}), pa.BufferOutputStream()
+        with pa.ipc.new_stream(stream, table.schema) as writer:
+            writer.write_table(table)
+        found: list[dict[str, Any]] = pa.ipc.open_stream(self.post(stream.getvalue().to_pybytes(), ARROW)).read_all().to_pylist()
+        return found
+
+    def python(self, texts: list[str]) -> list[dict[str, Any]]:
+        people = set(self.model.explain(texts)["person"].to_pylist())
+        found = self.model.predict(texts).to_pylist()
+        assert people == {n for n, row in enumerate(found) if row["predicted_age"] is not None}
+        return found
+
+    def dictionaries(self, texts: list[str]) -> list[dict[str, Any]]:
+        return self.model.predict([json.loads(text) for text in texts]).to_pylist()
+
+    def sql(self, texts: list[str]) -> list[dict[str, Any]]:
+        connection = duckdb.connect()
+        predict_age.batch_predictor(self.workspace).register(connection)
+        connection.register("people", pa.table({"profile": texts}))
+        return [row[0] for row in connection.sql("SELECT predict_age(profile) FROM people").fetchall()]
+
+
+ENTRANCES: dict[str, Callable[[Entrances, list[str]], list[dict[str, Any]]]] = {
+    "one": Entrances.one,
+    "array": Entrances.array,
+    "explained": Entrances.explained,
+    "lines": Entrances.lines,
+    "arrow": Entrances.arrow,
+    "python": Entrances.python,
+    "dictionaries": Entrances.dictionaries,
+    "sql": Entrances.sql,
+}
+MINORS: dict[str, dict[str, object]] = {
+    "age": {"approximate_age": 12},
+    "age as text": {"approximate_age": " 16.0 "},
+    "fraction": {"approximate_age": 17.9},
+    "zero": {"approximate_age": 0},
+    "year": {"birth_year": 2011},
+    "year as text": {"birth_year": "2011"},
+    "date": {"birth_date": "2011-02-03"},
+    "compact date": {"birth_date": "20110203"},
+    "against another": {"birth_year": 1980, "approximate_age": 12},
+}
+ADULTS: tuple[dict[str, object], ...] = (
+    {"approximate_age": 41},
+    {"birth_year": "1980"},
+    {"approximate_age": "old"},
+    {"birth_date": None},
+)
+
+
+def texts_of(records: list[dict[str, object]]) -> list[str]:
+    """JSON texts of ``records``: the ages before and behind the features, and with a key in escapes."""
+    texts = [json.dumps(record | EXPERIENCED) for record in records] + [json.dumps(EXPERIENCED | record) for record in records]
+    return texts + [text.replace('"birth_', '"birth\\u005f').replace('"approximate_', '"approximate\\u005f') for text in texts]
+
+
+@pytest.fixture(scope="module", params=["flat", "nested"])
+def entrances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entrances]:
+    folder = tmp_path_factory.mktemp("sent")
+    source, _ = write_source(folder / "source", 1200, KNOWN, 0, telling=True)
+    config = QUICK
+    if request.param == "flat":
+        rows = [row for path in sorted(source.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+        source = folder / "flat"
+        source.mkdir()
+        lines = (
+            {**{k: v for k, v in row.items() if k != "profile_json"}, **json.loads(row["profile_json"] or "{}")} for row in rows
+        )
+        (source / "people.jsonl").write_text("".join(json.dumps(line, default=str) + "\n" for line in lines))
+        config += '[source]\nprofile_json = "*"\n'
+    done = tiny_run(source, folder / "work", "--timestamp", "2025-11-01T00:00:00+00:00", config=config, as_of=AS_OF)
+    assert done.code == 0, done.said
+    (folder / "ids").write_text(f"{SUPPRESSED}\n")
+    cli("suppress", "--workspace", folder / "work", "--pid-file", folder / "ids")
+    watch = Watch(Workspace.existing(folder / "work"), print)
+    watch.load()
+    yield Entrances(folder / "work", AsgiApplication(Service(watch, None)), predict_age.load(folder / "work"))
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_an_age_inside_a_profile_withholds(entrance: str, entrances: Entrances) -> None:
+    """Every column and form of an age, through every entrance, of a flat source and of one with a column of profiles."""
+    minors, adults = texts_of(list(MINORS.values())), texts_of(list(ADULTS))
+    rows = ENTRANCES[entrance](entrances, [*minors, *adults, json.dumps(EXPERIENCED)])
+    told = [
+        row for row in rows[: len(minors)] if row["prediction_source"] != "WITHHELD" or any(row[n] is not None for n in NUMBERS)
+    ]
+    assert not told
+    assert {row["prediction_source"] for row in rows[len(minors) :]} == {"ML_PREDICTION"}
+    assert {row["predicted_age"] for row in rows[len(minors) :]} == {rows[-1]["predicted_age"]}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_an_id_inside_a_flat_profile_withholds(entrance: str, entrances: Entrances) -> None:
+    """As in a flat source, where the id stands among the fields; elsewhere such a key is part of the profile."""
+    flat = entrances.model.source.profile_json == "*"
+    texts = [json.dumps({"pid": pid} | EXPERIENCED) for pid in (FIRST_PID, str(FIRST_PID + 1), 5)]
+    rows = ENTRANCES[entrance](entrances, texts)
+    if flat or entrance != "dictionaries":  # a dictionary names its id beside the profile
+        assert [row["prediction_source"] == "WITHHELD" for row in rows] == [flat, flat, False]
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_an_id_inside_a_flat_profile_is_hidden_when_suppressed(entrance: str, entrances: Entrances) -> None:
+    """The server says that nobody is there, a model that the person is suppressed; others have their number."""
+    flat = entrances.model.source.profile_json == "*"
+    texts = [json.dumps({"pid": pid} | EXPERIENCED) for pid in (SUPPRESSED, str(SUPPRESSED), SUPPRESSED + 1)]
+    rows = ENTRANCES[entrance](entrances, texts)
+    if flat or entrance != "dictionaries":
+        assert [row["predicted_age"] is None for row in rows] == [flat, flat, False]
+        assert not {"WITHHELD"} & {row["prediction_source"] for row in rows}
