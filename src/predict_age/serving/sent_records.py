@@ -20,7 +20,7 @@ from predict_age.storage.workspace import RunFolder
 
 @dataclass(frozen=True)
 class SentRecords:
-    """How the published run names and reads ids and ages: its ``source`` and its ``rules``."""
+    """Names and rules by which the published run reads ids and ages."""
 
     source: SourceConfig
     rules: RowRules
