@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -69,3 +71,50 @@ def test_weights_move_the_answer() -> None:
 def test_the_package_does_not_need_scikit_learn() -> None:
     script = "import sys; sys.modules['sklearn'] = None; import predict_age; predict_age.load; print('fine')"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60).stdout == "fine\n"
+
+
+SECRETS = ("Zq7 secret", b"Zq7 secret", 'it\'s "Zq7"', 918273645.5, complex(918273645.5, 1.0))
+PLACES = (
+    "cell",
+    "column",
+    "row alone",
+    "number alone",
+    "target",
+    "targets",
+    "weight",
+    "asked cell",
+    "asked interval",
+    "asked row",
+    "scored",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("secret", SECRETS, ids=["text", "bytes", "quoted", "number", "complex"])
+def test_errors_show_no_value(place: str, secret: object, fitted: AgeRegressor) -> None:
+    """Whatever stands in the place of a matrix of numbers, the error says the kind of mistake and nobody's value."""
+    rows: list[list[object]] = [[20.0 + n, 1.0, 2.0] for n in range(12)]
+    ages: list[object] = [float(20 + n) for n in range(12)]
+    given: Any = {
+        "cell": lambda: AgeRegressor().fit([[secret, 1.0, "x"], *rows[1:]], ages),
+        "column": lambda: AgeRegressor().fit(pandas.DataFrame({"a": [secret] * 12, "b": range(12)}), [*ages[1:], "x"]),
+        "row alone": lambda: AgeRegressor().fit([secret] * 12, ages),
+        "number alone": lambda: AgeRegressor().fit(secret, ages),
+        "target": lambda: AgeRegressor().fit(rows, [secret, *ages[2:]]),
+        "targets": lambda: AgeRegressor().fit(rows, [[secret, 1.0]] * 12),
+        "weight": lambda: AgeRegressor().fit(rows, ages, [secret, *ages[2:]]),
+        "asked cell": lambda: fitted.predict([[secret, "x", 2.0]]),
+        "asked interval": lambda: fitted.predict_interval([[secret, "x", 2.0]]),
+        "asked row": lambda: fitted.predict([secret] * 3),
+        "scored": lambda: fitted.score(rows, [secret, "x"]),
+    }[place]
+    with pytest.raises((ValueError, TypeError)) as error:
+        given()
+    said = str(error.value)
+    assert "Zq7" not in said and "918273645" not in said and "9.18" not in said
+
+
+def test_a_missing_target_is_an_error() -> None:
+    """None among the targets is as NaN."""
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        AgeRegressor().fit([[1.0], [2.0], [3.0]], [20.0, None, 30.0])  # type: ignore[list-item]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -28,6 +30,8 @@ _OLDEST = 120  # whole years that the models know: 0..120
 _STEPS = 100  # of a target that is no age, between its smallest and its largest value
 CALIBRATION_SHARE, VALIDATION_SHARE = 0.2, 0.15
 _MIN_ROWS = 2
+_QUOTED_ARRAY = re.compile(r"\narray=.*?\n(?=Reshape)", re.DOTALL)
+_BEFORE_VALUES = ("could not convert string to float", "Complex data not supported")  # messages whose rest is a value
 _LARGEST = 1e30  # beyond it, float32 numbers would overflow in sums of squares
 
 
@@ -102,15 +106,20 @@ class AgeRegressor(RegressorMixin, BaseEstimator):
         ``sample_weight`` (n,), not negative: whole numbers count as so many equal rows; with others, n rows are drawn by weight.
         Raises ValueError for values that are no finite numbers, but NaN in ``X``.
         """
-        known, targets = validate_data(
-            self, X, y, ensure_all_finite="allow-nan", ensure_min_samples=_MIN_ROWS, y_numeric=True, dtype=np.float64
-        )
+        with _errors_without_values():
+            known, targets = validate_data(
+                self, X, y, ensure_all_finite="allow-nan", ensure_min_samples=_MIN_ROWS, y_numeric=True, dtype=np.float64
+            )
+            targets = np.asarray(targets, np.float64)
+        if np.isnan(targets).any():  # None among objects
+            raise ValueError("Input y contains NaN.")
         seed = _seed(self.random_state)
         order = _ordered_rows(known, targets)
         rows: Float64Array = known[order]
-        target: Float64Array = np.asarray(targets, np.float64)[order]
+        target: Float64Array = targets[order]
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+            with _errors_without_values():
+                weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
             chosen = _weighted_rows(weights[order])
             rows, target = rows[chosen], target[chosen]
         scale = TargetScale.of(target)
@@ -130,9 +139,15 @@ class AgeRegressor(RegressorMixin, BaseEstimator):
         made = self.bundle_.ensemble.predict(outputs)
         return np.column_stack([scale.targets(made.lower - scale.half), scale.targets(made.upper + scale.half)])
 
+    def score(self, X: GivenRows, y: GivenNumbers, sample_weight: GivenNumbers | None = None) -> float:
+        """The coefficient of determination (R^2) of the predictions of ``X`` (n, m) against ``y`` (n,)."""
+        with _errors_without_values():
+            return float(super().score(X, y, sample_weight))
+
     def _members(self, X: GivenRows) -> MemberOutputs:
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, ensure_all_finite="allow-nan", dtype=np.float64)
+        with _errors_without_values():
+            rows = validate_data(self, X, reset=False, ensure_all_finite="allow-nan", dtype=np.float64)
         return self.bundle_.member_outputs(_bounded(rows))
 
     def _settings(self, rows: int, seed: int) -> TrainingConfig:
@@ -140,6 +155,17 @@ class AgeRegressor(RegressorMixin, BaseEstimator):
         chosen = {name: value for name, value in given.items() if value is not None}
         settings = TrainingConfig(coverage=self.coverage, seed=seed, min_leaf_rows=max(1, min(20, rows // 20)))
         return TrainingConfig.model_validate({**for_people(settings, rows).model_dump(), **chosen})
+
+
+@contextmanager
+def _errors_without_values() -> Iterator[None]:
+    """Raise the errors of scikit-learn and NumPy without the values of people that they quote: single texts and whole arrays."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        text = _QUOTED_ARRAY.sub(" ", str(error))
+        text = next((beginning for beginning in _BEFORE_VALUES if beginning in text), text)
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from None
 
 
 def _seed(state: int | np.random.RandomState | None) -> int:
