@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from conftest import QUICK, TINY, call, cli, run_json, tiny_run, write_jsonl
 from predict_age.config import GatesConfig
-from predict_age.models.metrics import paired_gain
+from predict_age.evaluation.model_card.groups import metrics_by_group
+from predict_age.models.bundle import Predictions
+from predict_age.models.held_out import HeldOutPredictions
+from predict_age.models.metrics import metrics_by_band, paired_gain
 from predict_age.records.model_quality import BandQuality, ModelEvaluation, NamedGroup, PairedGain, PointErrors, Quality
 from predict_age.records.step_facts import ParallelPredictionFacts
 from predict_age.runs.gate_advice import ACCEPT_WHEN
@@ -66,6 +70,80 @@ def test_each_check_can_fail(what: str, model: ModelEvaluation, published: Quali
     assert all(c.passed for c in check_model(GOOD, GatesConfig(), 0.9, replace(HELD, mae=2.95)))
     off = GatesConfig(baselines=False, worse_share=0, band_error_years=0, group_bias_years=0, coverage_below=0, leak_error_share=0)
     assert check_model(model, off, 0.9, published) == []
+
+
+BIG = replace(HELD, rows=400, mae=22.0)
+OLD_BAND = replace(GOOD, by_band=[BandQuality("65 and over", **vars(BIG))])
+
+
+@pytest.mark.parametrize(
+    ("gain", "opens"),
+    [(PairedGain(3.0, 0.2, 400), True), (PairedGain(-0.2, 0.2, 400), True), (PairedGain(-0.4, 0.2, 400), False), (None, False)],
+)
+def test_a_band_that_is_no_worse_than_with_the_constant_median_passes(gain: PairedGain | None, opens: bool) -> None:
+    """A band may err by 22 years where the constant median errs by more or as much; the check names both errors."""
+    model = replace(OLD_BAND, gain_by_band={"65 and over": gain} if gain else None)
+    (check,) = (c for c in check_model(model, GatesConfig(), 0.9, None) if c.name == "worst age band")
+    assert check.passed is opens
+    assert check.found.endswith(f"constant median {22 + gain.years:.2f}" if gain else "held out")
+
+
+def test_a_bad_band_is_not_hidden_behind_a_larger_honest_error() -> None:
+    """The band that is worse than with the constant median is the one that the check is about, though another errs more."""
+    bad = BandQuality("55\N{EN DASH}64", **vars(replace(HELD, rows=400, mae=16.0)))
+    gains = {"65 and over": PairedGain(4.0, 0.2, 400), bad.band: PairedGain(-2.0, 0.2, 400)}
+    model = replace(OLD_BAND, by_band=[*OLD_BAND.by_band, bad], gain_by_band=gains)
+    (check,) = (c for c in check_model(model, GatesConfig(), 0.9, None) if c.name == "worst age band")
+    assert not check.passed
+    assert bad.band in check.found
+
+
+@pytest.mark.parametrize(
+    ("apart", "by_median", "opens"),
+    [
+        (-14.0, -30.0, True),
+        (-14.0, -13.9, True),
+        (-14.0, -12.0, False),
+        (14.0, -30.0, False),
+        (-14.0, 0.0, False),
+        (-9.9, 0.0, True),
+    ],
+)
+def test_a_group_that_the_constant_median_sets_apart_as_far_passes(apart: float, by_median: float, opens: bool) -> None:
+    """Widowed people are old: a constant makes them too young by more. Another side, or further than the constant, is the model's own bias."""
+    group = replace(KENYA, apart=apart, median_apart=by_median, moved_doubt=0.1)
+    (check,) = (c for c in check_model(replace(GOOD, worst_group=group), GatesConfig(), 0.9, None) if c.name == "worst group")
+    assert check.passed is opens
+    assert check.found.endswith(f"constant median {by_median:+.1f}")
+
+
+def _held_out(age: Any, predicted: Any) -> HeldOutPredictions:
+    n = len(age)
+    predictions = Predictions(predicted.astype(np.int32), predicted - 5.0, predicted + 5.0, np.zeros(n, np.bool_))
+    return HeldOutPredictions(np.arange(n), age, predictions, np.zeros(n, np.int64), predicted, float(np.median(age)))
+
+
+@pytest.mark.parametrize(
+    ("slope", "reversed_group", "failed"),
+    [(0.1, False, []), (0.1, True, ["worst group"]), (-0.3, False, ["worst age band", "worst group"])],
+)
+def test_weak_models_pass_and_wrong_ones_do_not(slope: float, reversed_group: bool, failed: list[str]) -> None:
+    """From ages to the gate: who knows little is published, who errs more than a constant in a band or on the other side in a group is not."""
+    rng = np.random.default_rng(4)
+    age = np.round(np.concatenate([rng.uniform(18, 60, 3000), rng.uniform(70, 95, 600)]))
+    old = age >= 70
+    predicted = np.round(np.median(age) + slope * (age - np.median(age)))
+    if reversed_group:
+        predicted[old] = age[old] + 20
+    held = _held_out(age, predicted)
+    tables = metrics_by_group(held, pa.table({"widowed": np.where(old, "yes", "no")}), 40, 20)
+    groups = [NamedGroup(name, **vars(row)) for name, rows in tables.items() for row in rows]
+    worst = max(groups, key=lambda g: (not g.shared_with_median, abs(g.apart)))
+    bands = metrics_by_band(age, predicted, predicted, predicted)
+    model = replace(GOOD, by_band=bands, worst_group=worst, gain_by_band=held.gain_by_band)
+    checks = [c for c in check_model(model, GatesConfig(), 0.9, None) if c.name in ("worst age band", "worst group")]
+    assert [c.name for c in checks if not c.passed] == failed
+    assert max(b.mae for b in bands) > GatesConfig().band_error_years or reversed_group, "an absolute limit would refuse it"
 
 
 def test_small_band_and_chance_are_forgiven() -> None:

@@ -22,6 +22,7 @@ from predict_age.models.metrics import (
     errors_by_confidence,
     errors_fall_with_confidence,
     evaluate,
+    gain_by_band,
     interval_quality,
     metrics_by_band,
     paired_gain,
@@ -53,6 +54,11 @@ class HeldOutPredictions:
     def gain_over_median(self) -> PairedGain:
         """Gain of the model over the constant median."""
         return paired_gain(self.age, self.predictions.age, np.full(len(self.age), self.median))
+
+    @property
+    def gain_by_band(self) -> dict[str, PairedGain]:
+        """Gain of the model over the constant median in each band of true age."""
+        return gain_by_band(self.age, self.predictions.age, np.full(len(self.age), self.median))
 
     @property
     def gain_over_ridge(self) -> PairedGain:

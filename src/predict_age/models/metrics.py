@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -91,12 +92,21 @@ def metrics_by_band(
     is no band.
     """
     rows = []
-    band_age = age if of is None else of
-    for low, high in _bands_of_enough(band_age):
-        chosen = (band_age >= low) & (band_age <= high)
+    for name, chosen in _people_by_band(age if of is None else of):
         quality = evaluate(age[chosen], predicted[chosen], lower[chosen], upper[chosen])
-        rows.append(BandQuality(band_name((low, high)), **vars(quality)))
+        rows.append(BandQuality(name, **vars(quality)))
     return rows
+
+
+def gain_by_band(age: NumberArray, predicted: NumberArray, baseline: NumberArray) -> dict[str, PairedGain]:
+    """:func:`paired_gain` in each band of true age, by the name that :func:`metrics_by_band` gives it."""
+    return {name: paired_gain(age[chosen], predicted[chosen], baseline[chosen]) for name, chosen in _people_by_band(age)}
+
+
+def _people_by_band(ages: NumberArray) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Name of each band, and who of ``ages`` (n,) is in it."""
+    for low, high in _bands_of_enough(ages):
+        yield band_name((low, high)), (ages >= low) & (ages <= high)
 
 
 def _bands_of_enough(ages: NumberArray) -> list[tuple[int, int]]:

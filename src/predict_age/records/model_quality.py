@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import sqrt
 
+from predict_age.records.closeness import Closeness
 from predict_age.records.json_fields import OPTIONAL, stored_as
 
 BEYOND_DOUBT = 3.89  # standard errors; one unchanged run in ten thousand exceeds them by chance, on either side
+ONE_SIDED_95 = 1.645  # standard errors; one run in twenty exceeds them by chance
 NORMAL_95 = 1.96  # standard errors on both sides of a 95 % confidence interval
 MANY_WITHHELD = 0.1  # share of the people of unknown age from which on it is the first finding
 WITHHELD_WHY = (
@@ -210,7 +212,11 @@ class _OfGroup:
 
 @dataclass(frozen=True)
 class GroupQuality(Quality, _OfGroup):
-    """Quality of one group, see :func:`predict_age.evaluation.model_card.groups.metrics_by_group`."""
+    """Quality of one group, see :func:`predict_age.evaluation.model_card.groups.metrics_by_group`.
+
+    ``median_apart``: ``apart`` of the constant median, and ``moved_doubt`` the standard error of the difference of both; None in
+    records of earlier versions.
+    """
 
     bias_interval: list[float]
     apart: float
@@ -218,6 +224,15 @@ class GroupQuality(Quality, _OfGroup):
     same_age: float
     made_younger: float
     made_older: float
+    median_apart: float | None = field(default=None, metadata=OPTIONAL, kw_only=True)
+    moved_doubt: float | None = field(default=None, metadata=OPTIONAL, kw_only=True)
+
+    @property
+    def shared_with_median(self) -> bool:
+        """Whether the constant median is as far apart on the same side, beyond doubt or not: the ages do it, not the model."""
+        if self.median_apart is None or self.moved_doubt is None or self.apart * self.median_apart <= 0:
+            return False
+        return abs(self.apart) <= abs(self.median_apart) + ONE_SIDED_95 * self.moved_doubt
 
 
 @dataclass(frozen=True)
@@ -239,53 +254,13 @@ class CardFinding:
     sentence: str
 
 
-LEAK_NEAR_SKILL = 0.95  # of twenty people whom a constant misses by years, a copy of the age misses at most one
-
-
-@dataclass(frozen=True)
-class Closeness:
-    """Distance of predicted ages from the true ones of ``rows`` people among whom no age dominates.
-
-    ``near``: share of people less than ``years`` + 1 off; ``constant_near``: the largest share that one constant has so near;
-    ``beyond``: error beyond ``years``, relative to that of the constant median; ``exact``, ``constant_exact``: shares hit exactly.
-    """
-
-    rows: int
-    years: int
-    near: float
-    constant_near: float
-    beyond: float
-    exact: float
-    constant_exact: float
-
-    @property
-    def near_skill(self) -> float:
-        """Share of the people whom the best constant misses by more that are near."""
-        return (self.near - self.constant_near) / (1 - self.constant_near) if self.constant_near < 1 else 0.0
-
-    @property
-    def exact_skill(self) -> float:
-        """Share of the ages hit among those that the commonest age does not hit: 0 for a constant, 1 for a copy of the age."""
-        return (self.exact - self.constant_exact) / (1 - self.constant_exact) if self.constant_exact < 1 else 0.0
-
-    @property
-    def sentence(self) -> str:
-        """The shares in words."""
-        near = f"{self.near:.1%} within {self.years} years (a constant: {self.constant_near:.1%}), " if self.years else ""
-        return f"of {self.rows:,} ages {near}{self.exact:.1%} exact (a constant: {self.constant_exact:.1%})"
-
-    def is_the_age(self, error_share: float, exact_share: float) -> bool:
-        """Whether only the age itself, in whatever form, is so near; 0 disables a criterion."""
-        is_near = self.near_skill >= LEAK_NEAR_SKILL and self.beyond <= error_share
-        return (bool(error_share) and is_near) or (bool(exact_share) and self.exact_skill >= exact_share)
-
-
 @dataclass(frozen=True)
 class ModelEvaluation:
     """The part of the model card that gates, summary and report use.
 
     ``closeness``: of the held-out predictions; where they are too close and the configuration allows features to tell the age
-    (``allowed_leaks``), of predictions without those features.
+    (``allowed_leaks``), of predictions without those features. ``gain_by_band``: gain over the constant median in each of
+    ``by_band``, by its name.
     """
 
     held_out: Quality
@@ -298,3 +273,4 @@ class ModelEvaluation:
     gain_over_ridge: PairedGain | None = field(default=None, metadata=OPTIONAL)
     closeness: Closeness | None = field(default=None, metadata=OPTIONAL)
     allowed_leaks: tuple[str, ...] | None = field(default=None, metadata=OPTIONAL)
+    gain_by_band: dict[str, PairedGain] | None = field(default=None, metadata=OPTIONAL)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from predict_age.config import GatesConfig
 from predict_age.distributions import student_t_upper_quantile
 from predict_age.errors import IntegrityError, PredictAgeError, QualityError
+from predict_age.records.closeness import LEAK_NEAR_SKILL
 from predict_age.records.drift_state import DriftComparison
 from predict_age.records.json_fields import as_json, from_json
 from predict_age.records.model_quality import (
     BEYOND_DOUBT,
-    LEAK_NEAR_SKILL,
+    ONE_SIDED_95,
     WITHHELD_FIX,
     WITHHELD_WHY,
     ModelEvaluation,
@@ -29,23 +30,13 @@ from predict_age.records.model_quality import (
 from predict_age.records.step_facts import ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.runs.gate_advice import accept_when
+from predict_age.runs.part_limits import Check, worst_band, worst_group
 from predict_age.runs.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
 
 MIN_ROWS_FOR_GATE = 100
 WORTHLESS_ALPHA = 0.001  # share of the trainings on nothing that beat the constant median
-ALPHA = 1.645  # standard errors; one run in twenty exceeds them by chance
-
-
-@dataclass(frozen=True)
-class Check:
-    """Result of one check: ``passed``, and the ``expected`` and ``found`` values as text."""
-
-    name: str
-    passed: bool
-    expected: str
-    found: str
 
 
 def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, published: Quality | None) -> list[Check]:
@@ -56,7 +47,7 @@ def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, pu
         checks += [_better_than_median(model), _not_worse_than_ridge(model)]
     if limits.worse_share and published:
         most = published.mae * (1 + limits.worse_share)
-        doubt = ALPHA * math.hypot(held.mae_doubt, published.mae_doubt)
+        doubt = ONE_SIDED_95 * math.hypot(held.mae_doubt, published.mae_doubt)
         found = f"{held.mae:.2f} years, {published.mae:.2f} published"
         checks.append(
             Check(
@@ -68,25 +59,9 @@ def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, pu
         )
     bands = [b for b in model.by_band if b.rows >= MIN_ROWS_FOR_GATE]
     if limits.band_error_years and bands:
-        worst = max(bands, key=lambda b: b.mae)
-        checks.append(
-            Check(
-                "worst age band",
-                worst.mae <= limits.band_error_years,
-                f"a mean error of at most {limits.band_error_years:g} years in each band (gates.band_error_years)",
-                f"{worst.mae:.2f} years for the {worst.rows:,} people aged {worst.band} of {held.rows:,} held out",
-            )
-        )
-    group = model.worst_group
-    if limits.group_bias_years and group:
-        checks.append(
-            Check(
-                "worst group",
-                abs(group.apart) <= limits.group_bias_years,
-                f"no group further than {limits.group_bias_years:g} years apart from everybody else",
-                f"{group.apart:+.1f} years for {group.field} = {group.group}",
-            )
-        )
+        checks.append(worst_band(model, bands, limits.band_error_years))
+    if limits.group_bias_years and model.worst_group:
+        checks.append(worst_group(model.worst_group, limits.group_bias_years))
     if limits.coverage_below and held.rows >= MIN_ROWS_FOR_GATE:
         least = coverage - limits.coverage_below - 2 * math.sqrt(coverage * (1 - coverage) / held.rows)
         checks.append(
@@ -133,7 +108,7 @@ def _better_than_median(model: ModelEvaluation) -> Check:
 
 
 def _not_worse_than_ridge(model: ModelEvaluation) -> Check:
-    most = model.ridge.mae + ALPHA * model.held_out.mae_doubt
+    most = model.ridge.mae + ONE_SIDED_95 * model.held_out.mae_doubt
     expected = f"an error below {most:.2f} years: Ridge's, {model.ridge.mae:.2f}, and chance"
     return Check("not worse than Ridge", model.held_out.mae < most, expected, f"{model.held_out.mae:.2f} years")
 

@@ -34,7 +34,8 @@ from predict_age.records.json_fields import as_json
 from predict_age.records.model_quality import Delivery, Metrics, ModelEvaluation, ReusedModelQuality
 from predict_age.records.step_facts import ReadSourceFacts, TrainingFacts
 from predict_age.runs.known_minors import rate_in_reuse, rate_in_training
-from predict_age.runs.quality_gates import Check, apply_gate, leak_limits
+from predict_age.runs.part_limits import Check
+from predict_age.runs.quality_gates import apply_gate, leak_limits
 from predict_age.runs.run import StepContext, library_versions
 from predict_age.runs.step_outputs import duplicate_rows_file, grouped, rules_of, training_splits_of, unused_rows_file
 from predict_age.runs.warm_up import warm_up_ahead
@@ -157,6 +158,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
             judged.gain_over_median,
             judged.gain_over_ridge,
             *closeness_that_counts(people, bundle, judged, plan.config, plan.workers),
+            judged.gain_by_band,
         ),
         trained_at=plan.timestamp,
         reference=inputs.reference,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from predict_age.arrays import BoolArray, Float64Array, Int64Array
-from predict_age.records.model_quality import Closeness
+from predict_age.records.closeness import Closeness
 
 WINDOWS = (2, 1, 0)  # years on either side, the widest that tells something about the people is used
 MAX_CONSTANT_NEAR = 0.75  # share of the people that the best constant may have inside a window

@@ -17,7 +17,7 @@ from predict_age.arrays import Float64Array, Int64Array
 from predict_age.evaluation.model_card.age_maps import best_map
 from predict_age.evaluation.model_card.closeness import closeness, evenly_aged
 from predict_age.evaluation.model_card.readings import Reading, partial_readings, read_part
-from predict_age.records.model_quality import Closeness
+from predict_age.records.closeness import Closeness
 
 MAX_LEAKAGE_ROWS = 5_000  # thousands show a share of one in twenty; more would only cost time
 MAX_PART_ROWS = 2_000  # parts of values are read of so many people

@@ -11,7 +11,7 @@ from predict_age.evaluation.model_card.closeness import closeness, evenly_aged
 from predict_age.evaluation.model_card.half_by_half import predict_by_other_half
 from predict_age.models.bundle import Bundle
 from predict_age.models.held_out import HeldOutPredictions
-from predict_age.records.model_quality import Closeness
+from predict_age.records.closeness import Closeness
 
 MIN_ROWS = 40
 MAX_TOGETHER_ROWS = 20_000
