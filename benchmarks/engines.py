@@ -7,6 +7,8 @@ workers and gives the answers back. Twice: once in peace, for the speed, and onc
 answered a batch.
 Each time every person must be there once, with the answer that our own processes give, and, where the age is not known, that of the
 published result. Speed is rows for each second of processor time, of all processes that the engine has, starting them not counted.
+The engine's own share is the time of the same job with a function that answers nothing: nulls in the columns of the answers.
+Spark predicts the partitions that it reads. A repartition before that moves every profile between processes and gains nothing.
 
 The engines are looked for where ``benchmarks/rivals.py`` looks for them, or in the folder that ENGINE_LIBRARIES names.
 """
@@ -40,11 +42,22 @@ COLUMNS = ["pid", "profile_json"]
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+class Nothing:
+    """Stands for a predictor: nulls as answers, but the ids, so that the work of the engine itself remains."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+
+    def __call__(self, people: pa.Table) -> pa.Table:
+        ids = {"pid": people["pid"]}
+        return pa.table([ids.get(field.name, pa.nulls(len(people), field.type)) for field in self.schema], schema=self.schema)
+
+
 class Noted:
     """A predictor that leaves a file named by its process when it has answered a batch: whom to kill."""
 
-    def __init__(self, predictor: predict_age.BatchPredictor, folder: str) -> None:
-        self.predictor, self.folder = predictor, folder
+    def __init__(self, predictor: Callable[[pa.Table], pa.Table], schema: str, folder: str) -> None:
+        self.predictor, self.spark_schema, self.folder = predictor, schema, folder
 
     def __call__(self, people: pa.Table) -> pa.Table:
         made = self.predictor(people)
@@ -83,16 +96,16 @@ def killer(folder: str, ended: threading.Event) -> list[int]:
     return killed
 
 
-def own(files: list[str], noted: Noted) -> Iterator[Callable[[], pa.Table]]:
+def own(files: list[str], noted: Noted) -> Iterator[Callable[[Noted], pa.Table]]:
     """Two processes of ours, each loading the model once."""
     with get_context("spawn").Pool(WORKERS) as pool:
         batches = [b for f in files for b in pq.ParquetFile(f).iter_batches(ROWS, columns=COLUMNS)]
         tables = [pa.Table.from_batches([b]) for b in batches]
         pool.map(noted, [t.slice(0, 50) for t in tables[: 2 * WORKERS]], 1)
-        yield lambda: pa.concat_tables(pool.imap_unordered(noted, tables))
+        yield lambda one: pa.concat_tables(pool.imap_unordered(one, tables))
 
 
-def spark(files: list[str], noted: Noted) -> Iterator[Callable[[], pa.Table]]:
+def spark(files: list[str], noted: Noted) -> Iterator[Callable[[Noted], pa.Table]]:
     """Spark's mapInArrow, two cores, a task may fail four times."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
@@ -109,21 +122,21 @@ def spark(files: list[str], noted: Noted) -> Iterator[Callable[[], pa.Table]]:
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     frame = session.read.parquet(*files).select(*COLUMNS)
-    frame.limit(100).repartition(WORKERS).mapInArrow(noted.each, noted.predictor.spark_schema).toArrow()
-    yield lambda: frame.repartition(2 * WORKERS).mapInArrow(noted.each, noted.predictor.spark_schema).toArrow()
+    frame.limit(100).repartition(WORKERS).mapInArrow(noted.each, noted.spark_schema).toArrow()
+    yield lambda one: frame.mapInArrow(one.each, one.spark_schema).toArrow()
     session.stop()
 
 
-def ray(files: list[str], noted: Noted) -> Iterator[Callable[[], pa.Table]]:
+def ray(files: list[str], noted: Noted) -> Iterator[Callable[[Noted], pa.Table]]:
     """Ray Data's map_batches in tasks, two at a time."""
     import ray as engine
 
     engine.init(num_cpus=WORKERS, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     engine.data.DataContext.get_current().enable_progress_bars = False
 
-    def answers() -> pa.Table:
+    def answers(one: Noted) -> pa.Table:
         people = engine.data.read_parquet(files, columns=COLUMNS).repartition(4 * WORKERS)
-        made = people.map_batches(noted, batch_format="pyarrow", batch_size=ROWS)
+        made = people.map_batches(one, batch_format="pyarrow", batch_size=ROWS)
         return pa.concat_tables(engine.get(made.to_arrow_refs()))
 
     engine.data.read_parquet(files[:1], columns=COLUMNS).limit(100).map_batches(noted, batch_format="pyarrow").materialize()
@@ -132,6 +145,13 @@ def ray(files: list[str], noted: Noted) -> Iterator[Callable[[], pa.Table]]:
 
 
 ENGINES = {"own": own, "spark": spark, "ray": ray}
+
+
+def timed(job: Callable[[Noted], pa.Table], one: Noted) -> tuple[pa.Table, float, float]:
+    """Answers of the ``job``, its seconds on the clock and of processor time."""
+    began, used = time.perf_counter(), processor_seconds()
+    made = job(one)
+    return made, time.perf_counter() - began, processor_seconds() - used
 
 
 def compared(answers: pa.Table, expected: pa.Table | None, published: pa.Table) -> str:
@@ -158,15 +178,15 @@ def main(workspace: str, people: str, *chosen: str) -> None:
     expected: pa.Table | None = None
     for name in ["own", *(chosen or ("spark", "ray"))]:
         with tempfile.TemporaryDirectory() as folder:
-            prepared = ENGINES[name](files, Noted(predictor, folder))
+            noted = Noted(predictor, predictor.spark_schema, folder)
+            prepared = ENGINES[name](files, noted)
             answers = next(prepared)
-            began, used = time.perf_counter(), processor_seconds()
-            made = answers()
-            seconds, used = time.perf_counter() - began, processor_seconds() - used
+            _, _, itself = timed(answers, Noted(Nothing(predictor.schema), predictor.spark_schema, folder))
+            made, seconds, used = timed(answers, noted)
             wrong = compared(made, expected, published)
             print(
                 f"{name:6} {made.num_rows:,} answers, {wrong or 'all right'}; {seconds:.1f} s, {used:.1f} s of processor time, "
-                f"{made.num_rows / used:,.0f} rows/s a core",
+                f"{made.num_rows / used:,.0f} rows/s a core; {itself:.1f} s of it without a prediction",
                 flush=True,
             )
             if name == "own":
@@ -176,7 +196,7 @@ def main(workspace: str, people: str, *chosen: str) -> None:
                 for note in Path(folder).iterdir():
                     note.unlink()
                 killed = killer(folder, ended)
-                made = answers()
+                made = answers(noted)
                 ended.set()
                 wrong = compared(made, expected, published)
                 print(f"{name:6} {len(killed)} worker killed: {made.num_rows:,} answers, {wrong or 'all right'}", flush=True)
