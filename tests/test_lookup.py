@@ -6,6 +6,7 @@ import gc
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,19 @@ from predict_age.errors import IntegrityError
 from predict_age.pipeline import verify as verification
 from predict_age.pipeline.verify import verify_run
 from predict_age.runs.lookup_blocks import BLOCK_PEOPLE, LookupIndex
-from predict_age.runs.lookup_files import LOOKUP_INDEX, LookupFiles, lookup_files, lookup_index, lookup_part, people_of_parts
+from predict_age.runs.lookup_files import (
+    LOOKUP_INDEX,
+    LookupFiles,
+    lookup_files,
+    lookup_index,
+    lookup_part,
+    people_of_parts,
+    scatter_part,
+)
 from predict_age.serving.people import PeopleInMemory, published_people
+from predict_age.steps import final_results
 from predict_age.storage.durable_files import file_sha256
+from predict_age.storage.leftovers import remove_scratch
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
@@ -50,10 +61,17 @@ def part(path: Path, pids: list[int]) -> tuple[Path, str]:
     return path, file_sha256(path)
 
 
-def built(folder: Path, parts: list[tuple[Path, str]], files: int) -> LookupFiles:
+def blocks_in(folder: Path, parts: list[tuple[Path, str]], files: int) -> list[tuple[Path, str]]:
+    """Files of blocks of the people in ``parts``."""
     made = [folder / f"people_{n}.blocks" for n in range(files)]
-    blocks = [(path, lookup_part(path, "k", parts, n, files).file_sha256) for n, path in enumerate(made)]
-    lookup_index(folder / "index.bin", "k", blocks)
+    if files > 1:
+        for number, written in enumerate(parts):
+            scatter_part(folder, number, written, files)
+    return [(path, lookup_part(path, "k", parts, folder if files > 1 else None, n).file_sha256) for n, path in enumerate(made)]
+
+
+def built(folder: Path, parts: list[tuple[Path, str]], files: int) -> LookupFiles:
+    lookup_index(folder / "index.bin", "k", blocks_in(folder, parts, files))
     return LookupFiles(folder, LookupIndex.read((folder / "index.bin").read_bytes()))
 
 
@@ -157,9 +175,8 @@ def test_verify_names_wrong_files_with_right_hashes(
     pq.write_table(people.take(list(rows[change])), tmp_path / "part.parquet")
     written = [(tmp_path / "part.parquet", file_sha256(tmp_path / "part.parquet"))]
     files = 2 if change == "files" else 1
-    blocks = [tmp_path / f"people_{n}.blocks" for n in range(files)]
-    made = [(b, lookup_part(b, "k", written, (n + 1) % files, files).file_sha256) for n, b in enumerate(blocks)]
-    lookup_index(tmp_path / "index.bin", "k", made)
+    made = blocks_in(tmp_path, written, files)
+    lookup_index(tmp_path / "index.bin", "k", [*made[1:], made[0]])
     wrong = LookupFiles(tmp_path, LookupIndex.read((tmp_path / "index.bin").read_bytes()))
     monkeypatch.setattr(verification, "lookup_files", lambda _: wrong)
     problems = verify_run(Workspace.existing(finished[0]), run.folder).problems
@@ -167,10 +184,10 @@ def test_verify_names_wrong_files_with_right_hashes(
 
 
 @pytest.mark.parametrize("wrong", [None, "missing", "more", "another value", "an empty file"])
-def test_verify_holds_the_people_of_one_file(
+def test_verify_holds_the_people_of_one_part(
     run: VerifiedRun, finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str | None
 ) -> None:
-    """However many there are, and differences in any of the files are named."""
+    """Not of all, however many files of blocks there are; differences in any of them are noticed."""
     tables = [pq.read_table(run.folder.path / name) for name in run.named("results/")]
     everybody = sum(table.num_rows for table in tables)
     held: list[int] = []
@@ -194,9 +211,9 @@ def test_verify_holds_the_people_of_one_file(
         held.clear()
         problems = verify_run(Workspace.existing(finished[0]), run.folder).problems
         assert len(problems) == (wrong is not None) and all("lookup" in problem for problem in problems)
-        assert max(held) < everybody / 2
+        assert len(held) == len(tables) > 2 and max(held) < everybody * 0.6
         if wrong is None:
-            assert len(held) == 3 and sum(held) == everybody
+            assert sum(held) == everybody
 
 
 def changed(people: pa.Table, place: int, wrong: str | None) -> pa.Table:
@@ -211,6 +228,45 @@ def changed(people: pa.Table, place: int, wrong: str | None) -> pa.Table:
         usable = [u != (n == at) for n, u in enumerate(people["usable"].to_pylist())]
         return people.set_column(people.column_names.index("usable"), "usable", [usable])
     return people.filter(pa.array(~rest)) if wrong == "an empty file" else people
+
+
+def test_a_step_distributes_people_to_several_files(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part is read once; the next attempt takes over what is valid, and scratch folders go, a dead attempt's too."""
+    shutil.copytree(finished[0], tmp_path / "w")
+    workspace = Workspace.existing(tmp_path / "w")
+    run = verified_run(workspace, workspace.resolve("current"))
+    results = {name: run.files[name] for name in run.named("results/")}
+    people = run.manifest.books.people
+    monkeypatch.setattr(final_results, "FILE_PEOPLE", people // 3 + 1)
+    called: list[str] = []
+
+    def work(function: Any, tasks: list[tuple[Any, ...]], done: Any = None, names: Any = "") -> None:
+        for number, task in enumerate(tasks):
+            called.append(function.__name__)
+            if fails and function.__name__ == "lookup_part" and number == 1:
+                raise KeyboardInterrupt
+            made = function(*task)
+            if done:
+                done(number, made)
+
+    lease = SimpleNamespace(token=7, check=lambda: None)
+    progress = SimpleNamespace(part=lambda *_: lambda _: None)
+    context: Any = SimpleNamespace(folder=run.folder, lease=lease, progress=progress, pool=SimpleNamespace(run=work))
+    fails = True
+    with pytest.raises(KeyboardInterrupt):
+        final_results._lookup(context, results, people)
+    assert called == ["scatter_part"] * len(results) + ["lookup_part"] * 2
+    assert remove_scratch(run.folder) == 1
+    fails = False
+    outputs = final_results._lookup(context, results, people)
+    assert called[len(results) + 2 :] == [*["scatter_part"] * len(results), *["lookup_part"] * 2, "lookup_index"]
+    assert len(outputs) == 4 and not (run.folder.path / "lookup-7").exists()
+    files = LookupFiles(run.folder.path / "lookup", LookupIndex.read((run.folder.path / LOOKUP_INDEX).read_bytes()))
+    assert files.number == 3 and sum(len(found.pids) for n in range(3) for found, _ in files.each(n)) == people
+    before = list(called)
+    assert final_results._lookup(context, results, people) == outputs and called == before
 
 
 def open_files() -> int:

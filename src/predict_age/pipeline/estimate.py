@@ -14,6 +14,7 @@ from predict_age.pipeline.source_sample import ROWS_TOGETHER, AgeColumn, PlanSam
 from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.runs.batching import number_of_batches
 from predict_age.runs.budget import cost_usd
+from predict_age.runs.lookup_files import FILE_PEOPLE
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_before_reading
 from predict_age.runtime.command_log import stage
@@ -40,6 +41,7 @@ TRAINING_SECONDS = ((0, 1.0), (187, 6.0), (1_875, 69.0), (18_750, 138.0), (375_0
 TRAINED_SIDE_BY_SIDE = 4  # workers at most that training can use
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
 SCRATCH_BYTES_A_ROW = 17  # during the search for duplicates
+LOOKUP_SCRATCH_BYTES_A_ROW = 28  # while people are distributed to several lookup files
 TRAINING_FIELDS = ("rows", "exact_rows", "known_share", "pid_type", "odd_ids", "withheld", "reading", "rows_sampled", "ages")
 PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20, 500 << 20, 2000, 56
 
@@ -225,6 +227,7 @@ def _estimate(
         + (reading + predicting) / workers
     )
     results = rows * (RESULT_BYTES_A_ROW + QA_BYTES_A_ROW) + to_predict * PREDICTION_BYTES_A_ROW if predicts else 0
+    results += rows * LOOKUP_SCRATCH_BYTES_A_ROW if predicts and rows > FILE_PEOPLE else 0
     disk = results + text_rows * WORKING_BYTES_A_ROW
     disk = max(disk, rows * SCRATCH_BYTES_A_ROW + text_rows * WORKING_BYTES_A_ROW)
     looking = workers * min(rows, BUCKET_ROWS) * BUCKET_BYTES_A_ROW  # search for duplicates, which does not overlap with training

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -14,6 +13,7 @@ from predict_age.models.artifact import load_model
 from predict_age.records.json_fields import as_json
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.current_folder import readable_problems
+from predict_age.runs.lookup_blocks import LookupTexts, PeopleRecords
 from predict_age.runs.lookup_files import lookup_files, people_of_parts
 from predict_age.runs.result_checks import describe, reconcile
 from predict_age.runtime.command_log import stage
@@ -109,27 +109,35 @@ def _predictions(run: VerifiedRun) -> None:
 
 
 def _lookup(run: VerifiedRun) -> None:
-    """Compare every record of the lookup files with the result, the people of one file at a time."""
+    """Compare the records of the lookup files with the result: each part and each block is read once."""
     files = lookup_files(run)
     if files is None:
         return
-    parts = [(run.folder.path / name, run.files[name]) for name in run.named("results/")]
-    for number in range(files.number):
-        shown, texts = people_of_parts(parts, number, files.number)
-        people = 0
-        for found, named in files.each(number):
-            at = np.minimum(np.searchsorted(shown.pids, found.pids), max(len(shown.pids) - 1, 0))
-            people += len(found.pids)
-            if not len(shown.pids) or not found.as_table(named).equals(shown.taken(at).as_table(texts)):
-                raise IntegrityError(
-                    "a lookup file differs from the result", expected="the same people with the same values", found="others"
-                )
-        if people != len(shown.pids):
-            raise IntegrityError(
-                "lookup files do not hold everybody",
-                expected=f"{len(shown.pids):,} people in file {number}",
-                found=f"{people:,}",
-            )
+    shown, found = _Records(), _Records()
+    for number, name in enumerate(run.named("results/")):
+        shown.add(*people_of_parts([(run.folder.path / name, run.files[name])], number))
+    for file in range(files.number):
+        for people, texts in files.each(file):
+            found.add(people, texts)
+    if found.people != shown.people:
+        raise IntegrityError("lookup files do not hold everybody", expected=f"{shown.people:,} people", found=f"{found.people:,}")
+    if found.checksum != shown.checksum:
+        raise IntegrityError(
+            "the lookup files differ from the result", expected="the same people with the same values", found="others"
+        )
+
+
+@dataclass
+class _Records:
+    """Number of people in records that were added, and the sum of their checksums."""
+
+    people: int = 0
+    checksum: int = 0
+
+    def add(self, records: PeopleRecords, texts: LookupTexts) -> None:
+        """Add ``records``."""
+        self.people += len(records.pids)
+        self.checksum = (self.checksum + records.checksum(texts)) % 2**64
 
 
 def _model(run: VerifiedRun) -> None:

@@ -7,9 +7,10 @@ another, compressed together. To find a person takes one read of some kilobytes,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.errors import IntegrityError
+from predict_age.hashing import splitmix64
 
 LOOKUP_FORMAT = 1
 BLOCK_PEOPLE = 2048
@@ -27,6 +29,7 @@ BLOCK_HEAD = struct.Struct("<IIqI")  # bytes of the block with its head, people,
 NO_PERCENTAGE = -1.0  # stands for no percentage: NaN would not equal itself
 LENGTH = struct.Struct("<I")
 CODEC = "zstd"
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # what hashes are multiplied by between the columns of a record
 _COLUMNS = ("age", "lower", "upper", "pct", "source", "model", "usable", "part")
 
 
@@ -99,19 +102,19 @@ class PeopleRecords:
         part = int(self.part[at])
         return FoundPerson(age, lower, upper, None if pct < 0 else pct, source, model, bool(self.usable[at]), part)
 
-    def taken(self, at: NDArray[np.int64]) -> PeopleRecords:
-        """The people at the places ``at``."""
-        return PeopleRecords(*(getattr(self, f.name)[at] for f in fields(self)))
-
-    def as_table(self, texts: LookupTexts) -> pa.Table:
-        """The people with the values that their numbers stand for."""
-        values = {"pct": pa.array(texts.percentages), "source": pa.array(texts.sources), "model": pa.array(texts.models)}
-        columns = {f.name: pa.array(np.asarray(getattr(self, f.name), np.int64)) for f in fields(self)}
-        return pa.table({name: values[name].take(column) if name in values else column for name, column in columns.items()})
+    def checksum(self, texts: LookupTexts) -> int:
+        """Order-independent fingerprint of the people with the values that their numbers stand for, modulo 2^64."""
+        values: dict[str, Sequence[float | str]] = {"pct": texts.percentages, "source": texts.sources, "model": texts.models}
+        mixed = splitmix64(self.pids)
+        for f in fields(self)[1:]:
+            column = getattr(self, f.name)
+            column = _hashes(values[f.name])[column] if f.name in values else column.astype(np.uint64)
+            mixed = splitmix64((mixed * _ODD + column).view(np.int64))
+        return int(mixed.sum(dtype=np.uint64))
 
     def blocks(self, texts: LookupTexts) -> Iterator[bytes]:
         """The blocks of these people."""
-        columns = [getattr(self, name).astype(kind) for name, kind in zip(_COLUMNS, texts.kinds(), strict=True)]
+        columns = [getattr(self, name).astype(kind, copy=False) for name, kind in zip(_COLUMNS, texts.kinds(), strict=True)]
         codec = pa.Codec(CODEC, compression_level=1)
         for first in range(0, len(self.pids), BLOCK_PEOPLE):
             here = slice(first, first + BLOCK_PEOPLE)
@@ -121,6 +124,11 @@ class PeopleRecords:
             parts = [steps.astype(f"<u{size}"), *(column[here] for column in columns)]
             content = codec.compress(b"".join(part.tobytes() for part in parts), asbytes=True)
             yield BLOCK_HEAD.pack(BLOCK_HEAD.size + len(content), len(pids), int(pids[0]), size) + content
+
+
+def _hashes(values: Sequence[float | str]) -> NDArray[np.uint64]:
+    """Hashes of ``values``, by their place."""
+    return np.array([int.from_bytes(hashlib.sha256(repr(value).encode()).digest()[:8], "little") for value in values], np.uint64)
 
 
 def people_of_block(block: bytes, texts: LookupTexts) -> PeopleRecords:

@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,25 @@ LOOKUP = "lookup/"
 LOOKUP_INDEX = "lookup/index.bin"
 KEPT_BLOCKS = 64
 Part = tuple[Path, str]
-_READ = ("pid", "predicted_age", "age_lower", "age_upper", "confidence_pct", "prediction_source", "model_version", "usable")
+_NUMBERS, _TEXTS = ("predicted_age", "age_lower", "age_upper"), ("prediction_source", "model_version")
+_READ = ("pid", *_NUMBERS, "confidence_pct", *_TEXTS, "usable")
 
 
-def lookup_part(path: Path, key: str, parts: list[Part], number: int, files: int) -> Receipt[LookupContents]:
-    """Write the blocks of people whose pid leaves the rest ``number`` when divided by ``files``, from ``parts`` of a result."""
-    records, texts = people_of_parts(parts, number, files)
+def scatter_part(scratch: Path, number: int, part: Part, files: int) -> None:
+    """Keep the people of result part ``number`` in ``scratch``, those of each of ``files`` files of blocks together."""
+    people = _compact(part)
+    rest = (people["pid"].to_numpy() % files).astype(np.min_scalar_type(files))
+    rows = people.combine_chunks().take(pa.array(np.argsort(rest, kind="stable")))
+    batch = pa.record_batch([column.combine_chunks() for column in rows.columns], schema=rows.schema)
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(rest, minlength=files))]).tolist()
+    with pa.OSFile(str(_share(scratch, number)), "wb") as stream, pa.ipc.new_file(stream, batch.schema) as writer:
+        for first, end in pairwise(bounds):
+            writer.write_batch(batch.slice(first, end - first))
+
+
+def lookup_part(path: Path, key: str, parts: list[Part], scratch: Path | None, number: int) -> Receipt[LookupContents]:
+    """Write the blocks of the people of ``parts`` of a result, or of file ``number`` alone, once the parts are in ``scratch``."""
+    records, texts = people_of_parts(parts) if scratch is None else _records(_shares(scratch, len(parts), number), 0)
     with creating(path) as stream:
         stream.write(texts.as_bytes())
         for block in records.blocks(texts):
@@ -50,39 +64,71 @@ def lookup_part(path: Path, key: str, parts: list[Part], number: int, files: int
     return write_partition_receipt(path, key, stream, LookupContents(len(records.pids)))
 
 
-def people_of_parts(parts: list[Part], number: int = 0, files: int = 1) -> tuple[PeopleRecords, LookupTexts]:
-    """People of verified ``parts`` whose pid leaves the rest ``number`` when divided by ``files``, and texts of their records."""
-    tables = []
-    for n, (path, digest) in enumerate(parts):
-        check_hash(path, digest)
-        table = pq.read_table(path, columns=list(_READ), read_dictionary=["prediction_source", "model_version"])
-        table = table.append_column("part", pa.array(np.full(table.num_rows, n, np.uint32)))
-        mine = table["pid"].to_numpy() % files == number
-        tables.append(table if mine.all() else table.filter(pa.array(mine)))
+def people_of_parts(parts: list[Part], first: int = 0) -> tuple[PeopleRecords, LookupTexts]:
+    """The people of verified ``parts``, which are numbered from ``first`` on, and the texts of their records."""
+    return _records([_compact(part) for part in parts], first)
+
+
+def _share(scratch: Path, number: int) -> Path:
+    return scratch / f"part_{number}.arrow"
+
+
+def _shares(scratch: Path, parts: int, number: int) -> list[pa.Table]:
+    """The people of file ``number`` in each of the ``parts`` that were kept in ``scratch``."""
+    shares = []
+    for part in range(parts):
+        with pa.OSFile(str(_share(scratch, part)), "rb") as stream:  # mapped pages would all count as this process's memory
+            shares.append(pa.Table.from_batches([pa.ipc.open_file(stream).get_batch(number)]))
+    return shares
+
+
+def _compact(part: Part) -> pa.Table:
+    """The people of a verified ``part`` in few bytes: ages and ends as numbers below 256, texts as a dictionary."""
+    path, digest = part
+    check_hash(path, digest)
+    table = pq.read_table(path, columns=list(_READ), read_dictionary=list(_TEXTS))
+    small = {name: pc.fill_null(table[name], NO_NUMBER).cast(pa.uint8()) for name in _NUMBERS}
+    return pa.table({name: small.get(name, table[name]) for name in _READ})
+
+
+def _records(tables: list[pa.Table], first: int) -> tuple[PeopleRecords, LookupTexts]:
+    """Records of the people in ``tables``, one for each part of the result from number ``first`` on, by ascending pid."""
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    pids = table["pid"].to_numpy()
-    order = np.argsort(pids, kind="stable")
+    part = np.repeat(np.arange(first, first + len(tables), dtype=np.uint32), [t.num_rows for t in tables])
     source, sources = _numbered(table["prediction_source"])
     model, models = _numbered(table["model_version"])
     pct, percentages = _numbered(table["confidence_pct"])
-    small = {name: pc.fill_null(table[name], NO_NUMBER).to_numpy().astype(np.uint8) for name in _READ[1:4]}
     texts = LookupTexts(
         [float(p.as_py()) for p in percentages] + [NO_PERCENTAGE],
         [*map(str, sources), ""],
         [*map(str, models), ""],
-        len(parts),
+        first + len(tables),
     )
-    columns = (small["predicted_age"], small["age_lower"], small["age_upper"], pct, source, model)
-    others = (table["usable"].to_numpy(), table["part"].to_numpy())
-    return PeopleRecords(pids[order], *(column[order] for column in (*columns, *others))), texts
+    columns = (*(table[name].to_numpy() for name in _NUMBERS), pct, source, model, table["usable"].to_numpy(), part)
+    pids = table["pid"].to_numpy()
+    order = _by_pid(pids)
+    small = (column.astype(kind)[order] for column, kind in zip(columns, texts.kinds(), strict=True))
+    return PeopleRecords(pids[order], *small), texts
+
+
+def _by_pid(pids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places (n,) of ``pids`` (n,) in ascending order. Pid and place are sorted as one number where both fit into 64 bits."""
+    bits = len(pids).bit_length()
+    if not len(pids) or int(pids.max()) - int(pids.min()) >= 1 << 64 - bits:
+        return np.argsort(pids, kind="stable")
+    packed = (pids.view(np.uint64) - pids.min().view(np.uint64)) << np.uint64(bits)
+    packed |= np.arange(len(pids), dtype=np.uint64)
+    packed.sort()
+    packed &= np.uint64((1 << bits) - 1)
+    return packed.view(np.int64)
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:
     """Numbers (n,) of the values of a ``column``, by order of appearance, and the values; the number after the last is NULL."""
-    codes = column.combine_chunks()
-    codes = codes.cast(codes.type.value_type) if isinstance(codes, pa.DictionaryArray) else codes
-    codes = codes.dictionary_encode()
-    return pc.fill_null(codes.indices, len(codes.dictionary)).to_numpy(zero_copy_only=False), codes.dictionary
+    found = column.combine_chunks()
+    codes = (found.indices if isinstance(found, pa.DictionaryArray) else found).dictionary_encode()
+    values = found.dictionary.take(codes.dictionary) if isinstance(found, pa.DictionaryArray) else codes.dictionary
+    return pc.fill_null(codes.indices, len(values)).to_numpy(zero_copy_only=False), values
 
 
 def lookup_index(path: Path, key: str, files: list[Part]) -> Receipt[LookupContents]:

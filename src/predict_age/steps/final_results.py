@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from predict_age.records.json_fields import as_json
 from predict_age.records.receipts import LookupContents, Receipt, ResultContents
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
 from predict_age.runs.lookup_blocks import LOOKUP_FORMAT
-from predict_age.runs.lookup_files import FILE_PEOPLE, lookup_index, lookup_part
+from predict_age.runs.lookup_files import FILE_PEOPLE, lookup_index, lookup_part, scatter_part
 from predict_age.runs.partitioned_output import Partition, build_missing, outputs_of, valid_partitions, write_partition_receipt
 from predict_age.runs.result_checks import describe, reconcile
 from predict_age.runs.run import StepContext
@@ -21,7 +22,7 @@ from predict_age.runs.step_outputs import batches_of
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import for_duckdb
 from predict_age.step import StepRecord, StepResult
-from predict_age.storage.durable_files import check_hash, creating, key_of, write_json
+from predict_age.storage.durable_files import check_hash, creating, key_of, make_folder, write_json
 from predict_age.storage.manifest import manifest_contents
 from predict_age.storage.parquet_writer import parquet_options, with_purpose
 from predict_age.storage.row_accounting import RowAccounting
@@ -113,12 +114,19 @@ def _lookup(context: StepContext, results: dict[str, str], people: int) -> dict[
     folder = context.folder
     made = [(folder.path / name, digest) for name, digest in results.items()]
     files, digests = max(1, -(-people // FILE_PEOPLE)), list(results.values())
+    scratch = folder.path / f"lookup-{context.lease.token}" if files > 1 else None  # one file has everybody
     parts = [
-        Partition(folder.lookup_file(n), key_of("lookup", LOOKUP_FORMAT, digests, n, files), (made, n, files)) for n in range(files)
+        Partition(folder.lookup_file(n), key_of("lookup", LOOKUP_FORMAT, digests, n, files), (made, scratch, n))
+        for n in range(files)
     ]
-    receipts = build_missing(
-        context, lookup_part, parts, valid_partitions(parts, LookupContents), lambda c: c.people, people, "people"
-    )
+    finished = valid_partitions(parts, LookupContents)
+    if scratch is not None and len(finished) < files:
+        make_folder(scratch)
+        tasks = [(scratch, n, part, files) for n, part in enumerate(made)]
+        context.pool.run(scatter_part, tasks, names="distributing people to lookup files")
+    receipts = build_missing(context, lookup_part, parts, finished, lambda c: c.people, people, "people")
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
     outputs = outputs_of(folder, parts, receipts)
     blocks = [(folder.path / name, digest) for name, digest in outputs.items()]
     index = [Partition(folder.lookup_index, key_of("lookup index", LOOKUP_FORMAT, list(outputs.values())), (blocks,))]

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 WORKING_COPIES = ("source/working/", "source/routed/")  # of the source, in the pipeline's own format and order
-SCRATCH_FOLDERS = ("training-*/", "reuse-*/", "source/scratch-*/", "spill-*/")  # of each attempt; a killed one leaves its own
+SCRATCH_FOLDERS = (
+    "training-*/",
+    "reuse-*/",
+    "source/scratch-*/",
+    "lookup-*/",
+    "spill-*/",
+)  # of each attempt; a killed one leaves its own
 MAP_FOLDERS = ("tasks/", "map/")  # AWS: batch numbers of each task, and what the distributed map reports
 PREDICTIONS = "predictions/"
 RESULT_STEPS = ("read_source", "training", "batch_generator", "create_predictions_table", "parallel_prediction", "human_qa")
