@@ -178,6 +178,29 @@ def test_a_run_with_a_damaged_block_is_not_served(served: Served, workspace: Pat
     assert not watch.model_problem and served.get("/health")[0] == 200
 
 
+def test_the_served_run_is_looked_at_while_a_newer_one_is_refused(served: Served, workspace: Path) -> None:
+    """Its damage is over once its own files are whole, whatever the pointer names by then."""
+    path, watch, now = blocks_of(workspace), served.service.watch, Workspace(workspace).published
+    content, pid = path.read_bytes(), max(row[0] for row in result_rows(workspace))
+    changed_byte(path)
+    assert served.get(f"/v1/people/{pid}")[0] == 503
+    newer = "20990101T000000Z-00000000"
+    documents = Workspace(workspace).documents
+    update_pointer(documents, lambda found: replace(found, current=newer, champion=newer))
+    try:
+        watch.follow_pointer()
+        watch.recheck_damage()
+        assert watch.model_problem and served.get("/health") == (503, {"status": "damaged"})
+        path.write_bytes(content)
+        watch.recheck_damage()
+        assert served.get("/health") == (200, {"status": "refused a model"}) and served.get(f"/v1/people/{pid}")[0] == 200
+    finally:
+        path.write_bytes(content)
+        update_pointer(documents, lambda found: replace(found, current=now.current, champion=now.champion))
+    watch.follow_pointer()
+    assert not watch.model_problem and served.get("/health") == (200, {"status": "ok"})
+
+
 @pytest.mark.parametrize("file", ["key", "list", "hashes"])
 def test_a_damaged_suppression_list(finished: tuple[Path, dict[str, Any]], tmp_path: Path, file: str) -> None:
     """Nothing about people is answered until it is whole; the operator is told once."""

@@ -12,22 +12,28 @@ from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import TrainingFacts
 from predict_age.runs.run import RunPlan
 from predict_age.storage.manifest import verified_run
+from predict_age.storage.publication import Published
 from predict_age.storage.workspace import Workspace
 
 MODEL_MANIFEST = "model/manifest.json"
 
 
-def load_predictor(workspace: Workspace, model: str = CHAMPION, as_of: dt.date | None = None) -> ProfilePredictor:
+def load_predictor(
+    workspace: Workspace, model: str = CHAMPION, as_of: dt.date | None = None, published: Published | None = None
+) -> ProfilePredictor:
     """Predictor of ``model``, "champion" or a version, at ``as_of`` or the date of the published run.
+
+    ``published`` is an earlier state of the pointer, whose champion and run are meant instead of today's.
 
     Ages are withheld and replaced by the rules of the published run, or of the model's own run where none is published. Intervals
     have the correction, and minors the frequency, that the model's run recorded. Every file is verified. Raises ConfigError or
     IntegrityError.
     """
-    current = workspace.published.current
-    if model == CHAMPION and not workspace.published.champion:
+    published = published or workspace.published
+    current = published.current
+    if model == CHAMPION and not published.champion:
         raise ConfigError("there is no model to predict with", expected="a published run", fix="`predict-age run` first")
-    chosen = verified_run(workspace, run_of(workspace, model))
+    chosen = verified_run(workspace, workspace.run(published.champion) if model == CHAMPION else run_of(workspace, model))
     bundle, version = load_model(chosen.folder.path / "model", chosen.files[MODEL_MANIFEST])
     ruling = RunPlan.from_json((workspace.run(current) if current else chosen.folder).record)
     ages, prediction = ruling.config.ages, ruling.config.prediction

@@ -43,6 +43,7 @@ class ServedModel:
     records: SentRecords
     run_id: str
     quarter: str
+    published: Published
 
     @property
     def tag(self) -> str:
@@ -76,17 +77,27 @@ def load_served(workspace: Workspace, people_of: PeopleOf = published_people) ->
         before = workspace.published
         if not before.current:
             raise nothing_published()
-        predictor = load_predictor(workspace)
-        verified_run(workspace, workspace.run(before.champion)).checked("model/")  # also where this process has it loaded already
-        run = verified_run(workspace, workspace.run(before.current))
-        people = people_of(run)
-        after = workspace.published
-        if (after.current, after.champion) == (before.current, before.champion):
-            predictor.warm_up()
-            check_repeats(predictor)
-            check_known_answers(run, predictor, people, read_suppression_list(workspace.root, before))
-            return ServedModel(predictor, people, SentRecords.of(run.folder), run.manifest.run_id, run.manifest.quarter)
+        made = load_state(workspace, before, people_of)
+        if _named(workspace.published) == _named(before):
+            return made
     raise IntegrityError("the published pointer changes all the time", expected="no concurrent publication", fix="try again")
+
+
+def load_state(workspace: Workspace, published: Published, people_of: PeopleOf) -> ServedModel:
+    """Load and warm up what a state of the pointer names. Raises IntegrityError for damage."""
+    predictor = load_predictor(workspace, published=published)
+    verified_run(workspace, workspace.run(published.champion)).checked("model/")  # also where this process has it loaded already
+    run = verified_run(workspace, workspace.run(published.current))
+    people = people_of(run)
+    predictor.warm_up()
+    check_repeats(predictor)
+    check_known_answers(run, predictor, people, read_suppression_list(workspace.root, workspace.published))
+    return ServedModel(predictor, people, SentRecords.of(run.folder), run.manifest.run_id, run.manifest.quarter, published)
+
+
+def _named(published: Published) -> tuple[str, str]:
+    """Run and champion that the pointer names."""
+    return published.current, published.champion
 
 
 def check_repeats(predictor: ProfilePredictor) -> None:
@@ -145,7 +156,7 @@ class Watch:
         self._published = published = self.workspace.published
         self.suppression = read_suppression_list(self.workspace.root, published)
         self.served = load_served(self.workspace, self.people_of)
-        self._seen = (published.current, published.champion)
+        self._seen = _named(published)
         self._prepare(self.served, self.suppression)
 
     def list_changed(self) -> bool:
@@ -189,11 +200,13 @@ class Watch:
         self._pointer_file = file
 
     def _follow(self, published: Published) -> None:
-        now = (published.current, published.champion)
+        now = _named(published)
         if now == self._seen and not self.model_problem:
             return
         self._seen = now
-        made = self._verified(published)
+        self._check_lookup(published)
+        made = load_served(self.workspace, self.people_of)
+        self._prepare(made, self.suppression)
         if self.served is None or made.tag != self.served.tag:
             self.swaps += 1
             self.notice(f"run {made.run_id} with model {made.predictor.version} is served from now on")
@@ -201,11 +214,15 @@ class Watch:
         self.damage.clear()
 
     def recheck_damage(self) -> None:
-        """Serve the published files again if they are what they should be again. Otherwise the served ones stay."""
+        """Serve the files of the served run again if they are what they should be again. A newer run may be refused meanwhile."""
+        served = self.served
+        if served is None:
+            return
         try:
-            if self.served is not None:
-                self.served.people.read_damaged_again()
-            made = self._verified(self.workspace.published)
+            served.people.read_damaged_again()
+            self._check_lookup(served.published)
+            made = load_state(self.workspace, served.published, self.people_of)
+            self._prepare(made, self.suppression)
         except Exception:  # whatever it is, the operator knows of the damage
             self.damage.still_there()
             return
@@ -213,14 +230,11 @@ class Watch:
         self.damage.clear()
         self.notice(f"the files of run {made.run_id} are what they should be again")
 
-    def _verified(self, published: Published) -> ServedModel:
-        """The published model and people, once every lookup file is what the manifest says."""
+    def _check_lookup(self, published: Published) -> None:
+        """Raise IntegrityError unless every lookup file is what the manifest says."""
         run = verified_run(self.workspace, self.workspace.run(published.current))
         if not run.folder.remote:
             run.checked(LOOKUP)
-        made = load_served(self.workspace, self.people_of)
-        self._prepare(made, self.suppression)
-        return made
 
     @staticmethod
     def _prepare(served: ServedModel, listed: SuppressionList | None) -> None:
