@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +15,11 @@ from cloud import athena
 from conftest import cli, tiny_run, write_jsonl
 from predict_age.aws import workspace_commands
 from predict_age.aws.athena import Athena
-from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
+from predict_age.aws.execution_lease import ExecutionLease, acquire_execution_lease, current_execution_lease
 from predict_age.aws.hidden_people import hide_from_view
 from predict_age.aws.lambdas import final_results, old_runs, pre_cleanup
 from predict_age.aws.lambdas.runtime import call_of
+from predict_age.aws.object_names import comparison_table
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
 from predict_age.cli import app
@@ -136,6 +138,41 @@ def test_diff_is_that_of_one_machine(space: Store, two_quarters: Workspace, tmp_
     assert "is missing" in asked("diff", *quarters, check=4)
 
 
+def test_comparisons_at_once_share_no_table(space: Store, two_quarters: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole comparison while another one is between its tables and its query: both have the same answer."""
+    for run in two_quarters.runs():
+        moved(space, run)
+    alone = asked("diff", "previous", "current")
+    query, inner = Athena.rows, []
+
+    def interrupted(athena: Athena, statement: str) -> list[dict[str, str | None]]:
+        if not inner:
+            inner.append({})
+            inner[0] = asked("diff", "previous", "current")
+        return query(athena, statement)
+
+    monkeypatch.setattr(Athena, "rows", interrupted)
+    assert asked("diff", "previous", "current") == alone
+    assert inner == [alone]
+
+
+def test_tables_of_a_comparison_that_was_ended_are_dropped_by_the_next(
+    space: Store, two_quarters: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its function cannot work any more; those of one that may still work stay, as do tables of other names."""
+    for run in two_quarters.runs():
+        moved(space, run)
+    now = int(time.time())
+    names = [comparison_table(now - age, "abc", "before") for age in (0, 800, 1000, 100_000)]
+    names += ["predict_age_final_results_diff", "predict_age_final_results_diff_x_abc_after", "predict_age_final_results_2025q3"]
+    glue = boto3.client("glue")
+    for name in names:
+        glue.create_table(DatabaseName="people", TableInput={"Name": name, "TableType": "EXTERNAL_TABLE"})
+    asked("diff", "previous", "current")
+    left = {table["Name"] for table in glue.get_tables(DatabaseName="people")["TableList"]}
+    assert left == {*names, "predict_age_hidden_people"} - {*names[2:4]}
+
+
 def test_verify_and_rollback(space: Store, two_quarters: Workspace) -> None:
     """The current run, a quarter, the one before; damage is exit code 4 and changes nothing."""
     for table in ("predictions", "human_qa", "final_results"):
@@ -184,6 +221,36 @@ def test_prune_removes_what_an_execution_would(space: Store, monkeypatch: pytest
     assert now.token > lease.token
     assert "Nothing to remove" in cli("prune", *THERE).stdout
     assert read_published(S3Documents(space)).removing == []
+
+
+def test_a_run_that_is_published_before_the_lease_is_taken_stays(space: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An execution that ends between the look at the lease and taking it: what it published is not removed."""
+    runs = [finished_run(space, day, "2025q2" if day == 1 else "") for day in (1, 2, 3)]
+    take = old_runs.acquire_execution_lease
+
+    def published_before(documents: S3Documents, *arguments: Any) -> ExecutionLease:
+        publish(documents, raise_fence(documents, 0), runs[1], "2025q3", "x")
+        return take(documents, *arguments)
+
+    monkeypatch.setattr(old_runs, "acquire_execution_lease", published_before)
+    assert asked("prune", "--keep", 1)["removed"] == []
+    assert runs_in(space) == set(runs)
+
+
+def test_two_prunes_never_work_together(space: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second takes the lease and finishes what the first began, which removes nothing more."""
+    runs = [finished_run(space, day, "2025q3" if day == 1 else "") for day in (1, 2, 3, 4)]
+    delete, second = old_runs.delete_objects, []
+
+    def interrupted(at: Store, run_id: str) -> None:
+        monkeypatch.setattr(old_runs, "delete_objects", delete)
+        second.append(asked("prune", "--keep", 3))
+        delete(at, run_id)
+
+    monkeypatch.setattr(old_runs, "delete_objects", interrupted)
+    assert "taken by another execution" in asked("prune", "--keep", 1, check=75)
+    assert [[row["run_id"] for row in answer["removed"]] for answer in second] == [runs[1:3]]
+    assert runs_in(space) == {runs[0], runs[3]}
 
 
 def test_an_execution_that_begins_stops_a_prune(space: Store, monkeypatch: pytest.MonkeyPatch) -> None:

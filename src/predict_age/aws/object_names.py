@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 PREDICTIONS_TABLE, HUMAN_QA_TABLE, RESULTS_TABLE = "predict_age_predictions", "predict_age_human_qa", "predict_age_final_results"
 PEOPLE_TABLE = "predict_age_people"
+COMPARISON_TABLES = f"{RESULTS_TABLE}_diff_"  # beginning of their names
 HIDDEN_PEOPLE_FOLDER = "hidden"
 HIDDEN_PEOPLE_FILE = f"{HIDDEN_PEOPLE_FOLDER}/people.parquet"
 STAGING_FOLDERS = {
@@ -72,3 +73,14 @@ def hidden_people_salt(workspace: str) -> str:
 def staging_table(table: str, run_id: str) -> str:
     """The table of one run, before it is published under its own name."""
     return f"{table}_run_{run_id.lower().replace('-', '_')}"
+
+
+def comparison_table(began: int, comparison: str, side: str) -> str:
+    """The table of one side of a comparison, which nobody else has; ``began`` is when it began, in seconds since 1970."""
+    return f"{COMPARISON_TABLES}{began}_{comparison}_{side}"
+
+
+def comparison_began(table: str) -> int | None:
+    """When the comparison of a table began; None for any other table."""
+    found = re.fullmatch(rf"{COMPARISON_TABLES}(\d+)_\w+", table)
+    return int(found[1]) if found else None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
+import uuid
 from typing import TypedDict
 
 from predict_age.aws.lambdas.rollback import finished_run, verified_manifest
 from predict_age.aws.lambdas.runtime import Call, Event, create_table
 from predict_age.aws.lambdas.users_view import create_hidden_people_table, shown_people
-from predict_age.aws.object_names import RESULTS_TABLE
+from predict_age.aws.object_names import COMPARISON_TABLES, RESULTS_TABLE, comparison_began, comparison_table
+from predict_age.aws.s3_store import client, code_of
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts
 from predict_age.sql import for_athena
@@ -16,6 +19,7 @@ from predict_age.storage.publication import read_published
 from predict_age.storage.row_accounting import NOT_IN_RUN
 
 DAYS_A_YEAR = 365.25
+LONGEST_SECONDS = 900  # that Lambda lets a function work
 
 
 class DiffRequest(TypedDict, total=False):
@@ -43,22 +47,42 @@ def diff_results(call: Call, request: DiffRequest) -> Event:
             fix="name the earlier run by its id",
         )
     create_hidden_people_table(call)
-    dates, tables = [], {}
+    began = int(time.time())
+    _drop_abandoned_tables(call, began)
+    comparison = uuid.uuid4().hex[:12]
+    dates, rows, tables = [], {}, []
     try:
-        for name, run in zip(("predict_age_before", "predict_age_after"), runs, strict=True):
+        for side, run in zip(("before", "after"), runs, strict=True):
             run._athena = call.athena
             result = run.facts(FinalResultsFacts)
             dates.append(dt.date.fromisoformat(verified_manifest(run, result.manifest, result.location or "").as_of))
-            create_table(run, RESULTS_TABLE, result.location or "")
-            tables[name] = f"(\n{shown_people(run, run.staged(RESULTS_TABLE))}\n)"
+            tables.append(comparison_table(began, comparison, side))
+            create_table(run, RESULTS_TABLE, result.location or "", tables[-1])
+            rows[f"predict_age_{side}"] = f"(\n{shown_people(run, tables[-1])}\n)"
         text_ids = all(run.facts(ReadSourceFacts).pid_type == "text" for run in runs)
         expected = (dates[1] - dates[0]).days / DAYS_A_YEAR
-        changes = call.athena.rows(for_athena("diff_changes", tables, not_in_run=NOT_IN_RUN))
+        changes = call.athena.rows(for_athena("diff_changes", rows, not_in_run=NOT_IN_RUN))
         jumps = []
         if request.get("people"):
             years = float(request.get("jump_years", 5.0))
-            jumps = call.athena.rows(for_athena("diff_jumps", tables, source_ids=text_ids, expected=expected, jump_years=years))
+            jumps = call.athena.rows(for_athena("diff_jumps", rows, source_ids=text_ids, expected=expected, jump_years=years))
     finally:
-        for run in runs:
-            call.athena.run(f"DROP TABLE IF EXISTS {run.staged(RESULTS_TABLE)}")
+        for table in tables:
+            call.athena.run(f"DROP TABLE IF EXISTS {table}")
     return {"before": runs[0].run_id, "after": runs[1].run_id, "expected": expected, "changes": changes, "jumps": jumps}
+
+
+def _drop_abandoned_tables(call: Call, now: int) -> None:
+    """Drop the tables of comparisons whose function was ended before it could drop them."""
+    glue = client("glue")
+    try:
+        pages = glue.get_paginator("get_tables").paginate(DatabaseName=call.database, Expression=f"{COMPARISON_TABLES}.*")
+        tables = [str(table["Name"]) for page in pages for table in page["TableList"]]
+    except Exception as error:
+        if code_of(error) != "AccessDeniedException":  # perhaps refused beside tables of others: then they stay
+            raise
+        return
+    for table in tables:
+        began = comparison_began(table)
+        if began is not None and now - began > LONGEST_SECONDS:
+            call.athena.run(f"DROP TABLE IF EXISTS {table}")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
+
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import HeldLease, acquire_execution_lease, current_execution_lease, release_execution_lease
 from predict_age.aws.lambdas.runtime import Call, Event
 from predict_age.aws.s3_store import Store, client
 from predict_age.errors import BusyError, ConfigError
 from predict_age.storage.publication import read_published
-from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunFacts, RunState, forget_and_delete, removable_runs
+from predict_age.storage.retention_rule import (
+    DEFAULT_KEEP_RUNS,
+    RUN_ID,
+    RemovableRun,
+    RunFacts,
+    RunState,
+    forget_and_delete,
+    removable_runs,
+)
 
 EXECUTION_RUNNING = "RUNNING"
 BY_HAND = "by-hand:"  # beginning of the name of a lease's holder that is no execution
@@ -42,20 +53,31 @@ def prune(call: Call, wanted: Event) -> Event:
     if holder and not holder.released and execution_is_running(holder.execution):
         found = f"run {holder.run_id} of execution {holder.execution.rpartition(':')[2]}"
         raise BusyError("the workspace is in use", expected="no execution that goes on", found=found, fix="wait until it has ended")
-    published = read_published(call.documents)
-    removable = removable_runs(run_facts(call.store), published, keep, published.run_ids)
-    removed = [run.run_id for run in removable]
-    if removed and not dry_run:
-        lease = acquire_execution_lease(call.documents, f"{BY_HAND}prune", "", execution_is_running)
-        held = HeldLease(call.documents, lease.token)
+    if dry_run:
+        removable = _removable(call, keep)
+        return {"removed": _shown(removable), "dry_run": True}
+    lease = acquire_execution_lease(call.documents, f"{BY_HAND}prune:{uuid.uuid4().hex}", "", execution_is_running)
+    held = HeldLease(call.documents, lease.token)
 
-        def delete(run_id: str) -> None:
-            held.check()
-            delete_objects(call.store, run_id)
+    def delete(run_id: str) -> None:
+        held.check()
+        delete_objects(call.store, run_id)
 
-        removed = forget_and_delete(call.documents, removed, delete)
+    try:
+        removable = _removable(call, keep)  # with the lease held: nothing is published any more by an execution that ended
+        removed = forget_and_delete(call.documents, [run.run_id for run in removable], delete)
+    finally:
         release_execution_lease(call.documents, lease.token)
-    return {"removed": [{"run_id": r.run_id, "reason": r.reason} for r in removable if r.run_id in removed], "dry_run": dry_run}
+    return {"removed": _shown(run for run in removable if run.run_id in removed), "dry_run": False}
+
+
+def _removable(call: Call, keep: int) -> list[RemovableRun]:
+    published = read_published(call.documents)
+    return removable_runs(run_facts(call.store), published, keep, published.run_ids)
+
+
+def _shown(runs: Iterable[RemovableRun]) -> list[Event]:
+    return [{"run_id": run.run_id, "reason": run.reason} for run in runs]
 
 
 def run_facts(store: Store) -> list[RunFacts]:

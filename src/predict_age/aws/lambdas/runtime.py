@@ -121,10 +121,10 @@ def do_step_once(call: Call, step: str, work: Callable[[], StepResult[Facts]]) -
     call.store.put_part(call.name(f"steps/{step}.json"), hashed_json(record.as_json()).encode())
 
 
-def create_table(call: Call, table: str, location: str) -> None:
-    """Create the run's ``table`` over the files below ``location``."""
-    name = f"{table.removeprefix('predict_age_')}_table"
-    call.athena.run(for_athena(name, {table: call.staged(table)}, location, source_ids=has_source_ids(call)))
+def create_table(call: Call, table: str, location: str, name: str = "") -> None:
+    """Create the run's ``table``, or one of its kind with another ``name``, over the files below ``location``."""
+    statement = f"{table.removeprefix('predict_age_')}_table"
+    call.athena.run(for_athena(statement, {table: name or call.staged(table)}, location, source_ids=has_source_ids(call)))
 
 
 def has_source_ids(call: Call) -> bool:
