@@ -7,6 +7,8 @@ these tests are skipped, and with REQUIRE_TERRAFORM=1 they fail. `python benchma
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,38 +52,59 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "mocked-terraform"
 
 
-def applied(scratch: Path, modules: Path = MODULES, **variables: Any) -> list[Resource]:
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},  # the variables that must be given, and no other
+    "own": OWN,  # an existing VPC and database, with a key, a boundary, readers, a budget and the schedule on
+    "api": {  # the prediction API, whose requests are signed, and a training source
+        "training_source": "glue://raw/training",
+        "training_source_bucket": "company-labels",
+        "training_source_prefix": "labelled/",
+        "source_tables": ["raw/training"],
+        "api_enabled": True,
+    },
+    "without NAT": {"nat_enabled": False},
+    "ARM": {"cpu_architecture": "ARM64"},
+}
+
+
+@contextmanager
+def terraform_or_skip() -> Iterator[None]:
     try:
-        return mocked.applied(modules, scratch, **variables)
+        yield
     except terraform.UnavailableError as error:
         if os.environ.get("REQUIRE_TERRAFORM"):
             raise
         pytest.skip(f"the rules of the Terraform modules were NOT tried: {error}")
 
 
-@pytest.fixture(scope="session")
-def default(scratch: Path) -> list[Resource]:
-    """Applied with the variables that must be given, and no other."""
-    return applied(scratch)
+def applied(scratch: Path, **variables: Any) -> list[Resource]:
+    with terraform_or_skip():
+        return mocked.applied(MODULES, scratch, **variables)
 
 
 @pytest.fixture(scope="session")
-def own(scratch: Path) -> list[Resource]:
-    """Applied into an existing VPC and database, with a key, a boundary, readers, a budget and the schedule on."""
-    return applied(scratch, **OWN)
+def applications(scratch: Path) -> dict[str, list[Resource]]:
+    """The resources of each variant; Terraform is started once for all of them."""
+    with terraform_or_skip():
+        answers = mocked.applied_all([mocked.Variant(MODULES, variables) for variables in VARIANTS.values()], scratch)
+    for name, answer in zip(VARIANTS, answers, strict=True):
+        assert not isinstance(answer, str), f"{name}: {answer}"
+    return dict(zip(VARIANTS, answers, strict=True))
 
 
-@pytest.fixture(scope="session")
-def api(scratch: Path) -> list[Resource]:
-    """Applied with the prediction API, whose requests are signed, and with a training source."""
-    return applied(
-        scratch,
-        training_source="glue://raw/training",
-        training_source_bucket="company-labels",
-        training_source_prefix="labelled/",
-        source_tables=["raw/training"],
-        api_enabled=True,
-    )
+@pytest.fixture
+def default(applications: dict[str, list[Resource]]) -> list[Resource]:
+    return applications["default"]
+
+
+@pytest.fixture
+def own(applications: dict[str, list[Resource]]) -> list[Resource]:
+    return applications["own"]
+
+
+@pytest.fixture
+def api(applications: dict[str, list[Resource]]) -> list[Resource]:
+    return applications["api"]
 
 
 def test_the_default_plan_breaks_no_rule(default: list[Resource]) -> None:
@@ -295,17 +318,17 @@ def test_every_rule_can_fail(default: list[Resource], address: str, path: str, o
     assert any(said in line for line in found), found
 
 
-def test_nat_can_be_switched_off(default: list[Resource], scratch: Path) -> None:
+def test_nat_can_be_switched_off(applications: dict[str, list[Resource]]) -> None:
     """Between two quarters: what costs by the hour goes, and nothing else changes."""
-    without = applied(scratch, nat_enabled=False)
+    default, without = applications["default"], applications["without NAT"]
     gone = {r["address"] for r in default} - {r["address"] for r in without}
     assert {a.rpartition(".aws_")[2] for a in gone} == {"eip.nat[0]", "nat_gateway.main[0]", "route.nat[0]"}
     assert problems(without) == []
 
 
-def test_tasks_may_run_on_arm(default: list[Resource], scratch: Path) -> None:
+def test_tasks_may_run_on_arm(applications: dict[str, list[Resource]], scratch: Path) -> None:
     """All of them, with instructions that such processors have; nothing else changes."""
-    arm = applied(scratch, cpu_architecture="ARM64")
+    default, arm = applications["default"], applications["ARM"]
     tasks = Plan(arm).tasks
     assert {t["runtime_platform"][0]["cpu_architecture"] for t in tasks.values()} == {"ARM64"}
     variables = [{v["name"]: v["value"] for v in Plan(arm).container(name)["environment"]} for name in tasks]

@@ -1,6 +1,6 @@
-"""The modules applied to a mocked provider: every resource with every value, in seconds, without AWS, emulator or network.
+"""The modules planned with a mocked provider: every resource with every value, in seconds, without AWS, emulator or network.
 
-Terraform's own test command applies the example with ``mock_provider``. Answers of AWS (ARNs, ids) are given here, different for
+Terraform's own test command plans the example with ``mock_provider``, which answers in the plan from Terraform 1.11 on. Answers of AWS (ARNs, ids) are given here, different for
 each resource, so that a policy that names another resource can be told from one that names its own.
 """
 
@@ -14,10 +14,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cloud.terraform import EXAMPLE, PROTECTED, REMOVABLE, UnavailableError, all_resources, cli_configuration
+from cloud.terraform import EXAMPLE, UnavailableError, cli_configuration
 from predict_age.aws.state_machine import LAMBDAS, TASKS
 
 Resource = dict[str, Any]
@@ -95,71 +97,156 @@ def _function(group: str) -> str:
     return group.removeprefix("/aws/lambda/predict-age-").replace("-", "_")
 
 
-def _test_file(variables: dict[str, Any]) -> str:
-    """The test that Terraform runs: apply everything, with these answers."""
+def _mocked_provider() -> str:
+    """The provider of all runs, with AWS's answers."""
     data = {
         "aws_caller_identity": {"account_id": ACCOUNT},
         "aws_partition": {"partition": "aws"},
         "aws_region": {"id": REGION},
     }
-    lines = ['mock_provider "aws" {']
+    lines = ['mock_provider "aws" {', "  override_during = plan"]
     lines += [f'  mock_data "{kind}" {{\n    defaults = {json.dumps(v)}\n  }}' for kind, v in data.items()]
     lines += [f"  override_resource {{\n    target = {a}\n    values = {json.dumps(v)}\n  }}" for a, v in _answers().items()]
-    given = "\n".join(f"  {k} = {json.dumps(v)}" for k, v in variables.items())
-    return "\n".join([*lines, "}", f"variables {{\n{given}\n}}", 'run "everything" {\n  command = apply\n}', ""])
+    return "\n".join([*lines, "}"])
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The modules in ``source`` (a terraform/ folder) with the variables of one application."""
+
+    source: Path
+    variables: dict[str, Any]
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """Every file of the modules."""
+        paths = sorted(p for p in self.source.rglob("*") if p.is_file() and ".terraform/" not in p.as_posix())
+        return {p.relative_to(self.source).as_posix(): p.read_bytes() for p in paths}
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """All variables that the example is given."""
+        return {"bucket": BUCKET, "functions_zip": "functions.zip", "image": f"{ACCOUNT}.ecr/predict-age{DIGEST}", **self.variables}
+
+    @cached_property
+    def key(self) -> str:
+        """The name of the answer: equal for equal files, variables and answers of AWS."""
+        return hashlib.sha256(repr((sorted(self.files.items()), self.given, _mocked_provider())).encode()).hexdigest()[:16]
+
+    def run(self, number: int) -> str:
+        """The run block that applies it."""
+        given = "\n".join(f"    {k} = {json.dumps(v)}" for k, v in self.given.items())
+        module = f'  module {{\n    source = "./{number}/{EXAMPLE.as_posix()}"\n  }}'
+        return f'run "run_{number}" {{\n  command = plan\n{module}\n  variables {{\n{given}\n  }}\n}}'
 
 
 def applied(source: Path, scratch: Path, **variables: Any) -> list[Resource]:
     """Every resource of the modules in ``source`` (a terraform/ folder) as its mocked application leaves it.
 
-    The answer is kept in ``scratch``, for the other processes of a test session. Raises UnavailableError without Terraform or
-    provider, AssertionError with Terraform's words when the configuration is refused.
+    Raises UnavailableError without Terraform or provider, AssertionError with Terraform's words when the configuration is refused.
+    """
+    (answer,) = applied_all([Variant(source, variables)], scratch)
+    if isinstance(answer, str):
+        raise AssertionError(answer)
+    return answer
+
+
+def applied_all(variants: list[Variant], scratch: Path) -> list[list[Resource] | str]:
+    """The resources of each variant, or Terraform's words where it refuses one; many variants take one start of Terraform.
+
+    Answers are kept in ``scratch``, for the other processes of a test session. Raises UnavailableError without Terraform or provider.
     """
     if shutil.which("terraform") is None:
         raise UnavailableError("terraform is not installed")
     scratch.mkdir(parents=True, exist_ok=True)
-    test = _test_file(
-        {"bucket": BUCKET, "functions_zip": "functions.zip", "image": f"{ACCOUNT}.ecr/predict-age{DIGEST}", **variables}
-    )
-    files = {
-        p.relative_to(source).as_posix(): p.read_bytes()
-        for p in sorted(source.rglob("*"))
-        if p.is_file() and ".terraform/" not in p.as_posix()
-    }
-    key = hashlib.sha256(repr((sorted(files.items()), test)).encode()).hexdigest()[:16]
     with (scratch / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        answer = scratch / f"{key}.json"
-        if not answer.exists():
-            answer.write_text(json.dumps(_apply(files, scratch, test)))
-    return json.loads(answer.read_text())
+        missing = {v.key: v for v in variants if not (scratch / f"{v.key}.json").exists()}
+        while missing:
+            answers = _apply(list(missing.values()), scratch)
+            for key, answer in answers.items():
+                (scratch / f"{key}.json").write_text(json.dumps(answer))
+            missing = {k: v for k, v in missing.items() if k not in answers}
+    return [json.loads((scratch / f"{v.key}.json").read_text()) for v in variants]
 
 
-def _apply(files: dict[str, bytes], scratch: Path, test: str) -> list[Resource]:
+def _apply(variants: list[Variant], scratch: Path) -> dict[str, list[Resource] | str]:
+    """Answers by key. Terraform stops at the first variant that it refuses: those after it have no answer yet."""
     folder = scratch / "terraform"
-    root = folder / EXAMPLE
-    for path in folder.rglob("*.tf"):
-        path.unlink()
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data.replace(PROTECTED.encode(), REMOVABLE.encode()))  # the test removes what it applied
-    (root / "functions.zip").write_bytes(b"")
-    (root / "tests").mkdir(exist_ok=True)
-    (root / "tests" / "rules.tftest.hcl").write_text(test)
-    env = {**os.environ, "TF_CLI_CONFIG_FILE": str(cli_configuration(scratch)), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    for path in (*folder.glob("[0-9]*"), *folder.glob(".terraform/modules")):
+        shutil.rmtree(path)
+    for number, variant in enumerate(variants):
+        for name, data in variant.files.items():
+            path = folder / str(number) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    (folder / "tests").mkdir(exist_ok=True)
+    (folder / "functions.zip").write_bytes(b"")
+    (folder / "main.tf").write_text(
+        'terraform {\n  required_providers {\n    aws = {\n      source = "hashicorp/aws"\n    }\n  }\n}\n'
+    )
+    runs = [variant.run(number) for number, variant in enumerate(variants)]
+    (folder / "tests" / "rules.tftest.hcl").write_text("\n".join([_mocked_provider(), *runs, ""]))
+    env = {
+        "GOGC": "800",  # a third less processor time
+        **os.environ,
+        "TF_CLI_CONFIG_FILE": str(cli_configuration(scratch)),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+    }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["terraform", *arguments], cwd=root, env=env, capture_output=True, text=True, timeout=300)
+        return subprocess.run(["terraform", *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=3600)
 
-    if not (root / ".terraform").exists() and (done := run("init", "-backend=false", "-input=false", "-no-color")).returncode:
-        raise UnavailableError(f"the AWS provider cannot be had: {done.stderr[-300:]}")
+    if (done := run("init", "-backend=false", "-input=false", "-no-color")).returncode:
+        if not (folder / ".terraform" / "providers").exists():
+            raise UnavailableError(f"the AWS provider cannot be had: {done.stderr[-300:]}")
+        if len(variants) == 1:
+            return {variants[0].key: done.stderr}
+        return _apply(variants[:1], scratch)  # some variant is no Terraform: one at a time
     said = [json.loads(line) for line in run("test", "-json", "-verbose").stdout.splitlines()]
-    errors = [m for m in said if m["type"] == "diagnostic" and m["@level"] == "error"]
-    problems = [f"{e['@message']}: {e['diagnostic']['detail']}" for e in errors]
-    state = next((m["test_state"] for m in said if m["type"] == "test_state"), None)
-    assert state is not None and not problems, "\n".join(problems)
-    written = b"\n".join(files.values()).decode()
-    return [{**r, "values": _without_inventions(r["values"], written)} for r in all_resources(state["root_module"])]
+    answers: dict[str, list[Resource] | str] = {}
+    for number, variant in enumerate(variants):
+        mine = [m for m in said if m.get("@testrun") == f"run_{number}"]
+        errors = [m["diagnostic"] for m in mine if m["type"] == "diagnostic" and m["@level"] == "error"]
+        plan = next((m["test_plan"] for m in mine if m["type"] == "test_plan"), None)
+        if errors:
+            answers[variant.key] = "\n".join(f"{e['summary']}: {e['detail']}" for e in errors)
+        elif plan is not None:
+            answers[variant.key] = _planned(plan["resource_changes"], b"\n".join(variant.files.values()).decode())
+        else:
+            break
+    general = [
+        m["diagnostic"]["detail"] for m in said if m["type"] == "diagnostic" and m["@level"] == "error" and "@testrun" not in m
+    ]
+    if not answers and len(variants) > 1:
+        return _apply(variants[:1], scratch)
+    if not answers and "override_during" in "\n".join(general):
+        raise UnavailableError("Terraform is older than 1.11")
+    assert answers, "\n".join(general)
+    return answers
+
+
+def _planned(changes: list[dict[str, Any]], written: str) -> list[Resource]:
+    """Resources as they will be; None for what only AWS can say."""
+    managed = [c for c in changes if c["mode"] == "managed"]
+    return [
+        {
+            "address": c["address"],
+            "type": c["type"],
+            "values": _without_inventions(_with_unknown(c["change"]["after"], c["change"]["after_unknown"]), written),
+        }
+        for c in managed
+    ]
+
+
+def _with_unknown(value: Any, unknown: Any) -> Any:
+    """The value with None for each attribute that is ``unknown``."""
+    if isinstance(unknown, dict) and isinstance(value, dict):
+        return {name: _with_unknown(value.get(name), unknown.get(name)) for name in {**value, **unknown}}
+    if isinstance(unknown, list) and isinstance(value, list) and unknown:
+        return [_with_unknown(*pair) for pair in zip(value, unknown, strict=True)]
+    return value
 
 
 def _without_inventions(value: Any, written: str) -> Any:
