@@ -249,7 +249,7 @@ def test_a_mixed_folder_stops(catalogue: Catalogue, serde: str, people_rows: lis
 
 UNREADABLE = (
     ({"serde": "org.apache.hadoop.hive.ql.io.orc.OrcSerde"}, "OrcSerde"),
-    ({"serde": PARQUET, "parameters": {"table_type": "ICEBERG"}}, "ICEBERG"),
+    ({"serde": PARQUET, "parameters": {"table_type": "HUDI"}}, "HUDI"),
     ({"serde": PARQUET, "parameters": {"spark.sql.sources.provider": "delta"}}, "Delta"),
     ({"serde": PARQUET, "parameters": {"projection.enabled": "true"}}, "projection"),
     ({"serde": OPENX_JSON, "mapping.pid": "PersonId"}, "renamed"),

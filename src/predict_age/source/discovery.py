@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
@@ -23,6 +23,9 @@ from predict_age.source.headerless_csv import begins_with_profile, headerless_cs
 from predict_age.source.json_layout import detect_layout
 from predict_age.source.path_partition import PathPartition, partition_of
 from predict_age.source.source_walk import Walk, is_glob, status
+
+if TYPE_CHECKING:
+    from predict_age.source.iceberg_table import IcebergFile
 
 LISTED = 5  # names shown of what was passed over for one reason
 REQUESTS_TOGETHER = 16
@@ -117,7 +120,14 @@ def list_source(source: str, settings: SourceConfig, headerless: HeaderlessText 
     Raises InputError when nothing usable is there, or when a part of it cannot be read.
     """
     if in_glue(source):
-        files, passed_over = files_of_table(glue_table(source), settings, list_source)
+        table = glue_table(source)
+        passed_over: list[PassedOver] = []
+        if table.metadata:
+            from predict_age.source.iceberg_table import iceberg_files
+
+            files = [_of_snapshot(found) for found in iceberg_files(table, settings)]
+        else:
+            files, passed_over = files_of_table(table, settings, list_source)
         for file in files:
             _check_folders(file, settings)
         return SourceListing(tuple(files), tuple(passed_over))
@@ -135,6 +145,11 @@ def list_source(source: str, settings: SourceConfig, headerless: HeaderlessText 
             f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source), fix=_unpack(passed)
         )
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
+
+
+def _of_snapshot(found: IcebergFile) -> SourceFile:
+    status = found.status
+    return SourceFile(status.path, "parquet", "", status.size, status.mtime_ns, partition=found.partition)
 
 
 def _unpack(passed: list[tuple[str, str]]) -> str:

@@ -23,7 +23,7 @@ SERDES: dict[str, TableFormat] = {
     "org.apache.hadoop.hive.serde2.OpenCSVSerde": "csv",
     "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe": "csv",
 }
-READABLE = "Parquet, JSON (Hive, OpenX) or CSV"
+READABLE = "Parquet, JSON (Hive, OpenX), CSV or Iceberg"
 TO_PARQUET = "write it as Parquet with CREATE TABLE ... WITH (format = 'PARQUET') AS SELECT, and name that table"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _ADDRESS = re.compile(r"glue://([^/\s]+)/([^/\s]+)/?")
@@ -51,13 +51,17 @@ class HeaderlessText:
 
 @dataclass(frozen=True)
 class GlueTable:
-    """Entry of a table in the catalogue. ``version`` changes with it. ``headerless``: how text without a header line is read."""
+    """Entry of a table in the catalogue. ``version`` changes with it. ``headerless``: how text without a header line is read.
+
+    ``metadata`` is the file that names the data files of an Iceberg table, which has no parts.
+    """
 
     name: str
     format: TableFormat
     parts: tuple[TablePart, ...]
     version: str
     headerless: HeaderlessText | None = None
+    metadata: str = ""
 
 
 def in_glue(source: str) -> bool:
@@ -88,6 +92,10 @@ def glue_table(source: str) -> GlueTable:
             fix="correct the names, the region or the rights",
         ) from error
     full = f"{database}.{name}"
+    version = f"{table.get('VersionId', '')}:{table.get('UpdateTime', '')}"
+    if _is_iceberg(table):
+        metadata = _metadata_location(full, table)
+        return GlueTable(full, "parquet", (), f"{version}:{metadata}", metadata=metadata)
     kind = _format(full, table, table.get("StorageDescriptor", {}))
     keys = [key["Name"] for key in table.get("PartitionKeys", [])]
     parts = tuple(_part(full, kind, table, keys, p) for p in partitions) if keys else (_whole(full, table),)
@@ -99,7 +107,7 @@ def glue_table(source: str) -> GlueTable:
             fix="MSCK REPAIR TABLE, or ALTER TABLE ... ADD PARTITION",
         )
     headerless = _headerless(full, table) if kind == "csv" and not _has_header(table) else None
-    return GlueTable(full, kind, parts, f"{table.get('VersionId', '')}:{table.get('UpdateTime', '')}", headerless)
+    return GlueTable(full, kind, parts, version, headerless)
 
 
 def _client() -> Any:
@@ -130,10 +138,26 @@ def _part(full: str, kind: TableFormat, table: Mapping[str, Any], keys: list[str
 
 def _location(full: str, storage: Mapping[str, Any]) -> str:
     """Folder of the files: below a slash, so that "people" does not take in "people2"."""
-    location = re.sub(r"^s3[an]://", "s3://", str(storage.get("Location", "")))
-    if not location.startswith(("s3://", "file://")):
+    location = str(storage.get("Location", ""))
+    if not re.match(r"(s3[an]?|file)://", location):
         raise InputError(f"the table {full} has no files", expected="a location in S3", found=location or "none", fix=TO_PARQUET)
-    return location.removeprefix("file://").rstrip("/") + "/"
+    return local_path(location).rstrip("/") + "/"
+
+
+def local_path(address: str) -> str:
+    """The address of a file as it is opened: ``s3://...`` whatever Hadoop calls it, or a path of this machine."""
+    return re.sub(r"^s3[an]://", "s3://", address).removeprefix("file://")
+
+
+def _is_iceberg(table: Mapping[str, Any]) -> bool:
+    return str(table.get("Parameters", {}).get("table_type", "")).upper() == "ICEBERG"
+
+
+def _metadata_location(full: str, table: Mapping[str, Any]) -> str:
+    location = str(table["Parameters"].get("metadata_location", ""))
+    if not location:
+        raise _unreadable(full, "an Iceberg table whose entry names no metadata (metadata_location)")
+    return local_path(location)
 
 
 def _format(full: str, table: Mapping[str, Any], storage: Mapping[str, Any]) -> TableFormat:
@@ -144,7 +168,7 @@ def _format(full: str, table: Mapping[str, Any], storage: Mapping[str, Any]) -> 
     if table.get("TableType") == "VIRTUAL_VIEW":
         raise _unreadable(full, "a view")
     if (
-        str(parameters.get("table_type", "")).upper() in {"ICEBERG", "DELTA", "HUDI"}
+        str(parameters.get("table_type", "")).upper() in {"DELTA", "HUDI"}
         or parameters.get("spark.sql.sources.provider") == "delta"
     ):
         raise _unreadable(
