@@ -1,9 +1,10 @@
-"""Does `make test` notice dangerous one-line changes of the AWS side? ``python benchmarks/aws_mutations.py [every=N] [WORD ...]``.
+"""Does `make test` notice dangerous one-line changes of the AWS side?
 
-Each change makes the deployed pipeline lose data, leak, cost too much, tell nobody or do the wrong work. The tests of the AWS side
-run on a copy of the repository, after one change, without emulator. A change is caught by *rules* (what must hold, whatever the
-text is), by the *reviewed plan* alone (any other plan than the committed one), or *not caught*. With words, only changes whose
-kind or file contains one of them are tried, with ``every=N`` each N-th of them. The list was written before the rules.
+``python benchmarks/aws_mutations.py [since=N] [every=N] [WORD ...]``. Each change makes the deployed pipeline lose data, leak,
+cost too much, tell nobody or do the wrong work. The tests of the AWS side run on a copy of the repository, after one change,
+without emulator. A change is caught by *rules* (what must hold, whatever the text is), by the *reviewed plan* alone (any other plan
+than the committed one), or *not caught*. With words, only changes whose kind or file contains one of them are tried, with
+``since=N`` from the N-th on and with ``every=N`` each N-th of them. The list was written before the rules.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ STAGES = {  # tests, quickest first: the next ones run when these pass
         "test_aws_rules.py -k image",
         "test_aws_machine.py",
         "test_aws_steps.py test_aws_cleanup.py",
-        "test_one_logic.py test_docs.py test_aws_store.py test_aws_commands.py",
+        "test_one_logic.py test_docs.py test_aws_store.py test_aws_commands.py test_aws_suppression.py",
+        "test_aws_models.py test_aws_emulator.py",
     ),
 }
 REVIEWED_TEST = "test_the_plan_is_the_reviewed_one"
@@ -71,6 +73,7 @@ STORE_VAR, LAM, ECR, SFN, API = (
 )
 FINAL, QA, PRE = f"{AWS}/lambdas/final_results.py", f"{AWS}/lambdas/human_qa.py", f"{AWS}/lambdas/pre_cleanup.py"
 OLD_RUNS = f"{AWS}/lambdas/old_runs.py"
+STORE, BUDGET = f"{AWS}/s3_store.py", "terraform/budget.tf"
 POST, RUNTIME, BATCHES = f"{AWS}/lambdas/post_cleanup.py", f"{AWS}/lambdas/runtime.py", f"{AWS}/lambdas/batch_generator.py"
 
 CHANGES = (
@@ -535,6 +538,49 @@ CHANGES = (
     Change("api works", API, "memory_size                    = var.api_memory", "memory_size                    = 512"),
     Change("api works", API, 'protocol_type = "HTTP"\n', 'protocol_type = "HTTP"\n  disable_execute_api_endpoint = true\n'),
     Change("api works", API, '"arm64" : "x86_64"]', '"x86_64" : "arm64"]'),
+    # kinds that came to mind after the rules were written, before looking at them again
+    Change("budget", BUDGET, 'time_unit    = "MONTHLY"', 'time_unit    = "ANNUALLY"'),
+    Change(
+        "outputs",
+        "terraform/outputs.tf",
+        "value       = aws_sfn_state_machine.main.arn",
+        "value       = aws_sfn_state_machine.main.name",
+    ),
+    Change("delivery", SCH, "maximum_retry_attempts       = 5", "maximum_retry_attempts       = 0"),
+    Change("interpreter", LAM, '"python3.11"', '"python3.9"'),
+    Change("old code", LAM, "filebase64sha256(var.functions_zip)", 'filebase64sha256("${path.module}/lambda.tf")'),
+    Change("region", FAR, "awslogs-region        = local.region", 'awslogs-region        = "us-west-2"'),
+    Change("capacity", FAR, '["FARGATE", "FARGATE_SPOT"]', '["FARGATE"]'),
+    Change("disk", FAR, '{ name = "TMPDIR", value = "/scratch" }', '{ name = "TMPDIR", value = "/tmp" }'),
+    Change("disk", FAR, "readOnly = false", "readOnly = true"),
+    Change("way out", NET, '"0.0.0.0/0"\n  nat_gateway_id', '"10.0.0.0/8"\n  nat_gateway_id'),
+    Change("way out", NET, "subnet_id     = aws_subnet.public[0].id", "subnet_id     = aws_subnet.private[0].id"),
+    Change(
+        "key policy", S3, 'Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }', 'Principal = { AWS = "*" }'
+    ),
+    Change("store", STORE, '{"IfNoneMatch": "*"} if replaces is None', "{} if replaces is None"),
+    Change("store", STORE, "if sha256 and have != sha256:", "if not sha256 and have != sha256:"),
+    Change("store", STORE, 'if reply.get("Errors"):', 'if reply.get("Error"):'),
+    Change(
+        "suppression",
+        f"{AWS}/run_mirror.py",
+        "if plan.suppression_list != read_published(documents).suppression_list:",
+        "if False:",
+    ),
+    Change(
+        "suppression",
+        f"{AWS}/lambdas/rollback.py",
+        'if str(then.run().get("suppression_list", "")) != before.suppression_list:',
+        "if False:",
+    ),
+    Change("verification", f"{AWS}/lambdas/rollback.py", "if stored is None or stored.sha256 != digest:", "if stored is None:"),
+    Change(
+        "statements",
+        f"{AWS}/athena.py",
+        'if execution["Status"]["State"] != "SUCCEEDED":',
+        'if execution["Status"]["State"] == "FAILED":',
+    ),
+    Change("spending", f"{AWS}/tasks.py", '    check_cost(estimate_run_cost(plan).total, settings.limits, " on AWS")\n', ""),
 )
 
 
@@ -614,9 +660,10 @@ def caught(repository: Path, scratch: Path, change: Change) -> str:
 
 
 def main(words: list[str]) -> None:
-    step = next((int(w.partition("=")[2]) for w in words if w.startswith("every=")), 1)
-    words = [w for w in words if not w.startswith("every=")]
-    chosen = [c for c in CHANGES if not words or any(w in c.kind or w in c.file for w in words)][::step]
+    given = dict(w.split("=", 1) for w in words if "=" in w)
+    since, step = int(given.get("since", 0)), int(given.get("every", 1))
+    words = [w for w in words if "=" not in w]
+    chosen = [c for c in CHANGES if not words or any(w in c.kind or w in c.file for w in words)][since::step]
     gone = [c for c in chosen if c.old not in (ROOT / c.file).read_text()]
     chosen = [c for c in chosen if c not in gone]
     counts: Counter[str] = Counter({"TEXT GONE": len(gone)} if gone else {})
