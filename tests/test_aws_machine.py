@@ -15,7 +15,15 @@ import sqlglot
 
 from conftest import cli
 from predict_age.aws import state_machine
-from predict_age.aws.cost_plan import CORES_PER_VCPU, TASK_START_SECONDS, Fleet, estimate_cost, task_dollars
+from predict_age.aws.cost_plan import (
+    CORES_PER_VCPU,
+    TASK_START_SECONDS,
+    Fleet,
+    TaskCost,
+    estimate_cost,
+    spent_dollars,
+    task_dollars,
+)
 from predict_age.aws.lambda_package import SERVICES, build_package, packaged_paths
 from predict_age.aws.lambdas.batch_generator import tasks_of
 from predict_age.aws.prices import PRICES
@@ -207,6 +215,27 @@ def test_prices_and_assumptions_are_the_documented_ones() -> None:
     assert f"of {PRICES.region}, on demand, {PRICES.as_of}" in text
     assert f"`CORES_PER_VCPU = {CORES_PER_VCPU}`" in text
     assert f"`TASK_START_SECONDS = {TASK_START_SECONDS}`" in text
+
+
+def test_a_run_as_planned_costs_what_was_planned() -> None:
+    """Tasks that take as long as the estimate says are billed to the cent what it says, service by service."""
+    fleet = Fleet()
+    for rows in (20_000, 378_024_173):
+        plan = estimate_cost(rows)
+        said = "\n".join(plan.arithmetic)
+        seconds = {word: float(number) for number, word in re.findall(r"(\d+) s (reading|learning)", said)}
+        (each,) = re.findall(r"vCPU\) = (\d+) s", said)
+        begun = [
+            TaskCost("train", "done", seconds["reading"] + seconds["learning"], fleet.training_vcpu, fleet.training_gib, 0),
+            *[TaskCost("predict", "done", float(each) - TASK_START_SECONDS, fleet.prediction_vcpu, fleet.prediction_gib, 0.8)]
+            * plan.tasks,
+            TaskCost("collect", "done", plan.batches * 0.05, 1, 4, 0),
+            TaskCost("report", "done", 0, 1, 4, 0),
+        ]
+        spent = spent_dollars(begun, plan.batches, plan.scanned_bytes)
+        assert spent.keys() == plan.dollars.keys()
+        for service, dollars in spent.items():
+            assert dollars == pytest.approx(plan.dollars[service], rel=0.02), (rows, service)  # seconds are shown rounded
 
 
 def test_a_task_costs_a_minute_at_least() -> None:

@@ -22,7 +22,8 @@ UPLOAD_BYTES_A_SECOND = 100e6  # of a task, one file after another: an assumptio
 HOURS_A_MONTH = 730
 KMS_KEYS, ALARM_METRICS, OWN_METRICS, DASHBOARDS = 2, 12, 3, 1  # of the Terraform modules, with their default variables
 API_ALARM_METRICS, API_GIB, API_SECONDS = 2, 2.0, 0.1  # seconds a request, S3 included: an assumption
-MINIMUM_SCAN_BYTES = 10_000_000  # bytes that Athena bills for a statement
+MINIMUM_SCAN_BYTES, STATEMENTS = 10_000_000, 8  # bytes that Athena bills for a statement; statements of a run
+FREE_DISK_GIB = 20  # of a Fargate task
 CHILD_OUTPUT = 16  # bytes that a child of the map returns
 OUTPUT_LIMIT = 256 * 1024
 EVENTS_OF_PARENT, EVENT_LIMIT = 120, 25_000
@@ -124,25 +125,13 @@ def estimate_cost(
     helpers = [TASK_START_SECONDS + batches * 0.05, TASK_START_SECONDS]
     fargate = (
         task_dollars(fleet.training_vcpu, fleet.training_gib, training, prices)
-        + training / 3600 * 180 * prices.disk_gib_hour
+        + _disk_dollars(training, fleet, prices)
         + tasks * factor * task_dollars(fleet.prediction_vcpu, fleet.prediction_gib, each, prices)
         + sum(task_dollars(1, 4, s, prices) for s in helpers)
     )
     scanned = _scanned(rows, to_predict)
-    query_seconds = 20 + scanned / 1e9
-    lambdas = prices.lambda_gib_second * (1.0 * query_seconds + 2.0 * query_seconds + 4 * 5 * 0.5)
-    requests = batches * (3 * prices.put_request + 12 * prices.get_request) + 200 * prices.put_request
-    minutes = (training + ceil(tasks / concurrency) * each + sum(helpers) + 2 * query_seconds + 60) / 60
-    children = tasks * 4 + 60
-    dollars = {
-        "Fargate": fargate,
-        "Athena": max(scanned, 8 * MINIMUM_SCAN_BYTES) / 1e12 * prices.athena_tb,
-        "Lambda": lambdas,
-        "Step Functions": children * prices.transition,
-        "S3 requests": requests,
-        "CloudWatch logs": (tasks + 10) * 0.0002 * prices.log_gb,
-        "NAT": minutes / 60 * (prices.nat_hour + prices.public_ipv4_hour) + tasks * 0.005 * prices.nat_gb,
-    }
+    minutes = _minutes(training + ceil(tasks / concurrency) * each + sum(helpers), scanned)
+    dollars = {"Fargate": fargate, **_other_dollars(batches, tasks, scanned, minutes, prices)}
     said.append(f"Athena: {scanned / 1e9:.1f} GB read by 5 statements, at ${prices.athena_tb:g} a TB")
     return AwsPlan(
         rows,
@@ -160,6 +149,34 @@ def estimate_cost(
         "JSON or CSV" if text else "Parquet",
         standing_costs(rows, prices) | _api_costs(api_requests, prices),
     )
+
+
+def _query_seconds(scanned_bytes: int) -> float:
+    """Seconds that a function waits for its statements."""
+    return 20 + scanned_bytes / 1e9
+
+
+def _minutes(seconds_of_tasks: float, scanned_bytes: int) -> float:
+    """Minutes of a run whose tasks take so long one after the other."""
+    return (seconds_of_tasks + 2 * _query_seconds(scanned_bytes) + 60) / 60
+
+
+def _disk_dollars(seconds: float, fleet: Fleet, prices: Prices) -> float:
+    """A training task's disk; the first 20 GiB of a task are free."""
+    return seconds / 3600 * (fleet.training_disk_gib - FREE_DISK_GIB) * prices.disk_gib_hour
+
+
+def _other_dollars(batches: int, tasks: int, scanned_bytes: int, minutes: float, prices: Prices) -> dict[str, float]:
+    """Dollars of all services but Fargate for a run of so many batches, prediction tasks, bytes read by Athena, and minutes."""
+    query_seconds = _query_seconds(scanned_bytes)
+    return {
+        "Athena": max(scanned_bytes, STATEMENTS * MINIMUM_SCAN_BYTES) / 1e12 * prices.athena_tb,
+        "Lambda": prices.lambda_gib_second * (1.0 * query_seconds + 2.0 * query_seconds + 4 * 5 * 0.5),
+        "Step Functions": (tasks * 4 + 60) * prices.transition,
+        "S3 requests": batches * (3 * prices.put_request + 12 * prices.get_request) + 200 * prices.put_request,
+        "CloudWatch logs": (tasks + 10) * 0.0002 * prices.log_gb,
+        "NAT": minutes / 60 * (prices.nat_hour + prices.public_ipv4_hour) + tasks * 0.005 * prices.nat_gb,
+    }
 
 
 def standing_costs(rows: int, prices: Prices = PRICES) -> dict[str, float]:
@@ -236,12 +253,22 @@ class TaskCost:
     spot: float
 
 
-def spent_dollars(costs: list[TaskCost], scanned_bytes: int, prices: Prices = PRICES) -> dict[str, float]:
-    """Dollars that a run has cost so far, from what its tasks noted (failed ones too) and what its statements read.
+def spent_dollars(
+    costs: list[TaskCost], batches: int, scanned_bytes: int, fleet: Fleet | None = None, prices: Prices = PRICES
+) -> dict[str, float]:
+    """Dollars of a run in the lines of its estimate, from what its tasks noted, failed ones too, and its statements read.
 
-    A killed task records no cost: it is missing here, but on the bill.
+    Each task is billed from its start, which it does not see: ``TASK_START_SECONDS`` before its first second, as in the estimate. A
+    killed task records no cost: it is missing here, but on the bill.
     """
+    fleet = fleet or Fleet()
     fargate = 0.0
     for cost in costs:
-        fargate += _on_spot(cost.spot, prices) * task_dollars(cost.vcpu, cost.gib, cost.seconds + TASK_START_SECONDS / 2, prices)
-    return {"Fargate": fargate, "Athena": scanned_bytes / 1e12 * prices.athena_tb}
+        seconds = cost.seconds + TASK_START_SECONDS
+        fargate += _on_spot(cost.spot, prices) * task_dollars(cost.vcpu, cost.gib, seconds, prices)
+        if cost.what == "train":
+            fargate += _disk_dollars(seconds, fleet, prices)
+    predicting = [cost.seconds + TASK_START_SECONDS for cost in costs if cost.what == "predict"]  # at the same time
+    others = [cost.seconds + TASK_START_SECONDS for cost in costs if cost.what != "predict"]
+    minutes = _minutes(sum(others) + max(predicting, default=0.0), scanned_bytes)
+    return {"Fargate": fargate, **_other_dollars(batches, len(predicting), scanned_bytes, minutes, prices)}

@@ -69,10 +69,15 @@ def recorded_cost(job: Job, what: str) -> Iterator[None]:
             job.store.put_part(object_names.failure_text(job.run_id, job.token), str(error).encode())
         raise
     finally:
-        vcpu, gib, spot = (float(os.environ.get(f"PREDICT_AGE_{name}", "0")) for name in ("VCPU", "GIB", "SPOT"))
-        used = TaskCost(what, outcome, round(time.monotonic() - began, 1), vcpu, gib, spot)
+        used = _used(what, outcome, began)
         with suppress(PredictAgeError):  # the bill must not hide what went wrong
             job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), hashed_json(as_json(used)).encode())
+
+
+def _used(what: str, outcome: str, began: float) -> TaskCost:
+    """Resources that this task has used since ``began`` (monotonic clock, seconds)."""
+    vcpu, gib, spot = (float(os.environ.get(f"PREDICT_AGE_{name}", "0")) for name in ("VCPU", "GIB", "SPOT"))
+    return TaskCost(what, outcome, round(time.monotonic() - began, 1), vcpu, gib, spot)
 
 
 def train(job: Job, scratch: Path) -> None:
@@ -269,22 +274,24 @@ def report(job: Job, scratch: Path) -> None:
     """Write the report of the run, once its results are checked."""
     from predict_age.report import write_report
 
+    began = time.monotonic()
     mirror = RunMirror(job, scratch)
     with Pool(1) as pool:
         run = mirror.run(pool)
         mirror.bring(run, "read_source", "training")
         write_report(run.folder)
-    job.store.put_part(job.name("cost.json"), hashed_json(_cost(job, run)).encode())
+    job.store.put_part(job.name("cost.json"), hashed_json(_cost(job, run, _used("report", "done", began))).encode())
     job.store.put_part(job.name("report.html"), run.folder.report)
 
 
-def _cost(job: Job, run: Run) -> dict[str, object]:
-    """Cost of the run so far, failed attempts included, from what its tasks recorded."""
+def _cost(job: Job, run: Run, now: TaskCost) -> dict[str, object]:
+    """Cost of the run so far, failed attempts included, from what its tasks recorded, and this one ``now``."""
     from predict_age.aws.prices import PRICES
 
-    costs = [from_json(TaskCost, job.store.document(name)) for name, _ in job.store.names(job.name("costs/"))]
+    costs = [*(from_json(TaskCost, job.store.document(name)) for name, _ in job.store.names(job.name("costs/"))), now]
     scanned = sum(getattr(s.facts, "scanned_bytes", None) or 0 for s in run.folder.steps())
-    dollars = spent_dollars(costs, scanned)
+    batches = sum(1 for _ in job.store.names(job.name("receipts/")))
+    dollars = spent_dollars(costs, batches, scanned)
     return {
         "dollars": dollars,
         "total_usd": sum(dollars.values()),
