@@ -104,7 +104,7 @@ def main(histories: int) -> None:
                 else:
                     sys.exit(f"seed {seed}: refused without a reason: {error}\n{done}")
                 continue
-            read = [pq.ParquetFile(f.status.path).read() for f in files]
+            read = [pq.ParquetFile(f.path).read() for f in files]
             names = expected.column_names
             ours = sum((values(t, names) for t in read), Counter[tuple[Any, ...]]())
             if ours != values(expected, names):

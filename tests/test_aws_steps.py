@@ -19,7 +19,7 @@ from predict_age.aws.lambdas.runtime import Call, do_step_once
 from predict_age.aws.object_names import RESULTS_TABLE, reader_tables
 from predict_age.aws.run_mirror import Job
 from predict_age.aws.s3_store import Store
-from predict_age.aws.tasks import recorded_cost
+from predict_age.aws.task_costs import recorded_cost
 from predict_age.cli import app
 from predict_age.cli.s3_workspace import WORK_THERE
 from predict_age.errors import ConfigError, InputError, IntegrityError, LeaseLostError, ResourceError

@@ -52,6 +52,9 @@ PROCESSOR = (  # which instructions numerical libraries use: a property of the m
 )
 
 
+OURS = ("PYTHONPATH", "NUMBA_CACHE_DIR")  # where this environment has the code under test, and its compiled kernels
+
+
 def here(command: list[str], env: dict[str, str], scratch: Path) -> list[str]:
     """How to start the image's entry point with this environment's interpreter."""
     return [sys.executable, "-m", "predict_age", *command]
@@ -127,7 +130,7 @@ class RunningLambda(LambdaSimpleBackend):
         instance = Settings.instances.get(function.function_name)
         if instance is None:
             env = _environment(self.region_name, function.role) | function.environment_vars
-            env |= {name: os.environ[name] for name in ("PYTHONPATH", "NUMBA_CACHE_DIR") if name in os.environ}
+            env |= {name: os.environ[name] for name in OURS if name in os.environ}
             instance = Settings.instances[function.function_name] = Instance(function.image_config.cmd, env)
         answered, said = instance.invoke(json.loads(body or b"{}"))
         Settings.invoked.append((function.function_name, time.time(), not answered))
@@ -213,7 +216,7 @@ class RunningEcs(EC2ContainerServiceBackend):
         container = definition.container_definitions[0]
         override = next((o for o in task.overrides.get("containerOverrides", []) if o["name"] == container["name"]), {})
         env = _environment(self.region_name, definition.task_role_arn)
-        env |= {name: os.environ[name] for name in PROCESSOR if name in os.environ}
+        env |= {name: os.environ[name] for name in (*PROCESSOR, *OURS) if name in os.environ}
         for given in (container.get("environment", []), override.get("environment", [])):
             env |= {e["name"]: str(e["value"]) for e in given}
         scratch = tempfile.mkdtemp(prefix="scratch-")

@@ -5,23 +5,17 @@ functions on it, and puts what they made into S3, the record of the step last.
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-import sys
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from predict_age.aws import object_names
-from predict_age.aws.cost_plan import TaskCost, spent_dollars
 from predict_age.aws.run_mirror import Job, RunMirror
+from predict_age.aws.task_costs import cost_of_run, used_since
 from predict_age.config import Config, load_config
-from predict_age.errors import ConfigError, IntegrityError, PredictAgeError
+from predict_age.errors import ConfigError, IntegrityError
 from predict_age.pipeline.run_plan import usable_model
 from predict_age.pipeline.runner import do_step, new_plan, with_models
 from predict_age.pipeline.step_inputs import parallel_prediction_inputs
@@ -45,39 +39,6 @@ from predict_age.storage.parquet_writer import parquet_options
 from predict_age.storage.suppression_list import SuppressionList
 
 IN_TRAINING = tuple(s for s in STEPS if s.state == "Training")
-
-
-def _count(metric: str, workspace: str) -> None:
-    """One line that CloudWatch takes for a metric (embedded metric format)."""
-    metrics = [{"Namespace": "PredictAge", "Dimensions": [["Workspace"]], "Metrics": [{"Name": metric, "Unit": "Count"}]}]
-    line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": metrics}, "Workspace": workspace, metric: 1}
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def recorded_cost(job: Job, what: str) -> Iterator[None]:
-    """Count the task when it begins and when it ends well, and note what it used up, failed or not."""
-    _count("TasksBegun", job.store.bucket)
-    began, outcome = time.monotonic(), "failed"
-    try:
-        yield
-        outcome = "done"
-        _count("TasksDone", job.store.bucket)
-    except PredictAgeError as error:
-        with suppress(PredictAgeError):
-            job.store.put_part(object_names.failure_text(job.run_id, job.token), str(error).encode())
-        raise
-    finally:
-        used = _used(what, outcome, began)
-        with suppress(PredictAgeError):  # the bill must not hide what went wrong
-            job.store.put_part(job.name(f"costs/{uuid.uuid4().hex}.json"), hashed_json(as_json(used)).encode())
-
-
-def _used(what: str, outcome: str, began: float) -> TaskCost:
-    """Resources that this task has used since ``began`` (monotonic clock, seconds)."""
-    vcpu, gib, spot = (float(os.environ.get(f"PREDICT_AGE_{name}", "0")) for name in ("VCPU", "GIB", "SPOT"))
-    return TaskCost(what, outcome, round(time.monotonic() - began, 1), vcpu, gib, spot)
 
 
 def train(job: Job, scratch: Path) -> None:
@@ -280,25 +241,8 @@ def report(job: Job, scratch: Path) -> None:
         run = mirror.run(pool)
         mirror.bring(run, "read_source", "training")
         write_report(run.folder)
-    job.store.put_part(job.name("cost.json"), hashed_json(_cost(job, run, _used("report", "done", began))).encode())
+    job.store.put_part(job.name("cost.json"), hashed_json(cost_of_run(job, run, used_since(began, "report", "done"))).encode())
     job.store.put_part(job.name("report.html"), run.folder.report)
-
-
-def _cost(job: Job, run: Run, now: TaskCost) -> dict[str, object]:
-    """Cost of the run so far, failed attempts included, from what its tasks recorded, and this one ``now``."""
-    from predict_age.aws.prices import PRICES
-
-    costs = [*(from_json(TaskCost, job.store.document(name)) for name, _ in job.store.names(job.name("costs/"))), now]
-    scanned = sum(getattr(s.facts, "scanned_bytes", None) or 0 for s in run.folder.steps())
-    batches = sum(1 for _ in job.store.names(job.name("receipts/")))
-    dollars = spent_dollars(costs, batches, scanned)
-    return {
-        "dollars": dollars,
-        "total_usd": sum(dollars.values()),
-        "tasks": [as_json(c) for c in costs],
-        "scanned_bytes": scanned,
-        "prices": PRICES.as_of,
-    }
 
 
 COMMANDS = {"train": train, "predict": predict, "collect": collect, "report": report}

@@ -23,7 +23,8 @@ def aws_task_command(
 ) -> None:
     """Run one task of the state machine, for the run that the environment names: fetch inputs, compute, store outputs in S3."""
     from predict_age.aws.run_mirror import Job
-    from predict_age.aws.tasks import COMMANDS, recorded_cost
+    from predict_age.aws.task_costs import recorded_cost
+    from predict_age.aws.tasks import COMMANDS
     from predict_age.runtime.temporary_folder import temporary_folder
     from predict_age.storage.spill import spilling_into
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
@@ -23,9 +23,6 @@ from predict_age.source.headerless_csv import begins_with_profile, headerless_cs
 from predict_age.source.json_layout import detect_layout
 from predict_age.source.path_partition import PathPartition, partition_of
 from predict_age.source.source_walk import Walk, is_glob, status
-
-if TYPE_CHECKING:
-    from predict_age.source.iceberg_table import IcebergFile
 
 LISTED = 5  # names shown of what was passed over for one reason
 REQUESTS_TOGETHER = 16
@@ -125,18 +122,19 @@ def list_source(source: str, settings: SourceConfig, headerless: HeaderlessText 
         if table.metadata:
             from predict_age.source.iceberg_table import iceberg_files
 
-            files = [_of_snapshot(found) for found in iceberg_files(table, settings)]
+            found = iceberg_files(table, settings)
+            files = [SourceFile(f.path, "parquet", "", f.size, f.mtime_ns, partition=f.partition) for f in found]
         else:
             files, passed_over = files_of_table(table, settings, list_source)
         for file in files:
             _check_folders(file, settings)
         return SourceListing(tuple(files), tuple(passed_over))
     passed: list[tuple[str, str]] = []
-    found = _objects(source, passed) if in_s3(source) else _local_files(source, passed)
+    entries = _objects(source, passed) if in_s3(source) else _local_files(source, passed)
     with ThreadPoolExecutor(REQUESTS_TOGETHER if in_s3(source) else 1) as requests:
-        described = list(requests.map(lambda entry: _describe(entry, settings, headerless), found))
+        described = list(requests.map(lambda entry: _describe(entry, settings, headerless), entries))
     files = [f for f in described if isinstance(f, SourceFile)]
-    passed += [(entry.file.path, reason) for entry, reason in zip(found, described, strict=True) if isinstance(reason, str)]
+    passed += [(entry.file.path, reason) for entry, reason in zip(entries, described, strict=True) if isinstance(reason, str)]
     for file in files:
         _check_name(file)
         _check_folders(file, settings)
@@ -145,11 +143,6 @@ def list_source(source: str, settings: SourceConfig, headerless: HeaderlessText 
             f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source), fix=_unpack(passed)
         )
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
-
-
-def _of_snapshot(found: IcebergFile) -> SourceFile:
-    status = found.status
-    return SourceFile(status.path, "parquet", "", status.size, status.mtime_ns, partition=found.partition)
 
 
 def _unpack(passed: list[tuple[str, str]]) -> str:

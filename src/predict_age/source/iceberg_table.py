@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from predict_age.source.parquet_file import open_parquet
 from predict_age.source.path_partition import PathPartition
 from predict_age.source_config import SourceConfig
 
-REQUESTS_TOGETHER = 16
+METADATA_REQUESTS = 16
 KNOWN_VERSIONS = (1, 2)
 DELETED = 2  # status of an entry in a manifest
 DATA = 0  # content of a manifest, and of a file
@@ -34,10 +34,9 @@ Names = dict[int, str]  # of columns and of fields inside them, by the id that s
 
 
 @dataclass(frozen=True)
-class IcebergFile:
+class IcebergFile(FileStatus):
     """A Parquet file of the snapshot, and the columns that it leaves to its partition."""
 
-    status: FileStatus
     partition: PathPartition = ()
 
 
@@ -82,9 +81,9 @@ def iceberg_files(table: GlueTable, settings: SourceConfig) -> list[IcebergFile]
             table.name, f"{len(deletes):,} file(s) that delete rows of other files (merge-on-read)", "data files that hold its rows"
         )
     schema = _schema(metadata)
-    with ThreadPoolExecutor(REQUESTS_TOGETHER if in_s3(data[0].path) else 1) as requests:
+    with ThreadPoolExecutor(METADATA_REQUESTS if in_s3(data[0].path) else 1) as requests:
         files = list(requests.map(lambda entry: _file(table.name, entry, metadata, schema, settings), data))
-    return sorted(files, key=lambda file: file.status.path)
+    return sorted(files, key=lambda file: file.path)
 
 
 def _refused(table: str, found: str, expected: str) -> InputError:
@@ -106,10 +105,10 @@ def _bytes(table: str, path: str) -> bytes:
         ) from None
 
 
-def _metadata(table: GlueTable) -> dict[str, Any]:
+def _metadata(table: GlueTable) -> Mapping[str, Any]:
     content = _bytes(table.name, table.metadata)
     try:
-        metadata: dict[str, Any] = json.loads(content)
+        metadata: Mapping[str, Any] = json.loads(content)
         version = metadata["format-version"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"the metadata of the Iceberg table {table.name} is damaged", found=f"{table.metadata}: {error}") from None
@@ -123,7 +122,7 @@ def _metadata(table: GlueTable) -> dict[str, Any]:
     return metadata
 
 
-def _avro(table: str, path: str) -> list[dict[str, Any]]:
+def _avro(table: str, path: str) -> list[Mapping[str, Any]]:
     """Records of a manifest, or of a list of manifests."""
     try:
         import fastavro
@@ -131,7 +130,7 @@ def _avro(table: str, path: str) -> list[dict[str, Any]]:
         raise ConfigError("an Iceberg table needs fastavro", expected="the extra aws", fix=install_extra("aws")) from None
     content = _bytes(table, path)
     try:
-        return [dict(record) for record in fastavro.reader(io.BytesIO(content))]
+        return list(fastavro.reader(io.BytesIO(content)))
     except (ValueError, EOFError, KeyError, IndexError, TypeError) as error:
         raise InputError(f"the metadata of the Iceberg table {table} is damaged", found=f"{path}: {error}") from None
 
@@ -145,7 +144,7 @@ def _entries(table: str, metadata: Mapping[str, Any]) -> Iterator[_Entry]:
     if "manifest-list" not in snapshot:
         raise _refused(table, "a snapshot without a list of manifests", "a snapshot as Iceberg writes it since 2019")
     manifests = _avro(table, local_path(snapshot["manifest-list"]))
-    with ThreadPoolExecutor(REQUESTS_TOGETHER) as requests:
+    with ThreadPoolExecutor(METADATA_REQUESTS) as requests:
         read = requests.map(lambda manifest: _avro(table, local_path(manifest["manifest_path"])), manifests)
         for manifest, records in zip(manifests, read, strict=True):
             for record in records:
@@ -189,7 +188,7 @@ def _fields_of(kind: Any) -> Iterator[tuple[int, str]]:
 
 
 def _arrow_fields(fields: Iterator[pa.Field] | pa.Schema) -> Iterator[tuple[int | None, str]]:
-    """The same of a Parquet file; None where it has no ids."""
+    """Ids and names of the fields of a Parquet file, those inside them included; None where it has no ids."""
     for inner in fields:
         number = (inner.metadata or {}).get(FIELD_ID)
         yield None if number is None else int(number), inner.name
@@ -221,7 +220,7 @@ def _file(table: str, entry: _Entry, metadata: Mapping[str, Any], schema: _Schem
             fix="restore it, or roll the table back to a snapshot whose files are there",
         )
     if schema is None:
-        return IcebergFile(status)
+        return IcebergFile(**asdict(status))
     top: pa.Schema = open_parquet(entry.path).schema_arrow
     stored = list(_arrow_fields(top))
     if any(number is None for number, _ in stored):
@@ -229,7 +228,7 @@ def _file(table: str, entry: _Entry, metadata: Mapping[str, Any], schema: _Schem
             raise _refused(table, f"{entry.path} without ids of columns", "files that Iceberg wrote, or a name mapping")
         stored = [(schema.ids_of_names.get(name), name) for name in top.names]
     _check_names(table, entry.path, schema, {n: name for n, name in stored if n is not None}, top.names, settings)
-    return IcebergFile(status, tuple(_partition_columns(entry, metadata, schema, {n for n, _ in stored})))
+    return IcebergFile(**asdict(status), partition=tuple(_partition_columns(entry, metadata, schema, {n for n, _ in stored})))
 
 
 def _check_names(table: str, path: str, schema: _Schema, stored: Names, top: list[str], settings: SourceConfig) -> None:

@@ -19,7 +19,7 @@ from predict_age.storage.publication import read_published
 from predict_age.storage.row_accounting import NOT_IN_RUN
 
 DAYS_A_YEAR = 365.25
-LONGEST_SECONDS = 900  # that Lambda lets a function work
+FUNCTION_SECONDS_AT_MOST = 900  # that Lambda lets a function work
 
 
 class DiffRequest(TypedDict, total=False):
@@ -84,5 +84,5 @@ def _drop_abandoned_tables(call: Call, now: int) -> None:
         return
     for table in tables:
         began = comparison_began(table)
-        if began is not None and now - began > LONGEST_SECONDS:
+        if began is not None and now - began > FUNCTION_SECONDS_AT_MOST:
             call.athena.run(f"DROP TABLE IF EXISTS {table}")
