@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 
 from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
 from predict_age.config import CardConfig
-from predict_age.evaluation.model_card.contents import AgeSides, Card, Subject
+from predict_age.evaluation.model_card.contents import AgeSides, Card, Population, Subject
 from predict_age.evaluation.model_card.findings import findings
 from predict_age.evaluation.model_card.groups import critical_group_z, metrics_by_group, threshold_errors
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
@@ -382,6 +382,16 @@ def test_cells_of_few_people_are_never_red(tmp_path: Path) -> None:
     write_card(card_with([band("few", 19, 0.1), band("some", 20, 0.11)], []), tmp_path)
     page = (tmp_path / "card.html").read_text()
     assert re.findall(r'class="warn">([^<]*)<', page) == ["11.0%"]
+
+
+@pytest.mark.parametrize(("area", "alike"), [(0.5, True), (0.52, True), (0.7, False)])
+def test_figures_weighted_by_chance_are_called_so(area: float, alike: bool, tmp_path: Path) -> None:
+    """Where the classifier tells 200 people from 200 others by no more than chance, the page says so beside the weighted figures."""
+    population = Population(200, 200, area, 190.0, 3.0, 4.0, 0.1, 0.9, 12.0)
+    write_card(replace(card_with([], []), population=population), tmp_path)
+    page = (tmp_path / "card.html").read_text()
+    assert ("no difference beyond chance" in page) is alike
+    assert ("do not differ from the others beyond chance" in page) is alike
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def test_export_hides_suppressed_people_and_numbers_of_withheld_ones(workspace: 
     ("more", "sentence"),
     [
         (["--to", "{here}/old.csv"], "exists already"),
+        (["--to", "{here}/old.csv", "--force", "--columns", "pid,pid"], "named twice"),
+        (["--to", "{here}", "--force", "--format", "csv"], "is a folder"),
         (["--to", "{here}/nowhere/new.csv"], "there is no folder"),
         (["--to", "{work}/new.csv"], "lies in the workspace"),
         (["--to", "{work}/current/new.parquet"], "lies in the workspace"),
@@ -132,6 +134,14 @@ def test_export_refuses(more: list[str], sentence: str, two_runs: Path, tmp_path
     assert sentence in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["old.csv"]
     assert (tmp_path / "old.csv").read_text() == "mine"
+
+
+def test_export_replaces_a_file_when_told_to(workspace: Path, tmp_path: Path) -> None:
+    """--force puts the new rows in the place of the old file, and leaves nothing else behind."""
+    (tmp_path / "ages.csv").write_text("old")
+    cli("export", "--workspace", workspace, "--to", tmp_path / "ages.csv", "--columns", "pid,predicted_age", "--force")
+    assert (tmp_path / "ages.csv").read_text().startswith("pid,predicted_age\n")
+    assert {p.name for p in tmp_path.iterdir()} == {"ages.csv", "work"}
 
 
 def test_previous_is_a_run_for_every_command(workspace: Path) -> None:

@@ -368,6 +368,8 @@ BANDS: dict[str, Callable[[int, random.Random], object]] = {
     "generations": lambda age, _: ["Z", "Y", "X", "Boomer"][(age > 28) + (age > 44) + (age > 60)],
     "another language": lambda age, _: ["молодий", "середній", "старший"][(age > 35) + (age > 55)],
     "two": lambda age, _: age >= 40,
+    "one of them rare": lambda age, _: age > 64,
+    "both ends rare": lambda age, _: "ABC"[(age > 20) + (age > 64)],
     "numbers": lambda age, _: age // 10,
     "numbers in no order": lambda age, _: [7, 3, 9, 4][(age - 19) // 12],
     "some mistakes": lambda age, draw: "ABC"[(age > 30) + (age > 50)] if draw.random() > 0.01 else draw.choice("ABC"),
@@ -377,7 +379,8 @@ NO_BANDS: dict[str, Callable[[int, random.Random], object]] = {
     "retired": lambda age, draw: "retired" if age > draw.gauss(60, 5) else "at work",
     "studies": lambda age, draw: ["pupil", "student", "none"][(age > draw.gauss(20, 2)) + (age > draw.gauss(27, 6))],
     "nothing to do with the age": lambda _, draw: draw.choice(["a", "b", "c"]),
-    "rare": lambda age, draw: age > 64,
+    "rare, by and large": lambda age, draw: age > draw.gauss(64, 2),
+    "nearly nobody": lambda age, draw: age > 64 and draw.random() < 0.2,
 }
 
 
@@ -502,6 +505,16 @@ def test_values_of_a_protected_attribute_are_no_feature_under_any_name(attribute
 def test_values_tell_their_attribute(values: list[str], attribute: str) -> None:
     found = attribute_of_values(dict.fromkeys(values, 30))
     assert (found[0] if found else "") == attribute
+
+
+@pytest.mark.parametrize(
+    ("column", "group"), [("marital status", "marital_status"), ("Civil-Status", "civil_status"), ("2nd sex", "group_2nd_sex")]
+)
+def test_groups_are_called_by_the_words_of_their_field(column: str, group: str, tmp_path: Path) -> None:
+    """A field whose name can be no key becomes a group under its words; a prefix is only for names that begin with a digit."""
+    rows = [{**row, column: ("married", "single", "widowed")[at % 3]} for at, row in enumerate(people(300))]
+    made = init(write([{k: v for k, v in row.items() if k != "years"} for row in rows], tmp_path / "groups.jsonl"))
+    assert group in made["groups"]
 
 
 def test_values_of_few_people_are_not_named() -> None:

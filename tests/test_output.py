@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import duckdb
 import pytest
 
 from conftest import AS_OF, TINY, cli, shared, tiny_run, write_jsonl
-from predict_age.errors import is_out_of_memory
+from predict_age.errors import file_error, is_out_of_memory
 from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.sql import VIEW
 from predict_age.storage.workspace import Workspace
@@ -195,6 +196,28 @@ def test_timestamps_that_no_run_can_have(text: str, two_runs: Path, tmp_path: Pa
     assert outcome.code == 2
     assert "--timestamp is " in outcome.said
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "generate", "init"])
+def test_names_that_no_file_can_have(command: str, two_runs: Path, tmp_path: Path) -> None:
+    """A name of 300 letters is an error of usage, which names the limit, and speaks of no run that could go on."""
+    long = str(tmp_path / ("x" * 300))
+    given = {
+        "run": ("--source", two_runs / "s.jsonl", "--workspace", long, "--as-of", AS_OF),
+        "generate": ("--rows", 10, "--out", long),
+        "init": ("--source", two_runs / "s.jsonl", "--out", long, "--yes"),
+    }
+    done = cli(command, *given[command], check=2)
+    assert "at most 255 bytes" in done.stderr
+    assert "resume" not in done.stderr
+
+
+@pytest.mark.parametrize(("of_run", "said"), [(True, True), (False, False)])
+def test_only_a_run_can_be_resumed(of_run: bool, said: bool) -> None:
+    """A full disk in another command than a run is no reason to resume one."""
+    error = file_error(OSError(errno.ENOSPC, "No space left on device"), of_run=of_run)
+    assert error.exit_code == 6
+    assert ("predict-age resume" in error.fix) is said
 
 
 def test_last_possible_timestamp(two_runs: Path, tmp_path: Path) -> None:

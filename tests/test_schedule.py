@@ -53,7 +53,7 @@ def on_the_day(folder: Path, day: str) -> None:
 @pytest.fixture
 def units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with odd letters in its name, in which a schedule is written."""
-    folder = tmp_path / "a %h $b"
+    folder = tmp_path / 'a %h $b it\'s "c"'
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["predict-age"])

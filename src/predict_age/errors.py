@@ -19,6 +19,7 @@ Every message says what was expected, what was found, and what to do. The number
 from __future__ import annotations
 
 import errno
+import os
 
 
 class PredictAgeError(Exception):
@@ -78,12 +79,18 @@ EXHAUSTED = {
 }
 
 
-def resource_error(error: OSError) -> ResourceError:
-    """ResourceError for a failed file operation, naming the resource."""
+def file_error(error: OSError, *, of_run: bool = False) -> PredictAgeError:
+    """Error for a failed file operation, naming the resource; a name that is too long is one of usage. ``of_run``: it can go on."""
+    if error.errno == errno.ENAMETOOLONG:
+        return ConfigError(
+            "a name of a file is too long",
+            expected="names of at most 255 bytes, in paths of at most 4,096",
+            found=f"{len(os.fsencode(error.filename))} bytes" if error.filename else str(error),
+            fix="give a shorter name",
+        )
     reason = EXHAUSTED.get(error.errno or 0, error.strerror or str(error))
-    return ResourceError(
-        f"out of resources: {reason}", found=str(error), fix="correct that, then try again (`predict-age resume` for a run)"
-    )
+    fix = "correct that, then `predict-age resume`" if of_run else "correct that, then try again"
+    return ResourceError(f"out of resources: {reason}", found=str(error), fix=fix)
 
 
 NO_MEMORY_TEXTS = {  # what errors of other types say when there is no memory for a block, a library or a thread

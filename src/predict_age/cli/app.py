@@ -14,7 +14,7 @@ from predict_age.cli.failure import tell_failure
 from predict_age.cli.output import ReaderEndedError, checked_stdout, print_line
 from predict_age.cli.s3_workspace import checked_workspace
 from predict_age.cli.usage import ExplainedGroup, check_encoding
-from predict_age.errors import PredictAgeError, is_out_of_memory, memory_error, resource_error
+from predict_age.errors import PredictAgeError, file_error, is_out_of_memory, memory_error
 from predict_age.runtime.command_log import LOG
 from predict_age.runtime.import_blocking import stub_imports
 from predict_age.runtime.named_commands import given_workspace, own_arguments, with_workspace
@@ -165,7 +165,7 @@ def _say(error: BaseException) -> tuple[int, PredictAgeError | None]:
     if is_out_of_memory(error):
         known = memory_error(error)
     elif isinstance(error, OSError):
-        known = resource_error(error)
+        known = file_error(error)
     if isinstance(known, PredictAgeError):
         workspace = given_workspace(own_arguments(sys.argv))
         message = with_workspace(str(known), workspace) if workspace else str(known)

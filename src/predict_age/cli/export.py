@@ -25,13 +25,14 @@ class ExportChoice(StrEnum):
 @app.command("export", epilog="Example: predict-age export --workspace work --to ages.parquet --columns pid,predicted_age,usable")
 def export_command(
     workspace: WorkspaceOption,
-    to: Annotated[Path, typer.Option("--to", help="New file for the rows.", metavar="FILE")],
+    to: Annotated[Path, typer.Option("--to", help="File for the rows.", metavar="FILE")],
     kind: Annotated[
         ExportChoice, typer.Option("--format", help="Format of the file; auto: by the ending .csv or .parquet.")
     ] = ExportChoice.auto,
     columns: Annotated[
         str, typer.Option("--columns", help="Columns of the view, separated by commas; default: all.", metavar="NAMES")
     ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists, once the new one is complete.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the published result into one file, without people on the suppression list."""
@@ -47,7 +48,7 @@ def export_command(
         )
     chosen = kind.value if kind is not ExportChoice.auto else "csv" if ending == ".csv" else "parquet"
     names = [name.strip() for name in columns.split(",") if name.strip()]
-    made = export_result(people, to, ExportFormat(chosen), names)
+    made = export_result(people, to, ExportFormat(chosen), names, replace=force)
     completed(f"{made.rows:,} people were written to {to}", "")
     if as_json:
         print_json(asdict(made))

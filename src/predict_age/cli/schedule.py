@@ -114,7 +114,7 @@ def schedule_files(name: str, interval: Interval, at: tuple[int, int], given: li
         ),
         f"{name}.service": (
             "[Unit]\nDescription=Predict ages\nWants=network-online.target\nAfter=network-online.target\n\n"
-            f"[Service]\nType=oneshot\nExecStart={_unit_text(script)}\n"
+            f"[Service]\nType=oneshot\nExecStart=/bin/sh {_unit_text(script)}\n"
             "# 75: another run holds the workspace\nSuccessExitStatus=75\n"
             "# the run is stopped as by Ctrl-C, and goes on the next time\n"
             "KillMode=mixed\nTimeoutStopSec=120\nTimeoutStartSec=infinity\n"
@@ -179,8 +179,8 @@ def _check_cron(folder: Path) -> None:
 
 
 def _unit_text(path: Path) -> str:
-    """A path in a unit file: quoted, and without specifiers. Variables are not replaced in the name of a program."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    """A path as an argument in a unit file: quoted, without specifiers and variables. Names of programs may hold no quotes."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{text}"'
 
 

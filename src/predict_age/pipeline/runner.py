@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from predict_age.config import Config, LimitsConfig
-from predict_age.errors import ConfigError, LimitError, PredictAgeError, is_out_of_memory, memory_error, resource_error
+from predict_age.errors import ConfigError, LimitError, PredictAgeError, file_error, is_out_of_memory, memory_error
 from predict_age.pipeline.imports_ahead import imports_ahead
 from predict_age.pipeline.recovery import Inspection, inspect_run
 from predict_age.pipeline.step_inputs import run_step
@@ -175,11 +175,11 @@ def resume_run(
 
 @contextmanager
 def _machine_errors() -> Iterator[None]:
-    """Turn a failed file operation into a ResourceError, exit code 6."""
+    """Turn a failed file operation of a run into the error that names the resource."""
     try:
         yield
     except OSError as error:
-        raise (memory_error if is_out_of_memory(error) else resource_error)(error) from error
+        raise (memory_error(error) if is_out_of_memory(error) else file_error(error, of_run=True)) from error
 
 
 def _continue(workspace: Workspace, folder: RunFolder, lease: Lease, console: Console, overrides: Overrides) -> RunFolder:

@@ -13,7 +13,8 @@ from predict_age.arrays import Float64Array
 _FEWEST_PEOPLE = 200  # of known age
 _MOST_BANDS = 25
 _MOST_OTHERS = 0.02  # of the people, who are in another band than most people of their age
-_LEAST_SPREAD = 0.1  # of the people outside the commonest band
+_FEWEST_OUTSIDE = 20  # people outside the commonest band, ...
+_LEAST_SPREAD = 0.02  # ... and their share
 _LEFT_SHARE = 0.1  # of those whom the commonest band misses, whom the age may miss
 
 
@@ -30,5 +31,7 @@ def is_age_in_bands(values: Float64Array, age: Float64Array) -> bool:
     counts = np.zeros((len(years), len(levels)), np.int64)
     np.add.at(counts, (of_year, codes), 1)
     others = 1 - counts.max(axis=1).sum() / people
-    spread = 1 - counts.sum(axis=0).max() / people
-    return bool(spread >= _LEAST_SPREAD and others <= min(_MOST_OTHERS, _LEFT_SHARE * spread))
+    outside = int(people - counts.sum(axis=0).max())
+    if outside < max(_FEWEST_OUTSIDE, _LEAST_SPREAD * people):
+        return False
+    return bool(others <= min(_MOST_OTHERS, _LEFT_SHARE * outside / people))

@@ -17,6 +17,7 @@ from predict_age.evaluation.model_card.leakage import leaking_features, univaria
 from predict_age.features.extract import extract_features
 from predict_age.features.inspection import written
 from predict_age.features.protected_categories import attribute_of_values
+from predict_age.letters import folded_words
 from predict_age.proposal.banded_ages import is_age_in_bands
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns
@@ -183,7 +184,8 @@ def _groups(fields: dict[FieldPath, Field]) -> dict[str, str]:
             continue
         by_name = set(words_of(path[-1])) & GROUP_WORDS and all(step.isidentifier() for step in path)
         if by_name or attribute_of_values(field.counts, path[-1]):
-            name = path[-1] if path[-1].isascii() and path[-1].isidentifier() else "_".join(["group", *words_of(path[-1])])
-            if name.isidentifier() and name.isascii():
+            name = path[-1] if path[-1].isascii() and path[-1].isidentifier() else "_".join(folded_words(path[-1]))
+            name = name if name.isidentifier() else f"group_{name}"
+            if name.isidentifier() and name.isascii() and name not in groups:
                 groups[name] = written(path)
     return groups

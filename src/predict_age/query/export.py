@@ -46,11 +46,13 @@ class Exported:
 
 
 @stage("write the published rows")
-def export_result(workspace: Workspace, to: Path, kind: ExportFormat, columns: Sequence[str] = ()) -> Exported:
-    """Write the users' view, or these ``columns`` of it, to the new file ``to``.
+def export_result(
+    workspace: Workspace, to: Path, kind: ExportFormat, columns: Sequence[str] = (), *, replace: bool = False
+) -> Exported:
+    """Write the users' view, or these ``columns`` of it, to the file ``to``: a new one, or with ``replace`` instead of an old one.
 
     People on the suppression list have no row, withheld people no number: they have none in the result either. Parquet carries
-    run, date and purpose in its metadata. Raises ConfigError when nothing is published, the file exists or a column does not.
+    run, date and purpose in its metadata. Raises ConfigError when nothing is published, the file exists, or a column does not.
     """
     if to.resolve().is_relative_to(workspace.root.resolve()):
         raise ConfigError(
@@ -59,8 +61,12 @@ def export_result(workspace: Workspace, to: Path, kind: ExportFormat, columns: S
             found=str(to.resolve()),
             fix="choose another --to; `current/` has the published rows as Parquet",
         )
-    if to.exists():
-        raise ConfigError(f"{to} exists already", fix="choose another --to")
+    if to.is_dir():
+        raise ConfigError(f"{to} is a folder", expected="a file", fix="choose another --to")
+    if to.exists() and not replace:
+        raise ConfigError(
+            f"{to} exists already", fix="choose another --to, or --force, which replaces it once the new file is complete"
+        )
     if not to.parent.is_dir():
         raise ConfigError(f"there is no folder {to.parent}", expected="a file in a folder that exists", found=str(to))
     if not (run_id := workspace.published.current):

@@ -153,7 +153,7 @@ def _leakage(card: Card) -> Iterator[Sentence]:
 
 def _population(card: Card) -> Iterator[Sentence]:
     population, error = card.population, card.held_out.mae
-    if population and population.mae > error * (1 + MIN_ERROR_INCREASE) and _differs(population) and _errs_more(population):
+    if population and population.mae > error * (1 + MIN_ERROR_INCREASE) and differs(population) and _errs_more(population):
         yield (
             population.mae - error,
             (
@@ -178,7 +178,7 @@ def _few_of_an_age(card: Card) -> Iterator[Sentence]:
             )
 
 
-def _differs(population: Population) -> bool:
+def differs(population: Population) -> bool:
     """Whether the domain classifier tells both groups of people apart by more than chance (Hanley and McNeil 1982)."""
     first, second = population.rows, population.unlabelled
     if not first or not second:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from predict_age.evaluation.model_card.contents import Card
+from predict_age.evaluation.model_card.findings import differs
 from predict_age.evaluation.model_card.groups import critical_group_z
 from predict_age.evaluation.model_card.proxies import STRONG_ASSOCIATION
 from predict_age.models.metrics import is_short_of_coverage
@@ -35,7 +36,8 @@ def write_card(card: Card, folder: Path) -> None:
     groups = sum(len(rows) for rows in card.groups.values())
     with creating(folder / "card.html") as stream:
         values = {"surprising": partial(critical_group_z, groups), "strong": STRONG_ASSOCIATION, "short": is_short_of_coverage}
-        stream.write(page("card.html", c=contents, plots=shown, **values))
+        differ = card.population is not None and differs(card.population)
+        stream.write(page("card.html", c=contents, plots=shown, differs=differ, **values))
 
 
 def add_this_run(folder: Path, run_id: str, reused: ReusedModelQuality, minors: MinorsRate | None) -> None:
