@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import random
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 import predict_age
 from conftest import cli
-from predict_age.proposal.shared_numbers import inner_ends, shared_number
+from predict_age.proposal.shared_numbers import inner_ends, shared_ends, shared_median, shared_number
 from predict_age.source.csv_header import is_record
 from predict_age.tally import fewest_sharing, part_in_words, share_in_words, shown_parts
 
@@ -231,3 +232,52 @@ def test_profile_of_python_is_that_of_the_command(source: Path) -> None:
     """The same rule behind the object."""
     found = predict_age.profile(source, as_of=AS_OF)
     assert not [secret for secret in SECRETS if secret in json.dumps(found.as_json()) + found._repr_html_()]
+
+
+@pytest.mark.parametrize("people", [25, 45, 150, 2000])
+@pytest.mark.parametrize("spread", ["whole", "fine", "heavy", "negative", "one each"])
+def test_numbers_for_a_file_are_shared(people: int, spread: str) -> None:
+    """Ends and median have the digits that 20 people have, or are powers of ten."""
+    draw = random.Random(people)
+    numbers: list[float] = [
+        {
+            "whole": lambda n: draw.randint(0, 40),
+            "fine": lambda n: draw.uniform(20, 90),
+            "heavy": lambda n: draw.lognormvariate(8, 2),
+            "negative": lambda n: draw.gauss(-30, 20),
+            "one each": lambda n: 1 + n,
+        }[spread](n)
+        for n in range(people)
+    ]
+    for value in (*shared_ends(numbers), shared_median(numbers)):
+        digits = len(f"{abs(value):g}".split("e")[0].replace(".", "").strip("0"))
+        unit = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1) if value else 0.5
+        is_power = bool(value) and math.log10(abs(value)).is_integer()
+        assert sum(abs(n - value) <= unit / 2 for n in numbers) >= 20 or is_power, value
+
+
+def test_nineteen_people_change_no_bound_of_a_proposal(tmp_path: Path) -> None:
+    """Numbers, dates, lists, texts and decimal commas: the feature file is the same whatever values 19 people have at either end."""
+
+    def written(name: str, pay: float, skills: int, since: str, words: int, price: str) -> str:
+        draw, rows = random.Random(3), list[dict[str, Any]]()
+        for n in range(400):
+            profile: dict[str, Any] = {
+                "pay": 1000 + draw.randrange(9000),
+                "skills": ["sql"] * draw.randrange(30),
+                "since": f"{1985 + draw.randrange(30)}-05-01",
+                "about": " ".join(draw.choices(["red", "blue", "green"], k=1 + draw.randrange(30))),
+                "price": f"{1 + draw.randrange(900)},50",
+            }
+            if n < 19:
+                values = (pay, ["sql"] * skills, since, " ".join(["red"] * words), price)
+                profile = dict(zip(("pay", "skills", "since", "about", "price"), values, strict=True))
+            rows.append({"pid": 7 * n, "age": 20 + draw.randrange(50), "profile": profile})
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        cli("init", "--source", tmp_path / f"{name}.jsonl", "--out", tmp_path / name, "--as-of", AS_OF)
+        text = (tmp_path / name / "features.toml").read_text()
+        return "\n".join(line for line in text.splitlines() if re.match(r"\[|kind|min|max|default|path|expression", line))
+
+    plain = written("a", 0, 90, "1930-01-01", 90, "5000,50")
+    assert plain.count("[features.") >= 6
+    assert written("b", -777_777, 333, "1912-01-01", 333, "99999,50") == plain

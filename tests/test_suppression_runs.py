@@ -393,6 +393,18 @@ def test_what_ids_are_is_decided_with_suppressed_people(tmp_path: Path) -> None:
     assert set(outcome.rows) == set(range(1, 200)) - {13}
 
 
+def test_lines_are_compared_with_the_ids_of_the_published_run(published: tuple[Path, Path, list[int]], tmp_path: Path) -> None:
+    """A run of texts that is not published, and one that was rolled back, say nothing about the ids that readers see."""
+    source, workspace, _ = published
+    texts = _write_csv(tmp_path / "texts.csv", [f"x{n}" for n in range(1, 201)])
+    before = suppress(workspace, ["x20"], check=2)["error"]
+    assert tiny_run(texts, workspace, "--shadow").code == 0
+    assert suppress(workspace, ["x20"], check=2)["error"] == before
+    assert suppress(workspace, ["20"])["changed"] == 1
+    assert tiny_run(source, tmp_path / "fresh", "--shadow").code == 0
+    assert suppress(tmp_path / "fresh", ["x20", "20"])["changed"] == 2  # nothing is published: any id may be one
+
+
 LEFT_OUT: list[tuple[str, bool, str]] = [
     ("jsonl", True, "splits"),
     ("jsonl.gz", False, "modulo"),

@@ -142,7 +142,7 @@ def suppress_command(
         bool, typer.Option("--rebuild", help="Make a new list and a new key of these ids alone, when list or key are lost.")
     ] = False,
     pid_type: Annotated[
-        PidType, typer.Option("--pid-type", help="Type of id on every line; auto: the type of the newest finished run's ids.")
+        PidType, typer.Option("--pid-type", help="Type of id on every line; auto: the type of the published run's ids.")
     ] = PidType.auto,
     as_json: JsonOption = False,
 ) -> None:

@@ -31,7 +31,7 @@ from predict_age.storage.suppression_list import (
     remove_old_ids,
     write_suppression_list,
 )
-from predict_age.storage.workspace import DONE, Workspace
+from predict_age.storage.workspace import Workspace
 
 READINGS: tuple[IdType, ...] = ("integer", "text")
 READ_ROWS = 1_000_000
@@ -135,9 +135,9 @@ def refuse_empty_list(given: GivenIds | None, name: str) -> None:
 
 
 def id_rule(workspace: Workspace) -> IdType | None:
-    """Type of the ids of the newest finished run; None where there is none."""
-    done = [run for run in workspace.runs() if run.status == DONE]
-    return id_type_named(done[-1].facts(ReadSourceFacts).pid_type) if done else None
+    """Type of the ids of the published run; None where there is none."""
+    current = workspace.published.current
+    return id_type_named(workspace.run(current).facts(ReadSourceFacts).pid_type) if current else None
 
 
 def change_suppression(

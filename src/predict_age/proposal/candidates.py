@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from predict_age.features.inspection import written
 from predict_age.features.protected_categories import attribute_of_values
@@ -18,7 +17,7 @@ from predict_age.letters import fold
 from predict_age.proposal.coded_numbers import levels_tell_more
 from predict_age.proposal.fields import Field, FieldPath, share_of_profiles
 from predict_age.proposal.identifiers import counts_rows, is_contact, is_repeated_id
-from predict_age.proposal.shared_numbers import inner_ends, range_in_words
+from predict_age.proposal.shared_numbers import range_in_words, shared_ends, shared_median
 from predict_age.proposal.text_candidates import (
     COVERED_SHARE,
     MOST_CODE_VALUES,
@@ -150,7 +149,7 @@ def _is_prose(text: str) -> bool:
 def _features_of(field: Field, as_of: dt.date, ages: Sequence[int | None]) -> list[tuple[str, Settings]]:
     """Suffix of the name and settings of each feature that a field gives."""
     if field.lengths:
-        top = float(inner_ends(field.lengths)[1])
+        top = float(shared_ends(field.lengths)[1])
         settings: Settings = {"kind": "count", "path": written(field.path[:-1]), "max": max(10.0, 2 * top)}
         count = [("count", settings | {"meaning": meaning_of(field, "how many there are")})] if len(set(field.lengths)) > 1 else []
         return count + item_flags(field)
@@ -200,12 +199,12 @@ def _number_or_date(field: Field, as_of: dt.date) -> Settings:
         and (words & _YEAR_WORDS or len(field.counts) > 5)
     ):
         return _date(field, [as_of.year - n for n in numbers], as_of)
-    low, high = inner_ends(numbers)
+    low, high = shared_ends(numbers)
     margin = max((high - low) / 2, abs(high) / 2, 0.5)
-    middle = _rounded(median(numbers), down=True)
+    middle = _rounded(shared_median(numbers), down=True)
     return {
         "kind": "number",
-        "min": 0.0 if numbers[0] >= 0 else _rounded(low - margin, down=True),
+        "min": 0.0 if low >= 0 else _rounded(low - margin, down=True),
         "max": _rounded(high + margin, down=False),
         "default": middle,
         "outside": "clip",
@@ -219,8 +218,8 @@ def _date(field: Field, years: list[float | None], as_of: dt.date) -> Settings:
         return {}
     return {
         "kind": "date",
-        "max": float(math.ceil(inner_ends(known)[1]) + 10),
-        "default": float(round(median(known))),
+        "max": float(math.ceil(shared_ends(known)[1]) + 10),
+        "default": float(round(shared_median(known))),
         "unit": "years",
         "meaning": meaning_of(field, "years from then to the date of the run"),
     }
@@ -250,13 +249,14 @@ def _decimal_comma(field: Field) -> Settings:
         plain = (text.replace(".", "") if is_grouped else text).replace(",", ".")
         if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", plain):
             numbers.append(float(plain))
+    low, high = shared_ends(numbers)
     return {
         "kind": "number",
         "path": written(field.path),
         "decimal": ",",
-        "min": min(0.0, _rounded(2 * inner_ends(numbers)[0], down=True)),
-        "max": max(1.0, _rounded(2 * inner_ends(numbers)[1], down=False)),
-        "default": _rounded(median(numbers), down=True),
+        "min": min(0.0, _rounded(2 * low, down=True)),
+        "max": max(1.0, _rounded(2 * high, down=False)),
+        "default": _rounded(shared_median(numbers), down=True),
         "outside": "clip",
         "meaning": meaning_of(field, amount_of(field)),
     }

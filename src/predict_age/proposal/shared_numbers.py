@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -29,6 +30,25 @@ def shared_number(value: float, numbers: Sequence[float]) -> float | None:
         if np.count_nonzero(np.abs(found - rounded) <= unit / 2) >= MIN_SHOWN_PEOPLE:
             return rounded
     return None
+
+
+def shared_or_magnitude(value: float, numbers: Sequence[float]) -> float:
+    """``value`` as :func:`shared_number` gives it, or, where 20 of the ``numbers`` share no digit, the power of ten around it."""
+    found = shared_number(value, numbers)
+    if found is not None or not value:
+        return found or 0.0
+    return math.copysign(10.0 ** math.ceil(math.log10(abs(value))), value)
+
+
+def shared_ends(numbers: Sequence[float]) -> tuple[float, float]:
+    """Inner ends of the ``numbers`` for a file, with digits that 20 of them share."""
+    low, high = inner_ends(numbers)
+    return shared_or_magnitude(low, numbers), shared_or_magnitude(high, numbers)
+
+
+def shared_median(numbers: Sequence[float]) -> float:
+    """The median of the ``numbers`` for a file, with digits that 20 of them share."""
+    return shared_or_magnitude(median(numbers), numbers)
 
 
 def number_in_words(value: float | None) -> str:

@@ -9,7 +9,7 @@ from predict_age.features.inspection import written
 from predict_age.features.spec import parse_path
 from predict_age.features.sql_compiler import json_path
 from predict_age.proposal.fields import Field
-from predict_age.proposal.shared_numbers import inner_ends
+from predict_age.proposal.shared_numbers import shared_ends
 from predict_age.source.usual_names import words_of
 from predict_age.sql import literal
 
@@ -67,7 +67,7 @@ def text_features(field: Field) -> list[tuple[str, Settings]]:
     if level_share(field) < COMPLETE_SHARE and sum(" " in t for t in field.texts) >= 0.2 * len(field.texts):
         hashed: Settings = {"kind": "words", "path": written(field.path), "buckets": BUCKETS}
         made.append(("text", hashed | {"meaning": meaning_of(field, "which words it has")}))
-        longest = float(2 * inner_ends([len(t.split(" ")) for t in field.texts])[1])
+        longest = float(2 * shared_ends([len(t.split(" ")) for t in field.texts])[1])
         words = sql_settings(f"len(string_split({text}, ' '))", (0.0, longest, 1.0), meaning_of(field, "how many words it has"))
         made.append(("words", words | {"unit": "words"}))
     return made
