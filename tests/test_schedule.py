@@ -113,6 +113,7 @@ def test_wrong_schedules_are_refused(units: Path) -> None:
     for arguments, words in (
         (("--every", "day", "--", *GIVEN), "quarter"),
         (("--every", "week", "--", "--sorce", "x"), "Did you mean --source"),
+        (("--every", "week", "--", "--sorce", "x"), "Usage: predict-age run"),
         (("--every", "week", "--", "--source", "x"), "--workspace"),
         (("--every", "week", "--", *GIVEN, "--as-of=2025-01-01"), "set by the schedule"),
         (("--every", "week", "--run-arguments", "--source 'x"), "balanced quotes"),

@@ -128,6 +128,21 @@ def test_a_wrong_truth_file_is_explained(name: str, text: str, found: str, finis
     assert "Binder" not in done.stderr
 
 
+def test_columns_of_a_truth_file_can_be_named(finished: Finished, ages: dict[int, int], tmp_path: Path) -> None:
+    """Other names than pid and true_age give the same score; a wrong one is refused with those that exist, and a run has no columns."""
+    path = written(tmp_path / "t.csv", list(ages.items()))
+    expected = json.loads(cli("score", "current", "--truth", path, "--workspace", finished[0], "--json").stdout)
+    text = path.read_text()
+    other = tmp_path / "other.csv"
+    other.write_text("Kunde,Alter" + text[text.index("\n") :])
+    named = ("--pid", "Kunde", "--age", "Alter", "--workspace", finished[0])
+    found = json.loads(cli("score", "current", "--truth", other, *named, "--json").stdout)
+    assert {**found, "truth": ""} == {**expected, "truth": ""}
+    wrong = cli("score", "current", "--truth", other, "--pid", "kunde", "--age", "Alter", "--workspace", finished[0], check=2)
+    assert "no column kunde" in wrong.stderr and "Kunde" in wrong.stderr
+    assert "a file as --truth" in cli("score", "current", "--truth", "current", *named, check=2).stderr
+
+
 TRUTHS: dict[str, bytes] = {
     "t.csv": b"pid,true_age\n1,33\n2,41.5\n",
     "t.txt": b"\xef\xbb\xbfpid;true_age\r\n1;33\r\n2;41,5\r\n",

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder, Workspace
 
 
+TruthPidOption = Annotated[
+    str, typer.Option("--pid", help="Column of ids in the file of --truth; default: pid, or source_id.", metavar="COLUMN")
+]
+TruthAgeOption = Annotated[
+    str, typer.Option("--age", help="Column of true ages in the file of --truth; default: true_age.", metavar="COLUMN")
+]
+
+
 @app.command("models", epilog="Example: predict-age models --workspace work")
 def models_command(workspace: WorkspaceOption, as_json: JsonOption = False) -> None:
     """List the models of all finished runs with error, coverage and gate, and mark the champion."""
@@ -100,6 +108,8 @@ def ab_command(
             metavar="RUN|FILE",
         ),
     ],
+    pid: TruthPidOption = "",
+    age: TruthAgeOption = "",
     least: Annotated[
         float, typer.Option(help="Minimum effect: the smallest gain that matters, as a share of the champion's error.", min=0.0001)
     ] = 0.01,
@@ -113,11 +123,12 @@ def ab_command(
     from predict_age.cli.render_models import show_read_out
     from predict_age.evaluation.ab_test.arms import evaluate_ab_test
     from predict_age.evaluation.ab_test.read_out import DecisionRules
+    from predict_age.evaluation.ab_test.truth_files import TruthColumns
     from predict_age.runs.summary import without_nan
 
     if not (chance < 1 and 0 < power < 1 and least < 1):
         raise ConfigError("--least, --chance and --power are shares", expected="between 0 and 1")
-    result = evaluate_ab_test(open_people(workspace), runs, truth, DecisionRules(chance, power, least))
+    result = evaluate_ab_test(open_people(workspace), runs, truth, DecisionRules(chance, power, least), TruthColumns(pid, age))
     print_json(without_nan(result.as_json())) if as_json else show_read_out(result)
 
 
@@ -133,12 +144,15 @@ def score_command(
             metavar="RUN|FILE",
         ),
     ],
+    pid: TruthPidOption = "",
+    age: TruthAgeOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate the predictions of one run on people whose age became known later: error, bias, coverage, with 95 % intervals."""
     from predict_age.cli.render_models import show_score
     from predict_age.evaluation.ab_test.score import score_run
+    from predict_age.evaluation.ab_test.truth_files import TruthColumns
     from predict_age.runs.summary import without_nan
 
-    found = score_run(open_people(workspace), run, truth)
+    found = score_run(open_people(workspace), run, truth, TruthColumns(pid, age))
     print_json(without_nan(found.as_json())) if as_json else show_score(found)

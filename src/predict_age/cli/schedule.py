@@ -203,4 +203,4 @@ def _check(given: list[str]) -> None:
         if argument.partition("=")[0] in SET_BY_SCHEDULE:
             raise ConfigError(f"{argument.partition('=')[0]} is set by the schedule", fix="leave it out of the run's arguments")
     group: Any = typer.main.get_command(app)
-    group.commands["run"].make_context("run", [*given, "--as-of", "2025-10-23"])
+    group.commands["run"].make_context("predict-age run", [*given, "--as-of", "2025-10-23"])

@@ -19,7 +19,8 @@ from predict_age.evaluation.ab_test.read_out import (
     decide,
     sample_ratio_mismatch,
 )
-from predict_age.evaluation.ab_test.truth import load_truth, result_table_sql
+from predict_age.evaluation.ab_test.truth import USUAL, load_truth, result_table_sql
+from predict_age.evaluation.ab_test.truth_files import TruthColumns
 from predict_age.runtime.command_log import stage
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
@@ -50,7 +51,9 @@ class AbTestResult:
 
 
 @stage("compare models on people with a true age")
-def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: DecisionRules) -> AbTestResult:
+def evaluate_ab_test(
+    workspace: Workspace, names: list[str], truth: str, rules: DecisionRules, columns: TruthColumns = USUAL
+) -> AbTestResult:
     """Compare the models of one run (one model a person) or of several runs (every model for each person), champion first.
 
     ``truth`` is a run or quarter, whose given ages count, or a .csv or .parquet file with pid and true_age at the date of the first
@@ -59,7 +62,7 @@ def evaluate_ab_test(workspace: Workspace, names: list[str], truth: str, rules: 
     runs = [verified_run(workspace, workspace.resolve(n)) for n in names]
     with spilling_into(of_this_command(workspace.root)):
         connection = duckdb.connect(config={"temp_directory": spill_folder()})
-        load_truth(connection, workspace, truth, runs[0])
+        load_truth(connection, workspace, truth, runs[0], columns)
         if len(runs) > 1:
             return _paired(connection, workspace, runs, truth, rules)
         return _split(connection, workspace, runs[0], truth, rules)

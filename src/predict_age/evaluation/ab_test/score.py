@@ -10,7 +10,8 @@ import numpy as np
 
 from predict_age.arrays import Float64Array
 from predict_age.distributions import normal_upper_quantile
-from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth, result_table_sql
+from predict_age.evaluation.ab_test.truth import USUAL, TruthCounts, load_truth, result_table_sql
+from predict_age.evaluation.ab_test.truth_files import TruthColumns
 from predict_age.models.metrics import AGE_BANDS, band_name
 from predict_age.runtime.command_log import stage
 from predict_age.sql import literal
@@ -66,18 +67,20 @@ class RunScore:
 
 
 @stage("compare predictions with true ages")
-def score_run(workspace: Workspace, name: str, truth: str) -> RunScore:
+def score_run(workspace: Workspace, name: str, truth: str, columns: TruthColumns = USUAL) -> RunScore:
     """Compare the predictions of run ``name`` with true ages, see :func:`predict_age.evaluation.ab_test.truth.load_truth`.
 
     Only people whose age the run predicted are counted. Without any of them, all numbers are NaN.
     """
     run = verified_run(workspace, workspace.resolve(name))
     with spilling_into(of_this_command(workspace.root)):
-        return _scored(duckdb.connect(config={"temp_directory": spill_folder()}), workspace, run, truth)
+        return _scored(duckdb.connect(config={"temp_directory": spill_folder()}), workspace, run, truth, columns)
 
 
-def _scored(connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: VerifiedRun, truth: str) -> RunScore:
-    counts = load_truth(connection, workspace, truth, run)
+def _scored(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, run: VerifiedRun, truth: str, columns: TruthColumns
+) -> RunScore:
+    counts = load_truth(connection, workspace, truth, run, columns)
     results = result_table_sql(connection, workspace, run)
     query = (
         "SELECT t.age, r.predicted_age, r.age_lower, r.age_upper, r.confidence_pct, r.usable "

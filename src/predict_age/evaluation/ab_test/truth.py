@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from predict_age.errors import ConfigError
-from predict_age.evaluation.ab_test.truth_files import register_truth_rows
+from predict_age.evaluation.ab_test.truth_files import TruthColumns, register_truth_rows
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.source.text_ids import pid_sql
@@ -17,6 +17,7 @@ from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
 
 WHOLE_NUMBER = r"[+-]?\d+(\.0*)?"  # of a column of ids that pandas wrote as floats, too
+USUAL = TruthColumns()
 FIRST_YEAR = 1900
 FEW_YEARS = 0.05  # share of values that look like birth years; with more, the column holds no ages
 
@@ -40,16 +41,21 @@ def age_sql(column: str) -> str:
     return f"try_cast(regexp_replace({column}, '^(\\d{{1,3}}),(\\d+)$', '\\1.\\2') AS DOUBLE)"
 
 
-def load_truth(connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, run: VerifiedRun) -> TruthCounts:
+def load_truth(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, truth: str, run: VerifiedRun, columns: TruthColumns = USUAL
+) -> TruthCounts:
     """Create the table ``truth(pid, age)``: ages in years at the date of ``run``, each person once, inside the run's age window.
 
     ``truth`` is a run or quarter, whose given ages count, or a CSV, JSON lines or Parquet file, or a folder or glob of them, with
-    pid and true_age. Ages of a later run are reduced by the years between the runs. Raises ConfigError when a file holds no ages.
+    pid and true_age, or these ``columns``. Ages of a later run are reduced by the years between the runs. Raises ConfigError when
+    a file holds no ages.
     """
     if _is_path(truth):
-        register_truth_rows(connection, truth)
+        register_truth_rows(connection, truth, columns)
         age = age_sql("true_age")
         values = f"SELECT pid, {age} AS age, coalesce(NOT isfinite({age}), TRUE) AS is_unknown FROM truth_rows"
+    elif columns != USUAL:
+        raise ConfigError("--pid and --age name columns of a file", expected="a file as --truth", found=f"the run {truth}")
     else:
         later = verified_run(workspace, workspace.resolve(truth))
         years = _year(later) - _year(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -33,7 +34,15 @@ _USUAL_NAMES = {
 _UNUSED = "\0unused"  # no column of a file has this name
 
 
-def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> None:
+@dataclass(frozen=True)
+class TruthColumns:
+    """Names of the columns of ids and of ages in a file; empty: ``pid`` (or ``source_id``) and ``true_age`` in any case."""
+
+    pid: str = ""
+    age: str = ""
+
+
+def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str, columns: TruthColumns) -> None:
     """Make the rows of a file, folder or glob the table ``truth_rows(pid, true_age)``, texts without spaces around them.
 
     Raises ConfigError when nothing is there, when a column is missing, or when a record cannot be read.
@@ -43,7 +52,11 @@ def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str) -> No
     try:
         files = list_source(truth, _settings("pid", _AGE)).files
         json_names = _names_in_json(files)
-        tables = [table for file in files for table in _tables(file, json_names if file.format == "jsonl" else _names(file), truth)]
+        tables = [
+            table
+            for file in files
+            for table in _tables(file, _columns(json_names if file.format == "jsonl" else _names(file), truth, columns))
+        ]
     except InputError as error:
         raise _unreadable(truth, error) from None
     rows = pa.concat_tables(tables) if tables else _ROWS.empty_table()
@@ -75,11 +88,11 @@ def _names_in_json(files: Sequence[SourceFile]) -> list[str]:
     return list(dict.fromkeys(name for found in objects for name in found))
 
 
-def _tables(file: SourceFile, names: Sequence[str], truth: str) -> Iterator[pa.Table]:
-    """Rows of one file, whose columns have these ``names``, some at a time."""
-    if not names:
+def _tables(file: SourceFile, found: tuple[str, str] | None) -> Iterator[pa.Table]:
+    """Rows of one file, some at a time; ``found``: its columns of ids and of ages, None where it has no columns."""
+    if found is None:
         return
-    key, age = _columns(names, truth)
+    key, age = found
     if file.format == "parquet":
         for batch in open_parquet(file.path).iter_batches(columns=[key, age], use_threads=False):
             table = pa.Table.from_batches([batch])
@@ -122,26 +135,32 @@ def _names(file: SourceFile) -> list[str]:
     return header_of(file)
 
 
-def _columns(names: Sequence[str], truth: str) -> tuple[str, str]:
-    """The columns of ids and of ages among ``names``, whatever their case. Raises ConfigError when one is missing."""
+def _columns(names: Sequence[str], truth: str, given: TruthColumns) -> tuple[str, str] | None:
+    """The columns of ids and of ages among ``names``; the usual ones whatever their case. None where there are no columns.
+
+    Raises ConfigError when one is missing.
+    """
+    if not names:
+        return None
     by_name = {name.strip().lower(): name for name in reversed(names)}
-    key = "source_id" if "pid" not in by_name and "source_id" in by_name else "pid"
-    missing = [name for name in (key, _AGE) if name not in by_name]
+    usual = "source_id" if "pid" not in by_name and "source_id" in by_name else "pid"
+    wanted = {given.pid or usual: given.pid, given.age or _AGE: given.age}
+    missing = [name for name, exact in wanted.items() if name not in (names if exact else by_name)]
     if missing:
         raise ConfigError(
             f"the true ages in {truth} cannot be read: there is no column {' and no column '.join(missing)}",
-            expected=f"the columns pid (the ids of the source) and true_age (years at the date of the run){_hints(missing, names)}",
+            expected=f"columns of the ids of the source and of years at the date of the run{_hints(missing, names)}",
             found="columns " + shown_names(names),
-            fix="name the columns pid and true_age",
+            fix="name the columns pid and true_age, or say their names: --pid COLUMN, --age COLUMN",
         )
-    return by_name[key], by_name[_AGE]
+    return given.pid or by_name[usual], given.age or by_name[_AGE]
 
 
 def _hints(missing: list[str], names: Sequence[str]) -> str:
     """A hint for each of the ``missing`` columns that another of the ``names`` may stand for."""
     hints = []
     for wanted in missing:
-        near = next((f" (did you mean {name!r}?)" for name in names if name.lower() in _USUAL_NAMES[wanted]), "")
+        near = next((f" (did you mean {name!r}?)" for name in names if name.lower() in _USUAL_NAMES.get(wanted, ())), "")
         if near := near or did_you_mean(wanted, names):
             hints.append(f"; {wanted}{near}")
     return "".join(hints)
