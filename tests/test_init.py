@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import math
 import random
+import string
 import tomllib
 from collections import Counter
 from collections.abc import Callable
@@ -140,6 +143,35 @@ def test_traps_are_left_out_with_a_reason(tmp_path: Path, kind: str, suffix: str
     assert not [path for path in paths if column in path]
     assert [name for name in made["left_out"] if column.casefold().replace(" ", "_") in name.casefold().replace(" ", "_")]
     assert {"role", "salary", "started", "remote"} <= set(made["features"])
+
+
+DISGUISES: dict[str, Callable[[int, random.Random], object]] = {
+    "c1": lambda age, _: 67 - age,  # years to a pension
+    "c2": lambda age, draw: 12 * (67 - age) - draw.randint(0, 11),
+    "c3": lambda age, draw: round(age / 10 + draw.random() / 10, 1),  # decades
+    "c4": lambda age, _: round(math.log(age), 4),
+    "c5": lambda age, _: round((age - 42) / 13.6, 3),
+    "c6": lambda age, draw: 365 * (125 - age) + draw.randint(0, 364),  # days since 1900
+    "c7": lambda age, _: hashlib.md5(str(age).encode()).hexdigest(),
+    "c8": lambda age, _: f"S{2025 - age - 1925}" if age > 36 else f"H{2025 - age - 1988}",  # era of an emperor
+    "c9": lambda age, draw: f"{(2025 - age) % 100:02d}{draw.randint(1, 12):02d}{draw.randint(1, 28):02d}",
+    "c10": lambda age, _: ["Rat", "Ox", "Tiger", "Rabbit", "Dragon", "Snake", "Horse", "Goat", "Monkey", "Rooster", "Dog", "Pig"][
+        (2021 - age) % 12
+    ],
+    "c11": lambda age, draw: 2025 - age + 18 + draw.randint(0, 1),  # end of school
+    "c12": lambda age, _: ("youth", "adult", "senior")[(age > 24) + (age > 64)],
+    "c13": lambda age, draw: age + draw.randint(-1, 1),
+    "c14": lambda _, draw: "".join(draw.choices(string.digits + string.ascii_lowercase, k=6)),  # an id in base 36
+}
+
+
+def test_the_age_in_disguise_is_no_feature(tmp_path: Path) -> None:
+    """Countdowns, other units, calendars, encodings and bands beside each other: none is left, and all that is honest is."""
+    draw = random.Random(8)
+    rows = [{**row, **{name: of(row["years"], draw) for name, of in DISGUISES.items()}} for row in people(1200)]
+    made = init(write([{k: v for k, v in row.items() if k != "years"} for row in rows], tmp_path / "disguised.jsonl"))
+    assert set(made["features"]) == {"role", "salary", "started", "remote"}
+    assert set(DISGUISES) <= set(made["left_out"])
 
 
 def test_values_of_many_forms_become_features_that_can_be_read(tmp_path: Path) -> None:
