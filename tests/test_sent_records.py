@@ -14,14 +14,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import predict_age
 from conftest import QUICK, cli, tiny_run
 from planted_minors import AS_OF, FIRST_PID, write_source
 from predict_age.aws.http_events import answer_event
+from predict_age.kernels import MIN_KERNEL_ROWS, kernel_switch, prepare_kernels
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import AsgiApplication
 from predict_age.serving.served_model import Watch
+from predict_age.source.flat_records import records_in
+from predict_age.source_config import SourceConfig
 from predict_age.storage.workspace import Workspace
 
 JSON, LINES, ARROW = "application/json", "application/x-ndjson", "application/vnd.apache.arrow.stream"
@@ -185,3 +190,47 @@ def test_an_id_inside_a_flat_profile_is_hidden_when_suppressed(entrance: str, en
     if flat or entrance != "dictionaries":
         assert [row["predicted_age"] is None for row in rows] == [flat, flat, False]
         assert not {"WITHHELD"} & {row["prediction_source"] for row in rows}
+
+
+KEYS = ["birth_year", "approximate_age", "pid", "birth_date", "approx", "languages", "bïrth", "birth_year ", "\\", 'a"b']
+VALUES = (
+    st.none()
+    | st.integers(0, 2030)
+    | st.sampled_from(["birth_year", "caf\u00e9", ' "birth_year": 1', "1980-02-03", "\\"])
+    | st.floats()
+)
+
+
+@st.composite
+def sent_texts(draw: st.DrawFn) -> str | None:
+    """JSON of a profile with names of ages at its top or below, letters of keys escaped or not; or something else."""
+    below = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=2)
+    profile = draw(st.dictionaries(st.sampled_from(KEYS), VALUES | below | st.lists(below, max_size=2), max_size=4))
+    text = json.dumps(profile, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1])))
+    if draw(st.booleans()):
+        text = text.replace('"birth_', '"\\u0062irth_' if draw(st.booleans()) else '"b\\u0069rth_')
+    if draw(st.integers(0, 5)) == 0:
+        text = text[:-1] + draw(st.sampled_from([',"birth_year":1,"birth_year":2}', "", "}}", ']"birth_year"']))
+    return draw(st.sampled_from([text, text, text, text, None, f" [{text}]", f"\n{text} "]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(sent_texts(), min_size=1, max_size=20), st.sampled_from(["*", "profile_json"]), st.sampled_from(KEYS[:4] + KEYS[-3:])
+)
+def test_kernels_find_the_ages_that_json_has(texts: list[str | None], profile: str, name: str) -> None:
+    """Whether compiled code or Python looks for them."""
+    source = SourceConfig(profile_json=profile, birth_year=name)
+    column = pa.chunked_array([pa.array(["{}", *texts], pa.string()).slice(1)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel_switch, "on", False)
+        expected = records_in(column, source)
+    prepare_kernels(MIN_KERNEL_ROWS)
+    assert repr(records_in(column, source)) == repr(expected)
+    names = source.light_columns if profile == "*" else source.age_columns
+    for number, text in enumerate(texts):
+        try:
+            record = json.loads(text or "")
+        except ValueError:
+            record = None
+        assert (number in expected) == (isinstance(record, dict) and any(n in record for n in names))

@@ -55,6 +55,8 @@ def minors_by_profile(profiles: pa.ChunkedArray | pa.StringArray, source: Source
     """Who of n people is a minor by an age at the top of the profile, under the name of a column of ages."""
     minors = np.zeros(len(profiles), np.bool_)
     records = records_in(profiles, source)
+    if not records:
+        return minors
     ages = ages_of_records(list(records.values()), source)
     if ages.num_columns:
         minors[list(records)] = minors_by_age(ages, rules)

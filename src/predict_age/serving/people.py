@@ -68,8 +68,10 @@ class PublishedPeople:
 
     def pids_of(self, written: list[int | str | None]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The pids (n,) of ids, as :meth:`pid_of`, and which (n,) there are."""
-        given = np.array([one is not None for one in written], np.bool_)
         pids = np.zeros(len(written), np.int64)
+        if written.count(None) == len(written):
+            return pids, np.zeros(len(written), np.bool_)
+        given = np.array([one is not None for one in written], np.bool_)
         if self.ids == "integer":
             given &= [isinstance(one, int) and -(2**63) <= one < 2**63 for one in written]
             pids[given] = [int(one) for one, ok in zip(written, given.tolist(), strict=True) if ok and one is not None]

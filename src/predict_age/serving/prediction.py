@@ -156,7 +156,7 @@ class Prediction:
 
     def _without_number(self, items: SentItems) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whose profiles (n,) are not predicted: of people on the suppression list, and of minors."""
-        return self._without_number_by(items.profiles, partial(self.served.people.pids_of, items.pids))
+        return self._without_number_by(items.profiles, lambda: self.served.people.pids_of(items.pids))
 
     def _without_number_by(
         self, profiles: pa.ChunkedArray | pa.StringArray, beside: Callable[[], tuple[NDArray[np.int64], NDArray[np.bool_]]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from predict_age.arrays import BoolArray, Int64Array
@@ -46,4 +47,7 @@ class SentRecords:
 
     def pids(self, profiles: pa.ChunkedArray | pa.StringArray) -> tuple[Int64Array, BoolArray]:
         """The pids (n,) of the ids inside the profiles of a flat source, and where there is one."""
-        return pids_as_written(pa.chunked_array([pa.array(self.ids(profiles), pa.string())]), self.rules.ids)
+        ids = self.ids(profiles)
+        if not any(ids):
+            return np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
+        return pids_as_written(pa.chunked_array([pa.array(ids, pa.string())]), self.rules.ids)

@@ -6,13 +6,16 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from predict_age.arrays import Int64Array
+from predict_age.kernels import use_kernels
+from predict_age.kernels.json_scanner import JsonScan, PathTree
 from predict_age.source.column_types import holds_value, plain_values, storage_type
-from predict_age.source.row_group_reader import LIGHT
+from predict_age.source.row_group_reader import LIGHT, text_buffers
 from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 from predict_age.source_config import SourceConfig
 
@@ -25,18 +28,35 @@ def records_in(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig)
     Where the records of the source are flat, those with an id, too: anywhere else a key of that name is part of the profile.
     """
     names = source.light_columns if source.profile_json == "*" else source.age_columns
+    parts = {_ESCAPED, *names} - {""}
     found: dict[int, Mapping[str, object]] = {}
-    may = np.zeros(len(profiles), np.bool_)
-    for text in {_ESCAPED, *names} - {""}:
-        may |= pc.fill_null(pc.match_substring(profiles, text), False).to_numpy(zero_copy_only=False)
-    for number in np.flatnonzero(may).tolist():
+    for number in _candidates(profiles, names).tolist():
+        text = profiles[number].as_py()
+        if text is None or not any(part in text for part in parts):
+            continue
         try:
-            record = json.loads(profiles[number].as_py(), parse_float=Decimal)
+            record = json.loads(text, parse_float=Decimal)
         except (ValueError, RecursionError):  # said of the profile where it is read
             continue
         if isinstance(record, Mapping) and not record.keys().isdisjoint(names):
             found[number] = {name: value for name, value in record.items() if name in names}
     return found
+
+
+def _candidates(profiles: pa.ChunkedArray | pa.StringArray, names: tuple[str, ...]) -> Int64Array:
+    """Numbers of the JSON texts that may have one of the keys ``names`` at their top: kernels tell it of plain ones, else all."""
+    if not len(profiles) or not use_kernels(len(profiles)):
+        return np.arange(len(profiles))
+    texts = profiles.combine_chunks() if isinstance(profiles, pa.ChunkedArray) else profiles
+    rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False)) if texts.null_count else np.arange(len(texts))
+    scan = JsonScan(*text_buffers(texts), rows, _tree(names))
+    scan.scan_rows(slice(0, len(rows)))
+    return rows[~scan.plain | (scan.starts >= 0).any(axis=1)]
+
+
+@lru_cache(maxsize=8)
+def _tree(names: tuple[str, ...]) -> PathTree:
+    return PathTree([[name] for name in dict.fromkeys(names)])
 
 
 def age_names(source: SourceConfig) -> Iterable[tuple[str, str]]:
