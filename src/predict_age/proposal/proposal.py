@@ -69,7 +69,7 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
         try:
             columns = guess_columns(sample, as_of, given, ask)
         except ConfigError as error:
-            raise with_stray_files(error, sample.files) from None
+            raise with_stray_files(_without_doubtful_names(error, sample, as_of, given), sample.files) from None
     ages = ages_of_sample(sample.records, {guess.role: guess.name for guess in columns.ages}, as_of, columns.birth_date_format)
     described = without_minors(sample.records, ages, columns.pid.name)
     profiles = _profiles(described.records, columns)
@@ -83,6 +83,17 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
     return Proposal(
         source, sample, columns, as_of, ages, kept, left + dropped, _groups(shared.fields), stray_files(sample.files, columns.taken)
     )
+
+
+def _without_doubtful_names(error: ConfigError, sample: SourceSample, as_of: dt.date, given: dict[Role, str]) -> ConfigError:
+    """The ``error`` of columns that were not found, as it is for a sample whose first line may be a record."""
+    if given or not sample.doubtful:
+        return error
+    try:
+        guess_columns(sample.without_doubtful_names(), as_of, given, lambda guess: guess.name)
+    except ConfigError as other:
+        return other
+    return error
 
 
 def _profiles(records: list[Record], columns: Columns) -> list[Record]:

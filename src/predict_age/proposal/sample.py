@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from predict_age.config import SourceConfig
+from predict_age.source.csv_header import FirstLine
+from predict_age.source.csv_reader import judged_header
 from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.value_form import form_of
 from predict_age.source.whole_records import sample_records
 from predict_age.tally import fewest_sharing
 
@@ -19,20 +22,50 @@ Record = dict[str, object]
 
 @dataclass(frozen=True)
 class SourceSample:
-    """Records of a source. ``columns``: keys at the top of 20 records or more, in order; ``texts_only``: all values are text."""
+    """Records of a source. ``columns``: keys at the top of 20 records or more, in order; ``texts_only``: all values are text.
+
+    ``doubtful``: names of columns from first lines of CSV files of which nothing says that they are no records.
+    """
 
     files: tuple[SourceFile, ...]
     records: list[Record]
     columns: list[str]
     texts_only: bool
+    doubtful: frozenset[str] = frozenset()
+
+    def without_doubtful_names(self) -> SourceSample:
+        """The same records, where forms stand for the ``doubtful`` names: they may be values of a person."""
+        if not self.doubtful:
+            return self
+        names, shown = dict.fromkeys(name for record in self.records for name in record), dict[str, str]()
+        used = Counter(name for name in names if name not in self.doubtful)
+        for name in names:
+            form = form_of(name) if name in self.doubtful else name
+            used[form] += name in self.doubtful
+            shown[name] = form if used[form] <= 1 else f"{form} ({used[form]})"
+        records = [{shown[name]: value for name, value in record.items()} for record in self.records]
+        return replace(self, records=records, columns=[shown[name] for name in self.columns])
 
 
 def sample_source(source: str, most: int = ROWS_SAMPLED) -> SourceSample:
     """Read up to ``most`` records spread over the files. Raises InputError for a source that cannot be read."""
     files = list_source(source, SourceConfig()).files
-    values = (json_object(text) for piece in sample_records(files, most) for text in piece.texts.to_pylist())
+    pieces = sample_records(files, most)
+    values = (json_object(text) for piece in pieces for text in piece.texts.to_pylist())
     records = [value for value in values if value is not None]
-    return SourceSample(files, records, shared_keys(records), all(file.format == "csv" for file in files))
+    doubtful = _doubtful_names([files[number] for number in dict.fromkeys(piece.place[0] for piece in pieces)])
+    return SourceSample(files, records, shared_keys(records), all(file.format == "csv" for file in files), doubtful)
+
+
+def _doubtful_names(files: Sequence[SourceFile]) -> frozenset[str]:
+    """Names in the first lines of ``files`` that may be records; those that several files have, or a line of names, are none."""
+    counts, sure, doubtful = Counter[str](), set[str](), set[str]()
+    for file in files:
+        if file.format == "csv":
+            names, judged = judged_header(file)
+            counts.update(set(names))
+            (doubtful if judged is FirstLine.DOUBTFUL else sure).update(names)
+    return frozenset(name for name in doubtful - sure if name and counts[name] == 1)
 
 
 def shared_keys(records: Sequence[Record]) -> list[str]:

@@ -25,6 +25,10 @@ from predict_age.source.discovery import SourceFile
 from predict_age.tally import AGE_BINS, fold_tails, pooled, shown_parts
 
 _ATTRIBUTE = re.compile(r"protected attribute \(([^:)]+)")
+DOUBTFUL_NAMES = (
+    "the first line may be a record: forms stand for its values. Write a line of names above it; if it has names, give that of the "
+    "ids with --pid"
+)
 ROLE_WORDS = {"pid": "id", "approximate_age": "age in years", "birth_year": "year of birth", "birth_date": "date of birth"}
 
 
@@ -123,6 +127,7 @@ def profile_of(source: str, as_of: dt.date, given: dict[Role, str]) -> SourcePro
     """
     with stage(f"read a sample of {source}"):
         sample = sample_source(source)
+        sample = sample if given else sample.without_doubtful_names()
     with stage("count rows"):
         rows, exact = count_rows(sample)
     columns, problem = None, ""
@@ -160,7 +165,8 @@ def profile_of(source: str, as_of: dt.date, given: dict[Role, str]) -> SourcePro
         problem,
         known,
         fields,
-        profile_findings(fields, known, problem, len(sample.records), len(everybody), hidden)
+        ([DOUBTFUL_NAMES] if sample.doubtful and not given else [])
+        + profile_findings(fields, known, problem, len(sample.records), len(everybody), hidden)
         + stray_files(sample.files, columns.taken if columns else ()),
     )
 

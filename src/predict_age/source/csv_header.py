@@ -5,24 +5,34 @@ A table refused for its honest header cannot be used, so that the line counts as
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum
 from itertools import pairwise
+from math import e
 from statistics import median
 
 from predict_age.errors import InputError
 from predict_age.source.usual_names import is_usual_name
 
-LEAST_SHARE = 0.5  # of the names that are values of their columns
+LEAST_SHARE = 0.4  # of the names that are values of their columns
 FEWEST_NAMES = 2
-ONE_KIND = 0.98  # of the values of a column, for it to have one kind
+FEWEST_NUMBERS = 3  # that go on by one step: two do by chance
+FEWEST_RISING = 4
+SHORT_STEPS = ((0, 1), (0, 7), (1, 0), (12, 0))  # months and days between two dates that go on; more dates may have any step
 SAME_FORM = 0.5  # of the values that have the form of the name
-FEWEST_DIGITS = 3  # of a name that has the form of the values
-NEW_WORD = 0.1  # share of values that occur once, up to which a word that occurs in no record is a name
-NEW_NUMBER = 0.02  # the same for numbers and codes
+FEWEST_DIGITS, LONG_NAME = 3, 6  # digits, or characters, of a name that has the form of the values
+SAME_LENGTH, LONG_CODE = 0.9, 8  # share of values, and characters, of codes of one length
+OTHER_KINDS = 0.02  # values of another kind that a column has beyond those that were seen
+RARE = 0.05  # probability of a record with such values, below which they are names
+TRUSTED_WORD, TRUSTED_NUMBER = 2.0, 0.4  # how much a new word, or number, of a column says, beside a value of another kind
 YEARS = range(1900, 2101)
 STEM_SHARE = 0.6  # of the names that are one stem with numbers
+DATE_FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%Y%m%d")
+_WORD = re.compile(r"[^\W_]{2,}")
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 _KINDS = (
     ("number", _NUMBER),
@@ -35,13 +45,22 @@ _MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "nil", "-", ".", "
 _STEM = re.compile(r"(.*[^\d\W].*?)[ _.-]?\d+[a-z]?", re.IGNORECASE)
 
 
-def is_record(names: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
-    """Whether the ``names`` are nearly certainly values of their columns in the first ``records``.
+class FirstLine(Enum):
+    """Contents of the first line of a CSV file, as far as its values and the records below it tell."""
 
-    A value occurs again in its column, has the form of most values there, or is a number near their range, an e-mail address or a
-    date among others. A line is one of names where one of them is a usual name of a column, is of another kind than the values
-    below it (``pid`` over numbers), or occurs in no record of a column whose values all recur; where names are one stem with
-    numbers (``q1``, ``q2``); and where numbers rise over columns of one range (``1990``, ``1991``; ``10``, ``25``, ``75``).
+    NAMES = "names"
+    RECORD = "record"
+    DOUBTFUL = "doubtful"  # too little speaks for a record, and nothing for names
+
+
+def judge_first_line(names: Sequence[str], records: Sequence[Sequence[str]]) -> FirstLine:
+    """Judge whether the ``names`` are nearly certainly values of their columns in the first ``records``, or nothing speaks for names.
+
+    A value occurs again in its column, or a word of it does; it has the form of most values there, or is a number near their range,
+    an e-mail address or a date among others. A line is one of names where one of them is a usual name of a column, is of another
+    kind than the values below it (``pid`` over numbers), or occurs in no record of a column whose values all recur; where names
+    are one stem with numbers (``q1``, ``q2``); where numbers rise over columns of one range (``10``, ``25``, ``75``,
+    ``95``); and where numbers or dates go on by one step.
     """
     if len(names) > 1:  # files put together have the header again
         records = [record for record in records if list(record) != list(names)]
@@ -49,11 +68,18 @@ def is_record(names: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
     columns = [[v for r in records if at < len(r) and (v := r[at].strip()).casefold() not in _MISSING] for at in filled]
     texts = [names[at].strip() for at in filled]
     if any(map(is_usual_name, texts)) or _are_numbered(texts) or count_on(texts) or _rise(texts, columns):
-        return False
-    if any(_is_foreign(text, column) for text, column in zip(texts, columns, strict=True)):
-        return False
+        return FirstLine.NAMES
+    if _are_foreign([_chance(text, column) for text, column in zip(texts, columns, strict=True)]):
+        return FirstLine.NAMES
+    if _dates_go_on(texts):
+        return FirstLine.DOUBTFUL
     hits = sum(_is_value(text, column) for text, column in zip(texts, columns, strict=True))
-    return hits >= max(1, min(FEWEST_NAMES, len(filled)), LEAST_SHARE * len(filled))
+    return FirstLine.RECORD if hits >= max(1, min(FEWEST_NAMES, len(filled)), LEAST_SHARE * len(filled)) else FirstLine.DOUBTFUL
+
+
+def is_record(names: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
+    """Whether the ``names`` are nearly certainly values of their columns in the first ``records``."""
+    return judge_first_line(names, records) is FirstLine.RECORD
 
 
 def _are_numbered(names: Sequence[str]) -> bool:
@@ -66,10 +92,33 @@ def _are_numbered(names: Sequence[str]) -> bool:
 def count_on(names: Sequence[str]) -> bool:
     """Whether those names that are numbers are years in their order, or go on by one step: ``0``, ``5``, ``10``."""
     heads = [_number(name) for name in names if _NUMBER.fullmatch(name)]
-    steps = [later - earlier for earlier, later in pairwise(heads)]
-    if set(steps) == {1.0} or (len(steps) > 1 and len(set(steps)) == 1 and steps[0]):
+    if _dates_go_on(names, FEWEST_NUMBERS):
         return True
-    return len(steps) > 1 and _is_ordered(heads) and all(head.is_integer() and head in YEARS for head in heads)
+    if len(heads) < FEWEST_NUMBERS:
+        return False
+    steps = {later - earlier for earlier, later in pairwise(heads)}
+    if len(steps) == 1 and steps != {0.0}:
+        return True
+    return _is_ordered(heads) and all(head.is_integer() and head in YEARS for head in heads)
+
+
+def _dates_go_on(names: Sequence[str], least: int = 2) -> bool:
+    """Whether all of at least so many ``names`` that are dates rise by one step, of days or of whole months."""
+    dates = [date for name in names if (date := _date(name))]
+    if len(dates) < max(2, least) or 2 * len(dates) <= len(names):
+        return False
+    months = {(12 * (later.year - one.year) + later.month - one.month, later.day - one.day) for one, later in pairwise(dates)}
+    days = {(0, (later - one).days) for one, later in pairwise(dates)}
+    if len(dates) == 2:
+        return bool((months | days) & set(SHORT_STEPS))
+    return any(len(steps) == 1 and min(steps) > (0, 0) for steps in (months, days))
+
+
+def _date(text: str) -> dt.date | None:
+    for pattern in DATE_FORMS:
+        with suppress(ValueError):
+            return dt.datetime.strptime(text, pattern).date()
+    return None
 
 
 def _rise(names: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
@@ -78,7 +127,7 @@ def _rise(names: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
     values = [[_number(v) for v in column if _NUMBER.fullmatch(v)] for _, column in pairs]
     values = [numbers for numbers in values if numbers]
     one_range = all(min(one) <= median(other) <= max(one) for one in values for other in values)
-    return len(pairs) >= FEWEST_NAMES and _is_ordered([_number(name) for name, _ in pairs]) and one_range
+    return len(pairs) >= FEWEST_RISING and _is_ordered([_number(name) for name, _ in pairs]) and one_range
 
 
 def _is_ordered(numbers: Sequence[float]) -> bool:
@@ -86,34 +135,58 @@ def _is_ordered(numbers: Sequence[float]) -> bool:
     return min(steps) > 0 or max(steps) < 0
 
 
-def _is_foreign(name: str, column: Sequence[str]) -> bool:
-    """Whether a ``name`` can hardly be a value: it is of another kind than they are, or new where nothing else is new.
+def _are_foreign(chances: Sequence[float]) -> bool:
+    """Whether a record hardly has values of these ``chances``: a single one that is rare enough, or several.
+
+    At least k of m values have a chance of at most x with a probability of at most (e m x / k)^k.
+    """
+    many = len(chances)
+    below = [(e * many * chance / k) ** k if k > 1 else many * chance for k, chance in enumerate(sorted(chances), start=1)]
+    return min(below, default=1.0) < RARE
+
+
+def _chance(name: str, column: Sequence[str]) -> float:
+    """Probability that a value of a ``column`` is like the ``name``: of a kind that others have, or new as it is.
 
     The share of values that occur once estimates how often the next value is a new one (Good and Turing).
     """
     if not column:
-        return False
+        return 1.0
     kinds = Counter(map(_kind, column))
-    kind, most = kinds.most_common(1)[0]
-    if most >= ONE_KIND * len(column) and _kind(name) != kind:
-        return True
+    mine, rows = _kind(name), len(column)
+    of_kind = 1.0 if mine == kinds.most_common(1)[0][0] else (kinds[mine] + OTHER_KINDS) / (rows + OTHER_KINDS)
     counts = Counter(column)
-    new = sum(times == 1 for times in counts.values()) / len(column)
-    return name not in counts and new < (NEW_WORD if _kind(name) == "word" else NEW_NUMBER)
+    if name in counts:
+        return of_kind
+    new = (sum(times == 1 for times in counts.values()) + 1) / (rows + 1)
+    return min(1.0, of_kind, new / (TRUSTED_WORD if mine == "word" else TRUSTED_NUMBER))
 
 
 def _is_value(name: str, column: Sequence[str]) -> bool:
-    if name in column or _kind(name) in ("mail", "JSON"):
-        return True
     kind = _kind(name)
+    if name in column or kind in ("mail", "JSON"):
+        return True
+    if (words := _words(name)) and len(words) > 1:
+        others = set().union(*map(_words, column))
+        if 2 * len(words & others) >= len(words):
+            return True
     same = [value for value in column if _kind(value) == kind]
     if kind == "word" or len(same) <= SAME_FORM * len(column):
         return False
     if kind == "number":
         low, high = min(map(_number, same)), max(map(_number, same))
         return 2 * low - high <= _number(name) <= 2 * high - low
-    enough = sum(map(str.isdigit, name)) >= FEWEST_DIGITS
-    return kind == "date" or (enough and sum(_form(value) == _form(name) for value in same) > SAME_FORM * len(column))
+    digits = sum(map(str.isdigit, name))
+    if digits >= FEWEST_DIGITS and len(name) >= LONG_CODE and sum(len(v) == len(name) for v in column) >= SAME_LENGTH * len(column):
+        return True
+    alike = [len(value) for value in same if _form(value) == _form(name)]
+    enough = digits >= FEWEST_DIGITS or len(name) >= LONG_NAME
+    return kind == "date" or (enough and len(alike) > SAME_FORM * len(column) and min(alike) - 1 <= len(name) <= max(alike) + 1)
+
+
+def _words(value: str) -> set[str]:
+    """Words and numbers of more than one character in a value."""
+    return set(_WORD.findall(value.casefold()))
 
 
 def _kind(value: str) -> str:

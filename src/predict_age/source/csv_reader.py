@@ -14,7 +14,7 @@ from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
 from predict_age.source.csv_dialect import DELIMITERS, MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
-from predict_age.source.csv_header import is_record, no_header
+from predict_age.source.csv_header import FirstLine, is_record, judge_first_line, no_header
 from predict_age.source.discovery import SourceFile
 from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_group_reader import repeated_text
@@ -109,11 +109,16 @@ def _is_index(names: list[str], beginning: bytes, dialect: Dialect) -> bool:
     return len(values) > 1 and len(set(values)) == len(values) and all(values)
 
 
-def header_is_record(file: SourceFile) -> bool:
-    """Whether the first line of a CSV file looks like a record; a header that the catalogue gives never does."""
+def judged_header(file: SourceFile) -> tuple[list[str], FirstLine]:
+    """Values of the first line of a CSV file, and whether they are names; those that the catalogue gives always are.
+
+    Raises InputError when the line is wrongly quoted.
+    """
     blocks, dialect = utf8_blocks(file), dialect_of(file)
     head, names, taken = _header(blocks, dialect, file)
-    return not file.given_header and is_record(names, _first_records(head[taken:], dialect))
+    if file.given_header:
+        return names, FirstLine.NAMES
+    return names, judge_first_line(names, _first_records(head[taken:], dialect))
 
 
 def header_of(file: SourceFile) -> list[str]:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
-from predict_age.source.csv_header import no_header
-from predict_age.source.csv_reader import header_is_record, header_of, read_csv
+from predict_age.source.csv_header import FirstLine, no_header
+from predict_age.source.csv_reader import judged_header, read_csv
 from predict_age.source.discovery import SourceFile
 from predict_age.source.json_reader import read_jsonl
 from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
@@ -90,10 +90,10 @@ def _texts(file: SourceFile) -> Iterator[pa.ChunkedArray]:
         for chunk in read_jsonl(file, _settings(UNUSED)):
             yield chunk.rows["profile_json"]
         return
-    header = header_of(file)
+    header, judged = judged_header(file)
     if not header:
         return
-    if header_is_record(file):
+    if judged is FirstLine.RECORD:
         raise no_header(file.path)
     name = header[0] or BY_POSITION  # an index as pandas and R write it
     first = json.dumps(name, ensure_ascii=False)

@@ -14,8 +14,8 @@ import pyarrow as pa
 from predict_age.config import SourceConfig
 from predict_age.errors import ConfigError, InputError
 from predict_age.source.column_names import did_you_mean
-from predict_age.source.csv_header import no_header
-from predict_age.source.csv_reader import header_is_record, header_of
+from predict_age.source.csv_header import FirstLine, no_header
+from predict_age.source.csv_reader import judged_header
 from predict_age.source.discovery import SourceFile, list_source
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.text_readers import read_text
@@ -130,9 +130,10 @@ def _names(file: SourceFile) -> list[str]:
     if file.format == "parquet":
         names: list[str] = open_parquet(file.path).schema_arrow.names
         return names
-    if header_is_record(file):
+    header, judged = judged_header(file)
+    if judged is FirstLine.RECORD:
         raise no_header(file.path)
-    return header_of(file)
+    return header
 
 
 def _columns(names: Sequence[str], truth: str, given: TruthColumns) -> tuple[str, str] | None:
