@@ -14,6 +14,7 @@ import pytest
 
 from conftest import AS_OF, TINY, call
 from faults import warm
+from predict_age.pipeline import estimate, feature_check
 
 Row = dict[str, Any]
 PEOPLE: list[Row] = [
@@ -96,3 +97,53 @@ def test_plan_and_run_refuse_a_source_for_the_same_reason(fault: str, write: Cal
     first, second = (message[message.index("predict-age: ") :].split("  to fix")[0] for _, _, message in (planned, ran))
     assert first == second
     assert said in first
+
+
+Records = list[dict[str, Any]]
+
+
+def people(first: int, count: int, pid: str = "pid", age: str = "age", profile: str = "profile") -> Records:
+    return [{pid: first + i, age: 20 + i % 40, profile: {"tenure": i % 30}} for i in range(count)]
+
+
+SLIPS: dict[str, tuple[list[Records], str]] = {
+    "ids in capitals": ([people(0, 60, pid="PID")], 'pid_missing: 60 (did you mean "PID"?)'),
+    "ids in capitals in one file": ([people(0, 60), people(60, 60, pid="Pid")], 'pid_missing: 60 (did you mean "Pid"?)'),
+    "ids of every other record": (
+        [[p for i in range(40) for p in people(i, 1, pid=("pid", "pId")[i % 2])]],
+        'pid_missing: 20 (did you mean "pId"?)',
+    ),
+    "ids under a longer name": ([people(0, 60, pid="person_pid")], "pid_missing: 60"),
+    "an age without values beside one in capitals": (
+        [people(0, 60), [{**p, "age": None} for p in people(60, 60, age="Age")]],
+        '"age" (did you mean "Age"?)',
+    ),
+    "ages in capitals in one file": ([people(0, 60), people(60, 60, age="AGE")], '"age" (did you mean "AGE"?)'),
+    "another profile key in one file": ([people(0, 60), people(60, 60, profile="body")], 'the key "profile"'),
+    "a misspelt profile key of few people": ([people(0, 60), people(60, 5, profile="profle")], 'did you mean "profle"?'),
+}
+
+
+@pytest.mark.parametrize(("write", "counted"), [(json_array, True), (json_lines, False)], ids=["counted", "sampled"])
+@pytest.mark.parametrize("slip", SLIPS)
+def test_plan_and_run_see_slips_of_keys_in_single_files(
+    slip: str, write: Callable[..., None], counted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever file they are in, and also where it lies outside the sample of the profiles, or the source is not read as a whole."""
+    files, said = SLIPS[slip]
+    monkeypatch.setattr(feature_check, "PROFILES_SAMPLED", 40)
+    if not counted:
+        monkeypatch.setattr(estimate, "COUNTED_TEXT_BYTES", 10)
+    (tmp_path / "s").mkdir()
+    for number, rows in enumerate(files):
+        write(tmp_path / "s" / f"{number}", rows)
+    (tmp_path / "c.toml").write_text(TINY + SOURCE)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    common = ["--source", tmp_path / "s", "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml", "--as-of", AS_OF]
+    planned, ran = call(["plan", *common]), call(["run", *common, "--workspace", tmp_path / "w", "-q"])
+    assert ran[0] == 3
+    assert said in str(ran)
+    if counted or "pid_missing" not in said:  # rejected records of a large text are counted in a run alone
+        assert planned[0] == 3
+        first, second = (message[message.index("predict-age: ") :].split("  to fix")[0] for _, _, message in (planned, ran))
+        assert first == second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import pyarrow as pa
@@ -21,7 +22,16 @@ from predict_age.runtime.command_log import stage
 from predict_age.runtime.worker_pool import available_cores
 from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
-from predict_age.source.missing_keys import no_known_age
+from predict_age.source.missing_keys import (
+    AGE_KEYS,
+    PROFILE_COLUMN,
+    EmptyKeys,
+    check_keys,
+    columns_without_value,
+    id_hint,
+    no_known_age,
+    suspects,
+)
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
 from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_known
 from predict_age.source.row_group_reader import merged
@@ -129,9 +139,12 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
     }
     rows = sum(metadata.num_rows for metadata in footers.values())
     counted = whole and rows <= COUNTED_ROWS
+    empty: list[EmptyKeys] = []
     for number, file in enumerate(plan.files):
         if number not in footers:
-            text_rows += _sample_text(walk, number, sample, whole=whole)
+            found, keys = _sample_text(walk, number, sample, whole=whole)
+            text_rows += found
+            empty += [keys] if keys.records else []
         elif counted and footers[number].num_rows:
             for piece in walk.of_file(number):
                 sample.add_piece(piece)
@@ -145,8 +158,10 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
     rows += text_rows
     if not rows:
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(plan.files)} empty file(s)")
+    check_keys(empty, plan.source, config.source)
     if whole:
-        check_rejected(sample.rows_by_file(), config.source, "look at the source")
+        hint = partial(id_hint, files=plan.files, source=config.source)
+        check_rejected(sample.rows_by_file(), config.source, "look at the source", hint)
     ages, columns, people = sample.ages(plan, rows)
     if sample.sees_all(rows) and trains:
         if all(column.is_empty for column in columns):
@@ -174,21 +189,31 @@ def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFinding
     )
 
 
-def _sample_text(walk: RowWalk, number: int, sample: PlanSample, *, whole: bool) -> int:
-    """Rows of a text file: counted where it is read as a ``whole``, else scaled up by bytes from its first chunk."""
-    file, rows = walk.files[number], 0
+def _sample_text(walk: RowWalk, number: int, sample: PlanSample, *, whole: bool) -> tuple[int, EmptyKeys]:
+    """Rows of a text file: counted where it is read as a ``whole``, else scaled up by bytes from its first chunk.
+
+    A JSON file that may have its profiles or ages under another key is read until one is found.
+    """
+    file, rows, usable, empty = walk.files[number], 0, 0, frozenset((*AGE_KEYS, PROFILE_COLUMN))
+    wanted: frozenset[str] | None = None
     for piece in walk.of_file(number):
-        sample.add_piece(piece)
-        rows += piece.records
+        if whole or not rows:
+            sample.add_piece(piece)
+            rows += piece.records
+        if file.format == "jsonl" and len(piece):
+            usable, empty = usable + len(piece), empty & columns_without_value(piece.rows, piece.profiles())
         if not whole:
             sample.finish()
-            break
+            wanted = suspects(file, walk.source) if wanted is None and file.format == "jsonl" else wanted
+            if not wanted or not wanted & empty:
+                break
+    keys = EmptyKeys(file, empty, usable)
     if whole or not rows:
-        return rows
+        return rows, keys
     with open_bytes(file) as stream:
         beginning = stream.read(8 << 20)
     packed = pa.compress(beginning, codec=file.compression, asbytes=True) if file.compression else beginning
-    return round(rows * max(1.0, file.size / max(len(packed), 1)))
+    return round(rows * max(1.0, file.size / max(len(packed), 1))), keys
 
 
 def training_seconds(people: int, workers: int) -> float:

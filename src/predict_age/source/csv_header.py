@@ -20,7 +20,7 @@ from predict_age.source.usual_names import is_usual_name
 
 LEAST_SHARE = 0.4  # of the names that are values of their columns
 FEWEST_NAMES = 2
-FEWEST_NUMBERS = 3  # that go on by one step: two do by chance
+LEAST_GOING_ON = 3  # numbers or dates, by one step: two do by chance
 FEWEST_RISING = 4
 SHORT_STEPS = ((0, 1), (0, 7), (1, 0), (12, 0))  # months and days between two dates that go on; more dates may have any step
 SAME_FORM = 0.5  # of the values that have the form of the name
@@ -92,9 +92,9 @@ def _are_numbered(names: Sequence[str]) -> bool:
 def count_on(names: Sequence[str]) -> bool:
     """Whether those names that are numbers are years in their order, or go on by one step: ``0``, ``5``, ``10``."""
     heads = [_number(name) for name in names if _NUMBER.fullmatch(name)]
-    if _dates_go_on(names, FEWEST_NUMBERS):
+    if _dates_go_on(names, LEAST_GOING_ON):
         return True
-    if len(heads) < FEWEST_NUMBERS:
+    if len(heads) < LEAST_GOING_ON:
         return False
     steps = {later - earlier for earlier, later in pairwise(heads)}
     if len(steps) == 1 and steps != {0.0}:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
@@ -63,6 +64,34 @@ def empty_keys(file: SourceFile, metadata: pq.FileMetaData, groups: range) -> Em
     """Columns without a value among the row ``groups`` made from a file in the working file that has the ``metadata``."""
     empty = frozenset(name for name in (*AGE_KEYS, PROFILE_COLUMN) if _is_empty(metadata, groups, name))
     return EmptyKeys(file, empty, sum(metadata.row_group(g).num_rows for g in groups))
+
+
+def columns_without_value(rows: pa.Table, profiles: pa.ChunkedArray) -> frozenset[str]:
+    """Columns in which none of the ``rows`` of a JSON file has a value."""
+    columns = {name: rows[name] for name in AGE_KEYS if name in rows.column_names} | {PROFILE_COLUMN: profiles}
+    return frozenset(name for name, values in columns.items() if values.null_count == len(values))
+
+
+def suspects(file: SourceFile, source: SourceConfig) -> frozenset[str]:
+    """Columns that a JSON file may have under another key, by the keys of its first records."""
+    keys = keys_of_first_records(file)
+    own = [key for key in keys if key not in source.light_columns]
+    ages = {column for column in AGE_KEYS if (name := getattr(source, column)) not in keys and did_you_mean(name, own)}
+    ages |= {column for column in AGE_KEYS if any(letters_of(key) == letters_of(getattr(source, column)) for key in own)}
+    return frozenset(ages | ({PROFILE_COLUMN} if source.profile_json not in ("*", *keys) else set()))
+
+
+def id_hint(path: str, files: Sequence[SourceFile], source: SourceConfig) -> str:
+    """A hint at the key that records of the JSON file at ``path`` may have their ids under; without a path, of any file."""
+    for file in files:
+        if file.format != "jsonl" or path not in ("", file.path):
+            continue
+        keys = keys_of_first_records(file)
+        own = [key for key in keys if key not in source.light_columns]
+        slips = [key for key in own if letters_of(key) == letters_of(source.pid)] if source.pid in keys else own
+        if hint := did_you_mean(source.pid, slips):
+            return hint
+    return ""
 
 
 def check_keys(files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> None:

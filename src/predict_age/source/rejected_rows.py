@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError, IntegrityError
-from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE
+from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, PID_MISSING
 from predict_age.source.working_rows import NOT_UTF8
 
 
@@ -21,11 +21,17 @@ class FileRows:
     rejected: Counter[str]
 
 
-def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) -> None:
+def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str, id_hint: Callable[[str], str]) -> None:
     """Raise InputError when there are no rows, when a file has no usable one, or when too many cannot be used.
 
-    A file of few records, as many as may be rejected anyhow, is no reason to stop when it has no usable one.
+    A file of few records, as many as may be rejected anyhow, is no reason to stop when it has no usable one. ``id_hint`` may know
+    another name of the ids that a file, or one of all, lacks.
     """
+
+    def found(reasons: Counter[str], path: str = "") -> str:
+        shown = ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
+        return shown + id_hint(path) if reasons[PID_MISSING] else shown
+
     read = sum(f.records for f in files)
     reasons = sum((f.rejected for f in files), Counter[str]())
     bad = reasons.total()
@@ -35,21 +41,21 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str) ->
         raise InputError("the source holds no rows", expected="at least one record", found=f"{len(files)} empty file(s)")
     if bad == read:
         raise InputError(
-            "no row of the source can be used", expected="records that can be read, each with an id", found=_shown(reasons), fix=fix
+            "no row of the source can be used", expected="records that can be read, each with an id", found=found(reasons), fix=fix
         )
     for file in files:
         if file.records > limits.max_set_aside_floor and file.rejected.total() == file.records:
             raise InputError(
                 f"no row of {file.path} can be used",
                 expected="records that can be read, each with an id",
-                found=_shown(file.rejected),
+                found=found(file.rejected, file.path),
                 fix=f"{fix}; or remove the file from the source",
             )
     if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
         raise InputError(
             f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
             expected=f"at most {limits.max_set_aside_share:.2%}, or {limits.max_set_aside_floor} rows",
-            found=_shown(reasons),
+            found=found(reasons),
             fix=f"{fix}, mend the source, or raise max_set_aside_share under [source]{text}",
         )
 
@@ -63,10 +69,6 @@ def too_few_known(least: int, found: str, likely: str = "") -> InputError:
         found=found,
         fix=hint + "add rows with an age, birth date or birth year, or lower training.min_rows (20 at least)",
     )
-
-
-def _shown(reasons: Counter[str]) -> str:
-    return ", ".join(f"{reason}: {n:,}" for reason, n in reasons.most_common())
 
 
 def check_converted(path: str, expected: int, found: int) -> None:

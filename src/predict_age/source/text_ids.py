@@ -20,6 +20,7 @@ from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 LARGEST = 2**63 - 1
 _PLAIN_NUMBER = re.compile(r"(?!-0)-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 NOT_AN_INTEGER, OUT_OF_RANGE = "pid_not_an_integer", "pid_out_of_range"  # why an id is no whole number of 64 bits
+PID_MISSING = "pid_missing"
 _NO_ID = {UNREADABLE_TEXT, "true", "false"}
 COLUMNS = pa.schema([("pid", pa.int64()), ("source_id", pa.string()), ("id_check", pa.uint64()), ("problem", pa.string())])
 
@@ -67,7 +68,7 @@ def read_text_ids(column: pa.ChunkedArray) -> pa.Table:
             pids.append(None)
             texts.append(None)
             checks.append(None)
-            problems.append("pid_missing" if not text else "pid_unreadable")
+            problems.append(PID_MISSING if not text else "pid_unreadable")
             continue
         pid, check = _pid_and_check(text)
         pids.append(pid)

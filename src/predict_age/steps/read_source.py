@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from predict_age.source.convert import Conversion, TextFile, convert, converted_
 from predict_age.source.duplicate_rows import DuplicateRows, find_duplicates, write_duplicate_rows, write_unused_rows
 from predict_age.source.external_partition import buckets_for
 from predict_age.source.id_hashes import key_of_run
-from predict_age.source.missing_keys import EmptyKeys, check_keys, empty_keys, no_known_age
+from predict_age.source.missing_keys import EmptyKeys, check_keys, empty_keys, id_hint, no_known_age
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.rejected_rows import check_rejected
 from predict_age.source.row_group_reader import Split, splits_of_file
@@ -79,7 +81,7 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     _note_ids(context, rules, counts)
     sources = source_rows(context, conversions, counts, splits, rules)
     for rows in sources:
-        check_rejected(rows.files, plan.config.source, f"look at {set_aside}")
+        check_rejected(rows.files, plan.config.source, f"look at {set_aside}", _id_hint(plan))
     if not sources[-1].hidden.rows:
         _check_known_ages(plan, [c for c, s in zip(counts, splits, strict=True) if _is_trained_on(plan, s)])
     written = {p: h for c in conversions for p, h in c.written.items()} | {p: h for c in counts for p, h in c.written.items()}
@@ -101,6 +103,10 @@ def read_source(inputs: ReadSourceInputs) -> StepResult[ReadSourceFacts]:
     written[str(source / "splits.json")] = file_sha256(source / "splits.json")
     outputs = {name: written[str(path)] for name, path in context.folder.named(*map(Path, written)).items()}
     return StepResult(facts.read, facts, outputs)
+
+
+def _id_hint(plan: RunPlan) -> Callable[[str], str]:
+    return partial(id_hint, files=plan.all_files, source=plan.config.source)
 
 
 def _is_trained_on(plan: RunPlan, split: Split) -> bool:
