@@ -2,7 +2,9 @@
 
 import csv
 import datetime as dt
+import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import pytest
 
 import predict_age
 from conftest import cli
+from predict_age.proposal import source_profile
 from predict_age.proposal.candidates import propose
 from predict_age.proposal.field_shapes import kind_of, shape_of
 from predict_age.proposal.fields import collect_fields
+from predict_age.proposal.sample import sample_source
 from predict_age.proposal.source_profile import profile_of
 
 AS_OF = "2025-10-23"
@@ -180,18 +184,52 @@ def test_source_without_ages_or_ids(tmp_path: Path) -> None:
     cli("profile", "--source", tmp_path / "none.csv", check=3)
 
 
-def test_rows_are_said_as_they_are_known(tmp_path: Path) -> None:
-    """Parquet is counted; lines of text are about; packed text is not counted, and the profile says so."""
-    import gzip
-
+def test_rows_are_said_as_they_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parquet is counted, and what was read as a whole; lines of other text are about; packed text is not counted."""
     text = "id,age,note\n" + "".join(f'{i + 1000000},{20 + i % 50},"two\nlines"\n' for i in range(300))
     (tmp_path / "a.csv").write_text(text)
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("a.csv", "b.csv.gz"):
+        found = predict_age.profile(tmp_path / name)
+        assert (found.rows, found.exact_rows, found.records, found.is_sample) == (300, True, 300, False)
+    monkeypatch.setattr(source_profile, "sample_source", lambda source: sample_source(source, 100))
     found = predict_age.profile(tmp_path / "a.csv")
-    assert (found.rows, found.exact_rows, found.records, found.is_sample) == (600, False, 300, True)
-    with gzip.open(tmp_path / "b.csv.gz", "wt") as stream:
-        stream.write(text)
+    assert (found.rows, found.exact_rows, found.records, found.is_sample) == (600, False, 100, True)
     assert predict_age.profile(tmp_path / "b.csv.gz").rows is None
     assert "rows not counted" in cli("profile", "--source", tmp_path / "b.csv.gz").stdout
+    monkeypatch.undo()
     pq.write_table(pa.table({"id": range(30_000), "age": [40] * 30_000}), tmp_path / "c.parquet")
     found = predict_age.profile(tmp_path / "c.parquet")
     assert (found.rows, found.exact_rows, found.records, found.is_sample) == (30_000, True, 20_000, True)
+
+
+LAYOUTS: dict[str, Callable[[list[str]], bytes]] = {
+    "p.jsonl": lambda lines: "\n".join(lines).encode(),
+    "p.json": lambda lines: f"[{','.join(lines)}]".encode(),
+    "pretty.json": lambda lines: json.dumps([json.loads(line) for line in lines], indent=2).encode(),
+    "member.json": lambda lines: f'{{"people": [{", ".join(lines)}]}}'.encode(),
+    "p.jsonl.gz": lambda lines: gzip.compress("\n".join(lines).encode()),
+    "p.json.gz": lambda lines: gzip.compress(f"[{','.join(lines)}]".encode()),
+    "p.csv": lambda lines: "\n".join(["pid,age", *(f"{n},40" for n in range(len(lines)))]).encode(),
+    "cr.csv": lambda lines: "\r".join(["pid,age", *(f"{n},40" for n in range(len(lines)))]).encode(),
+    "p.csv.gz": lambda lines: gzip.compress("\n".join(["pid,age", *(f"{n},40" for n in range(len(lines)))]).encode()),
+}
+
+
+@pytest.mark.parametrize("people", [1, 30])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_rows_are_those_that_were_read_or_more(name: str, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every layout, whether all records are read or some; and a number of one has no plural."""
+    lines = [json.dumps({"pid": n, "age": 40}) for n in range(people)]
+    (tmp_path / name).write_bytes(LAYOUTS[name](lines))
+    whole = profile_of(str(tmp_path / name), AS_OF_DATE, {})
+    assert (whole.rows, whole.exact_rows, whole.is_sample) == (people, True, False)
+    shown = cli("profile", "--source", tmp_path / name, "--html", tmp_path / "p.html").stdout
+    shown += re.sub("<.*?>", "", (tmp_path / "p.html").read_text()) + predict_age.read(tmp_path / name)._repr_html_()
+    assert f"{people} row" in shown
+    assert not re.search(r"\b(1 rows|1 files|1 records|1 people|about 1 )", shown)
+    monkeypatch.setattr(source_profile, "sample_source", lambda source: sample_source(source, 10))
+    if people > 10:
+        some = profile_of(str(tmp_path / name), AS_OF_DATE, {})
+        assert some.is_sample and some.records == 10
+        assert some.rows is None or some.rows >= people

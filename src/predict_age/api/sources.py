@@ -21,6 +21,7 @@ from predict_age.errors import InputError
 from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.sample import Record, json_object
 from predict_age.proposal.source_profile import KnownAges, SourceProfile, profile_of
+from predict_age.runtime.progress import counted
 from predict_age.source.column_names import with_folders
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import SourceFile, SourceListing, list_source
@@ -84,7 +85,7 @@ class PeopleSource:
 
     @property
     def rows(self) -> int | None:
-        """Number of rows: counted in Parquet, lines of other text, None for packed text."""
+        """Number of rows, an estimate for large text; None for large text that is packed, or JSON that is not in lines."""
         return self._profile.rows
 
     @property
@@ -142,18 +143,20 @@ class PeopleSource:
         return self.path
 
     def __repr__(self) -> str:
-        return f"<PeopleSource {self.path}: {len(self.files):,} files, {len(self.columns):,} columns>"
+        return f"<PeopleSource {self.path}: {counted(len(self.files), 'file')}, {counted(len(self.columns), 'column')}>"
 
     def _repr_html_(self) -> str:
         """The first records as a table, and a line about the whole."""
         table = self.preview()
-        rows = "unknown" if self.rows is None else f"{'' if self._profile.exact_rows else 'about '}{self.rows:,}"
+        rows = (
+            "rows not counted" if self.rows is None else ("" if self._profile.exact_rows else "about ") + counted(self.rows, "row")
+        )
         ages = self.known_ages
         known = f"; {ages.known:,} of {self._profile.people:,} people looked at have a known age" if ages else ""
         head = "".join(f"<th>{html.escape(name)}</th>" for name in table.column_names)
         lines = zip(*(column.to_pylist() for column in table.columns), strict=True)
         body = "".join("<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in line) + "</tr>" for line in lines)
-        about = f"{self.path}: {len(self.files):,} files, {rows} rows{known}"
+        about = f"{self.path}: {counted(len(self.files), 'file')}, {rows}{known}"
         return f"<p>{html.escape(about)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _records(self, texts: pa.ChunkedArray, file: SourceFile) -> Iterator[Record]:

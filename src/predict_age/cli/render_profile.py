@@ -22,10 +22,11 @@ SHORT = 14  # characters of a value
 def show_profile(profile: SourceProfile) -> None:
     """Print a profile: what to know first, known ages, and a line for each field."""
     console = stdout_console()
-    rows = "rows not counted" if profile.rows is None else f"{'' if profile.exact_rows else 'about '}{profile.rows:,} rows"
+    rows = "rows not counted" if profile.rows is None else ("" if profile.exact_rows else "about ") + counted(profile.rows, "row")
     files = f"{counted(profile.files, 'file')} ({', '.join(profile.formats)}), {size(profile.bytes)}"
-    sample = f"a sample of {profile.records:,} records, " if profile.is_sample else ""
-    heading = styled("\n", (profile.source, "bold"), f"  {rows} in {files}; {sample}{profile.people:,} people looked at\n")
+    sample = f"a sample of {counted(profile.records, 'record')}, " if profile.is_sample else ""
+    people = "1 person" if profile.people == 1 else f"{profile.people:,} people"
+    heading = styled("\n", (profile.source, "bold"), f"  {rows} in {files}; {sample}{people} looked at\n")
     console.print(heading, soft_wrap=True)
     for sentence in profile.findings:
         console.print(f"  {sentence}")

@@ -24,7 +24,8 @@ Record = dict[str, object]
 class SourceSample:
     """Records of a source. ``columns``: keys at the top of 20 records or more, in order; ``texts_only``: all values are text.
 
-    ``doubtful``: names of columns from first lines of CSV files of which nothing says that they are no records.
+    ``doubtful``: names of columns from first lines of CSV files of which nothing says that they are no records. ``read``: records
+    that were read, those that are no objects included; ``whole``: there are no others.
     """
 
     files: tuple[SourceFile, ...]
@@ -32,9 +33,11 @@ class SourceSample:
     columns: list[str]
     texts_only: bool
     doubtful: frozenset[str] = frozenset()
+    read: int = 0
+    whole: bool = False
 
     def without_doubtful_names(self) -> SourceSample:
-        """The same records, where forms stand for the ``doubtful`` names: they may be values of a person."""
+        """Copy of the sample in which forms stand for the ``doubtful`` names: they may be values of a person."""
         if not self.doubtful:
             return self
         names, shown = dict.fromkeys(name for record in self.records for name in record), dict[str, str]()
@@ -54,7 +57,9 @@ def sample_source(source: str, most: int = ROWS_SAMPLED) -> SourceSample:
     values = (json_object(text) for piece in pieces for text in piece.texts.to_pylist())
     records = [value for value in values if value is not None]
     doubtful = _doubtful_names([files[number] for number in dict.fromkeys(piece.place[0] for piece in pieces)])
-    return SourceSample(files, records, shared_keys(records), all(file.format == "csv" for file in files), doubtful)
+    read = sum(map(len, pieces))
+    texts_only = all(file.format == "csv" for file in files)
+    return SourceSample(files, records, shared_keys(records), texts_only, doubtful, read, read < most)
 
 
 def _doubtful_names(files: Sequence[SourceFile]) -> frozenset[str]:
