@@ -189,7 +189,7 @@ def test_nearly_all_files_without_a_header_are_recognised() -> None:
 
 
 def test_first_records_of_many_kinds_are_taken_for_no_names() -> None:
-    """Of any columns, few or many people, with values missing: their values are shown nowhere."""
+    """Few or many people, any columns, values missing: their values are shown nowhere."""
     judged = [judge_first_line(rows[0], rows[1:]) for _, rows in map(some_people, range(KINDS))]
     assert sum(line is not FirstLine.NAMES for line in judged) >= FEWEST_TOLD * KINDS
     assert sum(line is FirstLine.RECORD for line in judged) >= FEWEST_CERTAIN * KINDS

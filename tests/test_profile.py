@@ -219,7 +219,7 @@ LAYOUTS: dict[str, Callable[[list[str]], bytes]] = {
 @pytest.mark.parametrize("people", [1, 30])
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_rows_are_those_that_were_read_or_more(name: str, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every layout, whether all records are read or some; and a number of one has no plural."""
+    """Every layout, whether all records are read or some; and a number of one has no plural."""
     lines = [json.dumps({"pid": n, "age": 40}) for n in range(people)]
     (tmp_path / name).write_bytes(LAYOUTS[name](lines))
     whole = profile_of(str(tmp_path / name), AS_OF_DATE, {})
