@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 from conftest import TINY, result_rows, tiny_run
 from predict_age.config import AgesConfig, SourceConfig
 from predict_age.features.extract import extract_features
-from predict_age.source import row_group_reader
 from predict_age.source.convert import TextFile, convert
 from predict_age.source.discovery import list_source
 from predict_age.source.parquet_file import open_parquet
@@ -127,7 +126,6 @@ def canonical(path: Path, source: SourceConfig, scratch: Path) -> list[tuple[Any
     """Ids, known ages and features of a source, ordered by id: as the steps read them, but in this process."""
     rows: list[tuple[Any, ...]] = []
     rules, connection = RowRules(AgesConfig(), AS_OF), connect()
-    row_group_reader._cached_file.cache_clear()  # files are written again under the same names
     for number, file in enumerate(list_source(str(path), source).files):
         working = file.format != "parquet"
         place = file.path

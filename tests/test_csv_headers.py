@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import call
-from predict_age.source.csv_header import FirstLine, is_record, judge_first_line
+from predict_age.source.csv_header import FirstLine, classify_first_line, is_record
 from predict_age.source.value_form import shown_names
 
 Value = Callable[[random.Random, int], str]
@@ -190,7 +190,7 @@ def test_nearly_all_files_without_a_header_are_recognised() -> None:
 
 def test_first_records_of_many_kinds_are_taken_for_no_names() -> None:
     """Few or many people, any columns, values missing: their values are shown nowhere."""
-    judged = [judge_first_line(rows[0], rows[1:]) for _, rows in map(some_people, range(KINDS))]
+    judged = [classify_first_line(rows[0], rows[1:]) for _, rows in map(some_people, range(KINDS))]
     assert sum(line is not FirstLine.NAMES for line in judged) >= FEWEST_TOLD * KINDS
     assert sum(line is FirstLine.RECORD for line in judged) >= FEWEST_CERTAIN * KINDS
 
@@ -210,7 +210,7 @@ def test_names_that_nobody_knows_are_no_record(style: str) -> None:
     for seed in range(KINDS // 4):
         draw, rows = some_people(seed)
         names = [MADE_UP_NAMES[style](draw) for _ in rows[0]]
-        assert judge_first_line(names, rows[1:]) is not FirstLine.RECORD, (seed, names, rows[1])
+        assert classify_first_line(names, rows[1:]) is not FirstLine.RECORD, (seed, names, rows[1])
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_names_that_nobody_knows_are_no_record(style: str) -> None:
 def test_dates_that_go_on_are_names(names: str) -> None:
     """Over columns of dates, and without an id."""
     draw = random.Random(names)
-    assert judge_first_line(names.split(","), [[date(draw, n) for _ in range(3)] for n in range(50)]) is FirstLine.NAMES
+    assert classify_first_line(names.split(","), [[date(draw, n) for _ in range(3)] for n in range(50)]) is FirstLine.NAMES
 
 
 @pytest.mark.parametrize("command", ["init", "profile"])

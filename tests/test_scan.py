@@ -18,7 +18,7 @@ from predict_age.source.duplicate_rows import counting_rows, find_duplicates, wr
 from predict_age.source.external_partition import bucket_of, gather, scatter, together
 from predict_age.source.id_hashes import UNKEYED, key_of_run, keyed_hashes, people_checksum
 from predict_age.source.row_classifier import classify_rows
-from predict_age.source.row_group_reader import Split
+from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules
 from predict_age.source.scan import ENTRY, NO_AGE, WITHHELD, scan
 
@@ -45,9 +45,6 @@ def test_winners_equal_the_oracle(tmp_path: Path, files: list[list[tuple[int | N
             splits.append(Split(len(splits), i, f"{path}", 0, len(rows), 0, False))
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    from predict_age.source import row_group_reader as module
-
-    module._cached_file.cache_clear()
     scans = [splits[:1], splits[1:]]
     counts = [c for n, s in enumerate(scans) for c in scan(n, s, SourceConfig(), RULES, buckets, scratch, None, ["f"] * len(files))]
     found = [find_duplicates(b, [0, 1], scratch, RUN_KEY) for b in range(buckets)]
@@ -160,3 +157,14 @@ def test_two_runs_that_differ_in_one_person_do_not_give_the_person_away() -> Non
     of_the_person = {int(keyed_hashes(pids[:1], key)[0]) for key in keys} | {checksum(pids[:1])}
     assert difference not in of_the_person
     assert (checksum(pids) - checksum(pids[1:])) % 2**64 in of_the_person, "unkeyed ones did"
+
+
+def test_a_file_that_was_written_again_is_opened_again(tmp_path: Path) -> None:
+    """Files that stay open are known by what they hold, not by their name alone."""
+    path = tmp_path / "p.parquet"
+    for ids in ([1, 2, 3], [4, 5, 6]):
+        columns = {"pid": ids, "approximate_age": [30] * 3, "profile_json": pa.nulls(3, pa.string())}
+        pq.write_table(pa.table(columns), tmp_path / "new")
+        (tmp_path / "new").replace(path)
+        [piece] = read_split(Split(0, 0, str(path), 0, 3, 0, False), SourceConfig(), with_profile=True)
+        assert piece.raw["pid"].to_pylist() == ids

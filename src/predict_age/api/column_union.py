@@ -47,6 +47,24 @@ def _common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     return pa.string() if is_bytes(common) and one != other else common
 
 
+def keeps_all(kind: pa.DataType, target: pa.DataType) -> bool:
+    """Whether every value of the type ``kind`` is the same in a column of the type ``target``."""
+    kind = storage_type(kind)
+    if kind == target or pa.types.is_string(target) or pa.types.is_null(kind):
+        return True
+    small = pa.types.is_integer(kind) and kind.bit_width <= 32
+    return (small and target in (pa.int64(), pa.float64())) or (pa.types.is_floating(kind) and target == pa.float64())
+
+
+def keeps(column: pa.ChunkedArray, target: pa.DataType) -> bool:
+    """Whether the values of ``column`` are the same in a column of the type ``target``: no digit is rounded away."""
+    kind = storage_type(column.type)
+    try:
+        return bool(column.cast(target).cast(kind).equals(column.cast(kind)))
+    except (pa.ArrowException, OverflowError):
+        return False
+
+
 def conformed(table: pa.Table, schema: pa.Schema, path: str) -> pa.Table:
     """``table`` of the file ``path`` with the columns of the ``schema``; a column that the file does not have is NULL."""
     names = set(table.column_names)
@@ -96,10 +114,10 @@ def batch_of_records(records: Sequence[Mapping[str, object]], schema: pa.Schema,
     """
     if further := {name for record in records for name in record} - set(schema.names):
         raise InputError(
-            f"records of {path} have {len(further)} keys that no record had by which the columns were found",
-            expected="keys of the first records of each file, or of 20,000 records spread over the source",
-            found=", ".join(sorted(further)[:3]) if len(further) <= 3 else "several",
-            fix="a run reads such a source; as a table, read it with another library",
+            f"records of {path} have {len(further)} keys that no record had when the columns were found",
+            expected="files that nobody writes while they are read",
+            found="further keys",
+            fix="read the source again",
         )
     arrays = []
     for field in schema:
@@ -119,6 +137,6 @@ def _changes_type(field: pa.Field, path: str) -> InputError:
     return InputError(
         f"column {field.name} of {path} changes its type",
         expected=f"{field.type}, as in the other records",
-        found="a value that is none",
-        fix="a run reads such a source; as a table, read it with another library",
+        found="a value that is none: the file was written meanwhile",
+        fix="read the source again",
     )

@@ -5,23 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import html
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 
 from predict_age.api.arguments import checks_arguments
-from predict_age.api.column_union import batch_of_records, conformed, kind_of_value, type_of_kinds, united_schema
+from predict_age.api.column_union import batch_of_records, conformed, keeps, keeps_all, kind_of_value, type_of_kinds, united_schema
 from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.sample import Record, json_object
 from predict_age.proposal.source_profile import KnownAges, SourceProfile, profile_of
-from predict_age.runtime.progress import counted
+from predict_age.runtime.progress import counted, size
 from predict_age.source.column_names import with_folders
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import SourceFile, SourceListing, list_source
@@ -31,7 +32,7 @@ from predict_age.source.row_walk import RowWalk
 from predict_age.source.whole_records import BY_POSITION, parquet_tables, record_texts, sample_records
 
 ROWS_PREVIEWED = 10
-TYPED_ROWS = 20_000  # records of JSON, or of several formats, that decide names and types of the columns
+RECORDS_OF_PREVIEW = 1_000  # of JSON, whose keys are its columns
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,16 @@ class PeopleSource:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Columns and their types, as Arrow reads them: those of all files, of JSON those of 20,000 records spread over them."""
+        """Columns and their types, as Arrow reads them: those of all files, of JSON those of all records.
+
+        Values that no common type keeps to the digit are text.
+        """
         if self._is_parquet:
-            return united_schema([_parquet_schema(file) for file in self.files])
+            return _lossless(united_schema([_parquet_schema(file) for file in self.files]), self.files)
         if all(file.format == "csv" for file in self.files):
             names = dict.fromkeys(name for file in self.files for name in _csv_columns(file))
             return pa.schema([pa.field(name, pa.string()) for name in names])
-        columns: dict[str, set[str]] = {}
-        for piece in sample_records(self.files, TYPED_ROWS):
-            for record in self._records(piece.texts, self.files[piece.place[0]]):
-                for name, value in record.items():
-                    columns.setdefault(name, set()).add(kind_of_value(value))
-        return pa.schema([pa.field(name, type_of_kinds(kinds)) for name, kinds in columns.items()])
+        return _schema_of(record for file in self.files for texts in record_texts(file) for record in self._records(texts, file))
 
     @property
     def _is_parquet(self) -> bool:
@@ -111,12 +110,25 @@ class PeopleSource:
     @checks_arguments
     def preview(self, rows: int = ROWS_PREVIEWED) -> pa.Table:
         """Read the first ``rows`` records."""
+        if not self._is_parquet and any(file.format != "csv" for file in self.files):
+            return self._preview_of_records(rows)
         found: list[pa.RecordBatch] = []
         for batch in self.batches():
             found.append(batch.slice(0, rows - sum(b.num_rows for b in found)))
             if sum(b.num_rows for b in found) >= rows:
                 break
         return pa.Table.from_batches(found, self.schema)
+
+    def _preview_of_records(self, rows: int) -> pa.Table:
+        """The first ``rows`` records, with the columns that a sample of all has."""
+        every = (
+            (record, file.path) for file in self.files for texts in record_texts(file) for record in self._records(texts, file)
+        )
+        first = list(islice(every, rows))
+        pieces = sample_records(self.files, RECORDS_OF_PREVIEW)
+        some = (record for piece in pieces for record in self._records(piece.texts, self.files[piece.place[0]]))
+        schema = _schema_of(chain((record for record, _ in first), some))
+        return pa.Table.from_batches([batch_of_records([record], schema, path) for record, path in first], schema)
 
     def to_arrow(self) -> pa.Table:
         """Read all records as a table."""
@@ -143,7 +155,7 @@ class PeopleSource:
         return self.path
 
     def __repr__(self) -> str:
-        return f"<PeopleSource {self.path}: {counted(len(self.files), 'file')}, {counted(len(self.columns), 'column')}>"
+        return f"<PeopleSource {self.path}: {counted(len(self.files), 'file')}, {size(sum(file.size for file in self.files))}>"
 
     def _repr_html_(self) -> str:
         """The first records as a table, and a line about the whole."""
@@ -195,6 +207,28 @@ def source_people(source: PeopleSource, settings: SourceConfig) -> list[pa.Table
 def _parquet_schema(file: SourceFile) -> pa.Schema:
     own = open_parquet(file.path).schema_arrow.remove_metadata()
     return pa.schema([*own, *(pa.field(name, pa.string()) for name, _ in file.partition if name not in own.names)])
+
+
+def _schema_of(records: Iterable[Record]) -> pa.Schema:
+    """Columns of ``records``, each with the type that all of its values have in common."""
+    columns: dict[str, set[str]] = {}
+    for record in records:
+        for name, value in record.items():
+            columns.setdefault(name, set()).add(kind_of_value(value))
+    return pa.schema([pa.field(name, type_of_kinds(kinds)) for name, kinds in columns.items()])
+
+
+def _lossless(schema: pa.Schema, files: Sequence[SourceFile]) -> pa.Schema:
+    """The ``schema``, with text where the type of a column does not keep its values in all ``files``."""
+    for file in files:
+        own = open_parquet(file.path).schema_arrow
+        narrow = [f.name for f in own if own.names.count(f.name) == 1 and not keeps_all(f.type, schema.field(f.name).type)]
+        if narrow:
+            table = open_parquet(file.path).read(columns=narrow)
+            for name in narrow:
+                if not keeps(table[name], schema.field(name).type):
+                    schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
+    return schema
 
 
 def _csv_columns(file: SourceFile) -> list[str]:

@@ -53,7 +53,7 @@ class FirstLine(Enum):
     DOUBTFUL = "doubtful"  # too little speaks for a record, and nothing for names
 
 
-def judge_first_line(names: Sequence[str], records: Sequence[Sequence[str]]) -> FirstLine:
+def classify_first_line(names: Sequence[str], records: Sequence[Sequence[str]]) -> FirstLine:
     """Judge whether ``names`` are nearly certainly values of their columns in the first ``records``; a doubt, where nothing tells.
 
     A value occurs again in its column, or a word of it does; it has the form of most values there, or is a number near their range,
@@ -79,7 +79,7 @@ def judge_first_line(names: Sequence[str], records: Sequence[Sequence[str]]) -> 
 
 def is_record(names: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
     """Whether the ``names`` are nearly certainly values of their columns in the first ``records``."""
-    return judge_first_line(names, records) is FirstLine.RECORD
+    return classify_first_line(names, records) is FirstLine.RECORD
 
 
 def _are_numbered(names: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
 from predict_age.source.csv_dialect import DELIMITERS, MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
-from predict_age.source.csv_header import FirstLine, is_record, judge_first_line, no_header
+from predict_age.source.csv_header import FirstLine, classify_first_line, is_record, no_header
 from predict_age.source.discovery import SourceFile
 from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_group_reader import repeated_text
@@ -118,7 +118,7 @@ def judged_header(file: SourceFile) -> tuple[list[str], FirstLine]:
     head, names, taken = _header(blocks, dialect, file)
     if file.given_header:
         return names, FirstLine.NAMES
-    return names, judge_first_line(names, _first_records(head[taken:], dialect))
+    return names, classify_first_line(names, _first_records(head[taken:], dialect))
 
 
 def header_of(file: SourceFile) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import has_nested_dictionary, plain_values
 from predict_age.source.discovery import SourceFile
+from predict_age.source.filesystem import in_s3
 from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
 from predict_age.source.path_partition import PathPartition
 from predict_age.source.profile_json import flat_profile, profile_text
@@ -113,8 +115,19 @@ def with_folder_columns(table: pa.Table, partition: PathPartition, names: Collec
 
 
 @lru_cache(maxsize=8)
-def _cached_file(path: str, whole: bool) -> pq.ParquetFile:
+def _cached_file(path: str, whole: bool, state: tuple[int, ...]) -> pq.ParquetFile:
     return open_parquet(path, whole=whole)
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """What changes with the contents of a file at ``path``; nothing where it cannot be told without reading."""
+    if in_s3(path):
+        return ()
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return ()  # opening the file says so
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def read_split(
@@ -135,7 +148,7 @@ def read_split(
     a slice. ``whole=False``: the caller stops after the first rows. Flat profiles are made of the ``profile_columns`` alone, where
     these are given.
     """
-    file = _cached_file(split.path, whole)
+    file = _cached_file(split.path, whole, _state(split.path))
     names = file.schema_arrow.names
     if split.working:
         source = SourceConfig()
