@@ -31,6 +31,7 @@ RARE = 0.05  # probability of a record with such values, below which they are na
 TRUSTED_WORD, TRUSTED_NUMBER = 2.0, 0.4  # how much a new word, or number, of a column says, beside a value of another kind
 YEARS = range(1900, 2101)
 STEM_SHARE = 0.6  # of the names that are one stem with numbers
+LONGEST_DATE = 10  # characters
 DATE_FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%Y%m%d")
 _WORD = re.compile(r"[^\W_]{2,}")
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
@@ -42,7 +43,6 @@ _KINDS = (
     ("code", re.compile(r".*\d.*", re.DOTALL)),
 )
 _MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "nil", "-", ".", "?", "\\n", "unknown", "true", "false"])
-_STEM = re.compile(r"(.*[^\d\W].*?)[ _.-]?\d+[a-z]?", re.IGNORECASE)
 
 
 class FirstLine(Enum):
@@ -84,9 +84,18 @@ def is_record(names: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
 
 def _are_numbered(names: Sequence[str]) -> bool:
     """Whether most names are one stem with different numbers: of questions, items, sensors."""
-    stems = Counter(match[1].casefold() for name in names if (match := _STEM.fullmatch(name)))
+    stems = Counter(stem.casefold() for name in names if (stem := _stem(name)))
     most = max(stems.values(), default=0)
     return most >= max(FEWEST_NAMES, STEM_SHARE * len(names)) and len(set(names)) == len(names)
+
+
+def _stem(name: str) -> str:
+    """The part of a name before its number: ``Q`` of ``Q01a``; empty where it has no number or no letter before it."""
+    numbered = name[:-1] if name[-1:].isalpha() else name
+    stem = numbered.rstrip("0123456789")
+    if stem == numbered or not any(c.isalpha() or c == "_" for c in stem):
+        return ""
+    return stem[:-1] if stem[-1] in " _.-" and len(stem) > 1 else stem
 
 
 def count_on(names: Sequence[str]) -> bool:
@@ -115,7 +124,7 @@ def _dates_go_on(names: Sequence[str], least: int = 2) -> bool:
 
 
 def _date(text: str) -> dt.date | None:
-    for pattern in DATE_FORMS:
+    for pattern in DATE_FORMS if len(text) <= LONGEST_DATE else ():
         with suppress(ValueError):
             return dt.datetime.strptime(text, pattern).date()
     return None

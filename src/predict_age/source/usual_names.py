@@ -55,7 +55,8 @@ def is_usual_name(name: str) -> bool:
     """
     if not _IDENTIFIER.fullmatch(name.strip()) or any(c.isdigit() for c in name):
         return False
-    words = words_of(name)
+    if not (words := words_of(name)):
+        return False  # signs alone, such as "_"
     heads = AGE_NAMES | YEAR_NAMES | DATE_NAMES | _HEAD_WORDS
     return (
         "".join(words) in heads

@@ -76,4 +76,6 @@ def shown_names(names: Sequence[str]) -> str:
 
 def _is_value(name: str) -> bool:
     """Whether a column's name is a number, a date, an e-mail address or JSON, which are values more often than names."""
-    return bool(re.fullmatch(r"[-+]?[\d.,:/ T-]*\d[\d.,:/ TZ-]*|[^@\s]+@[^@\s]+|\s*[\[{].*", name, re.DOTALL))
+    if re.fullmatch(r"[^@\s]+@[^@\s]+|\s*[\[{].*", name, re.DOTALL):
+        return True
+    return bool(re.fullmatch(r"[-+]?[\d.,:/ TZ-]*", name)) and any(c.isdigit() for c in name)
