@@ -202,9 +202,9 @@ MUTATIONS = (
         "steps/human_qa.py", "expected = (people.num_rows, ", "expected = (table.num_rows, ", "run promise_input promise_process"
     ),
     Mutation("steps/batch_prediction.py", '"reused": int(kept.sum())', '"reused": 0', "drift reuse"),
-    Mutation("steps/training.py", "times * most / max", "most / max", "training_sample"),
+    Mutation("steps/training.py", "times * most / max(labelled", "most / max(labelled", "training_sample"),
     # minors
-    Mutation("serving/prediction.py", "= people.are_withheld(pids[given])", "= False", "minors_asked"),
+    Mutation("serving/prediction.py", "|= people.are_withheld(ids[are_ids])", "|= False", "minors_asked"),
     Mutation("serving/prediction.py", "_replaced(answers, pa.array(withheld), WITHHELD_PERSON)", "answers", "minors_asked"),
     Mutation("api/model.py", "withheld = are_withheld(pids, self.withheld) | ", "withheld = ", "minors_asked"),
     Mutation("api/model.py", " | are_withheld(pids, np.sort(pids[minors & valid]))", "", "minors_asked"),
@@ -302,10 +302,10 @@ MUTATIONS = (
         "experiment",
     ),
     Mutation(
-        "evaluation/model_card/leakage.py",
-        "truth = age[~fitted]\n    predicted = median[bins[~fitted]]",
-        "truth = age[fitted]\n    predicted = median[bins[fitted]]",
-        "card",
+        "evaluation/model_card/age_maps.py",
+        "_median_of_value(codes[~test], ages[~test], codes[test]",
+        "_median_of_value(codes[test], ages[test], codes[test]",
+        "leaks",
     ),
     Mutation("evaluation/model_card/population.py", "ones * (ones + 1) / 2", "ones * ones / 2", "card"),
     # leftovers of dead runs
@@ -339,7 +339,7 @@ MUTATIONS = (
     ),
     Mutation("evaluation/model_card/groups.py", "        while shown and 0 < ", "        while False and 0 < ", "personal_data"),
     Mutation("source/value_form.py", "else form_of(match[0])", "else match[0]", "personal_data"),
-    Mutation("source/value_form.py", "map(form_of, first) if any(map(_is_value, names)) else first", "first", "personal_data"),
+    Mutation("source/value_form.py", "form_of(name) if hide else name", "name", "csv_headers"),
     Mutation("query/tables.py", "{without_values(said, text)}", "{lines[0]}", "personal_data sql_command"),
     Mutation("cli/app.py", "stream.write(described(error))", "stream.write(repr(error))", "personal_data"),
     Mutation("pipeline/runner.py", 'if out_of_memory or isinstance(error, PredictAgeError | OSError) else ""', "", "personal_data"),

@@ -3,7 +3,8 @@
 Each number makes one source of at most 60 records and a configuration for it: any format, dialect, encoding, Arrow type, name of a
 column or folder, compression, ending or damage. ``plan`` looks at every source, ``run`` reads every tenth one until it would train,
 and every tenth of these runs is a whole one. No command may end with exit code 1 (an internal error), leave a crash file or take
-ten seconds, and ``run`` refuses what ``plan`` refuses, with the same exit code. Configurations and feature files end with 0 or 2.
+ten seconds of processor time, and ``run`` refuses what ``plan`` refuses, with the same exit code. Configurations and feature files
+end with 0 or 2.
 Prints each failure with its number, and exits with 1 when there is one. ``ONLY=N KEEP=DIR`` makes source N again and keeps it.
 """
 
@@ -71,12 +72,12 @@ def reading_only() -> Iterator[None]:
 def problem_of(arguments: list[object], codes: set[int]) -> tuple[int, str]:
     """Exit code of a command in this process, and what is wrong with it; empty: nothing."""
     crash_files = Path(tempfile.gettempdir())
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         code, _, said = call(arguments)
     except Exception as error:
         return 1, f"{type(error).__name__} was not caught: {error}"
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     crashes = sorted(crash_files.glob("predict-age-*.txt"))
     if crashes:
         text = crashes[0].read_text()
@@ -89,7 +90,7 @@ def problem_of(arguments: list[object], codes: set[int]) -> tuple[int, str]:
         return code, f"a traceback: {said[:600]}"
     if code and not said.startswith("predict-age: ") and "\npredict-age: " not in said:
         return code, f"exit code {code} without a reason: {said[:600]!r}"
-    return code, f"{seconds:.1f} seconds" if seconds > SECONDS else ""
+    return code, f"{seconds:.1f} seconds of processor time" if seconds > SECONDS else ""
 
 
 def try_source(number: int, folder: Path, *, run: bool | None = None) -> tuple[int, list[Failure]]:

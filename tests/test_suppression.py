@@ -22,6 +22,7 @@ from predict_age.hashing import siphash, siphash_keys
 from predict_age.kernels import kernel_switch, kernels_usable
 from predict_age.pipeline.suppress import parse_ids
 from predict_age.source.id_hashes import keyed_hashes
+from predict_age.source.id_lines import read_id_lines
 from predict_age.source.suppression import Entries, hidden_people
 from predict_age.source.text_ids import pid_of
 from predict_age.storage.publication import note_suppression_list
@@ -269,6 +270,20 @@ def test_a_list_whose_form_stands_for_nobody_is_refused(form: str, encoding: str
         assert caught.value.found
         assert caught.value.fix
         assert not any(word in str(caught.value) for word in ("A-17", "071", "71,", "Anna", "345", "7.41"))
+
+
+@pytest.mark.parametrize(
+    "ids", [["A-17", "071"], ["u1@x.example", "zoe7", "li2"], ["550e8400-e29b-41d4", "6ba7b810-9dad-11d1", "", "é9"]]
+)
+@pytest.mark.parametrize(
+    "header", ["id", "person_id", "person", "Personal-Nr.", "MRN", "identifiant", "номер", "社員番号", "사번", '"member key"']
+)
+def test_a_word_over_ids_with_digits_is_a_header(header: str, ids: list[str]) -> None:
+    """In every language. An id that is a word is read in another line than the first."""
+    read_id_lines("\n".join(ids).encode(), "the file")
+    with pytest.raises(ConfigError, match="line 1 of the file is no id"):
+        read_id_lines("\n".join([header, *ids]).encode(), "the file")
+    assert len(read_id_lines("\n".join([*ids, header]).encode(), "the file")) == len(ids) + 1
 
 
 @pytest.mark.parametrize("rule", IDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from predict_age.errors import ConfigError
@@ -19,6 +20,7 @@ _GROUPED = re.compile(r"[+-]?[0-9]+(?:\s+[+-]?[0-9]+)+")
 GROUPS_OF_DIGITS = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+")  # 2.000: a whole number to a program, two thousand to many people
 _ROUNDED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?E[+][0-9]+", re.I)
 _SEPARATORS = re.compile(r"[,;\t|]")
+FEWEST_OTHERS = 2  # ids that tell whether the first line is one
 _QUOTES = "\"'\u2018\u2019\u201c\u201d`"
 
 
@@ -59,7 +61,20 @@ def read_id_lines(data: bytes, name: str) -> list[str]:
         if isinstance(read, _Form):
             raise no_id(name, number, "ids as the source has them, one a line", read.found, read.fix)
         ids.append(read)
+    if _is_header(ids):
+        raise no_id(name, 1, "ids as the source has them, one a line", _NAME.found, _NAME.fix)
     return ids
+
+
+def _is_header(ids: Sequence[str]) -> bool:
+    """Whether the first line has no digit and all others have: a name in whatever language, over ids that are texts."""
+    others = [text for text in ids[1:] if text]
+    return (
+        len(others) >= FEWEST_OTHERS
+        and not any(map(str.isdigit, ids[0]))
+        and any(map(str.isalpha, ids[0]))
+        and all(any(map(str.isdigit, text)) for text in others)
+    )
 
 
 def no_id(name: str, number: int, expected: str, found: str, fix: str) -> ConfigError:

@@ -120,7 +120,7 @@ def _cached_file(path: str, whole: bool, state: tuple[int, ...]) -> pq.ParquetFi
 
 
 def _state(path: str) -> tuple[int, ...]:
-    """What changes with the contents of a file at ``path``; nothing where it cannot be told without reading."""
+    """Device, number, size and time of the file at ``path``, which change with its contents; nothing for an object of S3."""
     if in_s3(path):
         return ()
     try:
