@@ -4,6 +4,8 @@ Terraform's own test command applies the example with a mocked provider; no AWS,
 these tests are skipped, and with REQUIRE_TERRAFORM=1 they fail. `python benchmarks/aws_mutations.py` measures what they catch.
 """
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -247,6 +249,16 @@ TASK = ('ecs_task_definition.main["training"]', "container_definitions")
 @pytest.mark.parametrize(
     ("address", "path", "old", "new", "said"),
     [
+        ("ecs_cluster_capacity_providers.main", "capacity_providers", ["FARGATE", "FARGATE_SPOT"], ["FARGATE"], "no FARGATE_SPOT"),
+        (*TASK, '"awslogs-region":"us-east-1"', '"awslogs-region":"us-west-2"', "logs into another region"),
+        ("kms_key.suppression", "policy", "arn:aws:iam::123456789012:root", "*", "opens for"),
+        (
+            'scheduler_schedule.main["quarterly"]',
+            "target.0.retry_policy.0.maximum_retry_attempts",
+            5,
+            0,
+            "gives up at the first failed start",
+        ),
         (f'{WORK}["report"]', "policy", "s3:GetObject", "s3:*", "wildcard action"),
         (f'{WORK}["report"]', "policy", '"Look"', '"Read"', "is refused"),
         (f'{WORK}["report"]', "policy", "report.html", "*", "report may s3:PutObject model"),
@@ -316,6 +328,22 @@ def test_every_rule_can_fail(default: list[Resource], address: str, path: str, o
     """One attribute changed for the worse is found, and said."""
     found = problems(changed(default, address, path, old, new))
     assert any(said in line for line in found), found
+
+
+def test_outputs_and_the_budget_are_looked_at(default: list[Resource], own: list[Resource]) -> None:
+    """One value changed for the worse is found, and said."""
+    assert '{ project = "predict-age" }' in (MODULES / terraform.EXAMPLE / "versions.tf").read_text(), "the tag of the budget"
+    for resources, kind, name, wrong, said in (
+        (default, "output", "value", "x", "the output state_machine is x"),
+        (own, "aws_budgets_budget", "time_unit", "ANNUALLY", "not a month's"),
+        (own, "aws_budgets_budget", "cost_filter", [{"values": ["user:project$else"]}], "a tag that nothing has"),
+        (own, "aws_budgets_budget", "notification", [], "nobody is told of the budget"),
+    ):
+        made = json.loads(json.dumps(resources))
+        for resource in made:
+            if resource["type"] == kind:
+                resource["values"][name] = wrong
+        assert said in " ".join(problems(made)), said
 
 
 def test_nat_can_be_switched_off(applications: dict[str, list[Resource]]) -> None:
@@ -404,6 +432,12 @@ def test_the_definition_can_be_parsed(default: list[Resource]) -> None:
 def test_the_image_is_built_as_the_tasks_need_it(default: list[Resource]) -> None:
     user = Plan(default).container("training")["user"]
     assert list(compute.image_problems((ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text(), user)) == []
+
+
+def test_functions_are_updated_when_their_package_changes(default: list[Resource]) -> None:
+    """The hash that Terraform compares is that of the package: here of an empty file."""
+    empty = base64.b64encode(hashlib.sha256(b"").digest()).decode()
+    assert {f["source_code_hash"] for f in Plan(default).functions.values()} == {empty}
 
 
 def test_the_plan_is_the_reviewed_one(default: list[Resource]) -> None:

@@ -213,7 +213,8 @@ def _apply(variants: list[Variant], scratch: Path) -> dict[str, list[Resource] |
         if errors:
             answers[variant.key] = "\n".join(f"{e['summary']}: {e['detail']}" for e in errors)
         elif plan is not None:
-            answers[variant.key] = _planned(plan["resource_changes"], b"\n".join(variant.files.values()).decode())
+            written = b"\n".join(variant.files.values()).decode()
+            answers[variant.key] = _planned(plan["resource_changes"], written) + _outputs(plan["output_changes"])
         else:
             break
     general = [
@@ -237,6 +238,14 @@ def _planned(changes: list[dict[str, Any]], written: str) -> list[Resource]:
             "values": _without_inventions(_with_unknown(c["change"]["after"], c["change"]["after_unknown"]), written),
         }
         for c in managed
+    ]
+
+
+def _outputs(changes: dict[str, Any]) -> list[Resource]:
+    """Outputs of the example, as resources of the type "output"."""
+    return [
+        {"address": f"output.{name}", "type": "output", "values": {"name": name, "value": change.get("after")}}
+        for name, change in changes.items()
     ]
 
 

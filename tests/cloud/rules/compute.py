@@ -45,6 +45,8 @@ def containers(plan: Plan) -> Iterator[str]:
         log = container["logConfiguration"]
         if log["logDriver"] != "awslogs" or log["options"]["awslogs-group"] not in groups:
             yield f"{name} logs into a group that does not exist"
+        if log["options"]["awslogs-region"] != plan.one("aws_ecs_cluster")["arn"].split(":")[3]:
+            yield f"{name} logs into another region"
         if [m["containerPath"] for m in container["mountPoints"] if not m["readOnly"]] != ["/scratch"]:
             yield f"{name} has nowhere to write"
 
@@ -140,7 +142,15 @@ def functions(plan: Plan) -> Iterator[str]:
             yield f"{name} has no package"
 
 
-RULES = (containers, sizes, variables, functions)
+def capacity(plan: Plan) -> Iterator[str]:
+    """The cluster has each provider of capacity that a state asks for."""
+    has = set(plan.one("aws_ecs_cluster_capacity_providers")["capacity_providers"])
+    for name, state in plan.containers_of_states():
+        if missing := {p["CapacityProvider"] for p in state["Parameters"]["CapacityProviderStrategy"]} - has:
+            yield f"the cluster has no {', '.join(sorted(missing))}, which {name} asks for"
+
+
+RULES = (capacity, containers, sizes, variables, functions)
 
 
 def image_problems(dockerfile: str, ignored: str, user: str) -> Iterator[str]:

@@ -238,4 +238,20 @@ def logging(plan: Plan) -> Iterator[str]:
         yield "a name in the definition is not filled in"
 
 
-RULES = (shape, times, failures, containers, order, inputs, logging)
+def outputs(plan: Plan) -> Iterator[str]:
+    """Outputs lead to what they are called, where the plan has them."""
+    expected = {
+        "state_machine": plan.one("aws_sfn_state_machine")["arn"],
+        "bucket": plan.bucket["id"],
+        "repository": plan.one("aws_ecr_repository")["repository_url"],
+        "workgroup": plan.one("aws_athena_workgroup")["name"],
+        "alerts": plan.one("aws_sns_topic")["arn"],
+        "dashboard": plan.one("aws_cloudwatch_dashboard")["dashboard_name"],
+        "database": next(iter(plan.functions.values()))["environment"][0]["variables"]["PREDICT_AGE_DATABASE"],
+    }
+    for output in plan.of("output"):
+        if output["value"] != expected.get(output["name"], output["value"]):
+            yield f"the output {output['name']} is {output['value']}"
+
+
+RULES = (outputs, shape, times, failures, containers, order, inputs, logging)

@@ -87,6 +87,12 @@ def keys(plan: Plan) -> Iterator[str]:
             yield f"{key['address']} does not rotate"
         if (key["deletion_window_in_days"] or 30) < 7:
             yield f"{key['address']} is gone too soon"
+        for statement in json.loads(key["policy"])["Statement"]:
+            principal = statement["Principal"]
+            owner = isinstance(principal, dict) and str(principal.get("AWS", "")).endswith(":root")
+            service = isinstance(principal, dict) and principal.keys() == {"Service"}
+            if statement["Effect"] == "Allow" and not owner and not service:
+                yield f"{key['address']} opens for {principal}"
 
 
 def database(plan: Plan) -> Iterator[str]:

@@ -274,6 +274,9 @@ def schedule(plan: Plan) -> Iterator[str]:
         asks = event.get("expect_published") is True
         if unknown := set(event) - (EXPECTATION_KEYS if asks else REQUEST_KEYS):
             yield f"the schedule's event has keys that are refused: {sorted(unknown)}"
+        (delivery,) = target["retry_policy"] or [{"maximum_retry_attempts": 0, "maximum_event_age_in_seconds": 0}]
+        if delivery["maximum_retry_attempts"] < 2 or delivery["maximum_event_age_in_seconds"] < 900:
+            yield "the schedule gives up at the first failed start"
         dead = target["dead_letter_config"]
         if not dead or dead[0]["arn"] not in queues:
             yield "a run that does not start is lost silently"
@@ -301,7 +304,23 @@ def limits(plan: Plan) -> Iterator[str]:
             yield "query output is not encrypted"
 
 
-RULES = (alarms, failed_tasks, telling, logs, schedule, limits)
+BUDGET_TAG = "user:project$predict-age"  # of the example's provider, whose tags all resources have
+
+
+def budget(plan: Plan) -> Iterator[str]:
+    """A budget counts each month what carries the project's tag, and tells somebody in time."""
+    for limit in plan.of("aws_budgets_budget"):
+        if limit["time_unit"] != "MONTHLY":
+            yield "the budget is not a month's"
+        for chosen in limit["cost_filter"]:
+            if chosen["values"] != [BUDGET_TAG]:
+                yield "the budget counts a tag that nothing has"
+        for told in limit["notification"] or [{"subscriber_email_addresses": [], "threshold": 0}]:
+            if not told["subscriber_email_addresses"] or not 50 <= told["threshold"] <= 200:
+                yield "nobody is told of the budget in time"
+
+
+RULES = (budget, alarms, failed_tasks, telling, logs, schedule, limits)
 
 
 def quiet_by_default(plan: Plan) -> Iterator[str]:
