@@ -205,6 +205,48 @@ MUTATIONS = (
     Mutation("steps/training.py", "times * most / max(labelled", "most / max(labelled", "training_sample"),
     # minors
     Mutation("serving/prediction.py", "|= people.are_withheld(ids[are_ids])", "|= False", "minors_asked"),
+    Mutation("serving/prediction.py", "self.served.records.minors(profiles)", "np.zeros(len(profiles), np.bool_)", "sent_records"),
+    Mutation("serving/prediction.py", "in (beside(), self.served.records.pids(profiles)):", "in (beside(),):", "sent_records"),
+    Mutation("source/flat_records.py", "{_ESCAPED, *names}", "{*names}", "sent_records"),
+    Mutation("source/flat_records.py", "source.light_columns if source", "source.age_columns if source", "sent_records"),
+    Mutation("api/people.py", "    if table.column_names == [source.profile_json]:\n", "    if False:\n", "sent_records"),
+    # protected attributes, and what init writes
+    Mutation(
+        "features/protected_categories.py",
+        "    return all(len(word) <= _SHORT or ",
+        "    return True or all(len(word) <= _SHORT or ",
+        "protected_fields",
+    ),
+    Mutation("features/protected_categories.py", "    text = _SIGN.sub(", "    text = text or _SIGN.sub(", "protected_fields"),
+    Mutation(
+        "features/protected_vocabulary.py",
+        "for listed in _SILENT_BEGINNINGS.values() for",
+        'for listed in [_SILENT_BEGINNINGS["English"]] for',
+        "protected_fields",
+    ),
+    Mutation(
+        "features/refused_names.py", " and not (words & _WITHOUT_YEAR and not set(runs) & _WITH_YEAR)", "", "protected_fields"
+    ),
+    Mutation(
+        "features/refused_names.py",
+        "(words & _WITHOUT_YEAR and not set(runs) & _WITH_YEAR)",
+        "words & _WITHOUT_YEAR",
+        "protected_fields",
+    ),
+    Mutation(
+        "proposal/shared_numbers.py",
+        "    found = shared_number(value, numbers)\n    if",
+        "    found = value\n    if",
+        "nobody_shown",
+    ),
+    Mutation("proposal/candidates.py", '"min": 0.0 if low >= 0 else', '"min": 0.0 if numbers[0] >= 0 else', "nobody_shown"),
+    Mutation("api/regressor.py", '        text = _QUOTED_ARRAY.sub(" ", str(error))', "        text = str(error)", "regressor"),
+    Mutation(
+        "pipeline/suppress.py",
+        "    current = workspace.published.current\n    return",
+        "    current = workspace.runs()[-1].id\n    return",
+        "suppression_runs",
+    ),
     Mutation("serving/prediction.py", "_replaced(answers, pa.array(withheld), WITHHELD_PERSON)", "answers", "minors_asked"),
     Mutation("api/model.py", "withheld = are_withheld(pids, self.withheld) | ", "withheld = ", "minors_asked"),
     Mutation("api/model.py", " | are_withheld(pids, np.sort(pids[minors & valid]))", "", "minors_asked"),
