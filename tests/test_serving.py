@@ -28,10 +28,13 @@ from hypothesis import strategies as st
 from conftest import TINY, cli, result_rows, tiny_run
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.serving import asgi
+from predict_age.serving.application import Service
 from predict_age.serving.asgi import TimeLimits
+from predict_age.serving.examples import document_of
 from predict_age.serving.keys import read_keys
-from predict_age.serving.messages import ARROW, NDJSON
-from predict_age.serving.openapi import openapi_document
+from predict_age.serving.messages import ARROW, NDJSON, Request
+from predict_age.serving.openapi import Examples, openapi_document
+from predict_age.serving.routes import RoutedCall
 from predict_age.serving.server import ServerSettings, serve
 from predict_age.storage.publication import update_pointer
 from predict_age.storage.workspace import Workspace
@@ -585,7 +588,7 @@ def test_every_route_is_in_the_document(served: Served) -> None:
     assert (status, document["openapi"]) == (200, "3.1.0")
     listed = {re.sub(r"\{.*", "", path) for path in document["paths"]}
     assert listed == {route.path for route in served.service.routes}
-    names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(openapi_document("1"))))
+    names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(openapi_document("1", Examples()))))
     assert names <= set(document["components"]["schemas"])
     for path, operations in document["paths"].items():
         if "get" in operations and "{" not in path:
@@ -598,7 +601,7 @@ def test_the_page_of_the_api(served: Served) -> None:
     text = body.decode()
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert headers["content-security-policy"].startswith("default-src 'none'")
-    document = openapi_document("1")
+    document = openapi_document("1", Examples())
     for path, operations in document["paths"].items():  # type: ignore[attr-defined]
         for operation in operations.values():
             assert f'id="{operation["operationId"]}"' in text
@@ -606,7 +609,16 @@ def test_the_page_of_the_api(served: Served) -> None:
     targets = set(re.findall(r'id="(\w+)"', text))
     assert set(re.findall(r'href="#(\w+)"', text)) <= targets
     assert set(document["components"]["schemas"]) <= targets  # type: ignore[index]
-    assert "curl -s 127.0.0.1:9000/v1/people/1 " in text
+    assert "curl -s 127.0.0.1:9000/v1/people/1<" in text and "$KEY" not in text
+    example = document_of(served.service.watch.served, False)["paths"]["/v1/predict"]["post"]["requestBody"]["content"][JSON][
+        "example"
+    ]  # type: ignore[index]
+    answer = served.post(json.dumps(example).encode())[1]
+    assert example["profile"] and answer["pid"] == example["pid"] and answer["prediction_source"] != "DEFAULT"
+    others = Service(served.service.watch, None, behind_gateway=True)
+    assert '"profile": {}' in json.dumps(document_of(served.service.watch.served, others.wants_key))
+    call = RoutedCall(Request("GET", "/", "", {}), None, "")
+    assert "$KEY" in others._page(call).body.decode()
     assert "<script" not in text
     assert "src=" not in text
     assert not re.search(r"//(?!www.w3.org)", re.sub(r"<code>.*?</code>", "", text)), "an address elsewhere"

@@ -56,12 +56,12 @@ def _described(content: Node) -> list[tuple[str, Markup]]:
     return [(kind, escape(one["schema"].get("description") or _type(one["schema"]))) for kind, one in content.items()]
 
 
-def _command(path: str, operation: Node, host: str) -> str:
+def _command(path: str, operation: Node, host: str, keys: bool) -> str:
     """A call of the operation with curl."""
     for one in operation.get("parameters", []):
         path = path.replace(f"{{{one['name']}}}", one.get("example", ""))
     parts = [f"curl -s {host}{path}"]
-    if operation["security"]:
+    if keys and operation["security"]:
         parts.append('-H "Authorization: Bearer $KEY"')
     sent = operation.get("requestBody", {}).get("content", {}).get(JSON)
     if sent:
@@ -69,27 +69,27 @@ def _command(path: str, operation: Node, host: str) -> str:
     return " ".join(parts)
 
 
-def _call(method: str, path: str, operation: Node, host: str) -> _Call:
+def _call(method: str, path: str, operation: Node, host: str, keys: bool) -> _Call:
     """An operation as the page shows it."""
     return _Call(
         operation["operationId"],
         method.upper(),
         path,
         operation["summary"],
-        bool(operation["security"]),
+        keys and bool(operation["security"]),
         [(one["name"], one["in"], _type(one["schema"])) for one in operation.get("parameters", [])],
         _described(operation.get("requestBody", {}).get("content", {})),
         _described(operation["responses"]["200"]["content"]),
         ", ".join(status for status in operation["responses"] if status != "200"),
-        _command(path, operation, host),
+        _command(path, operation, host, keys),
     )
 
 
-def api_page(document: dict[str, object], host: str) -> Response:
-    """The page of an OpenAPI ``document``; ``host``, which the request names, stands in the examples. Nothing of the workspace."""
+def api_page(document: dict[str, object], host: str, keys: bool) -> Response:
+    """The page of an OpenAPI ``document``; ``host``, which the request names, stands in the examples. ``keys``: they are wanted."""
     paths, components = cast("Node", document["paths"]), cast("Node", document["components"])
     operations = [
-        _call(method, path, operation, host if _HOST.fullmatch(host) else _LOCAL)
+        _call(method, path, operation, host if _HOST.fullmatch(host) else _LOCAL, keys)
         for path, methods in paths.items()
         for method, operation in methods.items()
     ]

@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 from predict_age.errors import PredictAgeError
 from predict_age.pieces import finished
+from predict_age.serving.examples import document_of
 from predict_age.serving.keys import Keys
 from predict_age.serving.large_requests import LargeRequests
 from predict_age.serving.list_pages import page_of
 from predict_age.serving.messages import ARROW, JSON, NDJSON, Answered, Finding, ProblemError, Request, Response
 from predict_age.serving.metrics import ServerMetrics
-from predict_age.serving.openapi import openapi_document
 from predict_age.serving.prediction import Prediction
 from predict_age.serving.profile_requests import TextIds, id_expected, pid_in_path
 from predict_age.serving.routes import Route, RoutedCall
@@ -49,7 +49,7 @@ class Service:
     behind_gateway: bool = False  # which authorizes whoever asks
 
     def __post_init__(self) -> None:
-        self.large = LargeRequests(self.small)
+        self.large, self.wants_key = LargeRequests(self.small), self.keys is not None or self.behind_gateway
         bodies = (JSON, NDJSON, ARROW)
         self.routes = [
             Route("POST", "/v1/predict", "predict", self._predict, bodies),
@@ -63,7 +63,7 @@ class Service:
             Route("GET", "/v2/health/ready", "", self._ready, model=False),
             Route("GET", "/v2/models/", "predict", self._one_model),
             Route("GET", "/metrics", "metrics", self._metrics, model=False),
-            Route("GET", "/openapi.json", "", lambda _: _json(openapi_document(__version__)), model=False),
+            Route("GET", "/openapi.json", "", lambda _: _json(document_of(self.watch.served, self.wants_key)), model=False),
             Route("GET", "/", "", self._page, model=False),
         ]
         self._exact = {route.path: route for route in self.routes}
@@ -255,7 +255,7 @@ class Service:
     def _page(self, call: RoutedCall) -> Response:
         from predict_age.serving.api_page import api_page
 
-        return api_page(openapi_document(__version__), call.request.headers.get("host", ""))
+        return api_page(document_of(self.watch.served, self.wants_key), call.request.headers.get("host", ""), self.wants_key)
 
     def _server(self, _: RoutedCall) -> Response:
         return _json({"name": "predict-age", "version": __version__, "extensions": []})

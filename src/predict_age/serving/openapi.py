@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from predict_age.serving.messages import ARROW, HTML, JSON, NDJSON, PROBLEM
 
 Schema = dict[str, object]
@@ -118,7 +120,19 @@ def _operation(name: str, summary: str, responses: Schema, key: bool = True, **m
 _BODY_PROBLEMS = (400, 401, 403, 408, 411, 413, 415, 422, 429, 503)
 
 
-def _paths() -> Schema:
+@dataclass(frozen=True)
+class Examples:
+    """Examples of requests to this server: a ``profile``, and ids as the source has them."""
+
+    profile: dict[str, object] = field(default_factory=dict)
+    text_ids: bool = False
+
+    def pid(self, number: int) -> int | str:
+        """An id."""
+        return str(number) if self.text_ids else number
+
+
+def _paths(examples: Examples) -> Schema:
     several: Schema = {"type": "array", "items": _ref("Item"), "maxItems": 10_000}
     lines: Schema = {"type": "string", "description": "one item, or answer, a line"}
     binary: Schema = {"type": "string", "contentMediaType": ARROW, "description": "columns profile and pid, or those of an answer"}
@@ -133,7 +147,10 @@ def _paths() -> Schema:
         requestBody={
             "required": True,
             "content": {
-                JSON: {"schema": {"anyOf": [_ref("Item"), several]}, "example": {"profile": {"years_experience": 12}, "pid": 5}},
+                JSON: {
+                    "schema": {"anyOf": [_ref("Item"), several]},
+                    "example": {"profile": examples.profile, "pid": examples.pid(5)},
+                },
                 NDJSON: {"schema": lines},
                 ARROW: {"schema": binary},
             },
@@ -143,7 +160,10 @@ def _paths() -> Schema:
         "lookupPeople",
         "Published rows of up to 10,000 people; null for those without one",
         _answers(_ref("People"), *_BODY_PROBLEMS),
-        requestBody={"required": True, "content": {JSON: {"schema": _ref("Pids"), "example": {"pids": [1, 2]}}}},
+        requestBody={
+            "required": True,
+            "content": {JSON: {"schema": _ref("Pids"), "example": {"pids": [examples.pid(1), examples.pid(2)]}}},
+        },
     )
     pid = {"name": "pid", "in": "path", "required": True, "schema": {"type": "string"}, "example": "1"}
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "example": "predict-age"}
@@ -179,7 +199,7 @@ def _paths() -> Schema:
     }
 
 
-def openapi_document(version: str) -> dict[str, object]:
+def openapi_document(version: str, examples: Examples) -> dict[str, object]:
     """The document that ``/openapi.json`` answers with."""
     return {
         "openapi": "3.1.0",
@@ -188,6 +208,6 @@ def openapi_document(version: str) -> dict[str, object]:
             "version": version,
             "description": "Predictions on demand that equal the published table, and published people.",
         },
-        "paths": _paths(),
+        "paths": _paths(examples),
         "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     }
