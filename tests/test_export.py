@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -21,10 +22,13 @@ import pytest
 
 from conftest import cli, shared, tiny_run
 from faults import in_child
+from predict_age.errors import ConfigError
 from predict_age.pipeline import step_inputs
 from predict_age.runs import current_folder as module
 from predict_age.runs.current_folder import current_folder, follow_published
+from predict_age.storage import durable_files
 from predict_age.storage.documents import LocalDocuments
+from predict_age.storage.output_file import OutputFile
 from predict_age.storage.retention import removable, remove_runs
 from predict_age.storage.workspace import Workspace
 
@@ -410,3 +414,77 @@ def test_the_folder_is_not_counted_twice(workspace: Path) -> None:
     before = folder_bytes(run.path)
     shutil.rmtree(run.path / "readable-0")
     assert 0 < before - folder_bytes(run.path) < parts / 10
+
+
+WRITERS: dict[str, list[str]] = {
+    "sql csv": ["sql", "SELECT 1 AS a", "--format", "csv", "--out"],
+    "sql table": ["sql", "SELECT 1 AS a", "--out"],
+    "sql parquet": ["sql", "SELECT 1 AS a", "--format", "parquet", "--out"],
+    "diff": ["diff", "previous", "current", "--jump", "0", "--out"],
+    "export": ["export", "--to"],
+}
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "place", ["work", "work/current", "work/runs", "link", "no-folder", "file.csv/below", "/proc", "long", "taken"]
+)
+@pytest.mark.parametrize("command", WRITERS)
+def test_files_for_users_are_new_and_outside_the_workspace(command: str, place: str, workspace: Path) -> None:
+    """Exit code 2 and no new file, wherever a command is asked to write what it must not or cannot write."""
+    root = workspace.parent
+    (root / "link").symlink_to(workspace / "current")
+    (root / "file.csv").write_text("mine")
+    to = (
+        root / place / "x.csv" if place not in ("long", "taken") else root / ("n" * 300 + ".csv" if place == "long" else "file.csv")
+    )
+    before = files_below(root)
+    done = cli(*WRITERS[command], to, "--workspace", workspace, check=2)
+    assert f"{to.name}" in done.stderr or f"{to.parent}" in done.stderr
+    assert "internal error" not in done.stderr
+    assert files_below(root) == before
+    assert (root / "file.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_full_disk_leaves_no_half_file(command: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 6, and the name is free for the next try."""
+    there = workspace.parent / "there"
+    there.mkdir()
+    written = durable_files.Disk.write
+
+    def full(self: durable_files.Disk, descriptor: int, data: memoryview) -> int:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().parent == there:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(self, descriptor, data)
+
+    monkeypatch.setattr(durable_files.Disk, "write", full)
+    done = cli(*WRITERS[command], there / "x.csv", "--workspace", workspace, check=6)
+    assert "the disk is full" in done.stderr
+    assert not list(there.iterdir())
+
+
+def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    """A rename would replace it."""
+    to = tmp_path / "x.csv"
+    with pytest.raises(ConfigError, match="exists already"), OutputFile(to, "--to").writing() as stream:
+        stream.write(b"mine")
+        to.write_text("theirs")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("name", ["current", "previous", "2025q4"])
+def test_report_takes_every_name_of_a_run(name: str, workspace: Path) -> None:
+    """As card, verify, score and diff do."""
+    folder = Workspace(workspace).resolve(name)
+    for given in (name, folder.id, folder.id[:-4]):
+        assert json.loads(cli("report", "--workspace", workspace, "--run", given, "--json").stdout)["run_id"] == folder.id
+
+
+def test_ab_refuses_a_run_twice(workspace: Path) -> None:
+    """Its people would count twice."""
+    for names in (["current", "current"], ["current", "previous", "2025q4"]):
+        assert "a run is named twice" in cli("ab", *names, "--truth", "current", "--workspace", workspace, check=2).stderr

@@ -17,7 +17,7 @@ import pytest
 import predict_age
 from conftest import AS_OF, TINY
 from predict_age.api.column_union import batch_of_records
-from predict_age.errors import InputError
+from predict_age.errors import ConfigError, InputError
 
 RECORDS = [
     {"pid": i, "birth_year": 1960 + i % 40 if i % 2 else None, "ok": i % 3 == 0, "x": i / 2, "tags": [i, "a"]} for i in range(300)
@@ -264,3 +264,12 @@ def test_a_key_that_no_column_has_is_an_error() -> None:
     assert batch_of_records([{"pid": 1}, {}], schema, "f").num_rows == 2
     with pytest.raises(InputError, match="1 keys that no record had"):
         batch_of_records([{"pid": 1, "late": 2}], schema, "f")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "gzip"])
+def test_a_preview_has_any_number_of_records(kind: str, tmp_path: Path) -> None:
+    """More than there are, more than 64 bits hold, none; fewer than none are refused."""
+    people = predict_age.read(str(written(kind, tmp_path)))
+    assert [len(people.preview(rows)) for rows in (0, 3, 300, 301, 10**30)] == [0, 3, 300, 300, 300]
+    with pytest.raises(ConfigError, match="rows is no number of records"):
+        people.preview(-1)

@@ -15,6 +15,7 @@ import pytest
 
 import predict_age as pa_api
 from conftest import cli, result_rows
+from predict_age.errors import InputError
 from predict_age.evaluation.ab_test.read_out import sample_ratio_mismatch
 from predict_age.evaluation.ab_test.score import group_score, wilson_interval
 from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth
@@ -91,7 +92,7 @@ def test_a_file_without_ages_is_refused(
 ) -> None:
     """Birth years, no usable age, no pid, a person twice: exit code 2 from score and from ab, with what was expected."""
     path = written(tmp_path / "t.csv", rows)
-    for command in (("score", "current"), ("ab", "current", "current")):
+    for command in (("score", "current"), ("ab", "current")):
         done = cli(*command, "--truth", path, "--workspace", finished[0], check=2)
         assert sentence in done.stderr
         assert "expected" in done.stderr
@@ -276,3 +277,16 @@ def test_sample_ratio(rows: list[int], shares: list[float], mismatch: bool) -> N
     reason = sample_ratio_mismatch(rows, shares)
     assert bool(reason) is mismatch
     assert not mismatch or f"{rows[0]:,}" in reason
+
+
+@pytest.mark.parametrize("truth", [{None: 40}, {1.5: 40}, {float("nan"): 40}, {float("inf"): 40}])
+def test_rows_of_nobody_are_refused(truth: dict[Any, int], finished: Finished, ages: dict[int, int]) -> None:
+    """They would be lost beside those who are found; the command refuses such files, too."""
+    with pytest.raises(InputError, match=r"the truth (have no pid|is no whole number)|no pid"):
+        pa_api.evaluate(pa_api.open_run(finished[0]), {**truth, next(iter(ages)): 35})
+
+
+def test_evaluate_says_how_many_are_not_in_the_results(finished: Finished, ages: dict[int, int]) -> None:
+    """As the command does."""
+    scores = pa_api.evaluate(pa_api.open_run(finished[0]), {**dict(list(ages.items())[:30]), -7: 40, -8: 41})
+    assert "not in the results: 2" in repr(scores)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import main
 
 from conftest import cli, shared, tiny_run, write_jsonl
+from predict_age.cli import app
 from predict_age.query import tables
 
 ENDLESS = "WITH RECURSIVE t AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM t) "
@@ -156,3 +160,90 @@ def test_nothing_is_written(prefix: str, statement: str, workspace: Path) -> Non
 )
 def test_what_reads_is_allowed(query: str, workspace: Path) -> None:
     assert cli("sql", "--workspace", workspace, query).stdout
+
+
+VALUES = {  # an expression, its text in CSV and in JSON
+    "date '10000-01-01'": ("10000-01-01", '"10000-01-01"'),
+    "'infinity'::date": ("infinity", '"infinity"'),
+    "'-infinity'::timestamp": ("-infinity", '"-infinity"'),
+    "timestamptz '20000-01-01 00:00:00+00'": ("20000-01-01 00:00:00+00", '"20000-01-01 00:00:00+00"'),
+    "date '0044-03-15 (BC)'": ("0044-03-15 (BC)", '"0044-03-15 (BC)"'),
+    "[timestamp '20000-01-01']": ('["20000-01-01 00:00:00"]', '["20000-01-01 00:00:00"]'),
+    "interval 1 day": ("1 day", '"1 day"'),
+    "timestamp '2026-01-02 03:00:00' - timestamp '2026-01-01'": ("1 day 03:00:00", '"1 day 03:00:00"'),
+    "union_value(num := 2)": ('{"num":2}', '{"num":2}'),
+    "340282366920938463463374607431768211455::uhugeint": ("340282366920938463463374607431768211455",) * 2,
+    "sum(2 :: int)": ("2", "2"),
+    "1.50 :: decimal(9, 2)": ("1.50", "1.5"),
+    "12345678901234567890123.123456 :: decimal(38, 6)": ("12345678901234567890123.123456",) * 2,
+    "time '24:00:00'": ("24:00:00", '"24:00:00"'),
+    "'12:00:00+02'::timetz": ("12:00:00+02", '"12:00:00+02"'),
+    "'10101'::bit": ("10101", '"10101"'),
+    "[1, 2, null]": ("[1,2,null]", "[1,2,null]"),
+    "{'x': 1, 'y': 'NaN', 'z': 'nan'::double, 'i': '-inf'::double}": (
+        '{"x":1,"y":"NaN","z":NaN,"i":-Infinity}',
+        '{"x":1,"y":"NaN","z":null,"i":null}',
+    ),
+    "map {'k': 1}": ('{"k":1}', '{"k":1}'),
+    """'{"a": [1]}'::json""": ('{"a": [1]}', '{"a": [1]}'),
+    "'nan'::double": ("nan", "null"),
+    "NULL::integer[]": ("", "null"),
+    "'a \"b\"'": ('a "b"', '"a \\"b\\""'),
+    "true": ("True", "true"),
+    "0.1": ("0.1", "0.1"),
+}
+
+
+@pytest.mark.parametrize("expression", VALUES)
+def test_values_are_those_of_duckdb(expression: str, workspace: Path) -> None:
+    """Years beyond 9999, infinite dates, 24:00, 128-bit integers, intervals, bits and nested values, in every text format."""
+    text, as_json = VALUES[expression]
+    query = f"SELECT {expression} AS v, 1 AS v2"
+    rows = list(csv.reader(io.StringIO(cli("sql", "--workspace", workspace, "--format", "csv", query).stdout)))
+    assert rows == [["v", "v2"], [text, "1"]]
+    assert cli("sql", "--workspace", workspace, "--format", "jsonl", query).stdout == f'{{"v": {as_json}, "v2": 1}}\n'
+    assert text in cli("sql", "--workspace", workspace, query).stdout
+
+
+@pytest.mark.parametrize(
+    "expression", ["interval 1 day", "union_value(num := 2)", "1::uhugeint", "'12:00:00+02'::timetz", "'101'::bit"]
+)
+@pytest.mark.parametrize("form", ["{}", "[{}]", "{{'f': {}}}"])
+def test_parquet_refuses_what_it_cannot_hold(expression: str, form: str, workspace: Path, tmp_path: Path) -> None:
+    """With the column and its type, before a file is made."""
+    query = f"SELECT 1 AS plain, {form.format(expression)} AS odd"
+    done = cli("sql", "--workspace", workspace, "--format", "parquet", "--out", tmp_path / "t.parquet", query, check=2)
+    assert "found: odd (" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+NUMBERS = [
+    (command.name, option.opts[0])
+    for command in vars(main.get_command(app))["commands"].values()
+    for option in command.params
+    if option.type_descriptor.annotation is float
+]
+
+
+@pytest.mark.parametrize(("command", "option"), NUMBERS)
+def test_numbers_are_finite(command: str, option: str) -> None:
+    """Infinity and NaN pass the bounds of an option, or end the command later."""
+    assert len(NUMBERS) > 5
+    for value in ("inf", "-inf", "nan", "1e400"):
+        assert f"{option} is not finite" in cli(command, f"{option}={value}", check=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("check-skew", "--url"), ("report", "--run"), ("run", "--model"), ("sql", "--out")]
+)
+def test_empty_values_are_refused(command: str, option: str) -> None:
+    """An unset variable of a script is no choice."""
+    assert f"{option} is empty" in cli(command, option, "", check=2).stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://localhost:1/\n", "http://localhost:99999", "http://", "ftp://x", "http://a b"]
+)
+def test_malformed_addresses_are_refused(url: str, workspace: Path) -> None:
+    """Exit code 2, as for every wrong option."""
+    assert "the address of the server" in cli("check-skew", "--workspace", workspace, "--url", url, check=2).stderr

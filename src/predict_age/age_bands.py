@@ -9,9 +9,9 @@ from itertools import pairwise
 LAST_AGE = 120
 MAX_SUM_ERROR = 0.01  # shares are rounded
 
-_BAND = re.compile(r"(\d{1,3})\s*(?:-|\N{EN DASH}|to)\s*(\d{1,3})")
-_OPEN = re.compile(r"(\d{1,3})\s*(?:\+|-|and over|and older)")
-_UNDER = re.compile(r"(?:under|below|<)\s*(\d{1,3})")
+_BAND = re.compile(r"(\d{1,3})\s*(?:-|\N{EN DASH}|to)\s*(\d{1,3})", re.ASCII)
+_OPEN = re.compile(r"(\d{1,3})\s*(?:\+|-|and over|and older)", re.ASCII)
+_UNDER = re.compile(r"(?:under|below|<)\s*(\d{1,3})", re.ASCII)
 
 
 def parse_band(text: str) -> tuple[int, int]:

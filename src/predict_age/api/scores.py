@@ -47,7 +47,8 @@ class Scores:
     def __repr__(self) -> str:
         s = self.all
         interval = f"coverage {s.coverage:.3f}, width {s.width:.1f}"
-        left_out = f"; left out: {self.unknown:,} unknown, {self.outside:,} outside the age window"
+        left_out = f"; not predicted: {self.not_predicted:,}, not in the results: {self.not_found:,}"
+        left_out += f"; left out: {self.unknown:,} unknown, {self.outside:,} outside the age window"
         return f"<Scores: error {s.mae:.2f} years, bias {s.bias:+.2f}, {interval}, {s.rows:,} people{left_out}>"
 
     def _repr_html_(self) -> str:
@@ -106,6 +107,18 @@ def evaluate_predictions(results: ArrowTable | FinishedRun, truth: ArrowTable | 
     )
 
 
+def _check_ids(ids: pa.ChunkedArray, key: str) -> None:
+    """Raise InputError where a row of the truth is nobody's: without an id, or with a number that is none."""
+    if nobody := ids.null_count:
+        raise InputError(f"{nobody:,} rows of the truth have no {key}", expected="an id in every row", found="no value")
+    if pa.types.is_floating(ids.type):
+        numbers = ids.to_numpy()
+        whole = np.isfinite(numbers) & (np.trunc(numbers) == numbers)
+        if not whole.all():
+            found = f"{int((~whole).sum()):,} rows with another number"
+            raise InputError(f"{key} of the truth is no whole number", expected="ids as in the results", found=found)
+
+
 def _numbers(table: pa.Table, name: str, role: str) -> Float64Array:
     """Years (n,) in the column ``name``, NaN where there is no number. Raises InputError where there is none, but other values."""
     column = value_column(table, name, role)
@@ -144,4 +157,5 @@ def _truth(truth: ArrowTable | Mapping[object, float], window: tuple[int, ...]) 
             fix="write ages in years as numbers, such as 42 or 42.5",
         )
     ids = value_column(table, key, "the truth")
+    _check_ids(ids, key)
     return ids.filter(pa.array(used)), ages[used], unknown, outside

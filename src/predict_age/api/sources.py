@@ -18,7 +18,7 @@ from predict_age.api.arguments import checks_arguments
 from predict_age.api.column_union import batch_of_records, conformed, keeps, keeps_all, kind_of_value, type_of_kinds, united_schema
 from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.config import SourceConfig
-from predict_age.errors import InputError
+from predict_age.errors import ConfigError, InputError
 from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.sample import Record, json_object
 from predict_age.proposal.source_profile import KnownAges, SourceProfile, profile_of
@@ -109,13 +109,16 @@ class PeopleSource:
 
     @checks_arguments
     def preview(self, rows: int = ROWS_PREVIEWED) -> pa.Table:
-        """Read the first ``rows`` records."""
+        """Read the first ``rows`` records. Raises ConfigError for a number below 0."""
+        if rows < 0:
+            raise ConfigError("rows is no number of records", expected="0 or more", found=str(rows))
         if not self._is_parquet and any(file.format != "csv" for file in self.files):
             return self._preview_of_records(rows)
         found: list[pa.RecordBatch] = []
         for batch in self.batches():
-            found.append(batch.slice(0, rows - sum(b.num_rows for b in found)))
-            if sum(b.num_rows for b in found) >= rows:
+            missing = rows - sum(b.num_rows for b in found)
+            found.append(batch.slice(0, min(missing, batch.num_rows)))
+            if missing <= batch.num_rows:
                 break
         return pa.Table.from_batches(found, self.schema)
 
@@ -124,7 +127,7 @@ class PeopleSource:
         every = (
             (record, file.path) for file in self.files for texts in record_texts(file) for record in self._records(texts, file)
         )
-        first = list(islice(every, rows))
+        first = list(islice(every, min(rows, sys.maxsize)))
         pieces = sample_records(self.files, RECORDS_OF_PREVIEW)
         some = (record for piece in pieces for record in self._records(piece.texts, self.files[piece.place[0]]))
         schema = _schema_of(chain((record for record, _ in first), some))

@@ -2,7 +2,7 @@
 
 from predict_age.cli import aws, completion, export, init, inspect, maintain, models, profile, run, schedule, serving  # noqa: F401 - they register commands
 from predict_age.cli.app import app, run_cli
-from predict_age.cli.usage import PathCheckingCommand, with_log_options
+from predict_age.cli.usage import ValueCheckingCommand, with_log_options
 
 COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and of the reference
     "generate",
@@ -35,7 +35,7 @@ COMMAND_ORDER = (  # in the order of a run's life: the order of ``--help`` and o
 )
 app.registered_commands.sort(key=lambda command: COMMAND_ORDER.index(command.name or ""))
 for _command in app.registered_commands:
-    _command.cls = PathCheckingCommand
+    _command.cls = ValueCheckingCommand
     if _command.callback is not None:
         _command.callback = with_log_options(_command.callback)
 

@@ -108,29 +108,32 @@ def sql_command(
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print the rows.")] = OutputFormat.table,
     to: Annotated[Path | None, typer.Option("--out", help="Write to this new file (needed for parquet).", metavar="FILE")] = None,
     timeout: Annotated[
-        float, typer.Option(help="Stop the query after so many seconds, printing included; 0: no limit.", min=0, metavar="SECONDS")
+        float,
+        typer.Option(
+            help="Stop the query after so many seconds, printing included; 0: no limit.", min=0, max=604_800, metavar="SECONDS"
+        ),
     ] = 3600,
 ) -> None:
     """Query the published tables, read-only; the query "SHOW TABLES" lists them."""
     from predict_age.query import tables
+    from predict_age.storage.output_file import OutputFile
 
-    if to is not None and to.exists():
-        raise ConfigError(f"{to} exists already", fix="choose another --out")
     if output is OutputFormat.parquet and to is None:
         raise ConfigError("--format parquet needs --out FILE")
-    with tables.query(open_people(workspace), query, timeout) as relation:
-        if to is None:
+    space = open_people(workspace)
+    file = OutputFile(to, "--out", space.root) if to is not None else None
+    if file:
+        file.check()
+    with tables.query(space, query, timeout) as relation:
+        if file is None:
             _write(relation, output, sys.stdout)
             return
-        try:
+        with file.writing() as stream:
             if output is OutputFormat.parquet:
-                tables.write_parquet(relation, to)
-            else:
-                with to.open("w", encoding="utf-8", newline="") as stream:
-                    _write(relation, output, stream)
-        except BaseException:
-            to.unlink(missing_ok=True)  # no half result
-            raise
+                tables.write_parquet(relation, stream)
+                return
+            with tables.text_of(stream) as text:
+                _write(relation, output, text)
 
 
 def _write(relation: duckdb.DuckDBPyRelation, output: OutputFormat, stream: IO[str]) -> None:
@@ -148,7 +151,10 @@ def _write(relation: duckdb.DuckDBPyRelation, output: OutputFormat, stream: IO[s
 @app.command("report", epilog="Example: predict-age report --workspace work")
 def report_command(
     workspace: WorkspaceOption,
-    run_id: Annotated[str, typer.Option("--run", help="Which run; default: the newest finished one.", metavar="RUN")] = "",
+    run_id: Annotated[
+        str,
+        typer.Option("--run", help="Run id, published quarter, or current; default: the newest finished one.", metavar="RUN"),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Write the report of a finished run again and print its path."""
@@ -156,11 +162,14 @@ def report_command(
     from predict_age.storage.workspace import DONE
 
     space = open_workspace(workspace)
-    done = [r for r in space.runs() if r.status == DONE and run_id in ("", r.id)]
-    if not done:
-        raise ConfigError(f"no finished run {run_id}".rstrip(), fix="list them with `predict-age runs`")
+    finished = [run for run in space.runs() if run.status == DONE]
+    if not run_id and not finished:
+        raise ConfigError("there is no finished run in this workspace", fix="list its runs with `predict-age runs`")
+    folder = space.resolve(run_id) if run_id else finished[-1]
+    if folder.status != DONE:
+        raise ConfigError(f"run {folder.id} is not finished", expected="a finished run", found=folder.status)
     with stage("write the report"):
-        write_report(done[-1])
-    completed(f"the report {done[-1].report} was written", "")
-    path = str(done[-1].report.resolve())
-    print_json({"run_id": done[-1].id, "report": path}) if as_json else print_line(path)
+        write_report(folder)
+    completed(f"the report {folder.report} was written", "")
+    path = str(folder.report.resolve())
+    print_json({"run_id": folder.id, "report": path}) if as_json else print_line(path)

@@ -115,7 +115,10 @@ def ab_command(
     ] = 0.01,
     chance: Annotated[float, typer.Option(help="Alpha: probability of a decision when there is no difference.", min=0.0001)] = 0.05,
     power: Annotated[
-        float, typer.Option(help="Power: probability of detecting the minimum effect; decides the required number of people.")
+        float,
+        typer.Option(
+            help="Power: probability of detecting the minimum effect; decides the required number of people.", min=0.01, max=0.9999
+        ),
     ] = 0.80,
     as_json: JsonOption = False,
 ) -> None:

@@ -10,7 +10,6 @@ import typer
 
 from predict_age.cli.app import JsonOption, SourceOption, app
 from predict_age.cli.output import completed, print_json, print_line
-from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import parse_date
 
 if TYPE_CHECKING:
@@ -34,17 +33,18 @@ def profile_command(
     """
     from predict_age.cli.render_profile import show_profile
     from predict_age.proposal.source_profile import profile_of
+    from predict_age.storage.output_file import OutputFile
 
-    if to is not None and (to.exists() or not to.parent.is_dir()):
-        problem = f"{to} exists already" if to.exists() else f"there is no folder {to.parent}"
-        raise ConfigError(problem, expected="a new file in a folder that exists", found=str(to), fix="choose another --html")
+    if to is not None:
+        OutputFile(to, "--html").check()
     roles = (("pid", pid), ("approximate_age", age), ("birth_year", birth_year), ("birth_date", birth_date))
     given: dict[Role, str] = {role: name for role, name in roles if name}  # type: ignore[misc]
     found = profile_of(source, parse_date(as_of) if as_of else dt.date.today(), given)
     if to is not None:
         from predict_age.proposal.profile_page import profile_page
 
-        to.write_bytes(profile_page(found))
+        with OutputFile(to, "--html").writing() as stream:
+            stream.write(profile_page(found))
         completed(f"the profile was written to {to}", "")
     if as_json:
         print_json(found.as_json())

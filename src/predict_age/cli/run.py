@@ -56,7 +56,8 @@ PurposeOption = Annotated[
 ShadowOption = Annotated[bool, typer.Option("--shadow", help="Finish and check the run without publishing it.")]
 AcceptOption = Annotated[bool, typer.Option("--accept", help="Override the quality gate that stopped the run.")]
 MaxMinutesOption = Annotated[
-    float | None, typer.Option("--max-minutes", help="Stop cleanly after so many minutes, all attempts of the run together.", min=0)
+    float | None,
+    typer.Option("--max-minutes", help="Stop cleanly after so many minutes, all attempts together.", min=0, max=525_600),
 ]
 TimestampOption = Annotated[
     str,

@@ -189,7 +189,7 @@ def _cron_text(path: Path) -> str:
 
 
 def _time(at: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d\d?):(\d\d)", at)
+    found = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", at)
     if not found or int(found[1]) > 23 or int(found[2]) > 59:
         raise ConfigError("--at is not a time of day", expected="HH:MM in UTC, such as 06:00", found=at)
     return int(found[1]), int(found[2])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -47,20 +49,25 @@ class ExplainedGroup(TyperGroup):
             raise
 
 
-class PathCheckingCommand(TyperCommand):
-    """A command that refuses an empty path, which Python would take for the current folder: an unset variable of a script."""
+class ValueCheckingCommand(TyperCommand):
+    """A command that refuses values which Typer takes: empty ones, as of an unset variable of a script, infinity and no number."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the options. Raises ConfigError for an option whose path is empty."""
+        """Parse the options. Raises ConfigError for an option that is empty, or a number that is not finite."""
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         for parameter in self.params:
-            if getattr(parameter, "metavar", None) in PATH_METAVARS and given.get(str(parameter.name)) == "":
-                raise ConfigError(
-                    f"{parameter.opts[0]} is empty",
-                    expected="a path",
-                    fix="write . for the current folder",
-                )
+            self._check(parameter, given.get(str(parameter.name)))
         return super().parse_args(ctx, args)
+
+    def _check(self, parameter: Any, value: object) -> None:
+        is_path = getattr(parameter, "metavar", None) in PATH_METAVARS
+        if value == "":
+            expected, fix = ("a path", "write . for the current folder") if is_path else ("a value", "give one, or leave it out")
+            raise ConfigError(f"{parameter.opts[0]} is empty", expected=expected, fix=fix)
+        if isinstance(value, str) and parameter.type_descriptor.annotation is float:
+            with suppress(ValueError):
+                if not math.isfinite(float(value)):
+                    raise ConfigError(f"{parameter.opts[0]} is not finite", expected="a finite number", found=value)
 
 
 def check_encoding(arguments: Sequence[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +74,7 @@ def checked_plan(
 
             check_compiles(declared, when, name)
         check_groups(settings.card.groups)
+        _check_not_leaks(settings.gates.not_leaks, declared.names, name)
     stamp = _timestamp(timestamp) if timestamp else None
     challengers = list(settings.prediction.challengers)
     if base and model:
@@ -85,6 +88,18 @@ def checked_plan(
     if workspace is None or not (base or model or challengers):
         return plan
     return _with_models(plan, Workspace.existing(workspace), base, model, challengers, exact=bool(stamp))
+
+
+def _check_not_leaks(allowed: Sequence[str], features: Sequence[str], name: str) -> None:
+    """Raise ConfigError where gates.not_leaks names no feature: its gate would stop the run all the same."""
+    for unknown in (feature for feature in allowed if feature not in features):
+        close = difflib.get_close_matches(unknown, features, 1, 0.5)
+        raise ConfigError(
+            f"gates.not_leaks names {unknown!r}, which is no feature",
+            expected=f"names of features ({name})",
+            found=unknown,
+            fix=f"did you mean {close[0]!r}?" if close else "correct it, or leave it out",
+        )
 
 
 def _with_models(plan: RunPlan, space: Workspace, base: str, model: str, challengers: list[str], *, exact: bool) -> RunPlan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +17,8 @@ from predict_age.purposes import NOT_STATED
 from predict_age.query import tables
 from predict_age.runtime.command_log import stage
 from predict_age.sql import VIEW
-from predict_age.storage.durable_files import NewFile, creating
+from predict_age.storage.durable_files import NewFile
+from predict_age.storage.output_file import OutputFile
 from predict_age.storage.parquet_writer import parquet_options, with_purpose
 from predict_age.storage.workspace import Workspace
 
@@ -54,41 +54,23 @@ def export_result(
     People on the suppression list have no row, withheld people no number: they have none in the result either. Parquet carries
     run, date and purpose in its metadata. Raises ConfigError when nothing is published, the file exists, or a column does not.
     """
-    if to.resolve().is_relative_to(workspace.root.resolve()):
-        raise ConfigError(
-            f"{to} lies in the workspace",
-            expected=f"a file outside {workspace.root}",
-            found=str(to.resolve()),
-            fix="choose another --to; `current/` has the published rows as Parquet",
-        )
-    if to.is_dir():
-        raise ConfigError(f"{to} is a folder", expected="a file", fix="choose another --to")
-    if to.exists() and not replace:
-        raise ConfigError(
-            f"{to} exists already", fix="choose another --to, or --force, which replaces it once the new file is complete"
-        )
-    if not to.parent.is_dir():
-        raise ConfigError(f"there is no folder {to.parent}", expected="a file in a folder that exists", found=str(to))
+    file = OutputFile(to, "--to", workspace.root, replace)
+    file.check()
     if not (run_id := workspace.published.current):
         raise ConfigError("no run has been published in this workspace yet", fix="`predict-age run` publishes one")
     record = workspace.run(run_id).record
     purpose = str(record.get("purpose", NOT_STATED))
     chosen = _columns(workspace, columns)
-    with tables.query(workspace, f"SELECT {', '.join(map(_quoted, chosen))} FROM {VIEW}") as relation, creating(to) as stream:
+    with (
+        tables.query(workspace, f"SELECT {', '.join(map(_quoted, chosen))} FROM {VIEW}") as relation,
+        file.writing() as stream,
+    ):
         if kind is ExportFormat.csv:
-            rows = _write_csv(relation, stream)
+            rows = tables.write_csv_bytes(relation, stream)
         else:
             facts = {f"{METADATA}run_id": run_id, f"{METADATA}as_of": str(record["as_of"])}
             rows = _write_parquet(relation, stream, facts, purpose)
     return Exported(str(to), rows, chosen, run_id, str(record["as_of"]), purpose)
-
-
-def _write_csv(relation: duckdb.DuckDBPyRelation, stream: NewFile) -> int:
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-    try:
-        return tables.write_csv(relation, text)
-    finally:
-        text.detach()  # which writes what is buffered, and leaves the file open
 
 
 def _write_parquet(relation: duckdb.DuckDBPyRelation, stream: NewFile, facts: dict[str, str], purpose: str) -> int:

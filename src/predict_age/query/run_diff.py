@@ -10,10 +10,12 @@ from typing import Any
 import duckdb
 
 from predict_age.errors import ConfigError
+from predict_age.query.tables import write_csv_bytes, write_parquet
 from predict_age.records.json_fields import OPTIONAL, as_json
 from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.runtime.command_log import stage
 from predict_age.storage.manifest import VerifiedRun
+from predict_age.storage.output_file import OutputFile
 from predict_age.storage.row_accounting import NOT_IN_RUN
 from predict_age.storage.spill import of_this_command, spill_folder, spilling_into
 from predict_age.storage.suppression_list import SuppressionList
@@ -89,17 +91,18 @@ def diff_runs(
     """Compare two finished runs, after their result files were compared with the hashes in their manifests.
 
     People whom the ``suppression`` list hides are in neither run.
-    ``out`` receives all people whose age jumped, as CSV or Parquet by its ending; it must not exist yet.
+    ``out`` receives all people whose age jumped, as CSV or Parquet by its ending; a new file outside the workspace.
     """
-    if out is not None and (out.exists() or out.suffix not in (".csv", ".parquet")):
-        raise ConfigError(
-            f"cannot write to {out}",
-            expected="a new file that ends in .csv or .parquet",
-            found="an existing file" if out.exists() else out.suffix,
-        )
+    workspace = after.folder.path.parent.parent
+    if out is not None:
+        if out.suffix not in (".csv", ".parquet"):
+            raise ConfigError(
+                f"cannot write to {out}", expected="a new file that ends in .csv or .parquet", found=out.suffix or "no ending"
+            )
+        OutputFile(out, "--out", workspace).check()
     days = dt.date.fromisoformat(after.manifest.as_of) - dt.date.fromisoformat(before.manifest.as_of)
     expected = days.days / 365.25
-    with spilling_into(of_this_command(after.folder.path.parent.parent)):
+    with spilling_into(of_this_command(workspace)):
         connection = duckdb.connect(
             config={"temp_directory": spill_folder(), "memory_limit": "4GB", "preserve_insertion_order": False}
         )
@@ -124,11 +127,9 @@ def diff_runs(
         largest = connection.sql(f"SELECT * FROM jumps LIMIT {LARGEST_JUMPS}")
         jumps = [Jump(*row) for row in largest.fetchall()]
         if out is not None:
-            target = "'" + str(out).replace("'", "''") + "'"
             ids = "*" if any(jump.source_id is not None for jump in jumps) else "* EXCLUDE source_id"
-            connection.execute(
-                f"COPY (SELECT {ids} FROM jumps) TO {target} (FORMAT {'parquet' if out.suffix == '.parquet' else 'csv'})"
-            )
+            with OutputFile(out, "--out", workspace).writing() as stream:
+                (write_parquet if out.suffix == ".parquet" else write_csv_bytes)(connection.sql(f"SELECT {ids} FROM jumps"), stream)
     return summary_of_changes(before.folder.id, after.folder.id, expected, jump_years, table, jumps)
 
 

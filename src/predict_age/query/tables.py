@@ -12,18 +12,21 @@ predict_age_set_aside                            records that could not be used:
 
 from __future__ import annotations
 
+import io
+import json
+import math
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import duckdb
 
 from predict_age.errors import ConfigError, IntegrityError, LimitError, PredictAgeError, memory_error
 from predict_age.query.hidden_files import check_reads_tables_only
+from predict_age.query.row_text import finite_json, inexact_columns, with_json_columns, with_text_columns
 from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.runtime.command_log import stage
 from predict_age.source.value_form import without_values
@@ -93,6 +96,7 @@ def connect_tables(workspace: Workspace, text: str, suppression: SuppressionList
         connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
     else:
         connection.execute(f"SET allowed_directories = [{literal(str(workspace.root.resolve()) + '/')}]")
+    connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -212,16 +216,20 @@ def row_batches(relation: duckdb.DuckDBPyRelation, rows: int) -> tuple[pa.Schema
 
 
 def rows_of(relation: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
-    """The rows as Python values, streamed."""
+    """The rows as Python values, streamed: truth values, numbers, and text for all others."""
+    yield from _python_rows(with_text_columns(relation))
+
+
+def _python_rows(relation: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
     for batch in row_batches(relation, 10_000)[1]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def write_csv(relation: duckdb.DuckDBPyRelation, stream: object) -> int:
+def write_csv(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> int:
     """Stream the rows as CSV, RFC 4180, NULL as an empty field; returns their number."""
     import csv
 
-    writer = csv.writer(stream, lineterminator="\n")  # type: ignore[arg-type]
+    writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(relation.columns)
     number = 0
     for number, row in enumerate(rows_of(relation), 1):  # noqa: B007 - the last number is the answer
@@ -229,12 +237,24 @@ def write_csv(relation: duckdb.DuckDBPyRelation, stream: object) -> int:
     return number
 
 
-def write_jsonl(relation: duckdb.DuckDBPyRelation, stream: object) -> None:
+def write_csv_bytes(relation: duckdb.DuckDBPyRelation, stream: IO[bytes]) -> int:
+    """Stream the rows as CSV in UTF-8; returns their number."""
+    with text_of(stream) as text:
+        return write_csv(relation, text)
+
+
+@contextmanager
+def text_of(stream: IO[bytes]) -> Iterator[IO[str]]:
+    """Text stream, UTF-8, whose content goes to ``stream``, which stays open."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # which writes what is buffered
+
+
+def write_jsonl(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> None:
     """Stream the rows as JSON lines, NaN and infinity as null. Raises ConfigError for two columns of one name."""
-    import json
-
-    from predict_age.runs.summary import without_nan
-
     names = relation.columns
     if len(set(names)) < len(names):
         raise ConfigError(
@@ -243,16 +263,32 @@ def write_jsonl(relation: duckdb.DuckDBPyRelation, stream: object) -> None:
             found=", ".join(names),
             fix="name one of them with AS",
         )
-    for row in rows_of(relation):
-        line = json.dumps(without_nan(dict(zip(names, row, strict=True))), default=str, ensure_ascii=False)
-        stream.write(line + "\n")  # type: ignore[attr-defined]
+    texts, is_json = with_json_columns(relation)
+    keys = [json.dumps(name, ensure_ascii=False) for name in names]
+    for row in _python_rows(texts):
+        values = (_json(value, given) for value, given in zip(row, is_json, strict=True))
+        stream.write("{" + ", ".join(f"{key}: {value}" for key, value in zip(keys, values, strict=True)) + "}\n")
 
 
-def write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
-    """Write the rows to a new Parquet file."""
+def _json(value: object, is_json: bool) -> str:
+    """JSON of a value: of plain Python, or text that ``is_json`` already."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "null"
+    return finite_json(str(value)) if is_json else json.dumps(value, ensure_ascii=False)
+
+
+def write_parquet(relation: duckdb.DuckDBPyRelation, stream: IO[bytes]) -> None:
+    """Write the rows as a Parquet file. Raises ConfigError for columns of types that it cannot hold as they are."""
     import pyarrow.parquet as pq
 
+    if inexact := inexact_columns(relation):
+        raise ConfigError(
+            "a Parquet file cannot hold this type as it is",
+            expected="numbers, text, dates, times and timestamps, and lists, structs and maps of them",
+            found=", ".join(inexact),
+            fix="CAST(... AS VARCHAR) in the query, or --format csv",
+        )
     schema, batches = row_batches(relation, 100_000)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from predict_age.errors import ConfigError, ResourceError
 from predict_age.serving.messages import NDJSON
+from predict_age.terminal_text import one_line
 
 KEY_VARIABLE = "PREDICT_AGE_KEY"
 TIMEOUT_SECONDS = 60
@@ -17,8 +18,13 @@ TIMEOUT_SECONDS = 60
 
 def asking(url: str) -> AskServer:
     """A function that asks the server at ``url`` about profiles; its key is in the environment. Raises ConfigError."""
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise ConfigError("the address of the server cannot be used", expected="http://HOST:PORT", found=url)
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # a port beyond 65535 raises
+    except ValueError:
+        good = False
+    if not good or not url.isprintable() or " " in url:
+        raise ConfigError("the address of the server cannot be used", expected="http://HOST:PORT", found=one_line(url))
     return AskServer(url.rstrip("/"))
 
 

@@ -59,7 +59,12 @@ def evaluate_ab_test(
     ``truth`` is a run or quarter, whose given ages count, or a .csv or .parquet file with pid and true_age at the date of the first
     run. Ages of a later run are reduced by the years between the runs. Raises ConfigError when there is nothing to compare.
     """
-    runs = [verified_run(workspace, workspace.resolve(n)) for n in names]
+    folders = [workspace.resolve(name) for name in names]
+    if twice := [folder.id for number, folder in enumerate(folders) if folder in folders[:number]]:
+        raise ConfigError(
+            "a run is named twice", expected="different runs", found=twice[0], fix="name each once; `predict-age runs` lists them"
+        )
+    runs = [verified_run(workspace, folder) for folder in folders]
     with spilling_into(of_this_command(workspace.root)):
         connection = duckdb.connect(config={"temp_directory": spill_folder()})
         load_truth(connection, workspace, truth, runs[0], columns)
