@@ -36,7 +36,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predict_age.runs.lookup_blocks import BLOCK_HEAD, LookupTexts, PeopleRecords, people_of_block
+from predict_age.runs.lookup_blocks import BLOCK_HEAD, BLOCK_PEOPLE, LookupTexts, PeopleRecords, people_of_block
 
 WINDOW = 8
 TABLE_BITS = 20
@@ -213,8 +213,10 @@ def _inside(data: bytes) -> Iterator[tuple[str, bytes]]:
 def _looked_up(data: bytes) -> Iterator[bytes]:
     """Pids of the people in each block of a lookup file, which holds compressed differences of them."""
     texts, at = LookupTexts.read(data)
-    while at < len(data):
-        length = BLOCK_HEAD.unpack_from(data, at)[0]
+    while at + BLOCK_HEAD.size <= len(data):
+        length, people = BLOCK_HEAD.unpack_from(data, at)[:2]
+        if not BLOCK_HEAD.size < length <= len(data) - at or people > BLOCK_PEOPLE:
+            return  # a file that is being written, or was damaged
         yield people_of_block(data[at : at + length], texts).pids.tobytes()
         at += length
 

@@ -12,6 +12,7 @@ from predict_age.source.row_rules import RowRules, connect, register
 from predict_age.source.value_sql import given_and_read, trimmed
 from predict_age.sql import literal
 
+LONGEST_AGE = 100  # characters; a cell may have megabytes, but an age, a year or a date that long is none
 REPEATED_SHARE, REPEATED_ROWS = 0.9, 20  # from which on a value that repeats is taken for a code of "not known"
 
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%d-%m", "%m.%d.%Y", "%Y/%d/%m")
@@ -27,7 +28,7 @@ _DAY_ZERO = "DATE '1899-12-30'"  # of the serial numbers that spreadsheets keep 
 def fitting_readings(rules: RowRules, column: str, texts: Sequence[str]) -> dict[str, int]:
     """Number of ``texts``, unusable values of an age ``column``, that fit each other reading; those of none are left out."""
     connection = connect()
-    register(connection, "texts", pa.table({"text": pa.array(texts, pa.string())}))
+    register(connection, "texts", pa.table({"text": pa.array((text[:LONGEST_AGE] for text in texts), pa.string())}))
     conditions = _conditions(rules, column)
     dates = ", ".join(f"TRY_CAST(TRY_STRPTIME(text, {literal(p)}) AS DATE) AS {name}" for p, name in _DATES.items())
     ways = dict.fromkeys((rules.birth_date_format, "")) if column == "birth_date" else ("",)
