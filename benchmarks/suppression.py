@@ -103,9 +103,11 @@ def folders(folder: Path) -> dict[str, Path]:
 
 
 def look(roots: dict[str, Path]) -> str:
-    """Everything that commands print about the published run which show no single person."""
+    """Everything that commands print about the newest run which show no single person."""
     where = ("--workspace", roots["work"])
-    return "".join(predict_age(roots, command, *where) for command in ("status", "runs", "card", "models", "report", "verify"))
+    newest = max(path.name for path in (roots["work"] / "runs").iterdir())
+    said = "".join(predict_age(roots, command, *where) for command in ("status", "runs", "card", "models", "report"))
+    return said + predict_age(roots, "verify", "--run", newest, *where)
 
 
 def ask(roots: dict[str, Path], truth: Path, ids: list[object]) -> str:
@@ -188,7 +190,7 @@ def search(case: Case, people: int, planted_people: int) -> bool:
             config.write_text(f'[prediction]\nexperiment = "another"\nchallengers = {{ "{version}" = 0.3 }}\n')
             printed += predict_age(roots, "run", *where, "--model", "champion", "--timestamp", "2026-02-01T06:00:00Z")
     printed += look(roots)
-    if case.listed:
+    if case.listed and (roots["work"] / "published.json").exists():  # a shadow run is read by nobody
         printed += ask(roots, truth, [t for t in planted.texts if t.startswith("person-")] if case.text_ids else [*planted.ids])
     (roots["tmp"] / "printed.txt").write_text(printed)
     left = traces(planted.needles, list(roots.values()))
