@@ -18,7 +18,8 @@ import pytest
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source import filesystem
-from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.discovery import list_source
+from predict_age.source.source_file import SourceFile
 from predict_age.source.text_readers import read_text
 
 CSV = b"pid,age\n1,30\n"

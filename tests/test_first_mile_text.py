@@ -23,8 +23,9 @@ from predict_age.errors import ConfigError, InputError
 from predict_age.source import csv_framing, text_stream
 from predict_age.source.csv_blocks import find_together
 from predict_age.source.csv_dialect import Dialect
-from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.discovery import list_source
 from predict_age.source.row_group_reader import Split, read_split
+from predict_age.source.source_file import SourceFile
 from predict_age.source.text_readers import read_text
 
 FLAT = SourceConfig(approximate_age="age", profile_json="*")

@@ -16,8 +16,9 @@ from moto import mock_aws
 from conftest import tiny_run, write_jsonl
 from predict_age.errors import ConfigError, InputError
 from predict_age.source.csv_reader import header_of, read_csv
-from predict_age.source.discovery import discover, source_file_from_json
+from predict_age.source.discovery import discover
 from predict_age.source.glue_table import SERDES, glue_table
+from predict_age.source.source_file import source_file_from_json
 from predict_age.source_config import SourceConfig
 
 pytestmark = pytest.mark.filterwarnings("default")  # moto's own

@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import boto3
@@ -191,3 +192,23 @@ def test_what_cannot_be_read_is_said(table: IcebergWriter, rows: Rows, catalogue
         metadata.write_text(text)
         with pytest.raises(InputError, match="is damaged"):
             discover(source)
+
+
+@pytest.mark.parametrize("kind", ["*-m0.avro", "snap-*.avro", "*.json"])
+def test_metadata_with_any_changed_bytes_is_read_or_refused(table: IcebergWriter, rows: Rows, kind: str) -> None:
+    """60 changes of a manifest, of the list of manifests and of the table's metadata: no error of a library comes through."""
+    place = table.commit(table.data(rows))
+    source, folder = named(place), Path(place.removeprefix("file://")).parent
+    [path] = [p for p in folder.glob(kind) if kind != "*-m0.avro" or "snap" not in p.name][-1:]
+    content, random = path.read_bytes(), Random(kind)
+    refused = 0
+    for _ in range(60):
+        changed = bytearray(content)
+        for _ in range(random.randint(1, 4)):
+            changed[random.randrange(len(changed))] = random.randrange(256)
+        path.write_bytes(changed)
+        try:
+            discover(source)
+        except InputError:
+            refused += 1
+    assert refused > 10

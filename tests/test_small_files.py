@@ -15,11 +15,12 @@ from predict_age.config import AgesConfig, SourceConfig
 from predict_age.runs.step_outputs import SMALL_FILES_ROWS, SPLITS_PER_TASK, grouped
 from predict_age.source import convert as conversion
 from predict_age.source.convert import TextFile, convert, converted_together
-from predict_age.source.discovery import SourceFile, discover
+from predict_age.source.discovery import discover
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.row_group_reader import Split, splits_of_file
 from predict_age.source.row_rules import RowRules
 from predict_age.source.scan import scan
+from predict_age.source.source_file import SourceFile
 
 FILES = 150
 

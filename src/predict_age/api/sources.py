@@ -25,10 +25,11 @@ from predict_age.proposal.source_profile import KnownAges, SourceProfile, profil
 from predict_age.runtime.progress import counted, size
 from predict_age.source.column_names import with_folders
 from predict_age.source.csv_reader import header_of
-from predict_age.source.discovery import SourceFile, SourceListing, list_source
+from predict_age.source.discovery import list_source
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.row_group_reader import LIGHT, merged
 from predict_age.source.row_walk import RowWalk
+from predict_age.source.source_file import SourceFile, SourceListing
 from predict_age.source.whole_records import BY_POSITION, parquet_tables, record_texts, sample_records
 
 ROWS_PREVIEWED = 10

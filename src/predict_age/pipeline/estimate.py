@@ -20,7 +20,6 @@ from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_before_reading
 from predict_age.runtime.command_log import stage
 from predict_age.runtime.worker_pool import available_cores
-from predict_age.source.discovery import PassedOver
 from predict_age.source.external_partition import BUCKET_ROWS
 from predict_age.source.missing_keys import (
     AGE_KEYS,
@@ -37,6 +36,7 @@ from predict_age.source.rejected_rows import FileRows, check_rejected, too_few_k
 from predict_age.source.row_group_reader import merged
 from predict_age.source.row_rules import connect
 from predict_age.source.row_walk import RowWalk, checked_footer
+from predict_age.source.source_file import PassedOver
 from predict_age.source.text_stream import open_bytes
 
 COUNTED_ROWS = 200_000  # of Parquet: ids and ages of so many are read

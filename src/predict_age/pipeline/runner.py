@@ -30,7 +30,8 @@ from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import Console
 from predict_age.runtime.resource_usage import Measure
 from predict_age.runtime.worker_pool import Pool, available_cores
-from predict_age.source.discovery import SourceListing, list_source
+from predict_age.source.discovery import list_source
+from predict_age.source.source_file import SourceListing
 from predict_age.step import STEPS, Step, StepRecord, StepResult
 from predict_age.storage.durable_files import make_folder, remove, write_json
 from predict_age.storage.lease import Holder, Lease

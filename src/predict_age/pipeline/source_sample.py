@@ -16,12 +16,12 @@ from predict_age.records.given_ages import AGE_OF_MINOR, GivenAges, UnusableAges
 from predict_age.runs.age_gate import AgeFindings
 from predict_age.runs.run import RunPlan
 from predict_age.source.age_states import count_states, states_of_people, sum_unusable, with_readings
-from predict_age.source.discovery import SourceFile
 from predict_age.source.rejected_rows import FileRows
 from predict_age.source.row_group_reader import merged
 from predict_age.source.row_rules import EXISTING, AgeState, IdType, RowRules, connect, register
 from predict_age.source.row_walk import RowPiece
 from predict_age.source.scan import id_type
+from predict_age.source.source_file import SourceFile
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
 from predict_age.tally import AGE_BINS, fold_tails
 

@@ -21,8 +21,8 @@ from predict_age.letters import folded_words
 from predict_age.proposal.banded_ages import is_age_in_bands
 from predict_age.proposal.candidates import Candidate, LeftOut, propose
 from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_columns
+from predict_age.proposal.feature_text import features_text
 from predict_age.proposal.fields import Field, FieldPath, shared_fields
-from predict_age.proposal.files import features_text
 from predict_age.proposal.given_ages import SampleAges, ages_of_sample, shown_given, without_minors
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
 from predict_age.proposal.stray_files import stray_files, with_stray_files

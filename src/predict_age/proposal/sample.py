@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from predict_age.config import SourceConfig
 from predict_age.source.csv_header import FirstLine
 from predict_age.source.csv_reader import judged_header
-from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.discovery import list_source
+from predict_age.source.source_file import SourceFile
 from predict_age.source.value_form import form_of
 from predict_age.source.whole_records import sample_records
 from predict_age.tally import fewest_sharing

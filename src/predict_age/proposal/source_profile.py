@@ -21,7 +21,7 @@ from predict_age.proposal.sample import Record, SourceSample, json_object, sampl
 from predict_age.proposal.source_rows import count_rows
 from predict_age.proposal.stray_files import stray_files
 from predict_age.runtime.command_log import stage
-from predict_age.source.discovery import SourceFile
+from predict_age.source.source_file import SourceFile
 from predict_age.tally import AGE_BINS, fold_tails, pooled, shown_parts
 
 _ATTRIBUTE = re.compile(r"protected attribute \(([^:)]+)")

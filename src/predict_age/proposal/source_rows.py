@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from predict_age.proposal.sample import SourceSample
-from predict_age.source.discovery import SourceFile
 from predict_age.source.filesystem import in_s3
 from predict_age.source.json_layout import CR_LINES, LINES
 from predict_age.source.parquet_file import open_parquet
+from predict_age.source.source_file import SourceFile
 
 COUNTED_BYTES = 2**30  # of text whose lines are counted
 LINE_BLOCK = 2**24

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from predict_age.errors import ConfigError, PredictAgeError
 from predict_age.source.csv_reader import header_of
-from predict_age.source.discovery import SourceFile
 from predict_age.source.filesystem import in_s3
 from predict_age.source.missing_keys import keys_of_first_records
 from predict_age.source.parquet_file import open_parquet
+from predict_age.source.source_file import SourceFile
 
 MOST_FILES = 500  # whose columns are compared
 MOST_STRAY = 3  # named

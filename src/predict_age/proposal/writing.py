@@ -10,7 +10,8 @@ from pathlib import Path
 from predict_age.errors import ConfigError
 from predict_age.features.spec import parse_features
 from predict_age.proposal.columns import ColumnGuess, Role
-from predict_age.proposal.files import config_text, features_text
+from predict_age.proposal.config_text import config_text
+from predict_age.proposal.feature_text import features_text
 from predict_age.proposal.proposal import Proposal, propose_for
 
 CONFIG_NAME, FEATURES_NAME = "predict-age.toml", "features.toml"

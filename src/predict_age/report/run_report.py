@@ -25,8 +25,8 @@ from predict_age.records.step_facts import (
 from predict_age.runs.quality_gates import GATE_NAMES, outcome
 from predict_age.runs.summary import run_summary
 from predict_age.runtime.progress import duration, size
-from predict_age.source.discovery import source_file_from_json
 from predict_age.source.reading_plan import ReadingGroup, reading_plan
+from predict_age.source.source_file import source_file_from_json
 from predict_age.storage.durable_files import creating, key_of, write_receipt
 from predict_age.storage.workspace import RunFolder
 from predict_age.tally import AGE_BINS, HIGH_QUALITY_PCT, PCT_BINS, Tally, pooled

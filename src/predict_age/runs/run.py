@@ -17,7 +17,7 @@ from predict_age.purposes import stated
 from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source import filesystem
-from predict_age.source.discovery import PassedOver, SourceFile, source_file_from_json
+from predict_age.source.source_file import PassedOver, SourceFile, source_file_from_json
 from predict_age.step import Step
 from predict_age.storage.durable_files import check_hash, key_of
 from predict_age.storage.lease import Permission

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
-from predict_age.source.discovery import SourceFile
 from predict_age.source.row_group_reader import Split, read_split
 from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.source_file import SourceFile
 from predict_age.source.suppressed_records import Hiding, leave_out, none_left_out
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_readers import read_text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from predict_age.config import SourceConfig
 
 if TYPE_CHECKING:
-    from predict_age.source.discovery import SourceFile
+    from predict_age.source.source_file import SourceFile
 
 DELIMITERS = (",", ";", "\t", "|")
 UNQUOTED_DUMPS = ("\t", "|")  # programs that write these often quote nothing

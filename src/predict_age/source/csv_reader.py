@@ -15,9 +15,9 @@ from predict_age.source.column_names import check_columns
 from predict_age.source.csv_dialect import DELIMITERS, MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
 from predict_age.source.csv_header import FirstLine, classify_first_line, is_record, no_header
-from predict_age.source.discovery import SourceFile
 from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_group_reader import repeated_text
+from predict_age.source.source_file import SourceFile
 from predict_age.source.text_encoding import masked
 from predict_age.source.text_stream import utf8_blocks
 from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, partition_columns

@@ -12,7 +12,7 @@ from predict_age.source.glue_table import GlueTable, HeaderlessText
 from predict_age.source_config import SourceConfig
 
 if TYPE_CHECKING:
-    from predict_age.source.discovery import PassedOver, SourceFile, SourceListing
+    from predict_age.source.source_file import PassedOver, SourceFile, SourceListing
 
 NO_ROWS = {file_kind.HIDDEN, file_kind.EMPTY}  # what Athena reads as no rows, too
 

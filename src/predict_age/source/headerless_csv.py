@@ -13,7 +13,7 @@ from predict_age.source.csv_dialect import detect_dialect
 from predict_age.source.glue_table import HeaderlessText
 
 if TYPE_CHECKING:
-    from predict_age.source.discovery import SourceFile
+    from predict_age.source.source_file import SourceFile
 
 
 def begins_with_profile(text: str, delimiter: str) -> bool:

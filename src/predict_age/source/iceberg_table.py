@@ -8,14 +8,16 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
-from predict_age.errors import ConfigError, InputError, install_extra
+from predict_age.errors import ConfigError, InputError, PredictAgeError, install_extra
 from predict_age.source.filesystem import FileStatus, in_s3, stat, stream
 from predict_age.source.glue_table import GlueTable, local_path
 from predict_age.source.parquet_file import open_parquet
@@ -69,7 +71,8 @@ def iceberg_files(table: GlueTable, settings: SourceConfig) -> list[IcebergFile]
     that the table has changed since, and for formats that cannot be read.
     """
     metadata = _metadata(table)
-    entries = list(_entries(table.name, metadata))
+    with _damaged(table.name, table.metadata):
+        entries, schema = list(_entries(table.name, metadata)), _schema(metadata)
     data = [entry for entry in entries if not entry.deletes]
     if not data:
         raise InputError(f"the table {table.name} has no rows", expected="data files in its current snapshot", found="none")
@@ -80,7 +83,6 @@ def iceberg_files(table: GlueTable, settings: SourceConfig) -> list[IcebergFile]
         raise _refused(
             table.name, f"{len(deletes):,} file(s) that delete rows of other files (merge-on-read)", "data files that hold its rows"
         )
-    schema = _schema(metadata)
     with ThreadPoolExecutor(METADATA_REQUESTS if in_s3(data[0].path) else 1) as requests:
         files = list(requests.map(lambda entry: _file(table.name, entry, metadata, schema, settings), data))
     return sorted(files, key=lambda file: file.path)
@@ -96,7 +98,7 @@ def _bytes(table: str, path: str) -> bytes:
         with stream(path) as opened:
             content: bytes = opened.read()
         return gzip.decompress(content) if content.startswith(GZIP) else content
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             f"the metadata of the Iceberg table {table} cannot be read",
             expected=f"{path}, which its catalogue names",
@@ -107,11 +109,9 @@ def _bytes(table: str, path: str) -> bytes:
 
 def _metadata(table: GlueTable) -> Mapping[str, Any]:
     content = _bytes(table.name, table.metadata)
-    try:
+    with _damaged(table.name, table.metadata):
         metadata: Mapping[str, Any] = json.loads(content)
         version = metadata["format-version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the metadata of the Iceberg table {table.name} is damaged", found=f"{table.metadata}: {error}") from None
     if version not in KNOWN_VERSIONS:
         raise InputError(
             f"the Iceberg table {table.name} cannot be read",
@@ -129,10 +129,24 @@ def _avro(table: str, path: str) -> list[Mapping[str, Any]]:
     except ImportError:
         raise ConfigError("an Iceberg table needs fastavro", expected="the extra aws", fix=install_extra("aws")) from None
     content = _bytes(table, path)
+    with _damaged(table, path):
+        return [cast(Mapping[str, Any], record) for record in fastavro.reader(io.BytesIO(content))]
+
+
+@contextmanager
+def _damaged(table: str, path: str) -> Iterator[None]:
+    """Turn whatever reading metadata at ``path`` raises into an InputError: changed bytes may do anything to a decoder."""
     try:
-        return list(fastavro.reader(io.BytesIO(content)))
-    except (ValueError, EOFError, KeyError, IndexError, TypeError) as error:
-        raise InputError(f"the metadata of the Iceberg table {table} is damaged", found=f"{path}: {error}") from None
+        yield
+    except (PredictAgeError, OSError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the metadata of the Iceberg table {table} is damaged",
+            expected="metadata as Iceberg writes it",
+            found=f"{path}: {type(error).__name__}",
+            fix="roll the table back to a snapshot whose metadata can be read",
+        ) from None
 
 
 def _entries(table: str, metadata: Mapping[str, Any]) -> Iterator[_Entry]:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_types import UNREADABLE_TEXT, valid_text
-from predict_age.source.discovery import SourceFile
 from predict_age.source.json_framing import ElementFramer
 from predict_age.source.json_layout import CR_LINES, LINES
 from predict_age.source.row_group_reader import repeated_text
 from predict_age.source.row_rules import connect
+from predict_age.source.source_file import SourceFile
 from predict_age.source.text_encoding import masked
 from predict_age.source.text_stream import utf8_blocks
 from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8, TextChunk, check_count, chunk_of, partition_columns

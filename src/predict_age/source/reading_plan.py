@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from predict_age.source.discovery import SourceFile
+from predict_age.source.source_file import SourceFile
 
 _NAMES = {"parquet": "Parquet", "jsonl": "JSON", "csv": "CSV"}
 _DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}

@@ -17,11 +17,11 @@ from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import has_nested_dictionary, plain_values
-from predict_age.source.discovery import SourceFile
 from predict_age.source.filesystem import in_s3
 from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
 from predict_age.source.path_partition import PathPartition
 from predict_age.source.profile_json import flat_profile, profile_text
+from predict_age.source.source_file import SourceFile
 
 SLICE_ROWS, SLICE_BYTES = 25_000, 24_000_000  # at most, of a slice: what is read together is in memory several times over
 CACHE_CHUNK_BYTES = 4_000_000  # at most, of a slice that is looked through at once: it stays in the processor's cache

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from predict_age.config import SourceConfig
 from predict_age.source.column_names import check_columns, with_folders
 from predict_age.source.column_types import check_types
-from predict_age.source.discovery import SourceFile
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.row_group_reader import LIGHT, Split, read_split, source_splits
+from predict_age.source.source_file import SourceFile
 from predict_age.source.spread import in_turn, spread_sample
 from predict_age.source.text_readers import read_text
 

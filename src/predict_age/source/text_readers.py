@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 
 from predict_age.config import SourceConfig
 from predict_age.source.csv_reader import read_csv
-from predict_age.source.discovery import SourceFile
 from predict_age.source.json_reader import read_jsonl
+from predict_age.source.source_file import SourceFile
 from predict_age.source.working_rows import TextChunk
 
 __all__ = ["read_csv", "read_jsonl", "read_text"]

@@ -8,8 +8,8 @@ from typing import IO
 
 import pyarrow as pa
 
-from predict_age.source.discovery import SourceFile
 from predict_age.source.filesystem import cut_short, stream
+from predict_age.source.source_file import SourceFile
 from predict_age.source.text_encoding import UTF_8, UTF_8_MARKED, Utf8Stream
 
 BLOCK_BYTES = 8 << 20

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from predict_age.config import SourceConfig
 from predict_age.source.csv_header import FirstLine, no_header
 from predict_age.source.csv_reader import judged_header, read_csv
-from predict_age.source.discovery import SourceFile
 from predict_age.source.json_reader import read_jsonl
 from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
 from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_group_reader import SLICE_ROWS, Split, source_splits, with_folder_columns
+from predict_age.source.source_file import SourceFile
 from predict_age.source.spread import in_turn, spread_sample
 
 BY_POSITION = "#1"  # the first column of a CSV file, where it has no name

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from predict_age.config import SourceConfig
 from predict_age.errors import IntegrityError
-from predict_age.source.discovery import SourceFile
 from predict_age.source.row_group_reader import LIGHT
+from predict_age.source.source_file import SourceFile
 
 LONGEST_RECORD = 64 << 20  # bytes
 NOT_UTF8 = "invalid_utf8"

@@ -13,12 +13,12 @@ from predict_age.records.step_facts import ReadSourceFacts, SourceFileFacts
 from predict_age.records.training_source import TrainingSourceRows
 from predict_age.runs.run import StepContext
 from predict_age.source.convert import Conversion
-from predict_age.source.discovery import SourceFile
 from predict_age.source.duplicate_rows import DuplicateRows
 from predict_age.source.rejected_rows import FileRows, check_converted
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import IdType, RowRules
 from predict_age.source.scan import NO_AGE, WITHHELD, SplitCounts
+from predict_age.source.source_file import SourceFile
 from predict_age.source.suppressed_records import HiddenPeople, settle
 from predict_age.tally import fold_part, fold_tails
 

@@ -16,8 +16,9 @@ from predict_age.errors import ConfigError, InputError
 from predict_age.source.column_names import did_you_mean
 from predict_age.source.csv_header import FirstLine, no_header
 from predict_age.source.csv_reader import judged_header
-from predict_age.source.discovery import SourceFile, list_source
+from predict_age.source.discovery import list_source
 from predict_age.source.parquet_file import open_parquet
+from predict_age.source.source_file import SourceFile
 from predict_age.source.text_readers import read_text
 from predict_age.source.value_form import shown_names
 from predict_age.source.whole_records import sample_records
