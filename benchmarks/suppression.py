@@ -190,7 +190,7 @@ def search(case: Case, people: int, planted_people: int) -> bool:
             config.write_text(f'[prediction]\nexperiment = "another"\nchallengers = {{ "{version}" = 0.3 }}\n')
             printed += predict_age(roots, "run", *where, "--model", "champion", "--timestamp", "2026-02-01T06:00:00Z")
     printed += look(roots)
-    if case.listed and (roots["work"] / "published.json").exists():  # a shadow run is read by nobody
+    if case.listed and "--shadow" not in case.options:  # nobody reads such a run
         printed += ask(roots, truth, [t for t in planted.texts if t.startswith("person-")] if case.text_ids else [*planted.ids])
     (roots["tmp"] / "printed.txt").write_text(printed)
     left = traces(planted.needles, list(roots.values()))

@@ -504,7 +504,7 @@ def test_values_of_a_protected_attribute_are_no_feature_under_any_name(attribute
     left = next((reason for field, reason in made["left_out"].items() if "stand" in field), "")
     assert left.startswith(f"its values are those of a protected attribute ({attribute}: ") == bool(attribute)
     config = Path(made["config"]).read_text()
-    assert ('group_fam_stand = "\\"Fam.stand\\""' in config) == bool(attribute)
+    assert ('fam_stand = "\\"Fam.stand\\""' in config) == bool(attribute)
     features = Path(made["features_file"])
     if attribute:
         by_hand = '\n[features.stand]\nkind = "category"\npath = "\\"Fam.stand\\""\nmeaning = "x"\n'
