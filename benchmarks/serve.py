@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -142,21 +142,50 @@ class Running:
         self.port, self.pid = port, pid
 
     def processor_seconds(self) -> float:
-        """Processor time that it has taken: it does not depend on what else the machine does, waiting does."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time that it and its children have taken: it does not depend on what else the machine does, waiting does."""
+        ticks = 0
+        for pid in family(self.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def most_memory(self) -> int:
         """Largest resident memory, MiB."""
         return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text()).group(1)) // 1024  # type: ignore[union-attr]
 
 
+def family(pid: int) -> Iterator[int]:
+    """A process and the processes that it started, and so on."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from family(int(child))
+
+
+@contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End the process however the block is left: at its end, by return or by an error."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def pinned(core: int, command: list[str]) -> list[str]:
+    """The command on one core, where there are several."""
+    return ["taskset", "-c", str(core), *command] if (os.cpu_count() or 1) > 1 else command
+
+
+@contextmanager
 def served(workspace: Path, core: int) -> Iterator[Running]:
-    """A server on one core."""
+    """A server on one core, ended with the block."""
     command = [sys.executable, "-m", "predict_age", "serve", "--workspace", str(workspace), "--port", "0"]
     began = time.perf_counter()
-    pin = ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 else []
-    with subprocess.Popen([*pin, *command], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(pinned(core, command), stderr=subprocess.PIPE, text=True) as process, ending(process):
         assert process.stderr is not None
         found = re.search(r":(\d+) ", process.stderr.readline())
         assert found
@@ -164,10 +193,8 @@ def served(workspace: Path, core: int) -> Iterator[Running]:
         running = Running(int(found.group(1)), process.pid)
         print(f"processor time of the start: {running.processor_seconds():.1f} s")
         yield running
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # it may have been killed
             print(f"most memory: {running.most_memory()} MiB")
-        process.terminate()
-        process.wait(20)
 
 
 def main() -> None:
@@ -185,10 +212,10 @@ def main() -> None:
     odd = lambda: post(b'{"profile": ' + new_profile(profiles).replace(b'"current_title"', b'"\\u0063urrent_title"') + b"}")  # noqa: E731
     lookup = lambda: post(json.dumps({"pids": [pids[next(NUMBERS) % len(pids)]]}).encode(), path="/v1/people:lookup")  # noqa: E731
     stream = lambda: post(arrow([new_profile(profiles) for _ in range(1000)]), "application/vnd.apache.arrow.stream")  # noqa: E731
-    for running in served(given.workspace, given.core):
+    with served(given.workspace, given.core) as running:
         port = running.port
 
-        def costs(name: str, request: Callable[[], bytes], requests: int, people: int, running: Running = running) -> None:
+        def costs(name: str, request: Callable[[], bytes], requests: int, people: int) -> None:
             began = running.processor_seconds()
             rate = most(running.port, request, requests)
             each = (running.processor_seconds() - began) / (requests * people)
@@ -198,7 +225,7 @@ def main() -> None:
         print(f"single profiles, {given.rate:.0f} a second:", percentiles(at_rate(port, single, given.rate, given.seconds)))
         stop = threading.Event()
 
-        def batches(port: int = port, stop: threading.Event = stop) -> None:
+        def batches() -> None:
             with connected(port) as client:
                 content = many(1000)
                 while not stop.is_set():

@@ -1,100 +1,187 @@
-"""The same requests answered by FastAPI with XGBoost: ``python benchmarks/serve_rivals.py PEOPLE PYTHON``.
+"""Requests answered by predict-age and by others, in one run: ``RIVALS=PYTHON python benchmarks/serve_rivals.py WORKSPACE PEOPLE``.
 
-PYTHON has fastapi, uvicorn, uvloop, httptools and xgboost installed. Its server reads twelve fields of a profile as a tutorial does
-and predicts one number, without an interval, with 300 trees of six levels. Prints the processor time of a request.
+PYTHON is an interpreter whose environment has xgboost, uvicorn, uvloop, httptools and the rivals: fastapi, mlserver, bentoml. One
+that is not there is left out, loudly. All rivals call the function of ``rival_servers/ages.py``, and answers are compared with it.
+Every server has one core and one process that predicts, and logs no request. Processor time is that of all its processes.
+"Batching" is the rival's own: requests that arrive together are predicted together, as by predict-age.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pyarrow.parquet as pq
+from serve import (
+    CONNECTIONS,
+    Running,
+    asked,
+    at_rate,
+    connected,
+    ending,
+    most,
+    new_profile,
+    percentiles,
+    pinned,
+    post,
+    profiles_of,
+    served,
+)
 
-from serve import Running, asked, connected, most, new_profile, post
+FOLDER = Path(__file__).parent / "rival_servers"
+RATE, SECONDS = 100, 5  # of single profiles whose times are measured
+SINGLES, BATCHES, SIZE = 2000, 32, 1000
+LONGEST_START = 60  # seconds
+VARIABLES = {
+    "PYTHONPATH": str(FOLDER),
+    "BENTOML_DO_NOT_TRACK": "true",
+    "MLSERVER_HOST": "127.0.0.1",
+    "MLSERVER_DEBUG": "false",
+    "MLSERVER_PARALLEL_WORKERS": "0",  # predicts in the process that answers: a second one would share its core
+    "MLSERVER_MODEL_NAME": "ages",
+    "MLSERVER_MODEL_IMPLEMENTATION": "mlserver_runtime.Ages",
+}
 
-APP = """
-import re, sys
-import numpy as np, uvicorn, xgboost
-from fastapi import FastAPI
-from pydantic import BaseModel
 
-LEVELS = {"Intern": 0, "Junior": 1, "Mid": 2, "Senior": 3, "Lead": 4, "Manager": 5, "Director": 6, "VP": 7, "C-Level": 8}
-RULES = [(re.compile(p, re.I), v) for p, v in (
-         (r"\\b(chief|c[efot]o|president|founder)\\b", 5), (r"\\b(head of|director|vp)\\b", 4),
-         (r"\\b(principal|lead|staff)\\b", 3), (r"\\b(senior|sr)\\b", 2), (r"\\b(junior|jr|intern|trainee)\\b", 0))]
-random = np.random.default_rng(1)
-matrix = random.random((20000, 12)).astype(np.float32)
-data = xgboost.DMatrix(matrix, matrix @ random.random(12) * 10 + 20)
-model = xgboost.train({"max_depth": 6, "nthread": 1, "eta": 0.1}, data, 300)
-model.set_param({"nthread": 1})
+@dataclass(frozen=True)
+class Rival:
+    """A server: its command, the variables that name its ports, the form of its requests and answers, and variables of its own."""
 
-class Item(BaseModel):
-    profile: dict
-    pid: int | None = None
+    name: str
+    command: str
+    ports: tuple[str, ...]
+    path: str
+    body: Callable[[list[bytes]], bytes]
+    ages: Callable[[Any], list[float]]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
-def row(profile):
-    get = profile.get
-    title = get("current_title") or ""
-    start = (get("career") or {}).get("start") or ""
-    number = lambda name: float(get(name)) if isinstance(get(name), (int, float)) else np.nan
-    return [number("tenure_months"), LEVELS.get(get("job_level"), np.nan), number("linkedin_connections"),
-            number("years_experience"),
-            2025 - float(start[:4]) if start[:4].isdigit() else np.nan, next((v for p, v in RULES if p.search(title)), 1.0),
-            *(float(len(get(n) or [])) for n in ("positions", "skills", "certifications", "locations")),
-            number("estimated_salary_usd"), number("publications_count")]
 
-app = FastAPI()
+def items(profiles: list[bytes]) -> bytes:
+    return b"[" + b",".join(b'{"profile": ' + profile + b"}" for profile in profiles) + b"]"
 
-@app.post("/v1/predict")
-async def predict(item: Item):
-    return {"pid": item.pid, "predicted_age": float(model.inplace_predict(np.array([row(item.profile)], np.float32))[0])}
 
-@app.post("/v1/predict_many")
-async def predict_many(items: list[Item]):
-    found = model.inplace_predict(np.array([row(i.profile) for i in items], np.float32)).tolist()
-    return {"answers": [{"pid": i.pid, "predicted_age": age} for i, age in zip(items, found)]}
+def tensor(profiles: list[bytes]) -> bytes:
+    head = b'{"inputs": [{"name": "profile", "shape": [%d], "datatype": "BYTES", "data": [' % len(profiles)
+    return head + b",".join(profiles) + b"]}]}"
 
-uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False, loop="uvloop", http="httptools")
-"""
+
+def named(profiles: list[bytes]) -> bytes:
+    return b'{"profiles": [' + b",".join(profiles) + b"]}"
+
+
+FASTAPI = Rival(
+    "FastAPI",
+    "uvicorn fastapi_app:app --no-access-log --log-level error --loop uvloop --http httptools",
+    ("UVICORN_PORT",),
+    "/predict",
+    items,
+    lambda answer: [item["predicted_age"] for item in answer["answers"]],
+)
+MLSERVER = Rival(
+    "MLServer",
+    "mlserver start .",
+    ("MLSERVER_HTTP_PORT", "MLSERVER_GRPC_PORT", "MLSERVER_METRICS_PORT"),
+    "/v2/models/ages/infer",
+    tensor,
+    lambda answer: answer["outputs"][0]["data"],
+)
+BENTOML = Rival(
+    "BentoML", "bentoml serve bentoml_service:Ages --host 127.0.0.1", ("BENTOML_PORT",), "/predict", named, lambda answer: answer
+)
+MLSERVER_BATCHING = {"MLSERVER_MODEL_MAX_BATCH_SIZE": str(CONNECTIONS), "MLSERVER_MODEL_MAX_BATCH_TIME": "0.001"}
+RIVALS = [
+    FASTAPI,
+    MLSERVER,
+    replace(MLSERVER, name="MLServer, batching", variables=MLSERVER_BATCHING),
+    BENTOML,
+    replace(BENTOML, name="BentoML, batching", variables={"BATCHING": "1"}),
+]
+
+
+def figures(name: str, running: Running, request: Callable[[int], bytes]) -> None:
+    """Print times of single profiles at a low rate, and the costs of a profile alone and among others."""
+    most(running.port, partial(request, 1), 10 * CONNECTIONS)
+    times = at_rate(running.port, partial(request, 1), RATE, SECONDS)
+    print(f"{name}: single profiles, {RATE} a second: {percentiles(times)}")
+    for size, requests in ((1, SINGLES), (SIZE, BATCHES)):
+        began = running.processor_seconds()
+        rate = size * most(running.port, partial(request, size), requests)
+        each = (running.processor_seconds() - began) / (requests * size) * 1e6
+        print(f"{name}: requests of {size:,}: {rate:,.0f} profiles a second, {each:.0f} us of the server's processor time each")
+
+
+def first_answer(port: int, request: bytes, process: subprocess.Popen[str]) -> bytes | None:
+    """The answer to ``request`` once the server is ready; None where it ends or gives none in time."""
+    until = time.monotonic() + LONGEST_START
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            with connected(port) as client:
+                return asked(client, request)
+        except (OSError, AssertionError):
+            time.sleep(0.1)
+    return None
+
+
+def free_ports(number: int) -> list[int]:
+    with ExitStack() as stack:
+        return [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(number)]
+
+
+def measure(rival: Rival, python: Path, core: int, profiles: list[dict[str, object]]) -> None:
+    """Start a rival, compare its ages with those of ``ages.py``, print its figures, and end it."""
+    program, *arguments = rival.command.split()
+    command = pinned(core, [str(python.parent / program), *arguments])
+    ports = free_ports(len(rival.ports))
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
+        own = {"BENTOML_HOME": folder, **dict(zip(rival.ports, map(str, ports), strict=True))}
+        env = {**os.environ, **VARIABLES, **rival.variables, **own}
+        with subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=env, text=True) as process, ending(process):
+            known = [json.dumps(profile).encode() for profile in profiles[:SIZE]]
+            answer = first_answer(ports[0], post(rival.body(known), path=rival.path), process)
+            if answer is None:
+                log.seek(0)
+                print(f"{rival.name} did not answer:\n{log.read()[-2000:]}")
+                return
+            assert rival.ages(json.loads(answer)) == directly(python, env, profiles[:SIZE]), rival.name
+
+            def request(size: int) -> bytes:
+                return post(rival.body([new_profile(profiles) for _ in range(size)]), path=rival.path)
+
+            figures(rival.name, Running(ports[0], process.pid), request)
+
+
+def directly(python: Path, env: dict[str, str], profiles: list[dict[str, object]]) -> list[float]:
+    """Ages that ``ages.py`` gives without a server."""
+    code = "import json, sys, ages; print(json.dumps(ages.ages(json.load(sys.stdin))))"
+    done = subprocess.run([python, "-c", code], input=json.dumps(profiles), env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def main() -> None:
-    people, python = Path(sys.argv[1]), sys.argv[2]
-    texts = pq.read_table(people, columns=["profile_json"]).slice(0, 5000)["profile_json"].to_pylist()
-    profiles = [json.loads(text) for text in texts if (text or "").startswith("{")]
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as app:
-        app.write(APP)
-        app.flush()
-        with subprocess.Popen(["taskset", "-c", "0", python, app.name, str(port)]) as process:
-            for _ in range(600):
-                try:
-                    connected(port).close()
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            running = Running(port, process.pid)
-            item = lambda: b'{"profile": ' + new_profile(profiles) + b"}"  # noqa: E731
-            single = lambda: post(item())  # noqa: E731
-            many = lambda: post(b"[" + b",".join(item() for _ in range(1000)) + b"]", path="/v1/predict_many")  # noqa: E731
-            with connected(port) as client:
-                asked(client, single())
-            for name, request, requests, each in (
-                ("a single profile", single, 2000, 1),
-                ("a profile in JSON of 1,000", many, 16, 1000),
-            ):
-                began = running.processor_seconds()
-                most(port, request, requests)
-                spent = (running.processor_seconds() - began) / (requests * each)
-                print(f"FastAPI and XGBoost, {name}: {spent * 1e6:.0f} us of the server's processor time")
-            process.terminate()
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("workspace", type=Path)
+    arguments.add_argument("people", type=Path)
+    given = arguments.parse_args()
+    python = Path(os.environ.get("RIVALS", sys.executable)).absolute()
+    profiles, core = profiles_of(given.people), min(os.sched_getaffinity(0))
+    with served(given.workspace, core) as running:
+        figures("predict-age", running, lambda size: post(items([new_profile(profiles) for _ in range(size)])))
+    for rival in RIVALS:
+        if (python.parent / rival.command.split()[0]).exists():
+            measure(rival, python, core, profiles)
+        else:
+            print(f"{rival.name} is not installed beside {python}: left out")
 
 
 if __name__ == "__main__":

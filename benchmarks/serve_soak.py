@@ -68,7 +68,7 @@ def main() -> int:
     odd = lambda: post(b'{"profile": ' + new_profile(profiles).replace(b'"current_title"', b'"\\u0063urrent_title"') + b"}")  # noqa: E731
     lookup = lambda: post(json.dumps({"pids": [pids[next(number) % len(pids)]]}).encode(), path="/v1/people:lookup")  # noqa: E731
     many = lambda: post(b"[" + b",".join(b'{"profile": ' + new_profile(profiles) + b"}" for _ in range(100)) + b"]")  # noqa: E731
-    for running in served(given.workspace, 0):
+    with served(given.workspace, 0) as running:
         clients = [
             Client(running.port, *kind)
             for kind in [(single, given.singles / SINGLES)] * SINGLES + [(odd, 20.0), (lookup, 100.0), (many, 20.0)]
@@ -93,7 +93,6 @@ def main() -> int:
         answers = sum(client.answered for client in clients)
         print(f"{answers:,} answers, {len(errors)} clients that failed {errors}; memory {growth:+.1%}")
         return int(bool(errors) or growth > MOST_GROWTH)
-    return 1
 
 
 if __name__ == "__main__":

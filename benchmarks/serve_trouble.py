@@ -79,7 +79,7 @@ def rollbacks(workspace: Path, running: Running) -> None:
 
 def main() -> None:
     workspace = Path(sys.argv[1])
-    for running in served(workspace, 0):
+    with served(workspace, 0) as running:
         rollbacks(workspace, running)
         print("150 MB by length, in chunks, gzip bomb:", large_bodies(running.port))
         many = [threading.Thread(target=large_bodies, args=(running.port,)) for _ in range(8)]
@@ -99,7 +99,7 @@ def main() -> None:
         print(f"memory at most {running.most_memory()} MiB")
         began = time.perf_counter()
         os.kill(running.pid, signal.SIGKILL)
-    for running in served(workspace, 0):
+    with served(workspace, 0) as running:
         with connected(running.port) as client:
             asked(client, SINGLE)
         print(f"after kill -9, first answer of the next server after {time.perf_counter() - began:.1f} s")
