@@ -467,6 +467,33 @@ def test_a_full_disk_leaves_no_half_file(command: str, workspace: Path, monkeypa
     assert not list(there.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["link into the workspace", "link out of the workspace", "pipe", "folder"])
+def test_force_replaces_plain_files_alone(kind: str, workspace: Path) -> None:
+    """Neither a link, wherever it leads, nor a pipe, nor a folder; and nothing comes into the workspace."""
+    to = workspace.parent / "out.csv"
+    if kind == "link into the workspace":
+        to.symlink_to(workspace / "published.json")
+    elif kind == "link out of the workspace":
+        to, target = workspace / "out.csv", to
+        to.symlink_to(target)
+    elif kind == "pipe":
+        os.mkfifo(to)
+    else:
+        to.mkdir()
+    mode, before = to.lstat().st_mode, files_below(workspace.parent)
+    cli("export", "--to", to, "--force", "--workspace", workspace, check=2)
+    assert (to.lstat().st_mode, files_below(workspace.parent)) == (mode, before)
+
+
+def test_errors_of_the_rows_are_not_blamed_on_the_file(tmp_path: Path) -> None:
+    """They stay what they are: a name that cannot be created is another matter."""
+    for error in (ValueError("a value"), OSError(errno.ENOENT, "a part of the result is gone"), pa.ArrowInvalid("x")):
+        with pytest.raises(type(error)) as raised, OutputFile(tmp_path / "x.csv", "--to").writing():
+            raise error
+        assert raised.value is error
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     """A rename would replace it."""
     to = tmp_path / "x.csv"

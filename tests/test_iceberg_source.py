@@ -101,13 +101,25 @@ def dropped(table: IcebergWriter) -> None:
     table.drop(2)
 
 
+def all_dropped(table: IcebergWriter) -> None:
+    for number in (1, 2, 3, 4):
+        table.drop(number)
+
+
+ROLES = {name: name for name in ("pid", "approximate_age", "birth_year", "profile_json")} | {"birth_date": "birth_year"}
+OTHER_NAMES = {role: f"other_{role}" for role in ROLES}  # a configuration that looks at none of the table's columns
+
+
 @pytest.mark.parametrize(
     ("change", "settings", "said"),
     [
         (renamed, {}, "profile_json, now profile"),
         (dropped_and_added_again, {}, "birth_year, which the table dropped"),
         (dropped, {"profile_json": "*"}, "birth_year, which the table dropped"),
-        (dropped, {}, ""),
+        (dropped, {}, "birth_year, which the table dropped"),
+        (dropped, {"birth_year": "year"}, ""),
+        *((all_dropped, OTHER_NAMES | {role: column}, f"{column}, which the table dropped") for role, column in ROLES.items()),
+        (all_dropped, OTHER_NAMES, ""),
     ],
 )
 def test_names_that_mean_other_columns_in_a_file_stop(

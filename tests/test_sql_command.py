@@ -191,6 +191,10 @@ VALUES = {  # an expression, its text in CSV and in JSON
     "'a \"b\"'": ('a "b"', '"a \\"b\\""'),
     "true": ("True", "true"),
     "0.1": ("0.1", "0.1"),
+    "0.1 :: float": ("0.1", "0.1"),
+    "3.4e38 :: float": ("3.4e+38", "3.4e+38"),
+    "'nan' :: float": ("nan", "null"),
+    "0.1 :: double": ("0.1", "0.1"),
 }
 
 
@@ -210,7 +214,10 @@ def test_values_are_those_of_duckdb(expression: str, workspace: Path) -> None:
 )
 @pytest.mark.parametrize("form", ["{}", "[{}]", "{{'f': {}}}"])
 def test_parquet_refuses_what_it_cannot_hold(expression: str, form: str, workspace: Path, tmp_path: Path) -> None:
-    """With the column and its type, before a file is made."""
+    """With the column and its type, before a file is made; a struct without fields is refused, too."""
+    struct = f"SELECT {{'a': {{}}}}, {expression} :: VARCHAR"
+    done = cli("sql", "--workspace", workspace, "--format", "parquet", "--out", tmp_path / "t.parquet", struct, check=2)
+    assert "a Parquet file cannot hold this type" in done.stderr
     query = f"SELECT 1 AS plain, {form.format(expression)} AS odd"
     done = cli("sql", "--workspace", workspace, "--format", "parquet", "--out", tmp_path / "t.parquet", query, check=2)
     assert "found: odd (" in done.stderr

@@ -12,10 +12,11 @@ import duckdb
 
 # Ids of types.
 INTEGERS = ("tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint")
-PLAIN_TYPES = frozenset([*INTEGERS, "boolean", "float", "double", "varchar"])
+PLAIN_TYPES = frozenset([*INTEGERS, "boolean", "double", "varchar"])
 NESTED_TYPES = ("list", "array", "struct", "map", "union")
 INEXACT_TYPES = re.compile(r"\b(UHUGEINT|BIGNUM|BIT|INTERVAL|TIME WITH TIME ZONE|UNION)\b")  # types that Parquet files do not get
 _JSON = "CASE WHEN {0} IS NOT NULL THEN CAST(to_json({0}) AS VARCHAR) END"
+_DIGITS = "CAST(CAST({0} AS VARCHAR) AS DOUBLE)"  # those that tell numbers of single precision apart, no more
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|-?NaN')
 
@@ -27,7 +28,9 @@ def with_text_columns(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelat
 
 def with_json_columns(relation: duckdb.DuckDBPyRelation) -> tuple[duckdb.DuckDBPyRelation, list[bool]]:
     """The ``relation`` with JSON text in place of all but plain values, and for each column whether it holds JSON text now."""
-    return _projected(relation, {}, _JSON), [str(kind.id) not in PLAIN_TYPES or str(kind) == "JSON" for kind in relation.types]
+    return _projected(relation, {}, _JSON), [
+        str(kind.id) not in {*PLAIN_TYPES, "float"} or str(kind) == "JSON" for kind in relation.types
+    ]
 
 
 def finite_json(text: str) -> str:
@@ -49,6 +52,6 @@ def _projected(relation: duckdb.DuckDBPyRelation, by_kind: dict[str, str], other
         return relation
     chosen = []
     for number, (name, kind) in enumerate(zip(relation.columns, relation.types, strict=True), 1):
-        form = "{0}" if str(kind.id) in PLAIN_TYPES else by_kind.get(str(kind.id), others)
+        form = "{0}" if str(kind.id) in PLAIN_TYPES else _DIGITS if str(kind.id) == "float" else by_kind.get(str(kind.id), others)
         chosen.append(f"{form.format(f'#{number}')} AS " + '"' + name.replace('"', '""') + '"')
     return relation.project(", ".join(chosen))

@@ -289,6 +289,11 @@ def write_parquet(relation: duckdb.DuckDBPyRelation, stream: IO[bytes]) -> None:
             fix="CAST(... AS VARCHAR) in the query, or --format csv",
         )
     schema, batches = row_batches(relation, 100_000)
-    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-        for batch in batches:
-            writer.write_batch(batch)
+    try:
+        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    except NotImplementedError as error:  # of Arrow, such as for a struct without fields
+        raise ConfigError(
+            "a Parquet file cannot hold this type", expected="types that Parquet has", found=str(error), fix="--format csv or jsonl"
+        ) from None

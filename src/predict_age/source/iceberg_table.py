@@ -250,8 +250,9 @@ def _check_names(table: str, path: str, schema: _Schema, stored: Names, top: lis
     renamed = [f"{name}, now {schema.names[n]}" for n, name in stored.items() if schema.names.get(n, name) != name]
     dropped = {name for n, name in stored.items() if n not in schema.names}
     reused = dropped & set(schema.names.values())
-    part_of_profile = dropped if settings.profile_json == "*" else dropped - set(top)
-    for found in (renamed, sorted(reused), sorted(part_of_profile)):
+    needed = dropped & {*settings.light_columns, settings.profile_json} | dropped - set(top)  # configured, or inside another
+    read = dropped if settings.profile_json == "*" else needed
+    for found in (renamed, sorted(reused), sorted(read)):
         if found:
             raise _refused(
                 table,

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +32,11 @@ class OutputFile:
     def check(self) -> None:
         """Raise ConfigError unless the file can be written: before the work whose result it gets."""
         with self._usable():
-            if self.path.is_dir() or (os.path.lexists(self.path) and not self.replace):
+            if os.path.lexists(self.path) and not (self.replace and _is_plain(self.path)):
                 raise self._taken()
             if not self.path.parent.is_dir():
                 raise self._refused(f"there is no folder {self.path.parent}", "a file in a folder that exists", str(self.path))
-            found = self.path.resolve()
+            found = self.path.parent.resolve() / self.path.name
             inside = self.workspace is not None and found.is_relative_to(self.workspace.resolve())
         if inside:
             raise ConfigError(
@@ -55,7 +55,9 @@ class OutputFile:
         self.check()
         finished = self.path.with_name(f"{secrets.token_hex(8)}{TEMPORARY}")  # no longer than usual names
         try:
-            with self._usable(), creating(finished) as stream:
+            with ExitStack() as file:
+                with self._usable():
+                    stream = file.enter_context(creating(finished))
                 yield stream
             with self._usable():
                 self._take_name(finished)
@@ -87,8 +89,9 @@ class OutputFile:
             finished.rename(self.path)
 
     def _taken(self) -> ConfigError:
-        if self.path.is_dir():
-            return self._refused(f"{self.path} is a folder", "a file", "a folder")
+        if not _is_plain(self.path):
+            kind = "a link" if self.path.is_symlink() else "a folder" if self.path.is_dir() else "no plain file"
+            return self._refused(f"{self.path} is {kind}", "a new file", kind)
         force = ", or --force, which replaces it once the new file is complete" if self.replace is not None else ""
         return ConfigError(
             f"{self.path} exists already", expected="a new file", found=str(self.path), fix=f"choose another {self.option}{force}"
@@ -96,3 +99,8 @@ class OutputFile:
 
     def _refused(self, message: str, expected: str, found: str) -> ConfigError:
         return ConfigError(message, expected=expected, found=found, fix=f"choose another {self.option}")
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file is there itself: no folder, link, pipe or device."""
+    return path.is_file() and not path.is_symlink()
