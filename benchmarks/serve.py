@@ -41,16 +41,24 @@ def asked(client: socket.socket, request: bytes) -> bytes:
     return answered(client)
 
 
+def received(client: socket.socket, most: int = 1 << 20) -> bytes:
+    """The next bytes of an answer; an error where the server has closed the connection."""
+    part = client.recv(most)
+    if not part:
+        raise ConnectionResetError("the server closed the connection before the end of its answer")
+    return part
+
+
 def answered(client: socket.socket) -> bytes:
     """The body of the answer that comes next, which must have status 200."""
-    found = client.recv(1 << 20)
+    found = received(client)
     while b"\r\n\r\n" not in found:
-        found += client.recv(1 << 20)
+        found += received(client)
     head, _, body = found.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200"), head[:200]
     parts, length = [body], int(re.search(rb"(?i)content-length: (\d+)", head).group(1)) - len(body)  # type: ignore[union-attr]
     while length:
-        part = client.recv(min(length, 1 << 20))
+        part = received(client, min(length, 1 << 20))
         parts.append(part)
         length -= len(part)
     return b"".join(parts)

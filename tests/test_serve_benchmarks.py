@@ -1,4 +1,4 @@
-"""The server of the benchmarks is ended however its block is left; otherwise the command would wait for it without end."""
+"""The benchmarks of the server end when something goes wrong: they neither leave it behind nor wait for it without end."""
 
 from __future__ import annotations
 
@@ -43,3 +43,19 @@ def test_the_server_is_ended(leave: Callable[[Path], object], tmp_path: Path, mo
     monkeypatch.setattr(sys, "executable", str(program))
     leave(tmp_path)
     assert ended.read_text() == "terminated\n"
+
+
+class Closed:
+    """A connection that the server closes after some bytes; it is not asked for more again and again."""
+
+    def __init__(self, sent: bytes) -> None:
+        self.parts = [sent, b""] if sent else [b""]
+
+    def recv(self, most: int) -> bytes:
+        return self.parts.pop(0)
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"])
+def test_a_connection_that_is_closed_within_an_answer_is_an_error(sent: bytes) -> None:
+    with pytest.raises(ConnectionResetError, match="closed the connection"):
+        serve.answered(Closed(sent))
