@@ -224,15 +224,9 @@ MUTATIONS = (
         'for listed in [_SILENT_BEGINNINGS["English"]] for',
         "protected_fields",
     ),
-    Mutation(
-        "features/refused_names.py", " and not (words & _WITHOUT_YEAR and not set(runs) & _WITH_YEAR)", "", "protected_fields"
-    ),
-    Mutation(
-        "features/refused_names.py",
-        "(words & _WITHOUT_YEAR and not set(runs) & _WITH_YEAR)",
-        "words & _WITHOUT_YEAR",
-        "protected_fields",
-    ),
+    Mutation("features/refused_names.py", " and not _is_part_of_birth(text, in_order)", "", "protected_fields"),
+    Mutation("features/refused_names.py", "_PART_OF_BIRTH.fullmatch(", "_PART_OF_BIRTH.search(", "protected_fields"),
+    Mutation("features/refused_names.py", " and not _LONG_NUMBER.search(text)", "", "protected_fields"),
     Mutation(
         "proposal/shared_numbers.py",
         "    found = shared_number(value, numbers)\n    if",

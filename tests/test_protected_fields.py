@@ -3,6 +3,8 @@
 import json
 import random
 import unicodedata
+from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,74 @@ def test_a_birth_is_the_age_only_with_its_year() -> None:
         "protected attribute" in (refusal_reason(name) or "")
         for name in ("birthplace", "birth_country", "birth_month_place_of_birth")
     )
+
+
+BIRTHS = ("birth", "dob", "born", "naissance", "nacimiento", "nascita", "geburt", "geboorte")
+PARTS = ("quarter", "qrtr", "month", "mois", "mes", "order", "weekday", "season", "week", "hour", "sign")
+PLURALS = ("months", "quarters", "weeks", "days", "seasons", "years", "monate", "meses", "maanden")
+BESIDES = ("index", "number", "no", "name", "code")
+TELL_AGE = (
+    *("since", "from", "until", "age", "ages", "cohort", "decade", "generation", "elapsed", "count", "year", "yr", "date", "days"),
+    *("1980", "80", "19", "80s", "seit", "depuis", "century", "band", "zork"),  # a word that nobody knows may be any of them
+)
+STYLES: dict[str, Callable[[list[str]], str]] = {
+    "snake": "_".join,
+    "kebab": "-".join,
+    "upper": lambda words: " ".join(words).upper(),
+    "camel": lambda words: words[0] + "".join(word.title() for word in words[1:]),
+    "pascal": lambda words: "".join(word.title() for word in words),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_part_of_a_birth_is_no_age_and_nothing_else_is(style: str) -> None:
+    """One quarter, one month: no age, in any order of the words. Several, and any word that may tell a year: the age itself."""
+    spell = STYLES[style]
+    for birth in BIRTHS:
+        for part in PARTS:
+            fine = [[birth, part], [part, "of", birth], *([birth, part, word] for word in BESIDES), ["index", "of", birth, part]]
+            assert [spell(words) for words in fine if refusal_reason(spell(words))] == []
+            aged = [list(words) for more in TELL_AGE for words in permutations([birth, part, more])]
+            aged += [[birth, part, "and", "age"], ["number", "of", "months", "since", birth, part]]
+            assert [spell(words) for words in aged if not refusal_reason(spell(words))] == []
+        several = [
+            words for many in PLURALS for words in ([birth, many], [many, birth], [many, "of", birth], [many, "since", birth])
+        ]
+        assert [spell(words) for words in several if not refusal_reason(spell(words))] == []
+
+
+@pytest.mark.parametrize("birth", ["birth", "geburts", "geboorte"])
+def test_a_birth_in_one_word_is_read_as_in_several(birth: str) -> None:
+    """``monthssincebirth`` is the age as ``months_since_birth`` is; ``birthmonth`` is none."""
+    for name in (f"{birth}month", f"{birth}quarter", f"{birth}order", f"monthof{birth}", f"{birth}MONTH", f"{birth}monthcode"):
+        assert refusal_reason(name) is None, name
+    for name in (
+        f"monthssince{birth}",
+        f"{birth}months",
+        f"{birth}cohort",
+        f"{birth}decade",
+        f"{birth}month80",
+        f"{birth}monthyear",
+    ):
+        assert "age itself" in (refusal_reason(name) or ""), name
+    for name in ("birthmark_type", "rebirth", "childbirth_class", "stillborn_calves", "borneo", "airborne"):
+        assert refusal_reason(name) is None, name
+
+
+def test_a_birthday_is_a_date_and_the_day_of_a_birth_is_none() -> None:
+    """In words or glued."""
+    for name in ("birthday", "birth_day", "birthDay", "BIRTH DAY", "birthday_code", "birth_day_number"):
+        assert refusal_reason(name), name
+    for name in (
+        "day_of_birth",
+        "birth_day_of_week",
+        "birthday_month",
+        "birth_weekday",
+        "dayOfBirth",
+        "low_birth_weight",
+        "birth_weight_kg",
+    ):
+        assert refusal_reason(name) is None, name
 
 
 @pytest.mark.parametrize(

@@ -64,26 +64,43 @@ MAY_STAND_FOR = {  # attribute: names that are allowed because they say other th
     "gender": "occupation, profession",
     "religion": "school, diet, first day of week",
 }
-_BIRTH_NAMES = (
-    "birth birthday birthdate birthyear dob born yob dateofbirth yearofbirth geburtsdatum geburtstag geburtsjahr "
-    "geboren naissance nacimiento nascita nascimento geboortedatum geboortejaar fodelsedatum fodselsdato urodzenia"
+_BIRTH_PLAIN = (
+    "birth birthday dob born geburt geburts geboren naissance nacimiento nascita nascimento geboorte fodsel fodsels fodelse "
+    "urodzenia"
 )
-_BIRTH = frozenset(re.findall("[a-z]+", _BIRTH_NAMES))
-# Parts of a birth that tell no year, and words that say that the year is there all the same.
-_WITHOUT_YEAR = frozenset(
-    re.findall(
-        "[a-z]+",
-        "quarter quarters qrtr qtr quartal trimester trimestre kwartaal kvartal month months mth monat mois mes mese maand manad "
-        "maned maaned miesiac weekday wochentag season saison order rank weight sign zodiac hour",
-    )
+_BIRTH_WITH_YEAR = (
+    "birthdate birthyear yob dateofbirth yearofbirth geburtsdatum geburtstag geburtsjahr geboortedatum geboortejaar fodelsedatum "
+    "fodselsdato"
 )
-_WITH_YEAR = frozenset(
-    re.findall(
-        "[a-z]+",
-        "year years yr yrs yyyy yy date dates datum jahr jahre annee ano anno jaar ar rok data fecha birthyear birthdate yob "
-        "dateofbirth yearofbirth geburtsdatum geburtsjahr geboortedatum geboortejaar fodelsedatum fodselsdato",
-    )
+# One part of a birth that tells no year; several of them since a birth are an age.
+_PART = (
+    "quarter qrtr qtr quartal trimester trimestre kwartaal kvartal month mth monat mois mes mese maand manad maned maaned "
+    "miesiac week weekday day wochentag season saison order rank weight gewicht sign zodiac hour"
 )
+_BESIDE_PART = (
+    "of in the own index number num nr no name code label text star low kg g gram grams lb lbs oz "
+    "de la le du di da do della van der"
+)
+# Words that tell how long ago a birth was: known so that ``monthssincebirth`` is read as three words.
+_LONG_AGO = (
+    "months quarters weeks days seasons since from until to and age ages cohort cohorts decade decades generation generations "
+    "elapsed count year years date century epoch group band monate monaten seit alter kohorte jahrgang jahrzehnt depuis desde "
+    "maanden sinds"
+)
+
+
+def _any_of(*lists: str) -> str:
+    return "|".join(sorted({word for words in lists for word in words.split()}, key=len, reverse=True))
+
+
+_BIRTH = frozenset(f"{_BIRTH_PLAIN} {_BIRTH_WITH_YEAR}".split())
+_KNOWN = f"(?:{_any_of(_BIRTH_PLAIN, _BIRTH_WITH_YEAR, _PART, _BESIDE_PART, _LONG_AGO)})*"
+_GLUED_BIRTH = re.compile(f"{_KNOWN}(?P<birth>{_any_of(_BIRTH_PLAIN, _BIRTH_WITH_YEAR)}){_KNOWN}")
+# All letters of a name of which every word is known to tell no year. A birthday is a date, so "day" after "birth" is no part.
+_ONE_PART, _BESIDE = f"(?!(?<=birth)day)(?:{_any_of(_PART)})", _any_of(_BIRTH_PLAIN, _BESIDE_PART)
+_PART_OF_BIRTH = re.compile(f"(?:{_BESIDE})*{_ONE_PART}(?:{_BESIDE}|{_ONE_PART})*")
+_MOST_LETTERS = 64  # of a name that is cut into known words
+_LONG_NUMBER = re.compile(r"\d\d")
 _AGE = frozenset(["age", "ages", "alter", "edad", "idade", "leeftijd", "lebensalter"])
 _AROUND_AGE = frozenset(
     [
@@ -136,6 +153,19 @@ def _runs(words: list[str]) -> Iterator[str]:
             yield "".join(words[start : start + size])
 
 
+def _births(words: list[str], runs: list[str]) -> list[str]:
+    """Words of a birth in a name, glued to other known words or not."""
+    return sorted(
+        {*_BIRTH.intersection(runs), *(found["birth"] for word in words if (found := _GLUED_BIRTH.fullmatch(word[:_MOST_LETTERS])))}
+    )
+
+
+def _is_part_of_birth(text: str, words: list[str]) -> bool:
+    """Whether a name tells a part of a birth without its year: ``birth_quarter``; any other word or number may tell the year."""
+    letters = "".join(words)
+    return len(letters) <= _MOST_LETTERS and bool(_PART_OF_BIRTH.fullmatch(letters)) and not _LONG_NUMBER.search(text)
+
+
 def refusal_reason(text: str, age_columns: Collection[str] = (), *, values: bool = True) -> str | None:
     """The reason why a name must not become a feature: a protected attribute, its substitute, or the age. None when it may.
 
@@ -152,8 +182,8 @@ def refusal_reason(text: str, age_columns: Collection[str] = (), *, values: bool
             return f"{text!r} names a protected attribute ({attribute if attribute == name else f'{attribute}: {name}'})"
     if values and (found := protected_value(in_order)):
         return f"{text!r} stands for a value of a protected attribute ({found[0]}: {found[1]})"
-    if (refused := set(runs) & _BIRTH) and not (words & _WITHOUT_YEAR and not set(runs) & _WITH_YEAR):
-        return f"{text!r} is the age itself (a date of birth: {', '.join(sorted(refused))})"
+    if (births := _births(in_order, runs)) and not _is_part_of_birth(text, in_order):
+        return f"{text!r} is the age itself (a date of birth: {', '.join(births)})"
     if words & _AGE and words <= _AGE | _AROUND_AGE:
         return f"{text!r} is the age itself"
     if text in age_columns:
