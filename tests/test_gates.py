@@ -77,50 +77,84 @@ OLD_BAND = replace(GOOD, by_band=[BandQuality("65 and over", **vars(BIG))])
 
 
 @pytest.mark.parametrize(
-    ("gain", "opens"),
-    [(PairedGain(3.0, 0.2, 400), True), (PairedGain(-0.2, 0.2, 400), True), (PairedGain(-0.4, 0.2, 400), False), (None, False)],
+    ("over_median", "over_ridge", "opens"),
+    [
+        (3.0, 1.0, True),
+        (-1.0, 0.0, True),  # as a constant beside the median does
+        (-1.1, 0.0, False),
+        (3.0, -1.0, True),
+        (3.0, -1.1, False),
+        (0.0, -16.0, False),
+        (None, 1.0, False),
+        (3.0, None, False),
+        (None, None, False),
+    ],
 )
-def test_a_band_that_is_no_worse_than_with_the_constant_median_passes(gain: PairedGain | None, opens: bool) -> None:
-    """A band may err by 22 years where the constant median errs by more or as much; the check names both errors."""
-    model = replace(OLD_BAND, gain_by_band={"65 and over": gain} if gain else None)
+def test_a_band_may_exceed_its_limit_where_both_baselines_do(
+    over_median: float | None, over_ridge: float | None, opens: bool
+) -> None:
+    """The constant median and Ridge may err less by a year, whatever the noise; a missing comparison excuses nothing."""
+    gains = [None if years is None else {"65 and over": PairedGain(years, 9.0, 400)} for years in (over_median, over_ridge)]
+    model = replace(OLD_BAND, gain_by_band=gains[0], ridge_gain_by_band=gains[1])
     (check,) = (c for c in check_model(model, GatesConfig(), 0.9, None) if c.name == "worst age band")
     assert check.passed is opens
-    assert check.found.endswith(f"constant median {22 + gain.years:.2f}" if gain else "held out")
+    assert ("constant median" in check.found) is (over_median is not None)
+    assert ("Ridge" in check.found) is (over_ridge is not None)
+    if over_median is not None and over_ridge is not None:
+        assert check.found.endswith(f"constant median {22 + over_median:.2f}, centred Ridge {22 + over_ridge:.2f}")
 
 
 def test_a_bad_band_is_not_hidden_behind_a_larger_honest_error() -> None:
     """The band that is worse than with the constant median is the one that the check is about, though another errs more."""
     bad = BandQuality("55\N{EN DASH}64", **vars(replace(HELD, rows=400, mae=16.0)))
     gains = {"65 and over": PairedGain(4.0, 0.2, 400), bad.band: PairedGain(-2.0, 0.2, 400)}
-    model = replace(OLD_BAND, by_band=[*OLD_BAND.by_band, bad], gain_by_band=gains)
+    model = replace(OLD_BAND, by_band=[*OLD_BAND.by_band, bad], gain_by_band=gains, ridge_gain_by_band=gains)
     (check,) = (c for c in check_model(model, GatesConfig(), 0.9, None) if c.name == "worst age band")
     assert not check.passed
     assert bad.band in check.found
 
 
 @pytest.mark.parametrize(
-    ("apart", "by_median", "opens"),
+    ("apart", "by_median", "by_ridge", "opens"),
     [
-        (-14.0, -30.0, True),
-        (-14.0, -13.9, True),
-        (-14.0, -12.0, False),
-        (14.0, -30.0, False),
-        (-14.0, 0.0, False),
-        (-9.9, 0.0, True),
+        (-14.0, -30.0, -25.0, True),
+        (-14.0, -13.0, -13.0, True),
+        (-14.0, -12.9, -25.0, False),
+        (-14.0, -30.0, -12.9, False),
+        (-14.0, -30.0, 14.0, False),
+        (-14.0, -30.0, None, False),
+        (-14.0, None, -25.0, False),
+        (14.0, -30.0, -25.0, False),
+        (-14.0, 0.0, 0.0, False),
+        (-9.9, 0.0, 0.0, True),
     ],
 )
-def test_a_group_that_the_constant_median_sets_apart_as_far_passes(apart: float, by_median: float, opens: bool) -> None:
-    """Widowed people are old: a constant makes them too young by more. Another side, or further than the constant, is the model's own bias."""
-    group = replace(KENYA, apart=apart, median_apart=by_median, moved_doubt=0.1)
+def test_a_group_may_exceed_its_limit_where_both_baselines_do(
+    apart: float, by_median: float | None, by_ridge: float | None, opens: bool
+) -> None:
+    """Widowed people are old: a constant makes them too young by more. Another side, or further than both baselines, is the model's own bias."""
+    group = replace(KENYA, apart=apart, median_apart=by_median, ridge_apart=by_ridge)
     (check,) = (c for c in check_model(replace(GOOD, worst_group=group), GatesConfig(), 0.9, None) if c.name == "worst group")
     assert check.passed is opens
-    assert check.found.endswith(f"constant median {by_median:+.1f}")
+    assert by_median is None or f", constant median {by_median:+.1f}" in check.found
+    assert by_ridge is None or f", Ridge {by_ridge:+.1f}" in check.found
 
 
-def _held_out(age: Any, predicted: Any) -> HeldOutPredictions:
+PART_CHECKS = ("worst age band", "worst group")
+
+
+def _failed_parts(age: Any, predicted: Any, ridge: Any, old: Any) -> list[str]:
+    """Failed checks of bands and groups, from predictions (n,) of both to the gate; ``old`` (n,): who is widowed."""
     n = len(age)
     predictions = Predictions(predicted.astype(np.int32), predicted - 5.0, predicted + 5.0, np.zeros(n, np.bool_))
-    return HeldOutPredictions(np.arange(n), age, predictions, np.zeros(n, np.int64), predicted, float(np.median(age)))
+    held = HeldOutPredictions(np.arange(n), age, predictions, np.zeros(n, np.int64), ridge, float(np.median(age)))
+    tables = metrics_by_group(held, pa.table({"widowed": np.where(old, "yes", "no")}), 40, 20)
+    groups = [NamedGroup(name, **vars(row)) for name, rows in tables.items() for row in rows]
+    worst = max(groups, key=lambda g: (not g.shared_with_baselines, abs(g.apart)))
+    bands = metrics_by_band(age, predicted, predicted, predicted)
+    gains = {"gain_by_band": held.gain_by_band, "ridge_gain_by_band": held.ridge_gain_by_band}
+    model = replace(GOOD, by_band=bands, worst_group=worst, **gains)
+    return [c.name for c in check_model(model, GatesConfig(), 0.9, None) if c.name in PART_CHECKS and not c.passed]
 
 
 @pytest.mark.parametrize(
@@ -133,17 +167,41 @@ def test_weak_models_pass_and_wrong_ones_do_not(slope: float, reversed_group: bo
     age = np.round(np.concatenate([rng.uniform(18, 60, 3000), rng.uniform(70, 95, 600)]))
     old = age >= 70
     predicted = np.round(np.median(age) + slope * (age - np.median(age)))
+    ridge = np.round(np.mean(age) + 0.1 * (age - np.mean(age)))  # the old raise the mean by years above the median
     if reversed_group:
         predicted[old] = age[old] + 20
-    held = _held_out(age, predicted)
-    tables = metrics_by_group(held, pa.table({"widowed": np.where(old, "yes", "no")}), 40, 20)
-    groups = [NamedGroup(name, **vars(row)) for name, rows in tables.items() for row in rows]
-    worst = max(groups, key=lambda g: (not g.shared_with_median, abs(g.apart)))
-    bands = metrics_by_band(age, predicted, predicted, predicted)
-    model = replace(GOOD, by_band=bands, worst_group=worst, gain_by_band=held.gain_by_band)
-    checks = [c for c in check_model(model, GatesConfig(), 0.9, None) if c.name in ("worst age band", "worst group")]
-    assert [c.name for c in checks if not c.passed] == failed
-    assert max(b.mae for b in bands) > GatesConfig().band_error_years or reversed_group, "an absolute limit would refuse it"
+    assert _failed_parts(age, predicted, ridge, old) == failed
+    error = np.abs(predicted - age)[age >= 65].mean()
+    assert error > GatesConfig().band_error_years, "an absolute limit would refuse it"
+
+
+PEOPLE = np.clip(np.round(np.random.default_rng(0).normal(42, 14, 10_000)), 18, 95)
+MEDIAN = float(np.median(PEOPLE))
+
+
+def _told(share: float, noise: float) -> Any:
+    """Answers (10,000,) to PEOPLE that hold a ``share`` of their distance from the median."""
+    return np.round(MEDIAN + share * (PEOPLE - MEDIAN) + np.random.default_rng(1).normal(0, noise, len(PEOPLE)))
+
+
+@pytest.mark.parametrize("part", [PEOPLE >= 65, PEOPLE < 25], ids=["old", "young"])
+@pytest.mark.parametrize("answers", ["median", "beside", "noise", "elsewhere"])
+def test_a_strong_model_with_a_broken_band_is_refused(answers: str, part: Any) -> None:
+    """Whoever tells all others to 3 years and these not at all is broken there: Ridge does better, so the median is no excuse."""
+    predicted = _told(1.0, 4)
+    noise = np.random.default_rng(2).choice([-25, 25], len(PEOPLE))
+    wrong = {"median": MEDIAN, "beside": MEDIAN - 1, "noise": MEDIAN + noise, "elsewhere": np.where(PEOPLE < 42, 60, 30)}
+    predicted[part] = np.broadcast_to(wrong[answers], PEOPLE.shape)[part]
+    assert _failed_parts(PEOPLE, predicted, _told(0.8, 5), part) == list(PART_CHECKS)
+
+
+@pytest.mark.parametrize("part", [PEOPLE >= 65, PEOPLE < 25], ids=["old", "young"])
+@pytest.mark.parametrize("beside", [-1, 0, 1])
+def test_a_weak_model_may_answer_a_band_with_one_age(beside: int, part: Any) -> None:
+    """An age beside the median differs from it by a year for everybody, without any chance; Ridge leans to the middle, too."""
+    predicted, ridge = _told(0.15, 1), _told(0.15, 1)
+    predicted[part], ridge[part] = MEDIAN + beside, MEDIAN
+    assert _failed_parts(PEOPLE, predicted, ridge, part) == []
 
 
 def test_small_band_and_chance_are_forgiven() -> None:

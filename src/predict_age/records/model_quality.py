@@ -13,6 +13,7 @@ from predict_age.records.json_fields import OPTIONAL, stored_as
 
 BEYOND_DOUBT = 3.89  # standard errors; one unchanged run in ten thousand exceeds them by chance, on either side
 ONE_SIDED_95 = 1.645  # standard errors; one run in twenty exceeds them by chance
+AHEAD_YEARS = 1.0  # a constant beside the median is that much worse for everybody, without any chance
 NORMAL_95 = 1.96  # standard errors on both sides of a 95 % confidence interval
 MANY_WITHHELD = 0.1  # share of the people of unknown age from which on it is the first finding
 WITHHELD_WHY = (
@@ -42,6 +43,11 @@ class PairedGain:
     years: float
     standard_error: float
     rows: int
+
+    @property
+    def shared_with_baseline(self) -> bool:
+        """Whether the baseline errs less by at most AHEAD_YEARS, up to rounding. Noise is an error, too, and widens nothing."""
+        return round(self.years, 6) >= -AHEAD_YEARS
 
 
 @dataclass(frozen=True)
@@ -214,8 +220,7 @@ class _OfGroup:
 class GroupQuality(Quality, _OfGroup):
     """Quality of one group, see :func:`predict_age.evaluation.model_card.groups.metrics_by_group`.
 
-    ``median_apart``: ``apart`` of the constant median, and ``moved_doubt`` the standard error of the difference of both; None in
-    records of earlier versions.
+    ``median_apart``, ``ridge_apart``: ``apart`` of the constant median and of Ridge; None in records of earlier versions.
     """
 
     bias_interval: list[float]
@@ -225,14 +230,15 @@ class GroupQuality(Quality, _OfGroup):
     made_younger: float
     made_older: float
     median_apart: float | None = field(default=None, metadata=OPTIONAL, kw_only=True)
-    moved_doubt: float | None = field(default=None, metadata=OPTIONAL, kw_only=True)
+    ridge_apart: float | None = field(default=None, metadata=OPTIONAL, kw_only=True)
 
     @property
-    def shared_with_median(self) -> bool:
-        """Whether the constant median is as far apart on the same side, beyond doubt or not: the ages do it, not the model."""
-        if self.median_apart is None or self.moved_doubt is None or self.apart * self.median_apart <= 0:
-            return False
-        return abs(self.apart) <= abs(self.median_apart) + ONE_SIDED_95 * self.moved_doubt
+    def shared_with_baselines(self) -> bool:
+        """Whether the constant median and Ridge are about as far apart on the same side: the ages and the features do it."""
+        return all(
+            baseline is not None and self.apart * baseline > 0 and round(abs(self.apart) - abs(baseline), 6) <= AHEAD_YEARS
+            for baseline in (self.median_apart, self.ridge_apart)
+        )
 
 
 @dataclass(frozen=True)
@@ -259,8 +265,8 @@ class ModelEvaluation:
     """The part of the model card that gates, summary and report use.
 
     ``closeness``: of the held-out predictions; where they are too close and the configuration allows features to tell the age
-    (``allowed_leaks``), of predictions without those features. ``gain_by_band``: gain over the constant median in each of
-    ``by_band``, by its name.
+    (``allowed_leaks``), of predictions without those features. ``gain_by_band``, ``ridge_gain_by_band``: gain over the
+    constant median and over centred Ridge in each of ``by_band``, by its name.
     """
 
     held_out: Quality
@@ -274,3 +280,4 @@ class ModelEvaluation:
     closeness: Closeness | None = field(default=None, metadata=OPTIONAL)
     allowed_leaks: tuple[str, ...] | None = field(default=None, metadata=OPTIONAL)
     gain_by_band: dict[str, PairedGain] | None = field(default=None, metadata=OPTIONAL)
+    ridge_gain_by_band: dict[str, PairedGain] | None = field(default=None, metadata=OPTIONAL)

@@ -159,6 +159,7 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
             judged.gain_over_ridge,
             *closeness_that_counts(people, bundle, judged, plan.config, plan.workers),
             judged.gain_by_band,
+            judged.ridge_gain_by_band,
         ),
         trained_at=plan.timestamp,
         reference=inputs.reference,

@@ -85,10 +85,10 @@ def _groups_as_features(card: Card) -> Iterator[Sentence]:
 def most_biased_group(card: Card) -> NamedGroup | None:
     """The named group whose bias differs most from everybody else's, by more than chance; None when there is none.
 
-    A group that the constant median sets apart as far, on the same side, comes after all others.
+    A group that the constant median and Ridge set apart as far, on the same side, comes after all others.
     """
     apart = list(_biased_groups(card))
-    return max(apart, key=lambda r: (not r.shared_with_median, round(abs(r.apart), 9), abs(r.bias))) if apart else None
+    return max(apart, key=lambda r: (not r.shared_with_baselines, round(abs(r.apart), 9), abs(r.bias))) if apart else None
 
 
 def _group_rows(card: Card) -> list[NamedGroup]:

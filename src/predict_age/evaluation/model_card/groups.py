@@ -42,8 +42,8 @@ def metrics_by_group(held_out: HeldOutPredictions, groups: pa.Table, around: int
 
     No group has fewer than 20 people, not even all others: where fewer are left over, the smallest group joins them.
     ``bias_interval``: 95 % interval of the bias, years; ``apart``: bias minus everybody else's; ``apart_z``: the same in standard
-    errors; ``median_apart``: that of a constant; ``same_age``: mean error minus that of others of the same true age in five-year
-    bands, years.
+    errors; ``median_apart``, ``ridge_apart``: those of a constant and of Ridge; ``same_age``: mean error minus that of others of
+    the same true age in five-year bands, years.
     """
     tables = {}
     for field in groups.column_names:
@@ -71,7 +71,7 @@ def _group_metrics(held_out: HeldOutPredictions, chosen: NDArray[np.bool_], name
     standard_error = float(chosen_error.std(ddof=1) / np.sqrt(len(chosen_error))) if len(chosen_error) > 1 else float("nan")
     apart = float(chosen_error.mean() - others.mean()) if len(others) else 0.0
     both = float(np.hypot(standard_error, others.std(ddof=1) / np.sqrt(len(others)))) if len(others) > 1 else float("nan")
-    rest = held_out.age[~chosen]
+    ridge_error = held_out.ridge - held_out.age
     side = threshold_errors(held_out.age[chosen], predictions.age[chosen], around)
     return GroupQuality(
         group=name,
@@ -85,16 +85,9 @@ def _group_metrics(held_out: HeldOutPredictions, chosen: NDArray[np.bool_], name
         same_age=_bias_at_same_age(held_out.age, error, chosen),
         made_younger=side.made_younger,
         made_older=side.made_older,
-        median_apart=float(rest.mean() - held_out.age[chosen].mean()) if len(rest) else None,
-        moved_doubt=_doubt_of_difference(predictions.age[chosen], predictions.age[~chosen]),
+        median_apart=float(held_out.age[~chosen].mean() - held_out.age[chosen].mean()) if len(others) else None,
+        ridge_apart=float(ridge_error[chosen].mean() - ridge_error[~chosen].mean()) if len(others) else None,
     )
-
-
-def _doubt_of_difference(one: NDArray[np.int32], other: NDArray[np.int32]) -> float | None:
-    """Standard error of the difference of two means; None where a side has fewer than two people."""
-    if min(len(one), len(other)) < 2:
-        return None
-    return float(np.hypot(one.std(ddof=1) / np.sqrt(len(one)), other.std(ddof=1) / np.sqrt(len(other))))
 
 
 def _bias_at_same_age(age: NDArray[np.float64], error: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
