@@ -22,7 +22,7 @@ from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_of
-from predict_age.runs.withheld_people import are_withheld, minors_by_age, withheld_pids
+from predict_age.runs.withheld_people import are_withheld, minors_by_age, minors_by_profile, pids_in, withheld_pids
 from predict_age.source.row_rules import RowRules, connect, read_ids
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import read_text_ids
@@ -165,8 +165,12 @@ class AgeModel:
         """
         listed = self.workspace.suppression
         minors = self._minors(given, as_of)
+        rows, inside = pids_in(given.records, self.source, self.rules)
+        suppressed = np.zeros(len(given), np.bool_)
+        suppressed[rows[hidden_people(inside, listed, self.rules.ids)[0]]] = True
+        minors[rows[are_withheld(inside, self.withheld)]] = True
         if not given.has_ids:
-            return {}, np.zeros(len(given), np.bool_), minors
+            return {}, suppressed, minors
         if self.rules.ids == "text":
             read = pa.concat_tables([read_text_ids(table["pid"]).select(["pid", "source_id"]) for table in given.light])
         else:
@@ -175,10 +179,10 @@ class AgeModel:
         pids, valid = columns["pid"].fill_null(0).to_numpy(), columns["pid"].is_valid().to_numpy()
         hidden, _ = hidden_people(pids, listed, self.rules.ids)
         withheld = are_withheld(pids, self.withheld) | are_withheld(pids, np.sort(pids[minors & valid]))
-        return columns, hidden & valid, minors | (withheld & valid)
+        return columns, suppressed | (hidden & valid), minors | (withheld & valid)
 
     def _minors(self, given: GivenPeople, as_of: dt.date | None) -> BoolArray:
-        """Who of n people is a minor by any age that is given."""
+        """Who of n people is a minor by any age that is given beside the profile or at its top."""
         rules = replace(self.rules, as_of=as_of or self.rules.as_of)
         found = [np.zeros(0, np.bool_)]
         for table in given.light:
@@ -187,7 +191,7 @@ class AgeModel:
                 found.append(np.zeros(len(given), np.bool_))
                 continue
             found.append(minors_by_age(ages, rules))
-        return np.concatenate(found)
+        return np.concatenate(found) | minors_by_profile(given.records, self.source, rules)
 
     def __repr__(self) -> str:
         return f"<AgeModel {self.version}, {len(self.features)} features, as of {self.as_of.isoformat()}>"

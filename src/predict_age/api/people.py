@@ -18,7 +18,7 @@ from predict_age.api.sources import PeopleSource, source_people
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_types import holds_value, plain_values, storage_type
-from predict_age.source.flat_records import age_names, ages_of_records, id_as_text, records_in
+from predict_age.source.flat_records import age_names, ages_of_records, id_as_text, ids_in
 from predict_age.source.profile_json import flat_profile, profile_text
 
 EXPECTED = "a table or data frame, a list of dictionaries, or a list of JSON texts"
@@ -33,11 +33,18 @@ class GivenPeople:
     """n people: ``profiles`` (n,) VARCHAR are JSON objects, or what is given instead.
 
     ``light`` are tables of n rows together, whose columns may have other types in each: ``pid`` as it was given, where there are
-    ids, and the columns of ages that were given, by the names that row rules know.
+    ids, and the columns of ages that were given, by the names that row rules know. More of both may stand in ``records`` (n,), the
+    profiles, unless a run's reader took them out.
     """
 
     light: Sequence[pa.Table]
     profiles: pa.ChunkedArray
+    taken_out: bool = False
+
+    @property
+    def records(self) -> pa.ChunkedArray:
+        """Profiles in which ids and ages are looked for: none where they were taken out."""
+        return pa.chunked_array([pa.nulls(len(self.profiles), pa.string())]) if self.taken_out else self.profiles
 
     @property
     def has_ids(self) -> bool:
@@ -54,9 +61,9 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
     Whoever has the column of profiles has their profile there; of all others, what is neither an id nor an age is the profile.
     """
     if isinstance(people, PeopleSource):
-        tables = source_people(people, source)
+        tables, flat = source_people(people, source), source.profile_json == "*"
         profiles = [chunk for table in tables for chunk in table["profile"].chunks]
-        return GivenPeople([table.drop_columns("profile") for table in tables], pa.chunked_array(profiles, pa.string()))
+        return GivenPeople([table.drop_columns("profile") for table in tables], pa.chunked_array(profiles, pa.string()), flat)
     if isinstance(people, (str, bytes, Mapping)):
         fix = "put a single profile into a list: [profile]"
         raise InputError("these people cannot be read", expected=EXPECTED, found=type(people).__name__, fix=fix)
@@ -68,13 +75,12 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
 
 
 def _of_profiles(profiles: pa.ChunkedArray, people: Sequence[object], source: SourceConfig) -> GivenPeople:
-    """People with these ``profiles`` (n,): ids and ages are in the dictionaries among ``people`` (n,), or in the profile."""
-    sent = [None if isinstance(person, Mapping) else text for person, text in zip(people, profiles.to_pylist(), strict=True)]
-    inside = records_in(pa.array(sent, pa.string()), source)
-    records = [person if isinstance(person, Mapping) else inside.get(number, {}) for number, person in enumerate(people)]
-    ids = [record.get(source.pid) for record in records]
+    """People with these ``profiles`` (n,): ids are beside them in the dictionaries among ``people`` (n,), or inside."""
+    beside = [person if isinstance(person, Mapping) else {} for person in people]
+    inside = dict(reversed(ids_in(profiles, source)))
+    ids = [inside.get(number) if person.get(source.pid) is None else person[source.pid] for number, person in enumerate(beside)]
     some = _ids(ids) if any(i is not None for i in ids) else None
-    return _together(some, ages_of_records(records, source), profiles)
+    return _together(some, ages_of_records(beside, source), profiles)
 
 
 def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:

@@ -11,6 +11,7 @@ from predict_age.config import SourceConfig
 from predict_age.source.csv_header import FirstLine
 from predict_age.source.csv_reader import judged_header
 from predict_age.source.discovery import list_source
+from predict_age.source.json_members import outer_members, python_integer, simple_value
 from predict_age.source.source_file import SourceFile
 from predict_age.source.value_form import form_of
 from predict_age.source.whole_records import sample_records
@@ -81,10 +82,16 @@ def shared_keys(records: Sequence[Record]) -> list[str]:
 
 
 def json_object(value: object) -> Record | None:
-    """The JSON object that ``value`` is or, as text, holds; None where it is none."""
+    """The JSON object that ``value`` is or, as text, holds; None where it is none.
+
+    Numbers of more digits than Python converts are text, and so are the inner values of an object that is too deep for Python.
+    """
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            made = json.loads(value, parse_int=python_integer)
+        except RecursionError:
+            return {name: simple_value(inner, float) for name, inner in outer_members(value)} or None
+        except ValueError:
             return None
+        return made if isinstance(made, dict) else None
     return value if isinstance(value, dict) else None

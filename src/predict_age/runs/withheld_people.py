@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predict_age.source.flat_records import ages_of_records, records_in
+from predict_age.source.flat_records import ages_of_records, ids_in, records_in
 from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.suppression import pids_as_written
 from predict_age.source_config import SourceConfig
 from predict_age.storage.durable_files import check_hash
 from predict_age.storage.manifest import VerifiedRun
@@ -57,7 +58,18 @@ def minors_by_profile(profiles: pa.ChunkedArray | pa.StringArray, source: Source
     records = records_in(profiles, source)
     if not records:
         return minors
-    ages = ages_of_records(list(records.values()), source)
+    ages = ages_of_records([record for _, record in records], source)
     if ages.num_columns:
-        minors[list(records)] = minors_by_age(ages, rules)
+        minors[np.array([number for number, _ in records])[minors_by_age(ages, rules)]] = True
     return minors
+
+
+def pids_in(
+    profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig, rules: RowRules
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of those of n ``profiles`` that have ids inside, as those of a flat source may, and the pids of these ids."""
+    found = ids_in(profiles, source)
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    pids, are_ids = pids_as_written(pa.chunked_array([pa.array([text for _, text in found], pa.string())]), rules.ids)
+    return np.array([number for number, _ in found], np.int64)[are_ids], pids[are_ids]

@@ -168,9 +168,10 @@ class Prediction:
         people = self.served.people
         hidden, withheld = np.zeros(len(profiles), np.bool_), self.served.records.minors(profiles)
         if self.suppression is not None or people.some_withheld:
-            for ids, are_ids in (beside(), self.served.records.pids(profiles)):
-                hidden |= are_ids & people.is_hidden(ids, self.suppression)
-                withheld[are_ids] |= people.are_withheld(ids[are_ids])
+            ids, are_ids = beside()
+            for rows, pids in ((np.flatnonzero(are_ids), ids[are_ids]), self.served.records.pids(profiles)):
+                hidden[rows[people.is_hidden(pids, self.suppression)]] = True
+                withheld[rows[people.are_withheld(pids)]] = True
         return hidden, withheld
 
     def _arrow(self, body: bytes) -> Generator[None, None, Response]:

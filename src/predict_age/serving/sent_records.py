@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from predict_age.arrays import BoolArray, Int64Array
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_of
-from predict_age.runs.withheld_people import minors_by_profile
-from predict_age.source.flat_records import id_as_text, records_in
+from predict_age.runs.withheld_people import minors_by_profile, pids_in
+from predict_age.source.flat_records import ids_in
 from predict_age.source.row_rules import RowRules
-from predict_age.source.suppression import pids_as_written
 from predict_age.source_config import SourceConfig
 from predict_age.storage.workspace import RunFolder
 
@@ -36,18 +34,10 @@ class SentRecords:
         """Who of n people is a minor by an age inside the profile."""
         return minors_by_profile(profiles, self.source, self.rules)
 
-    def ids(self, profiles: pa.ChunkedArray | pa.StringArray) -> list[str | None]:
-        """The ids (n,) inside the profiles of a flat source; None where there is none."""
-        found: list[str | None] = [None] * len(profiles)
-        if self.source.profile_json == "*":
-            for number, record in records_in(profiles, self.source).items():
-                text = id_as_text(record.get(self.source.pid))
-                found[number] = None if text is None else text.encode(errors="replace").decode()
-        return found
+    def ids(self, profiles: pa.ChunkedArray | pa.StringArray) -> list[str]:
+        """The ids inside the profiles of a flat source."""
+        return [text for _, text in ids_in(profiles, self.source)]
 
-    def pids(self, profiles: pa.ChunkedArray | pa.StringArray) -> tuple[Int64Array, BoolArray]:
-        """The pids (n,) of the ids inside the profiles of a flat source, and where there is one."""
-        ids = self.ids(profiles)
-        if not any(ids):
-            return np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
-        return pids_as_written(pa.chunked_array([pa.array(ids, pa.string())]), self.rules.ids)
+    def pids(self, profiles: pa.ChunkedArray | pa.StringArray) -> tuple[Int64Array, Int64Array]:
+        """Numbers of the profiles of a flat source that have ids inside, and the pids of these ids."""
+        return pids_in(profiles, self.source, self.rules)

@@ -15,48 +15,75 @@ from predict_age.arrays import Int64Array
 from predict_age.kernels import use_kernels
 from predict_age.kernels.json_scanner import JsonScan, PathTree
 from predict_age.source.column_types import holds_value, plain_values, storage_type
+from predict_age.source.json_members import exact_number, outer_members, python_integer, simple_value
 from predict_age.source.row_group_reader import LIGHT, text_buffers
 from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 from predict_age.source_config import SourceConfig
 
-_ESCAPED = "\\u"  # in JSON a letter of a key may be written so
+_ESCAPE = "\\"  # in JSON any letter of a key may be written with one
+ID_DIGITS = 40  # of a number that may be an id
 
 
-def records_in(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig) -> dict[int, Mapping[str, object]]:
-    """Objects of the JSON texts ``profiles`` (n,) that have a column of ages at their top, by number.
+class _Members(list[tuple[str, object]]):
+    """Members of an object, those with the same key too."""
+
+
+def records_in(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig) -> list[tuple[int, Mapping[str, object]]]:
+    """Number and record of each of the JSON texts ``profiles`` (n,) that have a column of ages at their top, ascending.
 
     Where the records of the source are flat, those with an id, too: anywhere else a key of that name is part of the profile.
+    A text that has such a key several times has as many records, so that each of its values counts.
     """
     names = source.light_columns if source.profile_json == "*" else source.age_columns
-    parts = {_ESCAPED, *names} - {""}
-    found: dict[int, Mapping[str, object]] = {}
+    parts = {_ESCAPE, *names} - {""}
+    found: list[tuple[int, Mapping[str, object]]] = []
     for number in _candidates(profiles, names).tolist():
         text = profiles[number].as_py()
         if text is None or not any(part in text for part in parts):
             continue
-        try:
-            record = json.loads(text, parse_float=Decimal)
-        except (ValueError, RecursionError):  # said of the profile where it is read
-            continue
-        if isinstance(record, Mapping) and not record.keys().isdisjoint(names):
-            found[number] = {name: value for name, value in record.items() if name in names}
+        values: dict[str, list[object]] = {}
+        for name, value in _members(text):
+            if name in names:
+                values.setdefault(name, []).append(value)
+        for place in range(max(map(len, values.values()), default=0)):
+            found.append((number, {name: some[place] for name, some in values.items() if place < len(some)}))
     return found
+
+
+def _members(text: str) -> Iterable[tuple[str, object]]:
+    """Members of the JSON object ``text``; none of another value. Readers of profiles take more for JSON than Python does."""
+    try:
+        made = json.loads(text, parse_int=python_integer, parse_float=exact_number, object_pairs_hook=_Members)
+    except (ValueError, RecursionError):
+        return [(name, simple_value(value, exact_number)) for name, value in outer_members(text)]
+    return made if isinstance(made, _Members) else ()
 
 
 def _candidates(profiles: pa.ChunkedArray | pa.StringArray, names: tuple[str, ...]) -> Int64Array:
     """Numbers of the JSON texts that may have one of the keys ``names`` at their top: kernels tell it of plain ones, else all."""
     if not len(profiles) or not use_kernels(len(profiles)):
         return np.arange(len(profiles))
-    texts = profiles.combine_chunks() if isinstance(profiles, pa.ChunkedArray) else profiles
-    rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False)) if texts.null_count else np.arange(len(texts))
-    scan = JsonScan(*text_buffers(texts), rows, _tree(names))
-    scan.scan_rows(slice(0, len(rows)))
-    return rows[~scan.plain | (scan.starts >= 0).any(axis=1)]
+    found, first = [np.empty(0, np.int64)], 0
+    for texts in profiles.chunks if isinstance(profiles, pa.ChunkedArray) else [profiles]:
+        rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False)) if texts.null_count else np.arange(len(texts))
+        if len(rows):
+            scan = JsonScan(*text_buffers(texts), rows, _tree(names))
+            scan.scan_rows(slice(0, len(rows)))
+            found.append(first + rows[~scan.plain | (scan.starts >= 0).any(axis=1)])
+        first += len(texts)
+    return np.concatenate(found)
 
 
 @lru_cache(maxsize=8)
 def _tree(names: tuple[str, ...]) -> PathTree:
     return PathTree([[name] for name in dict.fromkeys(names)])
+
+
+def ids_in(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig) -> list[tuple[int, str]]:
+    """Number and id of each of ``profiles`` (n,) that has one inside, which those of a flat source have alone."""
+    records = records_in(profiles, source) if source.profile_json == "*" else []
+    ids = ((number, id_as_text(record.get(source.pid))) for number, record in records)
+    return [(number, text.encode(errors="replace").decode()) for number, text in ids if text is not None]
 
 
 def age_names(source: SourceConfig) -> Iterable[tuple[str, str]]:
@@ -90,6 +117,6 @@ def id_as_text(value: object) -> str | None:
         return str(value)
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value)) if abs(float(value)) < (SINGLE_EXACT if isinstance(value, np.float32) else DOUBLE_EXACT) else None
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < ID_DIGITS and value == value.to_integral_value():
         return str(int(value))
     return None
