@@ -213,8 +213,8 @@ MUTATIONS = (
     # protected attributes, and what init writes
     Mutation(
         "features/protected_categories.py",
-        "    return all(len(word) <= _SHORT or ",
-        "    return True or all(len(word) <= _SHORT or ",
+        "    return named and PERSONAL",
+        "    return PERSONAL",
         "protected_fields",
     ),
     Mutation("features/protected_categories.py", "    text = _SIGN.sub(", "    text = text or _SIGN.sub(", "protected_fields"),

@@ -89,9 +89,41 @@ def test_an_answer_that_says_nothing_hides_no_attribute(pair: str) -> None:
     ],
 )
 def test_the_name_decides_where_the_values_have_two_senses(values: str, opened: str, subject: str) -> None:
-    """A name that leaves open what the field is about, or is the attribute's, makes them a person's; another subject does not."""
+    """A name that says nothing, or is the attribute's, makes them a person's; one of things does not."""
     assert attribute_of_values(counts_of(values.split(";")), opened)
     assert attribute_of_values(counts_of(values.split(";")), subject) is None
+
+
+TWO_SENSES = ("disabled;not disabled", "black;white;other", "D;W;M", "single;partner;separated", "hetero;homo;bi", "trans;cis")
+OF_PEOPLE = (
+    "health",
+    "work_ability",
+    "mobility",
+    "condition",
+    "limitation",
+    "employment",
+    "complexion",
+    "population",
+    "community",
+    "household",
+    "workAbility",
+    "skin_colour",
+    "skin_tone_colour",
+    "health_service",
+    "mobility_device",
+    "people_unit",
+    "person_bond",
+    "population_reaction",
+)
+
+
+@pytest.mark.parametrize("values", TWO_SENSES)
+def test_a_name_that_nobody_knows_makes_nothing_harmless(values: str) -> None:
+    """Made-up names, those of people, and subjects of which a person is said: the values stay a person's."""
+    draw = random.Random(values)
+    made_up = ["".join(draw.choice("bdfklmnpz") + draw.choice("aiou") for _ in range(draw.randint(2, 6))) for _ in range(300)]
+    names = [*OF_PEOPLE, *made_up, *(f"{one}_{other}" for one, other in zip(made_up, reversed(made_up), strict=True))]
+    assert [name for name in names if not attribute_of_values(counts_of(values.split(";")), name)] == []
 
 
 @pytest.mark.parametrize(

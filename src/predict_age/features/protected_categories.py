@@ -19,15 +19,17 @@ from predict_age.features.protected_vocabulary import (
     DOUBTFUL,
     LONGEST_PHRASE,
     NOBODY_ELSE,
+    OTHER_SUBJECTS,
     OTHERS,
+    PERSONAL,
     SIGNS,
     SILENT,
     SILENT_BEGINNINGS,
     SILENT_PARTS,
+    SUBJECT_ENDINGS,
     SURE,
     TELLING_SENSES,
-    TELLING_UNDER_OPEN_NAMES,
-    VAGUE,
+    TELLING_UNDER_OTHER_NAMES,
 )
 from predict_age.features.refused_names import refusal_reason
 from predict_age.letters import folded_words
@@ -38,10 +40,10 @@ _LONGEST_VALUE = 80  # characters; longer texts are no categories
 _MATCHED_SHARE = 0.95  # of the people with a value that says something
 _MATCHED_VALUES = 0.8  # of the different values that one in a hundred people has
 _COMMON = 0.01
-# Codes of man, woman and others: those that nothing else has, those under a name that leaves open what they are, and those
+# Codes of man, woman and others: those that nothing else has, those under any name but that of a thing, and those
 # that count where the name says so. D, W, M are day, week and month, too.
 _CODES = (frozenset("mf"), frozenset("мж"))
-_CODES_UNDER_OPEN_NAMES = (frozenset("mwd"), frozenset("mvx"))
+_CODES_UNDER_OTHER_NAMES = (frozenset("mwd"), frozenset("mvx"))
 _NAMED_CODES = tuple(map(frozenset, ("mw", "hf", "hm", "mk", "mv", "ek", "kn", "mn", "mz")))
 _MORE_CODES = frozenset("dxouc")  # diverse, other, unknown, child
 _GENDER_WORDS = (
@@ -52,7 +54,6 @@ _NAME_OF_GENDER = re.compile(f"({'|'.join(_GENDER_WORDS.split())})(code|cd|id|la
 _UNFOLDED = re.compile(rf"\b({'|'.join(BEFORE_FOLDING)})\b")
 _SIGN = re.compile("|".join(SIGNS))
 _SIGNED = re.compile(r"(?<=\w)(?:(\+)|[-\u2212\u2013])(?!\w)")  # HIV+, HIV-
-_SHORT = 3  # letters; such words of a name are abbreviations of anything
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,13 @@ def attribute_of_values(counts: Mapping[str, int], name: str = "") -> tuple[str,
     telling = {value: counts[value] for value in readings}
     silent = {word for found in words.values() if _is_silent(found) for word in found}
     asked = any(" ".join(found).startswith(SILENT_BEGINNINGS) for found in words.values())
-    has_others, is_open = asked or bool(silent & OTHERS), _is_open(name)
+    has_others = asked or bool(silent & OTHERS)
     best: tuple[int, str, list[str]] | None = None
     for attribute in SURE:
         matched = [v for v, r in readings.items() if r.known and (attribute in r.sure or attribute in r.senses)]
         sure = bool(silent & (OTHERS | NOBODY_ELSE)) and any(attribute in readings[v].sure for v in matched)
         enough = len(set(map(_words, matched))) >= (1 if sure else 2)
-        if enough and _is_evident(attribute, [readings[v] for v in matched], has_others, is_open) and _cover(matched, telling):
+        if enough and _is_evident(attribute, [readings[v] for v in matched], has_others, name) and _cover(matched, telling):
             people = sum(telling[v] for v in matched)
             if best is None or people > best[0]:
                 best = (people, attribute, matched)
@@ -115,11 +116,11 @@ def _cover(matched: Sequence[str], telling: Mapping[str, int]) -> bool:
     )
 
 
-def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool, is_open: bool) -> bool:
+def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool, name: str) -> bool:
     """Whether a sure word is among the values, or doubtful ones of senses that tell.
 
-    Two values with an ambiguous word are as good as a sure one: ``miss`` and ``ms``, but not ``miss`` and other. Where the name
-    ``is_open``, black and white beside others are people, too; a colour of cars is not.
+    Two values with an ambiguous word are as good as a sure one: ``miss`` and ``ms``, but not ``miss`` and other. Black and white
+    beside others are people, too, unless the field's ``name`` is that of a thing.
     """
     sure = frozenset[tuple[str, ...]]().union(*(r.sure.get(attribute, frozenset()) for r in readings))
     if sure - AMBIGUOUS or len(sure) > 1:
@@ -127,17 +128,19 @@ def _is_evident(attribute: str, readings: Sequence[_Reading], has_others: bool, 
     senses = frozenset[str]().union(*(r.senses.get(attribute, frozenset()) for r in readings))
     if sure and senses and len(readings) > 2:
         return True
+    open_to = not _is_about_things(attribute, name)
     found = [reading.senses.get(attribute, frozenset()) for reading in readings]
-    rules = TELLING_SENSES.get(attribute, ()) + (TELLING_UNDER_OPEN_NAMES.get(attribute, ()) if is_open else ())
+    rules = TELLING_SENSES.get(attribute, ()) + (TELLING_UNDER_OTHER_NAMES.get(attribute, ()) if open_to else ())
     if any(telling <= senses and sum(bool(telling & some) for some in found) >= fewest for telling, fewest in rules):
         return True
-    return is_open and senses == {"colours"} and attribute == "ethnic origin" and has_others and len(readings) == 2
+    return open_to and senses == {"colours"} and attribute == "ethnic origin" and has_others and len(readings) == 2
 
 
-def _is_open(name: str) -> bool:
-    """Whether a field's name leaves open what the field is about, or names a protected attribute: ``q7``, ``status``, ``race``."""
+def _is_about_things(attribute: str, name: str) -> bool:
+    """Whether a field's name says that words of two senses are not the ``attribute``'s: ``car_colour``; unknown ones do not."""
     words = [word.rstrip("0123456789") for word in folded_words(name)]
-    return all(len(word) <= _SHORT or word in VAGUE for word in words) or refusal_reason(name) is not None
+    named = any(word in OTHER_SUBJECTS.get(attribute, ()) or word.endswith(SUBJECT_ENDINGS.get(attribute, ())) for word in words)
+    return named and PERSONAL.isdisjoint(words) and refusal_reason(name) is None
 
 
 def _is_silent(words: tuple[str, ...]) -> bool:
@@ -174,7 +177,10 @@ def _read(words: tuple[str, ...]) -> _Reading:
 
 def _are_codes_of_gender(values: Iterable[tuple[str, ...]], name: str) -> bool:
     codes = {"".join(words) for words in values} - SILENT - {""}
-    if any(pair <= codes <= pair | _MORE_CODES for pair in _CODES + (_CODES_UNDER_OPEN_NAMES if _is_open(name) else ())):
+    if any(
+        pair <= codes <= pair | _MORE_CODES
+        for pair in _CODES + (() if _is_about_things("gender", name) else _CODES_UNDER_OTHER_NAMES)
+    ):
         return True
     is_named = any(map(_NAME_OF_GENDER.fullmatch, folded_words(name)))
     return is_named and any(pair <= codes <= pair | _MORE_CODES for pair in _NAMED_CODES)

@@ -89,8 +89,8 @@ TELLING_SENSES: dict[str, tuple[tuple[frozenset[str], int], ...]] = {
     ),
     "national origin": ((frozenset(["origins", "brands"]), 2), (frozenset(["origins", "languages"]), 2)),
 }
-# The same, of which a field's name may say that they are about something else: an account is disabled, a seat single.
-TELLING_UNDER_OPEN_NAMES: dict[str, tuple[tuple[frozenset[str], int], ...]] = {
+# The same, unless the field's name says that they are about something else: an account is disabled, a seat single.
+TELLING_UNDER_OTHER_NAMES: dict[str, tuple[tuple[frozenset[str], int], ...]] = {
     "gender": ((frozenset(["many"]), 2),),
     "sexual orientation": ((frozenset(["chemistry"]), 2),),
     "family": ((frozenset(["rooms", "things"]), 3),),
@@ -219,15 +219,40 @@ SIGNS = {
     "\u262c": "sikh",
     "\u267f": "wheelchair",
 }
-# Words of a field's name that leave open what its values are about.
-_VAGUE = (
-    "status stat state stand group grp grps type code category class person people individual question quest item "
-    "field value values label text name column response respondent answer option kind indicator variable attribute "
-    "characteristic demographic demographics identity background profile info data detail choice description recode "
-    "user member customer client patient employee participant applicant self raw gruppe grupo groupe gruppo groep "
-    "grupp ryhma grupa skupina csoport группа kategorie categorie categoria estado stato statut tipo frage pregunta "
-    "domanda persona personne"
+# Words of a field's name that say that its values of two senses are about things: a switch is disabled, a car black.
+_OTHER_SUBJECTS = {
+    "disability": (
+        "account accounts acct konto compte cuenta conta conto rekening login signin feature features flag flags setting settings "
+        "toggle switch service services device devices module plugin extension button key api token sync wifi relay sensor alarm "
+        "alert notification notifications newsletter subscription port interface driver webhook printer autosave tracking backup "
+        "firewall proxy bluetooth gps vpn server host endpoint workflow funktion fonction funcion dienst gerat einstellung "
+        "reglage appareil dispositivo servicio servizio servico tjeneste toestel"
+    ),
+    "ethnic origin": (
+        "colour color colours colors farbe farben couleur couleurs colore colori kleur farve farge farg kolor barva цвет car cars "
+        "vehicle vehicles auto autos fahrzeug voiture vehicule coche vehiculo veiculo macchina bil bike bicycle motorcycle truck "
+        "jacket coat shirt dress hat shoe shoes bag case paint ink pen tea coffee wine bread rice chocolate pepper chess piano dog "
+        "cat pet horse cow sheep fur feather flower fabric wool cloth frame wall door phone tyre paper tie socks trousers belt "
+        "bottle furniture sofa chair lamp cable list"
+    ),
+    "gender": (
+        "period periods interval frequency cycle billing invoice unit units duration time window schedule recurrence report "
+        "granularity resolution turnus zeitraum periode intervall periodo intervallo intervalo einheit haufigkeit frequence "
+        "frecuencia frequenza isomer isomers molecule bond bonds fat fats alkene ligand compound catalyst"
+    ),
+    "sexual orientation": "catalyst catalysis molecule polymer compound reaction chemistry ligand dimer bond bonds lens enzyme",
+    "family": (
+        "room rooms bed beds bedroom seat ticket order voucher coupon channel mode battery sim thread court cutlery processing "
+        "waste delivery reseller lane cabin tournament match zimmer chambre habitacion quarto camera bett cama letto"
+    ),
+}
+# Words of a name after all about people, and words that stand behind a subject.
+_PERSONAL = (
+    "skin haut peau piel pele pelle hud huid complexion person persons people human population community individual respondent "
+    "patient employee participant applicant child mother father parent self military public care social health work job employment "
+    "mobility medical"
 )
+_KIND_OF = "type kind colour color id code status state mode"
 
 
 def _phrases(text: str) -> frozenset[tuple[str, ...]]:
@@ -241,7 +266,13 @@ DOUBTFUL = {
 }
 AMBIGUOUS = _phrases(_AMBIGUOUS)
 BESIDE = frozenset(word for phrase in _phrases(_BESIDE) for word in phrase)
-OTHERS, NOBODY_ELSE, VAGUE = ({fold(word) for word in words.split()} for words in (_OTHER, _NONE, _VAGUE))
+OTHERS, NOBODY_ELSE, PERSONAL, _BEHIND = ({fold(word) for word in words.split()} for words in (_OTHER, _NONE, _PERSONAL, _KIND_OF))
+_SUBJECTS = {attribute: {fold(word) for word in words.split()} for attribute, words in _OTHER_SUBJECTS.items()}
+OTHER_SUBJECTS = {  # alone or before one of a few words
+    attribute: words | {word + behind for word in words for behind in _BEHIND} for attribute, words in _SUBJECTS.items()
+}
+_LONG_ENOUGH = 5  # letters of a subject that is recognised at the end of a compound: ``fahrzeugfarbe``
+SUBJECT_ENDINGS = {attribute: tuple(word for word in words if len(word) >= _LONG_ENOUGH) for attribute, words in _SUBJECTS.items()}
 SILENT = OTHERS | NOBODY_ELSE | {fold(word).replace("_", " ") for word in _SILENT.split()}
 SILENT_BEGINNINGS = tuple(fold(words) for listed in _SILENT_BEGINNINGS.values() for words in listed.split("|"))
 SILENT_PARTS = tuple(beginning for beginning in SILENT_BEGINNINGS if " " in beginning)
