@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -254,6 +255,18 @@ def test_numbers_for_a_file_are_shared(people: int, spread: str) -> None:
         unit = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1) if value else 0.5
         is_power = bool(value) and math.log10(abs(value)).is_integer()
         assert sum(abs(n - value) <= unit / 2 for n in numbers) >= 20 or is_power, value
+
+
+@pytest.mark.parametrize("middle", [0.04, 2.2, 22_000, 31_000, 32_000, 90_000])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_power_of_ten_is_near_the_median_and_beyond_the_ends(middle: float, sign: int) -> None:
+    """Of 60 people who share no digit: the median of salaries around 22,000 is 10,000, no 100,000; no end lies inside."""
+    numbers = [sign * middle * 1.2 ** (n - 29.5) for n in range(60)]
+    assert all(shared_number(value, numbers) is None for value in (median(numbers), *inner_ends(numbers)))
+    assert abs(math.log10(shared_median(numbers) / (sign * middle))) <= 0.51
+    (low, high), (inner_low, inner_high) = shared_ends(numbers), inner_ends(numbers)
+    assert low <= inner_low < inner_high <= high
+    assert all(abs(math.log10(shown / end)) < 1 for shown, end in ((low, inner_low), (high, inner_high)))
 
 
 def test_nineteen_people_change_no_bound_of_a_proposal(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import numpy as np
@@ -32,23 +32,27 @@ def shared_number(value: float, numbers: Sequence[float]) -> float | None:
     return None
 
 
-def shared_or_magnitude(value: float, numbers: Sequence[float]) -> float:
-    """``value`` as :func:`shared_number` gives it, or, where 20 of the ``numbers`` share no digit, the power of ten around it."""
+def _shared_or_power(value: float, numbers: Sequence[float], whole: Callable[[float], int]) -> float:
+    """``value`` as :func:`shared_number` gives it, or, where 20 of the ``numbers`` share no digit, a power of ten.
+
+    ``whole`` makes an exponent of the logarithm: a lower, a higher, or the nearest one.
+    """
     found = shared_number(value, numbers)
     if found is not None or not value:
         return found or 0.0
-    return math.copysign(10.0 ** math.ceil(math.log10(abs(value))), value)
+    return math.copysign(10.0 ** whole(math.log10(abs(value))), value)
 
 
 def shared_ends(numbers: Sequence[float]) -> tuple[float, float]:
-    """Inner ends of the ``numbers`` for a file, with digits that 20 of them share."""
+    """Inner ends of the ``numbers`` for a file, with digits that 20 of them share, or the powers of ten beyond them."""
     low, high = inner_ends(numbers)
-    return shared_or_magnitude(low, numbers), shared_or_magnitude(high, numbers)
+    below = _shared_or_power(low, numbers, math.floor if low > 0 else math.ceil)
+    return below, _shared_or_power(high, numbers, math.ceil if high > 0 else math.floor)
 
 
 def shared_median(numbers: Sequence[float]) -> float:
-    """The median of the ``numbers`` for a file, with digits that 20 of them share."""
-    return shared_or_magnitude(median(numbers), numbers)
+    """The median of the ``numbers`` for a file, with digits that 20 of them share, or the nearest power of ten."""
+    return _shared_or_power(median(numbers), numbers, round)
 
 
 def number_in_words(value: float | None) -> str:
