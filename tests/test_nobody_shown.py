@@ -260,7 +260,7 @@ def test_numbers_for_a_file_are_shared(people: int, spread: str) -> None:
 @pytest.mark.parametrize("middle", [0.04, 2.2, 22_000, 31_000, 32_000, 90_000])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_power_of_ten_is_near_the_median_and_beyond_the_ends(middle: float, sign: int) -> None:
-    """Of 60 people who share no digit: the median of salaries around 22,000 is 10,000, no 100,000; no end lies inside."""
+    """For 60 people who share no digit: the median of salaries around 22,000 is 10,000, no 100,000; no end lies inside."""
     numbers = [sign * middle * 1.2 ** (n - 29.5) for n in range(60)]
     assert all(shared_number(value, numbers) is None for value in (median(numbers), *inner_ends(numbers)))
     assert abs(math.log10(shared_median(numbers) / (sign * middle))) <= 0.51
