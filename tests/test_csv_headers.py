@@ -9,7 +9,7 @@ import pytest
 
 from conftest import call
 from predict_age.source import csv_header
-from predict_age.source.csv_header import FirstLine, classify_first_line, is_record
+from predict_age.source.csv_header import FirstLine, _are_foreign, classify_first_line, is_record
 from predict_age.source.usual_names import is_usual_name
 from predict_age.source.value_form import LONGEST_FORM, form_of, shown_names
 
@@ -311,3 +311,14 @@ def test_long_cells_are_judged_as_short_ones_by_as_many_looks(part: str) -> None
         long = judged_cells(part, end, LONG)
         assert long == judged_cells(part, end, LONG // 200), end
         assert len(long[3]) == LONGEST_FORM
+
+
+@pytest.mark.parametrize("columns", [1, 2, 400, 5000])
+def test_tables_of_any_width_are_classified(columns: int) -> None:
+    """Likely values in thousands of columns are no number too large."""
+    header = [f"{'abcdefgh'[n % 8]}x{'klmnopqr'[n // 8 % 8]}" for n in range(columns)]
+    for records in ([[str(n % 7) for n in range(columns)] for _ in range(30)], [["u" * (n % 5 + 1) for n in range(columns)]] * 3):
+        assert classify_first_line(records[0], records[1:]) in FirstLine
+        assert classify_first_line(header, records) in FirstLine
+    assert not _are_foreign([1.0] * columns)
+    assert _are_foreign([1e-9] * columns)

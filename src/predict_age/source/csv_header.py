@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from itertools import pairwise
-from math import e
+from math import log
 from statistics import median
 
 from predict_age.errors import InputError
@@ -150,8 +150,11 @@ def _are_foreign(chances: Sequence[float]) -> bool:
     At least k of m values have a chance of at most x with a probability of at most (e m x / k)^k.
     """
     many = len(chances)
-    below = [(e * many * chance / k) ** k if k > 1 else many * chance for k, chance in enumerate(sorted(chances), start=1)]
-    return min(below, default=1.0) < RARE
+    below = [
+        k * (1 + log(many * chance / k)) if k > 1 else log(many * chance)  # logarithms: of hundreds of columns a power is too large
+        for k, chance in enumerate(sorted(chances), start=1)
+    ]
+    return min(below, default=0.0) < log(RARE)
 
 
 def _chance(name: str, column: Sequence[str]) -> float:
