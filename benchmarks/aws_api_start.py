@@ -1,8 +1,9 @@
-"""Cold start of the prediction API: ``python benchmarks/aws_api_start.py WORKSPACE KERNELS [STARTS]``.
+"""Cold start of the prediction API: ``python benchmarks/aws_api_start.py WORKSPACE KERNELS|image [STARTS]``.
 
 A fresh process of `predict-age aws-api` each time, which takes its events from a stand-in for Lambda and the workspace from an
-emulated S3, both on loopback. KERNELS: what ``python -m predict_age.aws.built_kernels KERNELS`` made. It is the tree of this
-checkout, not the built image: neither the pull nor Lambda's own start is in these times.
+emulated S3, both on loopback. KERNELS: what ``python -m predict_age.aws.built_kernels KERNELS`` made, for the tree of this
+checkout. With ``image`` it runs in the image built from the Dockerfile (root and buildah are needed), with the kernels of that; its
+time includes the start of the container. Neither the pull nor Lambda's own start is in these times.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ import json
 import logging
 import os
 import queue
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 from moto.server import ThreadedMotoServer
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from cloud import image
 from predict_age.aws.built_kernels import event
 from predict_age.aws.s3_store import Store
 
@@ -68,13 +75,30 @@ class Lambda(http.server.BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def one_start(env: dict[str, str], number: int) -> tuple[float, float, float, float]:
+def of_the_function() -> int:
+    """Id of the process that answers, also where it runs in a container."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        words = (folder / "cmdline").read_bytes().split(b"\0")
+        if words[-4:-1] == [b"-m", b"predict_age", b"aws-api"] and b"python" in words[0]:
+            return int(folder.name)
+    raise SystemExit("the function does not run")
+
+
+def in_image(container: image.Container, env: dict[str, str]) -> list[str]:
+    """How to start the function in the image, with the processor that its kernels are for."""
+    words = container.command(["aws-api"], env, Path(tempfile.mkdtemp()))
+    at = words.index("run") + 1
+    return [*words[:at], *(f"--env={name}={value}" for name, value in PROCESSOR.items()), *words[at:]]
+
+
+def one_start(command: Callable[[], list[str]], env: dict[str, str], number: int) -> tuple[float, float, float, float]:
     """Seconds until the function asks for an event, of that event, of the next one; processor seconds until it asks."""
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "predict_age", "aws-api"], env=env)
+    process = subprocess.Popen(command(), env=env)
     try:
         _, ready, _ = Lambda.noted.get(timeout=120)
-        used = sum(float(n) for n in Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13])
+        stat = Path(f"/proc/{of_the_function()}/stat").read_text()
+        used = sum(float(n) for n in stat.rpartition(")")[2].split()[11:13])
         times = []
         for n in range(2):
             sent = time.perf_counter()
@@ -84,7 +108,7 @@ def one_start(env: dict[str, str], number: int) -> tuple[float, float, float, fl
             Lambda.noted.get(timeout=60)
             times.append(answered - sent)
     finally:
-        process.kill()
+        os.kill(of_the_function(), signal.SIGKILL)
         process.wait()
         Lambda.events.put(None)  # the dead process still waits for one
     return ready - began, times[0], times[1], used / os.sysconf("SC_CLK_TCK")
@@ -106,9 +130,14 @@ def main(workspace: Path, kernels: str, starts: int) -> None:
     threading.Thread(target=runtime.serve_forever, daemon=True).start()
     env = {**os.environ, **PROCESSOR, "PREDICT_AGE_BUCKET": BUCKET, "PREDICT_AGE_KERNELS": kernels}
     env["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{runtime.server_port}"
+    command: Callable[[], list[str]] = lambda: [sys.executable, "-m", "predict_age", "aws-api"]  # noqa: E731
+    if kernels == "image":
+        env["PREDICT_AGE_KERNELS"] = "/app/kernels"  # as terraform/api.tf says
+        container = image.Container(image.build(Path(__file__).parents[1], Path(tempfile.mkdtemp())))
+        command = lambda: in_image(container, env)  # noqa: E731
     found = []
     for number in range(starts):
-        found.append(one_start(env, number))
+        found.append(one_start(command, env, number))
         print(_shown(found[-1]), flush=True)
     print("median:", _shown(tuple(map(statistics.median, zip(*found, strict=True)))))
     runtime.shutdown()
