@@ -29,9 +29,11 @@ from predict_age.aws.s3_store import Store
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import AsgiApplication
 from predict_age.serving.messages import ARROW, JSON, NDJSON, PROBLEM, Request
+from predict_age.serving.openapi import Examples, openapi_document
 from predict_age.serving.served_model import Watch
 from predict_age.storage.publication import update_pointer
 from predict_age.storage.workspace import Workspace
+from predict_age.version import __version__
 from test_aws_cleanup import store  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.filterwarnings("default")  # moto's own
@@ -132,7 +134,6 @@ def test_events_get_the_answers_of_the_local_server(
         ("GET", "/v1/runs?limit=x", b"", ""),
         ("GET", "/v2/models/predict-age/ready", b"", ""),
         ("GET", "/health", b"", ""),
-        ("GET", "/openapi.json", b"", ""),
         ("GET", "/nothing", b"", ""),
         ("DELETE", "/v1/model", b"", ""),
     ]
@@ -145,6 +146,8 @@ def test_events_get_the_answers_of_the_local_server(
         assert reply["headers"] == {k: v for k, v in headers.items() if k not in ("content-length", "connection")}, (method, path)
         statuses.add(reply["statusCode"])
     assert statuses == {200, 400, 404, 405, 415, 422}
+    described = json.loads(body_of(api.handle(http_event("GET", "/openapi.json"))))
+    assert described == openapi_document(__version__, Examples()), "to whoever has no key yet: nothing about the workspace"
     assert api.handle(http_event("POST", "/v1/predict", arrow(profiles), ARROW))["isBase64Encoded"]
 
 

@@ -179,7 +179,7 @@ def read(path: Path) -> tuple[dict[int, list[tuple[int, str]]], int, int]:
         reasons: Counter[str] = Counter()
         chunks = list(read_text(file, FLAT))
         reasons.update(reason for chunk in chunks for _, reason in chunk.broken)
-        check_rejected([FileRows(file.path, sum(c.records for c in chunks), reasons)], FLAT, "")
+        check_rejected([FileRows(file.path, sum(c.records for c in chunks), reasons)], FLAT, "", lambda _: "")
         for chunk in chunks:
             rows += chunk.rows.num_rows
             rejected += len(chunk.broken)

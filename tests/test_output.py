@@ -242,8 +242,9 @@ def test_unique_beginning_of_a_run_id(command: str, option: str, two_runs: Path,
         done = cli(command, "--workspace", space.root, option, ambiguous, check=2)
         assert f"several run ids begin with {ambiguous!r}" in done.stderr
         assert f"found: {first}, {second}" in done.stderr
-    for nothing in ("", "x", first + "0", "../" + first, "."):
+    for nothing in ("x", first + "0", "../" + first, "."):
         assert "there is no run" in cli(command, "--workspace", space.root, option, nothing, check=2).stderr
+    assert f"{option} is empty" in cli(command, "--workspace", space.root, option, "", check=2).stderr
 
 
 def test_whole_id_wins_over_beginnings(two_runs: Path, tmp_path: Path) -> None:
