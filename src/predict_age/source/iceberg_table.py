@@ -98,7 +98,7 @@ def _bytes(table: str, path: str) -> bytes:
         with stream(path) as opened:
             content: bytes = opened.read()
         return gzip.decompress(content) if content.startswith(GZIP) else content
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"the metadata of the Iceberg table {table} cannot be read",
             expected=f"{path}, which its catalogue names",
@@ -224,8 +224,8 @@ def _file(table: str, entry: _Entry, metadata: Mapping[str, Any], schema: _Schem
     try:
         status = stat(entry.path)
         size = f"{status.size:,} bytes"
-    except OSError as error:
-        status, size = None, error.strerror or "nothing"
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in a path
+        status, size = None, getattr(error, "strerror", None) or "nothing"
     if status is None or status.size != entry.size:
         raise InputError(
             f"a file of the Iceberg table {table} is not what its metadata says",
