@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from predict_age.config import SourceConfig
 from predict_age.source.csv_header import FirstLine
-from predict_age.source.csv_reader import judged_header
+from predict_age.source.csv_reader import classified_header
 from predict_age.source.discovery import list_source
 from predict_age.source.json_members import outer_members, python_integer, simple_value
 from predict_age.source.source_file import SourceFile
@@ -69,9 +69,9 @@ def _doubtful_names(files: Sequence[SourceFile]) -> frozenset[str]:
     counts, sure, doubtful = Counter[str](), set[str](), set[str]()
     for file in files:
         if file.format == "csv":
-            names, judged = judged_header(file)
+            names, first_line = classified_header(file)
             counts.update(set(names))
-            (doubtful if judged is FirstLine.DOUBTFUL else sure).update(names)
+            (doubtful if first_line is FirstLine.DOUBTFUL else sure).update(names)
     return frozenset(name for name in doubtful - sure if name and counts[name] == 1)
 
 

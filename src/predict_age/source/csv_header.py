@@ -54,7 +54,7 @@ class FirstLine(Enum):
 
 
 def classify_first_line(names: Sequence[str], records: Sequence[Sequence[str]]) -> FirstLine:
-    """Judge whether ``names`` are nearly certainly values of their columns in the first ``records``; a doubt, where nothing tells.
+    """Classify ``names`` as values of their columns in the first ``records`` (nearly certainly so), names, or a doubt.
 
     A value occurs again in its column, or a word of it does; it has the form of most values there, or is a number near their range,
     an e-mail address or a date among others. A line is one of names where one of them is a usual name of a column, is of another

@@ -109,7 +109,7 @@ def _is_index(names: list[str], beginning: bytes, dialect: Dialect) -> bool:
     return len(values) > 1 and len(set(values)) == len(values) and all(values)
 
 
-def judged_header(file: SourceFile) -> tuple[list[str], FirstLine]:
+def classified_header(file: SourceFile) -> tuple[list[str], FirstLine]:
     """Values of the first line of a CSV file, and whether they are names; those that the catalogue gives always are.
 
     Raises InputError when the line is wrongly quoted.

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
 from predict_age.source.csv_header import FirstLine, no_header
-from predict_age.source.csv_reader import judged_header, read_csv
+from predict_age.source.csv_reader import classified_header, read_csv
 from predict_age.source.json_reader import read_jsonl
 from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
 from predict_age.source.profile_json import flat_profile
@@ -90,10 +90,10 @@ def _texts(file: SourceFile) -> Iterator[pa.ChunkedArray]:
         for chunk in read_jsonl(file, _settings(UNUSED)):
             yield chunk.rows["profile_json"]
         return
-    header, judged = judged_header(file)
+    header, first_line = classified_header(file)
     if not header:
         return
-    if judged is FirstLine.RECORD:
+    if first_line is FirstLine.RECORD:
         raise no_header(file.path)
     name = header[0] or BY_POSITION  # an index as pandas and R write it
     first = json.dumps(name, ensure_ascii=False)

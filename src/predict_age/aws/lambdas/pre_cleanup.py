@@ -168,7 +168,7 @@ def _source_contents(call: Call, source: str, what: str) -> list[tuple[str, int,
     if in_glue(source):
         table = glue_table(source)
         found.append((table.name, 0, table.version))
-        if table.metadata:  # which is written anew with every change of an Iceberg table
+        if table.metadata:  # which every change of an Iceberg table writes again
             return found
         locations = [part.location for part in table.parts]
     objects = [entry for location in locations for entry in _objects(call, location)]

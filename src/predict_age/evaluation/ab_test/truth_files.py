@@ -15,7 +15,7 @@ from predict_age.config import SourceConfig
 from predict_age.errors import ConfigError, InputError
 from predict_age.source.column_names import did_you_mean
 from predict_age.source.csv_header import FirstLine, no_header
-from predict_age.source.csv_reader import judged_header
+from predict_age.source.csv_reader import classified_header
 from predict_age.source.discovery import list_source
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.source_file import SourceFile
@@ -131,8 +131,8 @@ def _names(file: SourceFile) -> list[str]:
     if file.format == "parquet":
         names: list[str] = open_parquet(file.path).schema_arrow.names
         return names
-    header, judged = judged_header(file)
-    if judged is FirstLine.RECORD:
+    header, first_line = classified_header(file)
+    if first_line is FirstLine.RECORD:
         raise no_header(file.path)
     return header
 
