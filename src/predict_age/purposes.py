@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from predict_age.letters import folded_words
+from predict_age.letters import folded_words, nearest
 
 PURPOSES = ("aggregate_statistics", "data_quality", "research", "service_eligibility_review")
 NOT_STATED = "not stated"
@@ -78,8 +78,8 @@ def checked_purpose(text: str) -> str:
         return name
     if refused := _refused(words):
         raise PurposeError(f"{text!r} is refused ({refused}): {REASON}; expected one of {', '.join(PURPOSES)}")
-    near = difflib.get_close_matches(name, PURPOSES, 1, 0.6)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(name, PURPOSES)
+    hint = f" (did you mean {near!r}?)" if near else ""
     raise PurposeError(f"{text!r} is not a purpose that ages are inferred for; expected one of {', '.join(PURPOSES)}{hint}")
 
 

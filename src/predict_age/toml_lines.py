@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import ValidationError
+
+from predict_age.letters import nearest
 
 MAX_SHOWN = 300  # characters of a value in a message
 _HEADER = re.compile(r"^\s*\[\s*([^\]\[]+?)\s*\]")
@@ -71,6 +72,6 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
 def similar_key(keys: tuple[str, ...], sections: Mapping[str, tuple[str, ...]]) -> str:
     """Key that ``keys`` (section, key) probably mean: the same key of another section or a similar spelling; empty if none."""
     if len(keys) == 1:
-        return next(iter(difflib.get_close_matches(keys[0], sections, n=1)), "")
+        return nearest(keys[0], sections)
     elsewhere = [f"{name}.{keys[1]}" for name, fields in sections.items() if keys[1] in fields]
-    return next(iter(elsewhere or difflib.get_close_matches(keys[1], sections.get(keys[0], ()), n=1)), "")
+    return elsewhere[0] if elsewhere else nearest(keys[1], sections.get(keys[0], ()))

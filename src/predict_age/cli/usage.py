@@ -7,7 +7,6 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from predict_age.cli.failure import note_usage_error
 from predict_age.errors import ConfigError
+from predict_age.letters import nearest
 from predict_age.terminal_text import visible
 
 PATH_METAVARS = ("DIR", "FILE", "PATH", "RUN|FILE", "FILE|-")  # of options whose values are paths
@@ -85,8 +85,7 @@ def _explained(error: Exception) -> Exception:
     """Usage error ``error`` with a message that names the option that was probably meant."""
     name, known = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
     if name and known:
-        [best] = get_close_matches(name, known, n=1, cutoff=0.0)
-        error.message = f"No such option: {name}. Did you mean {best}?"  # type: ignore[attr-defined]
+        error.message = f"No such option: {name}. Did you mean {nearest(name, known, 0.0)}?"  # type: ignore[attr-defined]
         error.possibilities = None  # type: ignore[attr-defined]
     if form := getattr(error, "format_message", None):
         note_usage_error(str(form()))

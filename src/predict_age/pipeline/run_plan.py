@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.letters import nearest
 from predict_age.runtime.command_log import stage
 
 FIRST_RUN_YEAR, LAST_RUN_YEAR = 1970, 9998  # of a run's time
@@ -93,12 +93,12 @@ def checked_plan(
 def _check_not_leaks(allowed: Sequence[str], features: Sequence[str], name: str) -> None:
     """Raise ConfigError where gates.not_leaks names no feature: its gate would stop the run all the same."""
     for unknown in (feature for feature in allowed if feature not in features):
-        close = difflib.get_close_matches(unknown, features, 1, 0.5)
+        close = nearest(unknown, features, 0.5)
         raise ConfigError(
             f"gates.not_leaks names {unknown!r}, which is no feature",
             expected=f"names of features ({name})",
             found=unknown,
-            fix=f"did you mean {close[0]!r}?" if close else "correct it, or leave it out",
+            fix=f"did you mean {close!r}?" if close else "correct it, or leave it out",
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.errors import ConfigError
+from predict_age.letters import nearest
 from predict_age.purposes import NOT_STATED
 from predict_age.query import tables
 from predict_age.runtime.command_log import stage
@@ -89,12 +89,12 @@ def _columns(workspace: Workspace, wanted: Sequence[str]) -> list[str]:
         known = relation.columns
     for name in wanted:
         if name not in known:
-            close = difflib.get_close_matches(name.lower(), known, 1, 0.5)
+            close = nearest(name.lower(), known, 0.5)
             raise ConfigError(
                 f"the result has no column {name!r}",
                 expected=", ".join(known),
                 found=", ".join(wanted),
-                fix=f"did you mean {close[0]!r}?" if close else "",
+                fix=f"did you mean {close!r}?" if close else "",
             )
     if len(set(wanted)) < len(wanted):
         raise ConfigError("a column is named twice", expected="each column once", found=", ".join(wanted))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
+from predict_age.letters import letters_of, nearest
 from predict_age.source.path_partition import PathPartition
 from predict_age.source.value_form import shown_names
 
@@ -72,16 +72,12 @@ def no_age(source: SourceConfig, where: str, found: str, names: Sequence[str] = 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """A hint at those ``names`` that differ from ``name`` in case, spaces, a letter or two, or that contain it; empty: none."""
-    near = _same_letters(name, names) or difflib.get_close_matches(name, names, 1, 0.8)
-    near = near or [n for n in names if len(name) > SHORTEST_PART and letters_of(name) in letters_of(n)]
-    return f' (did you mean "{near[0]}"?)' if near else ""
+    near = nearest(name, names, 0.8)
+    if not near and len(name) > SHORTEST_PART:
+        near = next((other for other in names if letters_of(name) in letters_of(other)), "")
+    return f' (did you mean "{near}"?)' if near else ""
 
 
 def _same_letters(name: str, names: Sequence[str]) -> list[str]:
     wanted = letters_of(name)
     return [n for n in names if letters_of(n) == wanted]
-
-
-def letters_of(text: str) -> str:
-    """Letters and digits of a name, whatever their case and what is between them."""
-    return "".join(filter(str.isalnum, text.casefold())) or text

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
-from predict_age.source.column_names import did_you_mean, letters_of, no_age
+from predict_age.letters import letters_of
+from predict_age.source.column_names import did_you_mean, no_age
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.source.source_file import SourceFile
 from predict_age.source.text_stream import utf8_blocks
