@@ -89,6 +89,20 @@ def special_mask(_context: Any, text: Any, at: Any) -> Any:
 
 
 @_instruction
+def stop_mask(_context: Any, text: Any, at: Any) -> Any:
+    """A bit for each of the 64 bytes from ``at`` on that may end a string: a quote, a backslash or a control character."""
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        def marked(loaded: Any, all_of: Any) -> Any:
+            quote, backslash = (builder.icmp_unsigned("==", loaded, all_of(code)) for code in (0x22, 0x5C))
+            return builder.or_(builder.or_(quote, backslash), builder.icmp_unsigned("<", loaded, all_of(0x20)))
+
+        return _byte_mask(builder, arguments, marked)
+
+    return types.uint64(types.int64, types.int64), build
+
+
+@_instruction
 def load_byte(_context: Any, text: Any, at: Any) -> Any:
     """The byte at ``at`` as an int64."""
 

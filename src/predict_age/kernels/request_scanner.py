@@ -18,8 +18,7 @@ from predict_age.kernels.jit import (
     load_byte,
     load_prefix,
     lowest_bit,
-    quote_mask,
-    special_mask,
+    stop_mask,
 )
 from predict_age.kernels.json_scanner import (
     BACKSLASH,
@@ -39,6 +38,7 @@ from predict_age.kernels.json_scanner import (
 )
 
 MOST_OPEN_KEYS = 2048  # keys of an object and of all around it
+SEEN_WORDS = 64  # of 64 bits, one for some hashes each: a hash whose bit is 0 is compared with no other
 MOST_PID_DIGITS = 18
 NO_PID, NUMBER_PID, TEXT_PID = 0, 1, 2
 NEWLINE = 0x0A
@@ -66,7 +66,7 @@ def _after_string(text: Any, at: Any, end: Any) -> Any:
     """The position after the string whose quote is at ``at``; -1 when it is none."""
     at += 1
     while at < end:
-        found = lowest_bit(quote_mask(text, at) | special_mask(text, at))
+        found = lowest_bit(stop_mask(text, at))
         at += found
         if found == MASK_BYTES:
             continue
@@ -138,13 +138,16 @@ def _hash_of_key(text: Any, begin: Any, length: Any) -> Any:
 
 @inline
 def _after_object(  # noqa: PLR0915  # one loop without calls, because it takes nearly all the time
-    text: Any, at: Any, end: Any, most_depth: Any, newline: Any, hashes: Any, bases: Any
+    text: Any, at: Any, end: Any, most_depth: Any, newline: Any, hashes: Any, seen: Any, bases: Any
 ) -> Any:
     """The position after the object at ``at``; -1 when it is none, has a key twice, one with escapes, or too many levels.
 
-    Scratch memory: ``hashes`` of the keys of all open objects, and ``bases``, where those of each begin; -1 for a list.
+    Scratch memory: ``hashes`` of the keys of all open objects, ``seen`` (SEEN_WORDS,), bits of those of all objects, and
+    ``bases``, where the hashes of each open object begin; -1 for a list.
     """
     depth, top = np.int64(0), np.int64(0)
+    for i in range(SEEN_WORDS):
+        seen[i] = 0
     while True:
         # a value begins at ``at``
         code = load_byte(text, at)
@@ -188,16 +191,19 @@ def _after_object(  # noqa: PLR0915  # one loop without calls, because it takes 
         if load_byte(text, at) != QUOTE or top == MOST_OPEN_KEYS:
             return np.int64(NOT_FOUND)
         while True:
-            found = lowest_bit(quote_mask(text, begin) | special_mask(text, begin))
+            found = lowest_bit(stop_mask(text, begin))
             begin += found
             if found < MASK_BYTES or begin >= end:
                 break
         if begin >= end or load_byte(text, begin) != QUOTE:
             return np.int64(NOT_FOUND)  # a key with escapes among others
         mixed = _hash_of_key(text, at + 1, begin - at - 1)
-        for i in range(bases[depth - 1], top):
-            if hashes[i] == mixed:
-                return np.int64(NOT_FOUND)
+        word, bit = mixed >> np.uint64(58), np.uint64(1) << ((mixed >> np.uint64(52)) & np.uint64(63))
+        if seen[word] & bit != np.uint64(0):
+            for i in range(bases[depth - 1], top):
+                if hashes[i] == mixed:
+                    return np.int64(NOT_FOUND)
+        seen[word] |= bit
         hashes[top] = mixed
         top += 1
         at = _after_white(text, begin + 1, newline)
@@ -247,7 +253,7 @@ def scan_items(data: Any, at: Any, end: Any, separator: Any, kind: Any, most_dep
     The scan stops at what is not plain, in front of the array's last bracket, or when ``out`` is full.
     """
     text = address(data)
-    hashes, bases, pid = np.empty(MOST_OPEN_KEYS, np.uint64), np.empty(64, np.int64), np.zeros(4, np.int64)
+    hashes, bases, pid = np.empty(MOST_OPEN_KEYS + SEEN_WORDS, np.uint64), np.empty(64, np.int64), np.zeros(4, np.int64)
     newline = np.int64(BLANK if separator == NEWLINE else NEWLINE)
     number = np.int64(0)
     while number < len(out):
@@ -280,7 +286,7 @@ def scan_items(data: Any, at: Any, end: Any, separator: Any, kind: Any, most_dep
                 has_profile = True
                 if load_byte(text, at) == OPEN_OBJECT:
                     begin = at
-                    at = stop = _after_object(text, at, end, most_depth, newline, hashes, bases)
+                    at = stop = _after_object(text, at, end, most_depth, newline, hashes[SEEN_WORDS:], hashes[:SEEN_WORDS], bases)
                 elif load_byte(text, at) == 0x6E:
                     at = _after_word(text, at)
                 else:
