@@ -59,3 +59,25 @@ class Closed:
 def test_a_connection_that_is_closed_within_an_answer_is_an_error(sent: bytes) -> None:
     with pytest.raises(ConnectionResetError, match="closed the connection"):
         serve.answered(Closed(sent))
+
+
+def test_a_rate_is_that_of_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of one client is that of the measurement: requests that were never answered are not counted."""
+    clients = iter(range(4))
+
+    class Client:
+        def __enter__(self) -> int:
+            return next(clients)
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing is left to be closed."""
+
+    def asked(client: int, _: bytes) -> bytes:
+        if client == 2:
+            raise ConnectionResetError("the server closed the connection")
+        return b"{}"
+
+    monkeypatch.setattr(serve, "connected", lambda _: Client())
+    monkeypatch.setattr(serve, "asked", asked)
+    with pytest.raises(ConnectionResetError):
+        serve.most(9, lambda: b"{}", 8, connections=4)
