@@ -204,11 +204,13 @@ MUTATIONS = (
     Mutation("steps/batch_prediction.py", '"reused": int(kept.sum())', '"reused": 0', "drift reuse"),
     Mutation("steps/training.py", "times * most / max(labelled", "most / max(labelled", "training_sample"),
     # minors
-    Mutation("serving/prediction.py", "|= people.are_withheld(ids[are_ids])", "|= False", "minors_asked"),
-    Mutation("serving/prediction.py", "self.served.records.minors(profiles)", "np.zeros(len(profiles), np.bool_)", "sent_records"),
-    Mutation("serving/prediction.py", "in (beside(), self.served.records.pids(profiles)):", "in (beside(),):", "sent_records"),
-    Mutation("source/flat_records.py", "{_ESCAPED, *names}", "{*names}", "sent_records"),
+    Mutation("serving/prediction.py", "are_withheld(pids)]] = True", "are_withheld(pids)]] = False", "minors_asked"),
+    Mutation("serving/prediction.py", "self.served.records.minors(read.records, number)", "hidden.copy()", "sent_records"),
+    Mutation("serving/prediction.py", ", self.served.records.pids(read.records)):", ",):", "sent_records"),
+    Mutation("source/flat_records.py", "{_ESCAPE, *names}", "{*names}", "sent_records"),
     Mutation("source/flat_records.py", "source.light_columns if source", "source.age_columns if source", "sent_records"),
+    Mutation("features/json_fast_path.py", "fast_path.key_slots] >= 0", "fast_path.key_slots] > 9999", "sent_records"),
+    Mutation("features/extract.py", "append(irregular | has_key)", "append(has_key)", "sent_records"),
     Mutation("api/people.py", "    if table.column_names == [source.profile_json]:\n", "    if False:\n", "sent_records"),
     # protected attributes, and what init writes
     Mutation(
@@ -241,7 +243,12 @@ MUTATIONS = (
         "    current = workspace.runs()[-1].id\n    return",
         "suppression_runs",
     ),
-    Mutation("serving/prediction.py", "_replaced(answers, pa.array(withheld), WITHHELD_PERSON)", "answers", "minors_asked"),
+    Mutation(
+        "serving/prediction.py",
+        "_replaced(answers.take(rows), pa.array(withheld), WITHHELD_PERSON)",
+        "answers.take(rows)",
+        "minors_asked",
+    ),
     Mutation("api/model.py", "withheld = are_withheld(pids, self.withheld) | ", "withheld = ", "minors_asked"),
     Mutation("api/model.py", " | are_withheld(pids, np.sort(pids[minors & valid]))", "", "minors_asked"),
     Mutation("api/model.py", "            if not ages.num_columns:\n", "            if True:\n", "minors_asked"),

@@ -152,7 +152,7 @@ def test_a_model_without_numbers(served: Served, body: bytes, monkeypatch: pytes
     def nothing(*_: object, **__: object) -> None:
         raise IntegrityError("the model predicts something that is no number", fix="train a new model")
 
-    monkeypatch.setattr(ProfilePredictor, "predict_in_pieces", nothing)
+    monkeypatch.setattr(ProfilePredictor, "answers_in_pieces", nothing)
     is_told_once(served, lambda: served.post(body)[0])
 
 

@@ -14,7 +14,6 @@ from predict_age.api.people import given_people
 from predict_age.config import SourceConfig
 from predict_age.errors import ConfigError
 from predict_age.pipeline.suppress import parse_ids, refuse_empty_list
-from predict_age.source.flat_records import records_in
 
 FLAT = SourceConfig(profile_json="*", approximate_age="age")
 FORMS: list[Any] = [7, "7", 7.0, np.int32(7), np.float64(7), np.float32(7), Decimal(7), Decimal("7.00")]
@@ -47,7 +46,7 @@ def test_texts_have_their_ids_and_ages_where_dictionaries_have_them(pid: str) ->
     given = given_people([text, "[]", "{", '"x"'], FLAT)
     (light,) = given.light
     assert light["pid"].to_pylist() == ["7", None, None, None]
-    assert [(number, record["age"]) for number, record in records_in(given.records, FLAT)] == [(0, 10)]
+    assert [(number, record["age"]) for number, record in given.records] == [(0, 10)]
     assert not given_people([text], SourceConfig()).has_ids
     large = json.dumps({"pid": 9007199254740993, "x": 1})
     assert given_people([large], FLAT).light[0]["pid"].to_pylist() == ["9007199254740993"]

@@ -287,7 +287,7 @@ def test_a_full_value_cache_is_evicted_and_refilled() -> None:
         values = [f"value {i}" for i in range(start, start + 40)]
         profiles = pa.array([json.dumps({"c": v}) for v in values], pa.string())
         reading = reader.reader(lambda _, texts: {"c": [json.loads(t)["c"] for t in texts]})
-        assert reading.add(profiles, np.arange(40)).all()
+        assert reading.add(profiles, np.arange(40))[0].all()
         assert reading.finish()["c"].to_pylist() == values
         assert len(reader.value_cache.known[0]) <= 80
 

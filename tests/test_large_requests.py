@@ -16,6 +16,7 @@ import pytest
 
 from predict_age.config import AgesConfig
 from predict_age.kernels import prepare_kernels
+from predict_age.pieces import finished
 from predict_age.predictor.loading import load_predictor
 from predict_age.predictor.profile_predictor import MOST_BY_SQL, READ_TOGETHER, ProfilePredictor
 from predict_age.serving import large_requests
@@ -68,7 +69,8 @@ def test_pieces_give_the_same_answers(predictor: ProfilePredictor, profiles: lis
     for n in (1, 7, READ_TOGETHER, len(profiles)):
         some = column.slice(0, 2 * n)
         rows = (pa.array(range(2 * n)).to_numpy() % 2) == 0
-        found, times = pieces_of(predictor.predict_in_pieces(some, rows))
+        read, times = pieces_of(predictor.read_in_pieces(some, rows))
+        found = finished(predictor.answers_in_pieces(read))
         assert list(found.rows()) == list(predictor.predict(some, rows).rows())
         assert len(times) > n // READ_TOGETHER + n // 3 // MOST_BY_SQL
 

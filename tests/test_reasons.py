@@ -66,14 +66,14 @@ def test_reasons_add_up(predictor: ProfilePredictor, profiles: list[str]) -> Non
 
 def test_enumeration_is_the_mean_over_all_orders(predictor: ProfilePredictor) -> None:
     """Against the definition: the mean of what a feature adds in every order, and against weights of sets."""
-    row = predictor.matrix(pa_column([json.dumps(FEW)]))[0][0]
+    row = predictor.read(pa_column([json.dumps(FEW)])).matrix[0]
     known = [i for i in range(len(predictor.bundle.features.names)) if not np.isnan(row[i])]
     assert len(known) == 4
     value = {}
     for size in range(5):
         for kept in combinations(known, size):
             partly = json.dumps({key: FEW[key] for key, i in zip(FEW, order_of(predictor), strict=True) if i in kept})
-            outputs = predictor.bundle.member_outputs(predictor.matrix(pa_column([partly]))[0])
+            outputs = predictor.bundle.member_outputs(predictor.read(pa_column([partly])).matrix)
             value[kept] = float(predictor.bundle.ensemble.point_age(outputs)[0])
     wanted = dict.fromkeys(known, 0.0)
     for order in permutations(known):
@@ -98,7 +98,7 @@ def pa_column(texts: list[str]) -> Any:
 
 def test_drawn_sets_come_near_to_the_enumeration(predictor: ProfilePredictor, profiles: list[str]) -> None:
     """Twelve features are known; the error stays within what the standard errors say, and below a third of a year in most cases."""
-    matrix = predictor.matrix(pa_column(profiles[:12]))[0]
+    matrix = predictor.read(pa_column(profiles[:12])).matrix
     errors, scores = [], []
     for row in matrix:
         known = [i for i in range(len(predictor.bundle.features.names)) if not np.isnan(row[i])][:12]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,12 +22,16 @@ import predict_age
 from conftest import QUICK, cli, tiny_run
 from planted_minors import AS_OF, FIRST_PID, write_source
 from predict_age.aws.http_events import answer_event
+from predict_age.features.extract import FeatureReader
+from predict_age.features.spec import default_text
 from predict_age.kernels import MIN_KERNEL_ROWS, kernel_switch, prepare_kernels
+from predict_age.kernels.json_scanner import JsonScan
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import AsgiApplication
 from predict_age.serving.served_model import Watch
-from predict_age.source.flat_records import records_in
+from predict_age.source.flat_records import record_keys, records_in
 from predict_age.source.json_members import outer_members
+from predict_age.source.row_rules import connect
 from predict_age.source_config import SourceConfig
 from predict_age.storage.workspace import Workspace
 
@@ -239,6 +244,20 @@ def test_an_id_inside_a_flat_profile_is_hidden_when_suppressed(entrance: str, en
         assert not {"WITHHELD"} & {row["prediction_source"] for row in rows}
 
 
+@pytest.mark.parametrize("entrance", ["one", "array", "lines", "arrow"])
+def test_each_sent_profile_is_scanned_once(entrance: str, entrances: Entrances, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its features, its ages and its ids together; only records are read in another way."""
+    scanned, scan_rows = list[int](), JsonScan.scan_rows
+
+    def counted(scan: JsonScan, block: slice) -> None:
+        scanned.append(len(scan.plain[block]))
+        scan_rows(scan, block)
+
+    monkeypatch.setattr(JsonScan, "scan_rows", counted)
+    texts = [json.dumps(EXPERIENCED | {"n": n}) for n in range(20)] + [json.dumps({"pid": SUPPRESSED, "birth_year": 1980})]
+    assert len(ENTRANCES[entrance](entrances, texts)) == sum(scanned) == len(texts)
+
+
 HARD: dict[str, Callable[[str, object], str]] = {
     "many digits": lambda key, value: f'{{"x": {"9" * 5000}, "{key}": {json.dumps(value)}, {json.dumps(EXPERIENCED)[1:]}',
     "an exponent": lambda key, value: f'{{"x": 1e{"9" * 30}, "{key}": {json.dumps(value)}, {json.dumps(EXPERIENCED)[1:]}',
@@ -309,7 +328,7 @@ def sent_texts(draw: st.DrawFn) -> str | None:
     st.lists(sent_texts(), min_size=1, max_size=20), st.sampled_from(["*", "profile_json"]), st.sampled_from(KEYS[:4] + KEYS[-3:])
 )
 def test_kernels_find_the_ages_that_json_has(texts: list[str | None], profile: str, name: str) -> None:
-    """Whether compiled code or Python looks for them."""
+    """Whether compiled code, alone or with the features, or Python looks for them."""
     source = SourceConfig(profile_json=profile, birth_year=name)
     column = pa.chunked_array([pa.array(["{}", *texts], pa.string()).slice(1)])
     with pytest.MonkeyPatch.context() as patch:
@@ -317,7 +336,14 @@ def test_kernels_find_the_ages_that_json_has(texts: list[str | None], profile: s
         expected = records_in(column, source)
     prepare_kernels(MIN_KERNEL_ROWS)
     assert repr(records_in(column, source)) == repr(expected)
-    names = source.light_columns if profile == "*" else source.age_columns
+    names = record_keys(source)
+    reader = FeatureReader(connect, default_text(), AS_OF, kernels=True, keys=names)  # its scan for features finds the same
+    reader.add(column)
+    may_have = reader.may_have_keys()
+    assert repr(records_in(column, source, np.flatnonzero(may_have).tolist())) == repr(expected)
+    plain = [json.dumps({"languages": "x"} | {n: {"pid": 1} for n in ("a", "b")})] * 2
+    reader.add(pa.chunked_array([pa.array(plain)]))
+    assert not reader.may_have_keys()[len(texts) :].any()
     found = {number for number, _ in expected}
     for number, text in enumerate(texts):
         try:

@@ -22,7 +22,7 @@ from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_of
-from predict_age.runs.withheld_people import are_withheld, minors_by_age, minors_by_profile, pids_in, withheld_pids
+from predict_age.runs.withheld_people import are_withheld, minors_by_age, minors_by_records, pids_of_records, withheld_pids
 from predict_age.source.row_rules import RowRules, connect, read_ids
 from predict_age.source.suppression import hidden_people
 from predict_age.source.text_ids import read_text_ids
@@ -110,7 +110,8 @@ class AgeModel:
         n = len(given)
         ids, suppressed, withheld = self._judged(given, as_of)
         left_out = suppressed | withheld
-        made = self._predictor_at(as_of).predict(pc.if_else(pa.array(left_out), None, given.profiles))
+        profiles = pc.if_else(pa.array(left_out), None, given.profiles) if left_out.any() else given.profiles
+        made = self._predictor_at(as_of).predict(profiles)
         sources = np.where(withheld, WITHHELD_MINOR, np.asarray(made.source, object)).astype(object)
         sources[suppressed] = SUPPRESSED
         unpredicted = sources != ML_PREDICTION
@@ -165,7 +166,7 @@ class AgeModel:
         """
         listed = self.workspace.suppression
         minors = self._minors(given, as_of)
-        rows, inside = pids_in(given.records, self.source, self.rules)
+        rows, inside = pids_of_records(given.records, self.source, self.rules)
         suppressed = np.zeros(len(given), np.bool_)
         suppressed[rows[hidden_people(inside, listed, self.rules.ids)[0]]] = True
         minors[rows[are_withheld(inside, self.withheld)]] = True
@@ -191,7 +192,7 @@ class AgeModel:
                 found.append(np.zeros(len(given), np.bool_))
                 continue
             found.append(minors_by_age(ages, rules))
-        return np.concatenate(found) | minors_by_profile(given.records, self.source, rules)
+        return np.concatenate(found) | minors_by_records(given.records, len(given), self.source, rules)
 
     def __repr__(self) -> str:
         return f"<AgeModel {self.version}, {len(self.features)} features, as of {self.as_of.isoformat()}>"

@@ -18,7 +18,7 @@ from predict_age.api.sources import PeopleSource, source_people
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_types import holds_value, plain_values, storage_type
-from predict_age.source.flat_records import age_names, ages_of_records, id_as_text, ids_in
+from predict_age.source.flat_records import NumberedRecords, age_names, ages_of_records, id_as_text, ids_of_records, records_in
 from predict_age.source.profile_json import flat_profile, profile_text
 
 EXPECTED = "a table or data frame, a list of dictionaries, or a list of JSON texts"
@@ -33,18 +33,13 @@ class GivenPeople:
     """n people: ``profiles`` (n,) VARCHAR are JSON objects, or what is given instead.
 
     ``light`` are tables of n rows together, whose columns may have other types in each: ``pid`` as it was given, where there are
-    ids, and the columns of ages that were given, by the names that row rules know. More of both may stand in ``records`` (n,), the
-    profiles, unless a run's reader took them out.
+    ids, and the columns of ages that were given, by the names that row rules know. ``records`` are those inside the profiles, which
+    have more of both: none where a run's reader took them out.
     """
 
     light: Sequence[pa.Table]
     profiles: pa.ChunkedArray
-    taken_out: bool = False
-
-    @property
-    def records(self) -> pa.ChunkedArray:
-        """Profiles in which ids and ages are looked for: none where they were taken out."""
-        return pa.chunked_array([pa.nulls(len(self.profiles), pa.string())]) if self.taken_out else self.profiles
+    records: NumberedRecords
 
     @property
     def has_ids(self) -> bool:
@@ -62,8 +57,9 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
     """
     if isinstance(people, PeopleSource):
         tables, flat = source_people(people, source), source.profile_json == "*"
-        profiles = [chunk for table in tables for chunk in table["profile"].chunks]
-        return GivenPeople([table.drop_columns("profile") for table in tables], pa.chunked_array(profiles, pa.string()), flat)
+        profiles = pa.chunked_array([chunk for table in tables for chunk in table["profile"].chunks], pa.string())
+        records = [] if flat else records_in(profiles, source)
+        return GivenPeople([table.drop_columns("profile") for table in tables], profiles, records)
     if isinstance(people, (str, bytes, Mapping)):
         fix = "put a single profile into a list: [profile]"
         raise InputError("these people cannot be read", expected=EXPECTED, found=type(people).__name__, fix=fix)
@@ -77,10 +73,11 @@ def given_people(people: AnyPeople, source: SourceConfig) -> GivenPeople:
 def _of_profiles(profiles: pa.ChunkedArray, people: Sequence[object], source: SourceConfig) -> GivenPeople:
     """People with these ``profiles`` (n,): ids are beside them in the dictionaries among ``people`` (n,), or inside."""
     beside = [person if isinstance(person, Mapping) else {} for person in people]
-    inside = dict(reversed(ids_in(profiles, source)))
+    records = records_in(profiles, source)
+    inside = dict(reversed(ids_of_records(records, source)))
     ids = [inside.get(number) if person.get(source.pid) is None else person[source.pid] for number, person in enumerate(beside)]
     some = _ids(ids) if any(i is not None for i in ids) else None
-    return _together(some, ages_of_records(beside, source), profiles)
+    return _together(some, ages_of_records(beside, source), profiles, records)
 
 
 def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
@@ -91,7 +88,8 @@ def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
     named = [(name, table[written]) for name, written in age_names(source) if written in table.column_names]
     ages = pa.table({name: plain_values(column) for name, column in named if holds_value(storage_type(column.type))})
     if source.profile_json in table.column_names:
-        return _together(ids, ages, pc.cast(profile_text(table[source.profile_json]), pa.string()))
+        profiles = pc.cast(profile_text(table[source.profile_json]), pa.string())
+        return _together(ids, ages, profiles, records_in(profiles, source))
     rest = [name for name in table.column_names if name not in source.light_columns]
     if not rest:
         raise InputError(
@@ -99,14 +97,14 @@ def _of_table(table: pa.Table, source: SourceConfig) -> GivenPeople:
             expected=f"a column {source.profile_json!r}, or the fields of the profile as columns",
             found=", ".join(table.column_names) or "no column",
         )
-    return _together(ids, ages, pc.cast(flat_profile(table.select(rest)), pa.string()))
+    profiles = pc.cast(flat_profile(table.select(rest)), pa.string())
+    return _together(ids, ages, profiles, records_in(profiles, source))
 
 
-def _together(ids: pa.ChunkedArray | None, ages: pa.Table, profiles: pa.ChunkedArray) -> GivenPeople:
+def _together(ids: pa.ChunkedArray | None, ages: pa.Table, profiles: pa.ChunkedArray, records: NumberedRecords) -> GivenPeople:
     """People whose ids, where there are some, and ages are columns of one type each."""
-    return GivenPeople(
-        [pa.table({**({} if ids is None else {"pid": ids}), **dict(zip(ages.column_names, ages, strict=True))})], profiles
-    )
+    light = pa.table({**({} if ids is None else {"pid": ids}), **dict(zip(ages.column_names, ages, strict=True))})
+    return GivenPeople([light], profiles, records)
 
 
 def _ids(values: list[object]) -> pa.ChunkedArray:

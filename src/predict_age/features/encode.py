@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from zlib import crc32
 
 import numpy as np
@@ -100,25 +101,35 @@ class Encoders:
         names = columns.column_names
         matrix, flags_of = self._blank(names, columns.num_rows)
         for i, name in enumerate(names):
-            flags = flags_of[name]
             if name in self.categories:
-                self._encode_category(name, columns[name], matrix[:, i], flags)
+                self._encode_category(name, columns[name], matrix[:, i], flags_of[name])
             elif name in self.lists:
-                self._encode_list(name, columns[name], matrix[:, i], flags)
+                self._encode_list(name, columns[name], matrix[:, i], flags_of[name])
             else:
                 matrix[:, i] = columns[name].to_numpy(zero_copy_only=False)
         return matrix
 
     def _blank(self, names: list[str], rows: int) -> tuple[Matrix, dict[str, Matrix]]:
-        """A matrix whose columns of 0 and 1 are 0, and the part of it (rows, k) that each feature of ``names`` has there."""
-        matrix = np.empty((rows, len(self.column_names(names))), np.float32)
+        """A matrix whose columns of 0 and 1 are 0, and the part of it (rows, k) of each encoded feature of ``names``."""
+        width, places = self._layout(tuple(names))
+        matrix = np.empty((rows, width), np.float32)
         matrix[:, len(names) :] = 0
-        first, begins = len(names), {}
-        for name in self._with_columns():
-            begins[name] = first
-            first += self.columns[name]
-        starts = {name: begins.get(name, 0) for name in names}
-        return matrix, {name: matrix[:, start : start + self.columns.get(name, 0)] for name, start in starts.items()}
+        return matrix, {name: matrix[:, place] for name, place in places.items()}
+
+    def _layout(self, names: tuple[str, ...]) -> tuple[int, dict[str, slice]]:
+        """Number of columns of the matrix of the features ``names``, and where each encoded one has its columns of 0 and 1."""
+        if names not in self._layouts:
+            ends = {name: slice(0, 0) for name in names if name in self.categories or name in self.lists}
+            first = len(names)
+            for name in self._with_columns():
+                ends[name] = slice(first, first + self.columns[name])
+                first += self.columns[name]
+            self._layouts[names] = first, ends
+        return self._layouts[names]
+
+    @cached_property
+    def _layouts(self) -> dict[tuple[str, ...], tuple[int, dict[str, slice]]]:
+        return {}
 
     def encode_numbers(self, names: list[str], numbers: Float64Array, codes: Mapping[str, CategoryCodes]) -> Matrix:
         """Matrix (n_rows, n_columns) as :meth:`encode` makes it, from ``numbers`` (n_features, n_rows), NaN = missing.
@@ -127,11 +138,10 @@ class Encoders:
         """
         matrix, flags_of = self._blank(names, numbers.shape[1])
         matrix[:, : len(names)] = numbers.T
-        for i, name in enumerate(names):
-            if name in codes:
-                missing = np.isnan(numbers[i])
-                indices = np.where(missing, len(codes[name].means) - 1, numbers[i]).astype(np.int64)
-                codes[name].encode(indices, matrix[:, i], flags_of[name])
+        for name, category in codes.items():
+            i = names.index(name)
+            indices = np.where(np.isnan(numbers[i]), len(category.means) - 1, numbers[i]).astype(np.int64)
+            category.encode(indices, matrix[:, i], flags_of[name])
         return matrix
 
     def category_codes(self, name: str, values: list[str]) -> CategoryCodes:

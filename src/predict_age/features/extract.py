@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +19,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.errors import ConfigError
-from predict_age.features.spec import (
-    Count,
-    FeatureSet,
-    Sql,
-    parse_features,
-)
-from predict_age.features.sql_compiler import PROBLEM_SQL, SqlCompiler, json_path
+from predict_age.features.prepared_statement import PreparedStatement
+from predict_age.features.spec import Count, FeatureSet, Sql, parse_features
+from predict_age.features.sql_compiler import PROBLEM_SQL, PROFILE_MISSING, SqlCompiler, json_path
 from predict_age.kernels import use_kernels
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import literal
@@ -95,17 +91,26 @@ class FeatureReader:
     """Reader of feature columns, one slice of profiles after another, by the feature file ``text`` at ``as_of``.
 
     ``connection`` may be a function that opens one where it is needed. With ``kernels``, plain profiles are read by kernels; other
-    profiles, and features that kernels cannot read, by SQL.
+    profiles, and features that kernels cannot read, by SQL. ``keys`` at the top of profiles are looked for beside the features.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection | Connect, text: str, as_of: dt.date, *, kernels: bool) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection | Connect,
+        text: str,
+        as_of: dt.date,
+        *,
+        kernels: bool,
+        keys: tuple[str, ...] = (),
+    ) -> None:
         self._connect: Connect = connection if callable(connection) else lambda: connection
         self._text, self._as_of = text, as_of
         self._features, _ = compile_features(text, as_of)
-        self._fast_reader = _fast_path(text, as_of).reader(self._convert) if kernels else None
+        self._fast_reader = _fast_path(text, as_of, keys).reader(self._convert) if kernels else None
         self._by_sql: list[pa.Array] = []  # profiles for the features that only SQL can read
         self._irregular: list[pa.Array] = []  # profiles that are not plain
         self._is_irregular: list[NDArray[np.bool_]] = []
+        self._may_have_keys: list[NDArray[np.bool_]] = []
 
     def add(self, profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> None:
         """Read ``profiles`` (n,), the marked ``rows`` (n,) only. Their memory is not needed afterwards."""
@@ -115,8 +120,10 @@ class FeatureReader:
             return
         row_numbers = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
         chunk = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
-        irregular = ~self._fast_reader.add(chunk, row_numbers)
+        plain, has_key = self._fast_reader.add(chunk, row_numbers)
+        irregular = ~plain
         self._is_irregular.append(irregular)
+        self._may_have_keys.append(irregular | has_key)
         if irregular.any():
             self._irregular.append(chunk.take(pa.array(row_numbers[irregular])))
         if self._fast_reader.fast_path.sql_only_features:
@@ -124,18 +131,24 @@ class FeatureReader:
 
     @property
     def irregular(self) -> int:
-        """Number of the profiles added that are not plain, so that SQL has to read them."""
-        return sum(map(len, self._irregular))
+        """Number of the profiles added that are there and not plain, so that SQL has to read them."""
+        return sum(len(some) - some.null_count for some in self._irregular)
+
+    def may_have_keys(self) -> NDArray[np.bool_]:
+        """Which of the rows added may have one of the keys: all but plain ones without."""
+        if self._fast_reader is None:
+            return np.ones(sum(map(len, self._by_sql)), np.bool_)
+        return np.concatenate([np.empty(0, np.bool_), *self._may_have_keys])
 
     def encoded(self, encoders: Encoders) -> tuple[Matrix, list[str | None]]:
         """The matrix of all rows added, and their problems: those of :meth:`finish`, for a few profiles without Arrow and SQL."""
-        fast, names, rare = self._fast_reader, self._features.names, self.irregular
-        if fast is None or fast.fast_path.sql_only_features or rare > MAX_PREPARED_PROFILES:
+        fast, names = self._fast_reader, self._features.names
+        if fast is None or fast.fast_path.sql_only_features or self.irregular > MAX_PREPARED_PROFILES:
             found = self.finish()
             return encoders.encode(found.columns), found.problem.to_pylist()
         irregular = np.concatenate([np.empty(0, np.bool_), *self._is_irregular])
         problems: list[str | None] = [None] * len(irregular)
-        if rare:
+        if self._irregular:
             rows = np.flatnonzero(irregular).tolist()
             profiles = [text for some in self._irregular for text in some.to_pylist()]
             for row, problem in zip(rows, self._read_few(rows, profiles), strict=True):
@@ -175,8 +188,11 @@ class FeatureReader:
         assert self._fast_reader is not None
         columns = self._fast_reader.fast_path.columns
         paths = tuple(json_path(column.steps) for column in columns)
-        found = _reading_statement(os.getpid(), paths).rows(profiles)
-        for row, (_, texts, lengths) in zip(rows, found, strict=True):
+        there = [place for place, profile in enumerate(profiles) if profile is not None]
+        found = _reading_statement(os.getpid(), paths).rows([profiles[place] for place in there]) if there else []
+        problems: list[str | None] = [PROFILE_MISSING] * len(profiles)
+        for place, (problem, texts, lengths) in zip(there, found, strict=True):
+            problems[place], row = problem, rows[place]
             for number, column in enumerate(columns if texts else []):
                 text, length = texts[number], lengths[number]
                 if isinstance(column.feature, Count):
@@ -184,7 +200,7 @@ class FeatureReader:
                         self._fast_reader.add_length(number, row, float(length))
                 elif text is not None:
                     self._fast_reader.add_texts(number, row, text)
-        return [problem for problem, _, _ in found]
+        return problems
 
     def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
         """The columns of the features ``names``, by SQL."""
@@ -204,42 +220,17 @@ class FeatureReader:
         return dict(zip(names, map(list, list(zip(*rows, strict=True))[1:]), strict=True))
 
 
-class _PreparedStatement:
-    """Prepared statement of some features: for a few profiles, planning takes ten times as long as executing."""
-
-    def __init__(self, sql: str) -> None:
-        self._connection = connect()
-        self._connection.execute(f"PREPARE few AS WITH profiles AS (SELECT unnest($1::VARCHAR[]) AS profile) {sql}")
-
-    def rows(self, profiles: list[str | None]) -> list[Any]:
-        """The rows of ``profiles``."""
-        return self._connection.execute(self._call(profiles)).fetchall()
-
-    def ask(self, profiles: list[str]) -> list[float | str | None]:
-        """The values of ``profiles`` for the statement's one feature."""
-        return [value for _, value in self._connection.execute(self._call(profiles)).fetchall()]
-
-    def table(self, profiles: list[str | None]) -> pa.Table:
-        """The problem and the features of ``profiles``."""
-        return self._connection.sql(self._call(profiles)).to_arrow_table()
-
-    @staticmethod
-    def _call(profiles: Sequence[str | None]) -> str:
-        texts = ", ".join("NULL" if text is None else literal(text) for text in profiles)
-        return f"EXECUTE few([{texts}]::VARCHAR[])"
-
-
 @lru_cache(maxsize=256)
-def _prepared_statement(_process: int, text: str, as_of: dt.date, names: tuple[str, ...]) -> _PreparedStatement:
-    return _PreparedStatement(_sql_of(text, as_of, names))
+def _prepared_statement(_process: int, text: str, as_of: dt.date, names: tuple[str, ...]) -> PreparedStatement:
+    return PreparedStatement(_sql_of(text, as_of, names))
 
 
 @lru_cache(maxsize=8)
-def _reading_statement(_process: int, paths: tuple[str, ...]) -> _PreparedStatement:
+def _reading_statement(_process: int, paths: tuple[str, ...]) -> PreparedStatement:
     """Prepared statement of the problem of a profile, the texts at ``paths``, and the length of those that are lists."""
     listed = ", ".join(literal(path) for path in paths) or "'$'"
     length = "CASE WHEN starts_with(x, '[') THEN try(json_array_length(x)) END"
-    return _PreparedStatement(
+    return PreparedStatement(
         f"SELECT {PROBLEM_SQL}, v, list_transform(v, lambda x: {length}) "
         f"FROM (SELECT profile, try(json_extract_string(profile, [{listed}])) AS v FROM profiles)"
     )
@@ -252,10 +243,10 @@ def _sql_of(text: str, as_of: dt.date, names: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=4)
-def _fast_path(text: str, as_of: dt.date) -> FastPath:
+def _fast_path(text: str, as_of: dt.date, keys: tuple[str, ...]) -> FastPath:
     from predict_age.features.json_fast_path import FastPath
 
-    return FastPath(compile_features(text, as_of)[0], as_of)
+    return FastPath(compile_features(text, as_of)[0], as_of, keys)
 
 
 def check_compiles(features: FeatureSet, as_of: dt.date, where: str) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -19,26 +17,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.features.encode import CategoryCodes, Encoders
-from predict_age.features.spec import (
-    Category,
-    Count,
-    Date,
-    Feature,
-    FeatureSet,
-    ListFlags,
-    Number,
-    Ratio,
-    Sql,
-    TextWords,
-    parse_path,
-)
-from predict_age.features.text_values import Value, automaton_of, text_converter
+from predict_age.features.fast_columns import FastColumn, fixed_path, minimal_profile, rule_tables
+from predict_age.features.spec import Category, FeatureSet
 from predict_age.kernels.json_scanner import JsonScan, PathTree
-from predict_age.kernels.value_cache import LIST_LENGTH, LOOKED_UP, PLAIN_DATE, PLAIN_NUMBER, RULES, RuleTables, ValueCache
+from predict_age.kernels.value_cache import ValueCache
 from predict_age.source.row_group_reader import text_buffers
 
 SCAN_CHUNK_ROWS = 1024  # rows whose text stays in the processor's cache between scanning and conversion
-_PLAIN_KEY = re.compile(r"[\w -]+")
 Converter = Callable[
     [list[str], list[str]], dict[str, list[float | str | None]]
 ]  # converts profiles by SQL: the values of each named feature
@@ -48,95 +33,30 @@ MIN_MISSES = 200  # texts that were not in the cache, again and again, at which 
 MAX_SHARED_TEXTS = 300  # features with at most this many new texts share a statement: planning a statement takes most of the time
 
 
-def fixed_path(feature: Feature) -> list[str | int] | None:
-    """The feature's path when kernels can follow it: a kind that they read, neither wildcards nor negative items; else None."""
-    if isinstance(feature, Sql | ListFlags | TextWords | Ratio):
-        return None
-    steps = parse_path(feature.path)
-    followed = all((isinstance(s, int) and s >= 0) or (isinstance(s, str) and s != "*" and _PLAIN_KEY.fullmatch(s)) for s in steps)
-    return steps if followed else None
-
-
-def minimal_profile(steps: list[str | int], value: str) -> str:
-    """The smallest profile with the JSON text ``value`` at the path ``steps``."""
-    for step in reversed(steps):
-        value = (
-            "{" + json.dumps(step, ensure_ascii=False) + ":" + value + "}"
-            if isinstance(step, str)
-            else "[" + "null," * step + value + "]"
-        )
-    return value
-
-
-@dataclass
-class _Column:
-    """One feature: the slot of its path, its limits, and the numbers of a category's values."""
-
-    name: str
-    feature: Feature
-    steps: list[str | int]
-    slot: int
-    as_of: dt.date
-    values: dict[str, int] = field(default_factory=dict)
-    waiting: dict[bytes, float] = field(default_factory=dict)  # converted texts that are not in the cache yet
-
-    def __post_init__(self) -> None:
-        self.decide = text_converter(self.feature, self.as_of)
-        kind = self.feature
-        plain = isinstance(kind, Number) and kind.decimal == "."
-        self.automaton = automaton_of(kind)
-        self.kind = PLAIN_NUMBER if plain else LIST_LENGTH if isinstance(kind, Count) else LOOKED_UP
-        self.kind = PLAIN_DATE if isinstance(kind, Date) else RULES if self.automaton is not None else self.kind
-        if isinstance(kind, Number) and plain:
-            self.limits = np.array([kind.scale, kind.min, kind.max, kind.outside == "clip"], np.float64)
-        elif isinstance(kind, Count):
-            self.limits = np.array([1, kind.min, kind.max, True], np.float64)
-        elif isinstance(kind, Date):
-            self.limits = np.array([1, kind.min, kind.max, False], np.float64)
-        else:
-            self.limits = np.zeros(4)
-
-    def number(self, value: Value) -> float:
-        """The number that stands for a value from SQL: a category's values are numbered in order of appearance; NaN = missing."""
-        if value is None:
-            return np.nan
-        return float(self.values.setdefault(value, len(self.values))) if isinstance(value, str) else value
-
-
-def _rule_tables(columns: list[_Column], as_of: dt.date) -> RuleTables:
-    """The tables of all ``columns`` whose dates or rules kernels work out."""
-    groups, moves, outcomes = [np.zeros((1, 128), np.uint8)], [np.zeros(1, np.int32)], [np.zeros(1)]
-    places = np.zeros((len(columns), 4), np.int64)
-    for number, column in enumerate(columns):
-        made = column.automaton
-        if made is not None:
-            places[number] = len(groups), sum(map(len, moves)), sum(map(len, outcomes)), made.moves.shape[1]
-            groups.append(made.groups[np.newaxis])
-            moves.append(made.moves.ravel().astype(np.int32))
-            outcomes.append(made.values)
-    today = np.array([as_of.year, as_of.month, as_of.day], np.int64)
-    return RuleTables(today, places, np.concatenate(groups), np.concatenate(moves), np.concatenate(outcomes))
-
-
 class FastPath:
-    """The features that kernels can extract, with their value cache; one a process. ``sql_only_features`` are left to SQL."""
+    """The features that kernels can extract, with their value cache; one a process. ``sql_only_features`` are left to SQL.
 
-    def __init__(self, features: FeatureSet, as_of: dt.date) -> None:
+    The same scan of a profile tells whether it has one of the ``keys`` at its top.
+    """
+
+    def __init__(self, features: FeatureSet, as_of: dt.date, keys: tuple[str, ...] = ()) -> None:
         paths: list[list[str | int]] = []
-        self.columns: list[_Column] = []
+        self.columns: list[FastColumn] = []
         for name, feature in features.features.items():
             steps = fixed_path(feature)
             if steps is not None:
                 if steps not in paths:
                     paths.append(steps)
-                self.columns.append(_Column(name, feature, steps, paths.index(steps), as_of))
+                self.columns.append(FastColumn(name, feature, steps, paths.index(steps), as_of))
+        paths += [[key] for key in dict.fromkeys(keys) if [key] not in paths]
+        self.key_slots = [paths.index([key]) for key in keys]
         self.paths = PathTree(paths)
         self.value_cache = ValueCache(len(self.columns))
         self._misses = 0  # since the cache was built
         self._codes: dict[str, tuple[Encoders, dict[str, int], CategoryCodes]] = {}
         self._slots, self._kinds = (np.array([getattr(c, n) for c in self.columns], np.int64) for n in ("slot", "kind"))
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
-        self._rules = _rule_tables(self.columns, as_of)
+        self._rules = rule_tables(self.columns, as_of)
         fast_names = {c.name for c in self.columns}
         self.sql_only_features = [n for n in features.names if n not in fast_names]
 
@@ -205,8 +125,11 @@ class FastPathReader:
         self._rows = 0
         fast_path.evict_full_columns()
 
-    def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain: the others are NULL in every column."""
+    def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain, and which of these have one of the keys.
+
+        The others are NULL in every column.
+        """
         scan = JsonScan(*text_buffers(profiles), rows, self.fast_path.paths)
         present = profiles.is_valid().to_numpy(zero_copy_only=False)[rows] if profiles.null_count else None
         values = np.empty((len(self.fast_path.columns), len(rows)))
@@ -223,7 +146,8 @@ class FastPathReader:
                 self._convert_new_texts(values, SCAN_CHUNK_ROWS // 8)
         self._values.append(values)
         self._rows += len(rows)
-        return scan.plain
+        has_key = np.asarray((scan.starts[:, self.fast_path.key_slots] >= 0).any(axis=1), np.bool_)
+        return scan.plain, has_key
 
     def add_texts(self, number: int, row: int, text: str) -> None:
         """Set the value at ``row`` of column ``number`` by its ``text``, as another reader found it at the column's path."""

@@ -42,10 +42,11 @@ _WITH_COMMA = (  # a number with a decimal comma; one with neither comma nor gro
 )
 
 
-PROBLEM_SQL = r"""CASE WHEN v IS NOT NULL AND starts_with(profile, '{') THEN NULL
-         WHEN profile IS NULL OR trim(profile, E' \t\r\n') IN ('', 'null') THEN 'profile_missing'
+PROFILE_MISSING = "profile_missing"  # also the problem of a NULL
+PROBLEM_SQL = rf"""CASE WHEN v IS NOT NULL AND starts_with(profile, '{{') THEN NULL
+         WHEN profile IS NULL OR trim(profile, E' \t\r\n') IN ('', 'null') THEN '{PROFILE_MISSING}'
          WHEN v IS NULL THEN 'profile_malformed'
-         WHEN NOT starts_with(ltrim(profile, E' \t\r\n'), '{') THEN 'profile_not_an_object' END AS problem"""
+         WHEN NOT starts_with(ltrim(profile, E' \t\r\n'), '{{') THEN 'profile_not_an_object' END AS problem"""
 
 
 def json_path(steps: list[str | int]) -> str:

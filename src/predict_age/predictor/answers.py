@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from predict_age.arrays import BoolArray, Float64Array, Int64Array
 from predict_age.models.bundle import Predictions, confidence_pct
 from predict_age.storage.row_accounting import DEFAULT, ML_PREDICTION, WITHHELD_MINOR
+
+SOURCES = (ML_PREDICTION, DEFAULT, WITHHELD_MINOR)
+PREDICTION_KIND, DEFAULT_KIND, WITHHELD_KIND = range(len(SOURCES))
+_SOURCE_TEXTS = pa.array(SOURCES, pa.string())
+_KEY_BASE = 1 << 12  # more than any age
 
 
 @dataclass(frozen=True)
@@ -48,21 +53,47 @@ class Answer(PersonAge):
 class Answers:
     """Answers about n profiles, by column, as the published table has them.
 
-    ``age`` (n,) int64, ``lower``, ``upper`` and ``pct`` (n,), NaN where there is none; ``has_age`` (n,). ``source`` and ``reason``
-    (n,) are texts, the reason None for a prediction.
+    ``age`` (n,) int64, ``lower`` and ``upper`` (n,) in whole years, NaN where there is none; ``usable`` (n,). ``kind`` (n,) is the
+    place of the source in SOURCES, and ``reasons`` are those of the default ages, in their order.
     """
 
-    age: NDArray[np.int64]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    pct: NDArray[np.float64]
-    has_age: NDArray[np.bool_]
-    usable: NDArray[np.bool_]
-    source: list[str]
-    reason: list[str | None]
+    age: Int64Array
+    lower: Float64Array
+    upper: Float64Array
+    usable: BoolArray
+    kind: Int64Array
+    reasons: list[str]
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.age)
+
+    @property
+    def has_age(self) -> BoolArray:
+        """Who of n people has an age."""
+        return self.kind != WITHHELD_KIND
+
+    @property
+    def pct(self) -> Float64Array:
+        """Percentages (n,): 0 of default ages, NaN where there is none."""
+        return np.where(self.kind == DEFAULT_KIND, 0.0, confidence_pct(self.upper - self.lower))
+
+    @property
+    def source(self) -> list[str]:
+        """The source (n,) of each answer."""
+        return [SOURCES[kind] for kind in self.kind.tolist()]
+
+    @property
+    def reason(self) -> list[str | None]:
+        """The reason (n,) of each default age, None for other answers."""
+        reason: list[str | None] = [None] * len(self)
+        for row, text in zip(self.default_rows, self.reasons, strict=True):
+            reason[row] = text
+        return reason
+
+    @property
+    def default_rows(self) -> list[int]:
+        """Numbers of the answers that are the default age."""
+        return np.flatnonzero(self.kind == DEFAULT_KIND).tolist() if self.reasons else []
 
     def table(self) -> pa.Table:
         """The answers as an Arrow table, with the names of the published table."""
@@ -72,10 +103,24 @@ class Answers:
                 "predicted_age": pa.array(self.age.astype(np.int32), mask=~self.has_age),
                 **{name: pa.array(values, mask=np.isnan(values)) for name, values in numbers.items()},
                 "usable": pa.array(self.usable),
-                "prediction_source": pa.array(self.source, pa.string()),
-                "reason": pa.array(self.reason, pa.string()),
+                "prediction_source": _SOURCE_TEXTS.take(pa.array(self.kind)),
+                "reason": pa.array(self.reason, pa.string()) if self.reasons else pa.nulls(len(self), pa.string()),
             }
         )
+
+    def keys(self) -> list[int | tuple[int, str]]:
+        """A key (n,) of each answer: equal answers have equal keys, and others do not. The percentage follows from the ends."""
+        numbers = self.kind
+        for column in (
+            self.usable,
+            self.has_age * self.age,
+            *(np.nan_to_num(end, nan=-1.0) + 1 for end in (self.lower, self.upper)),
+        ):
+            numbers = numbers * _KEY_BASE + column.astype(np.int64)
+        keys: list[int | tuple[int, str]] = numbers.tolist()
+        for row, reason in zip(self.default_rows, self.reasons, strict=True):
+            keys[row] = numbers.item(row), reason
+        return keys
 
     def rows(self) -> Iterator[AnswerRow]:
         """The values of the answers one after another, numbers as they are; -1 stands for NaN, so that equal rows are equal."""
@@ -89,6 +134,16 @@ class Answers:
         """The answers one after another."""
         return map(answer_of, self.rows())
 
+    def only(self, rows: list[int]) -> Answers:
+        """The answers ``rows`` alone."""
+        reasons = [reason for reason in map(self.reason.__getitem__, rows) if reason is not None]
+        return Answers(self.age[rows], self.lower[rows], self.upper[rows], self.usable[rows], self.kind[rows], reasons)
+
+    def sources(self) -> dict[str, int]:
+        """Number of answers by source."""
+        counts = np.bincount(self.kind, minlength=len(SOURCES)).tolist()
+        return {source: count for source, count in zip(SOURCES, counts, strict=True) if count}
+
 
 AnswerRow = tuple[int, float, float, float, bool, str, str | None]
 
@@ -100,23 +155,20 @@ def answer_of(row: AnswerRow) -> Answer:
     return Answer(None if age < 0 else age, low, high, None if pct < 0 else pct, usable, source, reason)
 
 
-def answers(usable: NDArray[np.bool_], reasons: list[str], made: Predictions, default_age: int, usable_from_pct: float) -> Answers:
+def answers(usable: BoolArray, reasons: list[str], made: Predictions, default_age: int, usable_from_pct: float) -> Answers:
     """Answers about n profiles: ``made`` for those that are ``usable`` (n,), the default age, with its reason, for the others.
 
     The percentage, ``usable`` and what a withheld person keeps follow ``sql/final_results.sql``.
     """
+    age, lower, upper = made.age.astype(np.int64), made.lower, made.upper
+    kind = np.where(made.withheld, WITHHELD_KIND, PREDICTION_KIND)
+    good = ~made.withheld & (confidence_pct(made.width) >= usable_from_pct)
+    if not reasons:
+        return Answers(age, lower, upper, good, kind, reasons)
     n = len(usable)
-    age, has_age = np.full(n, default_age, np.int64), np.ones(n, np.bool_)
-    lower, upper, pct = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)
-    age[usable], lower[usable], upper[usable] = made.age, made.lower, made.upper
-    pct[usable] = confidence_pct(made.width)
-    good = np.zeros(n, np.bool_)
-    good[usable] = ~made.withheld & (pct[usable] >= usable_from_pct)
-    withheld = np.zeros(n, np.bool_)
-    withheld[usable] = made.withheld
-    has_age[withheld], pct[withheld] = False, np.nan
-    source = np.where(withheld, WITHHELD_MINOR, np.where(usable, ML_PREDICTION, DEFAULT)).tolist()
-    reason: list[str | None] = [None] * n
-    for row, text in zip(np.flatnonzero(~usable).tolist(), reasons, strict=True):
-        reason[row] = text
-    return Answers(age, lower, upper, pct, has_age, good, source, reason)
+    whole = Answers(
+        np.full(n, default_age), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.bool_), np.full(n, DEFAULT_KIND), reasons
+    )
+    for column, values in ((whole.age, age), (whole.lower, lower), (whole.upper, upper), (whole.usable, good), (whole.kind, kind)):
+        column[usable] = values
+    return whole

@@ -11,6 +11,7 @@ from predict_age.predictor.profile_predictor import DeliveryRules, ProfilePredic
 from predict_age.query.model_registry import CHAMPION, run_of
 from predict_age.records.step_facts import TrainingFacts
 from predict_age.runs.run import RunPlan
+from predict_age.source.flat_records import record_keys
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.publication import Published
 from predict_age.storage.workspace import Workspace
@@ -38,5 +39,6 @@ def load_predictor(
     ruling = RunPlan.from_json((workspace.run(current) if current else chosen.folder).record)
     ages, prediction = ruling.config.ages, ruling.config.prediction
     delivered = delivered_bundle(bundle, chosen.folder.facts(TrainingFacts).delivery, ages)
-    rules = DeliveryRules(ruling.run_id, as_of or ruling.as_of, ages.default, prediction.usable_from_pct, ruling.purpose)
+    keys = record_keys(ruling.config.source)
+    rules = DeliveryRules(ruling.run_id, as_of or ruling.as_of, ages.default, prediction.usable_from_pct, ruling.purpose, keys)
     return ProfilePredictor(delivered, version, rules)

@@ -6,12 +6,14 @@ import datetime as dt
 import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from predict_age.arrays import BoolArray
 from predict_age.errors import InputError
 from predict_age.features.encode import Matrix
 from predict_age.features.extract import FeatureReader
@@ -33,7 +35,7 @@ Profile = str | bytes | Mapping[str, object] | None
 class DeliveryRules:
     """Rules of a run that answers follow: date of the ages, default age, confidence from which an age is usable.
 
-    ``run`` and ``purpose`` are those of that run.
+    ``run`` and ``purpose`` are those of that run, ``record_keys`` the keys at the top of a profile that make it a record.
     """
 
     run: str
@@ -41,6 +43,35 @@ class DeliveryRules:
     default_age: int
     usable_from_pct: float
     purpose: str
+    record_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadProfiles:
+    """n profiles as the models see them: the ``matrix`` (n, n_columns), and the ``problems`` (n,) of those that cannot be used.
+
+    ``may_be_records`` (n,): which may have one of the rules' keys at their top, because they do or are not plain.
+    """
+
+    matrix: Matrix
+    problems: list[str | None]
+    may_be_records: BoolArray
+
+    def only(self, chosen: BoolArray) -> ReadProfiles:
+        """The ``chosen`` profiles (n,) alone."""
+        if chosen.all():
+            return self
+        problems = [self.problems[n] for n in np.flatnonzero(chosen).tolist()]
+        return ReadProfiles(self.matrix[chosen], problems, self.may_be_records[chosen])
+
+    @classmethod
+    def joined(cls, parts: list[ReadProfiles]) -> ReadProfiles:
+        """The profiles of all ``parts``, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        problems = list(chain.from_iterable(part.problems for part in parts))
+        records = np.concatenate([part.may_be_records for part in parts])
+        return cls(np.concatenate([part.matrix for part in parts]), problems, records)
 
 
 class ProfilePredictor:
@@ -65,13 +96,19 @@ class ProfilePredictor:
 
         With ``rows`` (n,), about the marked ones alone. Raises InputError for a profile that cannot be written as text.
         """
-        column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
-        return finished(self._answers(*self.matrix(column, rows)))
+        return finished(self.answers_in_pieces(self.read(profiles, rows)))
 
-    def predict_in_pieces(self, column: pa.ChunkedArray, rows: NDArray[np.bool_]) -> Generator[None, None, Answers]:
-        """Answers about the profiles of ``column`` that ``rows`` (n,) marks, with pauses."""
+    def read(self, profiles: Sequence[Profile] | pa.ChunkedArray, rows: BoolArray | None = None) -> ReadProfiles:
+        """Read the features of ``profiles`` (n,), or of the marked ``rows`` (n,) alone. Raises InputError as :meth:`predict`."""
+        column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
+        found = self._read(column, rows, len(column))
+        assert found is not None  # any number may be read by SQL
+        return found
+
+    def read_in_pieces(self, column: pa.ChunkedArray, rows: BoolArray) -> Generator[None, None, ReadProfiles]:
+        """The profiles of ``column`` that ``rows`` (n,) marks as :meth:`read` has them, with pauses."""
         places = np.flatnonzero(rows)
-        found = list[tuple[Matrix, list[str | None]]]()
+        found = list[ReadProfiles]()
         left = [places[first : first + READ_TOGETHER] for first in range(0, len(places), READ_TOGETHER)][::-1] or [places]
         while left:
             here = left.pop()
@@ -82,11 +119,12 @@ class ProfilePredictor:
             else:
                 found.append(read)
             yield
-        matrix = found[0][0] if len(found) == 1 else np.concatenate([part for part, _ in found])
-        return (yield from self._answers(matrix, [problem for _, problems in found for problem in problems]))
+        return ReadProfiles.joined(found)
 
-    def _answers(self, matrix: Matrix, problems: list[str | None]) -> Generator[None, None, Answers]:
-        usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
+    def answers_in_pieces(self, read: ReadProfiles, chosen: BoolArray | None = None) -> Generator[None, None, Answers]:
+        """Answers about the profiles ``read`` (n,), or about the ``chosen`` ones (n,) alone, with pauses."""
+        read = read if chosen is None else read.only(chosen)
+        matrix, problems, usable = read.matrix, read.problems, self._usable(read)
         everybody = bool(usable.all())
         made = yield from self.bundle.predict_in_pieces(matrix if everybody else matrix[usable])
         yield
@@ -95,13 +133,11 @@ class ProfilePredictor:
 
     def reasons(self, profiles: Sequence[Profile] | pa.ChunkedArray) -> list[Reasons | None]:
         """Reasons of the predictions of ``profiles``, in their order; None for those without, and for withheld people."""
-        column = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profile_texts(profiles)])
-        return finished(self.reasons_in_pieces(column))
+        return finished(self.reasons_in_pieces(self.read(profiles)))
 
-    def reasons_in_pieces(self, column: pa.ChunkedArray) -> Generator[None, None, list[Reasons | None]]:
-        """Reasons as :meth:`reasons` gives them, with pauses."""
-        matrix, problems = self.matrix(column)
-        usable = np.array([problem is None for problem in problems], np.bool_) & shows_features(self.bundle, matrix)
+    def reasons_in_pieces(self, read: ReadProfiles) -> Generator[None, None, list[Reasons | None]]:
+        """Reasons of the profiles ``read`` as :meth:`reasons` gives them, with pauses."""
+        matrix, usable = read.matrix, self._usable(read)
         made = self.bundle.predict(matrix)
         found = list[Reasons | None]()
         for n, ok in enumerate((usable & ~made.withheld).tolist()):
@@ -110,26 +146,19 @@ class ProfilePredictor:
             found.append((yield from reasons_in_pieces(self.bundle, matrix[n], age, width)) if ok else None)
         return found
 
-    def matrix(self, column: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> tuple[Matrix, list[str | None]]:
-        """The matrix (n, n_columns) that the models read from a ``column`` of profiles (n,), and why profiles cannot be used.
+    def _usable(self, read: ReadProfiles) -> BoolArray:
+        return np.array([problem is None for problem in read.problems], np.bool_) & shows_features(self.bundle, read.matrix)
 
-        With ``rows`` (n,), of the marked ones alone.
-        """
-        found = self._read(column, rows, len(column))
-        assert found is not None  # any number may be read by SQL
-        return found
-
-    def _read(
-        self, column: pa.ChunkedArray, rows: NDArray[np.bool_] | None, most_by_sql: int
-    ) -> tuple[Matrix, list[str | None]] | None:
-        """As :meth:`matrix`; None where SQL would have to read more than ``most_by_sql`` of several profiles."""
+    def _read(self, column: pa.ChunkedArray, rows: BoolArray | None, most_by_sql: int) -> ReadProfiles | None:
+        """As :meth:`read`; None where SQL would have to read more than ``most_by_sql`` of several profiles."""
         with _reading:
             kernels = len(column) > 0 and use_kernels(len(column))
-            reader = FeatureReader(connect, self.bundle.features.text, self.rules.as_of, kernels=kernels)
+            text, as_of, keys = self.bundle.features.text, self.rules.as_of, self.rules.record_keys
+            reader = FeatureReader(connect, text, as_of, kernels=kernels, keys=keys)
             reader.add(column, rows)
             if reader.irregular > most_by_sql:
                 return None
-            return reader.encoded(self.bundle.encoders)
+            return ReadProfiles(*reader.encoded(self.bundle.encoders), reader.may_have_keys())
 
 
 _reading = Lock()

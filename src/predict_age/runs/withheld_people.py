@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predict_age.source.flat_records import ages_of_records, ids_in, records_in
+from predict_age.source.flat_records import NumberedRecords, ages_of_records, ids_of_records
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.suppression import pids_as_written
 from predict_age.source_config import SourceConfig
@@ -52,10 +52,9 @@ def minors_by_age(ages: pa.Table, rules: RowRules) -> NDArray[np.bool_]:
     return np.asarray(found.to_numpy(), np.bool_)
 
 
-def minors_by_profile(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig, rules: RowRules) -> NDArray[np.bool_]:
-    """Who of n people is a minor by an age at the top of the profile, under the name of a column of ages."""
-    minors = np.zeros(len(profiles), np.bool_)
-    records = records_in(profiles, source)
+def minors_by_records(records: NumberedRecords, people: int, source: SourceConfig, rules: RowRules) -> NDArray[np.bool_]:
+    """Who of n ``people`` is a minor by an age in one of the ``records`` at the top of their profiles."""
+    minors = np.zeros(people, np.bool_)
     if not records:
         return minors
     ages = ages_of_records([record for _, record in records], source)
@@ -64,11 +63,9 @@ def minors_by_profile(profiles: pa.ChunkedArray | pa.StringArray, source: Source
     return minors
 
 
-def pids_in(
-    profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig, rules: RowRules
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of those of n ``profiles`` that have ids inside, as those of a flat source may, and the pids of these ids."""
-    found = ids_in(profiles, source)
+def pids_of_records(records: NumberedRecords, source: SourceConfig, rules: RowRules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of those of the ``records`` that have ids, as those of a flat source may, and the pids of these ids."""
+    found = ids_of_records(records, source)
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     pids, are_ids = pids_as_written(pa.chunked_array([pa.array([text for _, text in found], pa.string())]), rules.ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from predict_age.features.json_fast_path import fixed_path, minimal_profile
+from predict_age.features.fast_columns import fixed_path, minimal_profile
 from predict_age.features.spec import Date, FeatureSet, Number, Ordered
 from predict_age.serving.openapi import Examples, openapi_document
 from predict_age.serving.served_model import ServedModel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,8 +11,8 @@ from predict_age.arrays import BoolArray, Int64Array
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import RunPlan
 from predict_age.runs.step_outputs import rules_of
-from predict_age.runs.withheld_people import minors_by_profile, pids_in
-from predict_age.source.flat_records import ids_in
+from predict_age.runs.withheld_people import minors_by_records, pids_of_records
+from predict_age.source.flat_records import NumberedRecords, ids_of_records, records_in
 from predict_age.source.row_rules import RowRules
 from predict_age.source_config import SourceConfig
 from predict_age.storage.workspace import RunFolder
@@ -30,14 +31,18 @@ class SentRecords:
         plan = RunPlan.from_json(run.record)
         return cls(plan.config.source, rules_of(plan, run.facts(ReadSourceFacts)))
 
-    def minors(self, profiles: pa.ChunkedArray | pa.StringArray) -> BoolArray:
-        """Who of n people is a minor by an age inside the profile."""
-        return minors_by_profile(profiles, self.source, self.rules)
+    def find(self, profiles: pa.StringArray, candidates: Collection[int]) -> NumberedRecords:
+        """The records among those of the ``profiles`` whose numbers are ``candidates``: others are known to be none."""
+        return records_in(profiles, self.source, candidates)
 
-    def ids(self, profiles: pa.ChunkedArray | pa.StringArray) -> list[str]:
-        """The ids inside the profiles of a flat source."""
-        return [text for _, text in ids_in(profiles, self.source)]
+    def minors(self, records: NumberedRecords, people: int) -> BoolArray:
+        """Who of n ``people`` is a minor by an age in one of the ``records`` inside their profiles."""
+        return minors_by_records(records, people, self.source, self.rules)
 
-    def pids(self, profiles: pa.ChunkedArray | pa.StringArray) -> tuple[Int64Array, Int64Array]:
-        """Numbers of the profiles of a flat source that have ids inside, and the pids of these ids."""
-        return pids_in(profiles, self.source, self.rules)
+    def ids(self, records: NumberedRecords) -> list[str]:
+        """The ids in the ``records`` of a flat source."""
+        return [text for _, text in ids_of_records(records, self.source)]
+
+    def pids(self, records: NumberedRecords) -> tuple[Int64Array, Int64Array]:
+        """Numbers of the ``records`` of a flat source that have ids, and the pids of these ids."""
+        return pids_of_records(records, self.source, self.rules)

@@ -161,7 +161,7 @@ def _differing_features(predictor: ProfilePredictor, profiles: list[str | None])
     column = pa.chunked_array([pa.array(profiles, pa.string())])
     text, as_of = predictor.bundle.features.text, predictor.rules.as_of
     defined: Matrix = predictor.bundle.encoders.encode(extract_features(connect(), column, text, as_of, kernels=False).columns)
-    read = predictor.matrix(column)[0]
+    read = predictor.read(column).matrix
     differs = ~((defined == read) | (np.isnan(defined) & np.isnan(read)))
     counts = differs.sum(axis=0).tolist()
     return Counter({name: n for name, n in zip(predictor.bundle.features.names, counts, strict=False) if n})

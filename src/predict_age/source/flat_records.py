@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
@@ -24,20 +24,33 @@ _ESCAPE = "\\"  # in JSON any letter of a key may be written with one
 ID_DIGITS = 40  # of a number that may be an id
 
 
+NumberedRecords = Sequence[tuple[int, Mapping[str, object]]]  # by the number of the profile that they stand in
+
+
 class _Members(list[tuple[str, object]]):
     """Members of an object, those with the same key too."""
 
 
-def records_in(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig) -> list[tuple[int, Mapping[str, object]]]:
-    """Number and record of each of the JSON texts ``profiles`` (n,) that have a column of ages at their top, ascending.
+def record_keys(source: SourceConfig) -> tuple[str, ...]:
+    """Keys at the top of a sent profile that make it a record: columns of ages and, where records are flat, the column of ids.
 
-    Where the records of the source are flat, those with an id, too: anywhere else a key of that name is part of the profile.
-    A text that has such a key several times has as many records, so that each of its values counts.
+    Anywhere else a key with the name of the column of ids is part of the profile.
     """
-    names = source.light_columns if source.profile_json == "*" else source.age_columns
+    return source.light_columns if source.profile_json == "*" else source.age_columns
+
+
+def records_in(
+    profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig, candidates: Collection[int] | None = None
+) -> NumberedRecords:
+    """Number and record of each of the JSON texts ``profiles`` (n,) that have one of the :func:`record_keys`, ascending.
+
+    A text that has such a key several times has as many records, so that each of its values counts. ``candidates``: numbers,
+    ascending, of the texts that may have one, where this is known already; else they are looked for.
+    """
+    names = record_keys(source)
     parts = {_ESCAPE, *names} - {""}
     found: list[tuple[int, Mapping[str, object]]] = []
-    for number in _candidates(profiles, names).tolist():
+    for number in _candidates(profiles, names).tolist() if candidates is None else candidates:
         text = profiles[number].as_py()
         if text is None or not any(part in text for part in parts):
             continue
@@ -79,10 +92,10 @@ def _tree(names: tuple[str, ...]) -> PathTree:
     return PathTree([[name] for name in dict.fromkeys(names)])
 
 
-def ids_in(profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig) -> list[tuple[int, str]]:
-    """Number and id of each of ``profiles`` (n,) that has one inside, which those of a flat source have alone."""
-    records = records_in(profiles, source) if source.profile_json == "*" else []
-    ids = ((number, id_as_text(record.get(source.pid))) for number, record in records)
+def ids_of_records(records: NumberedRecords, source: SourceConfig) -> list[tuple[int, str]]:
+    """Number and id of each of the ``records`` that has one, which those of a flat source have alone."""
+    flat = records if source.profile_json == "*" else ()
+    ids = ((number, id_as_text(record.get(source.pid))) for number, record in flat)
     return [(number, text.encode(errors="replace").decode()) for number, text in ids if text is not None]
 
 
