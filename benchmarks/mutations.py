@@ -243,12 +243,7 @@ MUTATIONS = (
         "    current = workspace.runs()[-1].id\n    return",
         "suppression_runs",
     ),
-    Mutation(
-        "serving/prediction.py",
-        "_replaced(answers.take(rows), pa.array(withheld), WITHHELD_PERSON)",
-        "answers.take(rows)",
-        "minors_asked",
-    ),
+    Mutation("serving/prediction.py", "pa.array(withheld), WITHHELD_PERSON)", "pa.array(hidden), NOBODY)", "minors_asked"),
     Mutation("api/model.py", "withheld = are_withheld(pids, self.withheld) | ", "withheld = ", "minors_asked"),
     Mutation("api/model.py", " | are_withheld(pids, np.sort(pids[minors & valid]))", "", "minors_asked"),
     Mutation("api/model.py", "            if not ages.num_columns:\n", "            if True:\n", "minors_asked"),

@@ -58,11 +58,12 @@ class FastPath:
         self._limits = np.array([c.limits for c in self.columns]).reshape(-1, 4)
         self._rules = rule_tables(self.columns, as_of)
         fast_names = {c.name for c in self.columns}
+        self._categories = [c for c in self.columns if isinstance(c.feature, Category)]
         self.sql_only_features = [n for n in features.names if n not in fast_names]
 
     def evict_full_columns(self) -> None:
         """Empty the full columns of the cache; call before reading, because categories are numbered anew."""
-        full = [number for number in range(len(self.columns)) if self.value_cache.full(number)]
+        full = self.value_cache.full_columns
         if full:
             self.value_cache.evict(full)
         for number in full:
@@ -72,16 +73,15 @@ class FastPath:
     def category_codes(self, encoders: Encoders) -> dict[str, CategoryCodes]:
         """The encoding of each category by the numbers of its values; made again when there are new ones."""
         made: dict[str, CategoryCodes] = {}
-        for column in self.columns:
-            if isinstance(column.feature, Category):
-                known = self._codes.get(column.name)
-                if known is None or known[0] is not encoders or known[1] is not column.values:
-                    known = encoders, column.values, encoders.category_codes(column.name, [])
+        for column in self._categories:
+            known = self._codes.get(column.name)
+            if known is None or known[0] is not encoders or known[1] is not column.values:
+                known = encoders, column.values, encoders.category_codes(column.name, [])
+            if len(column.values) >= len(known[2].means):
                 new = list(islice(column.values, len(known[2].means) - 1, None))
-                if new:
-                    known = encoders, column.values, known[2].followed_by(encoders.category_codes(column.name, new))
-                self._codes[column.name] = known
-                made[column.name] = known[2]
+                known = encoders, column.values, known[2].followed_by(encoders.category_codes(column.name, new))
+            self._codes[column.name] = known
+            made[column.name] = known[2]
         return made
 
     def remember(self, converted: dict[int, dict[bytes, float]], misses: int) -> None:
@@ -139,7 +139,7 @@ class FastPathReader:
             if present is not None:
                 scan.plain[block] &= present[block]
             new = self.fast_path.read(scan, block, values[:, block])
-            for number in np.unique(new[:, 0]):
+            for number in np.unique(new[:, 0]) if len(new) else ():
                 rows_of = new[new[:, 0] == number, 1] + first
                 self._new[number].extend(_texts(scan, self.fast_path.columns[number].slot, rows_of, self._rows))
             if first == 0 and not self._values:  # when many are new, it is worth asking before the others are read
@@ -181,6 +181,8 @@ class FastPathReader:
 
     def _convert_new_texts(self, values: NDArray[np.float64], more_than: int) -> None:
         """Convert the new texts of columns with more than ``more_than`` of them; columns with few share one statement."""
+        if not any(self._new):
+            return
         wanted = {number: {text for _, text in new} for number, new in enumerate(self._new) if len(new) > more_than}
         new_values = self._without_sql(wanted) if wanted else {}
         asked = {number: sorted(texts - new_values[number].keys()) for number, texts in wanted.items()}

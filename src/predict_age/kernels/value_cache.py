@@ -299,11 +299,8 @@ class ValueCache:
         self._max_texts, self._max_bytes = max_texts, max_bytes
         self.known: list[dict[bytes, float]] = [{} for _ in range(columns)]
         self._bytes = [0] * columns
+        self.full_columns: list[int] = []  # that should be evicted
         self._fill()
-
-    def full(self, column: int) -> bool:
-        """Return True when the column should be evicted."""
-        return len(self.known[column]) > self._max_texts or self._bytes[column] > self._max_bytes
 
     def evict(self, columns: list[int]) -> None:
         """Empty columns."""
@@ -319,12 +316,17 @@ class ValueCache:
         self._fill()
 
     def _fill(self) -> None:
-        texts = [text for column_texts in self.known for text in column_texts]
-        size = 1 << max(6, (4 * len(texts)).bit_length())
+        self.full_columns = [
+            column
+            for column, texts in enumerate(self.known)
+            if len(texts) > self._max_texts or self._bytes[column] > self._max_bytes
+        ]
+        everything = [text for column_texts in self.known for text in column_texts]
+        size = 1 << max(6, (4 * len(everything)).bit_length())
         self.table = np.zeros((size, 4), np.uint64)
         self.means = np.zeros(size)
-        self.texts = np.frombuffer(b"".join(texts) or b"\0", np.uint8)
-        bounds = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        self.texts = np.frombuffer(b"".join(everything) or b"\0", np.uint8)
+        bounds = np.cumsum([0, *map(len, everything)], dtype=np.int64)
         columns = np.repeat(np.arange(len(self.known)), [len(column_texts) for column_texts in self.known])
         means = np.array([value for column_texts in self.known for value in column_texts.values()], np.float64)
         _insert(self.table, self.means, self.texts, bounds, columns, means)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,7 @@ class EnsembleWeights:
 
     def whole_years(self, point_age: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ages rounded to whole years inside the age window."""
-        return np.clip(np.floor(point_age + 0.5), self.youngest, self.oldest)
+        return np.minimum(np.maximum(np.floor(point_age + 0.5), self.youngest), self.oldest)
 
     def raw_intervals(self, outputs: MemberOutputs) -> RawIntervals:
         """Intervals before calibration."""
@@ -173,8 +174,8 @@ class EnsembleWeights:
         age = self.whole_years(raw.point_age)
         widen = self.calibration.widen(raw)
         youngest = max(self.youngest, self.rule.min_age)
-        lower = np.minimum(np.clip(np.ceil(raw.lower - widen), youngest, self.oldest), age)
-        upper = np.maximum(np.clip(np.floor(raw.upper + widen), youngest, self.oldest), age)
+        lower = np.minimum(np.maximum(np.ceil(raw.lower - widen), youngest), np.minimum(age, self.oldest))
+        upper = np.maximum(np.minimum(np.maximum(np.floor(raw.upper + widen), youngest), self.oldest), age)
         withheld = self.withheld(outputs)
         age[withheld] = 0
         lower[withheld] = upper[withheld] = np.nan
@@ -194,7 +195,7 @@ class Bundle:
     forest: QuantileForest
     ensemble: EnsembleWeights
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Number of columns of the matrix that the models read: features, then columns of 0 and 1."""
         return len(self.encoders.column_names(self.features.names))

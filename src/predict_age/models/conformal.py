@@ -10,6 +10,7 @@ multivalid conformal prediction"). Corrections are shares of the raw width, beca
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from predict_age.arrays import BoolArray, Float64Array, Int64Array
 
 BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
+_BANDS = np.array(BAND_STARTS)
 CELLS = 2 * len(BAND_STARTS) + 2
 MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard error of 2.4 points
 MAX_WIDTH_GROUPS = 10
@@ -71,6 +73,16 @@ class RawIntervals:
 
 
 @dataclass(frozen=True)
+class _Arrays:
+    """The numbers of a calibration as arrays."""
+
+    years: Float64Array
+    by_cell: Float64Array
+    width_edges: Float64Array
+    by_width: Float64Array
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Corrections, as shares of the raw width and a year: the sum of two, by cell and by raw width.
 
@@ -87,20 +99,24 @@ class Calibration:
 
     def cells(self, raw: RawIntervals) -> Int64Array:
         """The cell of each row (n,), from its number of missing features and its predicted age in years."""
-        bands = np.searchsorted(BAND_STARTS, raw.point_age, side="right")
+        bands = _BANDS.searchsorted(raw.point_age, side="right")
         return 2 * bands + (raw.missing_count > self.missing_threshold)
 
     def widths(self, raw: RawIntervals) -> Int64Array:
         """The group of whole raw width of each row (n,)."""
-        return np.searchsorted(np.array(self.width_edges), raw.whole_width, side="right")
+        return self._arrays.width_edges.searchsorted(raw.whole_width, side="right")
 
     def shares(self, raw: RawIntervals) -> Float64Array:
         """Corrections (n,)."""
-        return np.array(self.by_cell)[self.cells(raw)] + np.array(self.by_width)[self.widths(raw)]
+        return self._arrays.by_cell[self.cells(raw)] + self._arrays.by_width[self.widths(raw)]
 
     def widen(self, raw: RawIntervals) -> Float64Array:
         """Years (n,) by which to move both ends outwards."""
-        return np.maximum(self.shares(raw), MOST_INWARDS) * raw.unit + np.array(self.years)[self.cells(raw)]
+        return np.maximum(self.shares(raw), MOST_INWARDS) * raw.unit + self._arrays.years[self.cells(raw)]
+
+    @cached_property
+    def _arrays(self) -> _Arrays:
+        return _Arrays(*(np.array(values, np.float64) for values in (self.years, self.by_cell, self.width_edges, self.by_width)))
 
     def mean_years(self, raw: RawIntervals) -> list[float]:
         """Mean years of widening in each cell (14,); 0 where there is nobody."""

@@ -23,6 +23,7 @@ from predict_age.source.row_rules import YEARS_BELOW
 POOLED_YEARS = 3  # ages that are pooled: single ages are noise in a forest's histograms
 PRIOR_MINORS = 1.0  # the rate begins at 1, as if so many minors were known where so many were to be expected
 PRIOR_MINORS_UNSEEN = 20.0  # so many more where no minor is known: perhaps their ages were left out of the source
+_TINY = np.finfo(np.float32).tiny
 HALVING = 2  # known minors that halve this doubt: one may be a mistyped year
 
 
@@ -51,14 +52,14 @@ class WithholdingRule:
         if not self.min_age:
             return np.zeros(len(distribution))
         first = max(self.min_age - youngest, 0)
-        below = distribution[:, :first].sum(axis=1, dtype=np.float64)
+        below = distribution[:, :first].sum(axis=1, dtype=np.float64) if first else 0.0
         near = distribution[:, first : first + POOLED_YEARS].sum(axis=1, dtype=np.float64)
         next_ = distribution[:, first + POOLED_YEARS : first + 2 * POOLED_YEARS].sum(axis=1, dtype=np.float64)
-        falls = near / np.maximum(np.maximum(near, next_), np.finfo(np.float32).tiny)
+        falls = near / np.maximum(np.maximum(near, next_), _TINY)
         gap = max(youngest - self.min_age, 0)  # ages between the limit and the model's youngest
         steps = (np.arange(gap, gap + YEARS_BELOW) // POOLED_YEARS) + 1
         missing = self.rate * near / POOLED_YEARS * (falls[:, np.newaxis] ** steps).sum(axis=1)
-        total = np.maximum(distribution.sum(axis=1, dtype=np.float64) - below, np.finfo(np.float32).tiny)
+        total = np.maximum(distribution.sum(axis=1, dtype=np.float64) - below, _TINY)
         return np.maximum(below, missing / (total + missing))
 
     def above(self, distribution: Probabilities, youngest: int) -> tuple[Probabilities, int]:
@@ -71,7 +72,7 @@ class WithholdingRule:
             return distribution, youngest
         kept = distribution[:, first:].copy()
         total = kept.sum(axis=1, keepdims=True)
-        empty = total[:, 0] <= np.finfo(np.float32).tiny
+        empty = total[:, 0] <= _TINY
         kept[empty, 0] = total[empty] = 1.0
         return kept / total, self.min_age
 

@@ -111,11 +111,8 @@ class Answers:
     def keys(self) -> list[int | tuple[int, str]]:
         """A key (n,) of each answer: equal answers have equal keys, and others do not. The percentage follows from the ends."""
         numbers = self.kind
-        for column in (
-            self.usable,
-            self.has_age * self.age,
-            *(np.nan_to_num(end, nan=-1.0) + 1 for end in (self.lower, self.upper)),
-        ):
+        ends = (np.where(np.isnan(end), 0, end + 1) for end in (self.lower, self.upper))
+        for column in (self.usable, self.has_age * self.age, *ends):
             numbers = numbers * _KEY_BASE + column.astype(np.int64)
         keys: list[int | tuple[int, str]] = numbers.tolist()
         for row, reason in zip(self.default_rows, self.reasons, strict=True):

@@ -133,6 +133,8 @@ class Prediction:
     def _read(self, texts: pa.StringArray, rows: BoolArray) -> Generator[None, None, ReadTexts]:
         """The profiles among ``texts`` at the marked ``rows``, scanned once: only those that may be records are parsed as well."""
         profiles = yield from self.served.predictor.read_in_pieces(pa.chunked_array([texts]), rows)
+        if not profiles.may_be_records.any():
+            return ReadTexts(profiles, [])
         places = np.flatnonzero(rows)[profiles.may_be_records].tolist()
         number = dict(zip(places, np.flatnonzero(profiles.may_be_records).tolist(), strict=True))
         records = list[tuple[int, Mapping[str, object]]]()
@@ -194,8 +196,9 @@ class Prediction:
         if self.suppression is not None or people.some_withheld:
             ids, are_ids = beside()
             for rows, pids in ((np.flatnonzero(are_ids), ids[are_ids]), self.served.records.pids(read.records)):
-                hidden[rows[people.is_hidden(pids, self.suppression)]] = True
-                withheld[rows[people.are_withheld(pids)]] = True
+                if len(rows):
+                    hidden[rows[people.is_hidden(pids, self.suppression)]] = True
+                    withheld[rows[people.are_withheld(pids)]] = True
         return hidden, withheld
 
     def _arrow(self, body: bytes) -> Generator[None, None, Response]:
