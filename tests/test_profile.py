@@ -99,6 +99,11 @@ def test_profile_counts_and_shows_nobody(kind: str, tmp_path: Path) -> None:
     assert "2,000 rows in 1 file" in said
     assert "<script" not in page.read_text()
     assert "already" in cli("profile", "--source", source, "--html", page, check=2).stderr
+    (tmp_path / "work" / "runs").mkdir(parents=True)
+    (tmp_path / "work" / "published.json").write_text("{}")
+    inside = tmp_path / "work" / "runs" / "page.html"
+    assert "lies in the workspace" in cli("profile", "--source", source, "--html", inside, check=2).stderr
+    assert not inside.exists()
 
 
 def test_profile_counts_the_fields_that_init_proposes(tmp_path: Path) -> None:

@@ -188,6 +188,32 @@ def test_values_of_json_have_the_widest_type_that_keeps_them(values: list[Any], 
 
 
 @pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        ("0.1234567890123456789", pa.string()),
+        ("9007199254740993.0", pa.string()),
+        ("1e400", pa.string()),
+        ("1e-400", pa.string()),
+        ("1e999999999999999999999", pa.string()),
+        ("0.10", pa.float64()),
+        ("1.50e3", pa.float64()),
+        ("0.10000000000000001", pa.float64()),
+        ("0.1000000000000000055511151231257827021181583404541015625", pa.float64()),
+    ],
+)
+def test_fractions_are_kept_to_the_digit(number: str, kind: pa.DataType, tmp_path: Path) -> None:
+    """A number that no float keeps makes its column text, and stays as it is written inside a value, too."""
+    (tmp_path / "a.jsonl").write_text(f'{{"x": {number}, "in": {{"a": [{number}]}}}}\n{{"x": 0.5, "in": {{"a": [1]}}}}\n')
+    table = predict_age.read(tmp_path / "a.jsonl").to_arrow()
+    assert table["x"].type == kind
+    if kind == pa.string():
+        assert table["x"].to_pylist() == [number, "0.5"]
+        assert table["in"].to_pylist() == [f'{{"a": [{number}]}}', '{"a": [1]}']
+    else:
+        assert table["x"].to_pylist() == [float(number), 0.5]
+
+
+@pytest.mark.parametrize(
     ("late", "kind"),
     [(2**70, pa.string()), ("one", pa.string()), (0.5, pa.float64()), (True, pa.string()), (2**60, pa.int64())],
     ids=str,

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +16,11 @@ import pytest
 
 import predict_age as pa_api
 from conftest import cli, result_rows
-from predict_age.errors import InputError
+from predict_age.errors import ConfigError, InputError
 from predict_age.evaluation.ab_test.read_out import sample_ratio_mismatch
 from predict_age.evaluation.ab_test.score import group_score, wilson_interval
 from predict_age.evaluation.ab_test.truth import TruthCounts, load_truth
+from predict_age.evaluation.ab_test.truth_files import TruthColumns, register_truth_rows
 from predict_age.storage.manifest import verified_run
 from predict_age.storage.workspace import Workspace
 
@@ -42,8 +44,6 @@ def written(path: Path, rows: list[tuple[object, object]], separator: str = ",")
 
 def loaded(finished: Finished, truth: Path) -> tuple[TruthCounts, dict[int, float]]:
     """Counts and ages that a truth file gives."""
-    import duckdb
-
     workspace, connection = Workspace(finished[0]), duckdb.connect()
     counts = load_truth(connection, workspace, str(truth), verified_run(workspace, workspace.resolve("current")))
     return counts, dict(connection.sql("SELECT pid, age FROM truth").fetchall())
@@ -290,3 +290,29 @@ def test_evaluate_says_how_many_are_not_in_the_results(finished: Finished, ages:
     """As the command does."""
     scores = pa_api.evaluate(pa_api.open_run(finished[0]), {**dict(list(ages.items())[:30]), -7: 40, -8: 41})
     assert "not in the results: 2" in repr(scores)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"pid": " a", "true_age": 40,}\n{"pid": "b", "true_age": 41, "x": ' + "9" * 5000 + "}\n",
+        '{"pid": "a\\u00a0", "true_age": "40\\t"}\n{"pid": "b", "true_age": 41, "x": ' + "[" * 3000 + "]" * 3000 + "}\n",
+        "pid,true_age\na\t,\t40\nb\u2003,41\n",
+    ],
+    ids=["commas and long numbers", "deep JSON", "tabs"],
+)
+def test_true_ages_are_read_as_a_source_is(content: str, tmp_path: Path) -> None:
+    """JSON that Python's parser refuses was an internal error; ids with a tab beside them were silently found nowhere."""
+    path = tmp_path / ("truth.csv" if content.startswith("pid") else "truth.jsonl")
+    path.write_text(content)
+    connection = duckdb.connect()
+    register_truth_rows(connection, str(path), TruthColumns())
+    assert connection.sql("SELECT pid, true_age FROM truth_rows ORDER BY pid").fetchall() == [("a", "40"), ("b", "41")]
+
+
+def test_a_column_of_true_ages_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    """It was an internal error."""
+    ids = pa.array([1, 2])
+    pq.write_table(pa.table([ids, ids, ids], names=["pid", "true_age", "pid"]), tmp_path / "t.parquet")
+    with pytest.raises(ConfigError, match="a column name appears twice"):
+        register_truth_rows(duckdb.connect(), str(tmp_path / "t.parquet"), TruthColumns())

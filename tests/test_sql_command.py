@@ -189,7 +189,7 @@ VALUES = {  # an expression, its text in CSV and in JSON
     "'nan'::double": ("nan", "null"),
     "NULL::integer[]": ("", "null"),
     "'a \"b\"'": ('a "b"', '"a \\"b\\""'),
-    "true": ("True", "true"),
+    "true": ("true", "true"),
     "0.1": ("0.1", "0.1"),
     "0.1 :: float": ("0.1", "0.1"),
     "3.4e38 :: float": ("3.4e+38", "3.4e+38"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 STRICT_SECTION = ConfigDict(
     frozen=True, extra="forbid", strict=True, defer_build=True
@@ -49,6 +49,16 @@ class SourceConfig(BaseModel):
             return codecs.lookup(value).name
         except (LookupError, ValueError):
             raise ValueError("no encoding of text has this name; write auto, utf-8, utf-16, cp1252, iso8859-1 ...") from None
+
+    @model_validator(mode="after")
+    def _different_signs(self) -> Self:
+        """Refuse a sign with two meanings, and an escape without quotes in which it could stand."""
+        quote = '"' if self.csv_quote == "auto" else self.csv_quote
+        if self.csv_delimiter in (quote, self.csv_escape) and self.csv_delimiter != "auto":
+            raise ValueError("source.csv_delimiter must be another character than csv_quote and csv_escape")
+        if not quote and self.csv_escape not in ("", "auto"):
+            raise ValueError('source.csv_escape escapes quotes inside quotes; with csv_quote = "" there are none: leave it out')
+        return self
 
     @property
     def age_columns(self) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ from predict_age.runtime.progress import counted, size
 from predict_age.source.column_names import with_folders
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import list_source
+from predict_age.source.json_members import object_with_all_digits
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.row_group_reader import LIGHT, merged
 from predict_age.source.row_walk import RowWalk
@@ -178,7 +179,7 @@ class PeopleSource:
     def _records(self, texts: pa.ChunkedArray, file: SourceFile) -> Iterator[Record]:
         """The JSON objects in ``texts``, with the columns that the folders of their file add."""
         for text in texts.to_pylist():
-            if (record := json_object(text)) is not None:
+            if (record := object_with_all_digits(text) or json_object(text)) is not None:
                 yield {**record, **{k: v for k, v in file.partition if k not in record}}
 
 

@@ -48,7 +48,9 @@ def show_rows(relation: duckdb.DuckDBPyRelation, stream: IO[str], most: int = 10
 
 
 def _text(value: object) -> str:
-    """Text of a cell: NULL is empty, and a floating-point number has at most ten digits; one line."""
+    """Text of a cell: NULL is empty, truth values are true and false, and a float has at most ten digits; one line."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else f"{value:.10g}" if isinstance(value, float) else one_line(str(value))
 
 

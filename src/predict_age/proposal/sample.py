@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from predict_age.config import SourceConfig
+from predict_age.errors import InputError
 from predict_age.source.csv_header import FirstLine
 from predict_age.source.csv_reader import classified_header
 from predict_age.source.discovery import list_source
 from predict_age.source.json_members import outer_members, python_integer, simple_value
+from predict_age.source.json_nesting import is_table_by_id
 from predict_age.source.source_file import SourceFile
 from predict_age.source.value_form import form_of
 from predict_age.source.whole_records import sample_records
-from predict_age.tally import fewest_sharing
+from predict_age.tally import MIN_SHOWN_PEOPLE, fewest_sharing
 
 ROWS_SAMPLED = 20_000
 
@@ -58,6 +60,13 @@ def sample_source(source: str, most: int = ROWS_SAMPLED) -> SourceSample:
     pieces = sample_records(files, most)
     values = (json_object(text) for piece in pieces for text in piece.texts.to_pylist())
     records = [value for value in values if value is not None]
+    if len(records) < MIN_SHOWN_PEOPLE and any(map(is_table_by_id, records)):
+        raise InputError(
+            f"a record of {source} holds several people",
+            expected="one JSON object for each person",
+            found="an object whose members have one form, by their ids",
+            fix="write the file again as JSON lines (one person a line), or as one array of objects",
+        )
     doubtful = _doubtful_names([files[number] for number in dict.fromkeys(piece.place[0] for piece in pieces)])
     read = sum(map(len, pieces))
     texts_only = all(file.format == "csv" for file in files)

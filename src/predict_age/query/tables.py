@@ -45,6 +45,7 @@ NOTHING_SET_ASIDE = (
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.RELATION}
 _EXPLAIN = re.compile(r"^\s*EXPLAIN(\s+ANALYZE)?(\s*\([^)]*\))?(?=\W)", re.IGNORECASE)
 _UNKNOWN_TABLE = re.compile(r"^Catalog Error: Table with name .* does not exist")
+_CSV = {None: "", True: "true", False: "false"}
 CANDIDATES = 5  # functions that a message proposes at most
 
 
@@ -226,14 +227,14 @@ def _python_rows(relation: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]
 
 
 def write_csv(relation: duckdb.DuckDBPyRelation, stream: IO[str]) -> int:
-    """Stream the rows as CSV, RFC 4180, NULL as an empty field; returns their number."""
+    """Stream the rows as CSV, RFC 4180, NULL as an empty field, truth values as true and false; returns their number."""
     import csv
 
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(relation.columns)
     number = 0
     for number, row in enumerate(rows_of(relation), 1):  # noqa: B007 - the last number is the answer
-        writer.writerow(["" if v is None else v for v in row])
+        writer.writerow([_CSV.get(v, v) if v is None or isinstance(v, bool) else v for v in row])
     return number
 
 

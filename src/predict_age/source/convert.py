@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predict_age.config import SourceConfig
@@ -140,6 +141,13 @@ def floor_mod(pids: np.ndarray, batches: int) -> np.ndarray:
     return result
 
 
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as text; NaN, which is no value as a number, is none as text either."""
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return column.cast(pa.string())
+
+
 def route(
     number: int,
     splits: list[Split],
@@ -161,7 +169,7 @@ def route(
             judged = rules.canonical(connection, piece.raw)
             hidden, _ = hidden_people(judged["pid"].fill_null(0).to_numpy(), suppression, rules.ids)
             usable = pa.array(judged["pid"].is_valid().to_numpy() & ~hidden)
-            columns = [piece.raw[c].cast(pa.string()) for c in ("birth_year", "approximate_age", "birth_date", "profile")]
+            columns = [_as_text(piece.raw[c]) for c in ("birth_year", "approximate_age", "birth_date", "profile")]
             table = pa.table(
                 [pa.array(piece.positions), judged["source_id" if rules.ids == "text" else "pid"].cast(pa.string()), *columns],
                 schema=WORKING,

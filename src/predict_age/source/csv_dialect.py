@@ -83,6 +83,19 @@ class Dialect:
                 break
         return found
 
+    def without_escapes(self, record: bytes) -> bytes:
+        """Write quotes of a record twice instead of escaping them. Outside of quotes an escape is a character."""
+        pieces, at, quote = [], 0, self.quote.encode()
+        while match := self.field.match(record, at):
+            raw = match.group()
+            if len(raw) > 1 and raw.startswith(quote):
+                raw = quote + self._value(raw).replace(quote, quote + quote) + quote
+            pieces += [raw, record[match.end() : match.end() + 1]]
+            at = match.end() + 1
+            if match.end() >= len(record) or record[match.end() : match.end() + 1] != self.delimiter.encode():
+                break
+        return b"".join([*pieces, record[at:]])
+
     def _value(self, raw: bytes) -> bytes:
         quote, escape = self.quote.encode(), self.escape.encode()
         raw = raw.rstrip(b"\r") if raw.endswith(b"\r") else raw
@@ -114,7 +127,7 @@ def detect_dialect(head: bytes, settings: SourceConfig, name: str, *, cut: bool)
     else:
         delimiters = tuple(dict.fromkeys((usual, *DELIMITERS)))
     quote = '"' if settings.csv_quote == "auto" else settings.csv_quote
-    escape = "" if settings.csv_escape == "auto" else settings.csv_escape
+    escape = "" if settings.csv_escape in ("auto", quote) else settings.csv_escape  # the quote itself: it is written twice
     head = head[declared_delimiter(head) :]
     best, best_score = Dialect(usual, quote, escape, line_end_of(head, usual, quote)), (-1, -1.0)
     for delimiter in delimiters:

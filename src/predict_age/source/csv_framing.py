@@ -6,7 +6,6 @@ find the same records.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
@@ -17,12 +16,14 @@ import pyarrow as pa
 from predict_age.errors import InputError
 from predict_age.source.csv_blocks import Bounds, RecordBounds, find_together
 from predict_age.source.csv_dialect import CR, LF, Dialect
+from predict_age.source.csv_records import looks_like_id, records_equal_to, records_inside, text_of_records
 from predict_age.source.text_encoding import masked
 from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8
 
 RAGGED, STRAY_QUOTE = "wrong_number_of_columns", "stray_quote"
 CARRIAGE_RETURN, NUL = "stray_carriage_return", "nul_character"
-_WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]+(?:[.]0*)?")
+HEADER_AGAIN = "repeated_header"
+SEVERAL = 2  # parts of a line that look like records
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Framer:
     columns: int
     pid: int
     checked: bool = True
+    header: bytes = b""  # line of names, which files put together have again; empty: not looked for
     byte: int = 0  # of the text before what is looked at now
     line: int = 0
     record: int = 0
@@ -167,25 +169,30 @@ class Framer:
         for number in found.many_lines:
             self._check_many_lines(data, found, number, problems)
         self._check_characters(data, found, problems)
+        for number in problems:
+            self._check_one_record(data, int(found.starts[number]), int(found.ends[number]))
+        problems |= dict.fromkeys(records_equal_to(self.header, data, found), HEADER_AGAIN)
         numbers = self.record + np.cumsum(~blank) - 1
         rejected = [(int(numbers[i]), reason) for i, reason in sorted(problems.items()) if not blank[i]]
         good = ~blank
         good[list(problems)] = False
         self.record += int((~blank).sum())
-        text = self._good_text(data, found, problems)
+        text = text_of_records(data, found, problems, self.dialect)
         self.line += found.lines
         self.byte += found.rest
         return Records(text, numbers[good], rejected)
 
-    @staticmethod
-    def _good_text(data: bytes, found: RecordBounds, problems: dict[int, str]) -> bytes | memoryview:
-        if not problems:
-            return memoryview(data)[: found.rest]
-        pieces, first = [], 0
-        for number in sorted(problems):
-            pieces.append(data[first : found.starts[number]])
-            first = int(found.starts[number + 1]) if number + 1 < len(found.starts) else found.rest
-        return b"".join([*pieces, data[first : found.rest]])
+    def _check_one_record(self, data: bytes, start: int, end: int) -> None:
+        """Refuse a record that cannot be used when it is several ones, whose lines end in another way than the first line."""
+        parts = records_inside(data[start:end], self.dialect, self.columns, self.pid)
+        if len(parts) < SEVERAL:
+            return
+        raise InputError(
+            f"{self.path}, line {self._line(data, start):,}, byte {self.byte + start + 1:,}: one line holds several records",
+            expected=f"records that end with {self.dialect.lines}, as the first line does",
+            found=f"{len(parts):,} parts that look like records, the second like {masked(parts[1][:60])}",
+            fix="write the file again with one kind of line end",
+        )
 
     def _check_characters(self, data: bytes, found: RecordBounds, problems: dict[int, str]) -> None:
         """Mark records that are not UTF-8, or have a NUL character."""
@@ -224,7 +231,8 @@ class Framer:
             return
         delimiter = self.dialect.delimiter.encode()
         for line in data[start:end].split(self.dialect.line_end)[1:]:
-            if line.count(delimiter) == self.columns - 1 and self._is_id(line.split(delimiter)[self.pid], data[start:end]):
+            own = self.dialect.fields(data[start:end])[self.pid]
+            if line.count(delimiter) == self.columns - 1 and looks_like_id(line.split(delimiter)[self.pid], own, self.dialect):
                 self._stop(
                     data,
                     opened,
@@ -232,14 +240,6 @@ class Framer:
                     found=f"{masked(line[:60])} inside the field that begins like {masked(data[opened : opened + 40])}",
                     fix=f'{self._fix()}; or set csv_line_breaks = "trusted" under [source] when the field is right as it is',
                 )
-
-    def _is_id(self, value: bytes, record: bytes) -> bool:
-        """Whether ``value`` looks like the identifiers of this file, one of which ``record`` has."""
-        value = value.strip(self.dialect.quote.encode() + b" ") if self.dialect.quote else value
-        own = self.dialect.fields(record)[self.pid].strip()
-        if _WHOLE_NUMBER.fullmatch(own):
-            return _WHOLE_NUMBER.fullmatch(value.strip()) is not None
-        return bool(value) and not re.search(rb"\s", value)
 
     def _first_break(self, data: bytes, start: int, end: int) -> int:
         """Where the first field with a line break begins."""

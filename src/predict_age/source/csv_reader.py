@@ -20,7 +20,8 @@ from predict_age.source.row_group_reader import repeated_text
 from predict_age.source.source_file import SourceFile
 from predict_age.source.text_encoding import masked
 from predict_age.source.text_stream import utf8_blocks
-from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, partition_columns
+from predict_age.source.value_form import form_of
+from predict_age.source.working_rows import LONGEST_RECORD, TextChunk, check_count, chunk_of, partition_columns, records_lost
 
 _POSITION = re.compile(r"#([1-9][0-9]{0,5})")
 INDEX_RECORDS = 1_000  # looked at to tell an index from another column without a name
@@ -50,15 +51,23 @@ def read_csv(
         )
     if (source.pid not in names or len(set(names)) < len(names)) and is_record(names, _first_records(head[taken:], dialect)):
         raise no_header(file.path)
-    check_columns([n for n in names if n] + list(added), source, file.path, ages_needed=ages_needed)
+    shown = names if source.pid in names else _shown(names, _first_records(head[taken:], dialect))
+    check_columns([n for n in shown if n] + list(added), source, file.path, ages_needed=ages_needed)
     pid = names.index(source.pid) if source.pid in names else 0
-    framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked")
+    header = head[:taken].strip(b"\r\n").removeprefix(head[: declared_delimiter(head)]).lstrip(b"\r\n")
+    framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked", header if len(names) > 1 else b"")
     if not file.given_header:
         framer.byte, framer.line = taken, head.count(dialect.line_end, 0, taken)
     for records in framer.frame(chain([head[taken:]], blocks)):
         needed = [str(i) for i, name in enumerate(names) if name and _is_needed(name, source, profile_columns)]
         added = {name: value for name, value in added.items() if _is_needed(name, source, profile_columns)}
         yield _chunk(_parse(records, names, needed, dialect, source, file.path), names, records, added, source)
+
+
+def _shown(names: list[str], records: list[list[str]]) -> list[str]:
+    """Names for a message: forms in their place where nothing says that the line is no record."""
+    doubtful = classify_first_line(names, records) is FirstLine.DOUBTFUL
+    return [f"{form_of(name)} ({number})" if doubtful else name for number, name in enumerate(names, 1)]
 
 
 def _check_delimiter(names: list[str], source: SourceConfig, file: SourceFile) -> None:
@@ -172,24 +181,27 @@ def _parse(records: Records, names: list[str], needed: list[str], dialect: Diale
     if not rows:
         return pa.table({n: pa.chunked_array([], pa.string()) for n in needed})
     numbers = [str(i) for i in range(len(names))]
-    table = pacsv.read_csv(
-        pa.BufferReader(records.text),
-        read_options=pacsv.ReadOptions(use_threads=False, block_size=len(records.text) + 1, column_names=numbers),
-        parse_options=pacsv.ParseOptions(
-            delimiter=dialect.delimiter,
-            quote_char=dialect.quote or False,
-            double_quote=True,
-            escape_char=dialect.escape or False,
-            newlines_in_values=True,
-        ),
-        convert_options=pacsv.ConvertOptions(
-            column_types=dict.fromkeys(numbers, pa.string()),
-            include_columns=needed,
-            null_values=list(source.missing_values),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
+    try:
+        table = pacsv.read_csv(
+            pa.BufferReader(records.text),
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=len(records.text) + 1, column_names=numbers),
+            parse_options=pacsv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=dialect.quote or False,
+                double_quote=True,
+                escape_char=False,  # the framer has written escaped quotes twice
+                newlines_in_values=True,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(numbers, pa.string()),
+                include_columns=needed,
+                null_values=list(source.missing_values),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid:  # whose text quotes the record
+        raise records_lost(path, rows, "others") from None
     check_count(path, rows, table.num_rows)
     return table
 

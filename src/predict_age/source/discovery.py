@@ -175,6 +175,10 @@ def _describe(entry: _Entry, settings: SourceConfig, headerless: HeaderlessText 
         raise _lies(found.path, f"a {compressed} file", "no compressed data", "if it is unpacked already, give it its right name")
     if compression:
         first = head(found.path, file_kind.HEAD_BYTES, compression)
+        if twice := file_kind.compression_of(first):
+            if named or compressed:
+                raise _lies(found.path, f"text inside {compression}", f"{twice} inside {compression}", "unpack it once")
+            return _passed_over(entry, f"{twice} inside {compression}")
     if file_kind.is_parquet(first):
         if compression:
             raise _lies(found.path, "Parquet or compressed text", f"Parquet inside {compression}", "unpack it")

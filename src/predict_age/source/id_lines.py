@@ -16,7 +16,8 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _COMMON = re.compile(r"[A-Za-z0-9_.:@/-]+")  # nearly all ids: nothing else needs to be looked at
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _JSON = re.compile(r'\{(?![0-9a-f]{8}-[0-9a-f-]+\}$)|\[|"[^"]*"\s*:', re.I)  # but no GUID in braces
-_GROUPED = re.compile(r"[+-]?[0-9]+(?:\s+[+-]?[0-9]+)+")
+_GROUPED = re.compile(r"[+-]?\d+(?:\s+[+-]?\d+)+|[+-]?\d{1,3}(?:['\u2019]\d{3})+")
+_OTHER_DIGITS = re.compile(r"(?=.*[^\x00-\x7f])[+-]?\d+(?:[.]0*)?")  # of other scripts, or of full width
 GROUPS_OF_DIGITS = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+")  # 2.000: a whole number to a program, two thousand to many people
 _ROUNDED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?E[+][0-9]+", re.I)
 _SEPARATORS = re.compile(r"[,;\t|]")
@@ -43,6 +44,7 @@ _QUOTE = _Form("a quotation mark at one end, or of another kind", 'write the id 
 _NAME = _Form("the name of a column", "leave that line out; an id that is called so goes into another line than the first")
 _STRUCTURE = _Form("JSON", "give ids alone, one a line")
 _NUMBERS = _Form("several numbers, or one in groups of digits", "write each id as its digits alone, one a line")
+_DIGITS = _Form("digits other than 0 to 9", "write each id as the source has it; a text of such digits goes into double quotes")
 _EXPONENT = _Form("a rounded number with an exponent", "export the ids again as text: the digits that were rounded away are lost")
 
 
@@ -106,6 +108,7 @@ def _other_form(line: str, *, first: bool) -> _Form | None:
         (_QUOTE, line[:1] in _QUOTES or line[-1:] in _QUOTES if line else False),
         (_NAME, first and is_usual_name(line)),
         (_NUMBERS, _GROUPED.fullmatch(line)),
+        (_DIGITS, _OTHER_DIGITS.fullmatch(line)),
         (_EXPONENT, _ROUNDED.fullmatch(line)),
     )
     return next((form for form, is_so in checks if is_so), None)

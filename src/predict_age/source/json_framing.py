@@ -124,7 +124,7 @@ class ElementFramer:
             if isinstance(value, list) and any(isinstance(v, dict) for v in value) and name != self.layout.removeprefix(MEMBER)
         ]
         if others:
-            self._stop("the object has a second array of objects", others[0])
+            self._stop("the object has a second array of objects", masked(others[0].encode("utf-8", "replace")))
 
     def _stop(self, message: str, found: str) -> NoReturn:
         raise InputError(

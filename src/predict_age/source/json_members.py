@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
+SURE_DIGITS = 15  # of a number, which every float keeps
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
 
 
@@ -24,6 +26,41 @@ def exact_number(text: str) -> Decimal | str:
         return Decimal(text)
     except InvalidOperation:
         return text
+
+
+def kept_float(text: str) -> float | str:
+    """The number ``text``, which has a point or an exponent, as a float; as it is where a float does not keep its digits.
+
+    Writers give a float its shortest digits, 17 of them, or all that it has.
+    """
+    number = float(text)
+    if len(text) <= SURE_DIGITS and not set(text) & set("eE"):
+        return number
+    if not isfinite(number) or (exact := exact_number(text)) == text:
+        return text
+    return number if exact in (Decimal(repr(number)), Decimal(f"{number:.17g}"), Decimal(number)) else text
+
+
+def object_with_all_digits(text: str) -> dict[str, object] | None:
+    """The JSON object ``text``, in which a number that no float keeps is text, and a value with such a number inside JSON text.
+
+    None where Python's parser refuses ``text``, or it is no object.
+    """
+    lost: list[str] = []
+
+    def number(written: str) -> float | str:
+        kept = kept_float(written)
+        lost.extend([kept] if isinstance(kept, str) else [])
+        return kept
+
+    try:
+        made = json.loads(text, parse_int=python_integer, parse_float=number)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(made, dict):
+        return None
+    written = dict(outer_members(text)) if lost else {}
+    return {name: written[name] if lost and isinstance(value, dict | list) else value for name, value in made.items()}
 
 
 def outer_members(text: str) -> Iterator[tuple[str, str]]:

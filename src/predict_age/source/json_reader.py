@@ -18,6 +18,8 @@ from predict_age.errors import InputError
 from predict_age.source.column_types import UNREADABLE_TEXT, valid_text
 from predict_age.source.json_framing import ElementFramer
 from predict_age.source.json_layout import CR_LINES, LINES
+from predict_age.source.json_members import outer_members, simple_value
+from predict_age.source.json_nesting import UNNAMED, PeopleInside
 from predict_age.source.row_group_reader import repeated_text
 from predict_age.source.row_rules import connect
 from predict_age.source.source_file import SourceFile
@@ -26,9 +28,10 @@ from predict_age.source.text_stream import utf8_blocks
 from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8, TextChunk, check_count, chunk_of, partition_columns
 
 BRACE, MOST_DIGITS = ord("{"), 40
+REJECTED_TRIED = 1_000  # rejected ones of each piece of a file, in which several people are looked for
 NOT_PLAIN = r"^(-?[0-9]+[.eE].*|-?[iI]nf.*|-?[nN]a[nN]|true|false|\{.*|\[.*)$"  # an id that is no text and no integer, perhaps
 MALFORMED, NO_OBJECT = "malformed_json", "not_an_object"
-PROFILE = "\0profile"  # no column of a source has this name
+PROFILE = f"{UNNAMED}profile"
 JSON_SPACE = " \t\r\n"  # around a value
 _SPACE = re.compile(r"\s*")
 Flags = NDArray[np.bool_]
@@ -45,6 +48,7 @@ def read_jsonl(file: SourceFile, source: SourceConfig) -> Iterator[TextChunk]:
     else:
         for elements in ElementFramer(file.path, file.layout, source.pid).frame(utf8_blocks(file)):
             yield reader.chunk(elements)
+    reader.people.check_end()
 
 
 def _lines(file: SourceFile) -> Iterator[pa.LargeBinaryArray]:
@@ -90,6 +94,9 @@ class _Reader:
         self._by_line = file.layout in ("", LINES, CR_LINES)
         self._added = partition_columns(file, [])
         self._first = 0
+        self.people = PeopleInside(file.path, source)
+        self._texts = pa.array([], pa.large_binary())  # of the chunk, and the position of its first one
+        self._begins = 0
 
     def chunk(self, texts: pa.LargeBinaryArray) -> TextChunk:
         """The records in ``texts``; blank ones are none."""
@@ -103,6 +110,7 @@ class _Reader:
             full[~objects] = np.array([line.strip() != "" for line in text.filter(pa.array(~objects)).to_pylist()])
             text, objects = text.filter(pa.array(full)), objects[full]
             positions = positions[full] if self._by_line else positions[: len(text)]
+        self._texts, self._begins = texts, self._first
         self._first += len(texts) if self._by_line else len(text)
         return self._records(text, objects, positions, whole=False)
 
@@ -119,6 +127,7 @@ class _Reader:
             self._stop(text, positions, next(i for i, problem in problems.items() if problem == MALFORMED))
         problems |= dict.fromkeys(_with_repeated_keys(keys), DUPLICATE_KEY)
         columns = self._columns(text, values, problems)
+        self._check_unusable(text, positions, columns[self._source.pid], problems)
         broken = [(int(positions[i]), reason) for i, reason in sorted(problems.items())]
         if problems:
             good = np.ones(len(text), bool)
@@ -127,6 +136,17 @@ class _Reader:
         check_count(self._file.path, len(text), columns.num_rows + len(broken))
         light = {name: columns[name] for name in self._source.light_columns}
         return chunk_of(positions, light, columns[PROFILE], broken, self._source, len(text))
+
+    def _check_unusable(self, text: pa.ChunkedArray, positions: Numbers, ids: pa.ChunkedArray, problems: dict[int, str]) -> None:
+        """Look for several people in the records that cannot be used."""
+        rows = sorted({*problems, *np.flatnonzero(ids.is_null().to_numpy()).tolist()})
+        texts = []
+        for row in rows[:REJECTED_TRIED]:
+            record = text[row].as_py()
+            if record == UNREADABLE_TEXT and self._by_line:
+                record = self._texts[int(positions[row]) - self._begins].as_py().decode("utf-8", "replace")
+            texts.append(record)
+        self.people.check(texts, len(text) - len(rows))
 
     def _divide(self, text: pa.ChunkedArray, objects: Flags, positions: Numbers, several: dict[int, list[str]]) -> TextChunk:
         """The records once more: a line that holds several objects is as many records, all at its position."""
@@ -205,8 +225,8 @@ def _member(text: str, key: str) -> Any:
     try:
         return dict(reversed(json.loads(text, parse_float=_Number, object_pairs_hook=list))).get(key)
     except (ValueError, RecursionError):  # DuckDB reads more than JSON: commas before a closing bracket
-        found = re.findall(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:\s*([-+0-9.eE]+)\s*[,}]", text)
-        return _Number(found[0]) if len(found) == 1 else None
+        value = next((value for name, value in outer_members(text) if name == key), "")
+        return _Number(value) if re.fullmatch(r"[-+0-9.eE]+", value) else simple_value(value, _Number)
 
 
 def _whole(number: str) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.letters import letters_of
-from predict_age.source.column_names import did_you_mean, no_age
+from predict_age.source.column_names import did_you_mean, no_age, with_folders
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.source.source_file import SourceFile
 from predict_age.source.text_stream import utf8_blocks
@@ -75,7 +75,7 @@ def columns_without_value(rows: pa.Table, profiles: pa.ChunkedArray) -> frozense
 
 def suspects(file: SourceFile, source: SourceConfig) -> frozenset[str]:
     """Columns that a JSON file may have under another key, by the keys of its first records."""
-    keys = keys_of_first_records(file)
+    keys = with_folders(keys_of_first_records(file), file.partition)
     own = [key for key in keys if key not in source.light_columns]
     ages = {column for column in AGE_KEYS if (name := getattr(source, column)) not in keys and did_you_mean(name, own)}
     ages |= {column for column in AGE_KEYS if any(letters_of(key) == letters_of(getattr(source, column)) for key in own)}
@@ -107,7 +107,7 @@ def check_keys(files: Sequence[EmptyKeys], where: str, source: SourceConfig) -> 
     for empty in files:
         if not (columns := empty.columns - {PROFILE_COLUMN}):
             continue
-        keys = keys_of_first_records(empty.file)
+        keys = with_folders(keys_of_first_records(empty.file), empty.file.partition)
         own = [key for key in keys if key not in source.light_columns]
         names = [getattr(source, column) for column in sorted(columns)]
         slip = any(letters_of(key) == letters_of(name) for name in names for key in own)

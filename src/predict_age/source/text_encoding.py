@@ -88,7 +88,7 @@ def decode_head(head: bytes, encoding: str, path: str) -> str:
     Raises InputError where the encoding replaces nothing, such as UTF-16 without a byte order mark.
     """
     try:
-        return codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).removeprefix("\ufeff")
+        return codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).lstrip("\ufeff")
     except UnicodeError as error:
         raise not_decoded(path, encoding, str(error)) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from typing import IO
@@ -14,6 +15,7 @@ from predict_age.source.text_encoding import UTF_8, UTF_8_MARKED, Utf8Stream
 
 BLOCK_BYTES = 8 << 20
 MARK = b"\xef\xbb\xbf"
+_MARKS_OF_LINES = re.compile(rb"(?<=[\r\n])(?:%s)+" % MARK)
 
 
 def open_bytes(file: SourceFile) -> IO[bytes]:
@@ -23,18 +25,41 @@ def open_bytes(file: SourceFile) -> IO[bytes]:
 
 
 def utf8_blocks(file: SourceFile) -> Iterator[bytes]:
-    """The text in blocks of about ``BLOCK_BYTES``, after a header line that it lacks. Raises InputError where it cannot be read."""
+    """The text in blocks of about ``BLOCK_BYTES``, after a header line that it lacks, without byte order marks before lines.
+
+    Raises InputError where it cannot be read.
+    """
     if file.given_header:
         yield file.given_header
     with open_bytes(file) as opened:
         text = opened if file.encoding in ("", UTF_8, UTF_8_MARKED) else Utf8Stream(opened, file.encoding, file.path)
-        first = True
-        while True:
-            try:
-                block = text.read(BLOCK_BYTES)
-            except (OSError, pa.ArrowInvalid, EOFError, zlib.error) as error:
-                raise cut_short(file.path, file.compression, error) from None
-            if not block:
-                return
-            yield block.removeprefix(MARK) if first else block
-            first = False
+        yield from _without_marks(_blocks(file, text))
+
+
+def _blocks(file: SourceFile, text: IO[bytes] | Utf8Stream) -> Iterator[bytes]:
+    while True:
+        try:
+            block = text.read(BLOCK_BYTES)
+        except (OSError, pa.ArrowInvalid, EOFError, zlib.error) as error:
+            raise cut_short(file.path, file.compression, error) from None
+        if not block:
+            return
+        yield block
+
+
+def _without_marks(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """``blocks`` without byte order marks at the beginning of the text and of lines, where files were put together."""
+    kept, begins = b"", True  # what may be the beginning of a mark, and whether it begins a line
+    for read in blocks:
+        block = kept + read
+        kept = next((MARK[:n] for n in (2, 1) if block.endswith(MARK[:n])), b"")
+        block = block.removesuffix(kept)
+        while begins and block.startswith(MARK):
+            block = block.removeprefix(MARK)
+        if MARK in block:
+            block = _MARKS_OF_LINES.sub(b"", block)
+        if block:
+            begins = block[-1:] in (b"\r", b"\n")
+            yield block
+    if kept:
+        yield kept

@@ -52,9 +52,14 @@ def partition_columns(file: SourceFile, names: list[str]) -> dict[str, str | Non
 def check_count(path: str, expected: int, found: int) -> None:
     """Raise IntegrityError when a reader gives other rows than the bytes have records."""
     if expected != found:
-        raise IntegrityError(
-            f"records of {path} were lost while they were read",
-            expected=f"{expected:,} records, as the bytes have",
-            found=f"{found:,}",
-            fix="report it with the first lines of the file; until then write the file as Parquet",
-        )
+        raise records_lost(path, expected, f"{found:,}")
+
+
+def records_lost(path: str, expected: int, found: str) -> IntegrityError:
+    """The error of a reader that gives other rows than the bytes have records."""
+    return IntegrityError(
+        f"records of {path} were lost while they were read",
+        expected=f"{expected:,} records, as the bytes have",
+        found=found,
+        fix="report it with the first lines of the file; until then write the file as Parquet",
+    )

@@ -14,12 +14,13 @@ from predict_age.errors import ConfigError
 from predict_age.storage.durable_files import TEMPORARY, NewFile, creating
 
 UNUSABLE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}  # errors about a name
+DOCUMENTS = ("published.json", "lease.json")  # of a workspace, beside its folder of runs
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}  # of a file system without them
 
 
 @dataclass(frozen=True)
 class OutputFile:
-    """File at ``path``, the value of ``option``. It may not lie in the ``workspace``, among the files that its readers see.
+    """File at ``path``, the value of ``option``. It may not lie in a workspace, neither ``workspace`` nor another one.
 
     It is new; with ``replace``, it may take the place of another file. None: the command cannot do that, and does not propose it.
     """
@@ -37,11 +38,11 @@ class OutputFile:
             if not self.path.parent.is_dir():
                 raise self._refused(f"there is no folder {self.path.parent}", "a file in a folder that exists", str(self.path))
             found = self.path.parent.resolve() / self.path.name
-            inside = self.workspace is not None and found.is_relative_to(self.workspace.resolve())
-        if inside:
+            around = _workspace_around(found, self.workspace)
+        if around:
             raise ConfigError(
                 f"{self.path} lies in the workspace",
-                expected=f"a file outside {self.workspace}",
+                expected=f"a file outside {around}",
                 found=str(found),
                 fix=f"choose another {self.option}; `current/` has the published rows as Parquet",
             )
@@ -104,3 +105,13 @@ class OutputFile:
 def _is_plain(path: Path) -> bool:
     """Whether a file is there itself: no folder, link, pipe or device."""
     return path.is_file() and not path.is_symlink()
+
+
+def _workspace_around(path: Path, known: Path | None) -> Path | None:
+    """The workspace that a file at the resolved ``path`` would lie in: the ``known`` one, or one told by its files."""
+    if known is not None and path.is_relative_to(known.resolve()):
+        return known
+    for folder in path.parents:
+        if (folder / "runs").is_dir() and any((folder / name).is_file() for name in DOCUMENTS):
+            return folder
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,10 +16,12 @@ from predict_age.source.column_names import did_you_mean
 from predict_age.source.csv_header import FirstLine, no_header
 from predict_age.source.csv_reader import classified_header
 from predict_age.source.discovery import list_source
+from predict_age.source.json_members import outer_members
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.source_file import SourceFile
 from predict_age.source.text_readers import read_text
 from predict_age.source.value_form import shown_names
+from predict_age.source.value_sql import trimmed
 from predict_age.source.whole_records import sample_records
 
 _FILES = "a CSV, JSON lines or Parquet file, or a folder of them,"
@@ -69,7 +70,8 @@ def register_truth_rows(connection: duckdb.DuckDBPyConnection, truth: str, colum
             fix="write the file again",
         )
     connection.register("given_rows", rows)
-    connection.execute("CREATE TEMP TABLE truth_rows AS SELECT trim(pid) AS pid, trim(true_age) AS true_age FROM given_rows")
+    columns_read = ", ".join(f"{trimmed(name)} AS {name}" for name in _ROWS.names)
+    connection.execute(f"CREATE TEMP TABLE truth_rows AS SELECT {columns_read} FROM given_rows")
     connection.unregister("given_rows")
 
 
@@ -85,8 +87,7 @@ def _unreadable(truth: str, error: InputError) -> ConfigError:
 def _names_in_json(files: Sequence[SourceFile]) -> list[str]:
     """Keys of the records in the JSON ``files``: writers leave keys without a value out."""
     texts = (piece.texts for piece in sample_records([file for file in files if file.format == "jsonl"], RECORDS_TRIED))
-    objects = (json.loads(text) for chunk in texts for text in chunk.to_pylist())
-    return list(dict.fromkeys(name for found in objects for name in found))
+    return list(dict.fromkeys(name for chunk in texts for text in chunk.to_pylist() for name, _ in outer_members(text)))
 
 
 def _tables(file: SourceFile, found: tuple[str, str] | None) -> Iterator[pa.Table]:
@@ -155,7 +156,15 @@ def _columns(names: Sequence[str], truth: str, given: TruthColumns) -> tuple[str
             found="columns " + shown_names(names),
             fix="name the columns pid and true_age, or say their names: --pid COLUMN, --age COLUMN",
         )
-    return given.pid or by_name[usual], given.age or by_name[_AGE]
+    found = given.pid or by_name[usual], given.age or by_name[_AGE]
+    if twice := [name for name in found if list(names).count(name) > 1]:
+        raise ConfigError(
+            f"the true ages in {truth} cannot be read: a column name appears twice",
+            expected="every name once",
+            found=shown_names(twice),
+            fix="rename one",
+        )
+    return found
 
 
 def _hints(missing: list[str], names: Sequence[str]) -> str:

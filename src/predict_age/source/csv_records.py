@@ -1,0 +1,57 @@
+"""Records of a block of CSV whose bounds are known: the text that is parsed, further header lines, and records inside a record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import numpy as np
+
+from predict_age.source.csv_blocks import RecordBounds
+from predict_age.source.csv_dialect import CR, Dialect
+
+_WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]+(?:[.]0*)?")
+_OTHER_ENDS = re.compile(rb"\r|[\x0b\x0c\x1e\0]|\xc2\x85|\xe2\x80[\xa8\xa9]|\\[rn]")  # of lines, in other files or by mistake
+
+
+def text_of_records(data: bytes, found: RecordBounds, without: Collection[int], dialect: Dialect) -> bytes | memoryview:
+    """The records ``found`` in ``data`` but those numbered in ``without``, quotes in them written twice and not escaped."""
+    changed = dict.fromkeys(without, b"")
+    if escape := dialect.escape.encode():
+        records = zip(found.starts.tolist(), found.ends.tolist(), strict=True)
+        escaped = {i: data[start:end] for i, (start, end) in enumerate(records) if escape in data[start:end]}
+        changed = {i: dialect.without_escapes(raw) for i, raw in escaped.items()} | changed
+    if not changed:
+        return memoryview(data)[: found.rest]
+    pieces, first = [], 0
+    for number in sorted(changed):
+        behind = int(found.starts[number + 1]) if number + 1 < len(found.starts) else found.rest
+        pieces += [data[first : found.starts[number]], changed[number]]
+        first = behind if number in without else int(found.ends[number])
+    return b"".join([*pieces, data[first : found.rest]])
+
+
+def records_equal_to(line: bytes, data: bytes, found: RecordBounds) -> list[int]:
+    """Numbers of the records ``found`` in ``data`` that are this ``line``, such as the header once more; none of an empty line."""
+    again, at = [], data.find(line, 0, found.rest) if line else -1
+    while at >= 0:
+        number = int(np.searchsorted(found.starts, at, "right")) - 1
+        if found.starts[number] == at and data[at : found.ends[number]].rstrip(CR) == line:
+            again.append(number)
+        at = data.find(line, at + len(line), found.rest)
+    return again
+
+
+def records_inside(record: bytes, dialect: Dialect, columns: int, pid: int) -> list[bytes]:
+    """Parts of a ``record`` between line ends of other files that look like records: so many ``columns``, and an id in ``pid``."""
+    delimiter = dialect.delimiter.encode()
+    parts = [part for part in _OTHER_ENDS.split(record) if part.count(delimiter) == columns - 1 > 0]
+    return [part for part in parts if looks_like_id(part.split(delimiter)[pid], parts[0].split(delimiter)[pid], dialect)]
+
+
+def looks_like_id(value: bytes, own: bytes, dialect: Dialect) -> bool:
+    """Whether ``value`` looks like the identifiers of a file, of which ``own`` is one."""
+    value = value.strip(dialect.quote.encode() + b" ") if dialect.quote else value
+    if _WHOLE_NUMBER.fullmatch(own.strip()):
+        return _WHOLE_NUMBER.fullmatch(value.strip()) is not None
+    return bool(value) and not re.search(rb"\s", value)
