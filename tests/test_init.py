@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import cli
-from predict_age.cli.run import unread_proposal
+from predict_age.cli.plan import unread_proposal
 from predict_age.features.protected_categories import attribute_of_values
 
 AS_OF = "2025-10-23"

@@ -147,3 +147,72 @@ def test_plan_and_run_see_slips_of_keys_in_single_files(
         assert planned[0] == 3
         first, second = (message[message.index("predict-age: ") :].split("  to fix")[0] for _, _, message in (planned, ran))
         assert first == second
+
+
+WORKSPACE_FAULTS: dict[str, tuple[str, list[str], str]] = {
+    "a challenger that no run has trained": ('[prediction]\nchallengers = { "age-000000000000" = 0.1 }\n', [], "there is no model"),
+    "a model that no run has trained": ("", ["--model", "age-000000000000"], "there is no model"),
+    "a base that is no run": ("", ["--base", "2025q1"], "there is no run"),
+    "too long for the limit": ("[limits]\nmax_minutes = 0.001\n", [], "exceeds the time limit"),
+    "too dear for the limit": ("[limits]\nmax_cost_usd = 0.0001\nusd_per_hour = 100\n", [], "exceeds the cost limit"),
+    "more people of a band than there can be": (
+        '[population]\nages = { "under 60" = 0.01, "60+" = 0.99 }\n',
+        [],
+        "more people of under 60 have a known age than there can be",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", WORKSPACE_FAULTS)
+def test_plan_and_run_refuse_models_limits_and_shares_for_the_same_reason(fault: str, tmp_path: Path) -> None:
+    """The models are those of the workspace, which a plan is told; without it, a note names challengers that nobody looked for."""
+    config, options, said = WORKSPACE_FAULTS[fault]
+    json_lines(tmp_path / "s", PEOPLE)
+    in_section = config.startswith("[prediction]\n")
+    text = TINY.replace("[prediction]\n", config) if in_section else TINY
+    (tmp_path / "c.toml").write_text(text + SOURCE + ("" if in_section else config))
+    (tmp_path / "f.toml").write_text(FEATURES)
+    (tmp_path / "w" / "runs").mkdir(parents=True)
+    common = [
+        "--source",
+        tmp_path / "s.jsonl",
+        "--config",
+        tmp_path / "c.toml",
+        "--features",
+        tmp_path / "f.toml",
+        "--as-of",
+        AS_OF,
+    ]
+    common += ["--workspace", tmp_path / "w", *options]
+    planned, ran = call(["plan", *common]), call(["run", *common, "-q"])
+    assert planned[0] == ran[0] > 1, (planned, ran)
+    first, second = (message[message.index("predict-age: ") :].split("  to fix")[0] for _, _, message in (planned, ran))
+    assert first == second
+    assert said in first
+    if "challenger" in fault:
+        code, out, _ = call(["plan", *common[:8]])
+        assert code == 0
+        assert "note: prediction.challengers" in out
+
+
+def test_plan_needs_a_list_of_suppressed_people_that_can_be_used(tmp_path: Path) -> None:
+    """As a run does; and a model needs a workspace."""
+    json_lines(tmp_path / "s", PEOPLE)
+    (tmp_path / "w" / "runs").mkdir(parents=True)
+    (tmp_path / "w" / "suppression").mkdir()
+    (tmp_path / "w" / "suppression" / "list.json").write_text("{}")
+    code, _, said = call(["plan", "--source", tmp_path / "s.jsonl", "--workspace", tmp_path / "w"])
+    assert (code, "the suppression list is damaged" in said) == (2, True)
+    assert call(["plan", "--source", tmp_path / "s.jsonl", "--base", "current"])[0] == 2
+
+
+def test_plan_counts_no_people_in_rejected_records(tmp_path: Path) -> None:
+    """It scaled people up to all records, also where it had looked at each of them."""
+    with_commas(tmp_path / "s", PEOPLE)
+    path = tmp_path / "s.csv"
+    path.write_text(path.read_text() + "1,2\n" * 5)
+    (tmp_path / "c.toml").write_text(TINY + SOURCE)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    options = ["--source", path, "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml", "--as-of", AS_OF]
+    planned = json.loads(call(["plan", *options, "--json"])[1])
+    assert (planned["rows"], planned["people"], planned["to_predict"]) == (65, 60, 20)

@@ -1,6 +1,6 @@
 """The command line. Heavy imports happen inside commands, so that ``--help`` is quick."""
 
-from predict_age.cli import aws, completion, export, init, inspect, maintain, models, profile, run, schedule, serving  # noqa: F401 - they register commands
+from predict_age.cli import aws, completion, export, init, inspect, maintain, models, plan, profile, run, schedule, serving  # noqa: F401 - they register commands
 from predict_age.cli.app import app, run_cli
 from predict_age.cli.usage import ValueCheckingCommand, with_log_options
 

@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 
+from predict_age.age_bands import LAST_AGE
 from predict_age.errors import InputError
 from predict_age.features.extract import extract_features
+from predict_age.models.age_weights import age_weights
 from predict_age.pipeline.source_sample import ROWS_TOGETHER, AgeColumn, PlanSample, SampledPeople
 from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.runs.batching import number_of_batches
@@ -171,6 +174,9 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
             _check_labelled_profiles(plan, sample, ages)
     if gates and not ages.passes:
         raise unusable_ages_error(ages)
+    if sample.sees_all(rows) and trains and predicts:
+        by_age = np.bincount(people.known_ages, minlength=LAST_AGE + 1).astype(np.float64)
+        age_weights(plan.config.population.ages, by_age, people.to_predict, people.known_ages.astype(np.float64))
     return _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts)
 
 
@@ -240,7 +246,7 @@ def _estimate(
 ) -> Estimate:
     config, share = plan.config, sample.known_share
     workers = config.running.workers or available_cores()
-    times = rows / max(sample.rows, 1)  # ids repeat in the source as often as in the sample, as far as that is known
+    times = rows / max(sample.records, 1)  # ids repeat in the source as often as in the sample, as far as that is known
     to_predict = round(people.to_predict * times)
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
     sampled = min(round(rows * share), config.training.sample_rows) if trains or plan.base else 0

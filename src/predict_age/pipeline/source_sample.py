@@ -54,11 +54,11 @@ class AgeColumn:
 
 @dataclass(frozen=True)
 class SampledPeople:
-    """Distinct ``people`` in usable ``rows``: how many of them have a ``known`` age, and how many a run would predict."""
+    """Distinct ``people`` in usable ``rows``, the ``known_ages`` of those who have one, and how many a run would predict."""
 
     rows: int
     people: int
-    known: int
+    known_ages: NDArray[np.int64]
     to_predict: int
 
 
@@ -163,18 +163,21 @@ class PlanSample:
     def ages(self, plan: RunPlan, rows: int) -> tuple[AgeFindings, list[AgeColumn], SampledPeople]:
         """Findings about the given ages of the people looked at, of ``rows`` in the source; each age column; and their number."""
         rules = replace(self._rules, ids=self.ids()[0])
-        pids, states, pieces = [np.empty(0, np.int64)], [np.empty(0, np.uint8)], list[Piece]()
+        pids, states, pieces, years = [np.empty(0, np.int64)], [np.empty(0, np.uint8)], list[Piece](), [np.empty(0, np.int64)]
         for raw in merged(self._raw, ROWS_TOGETHER):
-            canonical = rules.canonical(connect(), raw, ("pid", "age_state"))
+            canonical = rules.canonical(connect(), raw, ("pid", "age_state", "known_age"))
             usable = canonical["pid"].is_valid()
             pieces.append((raw.filter(usable), canonical["age_state"].filter(usable).to_numpy() == AgeState.WITHHELD))
             pids.append(canonical["pid"].filter(usable).to_numpy())
             states.append(canonical["age_state"].filter(usable).to_numpy())
+            years.append(canonical["known_age"].filter(usable).fill_null(0).to_numpy())
         different, people = np.unique(np.concatenate(pids), return_inverse=True)
         state = states_of_people(np.concatenate(states), people, len(different))
         counts: GivenAges = count_states(state)
-        known, withheld = int((state == AgeState.KNOWN).sum()), int((state == AgeState.WITHHELD).sum())
-        found = SampledPeople(len(people), len(different), known, len(different) - known - withheld)
+        rows_known = np.flatnonzero((np.concatenate(states) == AgeState.KNOWN) & (state[people] == AgeState.KNOWN))
+        known = np.concatenate(years)[rows_known[np.unique(people[rows_known], return_index=True)[1]]]  # of each the first such row
+        withheld = int((state == AgeState.WITHHELD).sum())
+        found = SampledPeople(len(people), len(different), known, len(different) - len(known) - withheld)
         unusable = sum_unusable(
             values for raw, young in pieces for values in rules.unused(connect(), raw, pa.array(~young), pa.array(young))
         )
@@ -187,9 +190,14 @@ class PlanSample:
         order = [str(name) for name in self._rules.ages.precedence]
         return order.index(column) if column in order else len(order)
 
+    @property
+    def records(self) -> int:
+        """Number of records looked at, with those that are rejected before anything reads their values."""
+        return self.rows + self._broken
+
     def sees_all(self, rows: int) -> bool:
         """Whether the sample holds all ``rows`` of the source."""
-        return self.rows + self._broken >= rows
+        return self.records >= rows
 
     def _age_column(self, column: str, pieces: list[Piece], unusable: list[UnusableAgesRecord]) -> AgeColumn | None:
         counts: Counter[int | None] = Counter()
