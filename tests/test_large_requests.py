@@ -71,7 +71,7 @@ def test_pieces_give_the_same_answers(predictor: ProfilePredictor, profiles: lis
         rows = (pa.array(range(2 * n)).to_numpy() % 2) == 0
         read, times = pieces_of(predictor.read_in_pieces(some, rows))
         found = finished(predictor.answers_in_pieces(read))
-        assert list(found.rows()) == list(predictor.predict(some, rows).rows())
+        assert list(found.each()) == list(predictor.predict(some, rows).each())
         assert len(times) > n // READ_TOGETHER + n // 3 // MOST_BY_SQL
 
 

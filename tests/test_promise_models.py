@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from conftest import TINY, Outcome, tiny_run, write_jsonl
 from faults import call
 from predict_age.errors import IntegrityError
+from predict_age.features.encode import Matrix
 from predict_age.models import artifact
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import with_point_prediction
@@ -165,6 +167,16 @@ def test_unknown_format_is_refused(format_number: int | None, trained: Outcome, 
         artifact.load_model(folder, file_sha256(folder / "manifest.json"))
 
 
+def saying(ages: Matrix) -> Callable[..., Generator[None, None, Matrix]]:
+    """A model that says the same ages of everybody."""
+
+    def predict_in_pieces(*_: object) -> Generator[None, None, Matrix]:
+        yield
+        return ages
+
+    return predict_in_pieces
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that says NaN or infinity is an integrity error, never an age."""
@@ -175,7 +187,7 @@ def test_predictions_that_are_no_numbers(value: float, trained: Outcome, monkeyp
     bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(0.5, 0.0, 0.5, 0.0)))
     matrix = np.zeros((3, bundle.columns), np.float32)
     assert len(bundle.predict(matrix).age) == 3
-    monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.array([30, value, 40], np.float32))
+    monkeypatch.setattr(module.XGBoostModel, "predict_in_pieces", saying(np.array([30, value, 40], np.float32)))
     with pytest.raises(IntegrityError, match="no number"):
         bundle.predict(matrix)
 
@@ -187,7 +199,7 @@ def test_absurd_predictions_stay_inside_the_window(value: float, trained: Outcom
 
     bundle, _ = artifact.load_model(model_of(trained), file_sha256(model_of(trained) / "manifest.json"))
     bundle = replace(bundle, ensemble=replace(bundle.ensemble, weights=(1.0, 0.0, 0.0, 0.0)))
-    monkeypatch.setattr(module.XGBoostModel, "predict", lambda *_: np.full(2, value, np.float32))
+    monkeypatch.setattr(module.XGBoostModel, "predict_in_pieces", saying(np.full(2, value, np.float32)))
     made = bundle.predict(np.zeros((2, bundle.columns), np.float32))
     assert set(made.age.tolist()) == {18 if value < 0 else 100}
     assert np.all((made.lower <= made.age) & (made.age <= made.upper))

@@ -341,6 +341,9 @@ def test_kernels_find_the_ages_that_json_has(texts: list[str | None], profile: s
     reader.add(column)
     may_have = reader.may_have_keys()
     assert repr(records_in(column, source, np.flatnonzero(may_have).tolist())) == repr(expected)
+    by_sql = FeatureReader(connect(), default_text(), AS_OF, kernels=False, keys=names)  # tells nothing
+    by_sql.add(column)
+    assert by_sql.may_have_keys().tolist() == [True] * len(texts)
     plain = [json.dumps({"languages": "x"} | {n: {"pid": 1} for n in ("a", "b")})] * 2
     reader.add(pa.chunked_array([pa.array(plain)]))
     assert not reader.may_have_keys()[len(texts) :].any()

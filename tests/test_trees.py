@@ -81,7 +81,7 @@ def by_all(model: XGBoostModel | LightGBMModel, matrix: np.ndarray) -> tuple[np.
         patch.setattr(tree_sum, "use_kernels", lambda _: True)
         fast = model.predict(matrix)
         patch.setattr(tree_sum, "use_kernels", lambda _: False)
-        patch.setattr(TreeProgram, "add", None)
+        patch.setattr(TreeProgram, "add_in_pieces", None)
         return slow, fast, model.predict(matrix)
 
 
@@ -159,7 +159,7 @@ def test_switched_off_the_libraries_serve(monkeypatch: pytest.MonkeyPatch) -> No
     many = np.tile(people(0)[0], (2, 1))
     models = (some_boosted(0, 6).predict, some_light(0, 31, True).predict, some_forest(0, 8).distribution)
     fast = [ask(many) for ask in models]
-    monkeypatch.setattr(TreeProgram, "add", None)
+    monkeypatch.setattr(TreeProgram, "add_in_pieces", None)
     monkeypatch.setattr(TreeNodes, "add_probabilities", None)
     with pytest.raises(TypeError):
         models[0](many)

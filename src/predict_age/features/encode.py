@@ -50,7 +50,7 @@ class CategoryCodes:
         means[:] = self.means[indices]
         if self.places is not None:
             place_of = self.places[indices]
-            rows = np.flatnonzero(place_of >= 0)
+            rows = (place_of >= 0).nonzero()[0]
             flags[rows, place_of[rows]] = 1
 
 

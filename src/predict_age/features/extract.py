@@ -118,7 +118,7 @@ class FeatureReader:
         if self._fast_reader is None:
             self._by_sql += (profiles if rows is None else profiles.filter(pa.array(rows))).chunks
             return
-        row_numbers = np.arange(len(profiles)) if rows is None else np.flatnonzero(rows)
+        row_numbers = np.arange(len(profiles)) if rows is None else rows.nonzero()[0]
         chunk = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
         plain, has_key = self._fast_reader.add(chunk, row_numbers)
         irregular = ~plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -21,14 +21,14 @@ from predict_age.models.ensemble import distribution_around, mix_distributions
 from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
+from predict_age.models.tree_ensembles.program import MOST_ROWS_IN_PIECES
 from predict_age.models.withholding import NOBODY_WITHHELD, WithholdingRule, at_rate
 from predict_age.models.xgb_model import XGBoostModel
 from predict_age.pieces import finished
 
 YEARS_PER_PERCENT = 3.33
 MEMBERS = ("xgboost", "lightgbm", "network", "ridge")
-FOREST_PIECE_ROWS = 128  # rows for which a forest is asked before a pause
-MOST_ROWS_IN_PIECES = 1024  # many rows are asked about at once: nobody waits for their pauses
+NETWORK_PIECE_ROWS, FOREST_PIECE_ROWS = 256, 128  # rows for which a network, or a forest, is asked before a pause
 MemberValues = tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]
 
 
@@ -57,7 +57,7 @@ class Predictions:
 
 def confidence_pct(width: NDArray[np.float64]) -> NDArray[np.float64]:
     """The published confidence percentage (n,): 100 - 3.33 for each year of ``width`` (n,), clipped to 0..100."""
-    result: NDArray[np.float64] = np.clip(100 - YEARS_PER_PERCENT * np.abs(width), 0, 100)
+    result: NDArray[np.float64] = np.minimum(np.maximum(100 - YEARS_PER_PERCENT * np.abs(width), 0), 100)
     return result
 
 
@@ -121,7 +121,7 @@ class EnsembleWeights:
 
     def _weighted(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weighted sums (n,) of the members' ``points`` (n, 4), in the order of MEMBERS whatever n is."""
-        return sum((points[:, i] * weight for i, weight in enumerate(self.weights)), np.zeros(len(points)))
+        return sum((points[:, i] * weight for i, weight in enumerate(self.weights) if weight), np.zeros(len(points)))
 
     def around_point(self, points: NDArray[np.float64]) -> Probabilities:
         """Distributions (n, n_ages) around the ensemble's point, from the members' ``points`` (n, 4)."""
@@ -236,32 +236,40 @@ class Bundle:
         points = np.zeros((len(matrix), len(MEMBERS)))
         network = forest = interval_quantiles = None
         if all_members or weights[2] or (self.ensemble.network_share > 0 and not residuals_alone):
-            network = self.network.distribution(matrix[:, : self.network.columns])
+            network = yield from _by_rows(self.network.distribution, matrix[:, : self.network.columns], NETWORK_PIECE_ROWS)
             _check_finite(network)
             interval_quantiles = quantiles(network, self.ensemble.youngest, self.ensemble.levels())
             points[:, 2] = interval_quantiles[:, 1]
             yield
         needs_forest = all_members or (self.ensemble.network_share < 1 and not residuals_alone)
         if needs_forest or weights[0]:
-            points[:, 0] = self.xgboost.predict(matrix)
+            points[:, 0] = yield from self.xgboost.predict_in_pieces(matrix)
             yield
         if all_members or weights[1]:
-            points[:, 1] = self.lightgbm.predict(matrix)
+            points[:, 1] = yield from self.lightgbm.predict_in_pieces(matrix)
             yield
         if all_members or weights[3]:
             points[:, 3] = self.ridge.predict(matrix)
         _check_finite(points)
-        points[:, 3] = np.clip(points[:, 3], self.ensemble.youngest, self.ensemble.oldest)  # a line has no bounds
+        points[:, 3] = np.minimum(np.maximum(points[:, 3], self.ensemble.youngest), self.ensemble.oldest)  # a line has no bounds
         if needs_forest:
             whole = with_point_prediction(matrix, points[:, 0].astype(np.float32))
-            together = FOREST_PIECE_ROWS if len(whole) <= MOST_ROWS_IN_PIECES else len(whole)
-            found = []
-            for first in range(0, max(len(whole), 1), together):
-                found.append(self.forest.distribution(whole[first : first + together]))
-                yield
-            forest = found[0] if len(found) == 1 else np.concatenate(found)
+            forest = yield from _by_rows(self.forest.distribution, whole, FOREST_PIECE_ROWS)
             _check_finite(forest)
         return points, network, forest, interval_quantiles
+
+
+def _by_rows(
+    distribution: Callable[[Matrix], Probabilities], matrix: Matrix, together: int
+) -> Generator[None, None, Probabilities]:
+    """Distributions (n_rows, n_ages) for (n_rows, n_columns), with a pause after so many rows ``together`` where there are few."""
+    if len(matrix) > MOST_ROWS_IN_PIECES:
+        together = len(matrix)
+    found = []
+    for first in range(0, max(len(matrix), 1), together):
+        found.append(distribution(matrix[first : first + together]))
+        yield
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def _check_finite(*predictions: NDArray[Any]) -> None:

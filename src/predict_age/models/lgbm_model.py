@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from predict_age.models.training_threads import CancelEvent, check_cancelled
 from predict_age.models.tree_ensembles.lightgbm_trees import LIGHTGBM_ZERO_THRESHOLD, check_layout, lightgbm_tree_arrays
 from predict_age.models.tree_ensembles.tree import TreeArrays, UnsupportedTreeError
 from predict_age.models.tree_ensembles.tree_sum import TreeSum
+from predict_age.pieces import finished
 
 if TYPE_CHECKING:
     import lightgbm
@@ -62,11 +63,15 @@ class LightGBMModel:
 
     def predict(self, matrix: Matrix) -> NDArray[np.float64]:
         """Ages (n_rows,), years, unbounded."""
+        return finished(self.predict_in_pieces(matrix))
+
+    def predict_in_pieces(self, matrix: Matrix) -> Generator[None, None, NDArray[np.float64]]:
+        """Ages as :meth:`predict` gives them, with pauses."""
         if not len(matrix):
             return np.empty(0)
         if self._trees is not None:
             ages = np.zeros(len(matrix))
-            if self._trees.add(matrix, ages):
+            if (yield from self._trees.add_in_pieces(matrix, ages)):
                 return ages
         return np.asarray(self.booster.predict(matrix, num_threads=1), np.float64)
 

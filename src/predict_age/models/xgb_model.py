@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from predict_age.models.tree_ensembles import ubjson
 from predict_age.models.tree_ensembles.tree import TreeArrays, UnsupportedTreeError
 from predict_age.models.tree_ensembles.tree_sum import TreeSum
 from predict_age.models.tree_ensembles.xgboost_trees import check_library_fields, xgboost_tree_arrays
+from predict_age.pieces import finished
 
 if TYPE_CHECKING:
     import xgboost
@@ -97,12 +98,16 @@ class XGBoostModel:
 
     def predict(self, matrix: Matrix) -> NDArray[np.float32]:
         """Ages (n_rows,), years, unbounded."""
+        return finished(self.predict_in_pieces(matrix))
+
+    def predict_in_pieces(self, matrix: Matrix) -> Generator[None, None, NDArray[np.float32]]:
+        """Ages as :meth:`predict` gives them, with pauses."""
         if not len(matrix):
             return np.empty(0, np.float32)
         if self._trees is not None:
             trees, base = self._trees
             ages = np.full(len(matrix), base, np.float32)
-            if trees.add(matrix, ages):
+            if (yield from trees.add_in_pieces(matrix, ages)):
                 return ages
         result: NDArray[np.float32] = self.booster.inplace_predict(fill_missing(matrix), validate_features=False)
         return result

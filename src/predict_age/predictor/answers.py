@@ -119,17 +119,22 @@ class Answers:
             keys[row] = numbers.item(row), reason
         return keys
 
-    def rows(self) -> Iterator[AnswerRow]:
-        """The values of the answers one after another, numbers as they are; -1 stands for NaN, so that equal rows are equal."""
-        columns = (
-            np.where(self.has_age, self.age, -1),
-            *(np.where(np.isnan(v), -1, v) for v in (self.lower, self.upper, self.pct)),
-        )
-        return zip(*(column.tolist() for column in columns), self.usable.tolist(), self.source, self.reason, strict=True)
-
     def each(self) -> Iterator[Answer]:
         """The answers one after another."""
-        return map(answer_of, self.rows())
+        columns = (self.age, self.lower, self.upper, self.pct, self.usable, self.kind)
+        for (age, lower, upper, pct, usable, kind), reason in zip(
+            zip(*(column.tolist() for column in columns), strict=True), self.reason, strict=True
+        ):
+            predicted = kind == PREDICTION_KIND
+            yield Answer(
+                None if kind == WITHHELD_KIND else age,
+                int(lower) if predicted else None,
+                int(upper) if predicted else None,
+                None if kind == WITHHELD_KIND else pct,
+                usable,
+                SOURCES[kind],
+                reason,
+            )
 
     def only(self, rows: list[int]) -> Answers:
         """The answers ``rows`` alone."""
@@ -140,16 +145,6 @@ class Answers:
         """Number of answers by source."""
         counts = np.bincount(self.kind, minlength=len(SOURCES)).tolist()
         return {source: count for source, count in zip(SOURCES, counts, strict=True) if count}
-
-
-AnswerRow = tuple[int, float, float, float, bool, str, str | None]
-
-
-def answer_of(row: AnswerRow) -> Answer:
-    """The answer with the values of a ``row``."""
-    age, lower, upper, pct, usable, source, reason = row
-    low, high = (None if end < 0 else int(end) for end in (lower, upper))
-    return Answer(None if age < 0 else age, low, high, None if pct < 0 else pct, usable, source, reason)
 
 
 def answers(usable: BoolArray, reasons: list[str], made: Predictions, default_age: int, usable_from_pct: float) -> Answers:

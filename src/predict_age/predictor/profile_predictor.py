@@ -43,7 +43,7 @@ class DeliveryRules:
     default_age: int
     usable_from_pct: float
     purpose: str
-    record_keys: tuple[str, ...] = ()
+    record_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class ProfilePredictor:
 
     def read_in_pieces(self, column: pa.ChunkedArray, rows: BoolArray) -> Generator[None, None, ReadProfiles]:
         """The profiles of ``column`` that ``rows`` (n,) marks as :meth:`read` has them, with pauses."""
-        places = np.flatnonzero(rows)
+        places = rows.nonzero()[0]
         found = list[ReadProfiles]()
         left = [places[first : first + READ_TOGETHER] for first in range(0, len(places), READ_TOGETHER)][::-1] or [places]
         while left:

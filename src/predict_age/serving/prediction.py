@@ -28,6 +28,7 @@ from predict_age.storage.suppression_list import SuppressionList
 
 SMALL_BODY = 8_000  # bytes of a body that is read and answered at once
 SMALL_ITEMS = 64  # in it; each may name two ids, beside the profile and inside: fewer than the ids of any request are limited to
+FEW_ANSWERS = 4  # that are written without looking for equal ones
 RECORDS_TOGETHER = 8  # profiles that may be records and are read exactly before a pause
 WRITTEN_TOGETHER = 32  # answers that were never written before, between two pauses
 MOST_EXPLAINED = 200  # reasons of a profile take as long as thousands of predictions
@@ -195,7 +196,7 @@ class Prediction:
         withheld = self.served.records.minors(read.records, number)
         if self.suppression is not None or people.some_withheld:
             ids, are_ids = beside()
-            for rows, pids in ((np.flatnonzero(are_ids), ids[are_ids]), self.served.records.pids(read.records)):
+            for rows, pids in ((are_ids.nonzero()[0], ids[are_ids]), self.served.records.pids(read.records)):
                 if len(rows):
                     hidden[rows[people.is_hidden(pids, self.suppression)]] = True
                     withheld[rows[people.are_withheld(pids)]] = True
@@ -240,8 +241,9 @@ class Prediction:
 
 def _pids_of_rows(piece: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The pids (n,) of the rows of an Arrow request, and where there is one."""
-    pids = piece["pid"] if "pid" in piece.column_names else pa.chunked_array([pa.nulls(piece.num_rows, pa.int64())])
-    return pids.fill_null(0).to_numpy(), pids.is_valid().to_numpy()
+    if "pid" not in piece.column_names:
+        return np.zeros(piece.num_rows, np.int64), np.zeros(piece.num_rows, np.bool_)
+    return piece["pid"].fill_null(0).to_numpy(), piece["pid"].is_valid().to_numpy()
 
 
 def _replaced(answers: pa.Table, chosen: pa.Array, by: Answer) -> pa.Table:
@@ -268,6 +270,13 @@ def _pid(written: int | str) -> bytes:
 
 _value = lru_cache(maxsize=4096, typed=True)(lambda value: _encode(value).encode())
 _ANSWER = b", ".join(b"%b: %%b" % _encode(name).encode() for name in NOBODY.as_json())
+
+
+def _text(answer: Answer) -> bytes:
+    """The members of an answer as JSON."""
+    return _ANSWER % tuple(map(_value, answer.as_json().values()))
+
+
 _NOBODY = _members(NOBODY.as_json())
 _WITHHELD = _members(WITHHELD_PERSON.as_json())
 _NO_REASONS = b'"explanation": null'
@@ -279,11 +288,13 @@ def _written(found: Answers) -> Generator[None, None, list[bytes]]:
     """Members of each answer as JSON. Many people have the same, which is written once."""
     if len(_known_answers) > MOST_KNOWN_ANSWERS:
         _known_answers.clear()
+    if len(found) <= FEW_ANSWERS:
+        return [_text(answer) for answer in found.each()]
     keys = found.keys()
     known = {key: _known_answers.get(key, b"") for key in keys}
     new = list({key: row for row, key in enumerate(keys) if not known[key]}.values()) if b"" in known.values() else []
     for number, (row, answer) in enumerate(zip(new, found.only(new).each(), strict=True), start=1):
-        known[keys[row]] = _known_answers[keys[row]] = _ANSWER % tuple(map(_value, answer.as_json().values()))
+        known[keys[row]] = _known_answers[keys[row]] = _text(answer)
         if number % WRITTEN_TOGETHER == 0:
             yield
     return [known[key] for key in keys]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from predict_age.models.tree_ensembles.tree import Tree
 
 MAX_PROGRAM_SPLITS = 255  # a program evaluates every split of a tree; walking down is faster for larger trees
 NO_ZERO_THRESHOLD = np.float32(-1)
+MOST_ROWS_IN_PIECES = 1024  # many rows are asked about at once: nobody waits for their pauses
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,31 @@ class TreeProgram:
     limits: NDArray[np.float32]
     values: NDArray[Any]
 
-    def add(self, matrix: Matrix, out: NDArray[Any]) -> None:
-        """Add the trees' values for ``matrix`` (n_rows, n_features) to ``out`` (n_rows,), which has the dtype of ``values``."""
+    def add_in_pieces(self, matrix: Matrix, out: NDArray[Any]) -> Generator[None, None, None]:
+        """Add the trees' values for ``matrix`` (n_rows, n_features) to ``out`` (n_rows,), which has the dtype of ``values``.
+
+        Trees are added one after another. With few rows there is a pause after half of them.
+        """
         from predict_age.kernels.tree_inference import ROWS_PER_PROGRAM, add_tree_sums
 
         vectors = np.empty((int(self.slots[:, 0].max(initial=0)) + 2) * ROWS_PER_PROGRAM, out.dtype)
-        add_tree_sums(
-            np.ascontiguousarray(matrix),
-            self.missing_values,
-            self.zero_threshold,
-            self.starts,
-            self.kinds,
-            self.slots,
-            self.features,
-            self.limits,
-            self.values,
-            vectors,
-            out,
-        )
+        trees = len(self.starts) - 1
+        together = -(-trees // 2) if len(matrix) <= MOST_ROWS_IN_PIECES else trees
+        for first in range(0, trees, together or 1):
+            add_tree_sums(
+                np.ascontiguousarray(matrix),
+                self.missing_values,
+                self.zero_threshold,
+                self.starts[first : first + together + 1],
+                self.kinds,
+                self.slots,
+                self.features,
+                self.limits,
+                self.values,
+                vectors,
+                out,
+            )
+            yield
 
 
 def compile_trees(

@@ -6,7 +6,7 @@ over a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -32,10 +32,10 @@ class TreeSum:
         self._trees, self._missing_values = trees, list(missing_values)
         self._dtype, self._zero_threshold = dtype, zero_threshold
 
-    def add(self, matrix: Matrix, out: NDArray[Any]) -> bool:
+    def add_in_pieces(self, matrix: Matrix, out: NDArray[Any]) -> Generator[None, None, bool]:
         """Add the trees' values for ``matrix`` (n_rows, n_features) to ``out`` (n_rows,): by kernels, or by NumPy for few rows.
 
-        Returns False, with ``out`` unchanged, where the trees' own library is faster than both.
+        Returns False, with ``out`` unchanged, where the trees' own library is faster than both. A program of many trees pauses.
         """
         if use_kernels(len(matrix)):
             if len(matrix) <= MAX_WALKED_ROWS and self._program is not None:
@@ -44,7 +44,7 @@ class TreeSum:
                 return True
             if self._program is None:
                 return False
-            self._program.add(matrix, out)
+            yield from self._program.add_in_pieces(matrix, out)
             return True
         if len(matrix) >= MIN_KERNEL_ROWS:
             return False
