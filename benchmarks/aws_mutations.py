@@ -1,14 +1,18 @@
 """Does `make test` notice dangerous one-line changes of the AWS side?
 
-``python benchmarks/aws_mutations.py [since=N] [every=N] [WORD ...]``. Each change makes the deployed pipeline lose data, leak,
-cost too much, tell nobody or do the wrong work. The tests of the AWS side run on a copy of the repository, after one change,
-without emulator. A change is caught by *rules* (what must hold, whatever the text is), by the *reviewed plan* alone (any other plan
-than the committed one), or *not caught*. With words, only changes whose kind or file contains one of them are tried, with
-``since=N`` from the N-th on and with ``every=N`` each N-th of them. The list was written before the rules.
+``python benchmarks/aws_mutations.py [since=N] [every=N] [record=FILE] [scratch=FOLDER] [WORD ...]``. The tests of the AWS side
+run on a copy of the repository, after one change of ``aws_changes.py``, without emulator. A change is caught by *rules* (what must
+hold, whatever the text is), by the *reviewed plan* alone (any other plan than the committed one), or *not caught*. With words, only
+changes whose kind or file has one of them are tried, from the N-th on with ``since=N``, and each N-th of them with ``every=N``.
+With ``record`` the answers are kept in a file, and changes that it has are not tried again; with ``scratch`` the plans are kept.
+
+Quick rules come first: the texts of the modules, then their plans (one start of Terraform for ten changes), the image, and last the
+test files, those that know the changed file before all others.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -20,568 +24,45 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+from aws_changes import API, AWS, CHANGES, MACHINE, Change  # noqa: E402
 from cloud.mocked import Resource, Variant, applied, applied_all  # noqa: E402
-from cloud.rules import problems, watching  # noqa: E402
+from cloud.rules import compute, problems, watching  # noqa: E402
 from cloud.rules.plan import Plan  # noqa: E402
-from test_aws_rules import VARIANTS  # noqa: E402
+from cloud.rules.text import text_problems  # noqa: E402
+from test_aws_rules import VARIANTS, messages_that_nobody_gets  # noqa: E402
 
-STAGES = {  # tests, quickest first: the next ones run when these pass
-    True: ("test_aws_rules.py -k 'not can_fail'", "test_aws_machine.py", "test_docs.py"),  # a change of the modules
-    False: (
-        "test_aws_rules.py -k image",
-        "test_aws_machine.py",
-        "test_aws_steps.py test_aws_cleanup.py",
-        "test_one_logic.py test_docs.py test_aws_store.py test_aws_commands.py test_aws_suppression.py",
-        "test_aws_models.py test_aws_emulator.py",
-    ),
+BATCH = 10  # applications that one start of Terraform makes
+TASK_USER = "10001:10001"
+MODULE_TESTS = ("test_aws_rules.py -k 'not can_fail'", "test_aws_alarms.py", "test_aws_machine.py test_docs.py")
+CODE_TESTS = (
+    "test_aws_machine.py test_aws_rules.py -k 'not can_fail'",
+    "test_aws_steps.py test_aws_cleanup.py",
+    "test_one_logic.py test_docs.py test_aws_store.py test_aws_commands.py test_aws_suppression.py test_aws_capacity.py",
+    "test_aws_models.py test_aws_emulator.py",
+)
+FIRST_TESTS = {  # the test files that know a file best
+    "lambdas/pre_cleanup.py": "test_aws_steps.py test_aws_cleanup.py",
+    "lambdas/old_runs.py": "test_aws_steps.py test_aws_commands.py",
+    "lambdas/post_cleanup.py": "test_aws_cleanup.py test_aws_steps.py",
+    "lambdas/rollback.py": "test_aws_steps.py test_aws_suppression.py test_aws_commands.py",
+    "lambdas/final_results.py": "test_aws_steps.py",
+    "lambdas/human_qa.py": "test_aws_steps.py",
+    "lambdas/runtime.py": "test_aws_steps.py",
+    "lambdas/batch_generator.py": "test_aws_machine.py -k every_batch",
+    "athena.py": "test_aws_steps.py",
+    "s3_store.py": "test_aws_store.py",
+    "run_mirror.py": "test_aws_suppression.py test_aws_models.py",
+    "tasks.py": "test_aws_models.py test_aws_steps.py",
+    "execution_lease.py": "test_aws_cleanup.py test_aws_commands.py",
+    "prices.py": "test_aws_machine.py",
+    "cost_plan.py": "test_aws_machine.py",
 }
 REVIEWED_TEST = "test_the_plan_is_the_reviewed_one"
-BATCH = 10  # applications that one start of Terraform makes
-AWS = "src/predict_age/aws"
-MACHINE = f"{AWS}/state_machine.py"
-
-
-@dataclass(frozen=True)
-class Change:
-    """``old`` in ``file`` becomes ``new``: a change of the ``kind``."""
-
-    kind: str
-    file: str
-    old: str
-    new: str
-
-    @property
-    def title(self) -> str:
-        where = self.file.removeprefix("terraform/").removeprefix(f"{AWS}/")
-        return f"{self.kind} | {where}: {' '.join(self.new.split())[:70] or '(removed)'}"
-
-
-S3, IAM, MON, NET = "terraform/storage/s3.tf", "terraform/iam.tf", "terraform/monitoring.tf", "terraform/network.tf"
-FAR, SCH, VAR, ATH = "terraform/fargate.tf", "terraform/schedule.tf", "terraform/variables.tf", "terraform/athena.tf"
-STORE_VAR, LAM, ECR, SFN, API = (
-    "terraform/storage/variables.tf",
-    "terraform/lambda.tf",
-    "terraform/ecr.tf",
-    "terraform/step_functions.tf",
-    "terraform/api.tf",
-)
-FINAL, QA, PRE = f"{AWS}/lambdas/final_results.py", f"{AWS}/lambdas/human_qa.py", f"{AWS}/lambdas/pre_cleanup.py"
-OLD_RUNS = f"{AWS}/lambdas/old_runs.py"
-STORE, BUDGET = f"{AWS}/s3_store.py", "terraform/budget.tf"
-POST, RUNTIME, BATCHES = f"{AWS}/lambdas/post_cleanup.py", f"{AWS}/lambdas/runtime.py", f"{AWS}/lambdas/batch_generator.py"
-
-CHANGES = (
-    # results and their protection
-    Change(
-        "results expire",
-        S3,
-        'id     = "unfinished-uploads"\n    status = "Enabled"\n    filter {}\n',
-        'id     = "unfinished-uploads"\n    status = "Enabled"\n    filter {}\n    expiration {\n      days = 90\n    }\n',
-    ),
-    Change("results expire", S3, 'prefix = "athena/"', 'prefix = "predict-age/"'),
-    Change("results expire", S3, '    filter {\n      prefix = "athena/"\n    }', "    filter {}"),
-    Change("old versions expire", S3, "noncurrent_days = 30", "noncurrent_days = 1"),
-    Change(
-        "old versions expire",
-        S3,
-        'prefix = "${local.prefix}/runs/"\n    }\n\n    noncurrent',
-        'prefix = "${local.prefix}/"\n    }\n\n    noncurrent',
-    ),
-    Change("results expire", S3, 'storage_class = "INTELLIGENT_TIERING"', 'storage_class = "GLACIER"'),
-    Change("versions off", S3, '    status = "Enabled"\n  }\n', '    status = "Suspended"\n  }\n'),
-    Change(
-        "protection off",
-        S3,
-        '  lifecycle {\n    prevent_destroy = true\n  }\n}\n\nresource "aws_s3_bucket_logging',
-        '}\n\nresource "aws_s3_bucket_logging',
-    ),
-    Change("protection off", "terraform/storage/glue.tf", "    prevent_destroy = true\n", ""),
-    Change("protection off", "terraform/storage/glue.tf", "prevent_destroy = true", "prevent_destroy = false"),
-    Change(
-        "force_destroy",
-        STORE_VAR,
-        'take prevent_destroy out."\n  default     = false',
-        'take prevent_destroy out."\n  default     = true',
-    ),
-    Change("force_destroy", S3, "force_destroy = var.force_destroy", "force_destroy = true"),
-    Change("force_destroy", ECR, "force_delete         = var.force_destroy", "force_delete         = true"),
-    Change("public bucket", S3, "block_public_policy     = true", "block_public_policy     = false"),
-    Change("public bucket", S3, '"aws:SecureTransport" = "false"', '"aws:SecureTransport" = "true"'),
-    Change("public bucket", S3, 'Effect    = "Deny"\n      Principal = "*"', 'Effect    = "Allow"\n      Principal = "*"'),
-    Change("encryption", S3, 'sse_algorithm     = var.kms_key_arn == "" ? "AES256" : "aws:kms"', 'sse_algorithm     = "aws:kms"'),
-    Change("encryption", S3, "enable_key_rotation     = true", "enable_key_rotation     = false"),
-    Change("images expire", ECR, "countNumber = 10", "countNumber = 1"),
-    Change(
-        "images expire", ECR, '"imageCountMoreThan", countNumber = 10', '"sinceImagePushed", countUnit = "days", countNumber = 10'
-    ),
-    Change(
-        "somebody else's database",
-        STORE_VAR,
-        'with underscores."\n  default     = ""',
-        'with underscores."\n  default     = "ai_agent_kb_predict_age"',
-    ),
-    Change("somebody else's database", "terraform/storage/glue.tf", 'var.existing_database == "" ? 1 : 0', "1"),
-    # alarms and logs
-    Change("alarm", MON, 'metric_name         = "ExecutionsFailed"', 'metric_name         = "ExecutionFailed"'),
-    Change("alarm", MON, '= "ExecutionsTimedOut", aborted', '= "ExecutionsTimeOut", aborted'),
-    Change("alarm", MON, "machine_dimensions = { StateMachineArn", "machine_dimensions = { StateMachine"),
-    Change("alarm", MON, "{ QueueName = aws_sqs_queue.not_started.name }", "{ QueueName = aws_sqs_queue.not_started.arn }"),
-    Change(
-        "alarm",
-        MON,
-        'statistic           = "Sum"\n  period              = 300',
-        'statistic           = "Average"\n  period              = 86400',
-    ),
-    Change("alarm", MON, "  threshold           = 0\n  treat_missing", "  threshold           = 100\n  treat_missing"),
-    Change(
-        "alarm",
-        MON,
-        'comparison_operator = "GreaterThanThreshold"\n  threshold           = 2',
-        'comparison_operator = "LessThanThreshold"\n  threshold           = 2',
-    ),
-    Change("alarm", MON, "threshold           = 2\n", "threshold           = 95\n"),
-    Change(
-        "alarm",
-        MON,
-        "  alarm_actions       = [aws_sns_topic.alerts.arn]\n}\n\n# Executions that did not finish",
-        "}\n\n# Executions that did not finish",
-    ),
-    Change("alarm", MON, '["kms:Decrypt", "kms:GenerateDataKey*"]', '["kms:Decrypt"]'),
-    Change("alarm", MON, 'Principal = { Service = "cloudwatch.amazonaws.com" }', 'Principal = { Service = "logs.amazonaws.com" }'),
-    Change("alarm", MON, "{ WorkGroup = aws_athena_workgroup.main.name }", '{ WorkGroup = "primary" }'),
-    Change("alarm", MON, "FILL(timed_out, 0) + FILL(aborted, 0)", "FILL(timed_out, 0)"),
-    Change("alarm", MON, 'expression  = "SUM(METRICS())"', 'expression  = "AVG(METRICS())"'),
-    Change(
-        "alarm",
-        MON,
-        "dimensions  = { FunctionName = metric_query.value.function_name }",
-        "dimensions  = { FunctionName = metric_query.value.arn }",
-    ),
-    Change("mail", MON, 'count     = var.alert_email != "" ? 1 : 0', 'count     = var.alert_email == "" ? 1 : 0'),
-    Change("logs", SFN, 'level                  = "ERROR"', 'level                  = "OFF"'),
-    Change("logs", SFN, "include_execution_data = false", "include_execution_data = true"),
-    Change("logs", IAM, '"logs:CreateLogDelivery", ', ""),
-    Change("logs", MON, "name              = local.log_groups[each.key]", 'name              = "/aws/${each.key}"'),
-    Change("logs", FAR, "awslogs-group         = each.value.log", 'awslogs-group         = "/ecs/${each.key}"'),
-    Change("logs", VAR, 'logs are kept."\n  default     = 7', 'logs are kept."\n  default     = 0'),
-    # rights
-    Change(
-        "scheduler",
-        IAM,
-        '      { Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [aws_sqs_queue.not_started.arn] },\n',
-        "",
-    ),
-    Change("scheduler", SCH, "role_arn = aws_iam_role.scheduler.arn", "role_arn = aws_iam_role.machine.arn"),
-    Change(
-        "another's role",
-        FAR,
-        "task_role_arn            = aws_iam_role.work[each.key].arn",
-        'task_role_arn            = aws_iam_role.work["training"].arn',
-    ),
-    Change(
-        "another's role",
-        FAR,
-        "task_role_arn            = aws_iam_role.work[each.key].arn",
-        "task_role_arn            = aws_iam_role.machine.arn",
-    ),
-    Change(
-        "another's role",
-        LAM,
-        "role             = aws_iam_role.work[each.key].arn",
-        'role             = aws_iam_role.work["final_results"].arn',
-    ),
-    Change("another's role", SFN, "role_arn = aws_iam_role.machine.arn", "role_arn = aws_iam_role.scheduler.arn"),
-    Change("wider than needed", IAM, 'runs      = "${local.prefix}/runs/*"', 'runs      = "*"'),
-    Change(
-        "wider than needed",
-        IAM,
-        'write   = ["${local.run}/report.html"',
-        'write   = ["${local.runs}", "${local.run}/report.html"',
-    ),
-    Change("wider than needed", IAM, '"${local.prefix}/*.toml", "${local.prefix}/suppression/*"]', '"*"]'),
-    Change("wider than needed", IAM, "${place.bucket}/${place.prefix}*", "${place.bucket}/*"),
-    Change("wider than needed", IAM, "table/${local.database}/${table}*", "table/*"),
-    Change(
-        "wider than needed",
-        IAM,
-        ":glue:${local.region}:${local.account}:database/${local.database}",
-        ":glue:${local.region}:${local.account}:database/*",
-    ),
-    Change("wider than needed", IAM, '"${local.run}/map/*", "${local.run}/qa/*"', '"${local.run}/*"'),
-    Change(
-        "wider than needed",
-        IAM,
-        "Resource = [aws_athena_workgroup.main.arn],\n",
-        'Resource = ["arn:${local.partition}:athena:*:*:workgroup/*"],\n',
-    ),
-    Change(
-        "wider than needed",
-        IAM,
-        '      read    = concat(local.documents, [local.runs])\n      write   = ["${local.run}/batches.json"',
-        '      read    = ["*"]\n      write   = ["${local.run}/batches.json"',
-    ),
-    Change(
-        "wider than needed",
-        IAM,
-        "Resource = [for t in aws_ecs_task_definition.main : t.arn]",
-        'Resource = ["arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/*"]',
-    ),
-    Change("wider than needed", "terraform/reader.tf", "/${local.run}/results/*", "/${local.run}/*"),
-    Change(
-        "trust",
-        IAM,
-        '"states.amazonaws.com" }\n      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }',
-        '"states.amazonaws.com" }',
-    ),
-    Change("trust", IAM, '? {} : { Condition = { StringEquals = { "aws:SourceAccount" = local.account } } }', "? {} : {}"),
-    Change("trust", IAM, 'Principal = { Service = "scheduler.amazonaws.com" }', 'Principal = { AWS = "*" }'),
-    Change("missing right", IAM, '"events:PutTargets", ', ""),
-    Change("missing right", IAM, 'Action = ["ecs:StopTask", "ecs:DescribeTasks"]', 'Action = ["ecs:DescribeTasks"]'),
-    Change("missing right", IAM, '"states:StopExecution", "states:RedriveExecution"]', '"states:RedriveExecution"]'),
-    Change("missing right", IAM, '"states:StopExecution", "states:RedriveExecution"]', '"states:StopExecution"]'),
-    Change(
-        "missing right",
-        IAM,
-        '      { Sid = "Tell", Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn] },\n',
-        "",
-    ),
-    Change("missing right", IAM, '"${local.run}/people/*", ', ""),
-    Change("missing right", IAM, '"ecr:GetDownloadUrlForLayer", ', ""),
-    Change("missing right", IAM, '"athena:GetQueryResults"', '"athena:GetQueryResult"'),
-    Change("missing right", IAM, "concat([aws_iam_role.start_tasks.arn], ", "concat([], "),
-    Change("missing right", IAM, 'other   = { "kms:Decrypt" = [var.storage.suppression_key_arn] }', "other   = {}"),
-    # containers and network
-    Change("container", FAR, ', capabilities = { drop = ["ALL"] }', ""),
-    Change("container", FAR, "readonlyRootFilesystem = true", "readonlyRootFilesystem = false"),
-    Change("container", FAR, "initProcessEnabled = true", "initProcessEnabled = false"),
-    Change("container", FAR, "stopTimeout            = 110", "stopTimeout            = 2"),
-    Change("container", FAR, "cpu_architecture        = var.cpu_architecture", 'cpu_architecture        = "ARM64"'),
-    Change("container", FAR, "memory = var.training_memory, disk = 200", "memory = var.training_memory, disk = 21"),
-    Change("container", FAR, "collect    = { cpu = 1024, memory = 4096", "collect    = { cpu = 256, memory = 512"),
-    Change("container", VAR, "default     = 65536", "default     = 32768"),
-    Change(
-        "container",
-        VAR,
-        'one prediction task predicts. Fargate bills at least one minute, so tasks are few and large."\n  default     = 16',
-        'one prediction task predicts. Fargate bills at least one minute, so tasks are few and large."\n  default     = 1',
-    ),
-    Change(
-        "container",
-        FAR,
-        "image                  = local.image",
-        'image                  = "${aws_ecr_repository.main.repository_url}:latest"',
-    ),
-    Change(
-        "container",
-        VAR,
-        'condition     = var.image == "" || can(regex("@sha256:[0-9a-f]{64}$", var.image))',
-        "condition     = true",
-    ),
-    Change(
-        "container",
-        FAR,
-        '{ name = "PREDICT_AGE_SPOT", value = each.key == "prediction" ? "0.8" : "0" },',
-        '{ name = "PREDICT_AGE_SPOT", value = "0" },',
-    ),
-    Change("container", FAR, 'var.cpu_architecture == "ARM64" ? "NEOVERSEN1" : "Haswell"', '"Nehalem"'),
-    Change(
-        "network",
-        NET,
-        "nat_gateway_id         = aws_nat_gateway.main[0].id",
-        "gateway_id             = aws_internet_gateway.main[0].id",
-    ),
-    Change(
-        "network", NET, "route_table_ids   = [aws_route_table.private[0].id]", "route_table_ids   = [aws_route_table.public[0].id]"
-    ),
-    Change("network", NET, "route_table_ids   = [aws_route_table.private[0].id]", "route_table_ids   = []"),
-    Change(
-        "network",
-        NET,
-        "subnet_id      = aws_subnet.private[count.index].id\n  route_table_id = aws_route_table.private[0].id",
-        "subnet_id      = aws_subnet.private[count.index].id\n  route_table_id = aws_route_table.public[0].id",
-    ),
-    Change("network", NET, "to_port           = 443", "to_port           = 65535"),
-    Change(
-        "network", SFN, "security_group  = aws_security_group.tasks.id", "security_group  = aws_default_security_group.closed[0].id"
-    ),
-    Change(
-        "network", SFN, "subnets         = jsonencode(local.subnet_ids)", "subnets         = jsonencode(aws_subnet.public[*].id)"
-    ),
-    # schedule, limits, functions
-    Change("schedule", VAR, '"cron(0 6 5 1,4,7,10 ? *)"', '"cron(0 6 5 * ? *)"'),
-    Change("schedule", VAR, 'schedule is enabled."\n  default     = false', 'schedule is enabled."\n  default     = true'),
-    Change("schedule", SCH, '"<aws.scheduler.scheduled-time>"', '"<aws.scheduler.execution-id>"'),
-    Change("schedule", SCH, "    dead_letter_config {\n      arn = aws_sqs_queue.not_started.arn\n    }\n", ""),
-    Change("schedule", SCH, "!var.schedule_enabled || !local.own_network || var.nat_enabled", "true"),
-    Change("limits", VAR, "default     = 200000000000", "default     = 20000000000000"),
-    Change("limits", ATH, "enforce_workgroup_configuration    = true", "enforce_workgroup_configuration    = false"),
-    Change("limits", VAR, "default     = 500\n", "default     = 5000\n"),
-    Change(
-        "functions",
-        LAM,
-        "human_qa                 = { memory = 1024, seconds = 900 }",
-        "human_qa                 = { memory = 1024, seconds = 60 }",
-    ),
-    Change("functions", LAM, "final_results            = { memory = 2048", "final_results            = { memory = 128"),
-    Change("functions", LAM, '"predict_age.aws.lambdas.${each.key}.handle"', '"predict_age.aws.lambdas.${each.key}.handler"'),
-    Change("functions", LAM, "tostring(var.batches_per_task)", '"1"'),
-    Change("functions", SFN, 'type     = "STANDARD"', 'type     = "EXPRESS"'),
-    # state machine
-    Change("machine", MACHINE, '"ToleratedFailurePercentage": 0', '"ToleratedFailurePercentage": 10'),
-    Change("machine", MACHINE, '        "MaxConcurrency": "${max_concurrency}",\n', ""),
-    Change("machine", MACHINE, '"ExecutionType": "STANDARD"', '"ExecutionType": "EXPRESS"'),
-    Change(
-        "machine",
-        MACHINE,
-        "_tries(name, family, command, False, [], done",
-        "_tries(name, family, command, True, [], done",
-    ),
-    Change("machine", MACHINE, '        "TimeoutSeconds": RUN_SECONDS,\n', ""),
-    Change("machine", MACHINE, '        "TimeoutSeconds": TASK_SECONDS,\n', ""),
-    Change(
-        "machine",
-        MACHINE,
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 960, 12 * 3600",
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 60, 960, 12 * 3600",
-    ),
-    Change(
-        "machine",
-        MACHINE,
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 960, 12 * 3600",
-        "TASK_SECONDS, FUNCTION_SECONDS, RUN_SECONDS = 4 * 3600, 960, 3600",
-    ),
-    Change(
-        "machine",
-        MACHINE,
-        '            "Next": "Failed",\n',
-        '            "Next": "Done",\n',
-    ),
-    Change(
-        "machine",
-        MACHINE,
-        'return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": following}]',
-        'return [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.failure", "Next": following}]',
-    ),
-    Change("machine", MACHINE, '"AssignPublicIp": "DISABLED"', '"AssignPublicIp": "ENABLED"'),
-    Change("machine", MACHINE, '        {"Name": "PREDICT_AGE_TOKEN", "Value.$": "$.token"},\n', ""),
-    Change("machine", MACHINE, 'runTask.sync"', 'runTask"'),
-    Change(
-        "machine", MACHINE, '            *[{"Variable": "$.next", "StringEquals": name, "Next": name} for name in names[2:]],\n', ""
-    ),
-    Change("machine", MACHINE, '"execution.$": "$$.Execution.Id"', '"execution.$": "$$.Execution.Name"'),
-    Change("machine", MACHINE, '            "PropagateTags": "TASK_DEFINITION",\n', ""),
-    # the functions' and tasks' own work
-    Change("clock", PRE, 'request.get("as_of") or request["time"][:10]', 'request.get("as_of") or dt.datetime.now(dt.UTC).date()'),
-    Change(
-        "publish",
-        FINAL,
-        '    call.store.put_part(call.name("manifest.json"), manifest.encode())\n    call.lease.check()\n',
-        '    call.store.put_part(call.name("manifest.json"), manifest.encode())\n',
-    ),
-    Change("publish", FINAL, "    if counts != [books.people] * 3:", "    if counts[0] != books.people:"),
-    Change("publish", FINAL, "    if found != expected:\n", "    if False:\n"),
-    Change(
-        "publish",
-        FINAL,
-        "    books = _reconciled(call, tally, table)\n",
-        "    books = RowAccounting.of(call.facts(ReadSourceFacts), tally)\n",
-    ),
-    Change(
-        "publish",
-        FINAL,
-        "    publish(call.documents, int(",
-        "    _show(call, quarter)\n    publish(call.documents, int(",
-    ),
-    Change("publish", QA, "    check_no_foreign_objects(call)\n    tables", "    tables"),
-    Change("publish", QA, "    if found != expected:\n", "    if found[0] != expected[0]:\n"),
-    Change("lease", RUNTIME, "    result = work()\n    call.lease.check()\n", "    result = work()\n"),
-    Change("lease", OLD_RUNS, 'return str(described["status"]) == EXECUTION_RUNNING', "return False"),
-    Change("lease", POST, '    release_execution_lease(call.documents, int(call.event["token"]))\n', ""),
-    Change("batches", BATCHES, "batches * n // number for n in range(number + 1)", "batches * n // number for n in range(number)"),
-    Change("batches", BATCHES, '"PREDICT_AGE_BATCHES_PER_TASK", "16"', '"PREDICT_AGE_BATCHES_A_TASK", "16"'),
-    Change("prices", f"{AWS}/prices.py", "vcpu_hour: float = 0.04048", "vcpu_hour: float = 0.004048"),
-    Change("prices", f"{AWS}/prices.py", "athena_tb: float = 5.0", "athena_tb: float = 0.5"),
-    Change("prices", f"{AWS}/prices.py", "nat_hour: float = 0.045", "nat_hour: float = 0.0045"),
-    Change("prices", f"{AWS}/cost_plan.py", "CORES_PER_VCPU = 0.6", "CORES_PER_VCPU = 6.0"),
-    Change("fleet", f"{AWS}/cost_plan.py", "batches_per_task: int = 16", "batches_per_task: int = 64"),
-    Change("fleet", f"{AWS}/cost_plan.py", "training_vcpu: int = 16", "training_vcpu: int = 8"),
-    Change("fleet", f"{AWS}/cost_plan.py", "spot_weight: float = 0.8", "spot_weight: float = 1.0"),
-    Change("fleet", f"{AWS}/cost_plan.py", "max_concurrency: int = 500", "max_concurrency: int = 1000"),
-    # image
-    Change("image", "Dockerfile", "USER 10001:10001\n", ""),
-    Change("image", "Dockerfile", "--require-hashes ", ""),
-    Change("image", "Dockerfile", "    && apt-get install --yes --no-install-recommends libgomp1 \\\n", ""),
-    Change("image", "Dockerfile", "FROM python:3.11-slim", "FROM python:latest"),
-    Change("image", "Dockerfile", "&& mkdir /scratch && chown 10001:10001 /scratch", "&& mkdir /scratch"),
-    Change("image", "Dockerfile", "COPY src ./src", "COPY . ."),
-    Change("image", "Dockerfile", "requirements-aws.txt \\\n", "requirements-run.txt \\\n"),
-    Change("image", "Dockerfile", 'ENTRYPOINT ["python", "-m", "predict_age"]', "ENTRYPOINT python -m predict_age"),
-    Change("image", ".dockerignore", "*\n!src", "!src"),
-    # the prediction API
-    Change("api open", API, "api      = var.api_enabled ? 1 : 0", "api      = 1"),
-    Change("api open", API, "authorization_type   = var.api_authorization\n", 'authorization_type   = "NONE"\n'),
-    Change("api open", API, "authorizer_id        = one(aws_apigatewayv2_authorizer.tokens[*].id)", "authorizer_id        = null"),
-    Change("api open", API, ' ? [for scope in each.value != ""', ' && false ? [for scope in each.value != ""'),
-    Change("api open", API, '"GET /v1/people/{pid}"         = "people"', '"GET /v1/people/{pid}"         = "predict"'),
-    Change("api open", API, '"POST /v1/people:lookup"       = "people"', '"POST /v1/people:lookup"       = ""'),
-    Change("api open", API, '["$request.header.Authorization"]', '["$request.querystring.token"]'),
-    Change("api open", API, "audience = var.api_jwt.audience", "audience = []"),
-    Change("api open", API, "issuer   = var.api_jwt.issuer", 'issuer   = "https://accounts.example"'),
-    Change(
-        "api open",
-        API,
-        'protocol_type = "HTTP"\n',
-        'protocol_type = "HTTP"\n  cors_configuration {\n    allow_origins = ["*"]\n  }\n',
-    ),
-    Change("api open", API, 'principal     = "apigateway.amazonaws.com"', 'principal     = "*"'),
-    Change(
-        "api open",
-        API,
-        'source_arn    = "${aws_apigatewayv2_api.api[0].execution_arn}/*"',
-        'source_arn    = "arn:aws:execute-api:*"',
-    ),
-    Change("api open", "terraform/variables.tf", 'published run."\n  default     = false', 'published run."\n  default     = true'),
-    Change("api open", API, 'condition     = var.api_authorization != "JWT" || var.api_jwt != null', "condition     = true"),
-    Change("api rights", API, '"run.json", "manifest.json", "model/*"', '"run.json", "manifest.json", "*"'),
-    Change("api rights", API, '"lookup/*", "steps/read', '"results/*", "steps/read'),
-    Change("api rights", API, '"${local.prefix}/suppression/*"]', '"${local.prefix}/*"]'),
-    Change("api rights", API, '"${local.prefix}/suppression/*"]', '"${local.prefix}/suppression/list.json"]'),
-    Change("api rights", API, 'Condition = { StringLike = { "s3:prefix"', 'Condition = { StringLike = { "s3:delimiter"'),
-    Change("api rights", API, '        Condition = { StringLike = { "s3:prefix" = ["${local.prefix}/*"] } }\n', ""),
-    Change("api rights", API, '"s3:prefix" = ["${local.prefix}/*"]', '"s3:prefix" = ["*"]'),
-    Change("api rights", API, 'Action = ["s3:GetObject"]', 'Action = ["s3:GetObject", "s3:PutObject"]'),
-    Change("api rights", API, "Resource = [var.storage.suppression_key_arn]", 'Resource = ["*"]'),
-    Change("api rights", API, 'Resource = ["${aws_cloudwatch_log_group.api[0].arn}:*"]', 'Resource = ["*"]'),
-    Change(
-        "api rights",
-        API,
-        "role                           = aws_iam_role.api[0].arn",
-        'role                           = aws_iam_role.work["training"].arn',
-    ),
-    Change("api rights", API, "  permissions_boundary = var.permissions_boundary\n", ""),
-    Change("api rights", API, 'Principal = { Service = "lambda.amazonaws.com" } }]', 'Principal = "*" }]'),
-    Change("api rights", API, 'Principal = { Service = "lambda.amazonaws.com" }\n', 'Principal = "*"\n'),
-    Change("api rights", API, "function:${local.api_name}", "function:*"),
-    Change(
-        "api rights",
-        API,
-        '["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]',
-        '["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage"]',
-    ),
-    Change("api logs", API, '"$context.routeKey"', '"$context.path"'),
-    Change("api logs", API, '"$context.requestId"', '"$context.requestId $context.authorizer.claims.email"'),
-    Change(
-        "api logs",
-        API,
-        '      caller  = var.api_authorization == "JWT" ? "$context.authorizer.claims.sub" : "$context.identity.userArn"\n',
-        "",
-    ),
-    Change(
-        "api logs",
-        API,
-        '? "$context.authorizer.claims.sub" : "$context.identity.userArn"',
-        '? "$context.identity.userArn" : "$context.authorizer.claims.sub"',
-    ),
-    Change(
-        "api logs",
-        API,
-        "destination_arn = aws_cloudwatch_log_group.api_access[0].arn",
-        "destination_arn = aws_cloudwatch_log_group.api[0].arn",
-    ),
-    Change(
-        "api logs",
-        API,
-        'name              = "/aws/apigateway/${local.api_name}"\n  retention_in_days = var.log_days',
-        'name              = "/aws/apigateway/${local.api_name}"\n  retention_in_days = 0',
-    ),
-    Change(
-        "api logs", API, 'name              = "/aws/lambda/${local.api_name}"', 'name              = "/lambda/${local.api_name}"'
-    ),
-    Change("api alarm", API, 'metric = "5xx", more_than = 5', 'metric = "4xx", more_than = 5'),
-    Change("api alarm", API, 'metric = "5xx", more_than = 5', 'metric = "5xx", more_than = 500'),
-    Change("api alarm", API, 'metric = "Throttles"', 'metric = "Errors"'),
-    Change("api alarm", API, "  alarm_actions       = [aws_sns_topic.alerts.arn]\n", ""),
-    Change("api alarm", API, 'statistic           = "Sum"', 'statistic           = "Average"'),
-    Change(
-        "api alarm",
-        API,
-        "dimensions = { ApiId = one(aws_apigatewayv2_api.api[*].id) }",
-        "dimensions = { ApiName = one(aws_apigatewayv2_api.api[*].name) }",
-    ),
-    Change("api limits", API, "throttling_rate_limit  = var.api_requests_per_second\n", ""),
-    Change("api limits", API, "throttling_burst_limit = var.api_burst", "throttling_burst_limit = 0"),
-    Change("api limits", API, "  reserved_concurrent_executions = var.api_concurrency\n", ""),
-    Change("api limits", API, "timeout                        = 29 #", "timeout                        = 60 #"),
-    Change("api limits", API, "timeout                        = 29 #", "timeout                        = 3 #"),
-    Change("api limits", API, "timeout_milliseconds   = 30000", "timeout_milliseconds   = 3000"),
-    Change("api works", API, 'payload_format_version = "2.0"', 'payload_format_version = "1.0"'),
-    Change("api works", API, 'command = ["aws-api"]', 'command = ["serve"]'),
-    Change(
-        "api works",
-        API,
-        "image_uri                      = local.image",
-        'image_uri                      = "${aws_ecr_repository.main.repository_url}:latest"',
-    ),
-    Change("api works", API, "auto_deploy = true", "auto_deploy = false"),
-    Change("api works", API, 'name        = "$default"', 'name        = "v1"'),
-    Change("api works", API, "      PREDICT_AGE_PREFIX   = local.prefix\n", ""),
-    Change("api works", API, '"/tmp" # a function', '"/scratch" # a function'),
-    Change("api works", API, '"GET /v2/health/ready"         = ""\n', ""),
-    Change("api works", API, "invoke_arn\n  payload", "arn\n  payload"),
-    Change("api works", API, '"lambda:InvokeFunction"', '"lambda:GetFunction"'),
-    Change("api works", API, "memory_size                    = var.api_memory", "memory_size                    = 512"),
-    Change("api works", API, 'protocol_type = "HTTP"\n', 'protocol_type = "HTTP"\n  disable_execute_api_endpoint = true\n'),
-    Change("api works", API, '"arm64" : "x86_64"]', '"x86_64" : "arm64"]'),
-    # kinds that came to mind after the rules were written, before looking at them again
-    Change("budget", BUDGET, 'time_unit    = "MONTHLY"', 'time_unit    = "ANNUALLY"'),
-    Change(
-        "outputs",
-        "terraform/outputs.tf",
-        "value       = aws_sfn_state_machine.main.arn",
-        "value       = aws_sfn_state_machine.main.name",
-    ),
-    Change("delivery", SCH, "maximum_retry_attempts       = 5", "maximum_retry_attempts       = 0"),
-    Change("interpreter", LAM, '"python3.11"', '"python3.9"'),
-    Change("old code", LAM, "filebase64sha256(var.functions_zip)", 'filebase64sha256("${path.module}/lambda.tf")'),
-    Change("region", FAR, "awslogs-region        = local.region", 'awslogs-region        = "us-west-2"'),
-    Change("capacity", FAR, '["FARGATE", "FARGATE_SPOT"]', '["FARGATE"]'),
-    Change("disk", FAR, '{ name = "TMPDIR", value = "/scratch" }', '{ name = "TMPDIR", value = "/tmp" }'),
-    Change("disk", FAR, "readOnly = false", "readOnly = true"),
-    Change("way out", NET, '"0.0.0.0/0"\n  nat_gateway_id', '"10.0.0.0/8"\n  nat_gateway_id'),
-    Change("way out", NET, "subnet_id     = aws_subnet.public[0].id", "subnet_id     = aws_subnet.private[0].id"),
-    Change(
-        "key policy", S3, 'Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }', 'Principal = { AWS = "*" }'
-    ),
-    Change("store", STORE, '{"IfNoneMatch": "*"} if replaces is None', "{} if replaces is None"),
-    Change("store", STORE, "if sha256 and have != sha256:", "if not sha256 and have != sha256:"),
-    Change("store", STORE, 'if reply.get("Errors"):', 'if reply.get("Error"):'),
-    Change(
-        "suppression",
-        f"{AWS}/run_mirror.py",
-        "if plan.suppression_list != read_published(documents).suppression_list:",
-        "if False:",
-    ),
-    Change(
-        "suppression",
-        f"{AWS}/lambdas/rollback.py",
-        'if str(then.run().get("suppression_list", "")) != before.suppression_list:',
-        "if False:",
-    ),
-    Change("verification", f"{AWS}/lambdas/rollback.py", "if stored is None or stored.sha256 != digest:", "if stored is None:"),
-    Change(
-        "statements",
-        f"{AWS}/athena.py",
-        'if execution["Status"]["State"] != "SUCCEEDED":',
-        'if execution["Status"]["State"] == "FAILED":',
-    ),
-    Change("spending", f"{AWS}/tasks.py", '    check_cost(estimate_run_cost(plan).total, settings.limits, " on AWS")\n', ""),
-)
 
 
 @contextmanager
@@ -609,14 +90,45 @@ def copy_of(folder: Path) -> Path:
     return target
 
 
-def apply_all(repository: Path, scratch: Path, changes: list[Change]) -> dict[Change, str]:
-    """How the rules catch each change in applied modules.
+class Answers:
+    """How each change was caught, kept in ``record`` from one start to the next."""
 
-    Many applications take one start of Terraform; tests find them in ``scratch``.
-    """
-    said: dict[Change, str] = {}
+    def __init__(self, record: Path | None) -> None:
+        self.record, self.known = record, dict[str, str]()
+        if record and record.exists():
+            self.known = {key: said for key, said, _ in map(json.loads, record.read_text().splitlines())}
+
+    @staticmethod
+    def key(change: Change) -> str:
+        return f"{change.file}\n{change.old}\n{change.new}"
+
+    def note(self, change: Change, said: str) -> None:
+        self.known[self.key(change)] = said
+        print(f"{said:14s} {change.title}", flush=True)
+        if self.record:
+            with self.record.open("a") as out:
+                out.write(json.dumps([self.key(change), said, change.title]) + "\n")
+
+    def open(self, changes: list[Change]) -> list[Change]:
+        """Those of the changes that have no answer yet."""
+        return [c for c in changes if self.key(c) not in self.known]
+
+
+def read_texts(repository: Path, answers: Answers, changes: list[Change]) -> None:
+    """Note the changes that rules of texts catch."""
+    for change in changes:
+        with changed(change, repository):
+            image = compute.image_problems(
+                (repository / "Dockerfile").read_text(), (repository / ".dockerignore").read_text(), TASK_USER
+            )
+            if text_problems(repository / "terraform") or list(image):
+                answers.note(change, "rules")
+
+
+def apply_all(repository: Path, scratch: Path, answers: Answers, changes: list[Change]) -> None:
+    """Note the changes that rules catch in applied modules; many applications take one start of Terraform."""
     for variant in ("default", "own", "api"):
-        left = [c for c in changes if c not in said]
+        left = [c for c in answers.open(changes) if variant != "default" or c.file != API]
         for begin in range(0, len(left), BATCH):
             some = left[begin : begin + BATCH]
             with tempfile.TemporaryDirectory() as folder:
@@ -626,10 +138,7 @@ def apply_all(repository: Path, scratch: Path, changes: list[Change]) -> dict[Ch
                 variants = [Variant(Path(folder) / str(n), VARIANTS[variant]) for n in range(len(some))]
                 for change, answer in zip(some, applied_all(variants, scratch), strict=True):
                     if isinstance(answer, str) or _problems(variant, answer):
-                        said[change] = "rules"
-                        print(f"{'rules':14s} {change.title}", flush=True)
-
-    return said
+                        answers.note(change, "rules")
 
 
 def _problems(variant: str, resources: list[Resource]) -> list[str]:
@@ -650,9 +159,16 @@ def failures(repository: Path, scratch: Path, tests: str) -> set[str]:
 
 
 def caught(repository: Path, scratch: Path, change: Change) -> str:
-    """How the change that lies in ``repository`` is caught."""
+    """How the change that lies in ``repository`` is caught by test files."""
     failed: set[str] = set()
-    for tests in STAGES[change.file.startswith("terraform/")]:
+    if change.file.startswith("terraform/"):
+        if "condition " in change.old and messages_that_nobody_gets(repository / "terraform", scratch):
+            return "rules"
+        stages: tuple[str, ...] = MODULE_TESTS
+    else:
+        first = FIRST_TESTS.get(change.file.removeprefix(f"{AWS}/"))
+        stages = (first, *CODE_TESTS) if first else CODE_TESTS
+    for tests in stages:
         failed |= failures(repository, scratch, tests)
         if failed - {REVIEWED_TEST}:
             return "rules"
@@ -664,26 +180,26 @@ def main(words: list[str]) -> None:
     since, step = int(given.get("since", 0)), int(given.get("every", 1))
     words = [w for w in words if "=" not in w]
     chosen = [c for c in CHANGES if not words or any(w in c.kind or w in c.file for w in words)][since::step]
-    gone = [c for c in chosen if c.old not in (ROOT / c.file).read_text()]
-    chosen = [c for c in chosen if c not in gone]
-    counts: Counter[str] = Counter({"TEXT GONE": len(gone)} if gone else {})
-    for change in gone:
-        print(f"{'TEXT GONE':14s} {change.title}", flush=True)
+    answers = Answers(Path(given["record"]) if "record" in given else None)
+    for change in (c for c in chosen if c.old not in (ROOT / c.file).read_text()):
+        answers.note(change, "TEXT GONE")
+    began, before = time.monotonic(), len(answers.open(chosen))
     with tempfile.TemporaryDirectory() as folder:
-        repository, scratch = copy_of(Path(folder)), Path(folder) / "scratch"
-        if broken := problems(applied(repository / "terraform", scratch)):
+        repository = copy_of(Path(folder))
+        scratch = Path(given.get("scratch", Path(folder) / "scratch")).absolute()
+        if broken := problems(applied(repository / "terraform", scratch)) + text_problems(repository / "terraform"):
             sys.exit(f"without any change these rules are broken: {broken}")
-        began = time.monotonic()
-        quick = apply_all(repository, scratch, [c for c in chosen if c.file.startswith("terraform/") or c.file == MACHINE])
-        for change in chosen:
-            if (said := quick.get(change)) is None:
-                with changed(change, repository):
-                    said = caught(repository, scratch, change)
-                print(f"{said:14s} {change.title}", flush=True)
-            counts[said] += 1
-    print(
-        f"{len(chosen)} changes: " + ", ".join(f"{n} {k}" for k, n in counts.most_common()) + f" ({time.monotonic() - began:.0f} s)"
-    )
+        read_texts(repository, answers, [c for c in answers.open(chosen) if not c.file.startswith("src/")])
+        apply_all(
+            repository, scratch, answers, [c for c in answers.open(chosen) if c.file.startswith("terraform/") or c.file == MACHINE]
+        )
+        for change in answers.open(chosen):
+            with changed(change, repository):
+                said = caught(repository, scratch, change)
+            answers.note(change, said)
+    counts = Counter(answers.known[answers.key(c)] for c in chosen)
+    print(f"{len(chosen)} changes: " + ", ".join(f"{n} {k}" for k, n in counts.most_common()), end="")
+    print(f" ({before} of them tried now, {time.monotonic() - began:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from cloud import metrics
 from cloud.alarms import ALARM, OK, UNKNOWN, Alarm, Series, metric_name, state_of
 from cloud.metrics import Point
 from cloud.rules.plan import Plan, Resource
-from test_aws_rules import api, applications, applied, changed, default, scratch  # noqa: F401 - fixtures
+from test_aws_rules import api, applications, changed, default, scratch  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.filterwarnings("default")]  # moto's own warnings
 HOUR, DAY = 3600.0, 86400.0

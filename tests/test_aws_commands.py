@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from cloud import athena
 from conftest import cli, tiny_run, write_jsonl
@@ -17,7 +18,7 @@ from predict_age.aws import workspace_commands
 from predict_age.aws.athena import Athena
 from predict_age.aws.execution_lease import ExecutionLease, acquire_execution_lease, current_execution_lease
 from predict_age.aws.hidden_people import hide_from_view
-from predict_age.aws.lambdas import final_results, old_runs, pre_cleanup
+from predict_age.aws.lambdas import diff, final_results, old_runs, pre_cleanup
 from predict_age.aws.lambdas.runtime import call_of
 from predict_age.aws.object_names import comparison_table
 from predict_age.aws.s3_documents import S3Documents
@@ -171,6 +172,25 @@ def test_tables_of_a_comparison_that_was_ended_are_dropped_by_the_next(
     asked("diff", "previous", "current")
     left = {table["Name"] for table in glue.get_tables(DatabaseName="people")["TableList"]}
     assert left == {*names, "predict_age_hidden_people"} - {*names[2:4]}
+
+
+def test_a_comparison_whose_role_may_not_list_tables_says_what_it_left(
+    space: Store, two_quarters: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lake Formation may refuse GetTables: the comparison has its answer, and the log names the tables that may be left."""
+    for run in two_quarters.runs():
+        moved(space, run)
+    alone = asked("diff", "previous", "current")
+
+    class Refusing:
+        def get_paginator(self, _: str) -> Any:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no right to list"}}, "GetTables")
+
+    monkeypatch.setattr(diff, "client", lambda _: Refusing())
+    caplog.clear()
+    assert asked("diff", "previous", "current") == alone
+    (said,) = [json.loads(r.message) for r in caplog.records if "not_dropped" in r.message]
+    assert said["not_dropped"] == "predict_age_final_results_diff_*" and "no right to list" in said["message"]
 
 
 def test_verify_and_rollback(space: Store, two_quarters: Workspace) -> None:

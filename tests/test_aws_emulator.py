@@ -223,6 +223,51 @@ def test_missing_capacity_is_waited_for(
         assert len(asked) > state_machine.ON_DEMAND_STARTS * 2
 
 
+MINUTES_WITHOUT_CAPACITY, MINUTES_OF_QUOTA = 20, 5
+
+
+def test_a_prediction_task_waits_for_capacity_then_without_spot_then_for_the_quota(
+    small: Small, tasks: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The states of a batch, executed, on a clock that the waits between tries move: nothing for 20 minutes, then a quota that is
+    used up for 5, then On-Demand capacity alone. The task starts there, and the first tries had asked for Spot.
+    """
+    clock, asked = [0.0], list[tuple[float, tuple[str, ...]]]()
+    run_task = compute.RunningEcs.run_task
+
+    def market(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kinds = tuple(p["capacityProvider"] for p in next(a for a in args if isinstance(a, list) and "capacityProvider" in str(a)))
+        asked.append((clock[0] / 60, kinds))
+        if clock[0] < MINUTES_WITHOUT_CAPACITY * 60:
+            raise ClientException("Capacity is unavailable at this time. Please try again later or in a different zone")
+        if clock[0] < (MINUTES_WITHOUT_CAPACITY + MINUTES_OF_QUOTA) * 60:
+            raise ClientException("You've reached the limit on the number of vCPUs you can run concurrently")
+        if "FARGATE_SPOT" in kinds:
+            raise ClientException("Capacity is unavailable at this time")
+        return run_task(self, *args, **kwargs)
+
+    def wait(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(compute.RunningEcs, "run_task", market)
+    monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=wait))
+    item = state_machine.definition()["States"]["ParallelPrediction"]["ItemProcessor"]
+    for name in ("PredictBatches", "PredictBatchesAgain"):
+        del item["States"][name]["Parameters"]["NetworkConfiguration"]
+        item["States"][name]["Parameters"]["Overrides"]["ContainerOverrides"][0]["Name"] = "work"
+    text = json.dumps({"StartAt": item["StartAt"], "States": item["States"]})
+    for place, value in {"cluster": small.name, "prediction_task": small.task, "partition": "aws"}.items():
+        text = text.replace(f"${{{place}}}", value)
+    name = f"m{uuid.uuid4().hex[:8]}"
+    machine = small.states.create_state_machine(name=name, definition=text, roleArn=small.role)["stateMachineArn"]
+    execution = small.execute(machine, {"run_id": "r", "token": "7", "accept": "", "task": "0"})
+    assert (execution["status"], len(tasks)) == ("SUCCEEDED", 1)
+    assert asked[0] == (0.0, ("FARGATE_SPOT", "FARGATE"))
+    (at, kinds) = asked[-1]
+    assert at > MINUTES_WITHOUT_CAPACITY + MINUTES_OF_QUOTA and kinds == ("FARGATE",)
+    assert any(MINUTES_WITHOUT_CAPACITY < minute < at for minute, _ in asked), "the quota refused a start"
+
+
 def map_over(small: Small, script: str, **settings: Any) -> dict[str, Any]:
     """A distributed map over three numbers, a task each."""
     task = small.run_task({"Name": "PREDICT_AGE_TASK", "Value.$": "States.Format('{}', $)"}, {"Name": "SCRIPT", "Value": script})

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from predict_age.aws.cost_plan import (
     TASK_START_SECONDS,
     Fleet,
     TaskCost,
+    disk_dollars,
     estimate_cost,
     spent_dollars,
     task_dollars,
@@ -236,6 +237,24 @@ def test_a_run_as_planned_costs_what_was_planned() -> None:
         assert spent.keys() == plan.dollars.keys()
         for service, dollars in spent.items():
             assert dollars == pytest.approx(plan.dollars[service], rel=0.02), (rows, service)  # seconds are shown rounded
+
+
+def test_the_disk_of_every_task_is_billed() -> None:
+    """Beyond the first 20 GiB, as long as the task runs, on Spot as well: in the plan and in what a run has cost."""
+    fleet = Fleet()
+    none = replace(fleet, training_disk_gib=20, prediction_disk_gib=20, helper_disk_gib=20)
+    for command, gib in (
+        ("train", fleet.training_disk_gib),
+        ("predict", fleet.prediction_disk_gib),
+        ("collect", fleet.helper_disk_gib),
+    ):
+        task = [TaskCost(command, "done", 3600 - TASK_START_SECONDS, 4, 16, 0.8)]
+        billed, free = (spent_dollars(task, 1, 0, f)["Fargate"] for f in (fleet, none))
+        assert gib > 20
+        assert billed - free == pytest.approx((gib - 20) * PRICES.disk_gib_hour)
+    plan = {f: estimate_cost(378_024_173, fleet=f) for f in (fleet, none, replace(none, prediction_disk_gib=30))}
+    assert plan[fleet].total > plan[replace(none, prediction_disk_gib=30)].total > plan[none].total
+    assert disk_dollars(20, 3600) == disk_dollars(5, 3600) == 0 < disk_dollars(21, 1) == disk_dollars(21, 60)
 
 
 def test_a_task_costs_a_minute_at_least() -> None:

@@ -7,7 +7,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ DATABASE, PEOPLE = "company_lake", 4000
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 FIRST, SECOND = "2025-10-23T08:00:00Z", "2026-01-05T08:00:00Z"
 HOUR = 3600.0
+FILTER = "aws_cloudwatch_log_metric_filter"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/predict-age@sha256:" + "0123456789abcdef" * 4
 
 
@@ -50,18 +51,27 @@ class Quarters(Cloud):
     def event(self, **changes: Any) -> dict[str, Any]:
         return super().event(training_source=f"glue://{DATABASE}/labelled", **changes)
 
-    def note_metrics(self) -> None:
-        """Keep what the services would have written about the executions until now."""
+    def note_metrics(self, since: float = 0.0) -> None:
+        """Keep what the services would have written about the executions that began after ``since`` (seconds), until now."""
         plan, machine = Plan(self.stack.resources()), self.outputs["state_machine"]
-        found = [self.states.describe_execution(executionArn=e["executionArn"]) for e in self.executions()]
+        begun = [e for e in self.executions() if e["startDate"].timestamp() >= since]
+        found = [self.states.describe_execution(executionArn=e["executionArn"]) for e in begun]
         ends = [(e["startDate"].timestamp(), e["stopDate"].timestamp(), e["status"]) for e in found]
         self.points += metrics.of_executions(machine, ends)
         self.points += metrics.of_functions(compute.Settings.invoked)
         self.points += metrics.of_tasks(plan, compute.Settings.stopped)
         self.points += metrics.of_statements(self.outputs["workgroup"], athena.RunningAthena.scanned)
+        self.points += metrics.of_queue("predict-age-not-started", [(time.time(), self.waiting_events())])
         self.points += metrics.of_logs(g["name"] for g in plan.of("aws_cloudwatch_log_group") if "/ecs/" in g["name"])
         for done in (compute.Settings.invoked, compute.Settings.stopped, athena.RunningAthena.scanned):
             done.clear()
+
+    def waiting_events(self) -> int:
+        """Events that could not start an execution."""
+        sqs = boto3.client("sqs")
+        queue = sqs.get_queue_url(QueueName="predict-age-not-started")["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+        return int(found["ApproximateNumberOfMessages"])
 
     def said(self) -> str:
         """Last words of the tasks, for a failed test."""
@@ -203,6 +213,28 @@ def test_nothing_rings_while_all_is_well(cloud: Quarters) -> None:
     assert cloud.ringing() == set()
 
 
+def test_nothing_rings_in_twenty_runs_in_a_row(cloud: Quarters) -> None:
+    """The metrics of the executions so far, one after another until there are twenty, ten minutes apart; one failed task a run rings."""
+    machine, plan = cloud.outputs["state_machine"], Plan(cloud.stack.resources())
+    ended = metrics.metric_name("AWS/States", "ExecutionsSucceeded", StateMachineArn=machine)
+    times = [at for _, at, _ in cloud.points]
+    first, length = min(times), max(times) - min(times) + 600
+    one_after_another = len([1 for name, _, _ in cloud.points if name == ended])
+    rounds = 20 // one_after_another
+    moved = [(name, at + n * length, value) for n in range(rounds) for name, at, value in cloud.points]
+    assert sum(name == ended for name, _, _ in moved) == 20
+    alarms = [Alarm(a) for a in plan.of("aws_cloudwatch_metric_alarm")]
+
+    def ringing(points: list[metrics.Point]) -> set[str]:
+        written = metrics.series(points)
+        end = first + rounds * length + HOUR
+        return {a.name.removeprefix("predict-age-") for a in alarms if a.rings(written, first - HOUR, end)}
+
+    assert ringing(moved) == set()
+    (failed,) = {metrics.metric_name(t["namespace"], t["name"]) for f in plan.of(FILTER) for t in f["metric_transformation"]}
+    assert ringing(moved + [(failed, first + n * length + m, 1.0) for n in range(rounds) for m in (1, 2)]) == {"tasks-failed"}
+
+
 class Protection(threading.Thread):
     """Looks again and again at what protects the bucket, and remembers when something was off."""
 
@@ -288,6 +320,51 @@ def test_faults_ring(cloud: Quarters) -> None:
     assert failed["status"] == "FAILED"
     cloud.note_metrics()
     assert cloud.ringing() == {"execution-failed", "tasks-failed"}
+
+
+def test_each_of_three_faults_rings_for_itself(cloud: Quarters) -> None:
+    """An execution that is stopped, a function that fails eleven times, an event that could not be delivered."""
+
+    def rung_by(fault: Callable[[], object]) -> set[str]:
+        cloud.note_metrics()
+        cloud.points.clear()
+        began = time.time()
+        fault()
+        cloud.note_metrics(began)
+        return cloud.ringing()
+
+    def stop_an_execution() -> None:
+        ecs, slots = boto3.client("ecs"), compute.Settings.slots
+        (cluster,) = ecs.list_clusters()["clusterArns"]
+        slots.acquire()
+        slots.acquire()  # its task waits
+        try:
+            execution = cloud.start(cloud.event(time="2026-01-07T08:00:00Z"))
+            end = time.monotonic() + 60
+            while not (waiting := ecs.list_tasks(cluster=cluster, desiredStatus="RUNNING")["taskArns"]):
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            cloud.states.stop_execution(executionArn=execution)
+            for task in waiting:
+                ecs.stop_task(cluster=cluster, task=task)
+        finally:
+            slots.release()
+            slots.release()
+        assert cloud.finish(execution)["status"] == "ABORTED"
+
+    def fail_a_function() -> None:
+        for _ in range(11):
+            asked = boto3.client("lambda").invoke(FunctionName="predict-age-final-results", Payload=b'{"verify": "2020q1"}')
+            assert asked["FunctionError"] == "Unhandled"
+
+    def lose_an_event() -> None:
+        queue = boto3.client("sqs").get_queue_url(QueueName="predict-age-not-started")["QueueUrl"]
+        boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+
+    assert rung_by(lambda: None) == set()
+    assert rung_by(stop_an_execution) == {"not-finished"}
+    assert rung_by(fail_a_function) == {"function-errors"}
+    assert rung_by(lose_an_event) == {"not-started"}
 
 
 def test_only_the_company_s_things_are_left(cloud: Quarters) -> None:

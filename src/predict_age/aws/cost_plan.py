@@ -42,6 +42,12 @@ class Fleet:
     max_concurrency: int = 500
     spot_weight: float = 0.8  # of the prediction tasks: weights 4 to 1
     training_disk_gib: int = 200
+    prediction_disk_gib: int = 30
+    helper_disk_gib: int = 30  # of each task that adds up the batches or writes the report
+
+    def disk_gib(self, task: str) -> int:
+        """Disk of a task by its command: "train", "predict" or another."""
+        return {"train": self.training_disk_gib, "predict": self.prediction_disk_gib}.get(task, self.helper_disk_gib)
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,17 @@ class AwsPlan:
 
 
 def task_dollars(vcpu: float, gib: float, seconds: float, prices: Prices = PRICES) -> float:
-    """A Fargate task on demand; a minute at least is billed."""
-    return max(seconds, 60.0) / 3600 * (vcpu * prices.vcpu_hour + gib * prices.gib_hour)
+    """Processors and memory of a Fargate task on demand; a minute at least is billed."""
+    return _billed_hours(seconds) * (vcpu * prices.vcpu_hour + gib * prices.gib_hour)
+
+
+def disk_dollars(gib: float, seconds: float, prices: Prices = PRICES) -> float:
+    """Disk of a Fargate task, whose first 20 GiB are free; counted at the full price on Spot, too."""
+    return _billed_hours(seconds) * max(gib - FREE_DISK_GIB, 0) * prices.disk_gib_hour
+
+
+def _billed_hours(seconds: float) -> float:
+    return max(seconds, 60.0) / 3600
 
 
 def estimate_cost(
@@ -125,9 +140,14 @@ def estimate_cost(
     helpers = [TASK_START_SECONDS + batches * 0.05, TASK_START_SECONDS]
     fargate = (
         task_dollars(fleet.training_vcpu, fleet.training_gib, training, prices)
-        + _disk_dollars(training, fleet, prices)
+        + disk_dollars(fleet.training_disk_gib, training, prices)
         + tasks * factor * task_dollars(fleet.prediction_vcpu, fleet.prediction_gib, each, prices)
-        + sum(task_dollars(1, 4, s, prices) for s in helpers)
+        + tasks * disk_dollars(fleet.prediction_disk_gib, each, prices)
+        + sum(task_dollars(1, 4, s, prices) + disk_dollars(fleet.helper_disk_gib, s, prices) for s in helpers)
+    )
+    said.append(
+        f"disk beyond {FREE_DISK_GIB} GiB, at full price on Spot, too: {fleet.training_disk_gib - FREE_DISK_GIB} GiB for training "
+        f"and {fleet.prediction_disk_gib - FREE_DISK_GIB} GiB for each prediction task, at ${prices.disk_gib_hour:g} a GiB and hour"
     )
     scanned = _scanned(rows, to_predict)
     minutes = _minutes(training + ceil(tasks / concurrency) * each + sum(helpers), scanned)
@@ -159,11 +179,6 @@ def _query_seconds(scanned_bytes: int) -> float:
 def _minutes(seconds_of_tasks: float, scanned_bytes: int) -> float:
     """Minutes of a run whose tasks take so long one after the other."""
     return (seconds_of_tasks + 2 * _query_seconds(scanned_bytes) + 60) / 60
-
-
-def _disk_dollars(seconds: float, fleet: Fleet, prices: Prices) -> float:
-    """A training task's disk; the first 20 GiB of a task are free."""
-    return seconds / 3600 * (fleet.training_disk_gib - FREE_DISK_GIB) * prices.disk_gib_hour
 
 
 def _other_dollars(batches: int, tasks: int, scanned_bytes: int, minutes: float, prices: Prices) -> dict[str, float]:
@@ -266,8 +281,7 @@ def spent_dollars(
     for cost in costs:
         seconds = cost.seconds + TASK_START_SECONDS
         fargate += _on_spot(cost.spot, prices) * task_dollars(cost.vcpu, cost.gib, seconds, prices)
-        if cost.what == "train":
-            fargate += _disk_dollars(seconds, fleet, prices)
+        fargate += disk_dollars(fleet.disk_gib(cost.what), seconds, prices)
     predicting = [cost.seconds + TASK_START_SECONDS for cost in costs if cost.what == "predict"]  # at the same time
     others = [cost.seconds + TASK_START_SECONDS for cost in costs if cost.what != "predict"]
     minutes = _minutes(sum(others) + max(predicting, default=0.0), scanned_bytes)

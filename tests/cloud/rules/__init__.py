@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cloud.rules import api, compute, machine, network, rights, storage, watching
+from cloud.rules import api, compute, machine, network, paths, rights, storage, watching
 from cloud.rules.plan import Plan, Resource
 
 RULES: tuple[Callable[[Plan], Iterator[str]], ...] = (
@@ -16,6 +16,7 @@ RULES: tuple[Callable[[Plan], Iterator[str]], ...] = (
     *network.RULES,
     *compute.RULES,
     *machine.RULES,
+    *paths.RULES,
     *watching.RULES,
     *api.RULES,
 )

@@ -16,6 +16,7 @@ from predict_age.storage.workspace import Workspace
 NOT_SERVED = {"/metrics", "/"}  # metrics of a single process; a page, which no browser can sign a request for
 GATEWAY_SECONDS = 30
 ONE_VCPU_MB = 1769
+LEAST_DISK_MB = 1024
 LEAST_SECONDS = 15  # of a function whose first answer loads a model
 CALLER = {"AWS_IAM": "$context.identity.userArn", "JWT": "$context.authorizer.claims.sub"}
 LOGGED = {  # what an access log may hold beside the caller: nothing of the path, the query, or other claims of a token
@@ -138,6 +139,11 @@ def function(plan: Plan) -> Iterator[str]:
     processor = ("neoverse-n1", "+neon") if arm else ("haswell", "+avx2")  # the image has machine code for these
     if (env.get("NUMBA_CPU_NAME"), env.get("NUMBA_CPU_FEATURES")) != processor:
         yield "the API compiles its kernels at each start"
+    blas = "NEOVERSEN1" if arm else "Haswell"  # the tasks' instructions and no threads: the same last digits
+    if (env.get("OPENBLAS_CORETYPE"), env.get("OPENBLAS_NUM_THREADS")) != (blas, "1"):
+        yield "the API computes other last digits than the tasks"
+    if found["ephemeral_storage"][0]["size"] < LEAST_DISK_MB:
+        yield "the API has too little disk for a model"
     for name, value in {**ENVIRONMENT, "PREDICT_AGE_BUCKET": plan.bucket["id"]}.items():
         if env.get(name) != value:
             yield f"the API has {name} = {env.get(name)}"

@@ -14,7 +14,7 @@ from predict_age.aws.state_machine import LAMBDAS, TASKS
 ROOT = Path(__file__).parents[3]
 LAMBDA_CODE = ROOT / "src" / "predict_age" / "aws" / "lambdas"
 GIB_A_VCPU = 4  # every vCPU has a worker with model and rows
-DISK_GIB = {"training": Fleet().training_disk_gib}  # working copies of the source
+DISK_GIB = {"training": Fleet().training_disk_gib, "prediction": Fleet().prediction_disk_gib}
 SPOT_NOTICE_SECONDS = 120
 ATHENA_FUNCTIONS = {"human_qa", "final_results"}  # they wait for statements over all rows
 LONGEST_FUNCTION = 900
@@ -61,8 +61,8 @@ def sizes(plan: Plan) -> Iterator[str]:
             yield f"{name} has too little memory"
         if (vcpu, gib) != planned.get(name, (1, 4)):
             yield f"{name} is not the size that the cost plan counts with"
-        if task["ephemeral_storage"][0]["size_in_gib"] < DISK_GIB.get(name, 21):
-            yield f"{name} has too little disk"
+        if task["ephemeral_storage"][0]["size_in_gib"] != DISK_GIB.get(name, fleet.helper_disk_gib):
+            yield f"{name} has another disk than the cost plan counts with"
         platform = task["runtime_platform"][0]
         if (platform["operating_system_family"], platform["cpu_architecture"]) != ("LINUX", "X86_64"):
             yield f"{name} runs on a processor that the image is not built for"
@@ -144,6 +144,8 @@ def functions(plan: Plan) -> Iterator[str]:
 
 def capacity(plan: Plan) -> Iterator[str]:
     """The cluster has each provider of capacity that a state asks for."""
+    if {"name": "containerInsights", "value": "enabled"} not in plan.one("aws_ecs_cluster")["setting"]:
+        yield "the dashboard shows no processor time and memory of tasks"
     has = set(plan.one("aws_ecs_cluster_capacity_providers")["capacity_providers"])
     for name, state in plan.containers_of_states():
         if missing := {p["CapacityProvider"] for p in state["Parameters"]["CapacityProviderStrategy"]} - has:
@@ -171,6 +173,16 @@ def image_problems(dockerfile: str, ignored: str, user: str) -> Iterator[str]:
         yield "LightGBM and XGBoost find no OpenMP"
     if not any(re.search(rf"chown {user} /scratch\b", line) for line in words["RUN"]):
         yield "the tasks' user may not write to /scratch"
+    if words.get("VOLUME") != ["VOLUME /scratch"]:
+        yield "Fargate's disk belongs to root: it takes over the owner of a folder that the image declares as a volume"
+    variables = dict(re.findall(r"(\w+)=(\S+)", " ".join(words.get("ENV", []))))
+    for name in ("HOME", "TMPDIR", "PREDICT_AGE_SCRATCH"):
+        if variables.get(name) != "/scratch":
+            yield f"{name} is a folder that cannot be written"
+    (folder,) = [line.split()[1] for line in words.get("WORKDIR", ["WORKDIR /"])[-1:]]
+    sources = [line.split()[2] for line in words["COPY"] if line.split()[1] == "src"]
+    if [f"{folder}/{place.removeprefix('./')}" for place in sources] != [variables.get("PYTHONPATH")]:
+        yield "the image does not find its code"
     if words.get("ENTRYPOINT") != ['ENTRYPOINT ["python", "-m", "predict_age"]']:
         yield "the entry point is not the program itself: a shell passes no signal on"
     for copied in words["COPY"]:

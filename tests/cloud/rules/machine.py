@@ -9,9 +9,18 @@ import re
 from collections.abc import Iterator
 
 from cloud.rules.plan import Plan, Values
+from predict_age import errors
 from predict_age.aws.run_mirror import Job
 from predict_age.aws.state_machine import LAMBDAS, TASKS
+from predict_age.aws.tasks import COMMANDS
 
+NO_CAPACITY = {  # names of the errors with which RunTask says that a task cannot start now: capacity, quota, too many calls
+    *(f"ECS.{kind}Exception" for kind in ("AmazonECS", "Client", "Server", "Service", "SdkClient", "Throttling")),
+    "AmazonECS.Unknown",
+}
+HOPELESS = {
+    kind.__name__ for kind in vars(errors).values() if isinstance(kind, type) and getattr(kind, "exit_code", 1) in (2, 3, 4, 5, 75)
+}
 WORKING = ("Task", "Map")
 SHORTEST_TASK, LONGEST_TASK = 3600, 24 * 3600  # seconds
 
@@ -34,6 +43,8 @@ def shape(plan: Plan) -> Iterator[str]:
             yield "the map tolerates lost batches"
         if not 1 <= (state.get("MaxConcurrency") or 0) <= 10_000:
             yield f"{name} starts everything at once"
+        if state.get("ItemReader", {}).get("ReaderConfig") != {"InputType": "JSON"}:
+            yield f"{name} reads its list in another form than it was written"
         if state.get("ResultPath", "") is not None:
             yield f"{name} collects what its items return"
 
@@ -117,7 +128,7 @@ def containers(plan: Plan) -> Iterator[str]:
     """Errors that another try cannot change end a container's work at once; capacity is waited for; the last tries are On-Demand."""
     everything = dict(plan.states())
     for name, state in plan.containers_of_states():
-        waits = [_waits(r) for r in state["Retry"] if "ECS.AmazonECSException" in r["ErrorEquals"]]
+        waits = [_waits(r) for r in state["Retry"] if set(r["ErrorEquals"]) >= NO_CAPACITY]
         spot = any(p["CapacityProvider"] == "FARGATE_SPOT" for p in state["Parameters"]["CapacityProviderStrategy"])
         if not waits or waits[0] < (300 if spot else 1200):
             yield f"{name} does not wait for capacity"
@@ -214,6 +225,9 @@ def inputs(plan: Plan) -> Iterator[str]:
             yield f"{name} runs in another cluster"
         if override["Name"] != plan.container(override["Name"])["name"]:
             yield f"{name} starts another container"
+    done = {tuple(s["Parameters"]["Overrides"]["ContainerOverrides"][0]["Command"]) for _, s in plan.containers_of_states()}
+    if missing := {("aws-task", command) for command in COMMANDS} ^ done:
+        yield f"work that nobody does, or that does not exist: {sorted(missing)}"
     first = plan.definition["States"][plan.definition["StartAt"]]["Parameters"]["Payload"]
     if first != {"request.$": "$", "execution.$": "$$.Execution.Id"}:
         yield "the lease does not name the execution"
@@ -221,7 +235,7 @@ def inputs(plan: Plan) -> Iterator[str]:
         if state.get("Resource", "").endswith("lambda:invoke") and name != plan.definition["StartAt"]:
             if state["Parameters"].get("Payload.$") != "$" or state.get("ResultPath", "") is not None:
                 yield f"{name} changes the input of the next states"
-            if not any("LeaseLostError" in r["ErrorEquals"] and not r["MaxAttempts"] for r in state["Retry"]):
+            if not any(set(r["ErrorEquals"]) >= HOPELESS and not r["MaxAttempts"] for r in state["Retry"]):
                 yield f"{name} repeats errors that another try cannot change"
 
 
@@ -230,6 +244,8 @@ def logging(plan: Plan) -> Iterator[str]:
     (logged,) = plan.one("aws_sfn_state_machine")["logging_configuration"]
     if logged["include_execution_data"]:
         yield "the machine logs what its states get"
+    if not all(t["enabled"] for t in plan.one("aws_sfn_state_machine")["tracing_configuration"]):
+        yield "executions are not traced"
     if logged["level"] not in {"ERROR", "ALL", "FATAL"}:
         yield "the machine logs nothing"
     if logged["log_destination"] not in {f"{g['arn']}:*" for g in plan.of("aws_cloudwatch_log_group")}:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 from collections.abc import Iterator
 
 from cloud.rules.plan import Plan
@@ -18,6 +20,8 @@ def doors(plan: Plan) -> Iterator[str]:
     for rule in outward:
         if rule["ip_protocol"] != "tcp" or (rule["from_port"], rule["to_port"]) != (443, 443):
             yield "tasks may talk to more than HTTPS"
+        if rule["cidr_ipv4"] != EVERYWHERE:
+            yield "tasks cannot reach AWS"
     if plan.of("aws_vpc_security_group_ingress_rule"):
         yield "something may connect to the tasks"
     for group in (*plan.of("aws_security_group"), *plan.of("aws_default_security_group")):
@@ -38,10 +42,22 @@ def ways(plan: Plan) -> Iterator[str]:
     private = {s["id"] for s in plan.of("aws_subnet") if ".private[" in s["address"]}
     if not private:
         return  # somebody else's network
+    for vpc in plan.of("aws_vpc"):
+        if not (vpc["enable_dns_support"] and vpc["enable_dns_hostnames"]):
+            yield "tasks find no address of AWS: the VPC has no DNS"
+    own = plan.of("aws_subnet")
+    if len({s["availability_zone"] for s in own if s["id"] in private}) < 2:
+        yield "all tasks run in one zone: without capacity there, there is none"
+    blocks = [ipaddress.ip_network(s["cidr_block"]) for s in own]
+    if any(a.overlaps(b) for a, b in itertools.combinations(blocks, 2)):
+        yield "subnets share addresses"
     tables = {a["subnet_id"]: a["route_table_id"] for a in plan.of("aws_route_table_association")}
     routes = {r["route_table_id"]: r for r in plan.of("aws_route") if r["destination_cidr_block"] == EVERYWHERE}
+    region = plan.one("aws_ecs_cluster")["arn"].split(":")[3]
     endpoints = [
-        e for e in plan.of("aws_vpc_endpoint") if e["vpc_endpoint_type"] == "Gateway" and e["service_name"].endswith(".s3")
+        e
+        for e in plan.of("aws_vpc_endpoint")
+        if e["vpc_endpoint_type"] == "Gateway" and e["service_name"] == f"com.amazonaws.{region}.s3"
     ]
     nat = {g["id"]: tables.get(g["subnet_id"]) for g in plan.of("aws_nat_gateway")}
     for name, state in plan.containers_of_states():

@@ -327,6 +327,11 @@ def hand_over(plan: Plan) -> Iterator[str]:
 
 def keys(plan: Plan) -> Iterator[str]:
     """The suppression list's key opens for the training task and the API, the alerts' key for the machine, and for no other role."""
+    stated = {
+        sid: {r for r in plan.roles if any(s.get("Sid") == sid for s in plan.statements(r))} for sid in ("Source", "SourceKey")
+    }
+    if not stated["SourceKey"] <= stated["Source"]:
+        yield "the key of the source opens for roles that do not read it"
     for name, holders in (("suppression", {"training", "api"}), ("alerts", {"machine"})):
         key = plan.one("aws_kms_key", name)["arn"]
         for role in plan.roles:
@@ -373,10 +378,29 @@ def machine(plan: Plan) -> Iterator[str]:
     for action, resource in wanted:
         if not plan.may("machine", action, resource, **context):
             yield f"the machine may not {action} {resource}"
+        elsewhere = {"ecs:cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/another"}
+        if action.startswith("ecs:") and plan.may("machine", action, resource, **elsewhere):
+            yield f"the machine may {action} in another cluster"
+    for action, resource in wanted_by_maps(plan):
+        if not plan.may("machine", action, resource):
+            yield f"the machine may not {action} {resource}, which a map reads"
+    task = "arn:aws:ecs:us-east-1:123456789012:task/predict-age/x"
+    for created, may in (("RunTask", True), ("", False)):
+        if plan.may("machine", "ecs:TagResource", task, **({"ecs:CreateAction": created} if created else {})) != may:
+            yield f"the machine may{'' if not may else ' not'} tag tasks that it {'starts' if may else 'has not started'}"
     queue = plan.one("aws_sqs_queue")["arn"]
     for action, resource in (("states:StartExecution", own), ("sqs:SendMessage", queue)):
         if not plan.may("scheduler", action, resource):
             yield f"the scheduler may not {action}"
+
+
+def wanted_by_maps(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Action and object of each list of items that a map reads."""
+    for _, state in plan.states():
+        if state["Type"] == "Map" and "ItemReader" in state:
+            parameters = state["ItemReader"]["Parameters"]
+            (text,) = re.findall(r"States\.Format\('([^']*)', \$\.run_id\)", parameters["Key.$"])
+            yield "s3:GetObject", f"arn:aws:s3:::{parameters['Bucket']}/{text.format(RUN_ID)}"
 
 
 def statements_are_json(plan: Plan) -> Iterator[str]:

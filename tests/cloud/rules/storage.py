@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from cloud.iam import DENIED, decision
-from cloud.rules.plan import Plan, Values
+from cloud.rules.plan import Plan, Values, as_list
 
 DOCUMENT_DATABASE = "ai_agent_kb_predict_age"  # of the source tables of the architecture document
+FOREVER, LONGEST_COPY_DAYS = 10**6, 7
+COPIES = (("predict-age/runs/r/source/x", "an old version"), ("athena/x", "query output"))  # what people's rows are copied to
 READ_AT_ONCE = {"STANDARD", "INTELLIGENT_TIERING", "STANDARD_IA", "ONEZONE_IA", "GLACIER_IR"}
 KEPT = (  # object: days that an overwritten or deleted version of it must stay
     ("predict-age/published.json", 30),
@@ -34,8 +34,17 @@ def _prefix(rule: Values) -> str:
 def lifecycle(plan: Plan) -> Iterator[str]:
     """Rules of the bucket expire query output and unfinished uploads; results can be read at once, old versions stay long enough."""
     rules = _lifecycle(plan)
-    if not any(r["abort_incomplete_multipart_upload"] and not _prefix(r) for r in rules):
+    aborting = [u["days_after_initiation"] for r in rules if not _prefix(r) for u in r["abort_incomplete_multipart_upload"]]
+    if min(aborting, default=FOREVER) > LONGEST_COPY_DAYS:
         yield "unfinished uploads stay for ever"
+    for name, what in COPIES:
+        mine = [r for r in rules if name.startswith(_prefix(r))]
+        gone = [e["days"] for r in mine for e in r["expiration"] if e["days"]]
+        old = [e["noncurrent_days"] for r in mine for e in r["noncurrent_version_expiration"]]
+        if min(old, default=FOREVER) > LONGEST_COPY_DAYS or (
+            what == "query output" and min(gone, default=FOREVER) > LONGEST_COPY_DAYS
+        ):
+            yield f"{what} with people's rows stays after it was deleted or is not needed any more"
     for rule in rules:
         prefix = _prefix(rule)
         if any(e["days"] or e["date"] for e in rule["expiration"]) and not prefix.startswith("athena/"):
@@ -58,10 +67,13 @@ def bucket(plan: Plan) -> Iterator[str]:
         yield "the bucket keeps no versions"
     statements = [s for p in plan.of("aws_s3_bucket_policy") for s in json.loads(p["policy"])["Statement"]]
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}  # with every right: what does the bucket itself refuse?
-    for resource in (plan.bucket["arn"], f"{plan.bucket['arn']}/x"):
-        if decision([*statements, everything], "s3:GetObject", resource, **{"aws:SecureTransport": "false"}) != DENIED:
+    for action, resource in (
+        ("s3:ListBucket", plan.bucket["arn"]),
+        *((f"s3:{verb}Object", f"{plan.bucket['arn']}/x") for verb in ("Get", "Put", "Delete")),
+    ):
+        if decision([*statements, everything], action, resource, **{"aws:SecureTransport": "false"}) != DENIED:
             yield "the bucket takes calls without TLS"
-        if decision([*statements, everything], "s3:GetObject", resource) == DENIED:
+        if decision([*statements, everything], action, resource) == DENIED:
             yield "the bucket refuses calls with TLS"
     if any(s["Effect"] == "Allow" for s in statements):
         yield "the bucket's policy gives rights"
@@ -69,8 +81,12 @@ def bucket(plan: Plan) -> Iterator[str]:
         default = encryption["rule"][0]["apply_server_side_encryption_by_default"][0]
         if default["sse_algorithm"] == "aws:kms" and not default["kms_master_key_id"]:
             yield "objects are encrypted with a key that no role may use"
+        if not encryption["rule"][0]["bucket_key_enabled"]:
+            yield "each object asks KMS, which costs by the request"
     if not plan.of("aws_s3_bucket_server_side_encryption_configuration"):
         yield "objects are not encrypted by a rule of the bucket"
+    if any(log["target_bucket"] == log["bucket"] for log in plan.of("aws_s3_bucket_logging")):
+        yield "the access log is written into the bucket that it is about, and logs itself"
     for kind, attribute in (
         ("aws_s3_bucket", "force_destroy"),
         ("aws_ecr_repository", "force_delete"),
@@ -78,6 +94,28 @@ def bucket(plan: Plan) -> Iterator[str]:
     ):
         if any(v[attribute] for v in plan.of(kind)):
             yield f"{kind} is destroyed with what it holds"
+
+
+def own_key(plan: Plan) -> Iterator[str]:
+    """Objects, query output and rights name the same key, or none of them a key; whoever writes may encrypt with it."""
+    (rule,) = plan.one("aws_s3_bucket_server_side_encryption_configuration")["rule"]
+    (default,) = rule["apply_server_side_encryption_by_default"]
+    (settings,) = plan.one("aws_athena_workgroup")["configuration"]
+    (result,) = settings["result_configuration"]
+    (output,) = result["encryption_configuration"]
+    stated = [s for r in plan.roles for s in plan.statements(r) if s.get("Sid") == "ObjectKey"]
+    named = {resource for s in stated for resource in as_list(s["Resource"])}
+    found = {default["kms_master_key_id"] or None, output["kms_key_arn"] or None, *(named or {None})}
+    kinds = (default["sse_algorithm"], output["encryption_option"])
+    if len(found) != 1 or kinds != (("AES256", "SSE_S3") if found == {None} else ("aws:kms", "SSE_KMS")):
+        yield "objects, query output and roles do not agree on the key"
+    for key in found - {None}:
+        for role in plan.roles:
+            writes = any("s3:PutObject" in as_list(s["Action"]) for s in plan.statements(role))
+            if writes and not plan.may(role, "kms:GenerateDataKey", key):
+                yield f"{role} may not write with the key of the objects"
+    if not result["output_location"].startswith(f"s3://{plan.bucket['id']}/athena/"):
+        yield "query output lies where nothing expires"
 
 
 def keys(plan: Plan) -> Iterator[str]:
@@ -91,6 +129,9 @@ def keys(plan: Plan) -> Iterator[str]:
             principal = statement["Principal"]
             owner = isinstance(principal, dict) and str(principal.get("AWS", "")).endswith(":root")
             service = isinstance(principal, dict) and principal.keys() == {"Service"}
+            account = statement.get("Condition", {}).get("StringEquals", {}).get("aws:SourceAccount")
+            if service and account != "123456789012":
+                yield f"{key['address']} opens for the service on behalf of other accounts"
             if statement["Effect"] == "Allow" and not owner and not service:
                 yield f"{key['address']} opens for {principal}"
 
@@ -116,14 +157,4 @@ def images(plan: Plan) -> Iterator[str]:
                 yield "images expire that runs may still need"
 
 
-RULES = (lifecycle, bucket, keys, database, images)
-
-
-def unprotected(folder: Path) -> list[str]:
-    """Resources of the storage module that Terraform would destroy: the plan does not show the protection, the text does."""
-    found = []
-    for path in sorted(folder.glob("*.tf")):
-        for name, body in re.findall(r'^resource "\w+" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.M | re.S):
-            if not re.search(r"^  lifecycle \{\n    prevent_destroy = true$", body, re.M):
-                found.append(f"{path.name}: {name}")
-    return found
+RULES = (lifecycle, bucket, own_key, keys, database, images)

@@ -30,16 +30,17 @@ METRICS = {  # namespace: its metrics, and the dimensions that name one resource
     "ECS/ContainerInsights": ({"CpuUtilized", "MemoryUtilized", "RunningTaskCount"}, {"ClusterName"}),
 }
 OUR_TASK_METRICS = {"TasksBegun", "TasksDone"}  # dimension Workspace
-FAULTS = {  # what must ring: metric, by how much it moves in a fault, and by how much at most in a healthy hour
-    "ExecutionsFailed": (1, 0),
-    "ExecutionsTimedOut": (1, 0),
-    "ExecutionsAborted": (1, 0),
-    "ApproximateNumberOfMessagesVisible": (1, 0),
-    "Errors": (11, 6),
-    "TasksFailed": (3, 2),
-    "ProcessedBytes": (2.1e12, 2e11),
-    "5xx": (6, 5),
-    "Throttles": (11, 10),
+MINUTE, HOUR = 60, 3600
+FAULTS = {  # what must ring: metric, by how much it moves in a fault and in how many seconds, and how much at most is healthy
+    "ExecutionsFailed": (1, MINUTE, 0),
+    "ExecutionsTimedOut": (1, MINUTE, 0),
+    "ExecutionsAborted": (1, MINUTE, 0),
+    "ApproximateNumberOfMessagesVisible": (1, MINUTE, 0),
+    "Errors": (11, HOUR, 6),
+    "TasksFailed": (3, HOUR, 2),
+    "ProcessedBytes": (2.1e12, HOUR, 2e11),
+    "5xx": (6, 5 * MINUTE, 5),
+    "Throttles": (11, 5 * MINUTE, 10),
 }
 FAULTS_OF_API = {"5xx", "Throttles"}
 QUARTER_STARTS = 4
@@ -59,14 +60,18 @@ def _names(plan: Plan) -> dict[str, set[str]]:
     }
 
 
+OUR_NAMESPACE = "PredictAge"
+
+
 def _own_metrics(plan: Plan) -> set[str]:
-    """Metrics that filters of our log groups count."""
-    return {t["name"] for f in plan.of("aws_cloudwatch_log_metric_filter") for t in f["metric_transformation"]}
+    """Metrics in our namespace that filters of our log groups count."""
+    filters = plan.of("aws_cloudwatch_log_metric_filter")
+    return {t["name"] for f in filters for t in f["metric_transformation"] if t["namespace"] == OUR_NAMESPACE}
 
 
 def _wrong_metric(plan: Plan, namespace: str, metric: str, dimensions: dict[str, str]) -> str:
     """Problem of a metric; empty when it exists."""
-    if namespace == "PredictAge":
+    if namespace == OUR_NAMESPACE:
         known: dict[str, frozenset[str]] = dict.fromkeys(_own_metrics(plan), frozenset()) | dict.fromkeys(
             OUR_TASK_METRICS, frozenset({"Workspace"})
         )
@@ -111,6 +116,9 @@ def _rings(alarm: Values, values: dict[str, float]) -> bool:
 def alarms(plan: Plan) -> Iterator[str]:
     """Every fault rings within the hour, nothing else does, and somebody hears it."""
     topic = plan.one("aws_sns_topic")["arn"]
+    names = [alarm["alarm_name"] for alarm in plan.of("aws_cloudwatch_metric_alarm")]
+    if len(set(names)) < len(names):
+        yield "two alarms have one name: one replaces the other"
     heard: dict[str, int] = {}
     for alarm in plan.of("aws_cloudwatch_metric_alarm"):
         name = alarm["alarm_name"]
@@ -127,15 +135,19 @@ def alarms(plan: Plan) -> Iterator[str]:
         for key, metric in series:
             if wrong := _wrong_metric(plan, metric["namespace"], metric["metric_name"], metric["dimensions"] or {}):
                 yield f"{name}: {wrong}"
-            if metric["period"] > 3600:
+            if metric["period"] > HOUR:
                 yield f"{name} rings a day late"
+            if metric["period"] % MINUTE:
+                yield f"{name} has a period for which services write no metrics"
             if metric["stat"] != ("Maximum" if metric["metric_name"].startswith("Approximate") else "Sum"):
                 yield f"{name} does not count"
             fault = metric["metric_name"].rpartition("-")[2]
             if fault not in FAULTS:
                 yield f"{name} watches {fault}, for which the rules know no fault"
                 continue
-            much, healthy = FAULTS[fault]
+            much, seconds, healthy = FAULTS[fault]
+            if metric["period"] < seconds:
+                yield f"{name} forgets faults within {seconds} s"
             if _rings(alarm, {**quiet, key: float(much)}):
                 heard[fault] = heard.get(fault, 0) + 1
             else:
@@ -154,6 +166,8 @@ def failed_tasks(plan: Plan) -> Iterator[str]:
     rules = {r["name"]: json.loads(r["event_pattern"]) for r in plan.of("aws_cloudwatch_event_rule")}
     filters = {f["log_group_name"]: f for f in plan.of("aws_cloudwatch_log_metric_filter")}
     watched = {m["metric_name"] for a in plan.of("aws_cloudwatch_metric_alarm") for _, m in _series(a)}
+    if any(r["state"] not in (None, "ENABLED") or r["is_enabled"] is False for r in plan.of("aws_cloudwatch_event_rule")):
+        yield "the rule that counts failed tasks is off"
     counted = False
     for target in plan.of("aws_cloudwatch_event_target"):
         found = filters.get(groups.get(target["arn"], ""))
@@ -220,7 +234,12 @@ def telling(plan: Plan) -> Iterator[str]:
     allowed = {a for s in policy if s["Principal"].get("Service") == "cloudwatch.amazonaws.com" for a in as_list(s["Action"])}
     if not {"kms:Decrypt", "kms:GenerateDataKey*"} <= allowed:
         yield "alarms may not use the key of the topic"
+    for queue in plan.of("aws_sqs_queue"):
+        if not queue["sqs_managed_sse_enabled"] and not queue["kms_master_key_id"]:
+            yield "events that could not start a run are stored unencrypted"
     for subscription in plan.of("aws_sns_topic_subscription"):
+        if subscription["protocol"] != "email":
+            yield "alerts are not mailed to the address"
         if not re.fullmatch(r"\S+@\S+", subscription["endpoint"] or ""):
             yield "alerts are sent to no address"
 
@@ -245,6 +264,16 @@ def _day(timer: Values) -> int:
 
 def _months(timer: Values) -> list[str]:
     return timer["schedule_expression"].split()[3:4]
+
+
+def _unreadable(plan: Plan, source: str) -> str:
+    """Problem of the source of scheduled runs: below its address, and nowhere above, the training task may read."""
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    if bucket == plan.bucket["id"] and "predict-age/runs/r/results/x".startswith(prefix):
+        return "scheduled runs read their own results"
+    if not plan.may("training", "s3:GetObject", f"arn:aws:s3:::{bucket}/{prefix}part-0.parquet"):
+        return "the source of scheduled runs may not be read"
+    return ""
 
 
 def schedule(plan: Plan) -> Iterator[str]:
@@ -272,6 +301,10 @@ def schedule(plan: Plan) -> Iterator[str]:
         if event.get("time") != "<aws.scheduler.scheduled-time>":
             yield "an event that is delivered twice is two runs"
         asks = event.get("expect_published") is True
+        if [w["mode"] for w in timer["flexible_time_window"]] != ["OFF"]:
+            yield "nobody knows when the schedule starts"
+        if not asks and (said := _unreadable(plan, str(event.get("source", "")))):
+            yield said
         if unknown := set(event) - (EXPECTATION_KEYS if asks else REQUEST_KEYS):
             yield f"the schedule's event has keys that are refused: {sorted(unknown)}"
         (delivery,) = target["retry_policy"] or [{"maximum_retry_attempts": 0, "maximum_event_age_in_seconds": 0}]
@@ -310,6 +343,9 @@ BUDGET_TAG = "user:project$predict-age"  # of the example's provider, whose tags
 def budget(plan: Plan) -> Iterator[str]:
     """A budget counts each month what carries the project's tag, and tells somebody in time."""
     for limit in plan.of("aws_budgets_budget"):
+        told_at = {(n["comparison_operator"], n["threshold_type"], n["notification_type"]) for n in limit["notification"]}
+        if not told_at <= {("GREATER_THAN", "PERCENTAGE", kind) for kind in ("ACTUAL", "FORECASTED")}:
+            yield "the budget tells at another time than when it is used up"
         if limit["time_unit"] != "MONTHLY":
             yield "the budget is not a month's"
         for chosen in limit["cost_filter"]:

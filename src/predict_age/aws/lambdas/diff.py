@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 import uuid
 from typing import TypedDict
 
 from predict_age.aws.lambdas.rollback import finished_run, verified_manifest
-from predict_age.aws.lambdas.runtime import Call, Event, create_table
+from predict_age.aws.lambdas.runtime import Call, Event, create_table, logger
 from predict_age.aws.lambdas.users_view import create_hidden_people_table, shown_people
 from predict_age.aws.object_names import COMPARISON_TABLES, RESULTS_TABLE, comparison_began, comparison_table
 from predict_age.aws.s3_store import client, code_of
@@ -73,14 +74,19 @@ def diff_results(call: Call, request: DiffRequest) -> Event:
 
 
 def _drop_abandoned_tables(call: Call, now: int) -> None:
-    """Drop the tables of comparisons whose function was ended before it could drop them."""
+    """Drop the tables of comparisons whose function was ended before it could drop them.
+
+    IAM lets the function see the tables that its role may read and leaves out the others. Lake Formation or a policy of the
+    organisation may refuse the question: then the tables stay, and the log says so.
+    """
     glue = client("glue")
     try:
         pages = glue.get_paginator("get_tables").paginate(DatabaseName=call.database, Expression=f"{COMPARISON_TABLES}.*")
         tables = [str(table["Name"]) for page in pages for table in page["TableList"]]
     except Exception as error:
-        if code_of(error) != "AccessDeniedException":  # perhaps refused beside tables of others: then they stay
+        if code_of(error) != "AccessDeniedException":
             raise
+        logger.warning(json.dumps({"function": "diff", "not_dropped": f"{COMPARISON_TABLES}*", "message": str(error)}))
         return
     for table in tables:
         began = comparison_began(table)
