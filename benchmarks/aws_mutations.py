@@ -152,7 +152,17 @@ def _problems(variant: str, resources: list[Resource]) -> list[str]:
 def failures(repository: Path, scratch: Path, tests: str) -> set[str]:
     """Names of the tests that fail; a run that cannot even collect counts as a failure."""
     env = {**os.environ, "PYTHONPATH": str(repository / "src"), "AWS_RULES_SCRATCH": str(scratch), "REQUIRE_TERRAFORM": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "--maxfail=2", *shlex.split(tests)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--tb=no",
+        f"--maxfail={1 + ('rules' in tests)}",
+        *shlex.split(tests),
+    ]
     done = subprocess.run(command, check=False, cwd=repository / "tests", env=env, capture_output=True, text=True)
     found = set(re.findall(r"^(?:FAILED|ERROR) \S+?::(\w+)", done.stdout, re.M))
     return found or ({"(no test ran)"} if done.returncode else set())
