@@ -1,4 +1,4 @@
-"""What each state of the machine reads from its input is there, whichever way led to it: a missing path ends an execution untold."""
+"""Every path that a state of the machine reads is in its input, whichever way led to it: a missing one ends an execution untold."""
 
 from __future__ import annotations
 
