@@ -112,12 +112,17 @@ class FeatureReader:
         self._is_irregular: list[NDArray[np.bool_]] = []
         self._may_have_keys: list[NDArray[np.bool_]] = []
 
-    def add(self, profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> None:
-        """Read ``profiles`` (n,), the marked ``rows`` (n,) only. Their memory is not needed afterwards."""
+    def add(self, profiles: pa.ChunkedArray, rows: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """Read ``profiles`` (n,), the marked ``rows`` (n,) only. Their memory is not needed afterwards.
+
+        Returns which of these rows may have a value for one of the keys: all but plain ones without.
+        """
         profiles = profiles if isinstance(profiles, pa.ChunkedArray) else pa.chunked_array([profiles])
         if self._fast_reader is None:
-            self._by_sql += (profiles if rows is None else profiles.filter(pa.array(rows))).chunks
-            return
+            marked = profiles if rows is None else profiles.filter(pa.array(rows))
+            self._by_sql += marked.chunks
+            self._may_have_keys.append(np.ones(len(marked), np.bool_))
+            return self._may_have_keys[-1]
         row_numbers = np.arange(len(profiles)) if rows is None else rows.nonzero()[0]
         chunk = profiles.chunk(0) if profiles.num_chunks == 1 else profiles.combine_chunks()
         plain, has_key = self._fast_reader.add(chunk, row_numbers)
@@ -128,6 +133,7 @@ class FeatureReader:
             self._irregular.append(chunk.take(pa.array(row_numbers[irregular])))
         if self._fast_reader.fast_path.sql_only_features:
             self._by_sql.append(chunk.take(pa.array(row_numbers)))
+        return self._may_have_keys[-1]
 
     @property
     def irregular(self) -> int:
@@ -135,9 +141,7 @@ class FeatureReader:
         return sum(len(some) - some.null_count for some in self._irregular)
 
     def may_have_keys(self) -> NDArray[np.bool_]:
-        """Which of the rows added may have one of the keys: all but plain ones without."""
-        if self._fast_reader is None:
-            return np.ones(sum(map(len, self._by_sql)), np.bool_)
+        """Which of all rows added may have a value for one of the keys."""
         return np.concatenate([np.empty(0, np.bool_), *self._may_have_keys])
 
     def encoded(self, encoders: Encoders) -> tuple[Matrix, list[str | None]]:

@@ -23,6 +23,7 @@ from predict_age.kernels.json_scanner import JsonScan, PathTree
 from predict_age.kernels.value_cache import ValueCache
 from predict_age.source.row_group_reader import text_buffers
 
+NULL = ord("n")  # first letter of null, and of no other JSON value
 SCAN_CHUNK_ROWS = 1024  # rows whose text stays in the processor's cache between scanning and conversion
 Converter = Callable[
     [list[str], list[str]], dict[str, list[float | str | None]]
@@ -126,7 +127,7 @@ class FastPathReader:
         fast_path.evict_full_columns()
 
     def add(self, profiles: pa.StringArray, rows: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain, and which of these have one of the keys.
+        """Read ``profiles`` at ``rows`` (n,). Returns which of the rows are plain, and which of these give one of the keys a value.
 
         The others are NULL in every column.
         """
@@ -146,8 +147,9 @@ class FastPathReader:
                 self._convert_new_texts(values, SCAN_CHUNK_ROWS // 8)
         self._values.append(values)
         self._rows += len(rows)
-        has_key = np.asarray((scan.starts[:, self.fast_path.key_slots] >= 0).any(axis=1), np.bool_)
-        return scan.plain, has_key
+        starts = scan.starts[:, self.fast_path.key_slots]
+        values_of_keys = (starts >= 0) & (scan.data[np.maximum(starts, 0)] != NULL)
+        return scan.plain, np.asarray(values_of_keys.any(axis=1), np.bool_)
 
     def add_texts(self, number: int, row: int, text: str) -> None:
         """Set the value at ``row`` of column ``number`` by its ``text``, as another reader found it at the column's path."""

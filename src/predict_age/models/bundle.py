@@ -54,6 +54,14 @@ class Predictions:
         """Predictions of the ``chosen`` rows alone: a mask (n,), or their places (m,)."""
         return Predictions(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
+    def among_withheld(self, predicted: BoolArray) -> Predictions:
+        """Predictions of n rows: these where somebody is ``predicted`` (n,); the others are withheld."""
+        n = len(predicted)
+        made = Predictions(np.zeros(n, np.int32), np.full(n, np.nan), np.full(n, np.nan), ~predicted)
+        for f in fields(self):
+            getattr(made, f.name)[predicted] = getattr(self, f.name)
+        return made
+
 
 def confidence_pct(width: NDArray[np.float64]) -> NDArray[np.float64]:
     """The published confidence percentage (n,): 100 - 3.33 for each year of ``width`` (n,), clipped to 0..100."""

@@ -15,6 +15,8 @@ from predict_age.records.model_quality import Delivery, IntervalCorrection, Metr
 from predict_age.records.training_source import TrainingSourceRows
 from predict_age.tally import Tally
 
+WITHHELD_BY_PROFILE = "withheld_by_profile"  # count of a tally: people withheld by an age in their profile
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:

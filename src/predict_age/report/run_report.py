@@ -130,7 +130,7 @@ class FeatureRow:
 def _features(metrics: Metrics, predictions: Tally) -> list[FeatureRow]:
     rows = max(
         predictions.count("predicted") - predictions.count("reused") + predictions.count("reused_withheld"), 1
-    )  # features of people with a reused prediction were not extracted
+    )  # features of people with a reused prediction were not extracted; earlier versions reused that somebody was withheld, too
     missing = predictions.group("missing")
     features = (
         FeatureRow(name, metrics.importance.get(name, 0.0), share, missing.get(name, 0) / rows)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from math import hypot
 
 from predict_age.records.model_quality import MANY_WITHHELD, WITHHELD_FIX, WITHHELD_WHY
-from predict_age.records.step_facts import FinalResultsFacts, ParallelPredictionFacts, ReadSourceFacts, TrainingFacts
+from predict_age.records.step_facts import (
+    WITHHELD_BY_PROFILE,
+    FinalResultsFacts,
+    ParallelPredictionFacts,
+    ReadSourceFacts,
+    TrainingFacts,
+)
 
 MANY_DUPLICATES = 0.2  # share of the usable rows
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
@@ -13,6 +19,10 @@ MANY_DEFAULTS = 0.05  # share of the people without a known age
 MANY_IGNORED = 0.01  # share of the given ages
 MANY_ZEROS = 0.01  # share of the rows
 ABSENT_NAMED = 5
+AGE_IN_PROFILE = (
+    "a key of their profile with the name of an age column gives an age below ages.min_age. Where zeros stand for no age, write "
+    'zero = "missing" under [ages] of the configuration; where the key is no age of the person, rename it.'
+)
 CLEARLY = 3.0  # standard errors
 BEYOND_CHANCE = 1.645  # standard errors that one comparison in twenty exceeds without a difference
 
@@ -108,17 +118,22 @@ def _absent_features(training: TrainingFacts) -> list[str]:
 
 
 def _withheld(prediction: ParallelPredictionFacts) -> list[str]:
-    withheld = prediction.withheld or 0
-    people = prediction.predicted + withheld
-    if not people or withheld / people < MANY_WITHHELD:
-        return []
-    share = f"{withheld / people:.1%} of the people without a known age ({withheld:,} of {people:,})"
-    return [f"{share} are withheld: {WITHHELD_WHY} {WITHHELD_FIX}"]
+    inside = prediction.tally.count(WITHHELD_BY_PROFILE)
+    by_model = (prediction.withheld or 0) - inside
+    people = prediction.predicted + by_model + inside
+    sentences = []
+    for withheld, why in ((by_model, f"{WITHHELD_WHY} {WITHHELD_FIX}"), (inside, AGE_IN_PROFILE)):
+        if withheld and withheld / people >= MANY_WITHHELD:
+            share = f"{withheld / people:.1%} of the people without a known age ({withheld:,} of {people:,})"
+            sentences.append(f"{share} are withheld: {why}")
+    return sentences
 
 
 def withheld_reason(source: ReadSourceFacts | None, prediction: ParallelPredictionFacts | None, min_age: int) -> str:
     """Sentence that says why people of a run have no age; empty where nobody is withheld."""
     known, taken = (source.withheld or 0) if source else 0, (prediction.withheld or 0) if prediction else 0
+    inside = prediction.tally.count(WITHHELD_BY_PROFILE) if prediction else 0
+    known, taken = known + inside, taken - inside
     if not known + taken:
         return ""
     return (

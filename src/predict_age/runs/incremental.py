@@ -28,7 +28,6 @@ from predict_age.storage.durable_files import make_folder
 from predict_age.storage.manifest import VerifiedRun
 from predict_age.storage.suppression_list import SuppressionList
 
-WITHHELD_AGE = -1  # of somebody whose prediction was withheld
 PREDICTION_ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
 
@@ -49,6 +48,8 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
     as_of = plan.as_of.isoformat()
     if base.manifest.as_of != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name)):
         return f"features count from dates, and as_of moved from {base.manifest.as_of} to {as_of}: every profile is new"
+    if plan.config.ages.min_age and base.manifest.as_of > as_of:
+        return f"as_of moved back from {base.manifest.as_of} to {as_of}: who tells a date of birth in the profile may be a minor"
     ages, before = plan.config.ages.model_dump(include=WITHHOLDING_KEYS), base.folder.record["config"]["ages"]
     if any(before.get(key) != value for key, value in ages.items()):
         return "the base run withheld other people (ages.min_age, ages.withhold_probability) or had another age window"
@@ -99,10 +100,11 @@ def build(pool: Pool, base: VerifiedRun, folder: Path, suppression: SuppressionL
 def _scatter(number: int, path: Path, buckets: int, folder: Path, suppression: SuppressionList | None, ids: IdType) -> None:
     table = pq.read_table(path, columns=["pid", "profile_key", "predicted_age", "age_lower", "age_upper"])
     hidden, _ = hidden_people(table["pid"].to_numpy(), suppression, ids)
-    table = table.filter(pa.array(~hidden))
+    predicted = table["predicted_age"].is_valid().to_numpy()  # who was withheld is judged anew: profiles may hold dates of birth
+    table = table.filter(pa.array(~hidden & predicted))
     entries = np.empty(table.num_rows, PREDICTION_ENTRY)
     for name, column in zip(PREDICTION_ENTRY.names or (), table.columns, strict=True):
-        entries[name] = column.fill_null(WITHHELD_AGE).to_numpy()
+        entries[name] = column.to_numpy()
     scatter(folder, number, entries, buckets)
 
 

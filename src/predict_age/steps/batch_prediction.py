@@ -24,9 +24,12 @@ from predict_age.models.bundle import Bundle, Predictions, confidence_pct
 from predict_age.predictor.profile_judgement import delivered_bundle, judged_profiles
 from predict_age.records.model_quality import Delivery
 from predict_age.records.receipts import BatchContents, Receipt
-from predict_age.runs.incremental import PREDICTION_ENTRY, WITHHELD_AGE, Reusable
+from predict_age.records.step_facts import WITHHELD_BY_PROFILE
+from predict_age.runs.incremental import PREDICTION_ENTRY, Reusable
 from predict_age.runs.partitioned_output import write_partition_receipt
+from predict_age.runs.withheld_people import minors_by_records
 from predict_age.source.duplicate_rows import counting_rows
+from predict_age.source.flat_records import record_keys, records_in
 from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
@@ -75,7 +78,8 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     Smart filter first, then inline parsing of only those profiles, then the models. A person whose profile is unchanged
     since the base run keeps that run's prediction, which is what the models would say again. A row whose profile cannot be used,
     or shows none of the features, gets no prediction: it is counted by reason and becomes a DEFAULT row later. Somebody who is
-    withheld gets a row without any number, and is in no count but that of such rows, nor in the drift sample.
+    withheld, by an age in the profile or by the model, gets a row without any number, and is in no count but that of such rows,
+    nor in the drift sample.
     """
     bundle, version = load_model(context.model, context.model_sha256)
     bundle = delivered_bundle(bundle, context.delivery, context.rules.ages)
@@ -85,16 +89,17 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
     with creating(path) as stream, RowGroupWriter(stream, context.schema, GROUP_ROWS) as writer:
         for people, found in _read(splits, context, bundle.features.text):
             columns, kept, judged = found.columns, people.kept, judged_profiles(bundle, found)
-            whole, in_sample = (columns, judged.matrix), judged.usable & people.in_drift_sample
+            whole, in_sample = (columns, judged.matrix), judged.usable & people.in_drift_sample & ~people.minors
+            minors = people.minors[people.recomputed]
             if kept.any():
                 columns, judged = columns.filter(pa.array(people.recomputed)), judged.only(people.recomputed)
-            reasons, usable = Counter(judged.reasons()), judged.usable
+            reasons, answered = Counter(judged.only(~minors).reasons()), judged.usable | minors
             good = kept.copy()
-            good[~kept] = usable
+            good[~kept] = answered
             arm = assign_arms(people.pids[good], context.arms.name, context.arms.shares)
-            columns, matrix = _marked(columns, judged.matrix, usable)
-            fresh = _predicted(bundle, columns, matrix, context, arm)
-            predictions = _merged(kept, people.entries, usable, fresh)
+            columns, matrix = _marked(columns, judged.matrix, answered)
+            fresh = _predicted(bundle, columns, matrix, context, arm[~kept[good]], minors[answered])
+            predictions = _merged(kept, people.entries, answered, fresh)
             n, withheld = int(good.sum()), predictions.withheld
             table = {
                 "pid": pa.array(people.pids[good]),
@@ -108,12 +113,12 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
             }
             writer.write(pa.table([table[name] for name in context.schema.names], schema=context.schema))
             rows += n
-            in_sample[np.flatnonzero(people.recomputed)[usable]] &= ~fresh.withheld
-            drift_sample.add(*_marked(*whole, in_sample & ~people.withheld_before))
+            in_sample[np.flatnonzero(people.recomputed)[answered]] &= ~fresh.withheld
+            drift_sample.add(*_marked(*whole, in_sample))
             columns, matrix, predictions = *_marked(columns, matrix, ~fresh.withheld), predictions.only(~withheld)
             pct = np.minimum((confidence_pct(predictions.width) / (100 / PCT_BINS)).astype(int), PCT_BINS - 1)
             counts = {"predicted": len(predictions.age), "reused": int(kept.sum()), "withheld": int(withheld.sum())}
-            counts |= {"reused_withheld": int(withheld.sum() - fresh.withheld.sum())}
+            counts |= {WITHHELD_BY_PROFILE: int(minors.sum())}
             counts |= {f"default:{reason}": k for reason, k in reasons.items()}
             missing = np.isnan(matrix[:, : len(bundle.features)]).sum(axis=0).tolist()
             counts |= {f"missing:{f}": k for f, k in zip(bundle.features.names, missing, strict=True)}
@@ -133,7 +138,8 @@ def predict_batch(path: Path, key: str, splits: list[Split], context: BatchConte
 class _Profiles:
     """People to predict (n): ``pids``, ``keys`` of their profiles, who has ``kept`` an earlier prediction, those ``entries``.
 
-    For those whose profile is read: whose prediction is ``recomputed``, who is ``in_drift_sample``, who was ``withheld_before``.
+    For those whose profile is read: whose prediction is ``recomputed``, who is ``in_drift_sample``, who are ``minors`` by an age
+    at the top of the profile.
     """
 
     pids: NDArray[np.int64]
@@ -142,7 +148,7 @@ class _Profiles:
     entries: np.ndarray
     recomputed: NDArray[np.bool_]
     in_drift_sample: NDArray[np.bool_]
-    withheld_before: NDArray[np.bool_]
+    minors: NDArray[np.bool_]
 
 
 def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tuple[_Profiles, ExtractedFeatures]]:
@@ -152,7 +158,7 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
     """
     several = _people(splits, context)
     kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
-    connection = connect()
+    connection, age_keys = connect(), _age_keys(context)
     reading, found, size, held = None, list[_Profiles](), 0, 0  # across splits: those of small files have few rows
     for split, people in zip(splits, several, strict=True):
         if not people.needed.any():
@@ -169,16 +175,23 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
             read = ~kept | in_drift_sample
             rows[np.flatnonzero(rows)[~read]] = False
             if reading is None:
-                reading = FeatureReader(connection, text, context.rules.as_of, kernels=kernels)
-            reading.add(texts, rows)
-            before = kept & (entries["age"] == WITHHELD_AGE) if kept.any() else np.zeros_like(kept)
-            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], in_drift_sample[read], before[read]))
+                reading = FeatureReader(connection, text, context.rules.as_of, kernels=kernels, keys=age_keys)
+            may_tell_age = reading.add(texts, rows)
+            candidates = np.flatnonzero(rows)[may_tell_age].tolist() if age_keys else []
+            records = records_in(texts, context.source, candidates)
+            minors = minors_by_records(records, len(texts), context.source, context.rules)[rows]
+            found.append(_Profiles(pids, keys, kept, entries, ~kept[read], in_drift_sample[read], minors))
             size, held = size + texts.nbytes, held + piece.raw.num_rows
             if size + CACHE_CHUNK_BYTES > SLICE_BYTES or held + piece.raw.num_rows > SLICE_ROWS:
                 yield _together(found), reading.finish()
                 reading, found, size, held = None, [], 0, 0
     if reading is not None:
         yield _together(found), reading.finish()
+
+
+def _age_keys(context: BatchContext) -> tuple[str, ...]:
+    """Keys of ages at the top of profiles; none where nobody is withheld, or where the reader takes ages out of flat records."""
+    return record_keys(context.source) if context.rules.ages.min_age and context.source.profile_json != "*" else ()
 
 
 def _together(several: list[_Profiles]) -> _Profiles:
@@ -220,8 +233,22 @@ def _kept(reusable: Reusable | None, pids: NDArray[np.int64], keys: NDArray[np.i
     return reusable.find(pids, keys)
 
 
-def _predicted(bundle: Bundle, columns: pa.Table, matrix: Matrix, context: BatchContext, arm: NDArray[np.int64]) -> Predictions:
-    """Predictions from feature ``columns`` (n rows), by the champion from their ``matrix`` or, by ``arm`` (n,), by a challenger."""
+def _predicted(
+    bundle: Bundle,
+    columns: pa.Table,
+    matrix: Matrix,
+    context: BatchContext,
+    arm: NDArray[np.int64],
+    minors: NDArray[np.bool_],
+) -> Predictions:
+    """Predictions from feature ``columns`` (n rows), by the champion from their ``matrix`` or, by ``arm`` (n,), by a challenger.
+
+    The ``minors`` (n,) are withheld, and no model is asked about them.
+    """
+    if minors.any():
+        asked = ~minors
+        made = _predicted(bundle, *_marked(columns, matrix, asked), context, arm[asked], minors[asked])
+        return made.among_withheld(asked)
     predictions = bundle.predict(matrix)
     for number, (model, delivery) in enumerate(zip(context.arms.models, context.arms.deliveries, strict=True), start=1):
         mine = arm == number
@@ -245,5 +272,5 @@ def _merged(kept: NDArray[np.bool_], entries: np.ndarray, usable: NDArray[np.boo
         np.concatenate([old["age"], fresh.age])[order],
         np.concatenate([old["lower"], fresh.lower])[order],
         np.concatenate([old["upper"], fresh.upper])[order],
-        np.concatenate([old["age"] == WITHHELD_AGE, fresh.withheld])[order],
+        np.concatenate([np.zeros(len(old), np.bool_), fresh.withheld])[order],
     )
