@@ -84,7 +84,6 @@ MISTAKES: dict[str, tuple[str, Callable[[int], object], Callable[[int], object],
     "two-digit year": ("birth_year", lambda n: 1960 + n % 40, lambda n: 60 + n % 40, "2025-10-23", "", "years of two digits"),
     "serial number": ("birth_date", ISO, lambda n: str((born(n) - dt.date(1899, 12, 30)).days), "2025-10-23", "", "serial numbers"),
     "months": ("approximate_age", lambda n: 20 + n % 40, lambda n: (20 + n % 40) * 12, "2025-10-23", "", "ages in months"),
-    "comma": ("approximate_age", lambda n: f"{20 + n % 40}.5", lambda n: f"{20 + n % 40},5", "2025-10-23", "", "decimal comma"),
     "comma in a year": (
         "birth_year",
         lambda n: f"{1960 + n % 40}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from predict_age.errors import ConfigError
 from predict_age.pipeline.suppress import parse_ids, refuse_empty_list
 
 FLAT = SourceConfig(profile_json="*", approximate_age="age")
-FORMS: list[Any] = [7, "7", 7.0, np.int32(7), np.float64(7), np.float32(7), Decimal(7), Decimal("7.00")]
+FORMS: list[Any] = [7, "7", 7.0, np.int32(7), np.float64(7), np.float32(7), Decimal(7), Decimal("7.00"), b"7", np.array(7)]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: f"{type(f).__name__} {f}")
@@ -27,10 +28,29 @@ def test_an_id_is_found_in_every_form(form: Any) -> None:
 
 @pytest.mark.parametrize(
     "form",
-    [True, np.bool_(True), 7.5, float("nan"), float("inf"), 2.0**53, np.float32(2**24), Decimal("7.5"), Decimal("NaN"), b"7", [7]],
+    [
+        True,
+        np.bool_(True),
+        7.5,
+        float("nan"),
+        float("inf"),
+        2.0**53,
+        np.float32(2**24),
+        Decimal("7.5"),
+        Decimal("NaN"),
+        [7],
+        np.array([7]),
+    ],
 )
 def test_what_is_no_exact_whole_number_is_no_id(form: Any) -> None:
     assert given_people([{"pid": form, "x": 1}, {"pid": 1, "x": 1}], FLAT).light[0]["pid"].to_pylist() == [None, "1"]
+
+
+def test_ids_that_drivers_give_as_objects_are_found() -> None:
+    """UUIDs of databases, and bytes: such a person would not be found on the suppression list."""
+    text = "123e4567-e89b-12d3-a456-426614174000"
+    given = given_people([{"pid": UUID(text)}, {"pid": text.encode()}, {"pid": b"\xff"}], FLAT)
+    assert given.light[0]["pid"].to_pylist() == [text, text, "\x00"]
 
 
 def test_records_of_a_data_frame_have_its_ids() -> None:

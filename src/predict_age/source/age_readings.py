@@ -80,7 +80,6 @@ def _conditions(rules: RowRules, column: str) -> dict[str, str]:
     return {
         AgeReading.BIRTH_YEARS: usable("birth_year", "value"),
         AgeReading.BIRTH_DATES: " OR ".join([usable("birth_date", compact), usable("birth_date", iso), *dates.values()]),
-        AgeReading.DECIMAL_COMMA: f"({comma} AND {usable(column, with_point)})",
         AgeReading.BANDS: "regexp_matches(text, '^[^0-9-]*[0-9]{1,3} ?(\\+|[-\N{EN DASH}] ?[0-9]{1,3}|to |or |years)')",
         AgeReading.MONTHS: usable(column, "(value // 12)"),
     }

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from predict_age.arrays import Int64Array
 from predict_age.kernels import use_kernels
 from predict_age.kernels.json_scanner import JsonScan, PathTree
-from predict_age.source.column_types import holds_value, plain_values, storage_type
+from predict_age.source.column_types import holds_value, plain_values, storage_type, valid_text
 from predict_age.source.json_members import exact_number, outer_members, python_integer, simple_value
 from predict_age.source.row_group_reader import LIGHT, text_buffers
 from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
@@ -123,11 +124,18 @@ def _age_values(values: list[object]) -> pa.ChunkedArray:
 
 
 def id_as_text(value: object) -> str | None:
-    """The id ``value`` as text. Whole numbers may be floating, where floats are exact: pandas makes them if one is missing."""
+    """The id ``value`` as text. Whole numbers may be floating, where floats are exact: pandas makes them if one is missing.
+
+    Bytes are read as in a column of bytes, and an array without dimensions as its value.
+    """
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value.item()
     if isinstance(value, (bool, np.bool_)):
         return None
-    if isinstance(value, (str, int, np.integer)):
+    if isinstance(value, (str, int, np.integer, UUID)):
         return str(value)
+    if isinstance(value, bytes):
+        return valid_text(pa.chunked_array([pa.array([value])]))[0].as_py()
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value)) if abs(float(value)) < (SINGLE_EXACT if isinstance(value, np.float32) else DOUBLE_EXACT) else None
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < ID_DIGITS and value == value.to_integral_value():

@@ -35,14 +35,15 @@ def whole_number(column: str, kind: pa.DataType) -> str:
 
 
 def _age(column: str, kind: pa.DataType) -> str:
-    """SQL for completed years as BIGINT: 34.7 is 34. NULL where there is no number."""
+    """SQL for completed years as BIGINT: 34.7 and 34,7 are 34. NULL where there is no number."""
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return f"TRY_CAST(floor({column}) AS BIGINT)"
     if is_text(kind):
         text = trimmed(column)
         rounded = f"TRY_CAST(floor(TRY_CAST({text} AS DOUBLE)) AS BIGINT)"
         exact = f"WHEN regexp_full_match({text}, '[+]?[0-9]+[.]?[0-9]*') THEN TRY_CAST(split_part({text}, '.', 1) AS BIGINT)"
-        return f"CASE {exact} WHEN regexp_full_match({text}, '{_NUMBER}') THEN {rounded} END"
+        comma = f"WHEN regexp_full_match({text}, '[+]?[0-9]{{1,3}},[0-9]+') THEN TRY_CAST(split_part({text}, ',', 1) AS BIGINT)"
+        return f"CASE {exact} WHEN regexp_full_match({text}, '{_NUMBER}') THEN {rounded} {comma} END"
     return whole_number(column, kind)
 
 
