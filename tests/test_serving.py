@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from conftest import TINY, cli, result_rows, tiny_run
 from predict_age.errors import ConfigError, IntegrityError
+from predict_age.kernels import request_scanner
 from predict_age.serving import asgi
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import TimeLimits
@@ -35,6 +36,7 @@ from predict_age.serving.keys import read_keys
 from predict_age.serving.messages import ARROW, NDJSON, Request
 from predict_age.serving.openapi import Examples, openapi_document
 from predict_age.serving.routes import RoutedCall
+from predict_age.serving.served_model import load_served
 from predict_age.serving.server import ServerSettings, serve
 from predict_age.storage.publication import update_pointer
 from predict_age.storage.workspace import Workspace
@@ -347,6 +349,14 @@ def test_chunks_and_pipelines_are_read(served: Served) -> None:
     answer = served.raw(head("Connection: close", method="HEAD", path="/health"))
     assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n")
     assert served.raw(b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")  # and the server closes
+
+
+def test_no_request_waits_for_a_kernel(finished: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel that reads bodies is loaded with the model: compiling it takes seconds."""
+    read, scan_items = list[object](), request_scanner.scan_items
+    monkeypatch.setattr(request_scanner, "scan_items", lambda *given: read.append(given) or scan_items(*given))
+    load_served(Workspace.existing(finished[0]))
+    assert read
 
 
 def test_slow_senders_are_told_and_closed(finished: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:

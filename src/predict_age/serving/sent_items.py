@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.kernels import use_kernels
-from predict_age.serving.messages import NDJSON, ProblemError
+from predict_age.serving.messages import JSON, NDJSON, ProblemError
 from predict_age.serving.profile_requests import (
     MOST_PROFILES,
     Item,
@@ -150,6 +150,12 @@ def read_body(body: bytes, content_type: str, ids: TextIds) -> Iterator[ReadBody
         if here:
             parts.append(items_one_by_one(here))
     yield ReadBody(several, parts)
+
+
+def warm_up_reading() -> None:
+    """Load the kernel that reads bodies: compiling it takes seconds in a new environment, for which no request should wait."""
+    for _ in read_body(b'{"profile": {}}', JSON, TextIds(False)):
+        """Nothing is done in the pauses."""
 
 
 def _scanned(

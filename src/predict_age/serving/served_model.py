@@ -18,6 +18,7 @@ from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.lookup_files import LOOKUP
 from predict_age.serving.damage import DataDamage
 from predict_age.serving.people import PublishedPeople, published_people
+from predict_age.serving.sent_items import warm_up_reading
 from predict_age.serving.sent_records import SentRecords
 from predict_age.serving.skew import compare_people, raise_skew
 from predict_age.storage.manifest import VerifiedRun, verified_run
@@ -90,6 +91,7 @@ def load_state(workspace: Workspace, published: Published, people_of: PeopleOf) 
     run = verified_run(workspace, workspace.run(published.current))
     people = people_of(run)
     predictor.warm_up()
+    warm_up_reading()
     check_repeats(predictor)
     check_known_answers(run, predictor, people, read_suppression_list(workspace.root, workspace.published))
     return ServedModel(predictor, people, SentRecords.of(run.folder), run.manifest.run_id, run.manifest.quarter, published)
