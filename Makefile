@@ -71,7 +71,8 @@ serve: $(SERVE)  ## answer over HTTP about the result of make run, at http://loc
 	@$(BIN)/predict-age serve --workspace $(DEMO)/workspace
 
 test: $(DEV)  ## all tests; the last line counts skips
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m compileall -qq src || true  # the many processes of tests would compile all modules again
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(DEV)  ## ruff, mypy strict, import contracts
 	@$(BIN)/ruff check .

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
 
+import forked
 from faults import call
 from predict_age.storage.workspace import Workspace
 from predict_age.synthetic.write import generate
@@ -59,7 +60,16 @@ workers = 2
 
 
 def cli_process(*arguments: object, check: int | None = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run predict-age as a user does, in a process of its own; ``check`` is the exit code that must come back."""
+    """Run predict-age in a process of its own; ``check`` is the exit code that must come back. Forked where that is the same."""
+    if forked.can_fork({**os.environ, **(env or {})}):
+        return checked(forked.run(arguments, env=env), check)
+    return python_process(*arguments, check=check, env=env)
+
+
+def python_process(
+    *arguments: object, check: int | None = 0, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run predict-age as a user does, by a Python of its own."""
     command = [sys.executable, "-m", "predict_age", *map(str, arguments)]
     return checked(subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}), check)
 
@@ -156,10 +166,10 @@ def small_files(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(small_files: Path, quick: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A workspace with one published run over ``small_files``, made by a process with two workers, and its JSON."""
+    """A workspace with one published run over ``small_files``, made by a Python of its own with two workers, and its JSON."""
 
     def make(folder: Path) -> dict[str, Any]:
-        return run_json(small_files, folder / "work space ü", "--config", quick, run=cli_process)
+        return run_json(small_files, folder / "work space ü", "--config", quick, run=python_process)
 
     folder, run = shared(tmp_path_factory, "finished", make)
     return folder / "work space ü", run
@@ -169,6 +179,7 @@ TINY = f"""{SMALL_MODELS}workers = 1
 hang_seconds = 2
 lease_seconds = 3
 """
+LARGER = TINY.replace("batch_rows = 40", "batch_rows = 700")  # for thousands of people: with TINY they would make dozens of batches
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -189,8 +190,12 @@ def inline() -> Iterator[None]:
 
 def call(arguments: Sequence[object]) -> tuple[int, str, str]:
     """The command line in this process, with the inline pool: exit code, stdout, stderr."""
+    from typer import main as typer_main
+
     from predict_age.cli import run_cli
 
+    if not hasattr(typer_main.get_command, "cache_info"):  # the tree of commands, which is the same each time
+        typer_main.get_command = cache(typer_main.get_command)
     out, err = io.StringIO(), io.StringIO()
     argv, sys.argv = sys.argv, ["predict-age", *map(str, arguments)]
     before = signal.getsignal(signal.SIGTERM)

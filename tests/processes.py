@@ -6,14 +6,22 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import forked
 from conftest import AS_OF
 
+Process = subprocess.Popen[str] | forked.Forked
 
-def start(source: Path, workspace: Path, config: Path, *more: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """``predict-age run`` in a process group of its own."""
+
+def start(
+    source: Path, workspace: Path, config: Path, *more: object, env: dict[str, str] | None = None, fresh: bool = False
+) -> Process:
+    """``predict-age run`` in a process group of its own, forked; ``fresh``: by a Python of its own, which first imports the program."""
     command = ["run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--config", config, *more]
+    if not fresh and forked.can_fork({**os.environ, **(env or {})}):
+        return forked.launch(command, env=env)
     return subprocess.Popen(
         [sys.executable, "-m", "predict_age", *map(str, command)],
         stdout=subprocess.PIPE,
@@ -24,7 +32,7 @@ def start(source: Path, workspace: Path, config: Path, *more: object, env: dict[
     )
 
 
-def wait_for(workspace: Path, pattern: str, process: subprocess.Popen[str]) -> list[Path]:
+def wait_for(workspace: Path, pattern: str, process: Process) -> list[Path]:
     """Until a file of a run appears."""
     for _ in range(6000):
         if found := sorted(workspace.glob(f"runs/*/{pattern}")):
@@ -43,19 +51,21 @@ def _children(pid: int) -> list[int]:
 
 def _forked(pid: int) -> bool:
     """Whether the process is the server that forks workers, or one of them."""
-    try:
-        return b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    with suppress(FileNotFoundError, ProcessLookupError):
+        if b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return True
+        status = Path(f"/proc/{pid}/status").read_text()
+        return status.startswith(f"Name:\t{forked.SERVER_NAME}\n") and "State:\tZ" not in status
+    return False
 
 
-def server_of(process: subprocess.Popen[str]) -> int:
+def server_of(process: Process) -> int:
     """Process number of the server that forks a run's workers."""
     (server,) = filter(_forked, _children(process.pid))
     return server
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
+def workers_of(process: Process) -> list[int]:
     """Process numbers of a run's workers."""
     return [worker for server in filter(_forked, _children(process.pid)) for worker in _children(server)]
 
@@ -65,7 +75,7 @@ def alive(workers: list[int]) -> list[int]:
     return [w for w in workers if _forked(w)]
 
 
-def writer_of(process: subprocess.Popen[str], name: str) -> int | None:
+def writer_of(process: Process, name: str) -> int | None:
     """The worker that has a temporary file of ``name`` open at this moment."""
     for worker in workers_of(process):
         try:

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from conftest import QUICK, cli, run_json, tiny_run, write_jsonl
+from conftest import LARGER, QUICK, cli, run_json, tiny_run, write_jsonl
 from predict_age.config import CardConfig
 from predict_age.evaluation.model_card.contents import AgeSides, Card, Population, Subject
 from predict_age.evaluation.model_card.findings import findings
@@ -97,7 +97,7 @@ def test_copied_birth_year_is_refused(noise: int, people_rows: Rows, tmp_path: P
         rows.append({**r, "profile_json": {**r["profile_json"], "code": code}})
     source = write_jsonl(tmp_path / "s.jsonl", rows)
     (tmp_path / "leaky.toml").write_text(LEAKY)
-    found = tiny_run(source, tmp_path / "w", "--features", tmp_path / "leaky.toml")
+    found = tiny_run(source, tmp_path / "w", "--features", tmp_path / "leaky.toml", config=LARGER)
     assert found.code == 5
     assert "gives the age away: code" in found.said
     assert found.published == ""

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from conftest import AS_OF, TINY, call, cli, cli_process, tiny_run, write_jsonl
+import forked
+from conftest import LARGER, TINY, call, cli, cli_process, tiny_run, write_jsonl
 from predict_age.cli import COMMAND_ORDER
 from predict_age.cli.completion import bash_script, completed_commands
 from predict_age.cli.reference import reference
 from predict_age.runtime.command_log import EVENTS, FIELDS, LOG
+from processes import start
 
 Rows = list[dict[str, Any]]
 TYPES = {"done": int, "total": int, "rows": int, "seconds": float, "counts": dict, "published": bool, "exit_code": int}
@@ -81,9 +83,7 @@ def test_log_of_runs_that_end_badly(people_rows: Rows, tmp_path: Path) -> None:
 
 def test_log_of_an_interrupted_run(small_files: Path, quick: Path, tmp_path: Path) -> None:
     """SIGTERM in the middle of a run: run.interrupted, exit code 143, and nothing that is no JSON."""
-    command = [sys.executable, "-m", "predict_age", "run", "--source", str(small_files), "--workspace", str(tmp_path / "w")]
-    command += ["--as-of", AS_OF.isoformat(), "--config", str(quick), "--log-json", "--json"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with start(small_files, tmp_path / "w", quick, "--log-json", "--json") as process:
         assert process.stderr is not None
         said = ""
         while '"run.begun"' not in said:
@@ -100,7 +100,7 @@ def test_log_of_an_interrupted_run(small_files: Path, quick: Path, tmp_path: Pat
 def test_training_says_how_far_it_is(people_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step that takes longest has lines of progress: its parts that are done, and how many there are."""
     monkeypatch.setattr("predict_age.runtime.progress.SECONDS_BETWEEN_LINES", 0.0)
-    folds = TINY.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 5000")
+    folds = LARGER.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 5000")
     said = tiny_run(write_jsonl(tmp_path / "s.jsonl", people_rows), tmp_path / "w", "--log-json", config=folds).said
     lines = [line for line in lines_of(said) if line["event"] == "step.progress" and line["step"] == "training"]
     turns = [(line["done"], line["total"]) for line in lines if line["unit"] == "folds"]
@@ -123,9 +123,8 @@ def test_python_warnings_and_plain_text_become_messages(tmp_path: Path) -> None:
 
 def test_a_stderr_that_takes_nothing_stops_no_command(finished: tuple[Path, dict[str, Any]]) -> None:
     """The log is no result: a command whose log cannot be written does its work."""
-    command = [sys.executable, "-m", "predict_age", "runs", "--workspace", str(finished[0]), "--json", "--log-json", "-v"]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True)
+        done = forked.run(["runs", "--workspace", finished[0], "--json", "--log-json", "-v"], stderr=full.fileno())
     assert done.returncode == 0
     assert json.loads(done.stdout)
 
@@ -256,9 +255,7 @@ def test_completion_starts_no_heavy_import() -> None:
 
 def test_a_killed_run_says_so(small_files: Path, quick: Path, tmp_path: Path) -> None:
     """kill -9 leaves no message; status, its JSON and the list of runs say what is known."""
-    command = [sys.executable, "-m", "predict_age", "run", "--source", str(small_files), "--workspace", str(tmp_path / "w")]
-    command += ["--as-of", AS_OF.isoformat(), "--config", str(quick), "--log-json"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with start(small_files, tmp_path / "w", quick, "--log-json") as process:
         assert process.stderr is not None
         while '"run.begun"' not in (line := process.stderr.readline()):
             assert line

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from conftest import AS_OF, QUICK, cli, run_json
+from conftest import AS_OF, QUICK, cli, run_json, shared
 from predict_age.evaluation.ab_test.assign import assign_arms
 from predict_age.evaluation.ab_test.read_out import (
     KEEP,
@@ -112,7 +112,18 @@ def test_undecided_says_how_many_more() -> None:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A published run with a poor model, a shadow run with a better one, both over the same 8,000 people, and the truth."""
-    folder = tmp_path_factory.mktemp("lab")
+    folder, made = shared(tmp_path_factory, "lab", made_lab)
+    return {
+        **made,
+        "folder": folder,
+        "source": folder / "g" / "people",
+        "space": folder / "w",
+        "truth": folder / "g" / "truth.parquet",
+    }
+
+
+def made_lab(folder: Path) -> dict[str, Any]:
+    """Make both runs; returns what they printed."""
     generate(folder / "g", 8000, 6, AS_OF, 1)
     poor = QUICK.replace("rounds = 30", "rounds = 1").replace("network_passes = 4", "network_passes = 1")
     poor = poor.replace("[training]", '[training]\nmembers = ["xgboost", "lightgbm", "network"]')  # Ridge would save it
@@ -121,14 +132,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     source, space = folder / "g" / "people", folder / "w"
     first = run_json(source, space, "--config", folder / "poor.toml")
     second = run_json(source, space, "--config", folder / "good.toml", "--shadow")
-    return {
-        "folder": folder,
-        "source": source,
-        "space": space,
-        "poor": first,
-        "good": second,
-        "truth": folder / "g" / "truth.parquet",
-    }
+    return {"poor": first, "good": second}
 
 
 def predicted(space: Path, run: str) -> dict[int, int]:

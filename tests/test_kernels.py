@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from predict_age.evaluation.drift import sketch
 from predict_age.features import json_fast_path
-from predict_age.features.extract import MAX_PREPARED_PROFILES, FeatureReader, extract_features
+from predict_age.features.extract import MAX_RARE_PROFILES, FeatureReader, extract_features
 from predict_age.features.spec import default_text, parse_features
 from predict_age.kernels import kernels_usable
 from predict_age.kernels.json_scanner import MAX_DEPTH, JsonScan, PathTree
@@ -234,7 +234,7 @@ def test_texts_that_mean_something_in_sql() -> None:
     ]
     texts = [json.dumps({"o": {"some key": value}, "t": value, "d": value}) for value in odd]
     same(texts)
-    same(texts + [json.dumps({"o": {"some key": f"'{n}'"}}) for n in range(MAX_PREPARED_PROFILES)])
+    same(texts + [json.dumps({"o": {"some key": f"'{n}'"}}) for n in range(MAX_RARE_PROFILES)])
 
 
 def test_same_numbers() -> None:

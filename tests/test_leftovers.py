@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import forked
 from conftest import AS_OF, TINY, cli, result_rows, tiny_run
 from faults import call, fingerprints
 from personal_traces import Needles, traces
@@ -183,15 +184,14 @@ def test_a_killed_run_leaves_nothing_in_tmpdir_after_the_next_command(planted: P
     config = tmp_path / "c.toml"
     config.write_text(ODD)
     where = ["--source", planted.source, "--workspace", tmp_path / "w", "--as-of", AS_OF, "--config", config]
-    words = [sys.executable, "-m", "predict_age", "run", *map(str, where)]
-    env = {**os.environ, "TMPDIR": str(temporary)}
-    process = subprocess.Popen(words, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
+    env = {"TMPDIR": str(temporary)}
+    process = forked.launch(["run", *where], env=env)
     while process.poll() is None and not list(temporary.glob("predict-age-*/beats-*/*")):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert [p.name for p in temporary.glob("predict-age-*/listener-*")], "a socket"
-    subprocess.run([*words[:3], "prune", "--workspace", str(tmp_path / "w")], env=env, check=True, stderr=subprocess.DEVNULL)
+    assert forked.run(["prune", "--workspace", tmp_path / "w"], env=env).returncode == 0
     assert [p.name for p in temporary.iterdir()] == ["pymp-of-another-program"]
 
 

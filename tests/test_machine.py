@@ -40,19 +40,28 @@ min = 0
 max = 100
 default = 40
 """
-MACHINES: dict[str, dict[str, str]] = {
-    "Tokyo": {"TZ": "Asia/Tokyo"},
-    "Los Angeles": {"TZ": "America/Los_Angeles", "LANG": "en_US.UTF-8"},
-    "Chatham": {"TZ": "Pacific/Chatham"},
-    "no zone": {"TZ": ":/nowhere"},
-    "German": {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"},
-    "Turkish": {"LC_ALL": "tr_TR.UTF-8"},
-    "ASCII": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
-    "hash seed": {"PYTHONHASHSEED": "12345"},
-    "home": {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent"},
-    "umask": {"TEST_UMASK": "077"},
-    "one core": {"TEST_CORES": "0"},
-    "threads": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+MACHINES: dict[str, dict[str, str]] = {  # each has several properties that must not matter
+    "Tokyo, German, hash seed, umask": {
+        "TZ": "Asia/Tokyo",
+        "LC_ALL": "de_DE.UTF-8",
+        "LANG": "de_DE.UTF-8",
+        "PYTHONHASHSEED": "12345",
+        "TEST_UMASK": "077",
+    },
+    "Los Angeles, ASCII, one core": {
+        "TZ": "America/Los_Angeles",
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONIOENCODING": "ascii",
+        "TEST_CORES": "0",
+    },
+    "Chatham, Turkish, threads": {
+        "TZ": "Pacific/Chatham",
+        "LC_ALL": "tr_TR.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    },
+    "no zone, home": {"TZ": ":/nowhere", "LANG": "en_US.UTF-8", "HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent"},
 }
 COMMAND = """
 import os, sys

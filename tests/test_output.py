@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+import forked
 from conftest import AS_OF, TINY, cli, shared, tiny_run, write_jsonl
 from predict_age.errors import file_error, is_out_of_memory
 from predict_age.runtime.named_commands import given_workspace, with_workspace
@@ -46,7 +47,15 @@ def said(redirection: str, *arguments: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-BROKEN_OUTPUT = {"closed": ">&-", "full": ">/dev/full"}
+BROKEN_OUTPUT = ("closed", "full")
+
+
+def told(output: str, *arguments: object) -> tuple[int, str]:
+    """Exit code and stderr of a command whose stdout is broken in this way."""
+    with Path("/dev/full").open("w") as full:
+        done = forked.run(arguments, stdout=full.fileno() if output == "full" else forked.CLOSED)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize("output", BROKEN_OUTPUT)
@@ -58,7 +67,7 @@ def test_published_run_that_cannot_be_printed(output: str, form: tuple[str, ...]
     before = Workspace(workspace).published.current
     run = ["run", "--source", source, "--workspace", workspace, "--as-of", AS_OF, "--base", "current", "--quiet", *form]
     (tmp_path / "c" / "t.toml").write_text(TINY)
-    code, stderr = said(BROKEN_OUTPUT[output], *run, "--config", tmp_path / "c" / "t.toml")
+    code, stderr = told(output, *run, "--config", tmp_path / "c" / "t.toml")
     current = Workspace(workspace).published.current
     assert code == 6
     assert current != before
@@ -90,7 +99,7 @@ def test_other_commands_that_cannot_print(
 ) -> None:
     """Exit code 6 and a sentence about the output, for what changes something and for what only prints."""
     shutil.copytree(two_runs / "w", tmp_path / "w")
-    code, stderr = said(BROKEN_OUTPUT[output], *arguments, "--workspace", tmp_path / "w")
+    code, stderr = told(output, *arguments, "--workspace", tmp_path / "w")
     assert (code, "internal error" in stderr) == (6, False), stderr
     assert fact in stderr
 
@@ -379,9 +388,8 @@ def test_a_reader_that_has_ended_ends_the_command_quietly(command: str, two_runs
         arguments += ["--workspace", str(two_runs / "w")]
     reading, writing = os.pipe()
     os.close(reading)
-    started = [sys.executable, "-m", "predict_age", command, *arguments]
     try:
-        done = subprocess.run(started, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120)
+        done = forked.run([command, *arguments], stdout=writing)
     finally:
         os.close(writing)
     quiet = [line for line in done.stderr.splitlines() if "Generate" not in line]

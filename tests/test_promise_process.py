@@ -25,7 +25,7 @@ from predict_age.pipeline import runner
 from predict_age.runs.budget import seconds_left
 from predict_age.storage.lease import current_holder
 from predict_age.storage.workspace import Workspace
-from processes import alive, start, wait_for, workers_of, writer_of
+from processes import Process, alive, start, wait_for, workers_of, writer_of
 
 Finished = tuple[Path, dict[str, Any]]
 Rows = list[dict[str, Any]]
@@ -40,7 +40,7 @@ def many(quick: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def strike(process: subprocess.Popen[str], name: str, number: signal.Signals, times: int) -> int:
+def strike(process: Process, name: str, number: signal.Signals, times: int) -> int:
     """Send a signal to whichever worker writes ``name``, whenever it does, up to so many times; returns how often."""
     struck: list[int] = []
     while process.poll() is None and len(struck) < times:

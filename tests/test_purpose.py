@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import AS_OF, cli, tiny_run
+from conftest import AS_OF, LARGER, cli, tiny_run
 from predict_age.aws.lambdas.pre_cleanup import _checked
 from predict_age.errors import ConfigError, ResourceError
 from predict_age.purposes import PURPOSES, PurposeError, checked_purpose
@@ -102,7 +102,7 @@ def metadata(path: Path) -> dict[bytes, bytes]:
 def test_where_a_purpose_is_recorded(small_files: Path, tmp_path: Path) -> None:
     """Plan, records, manifest, each file of predictions, QA and results, report, card and lists of runs; another one is another run."""
     ways = ["--timestamp", "2025-10-24T06:00:00Z"]
-    first = tiny_run(small_files, tmp_path / "w", "--purpose", "Data Quality", *ways)
+    first = tiny_run(small_files, tmp_path / "w", "--purpose", "Data Quality", *ways, config=LARGER)
     assert first.code == 0, first.said
     assert "no purpose stated" not in first.said
     run = Workspace(tmp_path / "w").run(first.published)
@@ -118,10 +118,10 @@ def test_where_a_purpose_is_recorded(small_files: Path, tmp_path: Path) -> None:
     assert [r["purpose"] for r in json.loads(cli("runs", "--workspace", tmp_path / "w", "--json").stdout)] == ["data_quality"]
     assert "purpose: data_quality" in cli("status", "--workspace", tmp_path / "w").stdout
     cli("verify", "--workspace", tmp_path / "w")
-    again = tiny_run(small_files, tmp_path / "w", "--purpose", "data_quality", *ways)
+    again = tiny_run(small_files, tmp_path / "w", "--purpose", "data_quality", *ways, config=LARGER)
     assert again.run["run_id"] == first.run["run_id"] == run.id
     rows = first.rows
-    other = tiny_run(small_files, tmp_path / "w", *ways)
+    other = tiny_run(small_files, tmp_path / "w", *ways, config=LARGER)
     assert other.published == other.run["run_id"] != run.id
     assert "no purpose stated: say with --purpose" in other.said
     second = Workspace(tmp_path / "w").run(other.published)
@@ -139,7 +139,7 @@ def test_resume_keeps_the_purpose(small_files: Path, tmp_path: Path, monkeypatch
 
     with monkeypatch.context() as broken:
         broken.setattr("predict_age.steps.human_qa.human_qa", full)
-        assert tiny_run(small_files, tmp_path / "w", "--purpose", "research").code == 6
+        assert tiny_run(small_files, tmp_path / "w", "--purpose", "research", config=LARGER).code == 6
     cli("resume", "--workspace", tmp_path / "w")
     (run,) = Workspace(tmp_path / "w").runs()
     assert metadata(run.result_part(0))[b"predict_age.purpose"] == b"research"

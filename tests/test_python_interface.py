@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import predict_age
-from conftest import TINY, cli, shared, tiny_run
+from conftest import LARGER, cli, shared, tiny_run
 from predict_age.errors import BusyError, ConfigError, InputError, IntegrityError, PredictAgeError, QualityError
 from predict_age.storage.durable_files import write_json
 
@@ -287,7 +287,7 @@ def test_a_truth_that_says_nothing_is_refused(truth: Any, finished: Finished) ->
 
 def test_a_run_from_python_is_that_of_the_command_line(small_files: Path, tmp_path: Path) -> None:
     """In a script without a main guard, as a notebook has none."""
-    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "tiny.toml").write_text(LARGER)
     script = f"""
 import datetime as dt, json, signal, sys
 import predict_age as pa
@@ -301,7 +301,7 @@ print(json.dumps([run.id, run.status, run.is_published, len(run.results), run.mo
     assert done.stderr == ""
     run_id, status, published, rows, version, distinct = json.loads(done.stdout)
     assert (status, published, rows, distinct) == ("done", True, 3000, 3000)
-    same = tiny_run(small_files, tmp_path / "by-command")
+    same = tiny_run(small_files, tmp_path / "by-command", config=LARGER)
     assert same.run["model_version"] == version
     assert run_id != same.run["run_id"]
 

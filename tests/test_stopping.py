@@ -123,11 +123,16 @@ except KeyboardInterrupt as stop:
     assert (done.stdout.strip(), done.stderr) == (name, "")
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9, 1.3, 1.8, 2.3, 3.0])
+@pytest.mark.parametrize(
+    ("seconds", "fresh"),
+    [(0.3, True), (0.6, True), (0.9, True), (0.1, False), (0.3, False), (0.6, False), (1.0, False)],
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stop_at_any_moment(number: signal.Signals, seconds: float, small_files: Path, quick: Path, tmp_path: Path) -> None:
+def test_stop_at_any_moment(
+    number: signal.Signals, seconds: float, fresh: bool, small_files: Path, quick: Path, tmp_path: Path
+) -> None:
     """While modules are imported, the source is checked, the server forks: the same exit code, and never a traceback, of any process."""
-    process = start(small_files, tmp_path / "w", quick)
+    process = start(small_files, tmp_path / "w", quick, fresh=fresh)
     time.sleep(seconds)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import forked
 from conftest import AS_OF, cli, cli_process, run_json
 from personal_traces import Watch, counted, traces
 from planted_people import plant
@@ -336,11 +337,8 @@ def test_ids_come_from_stdin_or_a_file(space: Space, tmp_path: Path) -> None:
     assert "--pid-file" in done.stderr
     assert "cannot be read" in cli("suppress", "--workspace", space.root, "--pid-file", tmp_path / "none", check=2).stderr
     assert not space.root.exists()
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-m", "predict_age", "suppress", "--workspace", str(space.root), "--pid-file", "-"]
-    done = subprocess.run(command, input="5\n6\n", capture_output=True, text=True, check=True)
+    done = forked.run(["suppress", "--workspace", space.root, "--pid-file", "-"], given=b"5\n6\n")
+    assert done.returncode == 0, done.stderr
     assert "2 of 2 ids are suppressed from now on" in done.stdout
     assert hidden(space, [5, 6, 7]) == [True, True, False]
 

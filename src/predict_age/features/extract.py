@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from predict_age.features.json_fast_path import FastPath
 
 Connect = Callable[[], "duckdb.DuckDBPyConnection"]
-MAX_PREPARED_PROFILES = 50  # up to this many profiles a prepared statement is used: planning would take longer than executing
+MAX_PREPARED_PROFILES = 500  # up to so many, a prepared statement is used, into whose text they are put: planning takes longer
+MAX_PREPARED_BYTES = 1 << 20  # of all of their texts
+MAX_RARE_PROFILES = 50  # up to so many profiles that are not plain are read one by one
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class FeatureReader:
     def encoded(self, encoders: Encoders) -> tuple[Matrix, list[str | None]]:
         """The matrix of all rows added, and their problems: those of :meth:`finish`, for a few profiles without Arrow and SQL."""
         fast, names = self._fast_reader, self._features.names
-        if fast is None or fast.fast_path.sql_only_features or self.irregular > MAX_PREPARED_PROFILES:
+        if fast is None or fast.fast_path.sql_only_features or self.irregular > MAX_RARE_PROFILES:
             found = self.finish()
             return encoders.encode(found.columns), found.problem.to_pylist()
         irregular = np.concatenate([np.empty(0, np.bool_), *self._is_irregular])
@@ -168,7 +170,7 @@ class FeatureReader:
             return ExtractedFeatures(table.select(names), table["problem"])
         irregular = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_irregular]))
         irregular_profiles = pa.chunked_array(self._irregular, pa.string())
-        few = 0 < len(irregular_profiles) <= MAX_PREPARED_PROFILES
+        few = 0 < len(irregular_profiles) <= MAX_RARE_PROFILES
         problems = self._read_few(np.flatnonzero(irregular).tolist(), irregular_profiles.to_pylist()) if few else []
         columns = self._fast_reader.finish()
         sql_only_features = self._fast_reader.fast_path.sql_only_features
@@ -208,7 +210,7 @@ class FeatureReader:
 
     def _ask(self, names: Sequence[str], profiles: pa.ChunkedArray) -> pa.Table:
         """The columns of the features ``names``, by SQL."""
-        if len(profiles) <= MAX_PREPARED_PROFILES:
+        if len(profiles) <= MAX_PREPARED_PROFILES and profiles.nbytes <= MAX_PREPARED_BYTES:
             return _prepared_statement(os.getpid(), self._text, self._as_of, tuple(names)).table(profiles.to_pylist())
         connection = self._connect()
         register(connection, "profiles", pa.table({"profile": profiles}))
@@ -216,7 +218,7 @@ class FeatureReader:
 
     def _convert(self, names: list[str], texts: list[str]) -> dict[str, list[float | str | None]]:
         """The values of the features ``names`` of a few small profiles."""
-        if len(texts) <= MAX_PREPARED_PROFILES:
+        if len(texts) <= MAX_RARE_PROFILES:
             return {name: _prepared_statement(os.getpid(), self._text, self._as_of, (name,)).ask(texts) for name in names}
         connection = self._connect()
         connection.register("profiles", pa.table({"profile": pa.array(texts, pa.string())}))

@@ -33,7 +33,7 @@ def as_of_warnings(profiles: pa.ChunkedArray, features: FeatureSet, as_of: dt.da
         year = f"list_max(CAST(regexp_extract_all({text}, '(?:18|19|20)[0-9][0-9]') AS INTEGER[]))"
         counts = f"count(year), count_if(year > {as_of.year}), max(year, {MIN_SHOWN_PEOPLE})"
         query = f"SELECT {counts} FROM (SELECT {year} AS year FROM profiles)"
-        given, later, highest = connection.sql(query).fetchall()[0]
+        given, later, highest = connection.execute(query).fetchall()[0]
         if given < MIN_SHOWN_PEOPLE:
             continue
         newest[name] = int(highest[-1])

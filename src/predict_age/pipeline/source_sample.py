@@ -209,7 +209,7 @@ class PlanSample:
             given, value = self._rules.given_and_read(column, raw[column].type)
             register(connection, "raw", raw.append_column("young", pa.array(young)))
             query = f"SELECT young, {self._rules.known(column, value)} AS age, count(*) FROM raw WHERE {given} GROUP BY ALL"
-            for is_young, age, rows in connection.sql(query).fetchall():
+            for is_young, age, rows in connection.execute(query).fetchall():
                 withheld += rows if is_young else 0
                 counts[age] += 0 if is_young else rows
         if not counts and not withheld:

@@ -56,6 +56,8 @@ def from_json(kind: type[T], value: object) -> T:
 
 
 def _read(kind: Any, value: object, where: str) -> Any:
+    if type(value) is kind:
+        return value
     origin, arguments = get_origin(kind), get_args(kind)
     if is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind, value, where)
@@ -67,6 +69,8 @@ def _read(kind: Any, value: object, where: str) -> Any:
     if origin in (list, tuple):
         if not isinstance(value, list | tuple):
             raise ValueError(f"{where} is no list")
+        if all(type(v) is arguments[0] for v in value):  # a histogram has hundreds of numbers
+            return origin(value)
         return origin(_read(arguments[0], v, where) for v in value)
     if origin is dict:
         if not isinstance(value, dict):

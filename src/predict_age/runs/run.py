@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -199,6 +200,7 @@ def library_versions() -> dict[str, str]:
     return {"predict-age": __version__, **{name: version(name) for name in LIBRARIES}}
 
 
+@cache
 def code_hash() -> str:
     """Hash of this package's files and the versions of its libraries: a run must be finished by the code that began it."""
     root = Path(__file__).parents[1]

@@ -36,7 +36,7 @@ def fitting_readings(rules: RowRules, column: str, texts: Sequence[str]) -> dict
     columns = f"SELECT {trimmed('text')} AS text, text AS {column} FROM texts"
     values = f"SELECT text, coalesce({', '.join(read)}, NULL) AS value FROM ({columns})"
     counts = ", ".join(f"count_if({c})" for c in conditions.values())
-    [row] = connection.sql(f"SELECT {counts} FROM (SELECT text, value, {dates} FROM ({values}))").fetchall()
+    [row] = connection.execute(f"SELECT {counts} FROM (SELECT text, value, {dates} FROM ({values}))").fetchall()
     found = {name: fit for name, fit in zip(conditions, row, strict=True) if fit}
     same = max(Counter(texts).values())
     repeats = len(texts) >= REPEATED_ROWS and same >= REPEATED_SHARE * len(texts)

@@ -179,7 +179,7 @@ class RowRules:
                        max({number}, {KEPT_ENDS}) FILTER (isfinite({number}))
                 FROM (SELECT {read} FROM raw)
                 WHERE given AND {self.known(column, "value")} IS NULL GROUP BY reason ORDER BY reason"""
-            for reason, rows, text, first, low, high in connection.sql(query).fetchall():
+            for reason, rows, text, first, low, high in connection.execute(query).fetchall():
                 form = "" if reason == AGE_OF_MINOR else form_of(text)
                 found.append(UnusableAges(column, reason, rows, form, tuple(first), tuple(low or ()), tuple(high or ())))
         return found

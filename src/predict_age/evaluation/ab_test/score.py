@@ -100,7 +100,7 @@ def _scored(
         table[c].to_numpy().astype(np.float64)
         for c in ("age", "predicted_age", "age_lower", "age_upper", "confidence_pct", "usable")
     )
-    withheld, not_predicted = connection.sql(others).fetchall()[0]
+    withheld, not_predicted = connection.execute(others).fetchall()[0]
 
     def of(group: str, rows: np.ndarray) -> GroupScore:
         return group_score(group, age[rows], predicted[rows], lower[rows], upper[rows])
@@ -116,7 +116,7 @@ def _scored(
         withheld,
         not_predicted - withheld,
         counts.used - len(age) - not_predicted,
-        int(connection.sql(minors).fetchall()[0][0]),
+        int(connection.execute(minors).fetchall()[0][0]),
     )
 
 

@@ -83,7 +83,7 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
         count(*) FILTER (NOT is_unknown AND age BETWEEN {FIRST_YEAR} AND {year}),
         count(*) FILTER (coalesce(NOT regexp_full_match(pid, '{WHOLE_NUMBER}') OR try_cast(pid AS BIGINT) IS NULL, TRUE))
         FROM given"""
-    used, unknown, outside, years, no_pid = connection.sql(query).fetchall()[0]
+    used, unknown, outside, years, no_pid = connection.execute(query).fetchall()[0]
     expected = f"ages in years at the date of the run, from {ages[0]} to {ages[1]}"
     if no_pid:
         raise ConfigError(
@@ -111,7 +111,7 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
         f"WHERE NOT is_unknown AND age BETWEEN {ages[0]} AND {ages[1]}"
     )
     twice = "SELECT count(*) FROM (SELECT CAST(pid AS BIGINT) AS id FROM given GROUP BY id HAVING count(*) > 1)"
-    if people := connection.sql(twice).fetchall()[0][0]:
+    if people := connection.execute(twice).fetchall()[0][0]:
         raise ConfigError(
             f"{truth} names a person twice",
             expected="every pid once",
