@@ -15,6 +15,7 @@ import pytest
 from predict_age.config import AgesConfig, SourceConfig, load_config
 from predict_age.errors import ConfigError, InputError
 from predict_age.proposal.sample import sample_source
+from predict_age.runs.run import RunPlan
 from predict_age.source import text_stream
 from predict_age.source.convert import route
 from predict_age.source.discovery import list_source
@@ -123,11 +124,13 @@ def test_no_number_is_no_age_in_either_partition(tmp_path: Path) -> None:
     [
         {"age": 30, "jobs": [{"title": "clerk"}] * 20},
         {"pid": None, "jobs": [{"title": "clerk"}] * 20},
-        {"pid": None, "age": 30, "household": [{"pid": "a"}]},
+        {"pid": None, "age": 30, "household": [{"pid": "a"}] * 20},
+        {"age": 30, "household": [{"pid": "a"}] * 20},
+        {"name": "x", "languages": {"de": {"level": 1}, "en": {"level": 2}}},
     ],
 )
 def test_a_person_without_an_id_is_one_rejected_record(record: dict[str, Any], tmp_path: Path) -> None:
-    """However many objects the profile has: a file of few people is refused by no other rule than before."""
+    """However many objects the profile has, and whatever their keys: a file of few people is refused by no other rule than before."""
     ids, _ = read(tmp_path / "people.json", (json.dumps(record) + "\n") * 2)
     assert ids == [None, None]
 
@@ -139,6 +142,16 @@ def test_readers_of_whole_records_show_what_is_there(tmp_path: Path) -> None:
     assert sum(map(len, record_texts(file))) == 2
 
 
+def test_few_people_whose_profiles_have_tables_are_no_table_of_people(tmp_path: Path) -> None:
+    """``init`` and ``profile`` refused ten people whose languages have a level each."""
+    lines = [json.dumps({"pid": n, "languages": {"de": {"level": 1}, "en": {"level": 2}}}) for n in range(10)]
+    (tmp_path / "people.jsonl").write_text("\n".join(lines))
+    assert len(sample_source(str(tmp_path)).records) == 10
+    (tmp_path / "people.jsonl").write_text(json.dumps({"version": 1, "people": {"Zq-one": {"age": 30}, "Zq-two": {"age": 31}}}))
+    with pytest.raises(InputError, match="holds several people"):
+        sample_source(str(tmp_path))
+
+
 @pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1e", "\x85", "\u2028", "\0", "\\n"])
 def test_lines_that_end_in_another_way_are_not_one_rejected_record(end: str, tmp_path: Path) -> None:
     """A header with one line end over rows with another, and such rows behind others."""
@@ -147,6 +160,12 @@ def test_lines_that_end_in_another_way_are_not_one_rejected_record(end: str, tmp
             read(tmp_path / "people.csv", text)
     ids, rejected = read(tmp_path / "people.csv", "\n".join([HEADER, *ROWS, f"p99,30,a{end}b,c"]))
     assert (len(ids), len(rejected)) == (12, 1)
+
+
+def test_lines_inside_a_closed_quoted_field_are_part_of_its_value(tmp_path: Path) -> None:
+    """A field too many rejects one record, although the text of its profile has escaped lines that look like records."""
+    text = '"{""cv"": ""hello\\nsql,1,go\\nc,2,d""}"'
+    assert read(tmp_path / "people.csv", f"{HEADER}\np1,30,{text}\np2,31,{text},\n") == (["p1"], [(1, "wrong_number_of_columns")])
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
@@ -189,6 +208,14 @@ def test_a_sign_of_csv_has_one_meaning(lines: str, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(f"[source]\n{lines}\n")
     with pytest.raises(ConfigError, match=r"source: source\.csv_"):
         load_config(tmp_path / "c.toml", {})
+
+
+def test_a_run_with_signs_that_earlier_versions_allowed_is_read() -> None:
+    """Else what it published could neither be served nor rolled back."""
+    plan = RunPlan("r", "", dt.date(2025, 10, 23), "2025q4", "s", (), load_config(None, {}), "", "", "", 1, "", "", (), False)
+    recorded = json.loads(json.dumps(plan.as_json()))
+    recorded["config"]["source"] |= {"csv_quote": "", "csv_escape": "/"}
+    assert RunPlan.from_json(recorded).config.source.csv_escape == "/"
 
 
 @pytest.mark.parametrize("inner", [gzip.compress, lambda data: pa.compress(data, codec="zstd", asbytes=True)])

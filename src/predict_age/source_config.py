@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+RECORDED = {"recorded": True}  # context of a configuration that a run has recorded: earlier versions allowed more
 STRICT_SECTION = ConfigDict(
     frozen=True, extra="forbid", strict=True, defer_build=True
 )  # workers never validate it, so its schema is built on first use
@@ -51,8 +52,10 @@ class SourceConfig(BaseModel):
             raise ValueError("no encoding of text has this name; write auto, utf-8, utf-16, cp1252, iso8859-1 ...") from None
 
     @model_validator(mode="after")
-    def _different_signs(self) -> Self:
-        """Refuse a sign with two meanings, and an escape without quotes in which it could stand."""
+    def _different_signs(self, info: ValidationInfo) -> Self:
+        """Refuse a sign with two meanings, and an escape without quotes in which it could stand; not of a run that has them."""
+        if info.context is RECORDED:
+            return self
         quote = '"' if self.csv_quote == "auto" else self.csv_quote
         if self.csv_delimiter in (quote, self.csv_escape) and self.csv_delimiter != "auto":
             raise ValueError("source.csv_delimiter must be another character than csv_quote and csv_escape")

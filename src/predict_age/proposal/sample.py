@@ -60,7 +60,7 @@ def sample_source(source: str, most: int = ROWS_SAMPLED) -> SourceSample:
     pieces = sample_records(files, most)
     values = (json_object(text) for piece in pieces for text in piece.texts.to_pylist())
     records = [value for value in values if value is not None]
-    if len(records) < MIN_SHOWN_PEOPLE and any(map(is_table_by_id, records)):
+    if len(records) < MIN_SHOWN_PEOPLE and any(is_table_by_id(record, alone=len(records) == 1) for record in records):
         raise InputError(
             f"a record of {source} holds several people",
             expected="one JSON object for each person",

@@ -19,6 +19,7 @@ from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.runtime.worker_pool import Pool
 from predict_age.source import filesystem
 from predict_age.source.source_file import PassedOver, SourceFile, source_file_from_json
+from predict_age.source_config import RECORDED
 from predict_age.step import Step
 from predict_age.storage.durable_files import check_hash, key_of
 from predict_age.storage.lease import Permission
@@ -164,7 +165,7 @@ class RunPlan:
     def from_json(cls, value: dict[str, Any]) -> RunPlan:
         """Read back what :meth:`as_json` wrote; IntegrityError when it is not that."""
         try:
-            config = Config.model_validate_json(json.dumps(value["config"]))
+            config = Config.model_validate_json(json.dumps(value["config"]), context=RECORDED)
             return cls(
                 value["run_id"],
                 value["timestamp"],

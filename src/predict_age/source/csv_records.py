@@ -44,9 +44,22 @@ def records_equal_to(line: bytes, data: bytes, found: RecordBounds) -> list[int]
 
 def records_inside(record: bytes, dialect: Dialect, columns: int, pid: int) -> list[bytes]:
     """Parts of a ``record`` between line ends of other files that look like records: so many ``columns``, and an id in ``pid``."""
-    delimiter = dialect.delimiter.encode()
-    parts = [part for part in _OTHER_ENDS.split(record) if part.count(delimiter) == columns - 1 > 0]
-    return [part for part in parts if looks_like_id(part.split(delimiter)[pid], parts[0].split(delimiter)[pid], dialect)]
+    parts = _parts(record, dialect)
+    if len(parts) == 1 or columns == 1:
+        return []
+    records = [(part, fields[pid]) for part in parts if len(fields := dialect.fields(part)) == columns]
+    return [part for part, value in records if looks_like_id(value, records[0][1], dialect)]
+
+
+def _parts(record: bytes, dialect: Dialect) -> list[bytes]:
+    """Parts of a ``record`` between line ends of other files. Those inside a quoted field that is closed are part of its value."""
+    outside, ends = record, _OTHER_ENDS.pattern
+    if dialect.quote and dialect.quote.encode() in record:
+        quote, around = re.escape(dialect.quote.encode()), re.escape(dialect.delimiter.encode()) + b"|" + ends
+        field = rb"(\A|%s)(%s%s)(?=%s|\Z)" % (around, dialect.quoted.pattern, quote, around)
+        outside = re.sub(field, lambda found: found[1] + b"x" * len(found[2]), record, flags=re.DOTALL)
+    bounds = [0, *(place for found in _OTHER_ENDS.finditer(outside) for place in found.span()), len(record)]
+    return [record[begin:end] for begin, end in zip(bounds[::2], bounds[1::2], strict=True)]
 
 
 def looks_like_id(value: bytes, own: bytes, dialect: Dialect) -> bool:

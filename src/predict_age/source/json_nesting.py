@@ -61,12 +61,15 @@ def count_people(text: str, pid: str, own_keys: Collection[str]) -> int:
     """Number of people that the text of a rejected record seems to hold; 1 where nothing tells of several.
 
     People are told by the key of ids, whatever its case, or by ids that are a container. Where there is no such key, nor one of a
-    person's ``own_keys``, the longest list of objects, or of lists, counts.
+    person's ``own_keys``, the longest list of objects, or of lists, counts. An object with an id, or an age, of its own is one
+    person, whose profile may have keys that are called as the id.
     """
+    value = parsed(text)
+    if isinstance(value, dict) and any(not isinstance(value.get(key, {}), dict | list) for key in (pid, *own_keys)):
+        return OF_A_PERSON
     keys = len(re.findall(rf'"{re.escape(json.dumps(pid)[1:-1])}"\s*:', text, re.IGNORECASE))
     if keys > 1:
         return keys
-    value = parsed(text)
     if isinstance(value, str):
         value = parsed(value)
     if keys and isinstance(value, dict):
@@ -77,15 +80,21 @@ def count_people(text: str, pid: str, own_keys: Collection[str]) -> int:
     return max(_longest(value, _DEEPEST), OF_A_PERSON)
 
 
-def is_table_by_id(value: object) -> bool:
-    """Whether an object, or one inside, has members of one form: then its keys are probably ids, and nothing that may be shown."""
+def is_table_by_id(value: object, *, alone: bool = False) -> bool:
+    """Whether an object, or one inside, has members of one form: then its keys are probably ids, and nothing that may be shown.
+
+    An object with texts or numbers of its own is a person, whose languages may be such a table, unless it is ``alone``: nothing
+    tells it from a table with a date or a version beside it.
+    """
     if not isinstance(value, dict):
         return False
     inner = list(value.values())
+    if not alone and not all(isinstance(one, dict | list) for one in inner):
+        return False
     keys = {frozenset(one) if isinstance(one, dict) else None for one in inner}
     if len(inner) > 1 and len(keys) == 1 and any(keys - {None}):
         return True
-    return any(map(is_table_by_id, inner))
+    return any(is_table_by_id(one, alone=alone) for one in inner)
 
 
 def parsed(text: str) -> object:
