@@ -353,4 +353,4 @@ def test_kernels_find_the_ages_that_json_has(texts: list[str | None], profile: s
             record = json.loads(text or "")
         except ValueError:  # a damaged profile may be read by others
             continue
-        assert (number in found) == (isinstance(record, dict) and any(n in record for n in names))
+        assert (number in found) == (isinstance(record, dict) and any(record.get(n) is not None for n in names))

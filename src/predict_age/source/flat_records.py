@@ -43,10 +43,10 @@ def record_keys(source: SourceConfig) -> tuple[str, ...]:
 def records_in(
     profiles: pa.ChunkedArray | pa.StringArray, source: SourceConfig, candidates: Collection[int] | None = None
 ) -> NumberedRecords:
-    """Number and record of each of the JSON texts ``profiles`` (n,) that have one of the :func:`record_keys`, ascending.
+    """Number and record of each of the JSON texts ``profiles`` (n,) that give one of the :func:`record_keys` a value.
 
-    A text that has such a key several times has as many records, so that each of its values counts. ``candidates``: numbers,
-    ascending, of the texts that may have one, where this is known already; else they are looked for.
+    In ascending order. A text that has such a key several times has as many records, so that each of its values counts.
+    ``candidates``: numbers, ascending, of the texts that may have one, where this is known already; else they are looked for.
     """
     names = record_keys(source)
     parts = {_ESCAPE, *names} - {""}
@@ -57,7 +57,7 @@ def records_in(
             continue
         values: dict[str, list[object]] = {}
         for name, value in _members(text):
-            if name in names:
+            if name in names and value is not None:
                 values.setdefault(name, []).append(value)
         for place in range(max(map(len, values.values()), default=0)):
             found.append((number, {name: some[place] for name, some in values.items() if place < len(some)}))
