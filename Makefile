@@ -88,6 +88,7 @@ soak: $(DEV)  ## what takes longer: the deployed pipeline, its image (REQUIRE_IM
 	@$(MAKE) --no-print-directory checkov
 	@REQUIRE_TERRAFORM=1 REQUIRE_IMAGE=$(REQUIRE_IMAGE) $(BIN)/python -m pytest -m soak tests
 	@ORACLE_EXAMPLES=300 $(BIN)/python -m pytest tests/test_promise_oracle.py
+	@ANY_DRESS_EXAMPLES=600 RELEASE_EXAMPLES=3000 $(BIN)/python -m pytest tests/test_any_dress.py tests/test_suppression.py -k "same_people or is_released"
 	@SUPPRESSION_EXAMPLES=100 $(BIN)/python -m pytest tests/test_suppression_faults.py
 	@$(BIN)/python benchmarks/faults.py
 	@$(BIN)/python benchmarks/kills.py

@@ -75,7 +75,7 @@ def main(chosen_by: str) -> int:
         print(f"twin without {name}: {'caught, ' + found.splitlines()[0] if found else 'NOT CAUGHT'}")
     trials.broken = twins.torn_parts
     moves = max(n for n, done in enumerate(trials.log, 1) if done.startswith("create published"))
-    some = faults.spread(moves - 1, 8 if chosen_by else 40, seed=1)
+    some = faults.spread(moves - 1, 4 if chosen_by else 40, seed=1)
     missed = [p for at in some if (p := trials.trial(at, "power"))]
     print(f"with hashes, {len(some)} power cuts that tear parts before the pointer moves: {len(missed)} wrong")
     print(f"{len(chosen)} trials, {len(wrong)} wrong outcomes; {caught} of {len(twins.TWINS)} broken twins caught")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
+import gc
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from predict_age.storage.workspace import Workspace
 from predict_age.synthetic.write import generate
 from small_models import SMALL_MODELS
 
+gc.disable()  # while tests are collected: it takes a third of that time, and finds nothing
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine fails no test
 settings.load_profile("no clock")
 
@@ -213,8 +215,16 @@ def tiny_run(source: Path, workspace: Path, *more: object, config: str = TINY, a
     return Outcome(code, json.loads(out) if code == 0 else {}, err, workspace)
 
 
+def pytest_collection_finish() -> None:
+    """From now on garbage is collected, but not among half a million objects of modules and tests, which stay."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The last line of a test run: how many passed, failed and were skipped."""
+    gc.unfreeze()  # otherwise DuckDB reports leaked objects
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return

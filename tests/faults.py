@@ -30,7 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from predict_age.storage import durable_files
+from predict_age.storage import durable_files, spill
 from small_models import SMALL_MODELS
 
 FOREVER = {errno.ENOSPC, errno.EROFS}
@@ -167,16 +167,18 @@ def warm() -> None:
 def inline() -> Iterator[None]:
     """Inside, runs work in this process.
 
-    Plots are left out: drawing takes half of a small run's time and touches no file. Nor is anything flushed to the disk, which
+    All runs share one engine of DuckDB, which never spills. Plots are left out: drawing takes half of a small run's time and touches no file. Nor is anything flushed to the disk, which
     nobody takes the power from here; :class:`FaultyDisk` notes what would be.
     """
     from predict_age.pipeline import runner
     from predict_age.report import run_report
     from predict_age.runtime import forkserver
+    from predict_age.source import row_rules
 
     pool, prepare, plots = runner.Pool, forkserver.prepare, run_report._plots
     runner.Pool = InlinePool  # type: ignore[misc,assignment]
     forkserver.prepare = lambda *_: None
+    row_rules.spill_folder = lambda: ""
     run_report._plots = lambda *_: defaultdict(str)  # type: ignore[assignment]
     disk = durable_files.disk
     if type(disk) is durable_files.Disk:
@@ -186,6 +188,7 @@ def inline() -> Iterator[None]:
     finally:
         durable_files.disk = disk
         runner.Pool, forkserver.prepare, run_report._plots = pool, prepare, plots  # type: ignore[misc]
+        row_rules.spill_folder = spill.spill_folder
 
 
 def call(arguments: Sequence[object]) -> tuple[int, str, str]:

@@ -35,7 +35,7 @@ from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.text_readers import read_text
 
 AS_OF = dt.date(2025, 10, 23)
-EXAMPLES = int(os.environ.get("ANY_DRESS_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("ANY_DRESS_EXAMPLES", "25"))
 FLAT, NESTED = SourceConfig(profile_json="*", approximate_age="age"), SourceConfig(profile_json="profile", approximate_age="age")
 FEATURES = """format = 1
 [features.level]

@@ -23,21 +23,27 @@ from predict_age.storage.publication import publish, read_published
 pytestmark = [pytest.mark.xdist_group("cloud"), pytest.mark.filterwarnings("default")]
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Address of an S3 that does not misbehave; each test has a bucket of its own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, Faults]]:
+def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, Faults]]:
     """A store behind a faulty network, without the waits between tries."""
     for name, value in {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "root", "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
     monkeypatch.setattr("botocore.endpoint.time", types.SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(module, "READ_SECONDS", 1)
-    with between("http://{}:{}".format(*server.get_host_and_port())) as (address, faults):
+    with between(server) as (address, faults):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         made = Store(f"bucket-{time.time_ns()}", "predict-age")
         made.s3.create_bucket(Bucket=made.bucket)
         yield made, faults
-    server.stop()
 
 
 @pytest.mark.parametrize(

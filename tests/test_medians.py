@@ -19,6 +19,7 @@ from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 from predict_age.models.xgb_model import MIN_ROWS_FOR_OWN_MEDIANS, XGBoostModel, fill_missing, train_xgboost
 from test_trees import NAMES, people
 
+pytestmark = pytest.mark.xdist_group("medians")  # a kernel that is new is compiled once
 PARAMETERS = {
     "tree_method": "hist",
     "max_bin": 128,

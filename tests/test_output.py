@@ -128,16 +128,15 @@ def test_reader_that_ends_is_no_error_of_ours(two_runs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "step"),
     [
-        MemoryError("Unable to allocate 5 TiB"),
-        duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block of size 256.0 KiB"),
-        OSError("Out of Memory Error: failed to allocate data"),  # Arrow's, around DuckDB's
-        ImportError("/x/_duckdb.so: failed to map segment from shared object"),
-        RuntimeError("can't start new thread"),
+        (MemoryError("Unable to allocate 5 TiB"), "training"),
+        (duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block of size 256.0 KiB"), "read_source"),
+        (OSError("Out of Memory Error: failed to allocate data"), "final_results"),  # Arrow's, around DuckDB's
+        (ImportError("/x/_duckdb.so: failed to map segment from shared object"), "read_source"),
+        (RuntimeError("can't start new thread"), "training"),
     ],
 )
-@pytest.mark.parametrize("step", ["read_source", "training", "final_results"])
 def test_too_little_memory_in_a_step(
     error: Exception, step: str, two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from conftest import AS_OF, TINY, tiny_run, write_jsonl
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "8"))
 PROFILE = {"tenure_months": 40, "job_level": "Senior", "linkedin_connections": 300}
 CONFIG = TINY.replace("[prediction]", "[source]\nmax_set_aside_share = 1.0\n[prediction]").replace(
     "[gates]", "[gates]\npredicted_share = 0.0"

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import Outcome, cli, shared, tiny_run, write_jsonl
+from contenders import TIMES, contend, take
 from faults import call
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
 from predict_age.pipeline.verify import verify_run
@@ -23,8 +24,8 @@ from predict_age.storage import durable_files
 from predict_age.storage import lease as lease_module
 from predict_age.storage.documents import ConflictError, DocumentStore, LocalDocuments, VersionedDocument
 from predict_age.storage.durable_files import creating, key_of, read_hashed_json, valid_receipt, write_json, write_receipt
-from predict_age.storage.lease import Holder, Lease, current_holder
-from predict_age.storage.publication import Published, publish, raise_fence, read_published, update_pointer
+from predict_age.storage.lease import Holder, current_holder
+from predict_age.storage.publication import Published, publish, read_published, update_pointer
 from predict_age.storage.rollback import roll_back
 from predict_age.storage.workspace import Workspace
 
@@ -53,10 +54,6 @@ class ObjectStore:
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStore:
     """The same protocol over both."""
     return LocalDocuments(tmp_path) if request.param == "disk" else ObjectStore()
-
-
-def take(records: DocumentStore, purpose: str = "run", seconds: float = 60) -> Lease:
-    return Lease(records, purpose, seconds, lambda token: raise_fence(records, token))
 
 
 def test_conditional_replacement(records: DocumentStore) -> None:
@@ -141,24 +138,13 @@ def test_lease_is_renewed_while_it_is_held(records: DocumentStore) -> None:
             take(records)
 
 
-def contend(folder: str, wins: Any) -> None:
-    """Take the lease as often as possible; note the tokens."""
-    records = LocalDocuments(Path(folder))
-    end = time.monotonic() + 2
-    while time.monotonic() < end:
-        try:
-            with take(records, "contender") as mine:
-                wins.put(mine.token)
-        except BusyError:
-            time.sleep(0.001)
-
-
 @pytest.mark.parametrize("processes", [2, 8])
 def test_contenders_never_hold_the_same_token(processes: int, tmp_path: Path) -> None:
     """Many processes on one lease: every token is given out once."""
     context = multiprocessing.get_context("spawn")
     wins = context.Queue()
-    contenders = [context.Process(target=contend, args=(str(tmp_path), wins)) for _ in range(processes)]
+    begun = context.Barrier(processes)
+    contenders = [context.Process(target=contend, args=(str(tmp_path), begun, wins)) for _ in range(processes)]
     for process in contenders:
         process.start()
     tokens = []
@@ -167,7 +153,7 @@ def test_contenders_never_hold_the_same_token(processes: int, tmp_path: Path) ->
             tokens.append(wins.get(timeout=0.2))
         except Exception:
             continue
-    assert len(tokens) > 10
+    assert len(tokens) == TIMES * processes
     assert len(set(tokens)) == len(tokens)
 
 

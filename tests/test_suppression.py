@@ -551,7 +551,7 @@ GIVEN_PIDS = [*(str(pid_of(text)) for text in SPELLINGS), "7", "-7", "0"]
 GIVEN = st.sets(st.sampled_from([*SPELLINGS, *(str(pid_of(text)) for text in SPELLINGS)]), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=int(os.environ.get("RELEASE_EXAMPLES", "60")))
 @given(st.sampled_from(["integer", "text"]), st.lists(st.tuples(st.booleans(), GIVEN), min_size=1, max_size=6))
 def test_a_person_is_released_by_any_spelling_and_nothing_is_left(rule: Any, changes: list[tuple[bool, set[str]]]) -> None:
     """007, +7, 7.0 and the pid are one person or several, as the ids of the workspace say; the last one who goes leaves no entry.

@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import CodeType
 from typing import Any
 
 ALARM, OK, UNKNOWN = "ALARM", "OK", "INSUFFICIENT_DATA"
@@ -109,10 +111,14 @@ class Alarm:
             "LessThanOrEqualToThreshold": lambda v: v <= self.values["threshold"],
         }
         breaches = compare[self.values["comparison_operator"]]
+        known: dict[float, Value] = {}  # data points by the end of their period: they are in the windows of several minutes
         made, state, now = [], OK if self.values["treat_missing_data"] == "notBreaching" else UNKNOWN, start
         while now <= end:
             ends = [now - n * self.period for n in reversed(range(of + MORE_POINTS))]
-            points = [self._point(metrics, at) for at in ends]
+            for at in ends:
+                if at not in known:
+                    known[at] = self._point(metrics, at)
+            points = [known[at] for at in ends]
             missing = str(self.values["treat_missing_data"] or "missing")
             state = state_of(points, breaches, least=least, of=of, missing=missing, before=state)
             made.append(state)
@@ -122,6 +128,11 @@ class Alarm:
     def rings(self, metrics: Mapping[Name, Series], start: float, end: float) -> bool:
         """Whether it is in alarm at any minute."""
         return ALARM in self.states(metrics, start, end)
+
+
+@cache
+def _compiled(expression: str) -> CodeType:
+    return compile(expression, "expression", "eval")
 
 
 def _evaluated(expression: str, found: Mapping[str, Value]) -> Value:
@@ -136,7 +147,7 @@ def _evaluated(expression: str, found: Mapping[str, Value]) -> Value:
 
     functions = {"FILL": fill, "SUM": total, "METRICS": lambda: list(found.values()), "IF": lambda c, a, b: a if c else b}
     try:
-        result: Value = eval(expression, {"__builtins__": {}}, {**functions, **found})
+        result: Value = eval(_compiled(expression), {"__builtins__": {}}, {**functions, **found})
     except TypeError:  # arithmetic with a missing value has no value
         return None
     return result

@@ -52,6 +52,7 @@ _GENDER_WORDS = (
 )
 _NAME_OF_GENDER = re.compile(f"({'|'.join(_GENDER_WORDS.split())})(code|cd|id|label|text)?\\d*")
 _UNFOLDED = re.compile(rf"\b({'|'.join(BEFORE_FOLDING)})\b")
+_SURROUNDED_PARTS = tuple(f" {part} " for part in SILENT_PARTS)
 _SIGN = re.compile("|".join(SIGNS))
 _SIGNED = re.compile(r"(?<=\w)(?:(\+)|[-\u2212\u2013])(?!\w)")  # HIV+, HIV-
 
@@ -143,10 +144,12 @@ def _is_about_things(attribute: str, name: str) -> bool:
     return named and PERSONAL.isdisjoint(words) and refusal_reason(name) is None
 
 
+@lru_cache(maxsize=4096)  # each is asked several times, and the next field may have it, too
 def _is_silent(words: tuple[str, ...]) -> bool:
     """Whether a value says nothing: it is empty, stands for a missing one, or has only words that stand beside others."""
     text = " ".join(words)
-    says_so = text.startswith(SILENT_BEGINNINGS) or any(f" {part} " in f" {text} " for part in SILENT_PARTS)
+    surrounded = f" {text} "
+    says_so = text.startswith(SILENT_BEGINNINGS) or any(part in surrounded for part in _SURROUNDED_PARTS)
     return text in SILENT or says_so or (set(words) <= BESIDE and not _phrases_in(words))
 
 

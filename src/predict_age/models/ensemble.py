@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterator
 from math import sqrt
 
 import numpy as np
@@ -30,15 +30,23 @@ def choose_point_weights(
     equal = allowed / allowed.sum()
     if not len(age):
         return equal
-    candidates = (
-        np.array([w for w in product(*(range(WEIGHT_GRID_STEPS * bool(a) + 1) for a in allowed)) if sum(w) == WEIGHT_GRID_STEPS])
-        / WEIGHT_GRID_STEPS
-    )
+    candidates = np.array(list(_shares(tuple(map(bool, allowed)), WEIGHT_GRID_STEPS))) / WEIGHT_GRID_STEPS
     errors = np.array([np.abs(members @ w - age).mean() for w in candidates])
     penalised = errors + SHRINKAGE * errors.min() / sqrt(len(age)) * np.square(candidates - equal).sum(axis=1)
     cost = (candidates > 0) @ np.array(costs)
     good = np.flatnonzero(penalised <= penalised.min() * (1 + worth))
     return candidates[good[np.lexsort((penalised[good], cost[good]))[0]]]
+
+
+def _shares(allowed: tuple[bool, ...], steps: int) -> Iterator[tuple[int, ...]]:
+    """Every way to share ``steps`` among the members that are ``allowed``, the others having none, in ascending order."""
+    if not allowed:
+        if not steps:
+            yield ()
+        return
+    for first in range(steps * allowed[0] + 1):
+        for rest in _shares(allowed[1:], steps - first):
+            yield (first, *rest)
 
 
 def pinball_loss(interval_quantiles: NDArray[np.float64], levels: tuple[float, ...], age: NDArray[np.floating]) -> float:

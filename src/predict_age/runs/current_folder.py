@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predict_age.errors import PredictAgeError
-from predict_age.runs.visible_people import visible_rows_sql
+from predict_age.runs.visible_people import hides_nobody, visible_rows_sql
 from predict_age.storage.durable_files import TEMPORARY, creating, file_problem, flush_folder
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.parquet_writer import parquet_options
@@ -146,11 +146,11 @@ def _write_visible(run: VerifiedRun, path: Path, new: Path, listed: SuppressionL
 
 def _visible_rows(run: VerifiedRun, path: Path, listed: SuppressionList | None) -> pa.Table | None:
     """The rows of ``path`` that readers may see; None when they may see all."""
+    if hides_nobody(run.folder, listed):
+        return None
     connection = duckdb.connect()
     try:
         rows = visible_rows_sql(connection, run.folder, [str(path)], listed)
-        if rows.startswith("read_parquet"):
-            return None
         table = connection.sql(f"SELECT * FROM {rows}").to_arrow_table()
     finally:
         connection.close()

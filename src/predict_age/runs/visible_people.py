@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 HIDES = "predict_age_hides_from_generation_"
 
 
+def _made_with(run: RunFolder) -> int:
+    """Generation of the list that the run was made with; 0: none."""
+    return int(run.record.get("suppression", 0))
+
+
+def hides_nobody(run: RunFolder, suppression: SuppressionList | None) -> bool:
+    """Whether readers may see all rows of ``run``, because the list is the one that it was made with."""
+    return suppression is None or suppression.generation == _made_with(run)
+
+
 def visible_rows_sql(
     connection: duckdb.DuckDBPyConnection, run: RunFolder, paths: list[str], suppression: SuppressionList | None
 ) -> str:
@@ -30,9 +40,9 @@ def visible_rows_sql(
     released later: they come back in the next run, not before.
     """
     files = f"read_parquet([{', '.join(map(literal, paths))}])"
-    made_with = int(run.record.get("suppression", 0))
-    if suppression is None or suppression.generation == made_with:
+    if suppression is None or hides_nobody(run, suppression):
         return files
+    made_with = _made_with(run)
     ids = id_type_named(run.facts(ReadSourceFacts).pid_type)
     name = f"{HIDES}{made_with}_{ids}"
 
