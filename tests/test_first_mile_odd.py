@@ -405,6 +405,6 @@ def test_more_columns_than_memory_holds_are_written_in_parts(monkeypatch: pytest
 def test_a_first_line_that_is_no_object_is_one_rejected_record(first: str, ends: str) -> None:
     """JSON lines that begin with an array of values are lines, whose other records count; an array of records stays one."""
     record = '{"pid": 1, "profile_json": {}}'
-    assert detect_layout(ends.join([first, record, record, ""]), "pid").startswith("lines")
-    assert detect_layout(ends.join(["[", f"{record},", record, "]"]), "pid") == "array"
-    assert detect_layout(f"[{record}]", "pid") == detect_layout("[]", "pid") == detect_layout(f"[ ]{ends}", "pid") == "array"
+    assert detect_layout(ends.join([first, record, record, ""]), {"pid"}).startswith("lines")
+    assert detect_layout(ends.join(["[", f"{record},", record, "]"]), {"pid"}) == "array"
+    assert detect_layout(f"[{record}]", {"pid"}) == detect_layout("[]", {"pid"}) == detect_layout(f"[ ]{ends}", {"pid"}) == "array"

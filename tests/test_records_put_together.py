@@ -130,9 +130,10 @@ def test_no_number_is_no_age_in_either_partition(tmp_path: Path) -> None:
     ],
 )
 def test_a_person_without_an_id_is_one_rejected_record(record: dict[str, Any], tmp_path: Path) -> None:
-    """However many objects the profile has, and whatever their keys: a file of few people is refused by no other rule than before."""
-    ids, _ = read(tmp_path / "people.json", (json.dumps(record) + "\n") * 2)
-    assert ids == [None, None]
+    """However many objects the profile has, and whatever their keys: a file of one person, or of few, is refused by no new rule."""
+    for people in (1, 2):
+        ids, rejected = read(tmp_path / "people.json", (json.dumps(record) + "\n") * people)
+        assert (ids, rejected) == ([None] * people, [])
 
 
 def test_readers_of_whole_records_show_what_is_there(tmp_path: Path) -> None:

@@ -20,14 +20,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import predict_age
-from conftest import TINY, cli, tiny_run, write_jsonl
+from conftest import AS_OF, TINY, cli, tiny_run, write_jsonl
 from faults import call
+from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import InputError
+from predict_age.pipeline.source_sample import PlanSample
 from predict_age.source import text_ids
 from predict_age.source.column_types import plain_values
+from predict_age.source.discovery import list_source
 from predict_age.source.duplicate_rows import find_duplicates
 from predict_age.source.external_partition import scatter
-from predict_age.source.row_rules import connect
+from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.row_walk import RowWalk
 from predict_age.source.scan import TEXT_ENTRY
 from predict_age.source.text_ids import pid_of, read_text_ids
 from predict_age.sql import ON_DUCKDB, columns, for_athena, for_duckdb, source_text
@@ -306,3 +310,38 @@ def test_text_ids_of_a_weak_hash_are_kept_apart(
     assert done.code == 3
     assert "two different ids have the same 63-bit pid" in done.said
     assert not done.published
+
+
+@pytest.mark.parametrize(
+    ("ids", "padded"),
+    [
+        (["007", "7"], 1),
+        (["07", "8", None], 1),
+        (["007", "008", "123"], 0),
+        (["01", "123"], 0),
+        (["0", "7", "0.5", " 7"], 0),
+        (["x", "y", "007", "7"], 0),
+    ],
+)
+def test_plan_counts_zeros_in_front_that_may_make_one_person_of_two(ids: list[str | None], padded: int, tmp_path: Path) -> None:
+    """007 and 7 are one whole number; among texts, and where all are as long as each other, they are none."""
+    (tmp_path / "a.csv").write_text("pid,age,tenure\n" + "".join(f"{person or ''},30,3\n" for person in ids))
+    source = SourceConfig(approximate_age="age", profile_json="*")
+    files = list_source(str(tmp_path / "a.csv"), source).files
+    sample = PlanSample(RowRules(AgesConfig(), AS_OF), source, files)
+    for piece in RowWalk(files, source).of_file(0):
+        sample.add_piece(piece)
+    sample.finish()
+    assert sample.padded_ids == padded
+
+
+def test_plan_and_run_say_that_zeros_in_front_do_not_count(tmp_path: Path) -> None:
+    """Two people may be one, and no row accounting shows it."""
+    rows = [f"{i:0{1 + i % 3}d},{20 + i % 40 if i % 3 else ''},{i % 30}\n" for i in range(80)]
+    (tmp_path / "a.csv").write_text("pid,age,tenure_months\n" + "".join(rows))
+    config = TINY + '[source]\napproximate_age = "age"\nprofile_json = "*"\n'
+    said = tiny_run(tmp_path / "a.csv", tmp_path / "w", config=config).said
+    assert re.search(r"zeros in front \(\d+\) count as without", said)
+    code, out, _ = call(["plan", "--source", tmp_path / "a.csv", "--config", tmp_path / "w.toml"])
+    assert code == 0
+    assert "zeros in front" in out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from predict_age.cli.console import grid, stdout_console, styled
 from predict_age.features.refused_names import proxy_warning
 from predict_age.runtime.progress import counted, duration, size
+from predict_age.source.text_ids import PADDED_IDS
 
 if TYPE_CHECKING:
     from predict_age.aws.cost_plan import AwsPlan
@@ -23,6 +24,7 @@ def show_estimate(estimate: Estimate) -> None:
     about = "" if estimate.exact_rows else "about "
     table.add_row("rows", f"{about}{estimate.rows:,} in {size(estimate.source_bytes)}")
     odd = f"; {estimate.odd_ids:,} of those looked at are none and would be set aside" if estimate.odd_ids else ""
+    odd += "; " + PADDED_IDS.format(estimate.padded_ids) if estimate.padded_ids else ""
     ids = "text; results carry it as source_id" if estimate.pid_type == "text" else "whole numbers"
     table.add_row("ids", ids + odd)
     given, used = sum(column.given for column in estimate.ages), sum(column.used for column in estimate.ages)

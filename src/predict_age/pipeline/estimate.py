@@ -63,7 +63,8 @@ PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20
 class Estimate:
     """Estimate of a run. ``exact_rows``: rows were counted, not scaled up from a sample of a large text.
 
-    ``pid_type`` is what the sampled ids are, and ``odd_ids`` how many of them are something else. ``ages`` are those of
+    ``pid_type`` is what the sampled ids are, ``odd_ids`` how many of them are something else, and ``padded_ids`` how many have
+    leading zeros and may be the same whole numbers as others. ``ages`` are those of
     ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors. ``people`` are distinct ids, and
     ``duplicates`` the further rows of them; ``exact_people``: all rows were looked at. Where there is a ``training`` source, its
     rows are estimated apart; time, memory, disk and bytes are those of both.
@@ -94,6 +95,7 @@ class Estimate:
     duplicates: int
     exact_people: bool
     training: Estimate | None = None
+    padded_ids: int = 0
 
     def as_json(self) -> dict[str, object]:
         fields = asdict(self)
@@ -174,7 +176,7 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
             _check_labelled_profiles(plan, sample, ages)
     if gates and not ages.passes:
         raise unusable_ages_error(ages)
-    if sample.sees_all(rows) and trains and predicts:
+    if sample.sees_all(rows) and predicts and not plan.base:
         by_age = np.bincount(people.known_ages, minlength=LAST_AGE + 1).astype(np.float64)
         age_weights(plan.config.population.ages, by_age, people.to_predict, people.known_ages.astype(np.float64))
     return _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts)
@@ -288,4 +290,5 @@ def _estimate(
         round(people.people * times),
         round((people.rows - people.people) * times),
         sample.sees_all(rows),
+        padded_ids=sample.padded_ids,
     )

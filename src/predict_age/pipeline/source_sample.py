@@ -22,7 +22,7 @@ from predict_age.source.row_rules import EXISTING, AgeState, IdType, RowRules, c
 from predict_age.source.row_walk import RowPiece
 from predict_age.source.scan import id_type
 from predict_age.source.source_file import SourceFile
-from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, count_text_ids
+from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, Spellings, count_text_ids, spellings
 from predict_age.tally import AGE_BINS, fold_tails
 
 NEVER_COUNTS = "not in ages.precedence"
@@ -70,6 +70,7 @@ class PlanSample:
         self._source = source
         self._paths = [file.path for file in files]
         self._raw: list[pa.Table] = []
+        self._spellings: list[Spellings] = []
         self._waiting: list[RowPiece] = []
         self._pieces: list[RowPiece] = []
         self._numbers = self._texts = self._known = self._broken = self._waiting_rows = 0
@@ -118,6 +119,7 @@ class PlanSample:
         self.withheld += pc.sum(canonical["withheld"]).as_py() or 0
         self._numbers += len(canonical["pid"]) - canonical["pid"].null_count
         self._texts += count_text_ids(raw["pid"], canonical["problem"])
+        self._spellings.append(spellings(raw["pid"]))
         return canonical["problem"]
 
     def labelled_profiles(self) -> Iterator[pa.ChunkedArray]:
@@ -159,6 +161,11 @@ class PlanSample:
         declared = self._source.pid_type
         kind: IdType = id_type(self._texts, self._numbers) if declared == "auto" else declared
         return kind, self._texts if kind == "integer" else 0
+
+    @property
+    def padded_ids(self) -> int:
+        """Number of ids that begin with zeros and may be the same whole numbers as others."""
+        return Spellings.together(self._spellings).may_merge if self.ids()[0] == "integer" else 0
 
     def ages(self, plan: RunPlan, rows: int) -> tuple[AgeFindings, list[AgeColumn], SampledPeople]:
         """Findings about the given ages of the people looked at, of ``rows`` in the source; each age column; and their number."""

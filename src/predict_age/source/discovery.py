@@ -226,7 +226,8 @@ def _text(
         dialect = detect_dialect(text.encode("utf-8", "replace"), settings, name, cut=len(first) >= file_kind.HEAD_BYTES)
         file = replace(file, delimiter=dialect.delimiter, quote=dialect.quote, escape=dialect.escape, layout=dialect.lines)
     else:
-        file = replace(file, layout=detect_layout(text_encoding.decode_head(first, encoding, file.path), settings.pid))
+        own = {*settings.light_columns, settings.profile_json}
+        file = replace(file, layout=detect_layout(text_encoding.decode_head(first, encoding, file.path), own))
     return file
 
 

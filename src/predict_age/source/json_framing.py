@@ -67,7 +67,7 @@ class ElementFramer:
         else:
             text = head.decode("utf-8", "surrogateescape")
             blank = len(text) - len(text.lstrip())
-            member = find_member(text.lstrip(), self.pid)
+            member = find_member(text.lstrip(), {self.pid})
             if member is None:
                 self._stop("the array of people is not at the beginning of the object", masked(head[:40]))
             begins = len(text[: blank + member.begins].encode("utf-8", "surrogateescape"))

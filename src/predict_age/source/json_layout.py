@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,8 @@ class Member:
     begins: int
 
 
-def detect_layout(head: str, pid: str) -> str:
-    """Say how the records of a JSON text that begins with ``head`` follow each other. ``pid`` is a key of records."""
+def detect_layout(head: str, own_keys: Collection[str]) -> str:
+    """Say how the records of a JSON text that begins with ``head`` follow each other. ``own_keys`` are those of a record."""
     text = head.lstrip()
     first_line = re.split(r"[\r\n]", text, maxsplit=1)[0]
     if text[:1] == "[" and not (text.strip("[ \t\r\n]") and (_is_line(text) or _is_line(first_line))):
@@ -29,7 +30,7 @@ def detect_layout(head: str, pid: str) -> str:
     if text[:1] == "{":
         lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
         good = sum(_is_line(line) for line in lines[:SAMPLED_LINES])
-        wrapped = find_member(text, pid) if not _begins_with_record(text, pid) else None
+        wrapped = find_member(text, own_keys) if not _begins_with_record(text, own_keys) else None
         if wrapped and (len(lines) == 1 or good * 2 < min(len(lines), SAMPLED_LINES)):
             return MEMBER + wrapped.name
         if not good and _is_values(text):
@@ -37,13 +38,13 @@ def detect_layout(head: str, pid: str) -> str:
     return CR_LINES if len(re.findall(r"\r(?!\n)", head)) > head.count("\n") else LINES
 
 
-def _begins_with_record(text: str, pid: str) -> bool:
-    """Whether ``text`` begins with a whole object that has the key ``pid``, or that another value follows."""
+def _begins_with_record(text: str, own_keys: Collection[str]) -> bool:
+    """Whether ``text`` begins with a whole object that has one of ``own_keys``, or that another value follows."""
     try:
         value, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         return False
-    return pid in value or bool(text[end:].strip())
+    return any(key in value for key in own_keys) or bool(text[end:].strip())
 
 
 def _is_line(line: str) -> bool:
@@ -70,14 +71,14 @@ def _goes_on(text: str) -> bool:
     return first.rstrip()[-1:] in "{[,:" and bool(second.strip())
 
 
-def find_member(text: str, pid: str) -> Member | None:
-    """The first array of objects among the members of the object at the beginning of ``text``; None when ``pid`` comes before."""
+def find_member(text: str, own_keys: Collection[str]) -> Member | None:
+    """The first array of objects in the object at the beginning of ``text``; None when one of ``own_keys`` comes before."""
     decoder = json.JSONDecoder()
     at = 1
     while match := re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*').match(text, at):
         try:
             name: Any = json.loads(match[1])
-            if name == pid:
+            if name in own_keys:
                 return None
             if _ARRAY_OF_OBJECTS.match(text, match.end()) and not _is_empty(text, match.end()):
                 return Member(name, match.end() + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import Slice, Split
 from predict_age.source.row_rules import AgeState, IdType, RowRules, UnusableAges, connect
 from predict_age.source.suppression import hidden_people
-from predict_age.source.text_ids import count_text_ids
+from predict_age.source.text_ids import Spellings, count_text_ids, spellings
 from predict_age.storage.suppression_list import SuppressionList
 
 NO_AGE, WITHHELD, USELESS, TOO_YOUNG = 255, 254, 253, 252  # in the place of a known age
@@ -66,6 +66,7 @@ class SplitCounts:
     age_states: GivenAges  # rows
     written: dict[str, str]  # path -> SHA-256 of the file of rows set aside
     suppressed: SuppressedRows
+    spellings: Spellings = field(default_factory=Spellings)
 
     @property
     def usable(self) -> int:
@@ -91,6 +92,7 @@ class _Counting:
         self._hidden = [(np.empty(0, np.uint32), np.empty(0, np.uint64))]
         self._entry = entry_of(rules.ids)
         self._unusable: list[UnusableAges] = []
+        self._spellings: list[Spellings] = []
         self.read = self.needs = self.text_ids = 0
         self.reasons: list[str] = []
         self.positions: list[int] = []
@@ -102,6 +104,7 @@ class _Counting:
     def add(self, split: Split, piece: Slice, judged: pa.Table) -> np.ndarray:
         """Some more rows; returns the entries of the usable ones who are not suppressed."""
         usable = judged["pid"].is_valid().to_numpy()
+        self._spellings.append(spellings(piece.raw["pid"]))
         rows = np.arange(self.read, self.read + len(usable))
         self.read += len(usable)
         if not usable.all():
@@ -161,6 +164,7 @@ class _Counting:
             self.states,
             written,
             SuppressedRows(*(np.concatenate(parts) for parts in zip(*self._hidden, strict=True))),
+            Spellings.together(self._spellings),
         )
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,8 +24,39 @@ LARGEST = 2**63 - 1
 _PLAIN_NUMBER = re.compile(r"(?!-0)-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 NOT_AN_INTEGER, OUT_OF_RANGE = "pid_not_an_integer", "pid_out_of_range"  # why an id is no whole number of 64 bits
 PID_MISSING = "pid_missing"
+PADDED_IDS = 'ids with zeros in front ({:,}) count as without: 007 and 7 are one person; source.pid_type = "text" keeps them apart'
 _NO_ID = {UNREADABLE_TEXT, "true", "false"}
 COLUMNS = pa.schema([("pid", pa.int64()), ("source_id", pa.string()), ("id_check", pa.uint64()), ("problem", pa.string())])
+
+
+@dataclass(frozen=True)
+class Spellings:
+    """Ids as they are written: the number ``padded`` with zeros, characters of the longest of these, and of the shortest id."""
+
+    padded: int = 0
+    longest_padded: int = 0
+    shortest: int = sys.maxsize
+
+    @classmethod
+    def together(cls, parts: Iterable[Spellings]) -> Spellings:
+        """Those of several parts of a source."""
+        all_of = list(parts) or [cls()]
+        return cls(sum(p.padded for p in all_of), max(p.longest_padded for p in all_of), min(p.shortest for p in all_of))
+
+    @property
+    def may_merge(self) -> int:
+        """Number of padded ids where another one is shorter than one of them: 007 and 7 are one whole number; else 0."""
+        return self.padded if self.shortest < self.longest_padded else 0
+
+
+def spellings(ids: pa.ChunkedArray) -> Spellings:
+    """Spellings of the ids of a column (n,) of any type; numbers have none."""
+    if not is_text(ids.type) or ids.null_count == len(ids):
+        return Spellings()
+    shortest = pc.min(pc.utf8_length(ids)).as_py()
+    zeros = ids.filter(pc.fill_null(pc.starts_with(ids, "0"), False))
+    padded = zeros.filter(pc.match_substring_regex(zeros, "^0[0-9]+$"))
+    return Spellings(len(padded), pc.max(pc.utf8_length(padded)).as_py() or 0, shortest)
 
 
 def pid_of(text: str) -> int:

@@ -56,7 +56,7 @@ def _without_marks(blocks: Iterator[bytes]) -> Iterator[bytes]:
         block = block.removesuffix(kept)
         while begins and block.startswith(MARK):
             block = block.removeprefix(MARK)
-        if MARK in block:
+        if MARK[:1] in block and MARK in block:  # a single byte is looked for many times faster
             block = _MARKS_OF_LINES.sub(b"", block)
         if block:
             begins = block[-1:] in (b"\r", b"\n")

@@ -30,6 +30,7 @@ from predict_age.source.row_rules import IdType, RowRules
 from predict_age.source.row_walk import checked_footer
 from predict_age.source.scan import SplitCounts, id_type, scan
 from predict_age.source.suppressed_records import Hiding, none_left_out, settle
+from predict_age.source.text_ids import PADDED_IDS, Spellings
 from predict_age.step import StepResult
 from predict_age.steps.source_facts import ScannedRows, rows_to_predict, source_facts, source_rows
 from predict_age.storage.durable_files import file_sha256, make_folder, write_json
@@ -218,6 +219,8 @@ def _note_ids(context: StepContext, rules: RowRules, counts: list[SplitCounts]) 
         context.progress.note("ids are text: each gets a 63-bit number as pid, and results carry it as source_id")
     elif texts := sum(c.text_ids for c in counts):
         context.progress.note(f'ids are whole numbers, {texts:,} are none and are set aside; source.pid_type = "text" takes them')
+    if rules.ids == "integer" and (padded := Spellings.together(c.spellings for c in counts).may_merge):
+        context.progress.note(PADDED_IDS.format(padded))
 
 
 def _scan(context: StepContext, splits: list[Split], rules: RowRules, scratch: Path, set_aside: Path | None) -> list[SplitCounts]:
