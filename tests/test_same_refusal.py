@@ -216,3 +216,18 @@ def test_plan_counts_no_people_in_rejected_records(tmp_path: Path) -> None:
     options = ["--source", path, "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml", "--as-of", AS_OF]
     planned = json.loads(call(["plan", *options, "--json"])[1])
     assert (planned["rows"], planned["people"], planned["to_predict"]) == (65, 60, 20)
+
+
+@pytest.mark.parametrize(("trained_on", "code"), [(60, 3), (600, 0)])
+def test_plan_counts_ages_of_no_use_in_source_and_training_source_together(trained_on: int, code: int, tmp_path: Path) -> None:
+    """As a run does: 60 values of no use are too many among 120, and not among 660."""
+    json_lines(tmp_path / "s", changed(60, age="x"))
+    json_lines(
+        tmp_path / "t", [{"pid": str(1000 + i), "age": str(20 + i % 40), "profile": '{"tenure": 3}'} for i in range(trained_on)]
+    )
+    (tmp_path / "c.toml").write_text(TINY + SOURCE)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    options = ["--source", tmp_path / "s.jsonl", "--training-source", tmp_path / "t.jsonl", "--as-of", AS_OF]
+    ended, _, said = call(["plan", *options, "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml"])
+    assert ended == code
+    assert code == 0 or "none for 60 of 120 (50.0%); 60 values of age cannot be read" in said

@@ -114,9 +114,11 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     ``gates``, too many given ages of no use are refused as well.
     """
     if not plan.training_source:
-        return _of_one_source(plan, gates=gates, trains=True, predicts=True)
-    own = _of_one_source(replace(plan, training_source="", training_files=()), gates=gates, trains=False, predicts=True)
-    theirs = _of_one_source(plan.of_training_source(), gates=gates, trains=True, predicts=False)
+        return _of_one_source(plan, gates=gates, trains=True, predicts=True)[0]
+    own, ages = _of_one_source(replace(plan, training_source="", training_files=()), gates=False, trains=False, predicts=True)
+    theirs, others = _of_one_source(plan.of_training_source(), gates=False, trains=True, predicts=False)
+    if gates and not (both := ages.together_with(others)).passes:
+        raise unusable_ages_error(both)
     minutes = own.minutes + theirs.minutes
     return replace(
         own,
@@ -129,8 +131,8 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     )
 
 
-def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) -> Estimate:
-    """Estimate of a run over the plan's source, whether or not it ``trains`` on its people and ``predicts`` some."""
+def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) -> tuple[Estimate, AgeFindings]:
+    """Estimate of a run over the plan's source, which ``trains`` on its people or ``predicts`` some, and its given ages."""
     trains = trains and not plan.base
     config, text_rows = plan.config, 0
     walk = RowWalk(plan.files, config.source, ages_needed=trains, profile_columns=())
@@ -179,7 +181,7 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
     if sample.sees_all(rows) and predicts and not plan.base:
         by_age = np.bincount(people.known_ages, minlength=LAST_AGE + 1).astype(np.float64)
         age_weights(plan.config.population.ages, by_age, people.to_predict, people.known_ages.astype(np.float64))
-    return _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts)
+    return _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts), ages
 
 
 def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFindings) -> None:

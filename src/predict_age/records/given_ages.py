@@ -53,6 +53,12 @@ class UnusableAgesRecord:
     low: float | None = None
     high: float | None = None
 
+    def together_with(self, other: UnusableAgesRecord) -> UnusableAgesRecord:
+        """Values of both, whose range is not known."""
+        readings = {name: self.readings.get(name, 0) + other.readings.get(name, 0) for name in {**self.readings, **other.readings}}
+        rows, tried = self.rows + other.rows, self.tried + other.tried
+        return UnusableAgesRecord(self.column, self.reason, rows, self.form, tried, readings)
+
     @property
     def between(self) -> str:
         """Range of the numbers in words; empty where it is not known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from predict_age.config import Config
 from predict_age.errors import InputError
@@ -53,6 +53,14 @@ class AgeFindings:
     config: Config
     as_of: dt.date
     sample: str = ""  # words for the rows that this comes from; empty: all
+
+    def together_with(self, other: AgeFindings) -> AgeFindings:
+        """Findings about both sources: values count by column and reason, with the form of the first."""
+        values: dict[tuple[str, str], UnusableAgesRecord] = {}
+        for found in (*self.unusable, *other.unusable):
+            key = found.column, found.reason
+            values[key] = values[key].together_with(found) if key in values else found
+        return replace(self, people=self.people + other.people, unusable=list(values.values()), sample=self.sample or other.sample)
 
     @property
     def share(self) -> float:
