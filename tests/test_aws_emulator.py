@@ -422,6 +422,32 @@ def test_function_has_boto3_and_nothing_else(small: Small) -> None:
     assert "said" in [e["message"] for e in found]
 
 
+def test_a_function_whose_time_is_over_is_told(small: Small) -> None:
+    """A time-out of its state has no cause, which the error of a function has."""
+    name = f"f{uuid.uuid4().hex[:8]}"
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("f.py", "import time\ndef a(event, context):\n    time.sleep(2)\n")
+    settings = {"Runtime": "python3.11", "Role": small.role, "Handler": "f.a", "Timeout": 30}
+    made = boto3.client("lambda").create_function(FunctionName=name, Code={"ZipFile": code.getvalue()}, **settings)
+    topic = boto3.client("sns").create_topic(Name=name)["TopicArn"]
+    queue = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    names = ("HumanQA", "HumanQAFailed", "CauseGiven", "CauseRead", "NotifyFailure", "Failed", "Done")
+    states = {n: state_machine.definition()["States"][n] for n in names}
+    states["HumanQA"] |= {"Next": "Done", "TimeoutSeconds": 1, "Retry": []}
+    text = json.dumps({"StartAt": "HumanQA", "States": states})
+    for place, value in {"human_qa_function": made["FunctionArn"], "topic": topic, "partition": "aws"}.items():
+        text = text.replace(f"${{{place}}}", value)
+    machine = small.states.create_state_machine(name=name, definition=text, roleArn=small.role)["stateMachineArn"]
+    execution = small.execute(machine)
+    assert (execution["status"], execution["error"]) == ("FAILED", "RunFailed")
+    assert "States.Timeout" in execution["cause"]
+    (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    assert "The state HumanQA failed: States.Timeout" in json.loads(message["Body"])["Message"]
+
+
 def test_rights_are_those_of_the_role(small: Small) -> None:
     """A statement whose condition is not met does not apply, which is not a denial; what was refused is noted."""
     s3, bucket = boto3.client("s3"), f"b-{small.name}"

@@ -345,12 +345,12 @@ def test_each_of_three_faults_rings_for_itself(cloud: Quarters) -> None:
                 assert time.monotonic() < end
                 time.sleep(0.1)
             cloud.states.stop_execution(executionArn=execution)
+            assert cloud.finish(execution)["status"] == "ABORTED"
             for task in waiting:
                 ecs.stop_task(cluster=cluster, task=task)
         finally:
             slots.release()
             slots.release()
-        assert cloud.finish(execution)["status"] == "ABORTED"
 
     def fail_a_function() -> None:
         for _ in range(11):

@@ -188,19 +188,30 @@ def _map() -> State:
 
 
 def _failed(name: str) -> State:
-    """Note which state failed and why. A function's error says it all; a container's text lies in an object."""
-    reason = "$.failure.Cause" if name in LAMBDAS else "States.JsonToString($.failure)"  # a time-out has no cause
+    """Note which state failed and why. The error of a function says it all; the text of a container lies in an object."""
     return {
         "Type": "Pass",
-        "Parameters": {"state": name, "error.$": "$.failure.Error", "reason.$": reason},
+        "Parameters": {"state": name, "error.$": "$.failure.Error", "reason.$": "States.JsonToString($.failure)"},
         "ResultPath": "$.told",
-        "Next": "NotifyFailure" if name in LAMBDAS else "ReadReason",
+        "Next": "CauseGiven" if name in LAMBDAS else "ReadReason",
     }
 
 
 def _telling() -> dict[str, State]:
-    """States that tell people: read the text that a container left, if it left one, and send it."""
+    """States that tell people: take the error of a function or the text that a container left, if there is one, and send it."""
+    cause: State = {"Variable": "$.failure.Cause"}
     return {
+        "CauseGiven": {  # a time-out of the state has no cause, or an empty one
+            "Type": "Choice",
+            "Choices": [{"And": [{**cause, "IsPresent": True}, {"Not": {**cause, "StringEquals": ""}}], "Next": "CauseRead"}],
+            "Default": "NotifyFailure",
+        },
+        "CauseRead": {
+            "Type": "Pass",
+            "Parameters": {"state.$": "$.told.state", "error.$": "$.told.error", "reason.$": "$.failure.Cause"},
+            "ResultPath": "$.told",
+            "Next": "NotifyFailure",
+        },
         "ReadReason": {
             "Type": "Task",
             "Resource": "arn:${partition}:states:::aws-sdk:s3:getObject",

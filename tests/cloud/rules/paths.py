@@ -24,11 +24,17 @@ def _read(value: object) -> set[str]:
 
 def _asked(rule: Values) -> set[str]:
     """Paths that a choice compares, but for those that it has asked after before."""
-    parts = rule.get("And", []) + rule.get("Or", [])
+    parts = [*rule.get("And", []), *rule.get("Or", []), *([rule["Not"]] if "Not" in rule else [])]
     if any(p.get("IsPresent") for p in parts) or "IsPresent" in rule:
         return set()
     own = {rule["Variable"].removeprefix("$.")} if "Variable" in rule else set()
     return own.union(*map(_asked, parts))
+
+
+def _present(rule: Values) -> set[str]:
+    """Paths that are there where a choice was taken."""
+    own = {rule["Variable"].removeprefix("$.")} if rule.get("IsPresent") else set()
+    return own.union(*map(_present, rule.get("And", [])))
 
 
 def _names(template: Values) -> set[str]:
@@ -51,23 +57,24 @@ def _after(state: Values, known: Known) -> Known:
     return frozenset(k for k in known if k.partition(".")[0] != name) | {name, *(f"{name}.{m}" for m in made)}
 
 
-def _caught(state: Values, catch: Values, known: Known) -> Known:
-    """Paths behind a failure: a time-out has no cause, an error of a function always has one."""
-    error = {"Error", "Cause"} if state["Resource"].endswith("lambda:invoke") else {"Error"}
+def _caught(catch: Values, known: Known) -> Known:
+    """Paths behind a failure: its error, and no cause, which a time-out has not."""
     if (result := catch.get("ResultPath", "$")) is None:
         return known
     name = result.removeprefix("$").removeprefix(".")
-    return known | {name, *(f"{name}.{e}" for e in error)} if name else frozenset(error)
+    return known | {name, f"{name}.Error"} if name else frozenset({"Error"})
 
 
 def _ways(state: Values, known: Known) -> Iterator[tuple[str, Known]]:
     """Following states with the paths that they find."""
     after = _after(state, known)
-    for following in (state.get("Next"), state.get("Default"), *(c["Next"] for c in state.get("Choices", []))):
+    for following in (state.get("Next"), state.get("Default")):
         if following:
             yield following, after
+    for rule in state.get("Choices", []):
+        yield rule["Next"], after | _present(rule)
     for catch in state.get("Catch", []):
-        yield catch["Next"], _caught({"Resource": "", **state}, catch, known)
+        yield catch["Next"], _caught(catch, known)
 
 
 def _missing(states: dict[str, Values], start: str, given: Known) -> Iterator[str]:
