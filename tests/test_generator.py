@@ -12,6 +12,7 @@ from predict_age.errors import ConfigError
 from predict_age.features.extract import extract_features
 from predict_age.features.spec import default_text
 from predict_age.source.row_rules import connect
+from predict_age.synthetic import write
 from predict_age.synthetic.model import AGES, FINISHING_AGE, OFFSET_ZERO, People, draw, model
 from predict_age.synthetic.posterior import best_prediction, posterior
 from predict_age.synthetic.write import Chunk, generate, people, record_batch
@@ -20,12 +21,20 @@ AS_OF = dt.date(2025, 10, 23)
 CHUNK = Chunk(3, 0, 20_000, AS_OF)
 
 
-def test_same_seed_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
-    """One worker and two write identical files; another seed writes others."""
+def test_same_seed_same_bytes_whatever_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process and two workers write identical files; another seed writes others. A single file needs no other process."""
+    pools: list[int] = []
+    monkeypatch.setattr(write, "ROWS_PER_FILE", write.ROWS_PER_CHUNK)
+    pool = write.ProcessPoolExecutor
+    monkeypatch.setattr(write, "ProcessPoolExecutor", lambda n, **more: pools.append(n) or pool(n, **more))
     for name, seed, workers in (("a", 1, 1), ("b", 1, 2), ("c", 2, 1)):
-        generate(tmp_path / name, 120_000, seed, AS_OF, workers)
-    read = {n: (tmp_path / n / "people" / "part-00000.parquet").read_bytes() for n in "abc"}
+        generate(tmp_path / name, 52_000, seed, AS_OF, workers)
+    assert pools == [2]
+    read = {n: [path.read_bytes() for path in sorted((tmp_path / n).rglob("*.parquet"))] for n in "abc"}
+    assert len(read["a"]) == 3
     assert read["a"] == read["b"] != read["c"]
+    generate(tmp_path / "d", 10_000, 1, AS_OF, 2)
+    assert pools == [2]
 
 
 def test_shares_and_fields() -> None:

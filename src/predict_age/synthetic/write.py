@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import multiprocessing
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,20 +126,25 @@ def generate(
         chunks = [Chunk(seed, i, min(ROWS_PER_CHUNK, stop - i), as_of, shifts) for i in range(start, stop, ROWS_PER_CHUNK)]
         jobs.append((str(folder / f"part-{number:05d}.parquet"), chunks))
     done = 0
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    with pool, pq.ParquetWriter(out / "truth.parquet", TRUTH_SCHEMA, compression="zstd") as truth:
-        waiting: list[object] = []
+    with pq.ParquetWriter(out / "truth.parquet", TRUTH_SCHEMA, compression="zstd") as truth:
+        for batches in _written(jobs, workers, level):
+            for batch in batches:
+                truth.write_batch(batch)
+                done += batch.num_rows
+            progress(done)
+
+
+def _written(jobs: list[tuple[str, list[Chunk]]], workers: int, level: int) -> Iterator[list[pa.RecordBatch]]:
+    """Write files of people; yields the truth about each, in order. This process writes a single file, workers several."""
+    if len(jobs) == 1 or workers == 1:
+        for path, chunks in jobs:
+            yield _write_file(path, chunks, level)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: deque[Future[list[pa.RecordBatch]]] = deque()
         for path, chunks in jobs:  # keep few files in flight, so that memory does not grow with the number of rows
             waiting.append(pool.submit(_write_file, path, chunks, level))
             if len(waiting) > 2 * workers:
-                done = _collect(waiting.pop(0), truth, done, progress)
-        for future in waiting:
-            done = _collect(future, truth, done, progress)
-
-
-def _collect(future: object, truth: pq.ParquetWriter, done: int, progress: Callable[[int], None]) -> int:
-    for batch in future.result():  # type: ignore[attr-defined]
-        truth.write_batch(batch)
-        done += batch.num_rows
-    progress(done)
-    return done
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
