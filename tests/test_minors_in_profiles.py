@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +16,14 @@ import pytest
 import predict_age
 from conftest import QUICK, tiny_run
 from planted_minors import AS_OF, SCHEMA, write_source
+from predict_age.config import AgesConfig, SourceConfig, load_config
+from predict_age.features.spec import default_text
+from predict_age.runs import warm_up
+from predict_age.runs.incremental import obstacle
+from predict_age.runs.run import RunPlan
+from predict_age.source.discovery import list_source
+from predict_age.source.row_group_reader import source_splits
+from predict_age.source.row_rules import RowRules
 from test_sent_records import ADULTS, EXPERIENCED, HARD, MINORS, NUMBERS, texts_of
 
 FIRST_OF_MINORS, FIRST_OF_ADULTS = 7_000_000_000, 7_100_000_000
@@ -89,6 +99,45 @@ def test_an_incremental_run_withholds_the_same_people(pair: Pair) -> None:
     ]
     assert not differing
     assert pair.summaries[1]["rows"] == pair.summaries[0]["rows"]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({}, ""),
+        ({"ages": {"zero": "missing"}}, "ages.zero"),
+        ({"source": {"approximate_age": "years"}}, "under other names"),
+        ({"ages": {"min_age": 0}, "source": {"approximate_age": "years"}}, ""),
+    ],
+)
+def test_no_prediction_is_taken_over_where_other_ages_withhold(section: dict[str, Any], said: str) -> None:
+    """A profile that is unchanged may be a minor's by a key, or a zero, that the base run had not looked at."""
+    config = load_config(None, {"ages": {"min_age": section.get("ages", {}).get("min_age", 18)}})
+    before = RunPlan("r", "", dt.date(2025, 10, 23), "", "s", (), config, "", "", "c", 1, "", "", (), False)
+    record = json.loads(json.dumps(before.as_json()))
+    manifest, folder = SimpleNamespace(code="c", as_of="2025-10-23"), SimpleNamespace(record=record)
+    base: Any = SimpleNamespace(manifest=manifest, folder=folder, named=lambda _: ["predictions/batch_0"])
+    now = replace(before, config=load_config(None, section), features_text=default_text())
+    assert said in (found := obstacle(now, base))
+    assert bool(said) == bool(found)
+
+
+def test_workers_are_warmed_up_for_the_keys_of_their_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a batch begins with an empty cache of values: readers that look for other keys have another one."""
+    pq.write_table(pa.table([[1], [None], [None], [None], ["{}"]], schema=SCHEMA), tmp_path / "a.parquet")
+    source, looked_for = SourceConfig(), list[tuple[str, ...]]()
+
+    def extracted(*_: object, keys: tuple[str, ...]) -> None:
+        looked_for.append(keys)
+        raise InterruptedError
+
+    monkeypatch.setattr(warm_up, "load_model", lambda *_: (SimpleNamespace(features=SimpleNamespace(text="")), ""))
+    monkeypatch.setattr(warm_up, "extract_features", extracted)
+    [split] = source_splits(list_source(str(tmp_path), source).files[0], 0)
+    for ages in (AgesConfig(), AgesConfig(min_age=0)):
+        with pytest.raises(InterruptedError):
+            warm_up.warm_up(tmp_path, "", split, source, RowRules(ages, dt.date(2025, 10, 23)))
+    assert looked_for == [source.age_columns, ()]
 
 
 def test_models_in_python_answer_as_the_run_did(pair: Pair) -> None:

@@ -76,15 +76,17 @@ def extract_features(
     as_of: dt.date,
     rows: NDArray[np.bool_] | None = None,
     kernels: bool | None = None,
+    keys: tuple[str, ...] = (),
 ) -> ExtractedFeatures:
     """Feature columns of JSON ``profiles`` (n,), in order, by the feature file ``text`` at ``as_of``; of ``rows`` (n,) if given.
 
-    ``kernels``: read plain profiles by kernels; None: if there are enough rows. The result does not depend on it.
+    ``kernels``: read plain profiles by kernels; None: if there are enough rows. The result does not depend on it, nor on ``keys``:
+    readers that look for the same keys share a cache of values.
     """
     row_count = len(profiles) if rows is None else int(rows.sum())
     if kernels is None:
         kernels = pa.types.is_string(profiles.type) and use_kernels(row_count)
-    reader = FeatureReader(connection, text, as_of, kernels=kernels and row_count > 0)
+    reader = FeatureReader(connection, text, as_of, kernels=kernels and row_count > 0, keys=keys)
     reader.add(profiles, rows)
     return reader.finish()
 

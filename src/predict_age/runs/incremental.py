@@ -31,7 +31,8 @@ from predict_age.storage.suppression_list import SuppressionList
 PREDICTION_ENTRY = np.dtype([("pid", np.int64), ("key", np.int64), ("age", np.int32), ("lower", np.float64), ("upper", np.float64)])
 
 
-WITHHOLDING_KEYS = {"min", "max", "min_age", "withhold_probability"}
+WITHHOLDING_KEYS = {"min", "max", "min_age", "withhold_probability", "zero"}
+NAMES_OF_AGES = {"approximate_age", "birth_year", "birth_date"}  # of columns, and of keys at the top of profiles
 
 
 def depends_on_date(features: FeatureSet) -> bool:
@@ -52,7 +53,10 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
         return f"as_of moved back from {base.manifest.as_of} to {as_of}: who tells a date of birth in the profile may be a minor"
     ages, before = plan.config.ages.model_dump(include=WITHHOLDING_KEYS), base.folder.record["config"]["ages"]
     if any(before.get(key) != value for key, value in ages.items()):
-        return "the base run withheld other people (ages.min_age, ages.withhold_probability) or had another age window"
+        return "the base run withheld other people (ages.min_age, ages.withhold_probability, ages.zero) or had another age window"
+    names, before = plan.config.source.model_dump(include=NAMES_OF_AGES), base.folder.record["config"]["source"]
+    if plan.config.ages.min_age and any(before.get(key) != name for key, name in names.items()):
+        return "the base run looked for ages in profiles under other names (source.approximate_age, birth_year, birth_date)"
     if not base.named("predictions/batch_"):
         return "the base run did not keep its predictions (running.keep_predictions)"
     return ""

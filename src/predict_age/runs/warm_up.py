@@ -11,6 +11,7 @@ from predict_age.models.artifact import load_model
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.run import StepContext
 from predict_age.runs.step_outputs import rules_of, training_splits_of
+from predict_age.runs.withheld_people import age_keys_of_profiles
 from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, Split, read_split
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.storage.durable_files import file_sha256
@@ -23,7 +24,9 @@ def warm_up(model: Path, model_sha256: str, split: Split, source: SourceConfig, 
     first = next(read_split(split, source, with_profile=True, most_bytes=CACHE_CHUNK_BYTES)).raw
     needed = rules.canonical(connect(), first, ("needs_prediction",))["needs_prediction"]
     profiles = first["profile"].filter(needed)
-    bundle.predict(bundle.encoders.encode(extract_features(connect(), profiles, bundle.features.text, rules.as_of).columns))
+    keys = age_keys_of_profiles(source, rules)  # those of the batches, which have the value cache of readers with the same keys
+    found = extract_features(connect(), profiles, bundle.features.text, rules.as_of, keys=keys)
+    bundle.predict(bundle.encoders.encode(found.columns))
 
 
 def warm_up_ahead(context: StepContext, source: ReadSourceFacts) -> None:

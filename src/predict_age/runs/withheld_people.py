@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predict_age.source.flat_records import NumberedRecords, ages_of_records, ids_of_records
+from predict_age.source.flat_records import NumberedRecords, ages_of_records, ids_of_records, record_keys
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source.suppression import pids_as_written
 from predict_age.source_config import SourceConfig
@@ -50,6 +50,14 @@ def minors_by_age(ages: pa.Table, rules: RowRules) -> NDArray[np.bool_]:
     numbered = ages.append_column("pid", pa.array(np.arange(ages.num_rows)))
     found = replace(rules, ids="integer").canonical(connect(), numbered, ("withheld",))["withheld"]
     return np.asarray(found.to_numpy(), np.bool_)
+
+
+def age_keys_of_profiles(source: SourceConfig, rules: RowRules) -> tuple[str, ...]:
+    """Keys of ages that a run looks for at the top of profiles.
+
+    None where nobody is withheld, or where the reader takes ages out of flat records.
+    """
+    return record_keys(source) if rules.ages.min_age and source.profile_json != "*" else ()
 
 
 def minors_by_records(records: NumberedRecords, people: int, source: SourceConfig, rules: RowRules) -> NDArray[np.bool_]:

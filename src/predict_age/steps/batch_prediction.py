@@ -27,9 +27,9 @@ from predict_age.records.receipts import BatchContents, Receipt
 from predict_age.records.step_facts import WITHHELD_BY_PROFILE
 from predict_age.runs.incremental import PREDICTION_ENTRY, Reusable
 from predict_age.runs.partitioned_output import write_partition_receipt
-from predict_age.runs.withheld_people import minors_by_records
+from predict_age.runs.withheld_people import age_keys_of_profiles, minors_by_records
 from predict_age.source.duplicate_rows import counting_rows
-from predict_age.source.flat_records import record_keys, records_in
+from predict_age.source.flat_records import records_in
 from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_classifier import classify_rows
 from predict_age.source.row_group_reader import CACHE_CHUNK_BYTES, SLICE_BYTES, SLICE_ROWS, Split, read_split
@@ -158,7 +158,7 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
     """
     several = _people(splits, context)
     kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
-    connection, age_keys = connect(), _age_keys(context)
+    connection, age_keys = connect(), age_keys_of_profiles(context.source, context.rules)
     reading, found, size, held = None, list[_Profiles](), 0, 0  # across splits: those of small files have few rows
     for split, people in zip(splits, several, strict=True):
         if not people.needed.any():
@@ -187,11 +187,6 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
                 reading, found, size, held = None, [], 0, 0
     if reading is not None:
         yield _together(found), reading.finish()
-
-
-def _age_keys(context: BatchContext) -> tuple[str, ...]:
-    """Keys of ages at the top of profiles; none where nobody is withheld, or where the reader takes ages out of flat records."""
-    return record_keys(context.source) if context.rules.ages.min_age and context.source.profile_json != "*" else ()
 
 
 def _together(several: list[_Profiles]) -> _Profiles:
