@@ -123,12 +123,13 @@ MUTATIONS = (
         "source/suppression.py", "(self.ends == 0) | (self.ends > made_with)", "self.ends == 0", "suppression suppression_runs"
     ),
     Mutation("source/suppression.py", "& ((self.readings & READING_BITS[ids]) > 0)", "", "suppression"),
-    Mutation(
-        "runs/incremental.py", "table.filter(pa.array(~hidden))", "table.filter(pa.array(hidden | ~hidden))", "suppression_runs"
-    ),
+    Mutation("runs/incremental.py", "pa.array(~hidden & predicted)", "pa.array(predicted)", "suppression_runs"),
     Mutation("runs/visible_people.py", "WHERE NOT {name}(pid)", "WHERE {name}(pid) IS NOT NULL", "suppression_runs"),
     Mutation(
-        "runs/visible_people.py", "suppression.generation == made_with:", "suppression.generation >= made_with:", "suppression_runs"
+        "runs/visible_people.py",
+        "suppression.generation == _made_with(run)",
+        "suppression.generation >= _made_with(run)",
+        "suppression_runs",
     ),
     Mutation("runs/run.py", "!= self.plan.suppression_list:", '== "never":', "suppression_runs"),
     Mutation("runs/run.py", "decisive.append(self.suppression_list)", "pass", "suppression_runs"),
@@ -174,7 +175,7 @@ MUTATIONS = (
     Mutation("storage/rollback.py", "    workspace.suppression  #", "    #", "suppression"),
     Mutation("runs/current_folder.py", "[str(path)], listed)", "[str(path)], None)", "export"),
     Mutation("pipeline/suppress.py", "        with withdrawn_folder(workspace):", "        if True:", "export"),
-    Mutation("api/model.py", "return columns, hidden & valid,", "return columns, hidden & False,", "python_interface"),
+    Mutation("api/model.py", "suppressed | (hidden & valid)", "suppressed", "python_interface"),
     Mutation("api/runs.py", "    space.suppression  #", "    #", "python_interface"),
     Mutation("serving/people.py", "hidden_people(pids, suppression, ", "hidden_people(pids, None, ", "serving"),
     Mutation(
@@ -209,7 +210,7 @@ MUTATIONS = (
     Mutation("serving/prediction.py", ", self.served.records.pids(read.records)):", ",):", "sent_records"),
     Mutation("source/flat_records.py", "{_ESCAPE, *names}", "{*names}", "sent_records"),
     Mutation("source/flat_records.py", "source.light_columns if source", "source.age_columns if source", "sent_records"),
-    Mutation("features/json_fast_path.py", "fast_path.key_slots] >= 0", "fast_path.key_slots] > 9999", "sent_records"),
+    Mutation("features/json_fast_path.py", "values_of_keys = (starts >= 0)", "values_of_keys = (starts > 9999)", "sent_records"),
     Mutation("features/extract.py", "append(irregular | has_key)", "append(has_key)", "sent_records"),
     Mutation("api/people.py", "    if table.column_names == [source.profile_json]:\n", "    if False:\n", "sent_records"),
     # protected attributes, and what init writes
@@ -294,14 +295,14 @@ MUTATIONS = (
     Mutation("source/duplicate_rows.py", "    best[groups] = candidates[at]", "    best[groups] = best[groups]", "scan run"),
     Mutation("source/external_partition.py", "if len(found) != high - low:", "if len(found) > high - low:", "scan"),
     Mutation(
-        "source/discovery.py", "(now.size, now.mtime_ns) != (self.size, self.mtime_ns)", "now.size != self.size", "sources run"
+        "source/source_file.py", "(now.size, now.mtime_ns) != (self.size, self.mtime_ns)", "now.size != self.size", "sources run"
     ),
     Mutation("source/row_group_reader.py", "if first != split.rows:", "if first < split.rows:", "sources promise_input scan"),
     Mutation("source/row_rules.py", "> {self.ages.conflict_years}", ">= {self.ages.conflict_years}", "rows sql"),
     Mutation("source/json_reader.py", "([block[end:]], len(block) - end)", "([], 0)", "sources promise_input"),
     # features and kernels
     Mutation("features/encode.py", '["age_count"] >= MIN_CATEGORY_ROWS', '["age_count"] > MIN_CATEGORY_ROWS', "models features"),
-    Mutation("features/json_fast_path.py", "isinstance(s, int) and s >= 0", "isinstance(s, int)", "kernels"),
+    Mutation("features/fast_columns.py", "isinstance(s, int) and s >= 0", "isinstance(s, int)", "kernels"),
     Mutation("features/refused_names.py", "if words & _AGE and words <= _AGE | _AROUND_AGE:", "if words == _AGE:", "features"),
     Mutation("kernels/leaf_medians.py", "low = high if count % 2 else", "low = high if count % 3 else", "medians"),
     Mutation(
