@@ -13,6 +13,7 @@ succeed with files that are byte for byte those of a run that met no fault.
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import hashlib
 import io
@@ -379,17 +380,13 @@ def prepared(folder: Path, people: int = 240) -> Trials:
 
     The older of the runs before is beyond retention: the run that is disturbed also removes it.
     """
-    import subprocess
-
     import pyarrow.parquet as pq
+
+    from predict_age.synthetic.write import generate
 
     for seed, name in ((5, "first"), (6, "second")):
         made = folder / f"made-{name}"
-        subprocess.run(
-            [sys.executable, "-m", "predict_age", "generate", "--rows", str(people), "--seed", str(seed), "--out", str(made), "-q"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        generate(made, people, seed, dt.date(2025, 10, 23), 1)
         table = pq.read_table(made / "people", use_threads=False)
         (folder / name).mkdir()
         for part in range(4):
