@@ -186,6 +186,14 @@ def test_files_put_together_have_no_person_called_as_the_column(
     assert read(tmp_path / "people.jsonl", lines) == ([p["pid"] for p in PEOPLE], [])
 
 
+def test_files_put_together_may_quote_their_names_in_different_ways(tmp_path: Path) -> None:
+    """Writers differ: the second file's header was a person called ``pid``."""
+    quoted = ",".join(f'"{name}"' for name in HEADER.split(","))
+    for one, other in ((HEADER, quoted), (quoted, HEADER)):
+        ids, rejected = read(tmp_path / "people.csv", "\n".join([one, *ROWS[:2], other, *ROWS[2:]]))
+        assert (ids, rejected) == ([p["pid"] for p in PEOPLE], [(2, "repeated_header")])
+
+
 def test_an_escape_is_a_character_outside_of_quotes(tmp_path: Path) -> None:
     r"""Ids ``a\b`` and ``ab`` were one person, and a backslash at the end of a field was an internal error."""
     rows = [r"a\b,30,C:" + "\\", "ab,31,\\N", r'"c\"d",32,"x\"y"', r'"e""f",33,"back\\slash, ""and"" \"quote\""', "g,34,\\,"]

@@ -6,7 +6,7 @@ find the same records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -47,7 +47,7 @@ class Framer:
     columns: int
     pid: int
     checked: bool = True
-    header: bytes = b""  # line of names, which files put together have again; empty: not looked for
+    headers: Sequence[bytes] = ()  # the line of names as it is written, and in other ways: files put together have it again
     byte: int = 0  # of the text before what is looked at now
     line: int = 0
     record: int = 0
@@ -171,7 +171,8 @@ class Framer:
         self._check_characters(data, found, problems)
         for number in problems:
             self._check_one_record(data, int(found.starts[number]), int(found.ends[number]))
-        problems |= dict.fromkeys(records_equal_to(self.header, data, found), HEADER_AGAIN)
+        for header in self.headers:
+            problems |= dict.fromkeys(records_equal_to(header, data, found), HEADER_AGAIN)
         numbers = self.record + np.cumsum(~blank) - 1
         rejected = [(int(numbers[i]), reason) for i, reason in sorted(problems.items()) if not blank[i]]
         good = ~blank

@@ -15,6 +15,7 @@ from predict_age.source.column_names import check_columns
 from predict_age.source.csv_dialect import DELIMITERS, MOST_COLUMNS, Dialect, declared_delimiter, dialect_of
 from predict_age.source.csv_framing import Framer, Records
 from predict_age.source.csv_header import FirstLine, classify_first_line, is_record, no_header
+from predict_age.source.csv_records import spellings_of
 from predict_age.source.profile_json import flat_profile
 from predict_age.source.row_group_reader import repeated_text
 from predict_age.source.source_file import SourceFile
@@ -40,7 +41,7 @@ def read_csv(
     if not names and not head.strip():
         return  # an empty file, as programs write it for an empty part
     _check_delimiter(names, source, file)
-    names = with_positions(names, source)
+    written, names = names, with_positions(names, source)
     added = partition_columns(file, names)
     if source.pid not in names and _is_index(names, head[taken:], dialect):
         raise InputError(
@@ -55,7 +56,8 @@ def read_csv(
     check_columns([n for n in shown if n] + list(added), source, file.path, ages_needed=ages_needed)
     pid = names.index(source.pid) if source.pid in names else 0
     header = head[:taken].strip(b"\r\n").removeprefix(head[: declared_delimiter(head)]).lstrip(b"\r\n")
-    framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked", header if len(names) > 1 else b"")
+    headers = spellings_of(header, written, dialect) if len(names) > 1 else ()
+    framer = Framer(file.path, dialect, len(names), pid, source.csv_line_breaks == "checked", headers)
     if not file.given_header:
         framer.byte, framer.line = taken, head.count(dialect.line_end, 0, taken)
     for records in framer.frame(chain([head[taken:]], blocks)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -42,6 +42,17 @@ def records_equal_to(line: bytes, data: bytes, found: RecordBounds) -> list[int]
         like &= codes[np.minimum(found.starts + place, len(codes) - 1)] == line[place]
     candidates = np.flatnonzero(like).tolist()
     return [i for i in candidates if data[found.starts[i] : found.ends[i]].rstrip(CR) == line]
+
+
+def spellings_of(header: bytes, names: Sequence[str], dialect: Dialect) -> list[bytes]:
+    """The line ``header`` as it is written, with all its ``names`` in quotes, and with none where they need none."""
+    quote, delimiter = dialect.quote, dialect.delimiter
+    lines = [header]
+    if quote:
+        lines.append(delimiter.join(quote + name.replace(quote, quote + quote) + quote for name in names).encode())
+    if quote and not any(sign in name for name in names for sign in (quote, delimiter, "\n", "\r")):
+        lines.append(delimiter.join(names).encode())
+    return list(dict.fromkeys(lines))
 
 
 def records_inside(record: bytes, dialect: Dialect, columns: int, pid: int) -> list[bytes]:
