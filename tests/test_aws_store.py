@@ -64,6 +64,15 @@ def test_a_put_survives(s3: tuple[Store, Faults], burst: list[str]) -> None:
     assert store.get("a")[0] == b"second"
 
 
+def test_an_object_that_stays_when_it_is_deleted_is_said(s3: tuple[Store, Faults], monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 answers a deletion of many objects with the ones that it refused, and without an error."""
+    store, _ = s3
+    refused = {"Errors": [{"Key": "predict-age/a", "Code": "AccessDenied"}]}
+    monkeypatch.setattr(store, "s3", types.SimpleNamespace(delete_objects=lambda **_: refused))
+    with pytest.raises(ResourceError, match="1 objects could not be deleted"):
+        store.delete(["a", "b"])
+
+
 @pytest.mark.parametrize("burst", [["busy"] * 6, ["reset"] * 2, ["half"], ["stall", "half"], ["lost"]])
 def test_a_fetch_survives(s3: tuple[Store, Faults], burst: list[str], tmp_path: Path) -> None:
     """The file is whole or not there; half a reply is never taken for the object."""
