@@ -308,6 +308,12 @@ def test_a_query_that_failed_before_is_followed_by_another(monkeypatch: pytest.M
     assert [statement for statement, _, _ in queries.queries.values()] == ["UNLOAD 0", "UNLOAD 1", "UNLOAD 2"]
 
 
+@pytest.mark.parametrize("end", ["FAILED", "CANCELLED"])
+def test_a_statement_that_did_not_succeed_is_an_error(end: str) -> None:
+    with pytest.raises(ResourceError, match=f"Athena {end.lower()} a statement"):
+        Athena("group", "base", api=Queries([end])).run("SELECT 1")
+
+
 def commands_of_a_workspace() -> dict[str, list[str]]:
     """Every command that works in a workspace, with the arguments that it must be given besides."""
     found = {}
