@@ -497,6 +497,7 @@ def test_the_texts_of_the_modules_break_no_rule() -> None:
         ("variables.tf", "default     = 500\n", "default     = 5000\n", "max_concurrency has the default 500"),
         ("variables.tf", '["X86_64", "ARM64"], var', '["X86_64", "ARM64", "SPARC"], var', "cpu_architecture is checked in another"),
         ("storage/variables.tf", 'default     = "predict-age"', 'default     = "ages"', "name has two defaults"),
+        ("variables.tf", "condition     = can(regex(", "condition     = true || can(regex(", "name is checked in two ways"),
         ("examples/complete/main.tf", "log_days           = var.log_days\n", "", "not hand log_days on to the module pipeline"),
         ("examples/complete/main.tf", "bucket            = var.bucket", 'bucket = "x"', "bucket on to the module storage"),
     ],

@@ -69,6 +69,9 @@ def defaults_differ(folder: Path) -> Iterator[str]:
     for name in modules[0].keys() & modules[1].keys():
         if default(modules[0][name]) != default(modules[1][name]):
             yield f"the variable {name} has two defaults in the modules"
+        checks = [re.findall(r"^  validation \{\n.*?^  \}", blocks[name], re.M | re.S) for blocks in modules]
+        if checks[0] != checks[1]:
+            yield f"the variable {name} is checked in two ways by the modules"
 
 
 def not_handed_on(folder: Path) -> Iterator[str]:
