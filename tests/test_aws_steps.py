@@ -333,7 +333,7 @@ def test_commands_of_a_folder_name_the_way_on_aws(
     """With the address of an object store as their workspace they do nothing, and say where the way on AWS is written."""
     monkeypatch.chdir(tmp_path)
     arguments = commands_of_a_workspace()[command]
-    if command == "run":
+    if command in ("plan", "run"):
         arguments = ["--source", str(write_jsonl(tmp_path / "s.jsonl", people_rows[:200])), "--as-of", "2025-10-23"]
     for address in ("gs://company/x", *(() if command in WORK_THERE else ("s3://company/predict-age",))):
         done = cli(command, *arguments, "--workspace", address, check=2)
