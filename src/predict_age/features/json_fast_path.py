@@ -148,7 +148,8 @@ class FastPathReader:
         self._values.append(values)
         self._rows += len(rows)
         starts = scan.starts[:, self.fast_path.key_slots]
-        values_of_keys = (starts >= 0) & (scan.data[np.maximum(starts, 0)] != NULL)
+        values_of_keys = (starts >= 0) & scan.plain[:, np.newaxis]  # places in other texts are undefined
+        values_of_keys[values_of_keys] = scan.data[starts[values_of_keys]] != NULL
         return scan.plain, np.asarray(values_of_keys.any(axis=1), np.bool_)
 
     def add_texts(self, number: int, row: int, text: str) -> None:

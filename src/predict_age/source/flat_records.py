@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import numpy as np
@@ -14,12 +15,14 @@ import pyarrow as pa
 
 from predict_age.arrays import Int64Array
 from predict_age.kernels import use_kernels
-from predict_age.kernels.json_scanner import JsonScan, PathTree
 from predict_age.source.column_types import holds_value, plain_values, storage_type, valid_text
 from predict_age.source.json_members import exact_number, outer_members, python_integer, simple_value
 from predict_age.source.row_group_reader import LIGHT, text_buffers
 from predict_age.source.value_sql import DOUBLE_EXACT, SINGLE_EXACT
 from predict_age.source_config import SourceConfig
+
+if TYPE_CHECKING:
+    from predict_age.kernels.json_scanner import PathTree
 
 _ESCAPE = "\\"  # in JSON any letter of a key may be written with one
 ID_DIGITS = 40  # of a number that may be an id
@@ -77,6 +80,8 @@ def _candidates(profiles: pa.ChunkedArray | pa.StringArray, names: tuple[str, ..
     """Numbers of the JSON texts that may have one of the keys ``names`` at their top: kernels tell it of plain ones, else all."""
     if not len(profiles) or not use_kernels(len(profiles)):
         return np.arange(len(profiles))
+    from predict_age.kernels.json_scanner import JsonScan
+
     found, first = [np.empty(0, np.int64)], 0
     for texts in profiles.chunks if isinstance(profiles, pa.ChunkedArray) else [profiles]:
         rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False)) if texts.null_count else np.arange(len(texts))
@@ -90,6 +95,8 @@ def _candidates(profiles: pa.ChunkedArray | pa.StringArray, names: tuple[str, ..
 
 @lru_cache(maxsize=8)
 def _tree(names: tuple[str, ...]) -> PathTree:
+    from predict_age.kernels.json_scanner import PathTree
+
     return PathTree([[name] for name in dict.fromkeys(names)])
 
 
