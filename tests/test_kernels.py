@@ -17,9 +17,9 @@ from predict_age.evaluation.drift import sketch
 from predict_age.features import json_fast_path
 from predict_age.features.extract import MAX_RARE_PROFILES, FeatureReader, extract_features
 from predict_age.features.spec import default_text, parse_features
-from predict_age.kernels import kernels_usable
-from predict_age.kernels.json_scanner import MAX_DEPTH, JsonScan, PathTree
-from predict_age.kernels.value_cache import LOOKED_UP, RuleTables, ValueCache
+from predict_age.kernels import MIN_KERNEL_ROWS, kernels_usable, prepare_kernels
+from predict_age.kernels.json_scanner import MAX_DEPTH, JsonScan, PathTree, scan_texts
+from predict_age.kernels.value_cache import LOOKED_UP, RuleTables, ValueCache, read_values
 from predict_age.models import age_distribution, density_network, density_network_training
 from predict_age.source import profile_hash
 from predict_age.source.row_rules import connect
@@ -523,3 +523,19 @@ def test_workers_load_no_training_library() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert found == []
+
+
+def test_texts_of_any_origin_are_read_by_the_same_compiled_kernels() -> None:
+    """Buffers that were received are read-only, those made here are not: a second version would be compiled during a request."""
+    made = pa.array(['{"years_experience": 12, "tenure_months": 7}'] * 300)
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, pa.schema([("profile", made.type)])) as writer:
+        writer.write_table(pa.table({"profile": made}))
+    received = pa.ipc.open_stream(stream.getvalue().to_pybytes()).read_all()["profile"].chunk(0)
+    prepare_kernels(MIN_KERNEL_ROWS)
+    versions = []
+    for texts in (made, received):
+        FeatureReader(connect, default_text(), AS_OF, kernels=True).add(pa.chunked_array([texts]))
+        versions.append([len(kernel.signatures) for kernel in (scan_texts, read_values)])
+    assert [buffer.is_mutable for texts in (made, received) for buffer in texts.buffers()[2:]] == [True, False]
+    assert versions[0] == versions[1]

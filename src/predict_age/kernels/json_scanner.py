@@ -403,7 +403,7 @@ class JsonScan:
     """The scan of texts ``rows`` (n,), ascending: arrays ``starts``, ``ends``, ``counts`` and ``plain`` of :func:`scan_texts`."""
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int32], rows: NDArray[np.int64], paths: PathTree) -> None:
-        self.data, self._offsets, self._rows, self._paths = data, offsets, rows, paths
+        self.data, self._offsets, self._rows, self._paths = _read_only(data), offsets, rows, paths  # for all kernels that read it
         shape = (len(rows), paths.count)
         self.starts, self.ends, self.counts = (np.empty(shape, np.int32) for _ in range(3))
         self.plain = np.empty(len(rows), np.bool_)
