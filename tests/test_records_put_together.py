@@ -186,10 +186,11 @@ def test_files_put_together_have_no_person_called_as_the_column(
     assert read(tmp_path / "people.jsonl", lines) == ([p["pid"] for p in PEOPLE], [])
 
 
-def test_files_put_together_may_quote_their_names_in_different_ways(tmp_path: Path) -> None:
-    """Writers differ: the second file's header was a person called ``pid``."""
-    quoted = ",".join(f'"{name}"' for name in HEADER.split(","))
-    for one, other in ((HEADER, quoted), (quoted, HEADER)):
+def test_files_put_together_may_write_their_names_in_different_ways(tmp_path: Path) -> None:
+    """Writers differ in quotes, capitals and spaces: the second file's header was a person called ``pid``."""
+    quoted, spaced = ",".join(f'"{name}"' for name in HEADER.split(",")), HEADER.replace(",", ", ")
+    others = (quoted, quoted.replace(",", ", "), spaced, HEADER.upper(), HEADER.title(), spaced.title(), quoted.upper())
+    for one, other in [(HEADER, other) for other in others] + [(quoted, HEADER)]:
         ids, rejected = read(tmp_path / "people.csv", "\n".join([one, *ROWS[:2], other, *ROWS[2:]]))
         assert (ids, rejected) == ([p["pid"] for p in PEOPLE], [(2, "repeated_header")])
 

@@ -10,6 +10,7 @@ import numpy as np
 from predict_age.source.csv_blocks import RecordBounds
 from predict_age.source.csv_dialect import CR, Dialect
 
+ASCII_CASE = 0x20  # the bit in which a letter differs from its capital
 MOST_RETURNS = 2  # carriage returns at the end of a line
 _WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]+(?:[.]0*)?")
 _OTHER_ENDS = re.compile(rb"\r|[\x0b\x0c\x1e\0]|\xc2\x85|\xe2\x80[\xa8\xa9]|\\[rn]")  # of lines, in other files or by mistake
@@ -33,26 +34,33 @@ def text_of_records(data: bytes, found: RecordBounds, without: Collection[int], 
 
 
 def records_equal_to(line: bytes, data: bytes, found: RecordBounds) -> list[int]:
-    """Numbers of the records ``found`` in ``data`` that are this ``line``, such as the header once more; none of an empty line."""
+    """Numbers of the records ``found`` in ``data`` that are this ``line``, such as the header once more; none of an empty line.
+
+    Letters of ASCII count in either case: another writer may have begun names with capitals.
+    """
     if not line:
         return []
+    line = line.lower()
     codes, lengths = np.frombuffer(data, np.uint8), found.ends - found.starts
-    like = (lengths >= len(line)) & (lengths <= len(line) + MOST_RETURNS)
+    like = np.flatnonzero((lengths >= len(line)) & (lengths <= len(line) + MOST_RETURNS))
     for place in (0, len(line) // 2, len(line) - 1):  # a few bytes tell nearly all others
-        like &= codes[np.minimum(found.starts + place, len(codes) - 1)] == line[place]
-    candidates = np.flatnonzero(like).tolist()
-    return [i for i in candidates if data[found.starts[i] : found.ends[i]].rstrip(CR) == line]
+        like = like[(codes[found.starts[like] + place] | ASCII_CASE) == (line[place] | ASCII_CASE)]
+    return [i for i in like.tolist() if data[found.starts[i] : found.ends[i]].rstrip(CR).lower() == line]
 
 
 def spellings_of(header: bytes, names: Sequence[str], dialect: Dialect) -> list[bytes]:
-    """The line ``header`` as it is written, with all its ``names`` in quotes, and with none where they need none."""
+    """The line ``header`` as it is written, with all its ``names`` in quotes, and with none where they need none.
+
+    The last two also with a space behind each delimiter, as people write them.
+    """
     quote, delimiter = dialect.quote, dialect.delimiter
-    lines = [header]
+    several = []
     if quote:
-        lines.append(delimiter.join(quote + name.replace(quote, quote + quote) + quote for name in names).encode())
-    if quote and not any(sign in name for name in names for sign in (quote, delimiter, "\n", "\r")):
-        lines.append(delimiter.join(names).encode())
-    return list(dict.fromkeys(lines))
+        several.append([quote + name.replace(quote, quote + quote) + quote for name in names])
+    if not any(sign in name for name in names for sign in (quote or delimiter, delimiter, "\n", "\r")):
+        several.append(list(names))
+    lines = [between.join(written).encode() for written in several for between in (delimiter, delimiter + " ")]
+    return list(dict.fromkeys([header, *lines]))
 
 
 def records_inside(record: bytes, dialect: Dialect, columns: int, pid: int) -> list[bytes]:
