@@ -41,6 +41,8 @@ class JudgedProfiles:
 
     def only(self, chosen: NDArray[np.bool_]) -> JudgedProfiles:
         """The marked profiles (n,) alone."""
+        if chosen.all():
+            return self
         return JudgedProfiles(self.matrix[chosen], self.usable[chosen], self.problem.filter(pa.array(chosen)))
 
 
