@@ -271,7 +271,7 @@ def test_incremental_run_predicts_only_what_changed(trained: Outcome, base: Outc
     quick = tiny_run(source, base.workspace, "--base", "current")
     assert quick.code == 0, quick.said
     withheld = [i for i in unknown[7:] if i != gone and trained.rows[rows[i]["pid"]][1] is None]
-    unchanged = len(unknown) - 8 - len(withheld)  # who was withheld is judged anew
+    unchanged = len(unknown) - 8 - len(withheld)  # who was withheld is judged again
     assert quick.run["batches"]["reused"] == unchanged
     assert f"{unchanged} of {len(unknown)} people have an unchanged profile" in quick.said
     assert quick.run["model_version"] == trained.run["model_version"]

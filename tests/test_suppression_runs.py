@@ -275,7 +275,7 @@ def test_earlier_predictions_that_are_sorted_for_reuse_are_those_of_others(
     space = Workspace(workspace)
     predictions = next((workspace / "runs" / space.published.current / "predictions").glob("batch_*.parquet"))
     made = pq.read_table(predictions, columns=["pid", "predicted_age"])
-    everybody = set(made.filter(made["predicted_age"].is_valid())["pid"].to_pylist())  # who is withheld is judged anew
+    everybody = set(made.filter(made["predicted_age"].is_valid())["pid"].to_pylist())  # who is withheld is judged again
     (tmp_path / "scratch").mkdir()
     incremental._scatter(0, predictions, 1, tmp_path / "scratch", space.suppression, "integer")
     sorted_pids = set(np.load(tmp_path / "scratch" / "0.npy")["pid"].tolist())

@@ -104,7 +104,7 @@ def build(pool: Pool, base: VerifiedRun, folder: Path, suppression: SuppressionL
 def _scatter(number: int, path: Path, buckets: int, folder: Path, suppression: SuppressionList | None, ids: IdType) -> None:
     table = pq.read_table(path, columns=["pid", "profile_key", "predicted_age", "age_lower", "age_upper"])
     hidden, _ = hidden_people(table["pid"].to_numpy(), suppression, ids)
-    predicted = table["predicted_age"].is_valid().to_numpy()  # who was withheld is judged anew: profiles may hold dates of birth
+    predicted = table["predicted_age"].is_valid().to_numpy()  # who was withheld is judged again: profiles may hold dates of birth
     table = table.filter(pa.array(~hidden & predicted))
     entries = np.empty(table.num_rows, PREDICTION_ENTRY)
     for name, column in zip(PREDICTION_ENTRY.names or (), table.columns, strict=True):

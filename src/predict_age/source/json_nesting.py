@@ -60,7 +60,7 @@ class PeopleInside:
 def count_people(text: str, pid: str, own_keys: Collection[str]) -> int:
     """Number of people that the text of a rejected record seems to hold; 1 where nothing tells of several.
 
-    People are told by the key of ids, whatever its case, or by ids that are a container. Where there is no such key, nor one of a
+    People are seen by the key of ids, whatever its case, or by ids that are a container. Where there is no such key, nor one of a
     person's ``own_keys``, the longest list of objects, or of lists, counts. An object with an id, or an age, of its own is one
     person, whose profile may have keys that are called as the id.
     """

@@ -108,7 +108,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def _workspace_around(path: Path, known: Path | None) -> Path | None:
-    """The workspace that a file at the resolved ``path`` would lie in: the ``known`` one, or one told by its files."""
+    """The workspace that a file at the resolved ``path`` would lie in: the ``known`` one, or one recognised by its files."""
     if known is not None and path.is_relative_to(known.resolve()):
         return known
     for folder in path.parents:
