@@ -215,6 +215,15 @@ def tiny_run(source: Path, workspace: Path, *more: object, config: str = TINY, a
     return Outcome(code, json.loads(out) if code == 0 else {}, err, workspace)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that share what they change, a workspace or an emulator, must run in one process: refuse to start if they would not."""
+    if getattr(config.option, "loadgroup", False):
+        apart = [i.nodeid for i in items if i.get_closest_marker("xdist_group") and "@" not in i.nodeid.rpartition("::")[2]]
+        if apart:
+            raise pytest.UsageError(f"pytest-xdist sends groups of tests to several processes with this pytest: {apart[:3]}")
+
+
 def pytest_collection_finish() -> None:
     """From now on garbage is collected, but not among half a million objects of modules and tests, which stay."""
     gc.enable()
