@@ -221,7 +221,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if getattr(config.option, "loadgroup", False):
         apart = [i.nodeid for i in items if i.get_closest_marker("xdist_group") and "@" not in i.nodeid.rpartition("::")[2]]
         if apart:
-            raise pytest.UsageError(f"pytest-xdist sends groups of tests to several processes with this pytest: {apart[:3]}")
+            raise RuntimeError(f"pytest-xdist sends groups of tests to several processes with this pytest: {apart[:3]}")
 
 
 def pytest_collection_finish() -> None:
