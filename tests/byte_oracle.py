@@ -10,12 +10,31 @@ def csv_records(text: str, delimiter: str, quote: str = '"') -> int | None:
     records, at, end = 0, 0, len(text)
     header = text[: _csv_record(text, 0, delimiter, quote, "\r\n")]
     ends = "\r\n" if header.endswith("\r") and text[len(header) : len(header) + 1] != "\n" else "\n"
+    columns = _cells(header.strip("\r\n"), delimiter, quote)
     while at < end:
         begin, at = at, _csv_record(text, at, delimiter, quote, ends)
         if at < 0:
             return None
-        records += text[begin:at].strip("\r\n") != ""
+        record = text[begin:at].strip("\r\n")
+        records += _csv_people(record, columns, delimiter, quote) if record else 0
     return max(records - 1, 0)
+
+
+def _csv_people(record: str, columns: int, delimiter: str, quote: str) -> int:
+    """Two where a line end was lost between a quote and a quote, so that each side is a whole record, the second with a number first."""
+    places = [at for at in range(1, len(record)) if record[at - 1 : at + 1] == quote * 2 and record[at + 1 : at + 2].isdigit()]
+    sides = [(record[:at], record[at:]) for at in places if columns > 2]
+    return 1 + any(all(_cells(side, delimiter, quote) == columns for side in two) for two in sides)
+
+
+def _cells(record: str, delimiter: str, quote: str) -> int:
+    """Number of the fields of one record; -1 where it is more than one, or wrongly quoted."""
+    fields, at = 1, 0
+    for cell in record.split(delimiter):
+        at += len(cell) + 1
+        inside = _csv_record(record[: at - 1], 0, delimiter, quote, "\r\n") < 0
+        fields += not inside and at <= len(record)
+    return fields if _csv_record(record, 0, delimiter, quote, "\r\n") == len(record) else -1
 
 
 def _csv_record(text: str, at: int, delimiter: str, quote: str, ends: str) -> int:

@@ -239,3 +239,45 @@ def test_an_id_is_that_of_the_record_where_python_reads_no_json(tmp_path: Path) 
     """With a comma before the closing brace and an escaped key, the id of somebody inside the record was taken."""
     text = '{"\\u0070id": 9007199254740993.0, "age": 30, "partner": {"pid": 77.0},}'
     assert read(tmp_path / "people.jsonl", text) == (["9007199254740993"], [])
+
+
+NO_LINE_END = {
+    "a quote between": ('p1,30,"{""c"": 1}"p2,31,"{}"', 2, []),
+    "all quoted": ('"p1","30","{""c"": ""d""}""p2","31","{}"', 2, []),
+    "quoted behind unquoted": ('p1,30,Ulm"p2","31","Bonn"', 2, []),
+    "a byte order mark between": ("p1,30,Ulm\ufeffp2,31,Bonn", 2, []),
+    "a header line": ("p1,30,Ulmpid,age,city", 1, [(1, "repeated_header")]),
+    "a quoted header line": ('p1,30,"Ulm""PID","Age","City"', 1, [(1, "repeated_header")]),
+    "a header line with a mark": ("p1,30,Ulm\ufeffpid,age,city", 1, [(1, "repeated_header")]),
+    "nothing that shows where": ("p1,30,Ulmp2,31,Bonn", 0, [(0, "wrong_number_of_columns")]),
+    "no second id": ('p1,30,"Ulm",31,"Bonn"', 0, [(0, "wrong_number_of_columns")]),
+    "a wrong quote": ('p1,30,"Ulm"x', 0, [(0, "stray_quote")]),
+    "a value with a quote": ('p1,30,"3""5 inches",x,y', 0, [(0, "wrong_number_of_columns")]),
+}
+
+
+@pytest.mark.parametrize("block", [8 << 20, 5])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("between", NO_LINE_END)
+def test_files_put_together_without_a_line_end_lose_nobody(
+    between: str, end: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last person of the one and the first of the other were one rejected record. What is not surely two stays one."""
+    monkeypatch.setattr(text_stream, "BLOCK_BYTES", block)
+    line, people, rejected = NO_LINE_END[between]
+    text = end.join([HEADER, line, "p3,32,Ulm", "p4,33"]) + end
+    records = people + len(rejected)
+    ids, broken = read(tmp_path / "people.csv", text.encode())
+    assert ids == [f"p{n + 1}" for n in range(people)] + ["p3"]
+    assert broken == [*rejected, (records + 1, "wrong_number_of_columns")]
+
+
+def test_an_error_behind_such_a_line_names_the_line_and_byte_of_the_file(tmp_path: Path) -> None:
+    text = f'{HEADER}\np1,30,"Ulm"p2,31,"Bonn"\np3,32,"never closed\n'
+    with pytest.raises(InputError, match=rf"line 3, byte {text.index('never'):,}:"):
+        read(tmp_path / "people.csv", text)
+
+
+def test_a_byte_order_mark_between_two_objects_of_a_line_hides_neither(tmp_path: Path) -> None:
+    text = GOOD + GOOD.strip().replace("good", "a") + "\ufeff" + GOOD.replace("good", "b")
+    assert read(tmp_path / "people.jsonl", text) == (["good", "a", "b"], [])

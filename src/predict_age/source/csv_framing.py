@@ -16,6 +16,7 @@ import pyarrow as pa
 from predict_age.errors import InputError
 from predict_age.source.csv_blocks import Bounds, RecordBounds, find_together
 from predict_age.source.csv_dialect import CR, LF, Dialect
+from predict_age.source.csv_joined import without_line_end
 from predict_age.source.csv_records import looks_like_id, records_equal_to, records_inside, text_of_records
 from predict_age.source.text_encoding import masked
 from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8
@@ -23,6 +24,7 @@ from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8
 RAGGED, STRAY_QUOTE = "wrong_number_of_columns", "stray_quote"
 CARRIAGE_RETURN, NUL = "stray_carriage_return", "nul_character"
 HEADER_AGAIN = "repeated_header"
+MOST_TRIED = 10_000  # records of a file of which each may be two
 SEVERAL = 2  # parts of a line that look like records
 
 
@@ -51,13 +53,13 @@ class Framer:
     byte: int = 0  # of the text before what is looked at now
     line: int = 0
     record: int = 0
+    tried: int = 0  # records that may be two without a line end between them
 
     def frame(self, blocks: Iterable[bytes]) -> Iterator[Records]:
         """The records of ``blocks``, in order. Raises InputError where quoting leaves open which records there are."""
         kept = b""
         for block in blocks:
-            data = kept + block
-            found = self._find(data, final=False)
+            data, found = self._divided(kept + block, final=False)
             if found.rest:
                 yield self._records(data, found)
             kept = data[found.rest :]
@@ -70,7 +72,25 @@ class Framer:
                     fix="look for a quote that is never closed, or for a wrong delimiter",
                 )
         if kept:
-            yield self._records(kept, self._find(kept, final=True))
+            yield self._records(*self._divided(kept, final=True))
+
+    def _divided(self, data: bytes, *, final: bool) -> tuple[bytes, RecordBounds]:
+        """``data`` and its records, with a line end where files were put together without one between them."""
+        found = self._find(data, final=final)
+        wrong = {number for number, reason in found.problems.items() if reason == STRAY_QUOTE}
+        wrong |= set(np.flatnonzero(found.fields > self.columns).tolist())
+        pieces, at = list[bytes](), 0
+        for number in sorted(wrong)[: MOST_TRIED - self.tried]:
+            start, end = int(found.starts[number]), int(found.ends[number])
+            self.tried += 1
+            if place := without_line_end(data[start:end], self.dialect, self.columns, self.pid, self.headers):
+                pieces.append(data[at : start + place[0]])
+                at = start + place[1]
+        if not pieces:
+            return data, found
+        divided = self.dialect.line_end.join([*pieces, data[at:]])
+        self.byte, self.line = self.byte + len(data) - len(divided), self.line - len(pieces)
+        return divided, self._find(divided, final=final)
 
     def _find(self, data: bytes, *, final: bool) -> RecordBounds:
         return find_together(data, self.dialect, final=final) or self._find_one_by_one(data, final=final)
