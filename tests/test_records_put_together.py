@@ -262,7 +262,7 @@ NO_LINE_END = {
 def test_files_put_together_without_a_line_end_lose_nobody(
     between: str, end: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last person of the one and the first of the other were one rejected record. What is not surely two stays one."""
+    """The last person of the one and the first of the other were one rejected record. A line that is not surely two stays one."""
     monkeypatch.setattr(text_stream, "BLOCK_BYTES", block)
     line, people, rejected = NO_LINE_END[between]
     text = end.join([HEADER, line, "p3,32,Ulm", "p4,33"]) + end

@@ -231,3 +231,23 @@ def test_plan_counts_ages_of_no_use_in_source_and_training_source_together(train
     ended, _, said = call(["plan", *options, "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml"])
     assert ended == code
     assert code == 0 or "none for 60 of 120 (50.0%); 60 values of age cannot be read" in said
+
+
+@pytest.mark.parametrize("ids", ["{}", "person {}"])
+def test_people_of_source_and_training_source_count_once_in_plan_as_in_run(ids: str, tmp_path: Path) -> None:
+    """Forty people of both with an age of no use counted twice: plan refused 80 of 140, and a run would go on with 40 of 100."""
+    both = [{"pid": ids.format(i), "age": "x", "profile": '{"tenure": 3}'} for i in range(40)]
+    known = [{"pid": ids.format(100 + i), "age": str(20 + i % 40), "profile": '{"tenure": 3}'} for i in range(60)]
+    json_lines(tmp_path / "s", both)
+    json_lines(tmp_path / "t", both + known)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    options = ["--source", tmp_path / "s.jsonl", "--training-source", tmp_path / "t.jsonl", "--as-of", AS_OF]
+    ended = []
+    for limit in (0.41, 0.39):
+        (tmp_path / "c.toml").write_text(TINY.replace("[gates]", f"[gates]\nunusable_ages = {limit}") + SOURCE)
+        options_of_both = [*options, "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml"]
+        ended.append(call(["plan", *options_of_both]))
+    assert [code for code, _, _ in ended] == [0, 3]
+    ran = call(["run", *options_of_both, "--workspace", tmp_path / "w", "-q"])
+    for _, _, said in (ended[1], ran):
+        assert "none for 40 of 100 (40.0%); 80 values of age cannot be read" in said

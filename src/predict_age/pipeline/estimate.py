@@ -115,9 +115,10 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     """
     if not plan.training_source:
         return _of_one_source(plan, gates=gates, trains=True, predicts=True)[0]
-    own, ages = _of_one_source(replace(plan, training_source="", training_files=()), gates=False, trains=False, predicts=True)
-    theirs, others = _of_one_source(plan.of_training_source(), gates=False, trains=True, predicts=False)
-    if gates and not (both := ages.together_with(others)).passes:
+    source = replace(plan, training_source="", training_files=())
+    own, ages, people = _of_one_source(source, gates=False, trains=False, predicts=True)
+    theirs, others, trained_on = _of_one_source(plan.of_training_source(), gates=False, trains=True, predicts=False)
+    if gates and not (both := ages.together_with(others, people.given_ages_with(trained_on))).passes:
         raise unusable_ages_error(both)
     minutes = own.minutes + theirs.minutes
     return replace(
@@ -131,8 +132,8 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     )
 
 
-def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) -> tuple[Estimate, AgeFindings]:
-    """Estimate of a run over the plan's source, which ``trains`` on its people or ``predicts`` some, and its given ages."""
+def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) -> tuple[Estimate, AgeFindings, SampledPeople]:
+    """Estimate of a run over the plan's source, which ``trains`` on its people or ``predicts`` some, its given ages and people."""
     trains = trains and not plan.base
     config, text_rows = plan.config, 0
     walk = RowWalk(plan.files, config.source, ages_needed=trains, profile_columns=())
@@ -181,7 +182,8 @@ def _of_one_source(plan: RunPlan, *, gates: bool, trains: bool, predicts: bool) 
     if sample.sees_all(rows) and predicts and not plan.base:
         by_age = np.bincount(people.known_ages, minlength=LAST_AGE + 1).astype(np.float64)
         age_weights(plan.config.population.ages, by_age, people.to_predict, people.known_ages.astype(np.float64))
-    return _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts), ages
+    estimated = _estimate(plan, rows, text_rows, sample, columns, people, exact=whole, trains=trains, predicts=predicts)
+    return estimated, ages, people
 
 
 def _check_labelled_profiles(plan: RunPlan, sample: PlanSample, ages: AgeFindings) -> None:

@@ -54,12 +54,26 @@ class AgeColumn:
 
 @dataclass(frozen=True)
 class SampledPeople:
-    """Distinct ``people`` in usable ``rows``, the ``known_ages`` of those who have one, and how many a run would predict."""
+    """People in usable ``rows``, the ``known_ages`` of those who have one, and how many a run would predict.
+
+    ``pids`` (people,) are ascending, ``states`` say what is known of the age of each.
+    """
 
     rows: int
-    people: int
+    pids: NDArray[np.int64]
+    states: NDArray[np.uint8]
     known_ages: NDArray[np.int64]
     to_predict: int
+
+    @property
+    def people(self) -> int:
+        """Number of distinct people."""
+        return len(self.pids)
+
+    def given_ages_with(self, other: SampledPeople) -> GivenAges:
+        """Given ages of the people of both, each of whom counts once."""
+        different, people = np.unique(np.concatenate([self.pids, other.pids]), return_inverse=True)
+        return count_states(states_of_people(np.concatenate([self.states, other.states]), people, len(different)))
 
 
 class PlanSample:
@@ -184,7 +198,7 @@ class PlanSample:
         rows_known = np.flatnonzero((np.concatenate(states) == AgeState.KNOWN) & (state[people] == AgeState.KNOWN))
         known = np.concatenate(years)[rows_known[np.unique(people[rows_known], return_index=True)[1]]]  # of each the first such row
         withheld = int((state == AgeState.WITHHELD).sum())
-        found = SampledPeople(len(people), len(different), known, len(different) - len(known) - withheld)
+        found = SampledPeople(len(people), different, state, known, len(different) - len(known) - withheld)
         unusable = sum_unusable(
             values for raw, young in pieces for values in rules.unused(connect(), raw, pa.array(~young), pa.array(young))
         )

@@ -54,13 +54,13 @@ class AgeFindings:
     as_of: dt.date
     sample: str = ""  # words for the rows that this comes from; empty: all
 
-    def together_with(self, other: AgeFindings) -> AgeFindings:
-        """Findings about both sources: values count by column and reason, with the form of the first."""
+    def together_with(self, other: AgeFindings, people: GivenAges) -> AgeFindings:
+        """Findings about both sources, which have these ``people``: values count by column and reason, with the form of the first."""
         values: dict[tuple[str, str], UnusableAgesRecord] = {}
         for found in (*self.unusable, *other.unusable):
             key = found.column, found.reason
             values[key] = values[key].together_with(found) if key in values else found
-        return replace(self, people=self.people + other.people, unusable=list(values.values()), sample=self.sample or other.sample)
+        return replace(self, people=people, unusable=list(values.values()), sample=self.sample or other.sample)
 
     @property
     def share(self) -> float:

@@ -24,7 +24,7 @@ from predict_age.source.working_rows import LONGEST_RECORD, NOT_UTF8
 RAGGED, STRAY_QUOTE = "wrong_number_of_columns", "stray_quote"
 CARRIAGE_RETURN, NUL = "stray_carriage_return", "nul_character"
 HEADER_AGAIN = "repeated_header"
-MOST_TRIED = 10_000  # records of a file of which each may be two
+MOST_TRIED = 10_000  # records of a file that are looked at as two without a line end between them
 SEVERAL = 2  # parts of a line that look like records
 
 
