@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,12 +19,16 @@ from conftest import QUICK, tiny_run
 from planted_minors import AS_OF, SCHEMA, write_source
 from predict_age.config import AgesConfig, SourceConfig, load_config
 from predict_age.features.spec import default_text
-from predict_age.runs import warm_up
+from predict_age.runs import incremental, warm_up
 from predict_age.runs.incremental import obstacle
 from predict_age.runs.run import RunPlan
 from predict_age.source.discovery import list_source
+from predict_age.source.duplicate_rows import DUPLICATE_ROW
+from predict_age.source.external_partition import scatter
+from predict_age.source.profile_hash import profile_keys
 from predict_age.source.row_group_reader import source_splits
 from predict_age.source.row_rules import RowRules
+from predict_age.steps import batch_prediction
 from test_sent_records import ADULTS, EXPERIENCED, HARD, MINORS, NUMBERS, texts_of
 
 FIRST_OF_MINORS, FIRST_OF_ADULTS = 7_000_000_000, 7_100_000_000
@@ -150,3 +155,42 @@ def test_models_in_python_answer_as_the_run_did(pair: Pair) -> None:
         assert [row[name] for name in NUMBERS] == [answer[name] for name in NUMBERS], texts[pid]
         assert row["prediction_source"] == answer["prediction_source"], texts[pid]
     assert json.loads(YOUNG[0])["years_experience"] == EXPERIENCED["years_experience"]
+
+
+TENURE = 'format = 1\n[features.t]\nkind = "number"\npath = "tenure"\nmin = 0\nmax = 90\ndefault = 5\nmeaning = "Years."\n'
+BORN = '{"birth_date": "2025-11-30"}', '{"birth_year": 2026}', '{"birth_date": "2008-01-15"}', '{"birth_date": "1980-01-01"}', "{}"
+
+
+@pytest.mark.parametrize(
+    ("base", "now", "young"),
+    [
+        ("2025-10-23", "2026-02-01", [True, True, False, False, False]),
+        ("2026-02-01", "2025-10-23", [False, False, True, False, False]),
+        ("2025-10-23", "2025-10-23", [False] * 5),  # it has withheld whoever is young
+    ],
+)
+def test_a_date_of_birth_counts_anew_where_as_of_has_moved(base: str, now: str, young: list[bool], tmp_path: Path) -> None:
+    """Somebody born between both dates had a prediction of the base run, and kept it."""
+    pids, nothing = range(len(BORN)), [None] * len(BORN)
+    pq.write_table(pa.table([pids, nothing, nothing, nothing, BORN], schema=SCHEMA), tmp_path / "a.parquet")
+    source = SourceConfig()
+    [split] = source_splits(list_source(str(tmp_path / "a.parquet"), source).files[0], 0)
+    entries = np.zeros(len(BORN), incremental.PREDICTION_ENTRY)
+    entries["pid"], entries["key"] = pids, profile_keys(pa.chunked_array([pa.array(BORN)]), np.ones(len(BORN), np.bool_))
+    scatter(tmp_path, 0, entries, 1)
+    incremental._gather(0, 1, tmp_path)
+    facts = SimpleNamespace(pid_type="integer")
+    run: Any = SimpleNamespace(
+        manifest=SimpleNamespace(as_of=base), checked=lambda _: [], folder=SimpleNamespace(facts=lambda _: facts)
+    )
+    pool: Any = SimpleNamespace(workers=1, run=lambda *_, **__: [])
+    reusable = incremental.build(pool, run, tmp_path, now)
+    np.save(tmp_path / "duplicates.npy", np.empty(0, DUPLICATE_ROW))
+    rules = RowRules(AgesConfig(), dt.date.fromisoformat(now))
+    context: Any = SimpleNamespace(
+        source=source, rules=rules, duplicate_rows=tmp_path / "duplicates.npy", reusable=reusable, drift_seed=0, drift_share=0.0
+    )
+    read = list(batch_prediction._read([split], context, TENURE))
+    kept = np.ones(len(BORN), np.bool_) if not read else read[0][0].kept
+    assert (~kept).tolist() == young
+    assert base == now or read[0][0].minors.tolist() == young

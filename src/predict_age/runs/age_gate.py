@@ -55,7 +55,7 @@ class AgeFindings:
     sample: str = ""  # words for the rows that this comes from; empty: all
 
     def together_with(self, other: AgeFindings, people: GivenAges) -> AgeFindings:
-        """Findings about both sources, which have these ``people``: values count by column and reason, with the form of the first."""
+        """Findings about the ``people`` of both sources: values count by column and reason, with the form of the first."""
         values: dict[tuple[str, str], UnusableAgesRecord] = {}
         for found in (*self.unusable, *other.unusable):
             key = found.column, found.reason

@@ -49,8 +49,6 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
     as_of = plan.as_of.isoformat()
     if base.manifest.as_of != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name)):
         return f"features count from dates, and as_of moved from {base.manifest.as_of} to {as_of}: every profile is new"
-    if plan.config.ages.min_age and base.manifest.as_of > as_of:
-        return f"as_of moved back from {base.manifest.as_of} to {as_of}: who tells a date of birth in the profile may be a minor"
     ages, before = plan.config.ages.model_dump(include=WITHHOLDING_KEYS), base.folder.record["config"]["ages"]
     if any(before.get(key) != value for key, value in ages.items()):
         return "the base run withheld other people (ages.min_age, ages.withhold_probability, ages.zero) or had another age window"
@@ -64,10 +62,14 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
 
 @dataclass(frozen=True)
 class Reusable:
-    """Predictions of the base run by pid. A lookup reads only the pages it needs."""
+    """Predictions of the base run by pid. A lookup reads only the pages it needs.
+
+    ``other_date``: that run counted dates at another ``as_of``, at which a date of birth in a profile may have been no minor's.
+    """
 
     folder: Path
     buckets: int
+    other_date: bool = False
 
     def find(self, pids: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.bool_], np.ndarray]:
         """Mask (n,) of the people with a prediction for this very profile, and their entries (n,), undefined outside the mask."""
@@ -85,7 +87,7 @@ class Reusable:
         return reusable, entries
 
 
-def build(pool: Pool, base: VerifiedRun, folder: Path, suppression: SuppressionList | None = None) -> Reusable:
+def build(pool: Pool, base: VerifiedRun, folder: Path, as_of: str, suppression: SuppressionList | None = None) -> Reusable:
     """Sort the base run's predictions into ``folder``, without suppressed people. Each file is first compared with its hash."""
     paths = base.checked("predictions/batch_")
     ids = id_type_named(base.folder.facts(ReadSourceFacts).pid_type)
@@ -98,7 +100,7 @@ def build(pool: Pool, base: VerifiedRun, folder: Path, suppression: SuppressionL
         names="reading earlier predictions",
     )
     pool.run(_gather, [(b, len(paths), folder) for b in range(buckets)], names="sorting earlier predictions")
-    return Reusable(folder, buckets)
+    return Reusable(folder, buckets, other_date=base.manifest.as_of != as_of)
 
 
 def _scatter(number: int, path: Path, buckets: int, folder: Path, suppression: SuppressionList | None, ids: IdType) -> None:
@@ -146,7 +148,7 @@ def earlier_predictions(
         reason = "the intervals of one of both runs were calibrated again"
     if not reason and _rate(before) != _rate(delivery):
         reason = "minors are not as frequent as in the base run, so other people are withheld"
-    return (None, reason) if reason else (build(pool, base, folder, suppression), "")
+    return (None, reason) if reason else (build(pool, base, folder, plan.as_of.isoformat(), suppression), "")
 
 
 def _rate(delivery: Delivery) -> float:

@@ -159,6 +159,7 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
     several = _people(splits, context)
     kernels = use_kernels(sum(int(people.needed.sum()) for people in several))
     connection, age_keys = connect(), age_keys_of_profiles(context.source, context.rules)
+    search_all = bool(age_keys and context.reusable and context.reusable.other_date)  # of everybody, also who keeps a prediction
     reading, found, size, held = None, list[_Profiles](), 0, 0  # across splits: those of small files have few rows
     for split, people in zip(splits, several, strict=True):
         if not people.needed.any():
@@ -172,7 +173,7 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
             keys = profile_keys(texts, rows)
             kept, entries = _kept(context.reusable, pids, keys)
             in_drift_sample = sampling_hash(pids, context.drift_seed) < context.drift_share
-            read = ~kept | in_drift_sample
+            read = ~kept | in_drift_sample | search_all
             rows[np.flatnonzero(rows)[~read]] = False
             if reading is None:
                 reading = FeatureReader(connection, text, context.rules.as_of, kernels=kernels, keys=age_keys)
@@ -180,6 +181,7 @@ def _read(splits: list[Split], context: BatchContext, text: str) -> Iterator[tup
             candidates = np.flatnonzero(rows)[may_tell_age].tolist() if age_keys else []
             records = records_in(texts, context.source, candidates)
             minors = minors_by_records(records, len(texts), context.source, context.rules)[rows]
+            kept[np.flatnonzero(read)[minors]] = False
             found.append(_Profiles(pids, keys, kept, entries, ~kept[read], in_drift_sample[read], minors))
             size, held = size + texts.nbytes, held + piece.raw.num_rows
             if size + CACHE_CHUNK_BYTES > SLICE_BYTES or held + piece.raw.num_rows > SLICE_ROWS:
