@@ -449,6 +449,29 @@ def test_numbers_and_addresses_of_people_are_no_features(name: str, tmp_path: Pa
     assert made["left_out"][name].endswith(("an identifier", "contact data by its name"))
 
 
+NAMES_OF_PEOPLE = ["Nombre", "Nombre completo", "customer_name", "Kundenname", "Nom complet", "nome_cliente", "ФИО", "氏名"]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_PEOPLE)
+def test_names_of_people_are_no_features_in_any_language(name: str, tmp_path: Path) -> None:
+    """Though some people share a name, and its words are a text."""
+    draw = random.Random(6)
+    names = [f"{first} {last}" for first in ("José", "Ana", "Íñigo", "Zoë") for last in ("Muñoz", "Peña", "Ibáñez")]
+    rows = [{k: v for k, v in {**row, name: draw.choice(names)}.items() if k != "years"} for row in people()]
+    made = init(write(rows, tmp_path / "staff.csv"))
+    assert set(made["features"]) == {"role", "salary", "started", "remote"}
+    assert "name" in made["left_out"][name]
+
+
+def test_names_of_other_things_and_french_numbers_stay_features(tmp_path: Path) -> None:
+    """``nombre`` is a name in Spanish and a number in French: the values tell."""
+    draw = random.Random(6)
+    things = ({"company_name": draw.choice(["Peña", "Moll & Co"]), "Nombre": draw.randint(1, 9)} for _ in range(600))
+    rows = [{k: v for k, v in {**row, **thing}.items() if k != "years"} for row, thing in zip(people(), things, strict=True)]
+    made = init(write(rows, tmp_path / "staff.csv"))
+    assert set(made["features"]) == {"role", "salary", "started", "remote", "company_name", "nombre"}
+
+
 @pytest.mark.parametrize("name", ["account_balance", "phone_bill", "mail_count"])
 def test_amounts_named_like_contact_data_stay_features(name: str, tmp_path: Path) -> None:
     """The balance of an account is no number of an account."""

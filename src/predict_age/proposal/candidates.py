@@ -17,6 +17,7 @@ from predict_age.letters import fold
 from predict_age.proposal.coded_numbers import levels_tell_more
 from predict_age.proposal.fields import Field, FieldPath, share_of_profiles
 from predict_age.proposal.identifiers import counts_rows, is_contact, is_repeated_id
+from predict_age.proposal.person_names import is_person_name
 from predict_age.proposal.shared_numbers import range_in_words, shared_ends, shared_median
 from predict_age.proposal.text_candidates import (
     COVERED_SHARE,
@@ -34,8 +35,6 @@ from predict_age.source.usual_names import words_of
 
 FEWEST_ROWS = 20  # with a value, for a field to be proposed
 YEARS_BACK = 100
-_NAME_WORDS = "name names full first last middle given family surname forename nickname initials display"
-_PERSON_NAME_WORDS = frozenset(_NAME_WORDS.split())
 _YEAR_WORDS = frozenset(
     ["year", "yr", "since", "start", "started", "end", "grad", "graduation", "joined", "hired", "founded", "debut"]
 )
@@ -117,7 +116,7 @@ def protected_values(field: Field) -> str:
 
 def identity_reason(field: Field) -> str:
     """Reason why the values of a field are taken for ids or names of people; empty where they are not."""
-    if set(words_of(field.path[-1])) <= _PERSON_NAME_WORDS:
+    if is_person_name(field.path[-1], numbers=2 * len(field.numbers) > len(field.values)):
         return "a name of a person"
     if counts_rows(field) and len(field.values) >= FEWEST_ROWS:
         return "it numbers the rows"
