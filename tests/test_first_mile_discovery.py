@@ -151,6 +151,9 @@ def test_passed_over_files_are_named_by_reason(folder: Path) -> None:
         "README": b"pid is the person",
         "people.csv.tmp": CSV,
         "a.csv~": CSV,
+        "a.csv.old": CSV,
+        "a.csv.orig": CSV,
+        "b.csv.filepart": CSV,
         "empty": b"",
     }.items():
         (folder / name).write_bytes(content)
@@ -165,7 +168,7 @@ def test_passed_over_files_are_named_by_reason(folder: Path) -> None:
         "hidden: the name begins with . or _": [".a.csv.crc", ".git", "_SUCCESS"],
         "no table of people recognised in it": ["README", "notes.txt"],
         "tar archive": ["people.tar"],
-        "temporary or backup file": ["a.csv~", "people.csv.tmp"],
+        "temporary or backup file": ["a.csv.old", "a.csv.orig", "a.csv~", "b.csv.filepart", "people.csv.tmp"],
         "xz file": ["people.tar.xz"],
     }
 
@@ -228,6 +231,29 @@ def test_a_part_that_nothing_tells_stops(name: str, content: bytes, folder: Path
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match="named like a part of a data set"):
         files(folder)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        (["manifest.json"], ["a.csv", "v1.metadata.json", "x [1].json"]),
+        (["*.json"], ["a.csv"]),
+        (["metadata/*", "manifest.json"], ["a.csv", "x [1].json"]),
+        (["x [[]1].json"], ["a.csv", "manifest.json", "v1.metadata.json"]),
+        (["*/manifest.json", "Manifest.json"], ["a.csv", "manifest.json", "v1.metadata.json", "x [1].json"]),
+    ],
+)
+def test_files_that_hold_no_people_can_be_excluded(patterns: list[str], left: list[str], folder: Path) -> None:
+    """By name or by path below the source; the plan says so. A source of nothing else is refused."""
+    (folder / "metadata").mkdir()
+    for name in ("manifest.json", "metadata/v1.metadata.json", "x [1].json"):
+        (folder / name).write_text('{"version": 1}')
+    listing = list_source(str(folder), SourceConfig(exclude=tuple(patterns)))
+    assert sorted(Path(f.path).name for f in listing.files) == left
+    assert sum(p.files for p in listing.passed_over if p.reason == "excluded by source.exclude") == 4 - len(left)
+    with pytest.raises(InputError, match="holds no data files") as refused:
+        list_source(str(folder), SourceConfig(exclude=("*",)))
+    assert "4 excluded by source.exclude" in str(refused.value)
 
 
 def test_links_name_what_they_lead_to(tmp_path: Path) -> None:

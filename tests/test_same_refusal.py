@@ -251,3 +251,30 @@ def test_people_of_source_and_training_source_count_once_in_plan_as_in_run(ids: 
     ran = call(["run", *options_of_both, "--workspace", tmp_path / "w", "-q"])
     for _, _, said in (ended[1], ran):
         assert "none for 40 of 100 (40.0%); 80 values of age cannot be read" in said
+
+
+STRAYS = {
+    "manifest.json": json.dumps({"version": 1, "files": ["a", "b"]}),
+    "log.jsonl": json.dumps({"level": "info"}) + "\n",
+    "codebook.csv": "variable,label\npid,the person\n",
+    "sums [1].csv": "file,sha256\na,b\n",
+    "manifest.ndjson": "".join(json.dumps({"path": str(i)}) + "\n" for i in range(20)),
+}
+
+
+@pytest.mark.parametrize("write", [with_commas, parquet], ids=["csv", "parquet"])
+@pytest.mark.parametrize("stray", STRAYS)
+def test_a_file_without_people_is_named_with_what_to_write(stray: str, write: Callable[..., None], tmp_path: Path) -> None:
+    """The advice was to rename columns; following it to the letter now leads to a plan of all the people, and of nobody else."""
+    (tmp_path / "s").mkdir()
+    write(tmp_path / "s" / "people", PEOPLE)
+    (tmp_path / "s" / stray).write_text(STRAYS[stray])
+    (tmp_path / "c.toml").write_text(TINY + SOURCE)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    options = ["--source", tmp_path / "s", "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml", "--as-of", AS_OF]
+    code, _, said = call(["plan", *options])
+    assert code == 3
+    advice = said.split("leave it out: ")[1].split(" under [source]")[0]
+    (tmp_path / "c.toml").write_text(TINY + SOURCE + advice + "\n")
+    planned = json.loads(call(["plan", *options, "--json"])[1])
+    assert (planned["rows"], [p["files"] for p in planned["passed_over"]]) == (60, [1])

@@ -18,7 +18,7 @@ class SourceConfig(BaseModel):
     """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile.
 
     The form of files (``format``, ``encoding``, ``csv_...``) is detected unless it is set. ``missing_values`` are texts that stand
-    for no value where a CSV file has them without quotes.
+    for no value where a CSV file has them without quotes. Files whose names match a pattern of ``exclude`` are passed over.
     """
 
     model_config = STRICT_SECTION
@@ -37,6 +37,7 @@ class SourceConfig(BaseModel):
     csv_escape: str = Field(default="auto", pattern=r"^(auto|[!-~]?)$")
     csv_line_breaks: Literal["checked", "trusted"] = "checked"
     missing_values: tuple[str, ...] = Field(default=MISSING_VALUES, strict=False)
+    exclude: tuple[str, ...] = Field(default=(), strict=False)
     max_set_aside_share: float = Field(default=0.001, ge=0, le=1)
     max_set_aside_floor: int = Field(default=10, ge=0)
 

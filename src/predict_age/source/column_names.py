@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.letters import letters_of, nearest
+from predict_age.source.file_kind import exclusion_of
 from predict_age.source.path_partition import PathPartition
 from predict_age.source.value_form import shown_names
 
@@ -41,7 +42,8 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
             expected=f'a column "{source.pid}"' + did_you_mean(source.pid, names),
             found=found,
             fix='name your column under [source] in the configuration: pid = "...", or let `predict-age init` propose one; a '
-            "column without a name, as pandas writes its index, is ignored: give it a name in the header",
+            "column without a name, as pandas writes its index, is ignored: give it a name in the header"
+            + ("" if set(names) & {*source.age_columns, source.profile_json} else f"; {exclusion_of(path)}"),
         )
     if ages_needed and not any(name in names for name in source.age_columns):
         raise no_age(source, path, found, names)

@@ -30,11 +30,16 @@ REQUESTS_TOGETHER = 16
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file that was reached as ``name``, which a link may have given it, below folders that add columns."""
+    """A file that was reached at the path ``below`` the source, which a link may have given it; its folders may add columns."""
 
     file: FileStatus
-    name: str
+    below: str
     partition: PathPartition
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self.below.rpartition("/")[2]
 
 
 def discover(source: str, settings: SourceConfig | None = None) -> list[SourceFile]:
@@ -118,7 +123,8 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
     for path in walk.files:
         now = status(path)
         real = FileStatus(os.path.realpath(path), now.st_size, now.st_mtime_ns)
-        found.append(_Entry(real, path.name, partition_of(path.absolute(), base.absolute())))
+        below = os.path.relpath(path.absolute(), base.absolute())
+        found.append(_Entry(real, below, partition_of(path.absolute(), base.absolute())))
     return found
 
 
@@ -152,7 +158,8 @@ def _objects(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
         if any(file_kind.is_hidden(part) for part in inner):
             passed.append((entry.path, file_kind.HIDDEN))
         else:
-            found.append(_Entry(entry, entry.path.rsplit("/", 1)[-1], partition_of(Path(entry.path), Path(root))))
+            below = "/".join(inner) or entry.path.rpartition("/")[2]
+            found.append(_Entry(entry, below, partition_of(Path(entry.path), Path(root))))
     return found
 
 
@@ -160,6 +167,8 @@ def _describe(entry: _Entry, settings: SourceConfig, headerless: HeaderlessText 
     """The file as its content shows it, or the reason why it is passed over."""
     found, name, partition = entry.file, entry.name, entry.partition
     named, compressed = file_kind.named_kind(name)
+    if file_kind.is_excluded(entry.below, settings.exclude):
+        return file_kind.EXCLUDED
     if file_kind.is_temporary(name):
         return file_kind.BACKUP_FILE
     if settings.format != "auto":
@@ -185,7 +194,7 @@ def _describe(entry: _Entry, settings: SourceConfig, headerless: HeaderlessText 
         return replace(plain, format="parquet")
     if kind := file_kind.binary_kind(first):
         if named:
-            raise _lies(found.path, named, kind, "save it as CSV, JSON lines or Parquet, or remove it from the source")
+            raise _lies(found.path, named, kind, f"save it as CSV, JSON lines or Parquet; {file_kind.exclusion_of(name)}")
         return _passed_over(entry, kind)
     if named == "parquet":
         return replace(plain, compression=compression)  # opening it says why it is none
@@ -200,7 +209,7 @@ def _passed_over(entry: _Entry, reason: str) -> str:
             f"{entry.file.path} is named like a part of a data set, and its content does not tell its format",
             expected="Parquet, JSON objects, or CSV whose first line names the column of ids",
             found=reason,
-            fix='name the format under [source]: format = "csv", "json" or "parquet"; or remove the file from the source',
+            fix=f'name the format under [source]: format = "csv", "json" or "parquet"; {file_kind.exclusion_of(entry.name)}',
         )
     return reason
 

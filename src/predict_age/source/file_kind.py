@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Literal
 
 Format = Literal["parquet", "jsonl", "csv"]
@@ -25,7 +27,11 @@ HIDDEN = "hidden: the name begins with . or _"
 BACKUP_FILE = "temporary or backup file"
 NOT_DATA = "no table of people recognised in it"
 EMPTY = "empty, without a known ending"
-_TEMPORARY = (".tmp", ".temp", ".bak", ".swp", ".part", ".partial", ".crdownload", ".inprogress", ".crc", ".lock")
+EXCLUDED = "excluded by source.exclude"
+_TEMPORARY = (
+    *(".tmp", ".temp", ".bak", ".old", ".orig", ".rej", ".save", ".swp", ".crc", ".lock"),
+    *(".part", ".partial", ".filepart", ".crdownload", ".download", ".inprogress"),
+)
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "ZIP archive or Office file"),
     (b"PK\x05\x06", "ZIP archive or Office file"),
@@ -55,6 +61,18 @@ _SEPARATORS = re.compile(r"[,;\t|]")
 def is_hidden(name: str) -> bool:
     """Whether data lakes pass over a file or folder of this name; ``_key=value`` is a partition folder."""
     return name[:1] == "." or (name[:1] == "_" and "=" not in name)
+
+
+def is_excluded(path: str, patterns: Sequence[str]) -> bool:
+    """Whether the ``path`` of a file below the source, or its name, matches one of the ``patterns`` as shells have them."""
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
+
+
+def exclusion_of(path: str) -> str:
+    """Advice to leave out the file at ``path``, which holds no people, for the configuration."""
+    pattern = json.dumps(re.sub(r"([*?\[])", r"[\1]", path.rpartition("/")[2]), ensure_ascii=False)
+    return f"if the file holds no people, leave it out: exclude = [{pattern}] under [source]"
 
 
 def is_temporary(name: str) -> bool:

@@ -14,7 +14,7 @@ from predict_age.source_config import SourceConfig
 if TYPE_CHECKING:
     from predict_age.source.source_file import PassedOver, SourceFile, SourceListing
 
-NO_ROWS = {file_kind.HIDDEN, file_kind.EMPTY}  # what Athena reads as no rows, too
+NO_ROWS = {file_kind.HIDDEN, file_kind.EMPTY, file_kind.EXCLUDED}  # the first two are no rows for Athena, too
 
 
 def files_of_table(

@@ -15,6 +15,7 @@ from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.letters import letters_of
 from predict_age.source.column_names import did_you_mean, no_age, with_folders
+from predict_age.source.file_kind import exclusion_of
 from predict_age.source.rejected_rows import too_few_known
 from predict_age.source.source_file import SourceFile
 from predict_age.source.text_stream import utf8_blocks
@@ -124,11 +125,11 @@ def _check_profile_key(files: Sequence[EmptyKeys], where: str, source: SourceCon
     without = {file: keys for file, keys in empty.items() if name not in keys}
     if without and len(without) == len(files):
         keys = next(filter(None, without.values()), [])
-        raise _no_profile(files[0].file.path if len(files) == 1 else where, keys, source)
+        raise _no_profile(files[0].file.path if len(files) == 1 else where, keys, source, is_file=len(files) == 1)
     usual = _usual_keys([file for file in files if file not in without]) if without else set()
     for file, keys in without.items():
         if keys and (file.records > source.max_set_aside_floor or did_you_mean(name, [key for key in keys if key not in usual])):
-            raise _no_profile(file.file.path, keys, source)
+            raise _no_profile(file.file.path, keys, source, is_file=True)
 
 
 def _usual_keys(files: Sequence[EmptyKeys]) -> set[str]:
@@ -136,12 +137,13 @@ def _usual_keys(files: Sequence[EmptyKeys]) -> set[str]:
     return {key for file in files[:USUAL_FILES] for key in keys_of_first_records(file.file)}
 
 
-def _no_profile(where: str, keys: list[str], source: SourceConfig) -> InputError:
+def _no_profile(where: str, keys: list[str], source: SourceConfig, *, is_file: bool) -> InputError:
     return InputError(
         f"no profile in {where}: no record has the key",
         expected=f'the key "{source.profile_json}"' + did_you_mean(source.profile_json, keys),
         found=_first_record(keys) if keys else "no value in any record",
-        fix='name your key under [source], or set profile_json = "*" to use all other keys as the profile',
+        fix='name your key under [source], or set profile_json = "*" to use all other keys as the profile'
+        + (f"; {exclusion_of(where)}" if is_file and source.pid not in keys else ""),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError, IntegrityError
+from predict_age.source.file_kind import exclusion_of
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, PID_MISSING
 from predict_age.source.working_rows import NOT_UTF8
 
@@ -49,7 +50,7 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str, id
                 f"no row of {file.path} can be used",
                 expected="records that can be read, each with an id",
                 found=found(file.rejected, file.path),
-                fix=f"{fix}; or remove the file from the source",
+                fix=f"{fix}; {exclusion_of(file.path)}",
             )
     if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
         raise InputError(
