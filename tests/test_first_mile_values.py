@@ -19,15 +19,18 @@ from predict_age.config import AgesConfig, SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns
 from predict_age.source.column_types import check_types
+from predict_age.source.discovery import list_source
 from predict_age.source.row_group_reader import (
     Split,
     flat_profile,
     open_parquet,
     profile_text,
     read_split,
+    source_splits,
     splits_of_file,
 )
 from predict_age.source.row_rules import RowRules, connect
+from predict_age.source.text_readers import read_text
 
 AS_OF = dt.date(2025, 10, 23)
 RULES = RowRules(AgesConfig(), AS_OF)
@@ -123,7 +126,7 @@ def test_born_on_29_february(tmp_path: Path, as_of: tuple[int, int, int], age: i
     assert judged(tmp_path, rules, birth_date=pa.array([dt.date(2004, 2, 29)]))[0]["known_age"] == age
 
 
-@pytest.mark.parametrize("text", ["12/03/1985", "1985-13-01", "1985-02-30", "850312", "abc", "20251399", "1985-3-12", "NaN"])
+@pytest.mark.parametrize("text", ["12/03/1985", "1985-13-01", "1985-02-30", "850312", "abc", "20251399", "1985-3-12"])
 def test_what_is_no_date_is_unreadable(tmp_path: Path, text: str) -> None:
     """A text that may be two dates, or none, is not guessed at."""
     [row] = judged(tmp_path, birth_date=pa.array([text]))
@@ -560,3 +563,35 @@ def test_plan_refuses_what_run_refuses(people_rows: list[dict[str, Any]], tmp_pa
     assert sentence in done.said
     source.write_text(RECORDS[layout]([{**row, "birth_year": None} for row in rows]))
     assert "too few people with a known age" in tiny_run(source, tmp_path / "v").said
+
+
+NO_VALUES = ["NA", "null", "None", "nan", "NaN", "\\N"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "quoted csv", "parquet"])
+def test_strangers_whose_id_means_no_value_are_not_one_person(form: str, tmp_path: Path) -> None:
+    """``str(None)`` and ``str(nan)`` as ids: all such people were one, the others its duplicates. Ages so written are no value either."""
+    table = pa.table({"pid": [*NO_VALUES, "NaNa", "a", "b"], "age": ["30"] * 7 + ["NaN", "None"], "profile_json": ["{}"] * 9})
+    rows = table.to_pylist()
+    if form == "jsonl":
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"pid": "c", "age": NaN}\n')
+    elif form == "quoted csv":
+        lines = ["pid,age,profile_json", *(f'"{r["pid"]}","{r["age"]}","{{}}"' for r in rows)]
+        (tmp_path / "a.csv").write_text("\n".join(lines))
+    else:
+        pq.write_table(table, tmp_path / "a.parquet")
+
+    def read(source: SourceConfig) -> pa.Table:
+        [file] = list_source(str(tmp_path), source).files
+        if form == "parquet":
+            return pa.concat_tables(
+                s.raw for split in source_splits(file, 0) for s in read_split(split, source, with_profile=False)
+            )
+        return pa.concat_tables(chunk.rows for chunk in read_text(file, source))
+
+    made = read(SourceConfig(approximate_age="age"))
+    kept = [pid for pid in made["pid"].to_pylist() if pid is not None]
+    assert kept == ["NaNa", "a", "b"] + ["c"] * (form == "jsonl")
+    assert [age for age in made["approximate_age"].to_pylist()[-3 if form == "jsonl" else -2 :] if age is not None] == []
+    made = read(SourceConfig(approximate_age="age", missing_values=("NA",)))
+    assert [pid for pid in made["pid"].to_pylist() if pid is not None][:3] == ["null", "None", "nan"]

@@ -65,6 +65,11 @@ class SourceConfig(BaseModel):
         return self
 
     @property
+    def no_values(self) -> tuple[str, ...]:
+        """Usual texts for no value: as an id or an age they are none in any format, in quotes, too."""
+        return tuple(text for text in MISSING_VALUES if text in self.missing_values)
+
+    @property
     def age_columns(self) -> tuple[str, str, str]:
         """Names of the columns that may hold a known age."""
         return self.birth_year, self.approximate_age, self.birth_date

@@ -7,7 +7,7 @@ digits. Everything here is made plain before: zones become UTC, wide numbers bec
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -119,6 +119,14 @@ def plain_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return within_calendar(column)
     return column
+
+
+def without_missing(column: pa.ChunkedArray, missing: Sequence[str]) -> pa.ChunkedArray:
+    """A column of ids or ages, NULL where it is one of the ``missing`` texts: else strangers would share the id ``nan``."""
+    if not missing or not is_text(column.type):
+        return column
+    absent = pc.is_in(column, pa.array(missing, column.type))
+    return pc.if_else(absent, pa.scalar(None, column.type), column) if pc.any(absent).as_py() else column
 
 
 def _single_precision(column: pa.ChunkedArray) -> pa.ChunkedArray:

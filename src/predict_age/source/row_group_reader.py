@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
 from predict_age.source.column_names import check_columns, with_folders
-from predict_age.source.column_types import has_nested_dictionary, plain_values
+from predict_age.source.column_types import has_nested_dictionary, plain_values, without_missing
 from predict_age.source.filesystem import in_s3
 from predict_age.source.parquet_file import PARQUET_ERRORS, damaged_parquet, open_parquet
 from predict_age.source.path_partition import PathPartition
@@ -151,7 +151,7 @@ def read_split(
     file = _cached_file(split.path, whole, _state(split.path))
     names = file.schema_arrow.names
     if split.working:
-        source = SourceConfig()
+        source = SourceConfig(missing_values=())  # whoever wrote the file has left them out
     else:
         check_columns(with_folders(names, split.partition), source, split.path, ages_needed=False)
     every = with_folders(names, split.partition)
@@ -256,7 +256,7 @@ def _rename(table: pa.Table, source: SourceConfig, aged: list[str], profile: lis
     absent = pa.nulls(table.num_rows)
     columns = {}
     for name, column in zip(LIGHT, source.light_columns, strict=True):
-        columns[name] = plain_values(table[column]) if column in aged else absent
+        columns[name] = without_missing(plain_values(table[column]), source.no_values) if column in aged else absent
     if profile is not None:
         columns["profile"] = flat_profile(table.select(profile)) if flat else profile_text(table[profile[0]])
     return pa.table(columns)
