@@ -146,7 +146,7 @@ def test_plan_and_run_refuse_with_the_same_words(kind: str, tmp_path: Path) -> N
     ran = call(["run", *options, "--workspace", tmp_path / "w"])
     assert planned[0] == ran[0] == 2
     assert planned[2] == ran[2]
-    assert "tenure: tenur is in none of 300 profiles; did you mean tenure?" in planned[2]
+    assert "tenure: tenur is in none of 300 profiles (did you mean tenure?)" in planned[2]
     assert not (tmp_path / "w").exists()
     (tmp_path / "f.toml").write_text(features.replace('path = "tenur"\n', 'path = "tenur"\nmay_be_absent = true\n'))
     code, out, _ = call(["plan", *options, "--json"])

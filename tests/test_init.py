@@ -222,6 +222,7 @@ def test_files_of_the_user_are_not_replaced(tmp_path: Path) -> None:
         ("age", (), "no column looks like an age"),
         ("staff_no", (), "no column looks like an identifier"),
         ("role", ("--pid", "nobody"), "there is no column 'nobody'"),
+        ("role", ("--pid", "staf no"), "did you mean 'staff_no'?"),
     ],
 )
 def test_columns_that_are_not_there_are_named(tmp_path: Path, drop: str, options: tuple[str, ...], sentence: str) -> None:
@@ -230,6 +231,26 @@ def test_columns_that_are_not_there_are_named(tmp_path: Path, drop: str, options
     done = cli("init", "--source", write(rows, tmp_path / "staff.csv"), "--out", tmp_path, *options, check=2)
     assert sentence in done.stderr
     assert "--" in done.stderr or "one of" in done.stderr
+
+
+def test_an_age_column_of_other_values_is_named(tmp_path: Path) -> None:
+    """The error says that the column is there, and which of its values cannot be read."""
+    rows = [{**row, "age": row["age"] or "not known"} for row in people()]
+    rows = [{k: v for k, v in row.items() if k != "years"} for row in rows]
+    said = cli("init", "--source", write(rows, tmp_path / "staff.csv"), "--out", tmp_path, check=2).stderr
+    assert said.startswith("predict-age: too few values of age can be read as ages\n  expected: a column named age")
+    assert "80% of whose values are such" in said and "200 values of age cannot be read" in said
+    assert "to use the readable ones alone" in said
+    made = init(tmp_path / "staff.csv", "--age", "age")
+    assert made["columns"]["approximate_age"] == "age"
+
+
+def test_few_minors_are_not_counted_as_given_ages(tmp_path: Path) -> None:
+    """The 392 known ages and 12 of minors are told as in a chart: no sum that nobody finds in the file."""
+    rows = [{**row, "age": 15 if number < 12 else row["age"]} for number, row in enumerate(people())]
+    said = cli("init", "--source", write(rows, tmp_path / "staff.csv"), "--out", tmp_path, "--as-of", AS_OF).stdout
+    assert f"  known ages       about 394; fewer than 20 given ages are not used, at {AS_OF}\n" in said
+    assert said.startswith(f"{tmp_path / 'staff.csv'}: 600 records read, of 1 file\n") and "\n1 field left out:\n" in said
 
 
 def test_the_leak_check_is_what_leaves_a_copy_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

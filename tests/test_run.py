@@ -482,12 +482,19 @@ def test_bad_configuration_stops_before_anything_happens(small_files: Path, tmp_
         ("[training]\nbatch_rows = 9", "line 2: training.batch_rows: unknown key; did you mean prediction.batch_rows?"),
         ("[running]\nxyzzy = 1", "line 2: running.xyzzy: unknown key; look for a spelling mistake"),
         ("x", "not valid TOML"),
+        (
+            "format = 1\n[features.a]\nkind = 'count'",
+            f"is a feature file, not a configuration\n  to fix: give it as --features {bad}",
+        ),
         ("[ages]\nmin = 90\nmax = 20", "ages.min must be below"),
         ("[running]\nworkers = true", "line 2: running.workers"),
     ):
         bad.write_text(text)
         assert message in run_json(small_files, tmp_path / "w", "--config", bad, check=2)["error"]
     assert "not a date" in cli("run", "--source", small_files, "--workspace", tmp_path / "w", "--as-of", "soon", check=2).stderr
+    for name, fix in (("c.tml", f"did you mean {bad}?"), ("c7.toml", "correct the name; `predict-age init` writes one")):
+        error = run_json(small_files, tmp_path / "w", "--config", tmp_path / name, check=2)["error"]
+        assert error.endswith(f"{name}: there is no such file\n  to fix: {fix}\n")
     assert "no workspace" in cli("resume", "--workspace", tmp_path / "w", check=2).stderr
     assert not (tmp_path / "w").exists()
 

@@ -392,3 +392,14 @@ def test_webhook_example(tmp_path: Path) -> None:
     )
     server.server_close()
     assert json.loads(got[0])["text"] == "predict-age: run r1 stopped: the model is not good enough"
+
+
+def test_files_that_are_not_there_are_said(units: Path) -> None:
+    """A schedule with a misspelt name would stop every quarter."""
+    (units / "predict-age.toml").write_text("")
+    done = cli("schedule", "--every", "quarter", "--", *GIVEN, "--config", "predict_age.toml", "--features", "none.toml")
+    assert done.stderr == (
+        "note: --config predict_age.toml is not there yet; did you mean predict-age.toml?\n"
+        "note: --features none.toml is not there yet; each run stops without it\n"
+    )
+    assert cli("schedule", "--every", "week", "--", *GIVEN, "--config", "predict-age.toml").stderr == ""

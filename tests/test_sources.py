@@ -164,7 +164,8 @@ def test_discover(tmp_path: Path) -> None:
     assert [Path(f.path).name for f in discover(str(tmp_path))] == ["c.jsonl.gz", "b.parquet"]
     assert [f.compression for f in discover(str(tmp_path / "*" / "*.gz"))] == ["gzip"]
     (tmp_path / "empty").mkdir()
-    for source, message in (("empty", "empty folder"), ("nothing", "does not exist"), ("notes.txt", "no data files")):
+    missing = (("nothing", "does not exist(?!.*did)"), ("b.parqet", "does not exist(.|\n)*did you mean .*/b.parquet"))
+    for source, message in (("empty", "empty folder"), ("notes.txt", "no data files"), *missing):
         with pytest.raises(InputError, match=message):
             discover(str(tmp_path / source))
 

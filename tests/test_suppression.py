@@ -341,6 +341,9 @@ def test_ids_come_from_stdin_or_a_file(space: Space, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 of 2 ids are suppressed from now on" in done.stdout
     assert hidden(space, [5, 6, 7]) == [True, True, False]
+    done = forked.run(["suppress", "--workspace", space.root, "--remove", "--pid-file", "-"], given=b"5\n")
+    assert done.stdout.startswith("1 of 1 id was taken off the list, 0 were not on it\n")
+    assert done.stdout.endswith("suppression list, generation 2: 1 hash\n")
 
 
 def _lose(space: Space) -> None:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_va
 
 from predict_age.age_bands import check_shares
 from predict_age.errors import ConfigError
+from predict_age.file_names import text_of_file
 from predict_age.purposes import checked_purpose
 from predict_age.source_config import STRICT_SECTION
 from predict_age.source_config import SourceConfig as SourceConfig  # noqa: PLC0414 - told to mypy as a name of this module
@@ -241,11 +242,10 @@ def load_config(path: Path | None, overrides: dict[str, dict[str, object]] | Non
     """
     text = ""
     if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error}") from None
+        text = text_of_file(path, "the configuration")
     data = parse_toml(text, str(path))
+    if "format" in data and "features" in data:
+        raise ConfigError(f"{path} is a feature file, not a configuration", fix=f"give it as --features {path}")
     if purpose := (overrides or {}).get("run", {}).get("purpose"):
         try:
             checked_purpose(str(purpose))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from predict_age.letters import nearest
 
@@ -30,7 +30,7 @@ def explain(
     problems = []
     for problem in error.errors():
         keys = (*prefix, *(str(k) for i, k in enumerate(problem["loc"]) if not (i == 1 and str(k) in variants)))
-        if problem["type"] == "union_tag_invalid":
+        if is_kind := problem["type"] == "union_tag_invalid":
             keys = (*keys, "kind")
         line = line_of(text, keys)
         place = f"{where}, line {line}" if line else where
@@ -39,6 +39,12 @@ def explain(
         if problem["type"] == "extra_forbidden":
             meant = similar(keys)
             message, found = f"unknown key; did you mean {meant}?" if meant else "unknown key; look for a spelling mistake", ""
+        if is_kind:
+            kinds, kind = re.findall(r"'(\w+)'", problem["ctx"]["expected_tags"]), problem["ctx"]["tag"]
+            meant = nearest(str(kind), kinds)
+            message = f"there is no kind {kind!r}; " + (
+                f"did you mean {meant}?" if meant else f"expected one of {', '.join(kinds)}"
+            )
         problems.append(f"{place}: {'.'.join(keys) or 'file'}: {message}{found}")
     return "\n".join(problems)
 
@@ -75,3 +81,9 @@ def similar_key(keys: tuple[str, ...], sections: Mapping[str, tuple[str, ...]]) 
         return nearest(keys[0], sections)
     elsewhere = [f"{name}.{keys[1]}" for name, fields in sections.items() if keys[1] in fields]
     return elsewhere[0] if elsewhere else nearest(keys[1], sections.get(keys[0], ()))
+
+
+def key_of_kind(kinds: Mapping[str, type[BaseModel]], declared: Mapping[str, Mapping[str, object]], keys: tuple[str, ...]) -> str:
+    """Key that the last of ``keys`` (tables, name, key) probably means, among those of the ``kind`` that is ``declared``."""
+    kind = str(declared.get(keys[-2], {}).get("kind"))
+    return nearest(keys[-1], kinds[kind].model_fields if kind in kinds else ())

@@ -12,6 +12,8 @@ import typer
 from predict_age.cli.app import JsonOption, SourceOption, app
 from predict_age.cli.output import print_json, print_line
 from predict_age.pipeline.run_plan import parse_date
+from predict_age.runtime.progress import counted
+from predict_age.tally import MIN_SHOWN_PEOPLE
 from predict_age.terminal_text import shell_word
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ def _ask(guess: ColumnGuess) -> str:
 
 def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
     columns, rows = proposal.columns, len(proposal.sample.records)
-    lines = [f"{proposal.source}: {rows:,} records read of {len(proposal.sample.files):,} file(s)", ""]
+    files = counted(len(proposal.sample.files), "file")
+    lines = [f"{proposal.source}: {counted(rows, 'record')} read, of {files}", ""]
     for guess in (columns.pid, *columns.ages):
         lines.append(f"  {guess.role:<16} {guess.name:<24} {guess.evidence}" + ("" if guess.sure else "  (a guess: check it)"))
     lines.append(f"  {'profile_json':<16} {columns.profile:<24} " + ("all other columns" if columns.profile == "*" else "JSON"))
@@ -78,15 +81,18 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
             )
     lines += [f"  {'files':<16} {sentence}" for sentence in proposal.stray]
     ages, shown = proposal.ages, proposal.shown_ages
-    lines.append(f"  {'known ages':<16} {shown.known:,} of {shown.given:,} given, at {proposal.as_of.isoformat()}")
+    known = f"{shown.known:,} of {shown.given:,} given"
+    if shown != ages.given:  # a number of fewer people is not told
+        known = f"about {shown.known:,}; fewer than {MIN_SHOWN_PEOPLE} given ages are not used"
+    lines.append(f"  {'known ages':<16} {known}, at {proposal.as_of.isoformat()}")
     lines += [f"    not used: {sentence}" for sentence in ages.unused]
     lines += [f"    likely: {ages.likely}"] if ages.likely else []
     kinds: dict[str, int] = {}
     for feature in proposal.features:
         kinds[str(feature.settings["kind"])] = kinds.get(str(feature.settings["kind"]), 0) + 1
-    lines += ["", f"{len(proposal.features)} features: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items())]
+    lines += ["", f"{counted(len(proposal.features), 'feature')}: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items())]
     if proposal.left_out:
-        lines.append(f"{len(proposal.left_out)} fields left out:")
+        lines.append(f"{counted(len(proposal.left_out), 'field')} left out:")
         lines += [f"  {left.field}: {left.reason}" for left in proposal.left_out[:LEFT_OUT_SHOWN]]
         if len(proposal.left_out) > LEFT_OUT_SHOWN:
             lines.append(f"  and {len(proposal.left_out) - LEFT_OUT_SHOWN} more, all of them at the end of {features}")

@@ -15,6 +15,7 @@ from predict_age.cli.output import completed, print_json, print_line
 from predict_age.cli.s3_workspace import prune_there, roll_back_there, verify_there, workspace_in_s3
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage
+from predict_age.runtime.progress import counted
 
 if TYPE_CHECKING:
     from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome
@@ -220,28 +221,36 @@ def _suppression_sentence(outcome: SuppressionOutcome, *, release: bool, check: 
     """Sentences about a change of the suppression list, or about a check of it."""
     if not outcome.generation:
         return "there is no suppression list: nobody is suppressed"
-    now = f"suppression list, generation {outcome.generation}: {outcome.listed:,} hashes"
+    now = f"suppression list, generation {outcome.generation}: {outcome.listed:,} {'hash' if outcome.listed == 1 else 'hashes'}"
     if check and not outcome.given:
         return now
-    given = f"{outcome.given:,} ids"
+    given, are, were = counted(outcome.given, "id"), _verb(outcome.changed, "is"), _verb(outcome.unchanged, "was")
     if check:
-        said = f"{outcome.unchanged:,} of {given} are on the suppression list, {outcome.changed:,} are not"
+        on = _verb(outcome.unchanged, "is")
+        said = f"{outcome.unchanged:,} of {given} {on} on the suppression list, {outcome.changed:,} {are} not"
         if outcome.released:
             said += f"; {outcome.released:,} of those were on it and have been taken off"
     elif release:
-        said = f"{outcome.changed:,} of {given} were taken off the list, {outcome.unchanged:,} were not on it"
+        taken = _verb(outcome.changed, "was")
+        said = f"{outcome.changed:,} of {given} {taken} taken off the list, {outcome.unchanged:,} {were} not on it"
         if outcome.changed:
             said += "\nwhoever was taken off comes back with the next run, if the source still has the person"
     else:
-        said = f"{outcome.changed:,} of {given} are suppressed from now on, {outcome.unchanged:,} were already"
+        said = f"{outcome.changed:,} of {given} {are} suppressed from now on, {outcome.unchanged:,} {were} already"
     return "\n".join(filter(None, (said, _rows_sentence(outcome, release or check), now)))
+
+
+def _verb(number: int, singular: str) -> str:
+    """``singular``, or the verb of several people."""
+    return singular if number == 1 else {"is": "are", "was": "were", "has": "have"}[singular]
 
 
 def _rows_sentence(outcome: SuppressionOutcome, may_be_released: bool) -> str:
     """Sentence about rows of the current run; "" where there is no run."""
     if outcome.in_result is None or outcome.hidden is None:
         return ""
-    said = f"{outcome.in_result:,} of these people have a row in the current run: {outcome.hidden:,} hidden from readers"
+    have = _verb(outcome.in_result, "has")
+    said = f"{outcome.in_result:,} of these people {have} a row in the current run: {outcome.hidden:,} hidden from readers"
     said += f", {shown:,} shown" if (shown := outcome.in_result - outcome.hidden) else ""
     if may_be_released and outcome.hidden:
         return f"{said} (people who are taken off the list stay hidden until the next run is published)"

@@ -17,7 +17,8 @@ import typer
 from predict_age.cli.app import app
 from predict_age.cli.output import completed, print_line
 from predict_age.errors import ConfigError
-from predict_age.terminal_text import one_line
+from predict_age.file_names import did_you_mean_file
+from predict_age.terminal_text import one_line, say
 
 SET_BY_SCHEDULE = ("--as-of", "--timestamp")
 LONGEST_FOLDER = 800  # bytes; cron takes commands of up to 998
@@ -84,7 +85,9 @@ def schedule_command(
     hour, minute = _time(at)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise ConfigError("--name is no name of a unit", expected="letters, digits, - and _", found=name)
-    _check(given)
+    context = _check(given)
+    for note in _missing_files(context):
+        say(f"note: {note}")
     there = folder.absolute() if folder else Path.cwd()
     _check_characters({"an argument of the run": given, "the folder of the files": [str(there)], "this folder": [str(Path.cwd())]})
     _check_cron(there)
@@ -195,12 +198,23 @@ def _time(at: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _check(given: list[str]) -> None:
-    """Raise ConfigError, or a usage error as ``run`` does, for arguments that ``run`` would refuse."""
+def _missing_files(run: Any) -> list[str]:
+    """Sentence for each file that the options of ``run`` name and that is not there yet: every scheduled run would stop."""
+    options = {"--config": "config", "--features": "features"}
+    given = [(option, run.params.get(name)) for option, name in options.items()]
+    return [
+        f"{option} {path} is not there yet; {did_you_mean_file(Path(path)) or 'each run stops without it'}"
+        for option, path in given
+        if path and not Path(path).is_file()
+    ]
+
+
+def _check(given: list[str]) -> Any:
+    """The options of ``run`` as it reads them. Raise ConfigError, or a usage error as ``run`` does, for those that it refuses."""
     import typer.main
 
     for argument in given:
         if argument.partition("=")[0] in SET_BY_SCHEDULE:
             raise ConfigError(f"{argument.partition('=')[0]} is set by the schedule", fix="leave it out of the run's arguments")
     group: Any = typer.main.get_command(app)
-    group.commands["run"].make_context("predict-age run", [*given, "--as-of", "2025-10-23"])
+    return group.commands["run"].make_context("predict-age run", [*given, "--as-of", "2025-10-23"])

@@ -85,7 +85,7 @@ class FeatureCoverage:
     def sentence(self) -> str:
         """Problem of the feature in words; empty where there is none."""
         if self.is_absent:
-            hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+            hint = f" (did you mean {self.suggestion}?)" if self.suggestion else ""
             return f"{self.feature}: {self.path} is in none of {self.profiles:,} profiles{hint}"
         if self.is_unreadable:
             unread = f"none of {self.found:,} values at {self.path} can be read or lies inside its bounds"

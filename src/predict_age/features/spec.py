@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from predict_age.errors import ConfigError
 from predict_age.features.refused_names import expression_refusal, refusal_reason
 from predict_age.features.text_rule import fold_text
-from predict_age.toml_lines import explain, line_of
+from predict_age.file_names import text_of_file
+from predict_age.toml_lines import explain, key_of_kind, line_of
 from predict_age.toml_text import parse_toml
 
 FEATURE_FILE_FORMAT = 1
 _STEP = re.compile(r"""(?:^|\.)(?:"([^"]+)"|([^.\[\]"]+))|\[(-?\d+|\*)\]""")
-_KINDS = frozenset({"number", "date", "ordered", "category", "boolean", "count", "text", "sql", "flags", "words", "ratio"})
 FEATURE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
@@ -195,6 +196,7 @@ Feature = Annotated[
     Number | Date | Ordered | Category | Boolean | Count | Text | Sql | ListFlags | TextWords | Ratio, Field(discriminator="kind")
 ]
 _FEATURES = TypeAdapter(dict[str, Feature])
+_CLASSES = {get_args(c.model_fields["kind"].annotation)[0]: c for c in get_args(get_args(Feature)[0])}
 
 
 def parse_path(path: str) -> list[str | int]:
@@ -247,11 +249,7 @@ def load_features(path: Path | None, age_columns: Collection[str] = ()) -> Featu
     """Read a feature file, or the default one. Raises ConfigError naming the line of every problem."""
     if path is None:
         return parse_features(default_text(), "the default feature file", age_columns)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the feature file {path}: {error}") from None
-    return parse_features(text, str(path), age_columns)
+    return parse_features(text_of_file(path, "the feature file"), str(path), age_columns)
 
 
 def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> FeatureSet:
@@ -262,14 +260,15 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
         line = line_of(text, keys)
         return ConfigError(f"{where}{f', line {line}' if line else ''}: {problem}", fix=fix)
 
+    if unknown := set(data) - {"format", "features"}:
+        fix = "features are tables named [features.some_name]; a configuration is given as --config"
+        raise wrong((min(unknown),), f"unknown table {min(unknown)!r}", fix)
     if data.get("format") != FEATURE_FILE_FORMAT:
         raise wrong(
             ("format",),
             f"format must be {FEATURE_FILE_FORMAT}, found {data.get('format')!r}",
             f"write format = {FEATURE_FILE_FORMAT} on top",
         )
-    if unknown := set(data) - {"format", "features"}:
-        raise wrong((min(unknown),), f"unknown table {min(unknown)!r}", "features are tables named [features.some_name]")
     declared = data.get("features")
     if not isinstance(declared, dict) or not declared:
         raise wrong(("features",), "no features", "add a table such as [features.tenure_years]")
@@ -279,7 +278,9 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
     try:
         features = _FEATURES.validate_python(declared)
     except ValidationError as error:
-        raise ConfigError(explain(error, where, text, ("features",), _KINDS)) from None
+        raise ConfigError(
+            explain(error, where, text, ("features",), frozenset(_CLASSES), partial(key_of_kind, _CLASSES, declared))
+        ) from None
     for name, feature in features.items():
         named: list[tuple[tuple[str, ...], str]] = [(("features", name), name)]
         if isinstance(feature, Sql):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from predict_age.errors import ConfigError
+from predict_age.letters import nearest
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, shared_fields
 from predict_age.proposal.given_ages import ages_of_sample
 from predict_age.proposal.identifiers import RepeatedId, counts_rows, is_of_others, person_id, repeated_id
@@ -176,7 +177,11 @@ def _no_column(role: Role, name: str, columns: Sequence[str], fields: dict[Field
     """The error of a column that was given by name and is none: perhaps a value lies deeper in the records."""
     inside = next((path for path in fields if len(path) > 1 and name in (path[0], ".".join(path))), None)
     if inside is None:
-        return ConfigError(f"there is no column {name!r} for {role}", expected="one of " + shown_names(columns), found=name)
+        near = nearest(name, columns)
+        fix = f"did you mean {near!r}?" if near else ""
+        return ConfigError(
+            f"there is no column {name!r} for {role}", expected="one of " + shown_names(columns), found=name, fix=fix
+        )
     return ConfigError(
         f"{name!r} cannot be {role}: it lies inside {inside[0]}" if name != inside[0] else f"{name!r} cannot be {role}",
         expected="ids and ages at the top of each record; only features may lie deeper",
@@ -193,11 +198,12 @@ def _nested_ages(fields: dict[FieldPath, Field]) -> list[str]:
 
 def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date, fields: dict[FieldPath, Field]) -> ConfigError:
     """The error of a source without a column of ages; columns that are named like one are listed with the likely unit."""
-    candidates = []
+    candidates, named = [], []
     for name, field in top.items():
         role = max(AGE_ROLES, key=lambda role: _named_as(role, name))
         if not _named_as(role, name) or not field.texts:
             continue
+        named.append(name)
         found = ages_of_sample([{name: text} for text in field.texts], {role: name}, as_of, "")
         candidates.append("; ".join(filter(None, [f"{name}: {found.given.sentence}", *found.unused, found.likely])))
     if (nested := _nested_ages(fields)) and not candidates:
@@ -208,10 +214,11 @@ def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date, field
             fix=NESTED_FIX,
         )
     return ConfigError(
-        "no column looks like an age",
-        expected="a column named age, birth_year, date_of_birth or the like, with such values",
+        f"too few values of {shown_names(named)} can be read as ages" if named else "no column looks like an age",
+        expected=f"a column named age, birth_year, date_of_birth or the like, {READABLE_SHARE:.0%} of whose values are such",
         found="columns " + shown_names(columns) + "".join(f"; {sentence}" for sentence in candidates),
-        fix="name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN; ages in another unit have to be converted first",
+        fix=("correct the values; to use the readable ones alone, or another column, " if named else "")
+        + "name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN; ages in another unit have to be converted first",
     )
 
 

@@ -135,7 +135,7 @@ def query(workspace: Workspace, text: str, timeout: float = 0) -> Iterator[duckd
             relation = connection.sql(text)
         yield relation
     except QueryError as error:
-        names = _table_names(connection) if _UNKNOWN_TABLE.search(str(error)) else []
+        names = _table_names(connection) if _UNKNOWN_TABLE.search(str(error)) else None
         raise _explained(str(error), text, hint, timeout, names) from None
     finally:
         timer.cancel()
@@ -161,7 +161,7 @@ def _table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
 
 
-def _explained(said: str, text: str, hint: str, timeout: float, tables: list[str]) -> PredictAgeError:
+def _explained(said: str, text: str, hint: str, timeout: float, tables: list[str] | None) -> PredictAgeError:
     """Error for what DuckDB ``said`` about the query ``text``; ``tables`` are those that exist, where the query names another.
 
     It repeats no value of the rows.
@@ -179,9 +179,9 @@ def _explained(said: str, text: str, hint: str, timeout: float, tables: list[str
     advice = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate"))]
     if advice and advice[0] == "Candidate functions:":
         advice += lines[lines.index(advice[0]) + 1 :][:CANDIDATES]
-    if tables:  # DuckDB may propose one of its own catalogue
+    if tables is not None:  # DuckDB may propose one of its own catalogue
         advice = [line for line in advice if any(f'"{name}"' in line for name in tables)]
-        advice.append(f"tables: {', '.join(tables)}")
+        advice += [f"tables: {', '.join(tables)}"] if tables else []
     return ConfigError("\n  ".join([f"the query failed: {without_values(said, text)}{hint}", *advice]))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
+from predict_age.file_names import did_you_mean_file
 from predict_age.source import file_kind, text_encoding
 from predict_age.source.csv_dialect import detect_dialect
 from predict_age.source.file_kind import KNOWN, Format
@@ -115,9 +116,9 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
         walk.glob(source)
         base = Path(source[: re.search(r"[*?\[]", source).start()]).parent  # type: ignore[union-attr]
         if not walk.files and not walk.passed:
-            raise InputError(f"the source {source} does not exist", expected="a file, a folder or a glob that matches files")
+            raise _no_source(source)
     else:
-        raise InputError(f"the source {source} does not exist", expected="a file, a folder or a glob that matches files")
+        raise _no_source(source)
     passed += walk.passed
     found = []
     for path in walk.files:
@@ -126,6 +127,11 @@ def _local_files(source: str, passed: list[tuple[str, str]]) -> list[_Entry]:
         below = os.path.relpath(path.absolute(), base.absolute())
         found.append(_Entry(real, below, partition_of(path.absolute(), base.absolute())))
     return found
+
+
+def _no_source(source: str) -> InputError:
+    fix = did_you_mean_file(Path(source))
+    return InputError(f"the source {source} does not exist", expected="a file, a folder or a glob that matches files", fix=fix)
 
 
 def _check_name(file: SourceFile) -> None:

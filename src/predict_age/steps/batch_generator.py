@@ -39,6 +39,6 @@ def batch_generator(inputs: BatchGeneratorInputs) -> StepResult[BatchGeneratorFa
     rows = [sum(to_predict[s] for s in batch) for batch in batches]
     path = inputs.folder / "batches.json"
     write_json(path, {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
-    inputs.note(f"{len(batches):,} batches: {formula}")
+    inputs.note(f"{len(batches):,} {'batch' if len(batches) == 1 else 'batches'}: {formula}")
     facts = BatchGeneratorFacts(batches=len(batches), formula=formula, largest=max(rows), smallest=min(rows))
     return StepResult(sum(rows), facts, {"batches.json": file_sha256(path)})
