@@ -238,6 +238,15 @@ def test_a_decimal_comma_is_proposed() -> None:
         assert (read.sentence == "") is proposed
 
 
+def test_a_list_without_items_is_found() -> None:
+    """Never fewer profiles with a value than with one that can be read; lists that nobody fills are found nowhere."""
+    text = 'format = 1\n[features.x]\nkind = "flags"\npath = "x[*]"\nmeaning = "m"\n'
+    for lists, found in (([["a"], [], ["b"]], 3), ([[], []], 0), ([["a"], None], 1)):
+        profiles = pa.chunked_array([[json.dumps({"x": items}) for items in lists]])
+        [coverage] = inspect_features(connect(), profiles, parse_features(text, "f"), AS_OF)
+        assert coverage.found == found
+
+
 def test_out_of_bounds_is_told_from_unreadable() -> None:
     """Numbers and dates: how many values cannot be read, and how many are outside the bounds."""
     dates = 'format = 1\n[features.x]\nkind = "date"\npath = "x"\nmax = 10\ndefault = 0\nmeaning = "m"\n'

@@ -21,6 +21,8 @@ import pytest
 from conftest import cli
 from predict_age.cli.plan import unread_proposal
 from predict_age.features.protected_categories import attribute_of_values
+from predict_age.proposal.fields import Field
+from predict_age.proposal.text_candidates import amount_of, meaning_of
 
 AS_OF = "2025-10-23"
 Row = dict[str, Any]
@@ -648,6 +650,20 @@ def test_ages_with_words_are_named(tmp_path: Path) -> None:
     done = cli("init", "--source", write(rows, tmp_path / "people.csv"), "--out", tmp_path / "made", "--as-of", AS_OF, check=2)
     assert "Alter (J.)" in done.stderr
     assert "is text that is no number: write years, such as 42" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "meaning"),
+    [
+        (("body", "height_cm"), "Body height, in centimetres."),
+        (("smoking", "years"), "Smoking, in years."),
+        (("years",), "Years, in years."),
+        (("visits",), "Visits, a whole number."),
+    ],
+)
+def test_a_meaning_has_its_unit_once(path: tuple[str, ...], meaning: str) -> None:
+    field = Field(path, list(range(30)), list(range(30)))
+    assert meaning_of(field, amount_of(field)) == meaning
 
 
 def test_names_keep_letters_with_accents(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import datetime as dt
 import gzip
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 import predict_age
 from conftest import cli
+from predict_age.cli import render_profile
+from predict_age.cli.console import PlainConsole
 from predict_age.proposal import source_profile
 from predict_age.proposal.candidates import propose
 from predict_age.proposal.field_shapes import kind_of, shape_of
@@ -104,6 +107,20 @@ def test_profile_counts_and_shows_nobody(kind: str, tmp_path: Path) -> None:
     inside = tmp_path / "work" / "runs" / "page.html"
     assert "lies in the workspace" in cli("profile", "--source", source, "--html", inside, check=2).stderr
     assert not inside.exists()
+
+
+def test_a_profile_fits_into_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bars stand between their two ends, notes are whole words; the bands at either end hold those further out, too."""
+    rows = [record(i) | {"years_of_schooling_and_training": 9 + i % 12} for i in range(PEOPLE)]
+    monkeypatch.setattr(render_profile, "stdout_console", lambda: PlainConsole(sys.stdout, 80))
+    render_profile.show_profile(profile_of(str(written("csv", tmp_path, rows)), AS_OF_DATE, {}))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[3:])) <= 80, "all but the path of the source"
+    at = {line.split()[0]: line for line in lines if line.strip()}
+    assert re.search(r"9 [▁-█]{6,12} 20  +number *$", at["years_of_sch"])
+    assert at["under"].split()[:3] == ["under", "30", "80"] and " and over " in "".join(lines)
 
 
 def test_profile_counts_the_fields_that_init_proposes(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 BAR_WIDTH = 20
 SHOWN_VALUES = 3
 BARS = 12  # that fit into a line
+BARS_WITH_ENDS = 19  # characters
+WIDE = 100  # characters of a line; fewer need narrower columns
 SHORT = 14  # characters of a value
 
 
@@ -45,7 +47,10 @@ def _show_ages(years: Sequence[float], as_of: str) -> None:
     table.columns[2].justify = "left"
     top = max(bands.values())
     for low in range(shown[0], shown[-1] + 1, 5):
-        table.add_row(f"{low} to {low + 4}", f"{bands[low]:,.0f}", _bar(bands[low] / top))
+        band = f"{low} to {low + 4}"
+        if len(shown) > 1:  # fewer than 20 people at either end are counted in the next band
+            band = f"under {low + 5}" if low == shown[0] else f"{low} and over" if low == shown[-1] else band
+        table.add_row(band, f"{bands[low]:,.0f}", _bar(bands[low] / top))
     stdout_console().print(table)
 
 
@@ -62,6 +67,13 @@ def _show_fields(title: str, fields: Sequence[FieldProfile]) -> None:
         column.justify, column.max_width = justify, most  # type: ignore[assignment]
         column.overflow = "ellipsis" if at == 0 else "fold"
     table.columns[0].no_wrap = True
+    table.collapse_padding = True
+    console = stdout_console()
+    table.columns[4].min_width = BARS_WITH_ENDS
+    if console.width < WIDE:
+        table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+        for column, most in zip(table.columns, (12, 13, 7, 8, BARS_WITH_ENDS, max(9, console.width - 70)), strict=True):
+            column.max_width = most
     for field in fields:
         note = field.role or field.note or ", ".join(field.proposed)
         colour = "red" if field.protected else "yellow" if field.identity else "cyan" if field.role else ""
@@ -73,7 +85,7 @@ def _show_fields(title: str, fields: Sequence[FieldProfile]) -> None:
             _shape(field),
             styled((note, colour)),
         )
-    stdout_console().print(table)
+    console.print(table)
 
 
 def _shape(field: FieldProfile) -> str:

@@ -143,6 +143,7 @@ def inspect_features(
             continue
         values = found_at[feature.path]
         found = len(profiles) - values.null_count
+        found = max(found, readable) if found else 0  # a list without items has no value at its path, and is a value itself
         form = suggestion = ""
         missing = extracted.columns[name].is_null()
         unread = values.filter(missing).drop_null()

@@ -11,7 +11,7 @@ LONGEST_NAME = 24  # letters
 TWO_LINES = 64.0  # below a plot area: names on two lines and the title of the axis
 YOUNGEST_DRAWN, OLDEST_DRAWN = 15, 84  # ends of open ranges of ages
 DASH = "\N{EN DASH}"
-TOO_OLD = "bias (+ = made too old)"
+TOO_OLD = "bias (+ = predicted too old)"
 
 
 def _percentages(counts: Sequence[float]) -> list[float]:
@@ -172,7 +172,7 @@ def biases(names: Sequence[str], bias: Sequence[float], interval: Sequence[Seque
     every = finite([everybody, *bias, *(end for ends in interval for end in ends)]) or [0.0]
     x = nice_ticks(min(every), max(every), max(2, int((WIDTH - left) / 55)))
     plot = Plot(x.range, (0.6 - rows, 0.6), height=66 + 27 * rows, left=left, right=24, header=0)
-    plot.x_axis(x, "bias, years (+ = made too old)")
+    plot.x_axis(x, "bias, years (+ = predicted too old)")
     plot.y_names(short)
     if finite([everybody]):
         plot.rule(x=everybody)

@@ -126,8 +126,11 @@ def item_flags(field: Field) -> list[tuple[str, Settings]]:
 
 
 def meaning_of(field: Field, what: str) -> str:
-    """A sentence: the words of the path, then ``what`` the feature is. Only a person can say more."""
-    words = " ".join(words_of(" ".join(s for s in field.path if s != "*"))) or "value"
+    """A sentence: the words of the path, then ``what`` the feature is, a unit once. Only a person can say more."""
+    *parents, last = [words_of(step) for step in field.path if step != "*"] or [[]]
+    unit = _UNIT_NAMES.get(what.removeprefix("in "), "").split()
+    named = [word for word in last if word not in unit]
+    words = " ".join(word for step in (*parents, named if named or parents else last) for word in step) or "value"
     return f"{words[:1].upper()}{words[1:]}, {what}."
 
 
