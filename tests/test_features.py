@@ -272,10 +272,19 @@ def test_misspelt_protected_attributes_are_refused(name: str) -> None:
         assert refusal_reason(name[: at - 1] + name[at] + name[at - 1] + name[at + 1 :])
 
 
+@pytest.mark.parametrize("name", ["asthma", "has_diabetes", "isCancer", "Hypertension", "d_depressed", "vaccinated"])
+def test_yes_and_no_to_a_disease_is_refused(name: str) -> None:
+    """Values of such a field tell nothing; its name is that of a disease."""
+    assert "(health: " in str(refusal_reason(name))
+
+
 def test_words_of_protected_values_inside_other_names_are_allowed() -> None:
     """Names that say something else, and words that only look alike."""
     names = [
         "black_friday_orders",
+        "cancer_screening_visits",
+        "tumor_size",
+        "depression_score",
         "white_label",
         "martial_arts",
         "single_family_home",

@@ -21,6 +21,7 @@ def show_estimate(estimate: Estimate) -> None:
     show_reading(estimate)
     show_ages(estimate)
     table = grid("Plan", ["", ""], numbers=False)
+    table.show_header = False
     about = "" if estimate.exact_rows else "about "
     table.add_row("rows", f"{about}{estimate.rows:,} in {size(estimate.source_bytes)}")
     odd = f"; {estimate.odd_ids:,} of those looked at are none and would be set aside" if estimate.odd_ids else ""

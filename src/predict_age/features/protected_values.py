@@ -40,6 +40,12 @@ ATTRIBUTE_VALUES = {  # attribute: words for one of its values, or short names o
         "disab disabl disabil hcap impaired impairment blind deaf wheelchair adl adldiff iadl dsbl "
         "disabld handicape discapacitado disabile invalide behindert schwerbehindert gehandicapt"
     ),
+    "health": (
+        "asthma asthmatic diabetes diabetic diabetics hypertension hypertensive cancer leukemia leukaemia lymphoma tumor tumour "
+        "epilepsy epileptic dementia alzheimer alzheimers parkinson parkinsons schizophrenia hepatitis tuberculosis copd obese "
+        "obesity depressed depression depressive adhd ptsd vaccinated unvaccinated geimpft krebs bluthochdruck diabetiker "
+        "diabete diabetique diabetico diabetica asthme asma astma cancro depresion depressao depressione"
+    ),
     "family": (
         "marry marr marst marstat marstatus marit maritl maritalstat mstat mstatus msta wedded marriage marriages "
         "divorce divorced divorcee separated widow widowed widower unmarried cohabit cohabiting cohab bachelor spinster "

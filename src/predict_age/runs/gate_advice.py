@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 ACCEPT_WHEN = {
     "worst age band": "nobody reads the ages of that band alone, or errors of this size do no harm; they stay as they are",
-    "better than the constant median": "a table without information will do: the median serves as well",
+    "better than the constant median": "ages that say no more than the median does will do",
     "not worse than Ridge": "you need intervals and can do with the larger error",
     "not worse than published": "the people have become harder to predict, and the published model cannot go on",
     "not worse than when it was trained": "you know why the people differ, and cannot train a new model",
