@@ -125,7 +125,7 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             generated = block.splitlines()[0].replace("--rows 6000", "--rows 1200")
             cli(*shlex.split(generated)[1:])
             exec(compile(code, "first-result.md", "exec"), {})
-        for line in block.splitlines() if "PYTHON" not in block else ():
+        for line in block.replace("\\\n", " ").splitlines() if "PYTHON" not in block else ():
             said += cli(*shlex.split(line)[1:]).stdout
         if "predict-age init" in block:
             with Path("predict-age.toml").open("a") as stream:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ from conftest import TINY, cli, result_rows, tiny_run
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.kernels import request_scanner
 from predict_age.serving import asgi
+from predict_age.serving.api_page import _command
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import TimeLimits
 from predict_age.serving.examples import document_of
@@ -603,6 +605,14 @@ def test_every_route_is_in_the_document(served: Served) -> None:
     for path, operations in document["paths"].items():
         if "get" in operations and "{" not in path:
             assert served.ask("GET", path)[0] == 200
+
+
+def test_a_command_of_the_page_can_be_pasted() -> None:
+    """Letters of all alphabets as they are, and quotes for a shell."""
+    call = openapi_document("1", Examples({"Antigüedad d'hier": 12}))["paths"]["/v1/predict"]["post"]  # type: ignore[index]
+    words = shlex.split(_command("/v1/predict", call, "localhost:8080", False))
+    assert json.loads(words[-1]) == call["requestBody"]["content"][JSON]["example"]
+    assert "Antigüedad d'hier" in words[-1]
 
 
 def test_the_page_of_the_api(served: Served) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -65,7 +66,7 @@ def _command(path: str, operation: Node, host: str, keys: bool) -> str:
         parts.append('-H "Authorization: Bearer $KEY"')
     sent = operation.get("requestBody", {}).get("content", {}).get(JSON)
     if sent:
-        parts += [f"-H 'Content-Type: {JSON}'", f"-d '{json.dumps(sent['example'])}'"]
+        parts += [f"-H 'Content-Type: {JSON}'", f"-d {shlex.quote(json.dumps(sent['example'], ensure_ascii=False))}"]
     return " ".join(parts)
 
 
