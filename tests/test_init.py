@@ -687,3 +687,31 @@ def test_a_file_with_other_columns_is_named(suffix: str, stray: str, tmp_path: P
     failed = cli("init", "--source", folder, "--out", tmp_path / "other", "--as-of", AS_OF, check=2).stderr
     assert f"stray{stray} has no column " in failed
     assert "part" not in sentence
+
+
+COPIES = {
+    "a flag": lambda sex, n: sex == "f",
+    "a code": lambda sex, n: {"f": 17, "m": 4, "d": 9}[sex],
+    "a finer code": lambda sex, n: f"{sex}{n % 3}".translate(str.maketrans("fmd", "xyz")),
+    "a copy with slips": lambda sex, n: "m"[: n % 99 > 0].replace("m", {"f": "x1", "m": "x2", "d": "x3"}[sex]) or "x2",
+    "a flag of one value": lambda sex, n: "yes" if sex == "d" else "no",
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_of_a_protected_attribute_is_left_out(copy: str, tmp_path: Path) -> None:
+    """``is_f`` beside a field that is left out for its values was a feature; a field that goes with it half of the time stays."""
+    sexes = [("f", "m", "f", "m", "d")[n * 7 % 5] for n in range(600)]
+    more = [{"q7": sex, "z9": COPIES[copy](sex, n), "half": n % 2 if sex == "f" else n % 3} for n, sex in enumerate(sexes)]
+    rows = [{k: v for k, v in {**row, **m}.items() if k != "years"} for row, m in zip(people(), more, strict=True)]
+    made = init(write(rows, tmp_path / "staff.jsonl"))
+    assert set(made["features"]) == {"role", "salary", "started", "remote", "half"}
+    assert made["left_out"]["z9"] == "tells the same as q7, a protected attribute"
+
+
+def test_a_column_of_small_objects_among_many_is_not_the_profile(tmp_path: Path) -> None:
+    """All other columns were left out without a word."""
+    rows = [{**row, "extra": json.dumps({"v": n % 7})} for n, row in enumerate(people())]
+    made = init(write(rows, tmp_path / "staff.csv"))
+    assert made["columns"]["profile_json"] == "*"
+    assert {"role", "salary", "started", "remote"} <= set(made["features"])

@@ -13,7 +13,7 @@ from predict_age.letters import nearest
 from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_column, shared_fields
 from predict_age.proposal.given_ages import ages_of_sample
 from predict_age.proposal.identifiers import RepeatedId, counts_rows, is_of_others, person_id, repeated_id
-from predict_age.proposal.sample import Record, SourceSample
+from predict_age.proposal.sample import Record, SourceSample, json_object
 from predict_age.source.usual_names import AGE_NAMES, DATE_NAMES, YEAR_NAMES, words_of
 from predict_age.source.value_form import shown_names
 from predict_age.source.whole_records import BY_POSITION
@@ -130,11 +130,17 @@ def _ages_by_row(top: dict[str, Field], ages: Sequence[ColumnGuess], rows: int) 
 
 
 def _profile_column(sample: SourceSample, fields: dict[FieldPath, Field], rest: Sequence[str]) -> str:
-    if text := json_column(sample.records, rest):
+    text = json_column(sample.records, rest)
+    if text and _most_keys(sample.records, text) >= len(rest) - 1:  # else it is one of many columns, which would all be left out
         return text
     if len(rest) == 1 and any(len(path) > 1 and path[0] == rest[0] and path[1] != "*" for path in fields):
         return rest[0]
     return "*"
+
+
+def _most_keys(records: Sequence[Record], column: str) -> int:
+    """Most keys that an object of a text column has."""
+    return max((len(found) for record in records if (found := json_object(record.get(column)))), default=0)
 
 
 def _guess_ages(top: dict[str, Field], rows: int, as_of: dt.date) -> list[ColumnGuess]:

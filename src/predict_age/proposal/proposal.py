@@ -24,6 +24,7 @@ from predict_age.proposal.columns import ColumnGuess, Columns, Role, guess_colum
 from predict_age.proposal.feature_text import features_text
 from predict_age.proposal.fields import Field, FieldPath, shared_fields
 from predict_age.proposal.given_ages import SampleAges, ages_of_sample, shown_given, without_minors
+from predict_age.proposal.protected_copies import Codes, protected_codes, tells_protected
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
 from predict_age.proposal.stray_files import stray_files, with_stray_files
 from predict_age.records.given_ages import GivenAges
@@ -79,7 +80,8 @@ def propose_for(source: str, as_of: dt.date, given: dict[Role, str], ask: Callab
         if shared.rare:
             left.append(LeftOut(shared.sentence.partition(",")[0], f"each in fewer than {MIN_SHOWN_PEOPLE} profiles"))
     with stage("leave out copies, and features that give the age away"):
-        kept, dropped = _without_copies_and_leaks(candidates, profiles, described.ages, as_of)
+        protected = protected_codes(shared.fields, len(profiles))
+        kept, dropped = _without_copies_and_leaks(candidates, profiles, described.ages, as_of, protected)
     return Proposal(
         source, sample, columns, as_of, ages, kept, left + dropped, _groups(shared.fields), stray_files(sample.files, columns.taken)
     )
@@ -104,9 +106,9 @@ def _profiles(records: list[Record], columns: Columns) -> list[Record]:
 
 
 def _without_copies_and_leaks(
-    candidates: list[Candidate], profiles: list[Record], ages: Sequence[int | None], as_of: dt.date
+    candidates: list[Candidate], profiles: list[Record], ages: Sequence[int | None], as_of: dt.date, protected: dict[str, Codes]
 ) -> tuple[list[Candidate], list[LeftOut]]:
-    """Candidates that can be read, say more than an earlier one, and do not give the age away."""
+    """Candidates that can be read, say more than an earlier one, and give neither the age nor ``protected`` fields away."""
     if not candidates:
         return [], []
     texts = pa.chunked_array([pa.array([json.dumps(p, ensure_ascii=False) for p in profiles], pa.string())])
@@ -117,6 +119,9 @@ def _without_copies_and_leaks(
         values = matrix[candidate.name]
         if np.isnan(values).all() or np.unique(values[~np.isnan(values)]).size < 2:
             dropped[candidate.name] = "the same value everywhere"
+            continue
+        if attribute := tells_protected(values, protected):
+            dropped[candidate.name] = f"tells the same as {attribute}, a protected attribute"
             continue
         for earlier in candidates[:number]:
             if earlier.name not in dropped and not _is_code_of(candidate, earlier) and _tell_the_same(matrix[earlier.name], values):
