@@ -345,3 +345,12 @@ def test_plan_and_run_say_that_zeros_in_front_do_not_count(tmp_path: Path) -> No
     code, out, _ = call(["plan", "--source", tmp_path / "a.csv", "--config", tmp_path / "w.toml"])
     assert code == 0
     assert "zeros in front" in out
+
+
+@pytest.mark.parametrize("other", [b"\xff", b"abc"])
+def test_bytes_that_are_no_text_merge_nobody(other: bytes) -> None:
+    """Numbers of eight bytes that end with the code of a tab, a line end or a blank were one person."""
+    numbers = [number.to_bytes(8, "big") for number in (9, 10, 13, 32)]
+    ids = read_text_ids(plain_values(pa.chunked_array([pa.array([*numbers, other, b"p1 "], pa.binary())])))
+    assert ids["pid"].to_pylist()[:4] == [None] * 4
+    assert ids["source_id"].to_pylist()[-1] == "p1"

@@ -105,11 +105,17 @@ def _holds_profile(kind: pa.DataType) -> bool:
 
 
 def plain_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """An id or age column as whole numbers, floats, decimals, text, dates, times without a zone, booleans or nothing."""
+    """An id or age column as whole numbers, floats, decimals, text, dates, times without a zone, booleans or nothing.
+
+    Bytes with a NUL are no text, but numbers or hashes: trimmed, those that end with the code of a blank would be equal.
+    """
     column = stored_values(column)
     kind = column.type
-    if is_text(kind) or is_bytes(kind):
+    if is_text(kind):
         return valid_text(column)
+    if is_bytes(kind):
+        text = valid_text(column)
+        return pc.if_else(pc.match_substring(text, UNREADABLE_TEXT), UNREADABLE_TEXT, text)
     if pa.types.is_float16(kind):
         return _single_precision(column)
     if pa.types.is_decimal256(kind) or (pa.types.is_decimal(kind) and kind.scale < 0):
