@@ -16,6 +16,7 @@ import pytest
 
 import predict_age as pa_api
 from conftest import cli, result_rows
+from predict_age.cli.render_models import share_with_interval
 from predict_age.errors import ConfigError, InputError
 from predict_age.evaluation.ab_test.read_out import sample_ratio_mismatch
 from predict_age.evaluation.ab_test.score import group_score, wilson_interval
@@ -316,3 +317,10 @@ def test_a_column_of_true_ages_that_is_there_twice_is_named(tmp_path: Path) -> N
     pq.write_table(pa.table([ids, ids, ids], names=["pid", "true_age", "pid"]), tmp_path / "t.parquet")
     with pytest.raises(ConfigError, match="a column name appears twice"):
         register_truth_rows(duckdb.connect(), str(tmp_path / "t.parquet"), TruthColumns())
+
+
+def test_ends_of_a_coverage_are_shares() -> None:
+    """Two people inside their interval tell little, and no more than all can be inside."""
+    assert share_with_interval(1.0, wilson_interval(1.0, 2)) == "100.0% (34\N{EN DASH}100)"
+    assert share_with_interval(0.9, wilson_interval(0.9, 1000)) == "90.0% (88\N{EN DASH}92)"
+    assert share_with_interval(math.nan, (math.nan, math.nan)) == "\N{EN DASH} (\N{EN DASH}\N{EN DASH}\N{EN DASH})"

@@ -104,10 +104,16 @@ def show_score(found: RunScore) -> None:
                 f"{s.rows:,}",
                 _with_interval(s.mae, s.mae_interval, "{:.2f}"),
                 _with_interval(s.bias, s.bias_interval, "{:+.2f}"),
-                _with_interval(s.coverage, s.coverage_interval, "{:.1%}"),
+                share_with_interval(s.coverage, s.coverage_interval),
                 number_or_dash(s.width, "{:.1f}"),
             )
     console.print(table)
+
+
+def share_with_interval(share: float, interval: tuple[float, float]) -> str:
+    """``share`` and both ends of its interval, which lie unequally far from it where people are few."""
+    low, high = (number_or_dash(100 * end, "{:.0f}") for end in interval)
+    return f"{number_or_dash(share, '{:.1%}')} ({low}\N{EN DASH}{high})"
 
 
 def _with_interval(value: float, interval: tuple[float, float], form: str) -> str:
