@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 import multiprocessing
 import os
@@ -18,9 +19,12 @@ import pytest
 
 from conftest import TINY, shared, tiny_run, write_jsonl
 from forged_models import Model, deflated, mutate, ubjson_bytes
-from predict_age.errors import IntegrityError
+from predict_age.errors import ConfigError, IntegrityError
+from predict_age.features import spec
+from predict_age.features.extract import compile_features
 from predict_age.models import artifact
 from predict_age.models.tree_ensembles import ubjson
+from predict_age.storage.durable_files import file_sha256
 
 Change = Callable[[Model], None]
 SECONDS_FOR_ONE = 20
@@ -60,6 +64,16 @@ def test_model_written_again_loads_and_predicts_the_same(trained: Path, model: M
     matrix = np.random.default_rng(1).uniform(0, 40, (300, original.columns)).astype(np.float32)
     assert again.predict(matrix).age.tolist() == original.predict(matrix).age.tolist()
     assert ubjson.read(ubjson_bytes(model.boosted)).keys() == model.boosted.keys()
+
+
+def test_a_model_stays_valid_when_more_names_are_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later version knows more names of protected attributes: new files with them are refused, published models are not broken."""
+    monkeypatch.setattr(spec, "refusal_reason", lambda *_: "it is refused today")
+    text = (trained / "features.toml").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="is refused: it is refused today"):
+        spec.parse_features(text, "f")
+    assert load(trained, file_sha256(trained / "manifest.json")).features.names
+    assert len(compile_features(text + "\n", dt.date(2025, 10, 23))[0])
 
 
 def test_model_of_format_2_predicts_without_what_it_lacks(trained: Path, model: Model, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class ExtractedFeatures:
 @lru_cache(maxsize=4)
 def compile_features(text: str, as_of: dt.date) -> tuple[FeatureSet, str]:
     """The feature set of a checked feature file and its SQL; cached, because workers need both for every slice."""
-    features = parse_features(text, "the run's feature file")
+    features = parse_features(text, "the run's feature file", refuse=False)
     return features, SqlCompiler(features, as_of).sql
 
 

@@ -247,13 +247,12 @@ def default_text() -> str:
 
 def load_features(path: Path | None, age_columns: Collection[str] = ()) -> FeatureSet:
     """Read a feature file, or the default one. Raises ConfigError naming the line of every problem."""
-    if path is None:
-        return parse_features(default_text(), "the default feature file", age_columns)
-    return parse_features(text_of_file(path, "the feature file"), str(path), age_columns)
+    text, where = (text_of_file(path, "the feature file"), str(path)) if path else (default_text(), "the default feature file")
+    return parse_features(text, where, age_columns)
 
 
-def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> FeatureSet:
-    """Parse and check the text of a feature file; ``where`` names it in errors."""
+def parse_features(text: str, where: str, age_columns: Collection[str] = (), *, refuse: bool = True) -> FeatureSet:
+    """Parse and check the text of a feature file, which ``where`` names. With ``refuse`` names are checked, too: not of a model."""
     data = parse_toml(text, where)
 
     def wrong(keys: tuple[str, ...], problem: str, fix: str = "") -> ConfigError:
@@ -281,7 +280,7 @@ def parse_features(text: str, where: str, age_columns: Collection[str] = ()) -> 
         raise ConfigError(
             explain(error, where, text, ("features",), frozenset(_CLASSES), partial(key_of_kind, _CLASSES, declared))
         ) from None
-    for name, feature in features.items():
+    for name, feature in features.items() if refuse else ():
         named: list[tuple[tuple[str, ...], str]] = [(("features", name), name)]
         if isinstance(feature, Sql):
             named.append((("features", name, "expression"), feature.expression))

@@ -171,7 +171,7 @@ def read_model_files(folder: Path, manifest_sha256: str) -> ModelFiles:
         raise unusable(folder / "manifest.json", "version, features", "a text and a list", f"{version!r}, {type(names).__name__}")
     contents = {name: _read_verified(folder / name, files[name]) for name in MODEL_FILES}
     with decoding(folder / "features.toml", "a feature file"):
-        features = parse_features(contents["features.toml"].decode(), str(folder / "features.toml"))
+        features = parse_features(contents["features.toml"].decode(), str(folder / "features.toml"), refuse=False)
     return ModelFiles(contents, version, names, features)
 
 

@@ -47,7 +47,7 @@ def obstacle(plan: RunPlan, base: VerifiedRun) -> str:
     if base.manifest.code != plan.code:
         return "the base run was made by other code"
     as_of = plan.as_of.isoformat()
-    if base.manifest.as_of != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name)):
+    if base.manifest.as_of != as_of and depends_on_date(parse_features(plan.features_text, plan.features_name, refuse=False)):
         return f"features count from dates, and as_of moved from {base.manifest.as_of} to {as_of}: every profile is new"
     ages, before = plan.config.ages.model_dump(include=WITHHOLDING_KEYS), base.folder.record["config"]["ages"]
     if any(before.get(key) != value for key, value in ages.items()):
