@@ -423,3 +423,29 @@ def test_a_few_wrong_centuries_do_not_blame_the_date(tmp_path: Path) -> None:
         )
         done = cli("plan", "--source", path, "--as-of", "2025-10-23", check=None)
         assert said in done.stderr
+
+
+WAYS = {
+    "either way round": (
+        ["05.01.1980", "11.12.1979"] * 30,
+        'either way round: set source.birth_date_format to what its writer means, "%d.%m.%Y" (31.12.1985) or "%m.%d.%Y" (12.31.1985) being 31 December 1985',
+    ),
+    "both ways": (
+        ["25/05/1980", "05/25/1980"] * 30,
+        'dates of several forms, of which "%d/%m/%Y" or "%m/%d/%Y" reads 50%: write all in one',
+    ),
+    "the year first": (["1980/05/01", "1979/1/2"] * 30, 'reads as another format: set source.birth_date_format = "%Y/%m/%d"'),
+    "day first": (["1.5.1980", "25.5.1979"] * 30, 'reads as another format: set source.birth_date_format = "%d.%m.%Y"'),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_dates_of_birth_are_read_in_one_way_or_refused_with_the_format(way: str) -> None:
+    """Never one row with the day first and the next with the month first; a year first means day and month behind it."""
+    texts, said = WAYS[way]
+    rules = RowRules(Config().ages, AS_OF)
+    found = UnusableAgesRecord("birth_date", "unreadable", 60, "", len(texts), fitting_readings(rules, "birth_date", texts))
+    likely = AgeFindings(GivenAges(0, 60, 0), [found], Config(), AS_OF).likely
+    assert said in likely
+    assert "%Y-%d" not in likely
+    assert "%Y/%d" not in likely

@@ -715,3 +715,27 @@ def test_a_column_of_small_objects_among_many_is_not_the_profile(tmp_path: Path)
     made = init(write(rows, tmp_path / "staff.csv"))
     assert made["columns"]["profile_json"] == "*"
     assert {"role", "salary", "started", "remote"} <= set(made["features"])
+
+
+@pytest.mark.parametrize(
+    ("date", "read_by"),
+    [
+        ("{m:02}/{d:02}/2019", ""),
+        ("{d:02}/{m:02}/2019", ""),
+        ("{m:02}/01/2019", "%m/%d/%Y"),
+        ("01/{m:02}/2019", "%d/%m/%Y"),
+        ("{m:02}/{e:02}/2019", "%m/%d/%Y"),
+    ],
+)
+def test_dates_that_may_be_read_either_way_are_left_out(date: str, read_by: str, tmp_path: Path) -> None:
+    """They were read with the day first. Firsts of a month, and days above twelve, show the order."""
+    rows = [
+        {**{k: v for k, v in row.items() if k != "years"}, "seen": date.format(m=1 + n % 12, d=1 + n // 12 % 12, e=1 + n % 28)}
+        for n, row in enumerate(people())
+    ]
+    made = init(write(rows, tmp_path / "staff.csv"))
+    assert ("seen" in made["features"]) == bool(read_by)
+    if read_by:
+        assert read_by in Path(made["features_file"]).read_text()
+    else:
+        assert made["left_out"]["seen"].startswith("day and month may be either way round (%d/%m/%Y or %m/%d/%Y)")

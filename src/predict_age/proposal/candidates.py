@@ -101,6 +101,8 @@ def _unusable(field: Field, rows: int) -> str:
         return protected_values(field)
     if len(field.counts) == 1:
         return "the same value everywhere"
+    if len(field.date_formats) > 1:
+        return f"day and month may be either way round ({' or '.join(field.date_formats)}): declare it by hand"
     return protected_values(field) or identity_reason(field)
 
 
@@ -136,7 +138,7 @@ def _is_identifier(field: Field) -> bool:
         whole = all(n.is_integer() for n in field.numbers)
         dense = max(field.numbers) - min(field.numbers) < 3 * len(field.numbers)
         return whole and (dense or bool(_ID_WORDS & set(words_of(field.path[-1]))))
-    known_form = field.is_iso_date or field.date_format or field.has_decimal_comma
+    known_form = field.is_iso_date or field.date_formats or field.has_decimal_comma
     return not known_form and not any(_is_prose(t) for t in field.texts[:200])
 
 

@@ -171,7 +171,7 @@ def _named_as(role: Role, name: str) -> int:
 def _age_score(role: Role, name: str, field: Field, as_of: dt.date) -> int:
     """As :func:`_named_as`, and 0 where the values do not fit."""
     if role == "birth_date":
-        return _named_as(role, name) if field.is_iso_date or field.date_format else 0
+        return _named_as(role, name) if field.is_iso_date or field.date_formats else 0
     low, high = (as_of.year - OLDEST_AGE, as_of.year) if role == "birth_year" else (0, OLDEST_AGE)
     readable = sum(low <= n <= high for n in field.numbers)
     if not field.texts or readable < READABLE_SHARE * len(field.texts) or len(field.counts) < 3:

@@ -85,11 +85,25 @@ class Field:
 
     @property
     def date_format(self) -> str:
-        """Strptime format of values that are dates of another form; of day and month, the order in which all values are dates."""
+        """Strptime format of values that are dates of another form; empty also where day and month may be either way round."""
+        formats = self.date_formats
+        return formats[0] if len(formats) == 1 else ""
+
+    @property
+    def date_formats(self) -> tuple[str, ...]:
+        """Strptime formats by which nearly all values are dates, of another form; one alone where all are firsts of a month."""
         for form, formats in _DATE_FORMS.items():
             if self.share(form) >= 0.95:
-                return next((f for f in formats if _is_possible(self.texts, f)), "")
-        return ""
+                possible = tuple(f for f in formats if _is_possible(self.texts, f))
+                firsts = tuple(f for f in possible if _parts(self.texts, f, "d") == {1})
+                return firsts if len(firsts) == 1 else possible
+        return ()
+
+
+def _parts(texts: list[str], pattern: str, part: str) -> set[int]:
+    """Different days (d) or months (m) of ``texts`` by ``pattern``."""
+    place = re.findall(r"%([dmY])", pattern).index(part)
+    return {int(number) for text in texts if (number := [*re.split(r"[./-]", text), "", ""][place]).isdigit()}
 
 
 def _is_possible(texts: list[str], pattern: str) -> bool:

@@ -12,6 +12,8 @@ from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
 from predict_age.records.given_ages import UNREADABLE, GivenAges, UnusableAgesRecord
 
 FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
+NEARLY_ALL = 0.95  # of the dates that were tried, for one format to be that of all
+EXAMPLE = dt.date(1985, 12, 31)
 MOST_LIKELY = 0.5  # share of the values that a reading must fit to be named
 _MISTAKES = {
     AgeReading.ONE_VALUE: "most of {column} is one value, perhaps a code for a missing one: leave it empty, or in CSV add it to "
@@ -107,7 +109,8 @@ class AgeFindings:
             between = f" ({values.between})" if values.between else ""
             mistake = _MISTAKES[AgeReading(best)]
             return mistake.format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max, between=between)
-        return self._format(values.column, [name for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)])
+        equal = [name.removeprefix(OTHER_FORMAT) for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)]
+        return self._format(values.column, equal, fits[best] / values.tried)
 
     def _unread(self, values: UnusableAgesRecord) -> str:
         if values.reason != UNREADABLE:
@@ -117,13 +120,31 @@ class AgeFindings:
         what = "a year of four digits, such as 1985" if values.column == self.config.source.birth_year else "years, such as 42"
         return f"{values.column} is text that is no number: write {what}"
 
-    def _format(self, column: str, best: list[str]) -> str:
-        patterns = [f'"{name.removeprefix(OTHER_FORMAT)}"' for name in best]
+    def _format(self, column: str, best: list[str], share: float) -> str:
+        """Sentence about dates of which this ``share`` (0..1) fits each of the ``best`` formats."""
+        usual = [pattern for pattern in best if not (_has_day_after_year(pattern) and _swapped(pattern) in best)]
+        patterns = [f'"{pattern}"' for pattern in usual]
         declared = self.config.source.birth_date_format
-        swapped = declared.replace("%d", "%?").replace("%m", "%d").replace("%?", "%m")
+        swapped = _swapped(declared)
         if declared and f'"{swapped}"' in patterns:
             return f'day and month of {column} are swapped: set source.birth_date_format = "{swapped}"'
+        if share < NEARLY_ALL:
+            return f"{column} has dates of several forms, of which {' or '.join(patterns)} reads {share:.0%}: write all in one"
+        if any(_swapped(pattern) in usual for pattern in usual):
+            meant = " or ".join(f"{shown} ({EXAMPLE.strftime(pattern)})" for shown, pattern in zip(patterns, usual, strict=True))
+            either = f"day and month of {column} may be either way round"
+            return f"{either}: set source.birth_date_format to what its writer means, {meant} being {EXAMPLE:%-d %B %Y}"
         return f"{column} reads as another format: set source.birth_date_format = {' or '.join(patterns)}"
+
+
+def _has_day_after_year(pattern: str) -> bool:
+    """Whether a format has the year first, and the day before the month, as hardly anybody writes dates."""
+    return pattern.startswith("%Y") and 0 <= pattern.find("%d") < pattern.find("%m")
+
+
+def _swapped(pattern: str) -> str:
+    """A format of dates with day and month in each other's place."""
+    return pattern.replace("%d", "%?").replace("%m", "%d").replace("%?", "%m")
 
 
 def check_known_ages(ages: AgeFindings, *, training: bool) -> None:
