@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,3 +120,17 @@ def test_a_file_without_columns_is_named(
     done = cli_process(*arguments, check=2 if command == "score" else 3)
     assert "a Parquet file has no columns" in done.stderr
     assert "none.parquet" in done.stderr
+
+
+@pytest.mark.parametrize("last", [0, 60])
+@pytest.mark.parametrize("options", [{}, {"compression": "none", "use_dictionary": False, "write_statistics": False}])
+def test_parquet_files_put_together_lose_nobody(options: dict[str, Any], last: int, tmp_path: Path) -> None:
+    """The second footer gives places in the first file: of two files of one size, the second one's people were lost."""
+    for name, rows in (("a", 60), ("b", last)):
+        people = {"pid": range(rows), "age": [30] * rows, "profile": ['{"t": 1}'] * rows}
+        schema = pa.schema([("pid", pa.int64()), ("age", pa.int64()), ("profile", pa.string())])
+        pq.write_table(pa.table(people, schema=schema), tmp_path / name, **options)
+        assert open_parquet(str(tmp_path / name)).metadata.num_rows == rows
+    (tmp_path / "c").write_bytes((tmp_path / "a").read_bytes() + (tmp_path / "b").read_bytes())
+    with pytest.raises(InputError, match="several Parquet files were put together"):
+        open_parquet(str(tmp_path / "c"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from contextlib import suppress
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,7 @@ from predict_age.errors import InputError
 from predict_age.source.filesystem import in_s3, random_access
 from predict_age.source.value_form import without_values
 
+MAGIC = b"PAR1"  # at both ends of a file
 COLUMNS_TRIED = 1_000  # of all row groups of a file, whose entries in the footer are tried when it is opened
 COLUMN_BUFFER_BYTES = 1 << 18  # that are read at a time
 PARQUET_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)  # raised for bytes that are not what a Parquet file has there
@@ -28,6 +31,7 @@ def open_parquet(path: str, *, whole: bool = True) -> pq.ParquetFile:
         _check_counts(file.metadata, path)
         if not in_s3(path):
             _check_columns(file)
+            _check_alone(file.metadata, path)
         return file
     except PARQUET_ERRORS as error:
         reason = str(error).splitlines()[0] if isinstance(error, OSError) else without_values(str(error), path)
@@ -59,6 +63,34 @@ def _check_counts(metadata: pq.FileMetaData, path: str) -> None:
             found=f"{metadata.num_rows:,} rows, and {sum(groups):,} in {len(groups):,} row groups",
             fix="replace the file: rows of it would be lost",
         )
+
+
+def _check_alone(metadata: pq.FileMetaData, path: str) -> None:
+    """Raise InputError for a file behind another one (``cat a.parquet b.parquet``).
+
+    Its footer gives places inside the first one: where both have equal sizes, the people of the second would be lost.
+    """
+    end, size = len(MAGIC), Path(path).stat().st_size
+    if metadata.num_row_groups:
+        last = metadata.row_group(metadata.num_row_groups - 1)
+        for number in range(last.num_columns):
+            column = last.column(number)
+            begin = column.data_page_offset
+            if column.has_dictionary_page and column.dictionary_page_offset:
+                begin = min(begin, column.dictionary_page_offset)
+            end = max(end, begin + column.total_compressed_size)
+    footer = size - metadata.serialized_size - 2 * len(MAGIC)
+    if footer - end < 2 * len(MAGIC):
+        return
+    with Path(path).open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(2 * MAGIC, end, footer) < 0:
+            return
+    raise InputError(
+        f"several Parquet files were put together: {path}",
+        expected="one Parquet file: its footer names the places of its rows",
+        found="the end of one file and the beginning of another",
+        fix="put each into the source as a file of its own, or read them and write one",
+    )
 
 
 def _check_columns(file: pq.ParquetFile) -> None:
