@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import errno
 import hashlib
 import json
 import os
@@ -15,10 +17,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +32,7 @@ from hypothesis import strategies as st
 from conftest import TINY, cli, result_rows, tiny_run
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.kernels import request_scanner
+from predict_age.pieces import finished as all_of
 from predict_age.serving import asgi
 from predict_age.serving.api_page import _command
 from predict_age.serving.application import Service
@@ -39,7 +43,8 @@ from predict_age.serving.messages import ARROW, NDJSON, Request
 from predict_age.serving.openapi import Examples, openapi_document
 from predict_age.serving.routes import RoutedCall
 from predict_age.serving.served_model import load_served
-from predict_age.serving.server import ServerSettings, serve
+from predict_age.serving.server import ServerSettings, _follow, _unfailing, serve
+from predict_age.source.suppression import _table
 from predict_age.storage.publication import update_pointer
 from predict_age.storage.workspace import Workspace
 from served import JSON, Served, server
@@ -496,6 +501,87 @@ def test_a_list_that_is_replaced_twice_within_a_second(copied: Path) -> None:
         assert [served.get(f"/v1/people/{pid}")[0] for pid in pids] == [404, 200]
         served.service.watch.read_list()
         assert [served.get(f"/v1/people/{pid}")[0] for pid in pids] == [404, 404]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), ValueError("no list")])
+def test_a_list_that_cannot_be_read_for_a_moment(copied: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing about people is answered meanwhile, whatever the error; the list is read again although no file has changed."""
+    with server(copied) as served:
+        watch = served.service.watch
+        with monkeypatch.context() as patch:
+            patch.setattr("predict_age.serving.served_model.read_suppression_list", Mock(side_effect=error))
+            watch.read_list()
+            assert (served.post(GOOD)[0], served.get("/health")[1]["status"]) == (503, "failing")
+        assert watch.list_changed()
+        watch.read_list()
+        assert (served.post(GOOD)[0], watch.list_changed()) == (200, False)
+        assert served.said[-1] == "the suppression list can be used again"
+
+
+def test_a_run_is_taken_up_while_the_list_is_replaced(copied: Path) -> None:
+    """The hashes that the server uses are gone, and were never needed for the new run: the newer list is read, nothing is refused."""
+    pids = [r[0] for r in result_rows(copied) if r[4] == "ML_PREDICTION"][:2]
+
+    def suppress(pid: int) -> None:
+        (copied.parent / "pids").write_text(f"{pid}\n")
+        cli("suppress", "--workspace", copied, "--pid-file", copied.parent / "pids")
+
+    with server(copied) as served:
+        suppress(pids[0])
+        served.service.watch.read_list()
+        made = tiny_run(copied.parent / "people.jsonl", copied, "--timestamp", "2026-10-24T10:00:00Z", "--model", "champion")
+        suppress(pids[1])
+        _table.cache_clear()  # the run of this process has read the hashes, that of another process has not
+        served.service.watch.follow_pointer()
+        assert (served.post(GOOD)[1]["run_id"], served.service.watch.refusals) == (made.run["run_id"], 0)
+        assert [served.get(f"/v1/people/{pid}")[0] for pid in pids] == [404, 404]
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/people:lookup"])
+def test_a_list_that_changes_during_a_large_request(copied: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is by the newer list, also about people who were looked at before it came."""
+    pids = [r[0] for r in result_rows(copied) if r[4] == "ML_PREDICTION"][:20]
+    (copied.parent / "pids").write_text(f"{pids[0]}\n")
+    with server(copied) as served:
+        watch, large = served.service.watch, served.service.large
+
+        async def changing(work: Generator[None, None, Any]) -> Any:
+            for _ in range(10):
+                next(work)
+            watch.read_list()
+            return all_of(work)
+
+        cli("suppress", "--workspace", copied, "--pid-file", copied.parent / "pids")
+        monkeypatch.setattr(large, "result", changing)
+        profile = {"years_experience": 12}
+        body = [{"pid": pid, "profile": profile} for pid in pids * 50] if path == "/v1/predict" else {"pids": pids}
+        answer = served.post(body, path=path)[1]
+        if path == "/v1/predict":
+            ages = [a["predicted_age"] for a in answer["answers"][:20]]
+            assert answer["answers"][0]["reason"] == "not_available"
+        else:
+            ages = [p and p["predicted_age"] for p in answer["people"]]
+        assert ages[0] is None and None not in ages[1:]
+
+
+def test_the_workspace_is_followed_whatever_else_fails(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full for counters, and a stderr that nobody reads: a change of the list counts all the same."""
+    monkeypatch.setattr("predict_age.serving.server.POLL_SECONDS", 0.01)
+    gone = Mock(side_effect=BrokenPipeError)
+    with server(copied) as served:
+        service = served.service
+        service.watch.notice = _unfailing(gone)
+        service.others = Mock(write=Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        (copied / "published.json").write_text("{")
+
+        async def follow() -> None:
+            following = asyncio.ensure_future(_follow(service))
+            await asyncio.sleep(0.3)
+            assert not following.done()
+            following.cancel()
+
+        asyncio.run(follow())
+        assert gone.called and service.watch.refusals == 1
 
 
 def test_an_unknown_error_of_a_new_run_ends_nothing(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

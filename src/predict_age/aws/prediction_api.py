@@ -45,7 +45,7 @@ class PredictionApi:
             self._bring(recheck)
             if self.watch.served is None:
                 self.watch.load()
-            if self.watch.list_changed() or self.watch.suppression_problem:
+            if self.watch.list_changed():
                 self.watch.read_list()
             if self.watch.pointer_changed():
                 self.watch.follow_pointer()

@@ -19,6 +19,7 @@ from predict_age.serving.large_requests import LargeRequests
 from predict_age.serving.list_pages import page_of
 from predict_age.serving.messages import ARROW, JSON, NDJSON, Answered, Finding, ProblemError, Request, Response
 from predict_age.serving.metrics import ServerMetrics
+from predict_age.serving.newest_list import by_newest_list, check_list
 from predict_age.serving.prediction import Prediction
 from predict_age.serving.profile_requests import TextIds, id_expected, pid_in_path
 from predict_age.serving.routes import Route, RoutedCall
@@ -26,6 +27,7 @@ from predict_age.serving.served_model import ServedModel, Watch
 from predict_age.serving.small_requests import SmallRequests
 from predict_age.serving.strict_json import decoded, single_item
 from predict_age.serving.workers import SharedCounters
+from predict_age.storage.suppression_list import SuppressionList
 from predict_age.version import __version__
 
 MAX_PIDS = 10_000
@@ -158,31 +160,32 @@ class Service:
     def text_ids(self, call: RoutedCall) -> TextIds:
         return TextIds(call.served.people.ids == "text")
 
-    def _check_list(self) -> None:
-        if self.watch.suppression_problem:
-            raise ProblemError(503, "nothing about people is answered: the suppression list cannot be used", headers=_LATER)
-
     def _predict(self, call: RoutedCall) -> Answered:
-        self._check_list()
-        prediction = Prediction(call.served, self.watch.suppression, self.text_ids(call), self.metrics.profiles)
+        check_list(self.watch)
+
+        def by(listed: SuppressionList | None) -> Prediction:
+            return Prediction(call.served, listed, self.text_ids(call), self.metrics.profiles)
+
+        prediction = by(self.watch.suppression)
         read = prediction.read_at_once(call.request)
         if read is not None:
             return self.small.answer(prediction, call.request, read)
         if self.large.full(len(call.request.body)):
             headers = {"Retry-After": "1", **self.large.limit()}
             raise ProblemError(429, "too many requests with many profiles at a time", headers=headers)
-        return self._in_slices(prediction, call.request)
+        work = by_newest_list(self.watch, lambda listed: by(listed).in_slices(call.request))
+        return self._in_slices(work, len(call.request.body))
 
-    async def _in_slices(self, prediction: Prediction, request: Request) -> Response:
-        made = await self.large.counted_result(prediction.in_slices(request), len(request.body))
+    async def _in_slices(self, work: Generator[None, None, Response], size: int) -> Response:
+        made = await self.large.counted_result(work, size)
         return replace(made, headers={**made.headers, **self.large.limit()})
 
     def _person(self, call: RoutedCall) -> Response:
-        self._check_list()
+        check_list(self.watch)
         pid = pid_in_path(unquote(call.rest), self.text_ids(call))
         if pid is None:
             raise ProblemError(422, "the id in the path is none", Finding(id_expected(None, self.text_ids(call))))
-        found = self._row(call, pid)
+        found = self._row(call, pid, self.watch.suppression)
         if found is None:
             raise ProblemError(404, "there is no published row")
         if call.served.tag in call.request.entity_tags:
@@ -190,7 +193,7 @@ class Service:
         return _json(_facts(call.served) | found, ETag=call.served.tag)
 
     def _people(self, call: RoutedCall) -> Answered:
-        self._check_list()
+        check_list(self.watch)
         members = single_item(decoded(call.request.body))
         pids = members["pids"].value if members is not None and members.keys() == {"pids"} else None
         if not isinstance(pids, list):
@@ -203,24 +206,24 @@ class Service:
         if wrong:
             raise ProblemError(422, "some ids are none", *wrong)
         call.served.people.limit_reads(pids)
-        work = self._rows(call, pids)
+        work = by_newest_list(self.watch, lambda listed: self._rows(call, pids, listed))
         return finished(work) if len(pids) <= FEW_PIDS else self.large.result(work)
 
-    def _rows(self, call: RoutedCall, pids: list[int | str]) -> Generator[None, None, Response]:
+    def _rows(self, call: RoutedCall, pids: list[int | str], listed: SuppressionList | None) -> Generator[None, None, Response]:
         """The published rows of ``pids``, with a pause after each."""
         found: list[dict[str, object] | None] = []
         for pid in pids:
-            found.append(self._row(call, pid))
+            found.append(self._row(call, pid, listed))
             yield
         return _json(_facts(call.served) | {"people": found}, ETag=call.served.tag)
 
-    def _row(self, call: RoutedCall, written: int | str) -> dict[str, object] | None:
+    def _row(self, call: RoutedCall, written: int | str, listed: SuppressionList | None) -> dict[str, object] | None:
         """The published row of a person; None for unknown and for hidden people alike."""
         import numpy as np
 
         people = call.served.people
         pid = people.pid_of(written)
-        if pid is None or people.is_hidden(np.array([pid], np.int64), self.watch.suppression)[0]:
+        if pid is None or people.is_hidden(np.array([pid], np.int64), listed)[0]:
             return None
         found = people.find(pid)
         return None if found is None else {"pid": written, **vars(found)}
@@ -270,16 +273,7 @@ class Service:
         return _json({"name": name, "versions": [version], "platform": "predict-age", "inputs": [], "outputs": []})
 
     def _metrics(self, _: RoutedCall) -> Response:
-        watch = self.watch
-        gauges = {
-            "up": 1.0,
-            "model_swaps": float(watch.swaps),
-            "model_refusals": float(watch.refusals),
-            "model_refused": float(bool(watch.model_problem)),
-            "suppression_unusable": float(bool(watch.suppression_problem)),
-            "data_damaged": float(bool(watch.damage.problem)),
-            "uptime_seconds": time.monotonic() - self.started,
-        }
+        gauges = {"up": 1.0, **self.watch.gauges, "uptime_seconds": time.monotonic() - self.started}
         counted = self.metrics if self.others is None else self.metrics.with_others(self.others.of_others())
         return Response(200, counted.text(gauges).encode(), "text/plain; version=0.0.4")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -151,6 +152,18 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.damage = DataDamage(self.notice)
+        self._pairing = Lock()
+
+    @property
+    def gauges(self) -> dict[str, float]:
+        """What is wrong, and how often a run was taken up or refused, as metrics name it."""
+        return {
+            "model_swaps": float(self.swaps),
+            "model_refusals": float(self.refusals),
+            "model_refused": float(bool(self.model_problem)),
+            "suppression_unusable": float(bool(self.suppression_problem)),
+            "data_damaged": float(bool(self.damage.problem)),
+        }
 
     def load(self) -> None:
         """Load everything for the first time. Raises PredictAgeError."""
@@ -162,8 +175,11 @@ class Watch:
         self._prepare(self.served, self.suppression)
 
     def list_changed(self) -> bool:
-        """Whether the suppression list, or the pointer that tells its age, may have changed: cheap, to be asked every second."""
-        return self._stamps()[0] != self._list_files
+        """Whether the suppression list, or the pointer that tells its age, may have changed: cheap, to be asked every second.
+
+        So may a list that cannot be used: it is read again.
+        """
+        return bool(self.suppression_problem) or self._stamps()[0] != self._list_files
 
     def pointer_changed(self) -> bool:
         """Whether the pointer may have changed, or what it named was refused some time ago: cheap, to be asked every second."""
@@ -172,20 +188,30 @@ class Watch:
 
     def read_list(self) -> None:
         """Read the suppression list again; it counts from now on. One that cannot be used stops answers about people."""
-        files = self._stamps()[0]
-        with suppress(PredictAgeError):  # a damaged pointer is reported elsewhere; the one read before says which list is too old
-            self._published = self.workspace.published
+        while True:
+            self._list_files = files = self._stamps()[0]
+            problem = self._read_list()
+            if not problem or files == self._stamps()[0]:
+                break
+        before, self.suppression_problem = self.suppression_problem, problem
+        if problem and not before:
+            self.notice(f"nothing about people is answered: {problem}")
+        elif before and not problem:
+            self.notice("the suppression list can be used again")
+
+    def _read_list(self) -> str:
+        """Take up the list as it is now; what is wrong with it, or nothing."""
         try:
+            with suppress(PredictAgeError):  # reported elsewhere; the pointer that was read before says which list is too old
+                self._published = self.workspace.published
             listed = read_suppression_list(self.workspace.root, self._published)
-            if self.served is not None:
-                self._prepare(self.served, listed)
-            self.suppression, self.suppression_problem = listed, ""
-        except (PredictAgeError, OSError) as error:
-            problem = _sentence(error)
-            if not self.suppression_problem:
-                self.notice(f"nothing about people is answered: {problem}")
-            self.suppression_problem = problem
-        self._list_files = files
+            with self._pairing:
+                if self.served is not None:
+                    self._prepare(self.served, listed)
+                self.suppression = listed
+        except Exception as error:  # whatever is wrong with a list, nobody on it may be shown
+            return _sentence(error)
+        return ""
 
     def follow_pointer(self) -> None:
         """Serve what the pointer names once it is loaded and checked; else what was served before stays."""
@@ -196,9 +222,9 @@ class Watch:
         except Exception as error:  # whatever is wrong with a new run, the one before is served on
             self.refusals += 1
             self._refused_at = time.monotonic()
-            if self.model_problem != _sentence(error):
-                self.notice(f"the newly published run is refused and the one before is served on: {_sentence(error)}")
-            self.model_problem = _sentence(error)
+            before, self.model_problem = self.model_problem, _sentence(error)
+            if before != self.model_problem:
+                self.notice(f"the newly published run is refused and the one before is served on: {self.model_problem}")
         self._pointer_file = file
 
     def _follow(self, published: Published) -> None:
@@ -207,13 +233,26 @@ class Watch:
             return
         self._seen = now
         self._check_lookup(published)
-        made = load_served(self.workspace, self.people_of)
-        self._prepare(made, self.suppression)
-        if self.served is None or made.tag != self.served.tag:
+        made, before = load_served(self.workspace, self.people_of), self.served
+        self._take_up(made)
+        self.damage.clear()
+        if before is None or made.tag != before.tag:
             self.swaps += 1
             self.notice(f"run {made.run_id} with model {made.predictor.version} is served from now on")
-        self.served = made
-        self.damage.clear()
+
+    def _take_up(self, made: ServedModel) -> None:
+        """Answer by ``made`` from now on. Where the hashes of the list are gone, a newer list is there, which is read first."""
+        for again in (True, False):
+            try:
+                with self._pairing:
+                    self._prepare(made, self.suppression)
+                    self.served = made
+            except OSError:
+                if not again:
+                    raise
+                self.read_list()
+            else:
+                return
 
     def recheck_damage(self) -> None:
         """Serve the files of the served run again if they are what they should be again. A newer run may be refused meanwhile."""
@@ -224,11 +263,10 @@ class Watch:
             served.people.read_damaged_again()
             self._check_lookup(served.published)
             made = load_state(self.workspace, served.published, self.people_of)
-            self._prepare(made, self.suppression)
+            self._take_up(made)
         except Exception:  # whatever it is, the operator knows of the damage
             self.damage.still_there()
             return
-        self.served = made
         self.damage.clear()
         self.notice(f"the files of run {made.run_id} are what they should be again")
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +57,7 @@ def serve(workspace: Workspace, settings: ServerSettings, notice: Callable[[str]
             fix=install_extra("serve"),
         )
     keys = read_keys(settings.keys) if settings.keys else None
+    notice = _unfailing(notice)
     if keys is None and not _is_loopback(settings.host):
         raise ConfigError(
             f"without keys the server listens on this machine alone, not on {settings.host}",
@@ -76,16 +78,27 @@ def serve(workspace: Workspace, settings: ServerSettings, notice: Callable[[str]
 def serve_as_worker(task: WorkerTask) -> None:
     """Serve as one of several workers, whose counters are added up, until a signal, or until the leader's pipe ends."""
 
-    def notice(sentence: str) -> None:
+    def say(sentence: str) -> None:
         sys.stdout.write(f"{sentence}\n")
         sys.stdout.flush()
 
+    notice = _unfailing(say)
     settings = ServerSettings(keys=Path(task.keys) if task.keys else None)
     keys = read_keys(settings.keys) if settings.keys else None
     loaded = _loaded(Workspace.existing(Path(task.workspace)), notice)
     with socket.socket(fileno=os.dup(task.socket)) as listening:
         service = Service(loaded, keys, others=SharedCounters(Path(task.counters)))
         _serve(service, settings, listening, notice, sys.stdin.fileno())
+
+
+def _unfailing(notice: Callable[[str], None]) -> Callable[[str], None]:
+    """``notice``, which ends nothing where nobody hears it: stderr is closed, or its reader has gone."""
+
+    def said(sentence: str) -> None:
+        with suppress(OSError, ValueError):
+            notice(sentence)
+
+    return said
 
 
 def _loaded(workspace: Workspace, notice: Callable[[str], None]) -> Watch:
@@ -159,7 +172,8 @@ async def _follow(service: Service) -> None:
     while True:
         await asyncio.sleep(POLL_SECONDS)
         if service.others is not None:
-            service.others.write(service.metrics.state())
+            with suppress(OSError):  # where the disk is full, the others read older counters; what is watched matters more
+                service.others.write(service.metrics.state())
         if watch.list_changed():
             await asyncio.to_thread(watch.read_list)
         if loading is None or loading.done():
