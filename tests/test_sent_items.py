@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from predict_age.kernels import MIN_KERNEL_ROWS, kernel_switch, use_kernels
+from predict_age.serving import strict_json
 from predict_age.serving.messages import NDJSON, ProblemError, Request
 from predict_age.serving.prediction import Prediction
 from predict_age.serving.profile_requests import MOST_PROFILES, TextIds
@@ -93,6 +96,48 @@ def test_kernels_read_what_strict_json_reads(
     for kind in (JSON, NDJSON):
         sent = bytes(body)
         assert found(sent, kind, TextIds(text), True) == found(sent, kind, TextIds(text), False), (sent, kind)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda v: st.lists(v) | st.dictionaries(st.text(), v),
+)
+
+
+def value_or_problem(text: str) -> Any:
+    try:
+        return repr(strict_json.value_at(text, 1, 0))
+    except ProblemError as problem:
+        return problem.as_json()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.one_of(JSON_VALUES.map(json.dumps), st.sampled_from(PROFILES), st.text('[]{}",:x0-.\\u \n', max_size=40)),
+    st.booleans(),
+    st.sampled_from([", x", "]", " ", '"', "", "0" * 50]),
+    st.tuples(st.integers(0, 30), st.integers(1, 60)),
+)
+def test_the_end_of_a_value_is_found_in_parts(text: str, spaced: bool, after: str, parts: tuple[int, int]) -> None:
+    """In parts of any size a value, its end and what is wrong with it are those of the whole text, unless it is too long."""
+    sent = f" {text.replace(', ', ' , ' if spaced else ',')}{after}"
+    most = 10**6
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strict_json, "_PARTS", (most,))
+        whole = value_or_problem(sent)
+        patch.setattr(strict_json, "_PARTS", (parts[0], sum(parts), most))
+        assert value_or_problem(sent) == whole
+        patch.setattr(strict_json, "_PARTS", (parts[0], sum(parts)))
+        found = value_or_problem(sent)
+        assert found == whole or (found["status"] == 413 and len(sent) > sum(parts))
+
+
+@pytest.mark.parametrize("body", [b"\n" * 4_000_000, b"x" + b"\r\n" * 2_000_000], ids=["blank lines", "after a bad one"])
+def test_blank_lines_take_no_time(body: bytes) -> None:
+    """Millions of them were as many steps, between which nobody else was answered."""
+    began = time.thread_time()
+    *_, read = read_body(body, NDJSON, TextIds(False))
+    assert read is not None and len(read) == body.count(b"x") and time.thread_time() - began < 0.2
 
 
 def test_usual_items_stay_where_they_are() -> None:

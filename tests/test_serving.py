@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import errno
 import hashlib
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +36,7 @@ from conftest import TINY, cli, result_rows, tiny_run
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.kernels import request_scanner
 from predict_age.pieces import finished as all_of
-from predict_age.serving import asgi
+from predict_age.serving import asgi, uvicorn_server
 from predict_age.serving.api_page import _command
 from predict_age.serving.application import Service
 from predict_age.serving.asgi import TimeLimits
@@ -43,7 +46,7 @@ from predict_age.serving.messages import ARROW, NDJSON, Request
 from predict_age.serving.openapi import Examples, openapi_document
 from predict_age.serving.routes import RoutedCall
 from predict_age.serving.served_model import load_served
-from predict_age.serving.server import ServerSettings, _follow, _unfailing, serve
+from predict_age.serving.server import ServerSettings, _follow, _unfailing, most_connections, serve
 from predict_age.source.suppression import _table
 from predict_age.storage.publication import update_pointer
 from predict_age.storage.workspace import Workspace
@@ -209,6 +212,29 @@ def test_one_bad_profile_among_a_thousand_has_its_own_problem(served: Served) ->
     assert (status, ["problem" in f for f in found], found[1]["problem"]["status"]) == (200, [False, True, False], 400)
 
 
+LONG = b"0" + b",0" * 600_000
+LONG_VALUES = {
+    "an array in a profile": (JSON, b'{"profile": {"a": [%b]}}' % LONG),
+    "of a key with an escape": (JSON, b'{"profile": {"\\u0061": [%b]}}' % LONG),
+    "in an array": (JSON, b'[%b, {"profile": {"a": [%b]}}]' % (GOOD, LONG)),
+    "no profile": (JSON, b"[[%b]]" % LONG),
+    "a text": (JSON, b'{"profile": {"a": "%b"}}' % LONG),
+    "Arrow": (ARROW, b""),
+}
+
+
+@pytest.mark.parametrize("name", LONG_VALUES)
+def test_a_value_is_not_as_long_as_a_body_may_be(served: Served, name: str) -> None:
+    """Millions of objects could be made of it, in one step."""
+    kind, body = LONG_VALUES[name]
+    body = body or stream_of(pa.table({"profile": [f'{{"a": [{LONG.decode()}]}}']}))
+    assert served.ask("POST", "/v1/predict", body, {"Content-Type": kind})[0] == 413
+    lines = b'%b\n{"profile": {"a": [%b]}}\n%b' % (GOOD, LONG, GOOD)
+    found = served.ask("POST", "/v1/predict", lines, {"Content-Type": NDJSON})[2].splitlines()
+    assert [json.loads(line).get("problem", {}).get("status") for line in found] == [None, 413, None]
+    assert served.post(b'{"pids": [%b]}' % LONG, path="/v1/people:lookup")[0] == 413
+
+
 def test_empty_arrays_and_limits(served: Served) -> None:
     assert served.post(b"[]")[1]["answers"] == []
     assert served.post(b" [ ] ")[1]["answers"] == []
@@ -356,6 +382,58 @@ def test_chunks_and_pipelines_are_read(served: Served) -> None:
     answer = served.raw(head("Connection: close", method="HEAD", path="/health"))
     assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n")
     assert served.raw(b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")  # and the server closes
+
+
+H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA")
+SIZED, CHUNKED = f"Content-Length: {len(GOOD)}", "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize("parts", [1, 2, 50])
+@pytest.mark.parametrize(("framing", "body"), [(SIZED, GOOD), (CHUNKED, b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD))])
+def test_another_protocol_that_is_offered_is_not_taken(served: Served, framing: str, body: bytes, parts: int) -> None:
+    """Java's client offers HTTP/2 in each request: its body is read, and so is the next request, in whatever packets they come."""
+    sent = head(TYPED, framing, *H2C) + body + head(TYPED, framing, *H2C) + body + head(*H2C, method="GET", path="/health")
+    sent += head("Connection: close", method="GET", path="/health")
+    size = -(-len(sent) // parts)
+    found = served.raw(*(sent[first : first + size] for first in range(0, len(sent), size)))
+    assert found.count(b"HTTP/1.1 200 OK") == 4 and found.count(b'"predicted_age"') == 2
+
+
+def test_bodies_of_another_protocol_are_refused_as_others_are(served: Served) -> None:
+    assert served.raw(head(TYPED, "Content-Length: 150000000", *H2C)).startswith(b"HTTP/1.1 413")
+    assert served.raw(head(TYPED, CHUNKED, *H2C), b"zz\r\n").startswith(b"HTTP/1.1 400")
+    empty = served.raw(head(TYPED, "Content-Length: 0", *H2C) + head("Connection: close", method="GET", path="/health"))
+    assert empty.startswith(b"HTTP/1.1 400") and empty.count(b"HTTP/1.1 200 OK") == 1
+
+
+def test_one_connection_too_many(finished: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told so, and when to come again; those beyond the ones that are told are closed. Others are answered as before."""
+    monkeypatch.setattr(uvicorn_server, "REFUSED_CONNECTIONS", 1)
+    with server(finished[0]) as served, contextlib.ExitStack() as stack:
+        served.application.most_connections = 2
+        connected = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=20)) for _ in range(4)]
+        assert connected[3].recv(100) == b""
+        connected[2].sendall(head(method="GET", path="/health"))
+        refused = connected[2].recv(1000)
+        assert refused.startswith(b"HTTP/1.1 503") and b"retry-after: 1" in refused.lower()
+        connected[2].close()
+        connected[0].close()
+        time.sleep(0.2)
+        connected[1].sendall(head(method="GET", path="/health"))
+        assert connected[1].recv(1000).startswith(b"HTTP/1.1 200")
+        assert served.application.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "most", "raised"),
+    [(1024, 20_000, 4000, 4250), (1024, 1024, 774, 1024), (300, 2000, 1750, 2000), (9000, -1, 4000, 9000)],
+)
+def test_connections_leave_room_for_files(soft: int, hard: int, most: int, raised: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of open files is raised where it may be; else fewer connections are taken. A list must still be read then."""
+    limits = [soft, hard]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.__setitem__(slice(None), list(wanted)))
+    assert (most_connections(4000, 250), limits[0]) == (most, raised)
 
 
 def test_no_request_waits_for_a_kernel(finished: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -699,6 +777,22 @@ def test_a_command_of_the_page_can_be_pasted() -> None:
     words = shlex.split(_command("/v1/predict", call, "localhost:8080", False))
     assert json.loads(words[-1]) == call["requestBody"]["content"][JSON]["example"]
     assert "Antigüedad d'hier" in words[-1]
+
+
+def test_answers_about_people_have_the_form_that_the_document_says(served: Served, finished: tuple[Path, dict[str, Any]]) -> None:
+    """One person of each source of ages, known and withheld included, alone and with others; and an empty cursor."""
+    document = served.get("/openapi.json")[1]
+    people = {row[4]: row[0] for row in result_rows(finished[0])}
+    assert {"ML_PREDICTION", "WITHHELD", "EXISTING_BIRTH_YEAR"} <= set(people)
+
+    def check(answer: Any, name: str) -> None:
+        jsonschema.validate(answer, {"$ref": f"#/components/schemas/{name}", "components": document["components"]})
+
+    for pid in people.values():
+        check(served.get(f"/v1/people/{pid}")[1], "Person")
+    check(served.post({"pids": [*people.values(), 987654321]}, path="/v1/people:lookup")[1], "People")
+    after = next(one for one in document["paths"]["/v1/runs"]["get"]["parameters"] if one["name"] == "after")
+    assert re.search(after["schema"]["pattern"], "") and served.get("/v1/runs?after=")[0] == 200
 
 
 def test_the_page_of_the_api(served: Served) -> None:

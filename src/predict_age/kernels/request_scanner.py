@@ -40,6 +40,7 @@ from predict_age.kernels.json_scanner import (
 MOST_OPEN_KEYS = 2048  # keys of an object and of all around it
 SEEN_WORDS = 64  # of 64 bits, one for some hashes each: a hash whose bit is 0 is compared with no other
 MOST_PID_DIGITS = 18
+MOST_PROFILE_BYTES = 1_000_000  # of longer ones the strict reader decides
 NO_PID, NUMBER_PID, TEXT_PID = 0, 1, 2
 NEWLINE = 0x0A
 PID_KEY = int.from_bytes(b"pid", "little")
@@ -291,7 +292,7 @@ def scan_items(data: Any, at: Any, end: Any, separator: Any, kind: Any, most_dep
                     at = _after_word(text, at)
                 else:
                     return number, start
-            if at == NOT_FOUND:
+            if at == NOT_FOUND or stop - begin > MOST_PROFILE_BYTES:
                 return number, start
             at = _after_white(text, at, newline)
             closed = load_byte(text, at) == CLOSE_OBJECT

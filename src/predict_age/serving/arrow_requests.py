@@ -6,9 +6,11 @@ import struct
 from collections.abc import Generator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from predict_age.serving.messages import Finding, ProblemError
 from predict_age.serving.profile_requests import MOST_PROFILES
+from predict_age.serving.strict_json import MOST_CHARACTERS
 
 ROWS_CHECKED = 1000  # before a pause
 _RECORD_BATCH, _DICTIONARY_BATCH = 3, 2  # types of messages in Arrow's Message.fbs
@@ -39,6 +41,8 @@ def arrow_profiles(body: bytes) -> Generator[None, None, pa.Table]:
             batches.append(batch)
         table = pa.Table.from_batches(batches, reader.schema)
         text = table["profile"].cast(pa.string())
+        if (pc.max(pc.utf8_length(text)).as_py() or 0) > MOST_CHARACTERS:
+            raise ProblemError(413, f"a profile has more than {MOST_CHARACTERS:,} characters")
     except (pa.ArrowException, struct.error, OSError, MemoryError, IndexError, ValueError, UnicodeError):
         raise ProblemError(400, "the body is no Arrow stream", Finding("an uncompressed Arrow IPC stream, valid UTF-8")) from None
     columns = {"profile": text}

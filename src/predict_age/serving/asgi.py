@@ -16,6 +16,7 @@ from predict_age.serving.messages import ProblemError, Request, Response
 
 MAX_BODY_BYTES = 16_000_000
 MAX_HEADERS = 100
+MAX_CONNECTIONS = 4000
 MAX_BUFFERED_BYTES = 200_000_000  # of the bodies of all requests together
 Message = MutableMapping[str, Any]  # as ASGI has it
 Receive = Callable[[], Awaitable[Message]]
@@ -43,10 +44,12 @@ class _DisconnectedError(Exception):
 
 @dataclass
 class AsgiApplication:
-    """``service`` as an ASGI application. ``buffered`` are the bytes of bodies that it holds."""
+    """``service`` as an ASGI application. ``buffered`` are the bytes of bodies that it holds, of ``connections`` at a time."""
 
     service: Service
     limits: TimeLimits = field(default_factory=TimeLimits)
+    most_connections: int = MAX_CONNECTIONS
+    connections: int = 0
     buffered: int = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -62,6 +65,8 @@ class AsgiApplication:
             request = request_of(scope)
             length = int(request.headers.get("content-length", "0"))
             unread = bool(length) or "transfer-encoding" in request.headers
+            if self.connections > self.most_connections:
+                raise ProblemError(503, "too many connections", headers={"Retry-After": "1"})
             if length > MAX_BODY_BYTES:
                 raise too_large()
             response = self.service.before_body(request)

@@ -9,7 +9,7 @@ from predict_age.serving.messages import ProblemError
 from predict_age.serving.served_model import Watch
 from predict_age.storage.suppression_list import SuppressionList
 
-Ask = Callable[[SuppressionList | None], Generator[None, None, Result]]
+_Ask = Callable[[SuppressionList | None], Generator[None, None, Result]]
 
 
 def check_list(watch: Watch) -> None:
@@ -19,7 +19,7 @@ def check_list(watch: Watch) -> None:
         raise ProblemError(503, detail, headers={"Retry-After": "2"})
 
 
-def by_newest_list(watch: Watch, ask: Ask[Result]) -> Generator[None, None, Result]:
+def by_newest_list(watch: Watch, ask: _Ask[Result]) -> Generator[None, None, Result]:
     """The result of ``ask`` for the list in use; again for the next one where it came into use meanwhile. Raises ProblemError."""
     while True:
         listed = watch.suppression

@@ -36,6 +36,8 @@ _FACTS: dict[str, Schema] = {
     "as_of": {"type": "string", "format": "date", "description": "the date at which ages hold"},
 }
 _MODEL: dict[str, Schema] = {**_FACTS, "purpose": {"type": "string", "description": "what the run's ages may be used for"}}
+_MADE_BY: dict[str, Schema] = {"model_version": _or_null("string", description="the model of the age; null where none made it")}
+_ROW: dict[str, Schema] = {"pid": _PID, **_ANSWER, **_MADE_BY}
 _REASONED: dict[str, Schema] = {**_ANSWER, "reason": _or_null("string", description="why there is no prediction")}
 _REASON: dict[str, Schema] = {
     "feature": {"type": "string"},
@@ -73,10 +75,8 @@ SCHEMAS: dict[str, Schema] = {
     "Failed": _object({"problem": _ref("Problem")}),
     "SingleAnswer": _object({**_FACTS, "pid": _PID, **_REASONED, "explanation": _ref("Explanation")}, [*_FACTS, *_REASONED]),
     "Answers": _object({**_FACTS, "answers": {"type": "array", "items": {"anyOf": [_ref("Answer"), _ref("Failed")]}}}),
-    "Person": _object({**_MODEL, "pid": _PID, **_ANSWER}),
-    "People": _object(
-        {**_MODEL, "people": {"type": "array", "items": {"anyOf": [_object({"pid": _PID, **_ANSWER}), {"type": "null"}]}}}
-    ),
+    "Person": _object({**_MODEL, **_ROW}),
+    "People": _object({**_MODEL, "people": {"type": "array", "items": {"anyOf": [_object(_ROW), {"type": "null"}]}}}),
     "Pids": _object({"pids": {"type": "array", "items": _PID, "maxItems": 10_000}}),
     "Model": _object(
         {
@@ -171,7 +171,7 @@ def _paths(examples: Examples) -> Schema:
     status = _answers(_ref("Status"), 401, 403)
     page = [
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000}},
-        {"name": "after", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{4}q[1-4]$"}},
+        {"name": "after", "in": "query", "schema": {"type": "string", "pattern": "^([0-9]{4}q[1-4])?$"}},
     ]
     return {
         "/v1/predict": {"post": predict},

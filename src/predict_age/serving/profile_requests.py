@@ -53,8 +53,6 @@ def line_items(rest: str, number: int, ids: TextIds) -> Iterator[Item]:
 
     def items(number: int) -> Iterator[Item]:
         for line in _lines(rest):
-            if not line.strip(" \t\r"):
-                continue
             try:
                 yield read_item(single_item(line), f"/{number}", ids)
             except ProblemError as problem:
@@ -64,12 +62,19 @@ def line_items(rest: str, number: int, ids: TextIds) -> Iterator[Item]:
     return _counted(items(number), number)
 
 
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+
 def _lines(text: str) -> Iterator[str]:
-    at = 0
-    while (end := text.find("\n", at)) >= 0:
-        yield text[at:end]
+    """Lines that are not blank, without white space in front. Millions of blank ones are one step."""
+    at = end = 0
+    while end >= 0:
+        found = _BLANK.match(text, at)
+        at = found.end() if found else at
+        end = text.find("\n", at)
+        if at < len(text):
+            yield text[at:end] if end >= 0 else text[at:]
         at = end + 1
-    yield text[at:]
 
 
 def too_many() -> ProblemError:

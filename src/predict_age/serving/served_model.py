@@ -156,7 +156,7 @@ class Watch:
 
     @property
     def gauges(self) -> dict[str, float]:
-        """What is wrong, and how often a run was taken up or refused, as metrics name it."""
+        """Numbers of runs taken up and refused, and flags of whatever is wrong, as metrics name them."""
         return {
             "model_swaps": float(self.swaps),
             "model_refusals": float(self.refusals),
@@ -200,7 +200,7 @@ class Watch:
             self.notice("the suppression list can be used again")
 
     def _read_list(self) -> str:
-        """Take up the list as it is now; what is wrong with it, or nothing."""
+        """Take up the list as it is now. Returns the problem of one that cannot be used."""
         try:
             with suppress(PredictAgeError):  # reported elsewhere; the pointer that was read before says which list is too old
                 self._published = self.workspace.published

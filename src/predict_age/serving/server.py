@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from predict_age.errors import ConfigError, ResourceError, install_extra
 from predict_age.serving.application import Service
-from predict_age.serving.asgi import AsgiApplication, TimeLimits
+from predict_age.serving.asgi import MAX_CONNECTIONS, AsgiApplication, TimeLimits
 from predict_age.serving.keys import read_keys
 from predict_age.serving.served_model import Watch, nothing_published
 from predict_age.serving.workers import SharedCounters, Workers, WorkerTask
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 BACKLOG = 1024
+OTHER_FILES = 150  # of libraries, lookup files, and a run that is loaded
 SWITCH_SECONDS = 0.001  # in which requests get their turn beside the loading of another run, which is a thread of its own
 PACKAGES = ("uvicorn", "httptools")
 
@@ -110,9 +111,9 @@ def _loaded(workspace: Workspace, notice: Callable[[str], None]) -> Watch:
 def _serve(
     service: Service, settings: ServerSettings, listening: socket.socket, notice: Callable[[str], None], until_end_of: int | None
 ) -> None:
-    from predict_age.serving.uvicorn_server import quiet_server, run_until_stopped
+    from predict_age.serving.uvicorn_server import REFUSED_CONNECTIONS, quiet_server, run_until_stopped
 
-    application = AsgiApplication(service, settings.limits)
+    application = AsgiApplication(service, settings.limits, most_connections(MAX_CONNECTIONS, REFUSED_CONNECTIONS + OTHER_FILES))
     gc.collect()
     gc.freeze()  # a full collection would visit all modules and models again and again, for a tenth of a second
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -120,6 +121,23 @@ def _serve(
         run_until_stopped(quiet_server(application), listening, _main_of(service, notice, until_end_of))
     finally:
         gc.unfreeze()  # at its end Python collects modules; DuckDB's reports on stderr those that stay
+
+
+def most_connections(wanted: int, others: int) -> int:
+    """Connections that the limit of open files, raised where it may be, has room for beside ``others``; at most ``wanted``.
+
+    The usual soft limit of 1,024 files is less: without room, no list of hidden people could be read.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + others
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - others))
 
 
 def _is_loopback(host: str) -> bool:

@@ -16,7 +16,10 @@ from predict_age.serving.messages import Finding, ProblemError
 
 MAX_DEPTH_OF_BODY = 64
 MOST_INTEGER_DIGITS = 30  # of a number that is read as one; longer ones are beyond any id
+MOST_CHARACTERS = 1_000_000  # of a profile, of a list of ids, and of any other value that this module reads
 LARGE_BODY = 1 << 19  # bytes that are looked at before a pause
+_PARTS = (1 << 12, 1 << 16, MOST_CHARACTERS)  # characters in which the end of a value is looked for
+_LONGEST_WORD = 12  # characters of what is read as one, such as -Infinity and an escaped pair; of strings and numbers apart
 _WHITE = re.compile(r"[ \t\n\r]*")
 
 
@@ -90,26 +93,52 @@ def checked_text(body: bytes) -> Iterator[None]:
 
 
 def value_at(text: str, at: int, outer: int) -> tuple[object, int]:
-    """The value at ``at``, inside ``outer`` objects and lists, and where it ends. Raises ProblemError 400 when there is none."""
-    try:
+    """The value at ``at``, inside ``outer`` objects and lists, and where it ends. Raises ProblemError 400 when there is none.
+
+    A value that is too long, of which millions of objects could be made, is a ProblemError 413. So that no more than its beginning
+    is read, the scanner gets a part of a long text, and a longer part where the value does not end in it.
+    """
+    for size in _PARTS:
+        cut = at + size < len(text)
         try:
-            value, end = _scan(text, at)
-        except ValueError as error:
-            if type(error) is not ValueError:  # JSONDecodeError and the like
-                raise
-            value, end = _scan_huge(text, at)
-    except StopIteration:
-        raise not_json("a value") from None
-    except _NotJsonError as error:
-        raise not_json(str(error)) from None
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError:
-        raise not_json("JSON (RFC 8259)") from None
-    most = MAX_DEPTH_OF_BODY - outer
-    if text.count("[", at, end) + text.count("{", at, end) > most and _depth(value) > most:
-        raise _too_deep()
-    return value, end
+            value, end = _scanned(text[at : at + size], 0) if cut else _scanned(text, at)
+        except (StopIteration, json.JSONDecodeError) as error:
+            if not cut or not _is_of_the_cut(error, size):
+                raise _problem_of(error) from None
+        except (ValueError, RecursionError) as error:
+            raise _problem_of(error) from None
+        else:
+            if not cut or end < size:
+                begin, end = at, at + end if cut else end
+                if text.count("[", begin, end) + text.count("{", begin, end) > MAX_DEPTH_OF_BODY - outer:
+                    _check_depth(value, MAX_DEPTH_OF_BODY - outer)
+                return value, end
+    raise ProblemError(413, f"a value has more than {MOST_CHARACTERS:,} characters", Finding("profiles and lists of usual length"))
+
+
+def _scanned(text: str, at: int) -> tuple[object, int]:
+    try:
+        return _scan(text, at)
+    except ValueError as error:
+        if type(error) is not ValueError:  # JSONDecodeError and the like
+            raise
+        return _scan_huge(text, at)
+
+
+def _is_of_the_cut(error: StopIteration | json.JSONDecodeError, size: int) -> bool:
+    """Whether a part of ``size`` characters may be no JSON because it is a part."""
+    if isinstance(error, StopIteration):
+        return int(error.value) > size - _LONGEST_WORD
+    return error.pos > size - _LONGEST_WORD or error.msg.startswith("Unterminated string")
+
+
+def _problem_of(error: Exception) -> ProblemError:
+    """The problem of a text that the scanner refuses."""
+    if isinstance(error, StopIteration):
+        return not_json("a value")
+    if isinstance(error, _NotJsonError):
+        return not_json(str(error))
+    return _too_deep() if isinstance(error, RecursionError) else not_json("JSON (RFC 8259)")
 
 
 def not_json(expected: str) -> ProblemError:
@@ -121,15 +150,19 @@ def _too_deep() -> ProblemError:
     return ProblemError(400, "the body is nested too deeply", Finding(f"at most {MAX_DEPTH_OF_BODY} levels"))
 
 
-def _depth(value: object) -> int:
-    """Number of objects and lists around the innermost value."""
-    deepest, left = 0, [(value, 1)]
-    while left:
-        here, depth = left.pop()
-        if isinstance(here, dict | list):
-            deepest = max(deepest, depth)
-            left += [(child, depth + 1) for child in (here.values() if isinstance(here, dict) else here)]
-    return deepest
+def _check_depth(value: object, most: int) -> None:
+    """Raise ProblemError 400 where more than ``most`` objects and lists are around a value. Looks at one level after the other."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            child
+            for one in level
+            for child in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise _too_deep()
 
 
 def _after_white(text: str, at: int) -> int:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from predict_age.serving.asgi import AsgiApplication
 
 MAX_HEAD_BYTES = 16_384
-MAX_CONNECTIONS = 4000
+REFUSED_CONNECTIONS = 100  # beyond the most, which are told so
 DRAIN_SECONDS = 9
+_FRAMING = (b"content-length", b"transfer-encoding")
 _REFUSED = b"HTTP/1.1 %d %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -26,13 +29,21 @@ class LimitedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = _trailer_bytes = 0
     _in_head = True
+    _repeating = False  # a head to a new parser, which then reads the body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        application: AsgiApplication = self.config.app  # type: ignore[assignment]
+        application.connections += 1
+        if application.connections > application.most_connections + REFUSED_CONNECTIONS:
+            self.transport.close()  # there is no file left to read its head
+            return
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_read()
+        application: AsgiApplication = self.config.app  # type: ignore[assignment]
+        application.connections -= 1
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -44,11 +55,43 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._await_head()
         application: AsgiApplication = self.config.app  # type: ignore[assignment]
         application.service.large.heard = True
+        self._received = data
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, b"Request Header Fields Too Large")
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read on after a head that offers another protocol, such as h2c: its parser leaves the rest to that protocol.
+
+        uvicorn calls this while it handles the parser's exception, which says where the rest begins.
+        """
+        upgrade = sys.exception()
+        rest = self._received[upgrade.args[0] :] if isinstance(upgrade, httptools.HttpParserUpgrade) else b""
+        self.parser = httptools.HttpRequestParser(self)
+        if self._body_follows():
+            framing = b"".join(b"%b: %b\r\n" % pair for pair in self.headers if pair[0] in _FRAMING)
+            self._repeating = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+            self._repeating = False
+        if rest:
+            self._received = rest
+            super().data_received(rest)
+
+    def _body_follows(self) -> bool:
+        """Whether the head that was read says that a body comes."""
+        return any(name in _FRAMING and value.strip(b" 0") for name, value in self.headers)
+
+    def on_message_begin(self) -> None:
+        if not self._repeating:
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._repeating:
+            super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._repeating:
+            return
         if not self._in_head:  # a trailer: uvicorn keeps them without a limit
             self._trailer_bytes += len(name) + len(value)
             if self._trailer_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -57,10 +100,13 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._head_read()
-        super().on_headers_complete()
+        if not self._repeating:
+            self._head_read()
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade() and self._body_follows():
+            return  # it comes to another parser
         super().on_message_complete()
         self._in_head, self._head_bytes, self._trailer_bytes = True, 0, 0
 
@@ -109,7 +155,6 @@ def quiet_server(application: AsgiApplication) -> QuietServer:
         "log_config": None,
         "proxy_headers": False,
         "server_header": False,
-        "limit_concurrency": MAX_CONNECTIONS,
         "timeout_keep_alive": int(application.limits.idle),
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
