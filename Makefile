@@ -78,6 +78,7 @@ lint: $(DEV)  ## ruff, mypy strict, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file benchmarks/mypy.ini
 	@$(BIN)/lint-imports --no-cache
 
 bench: $(DEV)  ## speed: each stage at 1 and 10 million people; the same rows by pandas, PySpark, Ray Data, DuckDB

@@ -90,7 +90,7 @@ def judged(kind: str, labelled: int, spread: float, seed: int) -> dict[str, NDAr
         1,
     )
     limit, ages = Config().ages.min_age, np.bincount(everybody.age[known].astype(int), minlength=121).tolist()
-    rate = minors_rate(limit, trained.suggested_minors, labelled, 0, minors_by_ages(limit, ages)).rate
+    rate = minors_rate(limit, trained.suggested_minors, labelled, 0, minors_by_ages(limit, Config().ages.youngest, ages)).rate
     bundle, metrics = trained.bundle(rate), trained.measured(rate)[0]
     age = everybody.age[labelled:].astype(float)
     made = bundle.predict(bundle.encoders.encode(everybody.columns.slice(labelled)))

@@ -87,7 +87,7 @@ def asked(of: Population, limit: int, labelled: int) -> list[Answers]:
     known, known_ages = int((half & near)[: fit[-1]].sum()), np.bincount(of.age[fit].astype(np.int64), minlength=121).tolist()
     matrix, made = trained.models.encoders.encode(of.columns.take(pa.array(others))), []
     for kept in KEPT:
-        by_ages = minors_by_ages(limit, known_ages)
+        by_ages = minors_by_ages(limit, config.ages.youngest, known_ages)
         rate = minors_rate(limit, trained.suggested_minors, len(fit), round(kept * known), by_ages)
         bundle = trained.bundle(rate.rate)
         there = ~near[others] | (np.arange(len(others)) % round(1 / kept) == 0)

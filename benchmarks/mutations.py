@@ -178,9 +178,7 @@ MUTATIONS = (
     Mutation("api/model.py", "suppressed | (hidden & valid)", "suppressed", "python_interface"),
     Mutation("api/runs.py", "    space.suppression  #", "    #", "python_interface"),
     Mutation("serving/people.py", "hidden_people(pids, suppression, ", "hidden_people(pids, None, ", "serving"),
-    Mutation(
-        "serving/served_model.py", "self.suppression, self.suppression_problem = listed", "self.suppression_problem = ", "serving"
-    ),
+    Mutation("serving/served_model.py", "                self.suppression = listed\n", "                pass\n", "serving"),
     Mutation("pipeline/suppress.py", "needed = ids[other][~np.isin(ids[first], gone)]", "needed = ids[other][:0]", "suppression"),
     Mutation("pipeline/suppress.py", "links = np.concatenate([before.links, ", "links = np.concatenate([", "suppression"),
     Mutation("pipeline/suppress.py", "listed, rows.ids, rows.made_with)", "listed, rows.ids)", "suppression_runs"),
@@ -251,9 +249,9 @@ MUTATIONS = (
     Mutation("api/model.py", "np.flatnonzero(~suppressed & ~withheld)", "np.flatnonzero(~suppressed)", "minors_asked"),
     Mutation("api/model.py", "as_of=as_of or self.rules.as_of)", "as_of=self.rules.as_of)", "minors_asked"),
     Mutation("runs/withheld_people.py", "        check_hash(path, run.files[name])\n", "", "minors_asked"),
-    Mutation(
-        "source/row_rules.py", "0, self.ages.min_age - 1) if self.ages.min_age else", "0, -1) if self.ages.min_age else", "minors"
-    ),
+    Mutation("source/row_rules.py", "minor = self._between(column, value, 0, self.ages.min_age - 1)", "minor = 'FALSE'", "minors"),
+    Mutation("source/row_rules.py", "({c}_words OR coalesce", "(FALSE OR coalesce", "minors"),
+    Mutation("source/row_rules.py", " OR {value} BETWEEN {low} AND {high})", ")", "minors"),
     Mutation("source/row_rules.py", "{' OR '.join(minor.values())}", "{' AND '.join(minor.values())}", "minors"),
     Mutation("source/row_rules.py", 'self.ages.zero == "missing"', 'self.ages.zero == "none"', "minors"),
     Mutation("source/row_rules.py", 'age = f"CASE WHEN NOT withheld THEN', 'age = f"CASE WHEN TRUE THEN', "minors"),

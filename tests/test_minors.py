@@ -43,6 +43,7 @@ from predict_age.models.withholding import (
     withholding_rule,
 )
 from predict_age.records.drift_state import DriftState
+from predict_age.records.given_ages import AGE_OF_MINOR, UNREADABLE
 from predict_age.records.model_quality import Quality, TrainingRows
 from predict_age.runs.result_checks import describe
 from predict_age.serving.skew import check_skew
@@ -123,6 +124,36 @@ def test_any_column_that_says_so_counts() -> None:
     for precedence in (("approximate_age", "birth_date", "birth_year"), ("birth_year",)):
         rows = judged(RowRules(AgesConfig(precedence=precedence), AS_OF), **columns)
         assert [is_hidden(row) for row in rows] == [True, True, True, True, False, True, False]
+
+
+MINORS_IN_WORDS = """12 Jahre|0-17|14 - 17|<18|< 12|under 18|17 years old|17y|12 yrs.|17,5 Jahre|<= 17|bis 17|aged 12|AGE: 9|16 ans|12 AÑOS|15 лет
+15岁|30 months|9 mos|215 months|6 Wochen|3 days|0–4|\u00a012 years\u00a0"""
+OTHER_WORDS = """45 years|17-24|18 years|<19|<= 18|bis 18|220 months|A12|G 3|3. Klasse|2010/05/01|12-13-2010|40+|18-|12 monkeys|unknown|12/13|17 or 18
+under 25|12 12|-5 years|012 years|999 days"""
+
+
+def test_an_age_of_a_minor_in_words_is_withheld() -> None:
+    """A unit, a range or a limit; nobody whom another reading makes an adult, and no number of unknown meaning."""
+    for texts, hidden in ((MINORS_IN_WORDS, True), (OTHER_WORDS, False)):
+        given = texts.replace("\n", "|").split("|")
+        for text, row in zip(given, judged(approximate_age=pa.array(given)), strict=True):
+            assert (is_hidden(row), row["needs_prediction"]) == (hidden, not hidden), text
+    raw = pa.table({"pid": [1, 2, 3], "approximate_age": ["12 Jahre", "0-17", "45 Jahre"]})
+    counted = {u.reason: (u.rows, u.form) for u in RULES.unusable(connect(), raw)}
+    assert counted == {AGE_OF_MINOR: (2, ""), UNREADABLE: (1, "99 Aaaaa")}
+    adults = RowRules(AgesConfig(min_age=0), AS_OF)
+    assert not any(row["withheld"] for row in judged(adults, approximate_age=pa.array(["12 Jahre"])))
+
+
+def test_a_birth_year_of_two_digits_is_withheld_where_only_a_minor_fits() -> None:
+    """In 2025, 08 to 24: those born in 1908 to 1924 would be older than 100. Others are implausible, as before."""
+    years = [*range(100), -1, 100, 2**62, -(2**62)]
+    hidden = [year for year, row in zip(years, judged(birth_year=pa.array(years)), strict=True) if is_hidden(row)]
+    assert hidden == [*range(8, 25)]
+    older = judged(RowRules(AgesConfig(max=120), AS_OF), birth_year=pa.array(years))
+    assert [year for year, row in zip(years, older, strict=True) if is_hidden(row)] == []
+    limit = judged(RowRules(AgesConfig(), dt.date(2005, 1, 1)), birth_year=pa.array(years))
+    assert [year for year, row in zip(years, limit, strict=True) if is_hidden(row)] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("age", "hidden", "needs"), [(0, False, True), (0.4, False, True), (1, True, False), (17.9, True, False)])

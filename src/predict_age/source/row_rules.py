@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from predict_age.config import AgesConfig
 from predict_age.records.given_ages import AGE_OF_MINOR, IMPLAUSIBLE, UNREADABLE
 from predict_age.source.column_types import is_text
+from predict_age.source.minors_in_words import minor_in_words
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
 from predict_age.source.value_form import form_of
 from predict_age.source.value_sql import WHOLE, given_and_read, trimmed, was_given, whole_number
@@ -112,8 +113,25 @@ class RowRules:
         return f"CASE WHEN {self._between(column, value, self.ages.youngest, self.ages.max)} THEN {self._years(column, value)} END"
 
     def is_minor(self, column: str, value: str) -> str:
-        """SQL for whether ``value`` of an age column stands for an age from 0 to below ``ages.min_age``."""
-        return self._between(column, value, 0, self.ages.min_age - 1) if self.ages.min_age else "FALSE"
+        """SQL for whether ``value`` of an age column stands for an age from 0 to below ``ages.min_age``.
+
+        A birth year of two digits does where the year 100 years before would make the person older than ``ages.max``.
+        """
+        if not self.ages.min_age:
+            return "FALSE"
+        minor = self._between(column, value, 0, self.ages.min_age - 1)
+        if column != "birth_year":
+            return minor
+        since = self.as_of.year % 100  # "12" is 2012 where nobody born in 1912 can be meant
+        low, high = max(since - self.ages.min_age + 1, 0), min(since, since + 99 - self.ages.max)
+        return f"({minor} OR {value} BETWEEN {low} AND {high})"
+
+    def minor_in_words(self, column: str, kind: pa.DataType) -> str:
+        """SQL for whether a value of an age column that cannot be read as a number says an age below ``ages.min_age`` in words."""
+        if column != "approximate_age" or not self.ages.min_age or not is_text(kind):
+            return "FALSE"
+        given, value = self.given_and_read(column, kind)
+        return f"CASE WHEN {given} AND {value} IS NULL THEN {minor_in_words(column, self.ages.min_age)} ELSE FALSE END"
 
     def is_near_limit(self, column: str, value: str) -> str:
         """SQL for whether ``value`` of an age column stands for one of the YEARS_BELOW ages below ``ages.min_age``."""
@@ -165,19 +183,20 @@ class RowRules:
         for column in (c for c in EXISTING if c in raw.column_names and not pa.types.is_null(raw[c].type)):
             given, value = self.given_and_read(column, raw[column].type)
             register(connection, "raw", raw)
+            words = self.minor_in_words(column, raw[column].type)
             read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
             some = "array_agg(text ORDER BY row * 7919 % 10007)"  # spread over the piece, because sources are often sorted
             older = f"{some} FILTER (NOT {self.is_too_young(column, 'value')})"
-            minor = f"coalesce({self.is_minor(column, 'value')}, FALSE)"
+            minor = f"(words OR coalesce({self.is_minor(column, 'value')}, FALSE))"
             number = "TRY_CAST(text AS DOUBLE)"
             query = f"""
-                SELECT CASE WHEN value IS NULL THEN '{UNREADABLE}' WHEN {minor} THEN '{AGE_OF_MINOR}'
+                SELECT CASE WHEN {minor} THEN '{AGE_OF_MINOR}' WHEN value IS NULL THEN '{UNREADABLE}'
                             ELSE '{IMPLAUSIBLE}' END AS reason,
                        count(*), first(text ORDER BY row),
                        list_slice(coalesce({older}, {some}), 1, {KEPT_VALUES}),
                        min({number}, {KEPT_ENDS}) FILTER (isfinite({number})),
                        max({number}, {KEPT_ENDS}) FILTER (isfinite({number}))
-                FROM (SELECT {read} FROM raw)
+                FROM (SELECT {read}, {words} AS words FROM raw)
                 WHERE given AND {self.known(column, "value")} IS NULL GROUP BY reason ORDER BY reason"""
             for reason, rows, text, first, low, high in connection.execute(query).fetchall():
                 form = "" if reason == AGE_OF_MINOR else form_of(text)
@@ -217,10 +236,12 @@ class RowRules:
         columns = [c for c in EXISTING if c in kinds and raw[c].null_count < raw.num_rows]  # working copies have all of them
         read = {c: self.given_and_read(c, kinds[c]) for c in columns}
         values = "".join(f", {value} AS {c}_value, {given} AS {c}_given" for c, (given, value) in read.items())
+        words = {c: self.minor_in_words(c, kinds[c]) for c in columns}
+        values += "".join(f", {sql} AS {c}_words" for c, sql in words.items())
         known = "".join(f", {self.known(c, f'{c}_value')} AS {c}_known" for c in columns)
         chosen = [f"{c}_known" for c in self.ages.precedence if c in columns]
         age = f"CASE WHEN NOT withheld THEN coalesce({', '.join(chosen)}) END" if chosen else "NULL"
-        minor = {c: f"coalesce({self.is_minor(c, f'{c}_value')}, FALSE)" for c in columns}
+        minor = {c: f"({c}_words OR coalesce({self.is_minor(c, f'{c}_value')}, FALSE))" for c in columns}
         withheld = f"pid IS NOT NULL AND ({' OR '.join(minor.values())})" if minor else "FALSE"
         older = "".join(f" AND NOT {sql}" for c, sql in minor.items() if c != "approximate_age")
         zero = f"withheld AND coalesce(approximate_age_value = 0, FALSE){older}" if "approximate_age" in minor else "FALSE"
