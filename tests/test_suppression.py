@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import forked
@@ -555,6 +555,7 @@ GIVEN = st.sets(st.sampled_from([*SPELLINGS, *(str(pid_of(text)) for text in SPE
 
 
 @settings(deadline=None, max_examples=int(os.environ.get("RELEASE_EXAMPLES", "60")))
+@example("integer", [(False, {"007"}), (False, {"00"}), (True, {"7", "0"})])  # what two commands listed, by one other spelling each
 @given(st.sampled_from(["integer", "text"]), st.lists(st.tuples(st.booleans(), GIVEN), min_size=1, max_size=6))
 def test_a_person_is_released_by_any_spelling_and_nothing_is_left(rule: Any, changes: list[tuple[bool, set[str]]]) -> None:
     """007, +7, 7.0 and the pid are one person or several, as the ids of the workspace say; the last one who goes leaves no entry.
