@@ -8,8 +8,8 @@ from predict_age.errors import ConfigError
 from predict_age.letters import nearest
 
 
-def near_file(path: Path) -> str:
-    """The file or folder beside ``path`` that it probably means, as the command would name it; empty where there is none.
+def did_you_mean_file(path: Path) -> str:
+    """Advice that names the file or folder beside ``path`` that it probably means; empty where there is none.
 
     Only letters may differ: a number in the name of a file may be somebody's id, which no message proposes.
     """
@@ -19,13 +19,7 @@ def near_file(path: Path) -> str:
     except OSError:
         return ""
     near = nearest(path.name, beside, 0.75)
-    return str(path.parent / near) if near else ""
-
-
-def did_you_mean_file(path: Path) -> str:
-    """Advice that names the file beside ``path`` that it probably means; empty where there is none."""
-    near = near_file(path)
-    return f"did you mean {near}?" if near else ""
+    return f"did you mean {path.parent / near}?" if near else ""
 
 
 def text_of_file(path: Path, what: str) -> str:
@@ -33,8 +27,7 @@ def text_of_file(path: Path, what: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = did_you_mean_file(path)
-        fix = near or "correct the name; `predict-age init` writes one"
+        fix = did_you_mean_file(path) or "correct the name; `predict-age init` writes one"
         raise ConfigError(f"cannot read {what} {path}: there is no such file", fix=fix) from None
     except UnicodeDecodeError as error:
         found = f"bytes of another encoding at position {error.start}"

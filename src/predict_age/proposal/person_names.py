@@ -34,7 +34,7 @@ _BESIDE = (
 _BESIDE_WORDS = frozenset(_BESIDE.split()) | PERSON_WORDS | _ALONE
 _COMPOUND = re.compile(
     "(kunden?|mitarbeiter|arbeitnehmer|patient(en)?|mitglieds?|nutzer|benutzer|personen|teilnehmer|user|customer|client|employee|"
-    "member|person|player|student|full|ganzer?|klant|medewerker|kund|person)(name|namen|naam|namn|navn)"
+    "member|person|player|student|full|ganzer?|klant|medewerker|kund)(name|namen|naam|namn|navn)"
 )
 
 

@@ -26,7 +26,7 @@ def without_line_end(record: bytes, dialect: Dialect, columns: int, pid: int, he
         if (
             begin > 0
             and text[begin:].lower() == header.lower()
-            and _is_whole(first := _without_mark(text[:begin]), dialect, columns)
+            and _is_whole(first := text[:begin].removesuffix(MARK), dialect, columns)
         ):
             return len(first), begin
     if not (last := _begin_of_last(text, dialect, columns)):
@@ -45,10 +45,6 @@ def without_line_end(record: bytes, dialect: Dialect, columns: int, pid: int, he
             if not (quote and dialect.quote.encode() in value) and looks_like_id(value, mine, dialect):
                 found[at] = begin
     return next(iter(found.items())) if len(found) == 1 else None
-
-
-def _without_mark(text: bytes) -> bytes:
-    return text.removesuffix(MARK)
 
 
 def _is_whole(text: bytes, dialect: Dialect, columns: int = 0) -> bool:

@@ -126,11 +126,13 @@ class RowRules:
         low, high = max(since - self.ages.min_age + 1, 0), min(since, since + 99 - self.ages.max)
         return f"({minor} OR {value} BETWEEN {low} AND {high})"
 
-    def minor_in_words(self, column: str, kind: pa.DataType) -> str:
-        """SQL for whether a value of an age column that cannot be read as a number says an age below ``ages.min_age`` in words."""
+    def minor_in_words(self, column: str, kind: pa.DataType, given: str, value: str) -> str:
+        """SQL for whether an age column that cannot be read as a number says an age below ``ages.min_age`` in words.
+
+        ``given`` and ``value`` are what :meth:`given_and_read` has for the column.
+        """
         if column != "approximate_age" or not self.ages.min_age or not is_text(kind):
             return "FALSE"
-        given, value = self.given_and_read(column, kind)
         return f"CASE WHEN {given} AND {value} IS NULL THEN {minor_in_words(column, self.ages.min_age)} ELSE FALSE END"
 
     def is_near_limit(self, column: str, value: str) -> str:
@@ -183,7 +185,7 @@ class RowRules:
         for column in (c for c in EXISTING if c in raw.column_names and not pa.types.is_null(raw[c].type)):
             given, value = self.given_and_read(column, raw[column].type)
             register(connection, "raw", raw)
-            words = self.minor_in_words(column, raw[column].type)
+            words = self.minor_in_words(column, raw[column].type, given, value)
             read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
             some = "array_agg(text ORDER BY row * 7919 % 10007)"  # spread over the piece, because sources are often sorted
             older = f"{some} FILTER (NOT {self.is_too_young(column, 'value')})"
@@ -236,8 +238,7 @@ class RowRules:
         columns = [c for c in EXISTING if c in kinds and raw[c].null_count < raw.num_rows]  # working copies have all of them
         read = {c: self.given_and_read(c, kinds[c]) for c in columns}
         values = "".join(f", {value} AS {c}_value, {given} AS {c}_given" for c, (given, value) in read.items())
-        words = {c: self.minor_in_words(c, kinds[c]) for c in columns}
-        values += "".join(f", {sql} AS {c}_words" for c, sql in words.items())
+        values += "".join(f", {self.minor_in_words(c, kinds[c], *read[c])} AS {c}_words" for c in columns)
         known = "".join(f", {self.known(c, f'{c}_value')} AS {c}_known" for c in columns)
         chosen = [f"{c}_known" for c in self.ages.precedence if c in columns]
         age = f"CASE WHEN NOT withheld THEN coalesce({', '.join(chosen)}) END" if chosen else "NULL"
