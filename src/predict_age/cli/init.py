@@ -82,7 +82,7 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
     lines += [f"  {'files':<16} {sentence}" for sentence in proposal.stray]
     ages, shown = proposal.ages, proposal.shown_ages
     known = f"{shown.known:,} of {shown.given:,} given"
-    if shown != ages.given:  # a number of fewer people is not told
+    if shown != ages.given:  # a number of fewer people is not shown
         known = f"about {shown.known:,}; fewer than {MIN_SHOWN_PEOPLE} given ages are not used"
     lines.append(f"  {'known ages':<16} {known}, at {proposal.as_of.isoformat()}")
     lines += [f"    not used: {sentence}" for sentence in ages.unused]

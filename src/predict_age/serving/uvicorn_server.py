@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from predict_age.serving.asgi import AsgiApplication
 
 MAX_HEAD_BYTES = 16_384
-REFUSED_CONNECTIONS = 100  # beyond the most, which are told so
+REFUSED_CONNECTIONS = 100  # beyond the most, which get an answer that says so
 DRAIN_SECONDS = 9
 _FRAMING = (b"content-length", b"transfer-encoding")
 _REFUSED = b"HTTP/1.1 %d %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
