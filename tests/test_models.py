@@ -25,7 +25,7 @@ from predict_age.errors import IntegrityError
 from predict_age.features.encode import fit_encoders
 from predict_age.features.spec import parse_features
 from predict_age.hashing import sampling_hash
-from predict_age.models import artifact
+from predict_age.models import artifact, conformal
 from predict_age.models.age_distribution import quantiles
 from predict_age.models.bundle import EnsembleWeights, MemberOutputs, confidence_pct
 from predict_age.models.bundle_training import run_in_turn, train_bundle
@@ -505,6 +505,54 @@ def test_narrow_and_wide_raw_intervals_are_covered_alike() -> None:
     confident = width <= np.quantile(width, 0.2)
     assert abs(inside[confident].mean() - 0.9) < 0.02
     assert ((raw.lower - one <= age) & (age <= raw.upper + one))[confident].mean() < 0.85, "the check can fail"
+
+
+def _by_width(spread_of: Callable[[np.ndarray], np.ndarray], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Corrections by whole width (k,), and true coverages of whole widths 4 to 10: ages err by ``spread_of`` the whole width."""
+    width = RNG.uniform(4, 12, rows)
+    point = RNG.uniform(25, 29, rows)
+    whole = RawIntervals(np.zeros(rows, np.int64), point, point - width / 2, point + width / 2).whole_width
+    age = np.floor(point + RNG.normal(size=rows) * spread_of(whole))
+    first = np.arange(rows) < rows // 2
+    raw, some = (
+        RawIntervals(np.zeros(n.sum(), np.int64), point[n], point[n] - width[n] / 2, point[n] + width[n] / 2)
+        for n in (~first, first)
+    )
+    made = calibrate(some, age[first], np.floor(point[first]), 0.9)
+    widen, truth = made.widen(raw), age[~first]
+    inside = (raw.lower - widen <= truth) & (truth <= raw.upper + widen)
+    return np.array(made.by_width), np.array([inside[whole[~first] == w].mean() for w in range(4, 11)])
+
+
+def test_corrections_of_groups_that_differ_by_chance_are_nearly_that_of_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of some 250 people whose errors grow with their width: their corrections scatter less than half as much as their own."""
+
+    def scatter() -> float:
+        return float(np.mean([np.std(_by_width(lambda width: (width + 1) / 4, 4_000)[0]) for _ in range(40)]))
+
+    shrunk = scatter()
+    monkeypatch.setattr(conformal, "UNSHRUNK_GROUPS", CELLS)
+    assert shrunk < 0.6 * scatter(), "and the check can fail"
+
+
+def test_one_group_that_differs_keeps_its_correction() -> None:
+    """One of eight groups of 1,000 people errs three times as much: it is covered within the error of the test and the one it is moved."""
+    _, covered = _by_width(lambda width: np.where(width == 7, 3, 1) * (width + 1) / 4, 16_000)
+    assert covered[3] > 0.9 - 4 * (0.09 / 1000) ** 0.5
+    assert abs(covered.mean() - 0.9) < 0.015
+
+
+@given(st.lists(st.floats(-9, 9), min_size=1, max_size=14))
+def test_shares_of_differences_that_groups_keep(deviation: list[float]) -> None:
+    """All of it for three groups and fewer; for more, nobody is moved further than a standard error, unless chance explains all."""
+    kept = conformal._kept_shares(np.array(deviation), deviation)
+    assert (kept >= 0).all() and (kept <= 1).all()
+    moved = np.abs(deviation) * (1 - kept)
+    assert (moved <= 1 + 1e-9).all()
+    if len(deviation) <= 3:
+        assert (kept == 1).all()
+    elif sum(z * z for z in deviation) <= len(deviation) - 3:
+        assert (kept[np.abs(deviation) <= 1] == 0).all()
 
 
 @given(st.lists(st.integers(-60, 60), min_size=1, max_size=60), st.sampled_from([0.5, 0.8, 0.9]))

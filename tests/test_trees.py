@@ -25,7 +25,7 @@ from predict_age.models.tree_ensembles.xgboost_trees import parse_xgboost_trees
 from predict_age.models.xgb_model import XGBoostModel, train_xgboost
 
 NAMES = ["a", "b", "c", "d"]
-SMALL = TrainingConfig(rounds=30, light_rounds=30, forest_trees=5, min_leaf_rows=2)
+SMALL = TrainingConfig(rounds=30, light_rounds=30, forest_trees=5, min_leaf_rows=2, forest_leaf_rows=2)
 ODD = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1e-36, -1e-36, 1e-35, -1e-35, 3e-35, 3e38, -3e38, -1e30, 1e-45], np.float32)
 
 
@@ -146,7 +146,7 @@ def test_same_as_the_slower_forest(which: int, depth: int, seed: int, rows: int)
 def test_trees_of_one_leaf() -> None:
     """Models that learned nothing: every tree is a single leaf."""
     x, y = people(0)
-    stubborn = SMALL.model_copy(update={"min_leaf_rows": 10**6})
+    stubborn = SMALL.model_copy(update={"min_leaf_rows": 10**6, "forest_leaf_rows": 10**6})
     for model in (train_xgboost(x, y, NAMES, stubborn, 1), train_lightgbm(x, y, NAMES, stubborn, 1)):
         predictions = by_all(model, x)
         assert agree(predictions) and len(np.unique(predictions[0])) == 1

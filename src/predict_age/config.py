@@ -99,6 +99,7 @@ class TrainingConfig(_Section):
     size_presets: bool = True
     forest_trees: int = Field(default=30, ge=1, le=500)
     forest_depth: int = Field(default=12, ge=1, le=16)
+    forest_leaf_rows: int = Field(default=20, ge=1)
     tune_minutes: float = Field(default=0.0, ge=0, le=1440)
 
     @field_validator("members")

@@ -153,7 +153,8 @@ class AgeRegressor(RegressorMixin, BaseEstimator):
     def _settings(self, rows: int, seed: int) -> TrainingConfig:
         given = {"rounds": self.rounds, "light_rounds": self.rounds, "networks": self.networks, "network_passes": self.passes}
         chosen = {name: value for name, value in given.items() if value is not None}
-        settings = TrainingConfig(coverage=self.coverage, seed=seed, min_leaf_rows=max(1, min(20, rows // 20)))
+        leaf_rows = max(1, min(20, rows // 20))
+        settings = TrainingConfig(coverage=self.coverage, seed=seed, min_leaf_rows=leaf_rows, forest_leaf_rows=leaf_rows)
         return TrainingConfig.model_validate({**for_people(settings, rows).model_dump(), **chosen})
 
 

@@ -5,13 +5,19 @@ the age is - narrow or wide raw intervals, the band of the predicted age, few or
 own where they have enough calibration rows ("Mondrian" conformal prediction, Vovk, Gammerman and Shafer 2005, chapter 4). A person
 belongs to several groups, so the corrections are added up, each fitted to what the others leave over (Jung et al. 2023, "Batch
 multivalid conformal prediction"). Corrections are shares of the raw width, because uncertain predictions err by more years.
+
+The corrections of many groups differ by chance, too, and following chance makes intervals wider and groups no better covered. So
+they are shrunk towards the correction of everybody, as James and Stein (1961) shrink means: the less the coverages of the groups
+differ beyond chance, the more. No group is moved by more than one standard error of its coverage ("limited translation", Efron and
+Morris 1972), so that a single group that differs keeps its correction.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -24,6 +30,8 @@ MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard erro
 MAX_WIDTH_GROUPS = 10
 GROUP_SHARE = 0.7  # of an equal share of the rows, for the smallest group: few widths are cut unevenly
 FITTING_PASSES = 3
+UNSHRUNK_GROUPS = 3  # as many means are never improved by shrinking them towards their own mean
+MOST_MOVED = 1.0  # standard errors of its coverage by which shrinking moves a group
 UNIT_YEARS = 1.0  # added to the raw width, so that an interval without width can be widened, too
 MOST_INWARDS = -1.0  # moves each end beyond the other: only the predicted age is left
 
@@ -147,13 +155,13 @@ def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, cov
         by_width=(0.0,) * (len(edges) + 1),
     )
     cells, widths = blank.cells(raw), blank.widths(raw)
-    by_cell, by_width = np.zeros(CELLS), np.zeros(len(edges) + 1)
-    everybody = np.ones(len(age), np.bool_)
+    by_cell: Float64Array = np.zeros(CELLS)
+    by_width: Float64Array = np.zeros(len(edges) + 1)
+    of_cells = [(cells == c, cells // 2 == c // 2) for c in range(CELLS)]
+    of_widths = [(widths == w,) for w in range(len(by_width))]
     for _ in range(FITTING_PASSES):
-        left = needed - by_width[widths]
-        by_cell = np.array([_of_first_large((cells == c, cells // 2 == c // 2, everybody), left, coverage) for c in range(CELLS)])
-        left = needed - by_cell[cells]
-        by_width = np.array([_of_first_large((widths == w, everybody), left, coverage) for w in range(len(by_width))])
+        by_cell = _shrunk_corrections(of_cells, needed - by_width[widths], coverage)
+        by_width = _shrunk_corrections(of_widths, needed - by_cell[cells], coverage)
     return replace(blank, by_cell=tuple(by_cell.tolist()), by_width=tuple(by_width.tolist()))
 
 
@@ -171,7 +179,35 @@ def _width_edges(whole_width: Float64Array) -> tuple[float, ...]:
     return tuple(edges[: MAX_WIDTH_GROUPS - 1])
 
 
-def _of_first_large(groups: tuple[BoolArray, ...], scores: Float64Array, coverage: float) -> float:
-    """Conformal correction of the first of the ``groups`` (n,) with enough rows; the last holds everybody."""
-    chosen = next((rows for rows in groups[:-1] if rows.sum() >= MIN_CELL_ROWS), groups[-1])
-    return conformal_correction(scores[chosen], coverage)
+def _shrunk_corrections(groups: Sequence[tuple[BoolArray, ...]], scores: Float64Array, coverage: float) -> Float64Array:
+    """Conformal corrections (k,) of the ``groups``, from ``scores`` (n,), shrunk towards that of everybody.
+
+    A group is given as ever larger sets of rows (n,), the first of which with MIN_CELL_ROWS counts; without one it gets the
+    correction of everybody.
+    """
+    of_all = conformal_correction(scores, coverage)
+    covered = scores <= of_all
+    share = float(covered.mean()) if len(covered) else coverage  # above the coverage where many scores are equal
+    own, deviation = np.full(len(groups), of_all), np.zeros(len(groups))  # of the coverage, in standard errors
+    distinct: dict[bytes, float] = {}
+    for number, sets in enumerate(groups):
+        rows = next((rows for rows in sets if rows.sum() >= MIN_CELL_ROWS), None)
+        if rows is not None:
+            own[number] = conformal_correction(scores[rows], coverage)
+            deviation[number] = (covered[rows].mean() - share) / sqrt(max(share * (1 - share), 1e-9) / rows.sum())
+            distinct[rows.tobytes()] = float(deviation[number])
+    return of_all + _kept_shares(deviation, list(distinct.values())) * (own - of_all)
+
+
+def _kept_shares(deviation: Float64Array, distinct: list[float]) -> Float64Array:
+    """Shares (k,) of its difference from everybody that a group keeps whose coverage is off by ``deviation`` (k,), standard errors.
+
+    ``distinct``: the deviations, each once, of the groups that have rows of their own.
+    """
+    by_chance, found = len(distinct) - UNSHRUNK_GROUPS, sum(z * z for z in distinct)
+    if by_chance <= 0:
+        return np.ones(len(deviation))
+    least = max(0.0, 1 - by_chance / found) if found else 0.0
+    far = np.abs(deviation) > MOST_MOVED
+    kept: Float64Array = np.where(far, np.maximum(least, 1 - MOST_MOVED / np.where(far, np.abs(deviation), 1.0)), least)
+    return kept

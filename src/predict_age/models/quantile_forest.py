@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import xgboost
 
 FOREST_CHUNK_ROWS = 2048
+COLUMNS_PER_SPLIT = 26  # of many columns, for each split: trees that may choose among more of them are too much alike
+LEAST_SHARE_TRIED, MOST_SHARE_TRIED = 0.2, 0.6
 SUM_TOLERANCE = 1e-3  # float32 shares of a leaf sum to 1 within about 1e-6
 LEAF_ARRAYS = {
     "leaf_of": ArrayRule(np.int32, ("trees", "nodes"), 0, 2**31 - 1),
@@ -122,15 +124,16 @@ def train_forest(
     import xgboost
 
     data = xgboost.QuantileDMatrix(fill_missing(matrix), age, max_bin=128, nthread=threads)
+    share_tried = min(MOST_SHARE_TRIED, max(LEAST_SHARE_TRIED, COLUMNS_PER_SPLIT / matrix.shape[1]))
     parameters = {
         "tree_method": "hist",
         "max_bin": 128,
         "num_parallel_tree": settings.forest_trees,
         "learning_rate": 1.0,
         "subsample": 0.6,
-        "colsample_bynode": 0.6,
+        "colsample_bynode": share_tried,
         "max_depth": settings.forest_depth,
-        "min_child_weight": settings.min_leaf_rows,
+        "min_child_weight": settings.forest_leaf_rows,
         "reg_lambda": 0.0,
         "base_score": float(age.mean(dtype=np.float64)),
         "seed": settings.seed,
