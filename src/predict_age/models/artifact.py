@@ -29,8 +29,12 @@ from predict_age.models.structure import decoding, read_arrays, unusable
 from predict_age.models.xgb_model import XGBoostModel
 from predict_age.storage.durable_files import creating, file_sha256, write_json
 
-MODEL_FORMAT = 3
-READABLE_FORMATS = (2, 3)  # 2 has no weight of Ridge, no distribution around the point, no correction by width
+MODEL_FORMAT = 4
+READABLE_FORMATS = (
+    2,
+    3,
+    4,
+)  # 3 has no scaled residuals; 2 no weight of Ridge, no distribution around the point, no correction by width
 MODEL_FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
 
 
@@ -82,6 +86,7 @@ def _ensemble_json(ensemble: EnsembleWeights) -> dict[str, object]:
         "oldest": ensemble.oldest,
         "residual_share": ensemble.residual_share,
         "residuals": ensemble.residuals,
+        "scaled_residuals": ensemble.scaled_residuals,
     }
 
 

@@ -27,6 +27,7 @@ from predict_age.models.xgb_model import XGBoostModel
 from predict_age.pieces import finished
 
 YEARS_PER_PERCENT = 3.33
+LEAST_SCALE_YEARS = 0.5  # of scaled residuals: a distribution that names one age has no width
 MEMBERS = ("xgboost", "lightgbm", "network", "ridge")
 NETWORK_PIECE_ROWS, FOREST_PIECE_ROWS = 256, 128  # rows for which a network, or a forest, is asked before a pause
 MemberValues = tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]
@@ -104,8 +105,8 @@ class EnsembleWeights:
     ``weights``: of MEMBERS, at least 0, sum 1; ``network_share`` in [0, 1]: weight of the network, against the forest, in the
     distribution that gives the interval; ``coverage``: target share of ages inside the interval; ages in whole years.
     ``residual_share`` in [0, 1]: weight, against both, of the distribution around the ensemble's point; ``residuals``: evenly
-    spaced quantiles of age - point, years, of people whom no member was trained on. ``rule`` is the run's, not the model's: whom to
-    withhold.
+    spaced quantiles of age - point of people whom no member was trained on, in years or, if ``scaled_residuals``, as shares of the
+    width of the interval of network and forest. ``rule`` is the run's, not the model's: whom to withhold.
     """
 
     weights: tuple[float, ...]
@@ -116,6 +117,7 @@ class EnsembleWeights:
     oldest: int
     residual_share: float = 0.0
     residuals: tuple[float, ...] = ()
+    scaled_residuals: bool = False
     rule: WithholdingRule = NOBODY_WITHHELD
 
     def levels(self) -> tuple[float, float, float]:
@@ -131,9 +133,27 @@ class EnsembleWeights:
         """Weighted sums (n,) of the members' ``points`` (n, 4), in the order of MEMBERS whatever n is."""
         return sum((points[:, i] * weight for i, weight in enumerate(self.weights) if weight), np.zeros(len(points)))
 
-    def around_point(self, points: NDArray[np.float64]) -> Probabilities:
-        """Distributions (n, n_ages) around the ensemble's point, from the members' ``points`` (n, 4)."""
-        return distribution_around(self._weighted(points), np.array(self.residuals), self.youngest, self.oldest)
+    @property
+    def residuals_alone(self) -> bool:
+        """Whether the distribution around the point needs no other beside it."""
+        return self.residual_share == 1 and not self.scaled_residuals
+
+    def scale(self, mixture: Probabilities) -> NDArray[np.float64]:
+        """Widths (n,), years, of the intervals of ``mixture`` (n, n_ages), LEAST_SCALE_YEARS at least."""
+        low, _, high = quantiles(mixture, self.youngest, self.levels()).T
+        widths: NDArray[np.float64] = np.maximum(high - low, LEAST_SCALE_YEARS)
+        return widths
+
+    def around_point(self, points: NDArray[np.float64], mixture: Probabilities | None) -> Probabilities:
+        """Distributions (n, n_ages) around the ensemble's point, from the members' ``points`` (n, 4).
+
+        ``mixture`` (n, n_ages) of network and forest gives their scale, if residuals are scaled.
+        """
+        scale = None
+        if self.scaled_residuals:
+            assert mixture is not None
+            scale = self.scale(mixture)
+        return distribution_around(self._weighted(points), np.array(self.residuals), self.youngest, self.oldest, scale)
 
     def outputs(
         self,
@@ -147,9 +167,9 @@ class EnsembleWeights:
 
         ``network_quantiles`` (n, 3) are those of the network's distribution, where they are known already.
         """
-        mixture = None if self.residual_share == 1 else mix_distributions(network, forest, self.network_share)
+        mixture = None if self.residuals_alone else mix_distributions(network, forest, self.network_share)
         if self.residual_share > 0:
-            mixture = mix_distributions(self.around_point(points), mixture, self.residual_share)
+            mixture = mix_distributions(self.around_point(points, mixture), mixture, self.residual_share)
         assert mixture is not None
         above, youngest = self.rule.above(mixture, self.youngest)
         known = network_quantiles if above is network else None
@@ -240,7 +260,7 @@ class Bundle:
     def _members_in_pieces(self, matrix: Matrix, all_members: bool) -> Generator[None, None, MemberValues]:
         if matrix.shape[1] != self.columns:  # kernels do not check bounds
             raise ValueError(f"the models read {self.columns} columns, not {matrix.shape[1]}")
-        weights, residuals_alone = self.ensemble.weights, self.ensemble.residual_share == 1
+        weights, residuals_alone = self.ensemble.weights, self.ensemble.residuals_alone
         points = np.zeros((len(matrix), len(MEMBERS)))
         network = forest = interval_quantiles = None
         if all_members or weights[2] or (self.ensemble.network_share > 0 and not residuals_alone):

@@ -80,17 +80,18 @@ def choose_residual_share(
     levels: tuple[float, float],
     age: NDArray[np.floating],
     worth: float,
-) -> float:
+) -> tuple[float, float]:
     """Weight (0, 1/4 ... 1) of the distributions ``around_point`` (n_rows, n_ages), the rest for ``mixture``: least pinball loss.
 
-    0 when they reduce it by less than the share ``worth``, or without rows.
+    0 when they reduce it by less than the share ``worth``, or without rows. Returns the weight and the loss, years, with it.
     """
     if not len(age):
-        return 0.0
+        return 0.0, 0.0
     losses = [
         pinball_loss(quantiles(mix_distributions(around_point, mixture, w), youngest, levels), levels, age) for w in SHARES_TRIED
     ]
-    return 0.0 if losses[0] <= min(losses) * (1 + worth) else float(SHARES_TRIED[int(np.argmin(losses))])
+    best = 0 if losses[0] <= min(losses) * (1 + worth) else int(np.argmin(losses))
+    return float(SHARES_TRIED[best]), losses[best]
 
 
 def mix_distributions(network: Probabilities | None, forest: Probabilities | None, share: float) -> Probabilities:
@@ -108,17 +109,26 @@ def residual_quantiles(residuals: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(np.quantile(residuals, levels).tolist()) if len(residuals) else ()
 
 
-def distribution_around(point: NDArray[np.float64], residuals: NDArray[np.float64], youngest: int, oldest: int) -> Probabilities:
+def distribution_around(
+    point: NDArray[np.float64],
+    residuals: NDArray[np.float64],
+    youngest: int,
+    oldest: int,
+    scale: NDArray[np.float64] | None = None,
+) -> Probabilities:
     """Distributions (n_rows, n_ages) of whole ages whose distance from ``point`` (n_rows,) has the quantiles ``residuals`` (k,).
 
-    A whole age a stands for a - 0.5 .. a + 0.5. Ages above the window count as its upper end. Those below it are left out, so that
-    nobody gathers at the lower end, unless nothing else is left.
+    Residuals are years, or shares of ``scale`` (n_rows,), years. A whole age a stands for a - 0.5 .. a + 0.5. Ages above the window
+    count as its upper end. Those below it are left out, so that nobody gathers at the lower end, unless nothing else is left.
     """
-    ends = np.arange(youngest, oldest) + 0.5
+    ends = np.arange(youngest, oldest) + 0.5 - point[:, np.newaxis]
+    start = youngest - 0.5 - point
+    if scale is not None:
+        ends, start = ends / scale[:, np.newaxis], start / scale
     levels = np.linspace(0, 1, len(residuals))
     distinct = np.append(np.diff(residuals) > 0, True)  # of equal quantiles the highest level: the distribution function jumps
-    below = np.interp(ends - point[:, np.newaxis], residuals[distinct], levels[distinct], left=0.0, right=1.0)
-    outside = np.interp(youngest - 0.5 - point, residuals[distinct], levels[distinct], left=0.0, right=1.0)[:, np.newaxis]
+    below = np.interp(ends, residuals[distinct], levels[distinct], left=0.0, right=1.0)
+    outside = np.interp(start, residuals[distinct], levels[distinct], left=0.0, right=1.0)[:, np.newaxis]
     outside[outside >= 1] = 0.0
     cumulative = np.column_stack([np.zeros(len(point)), (below - outside) / (1 - outside), np.ones(len(point))])
     return np.diff(cumulative, axis=1).astype(np.float32)

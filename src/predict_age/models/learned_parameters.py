@@ -76,6 +76,7 @@ class _Blend(_Saved):
     oldest: Annotated[int, Field(ge=0, le=OLDEST)]
     residual_share: _Share = 0.0
     residuals: Annotated[list[Annotated[float, Field(ge=-1e6, le=1e6)]], Field(max_length=MAX_RESIDUAL_QUANTILES)] = []
+    scaled_residuals: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> _Blend:
@@ -186,4 +187,5 @@ class LearnedParameters(_Saved):
             saved.oldest,
             saved.residual_share,
             tuple(saved.residuals),
+            saved.scaled_residuals,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 import pyarrow as pa
@@ -184,19 +185,26 @@ def weighed_ensemble(
     """The ``ensemble`` with weights from outputs of all members for people whom none was trained on.
 
     ``points`` (n, n_members); ``network`` and ``forest`` (n, n_ages); ``age`` (n,): years. The distribution around the point takes
-    part together with Ridge, which has no other. A further distribution must gain more than a member: it takes longest.
+    part together with Ridge, which has no other; its residuals are in years or shares of the others' width, whichever loses less.
+    A further distribution must gain more than a member: it takes longest.
     """
     (low, _, high), youngest, worth = ensemble.levels(), ensemble.youngest, DISTRIBUTION_WORTH * settings.worth
     allowed = np.array([name in settings.members for name in MEMBERS])
     weights = choose_point_weights(points, age, MEMBER_COSTS, settings.worth, allowed)
     share = choose_network_share(network, forest, youngest, (low, high), age, worth) if "network" in settings.members else 0.0
-    residuals = residual_quantiles(age - points @ weights)
-    weighed = replace(ensemble, weights=tuple(weights.tolist()), network_share=share, residuals=residuals)
+    errors = age - points @ weights
+    weighed = replace(ensemble, weights=tuple(weights.tolist()), network_share=share, residuals=residual_quantiles(errors))
     if "ridge" not in settings.members or not len(age):
         return weighed
     mixture = mix_distributions(network, forest, share)
-    residual_share = choose_residual_share(mixture, weighed.around_point(points), youngest, (low, high), age, worth)
-    return replace(weighed, residual_share=residual_share)
+    scaled = replace(weighed, residuals=residual_quantiles(errors / weighed.scale(mixture)), scaled_residuals=True)
+    chosen, least = weighed, inf
+    for kind in (weighed, scaled):
+        around_point = kind.around_point(points, mixture)
+        residual_share, loss = choose_residual_share(mixture, around_point, youngest, (low, high), age, worth)
+        if loss < least:
+            chosen, least = replace(kind, residual_share=residual_share), loss
+    return chosen
 
 
 def _out_of_fold_predictions(
