@@ -76,6 +76,24 @@ def test_a_model_stays_valid_when_more_names_are_refused(trained: Path, monkeypa
     assert len(compile_features(text + "\n", dt.date(2025, 10, 23))[0])
 
 
+def test_model_of_format_3_has_residuals_in_years(trained: Path, model: Model, tmp_path: Path) -> None:
+    """Format 3 knows no scale: its residuals are years; a model with scaled ones predicts alike one by one and together."""
+    residuals = np.linspace(-1, 1, 21).tolist()
+    model.learned["blend"] |= {"residual_share": 1.0, "residuals": residuals, "scaled_residuals": True}
+    scaled = load(tmp_path / "scaled", model.write(tmp_path / "scaled"))
+    assert scaled.ensemble.scaled_residuals and not scaled.ensemble.residuals_alone
+    matrix = np.random.default_rng(2).uniform(0, 40, (300, scaled.columns)).astype(np.float32)
+    together, alone = scaled.predict(matrix), [scaled.predict(matrix[i : i + 1]) for i in range(40)]
+    for name in ("age", "lower", "upper"):
+        assert getattr(together, name)[:40].tolist() == [getattr(one, name)[0] for one in alone]
+    model.manifest["format"] = 3
+    del model.learned["blend"]["scaled_residuals"]
+    old = load(tmp_path / "old", model.write(tmp_path / "old"))
+    assert old.ensemble.residuals_alone
+    widths, all_the_same = together.upper - together.lower, old.predict(matrix)
+    assert widths.std() > 2 * (all_the_same.upper - all_the_same.lower).std(), "each has a width of its own"
+
+
 def test_model_of_format_2_predicts_without_what_it_lacks(trained: Path, model: Model, tmp_path: Path) -> None:
     """Format 2 has three weights and no distribution around the point: both count as 0."""
     model.manifest["format"] = 2
@@ -316,6 +334,8 @@ BROKEN: dict[str, tuple[str, str, Change]] = {  # what -> (file, member in the m
             ("blend/residuals/1", float("inf")),
             ("blend/residuals/1", "0"),
             ("blend/residuals", [0.0] * 202),
+            ("blend/scaled_residuals", 1),
+            ("blend/scaled_residuals", "yes"),
             ("blend/weights", [0.2] * 5),
             ("blend/coverage", 1.0),
             ("blend/coverage", 0),

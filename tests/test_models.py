@@ -65,7 +65,7 @@ from predict_age.models.metrics import evaluate, interval_quality, metrics_by_ba
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import MAX_PENALTY_ROWS, PENALTIES, best_penalty, train_ridge
 from predict_age.models.size_presets import FOR_FEW, FOR_SOME, for_people
-from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles
+from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles, weighed_ensemble
 from predict_age.models.tuning import TuningResult
 from predict_age.models.xgb_model import fill_missing, train_xgboost
 from predict_age.records.json_fields import as_json
@@ -424,6 +424,38 @@ def test_distribution_around_a_point_has_the_residuals_as_quantiles() -> None:
     steps = distribution_around(np.array([40.0]), np.array(residual_quantiles(np.array([-1.0, -1.0, -1.0, 2.0]))), 14, 100)
     assert steps[0, 39 - 14] == pytest.approx(2 / 3, abs=0.2) and steps.sum() == pytest.approx(1)
     assert residual_quantiles(np.empty(0)) == () and len(residual_quantiles(np.array([1.5]))) == 2
+    scale = np.array([0.5, 3.0, 8.0])
+    scaled = distribution_around(point, saved, 14, 100, scale)
+    alone = [distribution_around(point[i : i + 1], saved * scale[i], 14, 100)[0] for i in range(3)]
+    assert np.allclose(scaled, alone, atol=1e-6), "residuals are shares of the scale of each row"
+
+
+def _mixture_of(spread: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Normal distributions (n, 87) of the ages 14 to 100."""
+    made = np.exp(-0.5 * ((np.arange(14, 101) - middle[:, None]) / spread[:, None]) ** 2).astype(np.float32)
+    return made / made.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_residuals_are_scaled_where_the_others_know_who_is_predicted_well(known: bool) -> None:
+    """A point that errs less than network and forest, by a spread that these know or not: scaled, or in years."""
+    n = 3_000
+    spread = RNG.choice([1.0, 4.0], n)
+    age = np.floor(RNG.uniform(30, 70, n)).astype(np.float32)
+    point = age + RNG.normal(size=n) * spread
+    believed = spread if known else RNG.permutation(spread)
+    network = _mixture_of(3 * believed, age + RNG.normal(size=n) * 3 * believed)
+    points = np.column_stack([point] * 3 + [RNG.uniform(30, 70, n)])
+    start = EnsembleWeights((0.25,) * 4, 0.5, NO_CALIBRATION, 0.9, 14, 100)
+    made = weighed_ensemble(start, points, network, network, age, TrainingConfig())
+    assert made.scaled_residuals is known and made.residual_share > 0.5
+    ends = made.outputs(points, network, network, np.zeros(n, np.int64)).interval_quantiles
+    width = ends[:, 2] - ends[:, 0]
+    covered = (ends[:, 0] - 0.5 <= age) & (age <= ends[:, 2] + 0.5)
+    for some in (spread == 1, spread == 4) if known else (width < np.inf,):
+        assert abs(covered[some].mean() - 0.9) < 0.1
+    if known:
+        assert width[spread == 4].mean() > 3 * width[spread == 1].mean()
 
 
 def test_residual_share_is_the_minimum_of_the_pinball_loss() -> None:
@@ -434,10 +466,11 @@ def test_residual_share_is_the_minimum_of_the_pinball_loss() -> None:
     age = np.round(point + errors).astype(np.float32)
     right = distribution_around(point, np.array(residual_quantiles(age - point)), 14, 100)
     flat = np.full((n, 87), 1 / 87, np.float32)
-    assert choose_residual_share(flat, right, 14, (0.05, 0.95), age, 0.0) == 1.0
-    assert choose_residual_share(right, flat, 14, (0.05, 0.95), age, 0.0) == 0.0
-    assert choose_residual_share(right, right, 14, (0.05, 0.95), age, 0.0) == 0.0
-    assert choose_residual_share(flat[:0], right[:0], 14, (0.05, 0.95), age[:0], 0.0) == 0.0
+    loss = pinball_loss(quantiles(right, 14, (0.05, 0.95)), (0.05, 0.95), age)
+    assert choose_residual_share(flat, right, 14, (0.05, 0.95), age, 0.0) == (1.0, loss)
+    assert choose_residual_share(right, flat, 14, (0.05, 0.95), age, 0.0) == (0.0, loss)
+    assert choose_residual_share(right, right, 14, (0.05, 0.95), age, 0.0) == (0.0, loss)
+    assert choose_residual_share(flat[:0], right[:0], 14, (0.05, 0.95), age[:0], 0.0) == (0.0, 0.0)
 
 
 def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:

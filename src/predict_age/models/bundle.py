@@ -17,7 +17,7 @@ from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import Probabilities, quantiles
 from predict_age.models.conformal import Calibration, RawIntervals
 from predict_age.models.density_network import DensityNetwork
-from predict_age.models.ensemble import distribution_around, mix_distributions
+from predict_age.models.ensemble import distribution_around, interval_widths, mix_distributions
 from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
@@ -27,7 +27,6 @@ from predict_age.models.xgb_model import XGBoostModel
 from predict_age.pieces import finished
 
 YEARS_PER_PERCENT = 3.33
-LEAST_SCALE_YEARS = 0.5  # of scaled residuals: a distribution that names one age has no width
 MEMBERS = ("xgboost", "lightgbm", "network", "ridge")
 NETWORK_PIECE_ROWS, FOREST_PIECE_ROWS = 256, 128  # rows for which a network, or a forest, is asked before a pause
 MemberValues = tuple[NDArray[np.float64], Probabilities | None, Probabilities | None, NDArray[np.float64] | None]
@@ -138,12 +137,6 @@ class EnsembleWeights:
         """Whether the distribution around the point needs no other beside it."""
         return self.residual_share == 1 and not self.scaled_residuals
 
-    def scale(self, mixture: Probabilities) -> NDArray[np.float64]:
-        """Widths (n,), years, of the intervals of ``mixture`` (n, n_ages), LEAST_SCALE_YEARS at least."""
-        low, _, high = quantiles(mixture, self.youngest, self.levels()).T
-        widths: NDArray[np.float64] = np.maximum(high - low, LEAST_SCALE_YEARS)
-        return widths
-
     def around_point(self, points: NDArray[np.float64], mixture: Probabilities | None) -> Probabilities:
         """Distributions (n, n_ages) around the ensemble's point, from the members' ``points`` (n, 4).
 
@@ -152,7 +145,7 @@ class EnsembleWeights:
         scale = None
         if self.scaled_residuals:
             assert mixture is not None
-            scale = self.scale(mixture)
+            scale = interval_widths(mixture, self.youngest, self.levels())
         return distribution_around(self._weighted(points), np.array(self.residuals), self.youngest, self.oldest, scale)
 
     def outputs(

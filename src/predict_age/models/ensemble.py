@@ -14,6 +14,7 @@ WEIGHT_GRID_STEPS = 20  # weights are multiples of 1/20
 SHRINKAGE = 0.5  # penalty on weights that differ from equal ones, as a share of the error; it falls with the root of the rows
 SHARES_TRIED = np.arange(5) / 4
 MAX_RESIDUAL_QUANTILES = 201
+LEAST_SCALE_YEARS = 0.5  # of residuals: a distribution that names one age has no width
 
 
 def choose_point_weights(
@@ -107,6 +108,13 @@ def residual_quantiles(residuals: NDArray[np.float64]) -> tuple[float, ...]:
     """Evenly spaced quantiles of ``residuals`` (n,), years, from the least to the largest; at most as many as there are rows."""
     levels = np.linspace(0, 1, min(MAX_RESIDUAL_QUANTILES, max(2, len(residuals))))
     return tuple(np.quantile(residuals, levels).tolist()) if len(residuals) else ()
+
+
+def interval_widths(mixture: Probabilities, youngest: int, levels: tuple[float, ...]) -> NDArray[np.float64]:
+    """Years (n_rows,) between the first and the last of the ``levels`` of ``mixture`` (n_rows, n_ages), LEAST_SCALE_YEARS at least."""
+    ends = quantiles(mixture, youngest, levels)
+    widths: NDArray[np.float64] = np.maximum(ends[:, -1] - ends[:, 0], LEAST_SCALE_YEARS)
+    return widths
 
 
 def distribution_around(

@@ -27,6 +27,7 @@ from predict_age.models.ensemble import (
     choose_network_share,
     choose_point_weights,
     choose_residual_share,
+    interval_widths,
     mix_distributions,
     residual_quantiles,
 )
@@ -197,7 +198,9 @@ def weighed_ensemble(
     if "ridge" not in settings.members or not len(age):
         return weighed
     mixture = mix_distributions(network, forest, share)
-    scaled = replace(weighed, residuals=residual_quantiles(errors / weighed.scale(mixture)), scaled_residuals=True)
+    scaled = replace(
+        weighed, residuals=residual_quantiles(errors / interval_widths(mixture, youngest, (low, high))), scaled_residuals=True
+    )
     chosen, least = weighed, inf
     for kind in (weighed, scaled):
         around_point = kind.around_point(points, mixture)
