@@ -250,7 +250,7 @@ MUTATIONS = (
     Mutation("api/model.py", "as_of=as_of or self.rules.as_of)", "as_of=self.rules.as_of)", "minors_asked"),
     Mutation("runs/withheld_people.py", "        check_hash(path, run.files[name])\n", "", "minors_asked"),
     Mutation("source/row_rules.py", "minor = self._between(column, value, 0, self.ages.min_age - 1)", "minor = 'FALSE'", "minors"),
-    Mutation("source/row_rules.py", "({c}_words OR coalesce", "(FALSE OR coalesce", "minors"),
+    Mutation("source/row_rules.py", "({c}_unread_minor OR coalesce", "(FALSE OR coalesce", "minors"),
     Mutation("source/row_rules.py", " OR {value} BETWEEN {low} AND {high})", ")", "minors"),
     Mutation("source/row_rules.py", "{' OR '.join(minor.values())}", "{' AND '.join(minor.values())}", "minors"),
     Mutation("source/row_rules.py", 'self.ages.zero == "missing"', 'self.ages.zero == "none"', "minors"),

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from predict_age.config import AgesConfig
 from predict_age.records.given_ages import AGE_OF_MINOR, IMPLAUSIBLE, UNREADABLE
 from predict_age.source.column_types import is_text
+from predict_age.source.minors_in_dates import add_minor_in_dates, minor_in_dates
 from predict_age.source.minors_in_words import minor_in_words
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
 from predict_age.source.value_form import form_of
@@ -65,6 +66,7 @@ def _engine(_process: int, spill: str) -> duckdb.DuckDBPyConnection:
 
     alone: dict[str, str | int | float | list[str]] = {"threads": 1, "memory_limit": "2GB", "temp_directory": spill}
     connection = duckdb.connect(config={**alone, "python_enable_replacements": False})
+    add_minor_in_dates(connection)
     connection.execute("SET enable_external_access = false")  # afterwards the folder could not be set
     return connection
 
@@ -115,25 +117,40 @@ class RowRules:
     def is_minor(self, column: str, value: str) -> str:
         """SQL for whether ``value`` of an age column stands for an age from 0 to below ``ages.min_age``.
 
-        A birth year of two digits does where the year 100 years before would make the person older than ``ages.max``.
+        A birth year of two digits does where the year 100 years before would make the person older than ``ages.max``; so does the
+        year of a birth date, such as 0012-03-05.
         """
         if not self.ages.min_age:
             return "FALSE"
         minor = self._between(column, value, 0, self.ages.min_age - 1)
-        if column != "birth_year":
+        if column == "approximate_age":
             return minor
+        if column == "birth_date":
+            century = self.as_of.year // 100 * 100
+            low, high = century + max(self.ages.max - 99, 0), century + self.ages.min_age - 1
+            return f"({minor} OR {self._years(column, value)} BETWEEN {low} AND {high})"
         since = self.as_of.year % 100  # "12" is 2012 where nobody born in 1912 can be meant
         low, high = max(since - self.ages.min_age + 1, 0), min(since, since + 99 - self.ages.max)
         return f"({minor} OR {value} BETWEEN {low} AND {high})"
 
-    def minor_in_words(self, column: str, kind: pa.DataType, given: str, value: str) -> str:
-        """SQL for whether an age column that cannot be read as a number says an age below ``ages.min_age`` in words.
+    def unread_minor(self, column: str, kind: pa.DataType, given: str, value: str) -> str:
+        """SQL for whether an age column that cannot be read says an age below ``ages.min_age`` all the same.
 
-        ``given`` and ``value`` are what :meth:`given_and_read` has for the column.
+        An age does in words, a date of birth in every form that can only be a minor's. ``given`` and ``value`` are what
+        :meth:`given_and_read` has for the column.
         """
-        if column != "approximate_age" or not self.ages.min_age or not is_text(kind):
+        if not self.ages.min_age or pa.types.is_date(kind) or pa.types.is_timestamp(kind):
             return "FALSE"
-        return f"CASE WHEN {given} AND {value} IS NULL THEN {minor_in_words(column, self.ages.min_age)} ELSE FALSE END"
+        if not is_text(kind) and column != "birth_date":
+            return "FALSE"
+        unread = f"{value} IS NULL"
+        if column == "birth_date" and is_text(kind) and self.birth_date_format:
+            unread += f" OR year({value}) < 1000"  # "%d%m%Y" makes the year 305 of 20120305
+        if column == "approximate_age":
+            minor = minor_in_words(column, self.ages.min_age)
+        else:
+            minor = minor_in_dates(column, kind, self.as_of, self.ages.min_age, self.ages.max)
+        return f"CASE WHEN {given} AND ({unread}) THEN {minor} ELSE FALSE END"
 
     def is_near_limit(self, column: str, value: str) -> str:
         """SQL for whether ``value`` of an age column stands for one of the YEARS_BELOW ages below ``ages.min_age``."""
@@ -185,11 +202,11 @@ class RowRules:
         for column in (c for c in EXISTING if c in raw.column_names and not pa.types.is_null(raw[c].type)):
             given, value = self.given_and_read(column, raw[column].type)
             register(connection, "raw", raw)
-            words = self.minor_in_words(column, raw[column].type, given, value)
+            unread = self.unread_minor(column, raw[column].type, given, value)
             read = f"row_number() OVER () AS row, CAST({column} AS VARCHAR) AS text, {given} AS given, {value} AS value"
             some = "array_agg(text ORDER BY row * 7919 % 10007)"  # spread over the piece, because sources are often sorted
             older = f"{some} FILTER (NOT {self.is_too_young(column, 'value')})"
-            minor = f"(words OR coalesce({self.is_minor(column, 'value')}, FALSE))"
+            minor = f"(unread_minor OR coalesce({self.is_minor(column, 'value')}, FALSE))"
             number = "TRY_CAST(text AS DOUBLE)"
             query = f"""
                 SELECT CASE WHEN {minor} THEN '{AGE_OF_MINOR}' WHEN value IS NULL THEN '{UNREADABLE}'
@@ -198,7 +215,7 @@ class RowRules:
                        list_slice(coalesce({older}, {some}), 1, {KEPT_VALUES}),
                        min({number}, {KEPT_ENDS}) FILTER (isfinite({number})),
                        max({number}, {KEPT_ENDS}) FILTER (isfinite({number}))
-                FROM (SELECT {read}, {words} AS words FROM raw)
+                FROM (SELECT {read}, {unread} AS unread_minor FROM raw)
                 WHERE given AND {self.known(column, "value")} IS NULL GROUP BY reason ORDER BY reason"""
             for reason, rows, text, first, low, high in connection.execute(query).fetchall():
                 form = "" if reason == AGE_OF_MINOR else form_of(text)
@@ -238,11 +255,11 @@ class RowRules:
         columns = [c for c in EXISTING if c in kinds and raw[c].null_count < raw.num_rows]  # working copies have all of them
         read = {c: self.given_and_read(c, kinds[c]) for c in columns}
         values = "".join(f", {value} AS {c}_value, {given} AS {c}_given" for c, (given, value) in read.items())
-        values += "".join(f", {self.minor_in_words(c, kinds[c], *read[c])} AS {c}_words" for c in columns)
+        values += "".join(f", {self.unread_minor(c, kinds[c], *read[c])} AS {c}_unread_minor" for c in columns)
         known = "".join(f", {self.known(c, f'{c}_value')} AS {c}_known" for c in columns)
         chosen = [f"{c}_known" for c in self.ages.precedence if c in columns]
         age = f"CASE WHEN NOT withheld THEN coalesce({', '.join(chosen)}) END" if chosen else "NULL"
-        minor = {c: f"({c}_words OR coalesce({self.is_minor(c, f'{c}_value')}, FALSE))" for c in columns}
+        minor = {c: f"({c}_unread_minor OR coalesce({self.is_minor(c, f'{c}_value')}, FALSE))" for c in columns}
         withheld = f"pid IS NOT NULL AND ({' OR '.join(minor.values())})" if minor else "FALSE"
         older = "".join(f" AND NOT {sql}" for c, sql in minor.items() if c != "approximate_age")
         zero = f"withheld AND coalesce(approximate_age_value = 0, FALSE){older}" if "approximate_age" in minor else "FALSE"

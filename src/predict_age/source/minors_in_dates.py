@@ -1,0 +1,134 @@
+"""Dates of birth of minors that no rule reads: years of two digits, unknown order of day and month, a month or a year alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from predict_age.source.column_types import is_text
+from predict_age.source.value_sql import trimmed, whole_number
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONGEST = 40  # characters; a longer text is no date
+_FUNCTION = "minor_in_dates"
+_MONTHS = {name: str(number) for number, name in enumerate(re.findall("...", "janfebmaraprmayjunjulaugsepoctnovdec"), 1)}
+_NAME = f"({'|'.join(_MONTHS)})(?:uary|ruary|ch|il|e|y|ust|tember|t|ober|ember)?"
+_BETWEEN = "[-/.,_ '\N{HYPHEN}-\N{HORIZONTAL BAR}년월年月]"
+_NUMBER = "([0-9]{1,4})(?:st|nd|rd|th)?"
+_TIME = re.compile("(?:[ ,]+|t)[0-9]{1,2}:.*$|[.日일]$", re.DOTALL)
+_DIGITS = re.compile("([0-9]{6,8})(?:[.]0*)?")
+_NUMBERS = re.compile(rf"([0-9]{{1,4}})(?:{_BETWEEN}+([0-9]{{1,4}}))?(?:{_BETWEEN}+([0-9]{{1,4}}))?")
+_DAY_AND_MONTH = re.compile(rf"(?:{_NUMBER}{_BETWEEN}*)?{_NAME}(?:{_BETWEEN}*{_NUMBER})?")
+_MONTH_AND_DAY = re.compile(rf"{_NAME}{_BETWEEN}+([0-9]{{1,2}})(?:st|nd|rd|th)?{_BETWEEN}+([0-9]{{4}}|[0-9]{{2}})")
+Reading = tuple[str, str, str]  # digits of year, month and day
+
+
+def add_minor_in_dates(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the function that :func:`minor_in_dates` calls known to the engine of ``connection``."""
+    from duckdb.func import FunctionNullHandling, PythonUDFType
+
+    connection.create_function(
+        _FUNCTION,
+        _are_minors,
+        ["varchar", "date", "integer", "integer"],
+        "boolean",
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
+    )
+
+
+def minor_in_dates(column: str, kind: pa.DataType, as_of: dt.date, below: int, oldest: int) -> str:
+    """SQL for whether a value of ``column``, which no rule reads as a date, is a date as :func:`is_minor` says."""
+    text = f"CASE WHEN length({column}) <= {LONGEST} THEN {trimmed(column)} END"
+    number = f"CAST({whole_number(column, kind)} AS VARCHAR)"
+    return f"{_FUNCTION}({text if is_text(kind) else number}, DATE '{as_of}', {below}, {oldest})"
+
+
+def _are_minors(texts: pa.ChunkedArray, as_of: pa.ChunkedArray, below: pa.ChunkedArray, oldest: pa.ChunkedArray) -> pa.Array:
+    """Answers (n,) about ``texts`` (n,); the other columns are constant."""
+    if not len(texts):
+        return pa.array([], pa.bool_())
+    day, limit, last = (constant[0].as_py() for constant in (as_of, below, oldest))
+    return pa.array([text is not None and is_minor(text, day, limit, last) for text in texts.to_pylist()], pa.bool_())
+
+
+@lru_cache(maxsize=1 << 15)  # days of 90 years
+def is_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool:
+    """Whether ``text`` is a date of birth that can only be that of somebody younger than ``below`` years at ``as_of``.
+
+    Every order of day, month and year counts, and every century, where such a day exists and the age lies in 0 to ``oldest`` years;
+    all these ages have to be lower. Where no such day exists, or day or month are not said, the first one of the month or year
+    counts, which makes the person oldest: 2012-00-00 is 1 January 2012.
+    """
+    readings = _readings(_TIME.sub("", text.lower()))
+    days = [day for reading in readings for day in _days(reading, as_of, oldest)]
+    if not days:
+        days = [day for year, _, _ in readings if len(year) == 4 for day in _days((year, "1", "1"), as_of, oldest)]
+    ages = [as_of.year - day.year - ((day.month, day.day) > (as_of.month, as_of.day)) for day in days]
+    possible = [age for age in ages if 0 <= age <= oldest]
+    return bool(possible) and max(possible) < below
+
+
+def _readings(text: str) -> list[Reading]:
+    """Years, months and days that ``text`` may stand for; a year has two or four digits, and "1" stands in place of no day."""
+    if found := _DIGITS.fullmatch(text):
+        return _of_digits(found[1])
+    if found := _NUMBERS.fullmatch(text):
+        return _of_numbers([number for number in found.groups() if number])
+    if found := _MONTH_AND_DAY.fullmatch(text):
+        name, day, year = found.groups()
+        return [(year, _MONTHS[name], day)]
+    if found := _DAY_AND_MONTH.fullmatch(text):
+        before, name, after = found[1] or "1", _MONTHS[found[2]], found[3] or "1"
+        if len(before) == 4:
+            return [(before, name, after)] if len(after) <= 2 else []
+        short = len(after) == 2 and found[1]
+        return [(after, name, before)] if len(before) <= 2 and (len(after) == 4 or short) else []
+    return []
+
+
+def _of_digits(digits: str) -> list[Reading]:
+    """Readings of digits without anything between them; a number has lost the zero in front."""
+    if len(digits) == 6:
+        first, second, third = digits[:2], digits[2:4], digits[4:]
+        return [*_of_numbers([first, second, third]), (digits[:4], third, "1")]
+    last = digits.zfill(8)
+    readings = [(last[4:], last[2:4], last[:2]), (last[4:], last[:2], last[2:4])]
+    return (
+        readings if len(digits) == 7 else [*readings, (digits[:4], digits[4:6], digits[6:]), (digits[:4], digits[6:], digits[4:6])]
+    )
+
+
+def _of_numbers(numbers: list[str]) -> list[Reading]:
+    """Readings of one to three numbers: the year may stand first or last, and the day of a year of four digits anywhere else."""
+    lengths = [len(number) for number in numbers]
+    if lengths[0] == 4 and max(lengths[1:], default=0) <= 2:
+        year, month, day = [*numbers, "1", "1"][:3]
+        return [(year, month, day), (year, day, month)] if len(numbers) == 3 else [(year, month, day)]
+    if len(numbers) == 2 and lengths[0] <= 2 and lengths[1] == 4:
+        return [(numbers[1], numbers[0], "1")]
+    if len(numbers) != 3 or max(lengths[:2]) > 2 or lengths[2] == 3:
+        return []
+    first, second, third = numbers
+    readings = [(third, second, first), (third, first, second)] if lengths[2] >= 2 else []
+    return [*readings, (first, second, third)] if lengths[0] == 2 and lengths[2] <= 2 else readings
+
+
+def _days(reading: Reading, as_of: dt.date, oldest: int) -> list[dt.date]:
+    """The days of a reading that exist, of a year of two digits in each century in which somebody may live."""
+    year, month, day = (int(digits) for digits in reading)
+    first = as_of.year - oldest - 1
+    years = [year] if len(reading[0]) == 4 else range(first + (year - first) % 100, as_of.year + 1, 100)
+    found = []
+    for y in years:
+        try:
+            found.append(dt.date(y, month, day))
+        except ValueError:
+            continue
+    return [one for one in found if one.year >= 1000]
