@@ -136,8 +136,8 @@ class RowRules:
     def unread_minor(self, column: str, kind: pa.DataType, given: str, value: str) -> str:
         """SQL for whether an age column that cannot be read says an age below ``ages.min_age`` all the same.
 
-        An age does in words, a date of birth in every form that can only be a minor's. ``given`` and ``value`` are what
-        :meth:`given_and_read` has for the column.
+        An age does in words, a date of birth in every form that can only be a minor's. ``given`` and ``value`` are SQL for
+        what :meth:`given_and_read` has for the column.
         """
         if not self.ages.min_age or pa.types.is_date(kind) or pa.types.is_timestamp(kind):
             return "FALSE"
@@ -254,8 +254,8 @@ class RowRules:
         kinds = {f.name: f.type for f in raw.schema}
         columns = [c for c in EXISTING if c in kinds and raw[c].null_count < raw.num_rows]  # working copies have all of them
         read = {c: self.given_and_read(c, kinds[c]) for c in columns}
-        values = "".join(f", {value} AS {c}_value, {given} AS {c}_given" for c, (given, value) in read.items())
-        values += "".join(f", {self.unread_minor(c, kinds[c], *read[c])} AS {c}_unread_minor" for c in columns)
+        values = "".join(f", {value} AS {c}_value, {given} AS {c}_given, {c}" for c, (given, value) in read.items())
+        unread = "".join(f", {self.unread_minor(c, kinds[c], f'{c}_given', f'{c}_value')} AS {c}_unread_minor" for c in columns)
         known = "".join(f", {self.known(c, f'{c}_value')} AS {c}_known" for c in columns)
         chosen = [f"{c}_known" for c in self.ages.precedence if c in columns]
         age = f"CASE WHEN NOT withheld THEN coalesce({', '.join(chosen)}) END" if chosen else "NULL"
@@ -284,7 +284,7 @@ class RowRules:
                 SELECT {pid} AS pid, CASE WHEN {pid} IS NULL THEN {was_given("pid", kinds["pid"])} END AS pid_given,
                        CASE WHEN {pid} IS NULL THEN {self._digits(kinds["pid"])} END AS pid_numeric{values}
                 FROM raw
-            ), judged AS (SELECT *{known}, {withheld} AS withheld FROM numbers)
+            ), judged AS (SELECT *{known}, {withheld} AS withheld FROM (SELECT *{unread} FROM numbers))
             SELECT pid,
                    CASE WHEN pid IS NOT NULL THEN NULL WHEN NOT pid_given THEN 'pid_missing'
                         WHEN pid_numeric THEN '{OUT_OF_RANGE}' ELSE '{NOT_AN_INTEGER}' END AS problem,
