@@ -252,6 +252,13 @@ MUTATIONS = (
     Mutation("source/row_rules.py", "minor = self._between(column, value, 0, self.ages.min_age - 1)", "minor = 'FALSE'", "minors"),
     Mutation("source/row_rules.py", "({c}_unread_minor OR coalesce", "(FALSE OR coalesce", "minors"),
     Mutation("source/row_rules.py", " OR {value} BETWEEN {low} AND {high})", ")", "minors"),
+    Mutation("source/row_rules.py", " OR {self._years(column, value)} BETWEEN {low} AND {high})", ")", "minors_in_dates"),
+    Mutation("source/row_rules.py", " OR year({value}) < 1000", "", "minors_in_dates"),
+    Mutation("source/minors_in_dates.py", "max(possible) < below", "min(possible) < below", "minors_in_dates"),
+    Mutation("source/minors_in_dates.py", "    if not days:\n", "    if False:\n", "minors_in_dates"),
+    Mutation(
+        "source/minors_in_dates.py", "range(first + (year - first) % 100, as_of.year + 1, 100)", "[2000 + year]", "minors_in_dates"
+    ),
     Mutation("source/row_rules.py", "{' OR '.join(minor.values())}", "{' AND '.join(minor.values())}", "minors"),
     Mutation("source/row_rules.py", 'self.ages.zero == "missing"', 'self.ages.zero == "none"', "minors"),
     Mutation("source/row_rules.py", 'age = f"CASE WHEN NOT withheld THEN', 'age = f"CASE WHEN TRUE THEN', "minors"),

@@ -17,7 +17,18 @@ from predict_age.synthetic.write import ROWS_PER_CHUNK, Chunk, record_batch
 
 AS_OF = dt.date(2025, 10, 23)
 FIRST_PID = 9_000_000_000
-FORMS = ("age", "age as text", "fraction", "zero", "year", "date", "compact date", "age against year", "year against age")
+FORMS = (
+    "age",
+    "age as text",
+    "fraction",
+    "zero",
+    "year",
+    "date",
+    "compact date",
+    "age against year",
+    "year against age",
+    "no century",
+)
 SCHEMA = pa.schema(
     [
         ("pid", pa.int64()),
@@ -57,6 +68,7 @@ def _age_columns(form: str, age: int, number: int) -> dict[str, str]:
         "year": {"birth_year": year},
         "date": {"birth_date": day.isoformat()},
         "compact date": {"birth_date": f"{day:%Y%m%d}"},
+        "no century": {"birth_date": f"{day:%d-%b-%y}"},
         "age against year": {"approximate_age": str(age), "birth_year": "1980"},
         "year against age": {"approximate_age": "45", "birth_year": year},
     }[form]

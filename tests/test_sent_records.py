@@ -171,6 +171,9 @@ MINORS: dict[str, dict[str, object]] = {
     "year as text": {"birth_year": "2011"},
     "date": {"birth_date": "2011-02-03"},
     "compact date": {"birth_date": "20110203"},
+    "date without a century": {"birth_date": "5.3.12"},
+    "month": {"birth_date": "2012-05"},
+    "year as a date": {"birth_date": 2012},
     "against another": {"birth_year": 1980, "approximate_age": 12},
 }
 ADULTS: tuple[dict[str, object], ...] = (
@@ -178,6 +181,7 @@ ADULTS: tuple[dict[str, object], ...] = (
     {"birth_year": "1980"},
     {"approximate_age": "old"},
     {"birth_date": None},
+    {"birth_date": "05/03/12"},
 )
 
 

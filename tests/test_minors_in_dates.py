@@ -1,0 +1,175 @@
+"""Dates of birth that no rule reads withhold whoever can only be a minor by them, against another reader of dates."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import cli
+from predict_age.config import AgesConfig
+from predict_age.records.given_ages import AGE_OF_MINOR, UNREADABLE
+from predict_age.source.row_rules import RowRules, connect
+
+AS_OF = dt.date(2025, 10, 23)
+RULES = RowRules(AgesConfig(), AS_OF)
+ORDERS = ("%d{0}%m{0}%Y", "%m{0}%d{0}%Y", "%Y{0}%m{0}%d", "%Y{0}%d{0}%m")
+SHORT_ORDERS = ("%d{0}%m{0}%y", "%m{0}%d{0}%y", "%y{0}%m{0}%d")
+NAMED = ("%d{0}%b{0}%Y", "%d{0}%B{0}%Y", "%B{0}%d{0}%Y", "%Y{0}%b{0}%d", "%b{0}%Y", "%d{0}%b{0}%y", "%B{0}%d{0}%y")
+FORMS = [
+    *(form.format(between) for between in "/-. " for form in (*ORDERS, *SHORT_ORDERS, "%m{0}%Y", "%Y{0}%m", *NAMED)),
+    *(form.format("") for form in (*ORDERS, *SHORT_ORDERS, "%Y{0}%m")),
+    "%Y",
+]
+BIRTHS = [dt.date(year, month, day) for year in range(1926, 2026) for month, day in ((1, 1), (5, 25), (10, 11), (11, 9), (12, 31))]
+BIRTHS = [*(day for day in BIRTHS if day <= AS_OF), dt.date(2012, 2, 29), dt.date(2000, 2, 29), dt.date(2008, 2, 29)]
+
+
+def withheld(values: pa.Array, rules: RowRules = RULES, column: str = "birth_date") -> list[bool]:
+    made = rules.canonical(connect(), pa.table({"pid": pa.array(range(len(values))), column: values}))
+    hidden = made["withheld"].to_pylist()
+    told = [n for n in range(len(values)) if made["known_age"][n].is_valid or made["needs_prediction"][n].as_py()]
+    assert told == [n for n in range(len(values)) if not hidden[n]]
+    return hidden
+
+
+def age(born: dt.date) -> int:
+    return AS_OF.year - born.year - ((born.month, born.day) > (AS_OF.month, AS_OF.day))
+
+
+def written(day: dt.date, form: str) -> list[str]:
+    """The day in a form, with and without zeros in front of day and month."""
+    bare = ("%d", "%m") if re.fullmatch("(%.)+", form) else ("%-d", "%-m")
+    forms = (form.replace("%d", d).replace("%m", m) for d in ("%d", bare[0]) for m in ("%m", bare[1]))
+    return sorted({day.strftime(form) for form in forms})
+
+
+def possible_ages(text: str) -> list[int]:
+    """Ages by every form of ``FORMS`` that fits and every century, by Python's own reader of dates."""
+    days = []
+    for form in FORMS:
+        with contextlib.suppress(ValueError):
+            day = dt.datetime.strptime(text, form).date()
+            if text not in written(day, form):  # Python's reader takes more than the form says
+                continue
+            days.append(day)
+            for years in (-100, 100) if "%y" in form else ():
+                with contextlib.suppress(ValueError):
+                    days.append(day.replace(year=day.year + years))
+    return [years for years in map(age, days) if 0 <= years <= 100]
+
+
+def unread_texts(form: str) -> list[tuple[dt.date, str]]:
+    """Dates of birth in a form, apart from those that every run reads."""
+    texts = [(born, text) for born in BIRTHS for text in written(born, form)]
+    return [(born, text) for born, text in texts if not re.fullmatch(r"\d{4}-\d\d-\d\d", text) and not is_compact(text)]
+
+
+def is_compact(text: str) -> bool:
+    try:
+        return len(text) == 8 and bool(dt.datetime.strptime(text, "%Y%m%d"))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_date_withholds_where_every_reading_is_a_minors(form: str) -> None:
+    """Never an adult, in any form; always a minor whose year has four digits, unless day and month make an adult near the limit."""
+    pairs = unread_texts(form)
+    hidden = withheld(pa.array([text for _, text in pairs], pa.string()))
+    for (born, text), is_hidden in zip(pairs, hidden, strict=True):
+        ages = possible_ages(text)
+        assert is_hidden == (max(ages, default=99) < 18), (text, ages)
+        assert not (is_hidden and age(born) >= 18), text
+        assert is_hidden or age(born) >= 17 or "%Y" not in form or len(text) == 6, text
+
+
+IMPOSSIBLE = "2012-00-00|2012-05-00|2012-02-30|2012-13-45|00.00.2012|20120500|20120000|2012.0|00/2012|2012-0|31.02.2012"
+MINORS = f"""{IMPOSSIBLE}|5. 3. 2012|05/03/2012 00:00|5.3.12 12:00:00|2012/03/05T00:00:00Z|2012年3月5日|2012년 3월 5일|5th March 2012|March 5, 2012|05-MAR-12
+\u00a05.3.12\u00a0|sept 5 2012|5sep12|SEPTEMBER 2012|15032012|5032012|5032012.0|29-FEB-12|9.2.08|5.3.12.|5–3–12|0012-03-05|0008-02-29"""
+OTHERS = """05/03/12|29/02/12|12-03-05|31/03/12|05/11/07|5/11/07|11/5/2007|2007|00-00-2007|1980|05/03/80|5.3.25|2025/12/12|05/03/1912|12|5/3|1/2/3|12-mar-05
+monkeys|maria 2012|in 2012|2012 or 1980|2012-2013|12/13|5.3.112|99.99.12|2031-03-05|0005-03-05|41000|12:30|5/2012/3|2012-05-03-80|20.12.2030|5.3.12 or 1980|mar-12
+-2012|2012-|17,5|"""
+
+
+@pytest.mark.parametrize(("texts", "hidden"), [(MINORS, True), (OTHERS, False)])
+def test_odd_dates_of_birth(texts: str, hidden: bool) -> None:
+    """Days that do not exist count as the first of their month or year; what may be something else says nothing."""
+    given = re.split(r"[|\n]", texts)
+    assert dict(zip(given, withheld(pa.array(given)), strict=True)) == dict.fromkeys(given, hidden)
+    assert withheld(pa.array([f"5.3.12{' ' * 1000}x", "2012" + "0" * 100])) == [False, False]
+    assert not any(withheld(pa.array(given), RowRules(AgesConfig(min_age=0), AS_OF)))
+
+
+def test_a_declared_format_says_the_order() -> None:
+    """The same text without a century is a minor's or an adult's by the order that the format has."""
+    for form, minors in (("%d/%m/%Y", ["05/03/12", "31/03/12"]), ("%Y/%m/%d", ["12/03/05"]), ("%d%m%Y", ["050312", "20120305"])):
+        rules = RowRules(AgesConfig(), AS_OF, form)
+        assert withheld(pa.array(minors), rules) == [True] * len(minors)
+    assert withheld(pa.array(["12/03/05", "05/03/80", "05-03-12"]), RowRules(AgesConfig(), AS_OF, "%d/%m/%Y")) == [False] * 3
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int32(), pa.int64(), pa.float64(), pa.decimal128(9, 0), pa.string(), pa.large_string(), pa.string_view()], ids=str
+)
+def test_every_type_of_column(kind: pa.DataType) -> None:
+    """Numbers have lost the zero in front."""
+    numbers = [2012, 5032012, 15032012, 20120500, 1980, 5031980, 15031980, 12, 41000]
+    values = pa.array([Decimal(n) for n in numbers] if pa.types.is_decimal(kind) else numbers)
+    assert (
+        withheld(values.cast(kind) if kind != pa.string_view() else values.cast(pa.string()).cast(kind)) == [True] * 4 + [False] * 5
+    )
+
+
+def test_years_of_two_digits_as_years_of_the_first_century() -> None:
+    """A date as a program wrote it that read 12 as the year 12, in columns of dates and times and as text."""
+    dates = [dt.date(12, 3, 5), dt.date(7, 10, 24), dt.date(7, 10, 23), dt.date(25, 10, 23), dt.date(25, 10, 24), dt.date(80, 1, 1)]
+    expected = [True, True, False, False, False, False]
+    times = pa.array([dt.datetime(d.year, d.month, d.day) for d in dates], pa.timestamp("s"))
+    for values in (pa.array(dates), times, pa.array([d.isoformat() for d in dates])):
+        assert withheld(values) == expected
+    assert withheld(pa.array(dates), RowRules(AgesConfig(max=120), AS_OF)) == [False] * 6
+    assert not withheld(pa.array(dates), RowRules(AgesConfig(), dt.date(2012, 3, 5)))[0], "born today, or 100 years old"
+
+
+def test_a_date_in_a_column_of_birth_years() -> None:
+    """It cannot be read there either."""
+    assert withheld(pa.array(["5.3.12", "05/03/2012", "5.3.80", "12/13"]), column="birth_year") == [True, True, False, False]
+
+
+def test_such_values_are_counted_as_those_of_minors() -> None:
+    """By reason, and without their form."""
+    raw = pa.table({"pid": [1, 2, 3], "birth_date": ["5.3.12", "2012-05", "05/03/80"]})
+    counted = {u.reason: (u.rows, u.form) for u in RULES.unusable(connect(), raw)}
+    assert counted == {AGE_OF_MINOR: (2, ""), UNREADABLE: (1, "99/99/99")}
+
+
+@pytest.mark.parametrize("form", ["people.csv", "people.jsonl", "people.parquet"])
+def test_plan_and_profile_count_them_in_every_format(form: str, tmp_path: Path) -> None:
+    """The number of rows of known minors is that of the dates that only minors can have."""
+    born = [*["05-MAR-12", "2012-05", "5.3.12", "2012"] * 10, *(f"19{60 + n % 40}-05-03" for n in range(600)), "05/03/80"]
+    rows = [{"pid": n, "birth_date": text, "profile_json": json.dumps({"years_experience": n % 40})} for n, text in enumerate(born)]
+    path = tmp_path / form
+    if form.endswith("csv"):
+        lines = (f'{row["pid"]},{row["birth_date"]},"{str(row["profile_json"]).replace(chr(34), chr(34) * 2)}"\n' for row in rows)
+        path.write_text("pid,birth_date,profile_json\n" + "".join(lines))
+    elif form.endswith("jsonl"):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    planned: dict[str, Any] = json.loads(cli("plan", "--source", path, "--as-of", AS_OF, "--json").stdout)
+    shown: dict[str, Any] = json.loads(cli("profile", "--source", path, "--as-of", AS_OF, "--json").stdout)
+    [column] = planned["ages"]
+    assert (planned["withheld"], {values["reason"]: values["rows"] for values in column["unused"]}) == (
+        40,
+        {UNREADABLE: 1, AGE_OF_MINOR: 40},
+    )
+    assert shown["ages"]["withheld"] == 40
