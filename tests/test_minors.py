@@ -281,7 +281,9 @@ def with_other_minors(young: pa.Table, known: list[int]) -> pa.Table:
             if year and year != "1980":
                 row["birth_year"] = str(AS_OF.year - OTHER_AGE[AS_OF.year - int(year)])
             if day:
-                row["birth_date"] = f"{AS_OF.year - OTHER_AGE[AS_OF.year - int(day[:4])]}{day[4:]}"
+                born = int(day[:4]) if day[:4].isdigit() else 2000 + int(day[-2:])
+                other = AS_OF.year - OTHER_AGE[AS_OF.year - born]
+                row["birth_date"] = f"{other}{day[4:]}" if day[:4].isdigit() else f"{day[:-2]}{other % 100:02}"
     return pa.Table.from_pylist(rows, young.schema)
 
 

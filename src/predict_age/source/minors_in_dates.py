@@ -15,8 +15,8 @@ from predict_age.source.value_sql import trimmed, whole_number
 if TYPE_CHECKING:
     import duckdb
 
-LONGEST = 40  # characters; a longer text is no date
-_FUNCTION = "minor_in_dates"
+_LONGEST = 40  # characters; a longer text is no date
+_FUNCTION = "date_of_minor"
 _MONTHS = {name: str(number) for number, name in enumerate(re.findall("...", "janfebmaraprmayjunjulaugsepoctnovdec"), 1)}
 _NAME = f"({'|'.join(_MONTHS)})(?:uary|ruary|ch|il|e|y|ust|tember|t|ober|ember)?"
 _BETWEEN = "[-/.,_ '\N{HYPHEN}-\N{HORIZONTAL BAR}년월年月]"
@@ -26,11 +26,11 @@ _DIGITS = re.compile("([0-9]{6,8})(?:[.]0*)?")
 _NUMBERS = re.compile(rf"([0-9]{{1,4}})(?:{_BETWEEN}+([0-9]{{1,4}}))?(?:{_BETWEEN}+([0-9]{{1,4}}))?")
 _DAY_AND_MONTH = re.compile(rf"(?:{_NUMBER}{_BETWEEN}*)?{_NAME}(?:{_BETWEEN}*{_NUMBER})?")
 _MONTH_AND_DAY = re.compile(rf"{_NAME}{_BETWEEN}+([0-9]{{1,2}})(?:st|nd|rd|th)?{_BETWEEN}+([0-9]{{4}}|[0-9]{{2}})")
-Reading = tuple[str, str, str]  # digits of year, month and day
+_Reading = tuple[str, str, str]  # digits of year, month and day
 
 
-def add_minor_in_dates(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the function that :func:`minor_in_dates` calls known to the engine of ``connection``."""
+def add_date_of_minor(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the function that :func:`date_of_minor` calls known to the engine of ``connection``."""
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
     connection.create_function(
@@ -43,9 +43,9 @@ def add_minor_in_dates(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def minor_in_dates(column: str, kind: pa.DataType, as_of: dt.date, below: int, oldest: int) -> str:
-    """SQL for whether a value of ``column``, which no rule reads as a date, is a date as :func:`is_minor` says."""
-    text = f"CASE WHEN length({column}) <= {LONGEST} THEN {trimmed(column)} END"
+def date_of_minor(column: str, kind: pa.DataType, as_of: dt.date, below: int, oldest: int) -> str:
+    """SQL for whether a value of ``column``, which no rule reads as a date, is a date as :func:`is_date_of_minor` says."""
+    text = f"CASE WHEN length({column}) <= {_LONGEST} THEN {trimmed(column)} END"
     number = f"CAST({whole_number(column, kind)} AS VARCHAR)"
     return f"{_FUNCTION}({text if is_text(kind) else number}, DATE '{as_of}', {below}, {oldest})"
 
@@ -55,11 +55,11 @@ def _are_minors(texts: pa.ChunkedArray, as_of: pa.ChunkedArray, below: pa.Chunke
     if not len(texts):
         return pa.array([], pa.bool_())
     day, limit, last = (constant[0].as_py() for constant in (as_of, below, oldest))
-    return pa.array([text is not None and is_minor(text, day, limit, last) for text in texts.to_pylist()], pa.bool_())
+    return pa.array([text is not None and is_date_of_minor(text, day, limit, last) for text in texts.to_pylist()], pa.bool_())
 
 
 @lru_cache(maxsize=1 << 15)  # days of 90 years
-def is_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool:
+def is_date_of_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool:
     """Whether ``text`` is a date of birth that can only be that of somebody younger than ``below`` years at ``as_of``.
 
     Every order of day, month and year counts, and every century, where such a day exists and the age lies in 0 to ``oldest`` years;
@@ -75,7 +75,7 @@ def is_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool:
     return bool(possible) and max(possible) < below
 
 
-def _readings(text: str) -> list[Reading]:
+def _readings(text: str) -> list[_Reading]:
     """Years, months and days that ``text`` may stand for; a year has two or four digits, and "1" stands in place of no day."""
     if found := _DIGITS.fullmatch(text):
         return _of_digits(found[1])
@@ -93,7 +93,7 @@ def _readings(text: str) -> list[Reading]:
     return []
 
 
-def _of_digits(digits: str) -> list[Reading]:
+def _of_digits(digits: str) -> list[_Reading]:
     """Readings of digits without anything between them; a number has lost the zero in front."""
     if len(digits) == 6:
         first, second, third = digits[:2], digits[2:4], digits[4:]
@@ -105,7 +105,7 @@ def _of_digits(digits: str) -> list[Reading]:
     )
 
 
-def _of_numbers(numbers: list[str]) -> list[Reading]:
+def _of_numbers(numbers: list[str]) -> list[_Reading]:
     """Readings of one to three numbers: the year may stand first or last, and the day of a year of four digits anywhere else."""
     lengths = [len(number) for number in numbers]
     if lengths[0] == 4 and max(lengths[1:], default=0) <= 2:
@@ -120,7 +120,7 @@ def _of_numbers(numbers: list[str]) -> list[Reading]:
     return [*readings, (first, second, third)] if lengths[0] == 2 and lengths[2] <= 2 else readings
 
 
-def _days(reading: Reading, as_of: dt.date, oldest: int) -> list[dt.date]:
+def _days(reading: _Reading, as_of: dt.date, oldest: int) -> list[dt.date]:
     """The days of a reading that exist, of a year of two digits in each century in which somebody may live."""
     year, month, day = (int(digits) for digits in reading)
     first = as_of.year - oldest - 1

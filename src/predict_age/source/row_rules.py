@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from predict_age.config import AgesConfig
 from predict_age.records.given_ages import AGE_OF_MINOR, IMPLAUSIBLE, UNREADABLE
 from predict_age.source.column_types import is_text
-from predict_age.source.minors_in_dates import add_minor_in_dates, minor_in_dates
-from predict_age.source.minors_in_words import minor_in_words
+from predict_age.source.minors_in_dates import add_date_of_minor
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
+from predict_age.source.unread_minors import unread_minor
 from predict_age.source.value_form import form_of
 from predict_age.source.value_sql import WHOLE, given_and_read, trimmed, was_given, whole_number
 from predict_age.storage.spill import spill_folder
@@ -66,7 +66,7 @@ def _engine(_process: int, spill: str) -> duckdb.DuckDBPyConnection:
 
     alone: dict[str, str | int | float | list[str]] = {"threads": 1, "memory_limit": "2GB", "temp_directory": spill}
     connection = duckdb.connect(config={**alone, "python_enable_replacements": False})
-    add_minor_in_dates(connection)
+    add_date_of_minor(connection)
     connection.execute("SET enable_external_access = false")  # afterwards the folder could not be set
     return connection
 
@@ -134,23 +134,8 @@ class RowRules:
         return f"({minor} OR {value} BETWEEN {low} AND {high})"
 
     def unread_minor(self, column: str, kind: pa.DataType, given: str, value: str) -> str:
-        """SQL for whether an age column that cannot be read says an age below ``ages.min_age`` all the same.
-
-        An age does in words, a date of birth in every form that can only be a minor's. ``given`` and ``value`` are SQL for
-        what :meth:`given_and_read` has for the column.
-        """
-        if not self.ages.min_age or pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-            return "FALSE"
-        if not is_text(kind) and column != "birth_date":
-            return "FALSE"
-        unread = f"{value} IS NULL"
-        if column == "birth_date" and is_text(kind) and self.birth_date_format:
-            unread += f" OR year({value}) < 1000"  # "%d%m%Y" makes the year 305 of 20120305
-        if column == "approximate_age":
-            minor = minor_in_words(column, self.ages.min_age)
-        else:
-            minor = minor_in_dates(column, kind, self.as_of, self.ages.min_age, self.ages.max)
-        return f"CASE WHEN {given} AND ({unread}) THEN {minor} ELSE FALSE END"
+        """SQL as of :func:`unread_minor`. ``given`` and ``value`` are SQL for what :meth:`given_and_read` has for the column."""
+        return unread_minor(column, kind, self.ages, self.as_of, given, value) if self.ages.min_age else "FALSE"
 
     def is_near_limit(self, column: str, value: str) -> str:
         """SQL for whether ``value`` of an age column stands for one of the YEARS_BELOW ages below ``ages.min_age``."""
