@@ -142,10 +142,8 @@ class EnsembleWeights:
 
         ``mixture`` (n, n_ages) of network and forest gives their scale, if residuals are scaled.
         """
-        scale = None
-        if self.scaled_residuals:
-            assert mixture is not None
-            scale = interval_widths(mixture, self.youngest, self.levels())
+        scaled_by = mixture if self.scaled_residuals else None
+        scale = None if scaled_by is None else interval_widths(scaled_by, self.youngest, self.levels())
         return distribution_around(self._weighted(points), np.array(self.residuals), self.youngest, self.oldest, scale)
 
     def outputs(
@@ -179,8 +177,7 @@ class EnsembleWeights:
 
     def raw_intervals(self, outputs: MemberOutputs) -> RawIntervals:
         """Intervals before calibration."""
-        lower, _, upper = outputs.interval_quantiles.T
-        return RawIntervals(outputs.missing_count, self.point_age(outputs), lower, upper)
+        return RawIntervals(outputs.missing_count, self.point_age(outputs), *outputs.interval_quantiles[:, ::2].T)
 
     def withheld(self, outputs: MemberOutputs) -> BoolArray:
         """Who of n people is withheld."""

@@ -111,7 +111,10 @@ def residual_quantiles(residuals: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def interval_widths(mixture: Probabilities, youngest: int, levels: tuple[float, ...]) -> NDArray[np.float64]:
-    """Years (n_rows,) between the first and the last of the ``levels`` of ``mixture`` (n_rows, n_ages), LEAST_SCALE_YEARS at least."""
+    """Years (n_rows,) between the first and the last of the ``levels`` of ``mixture`` (n_rows, n_ages).
+
+    At least LEAST_SCALE_YEARS.
+    """
     ends = quantiles(mixture, youngest, levels)
     widths: NDArray[np.float64] = np.maximum(ends[:, -1] - ends[:, 0], LEAST_SCALE_YEARS)
     return widths
