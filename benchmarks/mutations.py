@@ -270,6 +270,7 @@ MUTATIONS = (
     Mutation("predictor/profile_judgement.py", ".withholding(withholding_rule(ages, delivery.minors))", "", "minors"),
     Mutation("steps/batch_prediction.py", " &= ~fresh.withheld", " &= True", "minors"),
     Mutation("steps/batch_prediction.py", ", predictions.only(~withheld)", ", predictions", "minors"),
+    Mutation("models/bundle.py", "return exact.round(2)", "return exact", "confidence models"),
     Mutation("models/bundle.py", "youngest = max(self.youngest, self.rule.min_age)", "youngest = self.youngest", "minors"),
     Mutation(
         "models/bundle.py",

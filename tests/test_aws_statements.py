@@ -54,6 +54,11 @@ PREDICTIONS = pa.table(
         "prediction_timestamp": pa.array([dt.datetime(2025, 10, 23, 8)] * 4, pa.timestamp("us")),
     }
 )
+WIDTHS = np.arange(91)
+PEOPLE = pa.concat_tables([PEOPLE, pa.table({"pid": 1000 + WIDTHS})], promote_options="default")
+PEOPLE = PEOPLE.set_column(5, "withheld", PEOPLE["withheld"].fill_null(False))
+PREDICTED = {"pid": 1000 + WIDTHS, "predicted_age": pa.array(18 + WIDTHS // 2, INT), "confidence_score": WIDTHS.astype(float)}
+PREDICTIONS = pa.concat_tables([PREDICTIONS, pa.table(PREDICTED)], promote_options="default")
 FINAL: dict[str, Any] = {"qa_timestamp": "2025-10-23 08:00:00", "run_id": "r'1", "usable_from_pct": 40.0}
 
 
@@ -114,6 +119,8 @@ def test_same_rows_on_both_engines(engine: tuple[Athena, Any, str]) -> None:
     told = {r["pid"]: {k for k, v in r.items() if v is not None} for r in found}
     assert told[7] == told[8] == {"pid", "prediction_source", "qa_timestamp", "run_id", "usable"}
     assert [r["usable"] for r in found if r["prediction_source"] == "WITHHELD"] == [False, False]
+    hundredths = [100 * 100 - 333 * width for width in WIDTHS.tolist()]
+    assert [r["confidence_pct"] for r in found if 1000 <= r["pid"] < 1091] == [max(n, 0) / 100 for n in hundredths]
     duck.register("predict_age_final_results", final)
     made.run(f"CREATE OR REPLACE VIEW v AS\n{for_athena('final_view')}")
     queries = [("SELECT * FROM v", for_duckdb("final_view"))]

@@ -5,8 +5,7 @@ SELECT
     CAST(CASE
         WHEN q.prediction_source = 'WITHHELD' THEN NULL
         WHEN q.prediction_source = 'DEFAULT' THEN 0.0e0
-        WHEN q.prediction_source = 'ML_PREDICTION'
-            THEN GREATEST(0.0e0, LEAST(100.0e0, 100.0e0 - ABS(q.confidence_score) * 3.33e0))
+        WHEN q.prediction_source = 'ML_PREDICTION' THEN q.pct
         ELSE 100.0e0
     END AS DOUBLE) AS confidence_pct,
     CAST(q.prediction_source AS VARCHAR) AS prediction_source,
@@ -23,8 +22,12 @@ SELECT
     CAST('20251023T080000Z-1f00ba54' AS VARCHAR) AS run_id,
     CAST(CASE
         WHEN q.prediction_source IN ('DEFAULT', 'WITHHELD') THEN FALSE
-        WHEN q.prediction_source = 'ML_PREDICTION'
-            THEN 100.0e0 - ABS(q.confidence_score) * 3.33e0 >= CAST(40.0 AS DOUBLE)
+        WHEN q.prediction_source = 'ML_PREDICTION' THEN q.pct >= CAST(40.0 AS DOUBLE)
         ELSE TRUE
     END AS BOOLEAN) AS usable
-FROM predict_age_human_qa AS q
+FROM (
+    SELECT
+        p.*,
+        ROUND(GREATEST(0.0e0, 100.0e0 - ABS(p.confidence_score) * 3.33e0), 2) AS pct
+    FROM predict_age_human_qa AS p
+) AS q

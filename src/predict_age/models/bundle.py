@@ -64,9 +64,9 @@ class Predictions:
 
 
 def confidence_pct(width: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The published confidence percentage (n,): 100 - 3.33 for each year of ``width`` (n,), clipped to 0..100."""
-    result: NDArray[np.float64] = np.minimum(np.maximum(100 - YEARS_PER_PERCENT * np.abs(width), 0), 100)
-    return result
+    """The published confidence percentage (n,): 100 - 3.33 for each year of ``width`` (n,), at least 0, in hundredths."""
+    exact: NDArray[np.float64] = np.maximum(100 - YEARS_PER_PERCENT * np.abs(width), 0)
+    return exact.round(2)
 
 
 def with_point_prediction(matrix: Matrix, raw: NDArray[np.float32]) -> Matrix:

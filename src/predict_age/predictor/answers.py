@@ -37,12 +37,12 @@ class Answer(PersonAge):
     reason: str | None
 
     def as_json(self) -> dict[str, object]:
-        """The answer by name; the percentage in hundredths, the source null where there is none."""
+        """The answer by name; the source null where there is none."""
         return {
             "predicted_age": self.predicted_age,
             "age_lower": self.age_lower,
             "age_upper": self.age_upper,
-            "confidence_pct": None if self.confidence_pct is None else round(self.confidence_pct, 2),
+            "confidence_pct": self.confidence_pct,
             "usable": self.usable,
             "prediction_source": self.prediction_source or None,
             "reason": self.reason,

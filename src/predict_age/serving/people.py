@@ -104,7 +104,7 @@ class PublishedPeople:
         found = self.records.find(pid)
         if found is None:
             return None
-        pct = None if found.pct is None else round(found.pct, 2)
+        pct = None if found.pct is None else round(found.pct, 2)  # of a run by an earlier version, which had more digits
         return PublishedPerson(found.age, found.lower, found.upper, pct, found.usable, found.source, found.model or None)
 
 

@@ -1,5 +1,5 @@
--- Step 8. The published row of each person. Percentages are 0..100; a default row carries no confidence at all, a withheld
--- one no number.
+-- Step 8. The published row of each person. Percentages are 0..100, in hundredths; a default row carries no confidence at all, a
+-- withheld one no number.
 SELECT
     CAST(q.pid AS BIGINT) AS pid,
     CAST(q.source_id AS VARCHAR) AS source_id,
@@ -8,8 +8,7 @@ SELECT
     CAST(CASE
         WHEN q.prediction_source = 'WITHHELD' THEN NULL
         WHEN q.prediction_source = 'DEFAULT' THEN 0.0e0
-        WHEN q.prediction_source = 'ML_PREDICTION'
-            THEN GREATEST(0.0e0, LEAST(100.0e0, 100.0e0 - ABS(q.confidence_score) * 3.33e0))
+        WHEN q.prediction_source = 'ML_PREDICTION' THEN q.pct
         ELSE 100.0e0
     END AS DOUBLE) AS confidence_pct,
     CAST(q.prediction_source AS VARCHAR) AS prediction_source,
@@ -26,8 +25,12 @@ SELECT
     CAST(:run_id AS VARCHAR) AS run_id,
     CAST(CASE
         WHEN q.prediction_source IN ('DEFAULT', 'WITHHELD') THEN FALSE
-        WHEN q.prediction_source = 'ML_PREDICTION'
-            THEN 100.0e0 - ABS(q.confidence_score) * 3.33e0 >= CAST(:usable_from_pct AS DOUBLE)
+        WHEN q.prediction_source = 'ML_PREDICTION' THEN q.pct >= CAST(:usable_from_pct AS DOUBLE)
         ELSE TRUE
     END AS BOOLEAN) AS usable
-FROM predict_age_human_qa AS q
+FROM (
+    SELECT
+        p.*,
+        ROUND(GREATEST(0.0e0, 100.0e0 - ABS(p.confidence_score) * 3.33e0), 2) AS pct
+    FROM predict_age_human_qa AS p
+) AS q

@@ -9,27 +9,7 @@ SELECT
     WHEN q.prediction_source = 'DEFAULT'
     THEN 0.0e0
     WHEN q.prediction_source = 'ML_PREDICTION'
-    THEN CASE
-      WHEN 0.0e0 IS NULL
-      OR CASE
-        WHEN 100.0e0 IS NULL OR (
-          100.0e0 - ABS(q.confidence_score) * 3.33e0
-        ) IS NULL
-        THEN NULL
-        ELSE LEAST(100.0e0, 100.0e0 - ABS(q.confidence_score) * 3.33e0)
-      END IS NULL
-      THEN NULL
-      ELSE GREATEST(
-        0.0e0,
-        CASE
-          WHEN 100.0e0 IS NULL OR (
-            100.0e0 - ABS(q.confidence_score) * 3.33e0
-          ) IS NULL
-          THEN NULL
-          ELSE LEAST(100.0e0, 100.0e0 - ABS(q.confidence_score) * 3.33e0)
-        END
-      )
-    END
+    THEN q.pct
     ELSE 100.0e0
   END AS DOUBLE) AS confidence_pct,
   CAST(q.prediction_source AS TEXT) AS prediction_source,
@@ -52,7 +32,21 @@ SELECT
     WHEN q.prediction_source IN ('DEFAULT', 'WITHHELD')
     THEN FALSE
     WHEN q.prediction_source = 'ML_PREDICTION'
-    THEN 100.0e0 - ABS(q.confidence_score) * 3.33e0 >= CAST($usable_from_pct AS DOUBLE)
+    THEN q.pct >= CAST($usable_from_pct AS DOUBLE)
     ELSE TRUE
   END AS BOOLEAN) AS usable
-FROM predict_age_human_qa AS q
+FROM (
+  SELECT
+    p.*,
+    ROUND(
+      CASE
+        WHEN 0.0e0 IS NULL OR (
+          100.0e0 - ABS(p.confidence_score) * 3.33e0
+        ) IS NULL
+        THEN NULL
+        ELSE GREATEST(0.0e0, 100.0e0 - ABS(p.confidence_score) * 3.33e0)
+      END,
+      2
+    ) AS pct
+  FROM predict_age_human_qa AS p
+) AS q
