@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from predict_age.source.gzip_stream import GZIP_MAGIC
+
 Format = Literal["parquet", "jsonl", "csv"]
 SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
@@ -96,7 +98,7 @@ def named_kind(name: str) -> tuple[Format | None, str]:
 
 def compression_of(head: bytes) -> str:
     """The compression whose magic number ``head`` begins with."""
-    if head[:2] == b"\x1f\x8b":
+    if head[:2] == GZIP_MAGIC:
         return "gzip"
     if head[:4] == b"\x28\xb5\x2f\xfd" or (head[1:4] == b"\x2a\x4d\x18" and head[:1] and head[0] >> 4 == 5):
         return "zstd"

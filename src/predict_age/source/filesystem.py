@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import zlib
@@ -14,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from predict_age.errors import InputError
+from predict_age.source.gzip_stream import GzipStream, TrailingBytesError
 from predict_age.storage import durable_files
 
 S3 = "s3://"
 ATTEMPTS = 8  # botocore's and the SDK's three attempts do not outlive a burst of 503
 CHUNK_BYTES = 8 << 20
+ZSTD_TRAILING = "Unknown frame descriptor"  # in Arrow's message about bytes behind the last frame
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,7 @@ def stream_for_head(path: str, compression: str) -> Iterator[Any]:
     """The decompressed bytes of a file, opened without Arrow where that is possible: importing it takes longer than a look."""
     with stream(path) if in_s3(path) else Path(path).open("rb") as opened:
         if compression == "gzip":
-            with gzip.GzipFile(fileobj=opened) as unpacked:  # it leaves the file that it was given open
-                yield unpacked
+            yield GzipStream(opened)
         elif compression:
             import pyarrow as pa
 
@@ -109,12 +109,15 @@ def stream_for_head(path: str, compression: str) -> Iterator[Any]:
 
 
 def cut_short(path: str, compression: str, error: Exception) -> InputError:
-    """The error for a compressed file that does not go to its end."""
+    """The error for a compressed file that does not go to its end, or that goes on behind it."""
+    goes_on = isinstance(error, TrailingBytesError) or ZSTD_TRAILING in str(error)
     return InputError(
         f"{path} cannot be decompressed to its end",
-        expected=f"a complete {compression or 'plain'} file",
+        expected=f"a complete {compression or 'plain'} file" + (" and nothing behind it" if goes_on else ""),
         found=_line(error),
-        fix="copy the file again; it was probably cut short",
+        fix="take away the bytes that follow its compressed content, or compress it again"
+        if goes_on
+        else "copy the file again; it was probably cut short",
     )
 
 

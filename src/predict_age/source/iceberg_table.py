@@ -20,6 +20,7 @@ import pyarrow as pa
 from predict_age.errors import ConfigError, InputError, PredictAgeError, install_extra
 from predict_age.source.filesystem import FileStatus, in_s3, stat, stream
 from predict_age.source.glue_table import GlueTable, local_path
+from predict_age.source.gzip_stream import GZIP_MAGIC
 from predict_age.source.parquet_file import open_parquet
 from predict_age.source.path_partition import PathPartition
 from predict_age.source_config import SourceConfig
@@ -29,7 +30,6 @@ KNOWN_VERSIONS = (1, 2)
 DELETED = 2  # status of an entry in a manifest
 DATA = 0  # content of a manifest, and of a file
 FIELD_ID = b"PARQUET:field_id"
-GZIP = b"\x1f\x8b"
 REWRITE = "OPTIMIZE {} REWRITE DATA USING BIN_PACK in Athena (Spark: rewrite_data_files), which writes the files again"
 
 Names = dict[int, str]  # of columns and of fields inside them, by the id that stays when they are renamed
@@ -97,7 +97,7 @@ def _bytes(table: str, path: str) -> bytes:
     try:
         with stream(path) as opened:
             content: bytes = opened.read()
-        return gzip.decompress(content) if content.startswith(GZIP) else content
+        return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"the metadata of the Iceberg table {table} cannot be read",

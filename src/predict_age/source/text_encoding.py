@@ -8,6 +8,7 @@ import re
 from typing import IO
 
 from predict_age.errors import InputError
+from predict_age.source.gzip_stream import GzipStream
 
 UTF_8, UTF_8_MARKED = "utf-8", "utf-8-sig"
 _MARKS = (
@@ -113,7 +114,7 @@ def masked(text: bytes) -> str:
 class Utf8Stream(io.RawIOBase):
     """The text of ``stream``, which is in ``encoding``, as UTF-8. A byte that the encoding does not know raises InputError."""
 
-    def __init__(self, stream: IO[bytes], encoding: str, path: str) -> None:
+    def __init__(self, stream: IO[bytes] | GzipStream, encoding: str, path: str) -> None:
         super().__init__()
         self._stream, self._encoding, self._path = stream, encoding, path
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="strict")

@@ -10,6 +10,7 @@ from typing import IO
 import pyarrow as pa
 
 from predict_age.source.filesystem import cut_short, stream
+from predict_age.source.gzip_stream import GzipStream
 from predict_age.source.source_file import SourceFile
 from predict_age.source.text_encoding import UTF_8, UTF_8_MARKED, Utf8Stream
 
@@ -18,9 +19,11 @@ MARK = b"\xef\xbb\xbf"
 _MARKS_OF_LINES = re.compile(rb"(?<=[\r\n])(?:%s)+" % MARK)
 
 
-def open_bytes(file: SourceFile) -> IO[bytes]:
+def open_bytes(file: SourceFile) -> IO[bytes] | GzipStream:
     """The decompressed content as a binary stream."""
     raw = stream(file.path)
+    if file.compression == "gzip":
+        return GzipStream(raw)
     return pa.CompressedInputStream(raw, file.compression) if file.compression else raw
 
 
@@ -36,7 +39,7 @@ def utf8_blocks(file: SourceFile) -> Iterator[bytes]:
         yield from _without_marks(_blocks(file, text))
 
 
-def _blocks(file: SourceFile, text: IO[bytes] | Utf8Stream) -> Iterator[bytes]:
+def _blocks(file: SourceFile, text: IO[bytes] | GzipStream | Utf8Stream) -> Iterator[bytes]:
     while True:
         try:
             block = text.read(BLOCK_BYTES)
