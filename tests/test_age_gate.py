@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -449,3 +450,46 @@ def test_dates_of_birth_are_read_in_one_way_or_refused_with_the_format(way: str)
     assert said in likely
     assert "%Y-%d" not in likely
     assert "%Y/%d" not in likely
+
+
+@pytest.mark.parametrize("code", ["999", "-99", "150.5", "unknown", "0999", "1e3"])
+@pytest.mark.parametrize("own", [(), ("?",)], ids=["usual texts", "texts of its own"])
+@pytest.mark.parametrize("coded", [0.9, 0.4], ids=["most", "some"])
+def test_advice_about_a_code_is_a_whole_list(code: str, own: tuple[str, ...], coded: float, tmp_path: Path) -> None:
+    """Pasted, it replaces the list, and all texts that meant no value still do: known ages are all that is left."""
+    kinds = ["NA", "null", *own] * 3
+    ages = [*kinds, *(code if n < 200 * coded else str(20 + n % 40) for n in range(200))]
+    (tmp_path / "s.csv").write_text("pid,age,tenure\n" + "".join(f"{n},{age},{n % 30}\n" for n, age in enumerate(ages)))
+    (tmp_path / "f.toml").write_text(FEATURE)
+    usual = list(SourceConfig().missing_values)
+    options = ["--source", tmp_path / "s.csv", "--as-of", AS_OF.isoformat(), "--features", tmp_path / "f.toml"]
+
+    def planned(setting: str) -> Any:
+        config = f'[source]\napproximate_age = "age"\nprofile_json = "*"\n{setting}\n[gates]\nunusable_ages = 0.05\n'
+        (tmp_path / "c.toml").write_text(config)
+        return cli("plan", *options, "--config", tmp_path / "c.toml", check=None)
+
+    before = planned(f"missing_values = {json.dumps([*usual, *own])}" if own else "")
+    assert "in CSV set " in before.stderr, before.stderr + before.stdout
+    advice = before.stderr.split("in CSV set ")[1].split(" under [source]")[0]
+    known = code in ("999", "-99", "150.5")
+    assert ('with the value for "..."' in before.stderr) is not known
+    assert tomllib.loads(advice)["missing_values"] == [*usual, *own, code if known else "..."]
+    after = planned(advice.replace('"..."', json.dumps(code)))
+    assert "one value" not in after.stderr and "mostly one" not in after.stderr
+    assert after.returncode == (3 if coded == 0.9 else 0)  # too few people with an age are left to train on
+
+
+@pytest.mark.parametrize(
+    "precedence", [("approximate_age", "birth_date", "birth_year"), ("birth_year", "approximate_age"), ("approximate_age",)]
+)
+def test_advice_to_leave_out_a_column_is_a_whole_list(precedence: tuple[str, ...]) -> None:
+    """The others, in their order; nothing where it is the only one."""
+    config = Config(source=SourceConfig(approximate_age="band"), ages=AgesConfig(precedence=precedence))
+    bands = UnusableAgesRecord("band", "unreadable", 60, "99-99", 60, {AgeReading.BANDS: 60})
+    likely = AgeFindings(GivenAges(0, 60, 0), [bands], config, AS_OF).likely
+    left = json.dumps([name for name in precedence if name != "approximate_age"])
+    whole = (
+        f": write one age, or leave the column out: precedence = {left} under [ages]" if len(precedence) > 1 else ": write one age"
+    )
+    assert likely == f"band has age bands{whole}"

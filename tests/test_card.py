@@ -100,6 +100,7 @@ def test_copied_birth_year_is_refused(noise: int, people_rows: Rows, tmp_path: P
     found = tiny_run(source, tmp_path / "w", "--features", tmp_path / "leaky.toml", config=LARGER)
     assert found.code == 5
     assert "gives the age away: code" in found.said
+    assert 'set not_leaks = ["code"] under [gates] in a new run' in found.said
     assert found.published == ""
     accepted = json.loads(cli("resume", "--workspace", tmp_path / "w", "--accept", "--json").stdout)
     assert accepted["status"] == "done"

@@ -278,3 +278,23 @@ def test_a_file_without_people_is_named_with_what_to_write(stray: str, write: Ca
     (tmp_path / "c.toml").write_text(TINY + SOURCE + advice + "\n")
     planned = json.loads(call(["plan", *options, "--json"])[1])
     assert (planned["rows"], [p["files"] for p in planned["passed_over"]]) == (60, [1])
+
+
+def test_advice_for_one_file_keeps_what_earlier_advice_left_out(tmp_path: Path) -> None:
+    """Each line of advice replaces the one before, as a list in TOML does, and the last of them leaves out all of the files."""
+    (tmp_path / "s").mkdir()
+    parquet(tmp_path / "s" / "people", PEOPLE)
+    strays = {name: STRAYS[name] for name in ("codebook.csv", "sums [1].csv", "manifest.ndjson")}
+    strays |= {"notes.csv": "PK\x03\x04", "part-0001": "PK\x03\x04"}
+    for name, content in strays.items():
+        (tmp_path / "s" / name).write_text(content)
+    (tmp_path / "c.toml").write_text(TINY + SOURCE)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    options = ["--source", tmp_path / "s", "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml", "--as-of", AS_OF]
+    for _ in strays:
+        code, _, said = call(["plan", *options])
+        assert code == 3 and "leave it out: " in said, said
+        advice = said.split("leave it out: ")[1].split(" under [source]")[0]
+        (tmp_path / "c.toml").write_text(TINY + SOURCE + advice + "\n")
+    planned = json.loads(call(["plan", *options, "--json"])[1])
+    assert (planned["rows"], [p["files"] for p in planned["passed_over"]]) == (60, [len(strays)])

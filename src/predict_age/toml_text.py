@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from predict_age.errors import ConfigError
@@ -42,3 +42,8 @@ def toml_value(value: object) -> str:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return "{" + ", ".join(f"{toml_value(key)} = {toml_value(inner)}" for key, inner in value.items()) + "}"
     raise ConfigError("a value cannot be written as TOML", expected="texts, numbers, lists or tables", found=type(value).__name__)
+
+
+def list_setting(section: str, name: str, values: Iterable[str]) -> str:
+    """Advice to set a list to all of ``values``, each once: a list in the configuration replaces the one that was there."""
+    return f"{name} = {toml_value(list(dict.fromkeys(values)))} under [{section}]"

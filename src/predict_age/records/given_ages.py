@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from predict_age.tally import MIN_SHOWN_PEOPLE
@@ -63,6 +64,12 @@ class UnusableAgesRecord:
     def between(self) -> str:
         """Range of the numbers in words; empty where it is not known."""
         return "" if self.low is None or self.high is None else f"between {self.low:g} and {self.high:g}"
+
+    @property
+    def one_number(self) -> str:
+        """The number that nearly all values are, as its writer wrote it; empty where they differ, or it is not known."""
+        number = "" if self.low is None or self.low != self.high else f"{self.low:.15g}"
+        return number if re.sub(r"\d", "9", number) == self.form else ""
 
     @property
     def shared_sentence(self) -> str:

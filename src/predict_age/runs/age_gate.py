@@ -10,14 +10,15 @@ from predict_age.config import Config
 from predict_age.errors import InputError
 from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
 from predict_age.records.given_ages import UNREADABLE, GivenAges, UnusableAgesRecord
+from predict_age.toml_text import list_setting
 
 FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
 NEARLY_ALL = 0.95  # of the dates that were tried, for one format to be that of all
 EXAMPLE = dt.date(1985, 12, 31)
 MOST_LIKELY = 0.5  # share of the values that a reading must fit to be named
 _MISTAKES = {
-    AgeReading.ONE_VALUE: "most of {column} is one value, perhaps a code for a missing one: leave it empty, or in CSV add it to "
-    "source.missing_values",
+    AgeReading.ONE_VALUE: "most of {column} is one value, perhaps a code for a missing one: leave it empty, or in CSV "
+    "set {missing}",
     AgeReading.TWO_DIGIT_YEARS: "{column} has years of two digits, which tell no century: write all four",
     AgeReading.SERIAL_NUMBERS: "{column} has a spreadsheet's serial numbers: write them as dates",
     AgeReading.MONTHS: "{column} looks like ages in months{between}: divide by 12",
@@ -30,7 +31,7 @@ _MISTAKES = {
     AgeReading.SQUARES: "{column} looks like squares of ages{between}: write their roots",
     AgeReading.SCALED: "{column} has small fractions{between}, perhaps a standardised or scaled age: write ages in years",
     AgeReading.BAND_CODES: "{column} has few small whole numbers{between}, perhaps codes of age bands: write one age in years",
-    AgeReading.BANDS: "{column} has age bands: write one age, or leave the column out of ages.precedence",
+    AgeReading.BANDS: "{column} has age bands: write one age{others}",
     AgeReading.DECIMAL_COMMA: "{column} has a decimal comma: write a decimal point",
     AgeReading.THOUSANDS: "{column} has a separator between thousands: write digits alone",
     AgeReading.BIRTH_YEARS: "{column} holds birth years: name it as source.birth_year",
@@ -40,7 +41,7 @@ _MISTAKES = {
 }
 _OF_FEW = {  # where most of the given ages are right
     AgeReading.ONE_VALUE: "values of {column} that cannot be used are mostly one, perhaps a code for a missing one: leave it "
-    "empty, or in CSV add it to source.missing_values",
+    "empty, or in CSV set {missing}",
     AgeReading.AFTER_AS_OF: "some dates in {column} lie after as_of {as_of}, as with years of the wrong century: leave them empty",
     AgeReading.TOO_OLD: "some people in {column} would be older than {oldest}, as with years of the wrong century: leave it empty",
 }
@@ -103,14 +104,31 @@ class AgeFindings:
         if not fits:
             return self._unread(values)
         best = max(fits, key=fits.__getitem__)  # of equal ones the first
-        if best in _OF_FEW and self.people.known > MOST_LIKELY * self.people.given:
-            return _OF_FEW[AgeReading(best)].format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max)
         if not best.startswith(OTHER_FORMAT):
-            between = f" ({values.between})" if values.between else ""
             mistake = _MISTAKES[AgeReading(best)]
-            return mistake.format(column=values.column, as_of=self.as_of, oldest=self.config.ages.max, between=between)
+            if self.people.known > MOST_LIKELY * self.people.given:
+                mistake = _OF_FEW.get(AgeReading(best), mistake)
+            return mistake.format(
+                column=values.column,
+                as_of=self.as_of,
+                oldest=self.config.ages.max,
+                between=f" ({values.between})" if values.between else "",
+                missing=self._missing(values),
+                others=self._others(values.column),
+            )
         equal = [name.removeprefix(OTHER_FORMAT) for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)]
         return self._format(values.column, equal, fits[best] / values.tried)
+
+    def _missing(self, values: UnusableAgesRecord) -> str:
+        """The list of texts for no value with the one that ``values`` are, where it is known."""
+        setting = list_setting("source", "missing_values", (*self.config.source.missing_values, values.one_number or "..."))
+        return setting if values.one_number else f'{setting}, with the value for "..."'
+
+    def _others(self, column: str) -> str:
+        """Advice to use the other age columns; empty where there is none."""
+        source = self.config.source
+        left = [name for name in self.config.ages.precedence if getattr(source, name) != column]
+        return f", or leave the column out: {list_setting('ages', 'precedence', left)}" if left else ""
 
     def _unread(self, values: UnusableAgesRecord) -> str:
         if values.reason != UNREADABLE:

@@ -43,7 +43,7 @@ def check_columns(names: Sequence[str], source: SourceConfig, path: str, *, ages
             found=found,
             fix='name your column under [source] in the configuration: pid = "...", or let `predict-age init` propose one; a '
             "column without a name, as pandas writes its index, is ignored: give it a name in the header"
-            + ("" if set(names) & {*source.age_columns, source.profile_json} else f"; {exclusion_of(path)}"),
+            + ("" if set(names) & {*source.age_columns, source.profile_json} else f"; {exclusion_of(path, source.exclude)}"),
         )
     if ages_needed and not any(name in names for name in source.age_columns):
         raise no_age(source, path, found, names)

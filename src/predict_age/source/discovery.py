@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -193,29 +193,32 @@ def _describe(entry: _Entry, settings: SourceConfig, headerless: HeaderlessText 
         if twice := file_kind.compression_of(first):
             if named or compressed:
                 raise _lies(found.path, f"text inside {compression}", f"{twice} inside {compression}", "unpack it once")
-            return _passed_over(entry, f"{twice} inside {compression}")
+            return _passed_over(entry, f"{twice} inside {compression}", settings.exclude)
     if file_kind.is_parquet(first):
         if compression:
             raise _lies(found.path, "Parquet or compressed text", f"Parquet inside {compression}", "unpack it")
         return replace(plain, format="parquet")
     if kind := file_kind.binary_kind(first):
         if named:
-            raise _lies(found.path, named, kind, f"save it as CSV, JSON lines or Parquet; {file_kind.exclusion_of(name)}")
-        return _passed_over(entry, kind)
+            raise _lies(
+                found.path, named, kind, f"save it as CSV, JSON lines or Parquet; {file_kind.exclusion_of(name, settings.exclude)}"
+            )
+        return _passed_over(entry, kind, settings.exclude)
     if named == "parquet":
         return replace(plain, compression=compression)  # opening it says why it is none
     described = _text(replace(plain, compression=compression), name, named, first, settings, headerless)
-    return described or _passed_over(entry, file_kind.NOT_DATA)
+    return described or _passed_over(entry, file_kind.NOT_DATA, settings.exclude)
 
 
-def _passed_over(entry: _Entry, reason: str) -> str:
+def _passed_over(entry: _Entry, reason: str, exclude: Sequence[str]) -> str:
     """The ``reason`` for passing over a file. Raises InputError when its name is that of a part of a data set."""
     if file_kind.is_part_name(entry.name):
         raise InputError(
             f"{entry.file.path} is named like a part of a data set, and its content does not tell its format",
             expected="Parquet, JSON objects, or CSV whose first line names the column of ids",
             found=reason,
-            fix=f'name the format under [source]: format = "csv", "json" or "parquet"; {file_kind.exclusion_of(entry.name)}',
+            fix='name the format under [source]: format = "csv", "json" or "parquet"; '
+            + file_kind.exclusion_of(entry.name, exclude),
         )
     return reason
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from predict_age.source.gzip_stream import GZIP_MAGIC
+from predict_age.toml_text import list_setting
 
 Format = Literal["parquet", "jsonl", "csv"]
 SUFFIXES: dict[str, Format] = {
@@ -71,10 +72,10 @@ def is_excluded(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
 
 
-def exclusion_of(path: str) -> str:
-    """Advice to leave out the file at ``path``, which holds no people, for the configuration."""
-    pattern = json.dumps(re.sub(r"([*?\[])", r"[\1]", path.rpartition("/")[2]), ensure_ascii=False)
-    return f"if the file holds no people, leave it out: exclude = [{pattern}] under [source]"
+def exclusion_of(path: str, exclude: Sequence[str]) -> str:
+    """Advice to leave out the file at ``path``, which holds no people, besides those that the configuration excludes already."""
+    pattern = re.sub(r"([*?\[])", r"[\1]", path.rpartition("/")[2])
+    return f"if the file holds no people, leave it out: {list_setting('source', 'exclude', (*exclude, pattern))}"
 
 
 def is_temporary(name: str) -> bool:

@@ -143,7 +143,7 @@ def _no_profile(where: str, keys: list[str], source: SourceConfig, *, is_file: b
         expected=f'the key "{source.profile_json}"' + did_you_mean(source.profile_json, keys),
         found=_first_record(keys) if keys else "no value in any record",
         fix='name your key under [source], or set profile_json = "*" to use all other keys as the profile'
-        + (f"; {exclusion_of(where)}" if is_file and source.pid not in keys else ""),
+        + (f"; {exclusion_of(where, source.exclude)}" if is_file and source.pid not in keys else ""),
     )
 
 

@@ -50,7 +50,7 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str, id
                 f"no row of {file.path} can be used",
                 expected="records that can be read, each with an id",
                 found=found(file.rejected, file.path),
-                fix=f"{fix}; {exclusion_of(file.path)}",
+                fix=f"{fix}; {exclusion_of(file.path, limits.exclude)}",
             )
     if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
         raise InputError(

@@ -47,6 +47,7 @@ from predict_age.steps.challengers import Challenger, copy_challengers
 from predict_age.steps.training_sample import SamplingTask, choose_splits, draw_people, load_sample
 from predict_age.storage.durable_files import file_sha256, make_folder, read_json, write_json
 from predict_age.storage.workspace import RunFolder
+from predict_age.toml_text import list_setting
 
 TRAINED_ON = "trained_on.npy"  # fingerprints of the people whom the model was trained on, ascending
 MAX_REUSED_ROWS = 50_000  # people on whom a reused model is measured, at most
@@ -185,8 +186,9 @@ def _refuse_leaks(leakage: list[LeakageScore], inputs: TrainingInputs) -> None:
     found = leaking_features(leakage, limits.leak_error_share, limits.leak_exact_share, limits.not_leaks)
     check = Check("target leakage", not found, leak_limits(limits), "; ".join(score.sentence for score in found) or "no feature")
     names = ", ".join(score.feature for score in found)
+    allowed = list_setting("gates", "not_leaks", (*limits.not_leaks, *(score.feature for score in found)))
     fix = (
-        "remove it from the feature file; where it is honestly known before the age is, name it in gates.not_leaks; "
+        f"remove it from the feature file; where it is honestly known before the age is, set {allowed} in a new run; "
         "or `predict-age resume --accept`"
     )
     note = context.progress.note
