@@ -298,3 +298,14 @@ def test_advice_for_one_file_keeps_what_earlier_advice_left_out(tmp_path: Path) 
         (tmp_path / "c.toml").write_text(TINY + SOURCE + advice + "\n")
     planned = json.loads(call(["plan", *options, "--json"])[1])
     assert (planned["rows"], [p["files"] for p in planned["passed_over"]]) == (60, [len(strays)])
+
+
+def test_plan_says_of_what_machine_its_time_is(tmp_path: Path) -> None:
+    """The estimate knows no other load: a busy machine takes longer."""
+    parquet(tmp_path / "people.parquet", PEOPLE)
+    (tmp_path / "c.toml").write_text(TINY + SOURCE)
+    (tmp_path / "f.toml").write_text(FEATURES)
+    options = ["--source", tmp_path / "people.parquet", "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml"]
+    code, shown, _ = call(["plan", *options, "--as-of", AS_OF])
+    assert code == 0
+    assert "on a machine that is idle otherwise" in " ".join(shown.split())

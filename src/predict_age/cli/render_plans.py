@@ -44,7 +44,10 @@ def show_estimate(estimate: Estimate) -> None:
         table.add_row("people", f"{about}{estimate.people:,}{how}; {more}")
     table.add_row("to predict", f"{about}{estimate.to_predict:,} people{how}")
     table.add_row("batches", estimate.formula)
-    table.add_row("time", f"about {duration(estimate.minutes * 60)} with {counted(estimate.workers, 'worker')}")
+    table.add_row(
+        "time",
+        f"about {duration(estimate.minutes * 60)} with {counted(estimate.workers, 'worker')} on a machine that is idle otherwise",
+    )
     table.add_row("memory", f"about {size(estimate.memory_bytes)}")
     table.add_row("disk", f"about {size(estimate.disk_bytes)} in the workspace")
     price = f"about ${estimate.cost_usd:.2f} ({estimate.minutes:.1f} minutes at ${estimate.usd_per_hour:g} an hour)"

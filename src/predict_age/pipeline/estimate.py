@@ -63,11 +63,11 @@ PARENT_BYTES, WORKER_BYTES, TRAINING_BYTES_A_ROW, BUCKET_BYTES_A_ROW = 400 << 20
 class Estimate:
     """Estimate of a run. ``exact_rows``: rows were counted, not scaled up from a sample of a large text.
 
-    ``pid_type`` is what the sampled ids are, ``odd_ids`` how many of them are something else, and ``padded_ids`` how many have
-    leading zeros and may be the same whole numbers as others. ``ages`` are those of
-    ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors. ``people`` are distinct ids, and
-    ``duplicates`` the further rows of them; ``exact_people``: all rows were looked at. Where there is a ``training`` source, its
-    rows are estimated apart; time, memory, disk and bytes are those of both.
+    ``minutes`` are those of a machine that is idle otherwise. ``pid_type`` is what the sampled ids are, ``odd_ids`` how many of
+    them are something else, and ``padded_ids`` how many have leading zeros and may be the same whole numbers as others. ``ages``
+    are those of ``rows_sampled``, counted at ``as_of``; ``withheld`` of these rows are those of known minors. ``people`` are
+    distinct ids, and ``duplicates`` the further rows of them; ``exact_people``: all rows were looked at. Where there is a
+    ``training`` source, its rows are estimated apart; time, memory, disk and bytes are those of both.
     """
 
     rows: int
