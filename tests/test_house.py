@@ -7,6 +7,7 @@ import configparser
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,6 +41,28 @@ def names_of(tree: ast.Module) -> Iterator[str]:
             yield from (n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
+
+
+def import_circle(modules: dict[str, str]) -> list[str]:
+    """Modules of the package that import each other in a circle, wherever an import stands; empty where none do."""
+    dotted = {
+        ".".join(["predict_age", *name.removesuffix(".py").removesuffix("__init__").strip("/").split("/")]).strip("."): name
+        for name in modules
+    }
+    imports: dict[str, set[str]] = {}
+    for name, text in modules.items():
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom | ast.Import)]
+        wanted = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        for node in nodes:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                full = {f"{node.module}.{alias.name}" for alias in node.names}
+                wanted |= (full & dotted.keys()) or {node.module}
+        imports[name] = {dotted[module] for module in wanted & dotted.keys()} - {name}
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def long_modules(modules: dict[str, str]) -> set[str]:
@@ -167,6 +190,19 @@ def test_modules_are_short() -> None:
     """No module has more than 300 lines, kernels excepted."""
     assert not long_modules(PYTHON)
     assert long_modules({"a.py": "x = 1\n" * 301, "kernels/b.py": "x = 1\n" * 301, "c.py": "x = 1\n" * 300}) == {"a.py"}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Not even inside functions or for types alone: what two modules share is in a third."""
+    assert import_circle(PYTHON) == []
+    example = {
+        "p/__init__.py": "",
+        "p/a.py": "from predict_age.p import b",
+        "p/b.py": "def f():\n    from predict_age.c import x",
+        "c.py": "if TYPE_CHECKING:\n    import predict_age.p.a",
+    }
+    assert set(import_circle(example)) == {"p/a.py", "p/b.py", "c.py"}
+    assert import_circle(example | {"c.py": "import predict_age.p"}) == []
 
 
 def test_public_names_are_unique() -> None:

@@ -20,8 +20,9 @@ from predict_age.api.frames import PandasFrame, PolarsFrame
 from predict_age.config import SourceConfig
 from predict_age.errors import ConfigError, InputError
 from predict_age.pipeline.run_plan import date_or_today
+from predict_age.proposal.profile_contents import KnownAges
 from predict_age.proposal.sample import Record, json_object
-from predict_age.proposal.source_profile import KnownAges, SourceProfile, profile_of
+from predict_age.proposal.source_profile import SourceProfile, profile_of
 from predict_age.runtime.progress import counted, size
 from predict_age.source.column_names import with_folders
 from predict_age.source.csv_reader import header_of

@@ -10,7 +10,7 @@ from predict_age.proposal.profile_page import missing_in_words
 from predict_age.runtime.progress import counted, size
 
 if TYPE_CHECKING:
-    from predict_age.proposal.source_profile import FieldProfile, SourceProfile
+    from predict_age.proposal.profile_contents import FieldProfile, ProfileContents
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 BAR_WIDTH = 20
@@ -21,7 +21,7 @@ WIDE = 100  # characters of a line; fewer need narrower columns
 SHORT = 14  # characters of a value
 
 
-def show_profile(profile: SourceProfile) -> None:
+def show_profile(profile: ProfileContents) -> None:
     """Print a profile: what to know first, known ages, and a line for each field."""
     console = stdout_console()
     rows = "rows not counted" if profile.rows is None else ("" if profile.exact_rows else "about ") + counted(profile.rows, "row")

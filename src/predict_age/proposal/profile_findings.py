@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from predict_age.proposal.profile_contents import FieldProfile, KnownAges
 from predict_age.tally import MIN_SHOWN_PEOPLE, part_in_words, share_in_words
-
-if TYPE_CHECKING:
-    from predict_age.proposal.source_profile import FieldProfile, KnownAges
 
 MOST_NAMED = 6  # fields of a sentence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from predict_age.html import page, plots, svg
-from predict_age.proposal.source_profile import FieldProfile, SourceProfile
+from predict_age.proposal.profile_contents import FieldProfile, ProfileContents
 from predict_age.runtime.progress import size
 from predict_age.tally import number_of_people, part_in_words, share_in_words
 from predict_age.version import __version__
@@ -13,7 +13,7 @@ from predict_age.version import __version__
 BARS_WIDTH, BARS_HEIGHT = 210.0, 30.0
 
 
-def profile_page(profile: SourceProfile) -> bytes:
+def profile_page(profile: ProfileContents) -> bytes:
     """Render the page as UTF-8."""
     years = profile.ages.years if profile.ages else []
     return page(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from predict_age.errors import ConfigError
 from predict_age.features.inspection import written
 from predict_age.features.refused_names import refusal_reason
 from predict_age.proposal.candidates import identity_reason, propose, protected_values
 from predict_age.proposal.columns import Columns, Role, guess_ages, guess_columns
-from predict_age.proposal.field_shapes import NO_SHAPE, FieldShape, kind_of, shape_of
+from predict_age.proposal.field_shapes import NO_SHAPE, kind_of, shape_of
 from predict_age.proposal.fields import Field, FieldPath, SharedFields, json_column, shared_fields
 from predict_age.proposal.given_ages import ages_of_sample, first_records, shown_given, without_minors
+from predict_age.proposal.profile_contents import FieldProfile, KnownAges, ProfileContents
 from predict_age.proposal.profile_findings import profile_findings
 from predict_age.proposal.sample import Record, SourceSample, json_object, sample_source
 from predict_age.proposal.source_rows import count_rows
@@ -24,7 +24,6 @@ from predict_age.runtime.command_log import stage
 from predict_age.source.source_file import SourceFile
 from predict_age.tally import AGE_BINS, fold_tails, pooled, shown_parts
 
-_ATTRIBUTE = re.compile(r"protected attribute \(([^:)]+)")
 DOUBTFUL_NAMES = (
     "the first line may be a record: forms stand for its values. Write a line of names above it; if it has names, give that of the "
     "ids with --pid"
@@ -32,83 +31,9 @@ DOUBTFUL_NAMES = (
 ROLE_WORDS = {"pid": "id", "approximate_age": "age in years", "birth_year": "year of birth", "birth_date": "date of birth"}
 
 
-@dataclass(frozen=True)
-class FieldProfile:
-    """A column, or a field inside the profiles (``nested``), among the people looked at who are not known to be minors.
-
-    ``people`` have a value, ``missing`` is the share (0..1) of the others; in all numbers of a profile, 10 stands for 1 to 19
-    (:func:`predict_age.tally.shown_parts`). ``role``: id, an age, profiles or nothing. ``protected``: why it may be no feature.
-    ``identity``: why it is taken for an id, or for a name. ``proposed``: kinds of the features that ``init`` would propose for it.
-    """
-
-    name: str
-    nested: bool
-    role: str
-    kind: str
-    people: int
-    missing: float
-    distinct: int
-    protected: str
-    identity: str
-    proposed: list[str]
-    shape: FieldShape
-
-    @property
-    def note(self) -> str:
-        """Note on the field in words: why it is no feature, or not shown."""
-        if self.protected:
-            attribute = _ATTRIBUTE.search(self.protected)
-            return f"protected: {attribute[1]}" if attribute else "the age"
-        return self.identity or ("" if self.role or self.proposed else "no feature")
-
-
-@dataclass(frozen=True)
-class KnownAges:
-    """Ages of the people looked at: the columns, people by what is known, sentences about values not used, and their years.
-
-    ``years`` are people by whole years of a known age that a run would use, smoothed so that no bar stands for fewer than 20.
-    """
-
-    columns: list[str]
-    guessed: list[str]
-    given: int
-    known: int
-    withheld: int
-    unused: list[str]
-    likely: str
-    years: list[float]
-
-
-@dataclass(frozen=True)
-class SourceProfile:
-    """Profile of a source. ``rows`` is None where nobody has counted them; ``exact_rows``: they are no estimate.
-
-    ``people`` are those looked at, each with their first record, in ``records`` that were read. In a notebook it shows its page.
-    """
-
-    source: str
-    as_of: str
-    files: int
-    bytes: int
-    formats: dict[str, int]
-    rows: int | None
-    exact_rows: bool
-    records: int
-    people: int
-    id_column: str
-    no_columns: str
-    ages: KnownAges | None
-    fields: list[FieldProfile]
-    findings: list[str]
-
-    @property
-    def is_sample(self) -> bool:
-        """Whether not all records were read."""
-        return not (self.exact_rows and self.rows == self.records)
-
-    def as_json(self) -> dict[str, object]:
-        """The profile as ``profile --json`` prints it."""
-        return asdict(self)
+@dataclass(frozen=True, repr=False)
+class SourceProfile(ProfileContents):
+    """Profile of a source; in a notebook it shows its page."""
 
     def _repr_html_(self) -> str:
         from predict_age.proposal.profile_page import profile_page
