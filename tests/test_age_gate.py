@@ -186,7 +186,7 @@ def test_a_mistake_in_most_ages_stops_the_plan(mistake: str, dress: str, tmp_pat
     assert code == 3, said
     assert "too many" in json.loads(out)["error"]["message"]
     assert "too many of the given ages cannot be used" in said
-    assert f"none for {PEOPLE - USABLE} of {PEOPLE} (60.0%)" in said
+    assert f"none for {PEOPLE - USABLE} of {PEOPLE} (60.0 %)" in said
     assert f"{PEOPLE - USABLE} values of {column} " in said
     assert f"at as_of {as_of}" in said
     assert ("likely reason: " in said) is bool(likely)
@@ -317,7 +317,7 @@ def test_a_run_stops_before_training_and_goes_on_when_accepted(people_rows: list
     source = write_jsonl(tmp_path / "people.jsonl", rows)
     done = tiny_run(source, tmp_path / "w")
     assert done.code == 3
-    assert "none for 100 of 160 (62.5%)" in done.said
+    assert "none for 100 of 160 (62.5 %)" in done.said
     [folder] = Workspace(tmp_path / "w").runs()
     assert not folder.model.exists()
     assert not Workspace(tmp_path / "w").published.current
@@ -433,7 +433,7 @@ WAYS = {
     ),
     "both ways": (
         ["25/05/1980", "05/25/1980"] * 30,
-        'dates of several forms, of which "%d/%m/%Y" or "%m/%d/%Y" reads 50%: write all in one',
+        'dates of several forms, of which "%d/%m/%Y" or "%m/%d/%Y" reads 50 %: write all in one',
     ),
     "the year first": (["1980/05/01", "1979/1/2"] * 30, 'reads as another format: set source.birth_date_format = "%Y/%m/%d"'),
     "day first": (["1.5.1980", "25.5.1979"] * 30, 'reads as another format: set source.birth_date_format = "%d.%m.%Y"'),

@@ -374,15 +374,15 @@ def test_short_bands_are_findings() -> None:
         ("age band coverage", "People aged 55\N{EN DASH}64 (20 evaluated)"),
         ("age band coverage", "People aged 17\N{EN DASH}24 (400 evaluated)"),
     ]
-    assert "covered by their interval in 20% of the cases" in found[0].sentence
-    assert found[1].sentence.endswith("are inside their 90% interval only in 40% of the cases.")
+    assert "covered by their interval in 20 % of the cases" in found[0].sentence
+    assert found[1].sentence.endswith("are inside their 90 % interval only in 40 % of the cases.")
 
 
 def test_cells_of_few_people_are_never_red(tmp_path: Path) -> None:
     """In the card, a short coverage of 20 people is red and one of 19 is not."""
     write_card(card_with([band("few", 19, 0.1), band("some", 20, 0.11)], []), tmp_path)
     page = (tmp_path / "card.html").read_text()
-    assert re.findall(r'class="warn">([^<]*)<', page) == ["11.0%"]
+    assert re.findall(r'class="warn">([^<]*)<', page) == ["11.0\N{NO-BREAK SPACE}%"]
 
 
 @pytest.mark.parametrize(("area", "alike"), [(0.5, True), (0.52, True), (0.7, False)])

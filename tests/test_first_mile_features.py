@@ -87,7 +87,7 @@ def test_values_in_another_form_are_named_without_being_shown(values: list[str],
 def test_partly_unreadable_values_are_named_but_accepted() -> None:
     """Half of the numbers in another locale: a warning; one in a hundred: nothing."""
     text = 'format = 1\n[features.f]\nmeaning = "m"\npath = "x"\nkind = "number"\nmin = 0\nmax = 9e9\ndefault = 1\n'
-    for every, sentence in ((2, "50% of 200 values"), (100, "")):
+    for every, sentence in ((2, "50 % of 200 values"), (100, "")):
         people = pa.chunked_array([pa.array([json.dumps({"x": "1,5" if n % every == 0 else n}) for n in range(200)])])
         (found,) = inspected(text, people).values()
         assert not found.is_useless

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from predict_age.tally import percent
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "predict_age"
 PYTHON = {p.relative_to(PACKAGE).as_posix(): p.read_text(encoding="utf-8") for p in sorted(PACKAGE.rglob("*.py"))}
@@ -203,6 +205,30 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     }
     assert set(import_circle(example)) == {"p/a.py", "p/b.py", "c.py"}
     assert import_circle(example | {"c.py": "import predict_age.p"}) == []
+
+
+def percentages_without_a_blank(modules: dict[str, str]) -> list[str]:
+    """Places that write a share without the blank of ``tally.percent``: "90%", or Python's own format."""
+    found = []
+    for name, text in modules.items():
+        tree = ast.parse(text)
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        found += [
+            f"{name}: {t}"
+            for t in texts
+            if re.search(r"(?<![\w%.])\d+(\.\d+)?%(?![\w%;])|^[+,]?(\.\d)?%$|:\.\d%\}", t) and t != "%"
+        ]
+    return found
+
+
+def test_percentages_are_written_in_one_way() -> None:
+    """On the terminal, in the report and on the card: "90 %", by one function."""
+    assert percentages_without_a_blank(PYTHON) == []
+    example = {"a.py": 'x = f"{y:.1%}"', "b.py": 'x = "90%"', "c.py": 'x = "{:.0%}"', "d.py": 'x, y = "90 %", "width:100%;"'}
+    assert [place[:4] for place in percentages_without_a_blank(example)] == ["a.py", "b.py", "c.py"]
+    assert [percent(0.905), percent(1, 0), percent(0.12345, 2), percent(0)] == ["90.5 %", "100 %", "12.35 %", "0.0 %"]
+    for thousandths in range(1001):
+        assert percent(thousandths / 1000).replace(" %", "%") == f"{thousandths / 1000:.1%}"
 
 
 def test_public_names_are_unique() -> None:

@@ -241,7 +241,7 @@ def test_an_age_column_of_other_values_is_named(tmp_path: Path) -> None:
     rows = [{k: v for k, v in row.items() if k != "years"} for row in rows]
     said = cli("init", "--source", write(rows, tmp_path / "staff.csv"), "--out", tmp_path, check=2).stderr
     assert said.startswith("predict-age: too few values of age can be read as ages\n  expected: a column named age")
-    assert "80% of whose values are such" in said and "200 values of age cannot be read" in said
+    assert "80 % of whose values are such" in said and "200 values of age cannot be read" in said
     assert "to use the readable ones alone" in said
     made = init(tmp_path / "staff.csv", "--age", "age")
     assert made["columns"]["approximate_age"] == "age"

@@ -52,7 +52,7 @@ from predict_age.source.scan import SplitCounts
 from predict_age.sql import VIEW
 from predict_age.steps.source_facts import near_limit
 from predict_age.storage.workspace import Workspace
-from predict_age.tally import fold_part
+from predict_age.tally import fold_part, percent
 
 AS_OF = dt.date(2025, 10, 23)
 RULES = RowRules(AgesConfig(), AS_OF)
@@ -358,7 +358,7 @@ def test_the_card_says_how_many_adults_and_minors(pair: Pair) -> None:
     shown = minors["unlabelled"] - round(minors["unlabelled"] * minors["unlabelled_withheld"])
     assert (card["population"]["unlabelled"], minors["unlabelled"]) == (shown, shown + pair.summary["rows"]["withheld"] - 90)
     page = (pair.run / "model" / "card.html").read_text()
-    assert "<h2>Minors</h2>" in page and f"{minors['adults_withheld']:.1%}" in page
+    assert "<h2>Minors</h2>" in page and percent(minors["adults_withheld"]).replace(" ", "\N{NO-BREAK SPACE}") in page
 
 
 def test_readers_live_with_rows_without_numbers(pair: Pair) -> None:
@@ -597,7 +597,7 @@ def test_many_ages_of_zero_are_said(tmp_path: Path) -> None:
     source, _ = write_source(tmp_path / "s", 400, 18, 0, forms=("zero",))
     outcome = tiny_run(source, tmp_path / "w")
     assert outcome.run["rows"]["withheld"] >= 18
-    assert any("18 rows (4.3%) have the age 0" in sentence for sentence in outcome.run["findings"])
+    assert any("18 rows (4.3 %) have the age 0" in sentence for sentence in outcome.run["findings"])
     plan = json.loads(cli("plan", "--source", source, "--as-of", AS_OF, "--json").stdout)
     assert plan["withheld"] == 18
     missing = tiny_run(source, tmp_path / "x", config=TINY + '[ages]\nzero = "missing"\n')

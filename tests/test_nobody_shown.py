@@ -90,7 +90,7 @@ def test_profile_tells_no_small_number_and_nothing_of_minors(source: Path, tmp_p
         assert not [secret for secret in SECRETS if secret in text]
         assert "fewer than 20" in text
     assert "keys, each in fewer than 20 profiles" in said
-    assert re.search(r"job +text +<2\.0%", said)
+    assert re.search(r"job +text +<2\.0 %", said)
 
 
 @pytest.mark.parametrize("key", ["anna.k@mail.example", "friends.u-77123.since"])

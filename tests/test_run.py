@@ -249,7 +249,7 @@ def test_report_without_usable_predictions(finished: Finished) -> None:
     context["s"]["metrics"]["usable_share_predicted"] = 0.0
     context["unseen"] = {"state": 164, "city": 1}
     text = page("report.html", **context).decode()
-    assert '<div class="tile bad"><b>0.0%</b>' in text
+    assert '<div class="tile bad"><b>0.0\N{NO-BREAK SPACE}%</b>' in text
     assert "<p>state: 164 people have a value that fewer than 20 training people have</p>" in text
     assert "<p>city: 1 person has a value that fewer than 20 training people have</p>" in text
 
@@ -277,7 +277,7 @@ def test_bands_of_few_people_are_not_red_in_the_report(finished: Finished) -> No
     few, some = (replace(metrics.by_band[0], rows=rows, coverage=rows / 1000) for rows in (19, 20))
     context["bands"], context["metrics"]["by_predicted_band"] = [few, some], []
     table = page("report.html", **context).decode().partition('<table class="bands">')[2].partition("</table>")[0]
-    assert 'class="warn">2.0%' in table
+    assert 'class="warn">2.0\N{NO-BREAK SPACE}%' in table
     assert table.count("warn") == 1
     tally = folder.facts(FinalResultsFacts).tally
     drawn = run_report._plots(replace(metrics, by_band=[few, some]), tally, tally, 0.9, 40)["coverage"]

@@ -35,10 +35,10 @@ FAULTS: dict[str, tuple[list[list[Row]], str]] = {
     "no id but blanks": ([changed(60, pid=" ")], "no row of the source can be used"),
     "no id is given": ([changed(60, pid=None)], "no row of the source can be used"),
     "no id and no age": ([changed(60, pid=None, age=None)], "no row of the source can be used"),
-    "some ids are missing": ([changed(15, pid=None)], "15 of 60 rows cannot be used (25.00%)"),
+    "some ids are missing": ([changed(15, pid=None)], "15 of 60 rows cannot be used (25.00 %)"),
     "some ids are missing, and all ages": (
         [[p | {"age": None} for p in changed(15, pid=None)]],
-        "15 of 60 rows cannot be used (25.00%)",
+        "15 of 60 rows cannot be used (25.00 %)",
     ),
     "one file has no id": ([PEOPLE, changed(60, pid=None)[:11]], "can be used"),
     "no age": ([changed(60, age=None)], "too few people with a known age to train on"),
@@ -230,7 +230,7 @@ def test_plan_counts_ages_of_no_use_in_source_and_training_source_together(train
     options = ["--source", tmp_path / "s.jsonl", "--training-source", tmp_path / "t.jsonl", "--as-of", AS_OF]
     ended, _, said = call(["plan", *options, "--config", tmp_path / "c.toml", "--features", tmp_path / "f.toml"])
     assert ended == code
-    assert code == 0 or "none for 60 of 120 (50.0%); 60 values of age cannot be read" in said
+    assert code == 0 or "none for 60 of 120 (50.0 %); 60 values of age cannot be read" in said
 
 
 @pytest.mark.parametrize("ids", ["{}", "person {}"])
@@ -250,7 +250,7 @@ def test_people_of_source_and_training_source_count_once_in_plan_as_in_run(ids: 
     assert [code for code, _, _ in ended] == [0, 3]
     ran = call(["run", *options_of_both, "--workspace", tmp_path / "w", "-q"])
     for _, _, said in (ended[1], ran):
-        assert "none for 40 of 100 (40.0%); 80 values of age cannot be read" in said
+        assert "none for 40 of 100 (40.0 %); 80 values of age cannot be read" in said
 
 
 STRAYS = {

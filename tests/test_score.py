@@ -321,6 +321,6 @@ def test_a_column_of_true_ages_that_is_there_twice_is_named(tmp_path: Path) -> N
 
 def test_ends_of_a_coverage_are_shares() -> None:
     """Two people inside their interval tell little, and no more than all can be inside."""
-    assert share_with_interval(1.0, wilson_interval(1.0, 2)) == "100.0% (34\N{EN DASH}100)"
-    assert share_with_interval(0.9, wilson_interval(0.9, 1000)) == "90.0% (88\N{EN DASH}92)"
+    assert share_with_interval(1.0, wilson_interval(1.0, 2)) == "100.0 % (34\N{EN DASH}100)"
+    assert share_with_interval(0.9, wilson_interval(0.9, 1000)) == "90.0 % (88\N{EN DASH}92)"
     assert share_with_interval(math.nan, (math.nan, math.nan)) == "\N{EN DASH} (\N{EN DASH}\N{EN DASH}\N{EN DASH})"

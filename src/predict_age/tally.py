@@ -116,16 +116,21 @@ def number_of_people(shown: int) -> str:
     return f"fewer than {MIN_SHOWN_PEOPLE}" if 0 < shown < MIN_SHOWN_PEOPLE else f"{shown:,}"
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share (0..1) as every text and page writes it: "90.5 %"."""
+    return f"{share * 100:.{digits}f} %"
+
+
 def share_in_words(part: int, whole: int) -> str:
-    """Share of a shown part: "<0.5%" where it stands for fewer than 20 people, and ">99.5%" where the rest does."""
+    """Share of a shown part: "<0.5 %" where it stands for fewer than 20 people, and ">99.5 %" where the rest does."""
     rest, limit = whole - part, MIN_SHOWN_PEOPLE / max(whole, 1)
     if part and rest and whole < 2 * MIN_SHOWN_PEOPLE:
         return "some"
     if 0 < part < MIN_SHOWN_PEOPLE:
-        return f"<{max(limit, 0.001):.1%}"
+        return f"<{percent(max(limit, 0.001))}"
     if 0 < rest < MIN_SHOWN_PEOPLE:
-        return f">{min(1 - limit, 0.999):.1%}"
-    return f"{part / max(whole, 1):.1%}"
+        return f">{percent(min(1 - limit, 0.999))}"
+    return percent(part / max(whole, 1))
 
 
 def fold_tails(counts: Sequence[int]) -> list[int]:

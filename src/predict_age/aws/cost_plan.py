@@ -12,6 +12,7 @@ from math import ceil
 from predict_age.aws.prices import PRICES, Prices
 from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, Estimate, estimate
 from predict_age.runs.run import RunPlan
+from predict_age.tally import percent
 
 CORES_PER_VCPU = 0.6
 TASK_START_SECONDS = 60.0  # a task: image, interpreter, model
@@ -135,7 +136,7 @@ def estimate_cost(
     said.append(
         f"a prediction task: {TASK_START_SECONDS:.0f} s start + {to_predict / tasks:,.0f} rows / "
         f"({PREDICT_RATE:,} x {CORES_PER_VCPU} x {fleet.prediction_vcpu} vCPU) = {each:.0f} s, "
-        f"at {factor:.0%} of the price on demand ({fleet.spot_weight:.0%} on Spot)"
+        f"at {percent(factor, 0)} of the price on demand ({percent(fleet.spot_weight, 0)} on Spot)"
     )
     helpers = [TASK_START_SECONDS + batches * 0.05, TASK_START_SECONDS]
     fargate = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predict_age.cli.console import grid, number_or_dash, stdout_console, styled
+from predict_age.cli.console import grid, number_or_dash, share_or_dash, stdout_console, styled
+from predict_age.tally import percent
 
 if TYPE_CHECKING:
     from predict_age.evaluation.ab_test.arms import AbTestResult
@@ -24,7 +25,7 @@ def show_models(versions: list[Version]) -> None:
             v.version,
             number_or_dash(v.mae, "{:.2f} years"),
             number_or_dash(v.ridge_mae, "{:.2f}"),
-            number_or_dash(v.coverage, "{:.1%}"),
+            share_or_dash(v.coverage),
             v.gate,
             f"{v.runs[-1]}" + (f" and {len(v.runs) - 1} more" if len(v.runs) > 1 else ""),
             "champion" if v.champion else "",
@@ -51,7 +52,8 @@ def show_card(card: dict[str, Any], path: Path) -> None:
 
 
 def _headline(quality: dict[str, float], who: str) -> str:
-    return f"{quality['mae']:.2f} years mean error, {quality['coverage']:.1%} inside the interval, {quality['rows']:,} people {who}"
+    inside = percent(quality["coverage"])
+    return f"{quality['mae']:.2f} years mean error, {inside} inside the interval, {quality['rows']:,} people {who}"
 
 
 def show_read_out(result: AbTestResult) -> None:
@@ -67,7 +69,7 @@ def show_read_out(result: AbTestResult) -> None:
             f"{sums.rows:,}",
             number_or_dash(row["mae"], "{:.2f}"),
             number_or_dash(row["bias"], "{:+.2f}"),
-            number_or_dash(row["coverage"], "{:.1%}"),
+            share_or_dash(row["coverage"]),
             number_or_dash(row["width"], "{:.1f}"),
         )
     console.print(table)
@@ -113,7 +115,7 @@ def show_score(found: RunScore) -> None:
 def share_with_interval(share: float, interval: tuple[float, float]) -> str:
     """``share`` and both ends of its interval, which lie unequally far from it where people are few."""
     low, high = (number_or_dash(100 * end, "{:.0f}") for end in interval)
-    return f"{number_or_dash(share, '{:.1%}')} ({low}\N{EN DASH}{high})"
+    return f"{share_or_dash(share)} ({low}\N{EN DASH}{high})"
 
 
 def _with_interval(value: float, interval: tuple[float, float], form: str) -> str:

@@ -9,6 +9,7 @@ from predict_age.cli.console import grid, stdout_console, styled
 from predict_age.features.refused_names import proxy_warning
 from predict_age.runtime.progress import counted, duration, size
 from predict_age.source.text_ids import PADDED_IDS
+from predict_age.tally import percent
 
 if TYPE_CHECKING:
     from predict_age.aws.cost_plan import AwsPlan
@@ -31,11 +32,11 @@ def show_estimate(estimate: Estimate) -> None:
     given, used = sum(column.given for column in estimate.ages), sum(column.used for column in estimate.ages)
     of_sample = " of the rows looked at" if estimate.rows_sampled < estimate.rows else ""
     table.add_row(
-        "known ages", f"about {estimate.known_share:.1%} of the rows; {used:,} of {given:,} given values are used{of_sample}"
+        "known ages", f"about {percent(estimate.known_share)} of the rows; {used:,} of {given:,} given values are used{of_sample}"
     )
     if theirs := estimate.training:
         rows = f"{'' if theirs.exact_rows else 'about '}{theirs.rows:,} rows"
-        table.add_row("training source", f"{rows}, {theirs.known_share:.1%} with a known age")
+        table.add_row("training source", f"{rows}, {percent(theirs.known_share)} with a known age")
     if estimate.withheld:
         table.add_row("withheld", f"{estimate.withheld:,} of the rows looked at are of known minors; the model withholds more")
     about, how = ("", "") if estimate.exact_people else ("about ", ", if ids repeat as often as in the sample")
@@ -110,7 +111,7 @@ def show_features(coverage: list[FeatureCoverage]) -> None:
     table = grid(f"Features, in {profiles:,} sampled profiles", ["feature", "path", "found in", "readable in"])
     table.columns[1].justify = "left"
     for c in coverage:
-        found, readable = (f"{n / c.profiles:.1%}" if c.profiles else "" for n in (c.found, c.readable))
+        found, readable = (percent(n / c.profiles) if c.profiles else "" for n in (c.found, c.readable))
         table.add_row(c.feature, c.path, found, readable, style="yellow" if c.sentence else "")
     stdout_console().print(table)
     for c in coverage:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from predict_age.cli.console import grid, stdout_console, styled
 from predict_age.proposal.profile_page import missing_in_words
 from predict_age.runtime.progress import counted, size
+from predict_age.tally import percent
 
 if TYPE_CHECKING:
     from predict_age.proposal.profile_contents import FieldProfile, ProfileContents
@@ -96,7 +97,7 @@ def _shape(field: FieldProfile) -> str:
         bars = "".join(BLOCKS[max(1, round(h / top * 8)) if h else 0] for h in _narrower(shape.bins))
         return f"{shape.low} {bars} {shape.high}"
     texts = [v.value if len(v.value) <= SHORT else v.value[: SHORT - 1] + "…" for v in shape.values[:SHOWN_VALUES]]
-    return ", ".join(f"{text} {v.people / field.people:.0%}" for text, v in zip(texts, shape.values, strict=False))
+    return ", ".join(f"{text} {percent(v.people / field.people, 0)}" for text, v in zip(texts, shape.values, strict=False))
 
 
 def _narrower(bins: Sequence[float]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from predict_age.cli.console import grid, number_or_dash, print_field, program_name, stdout_console, styled
+from predict_age.cli.console import grid, number_or_dash, print_field, program_name, share_or_dash, stdout_console, styled
 from predict_age.errors import IntegrityError, PredictAgeError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.current_folder import CURRENT_FOLDER, current_folder, is_in_the_way
@@ -19,6 +20,7 @@ from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import duration, size
 from predict_age.sql import VIEW
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RUNNING, RunFolder, Workspace
+from predict_age.tally import percent
 from predict_age.terminal_text import shell_word
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ def show_run(folder: RunFolder) -> None:
             sources["WITHHELD"] = rows["withheld"]
         people = rows["distinct"] - rows.get("suppressed", 0)
         for name, n in sources.items():
-            table.add_row(name, f"{n:,}", f"{n / people:.1%}")
-        table.add_row(styled(("every person once", "bold")), styled((f"{people:,}", "bold")), "100.0%")
+            table.add_row(name, f"{n:,}", percent(n / people))
+        table.add_row(styled(("every person once", "bold")), styled((f"{people:,}", "bold")), percent(1))
         quality = _quality(s["metrics"], s.get("reused_model"), s.get("training_metrics"))
         console.print(table, quality)
         aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} rejected; "
@@ -145,32 +147,31 @@ def _quality(m: dict[str, float | None], reused: dict[str, object] | None, train
     table = grid(title, ["", "value", ""], numbers=False)
     table.add_row(
         "mean absolute error",
-        _with_margin(m["mae"], m.get("mae_margin"), "{:.2f}") + " years",
+        _with_margin(m["mae"], m.get("mae_margin"), lambda years: number_or_dash(years, "{:.2f}")) + " years",
         f"Ridge {number_or_dash(m['ridge_mae'], '{:.2f}')}, constant median {number_or_dash(m['median_mae'], '{:.2f}')}",
     )
     table.add_row(
         "interval covers",
-        _with_margin(m["coverage"], m.get("coverage_margin"), "{:.1%}"),
-        f"target {m['target_coverage']:.0%}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
+        _with_margin(m["coverage"], m.get("coverage_margin"), share_or_dash),
+        f"target {percent(m['target_coverage'] or 0.0, 0)}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
     )
     if reused and trained and reused["measured_in_this_run"]:
-        then = f"interval {number_or_dash(trained['coverage'], '{:.1%}')}, {number_or_dash(trained['width'], '{:.1f}')} years wide"
+        then = f"interval {share_or_dash(trained['coverage'])}, {number_or_dash(trained['width'], '{:.1f}')} years wide"
         table.add_row("when it was trained", number_or_dash(trained["mae"], "{:.2f} years"), then)
     elif reused:
         table.add_row("in this run", "not measured", str(reused["sentence"]))
-    high_quality = number_or_dash(m.get("high_quality_share_predicted"), "{:.1%}")
+    high_quality = share_or_dash(m.get("high_quality_share_predicted"))
     table.add_row(
         "usable",
-        number_or_dash(m.get("usable_share_predicted"), "{:.1%}"),
+        share_or_dash(m.get("usable_share_predicted")),
         f"of the predictions; {high_quality} at confidence 60 % or more",
     )
     return Group(table)
 
 
-def _with_margin(value: float | None, margin: float | None, form: str) -> str:
+def _with_margin(value: float | None, margin: float | None, shown: Callable[[float | None], str]) -> str:
     """A measured value with half of its 95 % confidence interval, where that is known."""
-    text = number_or_dash(value, form)
-    return text if margin is None else f"{text} \N{PLUS-MINUS SIGN} {form.format(margin)}"
+    return shown(value) if margin is None else f"{shown(value)} \N{PLUS-MINUS SIGN} {shown(margin)}"
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ def show_diff(diff: Diff) -> None:
         table.add_row(move.before, move.after, f"{move.people:,}", number_or_dash(move.mean_change, "{:+.2f} years"))
     console.print(table)
     if diff.predicted_in_both:
-        near = ", ".join(f"{share:.1%} within {years}" for years, share in diff.within.items())
+        near = ", ".join(f"{percent(share)} within {years}" for years, share in diff.within.items())
         console.print(
             f"Predicted in both: {diff.predicted_in_both:,}; mean change {number_or_dash(diff.mean_change, '{:+.2f}')} years, "
             f"{diff.expected:+.2f} expected; {near} years of it",

@@ -22,7 +22,7 @@ from predict_age.features.sql_compiler import SqlCompiler
 from predict_age.features.values_at_paths import values_at
 from predict_age.source.row_rules import register
 from predict_age.source.value_form import form_of
-from predict_age.tally import fewest_sharing
+from predict_age.tally import fewest_sharing, percent
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,7 +91,7 @@ class FeatureCoverage:
             unread = f"none of {self.found:,} values at {self.path} can be read or lies inside its bounds"
             return f"{self.feature}: {unread}; the first has the form {self.form!r} ({self._reasons}){self._comma}"
         if self.is_partly_unreadable:
-            unread = f"{1 - self.readable / self.found:.0%} of {self.found:,} values at {self.path}"
+            unread = f"{percent(1 - self.readable / self.found, 0)} of {self.found:,} values at {self.path}"
             first = f"the first has the form {self.form!r} ({self._reasons}){self._comma}"
             return f"{self.feature}: {unread} cannot be read or lie outside its bounds; {first}"
         return ""

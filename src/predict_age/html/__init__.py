@@ -7,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from predict_age.tally import percent
+
 _DASH = "\N{EN DASH}"
 
 
@@ -15,7 +17,7 @@ def _years(value: float | None) -> str:
 
 
 def _share(value: float | None) -> str:
-    return _DASH if value is None or value != value else f"{value:.1%}"  # noqa: PLR0124
+    return _DASH if value is None or value != value else percent(value).replace(" ", "\N{NO-BREAK SPACE}")  # noqa: PLR0124
 
 
 def _signed(value: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from predict_age.html.axes import WIDTH, Plot, Point, finite, nice_ticks
 from predict_age.html.svg import BLUE, GREY, LETTER, LINE_COLOUR, ORANGE, PAPER, RED
+from predict_age.tally import percent
 
 LONGEST_NAME = 24  # letters
 TWO_LINES = 64.0  # below a plot area: names on two lines and the title of the axis
@@ -77,7 +78,7 @@ def coverage(names: Sequence[str], share: Sequence[float], short: Sequence[bool]
     plot.y_axis(y, "% inside the interval")
     plot.x_names(names, "true age")
     for i, (name, inside, red) in enumerate(zip(names, share, short, strict=True)):
-        plot.bar((i - 0.36, i + 0.36), (0, inside * 100), RED if red else BLUE, f"{name}: {inside:.1%}")
+        plot.bar((i - 0.36, i + 0.36), (0, inside * 100), RED if red else BLUE, f"{name}: {percent(inside)}")
         if inside >= 0.14:
             plot.note(f"{inside * 100:.0f}", (i, 7), text_anchor="middle", fill=PAPER, font_weight="bold")
         else:  # no room inside the bar, or no bar
@@ -158,7 +159,7 @@ def horizontal(names: Sequence[str], values: Sequence[float], label: str, colour
     plot.y_names(short)
     plot.x_title(label)
     for i, (name, value) in enumerate(zip(names, values, strict=True)):
-        plot.bar((0, value * 100), (-i - 0.34, -i + 0.34), colour, f"{name}: {value:.2%}")
+        plot.bar((0, value * 100), (-i - 0.34, -i + 0.34), colour, f"{name}: {percent(value, 2)}")
         if finite([value]):
             plot.note(f"{value * 100:.1f}", (value * 100, -i), dx=6)
     plot.rule(x=0, dashed=False)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from predict_age.age_bands import LAST_AGE, parse_band
 from predict_age.arrays import Float64Array, Int64Array
 from predict_age.errors import ConfigError
+from predict_age.tally import percent
 
 MAX_EXCESS = 0.01  # of all people: so many more than its share may a band have with a known age, because shares are rounded
 MIN_RELATIVE_WEIGHT = 0.05  # people of ages that hardly anybody to predict has still show where the other ages end
@@ -60,8 +61,8 @@ def age_weights(
         if left[name] < -MAX_EXCESS * everybody:
             raise ConfigError(
                 f"population.ages: more people of {name} have a known age than there can be",
-                expected=f"at most {share / total:.1%} of {everybody:,.0f} people",
-                found=f"{labelled / everybody:.1%}",
+                expected=f"at most {percent(share / total)} of {everybody:,.0f} people",
+                found=percent(labelled / everybody),
                 fix="give shares of all people of the source, with and without a known age",
             )
     scale = to_predict / sum(max(n, 0.0) for n in left.values())

@@ -13,6 +13,7 @@ from predict_age.models.conformal import Calibration, calibrate
 from predict_age.models.held_out import UnseenOutputs, held_out_metrics
 from predict_age.models.metrics import interval_quality
 from predict_age.records.model_quality import BEYOND_DOUBT, IntervalCorrection, Metrics, Quality, ReusedModelQuality
+from predict_age.tally import percent
 
 MIN_EVALUATED_ROWS = 100  # people of known age without whom nothing is measured
 MIN_RECALIBRATION_ROWS = 1_000
@@ -37,7 +38,9 @@ def evaluate_reused(bundle: Bundle, unseen: UnseenOutputs, trained: Metrics) -> 
         return ReusedModelQuality(n, f"measured in this run, on {who}", metrics, as_trained, None)
     corrected = recalibrated(ensemble, unseen)
     metrics = _metrics(corrected, unseen, _cross_corrected(ensemble, unseen), trained)
-    sentence = f"measured in this run, on {who}; its intervals held {as_trained.coverage:.1%} of them and were calibrated again"
+    sentence = (
+        f"measured in this run, on {who}; its intervals held {percent(as_trained.coverage)} of them and were calibrated again"
+    )
     return ReusedModelQuality(n, sentence, metrics, as_trained, correction_record(corrected.calibration))
 
 

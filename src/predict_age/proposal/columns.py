@@ -17,7 +17,7 @@ from predict_age.proposal.sample import Record, SourceSample, json_object
 from predict_age.source.usual_names import AGE_NAMES, DATE_NAMES, YEAR_NAMES, words_of
 from predict_age.source.value_form import shown_names
 from predict_age.source.whole_records import BY_POSITION
-from predict_age.tally import part_in_words
+from predict_age.tally import part_in_words, percent
 
 Role = Literal["pid", "approximate_age", "birth_year", "birth_date"]
 AGE_ROLES: tuple[Role, ...] = ("approximate_age", "birth_year", "birth_date")
@@ -221,7 +221,8 @@ def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date, field
         )
     return ConfigError(
         f"too few values of {shown_names(named)} can be read as ages" if named else "no column looks like an age",
-        expected=f"a column named age, birth_year, date_of_birth or the like, {READABLE_SHARE:.0%} of whose values are such",
+        expected="a column named age, birth_year, date_of_birth or the like, "
+        f"{percent(READABLE_SHARE, 0)} of whose values are such",
         found="columns " + shown_names(columns) + "".join(f"; {sentence}" for sentence in candidates),
         fix=("correct the values; to use the readable ones alone, or another column, " if named else "")
         + "name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN; ages in another unit have to be converted first",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from predict_age.html import page, plots, svg
 from predict_age.proposal.profile_contents import FieldProfile, ProfileContents
 from predict_age.runtime.progress import size
-from predict_age.tally import number_of_people, part_in_words, share_in_words
+from predict_age.tally import number_of_people, part_in_words, percent, share_in_words
 from predict_age.version import __version__
 
 BARS_WIDTH, BARS_HEIGHT = 210.0, 30.0
@@ -32,9 +32,9 @@ def profile_page(profile: ProfileContents) -> bytes:
 
 
 def missing_in_words(field: FieldProfile) -> str:
-    """Share of people without a value; "<0.5%" where it is that of fewer than 20."""
+    """Share of people without a value; "<0.5 %" where it is that of fewer than 20."""
     whole = round(field.people / (1 - field.missing)) if field.missing < 1 else 0
-    return share_in_words(whole - field.people, whole) if whole else f"{field.missing:.1%}"
+    return share_in_words(whole - field.people, whole) if whole else percent(field.missing)
 
 
 def _picture(field: FieldProfile) -> str:

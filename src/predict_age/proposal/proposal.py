@@ -31,7 +31,7 @@ from predict_age.records.given_ages import GivenAges
 from predict_age.runtime.command_log import stage
 from predict_age.source.row_rules import connect
 from predict_age.source.usual_names import words_of
-from predict_age.tally import MIN_SHOWN_PEOPLE
+from predict_age.tally import MIN_SHOWN_PEOPLE, percent
 
 SAME_SHARE = 0.999  # of the people whom two features tell the same about, for a near-copy
 MOST_LEVELS_OF_DUMMIES = 60  # of the column that dummies are made of
@@ -140,7 +140,8 @@ def _without_copies_and_leaks(
     )
     for leak in leaking_features(scores, gates.leak_error_share, gates.leak_exact_share, ()):
         dropped[leak.feature] = (
-            f"gives the age away: {leak.share:.0%} of the error of a constant left, {leak.exact:.0%} named to the year"
+            f"gives the age away: {percent(leak.share, 0)} of the error of a constant left, "
+            f"{percent(leak.exact, 0)} named to the year"
         )
     whole_years = truth.astype(np.float64)
     for name, values in matrix.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from predict_age.tally import percent
+
 LEAK_NEAR_SKILL = 0.95  # of twenty people whom a constant misses by years, a copy of the age misses at most one
 
 
@@ -36,8 +38,8 @@ class Closeness:
     @property
     def sentence(self) -> str:
         """The shares in words."""
-        near = f"{self.near:.1%} within {self.years} years (a constant: {self.constant_near:.1%}), " if self.years else ""
-        return f"of {self.rows:,} ages {near}{self.exact:.1%} exact (a constant: {self.constant_exact:.1%})"
+        near = f"{percent(self.near)} within {self.years} years (a constant: {percent(self.constant_near)}), " if self.years else ""
+        return f"of {self.rows:,} ages {near}{percent(self.exact)} exact (a constant: {percent(self.constant_exact)})"
 
     def is_the_age(self, error_share: float, exact_share: float) -> bool:
         """Whether only the age itself, in whatever form, is so near; 0 disables a criterion."""

@@ -10,6 +10,7 @@ from predict_age.config import Config
 from predict_age.errors import InputError
 from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
 from predict_age.records.given_ages import UNREADABLE, GivenAges, UnusableAgesRecord
+from predict_age.tally import percent
 from predict_age.toml_text import list_setting
 
 FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
@@ -83,13 +84,13 @@ class AgeFindings:
     @property
     def expected(self) -> str:
         """Requirement of the gate in words."""
-        limit = self.config.gates.unusable_ages
-        return f"a known age for all but {limit:.0%} of the people with a given age (gates.unusable_ages), at as_of {self.as_of}"
+        limit = percent(self.config.gates.unusable_ages, 0)
+        return f"a known age for all but {limit} of the people with a given age (gates.unusable_ages), at as_of {self.as_of}"
 
     @property
     def found(self) -> str:
         """Counts of the source in words, by column and reason."""
-        people = f"none for {self.people.unusable:,} of {self.people.given:,} ({self.share:.1%})"
+        people = f"none for {self.people.unusable:,} of {self.people.given:,} ({percent(self.share)})"
         minors = f", and {self.people.minor:,} more are younger than ages.min_age" if self.people.minor else ""
         return "; ".join([self.sample + people + minors, *(values.sentence for values in self.unusable)])
 
@@ -147,7 +148,9 @@ class AgeFindings:
         if declared and f'"{swapped}"' in patterns:
             return f'day and month of {column} are swapped: set source.birth_date_format = "{swapped}"'
         if share < NEARLY_ALL:
-            return f"{column} has dates of several forms, of which {' or '.join(patterns)} reads {share:.0%}: write all in one"
+            return (
+                f"{column} has dates of several forms, of which {' or '.join(patterns)} reads {percent(share, 0)}: write all in one"
+            )
         if any(_swapped(pattern) in usual for pattern in usual):
             meant = " or ".join(f"{shown} ({EXAMPLE.strftime(pattern)})" for shown, pattern in zip(patterns, usual, strict=True))
             either = f"day and month of {column} may be either way round"

@@ -12,6 +12,7 @@ from predict_age.records.step_facts import (
     ReadSourceFacts,
     TrainingFacts,
 )
+from predict_age.tally import percent
 
 MANY_DUPLICATES = 0.2  # share of the usable rows
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
@@ -56,8 +57,8 @@ def _duplicates(source: ReadSourceFacts) -> list[str]:
     if not source.usable or source.duplicate / source.usable < MANY_DUPLICATES:
         return []
     return [
-        f"{source.duplicate:,} of {source.usable:,} rows ({source.duplicate / source.usable:.1%}) have the id of another row and "
-        "do not count: one row of each person does. Where every row is a person, source.pid names the wrong column."
+        f"{source.duplicate:,} of {source.usable:,} rows ({percent(source.duplicate / source.usable)}) have the id of another row "
+        "and do not count: one row of each person does. Where every row is a person, source.pid names the wrong column."
     ]
 
 
@@ -72,7 +73,7 @@ def _usability(usable_from_pct: float, final: FinalResultsFacts) -> list[str]:
         ]
     unusable = round((1 - share) * final.rows.predicted)
     return [
-        f"{1 - share:.1%} of the predictions ({unusable:,} of {final.rows.predicted:,}) are marked usable = false: "
+        f"{percent(1 - share)} of the predictions ({unusable:,} of {final.rows.predicted:,}) are marked usable = false: "
         f"their confidence is below {usable_from_pct:g} %."
     ]
 
@@ -93,8 +94,8 @@ def _reused_model(training: TrainingFacts) -> list[str]:
         ]
     if reused.correction is not None and reused.as_trained is not None:
         found += [
-            f"Its intervals held {reused.as_trained.coverage:.1%} of these people and were calibrated again for this run: "
-            f"{now.coverage:.1%}, {now.width:.1f} years wide instead of {reused.as_trained.width:.1f}."
+            f"Its intervals held {percent(reused.as_trained.coverage)} of these people and were calibrated again for this run: "
+            f"{percent(now.coverage)}, {now.width:.1f} years wide instead of {reused.as_trained.width:.1f}."
         ]
     return found
 
@@ -124,7 +125,7 @@ def _withheld(prediction: ParallelPredictionFacts) -> list[str]:
     sentences = []
     for withheld, why in ((by_model, f"{WITHHELD_WHY} {WITHHELD_FIX}"), (inside, AGE_IN_PROFILE)):
         if withheld and withheld / people >= MANY_WITHHELD:
-            share = f"{withheld / people:.1%} of the people without a known age ({withheld:,} of {people:,})"
+            share = f"{percent(withheld / people)} of the people without a known age ({withheld:,} of {people:,})"
             sentences.append(f"{share} are withheld: {why}")
     return sentences
 
@@ -147,7 +148,7 @@ def _defaults(prediction: ParallelPredictionFacts) -> list[str]:
     people = prediction.predicted + defaulted
     if not people or defaulted / people < MANY_DEFAULTS:
         return []
-    return [f"{defaulted / people:.1%} of the people without a known age got the default age: their profile cannot be used."]
+    return [f"{percent(defaulted / people)} of the people without a known age got the default age: their profile cannot be used."]
 
 
 def _zero_ages(source: ReadSourceFacts) -> list[str]:
@@ -156,7 +157,7 @@ def _zero_ages(source: ReadSourceFacts) -> list[str]:
     if not source.usable or zero / source.usable <= MANY_ZEROS:
         return []
     return [
-        f"{zero:,} rows ({zero / source.usable:.1%}) have the age 0, and their people are withheld as minors. "
+        f"{zero:,} rows ({percent(zero / source.usable)}) have the age 0, and their people are withheld as minors. "
         'Where 0 stands for an unknown age, set ages.zero = "missing".'
     ]
 

@@ -34,6 +34,7 @@ from predict_age.runs.part_limits import Check, worst_band, worst_group
 from predict_age.runs.run import Run
 from predict_age.storage.durable_files import read_json, write_json
 from predict_age.storage.workspace import RunFolder
+from predict_age.tally import percent
 
 MIN_ROWS_FOR_GATE = 100
 WORTHLESS_ALPHA = 0.001  # share of the trainings on nothing that beat the constant median
@@ -65,7 +66,7 @@ def check_model(model: ModelEvaluation, limits: GatesConfig, coverage: float, pu
     if limits.coverage_below and held.rows >= MIN_ROWS_FOR_GATE:
         least = coverage - limits.coverage_below - 2 * math.sqrt(coverage * (1 - coverage) / held.rows)
         checks.append(
-            Check("coverage", held.coverage >= least, f"at least {least:.1%} inside the interval", f"{held.coverage:.1%}")
+            Check("coverage", held.coverage >= least, f"at least {percent(least)} inside the interval", percent(held.coverage))
         )
     if limits.leak_error_share:
         checks.append(_too_good_to_be_true(model, limits))
@@ -77,8 +78,8 @@ def _too_good_to_be_true(model: ModelEvaluation, limits: GatesConfig) -> Check:
     name, near = "too good to be true", model.closeness
     if near is None:  # a record of an earlier version, or all people have one age
         left = model.held_out.mae / model.median.mae if model.median.mae else 1.0
-        expected = f"more than {limits.leak_error_share:.0%} of the constant median's error left"
-        return Check(name, left > limits.leak_error_share, expected, f"{left:.0%}")
+        expected = f"more than {percent(limits.leak_error_share, 0)} of the constant median's error left"
+        return Check(name, left > limits.leak_error_share, expected, percent(left, 0))
     without = f" without the features of gates.not_leaks ({', '.join(model.allowed_leaks)})" if model.allowed_leaks else ""
     is_age = near.is_the_age(limits.leak_error_share, limits.leak_exact_share)
     fix = "" if without or not is_age else "; gates.not_leaks takes features that are honestly known before the age is"
@@ -89,9 +90,11 @@ def leak_limits(limits: GatesConfig) -> str:
     """The leak rule in words."""
     rules = []
     if limits.leak_error_share:
-        rules.append(f"more than {1 - LEAK_NEAR_SKILL:.0%} of the people whom a constant misses by years missed by years, too")
+        rules.append(
+            f"more than {percent(1 - LEAK_NEAR_SKILL, 0)} of the people whom a constant misses by years missed by years, too"
+        )
     if limits.leak_exact_share:
-        rules.append(f"fewer than {limits.leak_exact_share:.0%} of the ages other than the commonest named to the year")
+        rules.append(f"fewer than {percent(limits.leak_exact_share, 0)} of the ages other than the commonest named to the year")
     return ", and ".join(rules)
 
 
@@ -127,8 +130,8 @@ def check_reused_model(reused: ReusedModelQuality, trained: Quality, limits: Gat
     if limits.coverage_below:
         variance = coverage * (1 - coverage)
         least = coverage - limits.coverage_below - BEYOND_DOUBT * math.sqrt(variance / now.rows + variance / max(trained.rows, 1))
-        found = f"{now.coverage:.1%} of {now.rows:,} people"
-        checks.append(Check("coverage", now.coverage >= least, f"at least {least:.1%} inside the interval", found))
+        found = f"{percent(now.coverage)} of {now.rows:,} people"
+        checks.append(Check("coverage", now.coverage >= least, f"at least {percent(least)} inside the interval", found))
     return checks
 
 
@@ -146,8 +149,8 @@ def check_predicted_share(facts: ParallelPredictionFacts, least: float) -> list[
         return [Check("people predicted", False, "anybody without a known age predicted", nobody)]
     share = facts.predicted / people
     reasons = ", ".join(f"{reason}: {n:,}" for reason, n in facts.default.items() if n)
-    found = f"{facts.predicted:,} of {people:,} ({share:.1%}); the others get the default age ({reasons})"
-    expected = f"at least {least:.0%} of the people without a known age predicted"
+    found = f"{facts.predicted:,} of {people:,} ({percent(share)}); the others get the default age ({reasons})"
+    expected = f"at least {percent(least, 0)} of the people without a known age predicted"
     return [Check("people predicted", share >= least, expected, found)]
 
 

@@ -11,6 +11,7 @@ from predict_age.errors import InputError, IntegrityError
 from predict_age.source.file_kind import exclusion_of
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, PID_MISSING
 from predict_age.source.working_rows import NOT_UTF8
+from predict_age.tally import percent
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def check_rejected(files: Sequence[FileRows], limits: SourceConfig, fix: str, id
             )
     if bad > limits.max_set_aside_floor and bad > limits.max_set_aside_share * read:
         raise InputError(
-            f"{bad:,} of {read:,} rows cannot be used ({bad / read:.2%})",
-            expected=f"at most {limits.max_set_aside_share:.2%}, or {limits.max_set_aside_floor} rows",
+            f"{bad:,} of {read:,} rows cannot be used ({percent(bad / read, 2)})",
+            expected=f"at most {percent(limits.max_set_aside_share, 2)}, or {limits.max_set_aside_floor} rows",
             found=found(reasons),
             fix=f"{fix}, mend the source, or raise max_set_aside_share under [source]{text}",
         )

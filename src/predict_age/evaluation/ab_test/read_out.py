@@ -15,6 +15,7 @@ import numpy as np
 
 from predict_age.arrays import Float64Array
 from predict_age.distributions import chi_squared_upper_quantile, normal_upper_quantile, student_t_upper_quantile
+from predict_age.tally import percent
 
 MIN_ARM_ROWS = 100
 MAX_COVERAGE_LOSS = 0.01
@@ -130,7 +131,7 @@ def sample_ratio_mismatch(rows: list[int], expected: list[float]) -> str:
     if statistic <= chi_squared_upper_quantile(RATIO_ALPHA, len(arms) - 1):
         return ""
     people = ", ".join(f"{n:,}" for n, _ in arms)
-    wanted = ", ".join(f"{share / shares:.0%}" for _, share in arms)
+    wanted = ", ".join(percent(share / shares, 0) for _, share in arms)
     return f"the arms have {people} people where {wanted} were assigned: find out who is missing before you compare"
 
 
@@ -172,7 +173,7 @@ def decide(
     needed_rows = math.ceil(needed)
     if high < 0 and missed > MAX_COVERAGE_LOSS + coverage_error:
         return Decision(
-            name, difference, low, high, needed_rows, KEEP, f"it errs less, but its interval covers {missed:.1%} fewer people"
+            name, difference, low, high, needed_rows, KEEP, f"it errs less, but its interval covers {percent(missed)} fewer people"
         )
     if high < 0:
         return Decision(name, difference, low, high, needed_rows, PROMOTE, f"it errs {-high:.2f} to {-low:.2f} years less")
@@ -184,7 +185,7 @@ def decide(
             high,
             needed_rows,
             KEEP,
-            f"a gain of {rules.minimum_effect:.0%} ({minimum_effect:.2f} years) is excluded",
+            f"a gain of {percent(rules.minimum_effect, 0)} ({minimum_effect:.2f} years) is excluded",
         )
     more = max(needed_rows - rows, 0)
     reason = f"about {more:,} more people with a known age decide" if more else "the gain, if any, is near the least that counts"

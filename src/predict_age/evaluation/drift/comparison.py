@@ -20,6 +20,7 @@ from predict_age.config import DriftConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.evaluation.drift.sketch import MISSING, OTHER, SPECIAL, UNSEEN, Sketch
 from predict_age.records.drift_state import Dispersion, DriftFinding
+from predict_age.tally import percent
 
 MAX_PSI_CELLS = 20
 MIN_CELL_PEOPLE = 10  # in the smaller sample
@@ -191,7 +192,7 @@ def _compare_feature(
     reasons = []
     if index > index_limit and moved >= minimum:
         reasons.append(
-            f"{moved:.1%} of the people have other values (stability index {index:.3f}, chance stays below {index_limit:.3f})"
+            f"{percent(moved)} of the people have other values (stability index {index:.3f}, chance stays below {index_limit:.3f})"
         )
     elif distance is not None and distance_limit is not None and distance > distance_limit and distance >= minimum:
         reasons.append(f"values have moved (distance {distance:.3f}, chance stays below {distance_limit:.3f})")
@@ -199,7 +200,7 @@ def _compare_feature(
     for description, (old, new), variance in shares:
         limit = normal_upper_quantile(chance / 2) * spread.factor(variance, chance)
         if abs(new - old) >= minimum and _standard_errors_apart(old, rows, new, rows_now) > limit:
-            reasons.append(f"{new:.1%} {description}, {old:.1%} before")
+            reasons.append(f"{percent(new)} {description}, {percent(old)} before")
     sentence = f"{name}: {'; '.join(reasons)}" if reasons else ""
     return DriftFinding(kind, name, index, index_limit, distance, distance_limit, moved, missing, unseen, bool(reasons), sentence)
 

@@ -22,6 +22,7 @@ from predict_age.records.model_quality import (
     NamedGroup,
     Quality,
 )
+from predict_age.tally import percent
 
 MIN_GROUP_BIAS_YEARS = 1.0
 AUC_STANDARD_ERRORS = 2.6  # 1 % false positives
@@ -68,7 +69,7 @@ def findings(card: Card, coverage: float, settings: CardConfig, fields: Sequence
 def _withheld(card: Card) -> Iterator[Sentence]:
     share = card.minors.unlabelled_withheld if card.minors else None
     if card.minors and share is not None and share >= MANY_WITHHELD:
-        people = f"{share:.1%} of the people without a known age ({card.minors.unlabelled:,} looked at)"
+        people = f"{percent(share)} of the people without a known age ({card.minors.unlabelled:,} looked at)"
         yield share, f"{people} are withheld: {WITHHELD_WHY} {WITHHELD_FIX}"
 
 
@@ -129,7 +130,9 @@ def _group_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
     for row in rows:
         is_short = is_short_of_coverage(row.rows, row.coverage, coverage)
         if is_short and _is_beyond_chance(row, coverage, GROUP_COVERAGE_ALPHA, len(rows)):
-            sentence = f"{_who(row)} are inside their {coverage:.0%} interval only in {row.coverage:.0%} of the cases."
+            sentence = (
+                f"{_who(row)} are inside their {percent(coverage, 0)} interval only in {percent(row.coverage, 0)} of the cases."
+            )
             yield coverage - row.coverage, sentence
 
 
@@ -145,7 +148,7 @@ def _leakage(card: Card) -> Iterator[Sentence]:
             yield (
                 1 - score.share,
                 (
-                    f"{feature} reduces the error of the median age to {score.share:.0%} ({score.rows:,} people): "
+                    f"{feature} reduces the error of the median age to {percent(score.share, 0)} ({score.rows:,} people): "
                     "make sure that it is known before the age is."
                 ),
             )
@@ -168,11 +171,11 @@ def _few_of_an_age(card: Card) -> Iterator[Sentence]:
     """Bands of population.ages whose people to predict are represented by few people with a known age."""
     for band in card.population_ages:
         if band.to_predict >= MIN_BAND_SHARE and band.to_predict > MAX_REPRESENTED_TIMES * (band.known or 0.0):
-            known = "fewer than 20 people" if band.known is None else f"{band.known:.1%}"
+            known = "fewer than 20 people" if band.known is None else percent(band.known)
             yield (
                 band.to_predict,
                 (
-                    f"By population.ages {band.to_predict:.1%} of the people to predict are of age {band.band}, but "
+                    f"By population.ages {percent(band.to_predict)} of the people to predict are of age {band.band}, but "
                     f"{known} of those with a known age: what is said about them rests on few people."
                 ),
             )
@@ -213,7 +216,7 @@ def _age_bands(card: Card) -> Iterator[Sentence]:
                 (
                     f"People aged {row.band} are predicted {_direction(row.bias)} on average "
                     f"(95 % interval {low:+.1f} to {high:+.1f}) "
-                    f"and covered by their interval in {row.coverage:.0%} of the cases ({row.rows:,} evaluated)."
+                    f"and covered by their interval in {percent(row.coverage, 0)} of the cases ({row.rows:,} evaluated)."
                 ),
             )
 
@@ -230,8 +233,8 @@ def _band_coverage(card: Card, coverage: float) -> Iterator[Sentence]:
             yield (
                 short,
                 (
-                    f"People {who} {row.band} ({row.rows:,} evaluated) are inside their {coverage:.0%} interval only in "
-                    f"{row.coverage:.0%} of the cases."
+                    f"People {who} {row.band} ({row.rows:,} evaluated) are inside their {percent(coverage, 0)} interval only in "
+                    f"{percent(row.coverage, 0)} of the cases."
                 ),
             )
 
@@ -256,8 +259,8 @@ def _wrong_side(card: Card) -> Iterator[Sentence]:
         yield (
             side.made_younger,
             (
-                f"{side.made_younger:.0%} of the people aged {side.age} and over are predicted to be younger than that; "
-                f"{side.made_older:.0%} of the younger ones are predicted to be {side.age} or older "
+                f"{percent(side.made_younger, 0)} of the people aged {side.age} and over are predicted to be younger than that; "
+                f"{percent(side.made_older, 0)} of the younger ones are predicted to be {side.age} or older "
                 f"({side.above:,} and {side.below:,} evaluated)."
             ),
         )
