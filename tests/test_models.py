@@ -455,7 +455,7 @@ def test_residuals_are_scaled_where_the_others_know_who_is_predicted_well(known:
     for some in (spread == 1, spread == 4) if known else (width < np.inf,):
         assert abs(covered[some].mean() - 0.9) < 0.1
     if known:
-        assert width[spread == 4].mean() > 3 * width[spread == 1].mean()
+        assert width[spread == 4].mean() > 2 * width[spread == 1].mean()
 
 
 def test_residual_share_is_the_minimum_of_the_pinball_loss() -> None:

@@ -17,7 +17,7 @@ from predict_age.features.spec import FeatureSet
 from predict_age.models.age_distribution import Probabilities, quantiles
 from predict_age.models.conformal import Calibration, RawIntervals
 from predict_age.models.density_network import DensityNetwork
-from predict_age.models.ensemble import distribution_around, interval_widths, mix_distributions
+from predict_age.models.ensemble import distribution_around, mix_distributions, residual_scale
 from predict_age.models.lgbm_model import LightGBMModel
 from predict_age.models.quantile_forest import QuantileForest
 from predict_age.models.ridge import RidgeModel
@@ -104,8 +104,8 @@ class EnsembleWeights:
     ``weights``: of MEMBERS, at least 0, sum 1; ``network_share`` in [0, 1]: weight of the network, against the forest, in the
     distribution that gives the interval; ``coverage``: target share of ages inside the interval; ages in whole years.
     ``residual_share`` in [0, 1]: weight, against both, of the distribution around the ensemble's point; ``residuals``: evenly
-    spaced quantiles of age - point of people whom no member was trained on, in years or, if ``scaled_residuals``, as shares of the
-    width of the interval of network and forest. ``rule`` is the run's, not the model's: whom to withhold.
+    spaced quantiles of age - point of people whom no member was trained on, in years or, if ``scaled_residuals``, as multiples of
+    :func:`residual_scale` of network and forest. ``rule`` is the run's, not the model's: whom to withhold.
     """
 
     weights: tuple[float, ...]
@@ -143,7 +143,7 @@ class EnsembleWeights:
         ``mixture`` (n, n_ages) of network and forest gives their scale, if residuals are scaled.
         """
         scaled_by = mixture if self.scaled_residuals else None
-        scale = None if scaled_by is None else interval_widths(scaled_by, self.youngest, self.levels())
+        scale = None if scaled_by is None else residual_scale(scaled_by, self.youngest, self.levels())
         return distribution_around(self._weighted(points), np.array(self.residuals), self.youngest, self.oldest, scale)
 
     def outputs(

@@ -27,9 +27,9 @@ from predict_age.models.ensemble import (
     choose_network_share,
     choose_point_weights,
     choose_residual_share,
-    interval_widths,
     mix_distributions,
     residual_quantiles,
+    residual_scale,
 )
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.quantile_forest import train_forest
@@ -186,7 +186,7 @@ def weighed_ensemble(
     """The ``ensemble`` with weights from outputs of all members for people whom none was trained on.
 
     ``points`` (n, n_members); ``network`` and ``forest`` (n, n_ages); ``age`` (n,): years. The distribution around the point takes
-    part together with Ridge, which has no other; its residuals are in years or shares of the others' width, whichever loses less.
+    part together with Ridge, which has no other; its residuals are in years or scaled by the others' width, whichever loses less.
     A further distribution must gain more than a member: it takes longest.
     """
     (low, _, high), youngest, worth = ensemble.levels(), ensemble.youngest, DISTRIBUTION_WORTH * settings.worth
@@ -199,7 +199,7 @@ def weighed_ensemble(
         return weighed
     mixture = mix_distributions(network, forest, share)
     scaled = replace(
-        weighed, residuals=residual_quantiles(errors / interval_widths(mixture, youngest, (low, high))), scaled_residuals=True
+        weighed, residuals=residual_quantiles(errors / residual_scale(mixture, youngest, (low, high))), scaled_residuals=True
     )
     chosen, least = weighed, inf
     for kind in (weighed, scaled):
