@@ -20,7 +20,7 @@ from conftest import TINY, cli, tiny_run
 from faults import call
 from predict_age.config import SourceConfig, load_config
 from predict_age.errors import ConfigError, InputError
-from predict_age.source import csv_framing, text_stream
+from predict_age.source import csv_dialect, csv_framing, text_stream
 from predict_age.source.csv_blocks import find_together
 from predict_age.source.csv_dialect import Dialect
 from predict_age.source.discovery import list_source
@@ -284,10 +284,14 @@ def doubtful(data: bytes, dialect: Dialect, *, final: bool) -> bool:
     return final and inside
 
 
+@pytest.mark.parametrize("possessive", [csv_dialect.POSSESSIVE, b""], ids=["of this Python", "of Python before 3.11.5"])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r"])
 @pytest.mark.parametrize(("quote", "escape"), [('"', ""), ("'", ""), ("", ""), ('"', "\\")])
-def test_bits_and_the_grammar_find_the_same_records(line_end: bytes, quote: str, escape: str) -> None:
+def test_bits_and_the_grammar_find_the_same_records(
+    line_end: bytes, quote: str, escape: str, possessive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The fast way over whole blocks agrees with the slow one record by record, and refuses only what is doubtful."""
+    monkeypatch.setattr(csv_dialect, "POSSESSIVE", possessive)
     draw = random.Random(f"{line_end!r} {quote} {escape}")
     dialect = Dialect(",", quote, escape, line_end)
     q, end = quote or '"', line_end.decode()

@@ -94,9 +94,9 @@ def test_a_date_withholds_where_every_reading_is_a_minors(form: str) -> None:
 
 IMPOSSIBLE = "2012-00-00|2012-05-00|2012-02-30|2012-13-45|00.00.2012|20120500|20120000|2012.0|00/2012|2012-0|31.02.2012"
 MINORS = f"""{IMPOSSIBLE}|5. 3. 2012|05/03/2012 00:00|5.3.12 12:00:00|2012/03/05T00:00:00Z|2012年3月5日|2012년 3월 5일|5th March 2012|March 5, 2012|05-MAR-12
-\u00a05.3.12\u00a0|sept 5 2012|5sep12|SEPTEMBER 2012|15032012|5032012|5032012.0|29-FEB-12|9.2.08|5.3.12.|5–3–12|0012-03-05|0008-02-29"""
+\u00a05.3.12\u00a0|sept 5 2012|5sep12|SEPTEMBER 2012|15032012|5032012|5032012.0|29-FEB-12|9.2.08|5.3.12.|5–3–12|0012-03-05|0008-02-29|0012/03/05|05.03.0012|0012-3-5"""
 OTHERS = """05/03/12|29/02/12|12-03-05|31/03/12|05/11/07|5/11/07|11/5/2007|2007|00-00-2007|1980|05/03/80|5.3.25|2025/12/12|05/03/1912|12|5/3|1/2/3|12-mar-05
-monkeys|maria 2012|in 2012|2012 or 1980|2012-2013|12/13|5.3.112|99.99.12|2031-03-05|0005-03-05|41000|12:30|5/2012/3|2012-05-03-80|20.12.2030|5.3.12 or 1980|mar-12
+monkeys|maria 2012|in 2012|2012 or 1980|2012-2013|12/13|5.3.112|99.99.12|2031-03-05|0005-03-05|41000|12:30|5/2012/3|2012-05-03-80|20.12.2030|5.3.12 or 1980|mar-12|0085-03-05
 -2012|2012-|17,5|"""
 
 
@@ -111,10 +111,20 @@ def test_odd_dates_of_birth(texts: str, hidden: bool) -> None:
 
 def test_a_declared_format_says_the_order() -> None:
     """The same text without a century is a minor's or an adult's by the order that the format has."""
-    for form, minors in (("%d/%m/%Y", ["05/03/12", "31/03/12"]), ("%Y/%m/%d", ["12/03/05"]), ("%d%m%Y", ["050312", "20120305"])):
+    for form, minors in (
+        ("%d/%m/%Y", ["05/03/12", "31/03/12"]),
+        ("%Y/%m/%d", ["12/03/05"]),
+        ("%d%m%Y", ["050312", "20120305", "20121203", "20111231"]),
+    ):
         rules = RowRules(AgesConfig(), AS_OF, form)
         assert withheld(pa.array(minors), rules) == [True] * len(minors)
     assert withheld(pa.array(["12/03/05", "05/03/80", "05-03-12"]), RowRules(AgesConfig(), AS_OF, "%d/%m/%Y")) == [False] * 3
+
+
+def test_the_first_day_of_year_1_is_no_date_of_birth() -> None:
+    """Programs write it for "no date", also in years in which 2001 is a minor's year."""
+    dates = pa.array([dt.date(1, 1, 1), dt.date(12, 3, 5)])
+    assert withheld(dates, RowRules(AgesConfig(), dt.date(2016, 1, 1))) == [False, True]
 
 
 @pytest.mark.parametrize(

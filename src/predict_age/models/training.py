@@ -205,7 +205,7 @@ def weighed_ensemble(
     for kind in (weighed, scaled):
         around_point = kind.around_point(points, mixture)
         residual_share, loss = choose_residual_share(mixture, around_point, youngest, (low, high), age, worth)
-        if loss < least:
+        if loss < least * (1 - settings.worth):
             chosen, least = replace(kind, residual_share=residual_share), loss
     return chosen
 

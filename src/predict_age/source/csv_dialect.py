@@ -7,6 +7,7 @@ begin with one is an ordinary character.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ UNQUOTED_DUMPS = ("\t", "|")  # programs that write these often quote nothing
 SAMPLED_RECORDS, COMPARED_RECORDS = 1000, 30  # looked at for wrong quotes; for choosing the delimiter
 MOST_COLUMNS = 20_000
 LF, CR = b"\n", b"\r"
+# Saves memory in cells of many megabytes. Python before 3.11.5 matches possessive quantifiers wrongly (python/cpython#106052).
+POSSESSIVE = b"+" if sys.version_info >= (3, 11, 5) else b""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,13 @@ class Dialect:
     @cached_property
     def record(self) -> re.Pattern[bytes]:
         """One record, without its line end."""
-        return re.compile(rb"(?:%s%s)*+%s" % (self._field, re.escape(self.delimiter.encode()), self._field), re.DOTALL)
+        delimiter = re.escape(self.delimiter.encode())
+        return re.compile(rb"(?:%s%s)*%s%s(?!%s)" % (self._field, delimiter, POSSESSIVE, self._field, delimiter), re.DOTALL)
 
     @cached_property
     def good_fields(self) -> re.Pattern[bytes]:
         """The fields of a record before one that is wrongly quoted."""
-        return re.compile(rb"(?:%s%s)*+" % (self._field, re.escape(self.delimiter.encode())), re.DOTALL)
+        return re.compile(rb"(?:%s%s)*%s" % (self._field, re.escape(self.delimiter.encode()), POSSESSIVE), re.DOTALL)
 
     @cached_property
     def quoted(self) -> re.Pattern[bytes]:
@@ -60,17 +64,19 @@ class Dialect:
     @property
     def _opened(self) -> bytes:
         quote, escape = re.escape(self.quote.encode()), re.escape(self.escape.encode())
-        if escape:
-            return rb"%s(?:[^%s%s]++|%s.|%s%s)*+" % (quote, quote, escape, escape, quote, quote)
-        return rb"%s(?:[^%s]++|%s%s)*+" % (quote, quote, quote, quote)
+        plain = rb"[^%s%s]*%s" % (quote, escape, POSSESSIVE)
+        written = rb"%s.|%s%s" % (escape, quote, quote) if escape else quote + quote
+        return rb"%s%s(?:(?:%s)%s)*%s" % (quote, plain, written, plain, POSSESSIVE)
 
     @property
     def _field(self) -> bytes:
+        """A field in which nothing can be matched in two ways, with possessive quantifiers and without."""
         delimiter, quote = re.escape(self.delimiter.encode()), re.escape(self.quote.encode())
-        plain = rb"[^%s%s]*+" % (delimiter, re.escape(LF + (CR if self.line_end == CR else b"")))
+        line_ends = re.escape(LF + (CR if self.line_end == CR else b""))
+        plain = rb"[^%s%s]*%s(?=[%s%s]|\Z)" % (delimiter, line_ends, POSSESSIVE, delimiter, line_ends)
         if not quote:
             return plain
-        end = rb"[\r\n]" if self.line_end == CR else rb"\r*+\n|\r*+\Z"
+        end = rb"[\r\n]" if self.line_end == CR else rb"\r*\n|\r*\Z"
         return rb"(?:%s%s(?=%s|%s|\Z)|(?!%s)%s)" % (self._opened, quote, delimiter, end, quote, plain)
 
     def fields(self, record: bytes) -> list[bytes]:

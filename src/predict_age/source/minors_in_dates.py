@@ -124,7 +124,7 @@ def _days(reading: _Reading, as_of: dt.date, oldest: int) -> list[dt.date]:
     """The days of a reading that exist, of a year of two digits in each century in which somebody may live."""
     year, month, day = (int(digits) for digits in reading)
     first = as_of.year - oldest - 1
-    years = [year] if len(reading[0]) == 4 else range(first + (year - first) % 100, as_of.year + 1, 100)
+    years = [year] if len(reading[0]) == 4 and not 0 < year < 100 else range(first + (year - first) % 100, as_of.year + 1, 100)
     found = []
     for y in years:
         try:

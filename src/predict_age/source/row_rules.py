@@ -118,7 +118,7 @@ class RowRules:
         """SQL for whether ``value`` of an age column stands for an age from 0 to below ``ages.min_age``.
 
         A birth year of two digits does where the year 100 years before would make the person older than ``ages.max``; so does the
-        year of a birth date, such as 0012-03-05.
+        year of a birth date, such as 0012-03-05. The year 1 is no date.
         """
         if not self.ages.min_age:
             return "FALSE"
@@ -128,7 +128,7 @@ class RowRules:
         if column == "birth_date":
             century = self.as_of.year // 100 * 100
             low, high = century + max(self.ages.max - 99, 0), century + self.ages.min_age - 1
-            return f"({minor} OR {self._years(column, value)} BETWEEN {low} AND {high})"
+            return f"({minor} OR {self._years(column, value)} BETWEEN {low} AND {high} AND year({value}) > 1)"
         since = self.as_of.year % 100  # "12" is 2012 where nobody born in 1912 can be meant
         low, high = max(since - self.ages.min_age + 1, 0), min(since, since + 99 - self.ages.max)
         return f"({minor} OR {value} BETWEEN {low} AND {high})"

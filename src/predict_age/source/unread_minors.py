@@ -11,7 +11,7 @@ from predict_age.source.column_types import is_text
 from predict_age.source.minors_in_dates import date_of_minor
 from predict_age.source.minors_in_words import minor_in_words
 
-_FIRST_YEAR = 1000  # the format "%d%m%Y" reads 20120305 as a day of the year 305
+_FIRST_YEAR = 1300  # the format "%d%m%Y" reads 20120305 as a day of the year 305, and 20121203 as one of 1203
 
 
 def unread_minor(column: str, kind: pa.DataType, ages: AgesConfig, as_of: dt.date, given: str, value: str) -> str:
