@@ -252,7 +252,7 @@ MUTATIONS = (
     Mutation("source/row_rules.py", "minor = self._between(column, value, 0, self.ages.min_age - 1)", "minor = 'FALSE'", "minors"),
     Mutation("source/row_rules.py", "({c}_unread_minor OR coalesce", "(FALSE OR coalesce", "minors"),
     Mutation("source/row_rules.py", " OR {value} BETWEEN {low} AND {high})", ")", "minors"),
-    Mutation("source/row_rules.py", " OR {self._years(column, value)} BETWEEN {low} AND {high} AND year({value}) > 1)", ")", "minors_in_dates"),
+    Mutation("source/row_rules.py", "BETWEEN {low} AND {high} AND year(", "IS NULL AND year(", "minors_in_dates"),
     Mutation("source/unread_minors.py", " OR year({value}) < {_FIRST_YEAR}", "", "minors_in_dates"),
     Mutation("source/minors_in_dates.py", "max(possible) < below", "min(possible) < below", "minors_in_dates"),
     Mutation("source/minors_in_dates.py", "    if not days:\n", "    if False:\n", "minors_in_dates"),
