@@ -30,11 +30,8 @@ from predict_age.models.xgb_model import XGBoostModel
 from predict_age.storage.durable_files import creating, file_sha256, write_json
 
 MODEL_FORMAT = 4
-READABLE_FORMATS = (
-    2,
-    3,
-    4,
-)  # 3 has no scaled residuals; 2 no weight of Ridge, no distribution around the point, no correction by width
+# 3 has no scaled residuals; 2 has no weight of Ridge, no distribution around the point, no correction by width either
+READABLE_FORMATS = (2, 3, 4)
 MODEL_FILES = ("boosted.ubj", "light.txt", "network.npz", "forest.ubj", "leaves.npz", "learned.json", "features.toml")
 
 

@@ -142,8 +142,7 @@ class EnsembleWeights:
 
         ``mixture`` (n, n_ages) of network and forest gives their scale, if residuals are scaled.
         """
-        scaled_by = mixture if self.scaled_residuals else None
-        scale = None if scaled_by is None else residual_scale(scaled_by, self.youngest, self.levels())
+        scale = None if mixture is None or not self.scaled_residuals else residual_scale(mixture, self.youngest, self.levels())
         return distribution_around(self._weighted(points), np.array(self.residuals), self.youngest, self.oldest, scale)
 
     def outputs(
@@ -177,7 +176,8 @@ class EnsembleWeights:
 
     def raw_intervals(self, outputs: MemberOutputs) -> RawIntervals:
         """Intervals before calibration."""
-        return RawIntervals(outputs.missing_count, self.point_age(outputs), *outputs.interval_quantiles[:, ::2].T)
+        lower, _, upper = outputs.interval_quantiles.T
+        return RawIntervals(outputs.missing_count, self.point_age(outputs), lower, upper)
 
     def withheld(self, outputs: MemberOutputs) -> BoolArray:
         """Who of n people is withheld."""

@@ -157,8 +157,8 @@ def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, cov
     cells, widths = blank.cells(raw), blank.widths(raw)
     by_cell: Float64Array = np.zeros(CELLS)
     by_width: Float64Array = np.zeros(len(edges) + 1)
-    of_cells = [(cells == c, cells // 2 == c // 2) for c in range(CELLS)]
-    of_widths = [(widths == w,) for w in range(len(by_width))]
+    of_cells = [_first_large(cells == c, cells // 2 == c // 2) for c in range(CELLS)]
+    of_widths = [_first_large(widths == w) for w in range(len(by_width))]
     for _ in range(FITTING_PASSES):
         by_cell = _shrunk_corrections(of_cells, needed - by_width[widths], coverage)
         by_width = _shrunk_corrections(of_widths, needed - by_cell[cells], coverage)
@@ -179,19 +179,22 @@ def _width_edges(whole_width: Float64Array) -> tuple[float, ...]:
     return tuple(edges[: MAX_WIDTH_GROUPS - 1])
 
 
-def _shrunk_corrections(groups: Sequence[tuple[BoolArray, ...]], scores: Float64Array, coverage: float) -> Float64Array:
-    """Conformal corrections (k,) of the ``groups``, from ``scores`` (n,), shrunk towards that of everybody.
+def _first_large(*sets: BoolArray) -> BoolArray | None:
+    """The first of ever larger ``sets`` of rows (n,) that has MIN_CELL_ROWS."""
+    return next((rows for rows in sets if rows.sum() >= MIN_CELL_ROWS), None)
 
-    A group is given as ever larger sets of rows (n,), the first of which with MIN_CELL_ROWS counts; without one it gets the
-    correction of everybody.
+
+def _shrunk_corrections(groups: Sequence[BoolArray | None], scores: Float64Array, coverage: float) -> Float64Array:
+    """Conformal corrections (k,) of the ``groups`` of rows (n,), from ``scores`` (n,), shrunk towards that of everybody.
+
+    A group without rows of its own (None) gets the correction of everybody.
     """
     of_all = conformal_correction(scores, coverage)
     covered = scores <= of_all
     share = float(covered.mean()) if len(covered) else coverage  # above the coverage where many scores are equal
     own, deviation = np.full(len(groups), of_all), np.zeros(len(groups))  # of the coverage, in standard errors
     distinct: dict[bytes, float] = {}
-    for number, sets in enumerate(groups):
-        rows = next((rows for rows in sets if rows.sum() >= MIN_CELL_ROWS), None)
+    for number, rows in enumerate(groups):
         if rows is not None:
             own[number] = conformal_correction(scores[rows], coverage)
             deviation[number] = (covered[rows].mean() - share) / sqrt(max(share * (1 - share), 1e-9) / rows.sum())

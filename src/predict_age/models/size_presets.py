@@ -1,6 +1,6 @@
 """Settings for the number of people: they replace defaults.
 
-Few people need small trees and small steps; many people could use them, too, but would wait. Measured in ADR 12 and 13.
+Few people need small trees and small steps; many people could use them, too, but would wait. Measured in ADR 2 (the forest) and 13.
 """
 
 from __future__ import annotations
