@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer.main
 import yaml
 
 from conftest import cli, cli_process
@@ -31,6 +32,16 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"predict-age {command} " in " ".join(shown[1].split())
     assert call([command, "-h"])[:2] == shown[:2]  # stderr may have a warning about what other tests left
     assert shown[0] == 0
+
+
+def test_a_command_that_was_parsed_alone_knows_both_names_of_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As schedules and these tests parse it: Typer gives a command object the help options of its first use."""
+    group = (
+        typer.main.get_command.__wrapped__(app) if hasattr(typer.main.get_command, "__wrapped__") else typer.main.get_command(app)
+    )
+    monkeypatch.setattr(typer.main, "get_command", lambda _: group)
+    group.commands["serve"].make_context("serve", ["--workspace", "work"])  # type: ignore[attr-defined]
+    assert [call(["serve", name])[0] for name in ("--help", "-h")] == [0, 0]
 
 
 def test_help_lists_the_commands_in_the_order_of_a_run() -> None:

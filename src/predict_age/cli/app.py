@@ -13,7 +13,7 @@ import typer
 from predict_age.cli.failure import tell_failure
 from predict_age.cli.output import ReaderEndedError, checked_stdout, print_line
 from predict_age.cli.s3_workspace import checked_workspace
-from predict_age.cli.usage import ExplainedGroup, check_encoding
+from predict_age.cli.usage import HELP_OPTIONS, ExplainedGroup, check_encoding
 from predict_age.errors import PredictAgeError, file_error, is_out_of_memory, memory_error
 from predict_age.runtime.command_log import LOG
 from predict_age.runtime.import_blocking import stub_imports
@@ -35,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_OPTIONS},
     help="Train on the people whose age is known, predict the others with an interval, publish one table with everybody once.",
 )
 
@@ -119,7 +119,7 @@ def run_cli() -> None:
 def _run_command() -> None:
     arguments = own_arguments(sys.argv[1:])
     try:
-        if not arguments or {"-h", "--help"} & set(arguments):
+        if not arguments or set(HELP_OPTIONS) & set(arguments):
             _prepare_help()
         check_encoding(sys.argv[1:])
         with checked_stdout():

@@ -17,6 +17,7 @@ from predict_age.errors import ConfigError
 from predict_age.letters import nearest
 from predict_age.terminal_text import visible
 
+HELP_OPTIONS = ["-h", "--help"]
 PATH_METAVARS = ("DIR", "FILE", "PATH", "RUN|FILE", "FILE|-")  # of options whose values are paths
 
 VerboseOption = Annotated[
@@ -51,6 +52,10 @@ class ExplainedGroup(TyperGroup):
 
 class ValueCheckingCommand(TyperCommand):
     """A command that refuses values which Typer takes: empty ones, as of an unset variable of a script, infinity and no number."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parse the options. ``-h`` is one of them without the program around the command, too: Typer keeps those it saw first."""
+        return super().make_context(*arguments, **{"help_option_names": HELP_OPTIONS, **more})
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options. Raises ConfigError for an option that is empty, or a number that is not finite."""
