@@ -27,6 +27,7 @@ from predict_age.storage.workspace import Workspace
 from predict_age.synthetic.write import generate
 from small_models import SMALL_MODELS
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # last: both folders have a faults.py, also in spawned processes
 gc.disable()  # while tests are collected: it takes a third of that time, and finds nothing
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine fails no test
 settings.load_profile("no clock")

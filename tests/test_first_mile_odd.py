@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import odd_sources
 from conftest import AS_OF, TINY, cli, write_jsonl
 from predict_age.features.inspection import inspect_features
 from predict_age.features.spec import default_text, parse_features
@@ -25,10 +26,6 @@ from predict_age.source.profile_json import flat_profile, profile_text
 from predict_age.source.row_group_reader import read_split, splits_of_file
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.source_config import SourceConfig
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import odd_sources
 
 SOURCES, CONFIGURATIONS = 90, 40  # `make soak` tries 10,000
 FIRST = 20_000  # other numbers than those of `make soak`

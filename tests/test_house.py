@@ -221,6 +221,22 @@ def percentages_without_a_blank(modules: dict[str, str]) -> list[str]:
     return found
 
 
+def folders_put_first(modules: dict[str, str]) -> list[str]:
+    """Modules that put a folder before those in which Python looks for modules."""
+    return [
+        name
+        for name, text in modules.items()
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Expr) and ast.unparse(node).startswith("sys.path.insert")
+    ]
+
+
+def test_no_test_puts_a_folder_before_that_of_the_tests() -> None:
+    """In whichever order they are collected: a process that a test spawns looks for ``faults`` in the same folders."""
+    assert not folders_put_first({p.name: p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("*.py")})
+    assert folders_put_first({"a.py": "import sys\nsys.path.insert(0, 'benchmarks')", "b.py": "sys.path.append('c')"}) == ["a.py"]
+
+
 def test_percentages_are_written_in_one_way() -> None:
     """On the terminal, in the report and on the card: "90 %", by one function."""
     assert percentages_without_a_blank(PYTHON) == []

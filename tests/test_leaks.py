@@ -1,32 +1,15 @@
 """The leak rule: features that are the age in another form are accused, features that honestly tell it are not."""
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import leaks
 from predict_age.evaluation.model_card.closeness import closeness, evenly_aged
 from predict_age.evaluation.model_card.leakage import leaking_features, univariate_leakage
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "leaks.py"
 
-
-@pytest.fixture(scope="module")
-def leaks() -> ModuleType:
-    """The module benchmarks/leaks.py."""
-    spec = importlib.util.spec_from_file_location("leaks", BENCHMARK)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["leaks"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_each_kind_is_judged_as_it_is(leaks: ModuleType) -> None:
+def test_each_kind_is_judged_as_it_is() -> None:
     """None of 24 leaking and 24 honest kinds, each with 2,000 people, is judged wrongly; nor in a cohort of one age."""
     wrong = []
     for sides in leaks.HALVES.values():

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import serve
 
 # stands for a server: says a port, and ends by itself after five seconds, so that a test of it ends, too
