@@ -1,6 +1,7 @@
 """Small pure parts: batches, quarters, books, merging, lines of TOML files."""
 
 import datetime as dt
+import io
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from predict_age.cli.console import PlainConsole
+from predict_age.cli.render_runs import _quality
 from predict_age.config import LimitsConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.errors import IntegrityError
@@ -16,7 +19,7 @@ from predict_age.runs.batching import number_of_batches, plan_batches
 from predict_age.runs.budget import seconds_left
 from predict_age.runs.quarter import latest_complete_quarter
 from predict_age.storage.row_accounting import RowAccounting
-from predict_age.tally import Tally, sum_tallies
+from predict_age.tally import Tally, number_or_dash, share_or_dash, sum_tallies
 from predict_age.toml_lines import line_of
 
 
@@ -166,3 +169,15 @@ def test_the_time_of_training_follows_what_was_measured() -> None:
     assert training_seconds(0, 2) == 0
     assert training_seconds(5_000, 64) == training_seconds(5_000, 4)
     assert training_seconds(2_000_000, 1) == 2 * training_seconds(1_000_000, 1)
+
+
+def test_numbers_that_are_not_known_are_not_shown_as_numbers() -> None:
+    """A dash for each; a target that a record does not have is left out, and is not 0 %."""
+    assert [number_or_dash(n, "{:.1f}") for n in (None, float("nan"), 0.0)] == ["\N{EN DASH}", "\N{EN DASH}", "0.0"]
+    assert [share_or_dash(n) for n in (None, float("nan"), 0.0)] == ["\N{EN DASH}", "\N{EN DASH}", "0.0 %"]
+    metrics = dict.fromkeys(("mae", "ridge_mae", "median_mae", "width"), 2.5) | {"coverage": 0.912}
+    for target, shown in ((0.9, "target 90 %, mean width 2.5 years"), (None, "mean width 2.5 years")):
+        console = PlainConsole(io.StringIO(), 100)
+        console.print(_quality({**metrics, "target_coverage": target}, None, None))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert (shown in text, "target" in text) == (True, target is not None)

@@ -12,6 +12,7 @@ PCT_BINS = 20  # confidence_pct in steps of 5; 100 is in the last
 LOWEST_CLASS_OF_PEOPLE = 5  # stands for 5 to 19 people in a record that has to tell some from hardly any
 SHOWN_FOR_FEW = 10  # stands for 1 to 19 people where a source is described
 MIN_SHOWN_PEOPLE = 20  # a value of people's data is written down, outside their own rows, only when so many share it
+DASH = "\N{EN DASH}"  # stands for a number that is not known
 
 
 @dataclass
@@ -119,6 +120,16 @@ def number_of_people(shown: int) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """A share (0..1) as every text and page writes it: "90.5 %"."""
     return f"{share * 100:.{digits}f} %"
+
+
+def number_or_dash(value: float | None, text: str) -> str:
+    """``value`` in the format ``text``, or a dash where there is none."""
+    return DASH if value is None or value != value else text.format(value)  # noqa: PLR0124 - NaN is unequal to itself
+
+
+def share_or_dash(share: float | None) -> str:
+    """A share (0..1) in percent, or a dash where there is none."""
+    return DASH if share is None or share != share else percent(share)  # noqa: PLR0124 - NaN is unequal to itself
 
 
 def share_in_words(part: int, whole: int) -> str:

@@ -15,7 +15,6 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from predict_age.tally import percent
 from predict_age.terminal_text import visible
 
 
@@ -55,16 +54,6 @@ def program_name() -> str:
     if called.name != "predict-age" or shutil.which("predict-age"):
         return "predict-age"
     return os.path.relpath(called)
-
-
-def number_or_dash(value: float | None, text: str) -> str:
-    """``value`` in the format ``text``, or a dash where there is none."""
-    return "\N{EN DASH}" if value is None or value != value else text.format(value)  # noqa: PLR0124 - NaN is unequal to itself
-
-
-def share_or_dash(share: float | None) -> str:
-    """A share (0..1) in percent, or a dash where there is none."""
-    return "\N{EN DASH}" if share is None or share != share else percent(share)  # noqa: PLR0124
 
 
 def print_field(console: PlainConsole, label: str, text: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predict_age.cli.console import grid, number_or_dash, share_or_dash, stdout_console, styled
-from predict_age.tally import percent
+from predict_age.cli.console import grid, stdout_console, styled
+from predict_age.tally import number_or_dash, percent, share_or_dash
 
 if TYPE_CHECKING:
     from predict_age.evaluation.ab_test.arms import AbTestResult

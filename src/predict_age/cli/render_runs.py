@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from predict_age.cli.console import grid, number_or_dash, print_field, program_name, share_or_dash, stdout_console, styled
+from predict_age.cli.console import grid, print_field, program_name, stdout_console, styled
 from predict_age.errors import IntegrityError, PredictAgeError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.current_folder import CURRENT_FOLDER, current_folder, is_in_the_way
@@ -20,7 +20,7 @@ from predict_age.runtime.named_commands import with_workspace
 from predict_age.runtime.progress import duration, size
 from predict_age.sql import VIEW
 from predict_age.storage.workspace import DAMAGED, DONE, FAILED, RUNNING, RunFolder, Workspace
-from predict_age.tally import percent
+from predict_age.tally import number_or_dash, percent, share_or_dash
 from predict_age.terminal_text import shell_word
 
 if TYPE_CHECKING:
@@ -150,10 +150,11 @@ def _quality(m: dict[str, float | None], reused: dict[str, object] | None, train
         _with_margin(m["mae"], m.get("mae_margin"), lambda years: number_or_dash(years, "{:.2f}")) + " years",
         f"Ridge {number_or_dash(m['ridge_mae'], '{:.2f}')}, constant median {number_or_dash(m['median_mae'], '{:.2f}')}",
     )
+    target = "" if m["target_coverage"] is None else f"target {percent(m['target_coverage'], 0)}, "
     table.add_row(
         "interval covers",
         _with_margin(m["coverage"], m.get("coverage_margin"), share_or_dash),
-        f"target {percent(m['target_coverage'] or 0.0, 0)}, mean width {number_or_dash(m['width'], '{:.1f}')} years",
+        f"{target}mean width {number_or_dash(m['width'], '{:.1f}')} years",
     )
     if reused and trained and reused["measured_in_this_run"]:
         then = f"interval {share_or_dash(trained['coverage'])}, {number_or_dash(trained['width'], '{:.1f}')} years wide"

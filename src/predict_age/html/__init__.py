@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jinja2
 
-from predict_age.tally import percent
-
-_DASH = "\N{EN DASH}"
-
-
-def _years(value: float | None) -> str:
-    return _DASH if value is None or value != value else f"{value:.2f}"  # noqa: PLR0124 - NaN is unequal to itself
-
-
-def _share(value: float | None) -> str:
-    return _DASH if value is None or value != value else percent(value).replace(" ", "\N{NO-BREAK SPACE}")  # noqa: PLR0124
-
-
-def _signed(value: float | None) -> str:
-    return _DASH if value is None or value != value else f"{value:+.2f}"  # noqa: PLR0124
+from predict_age.tally import number_or_dash, share_or_dash
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +16,12 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(n=lambda v: f"{v:,}", pct=_share, years=_years, signed=_signed)
+    environment.filters.update(
+        n=lambda v: f"{v:,}",
+        pct=lambda share: share_or_dash(share).replace(" ", "\N{NO-BREAK SPACE}"),
+        years=partial(number_or_dash, text="{:.2f}"),
+        signed=partial(number_or_dash, text="{:+.2f}"),
+    )
     return environment
 
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from predict_age.html.axes import WIDTH, Plot, Point, finite, nice_ticks
 from predict_age.html.svg import BLUE, GREY, LETTER, LINE_COLOUR, ORANGE, PAPER, RED
-from predict_age.tally import percent
+from predict_age.tally import DASH, percent
 
 LONGEST_NAME = 24  # letters
 TWO_LINES = 64.0  # below a plot area: names on two lines and the title of the axis
 YOUNGEST_DRAWN, OLDEST_DRAWN = 15, 84  # ends of open ranges of ages
-DASH = "\N{EN DASH}"
 TOO_OLD = "bias (+ = predicted too old)"
 
 
