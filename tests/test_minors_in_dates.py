@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import json
 import re
+import unicodedata
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,14 @@ AS_OF = dt.date(2025, 10, 23)
 RULES = RowRules(AgesConfig(), AS_OF)
 ORDERS = ("%d{0}%m{0}%Y", "%m{0}%d{0}%Y", "%Y{0}%m{0}%d", "%Y{0}%d{0}%m")
 SHORT_ORDERS = ("%d{0}%m{0}%y", "%m{0}%d{0}%y", "%y{0}%m{0}%d")
+ONE_DIGIT_NAMED = ("%y{0}%b{0}%d", "%y{0}%B{0}%d")  # readings of a text whose last number has one digit
 NAMED = ("%d{0}%b{0}%Y", "%d{0}%B{0}%Y", "%B{0}%d{0}%Y", "%Y{0}%b{0}%d", "%b{0}%Y", "%d{0}%b{0}%y", "%B{0}%d{0}%y")
 FORMS = [
     *(form.format(between) for between in "/-. " for form in (*ORDERS, *SHORT_ORDERS, "%m{0}%Y", "%Y{0}%m", *NAMED)),
     *(form.format("") for form in (*ORDERS, *SHORT_ORDERS, "%Y{0}%m")),
     "%Y",
 ]
+ONE_DIGIT_LAST = re.compile(r"\D\d$")
 BIRTHS = [dt.date(year, month, day) for year in range(1926, 2026) for month, day in ((1, 1), (5, 25), (10, 11), (11, 9), (12, 31))]
 BIRTHS = [*(day for day in BIRTHS if day <= AS_OF), dt.date(2012, 2, 29), dt.date(2000, 2, 29), dt.date(2008, 2, 29)]
 
@@ -46,18 +50,23 @@ def age(born: dt.date) -> int:
 
 
 def written(day: dt.date, form: str) -> list[str]:
-    """The day in a form, with and without zeros in front of day and month."""
-    bare = ("%d", "%m") if re.fullmatch("(%.)+", form) else ("%-d", "%-m")
-    forms = (form.replace("%d", d).replace("%m", m) for d in ("%d", bare[0]) for m in ("%m", bare[1]))
-    return sorted({day.strftime(form) for form in forms})
+    """The day in a form, with and without zeros in front of day, month and the year's last two digits."""
+    bare = ("%d", "%m", "%y") if re.fullmatch("(%.)+", form) else ("%-d", "%-m", "%-y")
+    choices = itertools.product(("%d", bare[0]), ("%m", bare[1]), ("%y", bare[2]))
+    texts = {day.strftime(form.replace("%d", d).replace("%m", m).replace("%y", y)) for d, m, y in choices}
+    return sorted(text for text in texts if not form.startswith("%y") or text[1].isdigit() or ONE_DIGIT_LAST.search(text))
 
 
 def possible_ages(text: str) -> list[int]:
     """Ages by every form of ``FORMS`` that fits and every century, by Python's own reader of dates."""
-    days = []
-    for form in FORMS:
+    days, candidates = [], [(text, form) for form in FORMS]
+    if ONE_DIGIT_LAST.search(text):  # Python's reader takes years of two digits alone
+        named = [form.format(between) for between in "/-. " for form in ONE_DIGIT_NAMED]
+        candidates += [(text[:-1] + "0" + text[-1], form) for form in FORMS]
+        candidates += [(padded, form) for padded in (text, "0" + text) for form in (*FORMS, *named) if form.startswith("%y")]
+    for padded, form in candidates:
         with contextlib.suppress(ValueError):
-            day = dt.datetime.strptime(text, form).date()
+            day = dt.datetime.strptime(padded, form).date()
             if text not in written(day, form):  # Python's reader takes more than the form says
                 continue
             days.append(day)
@@ -94,8 +103,9 @@ def test_a_date_withholds_where_every_reading_is_a_minors(form: str) -> None:
 
 IMPOSSIBLE = "2012-00-00|2012-05-00|2012-02-30|2012-13-45|00.00.2012|20120500|20120000|2012.0|00/2012|2012-0|31.02.2012"
 MINORS = f"""{IMPOSSIBLE}|5. 3. 2012|05/03/2012 00:00|5.3.12 12:00:00|2012/03/05T00:00:00Z|2012年3月5日|2012년 3월 5일|5th March 2012|March 5, 2012|05-MAR-12
-\u00a05.3.12\u00a0|sept 5 2012|5sep12|SEPTEMBER 2012|15032012|5032012|5032012.0|29-FEB-12|9.2.08|5.3.12.|5–3–12|0012-03-05|0008-02-29|0012/03/05|05.03.0012|0012-3-5"""
-OTHERS = """05/03/12|29/02/12|12-03-05|31/03/12|05/11/07|5/11/07|11/5/2007|2007|00-00-2007|1980|05/03/80|5.3.25|2025/12/12|05/03/1912|12|5/3|1/2/3|12-mar-05
+\u00a05.3.12\u00a0|sept 5 2012|5sep12|SEPTEMBER 2012|15032012|5032012|5032012.0|29-FEB-12|9.2.08|5.3.12.|5–3–12|0012-03-05|0008-02-29|0012/03/05|05.03.0012|0012-3-5
+05MAR2012|15.3.9|15 mar 9|１５．３．２０１２|5 of March 2012|marzo 5 de 2012|1er août 2012|5 березня 2012 р.|5 марта 2012 г.|5 marca 2012 r."""
+OTHERS = """05/03/12|29/02/12|12-3-5|5.3.9|5 mar 9|12-mar-5|12-03-05|31/03/12|05/11/07|5/11/07|11/5/2007|2007|00-00-2007|1980|05/03/80|5.3.25|2025/12/12|05/03/1912|12|5/3|1/2/3|12-mar-05
 monkeys|maria 2012|in 2012|2012 or 1980|2012-2013|12/13|5.3.112|99.99.12|2031-03-05|0005-03-05|41000|12:30|5/2012/3|2012-05-03-80|20.12.2030|5.3.12 or 1980|mar-12|0085-03-05
 -2012|2012-|17,5|"""
 
@@ -107,6 +117,67 @@ def test_odd_dates_of_birth(texts: str, hidden: bool) -> None:
     assert dict(zip(given, withheld(pa.array(given)), strict=True)) == dict.fromkeys(given, hidden)
     assert withheld(pa.array([f"5.3.12{' ' * 1000}x", "2012" + "0" * 100])) == [False, False]
     assert not any(withheld(pa.array(given), RowRules(AgesConfig(min_age=0), AS_OF)))
+
+
+MONTHS_IN_WORDS = {  # how a date is written, names of months in it, and their usual short forms
+    "{} {} {}": """january february march april may june july august september october november december
+        jan feb mar apr may jun jul aug sep oct nov dec""",
+    "{}. {} {}": """Januar Februar März April Mai Juni Juli August September Oktober November Dezember
+        Jan Feb Mrz Apr Mai Jun Jul Aug Sept Okt Nov Dez""",
+    "{}  {} {}": """janvier février mars avril mai juin juillet août septembre octobre novembre décembre
+        janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.""",
+    "{} de {} de {}": """enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
+        ene feb mar abr may jun jul ago sept oct nov dic""",
+    "{}/{}/{}": """gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre
+        gen feb mar apr mag giu lug ago set ott nov dic""",
+    "{} de {}, {}": """janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro
+        jan. fev. mar. abr. mai. jun. jul. ago. set. out. nov. dez.""",
+    "{}-{}-{}": """januari februari maart april mei juni juli augustus september oktober november december
+        jan feb mrt apr mei jun jul aug sep okt nov dec""",
+    "{} {} {} r.": """stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia
+        sty lut mar kwi maj cze lip sie wrz paź lis gru""",
+    "{} {} {} г.": """января февраля марта апреля мая июня июля августа сентября октября ноября декабря
+        янв. февр. мар. апр. мая июн. июл. авг. сент. окт. нояб. дек.""",
+    "{} {} {} р.": """січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня
+        січ. лют. бер. квіт. трав. черв. лип. серп. вер. жовт. лист. груд.""",
+}
+
+
+@pytest.mark.parametrize("form", MONTHS_IN_WORDS)
+def test_names_of_months_in_other_languages(form: str) -> None:
+    """Each is its month: somebody is 18 on that very day, and a minor on the day before."""
+    names = MONTHS_IN_WORDS[form].split()
+    assert len(names) == 24
+    for number, name in enumerate(names):
+        texts = [form.format(day, name, year) for year, day in ((2007, 22), (2007, 23), (2007, 24), (1980, 24))]
+        spellings = [*texts, *map(str.upper, texts), *(unicodedata.normalize("NFD", text) for text in texts)]
+        rules = RowRules(AgesConfig(), dt.date(2025, number % 12 + 1, 23))
+        assert withheld(pa.array(spellings), rules) == [False, False, True, False] * 3, name
+
+
+def test_a_time_or_a_zone_behind_a_date_changes_nothing() -> None:
+    """SAS writes times behind a colon, XML a zone behind the date."""
+    texts = ["05MAR2012", "5.3.12", "2012-00-00", "20120500", "5. März 2012", "05/03/12", "05MAR1980", "5 mar 1980", "1980-00-00"]
+    for behind in ("", "Z", " UTC", "+02:00", "+0200", "-05:00", " 00:00", "T00:00:00Z", ":00:00:00", ":23:59:59.999"):
+        assert withheld(pa.array([text + behind for text in texts])) == [True] * 5 + [False] * 4, behind
+
+
+def test_dates_with_a_zone_are_read() -> None:
+    """As the date that is written, in columns of dates and of years; what is no zone is none."""
+    days = [day.isoformat() for day in BIRTHS]
+    ages = {}
+    for zone in ("", "Z", "z", "+02:00", "-0500", "+14:00", "T00:00:00+02:00", "t00:00:00z"):
+        for column in ("birth_date", "birth_year"):
+            raw = pa.table({"pid": pa.array(range(len(days))), column: [day + zone for day in days]})
+            made = RULES.canonical(connect(), raw).select(["known_age", "withheld"])
+            assert made.equals(ages.setdefault(column, made)), zone
+    assert ages["birth_date"]["known_age"].null_count == sum(ages["birth_date"]["withheld"].to_pylist()) < len(days) / 4
+    for zone in ("-80", "+99:00", "-05", "+2", "Zulu", "ZZ"):
+        assert (
+            not RULES.canonical(connect(), pa.table({"pid": [1], "birth_date": ["1980-03-05" + zone]}))["known_age"]
+            .is_valid()[0]
+            .as_py()
+        )
 
 
 def test_a_declared_format_says_the_order() -> None:

@@ -16,7 +16,7 @@ ITEMS_READ = 20  # of a list
 JSON_SHARE = 0.9  # of the values of a text column that are JSON objects, for a column of profiles
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
-_ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?")
+_ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([Tt ].*|[Zz]|[+-](0\d|1[0-4]):?[0-5]\d)?)?")
 _DATE_FORMS = {
     re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"): ("%d.%m.%Y",),
     re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%d/%m/%Y", "%m/%d/%Y"),

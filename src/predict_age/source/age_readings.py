@@ -17,7 +17,7 @@ REPEATED_SHARE, REPEATED_ROWS = 0.9, 20  # from which on a value that repeats is
 
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%d-%m", "%m.%d.%Y", "%Y/%d/%m")
 _COMPACT = ("%d%m%Y", "%m%d%Y")
-_NAMED_MONTHS = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d%b%Y", "%B %d, %Y", "%b %d, %Y", "%B %d %Y", "%b %d %Y")
+_NAMED_MONTHS = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d%b%Y", "%d%b%Y:%H:%M:%S", "%B %d, %Y", "%b %d, %Y", "%B %d %Y", "%b %d %Y")
 _TIMES = (" %H:%M", " %H:%M:%S")
 _FORMATS = ("%Y-%m-%d", "%Y%m%d", *_DAYS, *_COMPACT, *_NAMED_MONTHS, *(day + time for time in _TIMES for day in _DAYS))
 _SHORT_FORMATS = tuple(f.replace("%Y", "%y") for f in ("%Y-%m-%d", "%Y%m%d", *_DAYS, *_COMPACT, *_NAMED_MONTHS))

@@ -1,4 +1,4 @@
-"""Dates of birth of minors that no rule reads: years of two digits, unknown order of day and month, a month or a year alone."""
+"""Dates of birth of minors that no rule reads: years of two digits, unknown order of day and month, a month in words or alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from predict_age.source.column_types import is_text
+from predict_age.source.month_names import MONTHS, folded
 from predict_age.source.value_sql import trimmed, whole_number
 
 if TYPE_CHECKING:
@@ -17,15 +18,19 @@ if TYPE_CHECKING:
 
 _LONGEST = 40  # characters; a longer text is no date
 _FUNCTION = "date_of_minor"
-_MONTHS = {name: str(number) for number, name in enumerate(re.findall("...", "janfebmaraprmayjunjulaugsepoctnovdec"), 1)}
-_NAME = f"({'|'.join(_MONTHS)})(?:uary|ruary|ch|il|e|y|ust|tember|t|ober|ember)?"
+_NAME = f"({'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 _BETWEEN = "[-/.,_ '\N{HYPHEN}-\N{HORIZONTAL BAR}년월年月]"
-_NUMBER = "([0-9]{1,4})(?:st|nd|rd|th)?"
-_TIME = re.compile("(?:[ ,]+|t)[0-9]{1,2}:.*$|[.日일]$", re.DOTALL)
+_TO_NAME = f"{_BETWEEN}*(?:(?:de|del|of) +)?"
+_ORDINAL = r"(?:(?:st|nd|rd|th|er|e|o|a)(?![^\W\d_]))?"
+_NUMBER = f"([0-9]{{1,4}}){_ORDINAL}"
+_TIME = r"(?:[ ,]+|t|(?<=[0-9]):)[0-9]{1,2}:.*$"
+_ZONE = r"(?<=[0-9]) *(?:z|utc|gmt|[+][0-9]{2}(?::?[0-9]{2})?|-[0-9]{2}:[0-9]{2})$"
+_YEAR_WORD = r"(?<=[0-9]) *(?:г|р|r|года|року|roku)[.]?$"
+_BEHIND = re.compile(f"{_TIME}|{_ZONE}|{_YEAR_WORD}|[.日일]$", re.DOTALL)  # what follows a date
 _DIGITS = re.compile("([0-9]{6,8})(?:[.]0*)?")
 _NUMBERS = re.compile(rf"([0-9]{{1,4}})(?:{_BETWEEN}+([0-9]{{1,4}}))?(?:{_BETWEEN}+([0-9]{{1,4}}))?")
-_DAY_AND_MONTH = re.compile(rf"(?:{_NUMBER}{_BETWEEN}*)?{_NAME}(?:{_BETWEEN}*{_NUMBER})?")
-_MONTH_AND_DAY = re.compile(rf"{_NAME}{_BETWEEN}+([0-9]{{1,2}})(?:st|nd|rd|th)?{_BETWEEN}+([0-9]{{4}}|[0-9]{{2}})")
+_DAY_AND_MONTH = re.compile(rf"(?:{_NUMBER}{_TO_NAME})?{_NAME}(?:{_TO_NAME}{_NUMBER})?")
+_MONTH_AND_DAY = re.compile(rf"{_NAME}{_BETWEEN}+([0-9]{{1,2}}){_ORDINAL}{_BETWEEN}{_TO_NAME}([0-9]{{4}}|[0-9]{{1,2}})")
 _Reading = tuple[str, str, str]  # digits of year, month and day
 
 
@@ -66,7 +71,7 @@ def is_date_of_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool
     all these ages have to be lower. Where no such day exists, or day or month are not said, the first one of the month or year
     counts, which makes the person oldest: 2012-00-00 is 1 January 2012.
     """
-    readings = _readings(_TIME.sub("", text.lower()))
+    readings = _readings(_BEHIND.sub("", folded(text)))
     days = [day for reading in readings for day in _days(reading, as_of, oldest)]
     if not days:
         days = [day for year, _, _ in readings if len(year) == 4 for day in _days((year, "1", "1"), as_of, oldest)]
@@ -76,20 +81,21 @@ def is_date_of_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool
 
 
 def _readings(text: str) -> list[_Reading]:
-    """Years, months and days that ``text`` may stand for; a year has two or four digits, and "1" stands in place of no day."""
+    """Years, months and days that ``text`` may stand for; a year has one, two or four digits, and "1" stands in place of no day."""
     if found := _DIGITS.fullmatch(text):
         return _of_digits(found[1])
     if found := _NUMBERS.fullmatch(text):
         return _of_numbers([number for number in found.groups() if number])
     if found := _MONTH_AND_DAY.fullmatch(text):
         name, day, year = found.groups()
-        return [(year, _MONTHS[name], day)]
+        return [(year, MONTHS[name], day)]
     if found := _DAY_AND_MONTH.fullmatch(text):
-        before, name, after = found[1] or "1", _MONTHS[found[2]], found[3] or "1"
+        before, name, after = found[1] or "1", MONTHS[found[2]], found[3] or "1"
         if len(before) == 4:
             return [(before, name, after)] if len(after) <= 2 else []
-        short = len(after) == 2 and found[1]
-        return [(after, name, before)] if len(before) <= 2 and (len(after) == 4 or short) else []
+        if len(before) > 2 or len(after) == 3 or (len(after) < 4 and not (found[1] and found[3])):
+            return []
+        return [(after, name, before), *([(before, name, after)] if len(after) == 1 else [])]
     return []
 
 
@@ -106,7 +112,10 @@ def _of_digits(digits: str) -> list[_Reading]:
 
 
 def _of_numbers(numbers: list[str]) -> list[_Reading]:
-    """Readings of one to three numbers: the year may stand first or last, and the day of a year of four digits anywhere else."""
+    """Readings of one to three numbers: the year may stand first or last, and the day of a year of four digits anywhere else.
+
+    A year of one digit (2005 as 5) is a reading where it is the last number; a first number of one digit is a year only there.
+    """
     lengths = [len(number) for number in numbers]
     if lengths[0] == 4 and max(lengths[1:], default=0) <= 2:
         year, month, day = [*numbers, "1", "1"][:3]
@@ -116,12 +125,13 @@ def _of_numbers(numbers: list[str]) -> list[_Reading]:
     if len(numbers) != 3 or max(lengths[:2]) > 2 or lengths[2] == 3:
         return []
     first, second, third = numbers
-    readings = [(third, second, first), (third, first, second)] if lengths[2] >= 2 else []
-    return [*readings, (first, second, third)] if lengths[0] == 2 and lengths[2] <= 2 else readings
+    readings = [(third, second, first), (third, first, second)]
+    year_first = lengths[2] == 1 or (lengths[0], lengths[2]) == (2, 2)
+    return [*readings, (first, second, third)] if year_first else readings
 
 
 def _days(reading: _Reading, as_of: dt.date, oldest: int) -> list[dt.date]:
-    """The days of a reading that exist, of a year of two digits in each century in which somebody may live."""
+    """The days of a reading that exist, of a year of one or two digits in each century in which somebody may live."""
     year, month, day = (int(digits) for digits in reading)
     first = as_of.year - oldest - 1
     years = [year] if len(reading[0]) == 4 and not 0 < year < 100 else range(first + (year - first) % 100, as_of.year + 1, 100)
