@@ -19,7 +19,7 @@ from predict_age.runs.batching import number_of_batches, plan_batches
 from predict_age.runs.budget import seconds_left
 from predict_age.runs.quarter import latest_complete_quarter
 from predict_age.storage.row_accounting import RowAccounting
-from predict_age.tally import Tally, number_or_dash, share_or_dash, sum_tallies
+from predict_age.tally import Tally, counted, in_number, number_or_dash, share_or_dash, sum_tallies
 from predict_age.toml_lines import line_of
 
 
@@ -181,3 +181,16 @@ def test_numbers_that_are_not_known_are_not_shown_as_numbers() -> None:
         console.print(_quality({**metrics, "target_coverage": target}, None, None))
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert (shown in text, "target" in text) == (True, target is not None)
+
+
+def test_words_follow_the_number() -> None:
+    """Regular nouns, others and verbs."""
+    assert [counted(n, word) for n in (0, 1, 2_000) for word in ("row", "hash")] == [
+        "0 rows",
+        "0 hashes",
+        "1 row",
+        "1 hash",
+        "2,000 rows",
+        "2,000 hashes",
+    ]
+    assert [in_number(n, word) for n in (1, 2) for word in ("is", "was", "has")] == ["is", "was", "has", "are", "were", "have"]

@@ -12,6 +12,17 @@ PCT_BINS = 20  # confidence_pct in steps of 5; 100 is in the last
 LOWEST_CLASS_OF_PEOPLE = 5  # stands for 5 to 19 people in a record that has to tell some from hardly any
 SHOWN_FOR_FEW = 10  # stands for 1 to 19 people where a source is described
 MIN_SHOWN_PEOPLE = 20  # a value of people's data is written down, outside their own rows, only when so many share it
+_PLURALS = {
+    "is": "are",
+    "was": "were",
+    "has": "have",
+    "lies": "lie",
+    "reads": "read",
+    "an age": "ages",
+    "batch": "batches",
+    "hash": "hashes",
+    "person": "people",
+}
 DASH = "\N{EN DASH}"  # stands for a number that is not known
 
 
@@ -115,6 +126,16 @@ def part_in_words(part: int, whole: int) -> str:
 def number_of_people(shown: int) -> str:
     """A shown number of people: "fewer than 20" where it stands for so many."""
     return f"fewer than {MIN_SHOWN_PEOPLE}" if 0 < shown < MIN_SHOWN_PEOPLE else f"{shown:,}"
+
+
+def in_number(number: int, word: str) -> str:
+    """A noun or verb in the singular or plural that ``number`` asks for; ``word`` is its singular."""
+    return word if number == 1 else _PLURALS.get(word, f"{word}s")
+
+
+def counted(number: int, noun: str) -> str:
+    """``number`` and ``noun``: 1 worker, 2 workers."""
+    return f"{number:,} {in_number(number, noun)}"
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -23,7 +23,7 @@ from predict_age.pipeline.run_plan import date_or_today
 from predict_age.proposal.profile_contents import KnownAges
 from predict_age.proposal.sample import Record, json_object
 from predict_age.proposal.source_profile import SourceProfile, profile_of
-from predict_age.runtime.progress import counted, size
+from predict_age.runtime.progress import size
 from predict_age.source.column_names import with_folders
 from predict_age.source.csv_reader import header_of
 from predict_age.source.discovery import list_source
@@ -33,6 +33,7 @@ from predict_age.source.row_group_reader import LIGHT, merged
 from predict_age.source.row_walk import RowWalk
 from predict_age.source.source_file import SourceFile, SourceListing
 from predict_age.source.whole_records import BY_POSITION, parquet_tables, record_texts, sample_records
+from predict_age.tally import counted
 
 ROWS_PREVIEWED = 10
 RECORDS_OF_PREVIEW = 1_000  # of JSON, whose keys are its columns

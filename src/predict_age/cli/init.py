@@ -12,8 +12,7 @@ import typer
 from predict_age.cli.app import JsonOption, SourceOption, app
 from predict_age.cli.output import print_json, print_line
 from predict_age.pipeline.run_plan import parse_date
-from predict_age.runtime.progress import counted
-from predict_age.tally import MIN_SHOWN_PEOPLE
+from predict_age.tally import MIN_SHOWN_PEOPLE, counted
 from predict_age.terminal_text import shell_word
 
 if TYPE_CHECKING:

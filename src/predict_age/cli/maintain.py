@@ -15,7 +15,7 @@ from predict_age.cli.output import completed, print_json, print_line
 from predict_age.cli.s3_workspace import prune_there, roll_back_there, verify_there, workspace_in_s3
 from predict_age.errors import ConfigError, IntegrityError
 from predict_age.runtime.command_log import stage
-from predict_age.runtime.progress import counted
+from predict_age.tally import counted, in_number
 
 if TYPE_CHECKING:
     from predict_age.pipeline.suppress import GivenIds, SuppressionOutcome
@@ -221,17 +221,17 @@ def _suppression_sentence(outcome: SuppressionOutcome, *, release: bool, check: 
     """Sentences about a change of the suppression list, or about a check of it."""
     if not outcome.generation:
         return "there is no suppression list: nobody is suppressed"
-    now = f"suppression list, generation {outcome.generation}: {outcome.listed:,} {'hash' if outcome.listed == 1 else 'hashes'}"
+    now = f"suppression list, generation {outcome.generation}: {counted(outcome.listed, 'hash')}"
     if check and not outcome.given:
         return now
-    given, are, were = counted(outcome.given, "id"), _verb(outcome.changed, "is"), _verb(outcome.unchanged, "was")
+    given, are, were = counted(outcome.given, "id"), in_number(outcome.changed, "is"), in_number(outcome.unchanged, "was")
     if check:
-        on = _verb(outcome.unchanged, "is")
+        on = in_number(outcome.unchanged, "is")
         said = f"{outcome.unchanged:,} of {given} {on} on the suppression list, {outcome.changed:,} {are} not"
         if outcome.released:
             said += f"; {outcome.released:,} of those were on it and have been taken off"
     elif release:
-        taken = _verb(outcome.changed, "was")
+        taken = in_number(outcome.changed, "was")
         said = f"{outcome.changed:,} of {given} {taken} taken off the list, {outcome.unchanged:,} {were} not on it"
         if outcome.changed:
             said += "\nwhoever was taken off comes back with the next run, if the source still has the person"
@@ -240,16 +240,11 @@ def _suppression_sentence(outcome: SuppressionOutcome, *, release: bool, check: 
     return "\n".join(filter(None, (said, _rows_sentence(outcome, release or check), now)))
 
 
-def _verb(number: int, singular: str) -> str:
-    """``singular``, or the verb of several people."""
-    return singular if number == 1 else {"is": "are", "was": "were", "has": "have"}[singular]
-
-
 def _rows_sentence(outcome: SuppressionOutcome, may_be_released: bool) -> str:
     """Sentence about rows of the current run; "" where there is no run."""
     if outcome.in_result is None or outcome.hidden is None:
         return ""
-    have = _verb(outcome.in_result, "has")
+    have = in_number(outcome.in_result, "has")
     said = f"{outcome.in_result:,} of these people {have} a row in the current run: {outcome.hidden:,} hidden from readers"
     said += f", {shown:,} shown" if (shown := outcome.in_result - outcome.hidden) else ""
     if may_be_released and outcome.hidden:

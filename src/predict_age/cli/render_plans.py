@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from predict_age.cli.console import grid, stdout_console, styled
 from predict_age.features.refused_names import proxy_warning
-from predict_age.runtime.progress import counted, duration, size
+from predict_age.runtime.progress import duration, size
 from predict_age.source.text_ids import PADDED_IDS
-from predict_age.tally import percent
+from predict_age.tally import counted, percent
 
 if TYPE_CHECKING:
     from predict_age.aws.cost_plan import AwsPlan

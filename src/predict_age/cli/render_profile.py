@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from predict_age.cli.console import grid, stdout_console, styled
 from predict_age.proposal.profile_page import missing_in_words
-from predict_age.runtime.progress import counted, size
-from predict_age.tally import percent
+from predict_age.runtime.progress import size
+from predict_age.tally import counted, percent
 
 if TYPE_CHECKING:
     from predict_age.proposal.profile_contents import FieldProfile, ProfileContents
@@ -28,7 +28,7 @@ def show_profile(profile: ProfileContents) -> None:
     rows = "rows not counted" if profile.rows is None else ("" if profile.exact_rows else "about ") + counted(profile.rows, "row")
     files = f"{counted(profile.files, 'file')} ({', '.join(profile.formats)}), {size(profile.bytes)}"
     sample = f"a sample of {counted(profile.records, 'record')}, " if profile.is_sample else ""
-    people = "1 person" if profile.people == 1 else f"{profile.people:,} people"
+    people = counted(profile.people, "person")
     heading = styled("\n", (profile.source, "bold"), f"  {rows} in {files}; {sample}{people} looked at\n")
     console.print(heading, soft_wrap=True)
     for sentence in profile.findings:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from predict_age.proposal.sample import Record, json_object
-from predict_age.tally import MIN_SHOWN_PEOPLE, fewest_sharing, share_in_words
+from predict_age.tally import MIN_SHOWN_PEOPLE, counted, fewest_sharing, share_in_words
 
 DEEPEST = 5  # steps of a path
 ITEMS_READ = 20  # of a list
@@ -145,7 +145,7 @@ class SharedFields:
         """Sentence about the keys that are not named; empty where there are none."""
         if not self.rare:
             return ""
-        return f"{self.rare:,} other key{'' if self.rare == 1 else 's'}, each in fewer than {MIN_SHOWN_PEOPLE} profiles"
+        return f"{counted(self.rare, 'other key')}, each in fewer than {MIN_SHOWN_PEOPLE} profiles"
 
 
 def shared_fields(records: Sequence[Record]) -> SharedFields:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from predict_age.tally import MIN_SHOWN_PEOPLE
+from predict_age.tally import MIN_SHOWN_PEOPLE, counted, in_number
 
 UNREADABLE, IMPLAUSIBLE, AGE_OF_MINOR = "unreadable", "implausible", "withheld (minors)"  # reasons why a value is no known age
 
@@ -85,8 +85,8 @@ class UnusableAgesRecord:
     def sentence(self) -> str:
         """Sentence that says so."""
         between = f" (nearly all {self.between})" if self.between else ""
-        values = f"{self.rows:,} value{'' if self.rows == 1 else 's'} of {self.column}{between}"
-        verbs = ("reads", "an age", "was", "lies") if self.rows == 1 else ("read", "ages", "were", "lie")
+        values = f"{counted(self.rows, 'value')} of {self.column}{between}"
+        verbs = [in_number(self.rows, word) for word in ("reads", "an age", "was", "lies")]
         if self.reason == AGE_OF_MINOR:
             return (
                 f"{values} {verbs[0]} as {verbs[1]} below ages.min_age and {verbs[2]} not used: such people are withheld as minors"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from predict_age.tally import counted
+
 SMALLEST_USEFUL_BATCH = 20_000
 
 
@@ -24,7 +26,7 @@ def number_of_batches(to_predict: int, batch_rows: int, workers: int) -> tuple[i
     number = max(1, wanted, for_workers)
     formula = f"ceil({to_predict:,} / {batch_rows:,}) = {wanted:,}"
     if number > wanted:
-        formula += f", raised to {number:,} for {workers} worker{'' if workers == 1 else 's'}"
+        formula += f", raised to {number:,} for {counted(workers, 'worker')}"
     return number, formula
 
 

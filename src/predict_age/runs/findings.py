@@ -12,7 +12,7 @@ from predict_age.records.step_facts import (
     ReadSourceFacts,
     TrainingFacts,
 )
-from predict_age.tally import percent
+from predict_age.tally import in_number, percent
 
 MANY_DUPLICATES = 0.2  # share of the usable rows
 FEW_USABLE = 0.5  # share of the predictions below which this is the first finding
@@ -113,7 +113,7 @@ def _absent_features(training: TrainingFacts) -> list[str]:
     if not absent:
         return []
     more = f" and {len(absent) - ABSENT_NAMED} more" if len(absent) > ABSENT_NAMED else ""
-    features = "feature was" if len(absent) == 1 else "features were"
+    features = f"{in_number(len(absent), 'feature')} {in_number(len(absent), 'was')}"
     of_all = f"{len(absent)} of {len(training.metrics.missing)}"
     return [f"{of_all} {features} in no training profile: {', '.join(absent[:ABSENT_NAMED])}{more}."]
 

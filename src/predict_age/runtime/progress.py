@@ -133,11 +133,6 @@ class Console:
         self._clear()
 
 
-def counted(number: int, noun: str) -> str:
-    """``number`` and ``noun`` in the singular or plural: 1 worker, 2 workers."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def size(number: float) -> str:
     """Bytes as KiB, MiB or GiB; less than a KiB as bytes."""
     if number >= 2**30:

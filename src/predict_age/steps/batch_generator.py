@@ -10,6 +10,7 @@ from predict_age.records.step_facts import BatchGeneratorFacts
 from predict_age.runs.batching import plan_batches
 from predict_age.step import StepResult
 from predict_age.storage.durable_files import file_sha256, read_json, write_json
+from predict_age.tally import counted
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,6 @@ def batch_generator(inputs: BatchGeneratorInputs) -> StepResult[BatchGeneratorFa
     rows = [sum(to_predict[s] for s in batch) for batch in batches]
     path = inputs.folder / "batches.json"
     write_json(path, {"batch_ids": list(range(len(batches))), "batches": batches, "to_predict": rows})
-    inputs.note(f"{len(batches):,} {'batch' if len(batches) == 1 else 'batches'}: {formula}")
+    inputs.note(f"{counted(len(batches), 'batch')}: {formula}")
     facts = BatchGeneratorFacts(batches=len(batches), formula=formula, largest=max(rows), smallest=min(rows))
     return StepResult(sum(rows), facts, {"batches.json": file_sha256(path)})

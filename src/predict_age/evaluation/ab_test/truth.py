@@ -15,6 +15,7 @@ from predict_age.runs.visible_people import visible_rows_sql
 from predict_age.source.text_ids import pid_sql
 from predict_age.storage.manifest import VerifiedRun, verified_run
 from predict_age.storage.workspace import Workspace
+from predict_age.tally import counted, in_number
 
 WHOLE_NUMBER = r"[+-]?\d+(\.0*)?"  # of a column of ids that pandas wrote as floats, too
 USUAL = TruthColumns()
@@ -87,7 +88,7 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
     expected = f"ages in years at the date of the run, from {ages[0]} to {ages[1]}"
     if no_pid:
         raise ConfigError(
-            f"{no_pid:,} row{'' if no_pid == 1 else 's'} of {truth} {'has' if no_pid == 1 else 'have'} no pid",
+            f"{counted(no_pid, 'row')} of {truth} {in_number(no_pid, 'has')} no pid",
             expected="in each row the pid of the results, a whole number, or the text id that the source has",
             found="an empty value, or no whole number of 64 bits",
             fix="take the column pid from the results, or source_id where ids are text",
@@ -115,7 +116,7 @@ def _usable_ages(connection: duckdb.DuckDBPyConnection, truth: str, run: Verifie
         raise ConfigError(
             f"{truth} names a person twice",
             expected="every pid once",
-            found=f"{people:,} pid{'' if people == 1 else 's'} in several rows",
+            found=f"{counted(people, 'pid')} in several rows",
             fix="keep one row for each person",
         )
     return TruthCounts(used, unknown, outside)

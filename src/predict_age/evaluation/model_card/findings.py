@@ -22,7 +22,7 @@ from predict_age.records.model_quality import (
     NamedGroup,
     Quality,
 )
-from predict_age.tally import percent
+from predict_age.tally import in_number, percent
 
 MIN_GROUP_BIAS_YEARS = 1.0
 AUC_STANDARD_ERRORS = 2.6  # 1 % false positives
@@ -243,7 +243,7 @@ def _no_groups(card: Card, settings: CardConfig, fields: Sequence[str]) -> Itera
     """Sentence that the card compares no groups of people, and why."""
     if card.groups:
         return
-    names, verb = ", ".join(settings.groups), "is" if len(settings.groups) == 1 else "are"
+    names, verb = ", ".join(settings.groups), in_number(len(settings.groups), "is")
     if fields:
         why = f"no value of {', '.join(fields)} is that of {settings.fewest_rows} evaluated people (card.fewest_rows)"
     elif names:
@@ -275,7 +275,7 @@ def _proxies(card: Card) -> Iterator[Sentence]:
     for field, rows in card.proxies.items():
         strong = [r.feature for r in rows if r.strength >= STRONG_ASSOCIATION][:4]
         if strong:
-            verb = "is" if len(strong) == 1 else "are"
+            verb = in_number(len(strong), "is")
             yield (
                 rows[0].strength,
                 (
