@@ -11,10 +11,10 @@ from scipy import stats
 
 from predict_age.cli.console import PlainConsole
 from predict_age.cli.render_runs import _quality
-from predict_age.config import LimitsConfig
+from predict_age.config import LimitsConfig, TrainingConfig
 from predict_age.distributions import chi_squared_upper_quantile, f_upper_quantile, normal_upper_quantile, student_t_upper_quantile
 from predict_age.errors import IntegrityError
-from predict_age.pipeline.estimate import TRAINING_SECONDS, training_seconds
+from predict_age.pipeline.measured_speeds import TRAINING_SECONDS, prediction_rate, training_seconds
 from predict_age.runs.batching import number_of_batches, plan_batches
 from predict_age.runs.budget import seconds_left
 from predict_age.runs.quarter import latest_complete_quarter
@@ -181,6 +181,14 @@ def test_numbers_that_are_not_known_are_not_shown_as_numbers() -> None:
         console.print(_quality({**metrics, "target_coverage": target}, None, None))
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert (shown in text, "target" in text) == (True, target is not None)
+
+
+def test_the_rate_of_prediction_follows_the_size_of_the_model() -> None:
+    """Models of 3,000 to 30,000 people are larger, unless the configuration says that all are alike."""
+    rates = [prediction_rate(people, TrainingConfig()) for people in (0, 2_999, 3_000, 29_999, 30_000, 1_000_000)]
+    assert rates == [rates[0], rates[0], rates[2], rates[2], rates[0], rates[0]]
+    assert rates[2] < 0.9 * rates[0]
+    assert prediction_rate(3_000, TrainingConfig(size_presets=False)) == rates[0]
 
 
 def test_words_follow_the_number() -> None:

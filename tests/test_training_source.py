@@ -12,6 +12,7 @@ import pytest
 
 from conftest import AS_OF, TINY, Outcome, cli, tiny_run, write_jsonl
 from predict_age.errors import QualityError
+from predict_age.pipeline import measured_speeds
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.quality_gates import GATES
 from predict_age.runs.run import Run
@@ -217,6 +218,20 @@ def test_a_training_source_is_checked_like_a_source(halves: Halves, tmp_path: Pa
     alone = json.loads(cli("plan", "--source", halves.everybody, "--as-of", AS_OF, "--json").stdout)
     assert "training" not in alone
     assert plan["source_bytes"] > sum(f.stat().st_size for f in halves.others.iterdir())
+
+
+@pytest.mark.parametrize("with_training", [False, True])
+def test_plan_counts_on_the_speed_of_the_model(with_training: bool, halves: Halves, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of people that it is trained on decides, from whichever source they come."""
+    source = ("--training-source", halves.labelled, "--source", halves.others) if with_training else ("--source", halves.everybody)
+
+    def minutes() -> float:
+        return float(json.loads(cli("plan", *source, "--as-of", AS_OF, "--workers", 1, "--json").stdout)["minutes"])
+
+    monkeypatch.setattr(measured_speeds, "FEW_PEOPLE", 1)
+    usual = minutes()
+    monkeypatch.setattr(measured_speeds, "SLOWER_MODELS", 0.001)
+    assert minutes() > 1.1 * usual
 
 
 def test_a_base_run_reuses_its_model_and_keeps_the_ages(halves: Halves, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 
 from predict_age.aws.prices import PRICES, Prices
-from predict_age.pipeline.estimate import CONVERT_RATE, PREDICT_RATE, PREDICTION_BYTES_A_ROW, READ_RATE, Estimate, estimate
+from predict_age.config import TrainingConfig
+from predict_age.pipeline.estimate import PREDICTION_BYTES_A_ROW, Estimate, estimate
+from predict_age.pipeline.measured_speeds import CONVERT_RATE, READ_RATE, prediction_rate
 from predict_age.runs.run import RunPlan
 from predict_age.tally import percent
 
@@ -130,12 +132,13 @@ def estimate_cost(
         + (f" + {upload:.0f} s uploading {read_rows * WORKING_COPY_BYTES / 1e9:.0f} GB of Parquet" if text else "")
         + f" + {sampled * TRAIN_SECONDS_A_ROW:.0f} s learning"
     )
-    work = to_predict / tasks / (PREDICT_RATE * CORES_PER_VCPU * fleet.prediction_vcpu)
+    rate = prediction_rate(sampled, TrainingConfig())
+    work = to_predict / tasks / (rate * CORES_PER_VCPU * fleet.prediction_vcpu)
     each = TASK_START_SECONDS + work
     factor = _on_spot(fleet.spot_weight, prices)
     said.append(
         f"a prediction task: {TASK_START_SECONDS:.0f} s start + {to_predict / tasks:,.0f} rows / "
-        f"({PREDICT_RATE:,} x {CORES_PER_VCPU} x {fleet.prediction_vcpu} vCPU) = {each:.0f} s, "
+        f"({rate:,.0f} x {CORES_PER_VCPU} x {fleet.prediction_vcpu} vCPU) = {each:.0f} s, "
         f"at {percent(factor, 0)} of the price on demand ({percent(fleet.spot_weight, 0)} on Spot)"
     )
     helpers = [TASK_START_SECONDS + batches * 0.05, TASK_START_SECONDS]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,15 @@ from predict_age.age_bands import LAST_AGE
 from predict_age.errors import InputError
 from predict_age.features.extract import extract_features
 from predict_age.models.age_weights import age_weights
+from predict_age.pipeline.measured_speeds import (
+    CONVERT_RATE,
+    MERGE_RATE,
+    PREDICT_RATE,
+    READ_RATE,
+    prediction_rate,
+    training_people,
+    training_seconds,
+)
 from predict_age.pipeline.source_sample import ROWS_TOGETHER, AgeColumn, PlanSample, SampledPeople
 from predict_age.runs.age_gate import AgeFindings, check_known_ages, unusable_ages_error
 from predict_age.runs.batching import number_of_batches
@@ -45,13 +53,8 @@ from predict_age.source.text_stream import open_bytes
 COUNTED_ROWS = 200_000  # of Parquet: ids and ages of so many are read
 SAMPLED_ROWS = 200_000  # of larger Parquet
 COUNTED_TEXT_BYTES, UNPACKED = 64 << 20, 8  # text up to this size is read as a whole; how much larger it is when it is packed
-# Rows/s of one core and bytes, measured by `make bench` (docs/performance.md says on which machine).
-READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE = 990_000, 60_000, 112_000, 560_000
 RUN_START_SECONDS = 5.0
-# People to train on, and seconds of processor time for all models, calibration and card; straight lines lie between. Up to 200,000
-# people are predicted by models of other folds, so that few people cost nearly as much as many.
-TRAINING_SECONDS = ((0, 1.0), (187, 6.0), (1_875, 69.0), (18_750, 138.0), (375_000, 170.0), (1_000_000, 270.0))
-TRAINED_SIDE_BY_SIDE = 4  # workers at most that training can use
+# Bytes, measured by `make bench` (docs/performance.md says on which machine).
 RESULT_BYTES_A_ROW, PREDICTION_BYTES_A_ROW, QA_BYTES_A_ROW, WORKING_BYTES_A_ROW = 11, 23, 9, 200
 SCRATCH_BYTES_A_ROW = 17  # during the search for duplicates
 LOOKUP_SCRATCH_BYTES_A_ROW = 28  # while people are distributed to several lookup files
@@ -120,7 +123,9 @@ def estimate(plan: RunPlan, *, gates: bool = False) -> Estimate:
     theirs, others, trained_on = _of_one_source(plan.of_training_source(), gates=False, trains=True, predicts=False)
     if gates and not (both := ages.together_with(others, people.given_ages_with(trained_on))).passes:
         raise unusable_ages_error(both)
-    minutes = own.minutes + theirs.minutes
+    rate = prediction_rate(training_people(theirs.rows, theirs.known_share, plan.config), plan.config.training)
+    longer = own.to_predict * (1 / rate - 1 / PREDICT_RATE) / own.workers
+    minutes = own.minutes + theirs.minutes + longer / 60
     return replace(
         own,
         minutes=minutes,
@@ -228,16 +233,6 @@ def _sample_text(walk: RowWalk, number: int, sample: PlanSample, *, whole: bool)
     return round(rows * max(1.0, file.size / max(len(packed), 1))), keys
 
 
-def training_seconds(people: int, workers: int) -> float:
-    """Seconds of the training on so many ``people``."""
-    if not people:
-        return 0.0
-    for (fewer, less), (more, longer) in pairwise(TRAINING_SECONDS):
-        if people <= more:
-            return (less + (longer - less) * (people - fewer) / (more - fewer)) / min(workers, TRAINED_SIDE_BY_SIDE)
-    return TRAINING_SECONDS[-1][1] * people / TRAINING_SECONDS[-1][0] / min(workers, TRAINED_SIDE_BY_SIDE)
-
-
 def _estimate(
     plan: RunPlan,
     rows: int,
@@ -255,9 +250,9 @@ def _estimate(
     times = rows / max(sample.records, 1)  # ids repeat in the source as often as in the sample, as far as that is known
     to_predict = round(people.to_predict * times)
     batches, formula = number_of_batches(to_predict, config.prediction.batch_rows, workers)
-    sampled = min(round(rows * share), config.training.sample_rows) if trains or plan.base else 0
+    sampled = training_people(rows, share, config) if trains or plan.base else 0
     reading = rows / READ_RATE + text_rows / CONVERT_RATE
-    predicting = to_predict / PREDICT_RATE + rows / MERGE_RATE if predicts else 0.0
+    predicting = to_predict / prediction_rate(sampled, config.training) + rows / MERGE_RATE if predicts else 0.0
     seconds = (
         (RUN_START_SECONDS if predicts else 0.0)
         + training_seconds(sampled if trains else 0, workers)
