@@ -326,9 +326,9 @@ MUTATIONS = (
     ),
     Mutation("models/density_network.py", "= len(feature_edges) + 1\n", "= len(feature_edges)\n", "models kernels"),
     Mutation(
-        "models/bundle.py",
-        "np.ceil(raw.lower - widen)",
-        "np.floor(raw.lower - widen)",
+        "models/conformal.py",
+        "np.floor(self.width + 2 * widen + 0.5)",
+        "np.floor(self.width + 2 * widen)",
         "models promise_models",
     ),
     Mutation(

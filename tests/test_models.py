@@ -492,6 +492,12 @@ def test_pinball_equals_scikit_learn_and_the_share_is_its_minimum() -> None:
     assert mix_distributions(None, wrong, 0.0) is wrong and mix_distributions(right, None, 1.0) is right
 
 
+def _inside(raw: RawIntervals, widen: np.ndarray, age: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Whether the intervals, with ends moved by ``widen``, hold the ages."""
+    lower, upper = raw.ends(widen, predicted)
+    return np.asarray((lower <= age) & (age <= upper))
+
+
 def test_group_calibration_covers_each_group() -> None:
     """Young people are easy, old ones hard, gaps harder: one correction leaves groups uncovered, corrections by cell do not."""
     n = 40_000
@@ -506,10 +512,9 @@ def test_group_calibration_covers_each_group() -> None:
         return RawIntervals(unknown[rows], point[rows], raw.lower[rows], raw.upper[rows])
 
     made = calibrate(only(first), age[first], predicted[first], 0.9)
-    widen = made.widen(raw)
-    inside = (raw.lower - widen <= age) & (age <= raw.upper + widen)
+    inside = _inside(raw, made.widen(raw), age, predicted)
     one = conformal_correction(only(first).needed(age[first], predicted[first]), 0.9) * raw.unit
-    flat = (raw.lower - one <= age) & (age <= raw.upper + one)
+    flat = _inside(raw, one, age, predicted)
     for group in ((point < 40), (point >= 40) & (unknown > 4), (point >= 55), (unknown > 4)):
         assert abs(inside[second & group].mean() - 0.9) < 0.015
     assert flat[second & (point >= 40) & (unknown > 4)].mean() < 0.8, "the check can fail"
@@ -531,13 +536,44 @@ def test_narrow_and_wide_raw_intervals_are_covered_alike() -> None:
     point = RNG.uniform(20, 70, n)
     age = np.floor(point + RNG.normal(size=n) * spread)
     raw = RawIntervals(np.zeros(n, np.int64), point, point - width / 2, point + width / 2)
-    made = calibrate(raw, age, np.floor(point), 0.9)
-    widen = made.widen(raw)
-    inside = (raw.lower - widen <= age) & (age <= raw.upper + widen)
-    one = conformal_correction(raw.needed(age, np.floor(point)), 0.9) * raw.unit
+    made, predicted = calibrate(raw, age, np.floor(point), 0.9), np.floor(point)
+    one = conformal_correction(raw.needed(age, predicted), 0.9) * raw.unit
     confident = width <= np.quantile(width, 0.2)
-    assert abs(inside[confident].mean() - 0.9) < 0.02
-    assert ((raw.lower - one <= age) & (age <= raw.upper + one))[confident].mean() < 0.85, "the check can fail"
+    assert abs(_inside(raw, made.widen(raw), age, predicted)[confident].mean() - 0.9) < 0.02
+    assert _inside(raw, one, age, predicted)[confident].mean() < 0.85, "the check can fail"
+
+
+def test_intervals_of_few_ages_are_covered_as_others_are() -> None:
+    """Intervals about as wide as three ages, with right quantiles: those that name fewest ages are covered, too.
+
+    With both ends moved inwards, whether a width of three years names three ages or two is chance, and fewer cover less.
+    """
+    n = 40_000
+    point, spread = RNG.uniform(20, 70, n), RNG.uniform(0.5, 1.3, n)
+    age, predicted = np.floor(point + 0.5 + RNG.normal(size=n) * spread), np.floor(point + 0.5)
+    raw = RawIntervals(np.zeros(n, np.int64), point, point - 1.7 * spread, point + 1.7 * spread)
+    made = calibrate(raw, age, predicted, 0.9)
+
+    def fewest(lower: np.ndarray, upper: np.ndarray) -> float:
+        confident = upper - lower <= np.quantile(upper - lower, 0.2)
+        return float(((lower <= age) & (age <= upper))[confident].mean())
+
+    lower, upper = raw.ends(made.widen(raw), predicted)
+    assert fewest(lower, upper) > 0.885
+    assert fewest(np.minimum(np.ceil(raw.lower), predicted), np.maximum(np.floor(raw.upper), predicted)) < 0.87, "it can fail"
+
+
+@given(st.lists(st.tuples(st.floats(14, 100), st.floats(0, 30), st.floats(-40, 40), st.floats(0, 9)), min_size=1, max_size=30))
+def test_wider_intervals_name_more_ages_and_hold_the_narrower(rows: list[tuple[float, float, float, float]]) -> None:
+    """As many ages as years, rounded, those nearest to the middle; the predicted age is always inside."""
+    middle, half, away, more = (np.array(c, float) for c in zip(*rows, strict=True))
+    raw = RawIntervals(np.zeros(len(rows), np.int64), middle, middle - half, middle + half)
+    alone = raw.ends(0 * more, predicted := np.floor(middle))
+    assert (alone[1] - alone[0] + 1 >= np.floor(raw.width + 0.5)).all()
+    assert (alone[1] - alone[0] + 1 <= np.floor(raw.width + 0.5) + 1).all(), "one more at most, for the predicted age"
+    assert (np.maximum(alone[1] - raw.upper, raw.lower - alone[0]) <= 1).all()
+    few, many = (raw.ends(widen, np.floor(predicted + away)) for widen in (0 * more, more))
+    assert ((many[0] <= few[0]) & (few[0] <= predicted + away) & (predicted + away - 1 < few[1]) & (few[1] <= many[1])).all()
 
 
 def _by_width(spread_of: Callable[[np.ndarray], np.ndarray], rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -552,8 +588,7 @@ def _by_width(spread_of: Callable[[np.ndarray], np.ndarray], rows: int) -> tuple
         for n in (~first, first)
     )
     made = calibrate(some, age[first], np.floor(point[first]), 0.9)
-    widen, truth = made.widen(raw), age[~first]
-    inside = (raw.lower - widen <= truth) & (truth <= raw.upper + widen)
+    inside = _inside(raw, made.widen(raw), age[~first], np.floor(point[~first]))
     return np.array(made.by_width), np.array([inside[whole[~first] == w].mean() for w in range(4, 11)])
 
 

@@ -222,8 +222,9 @@ def test_only_the_named_models_predict(people_rows: Rows, tmp_path: Path, monkey
     assert ages.age.tolist() == np.clip(np.floor(bundle.xgboost.predict(matrix) + 0.5), 18, 100).tolist()
     ends = quantiles(bundle.forest.distribution(with_point_prediction(matrix, bundle.xgboost.predict(matrix))), 18, (0.05, 0.95))
     raw = RawIntervals(np.zeros(2, np.int64), bundle.xgboost.predict(matrix).astype(float), ends[:, 0], ends[:, 1])
-    lower = np.ceil(ends[:, 0] - bundle.ensemble.calibration.widen(raw))
-    assert ages.lower.tolist() == np.minimum(np.clip(lower, 18, 100), ages.age).tolist()
+    lower, upper = raw.ends(bundle.ensemble.calibration.widen(raw), ages.age)
+    assert ages.lower.tolist() == np.minimum(np.maximum(lower, 18), ages.age).tolist()
+    assert ages.upper.tolist() == np.maximum(np.minimum(upper, 100), ages.age).tolist()
     twice = TINY.replace("[training]", '[training]\nmembers = ["xgboost", "xgboost"]')
     assert "twice" in tiny_run(tmp_path / "s.jsonl", tmp_path / "v", config=twice).said
 

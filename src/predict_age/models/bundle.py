@@ -186,14 +186,14 @@ class EnsembleWeights:
     def predict(self, outputs: MemberOutputs) -> Predictions:
         """Point by the ensemble, interval by the calibrated distribution, for everybody who is not withheld.
 
-        Ends move inwards to the next whole year, which loses no age, and outwards to the predicted age where it lies outside.
+        Ends are whole years inside the age window (:meth:`RawIntervals.ends`).
         """
         raw = self.raw_intervals(outputs)
         age = self.whole_years(raw.point_age)
-        widen = self.calibration.widen(raw)
+        first, last = raw.ends(self.calibration.widen(raw), age)
         youngest = max(self.youngest, self.rule.min_age)
-        lower = np.minimum(np.maximum(np.ceil(raw.lower - widen), youngest), np.minimum(age, self.oldest))
-        upper = np.maximum(np.minimum(np.maximum(np.floor(raw.upper + widen), youngest), self.oldest), age)
+        lower = np.minimum(np.maximum(first, youngest), age)
+        upper = np.maximum(np.minimum(last, self.oldest), age)
         withheld = self.withheld(outputs)
         age[withheld] = 0
         lower[withheld] = upper[withheld] = np.nan

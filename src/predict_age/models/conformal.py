@@ -27,6 +27,7 @@ BAND_STARTS = (25, 30, 35, 40, 45, 55)  # predicted age, years
 _BANDS = np.array(BAND_STARTS)
 CELLS = 2 * len(BAND_STARTS) + 2
 MIN_CELL_ROWS = 150  # with 150 rows, the coverage of a cell has a standard error of 2.4 points
+MIN_WIDTH_ROWS = 60  # wide intervals are few, and their errors the largest; chance is shrunk away
 MAX_WIDTH_GROUPS = 10
 GROUP_SHARE = 0.7  # of an equal share of the rows, for the smallest group: few widths are cut unevenly
 FITTING_PASSES = 3
@@ -64,20 +65,38 @@ class RawIntervals:
         return self.upper - self.lower
 
     @property
-    def whole_width(self) -> Float64Array:
-        """Width, years (n,), with both ends moved inwards to whole years; -1 where no whole year is left."""
-        first = np.ceil(self.lower)
-        return np.maximum(np.floor(self.upper), first - 1) - first
-
-    @property
     def unit(self) -> Float64Array:
         """Years (n,) by which a correction of 1 moves each end."""
         return np.maximum(self.width, 0.0) + UNIT_YEARS
 
+    @property
+    def whole_width(self) -> Float64Array:
+        """Width in whole years (n,): one less than the ages that the interval names; -1 where it names none."""
+        return self._ages(0.0) - 1
+
+    def ends(self, widen: Float64Array, predicted: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """First and last age (n,) of the intervals whose ends moved outwards by ``widen`` (n,), years.
+
+        An interval names as many ages as it has years, rounded: those nearest to its middle, and all up to the ``predicted`` age.
+        """
+        ages = self._ages(widen)
+        first = np.ceil(self._middle - ages / 2)
+        lower = np.where(ages > 0, np.minimum(first, predicted), predicted)
+        upper = np.where(ages > 0, np.maximum(first + ages - 1, predicted), predicted)
+        return lower, upper
+
     def needed(self, age: Float64Array, predicted: Float64Array) -> Float64Array:
-        """Corrections (n,) with which the interval, extended to the ``predicted`` age, just contains ``age``: whole years (n,)."""
-        years = np.where(age < predicted, self.lower - age, np.where(age > predicted, age - self.upper, -np.inf))
-        return np.maximum(years / self.unit, MOST_INWARDS)
+        """Corrections (n,) with which the :meth:`ends` just hold ``age`` (n,); ``predicted`` (n,) is always inside."""
+        ages = np.where(age < predicted, np.ceil(2 * (self._middle - age)), np.floor(2 * (age - self._middle)) + 1)
+        correction = (np.maximum(ages, 1) - 0.5 - self.width) / (2 * self.unit)
+        return np.where(age == predicted, MOST_INWARDS, np.maximum(correction, MOST_INWARDS))
+
+    @property
+    def _middle(self) -> Float64Array:
+        return (self.lower + self.upper) / 2
+
+    def _ages(self, widen: Float64Array | float) -> Float64Array:
+        return np.maximum(np.floor(self.width + 2 * widen + 0.5), 0.0)
 
 
 @dataclass(frozen=True)
@@ -140,7 +159,7 @@ def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, cov
     """Corrections from n people who took no part in training, of whole ``age`` (n,), predicted to be ``predicted`` (n,) years old.
 
     A cell with few rows gets the correction of its age band, else that of all rows. Groups of raw width are about equally large and
-    never small. They are made of the widths in whole years: an interval that happens to hold fewer ages covers less.
+    never small. They are made of the widths in whole years, which are those that are published before the correction.
     """
     needed = raw.needed(age, predicted)
     missing_threshold = 0.0
@@ -157,8 +176,8 @@ def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, cov
     cells, widths = blank.cells(raw), blank.widths(raw)
     by_cell: Float64Array = np.zeros(CELLS)
     by_width: Float64Array = np.zeros(len(edges) + 1)
-    of_cells = [_first_large(cells == c, cells // 2 == c // 2) for c in range(CELLS)]
-    of_widths = [_first_large(widths == w) for w in range(len(by_width))]
+    of_cells = [_first_large([cells == c, cells // 2 == c // 2], MIN_CELL_ROWS) for c in range(CELLS)]
+    of_widths = [_first_large([widths == w], MIN_WIDTH_ROWS) for w in range(len(by_width))]
     for _ in range(FITTING_PASSES):
         by_cell = _shrunk_corrections(of_cells, needed - by_width[widths], coverage)
         by_width = _shrunk_corrections(of_widths, needed - by_cell[cells], coverage)
@@ -166,9 +185,9 @@ def calibrate(raw: RawIntervals, age: Float64Array, predicted: Float64Array, cov
 
 
 def _width_edges(whole_width: Float64Array) -> tuple[float, ...]:
-    """Edges, ascending, that cut rows of ``whole_width`` (n,) into groups of MIN_CELL_ROWS and more."""
-    groups = int(np.clip(len(whole_width) // MIN_CELL_ROWS, 1, MAX_WIDTH_GROUPS))
-    wanted = max(MIN_CELL_ROWS, GROUP_SHARE * len(whole_width) / groups)
+    """Edges, ascending, that cut rows of ``whole_width`` (n,) into groups of MIN_WIDTH_ROWS and more."""
+    groups = int(np.clip(len(whole_width) // MIN_WIDTH_ROWS, 1, MAX_WIDTH_GROUPS))
+    wanted = max(MIN_WIDTH_ROWS, GROUP_SHARE * len(whole_width) / groups)
     edges: list[float] = []
     here, left = 0, len(whole_width)
     for width, rows in zip(*np.unique(whole_width, return_counts=True), strict=True):
@@ -179,9 +198,9 @@ def _width_edges(whole_width: Float64Array) -> tuple[float, ...]:
     return tuple(edges[: MAX_WIDTH_GROUPS - 1])
 
 
-def _first_large(*sets: BoolArray) -> BoolArray | None:
-    """The first of ever larger ``sets`` of rows (n,) that has MIN_CELL_ROWS."""
-    return next((rows for rows in sets if rows.sum() >= MIN_CELL_ROWS), None)
+def _first_large(sets: Sequence[BoolArray], least: int) -> BoolArray | None:
+    """The first of ever larger ``sets`` of rows (n,) that has so many rows, at ``least``."""
+    return next((rows for rows in sets if rows.sum() >= least), None)
 
 
 def _shrunk_corrections(groups: Sequence[BoolArray | None], scores: Float64Array, coverage: float) -> Float64Array:
