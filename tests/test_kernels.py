@@ -20,7 +20,7 @@ from predict_age.features.spec import default_text, parse_features
 from predict_age.kernels import MIN_KERNEL_ROWS, kernels_usable, prepare_kernels
 from predict_age.kernels.json_scanner import MAX_DEPTH, JsonScan, PathTree, scan_texts
 from predict_age.kernels.value_cache import LOOKED_UP, RuleTables, ValueCache, read_values
-from predict_age.models import age_distribution, density_network, density_network_training
+from predict_age.models import age_distribution, density_network, density_network_training, network_data
 from predict_age.source import profile_hash
 from predict_age.source.row_rules import connect
 from predict_age.synthetic.write import Chunk, record_batch
@@ -377,7 +377,7 @@ def a_network(rng: np.random.Generator, width: int, ages: int, functions: int, d
         draw(2, width, width),
         draw(2, width),
         draw(2, 2 * width, functions),
-        draw(functions, ages) if dense else density_network_training.spline_basis(ages, functions),
+        draw(functions, ages) if dense else network_data.spline_basis(ages, functions),
         draw(ages),
     )
 

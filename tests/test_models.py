@@ -39,18 +39,7 @@ from predict_age.models.conformal import (
     conformal_correction,
 )
 from predict_age.models.density_network import LEARNED_ARRAYS, bin_features, bin_indicator
-from predict_age.models.density_network_training import (
-    MAX_FEATURE_BINS,
-    RISE_SIZE,
-    _forward,
-    _gradient,
-    _gradient_of_rises,
-    _ordered_bins,
-    _risen,
-    bin_edges,
-    spline_basis,
-    train_network,
-)
+from predict_age.models.density_network_training import _forward, _gradient, train_network
 from predict_age.models.ensemble import (
     choose_network_share,
     choose_point_weights,
@@ -62,9 +51,19 @@ from predict_age.models.ensemble import (
 )
 from predict_age.models.lgbm_model import train_lightgbm
 from predict_age.models.metrics import evaluate, interval_quality, metrics_by_band, point_errors, weighted_metrics
+from predict_age.models.network_data import (
+    MAX_FEATURE_BINS,
+    RISE_SIZE,
+    bin_edges,
+    gradient_of_rises,
+    ordered_bins,
+    risen,
+    spline_basis,
+)
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import MAX_PENALTY_ROWS, PENALTIES, best_penalty, train_ridge
-from predict_age.models.size_presets import FOR_FEW, FOR_SOME, for_people
+from predict_age.models.shared_networks import loss_and_gradient, separate_networks, signed_indicator
+from predict_age.models.size_presets import FOR_FEW, FOR_FEWEST, FOR_SOME, for_people
 from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles, weighed_ensemble
 from predict_age.models.tuning import TuningResult
 from predict_age.models.xgb_model import fill_missing, train_xgboost
@@ -289,21 +288,48 @@ def test_network_gradient_equals_finite_differences() -> None:
             assert found[name][place] == pytest.approx((above - below) / 2e-6, abs=1e-6), (name, place)
 
 
+def test_networks_that_share_weights_learn_by_the_slope_of_their_loss() -> None:
+    """Two networks: the gradient of every kind of weight is the loss's slope; taken apart, they give the mean loss they had together."""
+    starts, rng = np.array([0, 2, 3]), np.random.default_rng(3)
+    at, truth, signs = np.array([[0, 6], [1, 5], [2, 4]], np.int32), np.array([0, 3, 5]), np.array([[1.0, -1.0], [-1.0, -1.0]])
+    shapes = {"bins": (7, 4), "hidden": (4, 4), "last": (2, 8, 5), "basis": (5, 6), "prior": (6,)}
+    shapes |= dict.fromkeys(("factor1", "shift1", "before2", "factor2", "shift2"), (2, 1, 4))
+    weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    chosen, kept = signed_indicator(at, signs, 7), [rng.integers(0, 3, (2, 3, 4)) / 2 for _ in range(2)]
+    _, found = loss_and_gradient(weights, chosen, truth, kept)
+    for name in found:
+        for place in np.ndindex(*shapes[name]):
+            losses = []
+            for step in (1e-6, -2e-6):
+                weights[name][place] += step
+                losses.append(loss_and_gradient(weights, chosen, truth, kept)[0])
+            weights[name][place] += 1e-6
+            assert found[name][place] == pytest.approx((losses[0] - losses[1]) / 2e-6, abs=1e-6), (name, place)
+    together, _ = loss_and_gradient(weights, chosen, truth, [np.ones((2, 3, 4))] * 2)
+    fixed = {name: weights[name] for name in ("basis", "prior")}
+    apart = [
+        -np.log(_forward({**network, **fixed}, bin_indicator(at, 7) @ network["bins"])[-1][np.arange(3), truth]).mean()
+        for network in separate_networks(weights, signs, starts)
+    ]
+    assert together == pytest.approx(np.mean(apart))
+    assert apart[0] != pytest.approx(apart[1])
+
+
 def test_a_bin_is_its_own_part_and_the_rises_up_to_it() -> None:
     """Two features, three bins and one, each with one more for missing values; the gradient of the rises is the slope of the sum."""
     starts, rng = np.array([0, 2, 2]), np.random.default_rng(4)
-    ordered = _ordered_bins(starts)
+    ordered = ordered_bins(starts)
     assert [(o.start, o.stop) for o in ordered] == [(0, 3), (4, 5)]
     own, rises, slope = (rng.normal(size=(6, 3)).astype(np.float32) for _ in range(3))
-    vectors = _risen(own, rises, ordered, np.empty_like(own))
+    vectors = risen(own, rises, ordered, np.empty_like(own))
     assert np.allclose(vectors[2], own[2] + RISE_SIZE * rises[:3].sum(axis=0), atol=1e-6)
     assert np.allclose(vectors[4], own[4] + RISE_SIZE * rises[4], atol=1e-6)
     assert np.array_equal(vectors[[3, 5]], own[[3, 5]])  # missing values have no neighbours
-    found = _gradient_of_rises(slope, ordered, np.zeros_like(own))
+    found = gradient_of_rises(slope, ordered, np.zeros_like(own))
     for place in np.ndindex(6, 3):
         moved = rises.copy()
         moved[place] += 1
-        more = float(((_risen(own, moved, ordered, np.empty_like(own)) - vectors) * slope).sum())
+        more = float(((risen(own, moved, ordered, np.empty_like(own)) - vectors) * slope).sum())
         assert found[place] == pytest.approx(more, abs=1e-5), place
 
 
@@ -362,6 +388,17 @@ def test_bins_without_training_rows_get_the_mean_vector() -> None:
     made = train_network(x, age, 14, 100, SMALL)
     seen, unknown = made.bins[:, :4], made.bins[:, 4]
     assert np.allclose(seen.mean(axis=1), unknown, atol=1e-6)
+
+
+def test_networks_that_share_weights_are_deterministic_and_need_few_people() -> None:
+    """300 people, eight weak hints; the best possible error is 2.4 years; networks that share nothing err by 4.31."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2300, 8)).astype(np.float32)
+    age = np.clip(np.round(45 + 3 * x.sum(axis=1) + rng.normal(size=2300) * 3), 14, 100).astype(np.float32)
+    settings = TrainingConfig(networks=8, network_passes=16, network_sharing=True)
+    a, b = (train_network(x[:300], age[:300], 14, 100, settings) for _ in range(2))
+    assert all(np.array_equal(getattr(a, name), getattr(b, name)) for name in LEARNED_ARRAYS)
+    assert np.abs(quantiles(a.distribution(x[300:]), 14, (0.5,))[:, 0] - age[300:]).mean() < 4.25  # 4.17
 
 
 ALL = np.ones(3, np.bool_)
@@ -715,14 +752,15 @@ def test_penalty_is_the_best_when_each_row_is_left_out() -> None:
 
 def test_size_presets_replace_defaults_only() -> None:
     """Few people get smaller trees; what was set stays; many people, and whoever switches it off, get the defaults."""
-    few, some, many = (for_people(TrainingConfig(), n) for n in (2_999, 29_999, 30_000))
-    assert (few.light_leaves, few.max_depth, few.networks) == (8, 4, 6)
-    assert (some.light_leaves, some.networks) == (31, 6)
+    fewest, few, some, many = (for_people(TrainingConfig(), n) for n in (999, 2_999, 29_999, 30_000))
+    assert (fewest.light_leaves, fewest.networks, fewest.network_sharing) == (8, 6, False)
+    assert (few.light_leaves, few.max_depth, few.networks, few.network_sharing) == (8, 4, 16, True)
+    assert (some.light_leaves, some.networks, some.network_width, some.network_sharing) == (31, 8, 64, True)
     assert many == TrainingConfig()
     assert for_people(TrainingConfig(light_leaves=63, networks=1), 500).light_leaves == 63
     assert for_people(TrainingConfig(light_leaves=63, networks=1), 500).networks == 1
     assert for_people(TrainingConfig(size_presets=False), 500) == TrainingConfig(size_presets=False)
-    for preset in (FOR_FEW, FOR_SOME):
+    for preset in (FOR_FEWEST, FOR_FEW, FOR_SOME):
         TrainingConfig.model_validate({**TrainingConfig().model_dump(), **preset})
     tuned = TuningResult(1.0, settings={"light_leaves": 31}).applied(Config(), 500).training
     assert (tuned.light_leaves, for_people(tuned, 500).light_leaves, tuned.max_depth) == (31, 31, 4)

@@ -411,14 +411,14 @@ def test_time_limit_stops_cleanly(small_files: Path, quick: Path, tmp_path: Path
     config.write_text(quick.read_text() + "[limits]\nusd_per_hour = 36.0\n")
     begin = ("run", "--source", small_files, "--workspace", tmp_path / "w", "--as-of", AS_OF, "--config", config)
     with monkeypatch.context() as patch:
-        learn = training.train_one_network
+        learn = training.train_networks
 
         def endless(*arguments: Any) -> Any:
             """Networks that are trained again and again, until they are told to stop."""
             while True:
                 learn(*arguments)
 
-        patch.setattr(training, "train_one_network", endless)
+        patch.setattr(training, "train_networks", endless)
         patch.setattr(runner, "seconds_left", lambda limits, used: seconds_left(limits, used + 34.0))  # as if so many had gone
         done = cli(*begin, "--max-minutes", "0.6", check=6)
         assert "the estimate exceeds" not in done.stderr, "the estimate is above the limit that this test needs"

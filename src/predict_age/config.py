@@ -92,6 +92,7 @@ class TrainingConfig(_Section):
     network_functions: int = Field(default=20, ge=5, le=60)
     network_passes: int = Field(default=12, ge=1, le=200)
     network_decay: float = Field(default=3.0, ge=0, le=50)
+    network_sharing: bool = False
     members: tuple[Literal["xgboost", "lightgbm", "network", "ridge"], ...] = Field(
         default=("xgboost", "lightgbm", "network", "ridge"), strict=False, min_length=1
     )

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from predict_age.config import TrainingConfig
 
-FEW_PEOPLE, SOME_PEOPLE = 3_000, 30_000
-FOR_FEW: Mapping[str, float] = {
+FEWEST_PEOPLE, FEW_PEOPLE, SOME_PEOPLE = 1_000, 3_000, 30_000
+FOR_FEWEST: Mapping[str, float] = {
     "light_leaves": 8,
     "light_learning_rate": 0.03,
     "light_rounds": 800,
@@ -21,6 +21,7 @@ FOR_FEW: Mapping[str, float] = {
     "forest_leaf_rows": 8,
     "networks": 6,
 }
+FOR_FEW: Mapping[str, float] = {**FOR_FEWEST, "networks": 16, "network_passes": 16, "network_sharing": True}
 FOR_SOME: Mapping[str, float] = {
     "light_learning_rate": 0.03,
     "light_rounds": 800,
@@ -29,8 +30,11 @@ FOR_SOME: Mapping[str, float] = {
     "forest_trees": 60,
     "forest_depth": 16,
     "forest_leaf_rows": 5,
-    "networks": 6,
+    "networks": 8,
     "network_width": 64,
+    "network_passes": 16,
+    "network_decay": 1.0,
+    "network_sharing": True,
 }
 
 
@@ -38,6 +42,8 @@ def for_people(settings: TrainingConfig, people: int) -> TrainingConfig:
     """``settings`` for so many people of known age: values other than the defaults stay."""
     if not settings.size_presets:
         return settings
-    preset = FOR_FEW if people < FEW_PEOPLE else FOR_SOME if people < SOME_PEOPLE else {}
+    limits: tuple[tuple[int, Mapping[str, float]], ...]
+    limits = ((FEWEST_PEOPLE, FOR_FEWEST), (FEW_PEOPLE, FOR_FEW), (SOME_PEOPLE, FOR_SOME))
+    preset = next((preset for below, preset in limits if people < below), {})
     defaults = TrainingConfig.model_fields
     return settings.model_copy(update={k: v for k, v in preset.items() if getattr(settings, k) == defaults[k].default})

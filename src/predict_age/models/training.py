@@ -22,7 +22,7 @@ from predict_age.models.bundle import (
     with_point_prediction,
 )
 from predict_age.models.conformal import NO_CALIBRATION
-from predict_age.models.density_network_training import network_training_data, train_one_network
+from predict_age.models.density_network_training import network_groups, train_networks
 from predict_age.models.ensemble import (
     choose_network_share,
     choose_point_weights,
@@ -32,6 +32,7 @@ from predict_age.models.ensemble import (
     residual_scale,
 )
 from predict_age.models.lgbm_model import train_lightgbm
+from predict_age.models.network_data import network_training_data
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import best_penalty, train_ridge
 from predict_age.models.training_threads import CancelEvent, TrainingThreads
@@ -144,7 +145,7 @@ def _train_members(
         for_network = fit_matrix[:, : len(features) + encoders.list_columns]  # its bins are sets of a category's values already
         network_data = network_training_data(for_network, ages, youngest, oldest, settings)
         networks = [
-            pool.submit(train_one_network, network_data, settings, number, pool.cancelled) for number in range(settings.networks)
+            pool.submit(train_networks, network_data, settings, group, pool.cancelled) for group in network_groups(settings)
         ]
         fill = default_values(features, encoders)
         ridge = train_ridge(fit_matrix, ages, fill, best_penalty(fit_matrix, ages, fill))
@@ -157,7 +158,7 @@ def _train_members(
             ridge,
             xgboost.result(),
             lightgbm.result(),
-            network_data.network([n.result() for n in networks]),
+            network_data.network([weights for trained in networks for weights in trained.result()]),
             forest.result(),
             EnsembleWeights(
                 (1 / len(MEMBERS),) * len(MEMBERS),
