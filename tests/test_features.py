@@ -14,8 +14,9 @@ from predict_age.errors import ConfigError
 from predict_age.features.extract import check_compiles, extract_features
 from predict_age.features.protected_values import ATTRIBUTE_VALUES
 from predict_age.features.refused_names import PROTECTED, STANDS_FOR, expression_refusal, proxy_warning, refusal_reason
-from predict_age.features.spec import default_text, load_features, parse_features, parse_path
+from predict_age.features.spec import FEATURE_NAME, default_text, load_features, parse_features, parse_path
 from predict_age.source.row_rules import connect
+from predict_age.steps.training_sample import FINGERPRINT, GROUP, SAMPLING_HASH
 
 AS_OF = dt.date(2025, 10, 23)
 
@@ -433,3 +434,20 @@ def test_a_few_profiles_are_read_as_many() -> None:
         at = pa.array([texts.index(text) for text in few], pa.int64())
         assert made.problem.to_pylist() == many.problem.take(at).to_pylist()
         assert made.columns.equals(many.columns.take(at))
+
+
+@pytest.mark.parametrize("kernels", [False, True])
+@pytest.mark.parametrize("rows", [1, 90])
+def test_a_feature_may_have_any_name_that_statements_use(rows: int, kernels: bool) -> None:
+    """No column that the program adds to the features has the name of one."""
+    used = ("problem", "profile", "v", "as_of", "profiles", "few", "order", "sampling_hash", SAMPLING_HASH, FINGERPRINT)
+    names = [name for name in dict.fromkeys(used) if FEATURE_NAME.match(name)]
+    kinds = ('kind = "category"\npath = "{0}"', 'kind = "sql"\nmin = 0\nmax = 9\ndefault = 0\nexpression = "profile->>\'{0}\'"')
+    text = "format = 1\n" + "\n".join(
+        f"[features.{name}]\nmeaning = 'x'\n{kinds[i % 2].format(name)}" for i, name in enumerate(names)
+    )
+    profiles = [json.dumps({name: i for i, name in enumerate(names)}), "{"] * rows
+    made = extract_features(connect(), pa.chunked_array([profiles], pa.string()), text, AS_OF, kernels=kernels)
+    assert made.problem.to_pylist()[:2] == [None, "profile_malformed"]
+    assert made.columns.slice(0, 1).to_pylist() == [{name: i if i % 2 else str(i) for i, name in enumerate(names)}]
+    assert not any(name in names for name in (SAMPLING_HASH, FINGERPRINT, GROUP))

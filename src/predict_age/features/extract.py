@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from predict_age.errors import ConfigError
 from predict_age.features.prepared_statement import PreparedStatement
 from predict_age.features.spec import Count, FeatureSet, Sql, parse_features
-from predict_age.features.sql_compiler import PROBLEM_SQL, PROFILE_MISSING, SqlCompiler, json_path
+from predict_age.features.sql_compiler import PROBLEM_COLUMN, PROBLEM_SQL, PROFILE_MISSING, SqlCompiler, json_path
 from predict_age.kernels import use_kernels
 from predict_age.source.row_rules import connect, register
 from predict_age.sql import literal
@@ -169,7 +169,7 @@ class FeatureReader:
         names = self._features.names
         if self._fast_reader is None:
             table = self._ask(names, pa.chunked_array(self._by_sql, pa.string()))
-            return ExtractedFeatures(table.select(names), table["problem"])
+            return ExtractedFeatures(table.select(names), table[PROBLEM_COLUMN])
         irregular = pa.array(np.concatenate([np.empty(0, np.bool_), *self._is_irregular]))
         irregular_profiles = pa.chunked_array(self._irregular, pa.string())
         few = 0 < len(irregular_profiles) <= MAX_RARE_PROFILES
@@ -184,7 +184,7 @@ class FeatureReader:
             problem = pc.replace_with_mask(problem, irregular, pa.array(problems, pa.string()))
         elif self._irregular:
             irregular_columns = self._ask(names, irregular_profiles)
-            problem = pc.replace_with_mask(problem, irregular, irregular_columns["problem"].combine_chunks())
+            problem = pc.replace_with_mask(problem, irregular, irregular_columns[PROBLEM_COLUMN].combine_chunks())
             for name in names:
                 if name not in sql_only_features:
                     column = columns[name].cast(irregular_columns[name].type)

@@ -43,10 +43,12 @@ _WITH_COMMA = (  # a number with a decimal comma; one with neither comma nor gro
 
 
 PROFILE_MISSING = "profile_missing"  # also the problem of a NULL
+PROBLEM_COLUMN = "profile problem"  # a column beside the features, none of which has a blank in its name
 PROBLEM_SQL = rf"""CASE WHEN v IS NOT NULL AND starts_with(profile, '{{') THEN NULL
          WHEN profile IS NULL OR trim(profile, E' \t\r\n') IN ('', 'null') THEN '{PROFILE_MISSING}'
          WHEN v IS NULL THEN 'profile_malformed'
-         WHEN NOT starts_with(ltrim(profile, E' \t\r\n'), '{{') THEN 'profile_not_an_object' END AS problem"""
+         WHEN NOT starts_with(ltrim(profile, E' \t\r\n'), '{{') THEN 'profile_not_an_object' END AS "{PROBLEM_COLUMN}"
+"""
 
 
 def json_path(steps: list[str | int]) -> str:
@@ -98,11 +100,11 @@ class SqlCompiler:
         tidy = layer({name: column.tidy.format(name) for name, column in columns.items()})
         convert = layer({name: column.convert.format(name) for name, column in columns.items()})
         bound = layer({name: column.bound.format(name) for name, column in columns.items()})
-        return f"""SELECT problem,
+        return f"""SELECT "{PROBLEM_COLUMN}",
     {bound}
-FROM (SELECT problem,
+FROM (SELECT "{PROBLEM_COLUMN}",
     {convert}
-FROM (SELECT problem,
+FROM (SELECT "{PROBLEM_COLUMN}",
     {tidy}
 FROM (SELECT
     {PROBLEM_SQL},

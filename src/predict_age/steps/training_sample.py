@@ -25,7 +25,7 @@ from predict_age.source.row_group_reader import SLICE_BYTES, SLICE_ROWS, Split, 
 from predict_age.source.row_rules import RowRules, connect
 from predict_age.storage.durable_files import creating
 
-GROUP, AGE, SAMPLING_HASH, FINGERPRINT = "group:", "age", "sampling_hash", "fingerprint"
+GROUP, AGE, SAMPLING_HASH, FINGERPRINT = "group:", "age", "row:sampling_hash", "row:fingerprint"  # no names of features
 OVERSAMPLING = 4
 MIN_SPLITS_TO_CHOOSE = 100
 
@@ -67,8 +67,8 @@ def draw_people(number: int, splits: list[Split], drawing: SamplingTask, folder:
 
     Returns the number of those with a known age, and the path or nothing when nobody was drawn.
 
-    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown), ``sampling_hash``, ``fingerprint``.
-    A person is drawn when that hash is below the share; only then the profile is parsed.
+    Columns: the features, the group fields as ``group:<name>``, ``age`` (NULL where unknown), ``row:sampling_hash``,
+    ``row:fingerprint``. A person is drawn when the sampling hash is below the share; only then the profile is parsed.
     """
     connection = connect()
     config = drawing.config
