@@ -63,7 +63,7 @@ from predict_age.models.network_data import (
 from predict_age.models.quantile_forest import train_forest
 from predict_age.models.ridge import MAX_PENALTY_ROWS, PENALTIES, best_penalty, train_ridge
 from predict_age.models.shared_networks import loss_and_gradient, separate_networks, signed_indicator
-from predict_age.models.size_presets import FOR_FEW, FOR_FEWEST, FOR_SOME, for_people
+from predict_age.models.size_presets import FOR_FEW, FOR_FEWEST, FOR_SOME, for_people, share_of_columns
 from predict_age.models.training import CALIBRATE, FIT, HELD_OUT, VALIDATE, assign_roles, weighed_ensemble
 from predict_age.models.tuning import TuningResult
 from predict_age.models.xgb_model import fill_missing, train_xgboost
@@ -261,6 +261,20 @@ def test_light_is_deterministic_saves_exactly_and_stops_early() -> None:
     assert (
         train_xgboost(x, y, list("abcd"), SMALL.model_copy(update={"rounds": 400, "stop_after_rounds": 5}), 1, noise).rounds < 100
     )
+
+
+@pytest.mark.parametrize("train", [train_lightgbm, train_xgboost])
+def test_trees_of_few_columns_may_split_all_of_them(train: Callable[..., Any]) -> None:
+    """Two of four columns say something only together; a tree without one of them says nothing."""
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(900, 4)).astype(np.float32)
+    age = (40 + 12 * np.sign(matrix[:, 0] * matrix[:, 1]) + 2 * rng.normal(size=900)).astype(np.float32)
+    settings = TrainingConfig(
+        rounds=60, max_depth=4, learning_rate=0.1, light_rounds=60, light_leaves=8, light_learning_rate=0.1, min_leaf_rows=8
+    )
+    predicted = train(matrix[:500], age[:500], list("abcd"), settings, 1).predict(matrix[500:])
+    assert np.abs(predicted - age[500:]).mean() < 3.1
+    assert [share_of_columns(0.6, n) for n in (1, 10, 12, 100)] == [1, 1, 10 / 12, 0.6]
 
 
 def test_network_gradient_equals_finite_differences() -> None:

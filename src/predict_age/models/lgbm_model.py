@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
+from predict_age.models.size_presets import share_of_columns
 from predict_age.models.structure import StructureError
 from predict_age.models.training_threads import CancelEvent, check_cancelled
 from predict_age.models.tree_ensembles.lightgbm_trees import LIGHTGBM_ZERO_THRESHOLD, check_layout, lightgbm_tree_arrays
@@ -116,7 +117,7 @@ def train_lightgbm(
         "num_leaves": settings.light_leaves,
         "learning_rate": settings.light_learning_rate,
         "min_data_in_leaf": settings.min_leaf_rows,
-        "feature_fraction": 0.6,
+        "feature_fraction": share_of_columns(0.6, matrix.shape[1]),
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
         "max_bin": 127,

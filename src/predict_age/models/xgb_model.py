@@ -15,6 +15,7 @@ from predict_age.config import TrainingConfig
 from predict_age.errors import IntegrityError
 from predict_age.features.encode import Matrix
 from predict_age.models.l1_boosting import train_l1_booster
+from predict_age.models.size_presets import share_of_columns
 from predict_age.models.structure import StructureError
 from predict_age.models.training_threads import CancelEvent
 from predict_age.models.tree_ensembles import ubjson
@@ -154,7 +155,7 @@ def train_xgboost(
         "max_depth": settings.max_depth,
         "learning_rate": settings.learning_rate,
         "min_child_weight": settings.min_leaf_rows,
-        "colsample_bytree": 0.8,
+        "colsample_bytree": share_of_columns(0.8, matrix.shape[1]),
         "seed": settings.seed,
     }
     validation_data = None if validation is None or not len(validation[1]) else (fill_missing(validation[0]), validation[1])
