@@ -487,12 +487,17 @@ def test_names_of_people_are_no_features_in_any_language(name: str, tmp_path: Pa
 
 
 def test_names_of_other_things_and_french_numbers_stay_features(tmp_path: Path) -> None:
-    """``nombre`` is a name in Spanish and a number in French: the values tell."""
+    """``nombre`` is a name in Spanish and a number in French, ``meno`` one in Slovak and the menopause: the values tell."""
     draw = random.Random(6)
-    things = ({"company_name": draw.choice(["Peña", "Moll & Co"]), "Nombre": draw.randint(1, 9)} for _ in range(600))
+    things = (
+        {"company_name": draw.choice(["Peña", "Moll & Co"]), "Nombre": draw.randint(1, 9)}
+        | {"meno": draw.randint(0, 1), "first": draw.choice(["yes", "no"]), "username": draw.randint(5_000, 5_500)}
+        for _ in range(600)
+    )
     rows = [{k: v for k, v in {**row, **thing}.items() if k != "years"} for row, thing in zip(people(), things, strict=True)]
     made = init(write(rows, tmp_path / "staff.csv"))
-    assert set(made["features"]) == {"role", "salary", "started", "remote", "company_name", "nombre"}
+    assert set(made["features"]) == {"role", "salary", "started", "remote", "company_name", "nombre", "meno", "first"}
+    assert made["left_out"]["username"] == "a name of a person"
 
 
 @pytest.mark.parametrize("name", ["account_balance", "phone_bill", "mail_count"])

@@ -32,6 +32,7 @@ from predict_age.proposal.text_candidates import (
     text_features,
 )
 from predict_age.source.usual_names import words_of
+from predict_age.tally import MIN_SHOWN_PEOPLE
 
 FEWEST_ROWS = 20  # with a value, for a field to be proposed
 YEARS_BACK = 100
@@ -118,7 +119,7 @@ def protected_values(field: Field) -> str:
 
 def identity_reason(field: Field) -> str:
     """Reason why the values of a field are taken for ids or names of people; empty where they are not."""
-    if is_person_name(field.path[-1], numbers=2 * len(field.numbers) > len(field.values)):
+    if not _are_shared_codes(field) and is_person_name(field.path[-1], numbers=2 * len(field.numbers) > len(field.values)):
         return "a name of a person"
     if counts_rows(field) and len(field.values) >= FEWEST_ROWS:
         return "it numbers the rows"
@@ -129,6 +130,12 @@ def identity_reason(field: Field) -> str:
     if _is_identifier(field):
         return "nearly every person has a value of their own: an identifier"
     return ""
+
+
+def _are_shared_codes(field: Field) -> bool:
+    """Whether all values are numbers, or yes and no, each of which 20 people share on average: such values name nobody."""
+    shared = MIN_SHOWN_PEOPLE * len(field.counts) <= len(field.values)
+    return shared and (field.is_boolean or len(field.numbers) == len(field.values))
 
 
 def _is_identifier(field: Field) -> bool:
