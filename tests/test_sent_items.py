@@ -118,6 +118,8 @@ def value_or_problem(text: str) -> Any:
     st.sampled_from([", x", "]", " ", '"', "", "0" * 50]),
     st.tuples(st.integers(0, 30), st.integers(1, 60)),
 )
+@example("0.0", False, ", x", (0, 2))
+@example("1e+5", False, ", x", (0, 3))
 def test_the_end_of_a_value_is_found_in_parts(text: str, spaced: bool, after: str, parts: tuple[int, int]) -> None:
     """In parts of any size a value, its end and what is wrong with it are those of the whole text, unless it is too long."""
     sent = f" {text.replace(', ', ' , ' if spaced else ',')}{after}"

@@ -73,14 +73,19 @@ def train_network(matrix: Matrix, age: Float32Array, youngest: int, oldest: int,
 
 def network_groups(settings: TrainingConfig) -> list[range]:
     """Numbers of the networks that are trained in one task: all of them where they share weights, else each by itself."""
-    return [range(settings.networks)] if settings.network_sharing else [range(n, n + 1) for n in range(settings.networks)]
+    return [range(settings.networks)] if _share(settings) else [range(n, n + 1) for n in range(settings.networks)]
+
+
+def _share(settings: TrainingConfig) -> bool:
+    """Whether networks share weights. One by itself has nobody to share with."""
+    return settings.network_sharing and settings.networks > 1
 
 
 def train_networks(
     training_data: NetworkTrainingData, settings: TrainingConfig, group: range, cancelled: CancelEvent = None
 ) -> list[NetworkWeights]:
     """Train the networks of one ``group`` of :func:`network_groups`."""
-    if settings.network_sharing:
+    if _share(settings):
         return train_shared_networks(training_data, settings, cancelled)
     return [train_one_network(training_data, settings, number, cancelled) for number in group]
 

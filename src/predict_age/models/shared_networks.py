@@ -7,9 +7,10 @@ Babenko 2025). Factors and signs are multiplied into the weights in the end: the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from predict_age.arrays import Float32Array
 from predict_age.config import TrainingConfig
@@ -26,6 +27,9 @@ from predict_age.models.network_data import (
     risen,
 )
 from predict_age.models.training_threads import CancelEvent, check_cancelled
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 DROPOUT = 0.1  # share of each hidden layer that a row does without in a step (Srivastava and others 2014)
 SHIFT_SPREAD = 0.1  # of the networks' shifts before training
@@ -86,6 +90,8 @@ def _kept(rng: np.random.Generator, shape: tuple[int, ...]) -> Float32Array:
 
 def signed_indicator(at: NDArray[np.int32], signs: Float32Array, bins: int) -> csr_matrix:
     """Sparse matrix (s n, m) with a feature's sign, ``signs`` (s, f), at each of a row's bins ``at`` (n, f), network by network."""
+    from scipy.sparse import csr_matrix
+
     (networks, features), rows = signs.shape, len(at)
     values = np.broadcast_to(signs[:, np.newaxis], (networks, rows, features)).ravel()
     columns = np.broadcast_to(at, (networks, rows, features)).ravel()

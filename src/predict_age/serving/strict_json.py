@@ -20,6 +20,7 @@ MOST_CHARACTERS = 1_000_000  # of a profile, of a list of ids, and of any other 
 LARGE_BODY = 1 << 19  # bytes that are looked at before a pause
 _PARTS = (1 << 12, 1 << 16, MOST_CHARACTERS)  # characters in which the end of a value is looked for
 _LONGEST_WORD = 12  # characters of what is read as one, such as -Infinity and an escaped pair; of strings and numbers apart
+_LONGEST_TAIL = 2  # characters behind a number that may be its fraction or exponent, which the cut keeps from being read: 1e+
 _WHITE = re.compile(r"[ \t\n\r]*")
 
 
@@ -108,7 +109,7 @@ def value_at(text: str, at: int, outer: int) -> tuple[object, int]:
         except (ValueError, RecursionError) as error:
             raise _problem_of(error) from None
         else:
-            if not cut or end < size:
+            if not cut or end < size - _LONGEST_TAIL:
                 begin, end = at, at + end if cut else end
                 if text.count("[", begin, end) + text.count("{", begin, end) > MAX_DEPTH_OF_BODY - outer:
                     _check_depth(value, MAX_DEPTH_OF_BODY - outer)
