@@ -78,6 +78,7 @@ def found(body: bytes, content_type: str, ids: TextIds, kernels: bool) -> Any:
 @example(['{"profile":{}}', '{"profile":{"a":1,"a":2}}'], ",", "[]", False, None)
 @example(['{"profile":{}}', " "], ",", "[]", False, None)
 @example(['{"profile":{}}'], ",", "[ ", False, None)
+@example(['{"profile":{}}', '{"profile":{}}', ""], ",", "[]", False, None)
 @example(['{"profile":{}}'], ",", "  ", False, None)
 @given(
     st.lists(st.one_of(an_item(), st.sampled_from(["", " ", "1"])), max_size=5),
