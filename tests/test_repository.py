@@ -36,11 +36,9 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 def test_a_command_that_was_parsed_alone_knows_both_names_of_help(monkeypatch: pytest.MonkeyPatch) -> None:
     """As schedules and these tests parse it: Typer gives a command object the help options of its first use."""
-    group = (
-        typer.main.get_command.__wrapped__(app) if hasattr(typer.main.get_command, "__wrapped__") else typer.main.get_command(app)
-    )
+    group = typer.main.get_group(app)
     monkeypatch.setattr(typer.main, "get_command", lambda _: group)
-    group.commands["serve"].make_context("serve", ["--workspace", "work"])  # type: ignore[attr-defined]
+    group.commands["serve"].make_context("serve", ["--workspace", "work"])
     assert [call(["serve", name])[0] for name in ("--help", "-h")] == [0, 0]
 
 

@@ -11,7 +11,7 @@ import typer
 
 from predict_age.cli.app import app
 from predict_age.cli.output import print_line
-from predict_age.cli.usage import PATH_METAVARS
+from predict_age.cli.usage import HELP_OPTIONS, PATH_METAVARS
 
 KNOWN_VALUES = {
     "--platform": ("local", "aws"),
@@ -87,7 +87,7 @@ def _command(name: str, command: Any) -> CompletedCommand:
     return CompletedCommand(name, _first(command.help), tuple(options), choices)
 
 
-_HELP = CompletedOption(("-h", "--help"), "Show the help of the command", False, (), False)
+_HELP = CompletedOption(tuple(HELP_OPTIONS), "Show the help of the command", False, (), False)
 
 
 def _choices(parameter: Any) -> tuple[str, ...]:

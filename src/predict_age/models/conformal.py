@@ -80,10 +80,9 @@ class RawIntervals:
         An interval names as many ages as it has years, rounded: those nearest to its middle, and all up to the ``predicted`` age.
         """
         ages = self._ages(widen)
-        first = np.ceil(self._middle - ages / 2)
-        lower = np.where(ages > 0, np.minimum(first, predicted), predicted)
-        upper = np.where(ages > 0, np.maximum(first + ages - 1, predicted), predicted)
-        return lower, upper
+        first = np.where(ages > 0, np.ceil(self._middle - ages / 2), predicted)
+        last = first + np.maximum(ages, 1) - 1
+        return np.minimum(first, predicted), np.maximum(last, predicted)
 
     def needed(self, age: Float64Array, predicted: Float64Array) -> Float64Array:
         """Corrections (n,) with which the :meth:`ends` just hold ``age`` (n,); ``predicted`` (n,) is always inside."""

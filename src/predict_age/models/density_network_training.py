@@ -11,22 +11,18 @@ from threadpoolctl import threadpool_limits
 from predict_age.arrays import Float32Array
 from predict_age.config import TrainingConfig
 from predict_age.features.encode import Matrix
-from predict_age.models.adam import Adam
+from predict_age.models.adam import descend
 from predict_age.models.density_network import DensityNetwork, bin_indicator
 from predict_age.models.network_data import (
-    LEARNING_RATE,
-    MAX_ROW_VISITS,
     OWN_PART_SPREAD,
     NetworkTrainingData,
     NetworkWeights,
-    gradient_of_rises,
     network_training_data,
-    ordered_bins,
-    reset_unseen_embeddings,
-    risen,
+    random_rises,
+    start_values,
 )
 from predict_age.models.shared_networks import train_shared_networks
-from predict_age.models.training_threads import CancelEvent, check_cancelled
+from predict_age.models.training_threads import CancelEvent
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -100,38 +96,28 @@ def train_one_network(
     """
     at, starts = training_data.at, training_data.starts
     rng = np.random.default_rng([settings.seed, number])
-    width, (rows, features) = settings.network_width, at.shape
-    m = int(starts[-1]) + 2 * features
-
-    def start(shape: tuple[int, int], spread: float) -> Float32Array:
-        return (rng.standard_normal(shape) * spread).astype(np.float32)
-
-    ordered = ordered_bins(starts)
-    rises, vectors, of_rises = (np.zeros((m, width), np.float32) for _ in range(3))
-    for bins in ordered:
-        rises[bins] = start((bins.stop - bins.start, width), (features * (bins.stop - bins.start)) ** -0.5)
+    width, features = settings.network_width, at.shape[1]
+    rises = random_rises(rng, starts, width)
+    m = len(rises)
     weights: NetworkWeights = {
-        "bins": start((m, width), OWN_PART_SPREAD * features**-0.5),
+        "bins": start_values(rng, (m, width), OWN_PART_SPREAD * features**-0.5),
         "shift1": np.zeros(width, np.float32),
-        "hidden": start((width, width), width**-0.5),
+        "hidden": start_values(rng, (width, width), width**-0.5),
         "shift2": np.zeros(width, np.float32),
-        "last": start((2 * width, settings.network_functions), 0.1 * width**-0.5),
+        "last": start_values(rng, (2 * width, settings.network_functions), 0.1 * width**-0.5),
     }
-    size = int(np.clip(rows / 80, 32, 512))
-    passes = max(1, min(settings.network_passes, MAX_ROW_VISITS // rows))
-    steps = passes * -(-rows // size)
-    adam = {name: Adam(array) for name, array in {**weights, "rises": rises}.items()}
-    done = 0
-    for _ in range(passes):
-        order = rng.permutation(rows)
-        for begin in range(0, rows, size):
-            check_cancelled(cancelled)
-            batch = order[begin : begin + size]
-            current = {**training_data.fixed, **weights, "bins": risen(weights["bins"], rises, ordered, vectors)}
-            gradient = _gradient(current, bin_indicator(at[batch], m), training_data.truth[batch])
-            gradient["rises"] = gradient_of_rises(gradient["bins"], ordered, of_rises)
-            rate = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
-            done += 1
-            for name, one in adam.items():
-                one.step(gradient[name], done, rate, 1 - rate * settings.network_decay / (0.5 * LEARNING_RATE * steps))
-    return reset_unseen_embeddings({**weights, "bins": risen(weights["bins"], rises, ordered, vectors)}, at, m, starts)
+
+    def gradient_of(current: NetworkWeights, batch: NDArray[np.int64]) -> NetworkWeights:
+        return _gradient(current, bin_indicator(at[batch], m), training_data.truth[batch])
+
+    return descend(
+        training_data,
+        settings,
+        weights,
+        rises,
+        gradient_of,
+        rng=rng,
+        steps_a_pass=80,
+        decaying=(*weights, "rises"),
+        cancelled=cancelled,
+    )

@@ -15,8 +15,6 @@ from predict_age.models.density_network import LEARNED_ARRAYS, DensityNetwork, b
 
 NetworkWeights = dict[str, Float32Array]
 MAX_FEATURE_BINS = 96
-LEARNING_RATE = 0.005  # initial step size of Adam, falling to 0 along a cosine
-MAX_ROW_VISITS = 4_800_000  # upper bound of passes x rows, which bounds the training time
 RISE_SIZE = 0.7  # of a rise from bin to bin against a bin's own part, in steps of Adam: the larger, the smoother
 OWN_PART_SPREAD = 0.1  # of a bin's own part before training, relative to the sum of its rises
 
@@ -55,6 +53,20 @@ def spline_basis(ages: int, functions: int) -> Float32Array:
 def ordered_bins(starts: NDArray[np.int64]) -> list[slice]:
     """Rows of ``bins`` of each feature in the order of its values, without the last, for missing ones."""
     return [slice(int(starts[f]) + 2 * f, int(starts[f + 1]) + 2 * f + 1) for f in range(len(starts) - 1)]
+
+
+def random_rises(rng: np.random.Generator, starts: NDArray[np.int64], width: int) -> Float32Array:
+    """Random rises (m, h) from bin to bin before training: none in the last bin of a feature, for missing values."""
+    features = len(starts) - 1
+    rises: Float32Array = np.zeros((int(starts[-1]) + 2 * features, width), np.float32)
+    for bins in ordered_bins(starts):
+        rises[bins] = start_values(rng, (bins.stop - bins.start, width), (features * (bins.stop - bins.start)) ** -0.5)
+    return rises
+
+
+def start_values(rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> Float32Array:
+    """Normal random numbers of this standard deviation, the values of weights before training."""
+    return (rng.standard_normal(shape) * spread).astype(np.float32)
 
 
 def risen(own: Float32Array, rises: Float32Array, ordered: list[slice], out: Float32Array) -> Float32Array:

@@ -14,19 +14,15 @@ from numpy.typing import NDArray
 
 from predict_age.arrays import Float32Array
 from predict_age.config import TrainingConfig
-from predict_age.models.adam import Adam
+from predict_age.models.adam import descend
 from predict_age.models.network_data import (
-    LEARNING_RATE,
-    MAX_ROW_VISITS,
     OWN_PART_SPREAD,
     NetworkTrainingData,
     NetworkWeights,
-    gradient_of_rises,
-    ordered_bins,
-    reset_unseen_embeddings,
-    risen,
+    random_rises,
+    start_values,
 )
-from predict_age.models.training_threads import CancelEvent, check_cancelled
+from predict_age.models.training_threads import CancelEvent
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -42,44 +38,34 @@ def train_shared_networks(
     """Train all ``networks`` of the settings together, and return the weights of each. Deterministic for a seed, in one thread."""
     at, starts = training_data.at, training_data.starts
     rng = np.random.default_rng([settings.seed, 0])
-    networks, width, (rows, features) = settings.networks, settings.network_width, at.shape
-    m, ordered = int(starts[-1]) + 2 * features, ordered_bins(starts)
-
-    def start(shape: tuple[int, ...], spread: float) -> Float32Array:
-        return (rng.standard_normal(shape) * spread).astype(np.float32)
-
-    rises, vectors, of_rises = (np.zeros((m, width), np.float32) for _ in range(3))
-    for bins in ordered:
-        rises[bins] = start((bins.stop - bins.start, width), (features * (bins.stop - bins.start)) ** -0.5)
+    networks, width, features = settings.networks, settings.network_width, at.shape[1]
+    rises = random_rises(rng, starts, width)
+    m = len(rises)
     signs = rng.choice(np.array([-1, 1], np.float32), (networks, features))
     weights: NetworkWeights = {
-        "bins": start((m, width), OWN_PART_SPREAD * features**-0.5),
-        "shift1": start((networks, 1, width), SHIFT_SPREAD),
-        "hidden": start((width, width), width**-0.5),
-        "shift2": start((networks, 1, width), SHIFT_SPREAD),
-        "last": start((networks, 2 * width, settings.network_functions), 0.1 * width**-0.5),
+        "bins": start_values(rng, (m, width), OWN_PART_SPREAD * features**-0.5),
+        "shift1": start_values(rng, (networks, 1, width), SHIFT_SPREAD),
+        "hidden": start_values(rng, (width, width), width**-0.5),
+        "shift2": start_values(rng, (networks, 1, width), SHIFT_SPREAD),
+        "last": start_values(rng, (networks, 2 * width, settings.network_functions), 0.1 * width**-0.5),
         **{name: np.ones((networks, 1, width), np.float32) for name in ("factor1", "before2", "factor2")},
     }
-    size = int(np.clip(rows / 50, 32, 512))
-    passes = max(1, min(settings.network_passes, MAX_ROW_VISITS // rows))
-    steps, done = passes * -(-rows // size), 0
-    adam = {name: Adam(array) for name, array in {**weights, "rises": rises}.items()}
-    for _ in range(passes):
-        order = rng.permutation(rows)
-        for begin in range(0, rows, size):
-            check_cancelled(cancelled)
-            batch = order[begin : begin + size]
-            current = {**training_data.fixed, **weights, "bins": risen(weights["bins"], rises, ordered, vectors)}
-            chosen = signed_indicator(at[batch], signs, m)
-            kept = [_kept(rng, (networks, len(batch), width)) for _ in range(2)]
-            _, gradient = loss_and_gradient(current, chosen, training_data.truth[batch], kept)
-            gradient["rises"] = gradient_of_rises(gradient["bins"], ordered, of_rises)
-            rate = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * done / steps))
-            done += 1
-            for name, one in adam.items():
-                decay = settings.network_decay if name in DECAYING else 0.0
-                one.step(gradient[name], done, rate, 1 - rate * decay / (0.5 * LEARNING_RATE * steps))
-    whole = reset_unseen_embeddings({**weights, "bins": risen(weights["bins"], rises, ordered, vectors)}, at, m, starts)
+
+    def gradient_of(current: NetworkWeights, batch: NDArray[np.int64]) -> NetworkWeights:
+        kept = [_kept(rng, (networks, len(batch), width)) for _ in range(2)]
+        return loss_and_gradient(current, signed_indicator(at[batch], signs, m), training_data.truth[batch], kept)[1]
+
+    whole = descend(
+        training_data,
+        settings,
+        weights,
+        rises,
+        gradient_of,
+        rng=rng,
+        steps_a_pass=50,
+        decaying=DECAYING,
+        cancelled=cancelled,
+    )
     return separate_networks(whole, signs, starts)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from predict_age.proposal.sample import Record, json_object
+from predict_age.source.value_sql import BEHIND_ISO_DATE
 from predict_age.tally import MIN_SHOWN_PEOPLE, counted, fewest_sharing, share_in_words
 
 DEEPEST = 5  # steps of a path
@@ -16,7 +17,7 @@ ITEMS_READ = 20  # of a list
 JSON_SHARE = 0.9  # of the values of a text column that are JSON objects, for a column of profiles
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
-_ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([Tt ].*|[Zz]|[+-](0\d|1[0-4]):?[0-5]\d)?)?")
+_ISO = re.compile(rf"\d{{4}}-\d{{2}}(-\d{{2}}{BEHIND_ISO_DATE})?")
 _DATE_FORMS = {
     re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"): ("%d.%m.%Y",),
     re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%d/%m/%Y", "%m/%d/%Y"),

@@ -133,10 +133,9 @@ def read_body(body: bytes, content_type: str, ids: TextIds) -> Iterator[ReadBody
     if not parts and not several:
         yield ReadBody(False, [items_one_by_one([one_item(body.decode(), ids)])])
         return
-    if is_array and parts and body[at : at + 1] == b"]":
-        before = body[max(0, at - LARGE_BODY) : at].rstrip(_WHITE) or body[:at].rstrip(_WHITE)
-        if before.endswith(b","):  # the kernel stops where no item begins, which is behind the comma
-            raise not_json("a value")
+    if (
+        is_array and parts and body[at : at + 1] == b"]" and body[at - 1 : at] != b","
+    ):  # which the kernel passes, as an item follows
         if body[at + 1 :].strip(_WHITE):
             raise not_json("nothing after the array")
     elif several and (at < len(body) or is_array):

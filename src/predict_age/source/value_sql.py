@@ -11,7 +11,8 @@ SINGLE_EXACT, DOUBLE_EXACT = 2**24, 2**53  # floats hold every whole number belo
 WHOLE = "[+-]?[0-9]+([.]0*)?"
 PLAIN_DIGITS = "[0-9]{1,18}"  # nearly all texts that are whole numbers: read without looking for white space and signs
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
-_ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*|[Zz]|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?"  # with a time, or a zone alone
+BEHIND_ISO_DATE = "([Tt ].*|[Zz]|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?"  # a time, or a zone alone
+_ISO_DATE = f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{BEHIND_ISO_DATE}"
 _COMPACT_DATE = "[0-9]{8}([.]0*)?"
 
 
