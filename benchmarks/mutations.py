@@ -340,6 +340,7 @@ MUTATIONS = (
         "result[position < calibrated] = VALIDATE",
         "models promise_models",
     ),
+    Mutation("models/booster_sizes.py", ".mean(axis=0).argmin()", ".mean(axis=0).argmax()", "booster_sizes"),
     # evaluation
     Mutation("evaluation/drift/comparison.py", "if index > index_limit and moved >= minimum:", "if index > index_limit:", "drift"),
     Mutation(

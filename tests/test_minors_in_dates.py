@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import itertools
 import json
 import re
@@ -57,6 +58,16 @@ def written(day: dt.date, form: str) -> list[str]:
     return sorted(text for text in texts if not form.startswith("%y") or text[1].isdigit() or ONE_DIGIT_LAST.search(text))
 
 
+@functools.cache
+def shape_of_form(form: str) -> str:
+    return re.sub("9+", "9", re.sub("%[dmyY]", "9", re.sub("%[bB]", "a", form)))
+
+
+def shape(text: str) -> str:
+    """The text with a 9 for each number and an a for each word: a form whose shape is another cannot fit, and strptime is slow."""
+    return re.sub(r"[^\W\d]+", "a", re.sub(r"\d+", "9", text))
+
+
 def possible_ages(text: str) -> list[int]:
     """Ages by every form of ``FORMS`` that fits and every century, by Python's own reader of dates."""
     days, candidates = [], [(text, form) for form in FORMS]
@@ -65,6 +76,8 @@ def possible_ages(text: str) -> list[int]:
         candidates += [(text[:-1] + "0" + text[-1], form) for form in FORMS]
         candidates += [(padded, form) for padded in (text, "0" + text) for form in (*FORMS, *named) if form.startswith("%y")]
     for padded, form in candidates:
+        if shape(padded) != shape_of_form(form):
+            continue
         with contextlib.suppress(ValueError):
             day = dt.datetime.strptime(padded, form).date()
             if text not in written(day, form):  # Python's reader takes more than the form says

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predict_age.config import Config, TrainingConfig
-from predict_age.features.encode import fit_encoders
 from predict_age.features.spec import FeatureSet
 from predict_age.models.age_weights import AgeWeights
+from predict_age.models.booster_sizes import chosen_boosters, cut_folds, try_boosters, with_rounds
 from predict_age.models.bundle import Bundle, EnsembleWeights
 from predict_age.models.delivery import Calibrator, TrainedModels
 from predict_age.models.held_out import HeldOutPredictions, UnseenMembers, UnseenOutputs
-from predict_age.models.lgbm_model import train_lightgbm
-from predict_age.models.size_presets import for_people
+from predict_age.models.size_presets import for_people, tree_sizes
 from predict_age.models.training import (
     CALIBRATE,
     FIT,
@@ -27,10 +26,8 @@ from predict_age.models.training import (
     VALIDATE,
     TrainingPeople,
     assign_roles,
-    second_hash,
     weighed_ensemble,
 )
-from predict_age.models.xgb_model import train_xgboost
 from predict_age.records.model_quality import Metrics, TrainingRows
 
 FEWEST_FOLDS, MORE_FOLDS, MORE_FOLDS_BELOW_ROWS = 10, 20, 2_000  # with fewer people, more folds
@@ -65,7 +62,7 @@ def train_models(
     settings = for_people(config.training, len(age))
     people = TrainingPeople(features, columns, age, config.model_copy(update={"training": settings}), age_weights)
     if len(age) < config.training.cross_fit_below_rows:
-        return _train_in_folds(people, sampling_hashes, threads, run_tasks)
+        return _train_in_folds(people, tree_sizes(config.training, settings, len(age)), sampling_hashes, threads, run_tasks)
     return _train_by_roles(people, sampling_hashes, threads)
 
 
@@ -86,24 +83,29 @@ def train_bundle(
 
 
 def _train_in_folds(
-    people: TrainingPeople, sampling_hashes: NDArray[np.float64], threads: int, run_tasks: TaskRunner
+    people: TrainingPeople,
+    sizes: list[TrainingConfig],
+    sampling_hashes: NDArray[np.float64],
+    threads: int,
+    run_tasks: TaskRunner,
 ) -> TrainedModels:
     """Train on all people but one fold, for several folds; weigh, calibrate and measure on those left out; then train on all.
 
     The delivered models are made as those of the folds are: the same settings, the same numbers of trees, nearly as many people.
     Results about the folds' predictions therefore hold for theirs, which is what cross-conformal prediction rests on (Vovk 2015;
-    Barber, Candès, Ramdas and Tibshirani 2021). The numbers of trees are chosen first, by boosters that stop early. Weights and
-    calibration of the measured predictions come from other people than those whom they are applied to. With many people
-    not every fold is trained: MEASURED_ROWS suffice. ``run_tasks`` runs folds side by side; few rows keep few threads busy.
+    Barber, Candès, Ramdas and Tibshirani 2021). One of the ``sizes`` and the numbers of trees are chosen first, by boosters
+    that stop early. Weights and calibration of the measured predictions come from other people than those whom they are applied to.
+    With many people not every fold is trained: MEASURED_ROWS suffice. ``run_tasks`` runs folds side by side; few rows keep few
+    threads busy.
     """
     settings, n = people.config.training, len(people.age)
 
     def of_each(function: Callable[..., Any], folds: list[NDArray[np.bool_]]) -> list[Any]:
         return run_tasks(function, [(people, fold, max(1, threads // len(folds))) for fold in folds])
 
-    stops = of_each(_best_rounds, _folds(sampling_hashes, max(2, round(1 / settings.test_share)), STOPPING_ROWS))
-    people = people.with_rounds(*(int(rounds) for rounds in np.median(stops, axis=0)))
-    folds = _folds(sampling_hashes, MORE_FOLDS if n < MORE_FOLDS_BELOW_ROWS else FEWEST_FOLDS, MEASURED_ROWS)
+    stopping_folds = cut_folds(sampling_hashes, max(2, round(1 / settings.test_share)), STOPPING_ROWS)
+    people = people.with_settings(chosen_boosters(of_each(partial(try_boosters, sizes=sizes), stopping_folds), sizes))
+    folds = cut_folds(sampling_hashes, MORE_FOLDS if n < MORE_FOLDS_BELOW_ROWS else FEWEST_FOLDS, MEASURED_ROWS)
     completed: list[_Fold] = of_each(_train_fold, folds)
     unseen, unweighed = UnseenMembers.all_of([fold.unseen for fold in completed]), completed[-1].bundle.ensemble
     calibrator = _weighed(unweighed, _typical(people, unseen), settings)
@@ -168,27 +170,6 @@ def _train_on_all(people: TrainingPeople, threads: int) -> Bundle:
     return people.train_on_all(threads)
 
 
-def _best_rounds(people: TrainingPeople, fold: NDArray[np.bool_], threads: int) -> tuple[int, int]:
-    """Numbers of trees of XGBoost and LightGBM, trained outside ``fold`` (n,), with the least error inside."""
-    settings = people.config.training
-    encoders = fit_encoders(people.features, people.columns.filter(pa.array(~fold)), people.age[~fold])
-    matrix, names = encoders.encode(people.columns), encoders.column_names(people.features.names)
-    fit, stop = people.training_rows(np.flatnonzero(~fold)), people.typical(np.flatnonzero(fold))
-    ages, validation = people.age[fit], (matrix[stop], people.age[stop])
-    xgboost = train_xgboost(matrix[fit], ages, names, settings, threads, validation)
-    return xgboost.rounds, train_lightgbm(matrix[fit], ages, names, settings, threads, validation).rounds
-
-
-def _folds(sampling_hashes: NDArray[np.float64], count: int, enough: int) -> list[NDArray[np.bool_]]:
-    """Masks (n,) of the first of ``count`` equally large folds that hold ``enough`` people, two at least; else of all.
-
-    The folds are drawn by further bits of the sampling hashes.
-    """
-    order = np.argsort(np.argsort(second_hash(sampling_hashes), kind="stable"), kind="stable")
-    needed = max(2, ceil(enough * count / max(len(order), 1)))
-    return [order % count == number for number in range(min(count, needed))]
-
-
 def _train_by_roles(people: TrainingPeople, sampling_hashes: NDArray[np.float64], threads: int) -> TrainedModels:
     """Give each person a role (:func:`assign_roles`): train, stop boosting and weigh, calibrate, or measure.
 
@@ -204,7 +185,7 @@ def _train_by_roles(people: TrainingPeople, sampling_hashes: NDArray[np.float64]
     )
     calibrator, models, refit = Calibrator(bundle.ensemble, calibration), bundle, n < settings.refit_below_rows
     if refit:
-        again = people.with_rounds(bundle.xgboost.rounds, bundle.lightgbm.rounds)
+        again = people.with_settings(with_rounds(settings, bundle.xgboost.rounds, bundle.lightgbm.rounds))
         models = replace(again.train_on_all(threads), ensemble=bundle.ensemble)
     return TrainedModels(
         people,

@@ -38,6 +38,11 @@ FOR_SOME: Mapping[str, float] = {
     "network_sharing": True,
 }
 
+FURTHER_TREES: tuple[Mapping[str, int], ...] = (  # tried below FEW_PEOPLE
+    {"light_leaves": 4, "max_depth": 2, "min_leaf_rows": 5},
+    {"light_leaves": 16, "max_depth": 6, "min_leaf_rows": 5},
+)
+
 
 def for_people(settings: TrainingConfig, people: int) -> TrainingConfig:
     """``settings`` for so many people of known age: values other than the defaults stay."""
@@ -48,6 +53,18 @@ def for_people(settings: TrainingConfig, people: int) -> TrainingConfig:
     preset = next((preset for below, preset in limits if people < below), {})
     defaults = TrainingConfig.model_fields
     return settings.model_copy(update={k: v for k, v in preset.items() if getattr(settings, k) == defaults[k].default})
+
+
+def tree_sizes(configured: TrainingConfig, settings: TrainingConfig, people: int) -> list[TrainingConfig]:
+    """Settings to choose from, by the error in folds: ``settings``, which are those of so many people, and further sizes of trees.
+
+    Only ``settings`` where the user ``configured`` a size, or no presets, or where there are too many people to try.
+    """
+    defaults = TrainingConfig.model_fields
+    as_usual = all(getattr(configured, key) == defaults[key].default for key in FURTHER_TREES[0])
+    if not configured.size_presets or not as_usual or people >= FEW_PEOPLE:
+        return [settings]
+    return [settings, *(settings.model_copy(update=size) for size in FURTHER_TREES)]
 
 
 def share_of_columns(share: float, columns: int) -> float:

@@ -60,9 +60,8 @@ class TrainingPeople:
     config: Config
     age_weights: AgeWeights | None = None
 
-    def with_rounds(self, xgboost: int, lightgbm: int) -> TrainingPeople:
-        """Return the people with settings for boosters of so many trees."""
-        settings = self.config.training.model_copy(update={"rounds": max(1, xgboost), "light_rounds": max(1, lightgbm)})
+    def with_settings(self, settings: TrainingConfig) -> TrainingPeople:
+        """Return the people with these ``settings`` of the training."""
         return replace(self, config=self.config.model_copy(update={"training": settings}))
 
     def train(self, fit: NDArray[np.bool_], validate: NDArray[np.bool_], threads: int) -> tuple[Bundle, Matrix]:
