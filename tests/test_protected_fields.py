@@ -153,7 +153,22 @@ def test_a_birth_is_the_age_only_with_its_year() -> None:
 
 
 BIRTHS = ("birth", "dob", "born", "naissance", "nacimiento", "nascita", "geburt", "geboorte")
-PARTS = ("quarter", "qrtr", "month", "mois", "mes", "order", "weekday", "season", "week", "hour", "sign")
+PARTS = (
+    "quarter",
+    "qrtr",
+    "month",
+    "mois",
+    "mes",
+    "order",
+    "weekday",
+    "season",
+    "week",
+    "hour",
+    "sign",
+    "outcome",
+    "length",
+    "mode",
+)
 PLURALS = ("months", "quarters", "weeks", "days", "seasons", "years", "monate", "meses", "maanden")
 BESIDES = ("index", "number", "no", "name", "code")
 TELL_AGE = (

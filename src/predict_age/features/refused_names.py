@@ -75,7 +75,8 @@ _BIRTH_WITH_YEAR = (
 # One part of a birth that tells no year; several of them since a birth are an age.
 _PART = (
     "quarter qrtr qtr quartal trimester trimestre kwartaal kvartal month mth monat mois mes mese maand manad maned maaned "
-    "miesiac week weekday day wochentag season saison order rank weight gewicht sign zodiac hour"
+    "miesiac week weekday day wochentag season saison order rank weight gewicht sign zodiac hour outcome length height mode method "
+    "control type twin multiple"
 )
 _BESIDE_PART = (
     "of in the own index number num nr no name code label text star low kg g gram grams lb lbs oz "
