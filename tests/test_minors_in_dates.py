@@ -175,6 +175,14 @@ def test_a_time_or_a_zone_behind_a_date_changes_nothing() -> None:
         assert withheld(pa.array([text + behind for text in texts])) == [True] * 5 + [False] * 4, behind
 
 
+@pytest.mark.parametrize("unseen", ["\u200e", "\u200b", "\u2060", "\ufeff", "\u00ad"])
+def test_characters_that_nobody_sees_change_nothing(unseen: str) -> None:
+    """Browsers put marks of direction around each number of a date, web pages put breaks and soft hyphens between letters."""
+    texts = ["5.3.12", "2012-00-00", "5. März 2012", "5 марта 2012 г.", "05/03/12", "5 mar 1980", "1980-00-00"]
+    for spread in (lambda t: unseen + t, lambda t: t + unseen, unseen.join, lambda t: re.sub(r"(\d+)", rf"\1{unseen}", t)):
+        assert withheld(pa.array([spread(text) for text in texts])) == [True] * 4 + [False] * 3
+
+
 def test_dates_with_a_zone_are_read() -> None:
     """As the date that is written, in columns of dates and of years; what is no zone is none."""
     days = [day.isoformat() for day in BIRTHS]

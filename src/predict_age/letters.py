@@ -15,6 +15,8 @@ _KANA_VOICING = 8  # class of the marks that make another letter of か
 
 def fold(text: str) -> str:
     """``text`` in lower case without accents and characters that nobody sees; those of every script stay, が beside か."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", _STYLE.sub("", text)).casefold().translate(_ONE_FOR_ONE))
     seen = "".join(c for c in plain if unicodedata.combining(c) in (0, _KANA_VOICING) and unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFC", seen)

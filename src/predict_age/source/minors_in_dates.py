@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from predict_age.letters import fold
 from predict_age.source.column_types import is_text
-from predict_age.source.month_names import MONTHS, folded
+from predict_age.source.month_names import MONTHS
 from predict_age.source.value_sql import trimmed, whole_number
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def is_date_of_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool
     all these ages have to be lower. Where no such day exists, or day or month are not said, the first one of the month or year
     counts, which makes the person oldest: 2012-00-00 is 1 January 2012.
     """
-    readings = _readings(_BEHIND.sub("", folded(text)))
+    readings = _readings(_BEHIND.sub("", fold(text)))
     days = [day for reading in readings for day in _days(reading, as_of, oldest)]
     if not days:
         days = [day for year, _, _ in readings if len(year) == 4 for day in _days((year, "1", "1"), as_of, oldest)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from predict_age.letters import fold
 
 _LATIN = """
     jan january januar jänner jaenner janv janvier ene enero gen gennaio janeiro januari sty styczeń stycznia
@@ -34,18 +34,9 @@ _CYRILLIC = """
 """
 
 
-def folded(text: str) -> str:
-    """Lower case without accents, digits and signs of other widths as the usual ones."""
-    text = text.lower()
-    if text.isascii():
-        return text
-    letters = unicodedata.normalize("NFKD", text)
-    return unicodedata.normalize("NFC", "".join(letter for letter in letters if not unicodedata.combining(letter)))
-
-
 MONTHS = {
     name: str(month)
     for table in (_LATIN, _CYRILLIC)
     for month, names in enumerate(table.strip().splitlines(), 1)
-    for name in folded(names).split()
+    for name in fold(names).split()
 }
