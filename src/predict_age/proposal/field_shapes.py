@@ -55,7 +55,7 @@ def kind_of(field: Field) -> str:
         return "list"
     if field.is_boolean:
         return "true or false"
-    if field.is_iso_date or field.date_formats:
+    if field.is_iso_date or field.date_formats or field.written_dates:
         return "date"
     if field.has_decimal_comma:
         return "number with a decimal comma"
