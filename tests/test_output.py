@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 
 import forked
 from conftest import AS_OF, TINY, cli, shared, tiny_run, write_jsonl
+from predict_age.cli.render_models import show_card
 from predict_age.errors import file_error, is_out_of_memory
 from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.sql import VIEW
@@ -402,3 +404,27 @@ def test_json_lines_of_a_query_are_json(two_runs: Path) -> None:
     assert json.loads(out, parse_constant=pytest.fail) == {"a": None, "b": None, "c": [None, 1.5]}
     refused = cli("sql", "--workspace", two_runs / "w", "--format", "jsonl", "SELECT 1 AS a, 2 AS a", check=2)
     assert "appears twice" in refused.stderr
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [_Terminal, io.StringIO])
+def test_sentences_are_wrapped_between_words(stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 60 columns broke them inside words; piped, each is one line. A command stays in one line, to be copied."""
+    sentence = "People aged 55–64 are predicted 12.9 years too young on average (95 % interval -14.4 to -11.4) and covered in 71 %."
+    command = "see `predict-age rollback --workspace a/very/long/path/to/the/workspace --to 2025q3`"
+    held_out = {"mae": 5.0, "coverage": 0.9, "rows": 10}
+    findings = [{"kind": "age band", "sentence": sentence}, {"kind": "other", "sentence": command}]
+    printed = stream()
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys, "stdout", printed)
+    show_card({"model_version": "age-1", "held_out": held_out, "findings": findings}, Path("card.html"))
+    lines = printed.getvalue().splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("  1. age band: People"))
+    last = lines.index(f"  2. other: {command}")
+    assert " ".join(line.strip() for line in lines[first:last]) == f"1. age band: {sentence}"
+    assert last - first == (3 if stream is _Terminal else 1)
+    assert stream is io.StringIO or all(len(line) <= 60 for line in lines[first:last])

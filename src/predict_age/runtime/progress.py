@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from predict_age.runtime.command_log import LOG
-from predict_age.terminal_text import say, visible
+from predict_age.terminal_text import say, visible, wrapped
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -116,7 +117,11 @@ class Console:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        LOG.event("note", message=text) if LOG.json else self._say(f"    {text}")
+        if LOG.json:
+            LOG.event("note", message=text)
+            return
+        width = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) if sys.stderr.isatty() else sys.maxsize
+        self._say(wrapped("    ", text, width))
 
     def end(self, seconds: float, rows: int) -> None:
         """End a step."""
