@@ -428,3 +428,10 @@ def test_sentences_are_wrapped_between_words(stream: type[io.StringIO], monkeypa
     assert " ".join(line.strip() for line in lines[first:last]) == f"1. age band: {sentence}"
     assert last - first == (3 if stream is _Terminal else 1)
     assert stream is io.StringIO or all(len(line) <= 60 for line in lines[first:last])
+
+
+@pytest.mark.parametrize("arguments", [("sql", "SELECT 1", "--workspace", "w", "--format", "xml"), ("completion", "powershell")])
+def test_a_choice_that_does_not_exist_is_said_plainly(arguments: tuple[str, ...]) -> None:
+    """Without the name that a library has for such errors."""
+    said = cli(*arguments, check=2).stderr
+    assert "is not one of" in said and "Value error" not in said

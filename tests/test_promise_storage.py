@@ -281,6 +281,14 @@ def test_verify_says_what_it_looked_at(copied: tuple[Path, list[str]]) -> None:
     assert call(["verify", "--workspace", workspace, "--run", "nothing"])[0] == 2
 
 
+def test_the_card_of_an_earlier_quarter_is_that_of_its_result(copied: tuple[Path, list[str]]) -> None:
+    """It was called "not published", although `runs` and the tables have the quarter."""
+    workspace, (first, second) = copied
+    out = call(["card", "--workspace", workspace, "--run", "2025q2"])[1]
+    assert out.startswith(f"run {first} is the result of 2025q2, not the current one")
+    assert second not in call(["card", "--workspace", workspace])[1].splitlines()[0]
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [("a person is lost", "books do not balance"), ("somebody is a year older", "differs from predictions/batch_0.parquet")],
