@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from predict_age.cli.console import grid, print_field, print_sentence, program_name, stdout_console, styled
-from predict_age.errors import IntegrityError, PredictAgeError
+from predict_age.cli.published_state import later_result, readable_files
+from predict_age.errors import IntegrityError
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.runs.current_folder import CURRENT_FOLDER, current_folder, is_in_the_way
 from predict_age.runs.gate_advice import accept_when
 from predict_age.runs.summary import run_summary, stopped_gate
 from predict_age.runtime.named_commands import with_workspace
@@ -84,22 +83,13 @@ def show_run(folder: RunFolder) -> None:
         print_field(console, "Shadow", f"not published; {rollback} publishes it")
     if s["table"]:
         print_field(console, "Table", f"{s['table']}, view {VIEW}")
-    if files := _readable_files(workspace, str(s["run_id"])):
+    if files := readable_files(workspace, str(s["run_id"])):
         print_field(console, "Files", files)
+    if later := later_result(workspace, str(s["run_id"])):
+        print_field(console, "Older", later)
     if s["report"]:
         print_field(console, "Report", s["report"])
     print_field(console, "Next", _next_command(s["status"], folder, workspace))
-
-
-def _readable_files(workspace: Path, run_id: str) -> str:
-    """Where other programs read the rows of the run, if it is the published one."""
-    space = Workspace(workspace)
-    with suppress(PredictAgeError):
-        if space.published.current == run_id and is_in_the_way(space):
-            return f"{space.root / CURRENT_FOLDER} is not predict-age's and stays; move it away to have the published rows there"
-        if space.published.current == run_id and (files := current_folder(space)):
-            return f"{files}/*.parquet, for other programs; it follows what is published"
-    return ""
 
 
 def _has_text_ids(folder: RunFolder) -> bool:
