@@ -502,6 +502,24 @@ def test_names_of_other_things_and_french_numbers_stay_features(tmp_path: Path) 
     assert made["left_out"]["username"] == "a name of a person"
 
 
+def test_names_below_a_thing_are_those_of_the_thing(tmp_path: Path) -> None:
+    """``company.name`` was left out as "a name of a person"; the name of a child, or of anything unknown, still is."""
+    draw = random.Random(6)
+    things = ("company", "kurse", "certifications", "previous employer")
+    rows = []
+    for row in people():
+        named = {
+            thing: [{"name": draw.choice(["Peña", "Moll & Co", "SAP"])} for _ in range(draw.randint(1, 3))] for thing in things
+        }
+        others = {"children": [{"name": draw.choice(["Peña", "Anna"])}], "boss": {"name": draw.choice(["Ibáñez", "Zoë"])}}
+        others |= {"school": {"contact name": draw.choice(["Ibáñez", "Zoë"])}}
+        rows.append({**{k: v for k, v in row.items() if k != "years"}, **named, **others})
+    made = init(write(rows, tmp_path / "staff.jsonl"))
+    names = {field for field, reason in made["left_out"].items() if reason == "a name of a person"}
+    assert names == {"children[*].name", "boss.name", "school.contact name"}
+    assert not [field for field in made["left_out"] if field.startswith(things)]
+
+
 @pytest.mark.parametrize("name", ["account_balance", "phone_bill", "mail_count"])
 def test_amounts_named_like_contact_data_stay_features(name: str, tmp_path: Path) -> None:
     """The balance of an account is no number of an account."""

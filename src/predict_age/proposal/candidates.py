@@ -126,7 +126,7 @@ def protected_values(field: Field) -> str:
 
 def identity_reason(field: Field) -> str:
     """Reason why the values of a field are taken for ids or names of people; empty where they are not."""
-    if not _are_shared_codes(field) and is_person_name(field.path[-1], numbers=2 * len(field.numbers) > len(field.values)):
+    if not _are_shared_codes(field) and is_person_name(field.path, numbers=2 * len(field.numbers) > len(field.values)):
         return "a name of a person"
     if counts_rows(field) and len(field.values) >= FEWEST_ROWS:
         return "it numbers the rows"
