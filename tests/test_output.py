@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import json
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -428,6 +432,23 @@ def test_sentences_are_wrapped_between_words(stream: type[io.StringIO], monkeypa
     assert " ".join(line.strip() for line in lines[first:last]) == f"1. age band: {sentence}"
     assert last - first == (3 if stream is _Terminal else 1)
     assert stream is io.StringIO or all(len(line) <= 60 for line in lines[first:last])
+
+
+@pytest.mark.parametrize("width", [60, 0])
+def test_errors_on_a_terminal_are_wrapped_between_words(width: int, tmp_path: Path) -> None:
+    """Each part of the message below its own first word, with nothing lost; 0: a terminal that does not know its width."""
+    (tmp_path / "staff.csv").write_text(",".join(f"column {n}" for n in range(30)) + "\n" + ",".join("1" * 30) + "\n")
+    command = [sys.executable, "-m", "predict_age", "plan", "--source", "staff.csv"]
+    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=follower)
+    shown = os.read(leader, 1 << 16).decode().replace("\r\n", "\n")
+    os.close(leader)
+    os.close(follower)
+    assert shown.split() == piped.split() and "found: columns column 0" in shown
+    long = [line for line in shown.splitlines() if len(line) > (width or 80) and " " in line.strip()]
+    assert len(long) == 1 and "`predict-age init`" in long[0], "a line with a command stays one, to be copied"
 
 
 @pytest.mark.parametrize("arguments", [("sql", "SELECT 1", "--workspace", "w", "--format", "xml"), ("completion", "powershell")])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from predict_age.runtime.command_log import LOG
-from predict_age.terminal_text import say, visible, wrapped
+from predict_age.terminal_text import line_width, say, visible, wrapped
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -120,8 +119,7 @@ class Console:
         if LOG.json:
             LOG.event("note", message=text)
             return
-        width = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) if sys.stderr.isatty() else sys.maxsize
-        self._say(wrapped("    ", text, width))
+        self._say(wrapped("    ", text, line_width(sys.stderr)))
 
     def end(self, seconds: float, rows: int) -> None:
         """End a step."""
