@@ -261,6 +261,15 @@ def test_unique_beginning_of_a_run_id(command: str, option: str, two_runs: Path,
     assert f"{option} is empty" in cli(command, "--workspace", space.root, option, "", check=2).stderr
 
 
+def test_names_without_a_run_are_explained(tmp_path: Path) -> None:
+    """They were "no run 'previous'", and "previous" was expected."""
+    (tmp_path / "ids.txt").write_text("5\n")
+    cli("suppress", "--workspace", tmp_path / "w", "--pid-file", tmp_path / "ids.txt")
+    assert "no run has been published yet" in cli("verify", "--workspace", tmp_path / "w", check=2).stderr
+    said = cli("diff", "previous", "current", "--workspace", tmp_path / "w", check=2).stderr
+    assert "no other run was published before the current one" in said
+
+
 def test_whole_id_wins_over_beginnings(two_runs: Path, tmp_path: Path) -> None:
     """A run whose id begins another's is meant by its own id."""
     shutil.copytree(two_runs / "w", tmp_path / "w")
