@@ -238,13 +238,8 @@ def _rounded(value: float, *, down: bool) -> float:
 
 
 def _decimal_comma(field: Field) -> Settings:
-    """Settings of a number: one with neither comma nor groups of three digits is read as it is, as ``decimal = ","`` reads it."""
-    numbers = []
-    for text in field.texts:
-        is_grouped = re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", text)
-        plain = (text.replace(".", "") if is_grouped else text).replace(",", ".")
-        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", plain):
-            numbers.append(float(plain))
+    """Settings of a number that is written with a decimal comma."""
+    numbers = field.comma_numbers
     low, high = shared_ends(numbers)
     return {
         "kind": "number",

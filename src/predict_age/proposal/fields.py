@@ -18,6 +18,8 @@ ITEMS_READ = 20  # of a list
 JSON_SHARE = 0.9  # of the values of a text column that are JSON objects, for a column of profiles
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 _ISO = re.compile(rf"\d{{4}}-\d{{2}}(-\d{{2}}{BEHIND_ISO_DATE})?")
 _TRUTH = frozenset(["true", "false", "yes", "no", "1", "0"])
 MISSING_TEXTS = frozenset(["", "?", "-", "na", "n/a", "nan", "none", "null", "unknown"])
@@ -78,6 +80,12 @@ class Field:
         """Whether the values are numbers some of which have a decimal comma."""
         commas = self.share(_DECIMAL_COMMA)
         return commas >= 0.05 and commas + len(self.numbers) / max(len(self.texts), 1) >= 0.95
+
+    @cached_property
+    def comma_numbers(self) -> list[float]:
+        """Values as ``decimal = ","`` reads them: one with neither comma nor groups of three digits is read as it is."""
+        plain = (t.replace(".", "") if _GROUPED.fullmatch(t) else t for t in self.texts)
+        return [float(t.replace(",", ".")) for t in plain if _PLAIN.fullmatch(t.replace(",", "."))]
 
     @property
     def date_format(self) -> str:
