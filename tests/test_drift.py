@@ -305,3 +305,20 @@ def test_a_feature_that_is_defined_otherwise_is_not_called_changed_data(change: 
         assert "run r0" in found.findings[0].sentence
     else:
         assert len(found.drifted) == 1
+
+
+@pytest.mark.parametrize("kind", ["words", "flags"])
+def test_numbers_of_lists_are_compared_for_one_model_alone(kind: str) -> None:
+    """They are mean ages of people with an item: every newly trained model made "100 % of the people have other values" of them."""
+    definitions = definitions_of(parse_features(f'format = 1\n[features.f]\nkind = "{kind}"\npath = "x"\nmeaning = "m"\n', "f"))
+
+    def compared_states(model: str, missing: int) -> tuple[str, ...]:
+        before, now = (
+            DriftState(run, AS_OF, version, {"f": {cell: 5_000 - absent, "missing": absent}}, {}, definitions)
+            for run, version, cell, absent in (("a", "m", "#3000", 100), ("b", model, "#4000", missing))
+        )
+        return compare_states(before, now, DriftConfig()).drifted
+
+    assert compared_states("n", 100) == ()
+    assert [s.partition(" of")[0] for s in compared_states("m", 100)] == ["f: 100.0 %"]
+    assert compared_states("n", 2_000) == ("f: 40.0 % missing, 2.0 % before",)

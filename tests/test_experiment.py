@@ -198,6 +198,8 @@ def test_challenger_predicts_its_share(lab: dict[str, Any]) -> None:
     for pid, age, which in zip(made["pid"].to_pylist(), made["predicted_age"].to_pylist(), arms, strict=True):
         assert age == ages["good" if which else "poor"][pid]
     cli("verify", "--workspace", space)
+    skew = json.loads(cli("check-skew", "--workspace", space, "--json").stdout)
+    assert (skew["compared"], skew["different"]) == ((arms == 0).sum(), 0), "whom a challenger withholds has no model in the table"
     found = json.loads(cli("ab", run["run_id"], "--workspace", space, "--truth", lab["truth"], "--json").stdout)
     assert not found["paired"]
     assert found["decisions"][0]["decision"] == PROMOTE

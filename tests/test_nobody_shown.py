@@ -235,6 +235,14 @@ def test_profile_of_python_is_that_of_the_command(source: Path) -> None:
     assert not [secret for secret in SECRETS if secret in json.dumps(found.as_json()) + found._repr_html_()]
 
 
+def test_a_proposal_shows_no_record(source: Path, tmp_path: Path) -> None:
+    """A notebook prints the last line of a cell: ``pa.init(...)`` printed all records of its sample."""
+    made = predict_age.init(source, tmp_path, as_of=AS_OF)
+    for shown in map(repr, (made, made.proposal, made.proposal.sample, made.proposal.ages)):
+        assert not [secret for secret in (*SECRETS, "'profile': ", "'age': ") if secret in shown]
+    assert repr(made).startswith(f"<WrittenProposal of {source}: ") and len(repr(made).splitlines()) == 1
+
+
 @pytest.mark.parametrize("people", [25, 45, 150, 2000])
 @pytest.mark.parametrize("spread", ["whole", "fine", "heavy", "negative", "one each"])
 def test_numbers_for_a_file_are_shared(people: int, spread: str) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import io
 import json
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +23,7 @@ import pytest
 
 import forked
 from conftest import AS_OF, TINY, cli, shared, tiny_run, write_jsonl
+from predict_age.cli.render_models import show_card
 from predict_age.errors import file_error, is_out_of_memory
 from predict_age.runtime.named_commands import given_workspace, with_workspace
 from predict_age.sql import VIEW
@@ -255,6 +261,15 @@ def test_unique_beginning_of_a_run_id(command: str, option: str, two_runs: Path,
     assert f"{option} is empty" in cli(command, "--workspace", space.root, option, "", check=2).stderr
 
 
+def test_names_without_a_run_are_explained(tmp_path: Path) -> None:
+    """They were "no run 'previous'", and "previous" was expected."""
+    (tmp_path / "ids.txt").write_text("5\n")
+    cli("suppress", "--workspace", tmp_path / "w", "--pid-file", tmp_path / "ids.txt")
+    assert "no run has been published yet" in cli("verify", "--workspace", tmp_path / "w", check=2).stderr
+    said = cli("diff", "previous", "current", "--workspace", tmp_path / "w", check=2).stderr
+    assert "no other run was published before the current one" in said
+
+
 def test_whole_id_wins_over_beginnings(two_runs: Path, tmp_path: Path) -> None:
     """A run whose id begins another's is meant by its own id."""
     shutil.copytree(two_runs / "w", tmp_path / "w")
@@ -402,3 +417,51 @@ def test_json_lines_of_a_query_are_json(two_runs: Path) -> None:
     assert json.loads(out, parse_constant=pytest.fail) == {"a": None, "b": None, "c": [None, 1.5]}
     refused = cli("sql", "--workspace", two_runs / "w", "--format", "jsonl", "SELECT 1 AS a, 2 AS a", check=2)
     assert "appears twice" in refused.stderr
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [_Terminal, io.StringIO])
+def test_sentences_are_wrapped_between_words(stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 60 columns broke them inside words; piped, each is one line. A command stays in one line, to be copied."""
+    sentence = "People aged 55–64 are predicted 12.9 years too young on average (95 % interval -14.4 to -11.4) and covered in 71 %."
+    command = "see `predict-age rollback --workspace a/very/long/path/to/the/workspace --to 2025q3`"
+    held_out = {"mae": 5.0, "coverage": 0.9, "rows": 10}
+    findings = [{"kind": "age band", "sentence": sentence}, {"kind": "other", "sentence": command}]
+    printed = stream()
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys, "stdout", printed)
+    show_card({"model_version": "age-1", "held_out": held_out, "findings": findings}, Path("card.html"))
+    lines = printed.getvalue().splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("  1. age band: People"))
+    last = lines.index(f"  2. other: {command}")
+    assert " ".join(line.strip() for line in lines[first:last]) == f"1. age band: {sentence}"
+    assert last - first == (3 if stream is _Terminal else 1)
+    assert stream is io.StringIO or all(len(line) <= 60 for line in lines[first:last])
+
+
+@pytest.mark.parametrize("width", [60, 0])
+def test_errors_on_a_terminal_are_wrapped_between_words(width: int, tmp_path: Path) -> None:
+    """Each part of the message below its own first word, with nothing lost; 0: a terminal that does not know its width."""
+    (tmp_path / "staff.csv").write_text(",".join(f"column {n}" for n in range(30)) + "\n" + ",".join("1" * 30) + "\n")
+    command = [sys.executable, "-m", "predict_age", "plan", "--source", "staff.csv"]
+    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=follower)
+    shown = os.read(leader, 1 << 16).decode().replace("\r\n", "\n")
+    os.close(leader)
+    os.close(follower)
+    assert shown.split() == piped.split() and "found: columns column 0" in shown
+    long = [line for line in shown.splitlines() if len(line) > (width or 80) and " " in line.strip()]
+    assert len(long) == 1 and "`predict-age init`" in long[0], "a line with a command stays one, to be copied"
+
+
+@pytest.mark.parametrize("arguments", [("sql", "SELECT 1", "--workspace", "w", "--format", "xml"), ("completion", "powershell")])
+def test_a_choice_that_does_not_exist_is_said_plainly(arguments: tuple[str, ...]) -> None:
+    """Without the name that a library has for such errors."""
+    said = cli(*arguments, check=2).stderr
+    assert "is not one of" in said and "Value error" not in said

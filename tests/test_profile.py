@@ -176,6 +176,7 @@ def test_records_of_one_person_count_once(tmp_path: Path) -> None:
         lambda i: f"v{i % 40}",
         lambda i: i % 40,
         lambda i: i * 0.5,
+        lambda i: f"{i % 700},5",
         lambda i: [1] * (i % 9),
         lambda i: f"20{i % 25:02d}-01-0{1 + i % 9}",
     ],
@@ -255,3 +256,13 @@ def test_rows_are_those_that_were_read_or_more(name: str, people: int, tmp_path:
         some = profile_of(str(tmp_path / name), AS_OF_DATE, {})
         assert some.is_sample and some.records == 10
         assert some.rows is None or some.rows >= people
+
+
+def test_numbers_with_a_decimal_comma_have_the_shape_of_numbers() -> None:
+    """They had none. Groups of three digits and texts without a comma are read as the feature reads them."""
+    numbers = [n * 7 % 5000 / 4 + 1000 for n in range(2000)]
+    written = [f"{n:,.2f}".replace(",", "_").replace(".", ",").replace("_", ".") for n in numbers]
+    plain, comma = (collect_fields([{"x": value} for value in values])[("x",)] for values in (numbers, written))
+    assert (kind_of(plain), kind_of(comma)) == ("number", "number with a decimal comma")
+    assert shape_of(comma, kind_of(comma)) == shape_of(plain, kind_of(plain))
+    assert shape_of(comma, kind_of(comma)).bins

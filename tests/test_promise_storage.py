@@ -18,6 +18,7 @@ import pytest
 from conftest import Outcome, cli, shared, tiny_run, write_jsonl
 from contenders import TIMES, contend, take
 from faults import call
+from predict_age.cli.published_state import later_result
 from predict_age.errors import BusyError, ConfigError, IntegrityError, LeaseLostError
 from predict_age.pipeline.verify import verify_run
 from predict_age.storage import durable_files
@@ -279,6 +280,26 @@ def test_verify_says_what_it_looked_at(copied: tuple[Path, list[str]]) -> None:
     assert found["problems"] == []
     assert found["rows"] == 101
     assert call(["verify", "--workspace", workspace, "--run", "nothing"])[0] == 2
+
+
+def test_a_result_of_an_earlier_date_is_said_to_hide_a_later_one(copied: tuple[Path, list[str]]) -> None:
+    """Whoever runs an earlier quarter again makes it the current result: nothing said so, nor how to go back."""
+    workspace, (first, _) = copied
+    assert "Older" not in call(["status", "--workspace", workspace])[1]
+    assert call(["rollback", "--workspace", workspace, "--to", first])[0] == 0
+    assert later_result(workspace, first).startswith(
+        "readers see ages of an earlier date than those of 2025q3; `predict-age rollback"
+    )
+    assert call(["rollback", "--workspace", workspace, "--to", "2025q3"])[0] == 0
+    assert later_result(workspace, first) == ""
+
+
+def test_the_card_of_an_earlier_quarter_is_that_of_its_result(copied: tuple[Path, list[str]]) -> None:
+    """It was called "not published", although `runs` and the tables have the quarter."""
+    workspace, (first, second) = copied
+    out = call(["card", "--workspace", workspace, "--run", "2025q2"])[1]
+    assert out.startswith(f"run {first} is the result of 2025q2, not the current one")
+    assert second not in call(["card", "--workspace", workspace])[1].splitlines()[0]
 
 
 @pytest.mark.parametrize(

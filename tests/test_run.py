@@ -250,8 +250,20 @@ def test_report_without_usable_predictions(finished: Finished) -> None:
     context["unseen"] = {"state": 164, "city": 1}
     text = page("report.html", **context).decode()
     assert '<div class="tile bad"><b>0.0\N{NO-BREAK SPACE}%</b>' in text
-    assert "<p>state: 164 people have a value that fewer than 20 training people have</p>" in text
-    assert "<p>city: 1 person has a value that fewer than 20 training people have</p>" in text
+    assert "fewer than 20 training people share are not known to the model: state 164 people, city 1 person.</p>" in text
+    for errors, network, sentence in (
+        (1.0, 0.75, "is read from the errors around the predicted age alone."),
+        (0.0, 1.0, "is read from the distribution of the network."),
+        (0.0, 0.5, "the network (50.0 %) and of the quantile forest (50.0 %)."),
+        (0.5, 0.5, "age (50.0 % of it) and the distribution of the network (25.0 %) and of the quantile forest (25.0 %)."),
+    ):
+        context["metrics"] |= {
+            "residual_share": errors,
+            "network_share": network,
+            "ridge": context["metrics"]["ridge"] | {"bias": -0.001},
+        }
+        text = page("report.html", **context).decode().replace("\N{NO-BREAK SPACE}", " ")
+        assert sentence in text and "-0.00<" not in text
 
 
 @pytest.mark.parametrize(("findings", "said"), [(3, ""), (4, ""), (5, "1 more finding about"), (9, "5 more findings about")])

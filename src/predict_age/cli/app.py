@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from predict_age.runtime.command_log import LOG
 from predict_age.runtime.import_blocking import stub_imports
 from predict_age.runtime.named_commands import given_workspace, own_arguments, with_workspace
 from predict_age.runtime.signals import exit_code, forget_signal, install_handlers, requested_stop
-from predict_age.terminal_text import say
+from predict_age.terminal_text import line_width, say, visible, wrapped
 from predict_age.version import __version__
 
 if TYPE_CHECKING:
@@ -170,9 +171,17 @@ def _say(error: BaseException) -> tuple[int, PredictAgeError | None]:
         workspace = given_workspace(own_arguments(sys.argv))
         message = with_workspace(str(known), workspace) if workspace else str(known)
         if not LOG.json:  # which ends with the error anyway
-            say(f"predict-age: {message}")
+            say("\n".join(_wrapped_error(f"predict-age: {message}")))
         return known.exit_code, known
     return _crash(error), None  # a bug: the traceback goes into a file
+
+
+def _wrapped_error(message: str) -> Iterator[str]:
+    """Lines of the ``message`` of an error, those that are too long for a terminal wrapped between words below each other."""
+    for line in visible(message).split("\n"):
+        label = re.match(r"predict-age: |  (?:expected|found|to fix): |\s*", line)
+        lead = label[0] if label else ""
+        yield wrapped(lead, line[len(lead) :], line_width(sys.stderr))
 
 
 def _crash(error: BaseException) -> int:

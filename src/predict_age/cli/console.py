@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from predict_age.terminal_text import visible
+from predict_age.terminal_text import visible, wrapped
 
 
 class PlainConsole(Console):
@@ -59,3 +59,8 @@ def program_name() -> str:
 def print_field(console: PlainConsole, label: str, text: str) -> None:
     """Print a labelled line without wrapping, so that paths and commands can be copied. Further lines of ``text`` are indented."""
     console.print(f"{label:<8}{text}".replace("\n", "\n" + " " * 8), soft_wrap=True)
+
+
+def print_sentence(console: PlainConsole, lead: str, text: str) -> None:
+    """Print a sentence after ``lead``: on a terminal wrapped between words, else in one line."""
+    console.print(wrapped(lead, visible(text), console.width) if sys.stdout.isatty() else f"{lead}{text}", soft_wrap=True)

@@ -81,7 +81,9 @@ def card_command(
         raise IntegrityError(f"run {folder.id} has no model card", expected="a run of this version") from None
     content = (folder.model / "card.json").read_text(encoding="utf-8")
     if not as_json and folder.id != space.published.current:
-        print_line(f"run {folder.id} is not published ({folder.status}); this is its model's card")
+        quarters = [quarter for quarter, run in space.published.quarters.items() if run == folder.id]
+        state = f"is the result of {quarters[0]}, not the current one" if quarters else f"is not published ({folder.status})"
+        print_line(f"run {folder.id} {state}; this is its model's card")
     print_json(json.loads(content)) if as_json else show_card(json.loads(content), folder.model / "card.html")
 
 

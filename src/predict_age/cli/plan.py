@@ -18,7 +18,8 @@ from predict_age.cli.app import (
     WorkersOption,
     app,
 )
-from predict_age.cli.output import print_json, print_line
+from predict_age.cli.console import print_sentence, stdout_console
+from predict_age.cli.output import print_json
 from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import checked_plan
 from predict_age.purposes import NOTE
@@ -110,10 +111,11 @@ def plan_command(
         print_json(found)
     else:
         show_estimate(estimated)
-        print_line(f"purpose: {plan.purpose}" if plan.config.run.purpose else NOTE)
+        console = stdout_console()
+        print_sentence(console, "", f"purpose: {plan.purpose}" if plan.config.run.purpose else NOTE)
         show_features(coverage)
         for note in notes:
-            print_line(f"note: {note}")
+            print_sentence(console, "note: ", note)
     check_affordable(estimated.minutes, plan.config.limits)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predict_age.cli.console import grid, stdout_console, styled
+from predict_age.cli.console import grid, print_sentence, stdout_console, styled
 from predict_age.tally import number_or_dash, percent, share_or_dash
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def show_card(card: dict[str, Any], path: Path) -> None:
     elif in_run:
         console.print(f"  in run {in_run['run_id']}: {in_run['sentence']}", soft_wrap=True)
     for number, finding in enumerate(card["findings"], start=1):
-        console.print(f"  {number}. {finding['kind']}: {finding['sentence']}", soft_wrap=True)
+        print_sentence(console, f"  {number}. ", f"{finding['kind']}: {finding['sentence']}")
     if not card["findings"]:
         console.print("  nothing stands out")
     console.print(f"Card    {path.resolve()}", soft_wrap=True)

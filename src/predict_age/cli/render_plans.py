@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from predict_age.cli.console import grid, stdout_console, styled
+from predict_age.cli.console import grid, print_sentence, stdout_console, styled
 from predict_age.features.refused_names import proxy_warning
 from predict_age.runtime.progress import duration, size
 from predict_age.source.text_ids import PADDED_IDS
@@ -118,7 +118,7 @@ def show_features(coverage: list[FeatureCoverage]) -> None:
         if c.sentence:
             stdout_console().print(styled((c.sentence, "yellow")))
     if proxies := [w for c in coverage if (w := proxy_warning(c.path or c.feature))]:
-        stdout_console().print("; ".join(proxies) + ": the model card measures it where card.groups names the group")
+        print_sentence(stdout_console(), "", "; ".join(proxies) + ": the model card measures it where card.groups names the group")
 
 
 def show_aws_plans(plans: list[AwsPlan]) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from predict_age.cli.console import grid, print_field, program_name, stdout_console, styled
-from predict_age.errors import IntegrityError, PredictAgeError
+from predict_age.cli.console import grid, print_field, print_sentence, program_name, stdout_console, styled
+from predict_age.cli.published_state import later_result, readable_files
+from predict_age.errors import IntegrityError
 from predict_age.records.step_facts import ReadSourceFacts
-from predict_age.runs.current_folder import CURRENT_FOLDER, current_folder, is_in_the_way
 from predict_age.runs.gate_advice import accept_when
 from predict_age.runs.summary import run_summary, stopped_gate
 from predict_age.runtime.named_commands import with_workspace
@@ -49,17 +48,15 @@ def show_run(folder: RunFolder) -> None:
         console.print(table, quality)
         aside = f"{rows['read']:,} read = {rows['usable']:,} usable + {rows['set_aside']:,} rejected; "
         hidden = f" + {rows['suppressed']:,} suppressed" if "suppressed" in rows else ""
-        console.print(
-            f"Row accounting: {aside}{rows['usable']:,} = {people:,} people{hidden} + {rows['duplicate']:,} duplicates",
-            soft_wrap=True,
-        )
+        accounts = f"{aside}{rows['usable']:,} = {people:,} people{hidden} + {rows['duplicate']:,} duplicates"
+        print_sentence(console, "Row accounting: ", accounts)
     if s["withheld_reason"]:
-        print_field(console, "No age", s["withheld_reason"])
+        print_sentence(console, "No age  ", s["withheld_reason"])
     if s["passed_over"]:
         passed = "; ".join(f"{p['files']:,} {p['reason']} ({Path(p['first'][0]).name})" for p in s["passed_over"])
         print_field(console, "Unread", f"passed over: {passed}")
     for sentence in s["unusable_ages"]:
-        print_field(console, "Ages", sentence)
+        print_sentence(console, "Ages    ", sentence)
     steps = grid("Steps", ["step", "time", "rows", "rows/s", "peak memory"])
     for stage in s["stages"]:
         rate = stage["rows"] / stage["seconds"] if stage["seconds"] > 0.05 and stage["rows"] else 0
@@ -76,32 +73,23 @@ def show_run(folder: RunFolder) -> None:
     if s["drift"].get("drifted"):
         console.print(styled(("Changed data", "red"), f" against run {s['drift']['reference']}:"), soft_wrap=True)
         for sentence in s["drift"]["drifted"][:5]:
-            console.print(f"  {sentence}", soft_wrap=True)
+            print_sentence(console, "  ", sentence)
     for sentence in s["run_findings"]:
-        print_field(console, "First", sentence)
+        print_sentence(console, "First   ", sentence)
     if card := s["findings"][len(s["run_findings"]) :]:
-        print_field(console, "Card", card[0])
+        print_sentence(console, "Card    ", card[0])
     if s["shadow"] and s["rows"]:
         rollback = with_workspace(f"`predict-age rollback --to {s['run_id']}`", workspace)
         print_field(console, "Shadow", f"not published; {rollback} publishes it")
     if s["table"]:
         print_field(console, "Table", f"{s['table']}, view {VIEW}")
-    if files := _readable_files(workspace, str(s["run_id"])):
+    if files := readable_files(workspace, str(s["run_id"])):
         print_field(console, "Files", files)
+    if later := later_result(workspace, str(s["run_id"])):
+        print_field(console, "Older", later)
     if s["report"]:
         print_field(console, "Report", s["report"])
     print_field(console, "Next", _next_command(s["status"], folder, workspace))
-
-
-def _readable_files(workspace: Path, run_id: str) -> str:
-    """Where other programs read the rows of the run, if it is the published one."""
-    space = Workspace(workspace)
-    with suppress(PredictAgeError):
-        if space.published.current == run_id and is_in_the_way(space):
-            return f"{space.root / CURRENT_FOLDER} is not predict-age's and stays; move it away to have the published rows there"
-        if space.published.current == run_id and (files := current_folder(space)):
-            return f"{files}/*.parquet, for other programs; it follows what is published"
-    return ""
 
 
 def _has_text_ids(folder: RunFolder) -> bool:
@@ -278,11 +266,8 @@ def show_diff(diff: Diff) -> None:
     console.print(table)
     if diff.predicted_in_both:
         near = ", ".join(f"{percent(share)} within {years}" for years, share in diff.within.items())
-        console.print(
-            f"Predicted in both: {diff.predicted_in_both:,}; mean change {number_or_dash(diff.mean_change, '{:+.2f}')} years, "
-            f"{diff.expected:+.2f} expected; {near} years of it",
-            soft_wrap=True,
-        )
+        change = f"mean change {number_or_dash(diff.mean_change, '{:+.2f}')} years, {diff.expected:+.2f} expected"
+        print_sentence(console, "Predicted in both: ", f"{diff.predicted_in_both:,}; {change}; {near} years of it")
     console.print(f"{diff.jumped:,} people jumped by more than {diff.jump_years:g} years", soft_wrap=True)
     if diff.jumps:
         texts = any(row.source_id is not None for row in diff.jumps)

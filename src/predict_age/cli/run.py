@@ -29,7 +29,7 @@ from predict_age.cli.plan import BaseOption, ModelOption, PurposeOption, unread_
 from predict_age.errors import ConfigError
 from predict_age.pipeline.run_plan import checked_plan, parse_date
 from predict_age.runtime.command_log import LOG, whole_numbers
-from predict_age.terminal_text import say, shell_word
+from predict_age.terminal_text import say_sentence, shell_word
 
 if TYPE_CHECKING:
     from predict_age.storage.workspace import RunFolder
@@ -145,9 +145,9 @@ def run_command(
     )
     notes = unread_proposal(config, features)
     for useless in (c for c in check_features(plan, notes) if c.sentence):
-        say(f"  {useless.sentence}")
+        say_sentence("  ", useless.sentence)
     for note in notes:
-        say(f"  note: {note}")
+        say_sentence("  note: ", note)
     if plan.config.limits.max_minutes or plan.config.limits.max_cost_usd:
         from predict_age.pipeline.estimate import estimate
         from predict_age.runs.budget import check_affordable

@@ -92,6 +92,8 @@ def _explained(error: Exception) -> Exception:
     if name and known:
         error.message = f"No such option: {name}. Did you mean {nearest(name, known, 0.0)}?"  # type: ignore[attr-defined]
         error.possibilities = None  # type: ignore[attr-defined]
+    if isinstance(said := getattr(error, "message", None), str):
+        error.message = said.replace("Value error, ", "")  # type: ignore[attr-defined]
     if form := getattr(error, "format_message", None):
         note_usage_error(str(form()))
     return error

@@ -19,8 +19,8 @@ def _environment() -> jinja2.Environment:
     environment.filters.update(
         n=lambda v: f"{v:,}",
         pct=lambda share: share_or_dash(share).replace(" ", "\N{NO-BREAK SPACE}"),
-        years=partial(number_or_dash, text="{:.2f}"),
-        signed=partial(number_or_dash, text="{:+.2f}"),
+        years=partial(number_or_dash, text="{:z.2f}"),
+        signed=partial(number_or_dash, text="{:+z.2f}"),
     )
     return environment
 

@@ -29,7 +29,10 @@ def evaluate_reused(bundle: Bundle, unseen: UnseenOutputs, trained: Metrics) -> 
     unseen = unseen.only(~bundle.ensemble.withheld(unseen.outputs))  # what is delivered is measured
     ensemble, age, n = bundle.ensemble, unseen.age, len(unseen.age)
     if n < MIN_EVALUATED_ROWS:
-        return not_evaluated(n, f"{n:,} people of known age were not trained on, too few to measure the model in this run")
+        who = f"only {n:,} people of known age in this run were not trained on, too few"
+        return not_evaluated(
+            n, f"{who if n else 'all people of known age in this run were trained on, nobody is left'} to measure the model"
+        )
     predictions = ensemble.predict(unseen.outputs)
     as_trained = interval_quality(age, predictions.lower, predictions.upper)
     metrics = _metrics(ensemble, unseen, predictions, trained)

@@ -15,6 +15,14 @@ from predict_age.features.refused_names import refusal_reason
 from predict_age.features.spec import FEATURE_NAME, parse_path
 from predict_age.letters import fold
 from predict_age.proposal.coded_numbers import levels_tell_more
+from predict_age.proposal.date_candidates import (
+    FEWEST_ROWS,
+    YEARS_BACK,
+    date_settings,
+    why_no_feature,
+    written_date_features,
+    years_since,
+)
 from predict_age.proposal.fields import Field, FieldPath, share_of_profiles
 from predict_age.proposal.identifiers import counts_rows, is_contact, is_repeated_id
 from predict_age.proposal.person_names import is_person_name
@@ -31,11 +39,10 @@ from predict_age.proposal.text_candidates import (
     meaning_of,
     text_features,
 )
+from predict_age.proposal.written_dates import have_short_years
 from predict_age.source.usual_names import words_of
 from predict_age.tally import MIN_SHOWN_PEOPLE
 
-FEWEST_ROWS = 20  # with a value, for a field to be proposed
-YEARS_BACK = 100
 _YEAR_WORDS = frozenset(
     ["year", "yr", "since", "start", "started", "end", "grad", "graduation", "joined", "hired", "founded", "debut"]
 )
@@ -74,7 +81,7 @@ def propose(
         reason = reason or _unreachable(path) or _unusable(field, rows)
         made = [] if reason else _features_of(field, as_of, ages)
         if not made:
-            left.append(LeftOut(shown, reason or "nothing in it that a model can use"))
+            left.append(LeftOut(shown, reason or why_no_feature(field)))
         for suffix, settings in made:
             name = _name_of(path, suffix, used)
             if refused := refusal_reason(name):
@@ -119,7 +126,7 @@ def protected_values(field: Field) -> str:
 
 def identity_reason(field: Field) -> str:
     """Reason why the values of a field are taken for ids or names of people; empty where they are not."""
-    if not _are_shared_codes(field) and is_person_name(field.path[-1], numbers=2 * len(field.numbers) > len(field.values)):
+    if not _are_shared_codes(field) and is_person_name(field.path, numbers=2 * len(field.numbers) > len(field.values)):
         return "a name of a person"
     if counts_rows(field) and len(field.values) >= FEWEST_ROWS:
         return "it numbers the rows"
@@ -139,13 +146,13 @@ def _are_shared_codes(field: Field) -> bool:
 
 
 def _is_identifier(field: Field) -> bool:
-    if len(field.counts) < 0.98 * len(field.values) or len(field.values) < 100:
+    if len(field.counts) < 0.98 * len(field.values) or len(field.values) < 100 or field.date_formats or field.written_dates:
         return False
     if len(field.numbers) == len(field.values):
         whole = all(n.is_integer() for n in field.numbers)
         dense = max(field.numbers) - min(field.numbers) < 3 * len(field.numbers)
         return whole and (dense or bool(_ID_WORDS & set(words_of(field.path[-1]))))
-    known_form = field.is_iso_date or field.date_formats or field.has_decimal_comma
+    known_form = field.is_iso_date or field.has_decimal_comma or have_short_years(field.texts)
     return not known_form and not any(_is_prose(t) for t in field.texts[:200])
 
 
@@ -161,6 +168,8 @@ def _features_of(field: Field, as_of: dt.date, ages: Sequence[int | None]) -> li
         settings: Settings = {"kind": "count", "path": written(field.path[:-1]), "max": max(10.0, 2 * top)}
         count = [("count", settings | {"meaning": meaning_of(field, "how many there are")})] if len(set(field.lengths)) > 1 else []
         return count + item_flags(field)
+    if field.written_dates:
+        return written_date_features(field, field.written_dates, as_of)
     if "*" in field.path:
         return _of_items(field, as_of)
     if field.is_boolean:
@@ -195,7 +204,7 @@ def _number_or_date(field: Field, as_of: dt.date) -> Settings:
     """Settings of a number or date without its path; empty where the values are neither."""
     words = set(words_of(field.path[-1]))
     if field.is_iso_date:
-        return _date(field, [_years_since(t, as_of) for t in field.texts], as_of)
+        return date_settings(field, [years_since(t, as_of) for t in field.texts])
     if len(field.numbers) < 0.95 * len(field.values):
         return {}
     numbers = sorted(field.numbers)
@@ -206,7 +215,7 @@ def _number_or_date(field: Field, as_of: dt.date) -> Settings:
         and numbers[-1] <= as_of.year + 1
         and (words & _YEAR_WORDS or len(field.counts) > 5)
     ):
-        return _date(field, [as_of.year - n for n in numbers], as_of)
+        return date_settings(field, [as_of.year - n for n in numbers])
     low, high = shared_ends(numbers)
     margin = max((high - low) / 2, abs(high) / 2, 0.5)
     middle = _rounded(shared_median(numbers), down=True)
@@ -220,27 +229,6 @@ def _number_or_date(field: Field, as_of: dt.date) -> Settings:
     }
 
 
-def _date(field: Field, years: list[float | None], as_of: dt.date) -> Settings:
-    known = [y for y in years if y is not None and 0 <= y <= YEARS_BACK]
-    if len(known) < FEWEST_ROWS:
-        return {}
-    return {
-        "kind": "date",
-        "max": float(math.ceil(shared_ends(known)[1]) + 10),
-        "default": float(round(shared_median(known))),
-        "unit": "years",
-        "meaning": meaning_of(field, "years from then to the date of the run"),
-    }
-
-
-def _years_since(text: str, as_of: dt.date) -> float | None:
-    try:
-        date = dt.date.fromisoformat(text[:10] if len(text) >= 10 else f"{text[:7]}-01")
-    except ValueError:
-        return None
-    return (as_of - date).days / 365.25
-
-
 def _rounded(value: float, *, down: bool) -> float:
     """``value`` to two significant digits, down or up."""
     if not value:
@@ -250,13 +238,8 @@ def _rounded(value: float, *, down: bool) -> float:
 
 
 def _decimal_comma(field: Field) -> Settings:
-    """Settings of a number: one with neither comma nor groups of three digits is read as it is, as ``decimal = ","`` reads it."""
-    numbers = []
-    for text in field.texts:
-        is_grouped = re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", text)
-        plain = (text.replace(".", "") if is_grouped else text).replace(",", ".")
-        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", plain):
-            numbers.append(float(plain))
+    """Settings of a number that is written with a decimal comma."""
+    numbers = field.comma_numbers
     low, high = shared_ends(numbers)
     return {
         "kind": "number",

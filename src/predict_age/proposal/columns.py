@@ -14,6 +14,7 @@ from predict_age.proposal.fields import Field, FieldPath, collect_fields, json_c
 from predict_age.proposal.given_ages import ages_of_sample
 from predict_age.proposal.identifiers import RepeatedId, counts_rows, is_of_others, person_id, repeated_id
 from predict_age.proposal.sample import Record, SourceSample, json_object
+from predict_age.proposal.written_dates import COMPACT
 from predict_age.source.usual_names import AGE_NAMES, DATE_NAMES, YEAR_NAMES, words_of
 from predict_age.source.value_form import shown_names
 from predict_age.source.whole_records import BY_POSITION
@@ -104,7 +105,7 @@ def guess_columns(sample: SourceSample, as_of: dt.date, given: dict[Role, str], 
     others = [name for name in sample.columns if name not in {a.name for a in ages}]
     pid = _id_column(top, others, _ages_by_row(top, ages, rows), given.get("pid", ""), ask)
     date = next((a.name for a in ages if a.role == "birth_date"), "")
-    pattern = "" if not date or top[date].is_iso_date else top[date].date_format
+    pattern = "" if not date or top[date].date_format == COMPACT else top[date].date_format
     rest = [name for name in others if name != pid.name]
     repeated = repeated_id(pid.name, top[pid.name])
     other = max(_unique_ids(top, rest, rows), default=None) if repeated and "pid" in given else None

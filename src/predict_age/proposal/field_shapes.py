@@ -18,6 +18,7 @@ MOST_VALUES = 6  # shown of a field
 LONGEST_VALUE = 40  # characters
 REST, _NO_VALUE, _LEFT_OUT = "\0rest", "\0missing", "\0withheld"
 NUMBERS_SHARE = 0.95
+DECIMAL_COMMA = "number with a decimal comma"
 _YEAR = re.compile(r"(?:^|\D)((?:18|19|20)\d\d)(?:\D|$)")
 
 
@@ -55,10 +56,10 @@ def kind_of(field: Field) -> str:
         return "list"
     if field.is_boolean:
         return "true or false"
-    if field.is_iso_date or field.date_formats:
+    if field.is_iso_date or field.date_formats or field.written_dates:
         return "date"
     if field.has_decimal_comma:
-        return "number with a decimal comma"
+        return DECIMAL_COMMA
     if field.values and len(field.numbers) >= NUMBERS_SHARE * len(field.values):
         return "whole number" if all(n.is_integer() for n in field.numbers) else "number"
     return "text"
@@ -70,11 +71,11 @@ def shape_of(field: Field, kind: str, missing: int = 0, withheld: int = 0) -> Fi
     ``missing`` people have no value and ``withheld`` are left out: neither number follows from the shape where it is below 20.
     """
     absent = {_NO_VALUE: missing, _LEFT_OUT: withheld}
-    if kind in ("list", "whole number", "number", "date"):
+    if kind in ("list", "whole number", "number", "date", DECIMAL_COMMA):
         numbers = _numbers(field, kind)
         if len(set(numbers)) > MOST_VALUES and (shape := _in_steps(numbers, kind, absent)) is not None:
             return shape
-        texts = [f"{n:g}" for n in numbers]
+        texts = field.texts if kind == DECIMAL_COMMA else [f"{n:g}" for n in numbers]
     else:
         texts = field.texts
     return _by_value(texts, absent)
@@ -85,7 +86,7 @@ def _numbers(field: Field, kind: str) -> list[float]:
         return [float(n) for n in field.lengths]
     if kind == "date":
         return [float(found[1]) for text in field.texts if (found := _YEAR.search(text))]
-    return field.numbers
+    return field.comma_numbers if kind == DECIMAL_COMMA else field.numbers
 
 
 def _in_steps(numbers: Sequence[float], kind: str, absent: Mapping[str, int]) -> FieldShape | None:
@@ -95,7 +96,7 @@ def _in_steps(numbers: Sequence[float], kind: str, absent: Mapping[str, int]) ->
     low, high = inner_ends(numbers)
     if not (math.isfinite(high - low) and high > low):
         return None
-    whole = kind != "number" and high - low < BINS
+    whole = kind not in ("number", DECIMAL_COMMA) and high - low < BINS
     steps = round(high - low) + 1 if whole else BINS
     width = (high - low + 1) / steps if whole else (high - low) / steps
     counts = [0] * steps

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from predict_age.proposal.sample import Record, json_object
+from predict_age.proposal.written_dates import WrittenDates, whole_date_forms, written_dates
 from predict_age.source.value_sql import BEHIND_ISO_DATE
 from predict_age.tally import MIN_SHOWN_PEOPLE, counted, fewest_sharing, share_in_words
 
@@ -17,13 +18,9 @@ ITEMS_READ = 20  # of a list
 JSON_SHARE = 0.9  # of the values of a text column that are JSON objects, for a column of profiles
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 _ISO = re.compile(rf"\d{{4}}-\d{{2}}(-\d{{2}}{BEHIND_ISO_DATE})?")
-_DATE_FORMS = {
-    re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"): ("%d.%m.%Y",),
-    re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%d/%m/%Y", "%m/%d/%Y"),
-    re.compile(r"\d{1,2}-\d{1,2}-\d{4}"): ("%d-%m-%Y", "%m-%d-%Y"),
-    re.compile(r"\d{4}/\d{1,2}/\d{1,2}"): ("%Y/%m/%d",),
-}
 _TRUTH = frozenset(["true", "false", "yes", "no", "1", "0"])
 MISSING_TEXTS = frozenset(["", "?", "-", "na", "n/a", "nan", "none", "null", "unknown"])
 
@@ -84,35 +81,27 @@ class Field:
         commas = self.share(_DECIMAL_COMMA)
         return commas >= 0.05 and commas + len(self.numbers) / max(len(self.texts), 1) >= 0.95
 
+    @cached_property
+    def comma_numbers(self) -> list[float]:
+        """Values as ``decimal = ","`` reads them: one with neither comma nor groups of three digits is read as it is."""
+        plain = (t.replace(".", "") if _GROUPED.fullmatch(t) else t for t in self.texts)
+        return [float(t.replace(",", ".")) for t in plain if _PLAIN.fullmatch(t.replace(",", "."))]
+
     @property
     def date_format(self) -> str:
         """Strptime format of values that are dates of another form; empty also where day and month may be either way round."""
         formats = self.date_formats
         return formats[0] if len(formats) == 1 else ""
 
-    @property
+    @cached_property
     def date_formats(self) -> tuple[str, ...]:
-        """Strptime formats by which nearly all values are dates, of another form; one alone where all are firsts of a month."""
-        for form, formats in _DATE_FORMS.items():
-            if self.share(form) >= 0.95:
-                possible = tuple(f for f in formats if _is_possible(self.texts, f))
-                firsts = tuple(f for f in possible if _parts(self.texts, f, "d") == {1})
-                return firsts if len(firsts) == 1 else possible
-        return ()
+        """Strptime formats by which nearly all values are whole dates of another form."""
+        return () if self.is_iso_date else whole_date_forms(self.texts)
 
-
-def _parts(texts: list[str], pattern: str, part: str) -> set[int]:
-    """Different days (d) or months (m) of ``texts`` by ``pattern``."""
-    place = re.findall(r"%([dmY])", pattern).index(part)
-    return {int(number) for text in texts if (number := [*re.split(r"[./-]", text), "", ""][place]).isdigit()}
-
-
-def _is_possible(texts: list[str], pattern: str) -> bool:
-    """Whether months are 1 to 12 in all but a few texts read by ``pattern``."""
-    month = re.findall(r"%([dmY])", pattern).index("m")
-    parts = [re.split(r"[./-]", text) for text in texts]
-    good = sum(len(p) == 3 and p[month].isdigit() and 1 <= int(p[month]) <= 12 for p in parts)
-    return good >= 0.99 * len(texts)
+    @cached_property
+    def written_dates(self) -> WrittenDates | None:
+        """Dates or months of another form that nearly all values are; None where day and month may be either way round."""
+        return None if self.is_iso_date else written_dates(self.texts, self.date_formats)
 
 
 def _text(value: object) -> str:

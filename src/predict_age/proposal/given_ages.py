@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -27,8 +27,8 @@ class SampleAges:
     where one is apparent.
     """
 
-    ages: list[int | None]
-    withheld: NDArray[np.bool_]
+    ages: list[int | None] = field(repr=False)
+    withheld: NDArray[np.bool_] = field(repr=False)
     given: GivenAges
     unused: list[str]
     likely: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from predict_age.letters import folded_words
 from predict_age.source.usual_names import PERSON_WORDS
@@ -37,12 +38,36 @@ _COMPOUND = re.compile(
     "member|person|player|student|full|ganzer?|klant|medewerker|kund)(name|namen|naam|namn|navn)"
 )
 
+# Things whose ``name`` is not that of a person: ``company.name``, ``kurse[*].name``.
+_THINGS = (
+    "company employer firm business organisation organization institution school university college course training class "
+    "subject product project skill language tool software brand shop store bank branch department unit office club event "
+    "plan tariff device vehicle car app website industry sector occupation job position role degree certificate "
+    "certification licence license hobby sport city country region category tag item firma unternehmen arbeitgeber schule "
+    "universitat hochschule kurs kurse lehrgang lehrgange schulung schulungen ausbildung produkt produkte projekt projekte "
+    "kenntnis kenntnisse sprache sprachen marke filiale abteilung verein gerat fahrzeug stadt tarif beruf entreprise "
+    "societe employeur ecole universite cours formation produit projet competence langue marque magasin banque ville "
+    "empresa escuela universidad curso producto proyecto habilidad idioma marca tienda banco departamento ciudad azienda "
+    "scuola universita corso corsi prodotto prodotti progetto lingua empregador escola universidade produto projeto bedrijf "
+    "werkgever cursus opleiding foretag skola kurser szkola firmy"
+)
+_THING_WORDS = frozenset(_THINGS.split())
+_PLAIN_NAMES = frozenset(["name", "names", "nom", "nombre", "nome", "naam", "namn", "navn"])
 
-def is_person_name(name: str, *, numbers: bool) -> bool:
-    """Whether a field's ``name`` says names of people; ``company_name``, and a French ``nombre`` of ``numbers``, do not."""
+
+def is_person_name(path: Sequence[str], *, numbers: bool) -> bool:
+    """Whether a field's ``path`` says names of people; ``company.name``, and a French ``nombre`` of ``numbers``, do not."""
+    *parents, name = [step for step in path if step != "*"]
     words = folded_words(name)
+    if parents and _is_thing(parents[-1]) and set(words) <= _PLAIN_NAMES:
+        return False
     if numbers and "nombre" in words:
         return False
     has_name = any(word in _NAME_WORDS or _COMPOUND.fullmatch(word) for word in words)
     known = _BESIDE_WORDS if has_name else _ALONE
     return bool(words) and all(word in known or word in _NAME_WORDS or _COMPOUND.fullmatch(word) for word in words)
+
+
+def _is_thing(parent: str) -> bool:
+    last = ["", *folded_words(parent)][-1]
+    return last in _THING_WORDS or last.removesuffix("s") in _THING_WORDS or last.removesuffix("ies") + "y" in _THING_WORDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from predict_age.config import SourceConfig
 from predict_age.errors import InputError
@@ -33,7 +33,7 @@ class SourceSample:
     """
 
     files: tuple[SourceFile, ...]
-    records: list[Record]
+    records: list[Record] = field(repr=False)
     columns: list[str]
     texts_only: bool
     doubtful: frozenset[str] = frozenset()

@@ -42,6 +42,14 @@ _UNIT_NAMES = {  # unit: words for it in the name of a field
     "US dollars": "usd",
     "percent": "percent pct",
 }
+_PERIODS = {  # of an amount: words for it in the name of a field, beside the unit
+    "a month": "month monat mon mth",
+    "a week": "week woche",
+    "a year": "year yr jahr",
+    "a day": "day tag",
+    "an hour": "hour hr stunde",
+}
+_PER = frozenset(["per", "pro", "je"])
 MOST_FLAGS = 25  # items of one list
 MIN_FLAG_ROWS = 20  # people with an item, for a model to learn it
 BUCKETS = 32  # of words of one text
@@ -50,15 +58,6 @@ BUCKETS = 32  # of words of one text
 def text_features(field: Field) -> list[tuple[str, Settings]]:
     """Suffix of the name and settings of each feature that texts give."""
     text = f"json_extract_string(profile, {json_place(field)})"
-    if field.date_format:
-        since = f"date_diff('day', TRY_STRPTIME({text}, {literal(field.date_format)}), as_of) / 365.25"
-        return [
-            (
-                "",
-                sql_settings(since, (0.0, 100.0, 10.0), meaning_of(field, "years from then to the date of the run"))
-                | {"unit": "years"},
-            )
-        ]
     made: list[tuple[str, Settings]] = []
     if len(field.counts) <= FEW_LEVELS or level_share(field) >= COVERED_SHARE:
         most = 256 if len(field.counts) <= 256 else 2000
@@ -128,16 +127,22 @@ def item_flags(field: Field) -> list[tuple[str, Settings]]:
 def meaning_of(field: Field, what: str) -> str:
     """A sentence: the words of the path, then ``what`` the feature is, a unit once. Only a person can say more."""
     *parents, last = [words_of(step) for step in field.path if step != "*"] or [[]]
-    unit = _UNIT_NAMES.get(what.removeprefix("in "), "").split()
-    named = [word for word in last if word not in unit]
+    unit, _, period = what.removeprefix("in ").partition(" a")
+    said = {*_UNIT_NAMES.get(unit, "").split(), *_PERIODS.get(f"a{period}", "").split(), *(_PER if period else ())}
+    named = [word for word in last if word not in said]
     words = " ".join(word for step in (*parents, named if named or parents else last) for word in step) or "value"
     return f"{words[:1].upper()}{words[1:]}, {what}."
 
 
 def amount_of(field: Field) -> str:
     """Words for a number: its unit, where the field's name has one, or whether it is a whole one."""
-    unit = next((unit for unit, names in _UNIT_NAMES.items() if set(names.split()) & set(words_of(field.path[-1]))), "")
-    if unit:
-        return f"in {unit}"
+    words = set(words_of(field.path[-1]))
+    units = [unit for unit, names in _UNIT_NAMES.items() if words & set(names.split())]
+    period = next((period for period, names in _PERIODS.items() if words & set(names.split())), "")
+    amounts = [unit for unit in units if not period.endswith(unit.removesuffix("s"))] if period else []
+    if amounts:
+        return f"in {amounts[0]} {period}"
+    if units:
+        return f"in {units[0]}"
     numbers = field.numbers
     return "a whole number" if numbers and all(n.is_integer() for n in numbers) else "a number"

@@ -13,6 +13,7 @@ from predict_age.proposal.columns import ColumnGuess, Role
 from predict_age.proposal.config_text import config_text
 from predict_age.proposal.feature_text import features_text
 from predict_age.proposal.proposal import Proposal, propose_for
+from predict_age.tally import counted
 
 CONFIG_NAME, FEATURES_NAME = "predict-age.toml", "features.toml"
 REASONS_NAMED = 12
@@ -25,6 +26,12 @@ class WrittenProposal:
     proposal: Proposal
     config: Path
     features: Path
+
+    def __repr__(self) -> str:
+        proposed, left = counted(len(self.proposal.features), "feature"), counted(len(self.proposal.left_out), "field")
+        return (
+            f"<WrittenProposal of {self.proposal.source}: {proposed} in {self.features}, {left} left out, columns in {self.config}>"
+        )
 
     def as_json(self) -> dict[str, object]:
         columns = self.proposal.columns

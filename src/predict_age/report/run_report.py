@@ -154,7 +154,7 @@ def _plots(metrics: Metrics, results: Tally, predictions: Tally, coverage: float
         "coverage": plots.coverage(names, [b.coverage for b in bands], short, coverage),
         "true": plots.true_against_predicted([(c.true, c.predicted, c.people) for c in metrics.age_cells or []]),
         "confidence": plots.confidence(predictions.histograms.get("confidence_pct", [0] * PCT_BINS), usable_from),
-        "error": plots.error_by_confidence([s.low for s in steps], [s.mae for s in steps], [s.p90 for s in steps]),
+        "error": plots.error_by_confidence([s.low for s in steps], [s.mae for s in steps], [s.p90 for s in steps]) if steps else "",
         "importance": plots.horizontal([f.name for f in shown], [f.importance for f in shown], "share of the gain, %"),
         "missing": plots.horizontal(
             [f.name for f in shown], [f.predicted for f in shown], "missing among the predicted, %", svg.GREY

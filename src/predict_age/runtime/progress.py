@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from predict_age.runtime.command_log import LOG
-from predict_age.terminal_text import say, visible
+from predict_age.terminal_text import line_width, say, visible, wrapped
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -116,7 +116,10 @@ class Console:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        LOG.event("note", message=text) if LOG.json else self._say(f"    {text}")
+        if LOG.json:
+            LOG.event("note", message=text)
+            return
+        self._say(wrapped("    ", text, line_width(sys.stderr)))
 
     def end(self, seconds: float, rows: int) -> None:
         """End a step."""

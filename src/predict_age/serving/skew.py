@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from predict_age.errors import InputError, IntegrityError
+from predict_age.evaluation.ab_test.assign import assign_arms
 from predict_age.features.encode import Matrix
 from predict_age.features.extract import extract_features
 from predict_age.hashing import sampling_hash
@@ -68,7 +69,7 @@ def check_skew(workspace: Workspace, people: int, ask: Ask | None = None) -> Ske
     """Ask about ``people`` whom the current run predicted, by their profiles in its source, and compare with what is published.
 
     ``ask`` answers for profiles; the predictor of this process by default. Left out are suppressed people, ids that occur twice,
-    people whom a challenger predicted, and those whose age the training source says. Raises InputError when the source has changed
+    people of a challenger's arm, and those whose age the training source says. Raises InputError when the source has changed
     or has nobody to compare.
     """
     run = verified_run(workspace, workspace.resolve("current"))
@@ -93,6 +94,7 @@ def compare_people(
     plan, source = RunPlan.from_json(run.folder.record), run.folder.facts(ReadSourceFacts)
     for file in plan.files:
         file.check_unchanged()
+    experiment, shares = plan.config.prediction.experiment, tuple(plan.config.prediction.challengers.values())
     answer = ask or (lambda profiles: [found.as_json() for found in predictor.predict(profiles).each()])
     check = SkewCheck(run.folder.id, predictor.version)
     rules = rules_of(plan, source)
@@ -101,6 +103,7 @@ def compare_people(
     elsewhere: NDArray[np.int64] | None = None
     for pids, profiles in _to_predict(plan, rules):
         chosen = (sampling_hash(pids, SAMPLE_SEED) < share) & ~np.isin(pids, twice) & ~published.is_hidden(pids, suppression)
+        chosen &= assign_arms(pids, experiment, shares) == 0  # whom a challenger withholds has no model in the table
         found = _published(published, pids[chosen], predictor.version)
         texts = profiles.filter(pa.array(chosen)).to_pylist()
         unpredicted = np.array([row is not None and _is_age_given(row) for row in found], bool)

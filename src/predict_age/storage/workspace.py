@@ -259,8 +259,12 @@ class Workspace:
         ids = [r.id for r in self.runs()]
         begun = [i for i in ids if i == run_id] or [i for i in ids if run_id and i.startswith(run_id)]
         if len(begun) != 1:
+            nothing = {
+                CURRENT_RUN: "no run has been published yet",
+                PREVIOUS_RUN: "no other run was published before the current one",
+            }
             raise ConfigError(
-                f"several run ids begin with {name!r}" if begun else f"there is no run {name!r}",
+                f"several run ids begin with {name!r}" if begun else nothing.get(name, f"there is no run {name!r}"),
                 expected='"current", "previous", a published quarter such as 2025q3, or a run id or its unique beginning',
                 found=", ".join(begun[-5:])
                 or f"quarters {', '.join(sorted(published.quarters)) or 'none'}; newest runs {', '.join(ids[-5:]) or 'none'}",

@@ -192,10 +192,10 @@ def _compare_feature(
     reasons = []
     if index > index_limit and moved >= minimum:
         reasons.append(
-            f"{percent(moved)} of the people have other values (stability index {index:.3f}, chance stays below {index_limit:.3f})"
+            f"{percent(moved)} of the people have other values (stability index {index:.3f}; up to {index_limit:.3f} by chance)"
         )
     elif distance is not None and distance_limit is not None and distance > distance_limit and distance >= minimum:
-        reasons.append(f"values have moved (distance {distance:.3f}, chance stays below {distance_limit:.3f})")
+        reasons.append(f"values have moved (distance {distance:.3f}; up to {distance_limit:.3f} by chance)")
     shares = (("missing", missing, spread.missing), ("new to the model", unseen, spread.unseen))
     for description, (old, new), variance in shares:
         limit = normal_upper_quantile(chance / 2) * spread.factor(variance, chance)

@@ -11,6 +11,7 @@ from predict_age.records.drift_state import DriftComparison, DriftFinding, Drift
 from predict_age.tally import fold_small_counts, fold_tails
 
 PREDICTED_AGE, KNOWN_AGE = "predicted age", "known age"
+LIST_KINDS = ("flags", "words")  # the number of such a feature is a mean age of people with an item, by the model
 
 
 def drift_state(
@@ -61,7 +62,8 @@ def compare_states(before: DriftState | None, now: DriftState, settings: DriftCo
     """Compare two runs; without an earlier run there are no findings. Ages below ``youngest``, who are withheld now, are left out.
 
     Predicted ages of different models differ for that reason alone, so their change is reported but never counts as drift. A
-    feature that is defined otherwise has other values for that reason alone: it is named, and not compared.
+    feature that is defined otherwise has other values for that reason alone: it is named, and not compared. Lists and free text are
+    numbers of the model: with another one, only the shares without a value are compared.
     """
     if not before:
         return DriftComparison()
@@ -70,6 +72,8 @@ def compare_states(before: DriftState | None, now: DriftState, settings: DriftCo
     before = replace(before, counts=counts)
     other = redefined(before, now)
     before = replace(before, counts={name: of for name, of in before.counts.items() if name not in other})
+    if not same:
+        before, now = (replace(s, counts={n: _as_model_sees(n, of, now) for n, of in s.counts.items()}) for s in (before, now))
     first, second = ({n: OverDispersion(**asdict(s)) for n, s in of.dispersion.items()} for of in (before, now))
     spread = {n: first.get(n, OverDispersion()) | second.get(n, OverDispersion()) for n in now.counts}
     kinds = {PREDICTED_AGE: "prediction", KNOWN_AGE: "label"}
@@ -79,6 +83,13 @@ def compare_states(before: DriftState | None, now: DriftState, settings: DriftCo
     findings.sort(key=lambda f: (not f.drifted, -f.moved))
     drifted = tuple(f.sentence for f in findings if f.drifted)
     return DriftComparison(before.run, before.as_of, same, tuple(findings), drifted)
+
+
+def _as_model_sees(name: str, counts: dict[str, int], now: DriftState) -> dict[str, int]:
+    """Counts that do not depend on the model: of lists and free text, people with and without a value."""
+    if (now.definitions or {}).get(name, "").partition(" ")[0] not in LIST_KINDS:
+        return counts
+    return {k: n for k, n in counts.items() if k in SPECIAL} | {"#0": sum(n for k, n in counts.items() if k not in SPECIAL)}
 
 
 def redefined(before: DriftState, now: DriftState) -> dict[str, str]:
