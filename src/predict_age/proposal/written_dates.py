@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from predict_age.source.month_names import MONTHS, folded
+from predict_age.letters import fold
+from predict_age.source.month_names import MONTHS
 from predict_age.sql import literal
 
 SHAPE_SHARE = 0.95  # of the texts that have the form of a date
@@ -93,7 +94,7 @@ def written_dates(texts: Sequence[str], forms: Sequence[str]) -> WrittenDates | 
     months: dict[str, int] = {}
     for text in texts:
         found = _IN_WORDS.fullmatch(text.lower())
-        month = MONTHS.get(folded(found["b"]), "") if found else ""
+        month = MONTHS.get(fold(found["b"]), "") if found else ""
         days.append(_day(found["Y"], month, found["d"] or found["d2"] or "1") if found else None)
         if found and month:
             months[unicodedata.normalize("NFC", found["b"])] = int(month)
@@ -119,7 +120,7 @@ def _mostly(texts: Sequence[str], pattern: re.Pattern[str], names: Mapping[str, 
     """Whether most of a few texts have a form, with a month of ``names`` if given."""
     few = texts[:: len(texts) // _PREVIEWED + 1]
     found = [pattern.fullmatch(text.lower()) for text in few]
-    return bool(few) and sum(bool(f) and (names is None or folded(f["b"]) in names) for f in found if f) > len(few) / 2
+    return bool(few) and sum(bool(f) and (names is None or fold(f["b"]) in names) for f in found if f) > len(few) / 2
 
 
 @lru_cache(maxsize=256)
