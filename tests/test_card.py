@@ -26,6 +26,7 @@ from predict_age.models.bundle import Predictions
 from predict_age.models.held_out import HeldOutPredictions
 from predict_age.models.metrics import confidence_sentence, evaluate, weighted_metrics
 from predict_age.records.model_quality import BandQuality, ConfidenceStep, GroupQuality, PointErrors, Quality
+from predict_age.tally import times_as_often
 
 Rows = list[dict[str, Any]]
 CROSS = QUICK.replace("cross_fit_below_rows = 0", "cross_fit_below_rows = 30000")
@@ -422,3 +423,11 @@ def test_no_groups_is_the_last_finding(groups: dict[str, str], fields: list[str]
 
 
 GROUP = GroupQuality("Rome", 100, 5.0, 6.0, 0.0, 0.5, 0.9, 20.0, [-1.0, 1.0], 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"), [(1.0, "as often"), (0.996, "as often"), (0.337, "0.34 times as often"), (2.0, "2 times as often")]
+)
+def test_a_rate_in_words(rate: float, words: str) -> None:
+    """Nothing happens "1 times as often"."""
+    assert times_as_often(rate) == words

@@ -153,6 +153,12 @@ def share_or_dash(share: float | None) -> str:
     return DASH if share is None or share != share else percent(share)  # noqa: PLR0124 - NaN is unequal to itself
 
 
+def times_as_often(rate: float) -> str:
+    """The ``rate`` of something in words: "0.34 times as often", and "as often" where it rounds to 1."""
+    shown = f"{rate:.2g}"
+    return "as often" if shown == "1" else f"{shown} times as often"
+
+
 def share_in_words(part: int, whole: int) -> str:
     """Share of a shown part: "<0.5 %" where it stands for fewer than 20 people, and ">99.5 %" where the rest does."""
     rest, limit = whole - part, MIN_SHOWN_PEOPLE / max(whole, 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from predict_age.tally import number_or_dash, share_or_dash
+from predict_age.tally import number_or_dash, share_or_dash, times_as_often
 
 
 @lru_cache(maxsize=1)
@@ -21,6 +21,7 @@ def _environment() -> jinja2.Environment:
         pct=lambda share: share_or_dash(share).replace(" ", "\N{NO-BREAK SPACE}"),
         years=partial(number_or_dash, text="{:z.2f}"),
         signed=partial(number_or_dash, text="{:+z.2f}"),
+        times=times_as_often,
     )
     return environment
 
