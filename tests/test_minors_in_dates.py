@@ -338,6 +338,14 @@ def test_years_of_two_digits_as_years_of_the_first_century() -> None:
 def test_a_date_in_a_column_of_birth_years() -> None:
     """It cannot be read there either."""
     assert withheld(pa.array(["5.3.12", "05/03/2012", "5.3.80", "12/13"]), column="birth_year") == [True, True, False, False]
+    numbers = [201305, 41000, 15032012, 1330905600, 198503, 31000, 15031980, 500000000, 9999, 2**62, -(2**62)]
+    for values in (
+        pa.array(numbers),
+        pa.array(map(float, numbers)),
+        pa.array(map(str, numbers)),
+        pa.array(f"{n}.0" for n in numbers),
+    ):
+        assert withheld(values, column="birth_year") == [True] * 4 + [False] * 7, values.type
 
 
 def test_such_values_are_counted_as_those_of_minors() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _FIRST_YEAR = 1300  # the format "%d%m%Y" reads 20120305 as a day of the year 305, and 20121203 as one of 1203
+_LAST_YEAR = 9999  # a number beyond is none of a year, but perhaps one of a month (201305) or a day
 _LONGEST = 80  # characters; a longer text is neither a date nor an age
 _DATE, _AGE = "date_of_minor", "age_of_minor"
 
@@ -59,7 +60,7 @@ def unread_minor(column: str, kind: pa.DataType, ages: AgesConfig, as_of: dt.dat
 
     ``given`` and ``value`` are SQL for whether the column holds something, and for what that was read as.
     """
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or not (is_text(kind) or column == "birth_date"):
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or (column == "approximate_age" and not is_text(kind)):
         return "FALSE"
     text = f"CASE WHEN length({column}) <= {_LONGEST} THEN {trimmed(column)} END"
     if not is_text(kind):
@@ -68,5 +69,5 @@ def unread_minor(column: str, kind: pa.DataType, ages: AgesConfig, as_of: dt.dat
         minor = f"{_AGE}({text}, {ages.min_age})"
     else:
         minor = f"{_DATE}({text}, DATE '{as_of}', {ages.min_age}, {ages.max})"
-    unread = f"{value} IS NULL" + (f" OR year({value}) < {_FIRST_YEAR}" if column == "birth_date" else "")
-    return f"CASE WHEN {given} AND ({unread}) THEN {minor} ELSE FALSE END"
+    misread = {"birth_date": f" OR year({value}) < {_FIRST_YEAR}", "birth_year": f" OR {value} > {_LAST_YEAR}"}
+    return f"CASE WHEN {given} AND ({value} IS NULL{misread.get(column, '')}) THEN {minor} ELSE FALSE END"
