@@ -254,6 +254,11 @@ MUTATIONS = (
     Mutation("source/row_rules.py", " OR {value} BETWEEN {low} AND {high})", ")", "minors"),
     Mutation("source/row_rules.py", "BETWEEN {low} AND {high} AND year(", "IS NULL AND year(", "minors_in_dates"),
     Mutation("source/unread_minors.py", " OR year({value}) < {_FIRST_YEAR}", "", "minors_in_dates"),
+    Mutation("source/unread_minors.py", " OR {value} > {_LAST_YEAR}", "", "minors_in_dates"),
+    Mutation("source/minors_in_words.py", "self.count * (1 if is_sex else self.shortest)", "self.count * self.shortest", "minors"),
+    Mutation(
+        "source/other_dates.py", '("1899-12-30", "1904-01-01", "1960-01-01", "1970-01-01")', '("1899-12-30",)', "minors_in_dates"
+    ),
     Mutation("source/minors_in_dates.py", "max(possible) < below", "min(possible) < below", "minors_in_dates"),
     Mutation("source/minors_in_dates.py", "    if not days:\n", "    if False:\n", "minors_in_dates"),
     Mutation(

@@ -22,9 +22,13 @@ import pytest
 
 from conftest import cli
 from predict_age.cli.plan import unread_proposal
+from predict_age.features.inspection import written
 from predict_age.features.protected_categories import attribute_of_values
+from predict_age.features.spec import parse_path
+from predict_age.features.sql_compiler import json_path
 from predict_age.proposal.fields import Field
 from predict_age.proposal.text_candidates import amount_of, meaning_of
+from predict_age.source.row_rules import connect
 
 AS_OF = "2025-10-23"
 Row = dict[str, Any]
@@ -208,6 +212,50 @@ def test_values_of_many_forms_become_features_that_can_be_read(tmp_path: Path) -
     options = ("--config", made["config"], "--features", made["features_file"])
     plan = json.loads(cli("plan", "--source", source, *options, "--as-of", AS_OF, "--json").stdout)
     assert plan
+
+
+def odd_keys() -> list[str]:
+    """Keys of every sign below U+0250, alone and inside a word, and of pairs of those that paths give a meaning to."""
+    signs = [chr(code) for code in range(1, 0x250)]
+    pairs = [first + second for first in '\\"*.[]$' for second in '\\"*.[]$0']
+    return [*signs, *(f"a{sign}b" for sign in signs), *pairs, *(f"a{pair}" for pair in pairs), *(f"{pair}a" for pair in pairs)]
+
+
+def test_a_path_leads_to_its_key_or_is_none() -> None:
+    """The statement reads the value of the very key that the path was written for, at the top and inside an object and a list."""
+    connection, refused = connect(), set()
+    for path in ('"*"', 'o."*"', 'l[0]."*"', "[*]", "[*].a"):  # a key, and a list that is no object's
+        with pytest.raises(ValueError, match="is no path"):
+            parse_path(path)
+    for key in odd_keys():
+        if key == "*":
+            continue
+        for steps, profile in (([key], {key: 42}), (["o", key], {"o": {key: 42}}), (["l", 0, key], {"l": [{key: 42}]})):
+            try:
+                path = json_path(parse_path(written(steps)))
+            except ValueError:
+                refused.add(key)
+                continue
+            [found] = connection.execute("SELECT json_extract(?::JSON, ?)", [json.dumps(profile), path]).fetchall()
+            assert found == ("42",), (steps, path)
+    assert all('"' in key or key[0] in "$*" for key in refused)
+
+
+def test_fields_of_any_name_are_proposed_or_left_out(tmp_path: Path) -> None:
+    """Fields with the names of signs that paths have, beside lists, objects and features of the same name."""
+    keys = [key for key in odd_keys() if not key.isalnum()]
+    rows = [
+        {
+            "pid": n,
+            "approximate_age": 20 + n * n % 47,
+            "profile_json": {**dict.fromkeys(keys, n * n % 47 + n % 5), "o": {"*": n % 9}},
+        }
+        for n in range(100)
+    ]
+    source = write(rows, tmp_path / "people.jsonl")
+    made = init(source)
+    assert made["left_out"].keys() >= {'""*""', 'o.""*""'}
+    cli("plan", "--source", source, "--features", tmp_path / "made" / "features.toml", "--as-of", AS_OF)
 
 
 def test_files_of_the_user_are_not_replaced(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -129,7 +131,103 @@ def test_any_column_that_says_so_counts() -> None:
 MINORS_IN_WORDS = """12 Jahre|0-17|14 - 17|<18|< 12|under 18|17 years old|17y|12 yrs.|17,5 Jahre|<= 17|bis 17|aged 12|AGE: 9|16 ans|12 AÑOS|15 лет
 15岁|30 months|9 mos|215 months|6 Wochen|3 days|0–4|\u00a012 years\u00a0"""
 OTHER_WORDS = """45 years|17-24|18 years|<19|<= 18|bis 18|220 months|A12|G 3|3. Klasse|2010/05/01|12-13-2010|40+|18-|12 monkeys|unknown|12/13|17 or 18
-under 25|12 12|-5 years|012 years|999 days"""
+under 25|12 12|-5 years|018 years|6600 days|12A|1 of 12|12 children|30 m|20 w|[12, 18]|12 1980|>17|over 12|12 and over|12 or more|from 12|class 12|12 km|12:30"""
+
+UNITS_IN_WORDS = {  # parts of a year, and how they are written
+    1: "y|yrs|years|yo|y/o|y.o.|Jahre|J.|ans|años|anni|anos|jaar|lat|let|roku|år|éves|vuotta|godina|yaş|tahun|tuổi|ετών|лет|років|歳|岁|세",
+    12: "mo|mos|mths|months|Monate|mois|meses|mesi|maanden|miesięcy|měsíců|månader|kuukautta|bulan|месяцев|місяців|か月|个月|개월",
+    365.25 / 7: "wk|weeks|Wochen|semaines|settimane|weken|tygodni|týdnů|veckor|недель",
+    365.25: "days|Tage|jours|días|giorni|dagen|dni|dnů|dagar|дней|днів|日",
+}
+TO = ("-", " - ", "\N{EN DASH}", "..", " to ", " bis ", " à ", " a ", " tot ", " and ", " or ", "~", "; ", " до ", " - under ")
+AROUND = ("{}", "age {}", "Alter: {}", "ca. {}", "~{}", "({})", '"{}"', "{}?", " {}.", "aged {}", "\u200b{}")
+UNDER = (
+    "<{}",
+    "< {}",
+    "under {}",
+    "unter {}",
+    "u{}",
+    "moins de {}",
+    "menor de {}",
+    "meno di {}",
+    "onder de {}",
+    "моложе {}",
+    "less than {}",
+)
+AT_MOST = ("<={}", "≤ {}", "up to {}", "bis {}", "hasta {}", "{} or under", "{} and younger")
+
+
+def ages_in_words() -> Iterator[tuple[str, float]]:
+    """Texts, and the years above which nobody can be that they mean."""
+    for unit, words in UNITS_IN_WORDS.items():
+        for word in words.split("|"):
+            for years in (0.5, 3, 12, 17, 17.9, 18.1, 19, 42):
+                number = int(years * unit)
+                forms = ("{} {}", "{}{}", "{}-{}", "{}\N{NO-BREAK SPACE}{}")
+                yield from ((form.format(number, word), number / unit + 1e-6) for form in forms)
+    for low, high in itertools.product((0, 3, 10, 17), (11, 16, 17, 18, 19, 40)):
+        for to, unit in itertools.product(TO, ("", " years", "y", " Jahre")):
+            yield from (
+                (f"{low}{to}{high}{unit}", high - (0.5 if "under" in to else 0)),
+                (f"{low}{unit}{to}{high}{unit}", high - (0.5 if "under" in to else 0)),
+            )
+        yield from (
+            (f"[{low}, {high}]", high),
+            (f"[{low},{high})", high - 0.5),
+            (f"({low}, {high}]", high),
+            (f"[{low}-{high})", high - 0.5),
+        )
+    for years, months in itertools.product((0, 3, 17, 18, 42), (0, 1, 11)):
+        both = years + months / 12
+        forms = (
+            "{}y{}m",
+            "{} y {} m",
+            "{} years {} months",
+            "{} years, {} mons, 3 days",
+            "{} ans et {} mois",
+            "P{}Y{}M",
+            "{} лет {} мес.",
+        )
+        yield from ((form.format(years, months), both) for form in forms)
+    for number in (1, 12, 17, 18, 19, 42, 99):
+        yield from ((form.format(number), number - 0.5) for form in UNDER)
+        yield from ((form.format(number), number) for form in AT_MOST)
+        yield from ((form.format(f"{number} years"), number) for form in AROUND)
+        yield from ((f"0{number:02d}{unit}", number / part) for unit, part in (("Y", 1), ("M", 12), ("W", 52), ("D", 365)))  # DICOM
+        yield from ((text.translate(digits), number) for text in (str(number), f"{number} years") for digits in OTHER_DIGITS)
+
+
+OTHER_DIGITS = [{ord("0") + n: first + n for n in range(10)} for first in (0xFF10, 0x0660, 0x0966)]
+
+
+def test_ages_in_the_words_of_many_languages() -> None:
+    """Units, ranges, limits, intervals, durations and other digits: withheld where nobody of 18 can be meant, never otherwise."""
+    pairs = list(ages_in_words())
+    rows = judged(approximate_age=pa.array([text for text, _ in pairs]))
+    wrong = [(text, most) for (text, most), row in zip(pairs, rows, strict=True) if row["withheld"] != (most < 18)]
+    assert len(pairs) > 3000
+    assert not wrong, (len(wrong), wrong[:20])
+
+
+def test_words_for_children() -> None:
+    """Whoever is called a minor is one where the limit is at least 18."""
+    words = [
+        "minor",
+        "Child",
+        "newborn",
+        "Kind",
+        "mineur",
+        "menor",
+        "niño",
+        "minderjährig",
+        "ребёнок",
+        "adult",
+        "teen",
+        "children allowed",
+    ]
+    for limit, hidden in ((18, 9), (16, 0), (21, 9)):
+        rows = judged(RowRules(AgesConfig(min_age=limit), AS_OF), approximate_age=pa.array(words))
+        assert [row["withheld"] for row in rows] == [True] * hidden + [False] * (len(words) - hidden)
 
 
 def test_an_age_of_a_minor_in_words_is_withheld() -> None:

@@ -119,7 +119,7 @@ MINORS = f"""{IMPOSSIBLE}|5. 3. 2012|05/03/2012 00:00|5.3.12 12:00:00|2012/03/05
 \u00a05.3.12\u00a0|sept 5 2012|5sep12|SEPTEMBER 2012|15032012|5032012|5032012.0|29-FEB-12|9.2.08|5.3.12.|5–3–12|0012-03-05|0008-02-29|0012/03/05|05.03.0012|0012-3-5
 05MAR2012|15.3.9|15 mar 9|１５．３．２０１２|5 of March 2012|marzo 5 de 2012|1er août 2012|5 березня 2012 р.|5 марта 2012 г.|5 marca 2012 r."""
 OTHERS = """05/03/12|29/02/12|12-3-5|5.3.9|5 mar 9|12-mar-5|12-03-05|31/03/12|05/11/07|5/11/07|11/5/2007|2007|00-00-2007|1980|05/03/80|5.3.25|2025/12/12|05/03/1912|12|5/3|1/2/3|12-mar-05
-monkeys|maria 2012|in 2012|2012 or 1980|2012-2013|12/13|5.3.112|99.99.12|2031-03-05|0005-03-05|41000|12:30|5/2012/3|2012-05-03-80|20.12.2030|5.3.12 or 1980|mar-12|0085-03-05
+monkeys|maria 2012|in 2012|2012 or 1980|2012-2013|12/13|5.3.112|99.99.12|2031-03-05|0005-03-05|31000|12:30|5/2012/3|2012-05-03-80|20.12.2030|5.3.12 or 1980|mar-12|0085-03-05
 -2012|2012-|17,5|"""
 
 
@@ -156,6 +156,22 @@ MONTHS_IN_WORDS = {  # how a date is written, names of months in it, and their u
 }
 
 
+MONTHS_ELSEWHERE = {
+    "cs": "ledna února března dubna května června července srpna září října listopadu prosince",
+    "sk": "januára februára marca apríla mája júna júla augusta septembra októbra novembra decembra",
+    "hu": "január február március április május június július augusztus szeptember október november december",
+    "ro": "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
+    "sv": "januari februari mars april maj juni juli augusti september oktober november december",
+    "da": "januar februar marts april maj juni juli august september oktober november december",
+    "no": "januar februar mars april mai juni juli august september oktober november desember",
+    "fi": "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta",
+    "tr": "Ocak Şubat Mart Nisan Mayıs Haziran Temmuz Ağustos Eylül Ekim Kasım Aralık",
+    "el": "Ιανουαρίου Φεβρουαρίου Μαρτίου Απριλίου Μαΐου Ιουνίου Ιουλίου Αυγούστου Σεπτεμβρίου Οκτωβρίου Νοεμβρίου Δεκεμβρίου",
+    "id": "Januari Februari Maret April Mei Juni Juli Agustus September Oktober November Desember",
+    "ca": "gener febrer març abril maig juny juliol agost setembre octubre novembre desembre",
+}
+
+
 @pytest.mark.parametrize("form", MONTHS_IN_WORDS)
 def test_names_of_months_in_other_languages(form: str) -> None:
     """Each is its month: somebody is 18 on that very day, and a minor on the day before."""
@@ -181,6 +197,104 @@ def test_characters_that_nobody_sees_change_nothing(unseen: str) -> None:
     texts = ["5.3.12", "2012-00-00", "5. März 2012", "5 марта 2012 г.", "05/03/12", "5 mar 1980", "1980-00-00"]
     for spread in (lambda t: unseen + t, lambda t: t + unseen, unseen.join, lambda t: re.sub(r"(\d+)", rf"\1{unseen}", t)):
         assert withheld(pa.array([spread(text) for text in texts])) == [True] * 4 + [False] * 3
+
+
+WORDS_AROUND = r"""
+{:%a %b %d 00:00:00 %Y}; {:%a %b %d 00:00:00 UTC %Y}; {:%a, %d %b %Y 00:00:00 +0000}; {:%a %b %d %Y 00:00:00 GMT+0100 (CET)}; {:%A, %B %d, %Y}
+Mo., {:%d.%m.%Y}; mardi {:%d-%m-%Y}; {:%d-%b-%Y 12.00.00.000000 AM}; {:%d.%b.%Y 00h00}; {:%d.%B.%Y um 00:00 Uhr}; {:%B %d, %Y at 12:00 AM}
+born {:%d %B %Y}; geb. {:%d. %B %Y}; * {:%d %b %Y}; ABT {:%d %b %Y}; {:%d %b %Y}?; "{:%d %b %Y}"; '{:%Y-%m-%d}; +{:%Y-%m-%d}
+datetime.date({:%Y, %b, %d}); [{:%Y, %b, %d}]; {{"$date": "{:%Y-%m-%dT00:00:00Z}"}}; {:%d\%b\%Y}; {:%d|%b|%Y}
+{:%Y%m%d%H%M}; {:%Y%m%d%H%M%S}; {:%Y%m%d%H%M%S+0100}; {:%Y%m%dT000000Z}; {:%Y-%j}; {:%G-W%V-%u}; {:%GW%V%u}; {:%d %b}. {:%Y}"""
+FIRST_DAY = dt.date(1970, 1, 1)
+ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"]
+
+
+def in_words(day: dt.date) -> list[str]:
+    """The day as programs and people write it who put more than a date there, or another one; nobody can take it for another day."""
+    forms = [form for form in re.split(r"; |\n", WORDS_AROUND) if form]
+    seconds = (day - FIRST_DAY).days * 86_400
+    thai = f"{day:%d %b} {day.year + 543}"
+    era = (
+        f"平成{day.year - 1988}年{day.month}月{day.day}日"
+        if day.year < 2019
+        else f"令和{day.year - 2018}年{day.month}月{day.day}日"
+    )
+    counted = [f"{seconds * 10**power}" for power in (0, 3, 6, 9)] + [f"{seconds}.0", f"/Date({seconds}000)/"]
+    hidden_signs = [f"\u200b{day:%d %b %Y}", f"{day:%d\u200f %b\u200f %Y}", f"{day:%d\N{MINUS SIGN}%b\N{MINUS SIGN}%Y}"]
+    other_digits = [f"{day:%Y %b %d}".translate({48 + n: first + n for n in range(10)}) for first in (0xFF10, 0x0660, 0x0966)]
+    roman = [f"{day.day}{sign}{ROMAN[day.month - 1]}{sign}{day.year}" for sign in ". -/"]
+    old = [era] if day.year > 1988 else []
+    return [
+        *(form.format(day, day) for form in forms),
+        *hidden_signs,
+        *other_digits,
+        *roman,
+        thai,
+        *old,
+        *(counted if seconds > 10**8 else []),
+    ]
+
+
+def test_more_than_a_date_or_another_count_of_days() -> None:
+    """Weekdays, times, brackets, other calendars and digits, seconds since 1970: minors by the very day, adults never.
+
+    Where the month is a number, the order of day and month is not known, as in other texts.
+    """
+    births = [*BIRTHS, dt.date(2007, 10, 22), dt.date(2007, 10, 23), dt.date(2007, 10, 24), dt.date(2007, 10, 25), AS_OF]
+    pairs = [(born, text) for born in births for text in in_words(born)]
+    hidden = withheld(pa.array([text for _, text in pairs]))
+    swapped = (dt.date(2007, 11, 9), "11-09", "09.11", "09-11", "1109", "11月9")  # an adult's, were it 11 September
+    wrong = [
+        text
+        for (born, text), is_hidden in zip(pairs, hidden, strict=True)
+        if is_hidden != (age(born) < 18) and not (born == swapped[0] and any(part in text for part in swapped[1:]))
+    ]
+    assert len(pairs) > 10_000
+    assert not wrong, (len(wrong), wrong[:20])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{:%Y}-XX-XX",
+        "??.??.{:%Y}",
+        "--/--/{:%Y}",
+        "{:%Y}-uu-uu",
+        "__.__.{:%Y}",
+        "{:%Y}-Q3",
+        "Q1 {:%Y}",
+        "4Q{:%Y}",
+        "about {:%Y}",
+        "{:%Y}.501",
+    ],
+)
+def test_a_year_with_something_else_is_the_year(form: str) -> None:
+    """As a year alone: the first of January counts."""
+    births = [dt.date(year, 6, 1) for year in range(1926, 2025)]
+    assert withheld(pa.array([form.format(born) for born in births])) == [born.year >= 2008 for born in births]
+
+
+def test_serial_numbers_of_days() -> None:
+    """Spreadsheets, SAS and R count from different days: a number withholds where each that is a possible day is a minor's."""
+    numbers = range(10_000, 100_000, 7)
+    days = {
+        n: [first + dt.timedelta(n) for first in (dt.date(1899, 12, 30), dt.date(1904, 1, 1), dt.date(1960, 1, 1), FIRST_DAY)]
+        for n in numbers
+    }
+    expected = [max((age(day) for day in found if 0 <= age(day) <= 100), default=99) < 18 for found in days.values()]
+    assert expected.count(True) > 500
+    for form in ("{}", "{}.0", "{}.75"):
+        assert withheld(pa.array([form.format(n) for n in numbers])) == expected
+    assert withheld(pa.array(numbers)) == expected
+
+
+@pytest.mark.parametrize("locale", MONTHS_ELSEWHERE)
+def test_names_of_months_elsewhere(locale: str) -> None:
+    """As in the languages above."""
+    for number, name in enumerate(MONTHS_ELSEWHERE[locale].split()):
+        rules = RowRules(AgesConfig(), dt.date(2025, number + 1, 23))
+        texts = [f"{day}. {name} {year}" for year, day in ((2007, 22), (2007, 23), (2007, 24), (1980, 24))]
+        assert withheld(pa.array([*texts, *map(str.upper, texts)]), rules) == [False, False, True, False] * 2, name
 
 
 def test_dates_with_a_zone_are_read() -> None:
@@ -224,7 +338,7 @@ def test_the_first_day_of_year_1_is_no_date_of_birth() -> None:
 )
 def test_every_type_of_column(kind: pa.DataType) -> None:
     """Numbers have lost the zero in front."""
-    numbers = [2012, 5032012, 15032012, 20120500, 1980, 5031980, 15031980, 12, 41000]
+    numbers = [2012, 5032012, 15032012, 20120500, 1980, 5031980, 15031980, 12, 31000]
     values = pa.array([Decimal(n) for n in numbers] if pa.types.is_decimal(kind) else numbers)
     assert (
         withheld(values.cast(kind) if kind != pa.string_view() else values.cast(pa.string()).cast(kind)) == [True] * 4 + [False] * 5
@@ -245,6 +359,14 @@ def test_years_of_two_digits_as_years_of_the_first_century() -> None:
 def test_a_date_in_a_column_of_birth_years() -> None:
     """It cannot be read there either."""
     assert withheld(pa.array(["5.3.12", "05/03/2012", "5.3.80", "12/13"]), column="birth_year") == [True, True, False, False]
+    numbers = [201305, 41000, 15032012, 1330905600, 198503, 31000, 15031980, 500000000, 9999, 2**62, -(2**62)]
+    for values in (
+        pa.array(numbers),
+        pa.array(map(float, numbers)),
+        pa.array(map(str, numbers)),
+        pa.array(f"{n}.0" for n in numbers),
+    ):
+        assert withheld(values, column="birth_year") == [True] * 4 + [False] * 7, values.type
 
 
 def test_such_values_are_counted_as_those_of_minors() -> None:

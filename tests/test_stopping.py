@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -217,3 +218,12 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr) == (143, "predict-age: stopped\n")
+
+
+@pytest.mark.parametrize("seconds", [366.0 * 86_400, *(10.0**power for power in range(8, 309, 20)), math.inf])
+def test_a_limit_longer_than_a_timer_can_be_is_no_limit(seconds: float) -> None:
+    """The work is done, and no timer is left behind."""
+    with signals.stopping_after(seconds):
+        remaining = signal.getitimer(signal.ITIMER_REAL)[0]
+    assert 0 < remaining <= seconds
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

@@ -22,6 +22,16 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", seen)
 
 
+def usual_signs(text: str) -> str:
+    """``text`` with digits of every script as 0 to 9, and dashes and the minus sign as hyphens."""
+    if text.isascii():
+        return text
+    return "".join(
+        str(unicodedata.decimal(c)) if c.isdecimal() else "-" if c == "\N{MINUS SIGN}" or unicodedata.category(c) == "Pd" else c
+        for c in text
+    )
+
+
 def folded_words(text: str, *, camel_case: bool = True) -> list[str]:
     """Folded words of ``text``, digits among them; with ``camel_case``, ``birthCountry`` is two words."""
     spaced = _CAMEL_CASE.sub(r"\1\2 ", unicodedata.normalize("NFKC", text)) if camel_case else text

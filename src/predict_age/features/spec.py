@@ -207,10 +207,10 @@ def parse_path(path: str) -> list[str | int]:
     steps: list[str | int] = []
     end = 0
     for found in _STEP.finditer(path):
-        if found.start() != end:
+        quoted, plain, item = found.groups()
+        if found.start() != end or quoted == "*" or (item == "*" and not steps):
             break
         end = found.end()
-        quoted, plain, item = found.groups()
         steps.append(quoted or plain if item is None else ("*" if item == "*" else int(item)))
         if item == "*" and "*" in steps[:-1]:
             raise ValueError(f"path {path!r} uses [*] twice; once is possible")

@@ -60,7 +60,8 @@ def json_path(steps: list[str | int]) -> str:
         elif step == "*":
             path += "[*]"
         else:
-            path += '."' + step.replace('"', '\\"') + '"'
+            escaped = step.replace("\\", "\\\\").replace('"', '\\"')
+            path += f'."{escaped}"'
     return path
 
 

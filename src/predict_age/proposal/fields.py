@@ -154,14 +154,19 @@ def share_of_profiles(field: Field, rows: int) -> str:
     return "all" if have == rows else share_in_words(have, rows)
 
 
+def _step(key: object) -> str:
+    """Step of a path for a key; one that is called "*" is no item of a list, and no path of a feature file leads to it."""
+    return '"*"' if key == "*" else str(key)
+
+
 def _keys(value: object, at: FieldPath) -> Iterator[FieldPath]:
     """Paths of all keys below ``value``, those without a value included; "*" stands for each item of a list."""
     if len(at) > DEEPEST:
         return
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield (*at, str(key))
-            yield from _keys(inner, (*at, str(key)))
+            yield (*at, _step(key))
+            yield from _keys(inner, (*at, _step(key)))
     elif isinstance(value, list):
         yield (*at, "*")
         for item in value[:ITEMS_READ]:
@@ -173,7 +178,7 @@ def _walk(value: object, at: FieldPath, row: int, fields: dict[FieldPath, Field]
         return
     if isinstance(value, dict):
         for key, inner in value.items():
-            _walk(inner, (*at, str(key)), row, fields)
+            _walk(inner, (*at, _step(key)), row, fields)
         return
     if isinstance(value, list):
         found = fields.setdefault((*at, "*"), Field((*at, "*")))

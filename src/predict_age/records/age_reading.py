@@ -28,5 +28,6 @@ class AgeReading(StrEnum):
     BIRTH_YEARS = "birth years"
     BIRTH_DATES = "birth dates"
     SERIAL_NUMBERS = "serial numbers"
+    SECONDS = "seconds since 1970"
     AFTER_AS_OF = "after as_of"
     TOO_OLD = "too old at as_of"

@@ -22,6 +22,7 @@ _MISTAKES = {
     "set {missing}",
     AgeReading.TWO_DIGIT_YEARS: "{column} has years of two digits, which tell no century: write all four",
     AgeReading.SERIAL_NUMBERS: "{column} has a spreadsheet's serial numbers: write them as dates",
+    AgeReading.SECONDS: "{column} has seconds or milliseconds since 1970: write them as dates",
     AgeReading.MONTHS: "{column} looks like ages in months{between}: divide by 12",
     AgeReading.WEEKS: "{column} looks like ages in weeks{between}: divide by 52.18",
     AgeReading.DAYS: "{column} looks like ages in days{between}: divide by 365.25",

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 AGAIN_SECONDS = 0.1
+_LONGEST_TIMER = 366 * 86_400.0  # seconds; the system's timer takes no number that is much larger, and no process lives so long
 STOPPED = (130, 143)  # exit codes of a command that somebody stopped
 _IMPORTER = "<frozen importlib._bootstrap>"
 
@@ -108,7 +109,7 @@ def stopping_after(seconds: float | None) -> Iterator[None]:
         raise OutOfTime
     before, hook = signal.signal(signal.SIGALRM, _on_signal), sys.unraisablehook
     sys.unraisablehook = _lost
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, _LONGEST_TIMER))
     try:
         yield
         check()

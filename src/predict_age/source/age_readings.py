@@ -22,6 +22,7 @@ _TIMES = (" %H:%M", " %H:%M:%S")
 _FORMATS = ("%Y-%m-%d", "%Y%m%d", *_DAYS, *_COMPACT, *_NAMED_MONTHS, *(day + time for time in _TIMES for day in _DAYS))
 _SHORT_FORMATS = tuple(f.replace("%Y", "%y") for f in ("%Y-%m-%d", "%Y%m%d", *_DAYS, *_COMPACT, *_NAMED_MONTHS))
 _DATES = {pattern: f"date_{n}" for n, pattern in enumerate((*_FORMATS, *_SHORT_FORMATS))}
+_FEWEST_SECONDS = 10**8  # a smaller number is a date without signs
 _DAY_ZERO = "DATE '1899-12-30'"  # of the serial numbers that spreadsheets keep for dates
 
 
@@ -58,9 +59,15 @@ def _conditions(rules: RowRules, column: str) -> dict[str, str]:
         short = [
             usable("birth_date", d) for p in _SHORT_FORMATS for d in (_DATES[p], f"CAST({_DATES[p]} - INTERVAL 100 YEAR AS DATE)")
         ]
+        number = "TRY_CAST(TRY_CAST(text AS DECIMAL(38, 6)) AS BIGINT)"
+        seconds = (
+            f"CASE WHEN abs({number}) >= 10 ** 11 THEN {number} // 1000 WHEN abs({number}) >= {_FEWEST_SECONDS} THEN {number} END"
+        )
+        since_1970 = f"CASE WHEN abs({seconds}) < 10 ** 10 THEN DATE '1970-01-01' + CAST(({seconds}) // 86400 AS INTEGER) END"
         return {
             **dates,
             AgeReading.TWO_DIGIT_YEARS: " OR ".join(short),
+            AgeReading.SECONDS: usable("birth_date", f"({since_1970})"),
             AgeReading.SERIAL_NUMBERS: usable("birth_date", f"({_DAY_ZERO} + ({serial}))"),
             AgeReading.AFTER_AS_OF: f"year(value) >= {year}",
             AgeReading.TOO_OLD: f"year(value) < {year - rules.ages.max}",

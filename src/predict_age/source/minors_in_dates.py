@@ -5,63 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from predict_age.letters import fold
-from predict_age.source.column_types import is_text
+from predict_age.letters import fold, usual_signs
 from predict_age.source.month_names import MONTHS
-from predict_age.source.value_sql import trimmed, whole_number
+from predict_age.source.other_dates import numbered_days, without_more
 
-if TYPE_CHECKING:
-    import duckdb
-
-_LONGEST = 40  # characters; a longer text is no date
-_FUNCTION = "date_of_minor"
-_NAME = f"({'|'.join(sorted(MONTHS, key=len, reverse=True))})"
-_BETWEEN = "[-/.,_ '\N{HYPHEN}-\N{HORIZONTAL BAR}년월年月]"
+_LONGEST = 80  # characters; a longer text is no date
+_NAME = f"({'|'.join(sorted(map(re.escape, MONTHS), key=len, reverse=True))})"
+_BETWEEN = r"[-/.,_ '\\|년월年月]"
 _TO_NAME = f"{_BETWEEN}*(?:(?:de|del|of) +)?"
 _ORDINAL = r"(?:(?:st|nd|rd|th|er|e|o|a)(?![^\W\d_]))?"
 _NUMBER = f"([0-9]{{1,4}}){_ORDINAL}"
-_TIME = r"(?:[ ,]+|t|(?<=[0-9]):)[0-9]{1,2}:.*$"
-_ZONE = r"(?<=[0-9]) *(?:z|utc|gmt|[+][0-9]{2}(?::?[0-9]{2})?|-[0-9]{2}:[0-9]{2})$"
-_YEAR_WORD = r"(?<=[0-9]) *(?:г|р|r|года|року|roku)[.]?$"
-_BEHIND = re.compile(f"{_TIME}|{_ZONE}|{_YEAR_WORD}|[.日일]$", re.DOTALL)  # what follows a date
 _DIGITS = re.compile("([0-9]{6,8})(?:[.]0*)?")
 _NUMBERS = re.compile(rf"([0-9]{{1,4}})(?:{_BETWEEN}+([0-9]{{1,4}}))?(?:{_BETWEEN}+([0-9]{{1,4}}))?")
 _DAY_AND_MONTH = re.compile(rf"(?:{_NUMBER}{_TO_NAME})?{_NAME}(?:{_TO_NAME}{_NUMBER})?")
 _MONTH_AND_DAY = re.compile(rf"{_NAME}{_BETWEEN}+([0-9]{{1,2}}){_ORDINAL}{_BETWEEN}{_TO_NAME}([0-9]{{4}}|[0-9]{{1,2}})")
 _Reading = tuple[str, str, str]  # digits of year, month and day
-
-
-def add_date_of_minor(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the function that :func:`date_of_minor` calls known to the engine of ``connection``."""
-    from duckdb.func import FunctionNullHandling, PythonUDFType
-
-    connection.create_function(
-        _FUNCTION,
-        _are_minors,
-        ["varchar", "date", "integer", "integer"],
-        "boolean",
-        type=PythonUDFType.ARROW,
-        null_handling=FunctionNullHandling.SPECIAL,
-    )
-
-
-def date_of_minor(column: str, kind: pa.DataType, as_of: dt.date, below: int, oldest: int) -> str:
-    """SQL for whether a value of ``column``, which no rule reads as a date, is a date as :func:`is_date_of_minor` says."""
-    text = f"CASE WHEN length({column}) <= {_LONGEST} THEN {trimmed(column)} END"
-    number = f"CAST({whole_number(column, kind)} AS VARCHAR)"
-    return f"{_FUNCTION}({text if is_text(kind) else number}, DATE '{as_of}', {below}, {oldest})"
-
-
-def _are_minors(texts: pa.ChunkedArray, as_of: pa.ChunkedArray, below: pa.ChunkedArray, oldest: pa.ChunkedArray) -> pa.Array:
-    """Answers (n,) about ``texts`` (n,); the other columns are constant."""
-    if not len(texts):
-        return pa.array([], pa.bool_())
-    day, limit, last = (constant[0].as_py() for constant in (as_of, below, oldest))
-    return pa.array([text is not None and is_date_of_minor(text, day, limit, last) for text in texts.to_pylist()], pa.bool_())
 
 
 @lru_cache(maxsize=1 << 15)  # days of 90 years
@@ -72,8 +31,9 @@ def is_date_of_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool
     all these ages have to be lower. Where no such day exists, or day or month are not said, the first one of the month or year
     counts, which makes the person oldest: 2012-00-00 is 1 January 2012.
     """
-    readings = _readings(_BEHIND.sub("", fold(text)))
-    days = [day for reading in readings for day in _days(reading, as_of, oldest)]
+    plain = without_more(usual_signs(fold(text))) if len(text) <= _LONGEST else ""
+    readings = _readings(plain)
+    days = [*numbered_days(plain), *(day for reading in readings for day in _days(reading, as_of, oldest))]
     if not days:
         days = [day for year, _, _ in readings if len(year) == 4 for day in _days((year, "1", "1"), as_of, oldest)]
     ages = [as_of.year - day.year - ((day.month, day.day) > (as_of.month, as_of.day)) for day in days]

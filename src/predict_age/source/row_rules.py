@@ -15,9 +15,8 @@ import pyarrow.compute as pc
 from predict_age.config import AgesConfig
 from predict_age.records.given_ages import AGE_OF_MINOR, IMPLAUSIBLE, UNREADABLE
 from predict_age.source.column_types import is_text
-from predict_age.source.minors_in_dates import add_date_of_minor
 from predict_age.source.text_ids import NOT_AN_INTEGER, OUT_OF_RANGE, read_text_ids
-from predict_age.source.unread_minors import unread_minor
+from predict_age.source.unread_minors import add_unread_minors, unread_minor
 from predict_age.source.value_form import form_of
 from predict_age.source.value_sql import WHOLE, given_and_read, trimmed, was_given, whole_number
 from predict_age.storage.spill import spill_folder
@@ -66,7 +65,7 @@ def _engine(_process: int, spill: str) -> duckdb.DuckDBPyConnection:
 
     alone: dict[str, str | int | float | list[str]] = {"threads": 1, "memory_limit": "2GB", "temp_directory": spill}
     connection = duckdb.connect(config={**alone, "python_enable_replacements": False})
-    add_date_of_minor(connection)
+    add_unread_minors(connection)
     connection.execute("SET enable_external_access = false")  # afterwards the folder could not be set
     return connection
 
