@@ -431,3 +431,11 @@ GROUP = GroupQuality("Rome", 100, 5.0, 6.0, 0.0, 0.5, 0.9, 20.0, [-1.0, 1.0], 0.
 def test_a_rate_in_words(rate: float, words: str) -> None:
     """Nothing happens "1 times as often"."""
     assert times_as_often(rate) == words
+
+
+@pytest.mark.parametrize(("bias", "side"), [(3.0, "old"), (-3.0, "young")])
+def test_a_bias_and_its_interval_have_one_direction(bias: float, side: str) -> None:
+    """Both count years too old, or both years too young: "3.0 years too young (-3.5 to -2.5)" says two things."""
+    doubt = 1.96 * (6.0**2 - 3.0**2) ** 0.5 / 20  # of 400 people whose root mean square error is 6
+    found = findings(card_with([band("65 and over", 400, 0.9, bias)], []), 0.9, CardConfig(), [])[0].sentence
+    assert f"3.0 years too {side} on average (95 % interval {3 - doubt:.1f} to {3 + doubt:.1f}) and covered" in found

@@ -427,7 +427,7 @@ class _Terminal(io.StringIO):
 @pytest.mark.parametrize("stream", [_Terminal, io.StringIO])
 def test_sentences_are_wrapped_between_words(stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal of 60 columns broke them inside words; piped, each is one line. A command stays in one line, to be copied."""
-    sentence = "People aged 55–64 are predicted 12.9 years too young on average (95 % interval -14.4 to -11.4) and covered in 71 %."
+    sentence = "People aged 55–64 are predicted 12.9 years too young on average (95 % interval 11.4 to 14.4) and covered in 71 %."
     command = "see `predict-age rollback --workspace a/very/long/path/to/the/workspace --to 2025q3`"
     held_out = {"mae": 5.0, "coverage": 0.9, "rows": 10}
     findings = [{"kind": "age band", "sentence": sentence}, {"kind": "other", "sentence": command}]

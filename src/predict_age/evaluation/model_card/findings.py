@@ -107,19 +107,21 @@ def _who(row: NamedGroup) -> str:
     return f"People with {row.field} = {row.group} ({row.rows:,} evaluated)"
 
 
-def _direction(bias: float) -> str:
-    return f"{abs(bias):.1f} years too {'old' if bias > 0 else 'young'}"
+def _direction(bias: float, interval: Iterable[float]) -> str:
+    """The ``bias`` in words with its 95 % ``interval`` in the same direction; a negative end is of the other one."""
+    side, sign = ("old", 1) if bias > 0 else ("young", -1)
+    low, high = sorted(sign * end for end in interval)
+    return f"{abs(bias):.1f} years too {side} on average (95 % interval {low:.1f} to {high:.1f})"
 
 
 def _group_bias(card: Card) -> Iterator[Sentence]:
     biased = list(_biased_groups(card))
     wrong = [row for row in biased if abs(row.bias) >= abs(row.apart) / 2]  # of two groups, the one that is wrong, not the other
     for row in wrong or biased:
-        low, high = row.bias_interval
         yield (
             abs(row.bias),
             (
-                f"{_who(row)} are predicted {_direction(row.bias)} on average (95 % interval {low:+.1f} to {high:+.1f}), "
+                f"{_who(row)} are predicted {_direction(row.bias, row.bias_interval)}, "
                 f"{abs(row.apart):.1f} years apart from everybody else."
             ),
         )
@@ -210,12 +212,11 @@ def _is_biased(band: BandQuality, tests: int) -> bool:
 def _age_bands(card: Card) -> Iterator[Sentence]:
     for row in card.by_band:
         if _is_biased(row, len(card.by_band)):
-            low, high = row.bias - NORMAL_95 * _bias_doubt(row), row.bias + NORMAL_95 * _bias_doubt(row)
+            doubt = NORMAL_95 * _bias_doubt(row)
             yield (
                 abs(row.bias),
                 (
-                    f"People aged {row.band} are predicted {_direction(row.bias)} on average "
-                    f"(95 % interval {low:+.1f} to {high:+.1f}) "
+                    f"People aged {row.band} are predicted {_direction(row.bias, (row.bias - doubt, row.bias + doubt))} "
                     f"and covered by their interval in {percent(row.coverage, 0)} of the cases ({row.rows:,} evaluated)."
                 ),
             )
