@@ -107,7 +107,7 @@ def _who(row: NamedGroup) -> str:
     return f"People with {row.field} = {row.group} ({row.rows:,} evaluated)"
 
 
-def _direction(bias: float, interval: Iterable[float]) -> str:
+def _direction(bias: float, interval: Sequence[float]) -> str:
     """The ``bias`` in words with its 95 % ``interval`` in the same direction; a negative end is of the other one."""
     side, sign = ("old", 1) if bias > 0 else ("young", -1)
     low, high = sorted(sign * end for end in interval)
