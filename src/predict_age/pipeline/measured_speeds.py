@@ -12,7 +12,7 @@ READ_RATE, CONVERT_RATE, PREDICT_RATE, MERGE_RATE = 990_000, 60_000, 112_000, 56
 SLOWER_MODELS = 0.5  # factor of models of 3,000 to 30,000 people, which have more and wider networks and a finer forest
 # People to train on, and seconds of processor time for all models, calibration and card; straight lines lie between. Up to 200,000
 # people are predicted by models of other folds, so that few people cost nearly as much as many.
-TRAINING_SECONDS = ((0, 1.0), (187, 6.0), (1_875, 69.0), (18_750, 138.0), (375_000, 170.0), (1_000_000, 270.0))
+TRAINING_SECONDS = ((0, 1.0), (187, 14.0), (1_875, 69.0), (18_750, 138.0), (375_000, 170.0), (1_000_000, 270.0))
 TRAINED_SIDE_BY_SIDE = 4  # workers at most that training can use
 
 
