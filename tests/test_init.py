@@ -28,6 +28,7 @@ from predict_age.features.spec import parse_path
 from predict_age.features.sql_compiler import json_path
 from predict_age.proposal.fields import Field
 from predict_age.proposal.text_candidates import amount_of, meaning_of
+from predict_age.proposal.written_dates import have_short_years
 from predict_age.source.row_rules import connect
 
 AS_OF = "2025-10-23"
@@ -118,6 +119,7 @@ IDS: dict[str, Callable[[Row, random.Random], object]] = {
     "random hex": lambda _, draw: f"{draw.getrandbits(64):016x}",
     "mail": lambda row, draw: f"{draw.getrandbits(30):x}@example.org",
     "counter": lambda row, _: row["staff_no"] * 3 + 1,
+    "counter down": lambda row, _: 900_000 - row["staff_no"],
     "constant": lambda _, draw: "x",
     "few": lambda row, draw: "rare" if row["staff_no"] < 5050 else None,
 }
@@ -900,3 +902,44 @@ def test_dates_that_make_no_feature_say_why(tmp_path: Path) -> None:
     left = init(write(rows, tmp_path / "people.csv"))["left_out"]
     assert left["joined"] == "dates whose years have two digits: declare them by hand"
     assert left["until"].startswith("dates, hardly any of them in the 100 years before the date of the run")
+
+
+@pytest.mark.parametrize("repeated", [0, 100])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_amounts_that_nobody_shares_are_copies_only_in_one_order(suffix: str, repeated: int, tmp_path: Path) -> None:
+    """Each of two columns of different numbers follows from the other, whatever they say; another unit keeps the order of both.
+
+    ``repeated`` people have the number of another person, in all columns.
+    """
+    draw = random.Random(3)
+    rows = [{**row, "height": draw.gauss(170, 9), "weight": draw.gauss(75, 12), "lung": draw.gauss(4, 1)} for row in people()]
+    for n in range(repeated):
+        rows[n] |= {name: rows[-1 - n][name] for name in ("height", "weight", "lung")}
+    rows = [{**row, "inches": row["height"] / 2.54, "deficit": 300 - row["weight"]} for row in rows]
+    made = init(write(rows, tmp_path / f"measured{suffix}"))
+    assert {"height", "weight", "lung"} <= set(made["features"])
+    assert made["left_out"]["inches"] == "tells the same as height"
+    assert made["left_out"]["deficit"] == "tells the same as weight"
+
+
+def test_roman_months_and_models_of_things_are_no_dates(tmp_path: Path) -> None:
+    """4x2002 is a size, V 2002 a model of a car; only the rules about minors take them for months."""
+    draw = random.Random(3)
+    rows = [
+        {**row, "size": f"{draw.choice([4, 5])}x{draw.choice([2001, 2002, 1800])}", "car": f"{draw.choice('VXI')} {2000 + n % 3}"}
+        for n, row in enumerate(people())
+    ]
+    made = init(write(rows, tmp_path / "things.csv"))
+    assert {made["features"].get(name) for name in ("size", "car")} == {"category"}
+
+
+def test_a_year_of_two_digits_needs_a_day_and_a_month() -> None:
+    """Three numbers and a unit between two numbers are no dates."""
+    draw = random.Random(3)
+    days = [dt.date(draw.randint(1950, 2020), draw.randint(1, 12), draw.randint(1, 28)) for _ in range(300)]
+    for form in ("%d.%m.%y", "%m/%d/%y", "%y-%m-%d", "%d-%b-%y", "%d %B %y", "%d%b%y"):
+        assert have_short_years([day.strftime(form) for day in days]), form
+    for text in ("30-94-17", "32 kilo96", "45.50.60", "10xyz20", ""):
+        assert not have_short_years([text] * 300), text
+    numbers = [f"{draw.randint(1, 99)}-{draw.randint(1, 99)}-{draw.randint(10, 99)}" for _ in range(300)]
+    assert not have_short_years(numbers)

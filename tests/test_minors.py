@@ -130,7 +130,7 @@ def test_any_column_that_says_so_counts() -> None:
 
 MINORS_IN_WORDS = """12 Jahre|0-17|14 - 17|<18|< 12|under 18|17 years old|17y|12 yrs.|17,5 Jahre|<= 17|bis 17|aged 12|AGE: 9|16 ans|12 AÑOS|15 лет
 15岁|30 months|9 mos|215 months|6 Wochen|3 days|0–4|\u00a012 years\u00a0"""
-OTHER_WORDS = """45 years|17-24|18 years|<19|<= 18|bis 18|220 months|A12|G 3|3. Klasse|2010/05/01|12-13-2010|40+|18-|12 monkeys|unknown|12/13|17 or 18
+OTHER_WORDS = """45 years|18 - 5|30 m 5|17-24|18 years|<19|<= 18|bis 18|220 months|A12|G 3|3. Klasse|2010/05/01|12-13-2010|40+|18-|12 monkeys|unknown|12/13|17 or 18
 under 25|12 12|-5 years|018 years|6600 days|12A|1 of 12|12 children|30 m|20 w|[12, 18]|12 1980|>17|over 12|12 and over|12 or more|from 12|class 12|12 km|12:30"""
 
 UNITS_IN_WORDS = {  # parts of a year, and how they are written

@@ -54,11 +54,13 @@ class RepeatedId:
 
 
 def counts_rows(field: Field) -> bool:
-    """Whether the values number the rows: whole numbers, each one more than that of the row before."""
+    """Whether the values number the rows: whole numbers, each as much more, or less, than that of the row before."""
     numbers = np.array(field.numbers)
     if len(numbers) < 2 or len(numbers) < len(field.values):
         return False
-    return float((np.diff(numbers) == 1).mean()) >= ROWS_IN_ORDER
+    steps = np.diff(numbers)
+    step = float(np.median(steps))
+    return step.is_integer() and step != 0 and float((steps == step).mean()) >= ROWS_IN_ORDER
 
 
 def is_of_others(name: str) -> bool:

@@ -167,13 +167,18 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def _tell_the_same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Whether one of two columns (n,) follows from the other for nearly everybody, missing values included."""
+    """Whether one of two columns (n,) follows from the other for nearly everybody, missing values included.
+
+    Where most values come once, any column follows from any other: then both must have one order, or the reverse.
+    """
     both = ~np.isnan(one) & ~np.isnan(other)
     if (np.isnan(one) != np.isnan(other)).mean() > 1 - SAME_SHARE or both.sum() < 20:
         return False
     first, second = np.unique(one[both], return_inverse=True)[1], np.unique(other[both], return_inverse=True)[1]
     if first.max() != second.max():
         return False
+    if 2 * (int(first.max()) + 1) > both.sum():
+        return bool(max(np.mean(first == second), np.mean(first == second.max() - second)) >= SAME_SHARE)
     pairs = np.unique(first.astype(np.int64) * (int(second.max()) + 1) + second).size
     return bool(pairs <= (int(first.max()) + 1) / SAME_SHARE)
 

@@ -48,7 +48,10 @@ _IN_WORDS = re.compile(
     r"(?:(?P<d2>[0-9]{1,2})(?:st|nd|rd|th)?,? +)?(?P<Y>(?:18|19|20)[0-9]{2})"
     r"(?(d)(?:[ :T][0-9]{1,2}:.*)?|(?(d2)(?: [0-9]{1,2}:.*)?))"
 )
-_SHORT_YEARS = re.compile(r"[0-9]{1,2}([-./])[0-9]{1,2}\1[0-9]{2}|[0-9]{1,2}[- ]?[^\W\d_]{3,9}[- ]?[0-9]{2}")
+_MONTHS = {name: month for name, month in MONTHS.items() if not re.fullmatch("[ivx]+", name)}  # 4x2002 is no date of October
+_SHORT_YEARS = re.compile(
+    r"([0-9]{1,2})([-./])([0-9]{1,2})\2([0-9]{2})|(?:3[01]|[0-2]?[0-9])[- ]?(?P<b>[^\W\d_]{3,9})[.]?[- ]?[0-9]{2}"
+)
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,13 @@ def written_dates(texts: Sequence[str], forms: Sequence[str]) -> WrittenDates | 
         return None
     if form := next(iter(forms or _possible_forms(texts, _MONTHS_ALONE)), ""):
         return WrittenDates([_date(text, form) for text in texts], form, {})
-    if not _mostly(texts, _IN_WORDS, MONTHS):
+    if not _mostly(texts, _IN_WORDS, _MONTHS):
         return None
     days: list[dt.date | None] = []
     months: dict[str, int] = {}
     for text in texts:
         found = _IN_WORDS.fullmatch(text.lower())
-        month = MONTHS.get(fold(found["b"]), "") if found else ""
+        month = _MONTHS.get(fold(found["b"]), "") if found else ""
         days.append(_day(found["Y"], month, found["d"] or found["d2"] or "1") if found else None)
         if found and month:
             months[unicodedata.normalize("NFC", found["b"])] = int(month)
@@ -103,7 +106,16 @@ def written_dates(texts: Sequence[str], forms: Sequence[str]) -> WrittenDates | 
 
 def have_short_years(texts: Sequence[str]) -> bool:
     """Whether nearly all ``texts`` are dates whose year has two digits."""
-    return bool(texts) and sum(bool(_SHORT_YEARS.fullmatch(text)) for text in texts) >= SHAPE_SHARE * len(texts)
+    return bool(texts) and sum(map(_has_short_year, texts)) >= SHAPE_SHARE * len(texts)
+
+
+def _has_short_year(text: str) -> bool:
+    if not (found := _SHORT_YEARS.fullmatch(text)):
+        return False
+    if found["b"]:
+        return fold(found["b"]) in _MONTHS
+    first, second, third = (int(found[n]) for n in (1, 3, 4))
+    return any(1 <= month <= 12 and 1 <= day <= 31 for day, month in ((first, second), (second, first), (third, second)))
 
 
 def _possible_forms(texts: Sequence[str], groups: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

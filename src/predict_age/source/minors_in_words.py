@@ -102,7 +102,7 @@ def is_age_of_minor(text: str, below: int) -> bool:
     ages = _ages(parts) if parts else []
     if not ages or len(ages) > 2 or not (ages[0][0] <= {"about", "over"} or len(ages) == 1):
         return False
-    before, years = ages[-1]
+    before, years = ages[-1][0], max(years for _, years in ages)
     if len(ages) == 1 and before & {"over", "apart", "and"}:
         return False
     return years <= below if "under" in before or (is_open and len(ages) == 2) else years < below
