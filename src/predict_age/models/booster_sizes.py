@@ -25,11 +25,11 @@ def try_boosters(people: TrainingPeople, fold: NDArray[np.bool_], threads: int, 
     encoders = fit_encoders(people.features, people.columns.filter(pa.array(~fold)), people.age[~fold])
     matrix, names = encoders.encode(people.columns), encoders.column_names(people.features.names)
     fit, stop = people.training_rows(np.flatnonzero(~fold)), people.typical(np.flatnonzero(fold))
-    ages, validation = people.age[fit], (matrix[stop], people.age[stop])
+    known, ages, validation = matrix[fit], people.age[fit], (matrix[stop], people.age[stop])
     tried = []
     for settings in sizes:
-        xgboost = train_xgboost(matrix[fit], ages, names, settings, threads, validation)
-        lightgbm = train_lightgbm(matrix[fit], ages, names, settings, threads, validation)
+        xgboost = train_xgboost(known, ages, names, settings, threads, validation)
+        lightgbm = train_lightgbm(known, ages, names, settings, threads, validation)
         errors = sum(float(np.abs(model.predict(validation[0]) - validation[1]).sum()) for model in (xgboost, lightgbm))
         tried.append((errors / (2 * max(1, len(stop))), xgboost.rounds, lightgbm.rounds))
     return np.array(tried, np.float64)

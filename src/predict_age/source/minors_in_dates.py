@@ -10,7 +10,6 @@ from predict_age.letters import fold, usual_signs
 from predict_age.source.month_names import MONTHS
 from predict_age.source.other_dates import numbered_days, without_more
 
-_LONGEST = 80  # characters; a longer text is no date
 _NAME = f"({'|'.join(sorted(map(re.escape, MONTHS), key=len, reverse=True))})"
 _BETWEEN = r"[-/.,_ '\\|년월年月]"
 _TO_NAME = f"{_BETWEEN}*(?:(?:de|del|of) +)?"
@@ -31,7 +30,7 @@ def is_date_of_minor(text: str, as_of: dt.date, below: int, oldest: int) -> bool
     all these ages have to be lower. Where no such day exists, or day or month are not said, the first one of the month or year
     counts, which makes the person oldest: 2012-00-00 is 1 January 2012.
     """
-    plain = without_more(usual_signs(fold(text))) if len(text) <= _LONGEST else ""
+    plain = without_more(usual_signs(fold(text)))
     readings = _readings(plain)
     days = [*numbered_days(plain), *(day for reading in readings for day in _days(reading, as_of, oldest))]
     if not days:

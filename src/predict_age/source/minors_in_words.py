@@ -29,6 +29,7 @@ _UNIT_WORDS = {
 }
 _UNITS = {fold(word): unit for unit, words in _UNIT_WORDS.items() for word in words.split()}
 _LETTERS = {"m": "month", "w": "week", "d": "day", "f": "year"}  # "30 m" may be a man of 30 as well, "20 w" a woman of 20
+_UNIT_SIGNS = frozenset({*_UNITS, *_LETTERS})
 _WORDS = {  # meanings of words and signs
     "about": """
         age aged alter im edad eta idade leeftijd wiek vek возраст вік about approx approximately ca circa etwa c around environ up
@@ -118,7 +119,7 @@ def _parts(text: str) -> list[_Part]:
         if sign[0].isdigit():
             parts.append(_Part(sign, before))
             before = set()
-        elif last and not last.unit and not before - {"apart"} and behind in (last.number, "-") and sign in {*_UNITS, *_LETTERS}:
+        elif last and not last.unit and not before - {"apart"} and behind in (last.number, "-") and sign in _UNIT_SIGNS:
             last.unit, before = sign, set()
         elif sign == "-" and behind == "u":
             continue
